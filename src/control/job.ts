@@ -1,0 +1,53 @@
+/**
+ * The words every other folder uses for Citadel's queue: a job, its recipients, and the bytes they are made of.
+ * Types and tiny predicates only; reading and writing the text is parse.ts and serialise.ts.
+ */
+
+/**
+ * Bytes as a string: one character per byte, U+0000 to U+00FF ("latin1" in Node). Delivery lists and SMTP
+ * lines are bytes in no declared charset; kept this way they compare, slice and match fast and are never
+ * damaged. Decoding for people happens in one place, `report/`.
+ */
+export type ByteString = string;
+
+/**
+ * Which era's control text is meant.
+ * `2012`: libev module, `retry|`, `attempted|` is the time of the NEXT try, all recipients are kept.
+ * `2017`: libcurl module, no `retry|`, `attempted|` is the time of the LAST try, finished recipients are dropped.
+ */
+export type Dialect = '2012' | '2017';
+
+/** One `remote|address|status|text` line (the C module's MailQEntry). */
+export interface Recipient {
+  readonly address: ByteString;
+  /** 0 new, 2 delivered, 3 and 4 try again, 5 refused for good; any other number is kept and never tried. */
+  readonly status: number;
+  /** what the last server said, one line */
+  readonly text: ByteString;
+}
+
+/** One delivery list (the C module's OneQueItem). Times are Unix seconds, spans are seconds. */
+export interface Job {
+  readonly dialect: Dialect;
+  /** message number of the payload; -1 when the list names none */
+  readonly msgid: number;
+  /** when the mail was handed in; null when the list does not say (2012 reads that as 0, 2017 as now) */
+  readonly submitted: number | null;
+  /** 2012: not before this time. 2017: the time of the last try. 0 when the list does not say. */
+  readonly attempted: number;
+  /** 2012: the span a failure in this run would wait (already doubled on reading, as in C). 2017: unused, 300. */
+  readonly retry: number;
+  /** whom to tell; null when the list has no such line. `''` and null are written back alike by 2012. */
+  readonly bounceto: ByteString | null;
+  readonly envelopeFrom: ByteString | null;
+  readonly sourceRoom: ByteString | null;
+  /** in the order of the list, duplicates included */
+  readonly recipients: readonly Recipient[];
+  /** lines with a keyword we do not know; kept for people, never written back (no C writer does) */
+  readonly unknownLines: readonly ByteString[];
+}
+
+/** Status digits under which a recipient is still to be delivered (both eras' readers, and 3 for old lists). */
+export function isPending(recipient: Recipient): boolean {
+  return recipient.status === 0 || recipient.status === 3 || recipient.status === 4;
+}

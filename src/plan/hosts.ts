@@ -1,0 +1,54 @@
+/**
+ * The words for "where does this go": relays, destinations, hosts. Ordering and reasons live beside this file.
+ */
+
+/** How the connection to a host is protected. */
+export type TlsPolicy =
+  /** never */
+  | 'none'
+  /** STARTTLS where offered, any certificate; clear text when it is not offered or fails */
+  | 'opportunistic'
+  /** STARTTLS or nothing, certificate verified */
+  | 'require'
+  /** TLS from the first byte (`smtps://`), certificate verified */
+  | 'implicit';
+
+export interface Credentials {
+  readonly user: string;
+  readonly password: string;
+}
+
+/** One `smarthost` or `fallbackhost` entry, in either era's syntax. */
+export interface Relay {
+  readonly kind: 'smarthost' | 'fallbackhost';
+  /** name or IP literal without brackets */
+  readonly host: string;
+  readonly literal: 4 | 6 | null;
+  readonly port: number;
+  readonly scheme: 'smtp' | 'smtps' | null;
+  readonly credentials: Credentials | null;
+  /** only for mail of this author or address (Jul 2012 - 2017: ` user` behind the entry) */
+  readonly sender: string | null;
+  /** the entry as it was written, credentials blanked, for people */
+  readonly shown: string;
+}
+
+/** A host to try, in order, before its addresses are looked up. */
+export interface Host {
+  readonly name: string;
+  readonly literal: 4 | 6 | null;
+  readonly port: number;
+  readonly origin: 'mx' | 'domain' | 'literal' | 'smarthost' | 'fallbackhost';
+  /** MX preference, null for the other origins */
+  readonly preference: number | null;
+  readonly credentials: Credentials | null;
+  readonly implicitTls: boolean;
+}
+
+/** Recipients with the same destination share transactions and sessions. */
+export interface Destination {
+  /** `mx:example.com`, `literal:192.0.2.1`, `relays` or `relays:<sender>`: equal keys, equal hosts */
+  readonly key: string;
+  /** what people call it: the domain, the literal, or the relays */
+  readonly name: string;
+}

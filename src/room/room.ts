@@ -1,0 +1,85 @@
+/**
+ * A room: where jobs lie. The queue run sees nothing of files or of the client protocol, only this interface;
+ * `directory/` and `citadel/` implement it, and one suite tests both.
+ *
+ * Promises resolve when the thing is durable, never before.
+ */
+import type { ByteString, Job } from '../control/job.ts';
+
+export type MessageNumber = number;
+
+/** A control message as found in the room. */
+export interface QueuedJob {
+  /** number of the control message */
+  readonly control: MessageNumber;
+  readonly job: Job;
+  /** what a person should know about how it was read, with line numbers */
+  readonly warnings: readonly string[];
+}
+
+export interface RoomScan {
+  /** ascending by control number */
+  readonly jobs: readonly QueuedJob[];
+  /** payloads no control message names, ascending */
+  readonly orphans: readonly MessageNumber[];
+  /** control messages set aside in this scan, once each, with the reason */
+  readonly setAside: readonly { readonly number: MessageNumber; readonly reason: string }[];
+}
+
+/** The stored bytes of a payload. Small ones come whole; large ones are read as they are sent, as often as asked. */
+export interface StoredMessage {
+  /** length of the stored form in bytes */
+  readonly size: number;
+  /** the whole stored form when it is small, else null */
+  readonly bytes: Buffer | null;
+  /** a fresh pass over the stored form */
+  stream(): AsyncIterable<Buffer>;
+}
+
+export type PayloadRead =
+  | { readonly kind: 'found'; readonly message: StoredMessage }
+  /** missing, empty or unreadable; `reason` is a full sentence fragment for logs and status lines */
+  | { readonly kind: 'missing' | 'empty' | 'unreadable'; readonly reason: string };
+
+/** What became of one recipient: the status digit and text that go into its line. */
+export interface StatusChange {
+  /** index into `job.recipients` as scanned */
+  readonly index: number;
+  readonly address: ByteString;
+  readonly status: 2 | 4 | 5;
+  readonly text: ByteString;
+}
+
+export interface NewJob {
+  readonly bounceto: ByteString;
+  readonly envelopeFrom: ByteString | null;
+  readonly sourceRoom: ByteString | null;
+  readonly recipients: readonly ByteString[];
+  /** Unix seconds */
+  readonly submitted: number;
+}
+
+export interface Room {
+  /** for people: the directory or the server */
+  readonly name: string;
+  /** What lies there now. Sets unreadable control messages aside. */
+  scan(): Promise<RoomScan>;
+  readPayload(payload: MessageNumber): Promise<PayloadRead>;
+  /**
+   * Record outcomes of a job in hand. Resolves when they are durable (group commit); the control message
+   * follows at most a second later. `now` is Unix seconds, the base of `attempted|`. Never removes a job.
+   * A job that another program changed meanwhile is merged, one it removed is not brought back.
+   */
+  record(control: MessageNumber, changes: readonly StatusChange[], now: number): Promise<void>;
+  /** The job is over: its control message goes, then (unless another job names it) its payload. */
+  finish(control: MessageNumber): Promise<void>;
+  /** Resolves when the control messages alone tell the whole truth. */
+  settle(): Promise<void>;
+  /** A new job: payload first, control message after it, both durable on return. */
+  enqueue(
+    payload: AsyncIterable<Uint8Array> | Uint8Array,
+    job: NewJob,
+  ): Promise<{ readonly payload: MessageNumber; readonly control: MessageNumber }>;
+  /** Settle and give up the claim on the room. */
+  close(): Promise<void>;
+}
