@@ -3,30 +3,13 @@
  * outcome/ turns them into status lines and reports. Plain data: they are written to transcripts as they are.
  */
 import type { ByteString } from '../control/job.ts';
+import type { StateName } from './states.ts';
 
 /** How far a failure reaches (DESIGN: host -> next host; message -> all its recipients; recipient -> that one). */
 export type Reach = 'host' | 'message' | 'recipient';
 
-/** Where in a delivery something happened: the two lookups, the connect, then the session state's name. */
-export type Stage =
-  | 'routing'
-  | 'payload'
-  | 'lookup'
-  | 'connect'
-  | 'greeting'
-  | 'ehlo'
-  | 'helo'
-  | 'starttls'
-  | 'handshake'
-  | 'auth'
-  | 'ready'
-  | 'mail'
-  | 'rcpt'
-  | 'data'
-  | 'body'
-  | 'dot'
-  | 'rset'
-  | 'quit';
+/** Where in a delivery something happened: before there was a session, or the state the session was in. */
+export type Stage = 'routing' | 'payload' | 'lookup' | 'connect' | StateName;
 
 /** The server a failure or a delivery is about. `address` is an IP literal without brackets. */
 export interface Peer {
@@ -58,6 +41,4 @@ export interface Acceptance {
   readonly peer: Peer;
 }
 
-export type Verdict =
-  | ({ readonly kind: 'delivered' } & Acceptance)
-  | ({ readonly kind: 'failed' } & Failure);
+export type Verdict = ({ readonly kind: 'delivered' } & Acceptance) | ({ readonly kind: 'failed' } & Failure);

@@ -1,0 +1,37 @@
+/**
+ * The protocol logic of one connection: which command next, what an answer means. `next(session, event)` looks
+ * up the row of `table.ts` that fits and carries out its actions on a copy; the result and the effects are
+ * plain data. Sockets, recorded transcripts and the simulated world drive the same function. It never sees a
+ * socket, a clock, a credential or a byte of a message body.
+ */
+import { rowsFor } from './rows.ts';
+import type { Draft, EventName, Session, SessionEvent, Step } from './session.ts';
+import { nameOf } from './session.ts';
+
+/** The one entry. An event for which a state has no row changes nothing (only `closed` is silent to everything). */
+export function next(session: Session, event: SessionEvent): Step {
+  const draft: Draft = { ...session, effects: [], event, stage: session.state };
+  if (event.type === 'reply' && draft.awaited > 0) draft.awaited--;
+  const rows: string[] = [];
+  let name: EventName | 'proceed' = nameOf(event);
+  for (;;) {
+    const row = rowsFor(draft.state, name).find((each) => each.guards(draft));
+    if (row === undefined) break;
+    rows.push(row.id);
+    draft.state = row.to;
+    for (const action of row.actions) action(draft);
+    name = 'proceed';
+  }
+  const { effects, event: _, stage: __, ...after } = draft;
+  return { session: after, effects, rows };
+}
+
+/**
+ * How many more replies the peer may give now without talking early. While a body is under way or the session
+ * is idle the table itself says what an unasked reply means.
+ */
+export function repliesAllowed(session: Session): number {
+  return session.state === 'body' || session.state === 'ready' || session.state === 'quit'
+    ? Number.POSITIVE_INFINITY
+    : session.awaited;
+}
