@@ -46,9 +46,14 @@ export interface Host {
 }
 
 /** Recipients with the same destination share transactions and sessions. */
-export interface Destination {
+export type Destination = {
   /** `mx:example.com`, `literal:192.0.2.1`, `relays` or `relays:<sender>`: equal keys, equal hosts */
   readonly key: string;
   /** what people call it: the domain, the literal, or the relays */
   readonly name: string;
-}
+} & (
+  | { readonly kind: 'mx'; readonly domain: string }
+  | { readonly kind: 'literal'; readonly address: string; readonly family: 4 | 6 }
+  /** relay mode; empty when relays are configured but none of them is for this sender */
+  | { readonly kind: 'relays'; readonly relays: readonly Relay[] }
+);

@@ -35,3 +35,16 @@ export function repliesAllowed(session: Session): number {
     ? Number.POSITIVE_INFINITY
     : session.awaited;
 }
+
+/**
+ * Whether the next envelope may travel with the end of this message: the peer takes pipelined commands, and no
+ * recipient of this one waits for a transaction of its own.
+ */
+export function mayChain({ capabilities, current }: Session): boolean {
+  return (
+    capabilities.pipelining &&
+    current !== null &&
+    current.postponed.length === 0 &&
+    current.width === current.transaction.recipients.length
+  );
+}

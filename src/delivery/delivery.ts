@@ -1,0 +1,79 @@
+/**
+ * What a delivery is: how far it has come along its hosts, the events that come in, the effects that go out.
+ * Plain data; machine.ts moves it, the dispatcher performs the effects.
+ */
+import type { Host } from '../plan/hosts.ts';
+import type { Failure, Verdict } from '../session/verdict.ts';
+
+export const DELIVERY_STATES = {
+  waiting: 'waiting for its turn',
+  hosts: 'looking up which hosts take mail for the destination',
+  addresses: 'looking up the addresses of a host',
+  obtain: 'connecting, or waiting for a session to be free',
+  talk: 'in a session, the recipients are in its hands',
+  over: 'every recipient has a verdict, or is left as it was',
+} as const;
+
+export type DeliveryState = keyof typeof DELIVERY_STATES;
+
+export interface Delivery {
+  readonly state: DeliveryState;
+  /** recipients without a verdict in this run, as indices into the delivery's recipients */
+  readonly pending: readonly number[];
+  readonly hosts: readonly Host[];
+  readonly host: number;
+  readonly addresses: readonly string[];
+  readonly address: number;
+  /** STARTTLS broke at this address and clear text is allowed */
+  readonly withoutTls: boolean;
+  /** trouble that reached a host, in the order met */
+  readonly troubles: readonly Failure[];
+  readonly expired: boolean;
+  readonly stopping: boolean;
+}
+
+export type DeliveryEvent =
+  | { readonly type: 'start' }
+  | { readonly type: 'hosts'; readonly hosts: readonly Host[] }
+  | { readonly type: 'no-hosts'; readonly failure: Failure }
+  | { readonly type: 'addresses'; readonly addresses: readonly string[] }
+  | { readonly type: 'no-addresses'; readonly failure: Failure }
+  | { readonly type: 'session' }
+  | { readonly type: 'host-failed'; readonly failure: Failure }
+  | { readonly type: 'tls-unusable'; readonly failure: Failure }
+  | { readonly type: 'hand-back' }
+  | { readonly type: 'judged'; readonly recipients: readonly number[] }
+  | { readonly type: 'transaction-done' }
+  | { readonly type: 'deadline' }
+  | { readonly type: 'stop' };
+
+export type DeliveryEffect =
+  | { readonly type: 'lookup-hosts' }
+  | { readonly type: 'lookup-addresses'; readonly host: Host }
+  /** a session to this address: an idle one, or a new connection */
+  | { readonly type: 'obtain'; readonly host: Host; readonly address: string; readonly withoutTls: boolean }
+  | { readonly type: 'transact'; readonly recipients: readonly number[] }
+  /** the session it is in is to end now */
+  | { readonly type: 'interrupt' }
+  | { readonly type: 'verdict'; readonly recipients: readonly number[]; readonly verdict: Verdict };
+
+export interface DeliveryStep {
+  readonly delivery: Delivery;
+  readonly effects: readonly DeliveryEffect[];
+  readonly row: string | null;
+}
+
+export function beginDelivery(recipients: number): Delivery {
+  return {
+    state: 'waiting',
+    pending: Array.from({ length: recipients }, (_, index) => index),
+    hosts: [],
+    host: 0,
+    addresses: [],
+    address: 0,
+    withoutTls: false,
+    troubles: [],
+    expired: false,
+    stopping: false,
+  };
+}
