@@ -1,0 +1,37 @@
+/**
+ * Reads the header of a message that is already text: one field after the other, folding undone, up to the
+ * first empty line and never beyond it. Called for envelope senders (sender.ts), for what reports need
+ * (facts.ts) and for control messages (stored.ts). Bytes stay bytes; nothing is decoded and nothing is judged.
+ */
+import type { ByteString } from '../control/job.ts';
+
+export interface HeaderField {
+  /** as written, without the colon */
+  readonly name: ByteString;
+  /** everything behind the colon, unfolded, not trimmed */
+  readonly value: ByteString;
+}
+
+/** Fields in order. Lines end in LF or CRLF; a line that is neither a field nor a continuation is passed over. */
+export function* headerFields(header: ByteString): Generator<HeaderField> {
+  let name: ByteString | null = null;
+  let value = '';
+  for (let start = 0; start < header.length; ) {
+    const feed = header.indexOf('\n', start);
+    const next = feed < 0 ? header.length : feed + 1;
+    let end = feed < 0 ? header.length : feed;
+    if (end > start && header[end - 1] === '\r') end -= 1;
+    if (end === start) break;
+    const line = header.slice(start, end);
+    start = next;
+    if (line[0] === ' ' || line[0] === '\t') {
+      value += line;
+      continue;
+    }
+    if (name !== null) yield { name, value };
+    const colon = line.indexOf(':');
+    name = colon < 0 ? null : line.slice(0, colon);
+    value = line.slice(colon + 1);
+  }
+  if (name !== null) yield { name, value };
+}

@@ -1,0 +1,87 @@
+/**
+ * Who a message says it is from, for `MAIL FROM`. Called by outgoing.ts for the message itself and by whoever
+ * has the job's `envelope_from|` at hand. Never looks into the body and never invents an address: null means
+ * "nothing found", and the caller decides between postmaster and the null sender.
+ *
+ * The search is the C module's (c-module-behaviour 6) where that was right. It departs from it in:
+ * the body is not searched (e048); no default sender (e049); `(` loses no byte before it (e011) and a comment
+ * in front of the address goes too (e004, e007); folded lines are read whole and uncut (e058, e059); unprintable
+ * bytes are dropped around an address (e041) but never out of it, which would make it somebody else's (e042 to
+ * e045): an address in UTF-8 stays as it is (RFC 6531), one in any other charset cannot be used.
+ */
+import type { ByteString } from '../control/job.ts';
+import { isUtf8 } from './charset.ts';
+import { headerFields } from './headers.ts';
+
+const unprintable = /[^\x20-\x7e]+/g;
+
+/** A dot-string or quoted local part (no brackets in it: servers disagree), an `@` and a domain or literal; bytes from 0x80 on count as letters. */
+const mailbox =
+  /^(?:"[^"\\<>\x00-\x1f\x7f]*(?:\\[^<>\x00-\x1f\x7f-\xff][^"\\<>\x00-\x1f\x7f]*)*"|[^\x00-\x20\x7f<>()[\]\\,;:@"]+)@(?:[^\x00-\x20\x7f<>()[\]\\,;:@"]+|\[[^\x00-\x20\x7f<>()[\]\\]+\])$/;
+
+/** Longest path of RFC 5321 4.5.3.1.3, without its brackets. */
+const longestMailbox = 254;
+
+/** May this stand between the brackets of `MAIL FROM:<>`? Bytes from 0x80 on may; they need SMTPUTF8. */
+export function isMailbox(address: ByteString): boolean {
+  return address.length <= longestMailbox && mailbox.test(address);
+}
+
+/**
+ * The address in the first `From:` of a header (a whole message will do, its body is not read); null when there
+ * is none. The result may be no mailbox at all (`Joe Six`): see `senderFromHeaders`.
+ */
+export function envelopeSenderFromHeaders(header: ByteString): ByteString | null {
+  for (const { name, value } of headerFields(header)) {
+    if (name.toLowerCase() !== 'from') continue;
+    const exact = addressIn(value.trim());
+    if (isMailbox(exact)) return isUtf8(exact) ? exact : null;
+    return addressIn(value.trim().replace(unprintable, '')) || null;
+  }
+  return null;
+}
+
+/** As above, but only what a server would take as a sender. */
+export function senderFromHeaders(header: ByteString): ByteString | null {
+  const address = envelopeSenderFromHeaders(header)?.trim() ?? '';
+  return isMailbox(address) ? address : null;
+}
+
+/**
+ * The sender for a job: its `envelope_from|` wins over what the message says. Blanks, brackets and control bytes
+ * around or in it are taken away (e062, e063, e065); `<>` is the null sender and comes back as ''. Null: nothing usable.
+ */
+export function envelopeSender(given: ByteString | null, fromMessage: ByteString | null): ByteString | null {
+  const plain = (given ?? '').replace(/[\x00-\x1f\x7f]/g, '').trim();
+  if (plain === '<>') return '';
+  const address = plain.startsWith('<') && plain.endsWith('>') ? plain.slice(1, -1).trim() : plain;
+  return isMailbox(address) ? address : fromMessage;
+}
+
+function addressIn(value: ByteString): ByteString {
+  return inBrackets(withoutComments(value));
+}
+
+function withoutComments(value: ByteString): ByteString {
+  const open = value.lastIndexOf('(');
+  const close = value.lastIndexOf(')');
+  if (open < 0 || close < open) return value;
+  const before = value.slice(0, open);
+  const rest = (/[ \t]$/.test(before) ? before.slice(0, -1) : before) + value.slice(close + 1);
+  return withoutLeadingComment(rest.trim());
+}
+
+function withoutLeadingComment(value: ByteString): ByteString {
+  const close = value.startsWith('(') ? value.indexOf(')') : -1;
+  return close < 0 ? value : value.slice(close + 1).trim();
+}
+
+/** Between the last `<` and the last `>`, then once more between the last `<` and the first `>`. */
+function inBrackets(value: ByteString): ByteString {
+  const open = value.lastIndexOf('<');
+  const close = value.lastIndexOf('>');
+  const once = open >= 0 && close > open ? value.slice(open + 1, close) : value;
+  const opens = once.lastIndexOf('<');
+  const closes = once.indexOf('>');
+  return opens >= 0 && closes > opens ? once.slice(opens + 1, closes) : once;
+}

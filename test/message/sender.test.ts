@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import {
+  envelopeSender,
+  envelopeSenderFromHeaders,
+  isMailbox,
+  senderFromHeaders,
+} from '../../src/message/sender.ts';
+
+const utf8 = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
+
+const found: readonly (readonly [string, string, string | null])[] = [
+  ['plain', 'From: joe@example.com', 'joe@example.com'],
+  ['upper case', 'FROM: joe@example.com', 'joe@example.com'],
+  ['brackets behind a quoted name', 'From: "Joe, (Six) <x>" <joe@example.com>', 'joe@example.com'],
+  ['comment behind', 'From: joe@example.com (Joe)', 'joe@example.com'],
+  ['comment without a blank loses no byte (C23, e011)', 'From: joe@example.com(Joe)', 'joe@example.com'],
+  ['comment in front (e004)', 'From: (Joe Six) joe@example.com', 'joe@example.com'],
+  ['comments around (e007)', 'From: (a) joe@example.com (b)', 'joe@example.com'],
+  ['blanks in the brackets (e017)', 'From: Joe < joe@example.com >', 'joe@example.com'],
+  ['folded', 'From: Joe\r\n\t<joe@example.com>', 'joe@example.com'],
+  ['first of two', 'From: a@b\r\nFrom: c@d', 'a@b'],
+  ['not Resent-From', 'Resent-From: r@s\r\nFrom: a@b', 'a@b'],
+  ['encoded name', 'From: =?UTF-8?Q?J=C3=B6rg?= <joerg@example.com>', 'joerg@example.com'],
+  ['raw name', utf8('From: Jörg <joerg@example.com>'), 'joerg@example.com'],
+  ['address in UTF-8', utf8('From: <jörg@example.com>'), utf8('jörg@example.com')],
+  ['address in Latin-1 (e045)', 'From: <j\xf6rg@example.com>', null],
+  ['quoted local part', 'From: "joe six"@example.com', '"joe six"@example.com'],
+  ['address literal', 'From: joe@[192.0.2.1]', 'joe@[192.0.2.1]'],
+  ['a long name (e059)', `From: ${'n'.repeat(2000)} <joe@example.com>`, 'joe@example.com'],
+  ['none (e049)', 'Subject: x', null],
+  ['empty (e018)', 'From:', null],
+  ['no address', 'From: Joe Six', null],
+  ['two authors', 'From: a@b, c@d', null],
+  ['a line in the body (e048)', 'Date: x\r\n\r\nFrom: spoofed@example.com', null],
+  ['an mbox line', 'From joe@example.com Mon', null],
+  ['LF only', 'Date: x\nFrom: joe@example.com\n\nbody', 'joe@example.com'],
+];
+
+for (const [name, header, expected] of found) {
+  test(`sender from headers: ${name}`, () => assert.equal(senderFromHeaders(header), expected));
+}
+
+const given: readonly (readonly [string, string | null, string | null, string | null])[] = [
+  ['wins', 'list@example.org', 'joe@example.com', 'list@example.org'],
+  ['absent', null, 'joe@example.com', 'joe@example.com'],
+  ['brackets (e062)', '<list@example.org>', null, 'list@example.org'],
+  ['blank (e063)', ' ', 'joe@example.com', 'joe@example.com'],
+  ['carriage return (e065)', 'a@b\r', null, 'a@b'],
+  ['null sender', '<>', 'joe@example.com', ''],
+  ['a command in it', 'a@b>\r\nRCPT TO:<c@d', 'joe@example.com', 'joe@example.com'],
+  ['nothing at all', null, null, null],
+];
+
+for (const [name, item, message, expected] of given) {
+  test(`envelope_from of the job: ${name}`, () => assert.equal(envelopeSender(item, message), expected));
+}
+
+test('the search keeps what is no mailbox as the C module does', () => {
+  assert.equal(envelopeSenderFromHeaders('From: Joe Six\r\n'), 'Joe Six');
+  assert.equal(envelopeSenderFromHeaders('From: a@b, c@d\r\n'), 'a@b, c@d');
+});
+
+test('no sender ever holds a byte that ends the command', () => {
+  const bytes = fc.string({
+    unit: fc.constantFrom('a', '@', '<', '>', '(', ')', '"', '\\', '\r', '\n', ' ', '\xe9', '\0', 'b.c'),
+  });
+  fc.assert(
+    fc.property(bytes, bytes, (value, item) => {
+      for (const sender of [senderFromHeaders(`From: ${value}`), envelopeSender(item, null)]) {
+        assert.ok(
+          sender === null || sender === '' || (isMailbox(sender) && !/[\0\r\n<>]/.test(sender)),
+          sender ?? '',
+        );
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('hostile From lines take no more than linear time', () => {
+  for (const piece of ['(', ')', '<', '>', '"', '\\', ' ', '"\\', '@', 'From: ']) {
+    const started = performance.now();
+    senderFromHeaders(`From: ${piece.repeat(200_000)}\r\n`);
+    assert.ok(performance.now() - started < 1000, `${JSON.stringify(piece)} repeated`);
+  }
+});
