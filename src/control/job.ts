@@ -29,7 +29,7 @@ export interface Recipient {
 /** One delivery list (the C module's OneQueItem). Times are Unix seconds, spans are seconds. */
 export interface Job {
   readonly dialect: Dialect;
-  /** message number of the payload; -1 when the list names none */
+  /** message number of the payload; when the list names none, what that era's reader takes: -1 (2012) or 0 (2017) */
   readonly msgid: number;
   /** when the mail was handed in; null when the list does not say (2012 reads that as 0, 2017 as now) */
   readonly submitted: number | null;

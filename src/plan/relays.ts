@@ -1,0 +1,187 @@
+/**
+ * `smarthost` and `fallbackhost` entries in both eras' syntax -> Relay, and their order. Called by the settings (command
+ * line, configuration, a Citadel server's own table) and by routing. An entry that cannot be used is a value with a
+ * reason, never a crash (u023, u027, u073) and never a host of another name. Passwords appear in no reason.
+ */
+import type { Credentials, Relay } from './hosts.ts';
+
+export type RelayKind = Relay['kind'];
+
+export interface BadEntry {
+  readonly kind: 'bad';
+  /** the entry with its password blanked */
+  readonly shown: string;
+  /** a sentence without its final dot */
+  readonly reason: string;
+}
+
+export type ParsedEntry = { readonly kind: 'relay'; readonly relay: Relay } | BadEntry;
+
+export interface InternetConfig {
+  /** in the order of the lines */
+  readonly relays: readonly Relay[];
+  readonly problems: readonly (BadEntry & { readonly line: number })[];
+}
+
+const DEFAULT_PORT = { smtp: 25, smtps: 465 } as const;
+type Scheme = keyof typeof DEFAULT_PORT;
+
+const HOST_NAME = /^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?$/;
+const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
+
+/** Whatever may be a password goes: everything up to the last @. */
+function blanked(entry: string): string {
+  return entry.replace(/^([a-z]+:\/\/)?.*@/i, '$1***@');
+}
+
+/**
+ * Percent-decoding as servers of 2012 do it: `+` is a blank, escapes are UTF-8 where they can be. Null when a `%` is not
+ * followed by two hexadecimal digits.
+ */
+function decoded(text: string): string | null {
+  const blanks = text.replace(/\+/g, ' ').trimEnd();
+  if (/%(?![0-9A-Fa-f]{2})/.test(blanks)) return null;
+  return blanks.replace(/(?:%[0-9A-Fa-f]{2})+/g, (run) => {
+    const bytes = Buffer.from(run.replaceAll('%', ''), 'hex');
+    const utf8 = bytes.toString('utf8');
+    return utf8.includes('\ufffd') ? bytes.toString('latin1') : utf8;
+  });
+}
+
+interface Trouble {
+  readonly trouble: string;
+}
+
+function credentialsIn(userInfo: string | null): Credentials | null | Trouble {
+  if (userInfo === null) return null;
+  const colon = userInfo.indexOf(':');
+  if (colon < 0) return { trouble: 'it names a user without a password; write user:password@host' };
+  const user = decoded(userInfo.slice(0, colon));
+  const password = decoded(userInfo.slice(colon + 1));
+  if (user === null || password === null) {
+    return {
+      trouble: 'a % in its user or password is not followed by two hexadecimal digits; write %25 for a %',
+    };
+  }
+  if (`${user}${password}`.includes('\0')) return { trouble: 'its user or password holds a NUL byte' };
+  return { user, password };
+}
+
+function literalFamily(host: string): 4 | 6 | null {
+  if (IPV4.test(host)) return 4;
+  return host.includes(':') && URL.canParse(`http://[${host}]/`) ? 6 : null;
+}
+
+interface HostAndPort {
+  readonly host: string;
+  readonly literal: 4 | 6 | null;
+  /** as written, undefined when there is none */
+  readonly port: string | undefined;
+}
+
+/** `host`, `host:port`, `[literal]`, `[literal]:port`, or an IPv6 address alone. */
+function hostAndPort(text: string): HostAndPort | Trouble {
+  if (literalFamily(text) === 6) return { host: text, literal: 6, port: undefined };
+  const bracketed = /^\[([^\]]*)\](?::(.*))?$/.exec(text);
+  if (bracketed) {
+    const host = (bracketed[1] ?? '').replace(/^IPv6:/i, '');
+    const family = literalFamily(host);
+    if (family === null) return { trouble: 'what stands in its square brackets is not an IP address' };
+    return { host, literal: family, port: bracketed[2] };
+  }
+  const [, host = '', port] = /^([^:]*)(?::(.*))?$/.exec(text) ?? [];
+  if (host === '') return { trouble: 'it names no host' };
+  if (!HOST_NAME.test(host)) return { trouble: `"${host}" is not a host name` };
+  return { host, literal: literalFamily(host), port };
+}
+
+function portNumber(written: string | undefined, scheme: Scheme): number | Trouble {
+  if (written === undefined) return DEFAULT_PORT[scheme];
+  const port = /^\d{1,5}$/.test(written) ? Number(written) : 0;
+  return port >= 1 && port <= 65_535 ? port : { trouble: `"${written}" is not a port (1 to 65535)` };
+}
+
+function isTrouble(value: unknown): value is Trouble {
+  return typeof value === 'object' && value !== null && 'trouble' in value;
+}
+
+const bad = (shown: string, reason: string): BadEntry => ({ kind: 'bad', shown, reason });
+
+/** An entry without the sender behind it. */
+function parseUrl(entry: string, kind: RelayKind, sender: string | null): ParsedEntry {
+  const shown = blanked(entry) + (sender === null ? '' : ` ${sender}`);
+  const [, written, rest = entry] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/i.exec(entry) ?? [];
+  const scheme = written?.toLowerCase() ?? 'smtp';
+  if (scheme !== 'smtp' && scheme !== 'smtps')
+    return bad(shown, `"${scheme}://" is neither smtp:// nor smtps://`);
+  const at = rest.lastIndexOf('@');
+  const credentials = credentialsIn(at < 0 ? null : rest.slice(0, at));
+  if (isTrouble(credentials)) return bad(shown, credentials.trouble);
+  const place = hostAndPort(rest.slice(at + 1).replace(/\/.*$/, ''));
+  if (isTrouble(place)) return bad(shown, place.trouble);
+  const port = portNumber(place.port, scheme);
+  if (isTrouble(port)) return bad(shown, port.trouble);
+  const { host, literal } = place;
+  return {
+    kind: 'relay',
+    relay: {
+      kind,
+      host,
+      literal,
+      port,
+      scheme: written === undefined ? null : scheme,
+      credentials,
+      sender,
+      shown,
+    },
+  };
+}
+
+/**
+ * One entry: `[smtp://|smtps://][user:password@]host[:port][/][ sender]`. The last @ ends the credentials (R020). The
+ * sender, an author's name or address for whom alone the relay is (2012 to 2017), follows the first blank behind which
+ * it can stand; blanks inside the credentials are no such place.
+ */
+export function parseRelayEntry(text: string, kind: RelayKind): ParsedEntry {
+  const entry = text.trim();
+  for (const { index } of entry.matchAll(/[ \t]+/g)) {
+    const sender = entry.slice(index).trim();
+    const head = parseUrl(entry.slice(0, index), kind, sender);
+    if (head.kind === 'relay' && !/^[:@]/.test(sender)) return head;
+  }
+  return parseUrl(entry, kind, null);
+}
+
+/**
+ * The table a Citadel server keeps (`CONF GETSYS|application/x-citadel-internet-config`): `value|type` lines, of which
+ * the two relay types count here. As in C the type must be exact but for its case.
+ */
+export function parseInternetConfig(text: string): InternetConfig {
+  const relays: Relay[] = [];
+  const problems: (BadEntry & { readonly line: number })[] = [];
+  for (const [index, row] of text.split('\n').entries()) {
+    const [value = '', written = ''] = row.split('|', 2);
+    const type = written.toLowerCase();
+    if (type === 'smarthost' || type === 'fallbackhost') {
+      const parsed = parseRelayEntry(value, type);
+      if (parsed.kind === 'relay') relays.push(parsed.relay);
+      else problems.push({ ...parsed, line: index + 1 });
+    } else if (/^\s*(?:smarthost|fallbackhost)\s*$/.test(type)) {
+      const reason = `blanks or a CR beside "${type.trim()}" switch the line off`;
+      problems.push({ ...bad(blanked(value), reason), line: index + 1 });
+    }
+  }
+  return { relays, problems };
+}
+
+/** In the order they are tried: smart hosts as configured, then fallback hosts as configured. */
+export function inOrder(relays: readonly Relay[]): readonly Relay[] {
+  const ofKind = (kind: RelayKind) => relays.filter((relay) => relay.kind === kind);
+  return [...ofKind('smarthost'), ...ofKind('fallbackhost')];
+}
+
+/** Those this mail may use: entries without a sender, and those for one of the names or addresses of its author. */
+export function relaysFor(relays: readonly Relay[], author: readonly string[]): readonly Relay[] {
+  const names = new Set(author.map((name) => name.toLowerCase()));
+  return relays.filter(({ sender }) => sender === null || names.has(sender.toLowerCase()));
+}
