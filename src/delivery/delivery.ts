@@ -16,16 +16,20 @@ export const DELIVERY_STATES = {
 
 export type DeliveryState = keyof typeof DELIVERY_STATES;
 
-export interface Delivery {
-  readonly state: DeliveryState;
-  /** recipients without a verdict in this run, as indices into the delivery's recipients */
-  readonly pending: readonly number[];
+/** How far along its hosts a delivery stands. */
+export interface Standing {
   readonly hosts: readonly Host[];
   readonly host: number;
   readonly addresses: readonly string[];
   readonly address: number;
   /** STARTTLS broke at this address and clear text is allowed */
   readonly withoutTls: boolean;
+}
+
+export interface Delivery extends Standing {
+  readonly state: DeliveryState;
+  /** recipients without a verdict in this run, as indices into the delivery's recipients */
+  readonly pending: readonly number[];
   /** trouble that reached a host, in the order met */
   readonly troubles: readonly Failure[];
   readonly expired: boolean;
@@ -34,6 +38,10 @@ export interface Delivery {
 
 export type DeliveryEvent =
   | { readonly type: 'start' }
+  /** a session to one of its hosts stands already: another delivery of the same destination came this far */
+  | ({ readonly type: 'adopt' } & Standing)
+  /** the message itself is missing, empty or unreadable */
+  | { readonly type: 'unsendable'; readonly failure: Failure }
   | { readonly type: 'hosts'; readonly hosts: readonly Host[] }
   | { readonly type: 'no-hosts'; readonly failure: Failure }
   | { readonly type: 'addresses'; readonly addresses: readonly string[] }

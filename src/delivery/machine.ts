@@ -44,6 +44,11 @@ const GUARDS: { readonly [name in DeliveryGuard]: (delivery: Delivery) => boolea
 
 const ACTIONS: { readonly [name in DeliveryAction]: (draft: Draft) => void } = {
   lookupHosts: (draft) => draft.effects.push({ type: 'lookup-hosts' }),
+  takeStanding: (draft) => {
+    if (draft.event.type !== 'adopt') return;
+    const { type: _, ...standing } = draft.event;
+    Object.assign(draft, standing);
+  },
   takeHosts: (draft) => {
     if (draft.event.type === 'hosts') draft.hosts = draft.event.hosts;
   },

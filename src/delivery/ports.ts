@@ -25,7 +25,14 @@ export interface MxRecord {
 }
 
 /** Why a lookup gave no records. `no-domain` is NXDOMAIN, `no-data` is NOERROR with an empty answer: both proven. */
-export type LookupFault = 'no-domain' | 'no-data' | 'server-failure' | 'refused' | 'timeout' | 'bad-answer' | 'local-fault';
+export type LookupFault =
+  | 'no-domain'
+  | 'no-data'
+  | 'server-failure'
+  | 'refused'
+  | 'timeout'
+  | 'bad-answer'
+  | 'local-fault';
 
 export type Lookup<T> =
   | { readonly kind: 'found'; readonly records: readonly T[] }

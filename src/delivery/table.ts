@@ -8,6 +8,7 @@ export type DeliveryGuard = 'anotherAddress' | 'anotherHost' | 'someUnjudged' | 
 
 export type DeliveryAction =
   | 'lookupHosts'
+  | 'takeStanding'
   | 'takeHosts'
   | 'lookupAddresses'
   | 'takeAddresses'
@@ -33,6 +34,8 @@ export interface DeliveryRow {
 }
 
 export const DELIVERY_TABLE: readonly DeliveryRow[] = [
+  { id: 'unsendable', in: ['waiting'], on: ['unsendable'], to: 'over', do: ['noteTrouble', 'judgeAll'] },
+  { id: 'adopt', in: ['waiting'], on: ['adopt'], to: 'talk', do: ['takeStanding', 'transact'] },
   { id: 'start', in: ['waiting'], on: ['start'], to: 'hosts', do: ['lookupHosts'] },
   { id: 'hosts', in: ['hosts'], on: ['hosts'], to: 'addresses', do: ['takeHosts', 'lookupAddresses'] },
   { id: 'no-hosts', in: ['hosts'], on: ['no-hosts'], to: 'over', do: ['noteTrouble', 'judgeAll'] },

@@ -6,6 +6,7 @@
 import type { ByteString } from '../control/job.ts';
 import type { Lookup, LookupFault, MxRecord, Random } from '../delivery/ports.ts';
 import type { Destination, Host, Relay } from './hosts.ts';
+import { inOrder, relaysFor } from './relays.ts';
 
 export interface RoutingRules {
   readonly relays: readonly Relay[];
@@ -22,7 +23,7 @@ export type Route =
 /** With any smarthost there is no other way than the relays (R075); a fallbackhost alone does not make relay mode (C02). */
 export function destinationOf(domain: string, sender: ByteString, rules: RoutingRules): Destination {
   const smarthosts = rules.relays.filter((relay) => relay.kind === 'smarthost');
-  if (smarthosts.length > 0) return relayDestination(relaysFor(sender, rules.relays), sender);
+  if (smarthosts.length > 0) return relayDestination(inOrder(relaysFor(rules.relays, [sender])), sender);
   const literal = addressLiteral(domain);
   if (literal !== null) {
     return { key: `literal:${literal.address}`, name: domain, kind: 'literal', ...literal };
@@ -34,16 +35,6 @@ function relayDestination(relays: readonly Relay[], sender: ByteString): Destina
   const own = relays.some((relay) => relay.sender !== null);
   const name = relays.map((relay) => relay.host).join(', ');
   return { key: own || relays.length === 0 ? `relays:${sender}` : 'relays', name, kind: 'relays', relays };
-}
-
-/** Smarthosts for this sender if there are any, else those for everybody; in configured order, fallbacks behind. */
-function relaysFor(sender: ByteString, relays: readonly Relay[]): readonly Relay[] {
-  const pick = (kind: Relay['kind']): readonly Relay[] => {
-    const all = relays.filter((relay) => relay.kind === kind);
-    const own = all.filter((relay) => relay.sender?.toLowerCase() === sender.toLowerCase());
-    return own.length > 0 ? own : all.filter((relay) => relay.sender === null);
-  };
-  return [...pick('smarthost'), ...pick('fallbackhost')];
 }
 
 /** `[192.0.2.1]` and `[IPv6:2001:db8::1]` (RFC 5321 4.1.3); `[2001:db8::1]` is taken for what it means. */
@@ -74,9 +65,7 @@ export function mxRoute(
   rules: RoutingRules,
   random: Random,
 ): Route {
-  const fallbacks = rules.relays
-    .filter((relay) => relay.kind === 'fallbackhost' && relay.sender === null)
-    .map(relayHost);
+  const fallbacks = relaysFor(rules.relays, []).map(relayHost);
   if (answer.kind === 'failed') return withoutMx(domain, answer.fault, fallbacks, rules);
   const offered = answer.records.filter((record) => record.exchange !== '');
   if (offered.length === 0) return none(true, '5.1.10', `${domain} takes no mail (null MX)`);

@@ -21,7 +21,7 @@ export function describe(event: SessionEvent, stage: Stage): ByteString {
     case 'early':
       return `spoke before it was asked: "${excerpt(event.text)}" while we were ${phrase}`;
     case 'tls-failed':
-      return `TLS failed: ${event.text}`;
+      return event.text;
     case 'payload-lost':
       return `the message could not be read to its end: ${event.text}`;
     case 'reply':

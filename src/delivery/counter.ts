@@ -1,0 +1,82 @@
+/**
+ * What a slot may ask of the dispatcher: the rules, the ports, the shared limits and memories of the run. Kept
+ * apart from the dispatcher so that slots know an interface and not their employer.
+ */
+import type { Connect, TlsOptions } from '#net-stream-utils';
+import type { Host } from '../plan/hosts.ts';
+import type { RoutingRules } from '../plan/route.ts';
+import type { SessionEvent, SessionPolicy, Step } from '../session/session.ts';
+import type { Deadline } from '../session/states.ts';
+import type { Failure, Peer, Verdict } from '../session/verdict.ts';
+import type { Errand } from './errand.ts';
+import type { Clock, Random, Resolver } from './ports.ts';
+import type { SessionDriver } from './session-driver.ts';
+
+export interface DispatchRules {
+  readonly routing: RoutingRules;
+  readonly limits: {
+    readonly sessions: number;
+    readonly destination: number;
+    readonly host: number;
+    /** messages in one session */
+    readonly messages: number;
+    /** session starts a second, 0 = as many as come */
+    readonly rate: number;
+  };
+  /** milliseconds */
+  readonly deadlines: { readonly [name in Deadline | 'connect' | 'delivery' | 'stop']: number };
+  /** source addresses, at most one of each family */
+  readonly localAddresses: readonly string[];
+  policyFor(host: Host, withoutTls: boolean): SessionPolicy;
+  tlsFor(host: Host): TlsOptions;
+}
+
+export interface DispatchPorts {
+  readonly connect: Connect;
+  readonly resolver: Resolver;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** every step of every session, for transcripts and for the curious */
+  step(peer: Peer, event: SessionEvent, step: Step): void;
+}
+
+/** Errands of one destination. */
+export class Lane {
+  readonly queue: Errand[] = [];
+  slots = 0;
+  /** how many slots it may have by now */
+  allowed = 1;
+  inLine = false;
+}
+
+export interface Counter extends DispatchPorts {
+  readonly rules: DispatchRules;
+  nextTransaction(): number;
+  judge(errand: Errand, recipients: readonly number[], verdict: Verdict, tls: string | null): void;
+  /** the errand is over */
+  finished(errand: Errand): void;
+  /** the slot has nothing to carry any more */
+  released(slot: { readonly lane: Lane }): void;
+  /** whether a slot that has carried so many errands may take another one of its lane */
+  mayGoOn(lane: Lane, carried: number): boolean;
+  /** whether a slot may take its next errand ahead of time: not while another slot could begin it now */
+  mayPrepare(lane: Lane): boolean;
+  /** a message was taken: the lane may grow */
+  prospered(lane: Lane): void;
+  /** the failure of this endpoint in this run, if there was one that will not pass */
+  failure(endpoint: string): Failure | undefined;
+  noteFailure(endpoint: string, failure: Failure): void;
+  tlsIsBroken(host: Host, address: string): boolean;
+  noteBrokenTls(host: Host, address: string): void;
+  takeIdle(endpoint: string): SessionDriver | undefined;
+  /** keep a session for whoever wants this endpoint next */
+  keepIdle(endpoint: string, session: SessionDriver): void;
+  hostIsFull(endpoint: string): boolean;
+  /** the errand waits, without holding a slot, until the endpoint has a session to spare */
+  park(endpoint: string, lane: Lane, errand: Errand): void;
+  sessionOpened(endpoint: string): void;
+  /** `idle`: the session, when nobody carried anything on it */
+  sessionOver(endpoint: string, idle?: SessionDriver): void;
+  /** milliseconds until the next session may start */
+  startDelay(): number;
+}

@@ -1,0 +1,248 @@
+/**
+ * Who works when: lanes (one per destination) with errands waiting, slots that carry one errand after the other,
+ * sessions kept for the next message, and the limits on all of them. What happens next to one delivery is
+ * decided in table.ts, never here.
+ *
+ * Lanes take turns, so that a slow or huge destination never starves another: a lane gets its second slot only
+ * after every waiting lane had its turn, and a slot gives way after a session's worth of messages. A lane begins
+ * with one slot and doubles with each message taken, so that a dead destination costs one connection, not twenty.
+ */
+import type { Connect } from '#net-stream-utils';
+import type { Host } from '../plan/hosts.ts';
+import type { SessionEvent, Step } from '../session/session.ts';
+import type { Failure, Peer, Verdict } from '../session/verdict.ts';
+import type { Counter, DispatchPorts, DispatchRules } from './counter.ts';
+import { Lane } from './counter.ts';
+import type { Order } from './errand.ts';
+import { Errand } from './errand.ts';
+import type { Clock, Random, Resolver } from './ports.ts';
+import type { SessionDriver } from './session-driver.ts';
+import { Slot } from './slot.ts';
+
+export class Dispatcher implements Counter {
+  readonly rules: DispatchRules;
+  readonly connect: Connect;
+  readonly resolver: Resolver;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly step: (peer: Peer, event: SessionEvent, step: Step) => void;
+
+  readonly #lanes = new Map<string, Lane>();
+  /** lanes that want a slot, in turn */
+  readonly #line: Lane[] = [];
+  readonly #slots = new Set<Slot>();
+  /** by endpoint: idle sessions, sessions open in all, errands that wait for one, failures of this run */
+  readonly #idle = new Map<string, SessionDriver[]>();
+  readonly #open = new Map<string, number>();
+  readonly #parked = new Map<string, { readonly lane: Lane; readonly errand: Errand }[]>();
+  readonly #failed = new Map<string, Failure>();
+  readonly #brokenTls = new Set<string>();
+  #sessions = 0;
+  #unfinished = 0;
+  #transactions = 0;
+  #nextStart = 0;
+  #stopping = false;
+  #done: () => void = () => {};
+
+  constructor(rules: DispatchRules, ports: DispatchPorts) {
+    this.rules = rules;
+    this.connect = ports.connect;
+    this.resolver = ports.resolver;
+    this.clock = ports.clock;
+    this.random = ports.random;
+    this.step = ports.step;
+  }
+
+  add(order: Order): void {
+    const lane = this.#lanes.get(order.destination.key) ?? new Lane();
+    this.#lanes.set(order.destination.key, lane);
+    lane.queue.push(new Errand(order));
+    this.#unfinished++;
+    this.#queueUp(lane);
+  }
+
+  /** Resolves when every order is over and the idle sessions have been taken leave of. */
+  async run(): Promise<void> {
+    if (this.#unfinished > 0) {
+      await new Promise<void>((done) => {
+        this.#done = done;
+        this.#pump();
+      });
+    }
+    for (const session of [...this.#idle.values()].flat()) session.leave();
+  }
+
+  /** Begin nothing new; what is on the wire may come to its end within the grace time. */
+  stop(): void {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    const waiting = [...this.#lanes.values()].flatMap((lane) => lane.queue.splice(0));
+    const parked = [...this.#parked.values()].flatMap((list) => list.splice(0).map(({ errand }) => errand));
+    for (const errand of [...waiting, ...parked]) this.finished(errand);
+    for (const slot of [...this.#slots]) slot.stop();
+    const grace = this.clock.after(this.rules.deadlines.stop, () => {
+      for (const slot of [...this.#slots]) slot.interrupt('was cut off because spoolroom is stopping');
+    });
+    const done = this.#done;
+    this.#done = () => {
+      grace.cancel();
+      done();
+    };
+    if (this.#unfinished === 0) this.#done();
+  }
+
+  nextTransaction(): number {
+    return ++this.#transactions;
+  }
+
+  judge(errand: Errand, recipients: readonly number[], verdict: Verdict, tls: string | null): void {
+    errand.order.judge(recipients, verdict, { milliseconds: this.clock.monotonic() - errand.started, tls });
+  }
+
+  finished(errand: Errand): void {
+    if (errand.finished) return;
+    errand.finished = true;
+    errand.deadline?.cancel();
+    errand.letter = null;
+    errand.order.over();
+    if (--this.#unfinished === 0) this.#done();
+  }
+
+  released(slot: Slot): void {
+    this.#slots.delete(slot);
+    slot.lane.slots--;
+    this.#queueUp(slot.lane);
+    this.#pump();
+  }
+
+  mayGoOn(lane: Lane, carried: number): boolean {
+    if (this.#stopping) return false;
+    if (this.#line.length === 0 || this.#slots.size < this.rules.limits.sessions) return true;
+    const share = Math.max(1, Math.floor(this.rules.limits.sessions / (this.#line.length + 1)));
+    return lane.slots <= share && (carried === 0 || carried % this.rules.limits.messages !== 0);
+  }
+
+  mayPrepare(lane: Lane): boolean {
+    return lane.slots >= this.#most(lane) || this.#slots.size >= this.rules.limits.sessions;
+  }
+
+  prospered(lane: Lane): void {
+    if (lane.allowed >= this.rules.limits.destination) return;
+    lane.allowed *= 2;
+    this.#queueUp(lane);
+    this.#pump();
+  }
+
+  failure(endpoint: string): Failure | undefined {
+    return this.#failed.get(endpoint);
+  }
+
+  /** What went wrong before MAIL, or was a 421, will not be better for the next job of this run. */
+  noteFailure(endpoint: string, failure: Failure): void {
+    if (failure.code === 421 || BEFORE_MAIL.has(failure.stage)) this.#failed.set(endpoint, failure);
+  }
+
+  tlsIsBroken(host: Host, address: string): boolean {
+    return this.#brokenTls.has(`${address}:${host.port}`);
+  }
+
+  noteBrokenTls(host: Host, address: string): void {
+    this.#brokenTls.add(`${address}:${host.port}`);
+  }
+
+  takeIdle(endpoint: string): SessionDriver | undefined {
+    return this.#idle.get(endpoint)?.pop();
+  }
+
+  keepIdle(endpoint: string, session: SessionDriver): void {
+    const worn = session.transactions >= Math.min(this.rules.limits.messages, session.mailMax);
+    if (this.#stopping || worn || this.#unfinished === 0) {
+      session.leave();
+      return;
+    }
+    this.#listOf(this.#idle, endpoint).push(session);
+    this.#wake(endpoint);
+  }
+
+  hostIsFull(endpoint: string): boolean {
+    return (this.#open.get(endpoint) ?? 0) >= this.rules.limits.host;
+  }
+
+  park(endpoint: string, lane: Lane, errand: Errand): void {
+    this.#listOf(this.#parked, endpoint).push({ lane, errand });
+  }
+
+  sessionOpened(endpoint: string): void {
+    this.#sessions++;
+    this.#open.set(endpoint, (this.#open.get(endpoint) ?? 0) + 1);
+    if (this.#sessions > this.rules.limits.sessions) [...this.#idle.values()].flat()[0]?.leave();
+  }
+
+  sessionOver(endpoint: string, idle?: SessionDriver): void {
+    this.#sessions--;
+    this.#open.set(endpoint, (this.#open.get(endpoint) ?? 1) - 1);
+    const kept = this.#listOf(this.#idle, endpoint);
+    const at = idle === undefined ? -1 : kept.indexOf(idle);
+    if (at >= 0) kept.splice(at, 1);
+    this.#wake(endpoint);
+  }
+
+  startDelay(): number {
+    if (this.rules.limits.rate === 0) return 0;
+    const now = this.clock.monotonic();
+    const start = Math.max(now, this.#nextStart);
+    this.#nextStart = start + 1000 / this.rules.limits.rate;
+    return start - now;
+  }
+
+  #most(lane: Lane): number {
+    return Math.min(lane.allowed, this.rules.limits.destination);
+  }
+
+  #queueUp(lane: Lane): void {
+    if (lane.inLine || lane.queue.length === 0 || lane.slots >= this.#most(lane)) return;
+    lane.inLine = true;
+    this.#line.push(lane);
+  }
+
+  #pump(): void {
+    while (!this.#stopping && this.#slots.size < this.rules.limits.sessions) {
+      const lane = this.#line.shift();
+      if (lane === undefined) return;
+      lane.inLine = false;
+      const errand = lane.queue.shift();
+      if (errand === undefined) continue;
+      const slot = new Slot(lane, this);
+      this.#slots.add(slot);
+      lane.slots++;
+      this.#queueUp(lane);
+      slot.carry(errand);
+    }
+  }
+
+  /** A session to this endpoint is idle or gone: whoever waited for one has its turn. */
+  #wake(endpoint: string): void {
+    const waiting = this.#parked.get(endpoint)?.shift();
+    if (waiting === undefined) return;
+    waiting.lane.queue.unshift(waiting.errand);
+    this.#queueUp(waiting.lane);
+    this.#pump();
+  }
+
+  #listOf<T>(lists: Map<string, T[]>, key: string): T[] {
+    const list = lists.get(key) ?? [];
+    lists.set(key, list);
+    return list;
+  }
+}
+
+const BEFORE_MAIL: ReadonlySet<string> = new Set([
+  'connect',
+  'greeting',
+  'ehlo',
+  'helo',
+  'introduced',
+  'starttls',
+  'handshake',
+  'auth',
+]);

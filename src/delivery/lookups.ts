@@ -1,0 +1,58 @@
+/**
+ * The lookups of a delivery: the hosts of a destination, the addresses of a host. Asks the resolver and turns its
+ * answers into delivery events; what an answer means is decided in plan/route.ts.
+ */
+import type { Destination, Host } from '../plan/hosts.ts';
+import type { RoutingRules } from '../plan/route.ts';
+import { knownRoute, LOOKUP_FAULTS, mxRoute } from '../plan/route.ts';
+import type { Failure, Stage } from '../session/verdict.ts';
+import type { DeliveryEvent } from './delivery.ts';
+import type { Lookup, LookupFault, Random, Resolver } from './ports.ts';
+
+export async function lookupHosts(
+  destination: Destination,
+  rules: RoutingRules,
+  resolver: Resolver,
+  random: Random,
+): Promise<DeliveryEvent> {
+  const route =
+    destination.kind === 'mx'
+      ? mxRoute(destination.domain, await resolver.mx(destination.domain), rules, random)
+      : knownRoute(destination, rules);
+  return route.kind === 'hosts'
+    ? { type: 'hosts', hosts: route.hosts }
+    : { type: 'no-hosts', failure: lookupFailure('routing', route.permanent, route.enhanced, route.text) };
+}
+
+/** IPv4 first: a small site's IPv6 address more often lacks the reverse name that large receivers insist on. */
+export async function lookupAddresses(host: Host, resolver: Resolver): Promise<DeliveryEvent> {
+  if (host.literal !== null) return { type: 'addresses', addresses: [host.name] };
+  const [four, six] = await Promise.all([resolver.addresses(host.name, 4), resolver.addresses(host.name, 6)]);
+  const addresses = [...found(four), ...found(six)];
+  if (addresses.length > 0) return { type: 'addresses', addresses };
+  const fault = faultOf(four, six);
+  // Only the recipient's own domain, proven to have no address, is the sender's mistake; a host in between is not.
+  const proven = fault === 'no-domain' || fault === 'no-data';
+  const permanent = proven && host.origin === 'domain';
+  const text = permanent
+    ? `${host.name} has neither a mail server nor an address`
+    : `no address of ${host.name}: ${LOOKUP_FAULTS[fault]}`;
+  return {
+    type: 'no-addresses',
+    failure: lookupFailure('lookup', permanent, permanent ? '5.1.2' : '4.4.3', text),
+  };
+}
+
+function found(lookup: Lookup<string>): readonly string[] {
+  return lookup.kind === 'found' ? lookup.records : [];
+}
+
+/** The fault that keeps the question open, if one of the two lookups left it open. */
+function faultOf(...lookups: readonly Lookup<string>[]): LookupFault {
+  const faults = lookups.flatMap((lookup) => (lookup.kind === 'failed' ? [lookup.fault] : []));
+  return faults.find((fault) => fault !== 'no-data' && fault !== 'no-domain') ?? faults[0] ?? 'no-data';
+}
+
+function lookupFailure(stage: Stage, permanent: boolean, enhanced: string, text: string): Failure {
+  return { reach: 'host', stage, permanent, code: null, enhanced, text, peer: null, maybeDelivered: false };
+}

@@ -1,0 +1,205 @@
+/**
+ * One queue run, the story of the whole program: look into the room, take what is due, find out where each
+ * recipient belongs, hand the orders to the dispatcher, record what became of them, end what is done. Called by
+ * `run` and `watch`, by the simulation and by the benchmark, each with its own ports.
+ */
+import type { Connect } from '#net-stream-utils';
+import type { ByteString } from '../control/job.ts';
+import { isPending } from '../control/job.ts';
+import { prepareOutgoing } from '../message/outgoing.ts';
+import { recipientAddress } from '../plan/address.ts';
+import { isDue } from '../plan/due.ts';
+import { destinationOf } from '../plan/route.ts';
+import type { MessageNumber, QueuedJob, Room } from '../room/room.ts';
+import type { SessionEvent, Step } from '../session/session.ts';
+import type { Failure, Peer, Stage } from '../session/verdict.ts';
+import { Dispatcher } from './dispatcher.ts';
+import type { Letter, Order } from './errand.ts';
+import type { MailEvents, OutcomeRecord } from './mail-in-hand.ts';
+import { MailInHand } from './mail-in-hand.ts';
+import type { Clock, Random, Resolver } from './ports.ts';
+import type { RunRules } from './rules.ts';
+
+export interface RunPorts {
+  readonly room: Room;
+  readonly resolver: Resolver;
+  readonly connect: Connect;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly events: RunEvents;
+}
+
+/** What a run tells while it runs. Outcomes are durable when they are told. */
+export interface RunEvents {
+  outcome(record: OutcomeRecord): void;
+  /** a control message was set aside because nobody can read it */
+  setAside(control: MessageNumber, reason: string): void;
+  warning(text: string): void;
+  /** a step of a session, for whoever wants to follow the dialogue */
+  step(peer: Peer, event: SessionEvent, step: Step): void;
+}
+
+export interface RunSummary {
+  /** control messages seen */
+  readonly jobs: number;
+  readonly due: number;
+  /** recipients */
+  readonly delivered: number;
+  readonly deferred: number;
+  readonly failed: number;
+  /** mails that are done and removed */
+  readonly finished: number;
+  readonly milliseconds: number;
+}
+
+export async function queueRun(ports: RunPorts, rules: RunRules, signal: AbortSignal): Promise<RunSummary> {
+  const began = ports.clock.monotonic();
+  const now = (): number => Math.floor(ports.clock.now() / 1000);
+  const count = { delivered: 0, deferred: 0, failed: 0, finished: 0 };
+  const scan = await ports.room.scan();
+  for (const { number, reason } of scan.setAside) ports.events.setAside(number, reason);
+
+  const dispatcher = new Dispatcher(rules.dispatch, { ...ports, step: ports.events.step });
+  const mailEvents: MailEvents = {
+    outcome: (record) => {
+      count[COUNTED[record.status]]++;
+      ports.events.outcome(record);
+    },
+    notWritten: (mail, error) => {
+      const numbers = mail.lists.map(({ control }) => control).join(', ');
+      ports.events.warning(
+        `An outcome of job ${numbers} could not be written: ${errorText(error)}. The run stops; ` +
+          'mail that was accepted in this moment may be sent a second time.',
+      );
+      dispatcher.stop();
+    },
+  };
+  const due = mailsOf(scan.jobs).filter((lists) => isMailDue(lists, now(), rules));
+  const closing: Promise<void>[] = [];
+  const close = async (mail: MailInHand): Promise<void> => {
+    if (await mail.close()) count.finished++;
+  };
+  for (const lists of due) {
+    const mail = new MailInHand(lists, ports.room, now, mailEvents);
+    mail.reconcile();
+    let open = 1;
+    const orderOver = (): void => {
+      if (--open === 0) closing.push(close(mail));
+    };
+    for (const order of ordersOf(mail, ports, rules, orderOver)) {
+      open++;
+      dispatcher.add(order);
+    }
+    orderOver();
+  }
+
+  const stop = (): void => dispatcher.stop();
+  signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) stop();
+  await dispatcher.run();
+  signal.removeEventListener('abort', stop);
+  await Promise.all(closing);
+  await ports.room.settle();
+  const jobs = scan.jobs.length;
+  return { jobs, due: due.flat().length, ...count, milliseconds: ports.clock.monotonic() - began };
+}
+
+const COUNTED = { 2: 'delivered', 4: 'deferred', 5: 'failed' } as const;
+
+type Lists = readonly [QueuedJob, ...QueuedJob[]];
+
+/** Control messages by the payload they name. */
+function mailsOf(jobs: readonly QueuedJob[]): readonly Lists[] {
+  const mails = new Map<number, [QueuedJob, ...QueuedJob[]]>();
+  for (const queued of jobs) {
+    const lists = mails.get(queued.job.msgid);
+    if (lists === undefined) mails.set(queued.job.msgid, [queued]);
+    else lists.push(queued);
+  }
+  return [...mails.values()];
+}
+
+/** A mail waits while one of its lists says so; one whose recipients all have a final status is due to be ended. */
+function isMailDue(lists: Lists, now: number, rules: RunRules): boolean {
+  const open = lists.filter(({ job }) => job.recipients.some(isPending));
+  if (open.length > 0) return open.every(({ job }) => isDue(job, now, rules.due).due);
+  return lists.every(({ job }) => job.recipients.length > 0);
+}
+
+/** The mail's pending recipients by destination; those that are no addresses are judged on the spot. */
+function ordersOf(mail: MailInHand, ports: RunPorts, rules: RunRules, over: () => void): readonly Order[] {
+  const [{ job }] = mail.lists as Lists;
+  const sender = envelopeSender(job.envelopeFrom) ?? '';
+  const orders = new Map<string, Order & { indices: number[]; recipients: ByteString[] }>();
+  for (const index of mail.pending()) {
+    const address = recipientAddress(mail.recipients[index]?.address ?? '');
+    if (address.kind === 'unusable') {
+      mail.judge(
+        [index],
+        '',
+        { kind: 'failed', ...failure('routing', true, '5.1.3', address.reason) },
+        NO_DETAILS,
+      );
+      continue;
+    }
+    const destination = destinationOf(address.domain, sender, rules.dispatch.routing);
+    const key = `${destination.key} ${address.smtputf8}`;
+    const order = orders.get(key);
+    if (order !== undefined) {
+      order.indices.push(index);
+      order.recipients.push(address.command);
+      continue;
+    }
+    const indices = [index];
+    orders.set(key, {
+      destination,
+      indices,
+      recipients: [address.command],
+      smtpUtf8: address.smtputf8,
+      load: () => loadLetter(job.msgid, job.envelopeFrom, ports, rules),
+      judge: (places, verdict, details) =>
+        mail.judge(
+          places.flatMap((place) => indices[place] ?? []),
+          destination.name,
+          verdict,
+          details,
+        ),
+      over,
+    });
+  }
+  return [...orders.values()];
+}
+
+const NO_DETAILS = { milliseconds: 0, tls: null };
+
+/** A message that is missing, empty or unreadable is never sent as an empty mail (R036): it waits, and says why. */
+async function loadLetter(
+  msgid: MessageNumber,
+  envelopeFrom: ByteString | null,
+  { room }: RunPorts,
+  rules: RunRules,
+): Promise<Letter | Failure> {
+  const read = await room.readPayload(msgid);
+  if (read.kind !== 'found') return failure('payload', false, '4.3.0', read.reason);
+  const prepared = await prepareOutgoing(read.message, rules.render);
+  if (prepared.kind === 'unsendable') return failure('payload', false, '4.3.0', prepared.reason);
+  const sender = envelopeSender(envelopeFrom) ?? envelopeSender(prepared.sender) ?? rules.postmaster;
+  return { outgoing: prepared, sender };
+}
+
+/** null: there is none, or none that can be said in MAIL FROM. `<>` is the null sender. */
+function envelopeSender(given: ByteString | null): ByteString | null {
+  if (given === null || given === '') return null;
+  if (given.trim() === '<>') return '';
+  const address = recipientAddress(given);
+  return address.kind === 'address' ? address.command : null;
+}
+
+function failure(stage: Stage, permanent: boolean, enhanced: string, text: string): Failure {
+  const reach = stage === 'routing' ? 'recipient' : 'message';
+  return { reach, stage, permanent, code: null, enhanced, text, peer: null, maybeDelivered: false };
+}
+
+function errorText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,308 @@
+/**
+ * A place at the counter: carries errands of one lane, one after the other, over one session at a time. It
+ * performs the effects of the delivery machine and passes the session's news on to it. When a session takes
+ * pipelined commands, the next errand's envelope leaves with the end of the current message.
+ */
+import type { Host } from '../plan/hosts.ts';
+import type { Failure } from '../session/verdict.ts';
+import type { Counter, Lane } from './counter.ts';
+import type { DeliveryEffect, DeliveryEvent, Standing } from './delivery.ts';
+import type { Errand } from './errand.ts';
+import { lookupAddresses, lookupHosts } from './lookups.ts';
+import { advance } from './machine.ts';
+import type { SessionListener } from './session-driver.ts';
+import { SessionDriver } from './session-driver.ts';
+
+type Obtain = Extract<DeliveryEffect, { type: 'obtain' }>;
+
+export class Slot {
+  readonly lane: Lane;
+  readonly #counter: Counter;
+  #errand: Errand | null = null;
+  /** its envelope is on the wire behind the current message */
+  #chained: Errand | null = null;
+  /** its message is being read while the current one is under way */
+  #prepared: Errand | null = null;
+  #session: SessionDriver | null = null;
+  #endpoint = '';
+  #standing: Standing | null = null;
+  #carried = 0;
+
+  constructor(lane: Lane, counter: Counter) {
+    this.lane = lane;
+    this.#counter = counter;
+  }
+
+  /** Take an errand up, or up again after it waited for its host. */
+  carry(errand: Errand): void {
+    this.#errand = errand;
+    errand.slot = this;
+    const { waitingFor } = errand;
+    errand.waitingFor = null;
+    if (errand.delivery.state === 'over') this.#next();
+    else if (waitingFor !== null) this.#obtain(errand, waitingFor);
+    else void this.#begin(errand);
+  }
+
+  tell(errand: Errand, event: DeliveryEvent): void {
+    const step = advance(errand.delivery, event);
+    errand.delivery = step.delivery;
+    for (const effect of step.effects) this.#perform(errand, effect);
+    if (errand.delivery.state === 'over') this.#finish(errand);
+  }
+
+  stop(): void {
+    if (this.#prepared !== null) this.#counter.finished(this.#prepared);
+    this.#prepared = null;
+    if (this.#chained !== null) this.tell(this.#chained, { type: 'stop' });
+    if (this.#errand !== null) this.tell(this.#errand, { type: 'stop' });
+  }
+
+  interrupt(text: string): void {
+    this.#session?.interrupt(text);
+  }
+
+  async #begin(errand: Errand): Promise<void> {
+    const { clock, rules } = this.#counter;
+    errand.started = clock.monotonic();
+    errand.deadline = clock.after(rules.deadlines.delivery, () =>
+      errand.slot?.tell(errand, { type: 'deadline' }),
+    );
+    const failure = await errand.load();
+    if (failure !== null) this.tell(errand, { type: 'unsendable', failure });
+    else if (this.#standing !== null && this.#usable())
+      this.tell(errand, { type: 'adopt', ...this.#standing });
+    else this.tell(errand, { type: 'start' });
+  }
+
+  #perform(errand: Errand, effect: DeliveryEffect): void {
+    const { rules, resolver, random } = this.#counter;
+    switch (effect.type) {
+      case 'lookup-hosts':
+        void lookupHosts(errand.order.destination, rules.routing, resolver, random).then((event) =>
+          this.tell(errand, event),
+        );
+        return;
+      case 'lookup-addresses':
+        void lookupAddresses(effect.host, resolver).then((event) => this.tell(errand, event));
+        return;
+      case 'obtain':
+        this.#obtain(errand, effect);
+        return;
+      case 'transact':
+        this.#session?.offer(errand.begin(this.#counter.nextTransaction(), effect.recipients));
+        this.#prepare();
+        return;
+      case 'interrupt':
+        this.interrupt('was cut off because the time for this delivery was over');
+        return;
+      case 'verdict':
+        this.#counter.judge(errand, effect.recipients, effect.verdict, null);
+        return;
+    }
+  }
+
+  #obtain(errand: Errand, wanted: Obtain): void {
+    const withoutTls = wanted.withoutTls || this.#counter.tlsIsBroken(wanted.host, wanted.address);
+    const endpoint = endpointName(wanted.host, wanted.address, withoutTls);
+    const known = this.#counter.failure(endpoint);
+    if (this.#usable() && endpoint === this.#endpoint) {
+      this.#stand(errand);
+      return;
+    }
+    this.#letGo();
+    if (known !== undefined) {
+      this.tell(errand, { type: 'host-failed', failure: known });
+      return;
+    }
+    this.#endpoint = endpoint;
+    const idle = this.#counter.takeIdle(endpoint);
+    if (idle !== undefined) {
+      this.#session = idle;
+      idle.handTo(this.#listener(idle, wanted));
+      this.#stand(errand);
+    } else if (this.#counter.hostIsFull(endpoint)) {
+      errand.waitingFor = wanted;
+      this.#errand = null;
+      this.#counter.park(endpoint, this.lane, errand);
+      this.#next();
+    } else {
+      this.#open(errand, wanted, withoutTls);
+    }
+  }
+
+  #open(errand: Errand, wanted: Obtain, withoutTls: boolean): void {
+    const delay = this.#counter.startDelay();
+    if (delay > 0) {
+      this.#counter.clock.after(delay, () => {
+        if (errand === this.#errand && errand.delivery.state === 'obtain') this.#connect(wanted, withoutTls);
+      });
+    } else {
+      this.#connect(wanted, withoutTls);
+    }
+  }
+
+  #connect({ host, address }: Obtain, withoutTls: boolean): void {
+    const { rules, clock, connect } = this.#counter;
+    this.#counter.sessionOpened(this.#endpoint);
+    const localAddress = rules.localAddresses.find((each) => each.includes(':') === address.includes(':'));
+    this.#session = new SessionDriver(
+      {
+        endpoint: { address, port: host.port, ...(localAddress === undefined ? {} : { localAddress }) },
+        peer: { host: host.name, address, port: host.port },
+        policy: rules.policyFor(host, withoutTls),
+        credentials: host.credentials,
+        tls: rules.tlsFor(host),
+        deadlines: rules.deadlines,
+      },
+      { connect, clock },
+      (session) => this.#listener(session, { host, address }),
+    );
+  }
+
+  /** The errand's recipients may be offered: the session is there. */
+  #stand(errand: Errand): void {
+    const { hosts, host, addresses, address, withoutTls } = errand.delivery;
+    this.#standing = { hosts, host, addresses, address, withoutTls };
+    this.tell(errand, { type: 'session' });
+  }
+
+  #usable(): boolean {
+    const session = this.#session;
+    return session?.ready === true && session.transactions < this.#mostTransactions(session);
+  }
+
+  #mostTransactions(session: SessionDriver): number {
+    return Math.min(this.#counter.rules.limits.messages, session.mailMax);
+  }
+
+  /** Read the next errand's message while this one is on the wire. */
+  #prepare(): void {
+    if (this.#prepared !== null || !this.#counter.mayPrepare(this.lane)) return;
+    const errand = this.lane.queue.shift();
+    if (errand === undefined) return;
+    this.#prepared = errand;
+    void errand.load();
+  }
+
+  #chain(session: SessionDriver): Errand | null {
+    const errand = this.#prepared;
+    const fits = session.transactions + 2 <= this.#mostTransactions(session);
+    if (errand === null || errand.letter === null || !fits) return null;
+    if (this.#standing === null || !this.#counter.mayGoOn(this.lane, this.#carried + 1)) return null;
+    this.#prepared = null;
+    this.#chained = errand;
+    errand.slot = this;
+    errand.started = this.#counter.clock.monotonic();
+    errand.delivery = advance(errand.delivery, { type: 'adopt', ...this.#standing }).delivery;
+    return errand;
+  }
+
+  #finish(errand: Errand): void {
+    if (errand.finished) return;
+    this.#counter.finished(errand);
+    if (errand !== this.#errand) return;
+    this.#carried++;
+    this.#errand = this.#chained;
+    this.#chained = null;
+    if (this.#errand === null) this.#next();
+    else this.#prepare();
+  }
+
+  #next(): void {
+    const goOn = this.#counter.mayGoOn(this.lane, this.#carried);
+    const prepared = this.#prepared;
+    this.#prepared = null;
+    if (!goOn && prepared !== null) this.lane.queue.unshift(prepared);
+    const errand = goOn ? (prepared ?? this.lane.queue.shift()) : undefined;
+    if (errand !== undefined) {
+      this.carry(errand);
+      return;
+    }
+    this.#letGo();
+    this.#counter.released(this);
+  }
+
+  /** The session is not wanted here any more: kept for others when it is idle, ended when it is not. */
+  #letGo(): void {
+    const session = this.#session;
+    if (session === null) return;
+    const endpoint = this.#endpoint;
+    this.#session = null;
+    this.#standing = null;
+    session.handTo(idleListener(endpoint, session, this.#counter));
+    if (session.ready) this.#counter.keepIdle(endpoint, session);
+    else session.interrupt('is not needed any more');
+  }
+
+  #listener(session: SessionDriver, { host, address }: Pick<Obtain, 'host' | 'address'>): SessionListener {
+    const endpoint = this.#endpoint;
+    const bearer = (transaction: number): Errand => {
+      const errand = [this.#errand, this.#chained].find((each) => each?.transaction === transaction);
+      if (!errand) throw new Error(`nobody here began transaction ${transaction}`);
+      return errand;
+    };
+    const waiting = (event: DeliveryEvent): void => {
+      if (this.#errand !== null) this.tell(this.#errand, event);
+    };
+    return {
+      ready: () => {
+        if (this.#errand?.delivery.state === 'obtain') this.#stand(this.#errand);
+      },
+      body: (transaction) => bearer(transaction).message,
+      following: () => {
+        const errand = this.#chain(session);
+        return errand === null
+          ? null
+          : errand.begin(this.#counter.nextTransaction(), errand.delivery.pending);
+      },
+      verdict: (transaction, places, verdict) => {
+        const errand = bearer(transaction);
+        const recipients = errand.named(places);
+        this.#counter.judge(errand, recipients, verdict, session.tlsFacts?.protocol ?? null);
+        this.tell(errand, { type: 'judged', recipients });
+        if (verdict.kind === 'delivered') this.#counter.prospered(this.lane);
+      },
+      transactionDone: (transaction) => this.tell(bearer(transaction), { type: 'transaction-done' }),
+      handBack: (transaction) => this.tell(bearer(transaction), { type: 'hand-back' }),
+      hostFailed: (failure: Failure) => {
+        this.#counter.noteFailure(endpoint, failure);
+        waiting({ type: 'host-failed', failure });
+      },
+      tlsUnusable: (failure) => {
+        this.#counter.noteBrokenTls(host, address);
+        waiting({ type: 'tls-unusable', failure });
+      },
+      over: () => {
+        this.#counter.sessionOver(endpoint);
+        if (this.#session === session) this.#session = null;
+      },
+      step: (event, step) => this.#counter.step(session.plan.peer, event, step),
+    };
+  }
+}
+
+/** Who listens to a session that carries nothing: only its end matters. */
+function idleListener(endpoint: string, session: SessionDriver, counter: Counter): SessionListener {
+  const nothing = (): void => {};
+  return {
+    ready: nothing,
+    body: () => {
+      throw new Error('an idle session has no message');
+    },
+    following: () => null,
+    verdict: nothing,
+    transactionDone: nothing,
+    handBack: nothing,
+    hostFailed: nothing,
+    tlsUnusable: nothing,
+    over: () => counter.sessionOver(endpoint, session),
+    step: (event, step) => counter.step(session.plan.peer, event, step),
+  };
+}
+
+/** Equal names, interchangeable sessions: same place, same protection, same credentials. */
+function endpointName(host: Host, address: string, withoutTls: boolean): string {
+  const protection = host.implicitTls ? 'smtps' : withoutTls ? 'clear' : 'smtp';
+  return `${protection}://${host.credentials?.user ?? ''}@${host.name}[${address}]:${host.port}`;
+}
