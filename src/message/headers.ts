@@ -35,3 +35,16 @@ export function* headerFields(header: ByteString): Generator<HeaderField> {
   }
   if (name !== null) yield { name, value };
 }
+
+/** Without blanks, tabs and line ends around it. `trim()` would also take 0xA0, the last byte of a UTF-8 letter. */
+export function trimmed(value: ByteString): ByteString {
+  let start = 0;
+  let end = value.length;
+  while (start < end && isBlank(value.charCodeAt(start))) start += 1;
+  while (end > start && isBlank(value.charCodeAt(end - 1))) end -= 1;
+  return value.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || (code >= 0x09 && code <= 0x0d);
+}

@@ -11,7 +11,7 @@
  */
 import type { ByteString } from '../control/job.ts';
 import { isUtf8 } from './charset.ts';
-import { headerFields } from './headers.ts';
+import { headerFields, trimmed } from './headers.ts';
 
 const unprintable = /[^\x20-\x7e]+/g;
 
@@ -34,16 +34,16 @@ export function isMailbox(address: ByteString): boolean {
 export function envelopeSenderFromHeaders(header: ByteString): ByteString | null {
   for (const { name, value } of headerFields(header)) {
     if (name.toLowerCase() !== 'from') continue;
-    const exact = addressIn(value.trim());
+    const exact = addressIn(trimmed(value));
     if (isMailbox(exact)) return isUtf8(exact) ? exact : null;
-    return addressIn(value.trim().replace(unprintable, '')) || null;
+    return addressIn(trimmed(value).replace(unprintable, '')) || null;
   }
   return null;
 }
 
 /** As above, but only what a server would take as a sender. */
 export function senderFromHeaders(header: ByteString): ByteString | null {
-  const address = envelopeSenderFromHeaders(header)?.trim() ?? '';
+  const address = trimmed(envelopeSenderFromHeaders(header) ?? '');
   return isMailbox(address) ? address : null;
 }
 
@@ -52,9 +52,9 @@ export function senderFromHeaders(header: ByteString): ByteString | null {
  * around or in it are taken away (e062, e063, e065); `<>` is the null sender and comes back as ''. Null: nothing usable.
  */
 export function envelopeSender(given: ByteString | null, fromMessage: ByteString | null): ByteString | null {
-  const plain = (given ?? '').replace(/[\x00-\x1f\x7f]/g, '').trim();
+  const plain = trimmed((given ?? '').replace(/[\x00-\x1f\x7f]/g, ''));
   if (plain === '<>') return '';
-  const address = plain.startsWith('<') && plain.endsWith('>') ? plain.slice(1, -1).trim() : plain;
+  const address = plain.startsWith('<') && plain.endsWith('>') ? trimmed(plain.slice(1, -1)) : plain;
   return isMailbox(address) ? address : fromMessage;
 }
 
@@ -68,12 +68,12 @@ function withoutComments(value: ByteString): ByteString {
   if (open < 0 || close < open) return value;
   const before = value.slice(0, open);
   const rest = (/[ \t]$/.test(before) ? before.slice(0, -1) : before) + value.slice(close + 1);
-  return withoutLeadingComment(rest.trim());
+  return withoutLeadingComment(trimmed(rest));
 }
 
 function withoutLeadingComment(value: ByteString): ByteString {
   const close = value.startsWith('(') ? value.indexOf(')') : -1;
-  return close < 0 ? value : value.slice(close + 1).trim();
+  return close < 0 ? value : trimmed(value.slice(close + 1));
 }
 
 /** Between the last `<` and the last `>`, then once more between the last `<` and the first `>`. */

@@ -1,0 +1,178 @@
+/**
+ * What becomes of line ends, long lines and header fields that must not leave, piece by piece. Called by
+ * outgoing.ts only. A filter gives the same bytes however its input is cut up, keeps a few kilobytes at most, and
+ * its output has no bare CR or LF and ends in CRLF (R026, R030, C18 to C20). Dots are the session's work.
+ */
+import type { ByteString } from '../control/job.ts';
+
+/** One pass over one text. After `end` it is used up. */
+export interface Filter {
+  write(piece: Buffer): Buffer;
+  end(): Buffer;
+}
+
+const LF = 0x0a;
+const CR = 0x0d;
+const TAB = 0x09;
+const BLANK = 0x20;
+const CRLF = Buffer.from('\r\n');
+const NOTHING = Buffer.alloc(0);
+
+/** Longest line of RFC 5322 2.1.1, without its CRLF. */
+export const LONGEST_LINE = 998;
+
+/** Format 0: a blank behind this many bytes ends the line, as in the C module. */
+export const FLOW_COLUMN = 72;
+
+/** The fields that would show the world who got a blind copy (R031, C34). Obsolete syntax allows blanks before the colon. */
+const PRIVATE = /^(?:bcc|envelope-to)[ \t]*:/i;
+
+/**
+ * RFC 822 text and format 4: every CR goes, every LF becomes CRLF, as in the C module; private header fields go
+ * with their continuation lines. Everything else stays byte for byte.
+ */
+export function rfc822Lines(): Filter {
+  const ends = lineEnds();
+  const header = withoutPrivateFields();
+  return {
+    write: (piece) => header(ends.write(piece)),
+    end: () => header(ends.end()),
+  };
+}
+
+function lineEnds(): Filter {
+  let last = LF;
+  return {
+    write: (piece) => {
+      const out = hasStrictEnds(piece) ? piece : withStrictEnds(piece);
+      last = out[out.length - 1] ?? last;
+      return out;
+    },
+    end: () => (last === LF ? NOTHING : CRLF),
+  };
+}
+
+function withStrictEnds(piece: Buffer): Buffer {
+  return Buffer.from(piece.toString('latin1').replaceAll('\r', '').replaceAll('\n', '\r\n'), 'latin1');
+}
+
+/** Most mail needs no change; finding that out is several times faster than copying it. */
+function hasStrictEnds(piece: Buffer): boolean {
+  for (let at = piece.indexOf(LF); at >= 0; at = piece.indexOf(LF, at + 1))
+    if (piece[at - 1] !== CR) return false;
+  for (let at = piece.indexOf(CR); at >= 0; at = piece.indexOf(CR, at + 1))
+    if (piece[at + 1] !== LF) return false;
+  return true;
+}
+
+/**
+ * Decides at the start of each header line, then passes it on or drops it to its end. Holds the start of a line
+ * back until its CRLF comes; `lineEnds` sees to it that one does.
+ */
+function withoutPrivateFields(): (piece: Buffer) => Buffer {
+  let state: 'line start' | 'in line' | 'body' = 'line start';
+  let dropping = false;
+  let held: Buffer = NOTHING;
+
+  return (piece) => {
+    if (state === 'body') return piece;
+    const bytes = held.length > 0 ? Buffer.concat([held, piece]) : piece;
+    held = NOTHING;
+    const kept: Buffer[] = [];
+    for (let at = 0; at < bytes.length; ) {
+      const feed = bytes.indexOf(LF, at);
+      const end = feed < 0 ? bytes.length : feed + 1;
+      if (state === 'line start') {
+        const line = bytes.subarray(at, end);
+        if (feed < 0 && line.length < LONGEST_LINE) {
+          held = line;
+          break;
+        }
+        if (line[0] === CR) {
+          state = 'body';
+          kept.push(bytes.subarray(at));
+          break;
+        }
+        if (!isFolded(line)) dropping = PRIVATE.test(line.toString('latin1', 0, LONGEST_LINE));
+      }
+      if (!dropping) kept.push(bytes.subarray(at, end));
+      state = feed < 0 ? 'in line' : 'line start';
+      at = end;
+    }
+    return join(kept);
+  };
+}
+
+/** A continuation shares the fate of the field it continues. */
+function isFolded(line: Buffer): boolean {
+  return line[0] === BLANK || line[0] === TAB;
+}
+
+/**
+ * Format 1 (and 0 with `flowColumn`): CRLF, LF and CR end a line, once each (C20). No byte is lost (C19): a line
+ * over 998 bytes goes on in the next one behind its last blank, or, having none, between two characters.
+ */
+export function plainLines(flowColumn: number | null): Filter {
+  /** the start of a line whose end has not come; a CR at its end may be half of a CRLF */
+  let open = '';
+
+  const write = (piece: Buffer): Buffer => {
+    const text = open + piece.toString('latin1');
+    const cr = text.endsWith('\r') ? '\r' : '';
+    const lines = text
+      .slice(0, text.length - cr.length)
+      .replaceAll('\r\n', '\n')
+      .replaceAll('\r', '\n')
+      .split('\n');
+    const unfinished = lines.pop() ?? '';
+    let out = '';
+    for (const line of lines) out += `${cutLine(line, flowColumn)}\r\n`;
+    const grown = cutLine(unfinished, flowColumn);
+    const last = grown.lastIndexOf('\n') + 1;
+    open = grown.slice(last) + cr;
+    return Buffer.from(out + grown.slice(0, last), 'latin1');
+  };
+
+  return {
+    write,
+    end: () => (open === '' ? NOTHING : write(Buffer.from(open.endsWith('\r') ? '\n' : '\r\n'))),
+  };
+}
+
+/** A line with CRLF wherever it must be cut. What is behind the last one may still grow: its last byte decides nothing. */
+function cutLine(line: ByteString, flowColumn: number | null): ByteString {
+  if (line.length <= (flowColumn ?? LONGEST_LINE)) return line;
+  const lines: ByteString[] = [];
+  let rest = line;
+  for (;;) {
+    const blank = flowColumn === null ? -1 : rest.indexOf(' ', flowColumn);
+    const flows = blank >= 0 && blank < LONGEST_LINE && blank < rest.length - 1;
+    if (!flows && rest.length <= LONGEST_LINE) break;
+    const cut = flows ? blank : cutOf(rest);
+    lines.push(rest.slice(0, cut));
+    rest = rest.slice(flows ? cut + 1 : cut);
+  }
+  return [...lines, rest].join('\r\n');
+}
+
+/** Where to cut a line of more than 998 bytes. */
+function cutOf(line: ByteString): number {
+  const blank = line.lastIndexOf(' ', LONGEST_LINE - 1);
+  if (blank > 0) return blank + 1;
+  let cut = LONGEST_LINE;
+  while (cut > LONGEST_LINE - 3 && isContinuation(line.charCodeAt(cut))) cut -= 1;
+  return cut;
+}
+
+/** A byte inside a UTF-8 character; in other charsets the cut is a byte or two early, which harms nothing. */
+function isContinuation(byte: number): boolean {
+  return byte >= 0x80 && byte < 0xc0;
+}
+
+/** One buffer of several, copied only when more than one has bytes in it. */
+export function join(pieces: readonly Buffer[]): Buffer {
+  const full = pieces.filter((piece) => piece.length > 0);
+  const [first] = full;
+  if (first === undefined) return NOTHING;
+  return full.length === 1 ? first : Buffer.concat(full);
+}

@@ -1,0 +1,260 @@
+/**
+ * From a stored message to the bytes that go out. Called for each delivery; a message that came whole is rendered at
+ * once, a large one is surveyed in one pass (size, header, charset) and rendered again, piece by piece, each time it is
+ * sent. Opens nothing itself. A message without a text is never sent as an empty mail (R036, C21): that is a value.
+ */
+import type { ByteString } from '../control/job.ts';
+import type { StoredMessage } from '../room/room.ts';
+import { hasEightBit, type Sniffer, sniffer } from './charset.ts';
+import { type MessageFacts, messageFacts } from './facts.ts';
+import { type Filter, FLOW_COLUMN, join, plainLines, rfc822Lines } from './lines.ts';
+import { field, isAnonymous, type NativeHead, readNativeHead } from './native.ts';
+import { mimeHeader, type RenderOptions, renderHeader } from './render.ts';
+import { isMailbox, senderFromHeaders } from './sender.ts';
+import { storedForm } from './stored.ts';
+
+/** A message ready for SMTP: CRLF line ends only, ends with CRLF, not dot-stuffed (the session does that). */
+export interface Outgoing {
+  readonly kind: 'outgoing';
+  /** bytes as they will be sent, before dot-stuffing */
+  readonly size: number;
+  /** a byte from 0x80 on anywhere */
+  readonly eightBit: boolean;
+  readonly headerEightBit: boolean;
+  /** envelope sender the message itself suggests; null: none, or none that may be told (anonymous posts) */
+  readonly sender: ByteString | null;
+  /** from the first 256 KiB of the header */
+  readonly headers: MessageFacts;
+  /** the whole, when the stored message came whole */
+  readonly bytes: Buffer | null;
+  /** what a person should know about the stored form */
+  readonly problems: readonly string[];
+  /** a fresh pass each time */
+  chunks(): AsyncIterable<Buffer>;
+}
+
+/** There is nothing to send; `reason` is a sentence fragment for logs and status lines. */
+export interface Unsendable {
+  readonly kind: 'unsendable';
+  readonly reason: string;
+}
+
+export type Prepared = Outgoing | Unsendable;
+
+/** Fields before the text of a streamed native message, in bytes. Citadel's own are a few hundred. */
+const LONGEST_FIELDS = 1_048_576;
+
+/** As much of the header as is kept for facts and sender. */
+const KEPT_HEADER = 262_144;
+
+const NUL = 0;
+
+/** How one stored message is rendered: where its text lies, what goes over it, what the text passes through. */
+interface Recipe {
+  /** offset of the text in the stored form */
+  readonly start: number;
+  /** the text ends at the first NUL */
+  readonly untilNul: boolean;
+  /** header of a native message, null for text */
+  readonly native: NativeHead | null;
+  /** formats 0 and 1: no MIME header in the text, so one is made */
+  readonly plain: boolean;
+  readonly filter: () => Filter;
+}
+
+/** Synchronous when `stored.bytes` is there. */
+export function prepareOutgoing(stored: StoredMessage, options: RenderOptions): Prepared | Promise<Prepared> {
+  return stored.bytes === null ? prepareLarge(stored, options) : prepareWhole(stored.bytes, options);
+}
+
+function prepareWhole(bytes: Buffer, options: RenderOptions): Prepared {
+  const recipe = recipeFor(bytes);
+  if (typeof recipe === 'string') return { kind: 'unsendable', reason: recipe };
+  const nul = recipe.untilNul ? bytes.indexOf(NUL, recipe.start) : -1;
+  const text = bytes.subarray(recipe.start, nul < 0 ? bytes.length : nul);
+  const sniff = recipe.plain ? sniffer(options.legacy) : null;
+  sniff?.write(text);
+  const filter = recipe.filter();
+  const head = headOf(recipe, sniff, options);
+  const whole = join([head, filter.write(text), filter.end()]);
+  const survey = surveyor();
+  survey.write(whole);
+  const chunks = async function* (): AsyncGenerator<Buffer> {
+    yield whole;
+  };
+  return prepared(recipe, survey.result(), { cut: recipe.untilNul && nul < 0, bytes: whole, chunks });
+}
+
+async function prepareLarge(stored: StoredMessage, options: RenderOptions): Promise<Prepared> {
+  const recipe = recipeFor(await readHead(stored), stored.size);
+  if (typeof recipe === 'string') return { kind: 'unsendable', reason: recipe };
+  const sniff = recipe.plain ? sniffer(options.legacy) : null;
+  if (sniff !== null) for await (const piece of textOf(stored, recipe)) sniff.write(piece);
+  const head = headOf(recipe, sniff, options);
+  const survey = surveyor();
+  let cut = recipe.untilNul;
+  const ended = (): void => {
+    cut = false;
+  };
+  for await (const piece of rendered(stored, recipe, head, ended)) survey.write(piece);
+  const chunks = (): AsyncIterable<Buffer> => rendered(stored, recipe, head);
+  return prepared(recipe, survey.result(), { cut, bytes: null, chunks });
+}
+
+/** A string says why there is nothing to send. `head` holds at least the fields of a native message, up to `M`. */
+function recipeFor(head: Buffer, size = head.length): Recipe | string {
+  if (head.length === 0) return 'the stored message is empty';
+  if (storedForm(head) === 'text') {
+    return { start: 0, untilNul: false, native: null, plain: false, filter: rfc822Lines };
+  }
+  const native = readNativeHead(head);
+  if (typeof native === 'string') return native;
+  if (native.textStart === null) {
+    const why =
+      head.length < size ? `has no text within its first ${head.length} bytes` : 'has no text (field M)';
+    return `the stored message ${why}`;
+  }
+  const filter = filterFor(native.format);
+  if (filter === null)
+    return `the stored message has format type ${native.format}, which is none of 0, 1 and 4`;
+  return { start: native.textStart, untilNul: true, native, plain: native.format !== 4, filter };
+}
+
+function filterFor(format: number): (() => Filter) | null {
+  if (format === 0) return () => plainLines(FLOW_COLUMN);
+  if (format === 1) return () => plainLines(null);
+  return format === 4 ? rfc822Lines : null;
+}
+
+function headOf(recipe: Recipe, sniff: Sniffer | null, options: RenderOptions): Buffer {
+  if (recipe.native === null) return Buffer.alloc(0);
+  const header = renderHeader(recipe.native, options);
+  return Buffer.from(sniff === null ? header : header + mimeHeader(sniff.result()), 'latin1');
+}
+
+function prepared(
+  recipe: Recipe,
+  found: SurveyResult,
+  how: Pick<Outgoing, 'bytes' | 'chunks'> & { readonly cut: boolean },
+): Prepared {
+  if (found.size === 0) return { kind: 'unsendable', reason: 'nothing is left of the stored message' };
+  const problems = recipe.native?.problems ?? [];
+  return {
+    kind: 'outgoing',
+    size: found.size,
+    eightBit: found.eightBit,
+    headerEightBit: found.headerEightBit,
+    sender: senderOf(recipe.native, found.header),
+    headers: messageFacts(found.header),
+    problems: how.cut
+      ? [...problems, 'the stored message is cut off: its text does not end in NUL']
+      : problems,
+    bytes: how.bytes,
+    chunks: how.chunks,
+  };
+}
+
+/** Field F when it is an address, else what the header says; nothing for anonymous posts (C35). */
+function senderOf(native: NativeHead | null, header: ByteString): ByteString | null {
+  if (native === null) return senderFromHeaders(header);
+  if (isAnonymous(native)) return null;
+  const author = field(native, 'F');
+  if (author !== null && isMailbox(author)) return author;
+  return author === null && field(native, 'A') === null ? null : senderFromHeaders(header);
+}
+
+interface SurveyResult {
+  readonly size: number;
+  readonly eightBit: boolean;
+  readonly headerEightBit: boolean;
+  readonly header: ByteString;
+}
+
+/** Watches the rendered bytes go by. */
+function surveyor(): { write(piece: Buffer): void; result(): SurveyResult } {
+  let size = 0;
+  let eightBit = false;
+  let headerEightBit = false;
+  let header = '';
+  let inBody = false;
+  /** the end of the header may be spread over two pieces; a message may begin with it */
+  let seam = '\r\n';
+  const writeHeader = (piece: ByteString): void => {
+    const text = seam + piece;
+    const end = text.indexOf('\r\n\r\n');
+    const part = end < 0 ? piece : text.slice(seam.length, Math.max(seam.length, end + 4));
+    headerEightBit ||= hasEightBit(part);
+    header += part.slice(0, KEPT_HEADER - header.length);
+    inBody = end >= 0;
+    seam = text.slice(-3);
+  };
+  return {
+    write: (piece) => {
+      const text = piece.toString('latin1');
+      size += text.length;
+      eightBit ||= hasEightBit(text);
+      if (!inBody) writeHeader(text);
+    },
+    result: () => ({ size, eightBit, headerEightBit, header }),
+  };
+}
+
+/** The start of a large stored message: as far as the fields of a native message need, or any first piece of a text. */
+async function readHead(stored: StoredMessage): Promise<Buffer> {
+  let pieces: Buffer[] = [];
+  let length = 0;
+  let wanted = 1;
+  for await (const piece of stored.stream()) {
+    pieces.push(piece);
+    length += piece.length;
+    if (length < wanted) continue;
+    const head = Buffer.concat(pieces);
+    if (length > LONGEST_FIELDS || isHeadComplete(head)) return head;
+    pieces = [head];
+    // Doubling keeps the reading of many small pieces linear.
+    wanted = length * 2;
+  }
+  return Buffer.concat(pieces);
+}
+
+function isHeadComplete(head: Buffer): boolean {
+  if (storedForm(head) === 'text') return true;
+  const native = readNativeHead(head);
+  return typeof native !== 'string' && native.textStart !== null;
+}
+
+async function* rendered(
+  stored: StoredMessage,
+  recipe: Recipe,
+  head: Buffer,
+  ended = (): void => {},
+): AsyncGenerator<Buffer> {
+  if (head.length > 0) yield head;
+  const filter = recipe.filter();
+  for await (const piece of textOf(stored, recipe, ended)) {
+    const out = filter.write(piece);
+    if (out.length > 0) yield out;
+  }
+  const rest = filter.end();
+  if (rest.length > 0) yield rest;
+}
+
+/** The pieces of the text alone. `ended` is called when its NUL was met. */
+async function* textOf(
+  stored: StoredMessage,
+  recipe: Recipe,
+  ended = (): void => {},
+): AsyncGenerator<Buffer> {
+  let skip = recipe.start;
+  for await (const piece of stored.stream()) {
+    const part = piece.subarray(Math.min(skip, piece.length));
+    skip -= piece.length - part.length;
+    const nul = recipe.untilNul ? part.indexOf(NUL) : -1;
+    if (nul >= 0) {
+      ended();
+      yield part.subarray(0, nul);
+      return;
+    }
+    if (part.length > 0) yield part;
+  }
+}
