@@ -1,6 +1,6 @@
 /**
- * Who a message says it is from, for `MAIL FROM`. Called by outgoing.ts for the message itself and by whoever
- * has the job's `envelope_from|` at hand. Never looks into the body and never invents an address: null means
+ * Who a message says it is from, for `MAIL FROM`. Called by outgoing.ts; a job's `envelope_from|` wins over
+ * what is found here, and that is the queue run's work. Never looks into the body and never invents an address: null means
  * "nothing found", and the caller decides between postmaster and the null sender.
  *
  * The search is the C module's (c-module-behaviour 6) where that was right. It departs from it in:
@@ -45,17 +45,6 @@ export function envelopeSenderFromHeaders(header: ByteString): ByteString | null
 export function senderFromHeaders(header: ByteString): ByteString | null {
   const address = trimmed(envelopeSenderFromHeaders(header) ?? '');
   return isMailbox(address) ? address : null;
-}
-
-/**
- * The sender for a job: its `envelope_from|` wins over what the message says. Blanks, brackets and control bytes
- * around or in it are taken away (e062, e063, e065); `<>` is the null sender and comes back as ''. Null: nothing usable.
- */
-export function envelopeSender(given: ByteString | null, fromMessage: ByteString | null): ByteString | null {
-  const plain = trimmed((given ?? '').replace(/[\x00-\x1f\x7f]/g, ''));
-  if (plain === '<>') return '';
-  const address = plain.startsWith('<') && plain.endsWith('>') ? trimmed(plain.slice(1, -1)) : plain;
-  return isMailbox(address) ? address : fromMessage;
 }
 
 function addressIn(value: ByteString): ByteString {
