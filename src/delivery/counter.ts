@@ -75,8 +75,10 @@ export interface Counter extends DispatchPorts {
   /** the errand waits, without holding a slot, until the endpoint has a session to spare */
   park(endpoint: string, lane: Lane, errand: Errand): void;
   sessionOpened(endpoint: string): void;
-  /** `idle`: the session, when nobody carried anything on it */
-  sessionOver(endpoint: string, idle?: SessionDriver): void;
+  /** it carries nothing any more, but may still be taking leave */
+  sessionOver(endpoint: string, session: SessionDriver): void;
+  /** its connection is closed */
+  sessionGone(session: SessionDriver): void;
   /** milliseconds until the next session may start */
   startDelay(): number;
 }

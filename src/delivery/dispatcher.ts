@@ -37,12 +37,16 @@ export class Dispatcher implements Counter {
   readonly #parked = new Map<string, { readonly lane: Lane; readonly errand: Errand }[]>();
   readonly #failed = new Map<string, Failure>();
   readonly #brokenTls = new Set<string>();
+  /** sessions that have said QUIT, with their endpoints */
+  readonly #leaving = new Map<SessionDriver, string>();
+  /** sessions that have not */
   #sessions = 0;
   #unfinished = 0;
   #transactions = 0;
   #nextStart = 0;
   #stopping = false;
   #done: () => void = () => {};
+  #allGone: () => void = () => {};
 
   constructor(rules: DispatchRules, ports: DispatchPorts) {
     this.rules = rules;
@@ -61,7 +65,7 @@ export class Dispatcher implements Counter {
     this.#queueUp(lane);
   }
 
-  /** Resolves when every order is over and the idle sessions have been taken leave of. */
+  /** Resolves when every order is over and every session has been taken leave of; its deadline bounds that. */
   async run(): Promise<void> {
     if (this.#unfinished > 0) {
       await new Promise<void>((done) => {
@@ -70,6 +74,11 @@ export class Dispatcher implements Counter {
       });
     }
     for (const session of [...this.#idle.values()].flat()) session.leave();
+    if (this.#leaving.size > 0) {
+      await new Promise<void>((done) => {
+        this.#allGone = done;
+      });
+    }
   }
 
   /** Begin nothing new; what is on the wire may come to its end within the grace time. */
@@ -176,15 +185,24 @@ export class Dispatcher implements Counter {
     this.#sessions++;
     this.#open.set(endpoint, (this.#open.get(endpoint) ?? 0) + 1);
     if (this.#sessions > this.rules.limits.sessions) [...this.#idle.values()].flat()[0]?.leave();
+    for (const [session, place] of this.#leaving) {
+      if (place === endpoint || this.#sessions + this.#leaving.size > this.rules.limits.sessions)
+        session.cut();
+    }
   }
 
-  sessionOver(endpoint: string, idle?: SessionDriver): void {
+  sessionOver(endpoint: string, session: SessionDriver): void {
     this.#sessions--;
+    this.#leaving.set(session, endpoint);
     this.#open.set(endpoint, (this.#open.get(endpoint) ?? 1) - 1);
-    const kept = this.#listOf(this.#idle, endpoint);
-    const at = idle === undefined ? -1 : kept.indexOf(idle);
-    if (at >= 0) kept.splice(at, 1);
+    const idle = this.#listOf(this.#idle, endpoint);
+    if (idle.includes(session)) idle.splice(idle.indexOf(session), 1);
     this.#wake(endpoint);
+  }
+
+  sessionGone(session: SessionDriver): void {
+    this.#leaving.delete(session);
+    if (this.#leaving.size === 0) this.#allGone();
   }
 
   startDelay(): number {

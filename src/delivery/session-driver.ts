@@ -44,6 +44,8 @@ export interface SessionListener {
   tlsUnusable(failure: Failure): void;
   /** nothing more comes from this session; its place is free (QUIT may still be on its way) */
   over(): void;
+  /** the connection is closed */
+  gone(): void;
   /** every step of the machine, for transcripts */
   step(event: SessionEvent, step: Step): void;
 }
@@ -64,6 +66,7 @@ export class SessionDriver {
   #deadline: Timer | null = null;
   #opening = true;
   #over = false;
+  #gone = false;
   #handling = false;
   readonly #events: SessionEvent[] = [];
   #wakeWriter: () => void = () => {};
@@ -126,6 +129,11 @@ export class SessionDriver {
     this.#handle({ type: 'leave' });
   }
 
+  /** Drop a session that is taking leave: its place is needed. */
+  cut(): void {
+    if (this.#over) this.#destroy();
+  }
+
   /** End now, whatever the state; the machine says what that means for the recipients. */
   interrupt(text: ByteString): void {
     if (this.#opening) this.#failOpening(text);
@@ -138,17 +146,13 @@ export class SessionDriver {
   }
 
   #closed(reason: CloseReason): void {
-    if (this.#over) {
-      this.#deadline?.cancel();
-      return;
-    }
     if (this.#opening) this.#failOpening(closeText(reason), reason.kind === 'tls' ? '4.7.5' : '4.4.1');
     else this.#handle({ type: reason.kind === 'tls' ? 'tls-failed' : 'lost', text: closeText(reason) });
   }
 
   #failOpening(text: string, enhanced?: string): void {
-    this.#destroy();
     this.#end();
+    this.#destroy();
     this.#listener.hostFailed(connectFailure(text, this.plan.peer, enhanced));
   }
 
@@ -169,6 +173,7 @@ export class SessionDriver {
 
   /** Events wait for each other, so that an effect may cause the next event without nesting. */
   #handle(event: SessionEvent): void {
+    if (this.#gone) return;
     this.#events.push(event);
     if (this.#handling) return;
     this.#handling = true;
@@ -177,7 +182,7 @@ export class SessionDriver {
       this.#session = step.session;
       this.#listener.step(each, step);
       for (const effect of step.effects) this.#perform(effect);
-      this.#armForState();
+      if (!this.#gone) this.#armForState();
     }
     this.#handling = false;
   }
@@ -222,8 +227,8 @@ export class SessionDriver {
         this.#end();
         return;
       case 'destroy':
-        this.#destroy();
         this.#end();
+        this.#destroy();
         return;
     }
   }
@@ -288,9 +293,12 @@ export class SessionDriver {
   }
 
   #destroy(): void {
+    if (this.#gone) return;
+    this.#gone = true;
     this.#deadline?.cancel();
     this.#connection.destroy();
     this.#wakeWriter();
+    this.#listener.gone();
   }
 
   #end(): void {

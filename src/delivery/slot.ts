@@ -274,9 +274,10 @@ export class Slot {
         waiting({ type: 'tls-unusable', failure });
       },
       over: () => {
-        this.#counter.sessionOver(endpoint);
+        this.#counter.sessionOver(endpoint, session);
         if (this.#session === session) this.#session = null;
       },
+      gone: () => this.#counter.sessionGone(session),
       step: (event, step) => this.#counter.step(session.plan.peer, event, step),
     };
   }
@@ -297,6 +298,7 @@ function idleListener(endpoint: string, session: SessionDriver, counter: Counter
     hostFailed: nothing,
     tlsUnusable: nothing,
     over: () => counter.sessionOver(endpoint, session),
+    gone: () => counter.sessionGone(session),
     step: (event, step) => counter.step(session.plan.peer, event, step),
   };
 }

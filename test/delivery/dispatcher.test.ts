@@ -1,0 +1,382 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { FRIENDLY_EHLO } from '../../src/replay/server.ts';
+import type { WorldScript } from '../../src/replay/world.ts';
+import type { Mail } from './dispatching.ts';
+import { dispatch, rulesWith, summary } from './dispatching.ts';
+
+const TWO_HOSTS = {
+  'x.example': {
+    mx: [
+      [10, 'mx1.x.example'],
+      [20, 'mx2.x.example'],
+    ] as const,
+  },
+  'mx1.x.example': { a: ['192.0.2.1'] },
+  'mx2.x.example': { a: ['192.0.2.2'] },
+};
+
+function mailsTo(address: string, count: number): Mail[] {
+  return Array.from({ length: count }, (_, n) => ({ to: [address.replace('%', String(n))] }));
+}
+
+describe('hosts', () => {
+  it('are tried in order of preference, and only the first good one is used (R011)', async () => {
+    const run = await dispatch({ names: TWO_HOSTS, servers: { '*': {} } }, [{ to: ['a@x.example'] }]);
+    assert.deepEqual(
+      run.world.arrived.map(({ address }) => address),
+      ['192.0.2.1'],
+    );
+  });
+
+  for (const [trouble, script] of Object.entries({
+    refused: { connect: 'refused' },
+    unreachable: { connect: 'unreachable' },
+    silent: { connect: 'silence' },
+    '554 greeting': { greeting: '554 no' },
+    '421 greeting': { greeting: '421 busy' },
+    'silent after EHLO': { ehlo: 'silence' },
+    'closed after EHLO': { ehlo: 'close' },
+    'silent after MAIL': { mail: 'silence' },
+    'reset after RCPT': { rcpt: { '*': 'reset' } },
+    'closed after DATA': { data: 'close' },
+  } as const)) {
+    it(`the next one is tried when the first is ${trouble} (C05)`, async () => {
+      const run = await dispatch({ names: TWO_HOSTS, servers: { '192.0.2.1': script, '*': {} } }, [
+        { to: ['a@x.example'] },
+      ]);
+      assert.deepEqual(summary(run), ['a@x.example: 2 2.0.0 queued']);
+      assert.deepEqual(
+        run.world.arrived.map(({ address }) => address),
+        ['192.0.2.2'],
+      );
+    });
+  }
+
+  for (const dot of ['close', 'reset', 'silence', '451 later', '421 going'] as const) {
+    it(`none other is tried after the body when the answer is ${dot} (R051)`, async () => {
+      const run = await dispatch({ names: TWO_HOSTS, servers: { '192.0.2.1': { dot }, '*': {} } }, [
+        { to: ['a@x.example'] },
+      ]);
+      assert.equal(run.world.arrived.length, 0);
+      assert.equal(run.world.connections, 1);
+      assert.match(summary(run)[0] ?? '', /^a@x\.example: 4 /);
+    });
+  }
+
+  it('all addresses of a host are tried, IPv6 too (C01)', async () => {
+    const names = {
+      'x.example': { mx: [[10, 'mx.x.example']] as const },
+      'mx.x.example': { a: ['192.0.2.1', '192.0.2.2'], aaaa: ['2001:db8::1'] },
+    };
+    const servers = {
+      '192.0.2.1': { connect: 'refused' },
+      '192.0.2.2': { connect: 'refused' },
+      '2001:db8::1': {},
+    } as const;
+    const run = await dispatch({ names, servers }, [{ to: ['a@x.example'] }]);
+    assert.deepEqual(
+      run.world.arrived.map(({ address }) => address),
+      ['2001:db8::1'],
+    );
+  });
+
+  it('the words of the one that got furthest are kept, not those of the last (11.18)', async () => {
+    const names = { ...TWO_HOSTS, 'mx2.x.example': { a: 'server-failure', aaaa: 'server-failure' } } as const;
+    const run = await dispatch(
+      { names, servers: { '192.0.2.1': { greeting: '554 5.7.1 you are listed' } } },
+      [{ to: ['a@x.example'] }],
+    );
+    assert.deepEqual(summary(run), ['a@x.example: 4 5.7.1 you are listed']);
+  });
+
+  for (const [what, zone, expected] of [
+    ['null MX', { mx: [[0, '']] }, '5 x.example takes no mail (null MX)'],
+    ['no such domain', undefined, '5 the domain x.example does not exist'],
+    [
+      'SERVFAIL at the MX',
+      { mx: 'server-failure' },
+      '4 the MX lookup for x.example failed: the name server reports a failure',
+    ],
+    [
+      'own name first',
+      {
+        mx: [
+          [5, 'me.example'],
+          [10, 'mx.x.example'],
+        ],
+      },
+      '5 the best mail server of x.example is this host itself: the mail would loop',
+    ],
+    ['neither MX nor address', {}, '5 x.example has neither a mail server nor an address'],
+  ] as const) {
+    it(`${what}: ${expected.startsWith('5') ? 'refused for good' : 'tried again'}, nobody contacted`, async () => {
+      const run = await dispatch({ names: zone === undefined ? {} : { 'x.example': zone }, servers: {} }, [
+        { to: ['a@x.example'] },
+      ]);
+      assert.deepEqual(summary(run), [`a@x.example: ${expected}`]);
+      assert.equal(run.world.connections, 0);
+    });
+  }
+
+  it('a domain without MX is reached at its own address (R005)', async () => {
+    const run = await dispatch({ names: { 'x.example': { a: ['192.0.2.9'] } }, servers: { '*': {} } }, [
+      { to: ['a@x.example'] },
+    ]);
+    assert.deepEqual(
+      run.world.arrived.map(({ address }) => address),
+      ['192.0.2.9'],
+    );
+  });
+
+  it('broken STARTTLS is followed by clear text at the same address, once for the whole run', async () => {
+    const ehlo = '250-mx\n250 STARTTLS';
+    const servers = { '192.0.2.1': { ehlo, tlsBroken: true } };
+    const run = await dispatch(
+      { names: TWO_HOSTS, servers },
+      mailsTo('u%@x.example', 5),
+      rulesWith({ destination: 1 }),
+    );
+    assert.equal(run.world.arrived.length, 5);
+    assert.equal(run.world.connections, 2);
+  });
+});
+
+describe('recipients and messages', () => {
+  it('a refused recipient never costs another its delivery, and outcomes stay with their recipients (R082)', async () => {
+    const servers = {
+      '*': { rcpt: { 'b@x.example': '550 5.1.1 no b', 'c@x.example': '450 4.2.1 c is busy' } },
+    };
+    const run = await dispatch({ names: TWO_HOSTS, servers }, [
+      { to: ['a@x.example', 'b@x.example', 'c@x.example', 'd@x.example'] },
+    ]);
+    assert.deepEqual(summary(run), [
+      'a@x.example: 2 2.0.0 queued',
+      'b@x.example: 5 5.1.1 no b',
+      'c@x.example: 4 4.2.1 c is busy',
+      'd@x.example: 2 2.0.0 queued',
+    ]);
+    assert.deepEqual(
+      run.world.arrived.map(({ recipients }) => recipients),
+      [['a@x.example', 'd@x.example']],
+    );
+  });
+
+  it('recipients beyond the transaction limit follow in the next one', async () => {
+    const to = Array.from({ length: 250 }, (_, n) => `u${n}@x.example`);
+    const run = await dispatch({ names: TWO_HOSTS, servers: { '*': {} } }, [{ to }]);
+    assert.deepEqual(
+      run.world.arrived.map(({ recipients }) => recipients.length),
+      [100, 100, 50],
+    );
+    assert.equal(run.world.connections, 1);
+    assert.equal(new Set(run.verdicts.map(({ address }) => address)).size, 250);
+  });
+
+  it('one session carries many messages, the next envelope behind each', async () => {
+    const run = await dispatch(
+      { names: TWO_HOSTS, servers: { '*': {} } },
+      mailsTo('u%@x.example', 50),
+      rulesWith({ destination: 1 }),
+    );
+    assert.equal(run.world.arrived.length, 50);
+    assert.equal(run.world.connections, 1);
+    assert.ok(run.rows.filter((row) => row === 'settled-chained').length >= 48);
+  });
+
+  it('a server that takes three messages a session gets three, and the mail arrives', async () => {
+    const ehlo = `250-mx\n250-PIPELINING\n250 LIMITS MAILMAX=3`;
+    const run = await dispatch(
+      { names: TWO_HOSTS, servers: { '*': { ehlo } } },
+      mailsTo('u%@x.example', 10),
+      rulesWith({ destination: 1 }),
+    );
+    assert.equal(run.world.arrived.length, 10);
+    assert.equal(run.world.connections, 4);
+  });
+
+  it('a server that closes after each message costs the following ones nothing', async () => {
+    const servers = { '192.0.2.1': { dot: '250 queued then close' } };
+    const run = await dispatch(
+      { names: TWO_HOSTS, servers },
+      mailsTo('u%@x.example', 10),
+      rulesWith({ destination: 1 }),
+    );
+    assert.equal(run.world.arrived.length, 10);
+    assert.equal(summary(run).filter((line) => line.includes(': 2 ')).length, 10);
+    assert.equal(new Set(run.world.arrived.map(({ recipients }) => recipients[0])).size, 10);
+  });
+
+  it('a message that cannot be read is not sent, the others are', async () => {
+    const broken = {
+      reach: 'message',
+      stage: 'payload',
+      permanent: false,
+      code: null,
+      enhanced: '4.3.0',
+      text: 'it is missing',
+      peer: null,
+      maybeDelivered: false,
+    } as const;
+    const mails = [{ to: ['a@x.example'] }, { to: ['b@x.example'], broken }, { to: ['c@x.example'] }];
+    const run = await dispatch(
+      { names: TWO_HOSTS, servers: { '*': {} } },
+      mails,
+      rulesWith({ destination: 1 }),
+    );
+    assert.deepEqual(summary(run), [
+      'a@x.example: 2 2.0.0 queued',
+      'b@x.example: 4 it is missing',
+      'c@x.example: 2 2.0.0 queued',
+    ]);
+  });
+});
+
+describe('limits', () => {
+  const many = (domains: number): WorldScript['names'] =>
+    Object.fromEntries(
+      Array.from({ length: domains }, (_, n) => [`d${n}.example`, { mx: [[10, `mx.d${n}.example`]] }]),
+    );
+  const hosts = (domains: number): WorldScript['names'] =>
+    Object.fromEntries(
+      Array.from({ length: domains }, (_, n) => [`mx.d${n}.example`, { a: [`10.0.${n >> 8}.${n & 255}`] }]),
+    );
+
+  it('hold for all sessions together', async () => {
+    const run = await dispatch(
+      { names: { ...many(60), ...hosts(60) }, servers: { '*': {} } },
+      Array.from({ length: 300 }, (_, n) => ({ to: [`u@d${n % 60}.example`] })),
+      rulesWith({ sessions: 7 }),
+    );
+    assert.equal(run.world.arrived.length, 300);
+    assert.equal(run.world.mostOpen, 7);
+  });
+
+  it('hold for one destination', async () => {
+    const run = await dispatch(
+      { names: TWO_HOSTS, servers: { '*': {} } },
+      mailsTo('u%@x.example', 200),
+      rulesWith({ destination: 4 }),
+    );
+    assert.equal(run.world.arrived.length, 200);
+    assert.equal(run.world.mostOpen, 4);
+  });
+
+  it('hold for one host that many destinations share, and its sessions are handed on', async () => {
+    const names = Object.fromEntries(
+      Array.from({ length: 30 }, (_, n) => [`d${n}.example`, { mx: [[10, 'mx.shared.example']] as const }]),
+    );
+    const run = await dispatch(
+      { names: { ...names, 'mx.shared.example': { a: ['192.0.2.7'] } }, servers: { '*': {} } },
+      Array.from({ length: 90 }, (_, n) => ({ to: [`u${n}@d${n % 30}.example`] })),
+      rulesWith({ host: 3 }),
+    );
+    assert.equal(run.world.arrived.length, 90);
+    assert.equal(run.world.mostOpen, 3);
+  });
+
+  it('a destination that failed at host level is not tried again for each of its jobs', async () => {
+    const run = await dispatch(
+      {
+        names: TWO_HOSTS,
+        servers: { '192.0.2.1': { connect: 'refused' }, '192.0.2.2': { greeting: '554 no' } },
+      },
+      mailsTo('u%@x.example', 200),
+    );
+    assert.equal(run.verdicts.length, 200);
+    assert.equal(run.world.connections, 2);
+  });
+
+  it('a silent destination never starves the others', async () => {
+    const names = {
+      ...many(40),
+      ...hosts(40),
+      'slow.example': { mx: [[1, 'mx.slow.example']] as const },
+      'mx.slow.example': { a: ['192.0.2.66'] },
+    };
+    const mails = [
+      ...mailsTo('u%@slow.example', 100),
+      ...Array.from({ length: 120 }, (_, n) => ({ to: [`u${n}@d${n % 40}.example`] })),
+    ];
+    const run = await dispatch(
+      { names, servers: { '192.0.2.66': { greeting: 'silence' }, '*': {} } },
+      mails,
+      rulesWith({ sessions: 4 }),
+    );
+    const last = Math.max(
+      ...run.verdicts.filter(({ verdict }) => verdict.kind === 'delivered').map(({ at }) => at),
+    );
+    assert.equal(run.world.arrived.length, 120);
+    assert.ok(last < 60_000, `the last delivery came after ${last} ms`);
+  });
+
+  it('a huge destination never starves the others', async () => {
+    const names = { ...many(10), ...hosts(10), ...TWO_HOSTS };
+    const mails = [
+      ...mailsTo('u%@x.example', 2000),
+      ...Array.from({ length: 10 }, (_, n) => ({ to: [`u@d${n}.example`] })),
+    ];
+    const run = await dispatch(
+      { names, servers: { '*': {} } },
+      mails,
+      rulesWith({ sessions: 4, destination: 4 }),
+    );
+    const small = run.verdicts.filter(({ address }) => !address.endsWith('@x.example')).map(({ at }) => at);
+    const all = run.verdicts.map(({ at }) => at);
+    assert.equal(run.world.arrived.length, 2010);
+    assert.ok(
+      Math.max(...small) < Math.max(...all) / 2,
+      `small ones until ${Math.max(...small)} of ${Math.max(...all)} ms`,
+    );
+  });
+
+  it('start no more sessions a second than allowed', async () => {
+    const run = await dispatch(
+      { names: { ...many(10), ...hosts(10) }, servers: { '*': {} } },
+      Array.from({ length: 10 }, (_, n) => ({ to: [`u@d${n}.example`] })),
+      rulesWith({ rate: 2 }),
+    );
+    assert.equal(run.world.arrived.length, 10);
+    assert.ok(run.clock.monotonic() >= 4500, `${run.clock.monotonic()} ms`);
+  });
+
+  it('the whole delivery has a deadline, and it says so', async () => {
+    const servers = { '*': { greeting: '220 mx', ehlo: FRIENDLY_EHLO, dot: 'silence' } };
+    const rules = { ...rulesWith(), deadlines: { ...rulesWith().deadlines, delivery: 1000 } };
+    const run = await dispatch({ names: TWO_HOSTS, servers }, [{ to: ['a@x.example'] }], rules);
+    assert.match(
+      summary(run)[0] ?? '',
+      /^a@x\.example: 4 was cut off because the time for this delivery was over/,
+    );
+    assert.equal(run.verdicts[0]?.verdict.kind === 'failed' && run.verdicts[0].verdict.maybeDelivered, true);
+  });
+});
+
+describe('stopping', () => {
+  it('lets what is on the wire come to its end and leaves the rest as it was', async () => {
+    const run = await dispatch(
+      { names: TWO_HOSTS, servers: { '*': {} } },
+      mailsTo('u%@x.example', 100),
+      rulesWith({ destination: 1 }),
+      (dispatcher, clock) => {
+        clock.after(40, () => dispatcher.stop());
+      },
+    );
+    assert.ok(run.verdicts.length > 0 && run.verdicts.length < 100, `${run.verdicts.length} verdicts`);
+    assert.equal(run.world.arrived.length, run.verdicts.length);
+    assert.equal(run.clock.pending, 0, 'no timer is left');
+  });
+
+  it('cuts off what does not end within the grace time', async () => {
+    const run = await dispatch(
+      { names: TWO_HOSTS, servers: { '*': { dot: 'silence' } } },
+      [{ to: ['a@x.example'] }],
+      rulesWith(),
+      (dispatcher, clock) => {
+        clock.after(40, () => dispatcher.stop());
+      },
+    );
+    assert.ok(run.clock.monotonic() < 11_000);
+    assert.equal(summary(run).length, 1);
+  });
+});

@@ -1,0 +1,157 @@
+/** Orders through the real dispatcher in a scripted world: what each test of the dispatcher starts from. */
+import type { DispatchRules } from '../../src/delivery/counter.ts';
+import { Dispatcher } from '../../src/delivery/dispatcher.ts';
+import type { Letter, Order } from '../../src/delivery/errand.ts';
+import type { Outgoing } from '../../src/message/outgoing.ts';
+import type { Relay } from '../../src/plan/hosts.ts';
+import { destinationOf } from '../../src/plan/route.ts';
+import { VirtualClock } from '../../src/replay/virtual-clock.ts';
+import type { WorldScript } from '../../src/replay/world.ts';
+import { World } from '../../src/replay/world.ts';
+import type { Failure, Verdict } from '../../src/session/verdict.ts';
+
+const MINUTE = 60_000;
+
+export const DEADLINES: DispatchRules['deadlines'] = {
+  connect: 30_000,
+  greeting: 5 * MINUTE,
+  ehlo: 5 * MINUTE,
+  starttls: 2 * MINUTE,
+  handshake: MINUTE,
+  auth: 2 * MINUTE,
+  idle: 5000,
+  mail: 5 * MINUTE,
+  rcpt: 5 * MINUTE,
+  data: 2 * MINUTE,
+  body: 3 * MINUTE,
+  dot: 10 * MINUTE,
+  rset: 20_000,
+  quit: 5000,
+  delivery: 120 * MINUTE,
+  stop: 10_000,
+};
+
+export function rulesWith(
+  limits: Partial<DispatchRules['limits']> = {},
+  more: { readonly relays?: readonly Relay[]; readonly tls?: 'none' | 'opportunistic' | 'require' } = {},
+): DispatchRules {
+  return {
+    routing: { relays: more.relays ?? [], ownNames: ['me.example'], mxPort: 25 },
+    limits: { sessions: 20, destination: 10, host: 10, messages: 100, rate: 0, ...limits },
+    deadlines: DEADLINES,
+    localAddresses: [],
+    policyFor: (host, withoutTls) => ({
+      ehloName: 'me.example',
+      tls: host.implicitTls ? 'implicit' : withoutTls ? 'none' : (more.tls ?? 'opportunistic'),
+      credentials: host.credentials !== null,
+      authInClear: false,
+      recipients: 100,
+    }),
+    tlsFor: (host) => ({ serverName: host.name, verify: false }),
+  };
+}
+
+export function message(text: string): Outgoing {
+  const bytes = Buffer.from(text, 'latin1');
+  return {
+    kind: 'outgoing',
+    size: bytes.length,
+    eightBit: false,
+    headerEightBit: false,
+    sender: null,
+    headers: {
+      messageId: null,
+      subject: null,
+      date: null,
+      from: null,
+      autoSubmitted: null,
+      precedence: null,
+      listId: null,
+      received: 0,
+    },
+    bytes,
+    problems: [],
+    async *chunks() {
+      yield bytes;
+    },
+  };
+}
+
+export interface Mail {
+  readonly to: readonly string[];
+  readonly text?: string;
+  readonly broken?: Failure;
+}
+
+/** Verdicts as `address: status words`, in the order in which they fell. */
+export interface Dispatched {
+  readonly world: World;
+  readonly clock: VirtualClock;
+  readonly verdicts: readonly { readonly address: string; readonly verdict: Verdict; readonly at: number }[];
+  readonly rows: readonly string[];
+}
+
+export async function dispatch(
+  script: WorldScript,
+  mails: readonly Mail[],
+  rules: DispatchRules = rulesWith(),
+  during: (dispatcher: Dispatcher, clock: VirtualClock) => void = () => {},
+): Promise<Dispatched> {
+  const clock = new VirtualClock(1_400_000_000_000);
+  const world = new World(script, clock);
+  const verdicts: { address: string; verdict: Verdict; at: number }[] = [];
+  const rows: string[] = [];
+  const { connect, resolver } = world;
+  const dispatcher = new Dispatcher(rules, {
+    connect,
+    resolver,
+    clock,
+    random: () => 0.5,
+    step: (_, __, step) => rows.push(...step.rows),
+  });
+  for (const mail of mails) {
+    for (const order of ordersOf(mail, rules, (address, verdict) =>
+      verdicts.push({ address, verdict, at: clock.monotonic() }),
+    )) {
+      dispatcher.add(order);
+    }
+  }
+  during(dispatcher, clock);
+  await clock.runUntil(dispatcher.run());
+  return { world, clock, verdicts, rows };
+}
+
+function ordersOf(
+  mail: Mail,
+  rules: DispatchRules,
+  judged: (address: string, verdict: Verdict) => void,
+): readonly Order[] {
+  const domains = [...new Set(mail.to.map((address) => address.slice(address.indexOf('@') + 1)))];
+  return domains.map((domain) => {
+    const recipients = mail.to.filter((address) => address.endsWith(`@${domain}`));
+    const letter: Letter = {
+      outgoing: message(mail.text ?? 'Subject: x\r\n\r\nhello\r\n'),
+      sender: 'me@me.example',
+    };
+    return {
+      destination: destinationOf(domain, 'me@me.example', rules.routing),
+      recipients,
+      smtpUtf8: false,
+      load: async () => mail.broken ?? letter,
+      judge: (indices, verdict) => {
+        for (const index of indices) judged(recipients[index] ?? '?', verdict);
+      },
+      over: () => {},
+    };
+  });
+}
+
+/** `address: 2|4|5 text` sorted, for comparing a whole outcome at once. */
+export function summary({ verdicts }: Dispatched): readonly string[] {
+  return verdicts
+    .map(({ address, verdict }) => {
+      const status = verdict.kind === 'delivered' ? 2 : verdict.permanent ? 5 : 4;
+      return `${address}: ${status} ${verdict.text}`;
+    })
+    .sort();
+}
