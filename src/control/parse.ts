@@ -41,7 +41,7 @@ interface Era {
   readonly bareKeyword: boolean;
   /** value of bounceto, envelope_from, source_room: 2017 takes the bars, too */
   textAt(line: ByteString, from: number): ByteString;
-  /** 2017 turns CRLF into LF before it looks at anything */
+  /** 2017 drops the CRs in front of a line end */
   endOfLine(text: ByteString, from: number, feed: number): number;
 }
 
@@ -60,7 +60,7 @@ const ERAS: Readonly<Record<Dialect, Era>> = {
     keyword: (line, end) => line.slice(0, end).toLowerCase(),
     bareKeyword: false,
     textAt: (line, from) => line.slice(from),
-    endOfLine: (text, from, feed) => (feed > from && text[feed - 1] === '\r' ? feed - 1 : feed),
+    endOfLine: withoutCarriageReturns,
   },
 };
 
@@ -74,6 +74,12 @@ interface Reading {
   readonly warnings: Warning[];
   /** current line, from 1 */
   line: number;
+}
+
+function withoutCarriageReturns(text: ByteString, from: number, feed: number): number {
+  let end = feed;
+  while (end > from && text[end - 1] === '\r') end--;
+  return end;
 }
 
 /** The Job of a list without a single instruction: what each era's reader starts from. */

@@ -37,16 +37,16 @@ function recipientLine({ address, text }: Recipient, status: number): ByteString
   return `remote|${oneLine(address)}|${status}|${safeText(text)}\n`;
 }
 
-function optionalLine(keyword: string, value: ByteString | null, written: boolean): ByteString {
-  return value !== null && written ? `${keyword}|${oneLine(value)}\n` : '';
+function optionalLine(keyword: string, value: ByteString | null): ByteString {
+  return value === null ? '' : `${keyword}|${oneLine(value)}\n`;
 }
 
 function write2012(job: Job, now: number, spans: RetrySpans): ByteString {
   const retry = Math.min(job.retry === FIRST_RETRY ? spans.first : job.retry, spans.ceiling);
   let text = `${LIST_HEADER}msgid|${job.msgid}\nsubmitted|${job.submitted ?? 0}\n`;
-  text += optionalLine('bounceto', job.bounceto, job.bounceto !== '');
-  text += optionalLine('envelope_from', job.envelopeFrom, job.envelopeFrom !== '');
-  text += optionalLine('source_room', job.sourceRoom, job.sourceRoom !== '');
+  text += optionalLine('bounceto', job.bounceto || null);
+  text += optionalLine('envelope_from', job.envelopeFrom || null);
+  text += optionalLine('source_room', job.sourceRoom || null);
   text += `retry|${retry}\nattempted|${now + retry}\n`;
   for (const recipient of job.recipients) text += recipientLine(recipient, recipient.status);
   return text;
@@ -65,8 +65,8 @@ function status2017(recipient: Recipient): number | null {
 function write2017(job: Job, now: number): ByteString {
   // The extra empty line is what these servers store: their header is made apart from the text.
   let text = `${LIST_HEADER}\nmsgid|${job.msgid}\nsubmitted|${job.submitted ?? now}\n`;
-  text += optionalLine('bounceto', job.bounceto, true);
-  text += optionalLine('envelope_from', job.envelopeFrom, job.envelopeFrom !== '');
+  text += optionalLine('bounceto', job.bounceto);
+  text += optionalLine('envelope_from', job.envelopeFrom);
   for (const recipient of job.recipients) {
     const status = status2017(recipient);
     if (status !== null) text += recipientLine(recipient, status);
