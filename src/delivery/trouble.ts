@@ -4,7 +4,7 @@
 import type { CloseReason } from '#net-stream-utils';
 import type { Failure, Peer } from '../session/verdict.ts';
 
-const WORDS: { readonly [code: string]: string } = {
+export const WORDS: { readonly [code: string]: string } = {
   ECONNREFUSED: 'refuses connections',
   ECONNRESET: 'reset the connection',
   EPIPE: 'closed the connection',

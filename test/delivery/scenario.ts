@@ -1,0 +1,118 @@
+/**
+ * Delivery scenarios: `!` lines are events, everything else is what the delivery machine made of them. Like the
+ * session scenarios, a file is input and golden record at once; `node --import tsx test/delivery/scenario.ts` rewrites it.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { DeliveryEffect, DeliveryEvent } from '../../src/delivery/delivery.ts';
+import { beginDelivery } from '../../src/delivery/delivery.ts';
+import { advance } from '../../src/delivery/machine.ts';
+import type { Host } from '../../src/plan/hosts.ts';
+import type { Failure } from '../../src/session/verdict.ts';
+
+export const SCENARIOS = fileURLToPath(new URL('../../fixtures/delivery/walks.txt', import.meta.url));
+
+export function rerun(text: string, rowsHit: Set<string>): string {
+  return text
+    .split(/^(?=== )/m)
+    .map((scenario) => (scenario.startsWith('==') ? rerunScenario(scenario, rowsHit) : scenario))
+    .join('');
+}
+
+function rerunScenario(text: string, rowsHit: Set<string>): string {
+  const out: string[] = [];
+  let delivery = beginDelivery(2);
+  for (const line of text.split('\n')) {
+    if (line.startsWith('== ')) out.push(line);
+    if (!line.startsWith('! ')) continue;
+    const step = advance(delivery, eventOf(line.slice(2)));
+    delivery = step.delivery;
+    if (step.row !== null) rowsHit.add(step.row);
+    out.push(
+      line,
+      `   [${step.row ?? 'no row'}] -> ${delivery.state}`,
+      ...step.effects.map((effect) => `   ${shown(effect)}`),
+    );
+  }
+  return `${out.join('\n')}\n\n`;
+}
+
+/** `hosts mx1 mx2`, `addresses 192.0.2.1 ...`, `judged 0 1`, `host-failed lookup|connect|greeting ... words`. */
+function eventOf(text: string): DeliveryEvent {
+  const [type = '', ...words] = text.split(' ');
+  switch (type) {
+    case 'hosts':
+      return { type, hosts: words.map(host) };
+    case 'addresses':
+      return { type, addresses: words };
+    case 'judged':
+      return { type, recipients: words.map(Number) };
+    case 'adopt':
+      return { type, hosts: [host('mx1')], host: 0, addresses: ['192.0.2.1'], address: 0, withoutTls: false };
+    case 'no-hosts':
+    case 'no-addresses':
+    case 'host-failed':
+    case 'tls-unusable':
+    case 'unsendable':
+      return { type, failure: failure(words) };
+    case 'start':
+    case 'session':
+    case 'hand-back':
+    case 'transaction-done':
+    case 'deadline':
+    case 'stop':
+      return { type };
+    default:
+      throw new Error(`no such event: ${text}`);
+  }
+}
+
+function host(name: string): Host {
+  return {
+    name,
+    literal: null,
+    port: 25,
+    origin: 'mx',
+    preference: 10,
+    credentials: null,
+    implicitTls: false,
+  };
+}
+
+function failure([stage, kind, ...words]: readonly string[]): Failure {
+  const permanent = kind === 'permanent';
+  const text = words.join(' ');
+  return {
+    reach: 'host',
+    stage: stage as Failure['stage'],
+    permanent,
+    code: null,
+    enhanced: '4.0.0',
+    text,
+    peer: null,
+    maybeDelivered: false,
+  };
+}
+
+function shown(effect: DeliveryEffect): string {
+  switch (effect.type) {
+    case 'lookup-addresses':
+      return `lookup-addresses ${effect.host.name}`;
+    case 'obtain':
+      return `obtain ${effect.host.name} [${effect.address}]${effect.withoutTls ? ' without TLS' : ''}`;
+    case 'transact':
+      return `transact [${effect.recipients}]`;
+    case 'verdict': {
+      const { verdict } = effect;
+      if (verdict.kind === 'delivered') throw new Error('the delivery machine delivers nothing itself');
+      return `verdict [${effect.recipients}] ${verdict.permanent ? 5 : 4} at ${verdict.stage}: ${verdict.text}`;
+    }
+    case 'lookup-hosts':
+    case 'interrupt':
+      return effect.type;
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  writeFileSync(SCENARIOS, `${rerun(readFileSync(SCENARIOS, 'utf8'), new Set()).trimEnd()}\n`);
+}

@@ -1,0 +1,205 @@
+/**
+ * The tables of techdoc/, printed from the code. `node --import tsx test/techdoc/tables.ts` writes them between
+ * their markers; tables.test.ts fails when a document and the code disagree.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { DELIVERY_STATES } from '../../src/delivery/delivery.ts';
+import { DELIVERY_TABLE } from '../../src/delivery/table.ts';
+import { WORDS as NETWORK_WORDS } from '../../src/delivery/trouble.ts';
+import { LOOKUP_FAULTS } from '../../src/plan/route.ts';
+import { next } from '../../src/session/machine.ts';
+import type { Session, SessionEvent } from '../../src/session/session.ts';
+import { beginSession } from '../../src/session/session.ts';
+import { STATES, type State } from '../../src/session/states.ts';
+import { SESSION_TABLE } from '../../src/session/table.ts';
+import { describe, OBSTACLES } from '../../src/session/words.ts';
+
+export const TECHDOC = fileURLToPath(new URL('../../techdoc/', import.meta.url));
+
+/** Markdown between `<!-- table NAME -->` and `<!-- /table -->`, for each document that has such markers. */
+export const DOCUMENTS: { readonly [file: string]: { readonly [table: string]: () => string } } = {
+  'delivery-states.md': {
+    'session states': sessionStates,
+    'session transitions': sessionTransitions,
+    'delivery states': deliveryStates,
+    'delivery transitions': deliveryTransitions,
+    outcomes,
+    phrases,
+  },
+};
+
+/** The document with its tables printed anew. */
+export function refreshed(file: string, text: string): string {
+  const tables = DOCUMENTS[file] ?? {};
+  return Object.entries(tables).reduce((doc, [name, print]) => {
+    const [open, close] = [`<!-- table ${name} -->`, '<!-- /table -->'];
+    const from = doc.indexOf(open);
+    const to = doc.indexOf(close, from);
+    if (from < 0 || to < 0) throw new Error(`${file} has no place for the table "${name}"`);
+    return `${doc.slice(0, from + open.length)}\n${print()}\n${doc.slice(to)}`;
+  }, text);
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const cell = (text: string): string => text.replaceAll('|', '\\|');
+  const line = (cells: readonly string[]): string => `| ${cells.map(cell).join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+function sessionStates(): string {
+  const rows = Object.entries(STATES).map(([name, state]: [string, State]) => [
+    name,
+    state.phrase,
+    state.deadline === null ? '' : `timeout.${state.deadline}`,
+    state.citadel ?? '',
+  ]);
+  return table(['state', 'we are', 'deadline', 'the C module calls it'], rows);
+}
+
+function sessionTransitions(): string {
+  const rows = SESSION_TABLE.map((row) => [
+    row.id,
+    row.in.join(', '),
+    row.on.join(', '),
+    row.when ?? '',
+    row.to,
+    row.do.join(', '),
+  ]);
+  return table(['row', 'in', 'on', 'when', 'to', 'do'], rows);
+}
+
+function deliveryStates(): string {
+  return table(['state', 'the delivery is'], Object.entries(DELIVERY_STATES));
+}
+
+function deliveryTransitions(): string {
+  const rows = DELIVERY_TABLE.map((row) => [
+    row.id,
+    row.in.join(', '),
+    row.on.join(', '),
+    row.when ?? '',
+    row.to,
+    row.do.join(', '),
+  ]);
+  return table(['row', 'in', 'on', 'when', 'to', 'do'], rows);
+}
+
+const REPLY_EVENTS: readonly (readonly [string, SessionEvent])[] = [
+  ['2yz', reply(250)],
+  ['3yz', reply(354)],
+  ['4yz', reply(450)],
+  ['5yz', reply(550)],
+  ['421', reply(421)],
+  ['closed or reset', { type: 'lost', text: 'closed the connection' }],
+  ['silence', { type: 'silence', seconds: 1 }],
+  ['not SMTP', { type: 'garbage', text: '?' }],
+];
+
+/** What each event means in each state: the machine is asked, nothing is typed by hand. */
+function outcomes(): string {
+  const rows = Object.entries(specimens()).map(([state, session]) => [
+    state,
+    ...REPLY_EVENTS.map(([, event]) => meaning(session, event)),
+  ]);
+  return table(['state', ...REPLY_EVENTS.map(([name]) => name)], rows);
+}
+
+function meaning(session: Session, event: SessionEvent): string {
+  const { session: after, effects } = next(session, event);
+  for (const effect of effects) {
+    if (effect.type === 'host-failed') return 'host';
+    if (effect.type === 'hand-back') return 'fresh session, nothing held against the host';
+    if (effect.type === 'tls-unusable') return 'host, again without TLS';
+    if (effect.type === 'verdict') {
+      const { verdict } = effect;
+      if (verdict.kind === 'delivered') return '**2**';
+      return `${verdict.reach}: ${verdict.permanent ? 5 : 4}${verdict.maybeDelivered ? ', may have arrived' : ''}`;
+    }
+  }
+  return after.state === session.state ? '' : `on to ${after.state}`;
+}
+
+/** A session in each state in which it waits for something, reached the ordinary way. */
+function specimens(): { readonly [state: string]: Session } {
+  const transaction = {
+    id: 1,
+    sender: 's@me.example',
+    recipients: ['a@x.example'],
+    size: 1,
+    eightBit: false,
+    smtpUtf8: false,
+    dsn: null,
+  };
+  const plain = {
+    ehloName: 'me.example',
+    tls: 'none',
+    credentials: false,
+    authInClear: false,
+    recipients: 100,
+  } as const;
+  const peer = { host: 'mx.example', address: '192.0.2.1', port: 25 };
+  const walk = (start: Session, ...events: readonly SessionEvent[]): Session =>
+    events.reduce((session, event) => next(session, event).session, start);
+  const start = beginSession(plain, peer);
+  const optional = beginSession({ ...plain, tls: 'opportunistic' }, peer);
+  const required = beginSession({ ...plain, tls: 'require' }, peer);
+  const authenticating = beginSession({ ...plain, tls: 'implicit', credentials: true }, peer);
+  const offer: SessionEvent = { type: 'offer', transaction };
+  const ready = walk(start, reply(220), reply(250));
+  const mail = walk(ready, offer);
+  const body = walk(mail, reply(250), reply(250), reply(354));
+  const dot = walk(body, { type: 'body-sent', following: null });
+  const starttls = [reply(220), reply(250, 'mx\nSTARTTLS')];
+  return {
+    greeting: start,
+    ehlo: walk(start, reply(220)),
+    helo: walk(start, reply(220), reply(502)),
+    'starttls, opportunistic': walk(optional, ...starttls),
+    'starttls, required': walk(required, ...starttls),
+    'handshake, opportunistic': walk(optional, ...starttls, reply(220)),
+    'handshake, required': walk(required, ...starttls, reply(220)),
+    auth: walk(authenticating, reply(220), reply(250, 'mx\nAUTH PLAIN')),
+    ready,
+    mail,
+    'mail, on a used session': walk(dot, reply(250), offer),
+    rcpt: walk(mail, reply(250)),
+    data: walk(mail, reply(250), reply(250)),
+    body,
+    dot,
+    rset: walk(mail, reply(250), reply(550)),
+    quit: walk(ready, { type: 'leave' }),
+  };
+}
+
+function reply(code: number, text = ''): SessionEvent {
+  return { type: 'reply', reply: { code, enhanced: null, text } };
+}
+
+function phrases(): string {
+  const events: readonly SessionEvent[] = [
+    { type: 'silence', seconds: 300 },
+    { type: 'lost', text: 'closed the connection' },
+    { type: 'garbage', text: 'HTTP/1.1 400' },
+    { type: 'early', text: '250 ok' },
+    { type: 'payload-lost', text: 'EIO' },
+  ];
+  return table(
+    ['when', 'HOST ...'],
+    [
+      ...events.map((event) => [event.type, describe(event, 'dot')]),
+      ...Object.entries(OBSTACLES).map(([name, words]) => [name, words(2000, 1000).text]),
+      ...Object.entries(NETWORK_WORDS),
+      ...Object.entries(LOOKUP_FAULTS).map(([fault, words]) => [
+        fault,
+        `(no host) ... lookup failed: ${words}`,
+      ]),
+    ],
+  );
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  for (const file of Object.keys(DOCUMENTS)) {
+    writeFileSync(TECHDOC + file, refreshed(file, readFileSync(TECHDOC + file, 'utf8')));
+  }
+}
