@@ -107,7 +107,7 @@ export function decodeUnlabelled(
 }
 
 export function isUtf8(text: ByteString): boolean {
-  return decodeWhole(Buffer.from(text, 'latin1'), utf8) !== null;
+  return !hasEightBit(text) || decodeWhole(Buffer.from(text, 'latin1'), utf8) !== null;
 }
 
 function decodeWhole(bytes: Uint8Array, charset: Charset): string | null {

@@ -79,33 +79,39 @@ function withoutPrivateFields(): (piece: Buffer) => Buffer {
     const bytes = held.length > 0 ? Buffer.concat([held, piece]) : piece;
     held = NOTHING;
     const kept: Buffer[] = [];
+    /** everything from here on is kept, unless it turns out otherwise */
+    let from = 0;
     for (let at = 0; at < bytes.length; ) {
       const feed = bytes.indexOf(LF, at);
       const end = feed < 0 ? bytes.length : feed + 1;
       if (state === 'line start') {
-        const line = bytes.subarray(at, end);
-        if (feed < 0 && line.length < LONGEST_LINE) {
-          held = line;
-          break;
-        }
-        if (line[0] === CR) {
+        if (bytes[at] === CR && feed >= 0) {
           state = 'body';
-          kept.push(bytes.subarray(at));
           break;
         }
-        if (!isFolded(line)) dropping = PRIVATE.test(line.toString('latin1', 0, LONGEST_LINE));
+        if (feed < 0 && end - at < LONGEST_LINE) {
+          held = bytes.subarray(at);
+          kept.push(bytes.subarray(from, at));
+          from = end;
+          break;
+        }
+        // A continuation shares the fate of the field it continues.
+        if (bytes[at] !== BLANK && bytes[at] !== TAB) dropping = isPrivate(bytes, at, end);
       }
-      if (!dropping) kept.push(bytes.subarray(at, end));
+      if (dropping) {
+        kept.push(bytes.subarray(from, at));
+        from = end;
+      }
       state = feed < 0 ? 'in line' : 'line start';
       at = end;
     }
+    kept.push(bytes.subarray(from));
     return join(kept);
   };
 }
 
-/** A continuation shares the fate of the field it continues. */
-function isFolded(line: Buffer): boolean {
-  return line[0] === BLANK || line[0] === TAB;
+function isPrivate(bytes: Buffer, start: number, end: number): boolean {
+  return PRIVATE.test(bytes.toString('latin1', start, Math.min(end, start + LONGEST_LINE)));
 }
 
 /**

@@ -1,7 +1,7 @@
 /**
- * Who a message says it is from, for `MAIL FROM`. Called by outgoing.ts; a job's `envelope_from|` wins over
- * what is found here, and that is the queue run's work. Never looks into the body and never invents an address: null means
- * "nothing found", and the caller decides between postmaster and the null sender.
+ * Who a message says it is from, for `MAIL FROM`. Called by outgoing.ts; that a job's `envelope_from|` wins is the
+ * queue run's work. Never looks into the body and never invents an address: null means "nothing found", and the
+ * caller decides between postmaster and the null sender.
  *
  * The search is the C module's (c-module-behaviour 6) where that was right. It departs from it in:
  * the body is not searched (e048); no default sender (e049); `(` loses no byte before it (e011) and a comment
@@ -15,15 +15,19 @@ import { headerFields, trimmed } from './headers.ts';
 
 const unprintable = /[^\x20-\x7e]+/g;
 
-/** A dot-string or quoted local part (no brackets in it: servers disagree), an `@` and a domain or literal; bytes from 0x80 on count as letters. */
+/** Local part (quoted: without brackets, on which servers disagree), `@`, domain or literal; bytes from 0x80 on are letters. */
 const mailbox =
   /^(?:"[^"\\<>\x00-\x1f\x7f]*(?:\\[^<>\x00-\x1f\x7f-\xff][^"\\<>\x00-\x1f\x7f]*)*"|[^\x00-\x20\x7f<>()[\]\\,;:@"]+)@(?:[^\x00-\x20\x7f<>()[\]\\,;:@"]+|\[[^\x00-\x20\x7f<>()[\]\\]+\])$/;
 
 /** Longest path of RFC 5321 4.5.3.1.3, without its brackets. */
 const longestMailbox = 254;
 
-/** May this stand between the brackets of `MAIL FROM:<>`? Bytes from 0x80 on may; they need SMTPUTF8. */
+/** May this stand between the brackets of `MAIL FROM:<>`? UTF-8 may (it needs SMTPUTF8), other 8-bit bytes may not. */
 export function isMailbox(address: ByteString): boolean {
+  return hasMailboxShape(address) && isUtf8(address);
+}
+
+function hasMailboxShape(address: ByteString): boolean {
   return address.length <= longestMailbox && mailbox.test(address);
 }
 
@@ -35,7 +39,7 @@ export function envelopeSenderFromHeaders(header: ByteString): ByteString | null
   for (const { name, value } of headerFields(header)) {
     if (name.toLowerCase() !== 'from') continue;
     const exact = addressIn(trimmed(value));
-    if (isMailbox(exact)) return isUtf8(exact) ? exact : null;
+    if (hasMailboxShape(exact)) return isUtf8(exact) ? exact : null;
     return addressIn(trimmed(value).replace(unprintable, '')) || null;
   }
   return null;
