@@ -1,0 +1,115 @@
+/**
+ * The kinds of values a setting can have: how text or JSON becomes the value, how a default is shown. Pure; a value
+ * that makes no sense is a sentence, never an exception. Called by table.ts and read.ts.
+ */
+
+export type Read<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly problem: string };
+
+export interface Kind<T> {
+  /** what people write, for help and documentation: `30s, 5m, 12h, 5d` */
+  readonly hint: string;
+  /** the setting may be given several times */
+  readonly many: boolean;
+  /** it is a switch: present or not */
+  readonly flag: boolean;
+  /** `given` comes from the command line, the environment or a JSON file */
+  read(given: unknown): Read<T>;
+}
+
+const good = <T>(value: T): Read<T> => ({ ok: true, value });
+const bad = (problem: string): { readonly ok: false; readonly problem: string } => ({ ok: false, problem });
+
+function one<T>(hint: string, read: (text: string) => Read<T>): Kind<T> {
+  return {
+    hint,
+    many: false,
+    flag: false,
+    read: (given) =>
+      typeof given === 'string' || typeof given === 'number'
+        ? read(String(given).trim())
+        : bad(`is ${Array.isArray(given) ? 'given more than once' : 'not a single value'}`),
+  };
+}
+
+export function list<T>(kind: Kind<T>): Kind<readonly T[]> {
+  return {
+    hint: kind.hint,
+    many: true,
+    flag: false,
+    read: (given) => {
+      const values: T[] = [];
+      for (const each of Array.isArray(given) ? given : [given]) {
+        const read = kind.read(each);
+        if (!read.ok) return read;
+        values.push(read.value);
+      }
+      return good(values);
+    },
+  };
+}
+
+export const text: Kind<string> = one('TEXT', good);
+export const path: Kind<string> = one('PATH', (given) => (given === '' ? bad('is empty') : good(given)));
+
+export const flag: Kind<boolean> = {
+  hint: '',
+  many: false,
+  flag: true,
+  read: (given) => {
+    if (given === true || given === 'true' || given === '1' || given === '') return good(true);
+    if (given === false || given === 'false' || given === '0') return good(false);
+    return bad('is neither true nor false');
+  },
+};
+
+export function choice<const T extends string>(...choices: readonly T[]): Kind<T> {
+  return one(choices.join('|'), (given) => {
+    const found = choices.find((each) => each === given);
+    return found === undefined ? bad(`is not one of ${choices.join(', ')}`) : good(found);
+  });
+}
+
+export function count(least: number, most: number): Kind<number> {
+  return one('NUMBER', (given) => {
+    const value = Number(given);
+    return /^\d+$/.test(given) && value >= least && value <= most
+      ? good(value)
+      : bad(`is not a whole number from ${least} to ${most}`);
+  });
+}
+
+const UNITS: { readonly [unit: string]: number } = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Milliseconds. A bare number is seconds. */
+export const duration: Kind<number> = one('30s|5m|12h|5d', (given) => {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(given);
+  const unit = UNITS[match?.[2] ?? 's'];
+  return match === null || unit === undefined
+    ? bad('is not a span of time like 30s, 5m, 12h or 5d')
+    : good(Number(match[1]) * unit);
+});
+
+const SIZES: { readonly [unit: string]: number } = { '': 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 };
+
+/** Bytes. */
+export const size: Kind<number> = one('500K|10M|1G', (given) => {
+  const match = /^(\d+)([KMG]?)B?$/i.exec(given);
+  const unit = SIZES[match?.[2]?.toUpperCase() ?? ''];
+  return match === null || unit === undefined
+    ? bad('is not a size like 500K, 10M or 1G')
+    : good(Number(match[1]) * unit);
+});
+
+/** A point in time as Unix seconds, or a span from now as `+3h`, `-10m` (milliseconds). */
+export type Moment = { readonly at: number } | { readonly shift: number };
+
+export const moment: Kind<Moment> = one('SECONDS|+3h', (given) => {
+  if (/^\d{1,12}$/.test(given)) return good({ at: Number(given) });
+  const sign = given[0] === '-' ? -1 : given[0] === '+' ? 1 : 0;
+  const span = sign === 0 ? null : duration.read(given.slice(1));
+  return span?.ok === true
+    ? good({ shift: sign * span.value })
+    : bad('is neither Unix seconds nor a span like +3h');
+});

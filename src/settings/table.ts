@@ -1,0 +1,109 @@
+/**
+ * Every setting: its kind, its default as people write it, what it is for. From this one table come the options of
+ * the commands, the keys of the configuration file, the environment variables and techdoc/settings.md. The names
+ * are relied on by other programs.
+ */
+import type { Kind } from './kinds.ts';
+import { choice, count, duration, flag, list, moment, path, text } from './kinds.ts';
+
+export interface Setting<T> {
+  readonly kind: Kind<T>;
+  /** as it would be given; null: there is no value unless one is given */
+  readonly fallback: string | readonly string[] | null;
+  readonly about: string;
+}
+
+type Group = { readonly [name: string]: Setting<unknown> };
+
+function setting<T>(kind: Kind<T>, fallback: string | readonly string[], about: string): Setting<T> {
+  return { kind, fallback, about };
+}
+
+function optional<T>(kind: Kind<T>, about: string): Setting<T | null> {
+  return { kind: kind as Kind<T | null>, fallback: null, about };
+}
+
+export const SETTINGS = {
+  spool: optional(path, 'the spool directory'),
+  dialect: setting(
+    choice('2012', '2017'),
+    '2012',
+    'which era writes the lists, where their bytes do not tell',
+  ),
+  now: optional(moment, 'act as if it were this time'),
+  json: setting(flag, 'false', 'print facts as JSON'),
+  config: optional(path, 'a JSON file with settings'),
+
+  smarthost: setting(
+    list(text),
+    [],
+    'relay for all mail: [smtp://|smtps://][user:password@]host[:port][ sender]',
+  ),
+  fallbackhost: setting(list(text), [], 'tried after the MX hosts or the smart hosts, same syntax'),
+  'internet-config': optional(path, 'a file of Citadel’s `value|type` lines to take the relays from'),
+  hostname: optional(text, 'what we call ourselves in EHLO; default: the name of this machine'),
+  postmaster: optional(text, 'envelope sender of mail that names none; default: postmaster@ the hostname'),
+  charset: setting(text, 'windows-1252', 'charset of text that is neither labelled nor UTF-8'),
+  'header-order': setting(
+    choice('2012', '2016', '2023'),
+    '2016',
+    'order of the header fields of rendered messages',
+  ),
+
+  'mx-port': setting(count(1, 65535), '25', 'port of MX hosts'),
+  dns: setting(list(text), [], 'name servers as ADDRESS or ADDRESS:PORT; default: those of the system'),
+  'local-address': setting(list(text), [], 'source address of connections, one of each family'),
+  tls: setting(choice('none', 'opportunistic', 'require'), 'opportunistic', 'STARTTLS with MX hosts'),
+  'relay-tls': setting(
+    choice('auto', 'none', 'opportunistic', 'require'),
+    'auto',
+    'STARTTLS with relays; auto: require where credentials are given, else opportunistic',
+  ),
+  'tls-ca': setting(list(path), [], 'PEM file with certificates to trust besides the usual ones'),
+  'tls-pin': setting(list(text), [], 'HOST=SHA256: the certificate this host must show'),
+  'auth-in-clear': setting(list(text), [], 'a host to which credentials may go without TLS'),
+
+  'timeout.connect': setting(duration, '30s', 'until a connection stands, for each address'),
+  'timeout.greeting': setting(duration, '5m', 'until the greeting is complete'),
+  'timeout.ehlo': setting(duration, '5m', 'until EHLO or HELO is answered'),
+  'timeout.starttls': setting(duration, '2m', 'until STARTTLS is answered'),
+  'timeout.handshake': setting(duration, '1m', 'until TLS is negotiated'),
+  'timeout.auth': setting(duration, '2m', 'until a step of AUTH is answered'),
+  'timeout.idle': setting(duration, '5s', 'how long a session without work is kept'),
+  'timeout.mail': setting(duration, '5m', 'until MAIL FROM is answered'),
+  'timeout.rcpt': setting(duration, '5m', 'until RCPT TO is answered'),
+  'timeout.data': setting(duration, '2m', 'until DATA is answered'),
+  'timeout.body': setting(duration, '3m', 'for each piece of the message (64 KiB or less) to be taken'),
+  'timeout.dot': setting(duration, '10m', 'until the end of the message is answered'),
+  'timeout.rset': setting(duration, '20s', 'until RSET is answered'),
+  'timeout.quit': setting(duration, '2s', 'until the server closes after QUIT'),
+  'timeout.lookup': setting(duration, '20s', 'for one DNS lookup'),
+  'timeout.delivery': setting(duration, '2h', 'for one delivery, all its hosts together'),
+  'timeout.stop': setting(duration, '10s', 'for what is on the wire when a run is told to stop'),
+
+  'limit.sessions': setting(count(1, 10000), '50', 'sessions at once'),
+  'limit.destination': setting(count(1, 10000), '20', 'sessions at once to one destination'),
+  'limit.host': setting(count(1, 10000), '20', 'sessions at once to one host'),
+  'limit.messages': setting(count(1, 1000000), '100', 'messages in one session'),
+  'limit.recipients': setting(count(1, 10000), '100', 'recipients in one transaction'),
+  'limit.rate': setting(count(0, 100000), '0', 'session starts a second; 0: as many as come'),
+
+  'retry.first': setting(duration, '5m', 'wait after the first failure (2012)'),
+  'retry.ceiling': setting(duration, '12h', 'longest wait (2012)'),
+  'retry.early': setting(duration, '30m', 'wait after a failure while the mail is young (2017)'),
+  'retry.late': setting(duration, '4h', 'wait after a failure later (2017)'),
+  'retry.notice': setting(duration, '4h', 'age at which the sender is told of a delay'),
+  'retry.giveup': setting(duration, '5d', 'age at which a mail is given up'),
+
+  poll: setting(duration, '5s', 'how often `watch` looks into the spool'),
+  'log.level': setting(choice('error', 'warn', 'info', 'debug'), 'info', 'how much is logged'),
+  'log.format': setting(choice('pretty', 'json'), 'pretty', 'how it is written'),
+  'log.target': setting(text, 'stderr', 'stderr, syslog, syslog:HOST:PORT or a file'),
+} as const satisfies Group;
+
+export type SettingName = keyof typeof SETTINGS;
+
+/** Values by name, read and checked. Times are milliseconds, sizes bytes. */
+export type Settings = {
+  readonly [name in SettingName]: (typeof SETTINGS)[name] extends Setting<infer T> ? T : never;
+};
