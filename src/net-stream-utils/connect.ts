@@ -1,0 +1,173 @@
+/**
+ * Real sockets behind the Connection interface: TCP or a unix socket, TLS from the start or later. The delivery
+ * driver calls `connect`; everything after that arrives at its events, one listener set per connection. This
+ * file keeps no deadline, resolves no name, and never reconnects.
+ *
+ * What is written in one turn of the event loop leaves in one system call and, where it fits, in one segment:
+ * some servers answer commands that are split over segments wrongly (R007), and Nagle's algorithm with delayed
+ * ACK would cost the rest most of their speed. A peer that ends its side is done talking, so a half-open
+ * connection counts as closed.
+ */
+import * as net from 'node:net';
+import type {
+  CloseReason,
+  Connect,
+  Connection,
+  ConnectionEvents,
+  Endpoint,
+  TlsFacts,
+  TlsOptions,
+} from './connection.ts';
+import { createLineReader } from './line-reader.ts';
+
+type Tls = typeof import('./tls.ts');
+
+/** Bytes taken from the system in one read; SMTP replies are far shorter. */
+const READ_BUFFER = 16_384;
+
+/** A character that is no byte: written as latin1 its upper half would be cut off, and U+010A become a LF. */
+const NOT_A_BYTE = /[^\0-\xff]/;
+
+export const connect: Connect = (endpoint, events, tls) => new SocketConnection(endpoint, events, tls);
+
+class SocketConnection implements Connection {
+  readonly #events: ConnectionEvents;
+  #socket: net.Socket;
+  #reader = createLineReader();
+  #phase: 'open' | 'handshake' | 'over' = 'open';
+  #flushing = false;
+
+  constructor(endpoint: Endpoint, events: ConnectionEvents, tls: TlsOptions | undefined) {
+    this.#events = events;
+    const buffer = Buffer.allocUnsafeSlow(READ_BUFFER);
+    // `onread` spares the stream machinery and a fresh buffer for every reply
+    const read = (length: number) => {
+      this.#read(buffer.subarray(0, length));
+      return true;
+    };
+    this.#socket = net.connect({ ...targetOf(endpoint), noDelay: true, onread: { buffer, callback: read } });
+    this.#listen(this.#socket);
+    this.#socket.once('connect', () => {
+      if (this.#phase === 'over') return;
+      events.connected();
+      if (tls !== undefined) this.startTls(tls);
+    });
+  }
+
+  write(data: string | Uint8Array): boolean {
+    if (this.#phase === 'over') return false;
+    if (this.#phase === 'handshake')
+      throw new Error('write during a TLS handshake would leave in clear text');
+    if (typeof data === 'string' && NOT_A_BYTE.test(data)) {
+      throw new RangeError('a string to be written holds a character above U+00FF');
+    }
+    if (!this.#flushing) {
+      this.#flushing = true;
+      this.#socket.cork();
+      process.nextTick(flushOf, this);
+    }
+    return typeof data === 'string' ? this.#socket.write(data, 'latin1') : this.#socket.write(data);
+  }
+
+  startTls(options: TlsOptions): void {
+    if (this.#phase === 'over') return;
+    this.#flush();
+    this.#phase = 'handshake';
+    this.#reader = createLineReader();
+    import('./tls.ts')
+      .then((tls) => this.#handshake(tls, options))
+      .catch((error) => this.#close(tlsReason(error)));
+  }
+
+  end(): void {
+    if (this.#phase !== 'over') this.#socket.end();
+  }
+
+  destroy(): void {
+    this.#phase = 'over';
+    this.#socket.destroy();
+  }
+
+  static flush(connection: SocketConnection): void {
+    connection.#flush();
+  }
+
+  #flush(): void {
+    this.#flushing = false;
+    this.#socket.uncork();
+  }
+
+  #listen(socket: net.Socket): void {
+    socket.on('drain', () => {
+      if (this.#phase !== 'over') this.#events.drained();
+    });
+    socket.on('end', () => this.#lost(socket));
+    socket.on('error', (error) => this.#lost(socket, error));
+    socket.on('close', () => this.#lost(socket));
+  }
+
+  #read(bytes: Buffer): void {
+    if (this.#phase === 'over') return;
+    if (this.#phase === 'handshake') {
+      this.#close({ kind: 'tls', message: 'the server sent clear text where the TLS handshake belongs' });
+      return;
+    }
+    const reader = this.#reader;
+    const { lines, partial, overlong } = reader.feed(bytes);
+    if (lines.length > 0 || partial) this.#events.lines(lines, partial);
+    // the caller may have gone on to TLS, and a new reader, meanwhile
+    if (overlong && reader === this.#reader) this.#close({ kind: 'overlong' });
+  }
+
+  #handshake(tls: Tls, options: TlsOptions): void {
+    if (this.#phase === 'over') return;
+    const socket = tls.wrap(this.#socket, options);
+    this.#socket = socket;
+    this.#listen(socket);
+    socket.once('secureConnect', () => this.#secured(tls.factsOf(socket, options)));
+    socket.on('data', (bytes: Buffer) => this.#read(bytes));
+  }
+
+  #secured(facts: TlsFacts | null): void {
+    if (this.#phase === 'over') return;
+    if (facts === null) {
+      this.#close({ kind: 'tls', message: "the server's certificate is none of the pinned ones" });
+      return;
+    }
+    this.#phase = 'open';
+    this.#events.secured(facts);
+  }
+
+  /** A socket ended, with an error or without one. The one below a TLS socket has nothing to say any more. */
+  #lost(socket: net.Socket, error?: NodeJS.ErrnoException): void {
+    if (socket === this.#socket)
+      this.#close(this.#phase === 'handshake' ? tlsReason(error) : reasonOf(error));
+  }
+
+  #close(reason: CloseReason): void {
+    if (this.#phase === 'over') return;
+    this.destroy();
+    this.#events.closed(reason);
+  }
+}
+
+/** One function for all connections: a closure for every write would be garbage at once. */
+const flushOf = SocketConnection.flush;
+
+/** Anything that is no IP address is a path, so that a host name can never cause a lookup here. */
+function targetOf({ address, port, localAddress }: Endpoint): net.NetConnectOpts {
+  if (net.isIP(address) === 0) return { path: address };
+  return { host: address, port, ...(localAddress === undefined ? {} : { localAddress }) };
+}
+
+function reasonOf(error: NodeJS.ErrnoException | undefined): CloseReason {
+  if (error === undefined) return { kind: 'ended' };
+  return { kind: 'error', code: error.code ?? 'UNKNOWN', message: error.message };
+}
+
+/** OpenSSL's own words where they are; the rest of its message is source lines of no use to people. */
+function tlsReason(error: (Error & { readonly reason?: string }) | undefined): CloseReason {
+  if (error === undefined)
+    return { kind: 'tls', message: 'the server closed the connection in the handshake' };
+  return { kind: 'tls', message: error.reason ?? error.message };
+}

@@ -1,0 +1,55 @@
+/**
+ * The TLS half of a connection: wraps a connected socket, and says what the finished handshake proved.
+ * connect.ts loads this file when TLS is first used, because loading node:tls costs more than the whole of a
+ * queue run with nothing to do. It sends nothing itself and never falls back to clear text.
+ */
+import { isIP, type Socket } from 'node:net';
+import * as tls from 'node:tls';
+import type { TlsFacts, TlsOptions } from './connection.ts';
+
+/** One context for each set of certificates: making one parses all of Node's root certificates. */
+const contexts = new Map<string, tls.SecureContext>();
+
+function contextFor(ca: readonly string[] = []): tls.SecureContext {
+  const key = ca.join('\n');
+  const known = contexts.get(key);
+  if (known !== undefined) return known;
+  const context = tls.createSecureContext(ca.length === 0 ? {} : { ca: [...tls.rootCertificates, ...ca] });
+  contexts.set(key, context);
+  return context;
+}
+
+/** Starts the handshake over `socket`. `secureConnect` or `error` follows. Throws when `ca` is damaged PEM. */
+export function wrap(socket: Socket, options: TlsOptions): tls.TLSSocket {
+  const name = options.serverName.replace(/\.$/, '');
+  return tls.connect({
+    socket,
+    host: name,
+    ...(isIP(name) === 0 ? { servername: name } : {}),
+    secureContext: contextFor(options.ca),
+    rejectUnauthorized: options.verify && !isPinned(options),
+  });
+}
+
+/** To be called after `secureConnect`: the facts, or null when the certificate is none of the pinned ones. */
+export function factsOf(socket: tls.TLSSocket, options: TlsOptions): TlsFacts | null {
+  const pinned = isPinned(options);
+  if (pinned && !hasPin(socket.getPeerCertificate().fingerprint256, options.pins ?? [])) return null;
+  return {
+    protocol: socket.getProtocol() ?? 'unknown',
+    cipher: socket.getCipher().name,
+    verified: pinned || socket.authorized,
+  };
+}
+
+function isPinned(options: TlsOptions): boolean {
+  return options.pins !== undefined && options.pins.length > 0;
+}
+
+function hasPin(fingerprint: string | undefined, pins: readonly string[]): boolean {
+  return fingerprint !== undefined && pins.some((pin) => bareHex(pin) === bareHex(fingerprint));
+}
+
+function bareHex(fingerprint: string): string {
+  return fingerprint.replaceAll(':', '').toLowerCase();
+}
