@@ -1,0 +1,386 @@
+/**
+ * A spool directory as a room (DESIGN of the states: techdoc/spool-states.md). Made by open.ts; called by the queue run
+ * and the commands. Outcomes go to the journal first; a second later at most a checkpoint writes them into the control
+ * messages, removes the payloads of finished jobs and drops what the journal need not say any more.
+ * Nothing is removed before the journal says durably that it may be.
+ */
+import { isPending } from '../../control/job.ts';
+import type { Clock, Timer } from '../../delivery/ports.ts';
+import type { MessageNumber, PayloadRead, QueuedJob, Room, RoomScan, StatusChange } from '../room.ts';
+import type { FileStatus, Ownership } from './disk.ts';
+import { enqueueInto } from './enqueue.ts';
+import { grouped } from './grouped.ts';
+import { currentJob, type HeldJob, isDirty } from './held.ts';
+import type { JobKey, Journal, JournalRecord } from './journal.ts';
+import { readPayload } from './payload.ts';
+import { type Draft, draft, putInPlace, type ReadyDraft, type RewriteDeps } from './rewrite.ts';
+import { setAside } from './set-aside.ts';
+import type { Shelf } from './shelf.ts';
+import { removeIfThere } from './temporary.ts';
+import { codeOf, phraseOf, SpoolTrouble } from './trouble.ts';
+
+/** The control messages tell the whole truth this many milliseconds after an outcome, at the latest. */
+const CHECKPOINT = 1000;
+/** Control messages that are made durable at the same time. */
+const TOGETHER = 32;
+/** How often a control message that other programs change meanwhile is tried in one checkpoint. */
+const ATTEMPTS = 3;
+
+export interface DirectoryParts extends RewriteDeps {
+  readonly clock: Clock;
+  readonly shelf: Shelf;
+  readonly journal: Journal;
+  readonly owner: Ownership;
+  /** gives up the claim on the spool */
+  readonly release: () => void;
+  /** a full sentence for people */
+  readonly warn: (text: string) => void;
+}
+
+/** A job that is over. Its payload goes at the next checkpoint after its control message. */
+interface Over {
+  readonly key: JobKey;
+  controlGone: boolean;
+}
+
+type Found = Omit<RoomScan, 'setAside'> & {
+  readonly unreadable: readonly {
+    readonly number: MessageNumber;
+    readonly status: FileStatus;
+    readonly reason: string;
+  }[];
+};
+
+/**
+ * Sort what lies on the shelf. A job of which the file lacks something is left out: its deliveries are under way, or it
+ * cannot be written; unless nobody in it is waiting any more, so that it can be removed.
+ */
+export function scanShelf(shelf: Shelf, warn: (text: string) => void): Found {
+  const jobs: QueuedJob[] = [];
+  const orphans: MessageNumber[] = [];
+  const unreadable: { number: MessageNumber; status: FileStatus; reason: string }[] = [];
+  const numbers = shelf.update();
+  const named = shelf.named();
+  for (const number of [...numbers].reverse()) {
+    const item = shelf.get(number);
+    switch (item?.kind) {
+      case undefined:
+      case 'unfinished':
+        break;
+      case 'control': {
+        const job = currentJob(item);
+        if (!isDirty(item) || !job.recipients.some(isPending)) {
+          jobs.push({ control: number, job, warnings: item.warnings });
+        }
+        break;
+      }
+      case 'payload':
+        if (!named.has(number)) orphans.push(number);
+        break;
+      case 'unreadable':
+        unreadable.push({ number, status: item.status, reason: item.reason });
+        break;
+      case 'refused':
+        if (!item.told)
+          warn(`Message ${number} could not be looked at and is left for the next run: ${item.reason}.`);
+        item.told = true;
+        break;
+    }
+  }
+  return { jobs, orphans, unreadable };
+}
+
+export class DirectoryRoom implements Room {
+  readonly name: string;
+  readonly enqueue: Room['enqueue'];
+  readonly #parts: DirectoryParts;
+  readonly #syncSpool: () => Promise<void>;
+  readonly #checkpoint: () => Promise<void>;
+  readonly #over = new Set<Over>();
+  #timer: Timer | null = null;
+
+  constructor(parts: DirectoryParts) {
+    this.name = parts.layout.spool;
+    this.#parts = parts;
+    this.#syncSpool = grouped(() => parts.disk.syncDirectory(parts.layout.spool));
+    this.#checkpoint = grouped(() => this.#runCheckpoint());
+    this.enqueue = enqueueInto({ ...parts, syncSpool: this.#syncSpool });
+  }
+
+  async scan(): Promise<RoomScan> {
+    await this.#checkpoint().catch((error) => this.#parts.warn(phraseOf(error)));
+    const { jobs, orphans, unreadable } = scanShelf(this.#parts.shelf, this.#parts.warn);
+    return { jobs, orphans, setAside: await this.#setAside(unreadable) };
+  }
+
+  async readPayload(payload: MessageNumber): Promise<PayloadRead> {
+    const { disk, layout, shelf } = this.#parts;
+    return readPayload(disk, layout, shelf, payload);
+  }
+
+  async record(control: MessageNumber, changes: readonly StatusChange[], now: number): Promise<void> {
+    const held = this.#parts.shelf.get(control);
+    if (held?.kind !== 'control') {
+      this.#parts.warn(
+        `Job ${control} is not in the spool any more; what became of its recipients is not written.`,
+      );
+      return;
+    }
+    for (const change of changes) held.changes.push(change);
+    held.now = now;
+    this.#checkpointSoon();
+    try {
+      await this.#parts.journal.append({ record: 'status', ...this.#keyOf(held), now, changes });
+    } catch (error) {
+      await this.#writeWithoutJournal(held, error);
+    }
+  }
+
+  async finish(control: MessageNumber): Promise<void> {
+    const held = this.#parts.shelf.get(control);
+    if (held?.kind !== 'control') return;
+    const over: Over = { key: this.#keyOf(held), controlGone: false };
+    this.#over.add(over);
+    this.#checkpointSoon();
+    // Where the journal cannot say it, the directory itself still can.
+    const inJournal = await this.#parts.journal.append({ record: 'finish', ...over.key }).then(
+      () => true,
+      () => false,
+    );
+    try {
+      this.#removeControl(held, over);
+      if (!inJournal) await this.#syncSpool();
+    } catch (error) {
+      this.#over.delete(over);
+      throw new SpoolTrouble(
+        `The control message ${control} of a finished job could not be removed from ${this.name}: ${phraseOf(error)}. ` +
+          'Its recipients are not tried again; the next run removes it.',
+        { cause: error },
+      );
+    }
+  }
+
+  async settle(): Promise<void> {
+    await this.#checkpoint();
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.settle();
+    } finally {
+      this.#timer?.cancel();
+      this.#parts.journal.close();
+      this.#parts.release();
+    }
+  }
+
+  /** Do what the journal of an interrupted run says, once, before anything else. */
+  async recover(records: readonly JournalRecord[]): Promise<void> {
+    for (const record of records) this.#replay(record);
+    for (const held of this.#parts.shelf.jobs()) if (isWritten(held)) held.changes.length = 0;
+    await this.#checkpoint();
+  }
+
+  #replay(record: JournalRecord): void {
+    const { shelf, disk, layout } = this.#parts;
+    const { control, msgid, payload } = record;
+    shelf.raise(Math.max(control, msgid));
+    const held = shelf.refresh(control);
+    const isMeant = held?.kind === 'control' && held.base.msgid === msgid && this.#factsOf(msgid) === payload;
+    switch (record.record) {
+      case 'status':
+        if (!isMeant) return;
+        for (const change of record.changes) held.changes.push(change);
+        held.now = record.now;
+        return;
+      case 'finish':
+        if (!isMeant && held !== null) return;
+        removeIfThere(disk, layout.message(control));
+        shelf.forget(control);
+        this.#over.add({ key: { control, msgid, payload }, controlGone: true });
+    }
+  }
+
+  /** Size and time of a payload: numbers are used again, these two together are not. */
+  #factsOf(msgid: MessageNumber): string | null {
+    const status = this.#parts.disk.status(this.#parts.layout.message(msgid));
+    return status === null ? null : `${status.size}@${status.mtimeMs}`;
+  }
+
+  #keyOf({ control, base }: HeldJob): JobKey {
+    return { control, msgid: base.msgid, payload: this.#factsOf(base.msgid) };
+  }
+
+  /** The journal could not be written: the control message can say it as well. */
+  async #writeWithoutJournal(held: HeldJob, error: unknown): Promise<void> {
+    await this.#checkpoint().catch((second) => this.#parts.warn(phraseOf(second)));
+    if (!isDirty(held)) return;
+    throw new SpoolTrouble(
+      `What became of recipients of job ${held.control} could not be written to ${this.name}: ${phraseOf(error)}. ` +
+        'It is kept in memory and written as soon as the disk takes it; if this process ends before, they may get the mail a second time.',
+      { cause: error },
+    );
+  }
+
+  /** Remove the control message of a job that is over, unless another program has added to it meanwhile. */
+  #removeControl(held: HeldJob, over: Over): void {
+    const { shelf, disk, layout, warn } = this.#parts;
+    const item = shelf.refresh(held.control);
+    if (item !== null && (item.kind !== 'control' || hasStrangers(item, held))) {
+      this.#over.delete(over);
+      warn(
+        `Another program changed the control message ${held.control} while its mail was on its way; it stays in the spool.`,
+      );
+      return;
+    }
+    removeIfThere(disk, layout.message(held.control));
+    shelf.forget(held.control);
+    over.controlGone = true;
+  }
+
+  #checkpointSoon(): void {
+    this.#timer ??= this.#parts.clock.after(CHECKPOINT, () => {
+      this.#timer = null;
+      this.#checkpoint().catch((error) => {
+        this.#parts.warn(phraseOf(error));
+        this.#checkpointSoon();
+      });
+    });
+  }
+
+  async #runCheckpoint(): Promise<void> {
+    this.#timer?.cancel();
+    this.#timer = null;
+    try {
+      const troubles = await this.#rewrite();
+      await this.#removePayloads([...this.#over].filter((job) => job.controlGone));
+      await this.#parts.journal.retain(this.#needed());
+      if (troubles.length > 0) throw new SpoolTrouble(troubles.join('\n'));
+    } catch (error) {
+      if (codeOf(error) === null) throw error;
+      throw new SpoolTrouble(
+        `The control messages in ${this.name} could not be brought up to date: ${phraseOf(error)}. ` +
+          'What became of their recipients is kept, and written as soon as the disk takes it.',
+        { cause: error },
+      );
+    }
+  }
+
+  /** Bring the dirty control messages up to date. Returns what hindered it, in sentences. */
+  async #rewrite(): Promise<string[]> {
+    const finishing = new Set([...this.#over].map(({ key }) => key.control));
+    const dirty = [...this.#parts.shelf.jobs()].filter(
+      (held) => isDirty(held) && !finishing.has(held.control),
+    );
+    const troubles: string[] = [];
+    for (let from = 0; from < dirty.length; from += TOGETHER) {
+      troubles.push(...(await this.#rewriteThese(dirty.slice(from, from + TOGETHER), 1)));
+    }
+    return troubles;
+  }
+
+  async #rewriteThese(jobs: readonly HeldJob[], attempt: number): Promise<string[]> {
+    const drafts = await Promise.all(jobs.map((held) => this.#draft(held)));
+    const { placed, changed, troubles } = this.#putInPlace(drafts);
+    if (placed.length > 0) await this.#syncSpool();
+    for (const { held, changes } of placed) held.written = changes;
+    if (changed.length === 0) return troubles;
+    if (attempt < ATTEMPTS) return [...troubles, ...(await this.#rewriteThese(changed, attempt + 1))];
+    return [
+      ...troubles,
+      ...changed.map(({ control }) => stuckSentence(control, 'another program keeps changing it')),
+    ];
+  }
+
+  async #draft(held: HeldJob): Promise<Draft> {
+    try {
+      return await draft(this.#parts, held);
+    } catch (error) {
+      if (codeOf(error) === null) throw error;
+      return { kind: 'stuck', held, reason: phraseOf(error) };
+    }
+  }
+
+  #putInPlace(drafts: readonly Draft[]) {
+    const placed: ReadyDraft[] = [];
+    const changed: HeldJob[] = [];
+    const troubles: string[] = [];
+    for (const each of drafts) {
+      switch (each.kind) {
+        case 'ready':
+          if (putInPlace(this.#parts, each)) placed.push(each);
+          else changed.push(each.held);
+          break;
+        case 'gone':
+          this.#parts.shelf.forget(each.held.control);
+          break;
+        case 'stuck':
+          troubles.push(stuckSentence(each.held.control, each.reason));
+          break;
+        case 'unsaid':
+          break;
+      }
+    }
+    return { placed, changed, troubles };
+  }
+
+  /** The control messages first, durably; then the payloads that no other control message names. */
+  async #removePayloads(over: readonly Over[]): Promise<void> {
+    if (over.length === 0) return;
+    const { shelf, disk, layout } = this.#parts;
+    await this.#syncSpool();
+    shelf.updateNew();
+    const named = shelf.named();
+    for (const { key } of over) {
+      const { msgid, payload } = key;
+      const isStill = payload !== null && this.#factsOf(msgid) === payload;
+      if (!isStill || named.has(msgid) || shelf.refresh(msgid)?.kind !== 'payload') continue;
+      removeIfThere(disk, layout.message(msgid));
+      shelf.forget(msgid);
+    }
+    await this.#syncSpool();
+    for (const job of over) this.#over.delete(job);
+  }
+
+  /** What the journal still has to say. */
+  #needed(): (record: JournalRecord) => boolean {
+    const dirty = new Set<MessageNumber>();
+    for (const held of this.#parts.shelf.jobs()) if (isDirty(held)) dirty.add(held.control);
+    const over = new Set([...this.#over].map(({ key }) => key.control));
+    return (record) => over.has(record.control) || (record.record === 'status' && dirty.has(record.control));
+  }
+
+  async #setAside(unreadable: Found['unreadable']): Promise<RoomScan['setAside']> {
+    const done: { number: MessageNumber; reason: string }[] = [];
+    for (const { number, status, reason } of unreadable) {
+      try {
+        await setAside(this.#parts, number, status, reason);
+        done.push({ number, reason });
+      } catch (error) {
+        this.#parts.warn(
+          `Message ${number} is no readable delivery list (${reason}) and could not be set aside: ${phraseOf(error)}.`,
+        );
+      }
+    }
+    if (done.length > 0) await this.#syncSpool();
+    return done;
+  }
+}
+
+function stuckSentence(control: MessageNumber, reason: string): string {
+  return `The control message ${control} could not be rewritten: ${reason}. What became of its recipients stays in the journal.`;
+}
+
+/** Whether the changes of an interrupted run were in the file already when it ended. */
+function isWritten(held: HeldJob): boolean {
+  const after = currentJob(held).recipients;
+  const same = held.base.recipients.every(({ status }, index) => after[index]?.status === status);
+  return same && held.base.attempted >= held.now;
+}
+
+/** Whether somebody waits in this control message whom the finished job did not know. */
+function hasStrangers(item: HeldJob, finished: HeldJob): boolean {
+  if (item === finished) return false;
+  const known = new Set(finished.base.recipients.map(({ address }) => address));
+  return item.base.recipients.some((recipient) => isPending(recipient) && !known.has(recipient.address));
+}

@@ -1,0 +1,184 @@
+/**
+ * The disk as the spool directory sees it, and the only file of `room/` that touches one. Everything else gets a `Disk`
+ * as an argument, so that a simulated one can lose unsynced writes, run full or fail at any step.
+ * What only reaches the page cache is synchronous: a read of 4 KB takes some 10 microseconds that way and about 60 through
+ * the thread pool. What waits for the platter (`sync`, `syncDirectory`) and reading large payloads is asynchronous.
+ * Nothing is durable before the matching sync has resolved. Methods throw errors with a `code` as Node's `fs` does.
+ */
+import fs from 'node:fs';
+import { promisify } from 'node:util';
+
+export type FileKind = 'file' | 'directory' | 'other';
+
+/** What tells a file from the one that lay under its name before. */
+export interface FileStatus {
+  readonly kind: FileKind;
+  readonly ino: number;
+  /** bytes */
+  readonly size: number;
+  /** milliseconds since the epoch, with fraction */
+  readonly mtimeMs: number;
+  /** permission bits and owner, for a file that takes this one's place */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Permissions a new file gets. Where the owner cannot be set (not root), it stays the process's own. */
+export type Ownership = Pick<FileStatus, 'mode' | 'uid' | 'gid'>;
+
+export interface DirectoryEntry {
+  readonly name: string;
+  readonly kind: FileKind;
+}
+
+export interface OpenFile {
+  /** appends all of it or throws; part of it may then have been written */
+  write(bytes: Uint8Array): void;
+  /** resolves when everything written so far is on the platter */
+  sync(): Promise<void>;
+  close(): void;
+}
+
+export interface Disk {
+  list(directory: string): readonly DirectoryEntry[];
+  /** never follows a symbolic link; null when there is nothing under the name */
+  status(path: string): FileStatus | null;
+  /** whether this process may make and remove names in the directory */
+  writable(directory: string): boolean;
+  /** The first `limit` bytes (all when there are fewer). Refuses symbolic links; bytes are empty when it is no file. */
+  read(path: string, limit: number): { readonly status: FileStatus; readonly bytes: Buffer };
+  /** A fresh pass over the file in pieces of 64 KB. Refuses symbolic links. */
+  stream(path: string): AsyncIterable<Buffer>;
+  /** A new, empty file; EEXIST when the name is taken. */
+  create(path: string, owner: Ownership): OpenFile;
+  /** replaces what lies under `to` */
+  rename(from: string, to: string): void;
+  /** EEXIST when `to` is taken */
+  link(from: string, to: string): void;
+  unlink(path: string): void;
+  mkdir(path: string, owner: Ownership): void;
+  /** resolves when every link, rename and unlink made in this directory so far is on the platter */
+  syncDirectory(directory: string): Promise<void>;
+}
+
+const PIECE = 65_536;
+/** A symbolic link is refused, and a named pipe does not make us wait for its writer. */
+const READ = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
+
+const fsync = promisify(fs.fsync);
+const fdatasync = promisify(fs.fdatasync);
+const readPiece = promisify(fs.read);
+
+function kindOf(entry: fs.Dirent | fs.Stats): FileKind {
+  if (entry.isFile()) return 'file';
+  return entry.isDirectory() ? 'directory' : 'other';
+}
+
+function fileStatus(stats: fs.Stats): FileStatus {
+  const { ino, size, mtimeMs, uid, gid } = stats;
+  return { kind: kindOf(stats), ino, size, mtimeMs, mode: stats.mode & 0o777, uid, gid };
+}
+
+/** Read to the end or to `limit`: the size a file reports is a hint only (it may grow, and `/proc` reports 0). */
+function readUpTo(fd: number, expected: number, limit: number): Buffer {
+  let bytes = Buffer.allocUnsafe(Math.min(expected + 1, limit));
+  let length = 0;
+  for (;;) {
+    const count = fs.readSync(fd, bytes, length, bytes.length - length, length);
+    length += count;
+    if (count === 0 || length === limit) return bytes.subarray(0, length);
+    if (length === bytes.length) bytes = Buffer.concat([bytes], Math.min(2 * length + PIECE, limit));
+  }
+}
+
+/** Hand an open file or folder to its owner; only root can, and nobody else needs to. */
+function own(fd: number, { mode, uid, gid }: Ownership): void {
+  fs.fchmodSync(fd, mode);
+  if (process.geteuid?.() === 0) fs.fchownSync(fd, uid, gid);
+}
+
+class NodeFile implements OpenFile {
+  readonly #fd: number;
+
+  constructor(path: string, owner: Ownership) {
+    this.#fd = fs.openSync(path, 'ax', owner.mode);
+    own(this.#fd, owner);
+  }
+
+  write(bytes: Uint8Array): void {
+    for (let done = 0; done < bytes.length; ) done += fs.writeSync(this.#fd, bytes, done);
+  }
+
+  async sync(): Promise<void> {
+    await fdatasync(this.#fd);
+  }
+
+  close(): void {
+    fs.closeSync(this.#fd);
+  }
+}
+
+async function* pieces(path: string): AsyncGenerator<Buffer> {
+  const fd = fs.openSync(path, READ);
+  try {
+    for (;;) {
+      const { bytesRead, buffer } = await readPiece(fd, Buffer.allocUnsafe(PIECE), 0, PIECE, null);
+      if (bytesRead === 0) return;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+export const nodeDisk: Disk = {
+  list: (directory) =>
+    fs
+      .readdirSync(directory, { withFileTypes: true })
+      .map((entry) => ({ name: entry.name, kind: kindOf(entry) })),
+  status(path) {
+    const stats = fs.lstatSync(path, { throwIfNoEntry: false });
+    return stats === undefined ? null : fileStatus(stats);
+  },
+  writable(directory) {
+    try {
+      fs.accessSync(directory, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK);
+      return true;
+    } catch {
+      // Whatever the reason, the answer is no.
+      return false;
+    }
+  },
+  read(path, limit) {
+    const fd = fs.openSync(path, READ);
+    try {
+      const status = fileStatus(fs.fstatSync(fd));
+      return { status, bytes: status.kind === 'file' ? readUpTo(fd, status.size, limit) : Buffer.alloc(0) };
+    } finally {
+      fs.closeSync(fd);
+    }
+  },
+  stream: pieces,
+  create: (path, owner) => new NodeFile(path, owner),
+  rename: (from, to) => fs.renameSync(from, to),
+  link: (from, to) => fs.linkSync(from, to),
+  unlink: (path) => fs.unlinkSync(path),
+  mkdir(path, owner) {
+    fs.mkdirSync(path, { mode: owner.mode });
+    const fd = fs.openSync(path, fs.constants.O_RDONLY);
+    try {
+      own(fd, owner);
+    } finally {
+      fs.closeSync(fd);
+    }
+  },
+  async syncDirectory(directory) {
+    const fd = fs.openSync(directory, fs.constants.O_RDONLY);
+    try {
+      await fsync(fd);
+    } finally {
+      fs.closeSync(fd);
+    }
+  },
+};

@@ -1,0 +1,54 @@
+/**
+ * A job in hand: its control message as it was read, and what has happened to its recipients since. Called by the shelf,
+ * which makes them, and by directory.ts, which records outcomes in them. Keeps facts, touches nothing.
+ */
+import type { Job } from '../../control/job.ts';
+import { applyChanges } from '../../outcome/apply.ts';
+import type { MessageNumber, StatusChange } from '../room.ts';
+import type { FileStatus } from './disk.ts';
+
+export interface HeldJob {
+  readonly kind: 'control';
+  readonly control: MessageNumber;
+  /** the control message as it was read at the last scan; changes mean its recipients by their index */
+  readonly base: Job;
+  readonly warnings: readonly string[];
+  /** outcomes since then, oldest first */
+  readonly changes: StatusChange[];
+  /** Unix seconds of the last of them */
+  now: number;
+  /** the file as we last read or wrote it */
+  status: FileStatus;
+  /** how many of the changes are safely in the file */
+  written: number;
+}
+
+interface ReadControl {
+  readonly job: Job;
+  readonly warnings: readonly string[];
+  readonly status: FileStatus;
+}
+
+/** A job as just read. Changes of `unwritten`, the same job as it was held before, are not in the file and stay. */
+export function heldJob(control: MessageNumber, read: ReadControl, unwritten: HeldJob | null): HeldJob {
+  return {
+    kind: 'control',
+    control,
+    base: unwritten === null ? read.job : { ...read.job, retry: unwritten.base.retry },
+    warnings: read.warnings,
+    changes: unwritten === null ? [] : [...unwritten.changes],
+    now: unwritten?.now ?? 0,
+    status: read.status,
+    written: 0,
+  };
+}
+
+/** Whether the file lacks some of what we know. */
+export function isDirty(held: HeldJob): boolean {
+  return held.written < held.changes.length;
+}
+
+/** The job as it stands. */
+export function currentJob(held: HeldJob): Job {
+  return held.changes.length === 0 ? held.base : applyChanges(held.base, held.changes);
+}

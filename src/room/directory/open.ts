@@ -1,0 +1,224 @@
+/**
+ * Opens a spool directory: as the one runner that delivers from it, or as a guest that puts jobs in and looks. Called
+ * by the commands. What is in the way (no directory, no permission, another runner, a foreign journal) is a value with
+ * a sentence for people. The runner makes good an interrupted run before it returns.
+ */
+import type { Dialect } from '../../control/job.ts';
+import type { RetrySpans } from '../../control/serialise.ts';
+import type { Clock, Random } from '../../delivery/ports.ts';
+import type { Room, RoomScan } from '../room.ts';
+import { DirectoryRoom, scanShelf } from './directory.ts';
+import type { Disk, Ownership } from './disk.ts';
+import { enqueueInto } from './enqueue.ts';
+import { grouped } from './grouped.ts';
+import { openJournal, readJournal } from './journal.ts';
+import { type Layout, layoutOf } from './layout.ts';
+import { claimLock } from './lock.ts';
+import { readPayload } from './payload.ts';
+import type { ProcessTable } from './processes.ts';
+import { Shelf } from './shelf.ts';
+import { sweepTemporary, type TemporaryName, temporaryNames, writeDurably } from './temporary.ts';
+import { codeOf, phraseOf, SpoolTrouble } from './trouble.ts';
+
+export interface DirectoryDeps {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly processes: ProcessTable;
+  /** gets full sentences for people: what could not be read or written, and what that means */
+  readonly warn: (text: string) => void;
+}
+
+export interface DirectorySettings {
+  /** how control messages are written, and read where their bytes do not tell */
+  readonly dialect: Dialect;
+  readonly spans: RetrySpans;
+}
+
+export interface Refused {
+  readonly kind: 'refused';
+  /** `busy` is no trouble: another runner is at work */
+  readonly why: 'missing' | 'not-a-directory' | 'not-writable' | 'busy' | 'journal' | 'disk';
+  readonly text: string;
+}
+
+/** What can be done beside a runner. Its scan sets nothing aside: it lists the unreadable ones and leaves them. */
+export type Guest = Pick<Room, 'name' | 'scan' | 'readPayload' | 'enqueue'>;
+
+function refused(why: Refused['why'], text: string): Refused {
+  return { kind: 'refused', why, text };
+}
+
+interface Place {
+  readonly kind: 'place';
+  readonly layout: Layout;
+  /** new files are as open to others as the directory is, and never to everybody */
+  readonly files: Ownership;
+  readonly temporaryName: TemporaryName;
+  readonly shelf: Shelf;
+}
+
+function makeFolder(disk: Disk, path: string, owner: Ownership): void {
+  try {
+    disk.mkdir(path, owner);
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error;
+  }
+}
+
+/** Find the directory and our folder in it, which is made if need be. */
+function findPlace(path: string, deps: DirectoryDeps, settings: DirectorySettings): Place | Refused {
+  const { disk, clock, processes, random } = deps;
+  // Through "/." a symbolic link to the directory is followed.
+  const status = disk.status(`${path}/.`);
+  if (status === null) {
+    return disk.status(path) === null
+      ? refused('missing', `The spool directory ${path} does not exist. Make it, or name another one.`)
+      : refused('not-a-directory', `${path} is not a directory.`);
+  }
+  if (!disk.writable(path)) {
+    return refused(
+      'not-writable',
+      `The spool directory ${path} is not writable for this user, so nothing can be delivered from it.`,
+    );
+  }
+  const layout = layoutOf(path);
+  const owner = { mode: status.mode & 0o770, uid: status.uid, gid: status.gid };
+  for (const folder of [layout.state, layout.temporary, layout.bad]) makeFolder(disk, folder, owner);
+  const options = { dialect: 'detect', fallback: settings.dialect } as const;
+  return {
+    kind: 'place',
+    layout,
+    files: { ...owner, mode: status.mode & 0o660 },
+    temporaryName: temporaryNames(layout, processes, random),
+    shelf: new Shelf({ disk, layout, options, now: () => clock.now() }),
+  };
+}
+
+/** Errors of the disk become a refusal; others are bugs and stay errors. */
+async function orRefused<T>(path: string, open: () => Promise<T | Refused>): Promise<T | Refused> {
+  try {
+    return await open();
+  } catch (error) {
+    if (error instanceof SpoolTrouble) return refused('disk', error.message);
+    if (codeOf(error) === 'ENOTDIR') return refused('not-a-directory', `${path} is not a directory.`);
+    if (codeOf(error) === null) throw error;
+    return refused(
+      'disk',
+      `The spool directory ${path} cannot be used: ${phraseOf(error)}. Nothing was sent.`,
+    );
+  }
+}
+
+/** The spool's own id, which binds its journal to it. Made when the directory is first used. */
+async function spoolId(
+  { disk, random }: DirectoryDeps,
+  { layout, temporaryName, files }: Place,
+): Promise<string> {
+  if (disk.status(layout.id) !== null) return disk.read(layout.id, 4096).bytes.toString('latin1').trim();
+  const part = () =>
+    Math.floor(random() * 2 ** 32)
+      .toString(16)
+      .padStart(8, '0');
+  const id = part() + part() + part() + part();
+  const temporary = temporaryName();
+  await writeDurably(disk, temporary, [Buffer.from(`${id}\n`)], files);
+  disk.rename(temporary, layout.id);
+  await disk.syncDirectory(layout.state);
+  return id;
+}
+
+async function openClaimed(
+  place: Place,
+  deps: DirectoryDeps,
+  settings: DirectorySettings,
+  release: () => void,
+): Promise<{ readonly kind: 'open'; readonly room: Room } | Refused> {
+  const { disk, warn, clock } = deps;
+  const { layout, files: owner, temporaryName, shelf } = place;
+  sweepTemporary(disk, layout, deps.processes);
+  const spool = await spoolId(deps, place);
+  const read = readJournal(disk, layout, spool);
+  if (read.kind === 'refused') return refused('journal', read.text);
+  if (read.damaged > 0)
+    warn(`${read.damaged} damaged lines of ${layout.journal}, the end of an interrupted run, are left out.`);
+  const journal = openJournal({ disk, layout, temporaryName, owner, spool }, read.records);
+  const options = { dialect: 'detect', fallback: settings.dialect } as const;
+  const room = new DirectoryRoom({
+    ...{ disk, layout, shelf, journal, owner, temporaryName, clock, warn, release, options },
+    ...settings,
+    now: () => clock.now(),
+  });
+  try {
+    if (read.records.length > 0) await room.recover(read.records);
+  } catch (error) {
+    journal.close();
+    throw error;
+  }
+  return { kind: 'open', room };
+}
+
+/** Open a spool directory as its one runner. */
+export function openDirectoryRoom(
+  path: string,
+  deps: DirectoryDeps,
+  settings: DirectorySettings,
+): Promise<{ readonly kind: 'open'; readonly room: Room } | Refused> {
+  return orRefused(path, async () => {
+    const place = findPlace(path, deps, settings);
+    if (place.kind === 'refused') return place;
+    const claim = claimLock({ ...deps, ...place, owner: place.files });
+    if (claim.kind === 'busy') {
+      return refused(
+        'busy',
+        `Process ${claim.owner.pid} is already delivering from ${path}; nothing was done.`,
+      );
+    }
+    let opened = false;
+    try {
+      const result = await openClaimed(place, deps, settings, claim.release);
+      opened = result.kind === 'open';
+      return result;
+    } finally {
+      if (!opened) claim.release();
+    }
+  });
+}
+
+/** Open a spool directory beside its runner, if there is one. */
+export function openDirectoryGuest(
+  path: string,
+  deps: DirectoryDeps,
+  settings: DirectorySettings,
+): Promise<{ readonly kind: 'open'; readonly guest: Guest } | Refused> {
+  return orRefused(path, async () => {
+    const place = findPlace(path, deps, settings);
+    if (place.kind === 'refused') return place;
+    return { kind: 'open', guest: guestOf(place, deps) } as const;
+  });
+}
+
+function guestOf(place: Place, { disk, warn }: DirectoryDeps): Guest {
+  const { layout, shelf } = place;
+  raiseToJournal(place, disk);
+  return {
+    name: layout.spool,
+    scan: async (): Promise<RoomScan> => {
+      const { jobs, orphans, unreadable } = scanShelf(shelf, warn);
+      return { jobs, orphans, setAside: unreadable.map(({ number, reason }) => ({ number, reason })) };
+    },
+    readPayload: async (number) => readPayload(disk, layout, shelf, number),
+    enqueue: enqueueInto({
+      ...{ disk, layout, shelf, temporaryName: place.temporaryName, owner: place.files },
+      syncSpool: grouped(() => disk.syncDirectory(layout.spool)),
+    }),
+  };
+}
+
+/** Numbers that an interrupted or running run still has in its journal are not given to new messages. */
+function raiseToJournal({ layout, shelf }: Place, disk: Disk): void {
+  if (disk.status(layout.journal) === null || disk.status(layout.id) === null) return;
+  const read = readJournal(disk, layout, disk.read(layout.id, 4096).bytes.toString('latin1').trim());
+  if (read.kind === 'read')
+    for (const { control, msgid } of read.records) shelf.raise(Math.max(control, msgid));
+}

@@ -1,0 +1,69 @@
+/**
+ * Who holds a claim, and whether that process still runs. Called by the lock and by the sweep of left-over temporary
+ * files. A process number alone proves nothing: numbers are used again, and a machine that was rebooted starts anew.
+ * So the start time (in ticks since boot, which no clock change moves) and the boot's own id go with it.
+ */
+import type { Disk } from './disk.ts';
+
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** clock ticks between boot and start; null where the system does not tell */
+  readonly started: string | null;
+  /** the boot's id; null where the system does not tell */
+  readonly boot: string | null;
+}
+
+export interface ProcessTable {
+  readonly self: ProcessIdentity;
+  /** whether exactly this process still runs; true where it cannot be told */
+  alive(owner: ProcessIdentity): boolean;
+}
+
+/** Text of a file under `/proc`, null where there is none. */
+function systemFile(disk: Disk, path: string): string | null {
+  try {
+    return disk.read(path, 4096).bytes.toString('latin1');
+  } catch {
+    // Not Linux, or the process is gone: both are answers, not errors.
+    return null;
+  }
+}
+
+interface ProcessState {
+  readonly letter: string;
+  readonly started: string;
+}
+
+/** `/proc/N/stat`: the name may hold blanks and parentheses, the fields behind its last `)` do not. */
+function stateOf(disk: Disk, pid: number | 'self'): ProcessState | null {
+  const text = systemFile(disk, `/proc/${pid}/stat`);
+  const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ');
+  const [letter, started] = [fields?.[0], fields?.[19]];
+  return letter === undefined || started === undefined ? null : { letter, started };
+}
+
+/** Whether some process has this number; one of another user's counts. */
+function numberInUse(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH');
+  }
+}
+
+/** The system's processes. `disk` reads `/proc`. */
+export function processTable(disk: Disk): ProcessTable {
+  const boot = systemFile(disk, '/proc/sys/kernel/random/boot_id')?.trim() ?? null;
+  return {
+    self: { pid: process.pid, started: stateOf(disk, 'self')?.started ?? null, boot },
+    alive(owner) {
+      if (boot !== null && owner.boot !== null && owner.boot !== boot) return false;
+      if (!numberInUse(owner.pid)) return false;
+      const now = stateOf(disk, owner.pid);
+      if (now === null || owner.started === null) return true;
+      // A zombie holds nothing any more, it only waits for its parent to notice.
+      return now.started === owner.started && now.letter !== 'Z' && now.letter !== 'X';
+    },
+  };
+}

@@ -1,0 +1,33 @@
+/**
+ * Words for what a disk refuses. Called by the files of this folder wherever an error of the disk is told to people or
+ * decides what happens next. Knows the codes of Node's `fs`, which the simulated disk uses too.
+ */
+
+/** The system's name for an error of the disk (`ENOSPC`); null for errors that are none. */
+export function codeOf(error: unknown): string | null {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
+}
+
+/** The disk refused something, and the message is a full sentence for people. */
+export class SpoolTrouble extends Error {}
+
+const WORDS: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EDQUOT: 'the disk quota is used up',
+  EIO: 'the disk reports an input/output error',
+  ELOOP: 'it is a symbolic link',
+  EMFILE: 'this process has too many open files',
+  ENFILE: 'the system has too many open files',
+  ENOENT: 'it does not exist',
+  ENOSPC: 'no space is left on the disk',
+  ENOTDIR: 'part of its path is not a directory',
+  EPERM: 'the operation is not permitted',
+  EROFS: 'the file system is read-only',
+};
+
+/** A phrase for people, with the system's code: `no space is left on the disk (ENOSPC)`. */
+export function phraseOf(error: unknown): string {
+  const code = codeOf(error);
+  if (code !== null && WORDS[code] !== undefined) return `${WORDS[code]} (${code})`;
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,140 @@
+/**
+ * Spool directories for tests: made in a temporary folder, shown as one value, opened with a clock that stands still
+ * until it is moved and with random numbers that are the same each time.
+ */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type { TestContext } from 'node:test';
+import type { Clock } from '../../src/delivery/ports.ts';
+import type { Disk } from '../../src/room/directory/disk.ts';
+import { nodeDisk } from '../../src/room/directory/disk.ts';
+import {
+  type DirectoryDeps,
+  type DirectorySettings,
+  openDirectoryGuest,
+  openDirectoryRoom,
+} from '../../src/room/directory/open.ts';
+import { type ProcessTable, processTable } from '../../src/room/directory/processes.ts';
+import type { Room } from '../../src/room/room.ts';
+
+/** Mail is a day old in tests, so that no file counts as being written this moment. */
+export const NOW = 1_342_224_000;
+
+export const SETTINGS_2012: DirectorySettings = { dialect: '2012', spans: { first: 300, ceiling: 43_200 } };
+export const SETTINGS_2017: DirectorySettings = { ...SETTINGS_2012, dialect: '2017' };
+
+export const HEADER = 'Content-type: application/x-citadel-delivery-list\n\n';
+export const MAIL = 'From: a@example.org\nTo: b@example.com\nSubject: hello\n\nHello.\n';
+
+/** A new delivery list for this payload. */
+export function listFor(msgid: number, ...recipients: string[]): string {
+  const lines = recipients.map((address) => `remote|${address}|0||\n`);
+  return `${HEADER}msgid|${msgid}\nsubmitted|${NOW}\nbounceto|a@example.org\n${lines.join('')}`;
+}
+
+export function temporaryDirectory(t: TestContext): string {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'spoolroom-test-'));
+  t.after(() => fs.rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** A spool directory with these files. */
+export function spoolOf(t: TestContext, files: Readonly<Record<string, string | Buffer>>): string {
+  const spool = temporaryDirectory(t);
+  for (const [name, bytes] of Object.entries(files)) writeMessage(spool, name, bytes);
+  return spool;
+}
+
+/** Write as other programs do: complete at once, and long before the test began. */
+export function writeMessage(spool: string, name: string, bytes: string | Buffer): void {
+  fs.writeFileSync(path.join(spool, name), bytes, 'latin1');
+  fs.utimesSync(path.join(spool, name), NOW - 86_400, NOW - 86_400);
+}
+
+/** The messages of a spool, and everything set aside; not the program's own state. */
+export function messagesIn(spool: string): Record<string, string> {
+  const shown: Record<string, string> = {};
+  for (const entry of fs.readdirSync(spool, { withFileTypes: true, recursive: true })) {
+    const name = path.relative(spool, path.join(entry.parentPath, entry.name));
+    if (!entry.isFile() || /^\.spoolroom\/(?!bad\/)/.test(name)) continue;
+    shown[name] = fs.readFileSync(path.join(spool, name), 'latin1');
+  }
+  return shown;
+}
+
+/** A clock that moves by hand. */
+export class HandClock implements Clock {
+  #now = NOW * 1000;
+  readonly #timers = new Set<{ readonly at: number; readonly call: () => void }>();
+
+  now(): number {
+    return this.#now;
+  }
+
+  monotonic(): number {
+    return this.#now;
+  }
+
+  after(milliseconds: number, call: () => void) {
+    const timer = { at: this.#now + milliseconds, call };
+    this.#timers.add(timer);
+    return { cancel: () => void this.#timers.delete(timer) };
+  }
+
+  get pending(): number {
+    return this.#timers.size;
+  }
+
+  advance(milliseconds: number): void {
+    this.#now += milliseconds;
+    for (const timer of [...this.#timers].filter(({ at }) => at <= this.#now)) {
+      this.#timers.delete(timer);
+      timer.call();
+    }
+  }
+}
+
+/** mulberry32: the same numbers for the same seed. */
+export function seededRandom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+export interface Bench extends DirectoryDeps {
+  readonly clock: HandClock;
+  readonly warnings: string[];
+}
+
+let benches = 0;
+
+/** The outside world for one room. */
+export function bench(overrides: { readonly disk?: Disk; readonly processes?: ProcessTable } = {}): Bench {
+  const warnings: string[] = [];
+  return {
+    disk: nodeDisk,
+    processes: processTable(nodeDisk),
+    ...overrides,
+    clock: new HandClock(),
+    random: seededRandom(++benches),
+    warnings,
+    warn: (text) => void warnings.push(text),
+  };
+}
+
+export async function openRoom(spool: string, deps: Bench, settings = SETTINGS_2012): Promise<Room> {
+  const opened = await openDirectoryRoom(spool, deps, settings);
+  if (opened.kind === 'refused') throw new Error(opened.text);
+  return opened.room;
+}
+
+export async function openGuest(spool: string, deps: Bench, settings = SETTINGS_2012) {
+  const opened = await openDirectoryGuest(spool, deps, settings);
+  if (opened.kind === 'refused') throw new Error(opened.text);
+  return opened.guest;
+}
