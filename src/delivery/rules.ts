@@ -1,10 +1,14 @@
 /**
- * The rules of a queue run as data, made once from the settings. Called by the commands; the queue run and all
- * below it see rules and never settings.
+ * The rules of a queue run as data, made once from the settings and from what was read for them. Called by the
+ * commands; the queue run and all below it see rules, never settings, files or the environment.
  */
 import type { ByteString } from '../control/job.ts';
+import type { Charset } from '../message/charset.ts';
 import type { RenderOptions } from '../message/render.ts';
 import type { DueOptions } from '../plan/due.ts';
+import type { Host, Relay, TlsPolicy } from '../plan/hosts.ts';
+import type { Schedule } from '../plan/schedule.ts';
+import type { Settings } from '../settings/table.ts';
 import type { DispatchRules } from './counter.ts';
 
 export interface RunRules {
@@ -13,4 +17,110 @@ export interface RunRules {
   readonly render: RenderOptions;
   /** envelope sender of mail that names none */
   readonly postmaster: ByteString;
+}
+
+/** What stands behind settings that name something else: files read, names asked for. */
+export interface Background {
+  /** name of this machine */
+  readonly hostname: string;
+  readonly relays: readonly Relay[];
+  readonly legacy: Charset;
+  /** PEM */
+  readonly certificates: readonly string[];
+}
+
+export function rulesFrom(settings: Settings, background: Background): RunRules {
+  const hostname = settings.hostname ?? background.hostname;
+  return {
+    dispatch: dispatchRules(settings, background, hostname),
+    due: { schedule: scheduleFrom(settings), force: false },
+    render: {
+      order: settings['header-order'],
+      fqdn: hostname,
+      nodeName: '',
+      legacy: background.legacy,
+      zoneMinutes: 0,
+    },
+    postmaster: settings.postmaster ?? `postmaster@${hostname}`,
+  };
+}
+
+function dispatchRules(
+  settings: Settings,
+  { relays, certificates }: Background,
+  hostname: string,
+): DispatchRules {
+  const pins = pinsByHost(settings['tls-pin']);
+  return {
+    routing: { relays, ownNames: [hostname.toLowerCase()], mxPort: settings['mx-port'] },
+    limits: {
+      sessions: settings['limit.sessions'],
+      destination: settings['limit.destination'],
+      host: settings['limit.host'],
+      messages: settings['limit.messages'],
+      rate: settings['limit.rate'],
+    },
+    deadlines: {
+      connect: settings['timeout.connect'],
+      greeting: settings['timeout.greeting'],
+      ehlo: settings['timeout.ehlo'],
+      starttls: settings['timeout.starttls'],
+      handshake: settings['timeout.handshake'],
+      auth: settings['timeout.auth'],
+      idle: settings['timeout.idle'],
+      mail: settings['timeout.mail'],
+      rcpt: settings['timeout.rcpt'],
+      data: settings['timeout.data'],
+      body: settings['timeout.body'],
+      dot: settings['timeout.dot'],
+      rset: settings['timeout.rset'],
+      quit: settings['timeout.quit'],
+      delivery: settings['timeout.delivery'],
+      stop: settings['timeout.stop'],
+    },
+    localAddresses: settings['local-address'],
+    policyFor: (host, withoutTls) => ({
+      ehloName: hostname,
+      tls: withoutTls ? 'none' : tlsPolicy(host, settings),
+      credentials: host.credentials !== null,
+      authInClear: settings['auth-in-clear'].includes(host.name),
+      recipients: settings['limit.recipients'],
+    }),
+    tlsFor: (host) => ({
+      serverName: host.name,
+      verify: tlsPolicy(host, settings) !== 'opportunistic',
+      ca: certificates,
+      ...(pins.has(host.name) ? { pins: pins.get(host.name) ?? [] } : {}),
+    }),
+  };
+}
+
+/** A relay that is given a password proves who it is; an MX host found in the DNS cannot. */
+function tlsPolicy(host: Host, settings: Settings): TlsPolicy {
+  if (host.implicitTls) return 'implicit';
+  if (host.origin !== 'smarthost' && host.origin !== 'fallbackhost') return settings.tls;
+  if (settings['relay-tls'] !== 'auto') return settings['relay-tls'];
+  return host.credentials === null ? 'opportunistic' : 'require';
+}
+
+/** Seconds: what the delivery lists count in. */
+export function scheduleFrom(settings: Settings): Schedule {
+  const seconds = (milliseconds: number): number => Math.round(milliseconds / 1000);
+  return {
+    retry: { first: seconds(settings['retry.first']), ceiling: seconds(settings['retry.ceiling']) },
+    earlyRetry: seconds(settings['retry.early']),
+    earlyPeriod: seconds(settings['retry.notice']),
+    lateRetry: seconds(settings['retry.late']),
+    noticeAfter: seconds(settings['retry.notice']),
+    giveUpAfter: seconds(settings['retry.giveup']),
+  };
+}
+
+function pinsByHost(pins: readonly string[]): ReadonlyMap<string, readonly string[]> {
+  const byHost = new Map<string, string[]>();
+  for (const pin of pins) {
+    const [host = '', print = ''] = pin.split('=', 2);
+    byHost.set(host, [...(byHost.get(host) ?? []), print]);
+  }
+  return byHost;
 }

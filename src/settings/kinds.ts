@@ -105,7 +105,7 @@ export const size: Kind<number> = one('500K|10M|1G', (given) => {
 /** A point in time as Unix seconds, or a span from now as `+3h`, `-10m` (milliseconds). */
 export type Moment = { readonly at: number } | { readonly shift: number };
 
-export const moment: Kind<Moment> = one('SECONDS|+3h', (given) => {
+export const moment: Kind<Moment> = one<Moment>('SECONDS|+3h', (given) => {
   if (/^\d{1,12}$/.test(given)) return good({ at: Number(given) });
   const sign = given[0] === '-' ? -1 : given[0] === '+' ? 1 : 0;
   const span = sign === 0 ? null : duration.read(given.slice(1));

@@ -96,7 +96,11 @@ export const SETTINGS = {
   'retry.giveup': setting(duration, '5d', 'age at which a mail is given up'),
 
   poll: setting(duration, '5s', 'how often `watch` looks into the spool'),
-  'log.level': setting(choice('error', 'warn', 'info', 'debug'), 'info', 'how much is logged'),
+  'log.level': setting(
+    choice('auto', 'error', 'warn', 'info', 'debug'),
+    'auto',
+    'how much is logged; auto: info on a terminal and in files, else warn',
+  ),
   'log.format': setting(choice('pretty', 'json'), 'pretty', 'how it is written'),
   'log.target': setting(text, 'stderr', 'stderr, syslog, syslog:HOST:PORT or a file'),
 } as const satisfies Group;

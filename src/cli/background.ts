@@ -1,0 +1,119 @@
+/**
+ * What stands behind the settings: relays parsed, certificates and charset loaded, the clock set, the spool opened.
+ * Called by the commands that deliver. What is wrong is a sentence and an exit code.
+ */
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { connect } from '#net-stream-utils';
+import { systemClock } from '../delivery/clock.ts';
+import type { Clock } from '../delivery/ports.ts';
+import type { RunPorts } from '../delivery/queue-run.ts';
+import { createResolver } from '../delivery/resolver.ts';
+import type { RunRules } from '../delivery/rules.ts';
+import { rulesFrom, scheduleFrom } from '../delivery/rules.ts';
+import { loadCharset } from '../message/charset.ts';
+import type { Relay } from '../plan/hosts.ts';
+import type { RelayKind } from '../plan/relays.ts';
+import { parseInternetConfig, parseRelayEntry } from '../plan/relays.ts';
+import { nodeDisk } from '../room/directory/disk.ts';
+import type { DirectoryDeps, DirectorySettings, Refused } from '../room/directory/open.ts';
+import { processTable } from '../room/directory/processes.ts';
+import type { Settings } from '../settings/table.ts';
+import type { ExitCode } from './exit.ts';
+import { EXIT } from './exit.ts';
+
+export interface Trouble {
+  readonly kind: 'trouble';
+  readonly text: string;
+  readonly exit: ExitCode;
+}
+
+export function trouble(text: string, exit: ExitCode): Trouble {
+  return { kind: 'trouble', text, exit };
+}
+
+/** The system's clock, or one that shows the time `now` asks for. */
+export function clockFor(settings: Settings): Clock {
+  const { now } = settings;
+  if (now === null) return systemClock;
+  const shift = 'shift' in now ? now.shift : now.at * 1000 - systemClock.now();
+  return { ...systemClock, now: () => systemClock.now() + shift };
+}
+
+export function spoolOf(settings: Settings): string | Trouble {
+  return settings.spool ?? trouble('Which spool? Name it with --spool DIR.', EXIT.usage);
+}
+
+export function directoryDeps(clock: Clock, warn: (text: string) => void): DirectoryDeps {
+  return { disk: nodeDisk, clock, random: Math.random, processes: processTable(nodeDisk), warn };
+}
+
+export function directorySettings(settings: Settings): DirectorySettings {
+  return { dialect: settings.dialect, spans: scheduleFrom(settings).retry };
+}
+
+const REFUSALS: { readonly [why in Refused['why']]: ExitCode } = {
+  missing: EXIT.noInput,
+  'not-a-directory': EXIT.noInput,
+  'not-writable': EXIT.noPermission,
+  busy: EXIT.ok,
+  journal: EXIT.data,
+  disk: EXIT.io,
+};
+
+export function refusal({ why, text }: Refused): Trouble {
+  return trouble(text, REFUSALS[why]);
+}
+
+/** The rules of a run, with everything they name read. */
+export async function loadRules(settings: Settings): Promise<RunRules | Trouble> {
+  const charset = await loadCharset(settings.charset);
+  if (charset.kind === 'unknown') return trouble(`setting charset: ${charset.reason}`, EXIT.config);
+  const relays = relaysFrom(settings);
+  if ('kind' in relays) return relays;
+  const certificates: string[] = [];
+  for (const file of settings['tls-ca']) {
+    const read = readText(file, 'tls-ca');
+    if (typeof read !== 'string') return read;
+    certificates.push(read);
+  }
+  return rulesFrom(settings, { hostname: hostname(), relays, legacy: charset.charset, certificates });
+}
+
+function relaysFrom(settings: Settings): readonly Relay[] | Trouble {
+  const relays: Relay[] = [];
+  const file = settings['internet-config'];
+  if (file !== null) {
+    const read = readText(file, 'internet-config');
+    if (typeof read !== 'string') return read;
+    const config = parseInternetConfig(read);
+    const [problem] = config.problems;
+    if (problem !== undefined) {
+      return trouble(`${file}, line ${problem.line}: relay ${problem.shown}: ${problem.reason}`, EXIT.config);
+    }
+    relays.push(...config.relays);
+  }
+  for (const kind of ['smarthost', 'fallbackhost'] as const satisfies readonly RelayKind[]) {
+    for (const entry of settings[kind]) {
+      const parsed = parseRelayEntry(entry, kind);
+      if (parsed.kind === 'bad') return trouble(`${kind} ${parsed.shown}: ${parsed.reason}`, EXIT.config);
+      relays.push(parsed.relay);
+    }
+  }
+  return relays;
+}
+
+function readText(file: string, setting: string): string | Trouble {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return trouble(`setting ${setting}: ${file} cannot be read: ${why}`, EXIT.config);
+  }
+}
+
+/** The real world: sockets, the name servers, chance. */
+export function realPorts(settings: Settings, clock: Clock): Omit<RunPorts, 'room' | 'events'> {
+  const resolver = createResolver({ servers: settings.dns, timeout: settings['timeout.lookup'], clock });
+  return { resolver, connect, clock, random: Math.random };
+}

@@ -1,0 +1,85 @@
+/**
+ * Every line that is logged: its level, its sentence, its fields. Pure; log.ts writes them, techdoc/logs.md lists
+ * them. A field never carries a credential.
+ */
+import type { OutcomeRecord } from '../delivery/mail-in-hand.ts';
+import { place } from '../outcome/status-line.ts';
+import type { ForPeople } from './people.ts';
+import { span } from './people.ts';
+
+export type Level = 'error' | 'warn' | 'info' | 'debug';
+
+export interface Line {
+  readonly level: Level;
+  /** names the kind of line, for machines */
+  readonly event: string;
+  readonly message: string;
+  readonly fields: { readonly [name: string]: string | number | boolean | null };
+}
+
+const OUTCOMES = {
+  2: { event: 'delivered', level: 'info' },
+  4: { event: 'deferred', level: 'info' },
+  5: { event: 'refused', level: 'warn' },
+} as const;
+
+/** One line per outcome: job, recipient, destination host and address, duration, code and text. */
+export function outcomeLine(record: OutcomeRecord, readable: ForPeople): Line {
+  const { verdict } = record;
+  const { event, level } = OUTCOMES[record.status];
+  const recipient = readable(record.recipient);
+  const text = readable(verdict.text);
+  const via = verdict.peer === null ? '' : ` via ${place(verdict.peer)}`;
+  const tls = record.tls === null ? '' : ` ${record.tls}`;
+  const code = verdict.code === null ? '' : `${verdict.code} `;
+  const maybe = verdict.kind === 'failed' && verdict.maybeDelivered;
+  const doubt = maybe ? ' (the message may have arrived)' : '';
+  return {
+    level,
+    event,
+    message: `${event}: job ${record.control} to ${recipient}${via}${tls}, ${span(record.milliseconds)}: ${code}${text}${doubt}`,
+    fields: {
+      job: record.control,
+      mail: record.msgid,
+      recipient,
+      status: record.status,
+      destination: record.destination,
+      host: verdict.peer?.host ?? null,
+      address: verdict.peer?.address ?? null,
+      port: verdict.peer?.port ?? null,
+      tls: record.tls,
+      milliseconds: Math.round(record.milliseconds),
+      stage: verdict.kind === 'failed' ? verdict.stage : null,
+      code: verdict.code,
+      enhanced: verdict.enhanced,
+      maybeDelivered: maybe,
+      text,
+    },
+  };
+}
+
+export function setAsideLine(control: number, reason: string): Line {
+  return {
+    level: 'error',
+    event: 'set-aside',
+    message: `set aside: control message ${control}: ${reason}`,
+    fields: { job: control, reason },
+  };
+}
+
+export function warningLine(text: string): Line {
+  return { level: 'warn', event: 'warning', message: text, fields: {} };
+}
+
+export function startedLine(spool: string, pid: number): Line {
+  return { level: 'info', event: 'started', message: `watching ${spool}`, fields: { spool, pid } };
+}
+
+export function stoppedLine(signal: string): Line {
+  return {
+    level: 'info',
+    event: 'stopped',
+    message: `stopped by ${signal}; every outcome is written`,
+    fields: { signal },
+  };
+}

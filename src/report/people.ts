@@ -1,0 +1,41 @@
+/**
+ * Bytes made readable for people: the one place where text from lists, mails and servers is decoded. What is not
+ * UTF-8 is read in the configured legacy charset. Nothing that a terminal would obey gets through.
+ */
+import type { ByteString } from '../control/job.ts';
+import type { Charset } from '../message/charset.ts';
+import { decodeUnlabelled } from '../message/charset.ts';
+
+export type ForPeople = (bytes: ByteString) => string;
+
+export function forPeople(legacy: Charset): ForPeople {
+  return (bytes) => (PLAIN.test(bytes) ? bytes : harmless(decodeUnlabelled(bytes, legacy).text));
+}
+
+const PLAIN = /^[ -~]*$/;
+
+/** Control characters, and those that turn the direction of writing, shown as what they are. */
+export function harmless(text: string): string {
+  return text.replace(
+    /[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+    (char) => `\\u{${char.charCodeAt(0).toString(16)}}`,
+  );
+}
+
+/** `0.42 s`, `3 min`, `4 h 30 min`, `5 d` */
+export function span(milliseconds: number): string {
+  const seconds = milliseconds / 1000;
+  if (seconds < 10) return `${seconds.toFixed(2)} s`;
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 120) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`;
+  return hours % 24 === 0 ? `${hours / 24} d` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}
+
+/** ISO 8601 in UTC, to the second. */
+export function calendar(unixSeconds: number): string {
+  const date = new Date(unixSeconds * 1000);
+  return Number.isNaN(date.getTime()) ? `second ${unixSeconds}` : date.toISOString().replace('.000Z', 'Z');
+}
