@@ -1,0 +1,32 @@
+/**
+ * A process of its own that claims locks at given moments, for the test that races several. Arguments: folders, each a
+ * spool with a stale lock. Says `ready`, reads the common start (Unix milliseconds) from stdin, tries each folder at its
+ * moment, and prints for each whether it got it, as JSON. Never gives one up.
+ */
+import { nodeDisk } from '../../src/room/directory/disk.ts';
+import { layoutOf } from '../../src/room/directory/layout.ts';
+import { claimLock } from '../../src/room/directory/lock.ts';
+import { processTable } from '../../src/room/directory/processes.ts';
+import { temporaryNames } from '../../src/room/directory/temporary.ts';
+
+const SPACING = 10;
+const processes = processTable(nodeDisk);
+const owner = { mode: 0o600, uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
+
+function claims(spool: string): boolean {
+  const layout = layoutOf(spool);
+  const temporaryName = temporaryNames(layout, processes, Math.random);
+  return claimLock({ disk: nodeDisk, layout, processes, temporaryName, owner }).kind === 'claimed';
+}
+
+process.stdin.once('data', (data) => {
+  const start = Number(data.toString());
+  const won = process.argv.slice(2).map((spool, round) => {
+    while (Date.now() < start + round * SPACING);
+    return claims(spool);
+  });
+  process.stdout.write(`${JSON.stringify(won)}\n`);
+  // Alive until everybody has looked: a winner that is gone would make room for the next.
+  process.stdin.once('data', () => process.exit());
+});
+process.stdout.write('ready\n');
