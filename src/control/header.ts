@@ -40,7 +40,8 @@ export function stripHeader(stored: ByteString): StrippedList {
   const lone = first.next < text.length && second.line === '' && second.next > first.next;
   const body = lone ? { at: second.next, lines: 2 } : headerEnd(text);
   const instructions = text.slice(body.at);
-  const crlf = body.at > 1 && text.startsWith('\r\n', text.indexOf('\n') - 1);
+  // The C reader's own form keeps its bytes; where the header's last line ends in CRLF, all lines do.
+  const crlf = text[body.at - 2] === '\r';
   return {
     instructions: crlf ? instructions.replaceAll('\r\n', '\n') : instructions,
     headerLines: body.lines,

@@ -25,16 +25,18 @@ function oneLine(field: ByteString): ByteString {
   return /[\n\0]/.test(field) ? field.replace(/[\n\0]/g, ' ') : field;
 }
 
-/**
- * A server's words on one line: CR, LF, NUL and bars become blanks. A CR as the very last byte stays: that is how lists
- * with CRLF line ends are read, and every reader takes it back as it was.
- */
+/** A server's words on one line: CR, LF, NUL and bars become blanks (R066, R102). */
 function safeText(text: ByteString): ByteString {
-  return /[\r\n\0|]/.test(text) ? text.replace(/[\n\0|]|\r(?!$)/g, ' ') : text;
+  return /[\r\n\0|]/.test(text) ? text.replace(/[\r\n\0|]/g, ' ') : text;
 }
 
-function recipientLine({ address, text }: Recipient, status: number): ByteString {
-  return `remote|${oneLine(address)}|${status}|${safeText(text)}\n`;
+/** A CR as the very last byte is how 2012 reads a list with CRLF line ends, and how it writes it back. */
+function safeText2012(text: ByteString): ByteString {
+  return text.endsWith('\r') ? `${safeText(text.slice(0, -1))}\r` : safeText(text);
+}
+
+function recipientLine(address: ByteString, status: number, words: ByteString): ByteString {
+  return `remote|${oneLine(address)}|${status}|${words}\n`;
 }
 
 function optionalLine(keyword: string, value: ByteString | null): ByteString {
@@ -48,7 +50,9 @@ function write2012(job: Job, now: number, spans: RetrySpans): ByteString {
   text += optionalLine('envelope_from', job.envelopeFrom || null);
   text += optionalLine('source_room', job.sourceRoom || null);
   text += `retry|${retry}\nattempted|${now + retry}\n`;
-  for (const recipient of job.recipients) text += recipientLine(recipient, recipient.status);
+  for (const { address, status, text: words } of job.recipients) {
+    text += recipientLine(address, status, safeText2012(words));
+  }
   return text;
 }
 
@@ -69,7 +73,7 @@ function write2017(job: Job, now: number): ByteString {
   text += optionalLine('envelope_from', job.envelopeFrom);
   for (const recipient of job.recipients) {
     const status = status2017(recipient);
-    if (status !== null) text += recipientLine(recipient, status);
+    if (status !== null) text += recipientLine(recipient.address, status, safeText(recipient.text));
   }
   return `${text}attempted|${now}\n`;
 }

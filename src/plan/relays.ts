@@ -26,7 +26,7 @@ export interface InternetConfig {
 const DEFAULT_PORT = { smtp: 25, smtps: 465 } as const;
 type Scheme = keyof typeof DEFAULT_PORT;
 
-const HOST_NAME = /^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?$/;
+const HOST_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/;
 const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
 
 /** Whatever may be a password goes: everything up to the last @. */
@@ -89,7 +89,7 @@ function hostAndPort(text: string): HostAndPort | Trouble {
     if (family === null) return { trouble: 'what stands in its square brackets is not an IP address' };
     return { host, literal: family, port: bracketed[2] };
   }
-  const [, host = '', port] = /^([^:]*)(?::(.*))?$/.exec(text) ?? [];
+  const [, host = '', port] = /^\s*([^:]*?)\s*(?::\s*(.*))?$/.exec(text) ?? [];
   if (host === '') return { trouble: 'it names no host' };
   if (!HOST_NAME.test(host)) return { trouble: `"${host}" is not a host name` };
   return { host, literal: literalFamily(host), port };
@@ -117,7 +117,12 @@ function parseUrl(entry: string, kind: RelayKind, sender: string | null): Parsed
   const at = rest.lastIndexOf('@');
   const credentials = credentialsIn(at < 0 ? null : rest.slice(0, at));
   if (isTrouble(credentials)) return bad(shown, credentials.trouble);
-  const place = hostAndPort(rest.slice(at + 1).replace(/\/.*$/, ''));
+  const place = hostAndPort(
+    rest
+      .slice(at + 1)
+      .replace(/\/.*$/, '')
+      .trim(),
+  );
   if (isTrouble(place)) return bad(shown, place.trouble);
   const port = portNumber(place.port, scheme);
   if (isTrouble(port)) return bad(shown, port.trouble);

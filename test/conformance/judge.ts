@@ -4,7 +4,7 @@
  * mended expectation must be exactly our result.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { type Row, idOf } from './vectors.ts';
+import { idOf, type Row } from './vectors.ts';
 
 /** The C code crashed, hung or read foreign memory: there is no right answer to compare with. */
 export const ANYTHING = Symbol('any result');

@@ -2,13 +2,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import { firstControlText } from '../../src/control/generate.ts';
 import { stripHeader } from '../../src/control/header.ts';
-import { type ByteString, type Dialect, type Job, type Recipient, isPending } from '../../src/control/job.ts';
+import { type ByteString, type Dialect, isPending, type Job, type Recipient } from '../../src/control/job.ts';
 import { blankJob, parseDeliveryList } from '../../src/control/parse.ts';
 import { RETRY_SPANS, serialiseJob } from '../../src/control/serialise.ts';
 import { isDue } from '../../src/plan/due.ts';
 import { SCHEDULE } from '../../src/plan/schedule.ts';
 import { ANYTHING, type Rule, type Suite, undefinedInC } from './judge.ts';
-import { type Row, bytes, bytesOf, numberOf, rowOf, rowsOf } from './vectors.ts';
+import { bytes, bytesOf, numberOf, type Row, rowOf, rowsOf } from './vectors.ts';
 
 /** A list without any instruction is not handed on, but the C reader holds its defaults then. */
 function readAs(dialect: Dialect, instructions: ByteString): Job {
@@ -111,7 +111,9 @@ const CEILING = RETRY_SPANS.ceiling;
 /** `text` with the numbers of this keyword's line as they are when they do not fit the 54 bits of a safe integer. */
 function inFullLine(text: ByteString, body: ByteString, keyword: string): ByteString {
   const value = beyond(54, body, keyword);
-  return value === null ? text : text.replace(new RegExp(`\n${keyword}\\|-?\\d+\n`), `\n${keyword}|${value}\n`);
+  return value === null
+    ? text
+    : text.replace(new RegExp(`\n${keyword}\\|-?\\d+\n`), `\n${keyword}|${value}\n`);
 }
 
 /** What is wrong with a text of the 2012 writer. */
@@ -233,9 +235,11 @@ function erasOf(row: Row, bodyOf: (id: string) => ByteString, short: Shortcoming
   const then = readAs('2012', body);
   const now = (then.submitted ?? 0) + AFTER_SUBMISSION;
   const later = readAs('2017', short.cutsLines ? cutLines(body) : body);
-  const pending = (recipient: Recipient) => isPending(recipient) && !(short.skipsStatus3 && recipient.status === 3);
+  const pending = (recipient: Recipient) =>
+    isPending(recipient) && !(short.skipsStatus3 && recipient.status === 3);
   /** long lists are only counted in the rows */
-  const told = (key: string, names: readonly ByteString[]) => (Array.isArray(row[key]) ? names : names.length);
+  const told = (key: string, names: readonly ByteString[]) =>
+    Array.isArray(row[key]) ? names : names.length;
   const all: Eras = {
     tried_2012: told('tried_2012', tried(then, now, true)),
     tried_2023: told('tried_2023', tried(later, now, true, pending)),
@@ -243,7 +247,11 @@ function erasOf(row: Row, bodyOf: (id: string) => ByteString, short: Shortcoming
     envelope_from_2023: later.envelopeFrom,
     source_room_2023: later.sourceRoom,
     bounceto_2023: (later.bounceto ?? '').split('|', 1)[0],
-    rewritten_2023: rewritten2023(later, row.now_2023 === undefined ? now : numberOf(row, 'now_2023'), pending),
+    rewritten_2023: rewritten2023(
+      later,
+      row.now_2023 === undefined ? now : numberOf(row, 'now_2023'),
+      pending,
+    ),
     rewritten_2012: serialiseJob(then, '2012', now),
   };
   return Object.fromEntries(Object.entries(all).filter(([key]) => key in row || `${key}_b64` in row));
@@ -251,8 +259,16 @@ function erasOf(row: Row, bodyOf: (id: string) => ByteString, short: Shortcoming
 
 function expectedEras(row: Row): Eras {
   const names = (key: string) =>
-    Array.isArray(row[key]) ? row[key].map((base64) => Buffer.from(base64, 'base64').toString('latin1')) : row[key];
-  const fields = ['envelope_from_2023', 'source_room_2023', 'bounceto_2023', 'rewritten_2023', 'rewritten_2012'];
+    Array.isArray(row[key])
+      ? row[key].map((base64) => Buffer.from(base64, 'base64').toString('latin1'))
+      : row[key];
+  const fields = [
+    'envelope_from_2023',
+    'source_room_2023',
+    'bounceto_2023',
+    'rewritten_2023',
+    'rewritten_2012',
+  ];
   return Object.fromEntries([
     ...['tried_2012', 'tried_2023'].filter((key) => key in row).map((key) => [key, names(key)]),
     ...(row.msgid_2023 === undefined ? [] : [['msgid_2023', row.msgid_2023]]),

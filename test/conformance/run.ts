@@ -3,7 +3,8 @@
  * Exit status 1 when a row fails, that is when it differs and no rule explains the difference.
  */
 import { fileURLToPath } from 'node:url';
-import { type Judgement, type Suite, judge } from './judge.ts';
+import * as addresses from './addresses.ts';
+import { type Judgement, judge, type Suite } from './judge.ts';
 import * as lists from './lists.ts';
 import { bytesOf, idOf, readRows } from './vectors.ts';
 
@@ -37,6 +38,9 @@ export function conformance(directory: string): readonly Report[] {
     run(directory, lists.due),
     run(directory, lists.generate),
     run(directory, lists.eras(bodies(directory))),
+    run(directory, addresses.addr),
+    run(directory, addresses.envfrom),
+    run(directory, addresses.url),
   ].filter((report) => report !== null);
 }
 
@@ -45,7 +49,7 @@ export function ofKind<K extends Judgement['kind']>(report: Report, kind: K) {
 }
 
 function printable(value: unknown): string {
-  const text = value instanceof Error ? String(value.stack) : (JSON.stringify(value) ?? String(value));
+  const text = value instanceof Error ? String(value) : (JSON.stringify(value) ?? String(value));
   return text.length > 400 ? `${text.slice(0, 400)}...` : text;
 }
 
