@@ -114,6 +114,11 @@ function readText(file: string, setting: string): string | Trouble {
 
 /** The real world: sockets, the name servers, chance. */
 export function realPorts(settings: Settings, clock: Clock): Omit<RunPorts, 'room' | 'events'> {
-  const resolver = createResolver({ servers: settings.dns, timeout: settings['timeout.lookup'], clock });
+  const resolver = createResolver({
+    servers: settings.dns,
+    timeout: settings['timeout.lookup'],
+    tries: 3,
+    clock,
+  });
   return { resolver, connect, clock, random: Math.random };
 }

@@ -50,13 +50,6 @@ export const COMMANDS: readonly CommandEntry[] = [
     settings: LOOKING,
     load: () => import('./queue.ts'),
   },
-  {
-    usage: 'demo',
-    about: 'everything at once on this machine, with servers of its own',
-    settings: ['json'],
-    options: { keep: { type: 'string', describe: 'make the spool here and leave it' } },
-    load: () => import('./demo.ts'),
-  },
 ];
 
 export async function main(words: readonly string[], environment: NodeJS.ProcessEnv): Promise<ExitCode> {

@@ -5,48 +5,17 @@
 import { watch } from 'node:fs';
 import type { Clock } from '../delivery/ports.ts';
 import { queueRun } from '../delivery/queue-run.ts';
-import { startedLine, stoppedLine, warningLine } from '../report/lines.ts';
-import { openDirectoryRoom } from '../room/directory/open.ts';
-import type { Trouble } from './background.ts';
-import {
-  clockFor,
-  directoryDeps,
-  directorySettings,
-  loadRules,
-  realPorts,
-  refusal,
-  spoolOf,
-} from './background.ts';
-import type { Command } from './command.ts';
-import type { ExitCode } from './exit.ts';
-import { EXIT } from './exit.ts';
-import { logFor, newsTo } from './news.ts';
-import { stopSignal } from './stop.ts';
+import { startedLine, stoppedLine } from '../report/lines.ts';
+import { stationed } from './station.ts';
 
-export const command: Command = async ({ settings, terminal }) => {
-  const fail = ({ text, exit }: Trouble): ExitCode => {
-    terminal.tell(`spoolroom: ${text}`);
-    return exit;
-  };
-  const spool = spoolOf(settings);
-  if (typeof spool !== 'string') return fail(spool);
-  const rules = await loadRules(settings);
-  if ('kind' in rules) return fail(rules);
-  const clock = clockFor(settings);
-  const log = logFor(settings);
-  const warn = (text: string): void => log.write(warningLine(text));
-  const opened = await openDirectoryRoom(spool, directoryDeps(clock, warn), directorySettings(settings));
-  if (opened.kind === 'refused') return fail(refusal(opened));
-  const { room } = opened;
-  const stop = stopSignal();
-  const bell = changeBell(spool);
-  log.write(startedLine(spool, process.pid));
-  try {
-    const ports = { ...realPorts(settings, clock), room, events: newsTo(log, rules.render.legacy) };
+export const command = stationed(
+  async ({ spool, ports, rules, log, warn, signal }, { settings, terminal }) => {
+    const bell = changeBell(spool);
+    log.write(startedLine(spool, process.pid));
     let trouble = '';
-    while (!stop.signal.aborted) {
+    while (!signal.aborted) {
       try {
-        const summary = await queueRun(ports, rules, stop.signal);
+        const summary = await queueRun(ports, rules, signal);
         trouble = '';
         if (settings.json && summary.due > 0) terminal.print(JSON.stringify(summary));
       } catch (error) {
@@ -56,17 +25,12 @@ export const command: Command = async ({ settings, terminal }) => {
           warn(`The queue run failed: ${text} The mail stays; the next look tries again.`);
         trouble = text;
       }
-      await bell.wait(settings.poll, clock, stop.signal);
+      await bell.wait(settings.poll, ports.clock, signal);
     }
-    log.write(stoppedLine(String(stop.signal.reason)));
-  } finally {
-    stop.release();
     bell.close();
-    await room.close();
-    await log.close();
-  }
-  return EXIT.ok;
-};
+    log.write(stoppedLine(String(signal.reason)));
+  },
+);
 
 interface Bell {
   /** resolves at a change, after the time, or when stopped */

@@ -42,6 +42,7 @@ function codeWithoutReply(verdict: Verdict): number {
 }
 
 function oneLine(text: ByteString): ByteString {
-  const clean = text.replace(/[\r\n\0|]+/g, ' ').trim();
+  // trim() would also take 0xA0, the last byte of a UTF-8 letter.
+  const clean = text.replace(/[\r\n\0|]+/g, ' ').replace(/^[ \t]+|[ \t]+$/g, '');
   return clean.length > LONGEST_TEXT ? `${clean.slice(0, LONGEST_TEXT - 3)}...` : clean;
 }

@@ -1,0 +1,65 @@
+/**
+ * A place to deliver from: the spool opened as its one runner, the rules loaded, the log and the ports ready, signals
+ * heard. `run` and `watch` work in it; what is in the way is said here and becomes the exit code.
+ */
+import type { RunPorts } from '../delivery/queue-run.ts';
+import type { RunRules } from '../delivery/rules.ts';
+import { warningLine } from '../report/lines.ts';
+import type { Log } from '../report/log.ts';
+import { openDirectoryRoom } from '../room/directory/open.ts';
+import type { Trouble } from './background.ts';
+import {
+  clockFor,
+  directoryDeps,
+  directorySettings,
+  loadRules,
+  realPorts,
+  refusal,
+  spoolOf,
+} from './background.ts';
+import type { Command, Invocation } from './command.ts';
+import type { ExitCode } from './exit.ts';
+import { EXIT } from './exit.ts';
+import { logFor, newsTo } from './news.ts';
+import { stopSignal } from './stop.ts';
+
+export interface Station {
+  readonly spool: string;
+  readonly ports: RunPorts;
+  readonly rules: RunRules;
+  readonly log: Log;
+  readonly warn: (text: string) => void;
+  /** aborted by SIGTERM, SIGINT or SIGHUP, with the signal's name as reason */
+  readonly signal: AbortSignal;
+}
+
+/** A command that works in a station and leaves it in order, whatever happens. */
+export function stationed(work: (station: Station, invocation: Invocation) => Promise<void>): Command {
+  return async (invocation) => {
+    const { settings, terminal } = invocation;
+    const fail = ({ text, exit }: Trouble): ExitCode => {
+      terminal.tell(`spoolroom: ${text}`);
+      return exit;
+    };
+    const spool = spoolOf(settings);
+    if (typeof spool !== 'string') return fail(spool);
+    const rules = await loadRules(settings);
+    if ('kind' in rules) return fail(rules);
+    const clock = clockFor(settings);
+    const log = logFor(settings);
+    const warn = (text: string): void => log.write(warningLine(text));
+    const opened = await openDirectoryRoom(spool, directoryDeps(clock, warn), directorySettings(settings));
+    if (opened.kind === 'refused') return fail(refusal(opened));
+    const { room } = opened;
+    const stop = stopSignal();
+    try {
+      const ports = { ...realPorts(settings, clock), room, events: newsTo(log, rules.render.legacy) };
+      await work({ spool, ports, rules, log, warn, signal: stop.signal }, invocation);
+    } finally {
+      stop.release();
+      await room.close();
+      await log.close();
+    }
+    return EXIT.ok;
+  };
+}
