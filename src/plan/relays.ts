@@ -31,7 +31,7 @@ const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
 
 /** Whatever may be a password goes: everything up to the last @. */
 function blanked(entry: string): string {
-  return entry.replace(/^([a-z]+:\/\/)?.*@/i, '$1***@');
+  return entry.replace(/^([a-z]+:\/\/)?.*@/is, '$1***@');
 }
 
 /**
@@ -69,7 +69,8 @@ function credentialsIn(userInfo: string | null): Credentials | null | Trouble {
 
 function literalFamily(host: string): 4 | 6 | null {
   if (IPV4.test(host)) return 4;
-  return host.includes(':') && URL.canParse(`http://[${host}]/`) ? 6 : null;
+  // URL drops tabs and line ends by itself.
+  return /^[0-9a-f.]*:[0-9a-f:.]*$/i.test(host) && URL.canParse(`http://[${host}]/`) ? 6 : null;
 }
 
 interface HostAndPort {
@@ -82,14 +83,14 @@ interface HostAndPort {
 /** `host`, `host:port`, `[literal]`, `[literal]:port`, or an IPv6 address alone. */
 function hostAndPort(text: string): HostAndPort | Trouble {
   if (literalFamily(text) === 6) return { host: text, literal: 6, port: undefined };
-  const bracketed = /^\[([^\]]*)\](?::(.*))?$/.exec(text);
+  const bracketed = /^\[([^\]]*)\](?::(.*))?$/s.exec(text);
   if (bracketed) {
     const host = (bracketed[1] ?? '').replace(/^IPv6:/i, '');
     const family = literalFamily(host);
     if (family === null) return { trouble: 'what stands in its square brackets is not an IP address' };
     return { host, literal: family, port: bracketed[2] };
   }
-  const [, host = '', port] = /^\s*([^:]*?)\s*(?::\s*(.*))?$/.exec(text) ?? [];
+  const [, host = '', port] = /^\s*([^:]*?)\s*(?::\s*(.*))?$/s.exec(text) ?? [];
   if (host === '') return { trouble: 'it names no host' };
   if (!HOST_NAME.test(host)) return { trouble: `"${host}" is not a host name` };
   return { host, literal: literalFamily(host), port };
@@ -110,7 +111,7 @@ const bad = (shown: string, reason: string): BadEntry => ({ kind: 'bad', shown, 
 /** An entry without the sender behind it. */
 function parseUrl(entry: string, kind: RelayKind, sender: string | null): ParsedEntry {
   const shown = blanked(entry) + (sender === null ? '' : ` ${sender}`);
-  const [, written, rest = entry] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/i.exec(entry) ?? [];
+  const [, written, rest = entry] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(entry) ?? [];
   const scheme = written?.toLowerCase() ?? 'smtp';
   if (scheme !== 'smtp' && scheme !== 'smtps')
     return bad(shown, `"${scheme}://" is neither smtp:// nor smtps://`);
@@ -145,14 +146,14 @@ function parseUrl(entry: string, kind: RelayKind, sender: string | null): Parsed
 /**
  * One entry: `[smtp://|smtps://][user:password@]host[:port][/][ sender]`. The last @ ends the credentials (R020). The
  * sender, an author's name or address for whom alone the relay is (2012 to 2017), follows the first blank behind which
- * it can stand; blanks inside the credentials are no such place.
+ * it can stand; it holds no colon, so that a blank in the credentials cannot show what follows.
  */
 export function parseRelayEntry(text: string, kind: RelayKind): ParsedEntry {
   const entry = text.trim();
   for (const { index } of entry.matchAll(/[ \t]+/g)) {
     const sender = entry.slice(index).trim();
     const head = parseUrl(entry.slice(0, index), kind, sender);
-    if (head.kind === 'relay' && !/^[:@]/.test(sender)) return head;
+    if (head.kind === 'relay' && !/^@|:|@$/.test(sender)) return head;
   }
   return parseUrl(entry, kind, null);
 }

@@ -174,7 +174,9 @@ const CONTACT_RULES: readonly ContactRule[] = [
   {
     reason: 'what follows a blank behind the entry is the sender the relay is for (since July 2012)',
     mend: (expected, entry) => {
-      const head = /^[ \t]*(?:([^:@\s]+):([^@\s]*)@)?([\w.-]+)(?::(\d+))?[ \t]+[^:@\s]/.exec(entry);
+      const head = /^[ \t]*(?:([^:@\s]+):([^@\s]*)@)?([\w.-]+)(?::(\d+))?[ \t]+[^:@\s](?:[^:]*[^:@])?$/.exec(
+        entry,
+      );
       if (head === null) return expected;
       const [, user = null, pass = null, host = '', port = '25'] = head;
       return { host, user, pass, port: Number(port), is_ip: isIP(host) > 0 ? 1 : 0 };
