@@ -41,3 +41,8 @@ function listEntries(value: ByteString): readonly ByteString[] {
   }
   return [...entries, entry].map(trimmed).filter((each) => each !== '');
 }
+
+/** A header without its Bcc fields, every other byte as it was. */
+export function withoutBcc(header: ByteString): ByteString {
+  return header.replace(/(?<=^|\n)bcc[ \t]*:[^\n]*(?:\n|$)(?:[ \t][^\n]*(?:\n|$))*/gi, '');
+}
