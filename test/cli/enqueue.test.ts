@@ -1,0 +1,178 @@
+/** `enqueue` as sendmail is called: what lies in the spool afterwards, byte for byte, and that nothing does after a refusal. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { command } from '../../src/cli/enqueue.ts';
+import { caughtTerminal, invocation } from '../support/invocation.ts';
+import { messagesIn, NOW, spoolOf, temporaryDirectory } from '../support/spool.ts';
+
+const MAIL = 'From: Jane <jane@example.org>\nTo: bob@example.com\nSubject: hello\n\nHello.\n';
+
+interface Done {
+  readonly exit: number;
+  readonly printed: readonly string[];
+  readonly told: readonly string[];
+  readonly files: Record<string, string>;
+}
+
+async function enqueue(
+  t: TestContext,
+  input: readonly (string | Buffer)[],
+  options: { readonly [name: string]: unknown },
+  settings: { readonly [name: string]: unknown } = {},
+): Promise<Done> {
+  const spool = spoolOf(t, {});
+  const caught = caughtTerminal(input);
+  const exit = await command(invocation(caught, { spool, now: NOW, ...settings }, options));
+  return { exit, printed: caught.printed, told: caught.told, files: messagesIn(spool) };
+}
+
+test('a message from standard input becomes a payload and a control message', async (t) => {
+  const done = await enqueue(t, [MAIL], {
+    recipients: ['bob@example.com', '<bob@example.com>', 'eve@example.net'],
+  });
+  assert.deepEqual([done.exit, done.told], [0, []]);
+  assert.deepEqual(done.printed, ['queued: job 2, mail 1, 2 recipients']);
+  assert.equal(done.files['1'], MAIL);
+  const list = done.files['2'] ?? '';
+  assert.match(list, /^Content-type: application\/x-citadel-delivery-list\n\nmsgid\|1\nsubmitted\|\d+\n/);
+  assert.match(
+    list,
+    /\nbounceto\|jane@example\.org\nremote\|bob@example\.com\|0\|\|\nremote\|eve@example\.net\|0\|\|\n$/,
+  );
+});
+
+test('facts as JSON', async (t) => {
+  const done = await enqueue(t, [MAIL], { recipients: ['bob@example.com'] }, { json: true });
+  assert.deepEqual(JSON.parse(done.printed.join('')), { payload: 1, control: 2, recipients: 1 });
+});
+
+test('-t takes the recipients of the header, and Bcc stays between the sender and us', async (t) => {
+  const mail =
+    'Bcc: hidden@example.com,\n other@example.com\nTo: "Doe, John" <john@example.com>,\n' +
+    '\tFriends: a@example.net, b@example.net;\nCc: (comma, here) c@example.net\nSubject: a\rbcc: stays\n\nBcc: in the body\n';
+  const done = await enqueue(t, [mail], { t: true });
+  assert.equal(done.exit, 0);
+  const remotes = [...(done.files['2'] ?? '').matchAll(/^remote\|([^|]*)\|/gm)].map(([, address]) => address);
+  assert.deepEqual(remotes, [
+    ...['hidden@example.com', 'other@example.com', 'john@example.com'],
+    ...['a@example.net', 'b@example.net', 'c@example.net'],
+  ]);
+  assert.equal(
+    done.files['1'],
+    'To: "Doe, John" <john@example.com>,\n\tFriends: a@example.net, b@example.net;\n' +
+      'Cc: (comma, here) c@example.net\nSubject: a\rbcc: stays\n\nBcc: in the body\n',
+  );
+});
+
+test('it does not matter how the input is cut, and every byte of the body arrives', async (t) => {
+  const body = Buffer.from(Array.from({ length: 1024 }, (_, index) => index % 256));
+  const mail = Buffer.concat([Buffer.from('To: bob@example.com\r\n\r\n'), body]);
+  const whole = await enqueue(t, [mail], { t: true });
+  const bytes = Array.from(mail, (_, at) => mail.subarray(at, at + 1));
+  const cut = await enqueue(t, bytes, { t: true });
+  assert.equal(whole.exit, 0);
+  assert.equal(whole.files['1'], mail.toString('latin1'));
+  assert.deepEqual(cut.files, whole.files);
+});
+
+test('-f is the envelope sender and hears of failures, unless --bounceto names another', async (t) => {
+  const own = await enqueue(t, [MAIL], { f: 'list@example.org', recipients: ['bob@example.com'] });
+  assert.match(own.files['2'] ?? '', /\nbounceto\|list@example\.org\nenvelope_from\|list@example\.org\n/);
+  const nobody = await enqueue(t, [MAIL], { f: '<>', recipients: ['bob@example.com'] });
+  assert.match(nobody.files['2'] ?? '', /\nbounceto\|\nenvelope_from\|<>\n/);
+  const other = await enqueue(t, [MAIL], {
+    f: 'list@example.org',
+    bounceto: 'Jane Doe',
+    recipients: ['bob@example.com'],
+  });
+  assert.match(other.files['2'] ?? '', /\nbounceto\|Jane Doe\nenvelope_from\|list@example\.org\n/);
+});
+
+const REFUSED: readonly {
+  readonly why: string;
+  readonly input?: readonly string[];
+  readonly options: { readonly [name: string]: unknown };
+  readonly exit: number;
+  readonly says: RegExp;
+}[] = [
+  { why: 'no recipient', options: {}, exit: 64, says: /^spoolroom: For whom\? .*Nothing was queued\.$/ },
+  {
+    why: 'no recipient in the header',
+    input: ['Subject: x\n\n'],
+    options: { t: true },
+    exit: 64,
+    says: /For whom/,
+  },
+  {
+    why: 'a recipient without domain',
+    options: { recipients: ['a@example.com', 'bob'] },
+    exit: 65,
+    says: /bob cannot get mail: /,
+  },
+  {
+    why: 'a recipient with a line end',
+    options: { recipients: ['a@example.com\nremote|b@c.de|0||'] },
+    exit: 65,
+    says: /a@example\.com\\u\{a\}remote/,
+  },
+  {
+    why: 'a sender that is none',
+    options: { f: 'a b@c', recipients: ['a@example.com'] },
+    exit: 64,
+    says: /cannot be the sender/,
+  },
+  {
+    why: 'an empty message',
+    input: [],
+    options: { recipients: ['a@example.com'] },
+    exit: 65,
+    says: /is empty/,
+  },
+  {
+    why: 'a delivery list',
+    input: ['Content-type: application/x-citadel-delivery-list\n\nmsgid|1\n'],
+    options: { recipients: ['a@example.com'] },
+    exit: 65,
+    says: /delivery list/,
+  },
+  {
+    why: 'a header without end',
+    input: ['X: ', 'y'.repeat(1024 * 1024 + 10)],
+    options: { recipients: ['a@example.com'] },
+    exit: 65,
+    says: /no end of its header/,
+  },
+  {
+    why: 'a file that is not there',
+    options: { file: '/nowhere/at/all', recipients: ['a@example.com'] },
+    exit: 66,
+    says: /\/nowhere\/at\/all cannot be read: it does not exist \(ENOENT\)/,
+  },
+];
+
+for (const { why, input, options, exit, says } of REFUSED) {
+  test(`refused, and nothing is queued: ${why}`, async (t) => {
+    const done = await enqueue(t, input ?? [MAIL], options);
+    assert.equal(done.exit, exit);
+    assert.match(done.told.join('\n'), says);
+    assert.deepEqual([done.files, done.printed], [{}, []]);
+  });
+}
+
+test('a message from a file; a spool that is not there', async (t) => {
+  const folder = temporaryDirectory(t);
+  const file = path.join(folder, 'mail');
+  fs.writeFileSync(file, MAIL);
+  const fromFile = await enqueue(t, [], { file, recipients: ['bob@example.com'] });
+  assert.equal(fromFile.files['1'], MAIL);
+  const missing = await enqueue(
+    t,
+    [MAIL],
+    { recipients: ['bob@example.com'] },
+    { spool: path.join(folder, 'no') },
+  );
+  assert.equal(missing.exit, 66);
+  assert.match(missing.told.join(''), /does not exist/);
+});
