@@ -6,20 +6,14 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
 import { isPending } from '../../src/control/job.ts';
+import { type Disk, nodeDisk } from '../../src/room/directory/disk.ts';
 import type { Room } from '../../src/room/room.ts';
 import { type Fault, faultyDisk } from '../support/faulty-disk.ts';
+import { MemoryDisk } from '../support/memory-disk.ts';
 import { FakeMachine } from '../support/processes.ts';
-import {
-  bench,
-  HEADER,
-  listFor,
-  MAIL,
-  messagesIn,
-  NOW,
-  openRoom,
-  spoolOf,
-  writeMessage,
-} from '../support/spool.ts';
+import { bench, HEADER, listFor, MAIL, NOW, openRoom, seededRandom, spoolOf } from '../support/spool.ts';
+
+const OWNER = process.geteuid?.() ?? 0;
 
 const FILES = {
   '1': MAIL,
@@ -71,16 +65,41 @@ async function run(room: Room, world: World): Promise<void> {
   }
 }
 
+/** A disk with a spool directory on it. */
+interface Ground {
+  readonly disk: Disk;
+  readonly spool: string;
+}
+
+/** Make the spool anew: the messages above, on the platter. */
+async function fill({ disk, spool }: Ground): Promise<void> {
+  for (const [name, text] of Object.entries(FILES)) {
+    const file = disk.create(`${spool}/${name}`, { mode: 0o600, uid: OWNER, gid: OWNER });
+    file.write(Buffer.from(text, 'latin1'));
+    await file.sync();
+    file.close();
+  }
+  await disk.syncDirectory(spool);
+}
+
+function filesIn({ disk, spool }: Ground, folder = ''): [string, string][] {
+  const names = disk.list(`${spool}/${folder}`).filter(({ kind }) => kind === 'file');
+  return names.map(({ name }) => {
+    const bytes = disk.read(`${spool}/${folder}${name}`, 1_000_000).bytes;
+    return [`${folder}${name}`, bytes.toString('latin1')];
+  });
+}
+
 async function runWithFault(
-  spool: string,
+  ground: Ground,
   machine: FakeMachine,
   fault: Fault,
   world: World,
 ): Promise<number> {
-  const disk = faultyDisk(fault);
+  const disk = faultyDisk(fault, ground.disk);
   const processes = machine.start();
   try {
-    const room = await openRoom(spool, bench({ disk, processes }));
+    const room = await openRoom(ground.spool, bench({ disk, processes }));
     await run(room, world);
     await room.enqueue(Buffer.from(MAIL), NEW_JOB).then(
       () => {
@@ -96,17 +115,25 @@ async function runWithFault(
   return disk.taken.length;
 }
 
-async function checkFault(spool: string, fault: Fault): Promise<number> {
+/** One run with this fault, `afterwards`, and a run that ends the work. Returns the steps the first one took. */
+async function checkFault(
+  ground: Ground,
+  fault: Fault,
+  afterwards: (machine: FakeMachine) => void,
+): Promise<number> {
   const machine = new FakeMachine();
   const world: World = { accepted: [], durable: new Set(), taken: false };
-  const steps = await runWithFault(spool, machine, fault, world);
+  await fill(ground);
+  const steps = await runWithFault(ground, machine, fault, world);
+  afterwards(machine);
   const durableThen = new Set(world.durable);
   const acceptedThen = world.accepted.length;
-  const deps = bench({ processes: machine.start() });
-  const room = await openRoom(spool, deps);
+  const room = await openRoom(ground.spool, bench({ disk: ground.disk, processes: machine.start() }));
   const scan = await room.scan();
-  for (const { job } of scan.jobs)
+  for (const { job } of scan.jobs) {
     assert.deepEqual(job.unknownLines, [], 'every control message is a whole one');
+    assert.equal((await room.readPayload(job.msgid)).kind, 'found', 'and its mail is there');
+  }
   const inSpool = scan.jobs.some(({ job }) => job.recipients[0]?.address === 'new@example.com');
   if (world.taken) assert.ok(inSpool, 'an acknowledged job is there');
   await run(room, world);
@@ -116,42 +143,70 @@ async function checkFault(spool: string, fault: Fault): Promise<number> {
   }
   const wanted = ['one', 'two', 'three', 'four', 'five'].map((name) => `${name}@example.com`);
   for (const address of wanted) assert.ok(world.accepted.includes(address), `${address} never got its mail`);
-  checkSpool(spool);
+  checkSpool(ground);
   return steps;
 }
 
-/** Nothing is left but the deferred job, what was set aside, and (after a kill) a payload whose job was never acknowledged. */
-function checkSpool(spool: string): void {
-  const after = messagesIn(spool);
-  assert.equal(after['3'], MAIL, 'the deferred mail');
+/** Nothing is left but the deferred job, what was set aside, and at most a payload whose job was never acknowledged. */
+function checkSpool(ground: Ground): void {
+  const after = new Map([...filesIn(ground), ...filesIn(ground, '.spoolroom/bad/')]);
+  assert.equal(after.get('3'), MAIL, 'the deferred mail');
   assert.match(
-    after['4'] ?? '',
+    after.get('4') ?? '',
     /\nremote\|two@example\.com\|2\|said so\nremote\|three@example\.com\|2\|said so\nremote\|later@example\.com\|4\|said so\n$/,
   );
-  assert.equal(after['.spoolroom/bad/8'], FILES['8']);
-  assert.match(after['.spoolroom/bad/8.reason'] ?? '', /^Message 8 was set aside/);
-  const others = Object.entries(after).filter(
-    ([name]) => !/^([34]|\.spoolroom\/bad\/8(\.reason)?)$/.test(name),
-  );
+  assert.equal(after.get('.spoolroom/bad/8'), FILES['8']);
+  assert.match(after.get('.spoolroom/bad/8.reason') ?? '', /^Message 8 was set aside/);
+  const others = [...after].filter(([name]) => !/^([34]|\.spoolroom\/bad\/8(\.reason)?)$/.test(name));
   for (const [name, text] of others)
     assert.deepEqual([Number(name) > 8, text], [true, MAIL], `${name} is left over`);
   assert.ok(others.length <= 1);
-  assert.deepEqual(fs.readdirSync(`${spool}/.spoolroom/tmp`), []);
+  assert.deepEqual(filesIn(ground, '.spoolroom/tmp/'), []);
+}
+
+/** Let a run fail at its first step, its second, and so on until it gets through. */
+async function atEachStep(what: string, check: (step: number) => Promise<number>): Promise<void> {
+  for (let step = 1, steps = Number.POSITIVE_INFINITY; step <= steps; step++) {
+    assert.ok(step < 500, 'the run never got through');
+    try {
+      const taken = await check(step);
+      if (taken < step) steps = taken;
+    } catch (error) {
+      throw new Error(`${what} at step ${step}`, { cause: error });
+    }
+  }
+}
+
+function memoryGround() {
+  const disk = new MemoryDisk();
+  disk.mkdir('/spool', { mode: 0o700, uid: OWNER, gid: OWNER });
+  return { disk, spool: '/spool' };
 }
 
 for (const code of ['killed', 'EIO', 'ENOSPC'] as const) {
   test(`no step of a run may fail with ${code} and cost a mail`, async (t) => {
     const spool = spoolOf(t, {});
-    for (let step = 1, steps = Number.POSITIVE_INFINITY; step <= steps; step++) {
+    await atEachStep(code, (step) => {
       for (const name of fs.readdirSync(spool)) fs.rmSync(`${spool}/${name}`, { recursive: true });
-      for (const [name, bytes] of Object.entries(FILES)) writeMessage(spool, name, bytes);
-      try {
-        const taken = await checkFault(spool, { step, code });
-        if (taken < step) steps = taken;
-      } catch (error) {
-        throw new Error(`${code} at step ${step}`, { cause: error });
-      }
-      assert.ok(step < 500, 'the run never got through');
-    }
+      return checkFault({ disk: nodeDisk, spool }, { step, code }, () => {});
+    });
+  });
+}
+
+const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8];
+
+for (const [what, random] of [
+  ['loses everything that was not synced', () => 0],
+  ['loses nothing', () => 0.999_999],
+  ...SEEDS.map((seed) => [`loses some of it (seed ${seed})`, seededRandom(seed)] as const),
+] as const) {
+  test(`no power failure may cost a mail: one that ${what}`, async () => {
+    await atEachStep(what, (step) => {
+      const ground = memoryGround();
+      return checkFault(ground, { step, code: 'killed' }, (machine) => {
+        machine.reboot();
+        ground.disk.powerFailure(random);
+      });
+    });
   });
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
 import { writeNative } from '../../src/message/native.ts';
+import { type Disk, nodeDisk } from '../../src/room/directory/disk.ts';
 import { NotAMail } from '../../src/room/directory/enqueue.ts';
 import { openDirectoryRoom } from '../../src/room/directory/open.ts';
 import type { StatusChange } from '../../src/room/room.ts';
@@ -215,6 +216,48 @@ test('a list another program changed is merged', async (t) => {
     '1': MAIL,
     '2': rewritten(1, 'new@example.com|0|', 'c@example.com|5|given up', 'b@example.com|2|ok'),
   });
+});
+
+test('a list that changes while its new text is being written is merged, too, and gives up on one that never rests', async (t) => {
+  const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') });
+  let disturbances = 1;
+  const disk: Disk = {
+    ...nodeDisk,
+    create(path, owner) {
+      const file = nodeDisk.create(path, owner);
+      return {
+        write: (bytes) => file.write(bytes),
+        async sync() {
+          await file.sync();
+          if (disturbances-- > 0)
+            writeMessage(spool, '2', listFor(1, 'b@example.com', `new${disturbances}@example.com`));
+        },
+        close: () => file.close(),
+      };
+    },
+  };
+  const deps = bench({ disk });
+  const room = await openRoom(spool, deps);
+  await room.scan();
+  const delivered = [outcome(0, 'b@example.com', 2, 'ok')];
+  disturbances = 2;
+  await room.record(2, delivered, NOW);
+  await room.settle();
+  const merged = { '1': MAIL, '2': rewritten(1, 'b@example.com|2|ok', 'new0@example.com|0|') };
+  assert.deepEqual(messagesIn(spool), merged);
+  await room.record(2, delivered, NOW);
+  disturbances = 100;
+  await assert.rejects(
+    room.settle(),
+    /control message 2 could not be rewritten: another program keeps changing it/,
+  );
+  disturbances = 0;
+  await room.close();
+  assert.match(
+    messagesIn(spool)['2'] ?? '',
+    /\nremote\|b@example\.com\|2\|ok\nremote\|new\d+@example\.com\|0\|\n$/,
+  );
+  assert.deepEqual(fs.readdirSync(`${spool}/.spoolroom/tmp`), []);
 });
 
 test('a finished job to which another program added a recipient stays', async (t) => {

@@ -180,6 +180,20 @@ test('records do not apply to a new job under the old numbers', async (t) => {
   assert.deepEqual(await statusesAfter(spool, machine), [0, 0]);
 });
 
+test('the end of a job does not end another one under its number', async (t) => {
+  const machine = new FakeMachine();
+  const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com'), '3': MAIL });
+  const processes = machine.start();
+  const room = await openRoom(spool, bench({ processes }));
+  await room.scan();
+  await room.finish(2);
+  processes.end();
+  assert.deepEqual(Object.keys(messagesIn(spool)), ['1', '3']);
+  writeMessage(spool, '2', listFor(3, 'c@example.com'));
+  assert.deepEqual(await statusesAfter(spool, machine), [0]);
+  assert.deepEqual(messagesIn(spool), { '1': MAIL, '2': listFor(3, 'c@example.com'), '3': MAIL });
+});
+
 const REFUSALS: readonly {
   readonly what: string;
   readonly change: (journal: string) => string;

@@ -18,6 +18,8 @@ export interface FileStatus {
   readonly size: number;
   /** milliseconds since the epoch, with fraction */
   readonly mtimeMs: number;
+  /** the same for the last change of any kind; programs cannot set it */
+  readonly ctimeMs: number;
   /** permission bits and owner, for a file that takes this one's place */
   readonly mode: number;
   readonly uid: number;
@@ -76,8 +78,8 @@ function kindOf(entry: fs.Dirent | fs.Stats): FileKind {
 }
 
 function fileStatus(stats: fs.Stats): FileStatus {
-  const { ino, size, mtimeMs, uid, gid } = stats;
-  return { kind: kindOf(stats), ino, size, mtimeMs, mode: stats.mode & 0o777, uid, gid };
+  const { ino, size, mtimeMs, ctimeMs, uid, gid } = stats;
+  return { kind: kindOf(stats), ino, size, mtimeMs, ctimeMs, mode: stats.mode & 0o777, uid, gid };
 }
 
 /** Read to the end or to `limit`: the size a file reports is a hint only (it may grow, and `/proc` reports 0). */

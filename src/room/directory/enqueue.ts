@@ -51,48 +51,43 @@ function linkNext({ disk, layout, shelf }: EnqueueDeps, temporary: string): Mess
 
 type Pieces = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
-/** Write a message and give it its number; `accept` looks at the complete file before it gets one. */
-async function place(
-  deps: EnqueueDeps,
-  pieces: Pieces,
-  accept: (path: string) => void,
-): Promise<MessageNumber> {
-  const temporary = deps.temporaryName();
-  await writeDurably(deps.disk, temporary, pieces, deps.owner);
-  try {
-    accept(temporary);
-    return linkNext(deps, temporary);
-  } finally {
-    removeIfThere(deps.disk, temporary);
-  }
-}
-
 export function enqueueInto(deps: EnqueueDeps): Room['enqueue'] {
+  const { disk, layout, temporaryName, owner, syncSpool } = deps;
+
   function refuseList(path: string): void {
-    if (storedControl(deps.disk.read(path, HEAD).bytes) !== null) throw new NotAMail();
+    if (storedControl(disk.read(path, HEAD).bytes) !== null) throw new NotAMail();
   }
 
-  /** Place the message and wait until its place is durable; if it cannot be, the place is given up again. */
-  async function placeDurably(pieces: Pieces, accept: (path: string) => void): Promise<MessageNumber> {
-    const number = await place(deps, pieces, accept);
+  /** Write a message, have `accept` look at it, and give it its number, durably. The number is noted in `placed`, too. */
+  async function place(
+    pieces: Pieces,
+    placed: MessageNumber[],
+    accept: (path: string) => void,
+  ): Promise<MessageNumber> {
+    const temporary = temporaryName();
+    await writeDurably(disk, temporary, pieces, owner);
+    let number: MessageNumber;
     try {
-      await deps.syncSpool();
-      return number;
-    } catch (error) {
-      removeIfThere(deps.disk, deps.layout.message(number));
-      throw error;
+      accept(temporary);
+      number = linkNext(deps, temporary);
+      placed.push(number);
+    } finally {
+      removeIfThere(disk, temporary);
     }
+    await syncSpool();
+    return number;
   }
 
   return async (payload, job) => {
     if (!job.recipients.some((address) => address !== '')) throw new Error('a new job needs a recipient');
-    const msgid = await placeDurably(payload instanceof Uint8Array ? [payload] : payload, refuseList);
+    const placed: MessageNumber[] = [];
     try {
-      const text = firstControlText({ ...job, msgid });
-      return { payload: msgid, control: await placeDurably([Buffer.from(text, 'latin1')], () => {}) };
+      const msgid = await place(payload instanceof Uint8Array ? [payload] : payload, placed, refuseList);
+      const list = Buffer.from(firstControlText({ ...job, msgid }), 'latin1');
+      return { payload: msgid, control: await place([list], placed, () => {}) };
     } catch (error) {
-      // Without its control message it would lie there for ever (C24).
-      removeIfThere(deps.disk, deps.layout.message(msgid));
+      // The control message first: better a job nobody was told of than one without its mail, or a mail for ever (C24).
+      for (const number of placed.reverse()) removeIfThere(disk, layout.message(number));
       throw error;
     }
   };

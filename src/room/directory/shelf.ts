@@ -35,7 +35,7 @@ const SETTLED = 10_000;
 
 /** Same file, unchanged. */
 export function sameFile(a: FileStatus, b: FileStatus): boolean {
-  return a.ino === b.ino && a.size === b.size && a.mtimeMs === b.mtimeMs;
+  return a.ino === b.ino && a.size === b.size && a.mtimeMs === b.mtimeMs && a.ctimeMs === b.ctimeMs;
 }
 
 export interface ShelfDeps {

@@ -1,0 +1,162 @@
+/**
+ * A disk in memory that forgets what was not synced when the power fails: of a file's bytes everything behind the last
+ * sync or a part of it, and of the names in a directory any of the changes since the last sync, each by chance.
+ * Folders are durable at once; the programs under test make theirs before they hold anything.
+ */
+import path from 'node:path';
+import type { Random } from '../../src/delivery/ports.ts';
+import type { Disk, FileKind, FileStatus, OpenFile, Ownership } from '../../src/room/directory/disk.ts';
+
+interface Inode {
+  readonly ino: number;
+  readonly kind: FileKind;
+  readonly owner: Ownership;
+  bytes: Buffer;
+  /** how many of the bytes are on the platter */
+  synced: number;
+  mtimeMs: number;
+}
+
+interface Folder extends Inode {
+  readonly names: Map<string, Inode>;
+  /** the names as they are on the platter */
+  durable: Map<string, Inode>;
+}
+
+function fault(code: string, where: string): Error {
+  return Object.assign(new Error(`${code}: ${where}`), { code });
+}
+
+export class MemoryDisk implements Disk {
+  #count = 0;
+  readonly #folders = new Map<string, Folder>([['/', this.#folder({ mode: 0o700, uid: 0, gid: 0 })]]);
+
+  #inode(kind: FileKind, owner: Ownership): Inode {
+    const number = ++this.#count;
+    return { ino: number, kind, owner, bytes: Buffer.alloc(0), synced: 0, mtimeMs: number };
+  }
+
+  #folder(owner: Ownership): Folder {
+    return { ...this.#inode('directory', owner), names: new Map(), durable: new Map() };
+  }
+
+  #folderAt(directory: string): Folder {
+    const folder = this.#folders.get(path.normalize(directory).replace(/(?<=.)\/$/, ''));
+    if (folder === undefined) throw fault('ENOENT', directory);
+    return folder;
+  }
+
+  #find(file: string): Inode | undefined {
+    const whole = path.normalize(file).replace(/(?<=.)\/\.?$/, '');
+    return (
+      this.#folders.get(whole) ?? this.#folders.get(path.dirname(whole))?.names.get(path.basename(whole))
+    );
+  }
+
+  #existing(file: string): Inode {
+    const inode = this.#find(file);
+    if (inode === undefined) throw fault('ENOENT', file);
+    return inode;
+  }
+
+  #free(file: string): void {
+    if (this.#find(file) !== undefined) throw fault('EEXIST', file);
+  }
+
+  #status({ kind, ino, bytes, mtimeMs, owner }: Inode): FileStatus {
+    return { kind, ino, size: bytes.length, mtimeMs, ctimeMs: mtimeMs, ...owner };
+  }
+
+  list(directory: string) {
+    return [...this.#folderAt(directory).names].map(([name, { kind }]) => ({ name, kind }));
+  }
+
+  status(file: string): FileStatus | null {
+    const inode = this.#find(file);
+    return inode === undefined ? null : this.#status(inode);
+  }
+
+  writable(directory: string): boolean {
+    return this.#folders.has(directory);
+  }
+
+  read(file: string, limit: number) {
+    const inode = this.#existing(file);
+    return { status: this.#status(inode), bytes: Buffer.from(inode.bytes.subarray(0, limit)) };
+  }
+
+  async *stream(file: string): AsyncGenerator<Buffer> {
+    const { bytes } = this.#existing(file);
+    for (let from = 0; from < bytes.length; from += 65_536)
+      yield Buffer.from(bytes.subarray(from, from + 65_536));
+  }
+
+  create(file: string, owner: Ownership): OpenFile {
+    this.#free(file);
+    const inode = this.#inode('file', owner);
+    this.#folderAt(path.dirname(file)).names.set(path.basename(file), inode);
+    return {
+      write: (bytes) => {
+        inode.bytes = Buffer.concat([inode.bytes, bytes]);
+        inode.mtimeMs = ++this.#count;
+      },
+      sync: async () => {
+        inode.synced = inode.bytes.length;
+      },
+      close: () => {},
+    };
+  }
+
+  rename(from: string, to: string): void {
+    const inode = this.#existing(from);
+    this.#folderAt(path.dirname(to)).names.set(path.basename(to), inode);
+    this.#folderAt(path.dirname(from)).names.delete(path.basename(from));
+  }
+
+  link(from: string, to: string): void {
+    const inode = this.#existing(from);
+    this.#free(to);
+    this.#folderAt(path.dirname(to)).names.set(path.basename(to), inode);
+  }
+
+  unlink(file: string): void {
+    this.#existing(file);
+    this.#folderAt(path.dirname(file)).names.delete(path.basename(file));
+  }
+
+  mkdir(directory: string, owner: Ownership): void {
+    this.#free(directory);
+    const folder = this.#folder(owner);
+    const parent = this.#folderAt(path.dirname(directory));
+    parent.names.set(path.basename(directory), folder);
+    parent.durable.set(path.basename(directory), folder);
+    this.#folders.set(directory, folder);
+  }
+
+  async syncDirectory(directory: string): Promise<void> {
+    const folder = this.#folderAt(directory);
+    folder.durable = new Map(folder.names);
+  }
+
+  /** The machine goes off and on again. `random` decides what of the unsynced things survives; 0 means nothing. */
+  powerFailure(random: Random): void {
+    for (const folder of this.#folders.values()) {
+      for (const name of new Set([...folder.names.keys(), ...folder.durable.keys()])) {
+        const now = folder.names.get(name);
+        const survives = now === folder.durable.get(name) || random() >= 0.5;
+        const inode = survives ? now : folder.durable.get(name);
+        if (inode === undefined) folder.names.delete(name);
+        else folder.names.set(name, inode);
+      }
+      folder.durable = new Map(folder.names);
+      for (const inode of folder.names.values()) this.#forget(inode, random);
+    }
+  }
+
+  /** Bytes behind the last sync survive up to some point. */
+  #forget(inode: Inode, random: Random): void {
+    const kept = inode.synced + Math.floor(random() * (inode.bytes.length - inode.synced + 1));
+    inode.bytes = inode.bytes.subarray(0, kept);
+    inode.synced = kept;
+  }
+}
