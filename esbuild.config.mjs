@@ -3,10 +3,12 @@
  * dynamically stay lazy inside the bundle.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+
+const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
 
 await build({
   entryPoints: ['src/cli/start.ts'],
@@ -18,6 +20,7 @@ await build({
   charset: 'ascii',
   minifyWhitespace: true,
   minifySyntax: true,
+  define: { SPOOLROOM_VERSION: JSON.stringify(version) },
   legalComments: 'none',
   logLevel: 'warning',
 });

@@ -1,8 +1,9 @@
 /** Where the bundle begins: run the command, set the exit code. An error that gets here is a bug and says so. */
+import type { Terminal } from './command.ts';
 import { EXIT } from './exit.ts';
 import { main } from './main.ts';
 
-main(process.argv.slice(2), process.env).then(
+main(process.argv.slice(2), process.env, standardTerminal()).then(
   (code) => {
     process.exitCode = code;
   },
@@ -13,3 +14,12 @@ main(process.argv.slice(2), process.env).then(
     process.exitCode = EXIT.software;
   },
 );
+
+function standardTerminal(): Terminal {
+  return {
+    print: (text) => process.stdout.write(`${text}\n`),
+    tell: (text) => process.stderr.write(`${text}\n`),
+    interactive: process.stdout.isTTY === true,
+    input: process.stdin,
+  };
+}

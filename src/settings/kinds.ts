@@ -53,6 +53,32 @@ export function list<T>(kind: Kind<T>): Kind<readonly T[]> {
 export const text: Kind<string> = one('TEXT', good);
 export const path: Kind<string> = one('PATH', (given) => (given === '' ? bad('is empty') : good(given)));
 
+/** Text of one shape; `nature` completes "is not ...". */
+function shaped(hint: string, shape: RegExp, nature: string): Kind<string> {
+  return one(hint, (given) => (shape.test(given) ? good(given) : bad(`is not ${nature}`)));
+}
+
+export const hostName = shaped('NAME', /^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$/, 'a host name');
+export const mailbox = shaped(
+  'ADDRESS',
+  /^[^\s\x00-\x1f\x7f<>@]+@[^\s\x00-\x1f\x7f<>@]+$/,
+  'an address like postmaster@example.org',
+);
+
+const IPV4 = '\\d{1,3}(?:\\.\\d{1,3}){3}';
+const IPV6 = '[0-9A-Fa-f]*:[0-9A-Fa-f:.]+';
+export const ipAddress = shaped('ADDRESS', new RegExp(`^(?:${IPV4}|${IPV6})$`), 'an IP address');
+export const nameServer = shaped(
+  'ADDRESS[:PORT]',
+  new RegExp(`^(?:${IPV4}(?::\\d{1,5})?|${IPV6}|\\[${IPV6}\\](?::\\d{1,5})?)$`),
+  'ADDRESS or ADDRESS:PORT ([ADDRESS]:PORT for IPv6)',
+);
+export const pin = shaped(
+  'HOST=SHA256',
+  /^[^\s=]+=[0-9A-Fa-f]{2}(?::?[0-9A-Fa-f]{2}){31}$/,
+  'HOST=FINGERPRINT with the 64 hexadecimal digits of SHA-256',
+);
+
 export const flag: Kind<boolean> = {
   hint: '',
   many: false,
@@ -82,14 +108,26 @@ export function count(least: number, most: number): Kind<number> {
 
 const UNITS: { readonly [unit: string]: number } = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
+/** Times further off than this are no calendar's. */
+const LONGEST_DAYS = 10_000;
+
 /** Milliseconds. A bare number is seconds. */
 export const duration: Kind<number> = one('30s|5m|12h|5d', (given) => {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(given);
   const unit = UNITS[match?.[2] ?? 's'];
-  return match === null || unit === undefined
-    ? bad('is not a span of time like 30s, 5m, 12h or 5d')
-    : good(Number(match[1]) * unit);
+  if (match === null || unit === undefined) return bad('is not a span of time like 30s, 5m, 12h or 5d');
+  const span = Number(match[1]) * unit;
+  return span > LONGEST_DAYS * 86_400_000 ? bad(`is longer than ${LONGEST_DAYS} days`) : good(span);
 });
+
+/** A span between two looks at something. */
+export const interval: Kind<number> = {
+  ...duration,
+  read: (given) => {
+    const read = duration.read(given);
+    return read.ok && read.value < 100 ? bad('is shorter than 100ms') : read;
+  },
+};
 
 const SIZES: { readonly [unit: string]: number } = { '': 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 };
 

@@ -1,14 +1,21 @@
 /**
- * From given values to checked settings. Called by the commands with what yargs gathered from the command line, the
- * environment and the configuration file; touches neither of them itself.
+ * From given values to checked settings. Called by the commands with what the command line, the environment and the
+ * configuration file say; touches none of them itself.
  */
 import type { Setting, SettingName, Settings } from './table.ts';
 import { SETTINGS } from './table.ts';
 
+/** A place that settings come from. */
+export interface Source {
+  readonly given: { readonly [name: string]: unknown };
+  /** the setting as a person finds it there: `--tls`, `SPOOLROOM_TLS`, `/etc/spoolroom.json: tls` */
+  shown(name: string): string;
+}
+
 export interface SettingProblem {
-  readonly name: string;
-  /** completes "NAME ..." */
-  readonly problem: string;
+  readonly source: Source;
+  /** a full sentence */
+  readonly text: string;
 }
 
 export type SettingsRead =
@@ -17,34 +24,85 @@ export type SettingsRead =
 
 export const SETTING_NAMES = Object.keys(SETTINGS) as readonly SettingName[];
 
-/** Values that are undefined take their default. Unknown names are problems, so that a typing error is not silence. */
-export function readSettings(given: { readonly [name: string]: unknown }): SettingsRead {
-  const problems: SettingProblem[] = Object.keys(given)
-    .filter((name) => !Object.hasOwn(SETTINGS, name))
-    .map((name) => ({ name, problem: 'is no setting' }));
+/**
+ * The first source that knows a setting decides; what none knows takes its default. Unknown names are problems in every
+ * source, so that a typing error is not silence.
+ */
+export function readSources(sources: readonly Source[]): SettingsRead {
+  const problems = sources.flatMap(unknownNames);
   const values: { [name: string]: unknown } = {};
   for (const name of SETTING_NAMES) {
     const { kind, fallback }: Setting<unknown> = SETTINGS[name];
-    const raw = given[name] ?? fallback;
+    const source = sources.find(({ given }) => (given[name] ?? null) !== null);
+    const raw = source === undefined ? fallback : source.given[name];
     if (raw === null) {
       values[name] = null;
       continue;
     }
     const read = kind.read(raw);
     if (read.ok) values[name] = read.value;
-    else problems.push({ name, problem: `${shown(raw)} ${read.problem}` });
+    else if (source === undefined) throw new Error(`the default of ${name} ${read.problem}`);
+    else problems.push({ source, text: `${source.shown(name)}: ${quoted(raw)} ${read.problem}.` });
   }
   if (problems.length > 0) return { ok: false, problems };
   return { ok: true, settings: Object.freeze(values) as unknown as Settings };
 }
 
-/** Relays carry passwords: they are never shown back. */
-function shown(raw: unknown): string {
-  const value = JSON.stringify(raw);
-  return value.includes('@') ? '(its value)' : value;
+/** From one place alone. */
+export function readSettings(given: Source['given']): SettingsRead {
+  return readSources([commandLineSource(given)]);
 }
+
+function unknownNames(source: Source): SettingProblem[] {
+  return Object.keys(source.given)
+    .filter((name) => !Object.hasOwn(SETTINGS, name))
+    .map((name) => ({ source, text: `${source.shown(name)} is no setting.` }));
+}
+
+/** Relays carry passwords: they are never shown back. */
+function quoted(raw: unknown): string {
+  const value = JSON.stringify(raw);
+  return value.includes('@') ? 'its value' : value;
+}
+
+export function commandLineSource(given: Source['given']): Source {
+  return { given, shown: (name) => `--${name}` };
+}
+
+const PREFIX = 'SPOOLROOM_';
 
 /** `timeout.greeting` is `SPOOLROOM_TIMEOUT__GREETING` in the environment. */
 export function environmentName(name: string): string {
-  return `SPOOLROOM_${name.replaceAll('.', '__').replaceAll('-', '_').toUpperCase()}`;
+  return PREFIX + name.replaceAll('.', '__').replaceAll('-', '_').toUpperCase();
+}
+
+const BY_ENVIRONMENT_NAME: ReadonlyMap<string, SettingName> = new Map(
+  SETTING_NAMES.map((name) => [environmentName(name), name]),
+);
+
+/** Several values of one setting are separated by commas. An empty variable says nothing. */
+export function environmentSource(environment: { readonly [variable: string]: string | undefined }): Source {
+  const given: { [name: string]: unknown } = {};
+  for (const [variable, value] of Object.entries(environment)) {
+    if (!variable.startsWith(PREFIX) || value === undefined || value === '') continue;
+    const name = BY_ENVIRONMENT_NAME.get(variable);
+    if (name === undefined) given[variable] = value;
+    else given[name] = SETTINGS[name].kind.many ? value.split(/\s*,\s*/) : value;
+  }
+  return { given, shown: (name) => (name in SETTINGS ? environmentName(name) : name) };
+}
+
+/** A configuration file: one JSON object, in which `{"timeout": {"mail": "1m"}}` and `{"timeout.mail": "1m"}` are the same. */
+export function fileSource(path: string, content: object): Source {
+  return { given: flattened(content, ''), shown: (name) => `${path}: ${name}` };
+}
+
+function flattened(content: object, prefix: string): { [name: string]: unknown } {
+  const flat: { [name: string]: unknown } = {};
+  for (const [key, value] of Object.entries(content)) {
+    const nested = typeof value === 'object' && value !== null && !Array.isArray(value);
+    if (nested) Object.assign(flat, flattened(value, `${prefix}${key}.`));
+    else flat[prefix + key] = value;
+  }
+  return flat;
 }

@@ -4,7 +4,22 @@
  * are relied on by other programs.
  */
 import type { Kind } from './kinds.ts';
-import { choice, count, duration, flag, list, moment, path, text } from './kinds.ts';
+import {
+  choice,
+  count,
+  duration,
+  flag,
+  hostName,
+  interval,
+  ipAddress,
+  list,
+  mailbox,
+  moment,
+  nameServer,
+  path,
+  pin,
+  text,
+} from './kinds.ts';
 
 export interface Setting<T> {
   readonly kind: Kind<T>;
@@ -41,8 +56,8 @@ export const SETTINGS = {
   ),
   fallbackhost: setting(list(text), [], 'tried after the MX hosts or the smart hosts, same syntax'),
   'internet-config': optional(path, 'a file of Citadel’s `value|type` lines to take the relays from'),
-  hostname: optional(text, 'what we call ourselves in EHLO; default: the name of this machine'),
-  postmaster: optional(text, 'envelope sender of mail that names none; default: postmaster@ the hostname'),
+  hostname: optional(hostName, 'what we call ourselves in EHLO; default: the name of this machine'),
+  postmaster: optional(mailbox, 'envelope sender of mail that names none; default: postmaster@ the hostname'),
   charset: setting(text, 'windows-1252', 'charset of text that is neither labelled nor UTF-8'),
   'header-order': setting(
     choice('2012', '2016', '2023'),
@@ -51,8 +66,8 @@ export const SETTINGS = {
   ),
 
   'mx-port': setting(count(1, 65535), '25', 'port of MX hosts'),
-  dns: setting(list(text), [], 'name servers as ADDRESS or ADDRESS:PORT; default: those of the system'),
-  'local-address': setting(list(text), [], 'source address of connections, one of each family'),
+  dns: setting(list(nameServer), [], 'name servers as ADDRESS or ADDRESS:PORT; default: those of the system'),
+  'local-address': setting(list(ipAddress), [], 'source address of connections, one of each family'),
   tls: setting(choice('none', 'opportunistic', 'require'), 'opportunistic', 'STARTTLS with MX hosts'),
   'relay-tls': setting(
     choice('auto', 'none', 'opportunistic', 'require'),
@@ -60,7 +75,7 @@ export const SETTINGS = {
     'STARTTLS with relays; auto: require where credentials are given, else opportunistic',
   ),
   'tls-ca': setting(list(path), [], 'PEM file with certificates to trust besides the usual ones'),
-  'tls-pin': setting(list(text), [], 'HOST=SHA256: the certificate this host must show'),
+  'tls-pin': setting(list(pin), [], 'HOST=SHA256: the certificate this host must show'),
   'auth-in-clear': setting(list(text), [], 'a host to which credentials may go without TLS'),
 
   'timeout.connect': setting(duration, '30s', 'until a connection stands, for each address'),
@@ -95,7 +110,7 @@ export const SETTINGS = {
   'retry.notice': setting(duration, '4h', 'age at which the sender is told of a delay'),
   'retry.giveup': setting(duration, '5d', 'age at which a mail is given up'),
 
-  poll: setting(duration, '5s', 'how often `watch` looks into the spool'),
+  poll: setting(interval, '5s', 'how often `watch` looks into the spool'),
   'log.level': setting(
     choice('auto', 'error', 'warn', 'info', 'debug'),
     'auto',
@@ -107,7 +122,7 @@ export const SETTINGS = {
 
 export type SettingName = keyof typeof SETTINGS;
 
-/** Values by name, read and checked. Times are milliseconds, sizes bytes. */
+/** Values by name, read and checked. Times are milliseconds. */
 export type Settings = {
   readonly [name in SettingName]: (typeof SETTINGS)[name] extends Setting<infer T> ? T : never;
 };

@@ -1,0 +1,124 @@
+/**
+ * The words of a command line -> the command that is meant and its settings. yargs knows names, words and help; values
+ * and defaults are the settings table's. Called by main.ts.
+ */
+import { readFileSync } from 'node:fs';
+import type { Options } from 'yargs';
+import yargs from 'yargs';
+import type { SettingProblem, Source } from '../settings/read.ts';
+import {
+  commandLineSource,
+  environmentName,
+  environmentSource,
+  fileSource,
+  readSources,
+} from '../settings/read.ts';
+import type { Setting, Settings } from '../settings/table.ts';
+import { SETTINGS } from '../settings/table.ts';
+import type { Trouble } from './background.ts';
+import type { CommandEntry } from './command.ts';
+import { EXIT } from './exit.ts';
+
+export type CommandLine =
+  | {
+      readonly kind: 'call';
+      readonly entry: CommandEntry;
+      /** values by name: options of the command, settings, positional words */
+      readonly parsed: { readonly [name: string]: unknown };
+    }
+  /** help or the version was asked for */
+  | { readonly kind: 'answer'; readonly text: string }
+  | Trouble;
+
+/** Set by the build. */
+declare const SPOOLROOM_VERSION: string | undefined;
+
+export async function readCommandLine(
+  words: readonly string[],
+  commands: readonly CommandEntry[],
+): Promise<CommandLine> {
+  let entry: CommandEntry | null = null;
+  let parser = yargs()
+    .scriptName('spoolroom')
+    .usage(
+      '$0 COMMAND\n\nDelivers the outgoing mail of a Citadel spool, and shows why a mail did not arrive.',
+    )
+    .epilogue('Every setting: techdoc/settings.md. Exit codes: README.md.')
+    .locale('en')
+    .version(typeof SPOOLROOM_VERSION === 'undefined' ? 'not built' : SPOOLROOM_VERSION)
+    .parserConfiguration({
+      'dot-notation': false,
+      'camel-case-expansion': false,
+      'duplicate-arguments-array': true,
+    })
+    .wrap(110)
+    .demandCommand(1, 'Which command?')
+    .strict()
+    .exitProcess(false);
+  for (const each of commands) {
+    const options = (sub: typeof parser): typeof parser => sub.options(optionsOf(each));
+    parser = parser.command(each.usage, each.about, options, () => {
+      entry = each;
+    });
+  }
+  return new Promise((resolve) => {
+    parser.parse([...words], {}, (error, parsed, output) => {
+      const wrong = error?.message ?? '';
+      if (wrong !== '') resolve(usageTrouble(wrong));
+      else if (output !== '') resolve({ kind: 'answer', text: output });
+      else if (entry === null) resolve(usageTrouble('Which command?'));
+      else resolve({ kind: 'call', entry, parsed });
+    });
+  });
+}
+
+function usageTrouble(text: string): Trouble {
+  return { kind: 'trouble', text: `${text}\nTry: spoolroom --help`, exit: EXIT.usage };
+}
+
+function optionsOf(entry: CommandEntry): { [name: string]: Options } {
+  const options: { [name: string]: Options } = { ...entry.options };
+  for (const name of entry.settings) {
+    const { kind, fallback, about }: Setting<unknown> = SETTINGS[name];
+    const shown = fallback === null || kind.many || kind.flag ? '' : ` [${fallback}]`;
+    const group = name.includes('.') ? `Fine tuning, ${name.split('.')[0]}:` : 'Settings:';
+    options[name] = kind.flag
+      ? { type: 'boolean', group, describe: about }
+      : { type: 'string', group, requiresArg: true, describe: `${about}${shown}` };
+  }
+  return options;
+}
+
+/** The settings of a call: from the command line, else the environment, else the configuration file, else the defaults. */
+export function settingsFor(
+  entry: CommandEntry,
+  parsed: { readonly [name: string]: unknown },
+  environment: NodeJS.ProcessEnv,
+): Settings | Trouble {
+  const words = commandLineSource(Object.fromEntries(entry.settings.map((name) => [name, parsed[name]])));
+  const sources = [words, environmentSource(environment)];
+  const path = parsed.config ?? environment[environmentName('config')];
+  if (typeof path === 'string' && path !== '') {
+    const file = configuration(path);
+    if (typeof file === 'string') return { kind: 'trouble', text: file, exit: EXIT.config };
+    sources.push(file);
+  }
+  const read = readSources(sources);
+  return read.ok ? read.settings : settingsTrouble(read.problems, words);
+}
+
+function settingsTrouble(problems: readonly SettingProblem[], words: Source): Trouble {
+  const exit = problems.some(({ source }) => source !== words) ? EXIT.config : EXIT.usage;
+  return { kind: 'trouble', text: problems.map(({ text }) => text).join('\n'), exit };
+}
+
+/** A sentence when it cannot be used. */
+function configuration(path: string): Source | string {
+  try {
+    const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return fileSource(path, value);
+    return `The configuration file ${path} must hold one JSON object of settings.`;
+  } catch (error) {
+    return `The configuration file ${path} cannot be used: ${error instanceof Error ? error.message : error}`;
+  }
+}

@@ -1,0 +1,135 @@
+/** The command line as people type it: which command is called with which settings, what is said, the exit code. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { readCommandLine, settingsFor } from '../../src/cli/command-line.ts';
+import { COMMANDS, main } from '../../src/cli/main.ts';
+import type { Settings } from '../../src/settings/table.ts';
+import { caughtTerminal } from '../support/invocation.ts';
+import { MAIL, messagesIn, spoolOf, temporaryDirectory } from '../support/spool.ts';
+
+interface Said {
+  readonly exit: number;
+  readonly printed: string;
+  readonly told: string;
+}
+
+async function spoolroom(
+  words: string,
+  environment: NodeJS.ProcessEnv = {},
+  input: readonly string[] = [],
+): Promise<Said> {
+  const caught = caughtTerminal(input);
+  const exit = await main(
+    words.split(' ').filter((word) => word !== ''),
+    environment,
+    caught.terminal,
+  );
+  return { exit, printed: caught.printed.join('\n'), told: caught.told.join('\n') };
+}
+
+async function settingsOf(words: string, environment: NodeJS.ProcessEnv = {}): Promise<Settings> {
+  const line = await readCommandLine(words.split(' '), COMMANDS);
+  assert.equal(line.kind, 'call');
+  const settings = settingsFor(line.entry, line.parsed, environment);
+  assert.ok(!('kind' in settings), JSON.stringify(settings));
+  return settings;
+}
+
+function configFile(t: TestContext, content: string): string {
+  const file = path.join(temporaryDirectory(t), 'spoolroom.json');
+  fs.writeFileSync(file, content);
+  return file;
+}
+
+test('settings arrive as they are typed', async () => {
+  const settings = await settingsOf(
+    'run --spool 007 --smarthost a.example --smarthost=b.example:26 --timeout.greeting 30s --dialect 2017 --json --mx-port 2525',
+  );
+  assert.equal(settings.spool, '007');
+  assert.deepEqual(settings.smarthost, ['a.example', 'b.example:26']);
+  assert.equal(settings['timeout.greeting'], 30_000);
+  assert.deepEqual([settings.dialect, settings.json, settings['mx-port']], ['2017', true, 2525]);
+});
+
+test('a list takes no word that follows it', async (t) => {
+  const spool = spoolOf(t, {});
+  const done = await spoolroom(
+    `enqueue --spool ${spool} -f a@example.org -oi -i bob@example.com eve@example.com`,
+    {},
+    [MAIL],
+  );
+  assert.deepEqual([done.exit, done.told], [0, '']);
+  assert.match(messagesIn(spool)['2'] ?? '', /envelope_from\|a@example\.org\nremote\|bob@.*\nremote\|eve@/);
+});
+
+test('a setting of another command may stand in the environment', async (t) => {
+  const done = await spoolroom(`queue --spool ${spoolOf(t, {})}`, { SPOOLROOM_SMARTHOST: 'a.example' });
+  assert.deepEqual(done, { exit: 0, printed: 'The spool is empty.', told: '' });
+});
+
+test('a configuration file, named in the environment', async (t) => {
+  const config = configFile(t, '{"spool": "/a", "timeout": {"mail": "1m"}}');
+  const settings = await settingsOf('run --spool /b', { SPOOLROOM_CONFIG: config });
+  assert.deepEqual([settings.spool, settings['timeout.mail']], ['/b', 60_000]);
+});
+
+test('help and version go to standard output', async () => {
+  for (const words of ['--help', 'run --help', '--version']) {
+    const done = await spoolroom(words);
+    assert.deepEqual([done.exit, done.told], [0, ''], words);
+    assert.notEqual(done.printed, '');
+  }
+  const help = await spoolroom('--help');
+  for (const { usage } of COMMANDS) assert.ok(help.printed.includes(`spoolroom ${usage}`), usage);
+});
+
+test('help lists the settings a command takes, and no others', async () => {
+  const run = await spoolroom('run --help');
+  assert.match(run.printed, /--timeout\.greeting +until the greeting is complete \[5m\]/);
+  const queue = await spoolroom('queue --help');
+  assert.ok(queue.printed.includes('--spool') && !queue.printed.includes('--smarthost'));
+});
+
+const WRONG: readonly (readonly [words: string, exit: number, told: RegExp])[] = [
+  ['', 64, /^spoolroom: Which command\?\nTry: spoolroom --help$/],
+  ['frobnicate', 64, /^spoolroom: Unknown (argument|command): frobnicate\n/],
+  ['run --spol /x', 64, /^spoolroom: Unknown argument: spol\n/],
+  ['run --spool', 64, /^spoolroom: Not enough arguments following: spool\n/],
+  ['run --spool /a --spool /b', 64, /^spoolroom: --spool: \["\/a","\/b"\] is given more than once\.$/],
+  ['run --poll soon', 64, /^spoolroom: --poll: "soon" is not a span of time/],
+  ['run', 64, /^spoolroom: Which spool\? Name it with --spool DIR/],
+  ['run --spool /nowhere/at/all', 66, /^spoolroom: The spool directory \/nowhere\/at\/all does not exist/],
+  ['run --spool . --smarthost user@host', 78, /^spoolroom: smarthost \*\*\*@host: .*without a password/],
+  ['run --spool . --charset klingon', 78, /^spoolroom: .*no charset "klingon" is known here/],
+  [
+    'run --spool . --config /nowhere',
+    78,
+    /^spoolroom: The configuration file \/nowhere cannot be used: ENOENT/,
+  ],
+  ['run --spool . --tls-ca /nowhere', 78, /^spoolroom: .*tls-ca.*\/nowhere/],
+];
+
+for (const [words, exit, told] of WRONG) {
+  test(`refused: spoolroom ${words}`, async () => {
+    const done = await spoolroom(words);
+    assert.equal(done.exit, exit);
+    assert.match(done.told, told);
+    assert.equal(done.printed, '');
+  });
+}
+
+test('a bad value in the environment or in a file is a configuration error that names its place', async (t) => {
+  const variable = await spoolroom('queue --spool /x', { SPOOLROOM_POLL: 'soon' });
+  assert.deepEqual(
+    [variable.exit, /^spoolroom: SPOOLROOM_POLL: "soon" is not/.test(variable.told)],
+    [78, true],
+  );
+  const config = configFile(t, '{"pol": "5s"}');
+  const file = await spoolroom(`queue --spool /x --config ${config}`);
+  assert.deepEqual([file.exit, file.told], [78, `spoolroom: ${config}: pol is no setting.`]);
+  const list = configFile(t, '[]');
+  const array = await spoolroom(`queue --spool /x --config ${list}`);
+  assert.deepEqual([array.exit, array.told.endsWith('must hold one JSON object of settings.')], [78, true]);
+});

@@ -1,0 +1,168 @@
+/** Every kind of value, every source, and what is said about a value that makes no sense. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { SettingsRead, Source } from '../../src/settings/read.ts';
+import {
+  commandLineSource,
+  environmentName,
+  environmentSource,
+  fileSource,
+  readSettings,
+  readSources,
+  SETTING_NAMES,
+} from '../../src/settings/read.ts';
+import type { SettingName } from '../../src/settings/table.ts';
+import { SETTINGS } from '../../src/settings/table.ts';
+
+function value(name: SettingName, given: unknown): unknown {
+  const read = readSettings({ [name]: given });
+  return read.ok ? read.settings[name] : read.problems.map(({ text }) => text).join(' ');
+}
+
+function problems(read: SettingsRead): readonly string[] {
+  return read.ok ? [] : read.problems.map(({ text }) => text);
+}
+
+test('every default is a value of its kind', () => {
+  const read = readSettings({});
+  assert.ok(read.ok);
+  assert.deepEqual(Object.keys(read.settings), SETTING_NAMES);
+  assert.ok(Object.isFrozen(read.settings));
+});
+
+const SPAN = 'is not a span of time like 30s, 5m, 12h or 5d.';
+const VALUES: readonly (readonly [SettingName, unknown, unknown])[] = [
+  ['poll', '30s', 30_000],
+  ['poll', '5m', 300_000],
+  ['poll', '12h', 43_200_000],
+  ['poll', '5d', 432_000_000],
+  ['poll', '250ms', 250],
+  ['poll', '0.5s', 500],
+  ['poll', 30, 30_000],
+  ['poll', ' 30s ', 30_000],
+  ['poll', '30 s', `--poll: "30 s" ${SPAN}`],
+  ['poll', '-5s', `--poll: "-5s" ${SPAN}`],
+  ['poll', '', `--poll: "" ${SPAN}`],
+  ['poll', '1e3s', `--poll: "1e3s" ${SPAN}`],
+  ['poll', '99999999d', '--poll: "99999999d" is longer than 10000 days.'],
+  ['poll', '99ms', '--poll: "99ms" is shorter than 100ms.'],
+  ['poll', true, '--poll: true is not a single value.'],
+  ['poll', ['1s', '2s'], '--poll: ["1s","2s"] is given more than once.'],
+  ['mx-port', '2525', 2525],
+  ['mx-port', '0', '--mx-port: "0" is not a whole number from 1 to 65535.'],
+  ['mx-port', '25.5', '--mx-port: "25.5" is not a whole number from 1 to 65535.'],
+  ['dialect', '2017', '2017'],
+  ['dialect', 2017, '2017'],
+  ['dialect', '2016', '--dialect: "2016" is not one of 2012, 2017.'],
+  ['json', true, true],
+  ['json', 'false', false],
+  ['json', 'yes', '--json: "yes" is neither true nor false.'],
+  ['spool', '', '--spool: "" is empty.'],
+  ['now', '1342224000', { at: 1_342_224_000 }],
+  ['now', '+3h', { shift: 10_800_000 }],
+  ['now', '-10m', { shift: -600_000 }],
+  ['now', 'noon', '--now: "noon" is neither Unix seconds nor a span like +3h.'],
+  ['smarthost', 'mail.example.org:587', ['mail.example.org:587']],
+  ['smarthost', ['a', 'b'], ['a', 'b']],
+  ['smarthost', [{}], '--smarthost: [{}] is not a single value.'],
+  ['hostname', 'mail.example.org', 'mail.example.org'],
+  ['hostname', 'a\r\nRCPT TO:<x@y>', '--hostname: its value is not a host name.'],
+  ['postmaster', 'postmaster@example.org', 'postmaster@example.org'],
+  ['postmaster', 'nobody', '--postmaster: "nobody" is not an address like postmaster@example.org.'],
+  ['local-address', ['192.0.2.1', '2001:db8::1'], ['192.0.2.1', '2001:db8::1']],
+  ['local-address', 'localhost', '--local-address: "localhost" is not an IP address.'],
+  ['dns', ['127.0.0.1:5353', '[::1]:53', '::1'], ['127.0.0.1:5353', '[::1]:53', '::1']],
+  [
+    'dns',
+    'ns.example.org',
+    '--dns: "ns.example.org" is not ADDRESS or ADDRESS:PORT ([ADDRESS]:PORT for IPv6).',
+  ],
+  ['tls-pin', `mail.example.org=${'ab:'.repeat(31)}ab`, [`mail.example.org=${'ab:'.repeat(31)}ab`]],
+  [
+    'tls-pin',
+    'mail.example.org=abcd',
+    '--tls-pin: "mail.example.org=abcd" is not HOST=FINGERPRINT with the 64 hexadecimal digits of SHA-256.',
+  ],
+];
+
+for (const [name, given, expected] of VALUES) {
+  test(`${name} ${JSON.stringify(given)}`, () => assert.deepEqual(value(name, given), expected));
+}
+
+test('the command line is asked first, then the environment, then the file', () => {
+  const words = commandLineSource({ poll: '1s', tls: undefined });
+  const environment = environmentSource({
+    SPOOLROOM_POLL: '2s',
+    SPOOLROOM_TLS: 'none',
+    SPOOLROOM_DIALECT: '',
+  });
+  const file = fileSource('f.json', { poll: '3s', tls: 'require', dialect: 2017 });
+  const read = readSources([words, environment, file]);
+  assert.ok(read.ok);
+  const { poll, tls, dialect, charset } = read.settings;
+  assert.deepEqual([poll, tls, dialect, charset], [1000, 'none', '2017', 'windows-1252']);
+});
+
+test('every setting can be said in the environment, lists with commas', () => {
+  assert.equal(new Set(SETTING_NAMES.map(environmentName)).size, SETTING_NAMES.length);
+  const read = readSources([
+    environmentSource({
+      SPOOLROOM_TIMEOUT__GREETING: '30s',
+      SPOOLROOM_INTERNET_CONFIG: '/etc/citadel.conf',
+      SPOOLROOM_SMARTHOST: 'a.example user, b.example',
+      OTHER: 'x',
+    }),
+  ]);
+  assert.ok(read.ok);
+  assert.equal(read.settings['timeout.greeting'], 30_000);
+  assert.equal(read.settings['internet-config'], '/etc/citadel.conf');
+  assert.deepEqual(read.settings.smarthost, ['a.example user', 'b.example']);
+});
+
+test('a file may nest what has dots', () => {
+  const read = readSources([
+    fileSource('f.json', { timeout: { mail: '1m' }, 'timeout.rcpt': 90, json: true }),
+  ]);
+  assert.ok(read.ok);
+  const { settings } = read;
+  assert.deepEqual(
+    [settings['timeout.mail'], settings['timeout.rcpt'], settings.json],
+    [60_000, 90_000, true],
+  );
+});
+
+const WRONG: readonly (readonly [string, Source, string])[] = [
+  [
+    'command line',
+    commandLineSource({ tls: 'maybe' }),
+    '--tls: "maybe" is not one of none, opportunistic, require.',
+  ],
+  ['environment', environmentSource({ SPOOLROOM_POLL: 'x' }), `SPOOLROOM_POLL: "x" ${SPAN}`],
+  ['environment, unknown', environmentSource({ SPOOLROOM_POL: '5s' }), 'SPOOLROOM_POL is no setting.'],
+  ['file', fileSource('/etc/s.json', { retry: { first: 'x' } }), `/etc/s.json: retry.first: "x" ${SPAN}`],
+  [
+    'file, unknown',
+    fileSource('/etc/s.json', { retry: { frist: '5m' } }),
+    '/etc/s.json: retry.frist is no setting.',
+  ],
+  [
+    'file, not inherited',
+    fileSource('/etc/s.json', { toString: 'x' }),
+    '/etc/s.json: toString is no setting.',
+  ],
+];
+
+for (const [where, source, sentence] of WRONG) {
+  test(`what is wrong names where it stands: ${where}`, () => {
+    assert.deepEqual(problems(readSources([commandLineSource({}), source])), [sentence]);
+  });
+}
+
+test('a value with a password in it is never shown', () => {
+  const read = readSources([fileSource('f', { 'mx-port': 'user:secret@example.org' })]);
+  assert.deepEqual(problems(read), ['f: mx-port: its value is not a whole number from 1 to 65535.']);
+});
+
+test('each setting says what it is for', () => {
+  for (const name of SETTING_NAMES) assert.match(SETTINGS[name].about, /\w{2}/, name);
+});
