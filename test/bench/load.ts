@@ -1,0 +1,80 @@
+/** The loads of the benchmark, and how a client process is started and reports. */
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+export interface Load {
+  readonly name: string;
+  readonly messages: number;
+  readonly recipients: number;
+  /** bytes of one message */
+  readonly size: number;
+}
+
+export const LOADS: readonly Load[] = [
+  { name: '2,000 messages of 4 KB', messages: 2000, recipients: 1, size: 4096 },
+  { name: '100 messages with 20 recipients', messages: 100, recipients: 20, size: 4096 },
+  { name: '200 messages of 64 KB', messages: 200, recipients: 1, size: 65_536 },
+];
+
+export const SESSIONS = 20;
+
+export interface Task extends Load {
+  readonly port: number;
+  /** leave out fsync; only the benchmark can */
+  readonly volatile?: boolean;
+}
+
+export interface Measured {
+  readonly seconds: number;
+  readonly cpuSeconds: number;
+  readonly peakMegabytes: number;
+  readonly fsyncs?: number;
+}
+
+/** A message of about `size` bytes with LF line ends, as Citadel stores them. */
+export function messageText(size: number): string {
+  const header = 'From: sender@bench.example\nTo: someone@bench.example\nSubject: bench\n\n';
+  const line = `${'the quick brown fox jumps over the lazy dog '.slice(0, 63)}\n`;
+  return (header + line.repeat(Math.ceil(size / line.length))).slice(0, size - 1) + '\n';
+}
+
+/** In a client process: wait for the task, measure the work alone, report, exit. */
+export function client(work: (task: Task) => Promise<{ readonly fsyncs?: number } | undefined>): void {
+  process.once('message', (task: Task) => {
+    void (async () => {
+      const cpu = process.cpuUsage();
+      const began = performance.now();
+      const extra = await work(task);
+      const seconds = (performance.now() - began) / 1000;
+      const { user, system } = process.cpuUsage(cpu);
+      const measured: Measured = {
+        seconds,
+        cpuSeconds: (user + system) / 1e6,
+        peakMegabytes: process.resourceUsage().maxRSS / 1024,
+        ...extra,
+      };
+      process.send?.(measured, () => process.exit(0));
+    })();
+  });
+}
+
+export function inProcess(script: string, task: Task): Promise<Measured> {
+  return new Promise((resolve, reject) => {
+    const child = fork(fileURLToPath(new URL(script, import.meta.url)), { execArgv: ['--import', 'tsx'] });
+    child.once('message', (measured) => resolve(measured as Measured));
+    child.once('exit', (code) => reject(new Error(`${script} ended with ${code} before it reported`)));
+    child.send(task);
+  });
+}
+
+export function startSink(): Promise<{ readonly port: number; stop(): void }> {
+  return new Promise((resolve) => {
+    const child = fork(fileURLToPath(new URL('./sink.ts', import.meta.url)), {
+      execArgv: ['--import', 'tsx'],
+    });
+    child.once('message', (message) => {
+      const { port } = message as { readonly port: number };
+      resolve({ port, stop: () => child.kill() });
+    });
+  });
+}

@@ -1,0 +1,88 @@
+/** One queue run over a real spool directory: jobs read, delivered through one relay, recorded, removed. */
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect } from '#net-stream-utils';
+import { firstControlText } from '../../src/control/generate.ts';
+import { systemClock } from '../../src/delivery/clock.ts';
+import { queueRun } from '../../src/delivery/queue-run.ts';
+import { createResolver } from '../../src/delivery/resolver.ts';
+import { rulesFrom } from '../../src/delivery/rules.ts';
+import { unknown8bit } from '../../src/message/charset.ts';
+import { parseRelayEntry } from '../../src/plan/relays.ts';
+import type { Disk } from '../../src/room/directory/disk.ts';
+import { nodeDisk } from '../../src/room/directory/disk.ts';
+import { openDirectoryRoom } from '../../src/room/directory/open.ts';
+import { processTable } from '../../src/room/directory/processes.ts';
+import { readSettings } from '../../src/settings/read.ts';
+import { client, type Load, messageText, SESSIONS } from './load.ts';
+
+const spool = mkdtempSync(join(tmpdir(), 'spoolroom-bench-'));
+process.on('exit', () => rmSync(spool, { recursive: true }));
+
+function fillSpool({ messages, recipients, size }: Load): void {
+  const text = messageText(size);
+  const names = Array.from({ length: recipients }, (_, n) => `r${n}@bench.example`);
+  for (let n = 0; n < messages; n++) {
+    writeFileSync(join(spool, String(2 * n + 1)), text);
+    const list = firstControlText({
+      msgid: 2 * n + 1,
+      submitted: 1_400_000_000,
+      bounceto: 'sender@bench.example',
+      envelopeFrom: 'sender@bench.example',
+      sourceRoom: null,
+      recipients: names,
+    });
+    writeFileSync(join(spool, String(2 * n + 2)), list);
+  }
+}
+
+client(async (task) => {
+  fillSpool(task);
+  let fsyncs = 0;
+  const counted = (call: () => Promise<void>): Promise<void> => {
+    fsyncs++;
+    return task.volatile === true ? Promise.resolve() : call();
+  };
+  const disk: Disk = {
+    ...nodeDisk,
+    syncDirectory: (path) => counted(() => nodeDisk.syncDirectory(path)),
+    create: (path, owner) => {
+      const file = nodeDisk.create(path, owner);
+      return {
+        write: (bytes) => file.write(bytes),
+        sync: () => counted(() => file.sync()),
+        close: () => file.close(),
+      };
+    },
+  };
+  const relay = parseRelayEntry(`127.0.0.1:${task.port}`, 'smarthost');
+  if (relay.kind !== 'relay') throw new Error(relay.reason);
+  const read = readSettings({ 'limit.sessions': SESSIONS, 'limit.messages': 100_000, spool });
+  if (!read.ok) throw new Error('the settings of the benchmark are wrong');
+  const rules = rulesFrom(read.settings, {
+    hostname: 'bench.example',
+    relays: [relay.relay],
+    legacy: unknown8bit,
+    certificates: [],
+  });
+  const warn = (text: string): void => {
+    throw new Error(text);
+  };
+  const opened = await openDirectoryRoom(
+    spool,
+    { disk, clock: systemClock, random: Math.random, processes: processTable(disk), warn },
+    { dialect: '2012', spans: rules.due.schedule.retry },
+  );
+  if (opened.kind === 'refused') throw new Error(opened.text);
+  const resolver = createResolver({ timeout: 1000, tries: 1, clock: systemClock });
+  const events = { outcome: () => {}, setAside: () => {}, warning: warn, step: () => {} };
+  const ports = { room: opened.room, resolver, connect, clock: systemClock, random: Math.random, events };
+  const summary = await queueRun(ports, rules, new AbortController().signal);
+  await opened.room.close();
+  const rest = readdirSync(spool).filter((name) => /^\d+$/.test(name));
+  if (summary.delivered !== task.messages * task.recipients || rest.length > 0) {
+    throw new Error(`delivered ${summary.delivered}, ${rest.length} files left`);
+  }
+  return { fsyncs };
+});
