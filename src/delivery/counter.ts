@@ -5,10 +5,11 @@
 import type { Connect, TlsOptions } from '#net-stream-utils';
 import type { Host } from '../plan/hosts.ts';
 import type { RoutingRules } from '../plan/route.ts';
-import type { SessionEvent, SessionPolicy, Step } from '../session/session.ts';
+import type { SessionPolicy } from '../session/session.ts';
 import type { Deadline } from '../session/states.ts';
-import type { Failure, Peer, Verdict } from '../session/verdict.ts';
+import type { Failure, Verdict } from '../session/verdict.ts';
 import type { Errand } from './errand.ts';
+import type { Observe } from './observer.ts';
 import type { Clock, Random, Resolver } from './ports.ts';
 import type { SessionDriver } from './session-driver.ts';
 
@@ -36,8 +37,8 @@ export interface DispatchPorts {
   readonly resolver: Resolver;
   readonly clock: Clock;
   readonly random: Random;
-  /** every step of every session, for transcripts and for the curious */
-  step(peer: Peer, event: SessionEvent, step: Step): void;
+  /** every step of every delivery and session, for transcripts and for the curious */
+  readonly step: Observe;
 }
 
 /** Errands of one destination. */
@@ -74,7 +75,8 @@ export interface Counter extends DispatchPorts {
   hostIsFull(endpoint: string): boolean;
   /** the errand waits, without holding a slot, until the endpoint has a session to spare */
   park(endpoint: string, lane: Lane, errand: Errand): void;
-  sessionOpened(endpoint: string): void;
+  /** the number of the session */
+  sessionOpened(endpoint: string): number;
   /** it carries nothing any more, but may still be taking leave */
   sessionOver(endpoint: string, session: SessionDriver): void;
   /** its connection is closed */

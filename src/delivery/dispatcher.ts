@@ -9,12 +9,12 @@
  */
 import type { Connect } from '#net-stream-utils';
 import type { Host } from '../plan/hosts.ts';
-import type { SessionEvent, Step } from '../session/session.ts';
-import type { Failure, Peer, Verdict } from '../session/verdict.ts';
+import type { Failure, Verdict } from '../session/verdict.ts';
 import type { Counter, DispatchPorts, DispatchRules } from './counter.ts';
 import { Lane } from './counter.ts';
 import type { Order } from './errand.ts';
 import { Errand } from './errand.ts';
+import type { Observe } from './observer.ts';
 import type { Clock, Random, Resolver } from './ports.ts';
 import type { SessionDriver } from './session-driver.ts';
 import { Slot } from './slot.ts';
@@ -25,7 +25,7 @@ export class Dispatcher implements Counter {
   readonly resolver: Resolver;
   readonly clock: Clock;
   readonly random: Random;
-  readonly step: (peer: Peer, event: SessionEvent, step: Step) => void;
+  readonly step: Observe;
 
   readonly #lanes = new Map<string, Lane>();
   /** lanes that want a slot, in turn */
@@ -43,6 +43,7 @@ export class Dispatcher implements Counter {
   #sessions = 0;
   #unfinished = 0;
   #transactions = 0;
+  #started = 0;
   #nextStart = 0;
   #stopping = false;
   #done: () => void = () => {};
@@ -105,6 +106,7 @@ export class Dispatcher implements Counter {
   }
 
   judge(errand: Errand, recipients: readonly number[], verdict: Verdict, tls: string | null): void {
+    this.step([errand.order], { what: 'verdict', recipients, verdict });
     errand.order.judge(recipients, verdict, { milliseconds: this.clock.monotonic() - errand.started, tls });
   }
 
@@ -181,7 +183,7 @@ export class Dispatcher implements Counter {
     this.#listOf(this.#parked, endpoint).push({ lane, errand });
   }
 
-  sessionOpened(endpoint: string): void {
+  sessionOpened(endpoint: string): number {
     this.#sessions++;
     this.#open.set(endpoint, (this.#open.get(endpoint) ?? 0) + 1);
     if (this.#sessions > this.rules.limits.sessions) [...this.#idle.values()].flat()[0]?.leave();
@@ -189,6 +191,7 @@ export class Dispatcher implements Counter {
       if (place === endpoint || this.#sessions + this.#leaving.size > this.rules.limits.sessions)
         session.cut();
     }
+    return ++this.#started;
   }
 
   sessionOver(endpoint: string, session: SessionDriver): void {

@@ -5,6 +5,7 @@
 import type { ByteString } from '../control/job.ts';
 import type { Outgoing } from '../message/outgoing.ts';
 import type { Destination } from '../plan/hosts.ts';
+import type { QueuedJob } from '../room/room.ts';
 import type { Transaction } from '../session/transaction.ts';
 import type { Failure, Verdict } from '../session/verdict.ts';
 import type { Delivery, DeliveryEffect, DeliveryEvent } from './delivery.ts';
@@ -20,6 +21,9 @@ export interface Letter {
 
 /** What the queue run asks to be delivered: recipients of one job with one destination. */
 export interface Order {
+  /** the job, and which of its recipients these are */
+  readonly queued: QueuedJob;
+  readonly indices: readonly number[];
   readonly destination: Destination;
   /** what goes between the brackets of RCPT TO */
   readonly recipients: readonly ByteString[];

@@ -7,7 +7,8 @@ import type { RoutingRules } from '../plan/route.ts';
 import { knownRoute, LOOKUP_FAULTS, mxRoute } from '../plan/route.ts';
 import type { Failure, Stage } from '../session/verdict.ts';
 import type { DeliveryEvent } from './delivery.ts';
-import type { Lookup, LookupFault, Random, Resolver } from './ports.ts';
+import type { Question, Sight } from './observer.ts';
+import type { Lookup, LookupFault, MxRecord, Random, Resolver } from './ports.ts';
 
 export async function lookupHosts(
   destination: Destination,
@@ -40,6 +41,23 @@ export async function lookupAddresses(host: Host, resolver: Resolver): Promise<D
   return {
     type: 'no-addresses',
     failure: lookupFailure('lookup', permanent, permanent ? '5.1.2' : '4.4.3', text),
+  };
+}
+
+/** The same resolver, with somebody told of every question and its answer. */
+export function overheard(resolver: Resolver, told: (sight: Sight) => void): Resolver {
+  const telling = async <T extends Lookup<MxRecord> | Lookup<string>>(
+    question: Question,
+    name: string,
+    asked: Promise<T>,
+  ): Promise<T> => {
+    const answer = await asked;
+    told({ what: 'lookup', question, name, answer });
+    return answer;
+  };
+  return {
+    mx: (name) => telling('mx', name, resolver.mx(name)),
+    addresses: (name, family) => telling(family === 4 ? 'a' : 'aaaa', name, resolver.addresses(name, family)),
   };
 }
 

@@ -59,6 +59,14 @@ export class MailInHand {
     this.#events = events;
   }
 
+  /** The job with the recipients of all its lists: what the indices of this class mean. */
+  whole(): QueuedJob {
+    const [first] = this.lists;
+    if (first === undefined) throw new Error('a mail has a list');
+    const recipients = this.recipients.map(({ places: _, ...recipient }) => recipient);
+    return { ...first, job: { ...first.job, recipients } };
+  }
+
   /** Indices of the recipients that are still to be delivered. */
   pending(): readonly number[] {
     return this.recipients.flatMap((recipient, index) => (isPending(recipient) ? [index] : []));

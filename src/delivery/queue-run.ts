@@ -11,12 +11,12 @@ import { recipientAddress } from '../plan/address.ts';
 import { isDue } from '../plan/due.ts';
 import { destinationOf } from '../plan/route.ts';
 import type { MessageNumber, QueuedJob, Room } from '../room/room.ts';
-import type { SessionEvent, Step } from '../session/session.ts';
-import type { Failure, Peer, Stage } from '../session/verdict.ts';
+import type { Failure, Stage } from '../session/verdict.ts';
 import { Dispatcher } from './dispatcher.ts';
 import type { Letter, Order } from './errand.ts';
 import type { MailEvents, OutcomeRecord } from './mail-in-hand.ts';
 import { MailInHand } from './mail-in-hand.ts';
+import type { Observe } from './observer.ts';
 import type { Clock, Random, Resolver } from './ports.ts';
 import type { RunRules } from './rules.ts';
 
@@ -35,8 +35,8 @@ export interface RunEvents {
   /** a control message was set aside because nobody can read it */
   setAside(control: MessageNumber, reason: string): void;
   warning(text: string): void;
-  /** a step of a session, for whoever wants to follow the dialogue */
-  step(peer: Peer, event: SessionEvent, step: Step): void;
+  /** a step of a delivery or a session, for transcripts and whoever wants to follow the dialogue */
+  readonly step: Observe;
 }
 
 export interface RunSummary {
@@ -129,6 +129,7 @@ function isMailDue(lists: Lists, now: number, rules: RunRules): boolean {
 /** The mail's pending recipients by destination; those that are no addresses are judged on the spot. */
 function ordersOf(mail: MailInHand, ports: RunPorts, rules: RunRules, over: () => void): readonly Order[] {
   const [{ job }] = mail.lists as Lists;
+  const queued = mail.whole();
   const sender = envelopeSender(job.envelopeFrom) ?? '';
   const orders = new Map<string, Order & { indices: number[]; recipients: ByteString[] }>();
   for (const index of mail.pending()) {
@@ -152,8 +153,9 @@ function ordersOf(mail: MailInHand, ports: RunPorts, rules: RunRules, over: () =
     }
     const indices = [index];
     orders.set(key, {
-      destination,
+      queued,
       indices,
+      destination,
       recipients: [address.command],
       smtpUtf8: address.smtputf8,
       load: () => loadLetter(job.msgid, job.envelopeFrom, ports, rules),

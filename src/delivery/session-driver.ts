@@ -22,6 +22,8 @@ import { authLine } from './sasl.ts';
 import { closeText, connectFailure } from './trouble.ts';
 
 export interface SessionPlan {
+  /** names it in transcripts */
+  readonly number: number;
   readonly endpoint: Endpoint;
   readonly peer: Peer;
   readonly policy: SessionPolicy;
@@ -32,6 +34,8 @@ export interface SessionPlan {
 }
 
 export interface SessionListener {
+  /** the connection stands, the greeting is to come */
+  opened(): void;
   /** idle, and willing to take a transaction */
   ready(): void;
   body(transaction: number): Outgoing;
@@ -142,6 +146,7 @@ export class SessionDriver {
 
   #opened(): void {
     this.#opening = false;
+    this.#listener.opened();
     this.#armForState();
   }
 

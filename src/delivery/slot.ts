@@ -7,8 +7,8 @@ import type { Host } from '../plan/hosts.ts';
 import type { Failure } from '../session/verdict.ts';
 import type { Counter, Lane } from './counter.ts';
 import type { DeliveryEffect, DeliveryEvent, Standing } from './delivery.ts';
-import type { Errand } from './errand.ts';
-import { lookupAddresses, lookupHosts } from './lookups.ts';
+import type { Errand, Order } from './errand.ts';
+import { lookupAddresses, lookupHosts, overheard } from './lookups.ts';
 import { advance } from './machine.ts';
 import type { SessionListener } from './session-driver.ts';
 import { SessionDriver } from './session-driver.ts';
@@ -45,10 +45,15 @@ export class Slot {
   }
 
   tell(errand: Errand, event: DeliveryEvent): void {
+    for (const effect of this.#advance(errand, event)) this.#perform(errand, effect);
+    if (errand.delivery.state === 'over') this.#finish(errand);
+  }
+
+  #advance(errand: Errand, event: DeliveryEvent): readonly DeliveryEffect[] {
     const step = advance(errand.delivery, event);
     errand.delivery = step.delivery;
-    for (const effect of step.effects) this.#perform(errand, effect);
-    if (errand.delivery.state === 'over') this.#finish(errand);
+    this.#counter.step([errand.order], { what: 'delivery', event, step });
+    return step.effects;
   }
 
   stop(): void {
@@ -76,7 +81,8 @@ export class Slot {
   }
 
   #perform(errand: Errand, effect: DeliveryEffect): void {
-    const { rules, resolver, random } = this.#counter;
+    const { rules, random } = this.#counter;
+    const resolver = overheard(this.#counter.resolver, (sight) => this.#counter.step([errand.order], sight));
     switch (effect.type) {
       case 'lookup-hosts':
         void lookupHosts(errand.order.destination, rules.routing, resolver, random).then((event) =>
@@ -144,10 +150,11 @@ export class Slot {
 
   #connect({ host, address }: Obtain, withoutTls: boolean): void {
     const { rules, clock, connect } = this.#counter;
-    this.#counter.sessionOpened(this.#endpoint);
+    const number = this.#counter.sessionOpened(this.#endpoint);
     const localAddress = rules.localAddresses.find((each) => each.includes(':') === address.includes(':'));
     this.#session = new SessionDriver(
       {
+        number,
         endpoint: { address, port: host.port, ...(localAddress === undefined ? {} : { localAddress }) },
         peer: { host: host.name, address, port: host.port },
         policy: rules.policyFor(host, withoutTls),
@@ -194,7 +201,7 @@ export class Slot {
     this.#chained = errand;
     errand.slot = this;
     errand.started = this.#counter.clock.monotonic();
-    errand.delivery = advance(errand.delivery, { type: 'adopt', ...this.#standing }).delivery;
+    this.#advance(errand, { type: 'adopt', ...this.#standing });
     return errand;
   }
 
@@ -242,6 +249,8 @@ export class Slot {
       if (!errand) throw new Error(`nobody here began transaction ${transaction}`);
       return errand;
     };
+    const carried = (): readonly Order[] =>
+      [this.#errand, this.#chained].flatMap((errand) => (errand === null ? [] : [errand.order]));
     const waiting = (event: DeliveryEvent): void => {
       if (this.#errand !== null) this.tell(this.#errand, event);
     };
@@ -249,7 +258,17 @@ export class Slot {
       ready: () => {
         if (this.#errand?.delivery.state === 'obtain') this.#stand(this.#errand);
       },
-      body: (transaction) => bearer(transaction).message,
+      opened: () =>
+        this.#counter.step(carried(), {
+          what: 'connected',
+          session: session.plan.number,
+          address,
+        }),
+      body: (transaction) => {
+        const errand = bearer(transaction);
+        this.#counter.step([errand.order], { what: 'body', message: errand.message });
+        return errand.message;
+      },
       following: () => {
         const errand = this.#chain(session);
         return errand === null
@@ -278,7 +297,8 @@ export class Slot {
         if (this.#session === session) this.#session = null;
       },
       gone: () => this.#counter.sessionGone(session),
-      step: (event, step) => this.#counter.step(session.plan.peer, event, step),
+      step: (event, step) =>
+        this.#counter.step(carried(), { what: 'session', session: session.plan.number, event, step }),
     };
   }
 }
@@ -287,6 +307,7 @@ export class Slot {
 function idleListener(endpoint: string, session: SessionDriver, counter: Counter): SessionListener {
   const nothing = (): void => {};
   return {
+    opened: nothing,
     ready: nothing,
     body: () => {
       throw new Error('an idle session has no message');
@@ -299,7 +320,7 @@ function idleListener(endpoint: string, session: SessionDriver, counter: Counter
     tlsUnusable: nothing,
     over: () => counter.sessionOver(endpoint, session),
     gone: () => counter.sessionGone(session),
-    step: (event, step) => counter.step(session.plan.peer, event, step),
+    step: (event, step) => counter.step([], { what: 'session', session: session.plan.number, event, step }),
   };
 }
 

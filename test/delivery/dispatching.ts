@@ -1,4 +1,5 @@
 /** Orders through the real dispatcher in a scripted world: what each test of the dispatcher starts from. */
+import { blankJob } from '../../src/control/parse.ts';
 import type { DispatchRules } from '../../src/delivery/counter.ts';
 import { Dispatcher } from '../../src/delivery/dispatcher.ts';
 import type { Letter, Order } from '../../src/delivery/errand.ts';
@@ -83,6 +84,9 @@ export interface Mail {
   readonly broken?: Failure;
 }
 
+/** The dispatcher never looks at the job itself. */
+const QUEUED = { control: 1, job: blankJob('2012'), warnings: [] };
+
 /** Verdicts as `address: status words`, in the order in which they fell. */
 export interface Dispatched {
   readonly world: World;
@@ -107,7 +111,9 @@ export async function dispatch(
     resolver,
     clock,
     random: () => 0.5,
-    step: (_, __, step) => rows.push(...step.rows),
+    step: (_, sight) => {
+      if (sight.what === 'session') rows.push(...sight.step.rows);
+    },
   });
   for (const mail of mails) {
     for (const order of ordersOf(mail, rules, (address, verdict) =>
@@ -134,6 +140,8 @@ function ordersOf(
       sender: 'me@me.example',
     };
     return {
+      queued: QUEUED,
+      indices: recipients.map((_, index) => index),
       destination: destinationOf(domain, 'me@me.example', rules.routing),
       recipients,
       smtpUtf8: false,
