@@ -44,6 +44,8 @@ client(async ({ port, messages, recipients, size }) => {
         }
       });
     });
-  await Promise.all(Array.from({ length: SESSIONS }, session));
-  return undefined;
+  return async () => {
+    await Promise.all(Array.from({ length: SESSIONS }, session));
+    return undefined;
+  };
 });

@@ -38,13 +38,16 @@ export function messageText(size: number): string {
   return (header + line.repeat(Math.ceil(size / line.length))).slice(0, size - 1) + '\n';
 }
 
-/** In a client process: wait for the task, measure the work alone, report, exit. */
-export function client(work: (task: Task) => Promise<{ readonly fsyncs?: number } | undefined>): void {
+type Work = () => Promise<{ readonly fsyncs?: number } | undefined>;
+
+/** In a client process: get ready for the task, measure the work alone, report, exit. */
+export function client(prepare: (task: Task) => Promise<Work>): void {
   process.once('message', (task: Task) => {
     void (async () => {
+      const work = await prepare(task);
       const cpu = process.cpuUsage();
       const began = performance.now();
-      const extra = await work(task);
+      const extra = await work();
       const seconds = (performance.now() - began) / 1000;
       const { user, system } = process.cpuUsage(cpu);
       const measured: Measured = {

@@ -13,11 +13,13 @@ client(async ({ port, messages, recipients, size }) => {
   });
   const raw = messageText(size);
   const to = Array.from({ length: recipients }, (_, n) => `r${n}@bench.example`);
-  await Promise.all(
-    Array.from({ length: messages }, () =>
-      transport.sendMail({ envelope: { from: 'sender@bench.example', to }, raw }),
-    ),
-  );
-  transport.close();
-  return undefined;
+  return async () => {
+    await Promise.all(
+      Array.from({ length: messages }, () =>
+        transport.sendMail({ envelope: { from: 'sender@bench.example', to }, raw }),
+      ),
+    );
+    transport.close();
+    return undefined;
+  };
 });

@@ -66,23 +66,25 @@ client(async (task) => {
     legacy: unknown8bit,
     certificates: [],
   });
-  const warn = (text: string): void => {
+  const warn = (text: string): never => {
     throw new Error(text);
   };
-  const opened = await openDirectoryRoom(
-    spool,
-    { disk, clock: systemClock, random: Math.random, processes: processTable(disk), warn },
-    { dialect: '2012', spans: rules.due.schedule.retry },
-  );
-  if (opened.kind === 'refused') throw new Error(opened.text);
-  const resolver = createResolver({ timeout: 1000, tries: 1, clock: systemClock });
-  const events = { outcome: () => {}, setAside: () => {}, warning: warn, step: () => {} };
-  const ports = { room: opened.room, resolver, connect, clock: systemClock, random: Math.random, events };
-  const summary = await queueRun(ports, rules, new AbortController().signal);
-  await opened.room.close();
-  const rest = readdirSync(spool).filter((name) => /^\d+$/.test(name));
-  if (summary.delivered !== task.messages * task.recipients || rest.length > 0) {
-    throw new Error(`delivered ${summary.delivered}, ${rest.length} files left`);
-  }
-  return { fsyncs };
+  return async () => {
+    const opened = await openDirectoryRoom(
+      spool,
+      { disk, clock: systemClock, random: Math.random, processes: processTable(disk), warn },
+      { dialect: '2012', spans: rules.due.schedule.retry },
+    );
+    if (opened.kind === 'refused') throw new Error(opened.text);
+    const resolver = createResolver({ timeout: 1000, tries: 1, clock: systemClock });
+    const events = { outcome: () => {}, setAside: () => {}, warning: warn, step: () => {} };
+    const ports = { room: opened.room, resolver, connect, clock: systemClock, random: Math.random, events };
+    const summary = await queueRun(ports, rules, new AbortController().signal);
+    await opened.room.close();
+    const rest = readdirSync(spool).filter((name) => /^\d+$/.test(name));
+    if (summary.delivered !== task.messages * task.recipients || rest.length > 0) {
+      throw new Error(`delivered ${summary.delivered}, ${rest.length} files left`);
+    }
+    return { fsyncs };
+  };
 });
