@@ -7,8 +7,9 @@ import fs from 'node:fs';
 import { test } from 'node:test';
 import { isPending } from '../../src/control/job.ts';
 import { type Disk, nodeDisk } from '../../src/room/directory/disk.ts';
+import { codeOf, SpoolTrouble } from '../../src/room/directory/trouble.ts';
 import type { Room } from '../../src/room/room.ts';
-import { type Fault, faultyDisk } from '../support/faulty-disk.ts';
+import { type Fault, faultyDisk, Killed } from '../support/faulty-disk.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
 import { FakeMachine } from '../support/processes.ts';
 import { bench, HEADER, listFor, MAIL, NOW, openRoom, seededRandom, spoolOf } from '../support/spool.ts';
@@ -48,6 +49,8 @@ const NEW_JOB = {
 async function run(room: Room, world: World): Promise<void> {
   const { jobs } = await room.scan();
   for (const { control, job } of jobs) {
+    // Checkpoints that only remove, and that only rewrite.
+    if (control === 4) await room.settle().catch(() => {});
     let left = 0;
     for (const [index, recipient] of job.recipients.entries()) {
       const { address } = recipient;
@@ -90,6 +93,11 @@ function filesIn({ disk, spool }: Ground, folder = ''): [string, string][] {
   });
 }
 
+/** Whether this is what a failing disk leads to, and no bug. */
+function isMeant(error: unknown): boolean {
+  return error instanceof Killed || error instanceof SpoolTrouble || codeOf(error) !== null;
+}
+
 async function runWithFault(
   ground: Ground,
   machine: FakeMachine,
@@ -108,8 +116,9 @@ async function runWithFault(
       () => {},
     );
     await room.close();
-  } catch {
+  } catch (error) {
     // Cut off, as it was meant to be; what the disk holds now is what counts.
+    if (!isMeant(error)) throw error;
   }
   processes.end();
   return disk.taken.length;
@@ -166,7 +175,8 @@ function checkSpool(ground: Ground): void {
 
 /** Let a run fail at its first step, its second, and so on until it gets through. */
 async function atEachStep(what: string, check: (step: number) => Promise<number>): Promise<void> {
-  for (let step = 1, steps = Number.POSITIVE_INFINITY; step <= steps; step++) {
+  let steps = Number.POSITIVE_INFINITY;
+  for (let step = 1; step <= steps; step++) {
     assert.ok(step < 500, 'the run never got through');
     try {
       const taken = await check(step);
@@ -175,6 +185,7 @@ async function atEachStep(what: string, check: (step: number) => Promise<number>
       throw new Error(`${what} at step ${step}`, { cause: error });
     }
   }
+  assert.ok(steps > 50, `only ${steps} steps were seen`);
 }
 
 function memoryGround() {
@@ -184,14 +195,18 @@ function memoryGround() {
 }
 
 for (const code of ['killed', 'EIO', 'ENOSPC'] as const) {
-  test(`no step of a run may fail with ${code} and cost a mail`, async (t) => {
-    const spool = spoolOf(t, {});
-    await atEachStep(code, (step) => {
-      for (const name of fs.readdirSync(spool)) fs.rmSync(`${spool}/${name}`, { recursive: true });
-      return checkFault({ disk: nodeDisk, spool }, { step, code }, () => {});
-    });
+  test(`no step of a run may fail with ${code} and cost a mail`, async () => {
+    await atEachStep(code, (step) => checkFault(memoryGround(), { step, code }, () => {}));
   });
 }
+
+test('nor may one on the real disk', async (t) => {
+  const spool = spoolOf(t, {});
+  await atEachStep('EIO', (step) => {
+    for (const name of fs.readdirSync(spool)) fs.rmSync(`${spool}/${name}`, { recursive: true });
+    return checkFault({ disk: nodeDisk, spool }, { step, code: 'EIO' }, () => {});
+  });
+});
 
 const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8];
 

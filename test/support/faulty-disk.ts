@@ -49,8 +49,12 @@ export function faultyDisk(fault: Fault, disk: Disk = nodeDisk): FaultyDisk {
   }
 
   return {
-    ...disk,
     taken,
+    list: (directory) => disk.list(directory),
+    status: (path) => disk.status(path),
+    writable: (directory) => disk.writable(directory),
+    read: (path, limit) => disk.read(path, limit),
+    stream: (path) => disk.stream(path),
     create(path, owner) {
       check('create');
       return faultyFile(disk.create(path, owner));

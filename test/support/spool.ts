@@ -16,6 +16,7 @@ import {
   openDirectoryRoom,
 } from '../../src/room/directory/open.ts';
 import { type ProcessTable, processTable } from '../../src/room/directory/processes.ts';
+import { SpoolTrouble } from '../../src/room/directory/trouble.ts';
 import type { Room } from '../../src/room/room.ts';
 
 /** Mail is a day old in tests, so that no file counts as being written this moment. */
@@ -129,12 +130,12 @@ export function bench(overrides: { readonly disk?: Disk; readonly processes?: Pr
 
 export async function openRoom(spool: string, deps: Bench, settings = SETTINGS_2012): Promise<Room> {
   const opened = await openDirectoryRoom(spool, deps, settings);
-  if (opened.kind === 'refused') throw new Error(opened.text);
+  if (opened.kind === 'refused') throw new SpoolTrouble(opened.text);
   return opened.room;
 }
 
 export async function openGuest(spool: string, deps: Bench, settings = SETTINGS_2012) {
   const opened = await openDirectoryGuest(spool, deps, settings);
-  if (opened.kind === 'refused') throw new Error(opened.text);
+  if (opened.kind === 'refused') throw new SpoolTrouble(opened.text);
   return opened.guest;
 }

@@ -1,5 +1,5 @@
 /**
- * A spool directory as a room (DESIGN of the states: techdoc/spool-states.md). Made by open.ts; called by the queue run
+ * A spool directory as a room (its states: techdoc/spool-states.md). Made by open.ts; called by the queue run
  * and the commands. Outcomes go to the journal first; a second later at most a checkpoint writes them into the control
  * messages, removes the payloads of finished jobs and drops what the journal need not say any more.
  * Nothing is removed before the journal says durably that it may be.

@@ -128,8 +128,6 @@ export interface Journal {
   append(record: JournalRecord): Promise<void>;
   /** Drop the records for which `keep` is false; resolves when the file without them is durable. */
   retain(keep: (record: JournalRecord) => boolean): Promise<void>;
-  /** records that count at this moment */
-  readonly size: number;
   close(): void;
 }
 
@@ -214,9 +212,6 @@ export function openJournal(deps: JournalDeps, records: readonly JournalRecord[]
       lines = kept;
       stale = true;
       await turn();
-    },
-    get size() {
-      return lines.length;
     },
     close: abandon,
   };
