@@ -1,0 +1,39 @@
+/**
+ * Where the intake listens: a loopback address and port, or a unix socket. Called by listener.ts before it opens
+ * anything. Another address is taken only with authentication and TLS, so that no mistyped option makes an open relay.
+ * Pure: resolves no name and opens nothing.
+ */
+import { isIP, isIPv4 } from 'node:net';
+
+export type Place =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number; readonly loopback: boolean }
+  | { readonly kind: 'unix'; readonly path: string }
+  /** a full sentence */
+  | { readonly kind: 'unusable'; readonly text: string };
+
+function unusable(text: string, why: string): Place {
+  return { kind: 'unusable', text: `The intake cannot listen at "${text}": ${why}.` };
+}
+
+function isLoopback(address: string): boolean {
+  return isIPv4(address) ? address.startsWith('127.') : address === '::1';
+}
+
+/** `/path`, `PORT`, `ADDRESS:PORT`, `[IPv6]:PORT` or `localhost:PORT`; port 0 is any free one. */
+export function parsePlace(text: string): Place {
+  if (text.startsWith('/')) return { kind: 'unix', path: text };
+  const [, bracketed, plain, written = ''] = /^(?:\[([^\]]*)\]:|([^:]*):)?(\d{1,5})$/.exec(text) ?? [];
+  const port = written === '' ? Number.NaN : Number(written);
+  if (!(port <= 65_535)) return unusable(text, 'write /path, PORT or ADDRESS:PORT, the port up to 65535');
+  const named = bracketed ?? plain ?? 'localhost';
+  const host = named.toLowerCase() === 'localhost' ? '127.0.0.1' : named;
+  if (isIP(host) === 0)
+    return unusable(text, 'name an IP address; a host name may mean another machine tomorrow');
+  return { kind: 'tcp', host, port, loopback: isLoopback(host) };
+}
+
+/** How people write it; `port` is the one the system gave. */
+export function shownPlace(place: Exclude<Place, { kind: 'unusable' }>, port: number): string {
+  if (place.kind === 'unix') return place.path;
+  return place.host.includes(':') ? `[${place.host}]:${port}` : `${place.host}:${port}`;
+}

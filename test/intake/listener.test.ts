@@ -1,0 +1,464 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import net from 'node:net';
+import { type TestContext, test } from 'node:test';
+import { systemClock } from '../../src/delivery/clock.ts';
+import {
+  INTAKE_DEFAULTS,
+  type IntakeDeps,
+  type IntakeOptions,
+  type QueuedMail,
+  startIntake,
+} from '../../src/intake/listener.ts';
+import type { Room } from '../../src/room/room.ts';
+import { certificates } from '../support/certificates.ts';
+import { bench, messagesIn, openGuest, spoolOf, temporaryDirectory } from '../support/spool.ts';
+import { Conversation } from './conversation.ts';
+
+const MAIL = 'From: alice@citref.example\r\nTo: b@example.com\r\nSubject: hello\r\n\r\nHello.\r\n';
+
+interface Intake {
+  readonly address: string;
+  readonly queued: QueuedMail[];
+  readonly told: string[];
+  readonly close: () => Promise<void>;
+  readonly client: () => Promise<Conversation>;
+}
+
+async function start(
+  t: TestContext,
+  room: Pick<Room, 'enqueue'>,
+  options: Partial<IntakeOptions> = {},
+): Promise<Intake> {
+  const queued: QueuedMail[] = [];
+  const told: string[] = [];
+  const deps: IntakeDeps = {
+    room,
+    clock: systemClock,
+    events: {
+      queued: (mail) => void queued.push(mail),
+      refused: (reply, text) => void told.push(`${reply} ${text}`),
+      warning: (text) => void told.push(text),
+    },
+  };
+  const started = await startIntake(
+    {
+      ...INTAKE_DEFAULTS,
+      listen: '127.0.0.1:0',
+      hostname: 'queue.example',
+      scratch: temporaryDirectory(t),
+      ...options,
+    },
+    deps,
+  );
+  if (started.kind === 'refused') throw new Error(started.text);
+  const clients: Conversation[] = [];
+  t.after(async () => {
+    for (const client of clients) client.drop();
+    await started.close();
+  });
+  return {
+    ...started,
+    queued,
+    told,
+    client: async () => {
+      const client = await Conversation.with(started.address);
+      clients.push(client);
+      return client;
+    },
+  };
+}
+
+/** A room that keeps what it gets, when it is allowed to. */
+function memoryRoom(allow: () => Promise<void> = async () => {}) {
+  const jobs: { payload: string; recipients: readonly string[]; from: string | null; bounceto: string }[] =
+    [];
+  const enqueue: Room['enqueue'] = async (payload, job) => {
+    const pieces: Uint8Array[] = [];
+    for await (const piece of payload instanceof Uint8Array ? [payload] : payload) pieces.push(piece);
+    await allow();
+    jobs.push({
+      payload: Buffer.concat(pieces).toString('latin1'),
+      recipients: job.recipients,
+      from: job.envelopeFrom,
+      bounceto: job.bounceto,
+    });
+    return { payload: jobs.length * 2 - 1, control: jobs.length * 2 };
+  };
+  return { jobs, enqueue };
+}
+
+/** Payload without the Received line on top, which must be there. */
+function below(payload: string): string {
+  const trace =
+    /^Received: from citadel\.example(?: \(\[127\.0\.0\.1\]\))?\r\n\tby queue\.example \(spoolroom intake\) with E?S?L?MTP;\r\n\t.*\r\n/;
+  assert.match(payload, trace);
+  return payload.replace(trace, '');
+}
+
+test('a message becomes a job in the spool, with a Received line and the envelope', async (t) => {
+  const spool = spoolOf(t, {});
+  const intake = await start(t, await openGuest(spool, bench()));
+  const client = await intake.client();
+  const extensions = await client.hello();
+  assert.deepEqual(extensions.split('\n').slice(1), [
+    '250-PIPELINING',
+    '250-8BITMIME',
+    '250-SMTPUTF8',
+    '250-ENHANCEDSTATUSCODES',
+    '250 SIZE 104857600',
+  ]);
+  await client.envelope('alice@citref.example', 'b@example.com', 'C@xn--bcher-kva.example');
+  assert.equal(
+    await client.ask(`${MAIL}..dot\r\n.`),
+    '250 2.6.0 queued as job 2, mail 1',
+    'the client learns the numbers',
+  );
+  const files = messagesIn(spool);
+  assert.equal(below(files['1'] ?? ''), `${MAIL}.dot\r\n`);
+  assert.match(
+    files['2'] ?? '',
+    /\nbounceto\|alice@citref.example\nenvelope_from\|alice@citref.example\nremote\|b@example.com\|0\|\|\nremote\|C@xn--bcher-kva.example\|0\|\|\n$/,
+  );
+  assert.deepEqual(
+    intake.queued.map(({ control, transactions, size }) => [control, transactions, size]),
+    [[2, 1, MAIL.length + 6]],
+  );
+});
+
+test('250 comes only after the room has said that the job is durable', async (t) => {
+  let allow = (): void => {};
+  const gate = new Promise<void>((resolve) => {
+    allow = resolve;
+  });
+  let asked = (): void => {};
+  const reached = new Promise<void>((resolve) => {
+    asked = resolve;
+  });
+  const room = memoryRoom(() => {
+    asked();
+    return gate;
+  });
+  const intake = await start(t, room);
+  const client = await intake.client();
+  await client.hello();
+  await client.envelope('', 'b@example.com');
+  let answered = false;
+  const reply = client.ask(`${MAIL}.`).then((text) => {
+    answered = true;
+    return text;
+  });
+  await reached;
+  for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+  assert.equal(answered, false);
+  allow();
+  assert.equal(await reply, '250 2.6.0 queued as job 2, mail 1');
+  assert.deepEqual([room.jobs[0]?.from, room.jobs[0]?.bounceto], ['<>', '']);
+});
+
+test('twenty connections with the same message make one job, another message its own', async (t) => {
+  const room = memoryRoom();
+  const intake = await start(t, room, { window: 60_000 });
+  const clients = await Promise.all(Array.from({ length: 21 }, () => intake.client()));
+  const replies = await Promise.all(
+    clients.map(async (client, index) => {
+      await client.hello();
+      await client.envelope('alice@citref.example', `user${index}@example.com`);
+      return client.ask(`${MAIL}${index === 20 ? 'Another.\r\n' : ''}.`);
+    }),
+  );
+  assert.equal(new Set(replies).size, 2);
+  assert.deepEqual(
+    room.jobs.map(({ recipients }) => recipients.length).sort((a, b) => a - b),
+    [1, 20],
+  );
+  assert.deepEqual(intake.queued.map(({ transactions }) => transactions).sort(), [1, 20]);
+});
+
+test('a message does not wait for connections that have brought theirs or come from somebody else', async (t) => {
+  const room = memoryRoom();
+  const intake = await start(t, room, { window: 3_600_000 });
+  const idle = await intake.client();
+  await idle.hello();
+  await idle.envelope('alice@citref.example', 'a@example.com');
+  assert.match((await idle.ask(`${MAIL}.`)) ?? '', /^250 /);
+  const other = await intake.client();
+  await other.hello();
+  await other.ask('MAIL FROM:<bob@citref.example>');
+  const client = await intake.client();
+  await client.hello();
+  await client.envelope('alice@citref.example', 'b@example.com');
+  assert.match((await client.ask(`${MAIL}.`)) ?? '', /^250 /);
+  const third = await intake.client();
+  await third.hello();
+  await client.envelope('bob@citref.example', 'b@example.com');
+  const waiting = client.ask(`${MAIL}.`);
+  other.drop();
+  third.drop();
+  assert.match((await waiting) ?? '', /^250 /, 'those who leave are waited for no longer');
+  assert.equal(room.jobs.length, 3);
+});
+
+test('addresses that differ in case only are two recipients, also for LMTP replies', async (t) => {
+  const room = memoryRoom();
+  const intake = await start(t, room, { protocol: 'lmtp' });
+  const client = await intake.client();
+  assert.match(await client.hello('LHLO'), /PIPELINING/);
+  await client.envelope('a@citref.example', 'Bob@example.com', 'bob@example.com', 'bob@example.com');
+  assert.equal(await client.ask(`${MAIL}.`), '250 2.6.0 queued as job 2, mail 1');
+  assert.match((await client.reply()) ?? '', /^250 /);
+  assert.match((await client.reply()) ?? '', /^250 /, 'a reply for each accepted RCPT');
+  assert.match((await client.ask('NOOP')) ?? '', /^250 2.0.0 OK/);
+  assert.deepEqual(room.jobs[0]?.recipients, ['Bob@example.com', 'bob@example.com']);
+});
+
+test('pipelined commands, a message in one write', async (t) => {
+  const room = memoryRoom();
+  const intake = await start(t, room);
+  const client = await intake.client();
+  await client.hello();
+  client.send(
+    `MAIL FROM:<a@citref.example> BODY=8BITMIME SIZE=100\r\nRCPT TO:<b@example.com>\r\nRCPT TO:<no\x01@example.com>\r\nDATA\r\n`,
+  );
+  const replies = [
+    await client.reply(),
+    await client.reply(),
+    await client.reply(),
+    await client.reply(),
+  ].map((reply) => reply?.slice(0, 3));
+  assert.deepEqual(replies, ['250', '250', '501', '354']);
+  client.send(`${MAIL}\xe4\r\n.\r\nMAIL FROM:<c@citref.example>\r\nQUIT\r\n`);
+  assert.deepEqual(
+    [await client.reply(), await client.reply(), await client.reply()].map((reply) => reply?.slice(0, 3)),
+    ['250', '250', '221'],
+  );
+  assert.equal(below(room.jobs[0]?.payload ?? ''), `${MAIL}\xe4\r\n`);
+});
+
+test('a dot behind a bare LF ends nothing', async (t) => {
+  const room = memoryRoom();
+  const intake = await start(t, room);
+  const client = await intake.client();
+  await client.hello();
+  await client.envelope('a@citref.example', 'b@example.com');
+  client.send(`${MAIL}\n.\nMAIL FROM:<x@y.example>\n.\r\n`);
+  assert.match((await client.ask('\r\n.')) ?? '', /^250 2.6.0/);
+  assert.equal(room.jobs.length, 1);
+  assert.match(room.jobs[0]?.payload ?? '', /MAIL FROM:<x@y\.example>/);
+});
+
+test('messages larger than memory come through byte by byte, and no file is left', async (t) => {
+  const scratch = temporaryDirectory(t);
+  const room = memoryRoom();
+  const intake = await start(t, room, { scratch });
+  const client = await intake.client();
+  await client.hello();
+  await client.envelope('a@citref.example', 'b@example.com');
+  const body = Array.from({ length: 30_000 }, (_, line) => `line ${line} of a large message`).join('\r\n');
+  assert.match((await client.ask(`${MAIL}${body}\r\n.`)) ?? '', /^250 /);
+  assert.equal(below(room.jobs[0]?.payload ?? ''), `${MAIL}${body}\r\n`);
+  assert.deepEqual(fs.readdirSync(scratch), []);
+});
+
+test('SIZE is said before and enforced behind', async (t) => {
+  const room = memoryRoom();
+  const intake = await start(t, room, { size: 1000 });
+  const client = await intake.client();
+  await client.hello();
+  assert.match((await client.ask('MAIL FROM:<a@citref.example> SIZE=1001')) ?? '', /^552 5\.3\.4 /);
+  await client.envelope('a@citref.example', 'b@example.com');
+  assert.match((await client.ask(`${'x'.repeat(998)}\r\nx\r\n.`)) ?? '', /^552 .*larger than 1000 bytes/);
+  assert.deepEqual(room.jobs, []);
+  assert.deepEqual(intake.told, ['552 The message is larger than 1000 bytes and was not taken']);
+  await client.envelope('a@citref.example', 'b@example.com');
+  assert.match((await client.ask(`${MAIL}.`)) ?? '', /^250 /);
+});
+
+const troubles = [
+  ['ENOSPC', /^452 .*No space is left on the disk/],
+  ['EDQUOT', /^452 /],
+  ['EIO', /^451 .*could not be stored/],
+] as const;
+for (const [code, expected] of troubles) {
+  test(`${code} while storing is answered for now only`, async (t) => {
+    let broken = true;
+    const room = memoryRoom(async () => {
+      if (broken) throw Object.assign(new Error(`${code}: disk`), { code });
+    });
+    const intake = await start(t, room);
+    const client = await intake.client();
+    await client.hello();
+    await client.envelope('a@citref.example', 'b@example.com');
+    assert.match((await client.ask(`${MAIL}.`)) ?? '', expected);
+    assert.equal(intake.told.length, 1);
+    broken = false;
+    await client.envelope('a@citref.example', 'b@example.com');
+    assert.match((await client.ask(`${MAIL}.`)) ?? '', /^250 /, 'the same connection goes on');
+    assert.equal(room.jobs.length, 1);
+  });
+}
+
+test('a scratch directory that is gone refuses large messages only', async (t) => {
+  const room = memoryRoom();
+  const intake = await start(t, room, { scratch: `${temporaryDirectory(t)}/gone` });
+  const client = await intake.client();
+  await client.hello();
+  await client.envelope('a@citref.example', 'b@example.com');
+  assert.match((await client.ask(`${MAIL}${'x'.repeat(200_000)}\r\n.`)) ?? '', /^451 /);
+  await client.envelope('a@citref.example', 'b@example.com');
+  assert.match((await client.ask(`${MAIL}.`)) ?? '', /^250 /);
+});
+
+test('mail loops and delivery lists are refused for good', async (t) => {
+  const room = memoryRoom();
+  const intake = await start(t, room);
+  const client = await intake.client();
+  await client.hello();
+  const refused = [
+    ['Received: from a by b; today\r\n'.repeat(101), /^554 .*mail loop: the message has passed 101 servers/],
+    [
+      'Received: from x\r\n\tby QUEUE.example (spoolroom intake) with ESMTP; today\r\n'.repeat(5),
+      /^554 .*mail loop: the message has passed queue\.example 5 times/,
+    ],
+    ['Content-Type: application/x-citadel-delivery-list\r\n', /^554 .*delivery lists/],
+    [`X-Long: ${'y'.repeat(140_000)}\r\n`, /^554 .*header is longer/],
+  ] as const;
+  for (const [header, expected] of refused) {
+    await client.envelope('a@citref.example', 'b@example.com');
+    assert.match((await client.ask(`${header}${MAIL}.`)) ?? '', expected);
+  }
+  assert.deepEqual(room.jobs, []);
+});
+
+test('addresses nobody could deliver to are refused one by one', async (t) => {
+  const intake = await start(t, memoryRoom());
+  const client = await intake.client();
+  await client.hello();
+  await client.ask('MAIL FROM:<a@citref.example>');
+  for (const [address, expected] of [
+    ['postmaster', /^553 .*no domain/],
+    ['b@ex_|x.example', /^50\d|^553/],
+    ['caf\xc3\xa9@example.com', /^553 .*SMTPUTF8/],
+    ['caf\xe9@example.com', /^553 /],
+  ] as const) {
+    assert.match((await client.ask(`RCPT TO:<${address}>`)) ?? '', expected);
+  }
+  assert.match((await client.ask('DATA')) ?? '', /^503 /);
+  await client.ask('RSET');
+  await client.ask('MAIL FROM:<a@citref.example> SMTPUTF8');
+  assert.match((await client.ask('RCPT TO:<caf\xc3\xa9@example.com>')) ?? '', /^250 /);
+});
+
+test('a client that breaks off leaves nothing behind', async (t) => {
+  const scratch = temporaryDirectory(t);
+  const room = memoryRoom();
+  const intake = await start(t, room, { scratch });
+  const client = await intake.client();
+  await client.hello();
+  await client.envelope('a@citref.example', 'b@example.com');
+  client.send(`${MAIL}${'x'.repeat(300_000)}`);
+  const second = await intake.client();
+  await second.hello();
+  client.drop();
+  await second.envelope('b@citref.example', 'b@example.com');
+  assert.match((await second.ask(`${MAIL}.`)) ?? '', /^250 /);
+  assert.equal(room.jobs.length, 1);
+});
+
+test('a stop answers 421, finishes what is being received, and loses nothing acknowledged', async (t) => {
+  const room = memoryRoom();
+  const intake = await start(t, room, { stopping: 60_000 });
+  const idle = await intake.client();
+  await idle.hello();
+  const busy = await intake.client();
+  await busy.hello();
+  await busy.envelope('a@citref.example', 'b@example.com');
+  const closed = intake.close();
+  assert.match((await idle.reply()) ?? '', /^421 /);
+  assert.equal(await idle.reply(), null);
+  assert.match((await busy.ask(`${MAIL}.`)) ?? '', /^250 /);
+  assert.match((await busy.ask('MAIL FROM:<a@citref.example>')) ?? '', /^421 /);
+  busy.drop();
+  await closed;
+  assert.equal(room.jobs.length, 1);
+  await assert.rejects(intake.client(), { code: 'ECONNREFUSED' });
+});
+
+test('five hundred connections at once', async (t) => {
+  const room = memoryRoom();
+  const intake = await start(t, room);
+  const clients = await Promise.all(Array.from({ length: 500 }, () => intake.client()));
+  const replies = await Promise.all(
+    clients.map(async (client, index) => {
+      await client.hello();
+      await client.envelope('alice@citref.example', `user${index}@example.com`);
+      return client.ask(`${MAIL}.`);
+    }),
+  );
+  assert.ok(replies.every((reply) => reply?.startsWith('250 ')));
+  const recipients = room.jobs.flatMap((job) => job.recipients);
+  assert.equal(new Set(recipients).size, 500);
+  assert.equal(recipients.length, 500);
+});
+
+test('one connection too many is told to come back', async (t) => {
+  const intake = await start(t, memoryRoom(), { connections: 1 });
+  const first = await intake.client();
+  await first.hello();
+  const second = await intake.client();
+  assert.match((await second.reply()) ?? '', /^421 .*Too many/);
+});
+
+test('a unix socket: a dead one is replaced, a living one and a file are in the way', async (t) => {
+  const directory = temporaryDirectory(t);
+  const path = `${directory}/intake.sock`;
+  const dead = net.createServer().listen(path);
+  await new Promise((resolve) => dead.once('listening', resolve));
+  fs.renameSync(path, `${path}.kept`);
+  await new Promise((resolve) => dead.close(resolve));
+  fs.renameSync(`${path}.kept`, path);
+  const room = memoryRoom();
+  const intake = await start(t, room, { listen: path });
+  assert.equal(intake.address, path);
+  assert.equal(fs.statSync(path).mode & 0o777, 0o660);
+  const client = await intake.client();
+  await client.hello();
+  await client.envelope('a@citref.example', 'b@example.com');
+  assert.match((await client.ask(`${MAIL}.`)) ?? '', /^250 /);
+  below(room.jobs[0]?.payload ?? '');
+  await assert.rejects(start(t, room, { listen: path }), {
+    message: `The intake cannot listen at ${path}: another program listens there already.`,
+  });
+  fs.writeFileSync(`${directory}/file`, 'kept');
+  await assert.rejects(start(t, room, { listen: `${directory}/file` }), /another program listens there/);
+  assert.equal(fs.readFileSync(`${directory}/file`, 'utf8'), 'kept');
+});
+
+test('no address but this machine without users and a certificate', async (t) => {
+  const room = memoryRoom();
+  const everywhere = { listen: '0.0.0.0:0' } as const;
+  const authenticate = (user: string, password: string) => user === 'citadel' && password === 'secret';
+  const tls = certificates.mail;
+  for (const options of [everywhere, { ...everywhere, authenticate }, { ...everywhere, tls }]) {
+    await assert.rejects(start(t, room, options), /other machines could send mail through it/);
+  }
+  for (const listen of ['mail.example:25', '127.0.0.1', '127.0.0.1:65536', '[::ffff:127.0.0.1]:0', '']) {
+    await assert.rejects(start(t, room, { listen }), /The intake (cannot listen|does not listen)/);
+  }
+  const intake = await start(t, room, { ...everywhere, authenticate, tls });
+  const client = await intake.client();
+  assert.match(await client.hello(), /STARTTLS/);
+  assert.match((await client.ask('MAIL FROM:<a@citref.example>')) ?? '', /^530 /);
+  assert.match((await client.ask('AUTH PLAIN AGNpdGFkZWwAc2VjcmV0')) ?? '', /^538 /, 'not in clear');
+});
+
+test('users on a loopback address', async (t) => {
+  const authenticate = (user: string, password: string) => user === 'citadel' && password === 'secret';
+  const intake = await start(t, memoryRoom(), { authenticate });
+  const client = await intake.client();
+  assert.match(await client.hello(), /AUTH LOGIN PLAIN/);
+  assert.match((await client.ask('MAIL FROM:<a@citref.example>')) ?? '', /^530 /);
+  assert.match((await client.ask('AUTH PLAIN AGNpdGFkZWwAd3Jvbmc=')) ?? '', /^535 /);
+  assert.match((await client.ask('AUTH PLAIN AGNpdGFkZWwAc2VjcmV0')) ?? '', /^235 /);
+  assert.match((await client.ask('MAIL FROM:<a@citref.example>')) ?? '', /^250 /);
+});
