@@ -14,13 +14,15 @@ import type {
 import { createLineReader } from '#net-stream-utils';
 import type { Clock, Lookup, LookupFault, MxRecord, Resolver, Timer } from '../delivery/ports.ts';
 import type { Accepted, ScriptMemory, ServerAct, ServerScript } from './server.ts';
-import { ScriptedServer } from './server.ts';
+import { ScriptedServer, spanOf } from './server.ts';
 
 export interface Zone {
   /** preference and host, or the fault the lookup meets */
   readonly mx?: readonly (readonly [number, string])[] | LookupFault;
   readonly a?: readonly string[] | LookupFault;
   readonly aaaa?: readonly string[] | LookupFault;
+  /** how long an answer takes, instead of the world's latency */
+  readonly after?: string;
 }
 
 export interface WorldScript {
@@ -30,6 +32,8 @@ export interface WorldScript {
   readonly servers: { readonly [address: string]: ServerScript };
   /** milliseconds for bytes to arrive and for names to be answered */
   readonly latency?: number;
+  /** made from a recording: it knows what is written here and makes nothing up */
+  readonly recorded?: boolean;
 }
 
 export interface Arrival extends Accepted {
@@ -38,6 +42,8 @@ export interface Arrival extends Accepted {
 
 /** A world as the ports of a delivery, and what arrived in it. */
 export class World {
+  /** Resolves when a recorded world is asked something it has no answer to. What waits for the answer waits for ever. */
+  readonly unknown: Promise<string>;
   readonly arrived: Arrival[] = [];
   readonly lookups: string[] = [];
   connections = 0;
@@ -46,26 +52,30 @@ export class World {
   mostOpen = 0;
   readonly #script: WorldScript;
   readonly #clock: Clock;
+  #giveUp: (asked: string) => void = () => {};
   readonly #memories = new Map<string, ScriptMemory>();
 
   constructor(script: WorldScript, clock: Clock) {
     this.#script = script;
     this.#clock = clock;
+    this.unknown = new Promise((resolve) => {
+      this.#giveUp = resolve;
+    });
   }
 
   readonly resolver: Resolver = {
     mx: (name) =>
       this.#lookUp(name, 'mx', (zone) => {
-        const records = zone.mx ?? 'no-data';
-        if (typeof records === 'string') return records;
-        return records.map(([preference, exchange]): MxRecord => ({ preference, exchange }));
+        if (zone.mx === undefined || typeof zone.mx === 'string') return zone.mx;
+        return zone.mx.map(
+          ([preference, exchange]): MxRecord => ({
+            preference,
+            exchange: exchange.replace('$', name),
+          }),
+        );
       }),
     addresses: (name, family) =>
-      this.#lookUp(
-        name,
-        family === 4 ? 'a' : 'aaaa',
-        (zone) => (family === 4 ? zone.a : zone.aaaa) ?? 'no-data',
-      ),
+      this.#lookUp(name, family === 4 ? 'a' : 'aaaa', (zone) => (family === 4 ? zone.a : zone.aaaa)),
   };
 
   readonly connect: Connect = (endpoint, events, tls) => this.#connect(endpoint, events, tls);
@@ -73,14 +83,20 @@ export class World {
   #lookUp<T>(
     name: string,
     type: string,
-    read: (zone: Zone) => readonly T[] | LookupFault,
+    read: (zone: Zone) => readonly T[] | LookupFault | undefined,
   ): Promise<Lookup<T>> {
     this.lookups.push(`${type} ${name}`);
     const zone = this.#script.names[name] ?? this.#script.names['*'];
-    const answer = zone === undefined ? 'no-domain' : read(zone);
+    const known = zone === undefined ? undefined : read(zone);
+    if (known === undefined && this.#script.recorded === true) {
+      this.#giveUp(`what the DNS says to "${type.toUpperCase()} ${name}"`);
+      return new Promise(() => {});
+    }
+    const answer = known ?? (zone === undefined ? 'no-domain' : 'no-data');
     const lookup: Lookup<T> =
       typeof answer === 'string' ? { kind: 'failed', fault: answer } : { kind: 'found', records: answer };
-    return new Promise((resolve) => this.#clock.after(this.#latency, () => resolve(lookup)));
+    const delay = zone?.after === undefined ? this.#latency : spanOf(zone.after);
+    return new Promise((resolve) => this.#clock.after(delay, () => resolve(lookup)));
   }
 
   get #latency(): number {
@@ -94,14 +110,14 @@ export class World {
     this.mostOpen = Math.max(this.mostOpen, this.open);
     const memory = this.#memories.get(address) ?? new Map<string, number>();
     this.#memories.set(address, memory);
-    const server = new ScriptedServer(script ?? {}, memory, (mail) =>
-      this.arrived.push({ ...mail, address }),
-    );
+    const strict = this.#script.recorded === true;
+    const accept = (mail: Accepted): unknown => this.arrived.push({ ...mail, address });
+    const server = new ScriptedServer(script ?? {}, memory, accept, strict);
     const reader = createLineReader();
     let alive = true;
     const underWay = new Set<Timer>();
-    const soon = (call: () => void): void => {
-      const timer = this.#clock.after(this.#latency, () => {
+    const soon = (call: () => void, milliseconds = this.#latency): void => {
+      const timer = this.#clock.after(milliseconds, () => {
         underWay.delete(timer);
         call();
       });
@@ -116,34 +132,65 @@ export class World {
       die();
       events.closed(reason);
     };
+    // A server that thinks about one answer keeps the next ones waiting.
+    let free = 0;
     const act = (acts: readonly ServerAct[]): void => {
+      const now = this.#clock.monotonic();
+      free = Math.max(free, now);
       for (const each of acts) {
-        if (each.do === 'say') soon(() => hear(each.bytes));
-        else if (each.do === 'close') soon(() => close({ kind: 'ended' }));
-        else if (each.do === 'reset')
-          soon(() => close({ kind: 'error', code: 'ECONNRESET', message: 'reset' }));
+        const later = (call: () => void): void => soon(call, free - now + this.#latency);
+        switch (each.do) {
+          case 'wait':
+            free += each.milliseconds;
+            break;
+          case 'say':
+            later(() => hear(each.bytes));
+            break;
+          case 'close':
+            later(() => close({ kind: 'ended' }));
+            break;
+          case 'reset':
+            later(() => close({ kind: 'error', code: 'ECONNRESET', message: 'reset' }));
+            break;
+          case 'give-up':
+            this.#giveUp(`what ${address} answers to ${each.asked}`);
+            break;
+          case 'start-tls':
+            break;
+        }
       }
     };
     const hear = (bytes: string): void => {
       const { lines, partial } = reader.feed(Buffer.from(bytes, 'latin1'));
       events.lines(lines, partial);
     };
-    const handshake = (): void =>
+    const handshakeTime =
+      script?.handshakeAfter === undefined ? this.#latency : spanOf(script.handshakeAfter);
+    const handshake = (then: () => void = () => {}): void =>
       soon(() => {
         if (script?.tlsBroken === true) close({ kind: 'tls', message: 'the server does not speak TLS' });
-        else events.secured({ protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', verified: true });
-      });
+        else {
+          events.secured({ protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', verified: true });
+          then();
+        }
+      }, handshakeTime);
 
-    if (script === undefined || script.connect === 'refused') {
+    if (script === undefined && strict) {
+      this.#giveUp(`what happens when ${address} is contacted`);
+    } else if (script === undefined || script.connect === 'refused') {
       soon(() => close({ kind: 'error', code: 'ECONNREFUSED', message: 'refused' }));
     } else if (script.connect === 'unreachable') {
       soon(() => close({ kind: 'error', code: 'EHOSTUNREACH', message: 'no route' }));
     } else if (script.connect !== 'silence') {
-      soon(() => {
-        events.connected();
-        if (tls !== undefined) handshake();
-        act(server.greet());
-      });
+      soon(
+        () => {
+          events.connected();
+          const greet = (): void => act(server.greet());
+          if (tls === undefined) greet();
+          else handshake(greet);
+        },
+        script.connectAfter === undefined ? this.#latency : spanOf(script.connectAfter),
+      );
     }
     return {
       write: (data) => {
