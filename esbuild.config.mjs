@@ -18,9 +18,13 @@ await build({
   target: 'node20',
   format: 'cjs',
   charset: 'ascii',
+  // A script with a code cache cannot import(), so Node's own modules are required as late as they would be imported.
+  supported: { 'dynamic-import': false },
   minifyWhitespace: true,
   minifySyntax: true,
-  define: { SPOOLROOM_VERSION: JSON.stringify(version) },
+  // The bundle finds the demo's fixtures as the source does.
+  banner: { js: "const sourceFolder = __dirname + '/../src/cli';" },
+  define: { SPOOLROOM_VERSION: JSON.stringify(version), 'import.meta.dirname': 'sourceFolder' },
   legalComments: 'none',
   logLevel: 'warning',
 });

@@ -48,6 +48,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     settings: LOOKING,
     load: () => import('./queue.ts'),
   },
+  {
+    usage: 'demo',
+    about: 'everything at once on this machine, with servers of its own',
+    settings: ['json', 'spool'],
+    load: () => import('./demo.ts'),
+  },
 ];
 
 export async function main(

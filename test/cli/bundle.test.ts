@@ -1,0 +1,51 @@
+/** The built command, started as cron starts it: it must do in the bundle what the sources do. */
+import assert from 'node:assert/strict';
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { MAIL, messagesIn, spoolOf, temporaryDirectory } from '../support/spool.ts';
+
+const PROGRAM = fileURLToPath(new URL('../../bin/spoolroom', import.meta.url));
+
+function spoolroom(words: readonly string[], input = ''): SpawnSyncReturns<string> {
+  return spawnSync(process.execPath, [PROGRAM, ...words], { input, encoding: 'utf8', cwd: '/' });
+}
+
+test('a run over an empty spool says nothing and succeeds', (t) => {
+  const { status, stdout, stderr } = spoolroom(['run', '--spool', spoolOf(t, {})]);
+  assert.deepEqual({ status, stdout, stderr }, { status: 0, stdout: '', stderr: '' });
+});
+
+test('the demo delivers: name servers, sockets, fixtures and mail servers are all in the bundle', (t) => {
+  const spool = path.join(temporaryDirectory(t), 'spool');
+  const { status, stdout, stderr } = spoolroom(['demo', '--json', '--spool', spool]);
+  assert.deepEqual([status, stderr], [0, '']);
+  const [first, second] = JSON.parse(stdout).runs;
+  assert.deepEqual([first.summary.delivered, first.summary.deferred, first.summary.failed], [2, 1, 3]);
+  assert.deepEqual([second.summary.delivered, second.summary.deferred, second.summary.failed], [1, 0, 0]);
+});
+
+test('enqueue from standard input, queue, and the version', (t) => {
+  const spool = spoolOf(t, {});
+  assert.equal(spoolroom(['enqueue', '--spool', spool, '-t'], MAIL).status, 0);
+  assert.deepEqual(Object.keys(messagesIn(spool)), ['1', '2']);
+  assert.equal(JSON.parse(spoolroom(['queue', '--json', '--spool', spool]).stdout).jobs.length, 1);
+  const { version } = JSON.parse(
+    fs.readFileSync(path.join(path.dirname(PROGRAM), '../package.json'), 'utf8'),
+  );
+  assert.equal(spoolroom(['--version']).stdout.trim(), version);
+});
+
+test('a program that was not built says so', (t) => {
+  const folder = temporaryDirectory(t);
+  for (const name of ['spoolroom', 'compile.js', 'package.json']) {
+    fs.copyFileSync(path.join(path.dirname(PROGRAM), name), path.join(folder, name));
+  }
+  const { status, stderr } = spawnSync(process.execPath, [path.join(folder, 'spoolroom')], {
+    encoding: 'utf8',
+  });
+  assert.equal(status, 70);
+  assert.match(stderr, /has not been built yet; run `npm ci`/);
+});
