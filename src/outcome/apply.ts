@@ -47,6 +47,12 @@ export function applyChanges(job: Job, changes: readonly StatusChange[]): Job {
  * the old one stays until the job is removed.
  */
 export function rewrittenText(job: Job, dialect: Dialect, now: number, spans: RetrySpans): ByteString | null {
-  const text = serialiseJob(job, dialect, now, spans);
+  const recipients = job.recipients.map(without3);
+  const text = serialiseJob({ ...job, recipients }, dialect, now, spans);
   return text.includes('\nremote|') ? text : null;
+}
+
+/** Status 3 is read but never written: servers since 2017 drop such recipients without a word (C11). */
+function without3(recipient: Recipient): Recipient {
+  return recipient.status === 3 ? { ...recipient, status: 4 } : recipient;
 }

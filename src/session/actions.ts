@@ -16,8 +16,8 @@ import { describe, OBSTACLES } from './words.ts';
 export type Action = (draft: Draft) => void;
 
 export const ACTIONS = {
-  sayEhlo: (draft) => say(draft, line(`EHLO ${draft.policy.ehloName}`), 1),
-  sayHelo: (draft) => say(draft, line(`HELO ${draft.policy.ehloName}`), 1),
+  sayEhlo: (draft) => say(draft, line(`EHLO ${draft.session.policy.ehloName}`), 1),
+  sayHelo: (draft) => say(draft, line(`HELO ${draft.session.policy.ehloName}`), 1),
   sayStarttls: (draft) => say(draft, 'STARTTLS\r\n', 1),
   sayRset: (draft) => say(draft, 'RSET\r\n', 1),
   sayLoneDot: (draft) => say(draft, '.\r\n', 1),
@@ -28,40 +28,40 @@ export const ACTIONS = {
   },
 
   readCapabilities: (draft) => {
-    draft.capabilities = readCapabilities(replyOf(draft).text);
+    draft.session.capabilities = readCapabilities(replyOf(draft).text);
   },
   startTls: (draft) => draft.effects.push({ type: 'start-tls' }),
   declineTls: (draft) => {
-    draft.tlsDeclined = true;
+    draft.session.tlsDeclined = true;
   },
   /** RFC 3207 4.2: what was learnt in clear does not count */
   forgetPlaintext: (draft) => {
-    draft.secure = true;
-    draft.capabilities = NO_CAPABILITIES;
-    draft.awaited = 0;
+    draft.session.secure = true;
+    draft.session.capabilities = NO_CAPABILITIES;
+    draft.session.awaited = 0;
   },
 
   beginAuth: (draft) => {
-    const mechanism = chooseMechanism(draft);
+    const mechanism = chooseMechanism(draft.session);
     if (mechanism === null) throw new Error('AUTH without a mechanism');
-    draft.mechanism = mechanism;
+    draft.session.mechanism = mechanism;
     authenticate(draft, null);
   },
   answerChallenge: (draft) => authenticate(draft, replyOf(draft).text),
   noteAuthenticated: (draft) => {
-    draft.authenticated = true;
+    draft.session.authenticated = true;
   },
 
   announceReady: (draft) => draft.effects.push({ type: 'ready' }),
   takeTransaction: (draft) => {
     if (draft.event.type !== 'offer') throw new Error('a transaction is taken only when one is offered');
-    draft.current = beginExchange(draft, draft.event.transaction);
+    draft.session.current = beginExchange(draft, draft.event.transaction);
   },
   sayEnvelope: (draft) => {
-    draft.current = sendAhead(draft, exchangeOf(draft));
+    draft.session.current = sendAhead(draft, exchangeOf(draft));
   },
   acceptMail: (draft) => {
-    draft.current = { ...exchangeOf(draft), mailAccepted: true };
+    draft.session.current = { ...exchangeOf(draft), mailAccepted: true };
   },
   acceptRecipient: (draft) => answered(draft, 'accepted'),
   postponeRecipient: (draft) => answered(draft, 'postponed'),
@@ -76,26 +76,26 @@ export const ACTIONS = {
     draft.effects.push({
       type: 'send-body',
       transaction: exchangeOf(draft).transaction.id,
-      stuffed: !draft.capabilities.chunking,
+      stuffed: !draft.session.capabilities.chunking,
     }),
-  sayEndOfBody: (draft) => say(draft, draft.capabilities.chunking ? '' : '.\r\n', 1),
+  sayEndOfBody: (draft) => say(draft, draft.session.capabilities.chunking ? '' : '.\r\n', 1),
   /** RFC 2920 3.1: the next envelope may travel in the same write as the end of this message */
   sayFollowing: (draft) => {
     if (draft.event.type !== 'body-sent' || draft.event.following === null) return;
-    draft.following = sendAhead(draft, beginExchange(draft, draft.event.following));
+    draft.session.following = sendAhead(draft, beginExchange(draft, draft.event.following));
   },
   takeFollowing: (draft) => {
-    draft.current = draft.following;
-    draft.following = null;
+    draft.session.current = draft.session.following;
+    draft.session.following = null;
   },
   handBack: (draft) => {
     draft.effects.push({ type: 'hand-back', transaction: exchangeOf(draft).transaction.id });
-    draft.current = null;
+    draft.session.current = null;
   },
   handBackFollowing: (draft) => {
-    if (draft.following === null) return;
-    draft.effects.push({ type: 'hand-back', transaction: draft.following.transaction.id });
-    draft.following = null;
+    if (draft.session.following === null) return;
+    draft.effects.push({ type: 'hand-back', transaction: draft.session.following.transaction.id });
+    draft.session.following = null;
   },
 
   deliver: (draft) => {
@@ -105,7 +105,7 @@ export const ACTIONS = {
       code: reply.code,
       enhanced: reply.enhanced ?? '2.0.0',
       text: reply.text,
-      peer: draft.peer,
+      peer: draft.session.peer,
     });
   },
   failMessage: (draft) => {
@@ -114,9 +114,9 @@ export const ACTIONS = {
   },
   failObstructed: (draft) => {
     const { transaction } = exchangeOf(draft);
-    const met = obstacle(transaction, draft.capabilities);
+    const met = obstacle(transaction, draft.session.capabilities);
     if (met === null) throw new Error('no obstacle is in the way');
-    const words = OBSTACLES[met](transaction.size, draft.capabilities.maxSize);
+    const words = OBSTACLES[met](transaction.size, draft.session.capabilities.maxSize);
     verdict(draft, unjudged(exchangeOf(draft)), {
       ...failed(draft, 'message'),
       stage: 'mail',
@@ -138,8 +138,8 @@ export const ACTIONS = {
       transaction: transaction.id,
       postponed: [...postponed, ...beyond],
     });
-    draft.transactions++;
-    draft.current = null;
+    draft.session.transactions++;
+    draft.session.current = null;
   },
 
   failHost: (draft) => hostFailed(draft, {}),
@@ -166,18 +166,26 @@ export type ActionName = keyof typeof ACTIONS;
 
 function say(draft: Draft, bytes: ByteString, replies: number): void {
   if (bytes !== '') draft.effects.push({ type: 'write', bytes });
-  draft.awaited += replies;
+  draft.session.awaited += replies;
 }
 
 function authenticate(draft: Draft, challenge: ByteString | null): void {
-  if (draft.mechanism === null) throw new Error('AUTH has not begun');
-  draft.effects.push({ type: 'authenticate', mechanism: draft.mechanism, step: draft.authSteps, challenge });
-  draft.authSteps++;
-  draft.awaited++;
+  if (draft.session.mechanism === null) throw new Error('AUTH has not begun');
+  draft.effects.push({
+    type: 'authenticate',
+    mechanism: draft.session.mechanism,
+    step: draft.session.authSteps,
+    challenge,
+  });
+  draft.session.authSteps++;
+  draft.session.awaited++;
 }
 
 function beginExchange(draft: Draft, transaction: Transaction): Exchange {
-  const most = Math.min(draft.policy.recipients, draft.capabilities.rcptMax ?? Number.POSITIVE_INFINITY);
+  const most = Math.min(
+    draft.session.policy.recipients,
+    draft.session.capabilities.rcptMax ?? Number.POSITIVE_INFINITY,
+  );
   return {
     transaction,
     width: Math.min(transaction.recipients.length, most),
@@ -192,7 +200,7 @@ function beginExchange(draft: Draft, transaction: Transaction): Exchange {
 
 /** Write what may be written now: the whole envelope where PIPELINING is offered, else the one command whose turn it is. */
 function sendAhead(draft: Draft, exchange: Exchange): Exchange {
-  const peer = draft.capabilities;
+  const peer = draft.session.capabilities;
   const count = commandCount(exchange, peer);
   const until = peer.pipelining ? count : Math.min(exchange.sent + 1, count);
   let bytes = '';
@@ -202,14 +210,15 @@ function sendAhead(draft: Draft, exchange: Exchange): Exchange {
 }
 
 function commandAt(draft: Draft, exchange: Exchange, index: number): ByteString {
-  if (index === 0) return mailCommand(exchange.transaction, draft.capabilities);
-  if (index <= exchange.width) return rcptCommand(exchange.transaction, index - 1, draft.capabilities);
+  if (index === 0) return mailCommand(exchange.transaction, draft.session.capabilities);
+  if (index <= exchange.width)
+    return rcptCommand(exchange.transaction, index - 1, draft.session.capabilities);
   return 'DATA\r\n';
 }
 
 function answered(draft: Draft, list: 'accepted' | 'refused' | 'postponed'): void {
   const exchange = exchangeOf(draft);
-  draft.current = {
+  draft.session.current = {
     ...exchange,
     answered: exchange.answered + 1,
     [list]: [...exchange[list], exchange.answered],
@@ -218,7 +227,7 @@ function answered(draft: Draft, list: 'accepted' | 'refused' | 'postponed'): voi
 
 function judgeAll(draft: Draft): void {
   const exchange = exchangeOf(draft);
-  draft.current = { ...exchange, refused: [...exchange.refused, ...unjudged(exchange)] };
+  draft.session.current = { ...exchange, refused: [...exchange.refused, ...unjudged(exchange)] };
 }
 
 function verdict(draft: Draft, recipients: readonly number[], value: Verdict): void {
@@ -249,7 +258,7 @@ function failed(draft: Draft, reach: Reach): { readonly kind: 'failed' } & Failu
     code: reply?.code ?? null,
     enhanced: enhancedOf(reply, permanent) ?? mappedEnhancedCode(stage, reply?.code ?? null, permanent),
     text: reply?.text ?? describe(draft.event, stage),
-    peer: draft.peer,
+    peer: draft.session.peer,
     maybeDelivered: false,
   };
 }
@@ -261,8 +270,8 @@ function enhancedOf(reply: Reply | null, permanent: boolean): string | null {
 }
 
 function exchangeOf(draft: Draft): Exchange {
-  if (draft.current === null) throw new Error('no transaction is under way');
-  return draft.current;
+  if (draft.session.current === null) throw new Error('no transaction is under way');
+  return draft.session.current;
 }
 
 function replyOf(draft: Draft): Reply {

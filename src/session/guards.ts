@@ -9,48 +9,50 @@ export type Guard = (draft: Draft) => boolean;
 
 export const GUARDS = {
   tlsPossible: (draft) =>
-    !draft.secure &&
-    !draft.tlsDeclined &&
-    (draft.policy.tls === 'opportunistic' || draft.policy.tls === 'require') &&
-    draft.capabilities.starttls,
-  tlsMissing: (draft) => !draft.secure && draft.policy.tls === 'require',
-  tlsOptional: (draft) => draft.policy.tls === 'opportunistic',
+    !draft.session.secure &&
+    !draft.session.tlsDeclined &&
+    (draft.session.policy.tls === 'opportunistic' || draft.session.policy.tls === 'require') &&
+    draft.session.capabilities.starttls,
+  tlsMissing: (draft) => !draft.session.secure && draft.session.policy.tls === 'require',
+  tlsOptional: (draft) => draft.session.policy.tls === 'opportunistic',
 
-  authPossible: (draft) => authOwed(draft) && mayShowCredentials(draft) && chooseMechanism(draft) !== null,
-  authOnlyInClear: (draft) => authOwed(draft) && !mayShowCredentials(draft),
-  authMissing: (draft) => authOwed(draft),
+  authPossible: (draft) =>
+    authOwed(draft.session) && mayShowCredentials(draft.session) && chooseMechanism(draft.session) !== null,
+  authOnlyInClear: (draft) => authOwed(draft.session) && !mayShowCredentials(draft.session),
+  authMissing: (draft) => authOwed(draft.session),
   /** LOGIN asks twice, CRAM-MD5 once, XOAUTH2 once more to explain an error; a server that asks on is playing */
-  authGoesOn: (draft) => draft.authSteps < 3,
+  authGoesOn: (draft) => draft.session.authSteps < 3,
 
   obstructed: (draft) =>
-    draft.event.type === 'offer' && obstacle(draft.event.transaction, draft.capabilities) !== null,
+    draft.event.type === 'offer' && obstacle(draft.event.transaction, draft.session.capabilities) !== null,
 
-  recipientsLeft: ({ current }) => current !== null && current.answered < current.width,
-  noneAccepted: ({ current }) => current !== null && current.accepted.length === 0,
-  chunking: (draft) => draft.capabilities.chunking,
+  recipientsLeft: ({ session: { current } }) => current !== null && current.answered < current.width,
+  noneAccepted: ({ session: { current } }) => current !== null && current.accepted.length === 0,
+  chunking: (draft) => draft.session.capabilities.chunking,
   /** RFC 5321 4.5.3.1.10: a limit of the transaction, not a judgement on the recipient. The first one cannot be too many. */
-  tooManyRecipients: ({ event, current }) =>
+  tooManyRecipients: ({ event, session: { current } }) =>
     event.type === 'reply' &&
     current !== null &&
     current.accepted.length > 0 &&
     (event.reply.code === 452 || event.reply.enhanced?.endsWith('.5.3') === true),
 
-  followed: (draft) => draft.following !== null,
+  followed: (draft) => draft.session.following !== null,
   /** the only command that is answered 3yz is DATA, and it is the last one sent ahead */
-  dataInFlight: (draft) => draft.awaited === 0 && draft.current !== null && dataSent(draft.current),
-  nothingAwaited: (draft) => draft.awaited === 0,
-  reused: (draft) => draft.transactions > 0,
-  allJudged: ({ current }) => current !== null && unjudged(current).length === 0,
+  dataInFlight: (draft) =>
+    draft.session.awaited === 0 && draft.session.current !== null && dataSent(draft.session.current),
+  nothingAwaited: (draft) => draft.session.awaited === 0,
+  reused: (draft) => draft.session.transactions > 0,
+  allJudged: ({ session: { current } }) => current !== null && unjudged(current).length === 0,
 } as const satisfies Record<string, Guard>;
 
 export type GuardName = keyof typeof GUARDS;
 
-function authOwed(draft: Session): boolean {
-  return draft.policy.credentials && !draft.authenticated;
+function authOwed({ policy, authenticated }: Session): boolean {
+  return policy.credentials && !authenticated;
 }
 
-function mayShowCredentials(draft: Session): boolean {
-  return draft.secure || draft.policy.authInClear;
+function mayShowCredentials({ secure, policy }: Session): boolean {
+  return secure || policy.authInClear;
 }
 
 /** Under TLS the plain ones are the simplest that work; in clear the one that hides the password comes first. */

@@ -4,26 +4,24 @@
  * plain data. Sockets, recorded transcripts and the simulated world drive the same function. It never sees a
  * socket, a clock, a credential or a byte of a message body.
  */
-import { rowsFor } from './rows.ts';
-import type { Draft, EventName, Session, SessionEvent, Step } from './session.ts';
+import { rowFor } from './rows.ts';
+import type { Draft, Session, SessionEvent, Step } from './session.ts';
 import { nameOf } from './session.ts';
 
-/** The one entry. An event for which a state has no row changes nothing (only `closed` is silent to everything). */
+/** The one entry. An event for which a state has no row changes nothing (`closed` has none at all). */
 export function next(session: Session, event: SessionEvent): Step {
-  const draft: Draft = { ...session, effects: [], event, stage: session.state };
-  if (event.type === 'reply' && draft.awaited > 0) draft.awaited--;
+  const after = { ...session };
+  const draft: Draft = { session: after, effects: [], event, stage: session.state };
+  if (event.type === 'reply' && after.awaited > 0) after.awaited--;
   const rows: string[] = [];
-  let name: EventName | 'proceed' = nameOf(event);
-  for (;;) {
-    const row = rowsFor(draft.state, name).find((each) => each.guards(draft));
-    if (row === undefined) break;
+  let row = rowFor(after.state, nameOf(event), draft);
+  while (row !== undefined) {
     rows.push(row.id);
-    draft.state = row.to;
+    after.state = row.to;
     for (const action of row.actions) action(draft);
-    name = 'proceed';
+    row = rowFor(after.state, 'proceed', draft);
   }
-  const { effects, event: _, stage: __, ...after } = draft;
-  return { session: after, effects, rows };
+  return { session: after, effects: draft.effects, rows };
 }
 
 /**

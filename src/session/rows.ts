@@ -6,34 +6,39 @@ import type { Action } from './actions.ts';
 import { ACTIONS } from './actions.ts';
 import type { Guard } from './guards.ts';
 import { GUARDS } from './guards.ts';
-import type { EventName } from './session.ts';
+import type { Draft, EventName } from './session.ts';
 import type { StateName } from './states.ts';
 import { SESSION_TABLE } from './table.ts';
 
 export interface BoundRow {
   readonly id: string;
-  readonly guards: Guard;
+  readonly guard: Guard | null;
   readonly to: StateName;
   readonly actions: readonly Action[];
 }
 
-const INDEX = new Map<string, BoundRow[]>();
+type RowsByEvent = { [event in EventName | 'proceed']?: BoundRow[] };
+
+const INDEX: { [state in StateName]?: RowsByEvent } = {};
 for (const row of SESSION_TABLE) {
   const bound: BoundRow = {
     id: row.id,
-    guards: row.when === undefined ? () => true : GUARDS[row.when],
+    guard: row.when === undefined ? null : GUARDS[row.when],
     to: row.to,
     actions: row.do.map((name) => ACTIONS[name]),
   };
   for (const state of row.in) {
+    const byEvent: RowsByEvent = INDEX[state] ?? {};
+    INDEX[state] = byEvent;
     for (const event of row.on) {
-      const key = `${state} ${event}`;
-      INDEX.set(key, [...(INDEX.get(key) ?? []), bound]);
+      const rows = byEvent[event] ?? [];
+      byEvent[event] = rows;
+      rows.push(bound);
     }
   }
 }
-const NONE: readonly BoundRow[] = [];
 
-export function rowsFor(state: StateName, event: EventName | 'proceed'): readonly BoundRow[] {
-  return INDEX.get(`${state} ${event}`) ?? NONE;
+/** The first row of this state and event whose guard holds. */
+export function rowFor(state: StateName, event: EventName | 'proceed', draft: Draft): BoundRow | undefined {
+  return INDEX[state]?.[event]?.find(({ guard }) => guard === null || guard(draft));
 }

@@ -138,7 +138,8 @@ export function beginSession(policy: SessionPolicy, peer: Peer): Session {
 }
 
 /** What rows work on: a copy of the session that actions may change, and the effects so far. */
-export interface Draft extends Mutable<Session> {
+export interface Draft {
+  readonly session: Mutable<Session>;
   readonly effects: SessionEffect[];
   readonly event: SessionEvent;
   /** the state in which the event came: where things went wrong, if they did */

@@ -95,3 +95,12 @@ test('a 2017 list that would name nobody is not written', () => {
     /\nremote\|b\|4\|/,
   );
 });
+
+test('status 3 is written as 4: a 2017 server would drop the recipient (C11)', () => {
+  for (const dialect of ['2012', '2017'] as const) {
+    assert.match(
+      rewrittenText(job(['a', 3, 'shutting down'], ['b', 4, 'later']), dialect, 5000, SPANS) ?? '',
+      /\nremote\|a\|4\|/,
+    );
+  }
+});
