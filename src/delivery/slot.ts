@@ -202,6 +202,8 @@ export class Slot {
     errand.slot = this;
     errand.started = this.#counter.clock.monotonic();
     this.#advance(errand, { type: 'adopt', ...this.#standing });
+    // The answers to this envelope may come in one read with the end of the message before: be ready for its end.
+    this.#prepare();
     return errand;
   }
 
@@ -213,7 +215,6 @@ export class Slot {
     this.#errand = this.#chained;
     this.#chained = null;
     if (this.#errand === null) this.#next();
-    else this.#prepare();
   }
 
   #next(): void {
