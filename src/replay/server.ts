@@ -6,8 +6,11 @@
 import type { ByteString } from '../control/job.ts';
 import { duration } from '../settings/kinds.ts';
 
-/** `silence`: nothing more is said; `close` and `reset`: the connection ends, in order or not. */
-export type Deed = 'silence' | 'close' | 'reset';
+/**
+ * `silence`: nothing more is said; `close` and `reset`: the connection ends, in order or not; `unknown`: nobody knows,
+ * the recording ends here.
+ */
+export type Deed = 'silence' | 'close' | 'reset' | 'unknown';
 
 /**
  * An answer: reply lines joined by `\n`, or a deed instead, or `250 queued then close` for both. Spelled out it is
@@ -196,18 +199,19 @@ export class ScriptedServer {
     const used = this.#memory.get(asked) ?? 0;
     this.#memory.set(asked, used + 1);
     const answer = list[this.#strict ? used : Math.min(used, list.length - 1)];
-    if (answer !== undefined) return this.#given(answer);
+    if (answer !== undefined) return this.#given(answer, asked);
     this.#dead = true;
     return [{ do: 'give-up', asked }];
   }
 
-  #given(answer: Answer): readonly ServerAct[] {
+  #given(answer: Answer, asked = ''): readonly ServerAct[] {
     const { say, after, end } = spelledOut(answer);
     const acts: ServerAct[] = [];
     if (after !== undefined) acts.push({ do: 'wait', milliseconds: spanOf(after) });
     if (say !== undefined) acts.push({ do: 'say', bytes: `${say.split('\n').join('\r\n')}\r\n` });
     if (end !== undefined) this.#dead = true;
     if (end === 'close' || end === 'reset') acts.push({ do: end });
+    if (end === 'unknown') acts.push({ do: 'give-up', asked });
     return acts;
   }
 }

@@ -153,7 +153,7 @@ export class World {
             later(() => close({ kind: 'error', code: 'ECONNRESET', message: 'reset' }));
             break;
           case 'give-up':
-            this.#giveUp(`what ${address} answers to ${each.asked}`);
+            later(() => this.#giveUp(`what ${address} answers to ${each.asked}`));
             break;
           case 'start-tls':
             break;
@@ -175,23 +175,30 @@ export class World {
         }
       }, handshakeTime);
 
-    if (script === undefined && strict) {
-      this.#giveUp(`what happens when ${address} is contacted`);
-    } else if (script === undefined || script.connect === 'refused') {
-      soon(() => close({ kind: 'error', code: 'ECONNREFUSED', message: 'refused' }));
-    } else if (script.connect === 'unreachable') {
-      soon(() => close({ kind: 'error', code: 'EHOSTUNREACH', message: 'no route' }));
-    } else if (script.connect !== 'silence') {
-      soon(
-        () => {
-          events.connected();
-          const greet = (): void => act(server.greet());
-          if (tls === undefined) greet();
-          else handshake(greet);
-        },
-        script.connectAfter === undefined ? this.#latency : spanOf(script.connectAfter),
-      );
-    }
+    const stand = (): void => {
+      events.connected();
+      const greet = (): void => act(server.greet());
+      if (tls === undefined) greet();
+      else handshake(greet);
+    };
+    const contacted = (): void => {
+      switch (script?.connect ?? (script === undefined ? 'refused' : 'stands')) {
+        case 'refused':
+          close({ kind: 'error', code: 'ECONNREFUSED', message: 'refused' });
+          return;
+        case 'unreachable':
+          close({ kind: 'error', code: 'EHOSTUNREACH', message: 'no route' });
+          return;
+        case 'silence':
+          if (strict) this.#giveUp(`whether ${address} answers after a longer time`);
+          return;
+        case 'stands':
+          stand();
+          return;
+      }
+    };
+    if (script === undefined && strict) this.#giveUp(`what happens when ${address} is contacted`);
+    else soon(contacted, script?.connectAfter === undefined ? this.#latency : spanOf(script.connectAfter));
     return {
       write: (data) => {
         const bytes = typeof data === 'string' ? data : Buffer.from(data).toString('latin1');

@@ -1,0 +1,128 @@
+/** Jobs in worlds, with what is recorded of them: what each test of the replay starts from. */
+import { readFileSync } from 'node:fs';
+import type { Job } from '../../src/control/job.ts';
+import { parseDeliveryList } from '../../src/control/parse.ts';
+import { queueRun } from '../../src/delivery/queue-run.ts';
+import type { RunRules } from '../../src/delivery/rules.ts';
+import { rulesFrom } from '../../src/delivery/rules.ts';
+import { unknown8bit } from '../../src/message/charset.ts';
+import type { Relay } from '../../src/plan/hosts.ts';
+import { parseRelayEntry } from '../../src/plan/relays.ts';
+import { OneJobRoom } from '../../src/replay/one-job-room.ts';
+import type { Tape } from '../../src/replay/recorder.ts';
+import { Recorder } from '../../src/replay/recorder.ts';
+import type { Transcript } from '../../src/replay/transcript.ts';
+import { readTranscript } from '../../src/replay/transcript.ts';
+import { VirtualClock } from '../../src/replay/virtual-clock.ts';
+import type { WorldScript } from '../../src/replay/world.ts';
+import { World } from '../../src/replay/world.ts';
+import { readWorld } from '../../src/replay/worlds.ts';
+import type { PayloadRead, QueuedJob } from '../../src/room/room.ts';
+import { readSettings } from '../../src/settings/read.ts';
+import type { Settings } from '../../src/settings/table.ts';
+
+export const NOW = 1_400_000_000_000;
+export const MAIL = 'From: me@me.example\nTo: you\nSubject: hello\n\nA secret body.\n';
+
+export function jobFor(...recipients: readonly string[]): Job {
+  const lines = recipients.map((address) => `remote|${address}|0||\n`).join('');
+  const text = `msgid|7\nsubmitted|1399999000\nbounceto|me@me.example\nenvelope_from|me@me.example\n${lines}`;
+  const parsed = parseDeliveryList(text, { dialect: '2012', fallback: '2012' });
+  if (parsed.kind !== 'list') throw new Error(parsed.reason);
+  return parsed.job;
+}
+
+export function queuedFor(...recipients: readonly string[]): QueuedJob {
+  return { control: 8, job: jobFor(...recipients), warnings: [] };
+}
+
+export function payloadOf(text: string): PayloadRead {
+  const bytes = Buffer.from(text, 'latin1');
+  return {
+    kind: 'found',
+    message: {
+      size: bytes.length,
+      bytes,
+      async *stream() {
+        yield bytes;
+      },
+    },
+  };
+}
+
+export function settingsWith(given: { readonly [name: string]: unknown } = {}): Settings {
+  const read = readSettings({ hostname: 'me.example', ...given });
+  if (!read.ok) throw new Error(JSON.stringify(read.problems));
+  return read.settings;
+}
+
+export function relaysIn(settings: Settings): readonly Relay[] {
+  return settings.smarthost.flatMap((entry) => {
+    const parsed = parseRelayEntry(entry, 'smarthost');
+    return parsed.kind === 'relay' ? [parsed.relay] : [];
+  });
+}
+
+export function rulesOf(settings: Settings): RunRules {
+  return rulesFrom(settings, {
+    hostname: 'me.example',
+    relays: relaysIn(settings),
+    legacy: unknown8bit,
+    certificates: [],
+  });
+}
+
+export interface Recorded {
+  /** tapes that were kept, and the number of all that were begun */
+  readonly tapes: readonly string[];
+  readonly begun: number;
+  readonly world: World;
+}
+
+/** A queue run with a recorder listening. */
+export async function record(
+  queued: QueuedJob,
+  script: WorldScript,
+  given: { readonly [name: string]: unknown } = {},
+  keep: 'failures' | 'all' = 'failures',
+): Promise<Recorded> {
+  const settings = settingsWith(given);
+  const clock = new VirtualClock(NOW);
+  const world = new World(script, clock);
+  const tapes: string[] = [];
+  let begun = 0;
+  const tape = (): Tape => {
+    begun++;
+    let text = '';
+    return { append: (more) => (text += more), keep: () => tapes.push(text), discard: () => {} };
+  };
+  const rules = { keep, settings, relays: relaysIn(settings), hostname: 'me.example' };
+  const recorder = new Recorder(rules, clock, { tape });
+  const room = new OneJobRoom(queued, payloadOf(MAIL));
+  const events = {
+    outcome: () => {},
+    setAside: () => {},
+    warning: (text: string) => {
+      throw new Error(text);
+    },
+    step: recorder.observe,
+  };
+  const { resolver, connect } = world;
+  const ports = { room, resolver, connect, clock, random: () => 0.5, events };
+  await clock.runUntil(queueRun(ports, rulesOf(settings), new AbortController().signal));
+  await recorder.close();
+  return { tapes, begun, world };
+}
+
+export function transcriptOf(tape: string | undefined): Transcript {
+  const read = readTranscript(tape ?? '');
+  if (read.kind === 'unusable') throw new Error(read.reason);
+  return read.transcript;
+}
+
+export function worldFile(name: string): WorldScript {
+  const path = new URL(`../../fixtures/worlds/${name}.json`, import.meta.url);
+  const read = readWorld(readFileSync(path, 'utf8'));
+  if (read.kind === 'unusable') throw new Error(`${name}: ${read.reason}`);
+  return read.world;
+}
