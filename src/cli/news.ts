@@ -15,7 +15,13 @@ export function logFor(settings: Settings): Log {
   const chosen = settings['log.level'];
   const quiet = settings['log.target'] === 'stderr' && process.stderr.isTTY !== true;
   const level = chosen === 'auto' ? (quiet ? 'warn' : 'info') : chosen;
-  return openLog({ level, format: settings['log.format'], target: settings['log.target'], colour });
+  return openLog({
+    level,
+    format: settings['log.format'],
+    target: settings['log.target'],
+    colour,
+    stderr: process.stderr,
+  });
 }
 
 export function newsTo(log: Log, legacy: Charset): RunEvents {

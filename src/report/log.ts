@@ -1,9 +1,13 @@
 /**
  * Where log lines go: winston, loaded when the first line is written, so that a run with nothing to say costs
- * nothing. Called by the commands; knows lines and targets, not deliveries.
+ * nothing. Called by the commands; knows lines and targets, not deliveries. A line that cannot be written to its target
+ * goes to standard error, and nothing here ever stops a delivery.
  */
-import type { Logger } from 'winston';
+import { createWriteStream } from 'node:fs';
+import { Writable } from 'node:stream';
+import type { Logger, transport as Transport } from 'winston';
 import type { Level, Line } from './lines.ts';
+import { harmless } from './people.ts';
 
 export interface LogOptions {
   readonly level: Level;
@@ -11,6 +15,8 @@ export interface LogOptions {
   /** `stderr`, `syslog`, `syslog:HOST:PORT` or a file */
   readonly target: string;
   readonly colour: boolean;
+  /** standard error */
+  readonly stderr: Writable;
 }
 
 export interface Log {
@@ -22,55 +28,103 @@ export interface Log {
 const RANK: { readonly [level in Level]: number } = { error: 0, warn: 1, info: 2, debug: 3 };
 
 export function openLog(options: LogOptions): Log {
-  let logger: Promise<Logger> | null = null;
-  let last: Promise<void> = Promise.resolve();
+  let opened: Promise<Opened> | null = null;
   return {
     write: (line) => {
       if (RANK[line.level] > RANK[options.level]) return;
-      logger ??= makeLogger(options);
-      const { level, event, message, fields } = line;
-      last = logger.then((to) => {
-        to.log({ level, message, event, ...fields });
-      });
+      opened ??= open(options);
+      opened.then(({ logger }) => logger.log(entry(line)));
     },
     close: async () => {
-      if (logger === null) return;
-      await last;
-      const open = await logger;
-      await new Promise<void>((done) => {
-        open.once('finish', done);
-        open.end();
-      });
+      if (opened === null) return;
+      const { logger, transport, lines } = await opened;
+      const handedOver = new Promise((resolve) => transport.once('finish', resolve));
+      logger.end();
+      await handedOver;
+      await new Promise<void>((resolve) => lines.end(resolve));
     },
   };
 }
 
-async function makeLogger(options: LogOptions): Promise<Logger> {
-  const winston = await import('winston');
-  const { combine, timestamp, json, printf, colorize } = winston.format;
-  const pretty = combine(
-    timestamp(),
-    ...(options.colour ? [colorize()] : []),
-    printf(({ timestamp: at, level, message }) => `${at} ${level} ${message}`),
-  );
-  const format = options.format === 'json' ? combine(timestamp(), json()) : pretty;
-  return winston.createLogger({
-    level: options.level,
-    format,
-    transports: [await transportFor(options.target, winston)],
-  });
+/** Whatever a field was made of, a terminal obeys nothing in it and no line ends early. */
+function entry({ level, event, message, fields }: Line): { level: string; message: string } {
+  const clean = Object.entries(fields).map(([name, value]) => [
+    name,
+    typeof value === 'string' ? harmless(value) : value,
+  ]);
+  return { level, event, message: harmless(message), ...Object.fromEntries(clean) };
 }
 
-async function transportFor(
-  target: string,
-  winston: typeof import('winston'),
-): Promise<import('winston').transport> {
-  if (target === 'stderr') {
-    return new winston.transports.Console({ stderrLevels: Object.keys(RANK), forceConsole: false });
-  }
-  if (target === 'syslog' || target.startsWith('syslog:')) {
-    const { syslogStream } = await import('./syslog.ts');
-    return new winston.transports.Stream({ stream: syslogStream(target) });
-  }
-  return new winston.transports.File({ filename: target });
+interface Opened {
+  readonly logger: Logger;
+  readonly transport: Transport;
+  readonly lines: Writable;
+}
+
+async function open({ level, format, target, colour, stderr }: LogOptions): Promise<Opened> {
+  const winston = await import('winston');
+  const { combine, timestamp, json, printf, colorize } = winston.format;
+  const syslog = /^syslog(:|$)/.test(target) ? await import('./syslog.ts') : null;
+  const pretty = syslog
+    ? printf(({ message }) => String(message))
+    : combine(
+        timestamp(),
+        ...(colour ? [colorize()] : []),
+        printf((line) => `${line.timestamp} ${line.level} ${line.message}`),
+      );
+  const body = format === 'json' ? combine(timestamp(), json()) : pretty;
+  const prioritised = winston.format((line) => ({
+    ...line,
+    [TEXT]: syslog?.priority(line.level) + String(line[TEXT]),
+  }));
+  const chosen = syslog ? syslog.syslogStream(target) : plainStream(target, stderr);
+  const lines = await withFallback(target, chosen, stderr);
+  const transport = new winston.transports.Stream({ stream: lines });
+  const whole = syslog ? combine(body, prioritised()) : body;
+  return {
+    logger: winston.createLogger({ level, format: whole, transports: [transport] }),
+    transport,
+    lines,
+  };
+}
+
+/** Where winston keeps the finished text of a line. */
+const TEXT = Symbol.for('message');
+
+async function plainStream(target: string, stderr: Writable): Promise<Writable> {
+  return target === 'stderr' ? stderr : createWriteStream(target, { flags: 'a', mode: 0o640 });
+}
+
+/** Lines to their target, and to standard error when it does not take them. */
+async function withFallback(name: string, chosen: Promise<Writable>, stderr: Writable): Promise<Writable> {
+  let told = false;
+  const tell = (error: Error): void => {
+    if (told) return;
+    told = true;
+    stderr.write(
+      `spoolroom: the log ${name} cannot be written: ${error.message}; its lines come here instead.\n`,
+    );
+  };
+  const target = await chosen.catch((error: Error) => {
+    tell(error);
+    return stderr;
+  });
+  if (target !== stderr) target.on('error', tell);
+  return new Writable({
+    decodeStrings: false,
+    write: (line: string, _, done) => {
+      const plain = line.replace(/^<\d+>/, '');
+      target.write(target === stderr ? plain : line, (error) => {
+        if (error && target !== stderr) {
+          tell(error);
+          stderr.write(plain);
+        }
+        done();
+      });
+    },
+    final: (done) => {
+      if (target === stderr) done();
+      else target.end(() => done());
+    },
+  });
 }

@@ -14,12 +14,9 @@ export function forPeople(legacy: Charset): ForPeople {
 
 const PLAIN = /^[ -~]*$/;
 
-/** Control characters, and those that turn the direction of writing, shown as what they are. */
+/** Control characters, invisible ones, line ends and those that turn the direction of writing, shown as what they are. */
 export function harmless(text: string): string {
-  return text.replace(
-    /[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
-    (char) => `\\u{${char.charCodeAt(0).toString(16)}}`,
-  );
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) => `\\u{${char.codePointAt(0)?.toString(16)}}`);
 }
 
 /** `0.42 s`, `3 min`, `4 h 30 min`, `5 d` */

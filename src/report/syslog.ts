@@ -1,46 +1,52 @@
 /**
- * Log lines to syslog. Node has no unix datagram sockets, so the local syslog is reached through the `logger`
- * program, which every Linux has; `syslog:HOST:PORT` sends RFC 5424 datagrams itself. Used by log.ts alone.
+ * Log lines to syslog. Node has no unix datagram sockets, so the local syslog is reached through util-linux' `logger`;
+ * `syslog:HOST:PORT` sends RFC 5424 datagrams itself. Both streams take lines that begin with their priority (`<22>`).
+ * Used by log.ts alone.
  */
 import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { hostname } from 'node:os';
 import { Writable } from 'node:stream';
 
-/** facility mail (2), severity informational (6) */
-const PRIORITY = 2 * 8 + 6;
+const FACILITY_MAIL = 2 * 8;
+const SEVERITIES: { readonly [level: string]: number } = { error: 3, warn: 4, info: 6, debug: 7 };
 
-export function syslogStream(target: string): Writable {
-  const [, host, port] = target.split(':');
+/** What a line of this level begins with. */
+export function priority(level: string): string {
+  return `<${FACILITY_MAIL + (SEVERITIES[level] ?? 6)}>`;
+}
+
+/** Rejects when there is no `logger`. `syslog`, `syslog:HOST` or `syslog:HOST:PORT`, IPv6 addresses in brackets. */
+export async function syslogStream(target: string): Promise<Writable> {
+  const [, bracketed, plain, port] = /^syslog:(?:\[(.*)\]|([^:]*))(?::(\d+))?$/.exec(target) ?? [];
+  const host = bracketed ?? plain;
   return host === undefined ? throughLogger() : datagrams(host, Number(port ?? 514));
 }
 
-function throughLogger(): Writable {
-  const child = spawn('logger', ['-t', 'spoolroom', '-p', 'mail.info'], {
+async function throughLogger(): Promise<Writable> {
+  const child = spawn('logger', ['--tag', 'spoolroom', '--prio-prefix'], {
     stdio: ['pipe', 'ignore', 'ignore'],
   });
-  child.on('error', (error) => {
-    process.stderr.write(`spoolroom: the log cannot be written to syslog: ${error.message}\n`);
+  child.on('exit', (code) => {
+    if (code !== 0) child.stdin.destroy(new Error(`the program logger ended with ${code}`));
   });
-  child.stdin.on('error', () => {
-    // The child's own error event has said it already.
-  });
+  // Without a program its standard input fails, too, and less plainly.
+  child.stdin.on('error', () => {});
+  await once(child, 'spawn');
   return child.stdin;
 }
 
 function datagrams(host: string, port: number): Writable {
   const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
-  socket.unref();
+  const name = hostname();
   return new Writable({
     decodeStrings: false,
-    write: (chunk: string | Buffer, _, done) => {
-      const text = String(chunk).trimEnd();
-      const head = `<${PRIORITY}>1 ${new Date().toISOString()} ${hostname()} spoolroom ${process.pid} - -`;
-      socket.send(Buffer.from(`${head} ${text}`), port, host, (error) => done(error));
+    write: (line: string, _, done) => {
+      const [, priority, text] = /^(<\d+>)(.*)/.exec(line) ?? [];
+      const head = `${priority}1 ${new Date().toISOString()} ${name} spoolroom ${process.pid} - -`;
+      socket.send(`${head} ${text}`, port, host, (error) => done(error));
     },
-    final: (done) => {
-      socket.close();
-      done();
-    },
+    destroy: (error, done) => socket.close(() => done(error)),
   });
 }
