@@ -112,6 +112,10 @@ class SocketConnection implements Connection {
       this.#close({ kind: 'tls', message: 'the server sent clear text where the TLS handshake belongs' });
       return;
     }
+    if (this.#events.bytes !== undefined) {
+      this.#events.bytes(bytes);
+      return;
+    }
     const reader = this.#reader;
     const { lines, partial, overlong } = reader.feed(bytes);
     if (lines.length > 0 || partial) this.#events.lines(lines, partial);
@@ -120,7 +124,8 @@ class SocketConnection implements Connection {
   }
 
   #handshake(tls: Tls, options: TlsOptions): void {
-    if (this.#phase === 'over') return;
+    // a socket that died meanwhile is about to say so itself
+    if (this.#phase === 'over' || this.#socket.destroyed) return;
     const socket = tls.wrap(this.#socket, options);
     this.#socket = socket;
     this.#listen(socket);

@@ -50,6 +50,11 @@ export interface ConnectionEvents {
    * bytes of an unfinished line remain: together they tell the caller what the peer said before it was asked.
    */
   lines(lines: readonly string[], partial: boolean): void;
+  /**
+   * For protocols in which not all is lines: where it is there, it gets each read as it is, and `lines` gets nothing.
+   * The buffer is used again for the next read.
+   */
+  bytes?(bytes: Buffer): void;
   /** everything written so far has been handed to the system */
   drained(): void;
   secured(facts: TlsFacts): void;

@@ -221,7 +221,7 @@ test('a reset', async () => {
   const server = await startRawServer(async (peer) => {
     await peer.say('220 ready\r\n');
     await peer.expect('EHLO x');
-    peer.reset();
+    await peer.reset();
   });
   const log = recordEvents({ lines: () => void connection.write('EHLO x\r\n') });
   const connection = connect({ address: server.host, port: server.port }, log.events);

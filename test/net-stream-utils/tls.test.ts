@@ -209,7 +209,7 @@ const broken: readonly { readonly name: string; readonly after: Script; readonly
     message: /wrong version number|packet length/,
   },
   { name: 'a close', after: (peer) => peer.end(), message: /closed|disconnected/ },
-  { name: 'a reset', after: (peer) => peer.reset(), message: /ECONNRESET|disconnected/ },
+  { name: 'a reset', after: (peer) => peer.reset(), message: /ECONNRESET|closed|disconnected/ },
 ];
 
 for (const { name, after, message } of broken) {

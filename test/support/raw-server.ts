@@ -26,8 +26,8 @@ export interface RawPeer {
   startTls(certificate: ServerCertificate): Promise<{ readonly servername: string | false }>;
   /** Ends our side in an orderly way. */
   end(): void;
-  /** Closes with a TCP reset. */
-  reset(): void;
+  /** Closes with a TCP reset, once the client has read what was said. */
+  reset(): Promise<void>;
 }
 
 export interface RawServer {
@@ -45,7 +45,10 @@ export type Script = (peer: RawPeer, connection: number) => Promise<void> | void
 
 export type Listen = { readonly host?: string; readonly port?: number } | { readonly path: string };
 
-/** Long enough for the other end, in the same process, to read what was written before. */
+/**
+ * Long enough for the other end, in the same process, to read what was written before. Never after a write: a
+ * script must be able to go on to TLS before the client's handshake comes in.
+ */
 async function turns(): Promise<void> {
   for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
 }
@@ -132,8 +135,8 @@ function createPeer(plain: net.Socket, read: (text: string) => void): RawPeer {
     line,
     async say(text) {
       for (const piece of typeof text === 'string' ? [text] : text) {
-        socket.write(piece, 'latin1');
         await turns();
+        socket.write(piece, 'latin1');
       }
     },
     async expect(expected) {
@@ -158,7 +161,10 @@ function createPeer(plain: net.Socket, read: (text: string) => void): RawPeer {
       return { servername: servernameOf(secured) };
     },
     end: () => void socket.end(),
-    reset: () => void plain.resetAndDestroy(),
+    async reset() {
+      await turns();
+      plain.resetAndDestroy();
+    },
   };
 }
 
