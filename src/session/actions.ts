@@ -16,7 +16,10 @@ import { describe, OBSTACLES } from './words.ts';
 export type Action = (draft: Draft) => void;
 
 export const ACTIONS = {
-  sayEhlo: (draft) => say(draft, line(`EHLO ${draft.session.policy.ehloName}`), 1),
+  sayEhlo: (draft) => {
+    const { lmtp, ehloName } = draft.session.policy;
+    say(draft, line(`${lmtp ? 'LHLO' : 'EHLO'} ${ehloName}`), 1);
+  },
   sayHelo: (draft) => say(draft, line(`HELO ${draft.session.policy.ehloName}`), 1),
   sayStarttls: (draft) => say(draft, 'STARTTLS\r\n', 1),
   sayRset: (draft) => say(draft, 'RSET\r\n', 1),

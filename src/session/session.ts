@@ -21,6 +21,8 @@ export interface SessionPolicy {
   readonly authInClear: boolean;
   /** most recipients in one transaction; the peer may allow fewer (RFC 9422) */
   readonly recipients: number;
+  /** LMTP (RFC 2033): LHLO, and one reply per recipient after the dot, so `recipients` must be 1 */
+  readonly lmtp?: true;
 }
 
 /** A transaction on the wire and how far it has come. Recipients are indices into `transaction.recipients`. */
