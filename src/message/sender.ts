@@ -40,7 +40,7 @@ export function envelopeSenderFromHeaders(header: ByteString): ByteString | null
     if (name.toLowerCase() !== 'from') continue;
     const exact = addressIn(trimmed(value));
     if (hasMailboxShape(exact)) return isUtf8(exact) ? exact : null;
-    return addressIn(trimmed(value).replace(unprintable, '')) || null;
+    return trimmed(addressIn(value.replace(unprintable, ' '))) || null;
   }
   return null;
 }
@@ -60,8 +60,10 @@ function withoutComments(value: ByteString): ByteString {
   const close = value.lastIndexOf(')');
   if (open < 0 || close < open) return value;
   const before = value.slice(0, open);
-  const rest = (/[ \t]$/.test(before) ? before.slice(0, -1) : before) + value.slice(close + 1);
-  return withoutLeadingComment(trimmed(rest));
+  const after = value.slice(close + 1);
+  // What a comment keeps apart never grows together into somebody else's address.
+  const gap = before.endsWith('@') || after.startsWith('@') ? '' : ' ';
+  return withoutLeadingComment(trimmed(trimmed(before) + gap + trimmed(after)));
 }
 
 function withoutLeadingComment(value: ByteString): ByteString {
