@@ -20,7 +20,10 @@ export type Route =
   | { readonly kind: 'hosts'; readonly hosts: readonly Host[]; readonly notes: readonly string[] }
   | { readonly kind: 'none'; readonly permanent: boolean; readonly enhanced: string; readonly text: string };
 
-/** With any smarthost there is no other way than the relays (R075); a fallbackhost alone does not make relay mode (C02). */
+/**
+ * Domains are the same in upper and lower case: one destination, one transaction (RFC 5321 2.4).
+ * With any smarthost there is no other way than the relays (R075); a fallbackhost alone does not make relay mode (C02).
+ */
 export function destinationOf(domain: string, sender: ByteString, rules: RoutingRules): Destination {
   const smarthosts = rules.relays.filter((relay) => relay.kind === 'smarthost');
   if (smarthosts.length > 0) return relayDestination(inOrder(relaysFor(rules.relays, [sender])), sender);
@@ -28,7 +31,8 @@ export function destinationOf(domain: string, sender: ByteString, rules: Routing
   if (literal !== null) {
     return { key: `literal:${literal.address}`, name: domain, kind: 'literal', ...literal };
   }
-  return { key: `mx:${domain}`, name: domain, kind: 'mx', domain };
+  const name = domain.toLowerCase();
+  return { key: `mx:${name}`, name, kind: 'mx', domain: name };
 }
 
 function relayDestination(relays: readonly Relay[], sender: ByteString): Destination {
