@@ -1,35 +1,45 @@
 /**
  * What the delivering commands tell: log lines for outcomes and warnings. Called by `run` and `watch`.
  */
+import type { Sight } from '../delivery/observer.ts';
 import type { RunEvents } from '../delivery/queue-run.ts';
 import type { Charset } from '../message/charset.ts';
-import { outcomeLine, setAsideLine, warningLine } from '../report/lines.ts';
+import { utterances } from '../report/dialogue.ts';
+import type { Level } from '../report/lines.ts';
+import { dialogueLine, outcomeLine, setAsideLine, warningLine } from '../report/lines.ts';
 import type { Log } from '../report/log.ts';
 import { openLog } from '../report/log.ts';
+import type { ForPeople } from '../report/people.ts';
 import { forPeople } from '../report/people.ts';
 import type { Settings } from '../settings/table.ts';
 
 /** On a terminal everything is told; elsewhere (cron mails what it sees) only what somebody must know. */
-export function logFor(settings: Settings): Log {
-  const colour = settings['log.target'] === 'stderr' && process.stderr.isTTY === true;
+export function levelFor(settings: Settings): Level {
   const chosen = settings['log.level'];
-  const quiet = settings['log.target'] === 'stderr' && process.stderr.isTTY !== true;
-  const level = chosen === 'auto' ? (quiet ? 'warn' : 'info') : chosen;
-  return openLog({
-    level,
-    format: settings['log.format'],
-    target: settings['log.target'],
-    colour,
-    stderr: process.stderr,
-  });
+  if (chosen !== 'auto') return chosen;
+  return settings['log.target'] === 'stderr' && process.stderr.isTTY !== true ? 'warn' : 'info';
 }
 
-export function newsTo(log: Log, legacy: Charset): RunEvents {
+export function logFor(settings: Settings): Log {
+  const target = settings['log.target'];
+  const colour = target === 'stderr' && process.stderr.isTTY === true;
+  const { stderr } = process;
+  return openLog({ level: levelFor(settings), format: settings['log.format'], target, colour, stderr });
+}
+
+export function newsTo(log: Log, level: Level, legacy: Charset): RunEvents {
   const readable = forPeople(legacy);
   return {
     outcome: (record) => log.write(outcomeLine(record, readable)),
     setAside: (control, reason) => log.write(setAsideLine(control, reason)),
     warning: (text) => log.write(warningLine(text)),
-    step: () => {},
+    step: level === 'debug' ? (_, sight) => tellDialogue(sight, log, readable) : () => {},
   };
+}
+
+function tellDialogue(sight: Sight, log: Log, readable: ForPeople): void {
+  if (sight.what !== 'session') return;
+  for (const said of utterances(sight.event, sight.step)) {
+    log.write(dialogueLine(sight.step.session.peer, said, readable));
+  }
 }

@@ -7,6 +7,7 @@ import type { RunRules } from '../delivery/rules.ts';
 import { warningLine } from '../report/lines.ts';
 import type { Log } from '../report/log.ts';
 import { openDirectoryRoom } from '../room/directory/open.ts';
+import { SpoolTrouble } from '../room/directory/trouble.ts';
 import type { Trouble } from './background.ts';
 import {
   clockFor,
@@ -16,11 +17,12 @@ import {
   realPorts,
   refusal,
   spoolOf,
+  trouble,
 } from './background.ts';
 import type { Command, Invocation } from './command.ts';
 import type { ExitCode } from './exit.ts';
 import { EXIT } from './exit.ts';
-import { logFor, newsTo } from './news.ts';
+import { levelFor, logFor, newsTo } from './news.ts';
 import { stopSignal } from './stop.ts';
 
 export interface Station {
@@ -34,7 +36,7 @@ export interface Station {
 }
 
 /** A command that works in a station and leaves it in order, whatever happens. */
-export function stationed(work: (station: Station, invocation: Invocation) => Promise<void>): Command {
+export function stationed(work: (station: Station, invocation: Invocation) => Promise<ExitCode>): Command {
   return async (invocation) => {
     const { settings, terminal } = invocation;
     const fail = ({ text, exit }: Trouble): ExitCode => {
@@ -45,21 +47,40 @@ export function stationed(work: (station: Station, invocation: Invocation) => Pr
     if (typeof spool !== 'string') return fail(spool);
     const rules = await loadRules(settings);
     if ('kind' in rules) return fail(rules);
-    const clock = clockFor(settings);
     const log = logFor(settings);
-    const warn = (text: string): void => log.write(warningLine(text));
-    const opened = await openDirectoryRoom(spool, directoryDeps(clock, warn), directorySettings(settings));
-    if (opened.kind === 'refused') return fail(refusal(opened));
-    const { room } = opened;
-    const stop = stopSignal();
     try {
-      const ports = { ...realPorts(settings, clock), room, events: newsTo(log, rules.render.legacy) };
-      await work({ spool, ports, rules, log, warn, signal: stop.signal }, invocation);
+      const exit = await inStation({ spool, rules, log }, invocation, work);
+      return typeof exit === 'number' ? exit : fail(exit);
+    } catch (error) {
+      if (error instanceof SpoolTrouble) return fail(trouble(error.message, EXIT.io));
+      throw error;
     } finally {
-      stop.release();
-      await room.close();
       await log.close();
     }
-    return EXIT.ok;
   };
+}
+
+async function inStation(
+  { spool, rules, log }: Pick<Station, 'spool' | 'rules' | 'log'>,
+  invocation: Invocation,
+  work: (station: Station, invocation: Invocation) => Promise<ExitCode>,
+): Promise<ExitCode | Trouble> {
+  const { settings } = invocation;
+  const clock = clockFor(settings);
+  const warn = (text: string): void => log.write(warningLine(text));
+  const opened = await openDirectoryRoom(spool, directoryDeps(clock, warn), directorySettings(settings));
+  if (opened.kind === 'refused') return refusal(opened);
+  const { room } = opened;
+  const stop = stopSignal();
+  try {
+    const ports = {
+      ...realPorts(settings, clock),
+      room,
+      events: newsTo(log, levelFor(settings), rules.render.legacy),
+    };
+    return await work({ spool, ports, rules, log, warn, signal: stop.signal }, invocation);
+  } finally {
+    stop.release();
+    await room.close();
+  }
 }

@@ -5,7 +5,8 @@
 import { watch } from 'node:fs';
 import type { Clock } from '../delivery/ports.ts';
 import { queueRun } from '../delivery/queue-run.ts';
-import { startedLine, stoppedLine } from '../report/lines.ts';
+import { startedLine, stoppedLine, summaryLine } from '../report/lines.ts';
+import { EXIT } from './exit.ts';
 import { stationed } from './station.ts';
 
 export const command = stationed(
@@ -18,6 +19,7 @@ export const command = stationed(
         const summary = await queueRun(ports, rules, signal);
         trouble = '';
         if (settings.json && summary.due > 0) terminal.print(JSON.stringify(summary));
+        if (summary.due > 0) log.write(summaryLine(summary));
       } catch (error) {
         // A spool that cannot be read now may be readable again; said once, not at every look.
         const text = error instanceof Error ? error.message : String(error);
@@ -29,6 +31,7 @@ export const command = stationed(
     }
     bell.close();
     log.write(stoppedLine(String(signal.reason)));
+    return EXIT.ok;
   },
 );
 

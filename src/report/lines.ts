@@ -3,7 +3,10 @@
  * them. A field never carries a credential.
  */
 import type { OutcomeRecord } from '../delivery/mail-in-hand.ts';
+import type { RunSummary } from '../delivery/queue-run.ts';
 import { place } from '../outcome/status-line.ts';
+import type { Peer } from '../session/verdict.ts';
+import type { Utterance } from './dialogue.ts';
 import type { ForPeople } from './people.ts';
 import { span } from './people.ts';
 
@@ -64,6 +67,38 @@ export function setAsideLine(control: number, reason: string): Line {
     event: 'set-aside',
     message: `set aside: control message ${control}: ${reason}`,
     fields: { job: control, reason },
+  };
+}
+
+/** A queue run in which something was due. */
+export function summaryLine({
+  jobs,
+  due,
+  delivered,
+  deferred,
+  failed,
+  finished,
+  milliseconds,
+}: RunSummary): Line {
+  return {
+    level: 'debug',
+    event: 'run',
+    message:
+      `queue run: ${due} of ${jobs} jobs due, ${delivered} recipients delivered, ${deferred} deferred, ` +
+      `${failed} refused, ${finished} mails done, ${span(milliseconds)}`,
+    fields: { jobs, due, delivered, deferred, failed, finished, milliseconds: Math.round(milliseconds) },
+  };
+}
+
+/** Something said in a session, or its end; only followed when lines of the level debug are wanted. */
+export function dialogueLine(peer: Peer, { from, text }: Utterance, readable: ForPeople): Line {
+  const words = readable(text);
+  const arrow = { us: '>', server: '<', neither: '-' }[from];
+  return {
+    level: 'debug',
+    event: 'dialogue',
+    message: `${place(peer)} ${arrow} ${words}`,
+    fields: { host: peer.host, address: peer.address, port: peer.port, from, text: words },
   };
 }
 
