@@ -43,6 +43,11 @@ function unusable(reason: string): Unusable {
   return { kind: 'unusable', reason };
 }
 
+/** Blanks and tabs alone: `trim()` would take a CR as well, and 0xA0, the last byte of a UTF-8 letter. */
+function withoutBlanks(text: ByteString): ByteString {
+  return text.replace(/^[ \t]+|[ \t]+$/g, '');
+}
+
 /** The entry taken apart. Comments are in none of the parts but their own. */
 interface Parts {
   /** between the brackets, or the whole when there are none */
@@ -107,7 +112,12 @@ function takeApart(raw: ByteString): Parts | null {
   }
   if (open) return null;
   const quoted = quotes.length === 1 ? (quotes[0] ?? null) : null;
-  return { spec: inside ?? outside, outside: inside === null ? null : outside.trim(), quoted, comment };
+  return {
+    spec: inside ?? outside,
+    outside: inside === null ? null : withoutBlanks(outside),
+    quoted,
+    comment,
+  };
 }
 
 /** The text of UTF-8 bytes, or null when they are not UTF-8. */
@@ -150,16 +160,16 @@ function checkedLocal(local: ByteString): Unusable | null {
 
 /** The address in one `remote|` line. `raw` is bytes; it may hold a display name, comments and brackets. */
 export function recipientAddress(raw: ByteString): RecipientAddress {
-  const entry = raw.replace(/^[ \t\r\n]+/, '').trimEnd();
+  const entry = raw.replace(/^[ \t\r\n]+|[ \t\r\n]+$/g, '');
   if (entry === '') return unusable('the recipient has no address');
   if (entry.length > LONGEST_ENTRY) return unusable('it is longer than any mail address can be');
   const parts = takeApart(entry);
   if (parts === null) return unusable('its angle brackets do not enclose one address');
-  const spec = parts.spec.trim();
+  const spec = withoutBlanks(parts.spec);
   const at = spec.lastIndexOf('@');
   if (at < 0) return unusable('it has no domain: there is no @ in it');
-  const local = spec.slice(0, at).trim();
-  const domain = spec.slice(at + 1).trim();
+  const local = withoutBlanks(spec.slice(0, at));
+  const domain = withoutBlanks(spec.slice(at + 1));
   if (domain === '') return unusable('no domain stands behind its @');
   const fault = checkedLocal(local);
   if (fault !== null) return fault;

@@ -109,3 +109,14 @@ test('nothing gets into the command that could end it', () => {
     { numRuns: 5_000 },
   );
 });
+
+test('a letter whose last UTF-8 byte is 0xA0 is no blank', () => {
+  const address = recipientAddress('vis-\xc3\xa0@example.com');
+  assert.equal(address.kind === 'address' && address.command, 'vis-\xc3\xa0@example.com');
+});
+
+test('a CR is taken for a line end only at the end of the entry', () => {
+  assert.equal(recipientAddress('cr@example.com\r').kind, 'address');
+  assert.equal(recipientAddress('cr\r@example.com').kind, 'unusable');
+  assert.equal(recipientAddress('cr@\rexample.com').kind, 'unusable');
+});

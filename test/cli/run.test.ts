@@ -1,0 +1,261 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import type { DemoWorld } from '../../src/cli/demo-world/index.ts';
+import { startDemoWorld } from '../../src/cli/demo-world/index.ts';
+import { EXIT } from '../../src/cli/exit.ts';
+import { command as run } from '../../src/cli/run.ts';
+import { caughtTerminal, invocation } from '../support/invocation.ts';
+import { HEADER, listFor, MAIL, messagesIn, NOW, spoolOf } from '../support/spool.ts';
+
+/** One queue run over a real directory, against real servers on loopback: the whole state before and after. */
+
+let world: DemoWorld;
+before(async () => {
+  world = await startDemoWorld();
+});
+after(() => world.close());
+
+interface Ran {
+  readonly code: number;
+  readonly left: Record<string, string>;
+  readonly log: readonly {
+    readonly event: string;
+    readonly message: string;
+    readonly [field: string]: unknown;
+  }[];
+  readonly told: readonly string[];
+  /** Unix seconds at which the run looked at the clock */
+  readonly now: number;
+}
+
+async function runOver(
+  t: TestContext,
+  files: Readonly<Record<string, string | Buffer>>,
+  settings: object = {},
+): Promise<Ran> {
+  const spool = spoolOf(t, files);
+  return { ...(await runAgain(spool, settings)) };
+}
+
+async function runAgain(spool: string, settings: object = {}, now = NOW + 60): Promise<Ran> {
+  const log = path.join(spool, '.log');
+  const caught = caughtTerminal();
+  const given = {
+    spool,
+    now: String(now),
+    dns: world.dns,
+    'mx-port': String(world.smtpPort),
+    hostname: 'citadel.example',
+    'log.target': log,
+    'log.level': 'info',
+    'log.format': 'json',
+    ...settings,
+  };
+  const code = await run(invocation(caught, given));
+  const text = fs.existsSync(log) ? fs.readFileSync(log, 'utf8') : '';
+  fs.rmSync(log, { force: true });
+  const left = messagesIn(spool);
+  return {
+    code,
+    left,
+    now,
+    told: caught.told,
+    log: text
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line)),
+  };
+}
+
+/** The clock runs on while a run lasts: `attempted|` may be a second later. */
+function withoutClock(text: string | undefined): string {
+  return (text ?? '').replace(/^attempted\|\d+$/m, 'attempted|T');
+}
+
+const where = (host: string, address: string): string => `mx.${host} [${address}]:${world.smtpPort}`;
+
+describe('a run', () => {
+  it('delivers, and removes what is done: control message and mail', async (t) => {
+    const ran = await runOver(t, { 1: MAIL, 2: listFor(1, 'alice@accepts.example') });
+    assert.equal(ran.code, EXIT.ok);
+    assert.deepEqual(ran.left, {});
+    const [delivered] = ran.log;
+    assert.equal(ran.log.length, 1, JSON.stringify(ran.log));
+    assert.equal(delivered?.event, 'delivered');
+    assert.deepEqual(
+      [delivered?.job, delivered?.recipient, delivered?.host, delivered?.address, delivered?.code],
+      [2, 'alice@accepts.example', 'mx.accepts.example', '127.0.0.1', 250],
+    );
+  });
+
+  it('writes one status line for each recipient and keeps the mail for those who wait', async (t) => {
+    const recipients = [
+      'alice@accepts.example',
+      'bob@greylist.example',
+      'nobody@refuses.example',
+      'eve@refuses.example',
+    ];
+    const ran = await runOver(t, { 1: MAIL, 2: listFor(1, ...recipients) });
+    assert.deepEqual(Object.keys(ran.left), ['1', '2']);
+    assert.equal(ran.left['1'], MAIL);
+    assert.equal(
+      withoutClock(ran.left['2']),
+      `${HEADER}msgid|1\nsubmitted|${NOW}\nbounceto|a@example.org\nretry|300\nattempted|T\n` +
+        `remote|alice@accepts.example|2|2.6.0 Accepted (250, ${where('accepts.example', '127.0.0.1')})\n` +
+        `remote|bob@greylist.example|4|4.2.1 Greylisted, please try again later (450, ${where('greylist.example', '127.0.0.2')})\n` +
+        `remote|nobody@refuses.example|5|5.1.1 No such mailbox here (550, ${where('refuses.example', '127.0.0.3')})\n` +
+        `remote|eve@refuses.example|2|2.6.0 Accepted (250, ${where('refuses.example', '127.0.0.3')})\n`,
+    );
+  });
+
+  it('writes the 2017 form where that is asked for', async (t) => {
+    const ran = await runOver(
+      t,
+      { 1: MAIL, 2: listFor(1, 'alice@accepts.example', 'carol@greylist.example') },
+      { dialect: '2017' },
+    );
+    assert.equal(
+      withoutClock(ran.left['2']),
+      // The 2017 writer leaves one more empty line behind the header.
+      `${HEADER}\nmsgid|1\nsubmitted|${NOW}\nbounceto|a@example.org\n` +
+        `remote|carol@greylist.example|4|450 (450 4.2.1 Greylisted, please try again later, ${where('greylist.example', '127.0.0.2')})\n` +
+        'attempted|T\n',
+    );
+  });
+
+  it('leaves a job alone until it is due, then finishes it', async (t) => {
+    const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'dora@greylist.example') });
+    const first = await runAgain(spool);
+    const early = await runAgain(spool, {}, NOW + 120);
+    assert.deepEqual(early.left, first.left);
+    assert.deepEqual(early.log, [], 'no noise when nothing is due');
+    const late = await runAgain(spool, {}, NOW + 3600);
+    assert.deepEqual(late.left, {});
+  });
+
+  it('says at once that another one is at work, with status 0', async (t) => {
+    const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'alice@accepts.example') });
+    const [one, two] = await Promise.all([runAgain(spool), runAgain(spool)]);
+    assert.deepEqual([one.code, two.code], [EXIT.ok, EXIT.ok]);
+    assert.match([...one.told, ...two.told].join(), /is already delivering from .*; nothing was done/);
+  });
+});
+
+describe('bad input', () => {
+  const good = { 90: MAIL, 91: listFor(90, 'alice@accepts.example') };
+
+  async function besidesGood(t: TestContext, files: Readonly<Record<string, string>>): Promise<Ran> {
+    const ran = await runOver(t, { ...files, ...good });
+    assert.ok(
+      ran.log.some(({ event, job }) => event === 'delivered' && job === 91),
+      'the other job went on',
+    );
+    assert.equal(ran.code, EXIT.ok);
+    return ran;
+  }
+
+  it('a control message nobody can read is set aside with the reason, once', async (t) => {
+    const torn = `${HEADER}nothing here is an instruction\n`;
+    const spool = spoolOf(t, { 1: MAIL, 2: torn });
+    const ran = await runAgain(spool);
+    assert.deepEqual(
+      ran.log.map(({ event }) => event),
+      ['set-aside'],
+    );
+    assert.equal(ran.left['1'], MAIL);
+    const kept = Object.entries(ran.left).filter(([name]) => name.startsWith('.spoolroom/bad/'));
+    assert.ok(
+      kept.some(([, text]) => text === torn),
+      'no byte of it is lost',
+    );
+    const again = await runAgain(spool, {}, NOW + 3600);
+    assert.deepEqual(again.log, []);
+    assert.deepEqual(again.left, ran.left);
+  });
+
+  for (const [what, files] of [
+    ['missing', {}],
+    ['empty', { 1: '' }],
+  ] as const) {
+    it(`a mail that is ${what} is never sent as an empty mail (R036)`, async (t) => {
+      const before = world.accepted().flatMap(({ messages }) => messages).length;
+      const ran = await besidesGood(t, { ...files, 2: listFor(1, 'bob@accepts.example') });
+      assert.match(ran.left['2'] ?? '', /^remote\|bob@accepts\.example\|4\|.+/m);
+      assert.equal(world.accepted().flatMap(({ messages }) => messages).length, before + 1);
+    });
+  }
+
+  it('a mail that two jobs share is delivered for both and removed with the last', async (t) => {
+    const ran = await runOver(t, {
+      1: MAIL,
+      2: listFor(1, 'alice@accepts.example'),
+      3: listFor(1, 'frieda@greylist.example'),
+    });
+    assert.deepEqual(
+      Object.keys(ran.left),
+      ['1', '2', '3'].filter((name) => ran.left[name] !== undefined),
+    );
+    assert.equal(ran.left['1'], MAIL, 'somebody still waits for it');
+    assert.match(ran.left['3'] ?? '', /frieda@greylist\.example\|4\|/);
+  });
+
+  it('recipients that are no addresses are refused with a sentence, the others get their mail', async (t) => {
+    const list = listFor(
+      1,
+      'alice@accepts.example',
+      'nodomain',
+      'two words@accepts.example',
+      'cr\r@accepts.example',
+      '',
+      'gerd@greylist.example',
+    );
+    const ran = await runOver(t, { 1: MAIL, 2: list });
+    const lines = (ran.left['2'] ?? '').split('\n').filter((line) => line.startsWith('remote|'));
+    assert.deepEqual(
+      lines.map((line) => line.split('|')[2]),
+      ['2', '5', '5', '5', '5', '4'],
+    );
+    for (const line of lines.slice(1, 5)) assert.match(line, /\|5\|\S+/);
+  });
+
+  it('a symbolic link is ignored, whatever it points to', async (t) => {
+    const spool = spoolOf(t, good);
+    fs.symlinkSync('/etc/passwd', path.join(spool, '1'));
+    fs.symlinkSync(path.join(spool, '91'), path.join(spool, '2'));
+    const ran = await runAgain(spool);
+    assert.equal(ran.log.filter(({ event }) => event === 'delivered').length, 1);
+    assert.deepEqual(
+      fs
+        .readdirSync(spool)
+        .filter((name) => name !== '.spoolroom')
+        .sort(),
+      ['1', '2'],
+    );
+  });
+
+  it('a directory that is not there, or is none, is said so', async (t) => {
+    const spool = spoolOf(t, { 1: MAIL });
+    for (const [name, said] of [
+      ['nowhere', /does not exist/],
+      ['1', /is not a directory/],
+    ] as const) {
+      const caught = caughtTerminal();
+      const code = await run(invocation(caught, { spool: path.join(spool, name) }));
+      assert.equal(code, EXIT.noInput);
+      assert.match(caught.told.join(), said);
+    }
+  });
+
+  it('a text whose lines begin with dots arrives as it was', async (t) => {
+    const text = 'From: a@example.org\n\n.\n..\n.x\nend\n';
+    await runOver(t, { 1: text, 2: listFor(1, 'dots@accepts.example') });
+    const arrived = world
+      .accepted()
+      .flatMap(({ messages }) => messages)
+      .filter(({ recipients }) => recipients.includes('dots@accepts.example'));
+    assert.equal(arrived.length, 1);
+    assert.equal(arrived[0]?.content.toString('latin1'), text.replaceAll('\n', '\r\n'));
+  });
+});
