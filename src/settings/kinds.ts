@@ -8,7 +8,7 @@ export type Read<T> =
   | { readonly ok: false; readonly problem: string };
 
 export interface Kind<T> {
-  /** what people write, for help and documentation: `30s, 5m, 12h, 5d` */
+  /** what people write, for help and documentation: `NUMBER`, `none|require` */
   readonly hint: string;
   /** the setting may be given several times */
   readonly many: boolean;
@@ -112,7 +112,7 @@ const UNITS: { readonly [unit: string]: number } = { ms: 1, s: 1000, m: 60_000, 
 const LONGEST_DAYS = 10_000;
 
 /** Milliseconds. A bare number is seconds. */
-export const duration: Kind<number> = one('30s|5m|12h|5d', (given) => {
+export const duration: Kind<number> = one('SPAN', (given) => {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(given);
   const unit = UNITS[match?.[2] ?? 's'];
   if (match === null || unit === undefined) return bad('is not a span of time like 30s, 5m, 12h or 5d');
@@ -128,17 +128,6 @@ export const interval: Kind<number> = {
     return read.ok && read.value < 100 ? bad('is shorter than 100ms') : read;
   },
 };
-
-const SIZES: { readonly [unit: string]: number } = { '': 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 };
-
-/** Bytes. */
-export const size: Kind<number> = one('500K|10M|1G', (given) => {
-  const match = /^(\d+)([KMG]?)B?$/i.exec(given);
-  const unit = SIZES[match?.[2]?.toUpperCase() ?? ''];
-  return match === null || unit === undefined
-    ? bad('is not a size like 500K, 10M or 1G')
-    : good(Number(match[1]) * unit);
-});
 
 /** A point in time as Unix seconds, or a span from now as `+3h`, `-10m` (milliseconds). */
 export type Moment = { readonly at: number } | { readonly shift: number };

@@ -5,15 +5,29 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { DELIVERY_STATES } from '../../src/delivery/delivery.ts';
+import type { OutcomeRecord } from '../../src/delivery/mail-in-hand.ts';
 import { DELIVERY_TABLE } from '../../src/delivery/table.ts';
 import { WORDS as NETWORK_WORDS } from '../../src/delivery/trouble.ts';
 import { LOOKUP_FAULTS } from '../../src/plan/route.ts';
+import type { Line } from '../../src/report/lines.ts';
+import {
+  dialogueLine,
+  outcomeLine,
+  setAsideLine,
+  startedLine,
+  stoppedLine,
+  summaryLine,
+  warningLine,
+} from '../../src/report/lines.ts';
 import { next } from '../../src/session/machine.ts';
 import type { Session, SessionEvent } from '../../src/session/session.ts';
 import { beginSession } from '../../src/session/session.ts';
 import { STATES, type State } from '../../src/session/states.ts';
 import { SESSION_TABLE } from '../../src/session/table.ts';
 import { describe, OBSTACLES } from '../../src/session/words.ts';
+import { SETTING_NAMES } from '../../src/settings/read.ts';
+import type { Setting } from '../../src/settings/table.ts';
+import { SETTINGS } from '../../src/settings/table.ts';
 
 export const TECHDOC = fileURLToPath(new URL('../../techdoc/', import.meta.url));
 
@@ -27,6 +41,8 @@ export const DOCUMENTS: { readonly [file: string]: { readonly [table: string]: (
     outcomes,
     phrases,
   },
+  'settings.md': { settings },
+  'logs.md': { 'log lines': logLines },
 };
 
 /** The document with its tables printed anew. */
@@ -197,6 +213,77 @@ function phrases(): string {
     ],
   );
 }
+
+function settings(): string {
+  const rows = SETTING_NAMES.map((name) => {
+    const { kind, fallback, about }: Setting<unknown> = SETTINGS[name];
+    const value = kind.flag ? 'true|false' : `${kind.hint}${kind.many ? ', repeatable' : ''}`;
+    return [`\`${name}\``, value, fallback === null || kind.many ? '' : String(fallback), about];
+  });
+  return table(['setting', 'value', 'default', 'meaning'], rows);
+}
+
+/** One specimen of each line, made by the code that makes the real ones. */
+function logLines(): string {
+  const same = (text: string): string => text;
+  const summary = { jobs: 3, due: 2, delivered: 1, deferred: 1, failed: 1, finished: 1, milliseconds: 1234 };
+  const lines: readonly (readonly [Line, string])[] = [
+    [outcomeLine(DELIVERED, same), 'a recipient got the mail'],
+    [outcomeLine(DEFERRED, same), 'a recipient is tried again later'],
+    [outcomeLine(REFUSED, same), 'a recipient never gets the mail'],
+    [setAsideLine(7, 'it has no remote line'), 'a control message nobody can read is in `.spoolroom/bad/`'],
+    [
+      warningLine('The spool ...'),
+      'something a person should know; the sentence says what it means for the mail',
+    ],
+    [startedLine('/var/spool/citadel', 4711), '`watch` has begun'],
+    [stoppedLine('SIGTERM'), '`watch` has ended'],
+    [summaryLine(summary), 'a queue run in which something was due is over'],
+    [
+      dialogueLine(PEER, { from: 'us', text: 'MAIL FROM:<a@b.example>' }, same),
+      'a word of a session; credentials never',
+    ],
+  ];
+  return table(
+    ['event', 'level', 'means', 'looks like', 'fields as JSON'],
+    lines.map(([{ event, level, message, fields }, meaning]) => [
+      event,
+      level,
+      meaning,
+      `\`${message}\``,
+      Object.keys(fields).join(', '),
+    ]),
+  );
+}
+
+const PEER = { host: 'mx.example.com', address: '192.0.2.1', port: 25 };
+const JOB = { control: 2, msgid: 1, recipient: 'bob@example.com', destination: 'example.com', text: '' };
+const REFUSAL = {
+  kind: 'failed',
+  reach: 'recipient',
+  stage: 'rcpt',
+  peer: PEER,
+  maybeDelivered: false,
+} as const;
+const REFUSED: OutcomeRecord = {
+  ...JOB,
+  status: 5,
+  milliseconds: 80,
+  tls: null,
+  verdict: { ...REFUSAL, permanent: true, code: 550, enhanced: '5.1.1', text: '5.1.1 no such user' },
+};
+const DEFERRED: OutcomeRecord = {
+  ...REFUSED,
+  status: 4,
+  verdict: { ...REFUSAL, permanent: false, code: 450, enhanced: '4.2.1', text: '4.2.1 greylisted' },
+};
+const DELIVERED: OutcomeRecord = {
+  ...JOB,
+  status: 2,
+  milliseconds: 412,
+  tls: 'TLSv1.3',
+  verdict: { kind: 'delivered', code: 250, enhanced: '2.0.0', text: '2.0.0 queued', peer: PEER },
+};
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   for (const file of Object.keys(DOCUMENTS)) {
