@@ -37,7 +37,7 @@ const server = createServer({ noDelay: true }, (socket) => {
   socket.write('220 sink.example ESMTP\r\n');
 });
 
-server.listen(0, '127.0.0.1', () => {
+server.listen(0, '0.0.0.0', () => {
   const address = server.address();
   if (typeof address === 'object' && address !== null) process.send?.({ port: address.port });
 });
