@@ -1,0 +1,32 @@
+/** The packed form: one tarball that installs without network and without install scripts, and works from a copied folder. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { spoolOf, temporaryDirectory } from '../support/spool.ts';
+
+const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
+
+test('npm pack gives one tarball that installs offline', (t) => {
+  const folder = temporaryDirectory(t);
+  const npm = (...words: readonly string[]): string =>
+    execFileSync('npm', [...words], { cwd: PROJECT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  const [packed] = JSON.parse(npm('pack', '--ignore-scripts', '--json', '--pack-destination', folder));
+  const tarball = path.join(folder, packed.filename);
+  const prefix = path.join(folder, 'installed');
+  npm('install', '--global', '--offline', '--ignore-scripts', '--prefix', prefix, tarball);
+  const command = path.join(prefix, 'bin/spoolroom');
+  const output = execFileSync(command, ['run', '--json', '--spool', spoolOf(t, {})], { encoding: 'utf8' });
+  assert.equal(JSON.parse(output).jobs, 0);
+});
+
+test('the command works from a copied folder', (t) => {
+  const copy = path.join(temporaryDirectory(t), 'copy');
+  fs.cpSync(path.join(PROJECT, 'bin'), copy, { recursive: true });
+  const output = execFileSync(path.join(copy, 'spoolroom'), ['queue', '--spool', spoolOf(t, {})], {
+    encoding: 'utf8',
+  });
+  assert.equal(output, 'The spool is empty.\n');
+});
