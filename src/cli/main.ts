@@ -49,6 +49,46 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./queue.ts'),
   },
   {
+    usage: 'explain <job>',
+    about: 'why a job is still here, what happened last, what would change it',
+    settings: LOOKING,
+    load: () => import('./explain.ts'),
+  },
+  {
+    usage: 'replay <file>',
+    about: 'why a mail did or did not arrive: a control message or a transcript, without touching anything',
+    settings: DELIVERING,
+    options: {
+      world: {
+        type: 'string',
+        requiresArg: true,
+        describe:
+          'accept, greylist, refuse-rcpt, refuse-all, drop-after-data, silent, tls-broken or a world file',
+      },
+      set: {
+        type: 'string',
+        array: true,
+        nargs: 1,
+        requiresArg: true,
+        describe: 'NAME=VALUE: what would have happened under this setting',
+      },
+      check: {
+        type: 'boolean',
+        describe: 'a transcript must lead the same way; exit 1 at the first difference',
+      },
+      live: { type: 'boolean', describe: 'real DNS and real servers, up to RCPT TO' },
+      yes: { type: 'boolean', describe: 'do not ask before servers are contacted' },
+      html: { type: 'string', requiresArg: true, describe: 'write a page with a drawing to this file' },
+      'save-fixture': {
+        type: 'string',
+        requiresArg: true,
+        describe: 'write the transcript with aliases for names and addresses',
+      },
+      'keep-addresses': { type: 'boolean', describe: 'no aliases' },
+    },
+    load: () => import('./replay.ts'),
+  },
+  {
     usage: 'demo',
     about: 'everything at once on this machine, with servers of its own',
     settings: ['json', 'spool'],

@@ -1,15 +1,11 @@
 /**
  * A room with one job in it, held in memory: what `replay` gives to the queue run instead of a spool. It writes
- * nothing anywhere; what became of the job is asked from it afterwards.
+ * nothing anywhere; what became of the job is in the story that is told.
  */
-import type { PayloadRead, QueuedJob, Room, StatusChange } from '../room/room.ts';
+import type { PayloadRead, QueuedJob, Room } from '../room/room.ts';
 
 export class OneJobRoom implements Room {
   readonly name = 'a copy';
-  /** what would have been written, in order */
-  readonly changes: StatusChange[] = [];
-  /** the job would have been removed */
-  finished = false;
   readonly #queued: QueuedJob;
   readonly #payload: PayloadRead;
 
@@ -26,13 +22,9 @@ export class OneJobRoom implements Room {
     return this.#payload;
   }
 
-  async record(_: number, changes: readonly StatusChange[]): Promise<void> {
-    this.changes.push(...changes);
-  }
+  async record(): Promise<void> {}
 
-  async finish(): Promise<void> {
-    this.finished = true;
-  }
+  async finish(): Promise<void> {}
 
   async settle(): Promise<void> {}
 

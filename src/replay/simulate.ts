@@ -6,7 +6,7 @@ import type { Clock, Random } from '../delivery/ports.ts';
 import type { RunPorts } from '../delivery/queue-run.ts';
 import { queueRun } from '../delivery/queue-run.ts';
 import type { RunRules } from '../delivery/rules.ts';
-import type { PayloadRead, QueuedJob, StatusChange } from '../room/room.ts';
+import type { PayloadRead, QueuedJob } from '../room/room.ts';
 import { OneJobRoom } from './one-job-room.ts';
 import type { Story, StoryOutcome } from './story.ts';
 import { outcomesIn, Witness } from './story.ts';
@@ -22,14 +22,7 @@ export interface Play {
   readonly now: number;
 }
 
-export interface Played {
-  readonly story: Story;
-  /** what would be written into the control message */
-  readonly changes: readonly StatusChange[];
-  readonly finished: boolean;
-}
-
-export async function simulate(play: Play, script: WorldScript): Promise<Played> {
+export async function simulate(play: Play, script: WorldScript): Promise<Story> {
   const clock = new VirtualClock(play.now);
   const world = new World(script, clock);
   // Equal chances for all: records of equal preference stay in the order they were given in.
@@ -43,7 +36,7 @@ export async function perform(
   ports: { readonly clock: Clock; readonly random: Random } & Pick<RunPorts, 'resolver' | 'connect'>,
   unknown: Promise<string>,
   passTime: <T>(done: Promise<T>) => Promise<T>,
-): Promise<Played> {
+): Promise<Story> {
   const room = new OneJobRoom(queued, payload);
   const began = ports.clock.monotonic();
   const witness = new Witness(() => ports.clock.monotonic() - began);
@@ -64,9 +57,5 @@ export async function perform(
   const { deliveries, moments } = witness;
   const address = (index: number): string => queued.job.recipients[index]?.address ?? '';
   const outcomes = [...unrouted, ...outcomesIn(deliveries, moments, address)];
-  return {
-    story: { deliveries, moments, outcomes, unknown: missing },
-    changes: room.changes,
-    finished: room.finished,
-  };
+  return { deliveries, moments, outcomes, unknown: missing };
 }

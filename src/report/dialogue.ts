@@ -11,7 +11,7 @@ export interface Utterance {
 }
 
 /** One step: what came in, then what went out. */
-export function utterances(event: SessionEvent, { effects }: Step): readonly Utterance[] {
+export function utterances(event: SessionEvent, { effects }: Pick<Step, 'effects'>): readonly Utterance[] {
   const heard = wordsOf(event);
   const said = effects.flatMap(wordsOfEffect);
   return heard === null ? said : [heard, ...said];

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { recordedWorld } from '../../src/replay/recorded-world.ts';
-import type { Played } from '../../src/replay/simulate.ts';
 import { simulate } from '../../src/replay/simulate.ts';
+import type { Story } from '../../src/replay/story.ts';
 import type { WorldScript } from '../../src/replay/world.ts';
 import { WORLDS } from '../../src/replay/worlds.ts';
 import {
@@ -24,14 +24,14 @@ async function again(
   world: WorldScript,
   given: { readonly [name: string]: unknown } = {},
   recordedUnder: { readonly [name: string]: unknown } = {},
-): Promise<Played & { readonly recorded: readonly unknown[] }> {
+): Promise<{ readonly story: Story; readonly recorded: readonly unknown[] }> {
   const queued = queuedFor(ALICE);
   const { tapes } = await record(queued, world, recordedUnder, 'all');
   const transcript = transcriptOf(tapes[0]);
   const play = { queued, payload: payloadOf(MAIL), rules: rulesOf(settingsWith(given)), now: NOW };
-  const played = await simulate(play, recordedWorld(transcript));
+  const story = await simulate(play, recordedWorld(transcript));
   const recorded = transcript.lines.filter((line) => line.what === 'session').map(essence);
-  return { ...played, recorded };
+  return { story, recorded };
 }
 
 function essence(line: { readonly rows: readonly string[]; readonly effects: readonly unknown[] }): unknown {

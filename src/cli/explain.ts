@@ -1,0 +1,57 @@
+/**
+ * `spoolroom explain N`: one job in sentences. The facts are those of `queue`; the transcripts beside the spool say
+ * what happened. Writes nothing.
+ */
+import { scheduleFrom } from '../delivery/rules.ts';
+import { loadCharset, unknown8bit } from '../message/charset.ts';
+import { transcriptsOf } from '../replay/transcript-files.ts';
+import { explanation } from '../report/explanation.ts';
+import { forPeople, harmless } from '../report/people.ts';
+import { openDirectoryGuest } from '../room/directory/open.ts';
+import { clockFor, directoryDeps, directorySettings, refusal, spoolOf } from './background.ts';
+import type { Command } from './command.ts';
+import { EXIT } from './exit.ts';
+
+export const command: Command = async ({ settings, options, terminal }) => {
+  const tell = (text: string): void => terminal.tell(`spoolroom: ${text}`);
+  const spool = spoolOf(settings);
+  if (typeof spool !== 'string') {
+    tell(spool.text);
+    return spool.exit;
+  }
+  const clock = clockFor(settings);
+  const opened = await openDirectoryGuest(spool, directoryDeps(clock, tell), directorySettings(settings));
+  if (opened.kind === 'refused') {
+    const { text, exit } = refusal(opened);
+    tell(text);
+    return exit;
+  }
+  const number = Number(options.job);
+  const { jobs, setAside } = await opened.guest.scan();
+  const queued = jobs.find(({ control, job }) => control === number || job.msgid === number);
+  if (queued === undefined) {
+    const reason = setAside.find((each) => each.number === number)?.reason;
+    const job = harmless(String(options.job));
+    tell(
+      reason === undefined
+        ? `There is no job ${job} in ${spool}: it is done, or it never was. \`spoolroom queue\` lists all.`
+        : `The control message ${job} cannot be read: ${harmless(reason)}.`,
+    );
+    return reason === undefined ? EXIT.noInput : EXIT.data;
+  }
+  const payload = await opened.guest.readPayload(queued.job.msgid);
+  const charset = await loadCharset(settings.charset);
+  const readable = forPeople(charset.kind === 'charset' ? charset.charset : unknown8bit);
+  const explained = explanation(
+    {
+      queued,
+      now: Math.floor(clock.now() / 1000),
+      schedule: scheduleFrom(settings),
+      payload,
+      transcripts: transcriptsOf(spool, queued.control),
+    },
+    readable,
+  );
+  terminal.print(settings.json ? JSON.stringify(explained) : explained.sentences.join('\n'));
+  return EXIT.ok;
+};
