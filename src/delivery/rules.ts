@@ -50,7 +50,8 @@ function dispatchRules(
   { relays, certificates }: Background,
   hostname: string,
 ): DispatchRules {
-  const pins = pinsByHost(settings['tls-pin']);
+  const pins = byHost(settings['tls-pin']);
+  const tlsOf = tlsPolicies(settings);
   return {
     routing: { relays, ownNames: [hostname.toLowerCase()], mxPort: settings['mx-port'] },
     limits: {
@@ -81,26 +82,31 @@ function dispatchRules(
     localAddresses: settings['local-address'],
     policyFor: (host, withoutTls) => ({
       ehloName: hostname,
-      tls: withoutTls ? 'none' : tlsPolicy(host, settings),
+      tls: withoutTls ? 'none' : tlsOf(host),
       credentials: host.credentials !== null,
       authInClear: settings['auth-in-clear'].includes(host.name),
       recipients: settings['limit.recipients'],
     }),
     tlsFor: (host) => ({
       serverName: host.name,
-      verify: tlsPolicy(host, settings) !== 'opportunistic',
+      verify: tlsOf(host) !== 'opportunistic',
       ca: certificates,
       ...(pins.has(host.name) ? { pins: pins.get(host.name) ?? [] } : {}),
     }),
   };
 }
 
-/** A relay that is given a password proves who it is; an MX host found in the DNS cannot. */
-function tlsPolicy(host: Host, settings: Settings): TlsPolicy {
-  if (host.implicitTls) return 'implicit';
-  if (host.origin !== 'smarthost' && host.origin !== 'fallbackhost') return settings.tls;
-  if (settings['relay-tls'] !== 'auto') return settings['relay-tls'];
-  return host.credentials === null ? 'opportunistic' : 'require';
+/** What is said of a host by name counts; a relay that is given a password proves who it is, an MX host cannot. */
+function tlsPolicies(settings: Settings): (host: Host) => TlsPolicy {
+  const named = byHost(settings['tls-host']);
+  return (host) => {
+    if (host.implicitTls) return 'implicit';
+    const policy = named.get(host.name)?.at(-1);
+    if (policy !== undefined) return policy as TlsPolicy;
+    if (host.origin !== 'smarthost' && host.origin !== 'fallbackhost') return settings.tls;
+    if (settings['relay-tls'] !== 'auto') return settings['relay-tls'];
+    return host.credentials === null ? 'opportunistic' : 'require';
+  };
 }
 
 /** Seconds: what the delivery lists count in. */
@@ -116,11 +122,12 @@ export function scheduleFrom(settings: Settings): Schedule {
   };
 }
 
-function pinsByHost(pins: readonly string[]): ReadonlyMap<string, readonly string[]> {
-  const byHost = new Map<string, string[]>();
-  for (const pin of pins) {
-    const [host = '', print = ''] = pin.split('=', 2);
-    byHost.set(host, [...(byHost.get(host) ?? []), print]);
+/** `HOST=VALUE` entries by host, in order. */
+function byHost(entries: readonly string[]): ReadonlyMap<string, readonly string[]> {
+  const values = new Map<string, string[]>();
+  for (const entry of entries) {
+    const [host = '', value = ''] = entry.split('=', 2);
+    values.set(host, [...(values.get(host) ?? []), value]);
   }
-  return byHost;
+  return values;
 }

@@ -79,6 +79,12 @@ export const pin = shaped(
   'HOST=FINGERPRINT with the 64 hexadecimal digits of SHA-256',
 );
 
+export const hostTls = shaped(
+  'HOST=POLICY',
+  /^[^\s=]+=(?:none|opportunistic|require)$/,
+  'HOST=none, HOST=opportunistic or HOST=require',
+);
+
 export const flag: Kind<boolean> = {
   hint: '',
   many: false,
