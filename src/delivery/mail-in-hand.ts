@@ -1,16 +1,20 @@
 /**
  * A mail while its deliveries are under way: usually one control message, several when a server crashed while it
- * rewrote one. Turns verdicts into status changes, has them recorded, and ends the mail when nothing is left to
- * do. One owner per mail, finalised once (R064). Called by the queue run; the room does the writing.
+ * rewrote one. Turns verdicts into status changes, has them recorded and the sender told, and ends the mail when
+ * nothing is left to do. One owner per mail, finalised once (R064). Called by the queue run; the room does the writing.
  */
 import type { ByteString } from '../control/job.ts';
 import { isPending } from '../control/job.ts';
+import { givenUp } from '../outcome/report/notice.ts';
 import { statusDigit, statusText } from '../outcome/status-line.ts';
 import type { MergedRecipient } from '../plan/merge.ts';
 import { mergeLists } from '../plan/merge.ts';
+import type { Schedule } from '../plan/schedule.ts';
+import { isGivenUp } from '../plan/schedule.ts';
 import type { MessageNumber, QueuedJob, Room, StatusChange } from '../room/room.ts';
 import type { Verdict } from '../session/verdict.ts';
 import type { JudgeDetails } from './errand.ts';
+import type { Fate, Reporter } from './reporting.ts';
 
 /** What became of one recipient, for logs and tables. */
 export interface OutcomeRecord extends JudgeDetails {
@@ -33,36 +37,36 @@ export interface MailEvents {
   notWritten(mail: MailInHand, error: unknown): void;
 }
 
+export interface MailPorts {
+  readonly room: Room;
+  /** Unix seconds */
+  readonly now: () => number;
+  readonly schedule: Schedule;
+  /** null: nobody is told, as in a replay */
+  readonly reporter: Reporter | null;
+}
+
 export class MailInHand {
   /** the control messages that name this payload */
-  readonly lists: readonly QueuedJob[];
+  readonly lists: readonly [QueuedJob, ...QueuedJob[]];
   readonly recipients: readonly MergedRecipient[];
-  readonly #room: Room;
-  /** Unix seconds */
-  readonly #now: () => number;
+  readonly #ports: MailPorts;
   readonly #events: MailEvents;
   readonly #writes: Promise<void>[] = [];
-  readonly #statuses: number[];
+  readonly #fates: Fate[];
   #allWritten = true;
 
-  constructor(
-    lists: readonly [QueuedJob, ...QueuedJob[]],
-    room: Room,
-    now: () => number,
-    events: MailEvents,
-  ) {
+  constructor(lists: readonly [QueuedJob, ...QueuedJob[]], ports: MailPorts, events: MailEvents) {
     this.lists = lists;
     this.recipients = mergeLists(lists.map(({ job }) => job));
-    this.#statuses = this.recipients.map(({ status }) => status);
-    this.#room = room;
-    this.#now = now;
+    this.#fates = this.recipients.map(({ places: _, ...recipient }) => ({ ...recipient, failure: null }));
+    this.#ports = ports;
     this.#events = events;
   }
 
   /** The job with the recipients of all its lists: what the indices of this class mean. */
   whole(): QueuedJob {
     const [first] = this.lists;
-    if (first === undefined) throw new Error('a mail has a list');
     const recipients = this.recipients.map(({ places: _, ...recipient }) => recipient);
     return { ...first, job: { ...first.job, recipients } };
   }
@@ -72,14 +76,17 @@ export class MailInHand {
     return this.recipients.flatMap((recipient, index) => (isPending(recipient) ? [index] : []));
   }
 
-  judge(indices: readonly number[], destination: string, verdict: Verdict, details: JudgeDetails): void {
+  judge(indices: readonly number[], destination: string, given: Verdict, details: JudgeDetails): void {
+    const [{ control, job }] = this.lists;
+    const verdict = this.#lastTry(given);
     const status = statusDigit(verdict);
-    const [first] = this.lists;
-    if (first === undefined) throw new Error('a mail has a list');
-    const text = statusText(verdict, first.job.dialect);
+    const text = statusText(verdict, job.dialect);
+    const failure = given.kind === 'failed' ? given : null;
     const judged = indices.flatMap((index) => this.recipients[index] ?? []);
-    for (const index of indices) this.#statuses[index] = status;
-    const { control, job } = first;
+    for (const index of indices) {
+      const address = this.recipients[index]?.address ?? '';
+      this.#fates[index] = { address, status, text, failure };
+    }
     this.#write(
       judged.flatMap((recipient) => changesFor(recipient, status, text)),
       () => {
@@ -106,20 +113,33 @@ export class MailInHand {
 
   /**
    * All deliveries are over. Resolves true when the mail is done and removed, false when recipients stay in the
-   * queue or an outcome could not be written.
+   * queue, an outcome could not be written, or the sender could not be told (which is not begun after `signal`).
    */
-  async close(): Promise<boolean> {
+  async close(signal: AbortSignal): Promise<boolean> {
     await Promise.all(this.#writes);
-    if (!this.#allWritten || !this.#statuses.every((status) => status === 2 || status === 5)) return false;
-    for (const { control } of this.lists) await this.#room.finish(control);
+    if (!this.#allWritten) return false;
+    const { room, reporter } = this.#ports;
+    const settled = { lists: this.lists, fates: this.#fates };
+    const told = (await reporter?.tell(settled, signal)) ?? true;
+    if (!told || !this.#fates.every(({ status }) => status === 2 || status === 5)) return false;
+    for (const { control } of this.lists) await room.finish(control);
+    await reporter?.forget(settled);
     return true;
   }
 
+  /** A failure that might pass is the last one when the mail is too old for another try. */
+  #lastTry(verdict: Verdict): Verdict {
+    const { now, schedule } = this.#ports;
+    const [{ job }] = this.lists;
+    const over = verdict.kind === 'failed' && !verdict.permanent && isGivenUp(job, now(), schedule);
+    return over ? { kind: 'failed', ...givenUp(verdict) } : verdict;
+  }
+
   #write(changes: readonly ListChange[], then: () => void): void {
-    const now = this.#now();
+    const now = this.#ports.now();
     const written = this.lists.map(async ({ control }, list) => {
       const own = changes.filter((change) => change.list === list).map(({ list: _, ...change }) => change);
-      if (own.length > 0) await this.#room.record(control, own, now);
+      if (own.length > 0) await this.#ports.room.record(control, own, now);
     });
     const failed = (error: unknown): void => {
       this.#allWritten = false;

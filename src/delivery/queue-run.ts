@@ -18,6 +18,7 @@ import type { MailEvents, OutcomeRecord } from './mail-in-hand.ts';
 import { MailInHand } from './mail-in-hand.ts';
 import type { Observe } from './observer.ts';
 import type { Clock, Random, Resolver } from './ports.ts';
+import type { Reporter } from './reporting.ts';
 import type { RunRules } from './rules.ts';
 
 export interface RunPorts {
@@ -27,6 +28,8 @@ export interface RunPorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly events: RunEvents;
+  /** tells senders what became of their mail; without it nobody is told, as in a replay */
+  readonly reporter?: Reporter;
 }
 
 /** What a run tells while it runs. Outcomes are durable when they are told. */
@@ -77,10 +80,12 @@ export async function queueRun(ports: RunPorts, rules: RunRules, signal: AbortSi
   const due = mailsOf(scan.jobs).filter((lists) => isMailDue(lists, now(), rules));
   const closing: Promise<void>[] = [];
   const close = async (mail: MailInHand): Promise<void> => {
-    if (await mail.close()) count.finished++;
+    if (await mail.close(signal)) count.finished++;
   };
+  const { room, reporter = null } = ports;
+  const mailPorts = { room, now, schedule: rules.due.schedule, reporter };
   for (const lists of due) {
-    const mail = new MailInHand(lists, ports.room, now, mailEvents);
+    const mail = new MailInHand(lists, mailPorts, mailEvents);
     mail.reconcile();
     let open = 1;
     const orderOver = (): void => {
