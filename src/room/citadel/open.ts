@@ -1,0 +1,144 @@
+/**
+ * Opens the queue room of a running Citadel server as its one runner. Called by the commands. Our ledger, the lock and
+ * the memory of the trial lie in a directory of our own on this machine. What is in the way (no such directory, another
+ * runner, no server, a login it refuses) is a value with a sentence. An interrupted run is made good before it returns.
+ */
+import type { Connect } from '#net-stream-utils';
+import type { Clock, Random } from '../../delivery/ports.ts';
+import type { Disk, Ownership } from '../directory/disk.ts';
+import { openJournal, readJournal } from '../directory/journal.ts';
+import { type Layout, layoutOf } from '../directory/layout.ts';
+import { claimLock } from '../directory/lock.ts';
+import type { DirectorySettings } from '../directory/open.ts';
+import type { ProcessTable } from '../directory/processes.ts';
+import { sweepTemporary, type TemporaryName, temporaryNames, writeDurably } from '../directory/temporary.ts';
+import { codeOf, phraseOf, SpoolTrouble } from '../directory/trouble.ts';
+import type { Room } from '../room.ts';
+import { type LiveParts, LiveRoom } from './live-room.ts';
+import type { Login } from './login.ts';
+import { payloadShelf } from './payload.ts';
+import { citadelServer } from './server.ts';
+import type { ServerAddress } from './session.ts';
+import { parseTrialRecord, trialRecord } from './trial.ts';
+
+export interface LiveDeps {
+  readonly connect: Connect;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly processes: ProcessTable;
+  /** gets full sentences for people */
+  readonly warn: (text: string) => void;
+}
+
+export interface LiveOptions {
+  readonly server: ServerAddress;
+  readonly login: Login;
+  /** an existing directory of ours */
+  readonly state: string;
+}
+
+export interface LiveRefused {
+  readonly kind: 'refused';
+  /** `busy` is no trouble: another runner is at work */
+  readonly why: 'state' | 'busy' | 'ledger' | 'server';
+  readonly text: string;
+}
+
+const OURS = { mode: 0o600, uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 } as const;
+
+function refused(why: LiveRefused['why'], text: string): LiveRefused {
+  return { kind: 'refused', why, text };
+}
+
+function makeFolders(disk: Disk, { state, temporary }: Layout): void {
+  for (const folder of [state, temporary]) {
+    if (disk.status(folder) === null) disk.mkdir(folder, { ...OURS, mode: 0o700 });
+  }
+}
+
+function rememberedTrial(
+  disk: Disk,
+  layout: Layout,
+  temporaryName: TemporaryName,
+  owner: Ownership,
+): LiveParts['trial'] {
+  const path = `${layout.state}/trial`;
+  return {
+    read: () =>
+      disk.status(path) === null ? null : parseTrialRecord(disk.read(path, 4096).bytes.toString('latin1')),
+    async write(trial) {
+      const temporary = temporaryName();
+      await writeDurably(disk, temporary, [Buffer.from(trialRecord(trial))], owner);
+      disk.rename(temporary, path);
+      await disk.syncDirectory(layout.state);
+    },
+  };
+}
+
+async function openClaimed(
+  layout: Layout,
+  temporaryName: TemporaryName,
+  options: LiveOptions,
+  deps: LiveDeps,
+  settings: DirectorySettings,
+  release: () => void,
+): Promise<{ readonly kind: 'open'; readonly room: Room } | LiveRefused> {
+  const { disk, clock, warn } = deps;
+  sweepTemporary(disk, layout, deps.processes);
+  const spool = `citadel ${options.server.endpoint.address} ${options.server.endpoint.port}`;
+  const read = readJournal(disk, layout, spool);
+  if (read.kind === 'refused') return refused('ledger', read.text);
+  const journal = openJournal({ disk, layout, temporaryName, owner: OURS, spool }, read.records);
+  const server = citadelServer(options.server, options.login, deps);
+  const room = new LiveRoom({
+    ...{ server, journal, clock, warn, release, ...settings },
+    payloads: payloadShelf({ server, disk, temporaryName }),
+    options: { dialect: 'detect', fallback: settings.dialect },
+    trial: rememberedTrial(disk, layout, temporaryName, OURS),
+  });
+  try {
+    await room.recover(read.records);
+    return { kind: 'open', room };
+  } catch (error) {
+    journal.close();
+    await server.close();
+    if (error instanceof SpoolTrouble) return refused('server', error.message);
+    throw error;
+  }
+}
+
+/** Open the queue room of a running server. */
+export async function openLiveRoom(
+  options: LiveOptions,
+  deps: LiveDeps,
+  settings: DirectorySettings,
+): Promise<{ readonly kind: 'open'; readonly room: Room } | LiveRefused> {
+  const { disk, processes, random } = deps;
+  const layout = layoutOf(options.state);
+  const temporaryName = temporaryNames(layout, processes, random);
+  let release = (): void => {};
+  let opened = false;
+  try {
+    makeFolders(disk, layout);
+    const claim = claimLock({ disk, layout, processes, temporaryName, owner: OURS });
+    if (claim.kind === 'busy') {
+      return refused(
+        'busy',
+        `Process ${claim.owner.pid} already works with the state in ${options.state}; nothing was done.`,
+      );
+    }
+    release = claim.release;
+    const result = await openClaimed(layout, temporaryName, options, deps, settings, release);
+    opened = result.kind === 'open';
+    return result;
+  } catch (error) {
+    if (codeOf(error) === null) throw error;
+    return refused(
+      'state',
+      `The state directory ${options.state} cannot be used: ${phraseOf(error)}. Nothing was sent.`,
+    );
+  } finally {
+    if (!opened) release();
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * The Citadel server as the live room sees it: commands that reconnect when the server was restarted. Called by the
+ * room and by config.ts. A command that only reads is said again on a new connection; one that changes something is
+ * not, because it may have been done: the room looks at what is there instead.
+ */
+import type { Login } from './login.ts';
+import {
+  type Answer,
+  CitadelSession,
+  type Command,
+  ConnectionLost,
+  type ServerAddress,
+  type SessionDeps,
+} from './session.ts';
+
+export interface CitadelServer {
+  /** for people */
+  readonly name: string;
+  /** a command that may be said twice; its sink may then get a part of the answer twice, after `again` */
+  read(command: Command, again?: () => void): Promise<Answer>;
+  /** a command that may not */
+  change(command: Command): Promise<Answer>;
+  close(): Promise<void>;
+}
+
+export function citadelServer(address: ServerAddress, login: Login, deps: SessionDeps): CitadelServer {
+  let session: CitadelSession | null = null;
+  let last: Promise<unknown> = Promise.resolve();
+
+  /** One after the other, whatever became of the one before. */
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = last.then(work, work);
+    last = turn;
+    return turn;
+  }
+
+  async function ask(command: Command): Promise<Answer> {
+    if (session === null || session.isLost) session = await CitadelSession.open(address, login, deps);
+    return session.ask(command);
+  }
+
+  async function askTwice(command: Command, again: () => void): Promise<Answer> {
+    const wasOpen = session !== null;
+    try {
+      return await ask(command);
+    } catch (error) {
+      if (!wasOpen || !(error instanceof ConnectionLost)) throw error;
+      again();
+      return ask(command);
+    }
+  }
+
+  return {
+    name: address.endpoint.address,
+    read: (command, again = () => {}) => inTurn(() => askTwice(command, again)),
+    change: (command) => inTurn(() => ask(command)),
+    close: () =>
+      inTurn(async () => {
+        session?.close();
+        session = null;
+      }),
+  };
+}
