@@ -15,7 +15,7 @@ export function statusDigit(verdict: Verdict): 2 | 4 | 5 {
 
 /** Ready for a `remote|` line: no line end, no bar, no NUL (R066). 2017 writes `CODE (text)`. */
 export function statusText(verdict: Verdict, dialect: Dialect): ByteString {
-  const text = oneLine(sentence(verdict, dialect));
+  const text = shortened(oneLine(sentence({ ...verdict, text: oneLine(verdict.text) }, dialect)));
   return dialect === '2017' ? `${verdict.code ?? codeWithoutReply(verdict)} (${text})` : text;
 }
 
@@ -43,6 +43,9 @@ function codeWithoutReply(verdict: Verdict): number {
 
 function oneLine(text: ByteString): ByteString {
   // trim() would also take 0xA0, the last byte of a UTF-8 letter.
-  const clean = text.replace(/[\r\n\0|]+/g, ' ').replace(/^[ \t]+|[ \t]+$/g, '');
-  return clean.length > LONGEST_TEXT ? `${clean.slice(0, LONGEST_TEXT - 3)}...` : clean;
+  return text.replace(/[\r\n\0|]+/g, ' ').replace(/^[ \t]+|[ \t]+$/g, '');
+}
+
+function shortened(text: ByteString): ByteString {
+  return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT - 3)}...` : text;
 }

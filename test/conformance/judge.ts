@@ -18,7 +18,7 @@ export interface Rule<V> {
 export interface Suite<V> {
   readonly name: string;
   expected(row: Row): V;
-  ours(row: Row): V;
+  ours(row: Row): V | Promise<V>;
   readonly rules: readonly Rule<V>[];
 }
 
@@ -43,9 +43,9 @@ function compare<V>(suite: Suite<V>, row: Row, ours: V): Judgement {
   return { kind: 'failed', id: idOf(row), expected, ours };
 }
 
-export function judge<V>(suite: Suite<V>, row: Row): Judgement {
+export async function judge<V>(suite: Suite<V>, row: Row): Promise<Judgement> {
   try {
-    return compare(suite, row, suite.ours(row));
+    return compare(suite, row, await suite.ours(row));
   } catch (error) {
     return { kind: 'failed', id: idOf(row), expected: 'a result', ours: error };
   }

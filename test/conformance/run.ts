@@ -4,6 +4,7 @@
  */
 import { fileURLToPath } from 'node:url';
 import * as addresses from './addresses.ts';
+import * as dialogue from './dialogue.ts';
 import { type Judgement, judge, type Suite } from './judge.ts';
 import * as lists from './lists.ts';
 import { bytesOf, idOf, readRows } from './vectors.ts';
@@ -15,9 +16,9 @@ export interface Report {
   readonly judgements: readonly Judgement[];
 }
 
-function run<V>(directory: string, suite: Suite<V>): Report | null {
+async function run<V>(directory: string, suite: Suite<V>): Promise<Report | null> {
   const rows = readRows(directory, suite.name);
-  return rows && { name: suite.name, judgements: rows.map((row) => judge(suite, row)) };
+  return rows && { name: suite.name, judgements: await Promise.all(rows.map((row) => judge(suite, row))) };
 }
 
 function bodies(directory: string): (id: string) => string {
@@ -30,8 +31,8 @@ function bodies(directory: string): (id: string) => string {
   };
 }
 
-export function conformance(directory: string): readonly Report[] {
-  return [
+export async function conformance(directory: string): Promise<readonly Report[]> {
+  const reports = await Promise.all([
     run(directory, lists.parse),
     run(directory, lists.roundtrip),
     run(directory, lists.strip),
@@ -41,7 +42,10 @@ export function conformance(directory: string): readonly Report[] {
     run(directory, addresses.addr),
     run(directory, addresses.envfrom),
     run(directory, addresses.url),
-  ].filter((report) => report !== null);
+    run(directory, dialogue.session),
+    run(directory, dialogue.reply),
+  ]);
+  return reports.filter((report) => report !== null);
 }
 
 export function ofKind<K extends Judgement['kind']>(report: Report, kind: K) {
@@ -67,8 +71,8 @@ function print(report: Report): void {
   }
 }
 
-function main(directory: string): number {
-  const reports = conformance(directory);
+async function main(directory: string): Promise<number> {
+  const reports = await conformance(directory);
   if (reports.length === 0) {
     console.error(`${directory} holds no vector file of a known name.`);
     return 66;
@@ -77,4 +81,6 @@ function main(directory: string): number {
   return reports.some((report) => ofKind(report, 'failed').length > 0) ? 1 : 0;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) process.exitCode = main(process.argv[2] ?? FIXTURES);
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  process.exitCode = await main(process.argv[2] ?? FIXTURES);
+}
