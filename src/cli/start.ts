@@ -16,10 +16,16 @@ main(process.argv.slice(2), process.env, standardTerminal()).then(
 );
 
 function standardTerminal(): Terminal {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', unlessNobodyReads);
   return {
     print: (text) => process.stdout.write(`${text}\n`),
     tell: (text) => process.stderr.write(`${text}\n`),
     interactive: process.stdout.isTTY === true,
     input: process.stdin,
   };
+}
+
+/** Whoever read what we print may leave (`| head`); the mail goes on. */
+function unlessNobodyReads(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
 }

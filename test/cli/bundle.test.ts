@@ -1,6 +1,7 @@
 /** The built command, started as cron starts it: it must do in the bundle what the sources do. */
 import assert from 'node:assert/strict';
-import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
+import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -36,6 +37,18 @@ test('enqueue from standard input, queue, and the version', (t) => {
     fs.readFileSync(path.join(path.dirname(PROGRAM), '../package.json'), 'utf8'),
   );
   assert.equal(spoolroom(['--version']).stdout.trim(), version);
+});
+
+test('mail is delivered although nobody reads what is printed', async (t) => {
+  const spool = path.join(temporaryDirectory(t), 'spool');
+  const child = spawn(process.execPath, [PROGRAM, 'demo', '--spool', spool], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  child.stdout.destroy();
+  child.stderr.destroy();
+  const [code] = await once(child, 'exit');
+  assert.equal(code, 0);
+  assert.deepEqual(Object.keys(messagesIn(spool)), ['16', '17']);
 });
 
 test('a program that was not built says so', (t) => {

@@ -1,0 +1,56 @@
+/** `queue`: what lies there, what each job waits for, and what nobody can read. Nothing in the spool changes. */
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { command } from '../../src/cli/queue.ts';
+import { caughtTerminal, invocation } from '../support/invocation.ts';
+import { HEADER, listFor, MAIL, messagesIn, NOW, spoolOf } from '../support/spool.ts';
+
+const WAITING =
+  `${HEADER}msgid|3\nsubmitted|${NOW - 7200}\nbounceto|a@example.org\nretry|2400\nattempted|${NOW + 1800}\n` +
+  'remote|gone@example.com|2|ok\nremote|g\xfcnter@example.com|4|451 Sp\xe4ter\x1b[2J\nremote|no@example.com|5|no\n';
+
+const FILES = {
+  1: MAIL,
+  2: listFor(1, 'bob@example.com'),
+  3: MAIL,
+  4: WAITING,
+  5: MAIL,
+  6: `${HEADER}nothing\n`,
+};
+
+async function queue(t: TestContext, files: Readonly<Record<string, string>>, settings: object = {}) {
+  const spool = spoolOf(t, files);
+  const before = messagesIn(spool);
+  const caught = caughtTerminal();
+  const exit = await command(invocation(caught, { spool, now: NOW, ...settings }));
+  assert.deepEqual(messagesIn(spool), before);
+  assert.deepEqual([exit, caught.told], [0, []]);
+  return caught.printed.join('\n');
+}
+
+test('a table for people, bytes made readable', async (t) => {
+  assert.equal(
+    await queue(t, FILES),
+    [
+      'job  mail  age     pending  next try              last answer',
+      '2    1     0.00 s  1 of 1   now',
+      '4    3     2 h     1 of 3   2012-07-14T00:30:00Z  günter@example.com: 451 Später\\u{1b}[2J',
+      'unreadable: 6: it holds no delivery-list instruction at all',
+      'mails that no job names: 5',
+    ].join('\n'),
+  );
+});
+
+test('facts for programs', async (t) => {
+  const { jobs, orphans, unreadable } = JSON.parse(await queue(t, FILES, { json: true }));
+  assert.deepEqual([orphans, unreadable.length], [[5], 1]);
+  assert.deepEqual(jobs[1], {
+    ...{ job: 4, mail: 3, age: 7200, pending: 1, delivered: 1, refused: 1, due: false },
+    ...{ next: '2012-07-14T00:30:00Z', why: 'It waits until 2012-07-14T00:30:00Z.' },
+    last: 'günter@example.com: 451 Später\\u{1b}[2J',
+  });
+});
+
+test('an empty spool', async (t) => {
+  assert.equal(await queue(t, {}), 'The spool is empty.');
+});
