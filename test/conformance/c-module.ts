@@ -155,13 +155,9 @@ class Ears {
     return this.#reads.length === 0;
   }
 
-  /** Anything that stands there already was said too early. */
-  get early(): boolean {
-    return this.#mended.has('surplus') && this.#buffer !== '';
-  }
-
   hear(): Reply {
-    if (this.early) return LOST;
+    // What stands there already was said too early.
+    if (this.#mended.has('surplus') && this.#buffer !== '') return LOST;
     for (;;) {
       const line = this.#line();
       if (line === null) {
@@ -288,7 +284,7 @@ function converse(peer: ScriptedPeer, envelope: Envelope, leftOver: ByteString, 
     if (move === 'quit') delivered = reply.words;
     state = move === 'mail' && state !== 'auth' && envelope.login !== null ? 'auth' : (move as State);
     if (state === 'auth' && mended.has('auth')) {
-      if (mended.has('manners') && !ears.early) say(['QUIT']);
+      if (mended.has('manners')) say(['QUIT']);
       return over('next', null);
     }
   }
@@ -310,7 +306,7 @@ function takeLeave(
     if (!say(['RSET'])) return;
     const answer = ears.hear().heard;
     if (answer === '421' || answer === 'noise' || answer === 'lost') return;
-  } else if (ears.early) return;
+  }
   say(['QUIT']);
 }
 
