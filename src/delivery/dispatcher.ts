@@ -114,6 +114,7 @@ export class Dispatcher implements Counter {
     if (errand.finished) return;
     errand.finished = true;
     errand.deadline?.cancel();
+    errand.sessionStart?.cancel();
     errand.letter = null;
     errand.order.over();
     if (--this.#unfinished === 0) this.#done();

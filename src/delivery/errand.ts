@@ -49,6 +49,8 @@ export class Errand {
   transaction = 0;
   batch: readonly number[] = [];
   deadline: Timer | null = null;
+  /** its session may not start before then */
+  sessionStart: Timer | null = null;
   /** monotonic milliseconds */
   started = 0;
   finished = false;

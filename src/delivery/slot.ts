@@ -140,7 +140,7 @@ export class Slot {
   #open(errand: Errand, wanted: Obtain, withoutTls: boolean): void {
     const delay = this.#counter.startDelay();
     if (delay > 0) {
-      this.#counter.clock.after(delay, () => {
+      errand.sessionStart = this.#counter.clock.after(delay, () => {
         if (errand === this.#errand && errand.delivery.state === 'obtain') this.#connect(wanted, withoutTls);
       });
     } else {
@@ -185,9 +185,11 @@ export class Slot {
 
   /** Read the next errand's message while this one is on the wire. */
   #prepare(): void {
-    if (this.#prepared !== null || !this.#counter.mayPrepare(this.lane)) return;
-    const errand = this.lane.queue.shift();
-    if (errand === undefined) return;
+    const [errand] = this.lane.queue;
+    if (this.#prepared !== null || errand === undefined || !this.#counter.mayPrepare(this.lane)) return;
+    // One that waits for its host has begun already, and goes on where it stands.
+    if (errand.waitingFor !== null) return;
+    this.lane.queue.shift();
     this.#prepared = errand;
     void errand.load();
   }

@@ -232,16 +232,16 @@ describe('recipients and messages', () => {
   });
 });
 
-describe('limits', () => {
-  const many = (domains: number): WorldScript['names'] =>
-    Object.fromEntries(
-      Array.from({ length: domains }, (_, n) => [`d${n}.example`, { mx: [[10, `mx.d${n}.example`]] }]),
-    );
-  const hosts = (domains: number): WorldScript['names'] =>
-    Object.fromEntries(
-      Array.from({ length: domains }, (_, n) => [`mx.d${n}.example`, { a: [`10.0.${n >> 8}.${n & 255}`] }]),
-    );
+const many = (domains: number): WorldScript['names'] =>
+  Object.fromEntries(
+    Array.from({ length: domains }, (_, n) => [`d${n}.example`, { mx: [[10, `mx.d${n}.example`]] }]),
+  );
+const hosts = (domains: number): WorldScript['names'] =>
+  Object.fromEntries(
+    Array.from({ length: domains }, (_, n) => [`mx.d${n}.example`, { a: [`10.0.${n >> 8}.${n & 255}`] }]),
+  );
 
+describe('limits', () => {
   it('hold for all sessions together', async () => {
     const run = await dispatch(
       { names: { ...many(60), ...hosts(60) }, servers: { '*': {} } },
@@ -274,6 +274,23 @@ describe('limits', () => {
     assert.equal(run.world.arrived.length, 90);
     assert.equal(run.world.mostOpen, 3);
   });
+
+  for (const dot of ['reset', '250 queued then close'] as const) {
+    it(`an errand that waits for its host is never sent along with another one (${dot})`, async () => {
+      const rules = rulesWith({ destination: 1, host: 1, messages: 2 });
+      const run = await dispatch(
+        { names: TWO_HOSTS, servers: { '*': { dot: [dot, '250 2.0.0 queued'] } } },
+        [{ to: ['a@x.example', 'b@x.example', 'c@x.example'] }, { to: ['d@x.example'] }],
+        { ...rules, policyFor: (...host) => ({ ...rules.policyFor(...host), recipients: 2 }) },
+      );
+      assert.deepEqual(run.verdicts.map(({ address }) => address).sort(), [
+        'a@x.example',
+        'b@x.example',
+        'c@x.example',
+        'd@x.example',
+      ]);
+    });
+  }
 
   it('a destination that failed at host level is not tried again for each of its jobs', async () => {
     const run = await dispatch(
@@ -364,6 +381,19 @@ describe('stopping', () => {
     );
     assert.ok(run.verdicts.length > 0 && run.verdicts.length < 100, `${run.verdicts.length} verdicts`);
     assert.equal(run.world.arrived.length, run.verdicts.length);
+    assert.equal(run.clock.pending, 0, 'no timer is left');
+  });
+
+  it('waits for no session that was to start later', async () => {
+    const run = await dispatch(
+      { names: { ...many(10), ...hosts(10) }, servers: { '*': {} } },
+      Array.from({ length: 10 }, (_, n) => ({ to: [`u@d${n}.example`] })),
+      rulesWith({ rate: 1 }),
+      (dispatcher, clock) => {
+        clock.after(1500, () => dispatcher.stop());
+      },
+    );
+    assert.equal(run.world.arrived.length, 2);
     assert.equal(run.clock.pending, 0, 'no timer is left');
   });
 
