@@ -48,6 +48,8 @@ const SILENCE = 60_000;
 const LONGEST_BODY = 268_435_456;
 const ADMIN = 6;
 const CLOSED = 'it was closed';
+/** a unix socket's path, or a loopback address */
+const THIS_MACHINE = /^(?:\/|127\.|::1$)/;
 
 interface Waiting {
   readonly command: Command | null;
@@ -125,7 +127,9 @@ export class CitadelSession {
     this.#end(CLOSED);
   }
 
-  async #begin({ tls }: ServerAddress, { user, password }: Login): Promise<void> {
+  async #begin({ endpoint, tls }: ServerAddress, { user, password }: Login): Promise<void> {
+    if (tls === null && !THIS_MACHINE.test(endpoint.address))
+      throw this.#trouble('The password would go to another machine without TLS');
     this.#expect(await this.#exchange(null, () => {}), 200, 'It does not take connections');
     if (tls !== null) await this.#startTls(tls);
     this.#expect(await this.ask({ line: COMMANDS.user(user) }), 300, `It does not know the user ${user}`);

@@ -34,9 +34,9 @@ interface Scene {
   readonly options: LiveOptions;
 }
 
-async function scene(t: TestContext, era: Era = '2012', highest = 100): Promise<Scene> {
+async function scene(t: TestContext, era: Era = '2012', admin = true): Promise<Scene> {
   const directory = temporaryDirectory(t);
-  const double = await startCitadel(`${directory}/citadel-admin.socket`, { era, highest });
+  const double = await startCitadel(`${directory}/citadel-admin.socket`, { era, admin, highest: 100 });
   double.time = NOW;
   t.after(() => double.close());
   fs.mkdirSync(`${directory}/state`);
@@ -201,6 +201,20 @@ test('in the 2017 dialect finished recipients leave the list, and nobody gets th
     'a list of nobody is not posted; the ledger says it until the job is removed',
   );
   await room.close();
+});
+
+test("everybody's socket will do as well, with an admin's login", async (t) => {
+  const place = await scene(t, '2016', false);
+  const { double } = place;
+  const mail = double.postMail(MAIL, 'only for citadel-admin.socket');
+  const control = double.post(list(mail, 'b@example.com'));
+  const room = await openProven(place);
+  await room.scan();
+  assert.equal(await bytesOf(room, mail), MAIL);
+  await room.record(control, [outcome(0, 'b@example.com', 2)], NOW);
+  await room.finish(control);
+  await room.close();
+  assert.deepEqual([...double.messages.keys()], [103]);
 });
 
 test('a job that is over goes with its mail, unless another job names it', async (t) => {
@@ -503,6 +517,14 @@ test('over TCP the login goes by TLS only', async (t) => {
     /offers no TLS \(530/,
   );
   await bare.close();
+});
+
+test('without TLS no password leaves this machine', async () => {
+  const address = { endpoint: { address: '192.0.2.1', port: 504 }, tls: null };
+  await assert.rejects(
+    CitadelSession.open(address, LOGIN, { connect, clock: bench().clock }),
+    /would go to another machine without TLS/,
+  );
 });
 
 test('a silent server is given up after a minute', async (t) => {

@@ -1,0 +1,115 @@
+/** The files an administrator copies: each is read by what will read it, where that is present. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import { type TestContext, test } from 'node:test';
+import { readSettings } from '../../src/settings/read.ts';
+import { temporaryDirectory } from '../support/spool.ts';
+
+const EXAMPLES = new URL('../../techdoc/examples/', import.meta.url);
+
+function example(name: string): string {
+  return fs.readFileSync(new URL(name, EXAMPLES), 'utf8');
+}
+
+/** Lines that say something. */
+function linesOf(name: string): string[] {
+  return example(name)
+    .split('\n')
+    .filter((line) => line.trim() !== '' && !line.trim().startsWith('#'));
+}
+
+function isPresent(program: string): boolean {
+  return spawnSync(program, ['--version']).error === undefined;
+}
+
+const UNITS = [
+  'spoolroom.service',
+  'spoolroom-run.service',
+  'spoolroom-run.timer',
+  'spoolroom-intake.service',
+];
+
+test('every example is tested here', () => {
+  const tested = [...UNITS, 'crontab', 'logrotate', 'sysusers.conf', 'tmpfiles.conf', 'spoolroom.json'];
+  assert.deepEqual(fs.readdirSync(EXAMPLES).sort(), tested.sort());
+});
+
+const verifyUnits = (t: TestContext): void => {
+  const directory = temporaryDirectory(t);
+  for (const name of UNITS) {
+    // The program need not be installed where the tests run.
+    fs.writeFileSync(`${directory}/${name}`, example(name).replaceAll('/usr/bin/spoolroom', '/bin/true'));
+  }
+  const checked = spawnSync(
+    'systemd-analyze',
+    ['verify', '--man=no', ...UNITS.map((name) => `${directory}/${name}`)],
+    {
+      encoding: 'utf8',
+    },
+  );
+  const about = checked.stderr.split('\n').filter((line) => line.includes('spoolroom'));
+  assert.deepEqual([checked.status, about], [0, []]);
+};
+if (isPresent('systemd-analyze')) test('units are accepted by systemd', verifyUnits);
+
+test('units run one command each, as a user without rights', () => {
+  for (const name of UNITS.filter((unit) => unit.endsWith('.service'))) {
+    const unit = linesOf(name);
+    const [command] = unit.filter((line) => line.startsWith('ExecStart='));
+    assert.match(
+      command ?? '',
+      /^ExecStart=\/usr\/bin\/spoolroom (?:run|watch|intake) --config \/etc\/spoolroom\/spoolroom\.json$/,
+    );
+    for (const line of [
+      'User=spoolroom',
+      'NoNewPrivileges=yes',
+      'ProtectSystem=strict',
+      'CapabilityBoundingSet=',
+    ])
+      assert.ok(unit.includes(line), `${name}: ${line}`);
+  }
+});
+
+test('the table of cron has five times, a user and a command', () => {
+  const jobs = linesOf('crontab').filter((line) => !/^[A-Z]+=/.test(line));
+  assert.equal(jobs.length, 1);
+  assert.match(jobs[0] ?? '', /^(?:[\d*/,-]+ ){5}spoolroom spoolroom run --config \S+$/);
+});
+
+test('log rotation names known directives and closes its block', () => {
+  const known =
+    /^\t(?:weekly|rotate \d+|compress|delaycompress|missingok|notifempty|copytruncate|su \w+ \w+)$/;
+  const [opening, ...rest] = linesOf('logrotate');
+  assert.equal(opening, '/var/log/spoolroom/*.log {');
+  assert.equal(rest.pop(), '}');
+  for (const line of rest) assert.match(line, known);
+});
+
+const applyFiles = (t: TestContext): void => {
+  const root = temporaryDirectory(t);
+  for (const [program, name] of [
+    ['systemd-sysusers', 'sysusers.conf'],
+    ['systemd-tmpfiles', 'tmpfiles.conf'],
+  ] as const) {
+    const file = `${root}/${name}`;
+    fs.writeFileSync(file, example(name));
+    fs.mkdirSync(`${root}/etc`, { recursive: true });
+    fs.writeFileSync(`${root}/etc/group`, '');
+    const options = program === 'systemd-tmpfiles' ? ['--create', '--prefix=/nowhere'] : ['--dry-run'];
+    const checked = spawnSync(program, [`--root=${root}`, ...options, file], { encoding: 'utf8' });
+    assert.equal(checked.status, 0, checked.stderr);
+  }
+};
+if (isPresent('systemd-sysusers')) test('user and directories are accepted by systemd', applyFiles);
+
+test('directories belong to the user and nobody else can look into them', () => {
+  for (const line of linesOf('tmpfiles.conf')) {
+    assert.match(line, /^d \/(?:var|etc)\/\S+ 0[67][45]0 (?:spoolroom|root) (?:spoolroom|adm) -$/);
+  }
+});
+
+test('the configuration file holds known settings only', () => {
+  const settings = readSettings(JSON.parse(example('spoolroom.json')));
+  assert.equal(settings.ok, true);
+});
