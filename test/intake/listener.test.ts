@@ -363,6 +363,11 @@ test('a client that breaks off leaves nothing behind', async (t) => {
   await second.envelope('b@citref.example', 'b@example.com');
   assert.match((await second.ask(`${MAIL}.`)) ?? '', /^250 /);
   assert.equal(room.jobs.length, 1);
+  assert.deepEqual(fs.readdirSync(scratch), []);
+  assert.deepEqual(
+    intake.told.filter((text) => !text.startsWith('A connection to the intake was lost')),
+    [],
+  );
 });
 
 test('a stop answers 421, finishes what is being received, and loses nothing acknowledged', async (t) => {
