@@ -6,6 +6,7 @@ import { type Disk, nodeDisk } from '../../src/room/directory/disk.ts';
 import { NotAMail } from '../../src/room/directory/enqueue.ts';
 import { openDirectoryRoom } from '../../src/room/directory/open.ts';
 import type { StatusChange } from '../../src/room/room.ts';
+import { FakeMachine } from '../support/processes.ts';
 import {
   bench,
   HEADER,
@@ -274,6 +275,76 @@ test('a finished job to which another program added a recipient stays', async (t
     '2': rewritten(1, 'b@example.com|2|ok', 'new@example.com|0|'),
   });
   assert.equal(deps.warnings.length, 1);
+});
+
+test('so does one to which it was added before the first outcomes were written', async (t) => {
+  const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com', 'c@example.com') });
+  const room = await openRoom(spool, bench());
+  await room.scan();
+  await room.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
+  writeMessage(spool, '2', listFor(1, 'b@example.com', 'c@example.com', 'new@example.com'));
+  await room.settle();
+  await room.record(2, [outcome(1, 'c@example.com', 2, 'ok')], NOW);
+  await room.finish(2);
+  await room.close();
+  assert.deepEqual(messagesIn(spool), {
+    '1': MAIL,
+    '2': rewritten(1, 'b@example.com|2|ok', 'c@example.com|2|ok', 'new@example.com|0|'),
+  });
+});
+
+test('and one to which it was added while nobody delivered, after a crash at its end', async (t) => {
+  const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') });
+  const machine = new FakeMachine();
+  const crashed = machine.start();
+  const disk: Disk = {
+    ...nodeDisk,
+    unlink(path) {
+      if (path === `${spool}/2`) throw Object.assign(new Error('killed'), { code: 'EIO' });
+      nodeDisk.unlink(path);
+    },
+  };
+  const first = await openRoom(spool, bench({ disk, processes: crashed }));
+  await first.scan();
+  await first.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
+  await assert.rejects(first.finish(2));
+  crashed.end();
+  writeMessage(spool, '2', listFor(1, 'b@example.com', 'new@example.com'));
+  const second = await openRoom(spool, bench({ processes: machine.start() }));
+  await second.close();
+  assert.deepEqual(messagesIn(spool), {
+    '1': MAIL,
+    '2': rewritten(1, 'b@example.com|2|ok', 'new@example.com|0|'),
+  });
+});
+
+test('a payload stays as long as a later message cannot be read, which may be a list that names it', async (t) => {
+  const spool = spoolOf(t, {
+    '1': MAIL,
+    '2': listFor(1, 'b@example.com'),
+    '3': listFor(1, 'c@example.com'),
+  });
+  let readable = false;
+  const disk: Disk = {
+    ...nodeDisk,
+    read(path, limit) {
+      if (path === `${spool}/3` && !readable) throw Object.assign(new Error('no'), { code: 'EMFILE' });
+      return nodeDisk.read(path, limit);
+    },
+  };
+  const room = await openRoom(spool, bench({ disk }));
+  await room.scan();
+  await room.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
+  await room.finish(2);
+  await room.settle();
+  assert.deepEqual(messagesIn(spool), { '1': MAIL, '3': listFor(1, 'c@example.com') });
+  readable = true;
+  await room.scan();
+  assert.equal((await room.readPayload(1)).kind, 'found');
+  await room.record(3, [outcome(0, 'c@example.com', 2, 'ok')], NOW);
+  await room.finish(3);
+  await room.close();
+  assert.deepEqual(messagesIn(spool), {});
 });
 
 test('a new job under the number of one in hand is not touched', async (t) => {

@@ -195,6 +195,8 @@ export class DirectoryRoom implements Room {
         return;
       case 'finish':
         if (!isMeant && held !== null) return;
+        // Somebody waits in it who was added after it ended.
+        if (isMeant && currentJob(held).recipients.some(isPending)) return;
         removeIfThere(disk, layout.message(control));
         shelf.forget(control);
         this.#over.add({ key: { control, msgid, payload }, controlGone: true });
@@ -324,22 +326,33 @@ export class DirectoryRoom implements Room {
     return { placed, changed, troubles };
   }
 
-  /** The control messages first, durably; then the payloads that no other control message names. */
+  /**
+   * The control messages first, durably; then the payloads that no other control message names. One that may be named
+   * by a message nobody could look into stays for the next checkpoint.
+   */
   async #removePayloads(over: readonly Over[]): Promise<void> {
     if (over.length === 0) return;
-    const { shelf, disk, layout } = this.#parts;
+    const { shelf } = this.#parts;
     await this.#syncSpool();
     shelf.updateNew();
     const named = shelf.named();
-    for (const { key } of over) {
-      const { msgid, payload } = key;
-      const isStill = payload !== null && this.#factsOf(msgid) === payload;
-      if (!isStill || named.has(msgid) || shelf.refresh(msgid)?.kind !== 'payload') continue;
+    const riddle = shelf.highestRiddle();
+    const done = over.filter(({ key }) => key.msgid > riddle && this.#removePayload(key, named));
+    await this.#syncSpool();
+    for (const job of done) this.#over.delete(job);
+  }
+
+  /** False: it could not be looked into. */
+  #removePayload({ msgid, payload }: JobKey, named: ReadonlySet<MessageNumber>): boolean {
+    const { shelf, disk, layout } = this.#parts;
+    const isStill = payload !== null && this.#factsOf(msgid) === payload;
+    if (!isStill || named.has(msgid)) return true;
+    const item = shelf.refresh(msgid);
+    if (item?.kind === 'payload') {
       removeIfThere(disk, layout.message(msgid));
       shelf.forget(msgid);
     }
-    await this.#syncSpool();
-    for (const job of over) this.#over.delete(job);
+    return item?.kind !== 'refused';
   }
 
   /** What the journal still has to say. */

@@ -116,6 +116,15 @@ export class Shelf {
     return named;
   }
 
+  /** The highest number that nobody could look into: it may be a list that names a payload below it. */
+  highestRiddle(): MessageNumber {
+    let highest = -1;
+    for (const [number, { kind }] of this.#items) {
+      if ((kind === 'refused' || kind === 'unfinished') && number > highest) highest = number;
+    }
+    return highest;
+  }
+
   /** What lies under this number now; null when nothing does. */
   refresh(number: MessageNumber): Item | null {
     const known = this.#items.get(number);
@@ -163,10 +172,10 @@ export class Shelf {
     return numbers;
   }
 
-  /** A job whose control message we rewrote has to be read as its next reader will. */
+  /** A job whose control message we rewrote has to be read as its next reader will: others may have added to it before. */
   #isCurrent(number: MessageNumber, known: Item): boolean {
     if (known.status === null || known.kind === 'unfinished') return false;
-    if (known.kind === 'control' && known.changes.length > 0 && !isDirty(known)) return false;
+    if (known.kind === 'control' && known.written > 0) return false;
     const status = this.#deps.disk.status(this.#deps.layout.message(number));
     return status !== null && sameFile(status, known.status);
   }
