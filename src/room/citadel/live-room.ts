@@ -5,23 +5,21 @@
  * between any two commands neither loses nor repeats anything. Messages of a server never change and their numbers are
  * never used again, so what was read once is never read again.
  */
-
 import { DELIVERY_LIST_TYPE } from '../../control/header.ts';
-import type { ByteString, Dialect } from '../../control/job.ts';
-import { isPending, type Job } from '../../control/job.ts';
+import { type ByteString, type Dialect, isPending } from '../../control/job.ts';
 import type { ParseOptions } from '../../control/parse.ts';
 import { LIST_HEADER, type RetrySpans } from '../../control/serialise.ts';
 import type { Clock, Timer } from '../../delivery/ports.ts';
-import { applyChanges, rewrittenText } from '../../outcome/apply.ts';
-import { contentsOf } from '../directory/contents.ts';
+import { rewrittenText } from '../../outcome/apply.ts';
 import { grouped } from '../directory/grouped.ts';
 import type { Journal, JournalRecord } from '../directory/journal.ts';
 import { phraseOf, SpoolTrouble } from '../directory/trouble.ts';
 import type { MessageNumber, PayloadRead, QueuedJob, Room, RoomScan, StatusChange } from '../room.ts';
+import { currentJob, type Held, type Item, isDirty, itemOf, statusRecord } from './item.ts';
 import type { PayloadShelf } from './payload.ts';
 import { COMMANDS, isSendable, numbersIn, partType } from './protocol.ts';
 import type { CitadelServer } from './server.ts';
-import { isTrial, PATIENCE, type Trial, trialText } from './trial.ts';
+import { PATIENCE, type Trial, trialText } from './trial.ts';
 
 /** The control messages tell the whole truth this many milliseconds after an outcome, at the latest. */
 const CHECKPOINT = 1000;
@@ -41,38 +39,6 @@ export interface LiveParts {
   readonly release: () => void;
   /** a full sentence for people */
   readonly warn: (text: string) => void;
-}
-
-/** A job in hand: its control message as it was read, and what has happened since. */
-interface Held {
-  readonly kind: 'control';
-  /** the number of the control message that stands for it now */
-  control: MessageNumber;
-  readonly base: Job;
-  readonly warnings: readonly string[];
-  readonly changes: StatusChange[];
-  /** Unix seconds of the last of them */
-  now: number;
-  /** how many of them the control message holds */
-  written: number;
-  /** what the control message says, with its header */
-  text: ByteString;
-  /** what takes its place, when the server's answer to that has not come, and how many changes are in it */
-  posting: { readonly text: ByteString; readonly changes: number } | null;
-}
-
-type Item =
-  | Held
-  /** replaced by a newer one, or its mail is over: to be deleted */
-  | { readonly kind: 'stale' | 'payload' | 'trial' }
-  | { readonly kind: 'unreadable'; readonly reason: string; told: boolean };
-
-function isDirty(held: Held): boolean {
-  return held.written < held.changes.length;
-}
-
-function currentJob(held: Held): Job {
-  return held.changes.length === 0 ? held.base : applyChanges(held.base, held.changes);
 }
 
 export class LiveRoom implements Room {
@@ -285,28 +251,9 @@ export class LiveRoom implements Room {
   /** A job whose control message we rewrote has to be seen as its next reader will see it. */
   #reread(held: Held): Held {
     if (held.changes.length === 0 || isDirty(held)) return held;
-    const item = this.#itemOf(held.control, held.text);
+    const item = itemOf(held.control, held.text, this.#parts.options);
     this.#items.set(held.control, item);
     return item.kind === 'control' ? item : held;
-  }
-
-  /** What a message with this text is. */
-  #itemOf(control: MessageNumber, text: ByteString): Item {
-    if (isTrial(text)) return { kind: 'trial' };
-    const contents = contentsOf(Buffer.from(text, 'latin1'), false, this.#parts.options);
-    switch (contents.kind) {
-      case 'payload':
-        return { kind: 'payload' };
-      case 'unfinished':
-        return { kind: 'unreadable', reason: 'its end is missing', told: false };
-      case 'unreadable':
-        return { kind: 'unreadable', reason: contents.reason, told: false };
-      case 'control': {
-        const { job: base, warnings } = contents;
-        const blank = { changes: [], now: 0, written: 0, posting: null };
-        return { kind: 'control', control, base, warnings, text, ...blank };
-      }
-    }
   }
 
   /** See what lies in the room now. Newest first: a control message saves the look at the payload it names. */
@@ -327,7 +274,7 @@ export class LiveRoom implements Room {
         this.#replaced(poster, number);
         continue;
       }
-      const item: Item = text === null ? { kind: 'payload' } : this.#itemOf(number, text);
+      const item: Item = text === null ? { kind: 'payload' } : itemOf(number, text, this.#parts.options);
       this.#items.set(number, item);
       if (item.kind !== 'control') continue;
       named.add(item.base.msgid);
@@ -493,8 +440,4 @@ export class LiveRoom implements Room {
     if (this.#over.has(control) || item?.kind === 'stale') return true;
     return record === 'status' && item?.kind === 'control' && isDirty(item);
   }
-}
-
-function statusRecord({ control, base, now }: Held, changes: readonly StatusChange[]): JournalRecord {
-  return { record: 'status', control, msgid: base.msgid, payload: null, now, changes };
 }
