@@ -1,0 +1,28 @@
+/** An intake in a process of its own, to be killed. Called with the spool; tells its address on its standard output. */
+import { tmpdir } from 'node:os';
+import { systemClock } from '../../src/delivery/clock.ts';
+import { INTAKE_DEFAULTS, startIntake } from '../../src/intake/listener.ts';
+import { nodeDisk } from '../../src/room/directory/disk.ts';
+import { openDirectoryGuest } from '../../src/room/directory/open.ts';
+import { processTable } from '../../src/room/directory/processes.ts';
+import { SETTINGS_2012 } from '../support/spool.ts';
+
+const warn = (text: string): void => console.error(text);
+const deps = {
+  disk: nodeDisk,
+  clock: systemClock,
+  random: Math.random,
+  processes: processTable(nodeDisk),
+  warn,
+};
+const opened = await openDirectoryGuest(process.argv[2] ?? '', deps, SETTINGS_2012);
+if (opened.kind === 'refused') throw new Error(opened.text);
+const intake = await startIntake(
+  { ...INTAKE_DEFAULTS, listen: '127.0.0.1:0', hostname: 'queue.example', scratch: tmpdir() },
+  {
+    room: opened.guest,
+    clock: systemClock,
+    events: { queued: () => {}, refused: (reply, text) => warn(`${reply} ${text}`), warning: warn },
+  },
+);
+console.log(intake.kind === 'listening' ? intake.address : intake.text);
