@@ -1,0 +1,200 @@
+/** Queue runs in a scripted world, over a room held in memory: what became of whole jobs. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Job } from '../../src/control/job.ts';
+import { blankJob } from '../../src/control/parse.ts';
+import type { RunSummary } from '../../src/delivery/queue-run.ts';
+import { queueRun } from '../../src/delivery/queue-run.ts';
+import { unknown8bit } from '../../src/message/charset.ts';
+import type { Relay } from '../../src/plan/hosts.ts';
+import { parseRelayEntry } from '../../src/plan/relays.ts';
+import { SCHEDULE } from '../../src/plan/schedule.ts';
+import { VirtualClock } from '../../src/replay/virtual-clock.ts';
+import type { WorldScript } from '../../src/replay/world.ts';
+import { World } from '../../src/replay/world.ts';
+import type { QueuedJob, Room, StatusChange } from '../../src/room/room.ts';
+import { rulesWith } from './dispatching.ts';
+
+const NOW = 1_400_000_000;
+const FRIENDLY: WorldScript = {
+  names: { '*': { mx: [[10, 'mx.$']], a: ['192.0.2.1'] } },
+  servers: { '*': {} },
+};
+
+function job(recipients: readonly (readonly [string, number])[], msgid = 1): Job {
+  return {
+    ...blankJob('2012'),
+    msgid,
+    submitted: NOW - 60,
+    envelopeFrom: 'me@me.example',
+    recipients: recipients.map(([address, status]) => ({ address, status, text: '' })),
+  };
+}
+
+class MemoryRoom implements Room {
+  readonly name = 'memory';
+  readonly changes: (StatusChange & { readonly control: number })[] = [];
+  readonly finished = new Set<number>();
+  readonly #jobs: readonly QueuedJob[];
+  readonly #bytes = Buffer.from('From: me@me.example\r\nSubject: x\r\n\r\nhello\r\n');
+
+  constructor(jobs: readonly Job[]) {
+    this.#jobs = jobs.map((each, index) => ({ control: 100_000 + index, job: each, warnings: [] }));
+  }
+
+  async scan() {
+    return { jobs: this.#jobs, orphans: [], setAside: [] };
+  }
+
+  async readPayload() {
+    const bytes = this.#bytes;
+    const stream = async function* () {
+      yield bytes;
+    };
+    return { kind: 'found', message: { size: bytes.length, bytes, stream } } as const;
+  }
+
+  async record(control: number, changes: readonly StatusChange[]): Promise<void> {
+    this.changes.push(...changes.map((change) => ({ ...change, control })));
+  }
+
+  async finish(control: number): Promise<void> {
+    this.finished.add(control);
+  }
+
+  async settle(): Promise<void> {}
+
+  async enqueue(): Promise<never> {
+    throw new Error('nothing is enqueued here');
+  }
+
+  async close(): Promise<void> {}
+}
+
+interface Ran {
+  readonly room: MemoryRoom;
+  readonly world: World;
+  readonly summary: RunSummary;
+}
+
+async function run(
+  jobs: readonly Job[],
+  script = FRIENDLY,
+  given: { readonly relays?: readonly Relay[]; readonly force?: boolean } = {},
+): Promise<Ran> {
+  const clock = new VirtualClock(NOW * 1000);
+  const world = new World(script, clock);
+  const room = new MemoryRoom(jobs);
+  const events = { outcome: () => {}, setAside: () => {}, warning: assert.fail, step: () => {} };
+  const { connect, resolver } = world;
+  const rules = {
+    dispatch: rulesWith({}, given.relays === undefined ? {} : { relays: given.relays }),
+    due: { schedule: SCHEDULE, force: given.force ?? false },
+    render: {
+      order: '2012',
+      fqdn: 'me.example',
+      nodeName: '',
+      legacy: unknown8bit,
+      zoneMinutes: 0,
+    },
+    postmaster: 'postmaster@me.example',
+  } as const;
+  const summary = await clock.runUntil(
+    queueRun(
+      { room, connect, resolver, clock, random: () => 0.5, events },
+      rules,
+      new AbortController().signal,
+    ),
+  );
+  return { room, world, summary };
+}
+
+function relay(entry: string): Relay {
+  const parsed = parseRelayEntry(entry, 'smarthost');
+  assert.ok(parsed.kind === 'relay');
+  return parsed.relay;
+}
+
+describe('a queue run', () => {
+  it('tries exactly the recipients of status 0, 3 and 4, by relay as by MX (R008, R080)', async () => {
+    const list = job([
+      ['delivered@a.example', 2],
+      ['new@a.example', 0],
+      ['refused@a.example', 5],
+      ['old@a.example', 3],
+      ['waiting@a.example', 4],
+      ['odd@a.example', 7],
+    ]);
+    for (const given of [{}, { relays: [relay('192.0.2.9:2525')] }]) {
+      const { room, world } = await run([list], FRIENDLY, given);
+      const tried = ['new@a.example', 'old@a.example', 'waiting@a.example'];
+      assert.deepEqual(
+        world.arrived.flatMap(({ recipients }) => recipients),
+        tried,
+      );
+      assert.deepEqual(
+        room.changes.map(({ index, address, status }) => [index, address, status]),
+        [1, 3, 4].map((index, place) => [index, tried[place], 2]),
+      );
+    }
+  });
+
+  it('reaches all of 5,000 recipients, a hundred a transaction (R023, C13)', async () => {
+    const addresses = Array.from({ length: 5000 }, (_, index) => `r${index}@a.example`);
+    const { world, room, summary } = await run([job(addresses.map((address) => [address, 0]))]);
+    assert.deepEqual(world.arrived.flatMap(({ recipients }) => recipients).sort(), addresses.sort());
+    assert.equal(world.arrived.length, 50);
+    assert.deepEqual([summary.delivered, summary.finished, room.finished.size], [5000, 1, 1]);
+  });
+
+  it('takes 10,000 jobs, each once (R105)', async () => {
+    const jobs = Array.from({ length: 10_000 }, (_, index) =>
+      job([[`r@d${index % 100}.example`, 0]], index + 1),
+    );
+    const { world, room } = await run(jobs);
+    assert.equal(world.arrived.length, 10_000);
+    assert.equal(room.finished.size, 10_000);
+    assert.ok(world.mostOpen <= 20, `${world.mostOpen} sessions`);
+  });
+
+  it('sends from the null sender where the list says so (R012, C14)', async () => {
+    const { world } = await run([{ ...job([['r@a.example', 0]]), envelopeFrom: '<>' }]);
+    assert.equal(world.arrived[0]?.sender, '');
+  });
+
+  it('never goes around a relay that fails (R075)', async () => {
+    const world = { ...FRIENDLY, servers: { '192.0.2.9': { connect: 'refused' as const }, '*': {} } };
+    const { room, world: seen } = await run([job([['r@a.example', 0]])], world, {
+      relays: [relay('192.0.2.9')],
+    });
+    assert.deepEqual(seen.lookups, []);
+    assert.deepEqual(
+      room.changes.map(({ status, text }) => [status, text]),
+      [[4, '[192.0.2.9] refuses connections']],
+    );
+  });
+
+  it('counts recipients in upper and lower case domains as one destination', async () => {
+    const { world } = await run([
+      job([
+        ['a@Example.COM', 0],
+        ['b@example.com', 0],
+      ]),
+    ]);
+    assert.deepEqual(
+      world.arrived.map(({ recipients }) => recipients),
+      [['a@Example.COM', 'b@example.com']],
+    );
+  });
+
+  for (const [what, attempted, force, tried] of [
+    ['a job that is not due waits (R044, R049)', NOW + 1, false, 0],
+    ['one that is due is tried', NOW, false, 1],
+    ['a forced run takes it all the same, in that run alone (R037)', NOW + 1, true, 1],
+  ] as const) {
+    it(what, async () => {
+      const { world } = await run([{ ...job([['r@a.example', 4]]), attempted }], FRIENDLY, { force });
+      assert.equal(world.arrived.length, tried);
+    });
+  }
+});
