@@ -4,8 +4,9 @@
  * message are durable; everything else gets 4yz or 5yz and stays with the client. It delivers nothing, and it listens
  * to this machine only, unless another address is named together with users and a certificate.
  *
- * The protocol is smtp-server's (techdoc/beside-citadel.md says what that does not speak); only its documented hooks are used.
+ * The protocol is smtp-server's (techdoc/beside-citadel.md says what that does not speak).
  */
+import { randomUUID } from 'node:crypto';
 import { chmod, lstat, unlink } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { SMTPServerDataStream, SMTPServerEnvelope, SMTPServerSession } from 'smtp-server';
@@ -136,6 +137,17 @@ function addressOf(given: string, session: SMTPServerSession): ByteString | Repl
   return address.command;
 }
 
+/** The library knows a session 100 ms after its connection; the gathering has to know it at once. */
+class CountingServer extends SMTPServer {
+  accepted: (session: string) => void = () => {};
+
+  override connect(...[socket, options]: Parameters<SMTPServer['connect']>): void {
+    const id = randomUUID();
+    this.accepted(id);
+    super.connect(socket, { ...options, id });
+  }
+}
+
 type Stored = Awaited<ReturnType<Room['enqueue']>>;
 
 class Listener {
@@ -158,7 +170,7 @@ class Listener {
 
   #serve(): SMTPServer {
     const { protocol, hostname, size, connections, stopping, authenticate, tls } = this.#options;
-    const server = new SMTPServer({
+    const server = new CountingServer({
       name: hostname,
       banner: 'spoolroom',
       lmtp: protocol === 'lmtp',
@@ -180,10 +192,6 @@ class Listener {
         if (authenticate?.(username ?? '', password ?? '') === true) callback(null, { user: username });
         else callback(new Reply(535, 'This user and password are not known here'));
       },
-      onConnect: (session, callback) => {
-        this.#gathering.expect(session.id, null);
-        callback();
-      },
       onMailFrom: ({ address }, session, callback) => callback(this.#mail(address, session)),
       onRcptTo: ({ address }, session, callback) => callback(this.#rcpt(address, session)),
       onData: (stream, session, callback) => {
@@ -194,6 +202,7 @@ class Listener {
       },
       onClose: (session) => this.#gathering.forget(session.id),
     });
+    server.accepted = (session) => this.#gathering.expect(session, null);
     server.on('error', (error: Error) =>
       this.#deps.events.warning(`A connection to the intake was lost: ${error.message}.`),
     );
