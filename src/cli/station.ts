@@ -23,6 +23,7 @@ import type { Command, Invocation } from './command.ts';
 import type { ExitCode } from './exit.ts';
 import { EXIT } from './exit.ts';
 import { levelFor, logFor, newsTo } from './news.ts';
+import { reporterFor, returnPathOf } from './reports.ts';
 import { stopSignal } from './stop.ts';
 
 export interface Station {
@@ -68,6 +69,8 @@ async function inStation(
   const { settings } = invocation;
   const clock = clockFor(settings);
   const warn = (text: string): void => log.write(warningLine(text));
+  const path = returnPathOf(settings, spool);
+  if (path.kind === 'trouble') return path;
   const opened = await openDirectoryRoom(spool, directoryDeps(clock, warn), directorySettings(settings));
   if (opened.kind === 'refused') return refusal(opened);
   const { room } = opened;
@@ -78,7 +81,11 @@ async function inStation(
       room,
       events: newsTo(log, levelFor(settings), rules.render.legacy),
     };
-    return await work({ spool, ports, rules, log, warn, signal: stop.signal }, invocation);
+    const reporter = reporterFor(path, { spool, rules, log }, settings, ports);
+    return await work(
+      { spool, ports: { ...ports, reporter }, rules, log, warn, signal: stop.signal },
+      invocation,
+    );
   } finally {
     stop.release();
     await room.close();

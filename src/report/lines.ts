@@ -2,8 +2,10 @@
  * Every line that is logged: its level, its sentence, its fields. Pure; log.ts writes them, techdoc/logs.md lists
  * them. A field never carries a credential.
  */
+import type { ByteString } from '../control/job.ts';
 import type { OutcomeRecord } from '../delivery/mail-in-hand.ts';
 import type { RunSummary } from '../delivery/queue-run.ts';
+import type { SentReport } from '../delivery/reporting.ts';
 import { place } from '../outcome/status-line.ts';
 import type { Peer } from '../session/verdict.ts';
 import type { Utterance } from './dialogue.ts';
@@ -67,6 +69,34 @@ export function setAsideLine(control: number, reason: string): Line {
     event: 'set-aside',
     message: `set aside: control message ${control}: ${reason}`,
     fields: { job: control, reason },
+  };
+}
+
+/** A report is safe with whoever brings it to the sender. */
+export function reportLine({ control, msgid, to, where, notices }: SentReport, readable: ForPeople): Line {
+  const reader = readable(to);
+  const recipients = notices.map(({ recipient }) => readable(recipient)).join(', ');
+  const kinds = [...new Set(notices.map(({ kind }) => kind))].join(', ');
+  return {
+    level: 'info',
+    event: 'reported',
+    message: `reported: job ${control}, ${kinds} ${recipients}: told ${reader} by ${where}`,
+    fields: { job: control, mail: msgid, to: reader, where, kinds, recipients },
+  };
+}
+
+export function withheldLine(
+  control: number,
+  addresses: readonly ByteString[],
+  reason: string,
+  readable: ForPeople,
+): Line {
+  const recipients = addresses.map(readable).join(', ');
+  return {
+    level: 'info',
+    event: 'not-reported',
+    message: `not reported: job ${control}, ${recipients}: the sender is not told because ${reason}`,
+    fields: { job: control, recipients, reason },
   };
 }
 

@@ -59,6 +59,11 @@ export const SETTINGS = {
   'internet-config': optional(path, 'a file of Citadel’s `value|type` lines to take the relays from'),
   hostname: optional(hostName, 'what we call ourselves in EHLO; default: the name of this machine'),
   postmaster: optional(mailbox, 'envelope sender of mail that names none; default: postmaster@ the hostname'),
+  return: optional(
+    text,
+    'the way back for reports: lmtp:/path/lmtp.socket, smtp://host:port or room; default: LMTP where a Citadel socket is found, else room',
+  ),
+  aide: optional(mailbox, 'gets reports that nobody else can get; default: room_aide@ the hostname'),
   charset: setting(text, 'windows-1252', 'charset of text that is neither labelled nor UTF-8'),
   'header-order': setting(
     choice('2012', '2016', '2023'),

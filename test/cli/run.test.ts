@@ -97,9 +97,11 @@ describe('a run', () => {
       'nobody@refuses.example',
       'eve@refuses.example',
     ];
-    const ran = await runOver(t, { 1: MAIL, 2: listFor(1, ...recipients) });
+    const files = { 1: MAIL, 2: listFor(1, ...recipients) };
+    const ran = await runOver(t, files, { return: `smtp://127.0.0.1:${world.smtpPort}` });
     assert.deepEqual(Object.keys(ran.left), ['1', '2']);
     assert.equal(ran.left['1'], MAIL);
+    assert.equal(ran.log.filter(({ event }) => event === 'reported').length, 1);
     assert.equal(
       withoutClock(ran.left['2']),
       `${HEADER}msgid|1\nsubmitted|${NOW}\nbounceto|a@example.org\nretry|300\nattempted|T\n` +
@@ -108,6 +110,22 @@ describe('a run', () => {
         `remote|nobody@refuses.example|5|5.1.1 No such mailbox here (550, ${where('refuses.example', '127.0.0.3')})\n` +
         `remote|eve@refuses.example|2|2.6.0 Accepted (250, ${where('refuses.example', '127.0.0.3')})\n`,
     );
+  });
+
+  it('leaves a report of its own in the spool when no other way back is there', async (t) => {
+    const files = { 1: MAIL, 2: listFor(1, 'nobody@refuses.example') };
+    const ran = await runOver(t, files, { return: 'room' });
+    assert.deepEqual(Object.keys(ran.left), ['3', '4']);
+    assert.match(ran.left['3'] ?? '', /^Auto-Submitted: auto-replied\r$/m);
+    assert.match(ran.left['4'] ?? '', /\nenvelope_from\|<>\nremote\|a@example\.org\|0\|\|\n$/);
+  });
+
+  it('says that a setting names no way back, and touches nothing', async (t) => {
+    const files = { 1: MAIL, 2: listFor(1, 'alice@accepts.example') };
+    const ran = await runOver(t, files, { return: 'lmtp' });
+    assert.equal(ran.code, EXIT.config);
+    assert.match(ran.told.join(), /setting return: lmtp is none of lmtp:/);
+    assert.deepEqual(ran.left, files);
   });
 
   it('writes the 2017 form where that is asked for', async (t) => {

@@ -6,18 +6,22 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { DELIVERY_STATES } from '../../src/delivery/delivery.ts';
 import type { OutcomeRecord } from '../../src/delivery/mail-in-hand.ts';
+import type { SentReport } from '../../src/delivery/reporting.ts';
 import { DELIVERY_TABLE } from '../../src/delivery/table.ts';
 import { WORDS as NETWORK_WORDS } from '../../src/delivery/trouble.ts';
+import { noticeFromLine } from '../../src/outcome/report/notice.ts';
 import { LOOKUP_FAULTS } from '../../src/plan/route.ts';
 import type { Line } from '../../src/report/lines.ts';
 import {
   dialogueLine,
   outcomeLine,
+  reportLine,
   setAsideLine,
   startedLine,
   stoppedLine,
   summaryLine,
   warningLine,
+  withheldLine,
 } from '../../src/report/lines.ts';
 import { next } from '../../src/session/machine.ts';
 import type { Session, SessionEvent } from '../../src/session/session.ts';
@@ -231,6 +235,11 @@ function logLines(): string {
     [outcomeLine(DELIVERED, same), 'a recipient got the mail'],
     [outcomeLine(DEFERRED, same), 'a recipient is tried again later'],
     [outcomeLine(REFUSED, same), 'a recipient never gets the mail'],
+    [reportLine(REPORTED, same), 'a report to the sender is safe'],
+    [
+      withheldLine(2, ['bob@example.com'], 'the mail has the null sender', same),
+      'nobody may be told of this failure',
+    ],
     [setAsideLine(7, 'it has no remote line'), 'a control message nobody can read is in `.spoolroom/bad/`'],
     [
       warningLine('The spool ...'),
@@ -257,6 +266,13 @@ function logLines(): string {
 }
 
 const PEER = { host: 'mx.example.com', address: '192.0.2.1', port: 25 };
+const REPORTED: SentReport = {
+  control: 2,
+  msgid: 1,
+  to: 'alice@citadel.example.org',
+  where: '[/run/citadel/lmtp.socket]',
+  notices: [noticeFromLine({ address: 'bob@example.com', status: 5, text: '5.1.1 no such user' })],
+};
 const JOB = { control: 2, msgid: 1, recipient: 'bob@example.com', destination: 'example.com', text: '' };
 const REFUSAL = {
   kind: 'failed',

@@ -1,0 +1,73 @@
+/**
+ * How `run` and `watch` tell senders what became of their mail: the return path that the setting names or that is
+ * found here, and a reporter that uses it and logs what it does.
+ */
+import { statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { RunPorts } from '../delivery/queue-run.ts';
+import type { ReportEvents } from '../delivery/reporting.ts';
+import { Reporter } from '../delivery/reporting.ts';
+import type { ReturnPath } from '../delivery/return-path.ts';
+import { parseReturnPath, roomTransport, sessionTransport } from '../delivery/return-path.ts';
+import type { RunRules } from '../delivery/rules.ts';
+import { reportLine, warningLine, withheldLine } from '../report/lines.ts';
+import type { Log } from '../report/log.ts';
+import { forPeople } from '../report/people.ts';
+import { openReports } from '../room/directory/reported.ts';
+import type { Settings } from '../settings/table.ts';
+import type { Trouble } from './background.ts';
+import { directoryDeps, trouble } from './background.ts';
+import { EXIT } from './exit.ts';
+
+/** Where Citadel puts its sockets: Easy Install, Debian. */
+const CITADEL_FOLDERS = ['/usr/local/citadel', '/run/citadel', '/var/run/citadel'];
+
+export function returnPathOf(settings: Settings, spool: string): ReturnPath | Trouble {
+  const given = settings.return;
+  if (given === null) {
+    const sockets = [dirname(spool), ...CITADEL_FOLDERS].map((folder) => `${folder}/lmtp.socket`);
+    const socket = sockets.find((path) => statSync(path, { throwIfNoEntry: false })?.isSocket() === true);
+    return socket === undefined ? { kind: 'room' } : { kind: 'lmtp', socket };
+  }
+  return (
+    parseReturnPath(given) ??
+    trouble(
+      `setting return: ${given} is none of lmtp:/path/lmtp.socket, smtp://host:port and room`,
+      EXIT.config,
+    )
+  );
+}
+
+export function reporterFor(
+  path: ReturnPath,
+  { spool, rules, log }: { readonly spool: string; readonly rules: RunRules; readonly log: Log },
+  settings: Settings,
+  ports: RunPorts,
+): Reporter {
+  const { room, clock, random } = ports;
+  const warn = (text: string): void => log.write(warningLine(text));
+  const reports = openReports(spool, directoryDeps(clock, warn));
+  const { fqdn } = rules.render;
+  const transport =
+    path.kind === 'room'
+      ? roomTransport(room, reports, () => Math.floor(clock.now() / 1000))
+      : sessionTransport(path, ports, rules.dispatch.deadlines, fqdn);
+  return new Reporter(
+    { room, reports, transport, clock, random, events: newsOfReports(log, rules) },
+    {
+      site: { fqdn, aide: settings.aide ?? `room_aide@${fqdn}` },
+      author: rules.postmaster,
+      schedule: rules.due.schedule,
+      render: rules.render,
+    },
+  );
+}
+
+function newsOfReports(log: Log, { render }: RunRules): ReportEvents {
+  const readable = forPeople(render.legacy);
+  return {
+    sent: (record) => log.write(reportLine(record, readable)),
+    withheld: (control, recipients, reason) => log.write(withheldLine(control, recipients, reason, readable)),
+    waiting: (text) => log.write(warningLine(text)),
+  };
+}
