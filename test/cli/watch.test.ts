@@ -14,6 +14,9 @@ import { listFor, MAIL, messagesIn, spoolOf } from '../support/spool.ts';
 
 const START = fileURLToPath(new URL('../../src/cli/start.ts', import.meta.url));
 
+/** A watcher that says nothing must not keep the suite waiting. */
+const BOUNDED = { timeout: 30_000 };
+
 let world: DemoWorld;
 before(async () => {
   world = await startDemoWorld();
@@ -67,7 +70,7 @@ function dropIn(spool: string, mail: number, ...recipients: readonly string[]): 
 }
 
 describe('watch', () => {
-  it('delivers what lies there, wakes for what comes, and stops cleanly when asked', async (t) => {
+  it('delivers what lies there, wakes for what comes, and stops cleanly when asked', BOUNDED, async (t) => {
     const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'alice@accepts.example') });
     const watcher = new Watcher(t, spool);
     assert.equal((await watcher.says('delivered')).job, 2);
@@ -83,7 +86,7 @@ describe('watch', () => {
     );
   });
 
-  it('survives files that vanish, change and make no sense', async (t) => {
+  it('survives files that vanish, change and make no sense', BOUNDED, async (t) => {
     const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'ida@greylist.example') });
     const watcher = new Watcher(t, spool);
     await watcher.says('deferred');
