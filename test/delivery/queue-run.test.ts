@@ -80,12 +80,17 @@ interface Ran {
 async function run(
   jobs: readonly Job[],
   script = FRIENDLY,
-  given: { readonly relays?: readonly Relay[]; readonly force?: boolean } = {},
+  given: {
+    readonly relays?: readonly Relay[];
+    readonly force?: boolean;
+    readonly room?: MemoryRoom;
+    readonly warning?: (text: string) => void;
+  } = {},
 ): Promise<Ran> {
   const clock = new VirtualClock(NOW * 1000);
   const world = new World(script, clock);
-  const room = new MemoryRoom(jobs);
-  const events = { outcome: () => {}, setAside: () => {}, warning: assert.fail, step: () => {} };
+  const { room = new MemoryRoom(jobs), warning = assert.fail } = given;
+  const events = { outcome: () => {}, setAside: () => {}, warning, step: () => {} };
   const { connect, resolver } = world;
   const rules = {
     dispatch: rulesWith({}, given.relays === undefined ? {} : { relays: given.relays }),
@@ -187,14 +192,37 @@ describe('a queue run', () => {
     );
   });
 
-  for (const [what, attempted, force, tried] of [
-    ['a job that is not due waits (R044, R049)', NOW + 1, false, 0],
-    ['one that is due is tried', NOW, false, 1],
-    ['a forced run takes it all the same, in that run alone (R037)', NOW + 1, true, 1],
-  ] as const) {
-    it(what, async () => {
-      const { world } = await run([{ ...job([['r@a.example', 4]]), attempted }], FRIENDLY, { force });
-      assert.equal(world.arrived.length, tried);
-    });
-  }
+  it('ends the others when one job cannot be ended', async () => {
+    const warnings: string[] = [];
+    const warning = (text: string): void => void warnings.push(text);
+    const jobs = [job([['r@a.example', 0]], 1), job([['r@b.example', 0]], 2), job([['r@c.example', 0]], 3)];
+    class StubbornRoom extends MemoryRoom {
+      override async finish(control: number): Promise<void> {
+        if (control === 100_001) throw new Error('It cannot be removed.');
+        await super.finish(control);
+      }
+    }
+    const room = new StubbornRoom(jobs);
+    const { summary } = await run([], FRIENDLY, { room, warning });
+    assert.deepEqual([...room.finished].sort(), [100_000, 100_002]);
+    assert.deepEqual([summary.delivered, summary.finished], [3, 2]);
+    assert.deepEqual(warnings, [
+      'A mail that is done (job 100001) could not be ended, and the next run tries again: It cannot be removed.',
+    ]);
+  });
+
+  const triedAt = async (attempted: number, force = false): Promise<number> => {
+    const { world } = await run([{ ...job([['r@a.example', 4]]), attempted }], FRIENDLY, { force });
+    return world.arrived.length;
+  };
+
+  it('leaves a job alone until it is due (R044, R049)', async () => {
+    assert.equal(await triedAt(NOW + 1), 0);
+    assert.equal(await triedAt(NOW), 1);
+  });
+
+  it('takes what is not due when it is forced, and only then (R037)', async () => {
+    assert.equal(await triedAt(NOW + 1, true), 1);
+    assert.equal(await triedAt(NOW + 1), 0);
+  });
 });
