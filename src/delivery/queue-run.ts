@@ -80,7 +80,14 @@ export async function queueRun(ports: RunPorts, rules: RunRules, signal: AbortSi
   const due = mailsOf(scan.jobs).filter((lists) => isMailDue(lists, now(), rules));
   const closing: Promise<void>[] = [];
   const close = async (mail: MailInHand): Promise<void> => {
-    if (await mail.close(signal)) count.finished++;
+    try {
+      if (await mail.close(signal)) count.finished++;
+    } catch (error) {
+      const numbers = mail.lists.map(({ control }) => control).join(', ');
+      ports.events.warning(
+        `A mail that is done (job ${numbers}) could not be ended, and the next run tries again: ${errorText(error)}`,
+      );
+    }
   };
   const { room, reporter = null } = ports;
   const mailPorts = { room, now, schedule: rules.due.schedule, reporter };

@@ -293,6 +293,21 @@ test('so does one to which it was added before the first outcomes were written',
   });
 });
 
+test('a recipient that another program added stays through every rewrite', async (t) => {
+  const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com', 'c@example.com') });
+  const room = await openRoom(spool, bench());
+  await room.scan();
+  await room.record(2, [outcome(0, 'b@example.com', 4, 'later')], NOW);
+  writeMessage(spool, '2', listFor(1, 'b@example.com', 'c@example.com', 'new@example.com'));
+  await room.settle();
+  await room.record(2, [outcome(1, 'c@example.com', 2, 'ok')], NOW);
+  await room.close();
+  assert.equal(
+    messagesIn(spool)['2'],
+    rewritten(1, 'b@example.com|4|later', 'c@example.com|2|ok', 'new@example.com|0|'),
+  );
+});
+
 test('and one to which it was added while nobody delivered, after a crash at its end', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') });
   const machine = new FakeMachine();
@@ -318,27 +333,79 @@ test('and one to which it was added while nobody delivered, after a crash at its
   });
 });
 
+/** The real disk, on which one path cannot be read while `locked.path` names it. */
+function lockingDisk(): { readonly disk: Disk; readonly locked: { path: string } } {
+  const locked = { path: '' };
+  const disk: Disk = {
+    ...nodeDisk,
+    read(path, limit) {
+      if (path === locked.path) throw Object.assign(new Error('no'), { code: 'EMFILE' });
+      return nodeDisk.read(path, limit);
+    },
+  };
+  return { disk, locked };
+}
+
+test('a list that cannot be read when its job is over keeps its outcomes, and the job is ended later', async (t) => {
+  const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com', 'c@example.com') });
+  const { disk, locked } = lockingDisk();
+  const room = await openRoom(spool, bench({ disk }));
+  await room.scan();
+  await room.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
+  await room.settle();
+  await room.record(2, [outcome(1, 'c@example.com', 2, 'ok')], NOW);
+  locked.path = `${spool}/2`;
+  await assert.rejects(room.finish(2), /could not be removed from .*too many open files/);
+  await assert.rejects(room.settle());
+  locked.path = '';
+  const { jobs } = await room.scan();
+  assert.deepEqual(
+    jobs.map(({ job }) => job.recipients.map(({ status }) => status)),
+    [[2, 2]],
+  );
+  await room.finish(2);
+  await room.close();
+  assert.deepEqual(messagesIn(spool), {});
+});
+
+test('nothing is delivered while a list of which the journal knows more cannot be read', async (t) => {
+  const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com', 'c@example.com') });
+  const machine = new FakeMachine();
+  const crashed = machine.start();
+  const first = await openRoom(spool, bench({ processes: crashed }));
+  await first.scan();
+  await first.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
+  crashed.end();
+  const { disk, locked } = lockingDisk();
+  const deps = bench({ disk, processes: machine.start() });
+  locked.path = `${spool}/2`;
+  const refused = await openDirectoryRoom(spool, deps, SETTINGS_2012);
+  assert.equal(refused.kind, 'refused');
+  assert.match(
+    refused.kind === 'refused' ? refused.text : '',
+    /message 2 .*cannot be read: .*too many open files/,
+  );
+  locked.path = '';
+  const room = await openRoom(spool, deps);
+  await room.close();
+  assert.equal(messagesIn(spool)['2'], rewritten(1, 'b@example.com|2|ok', 'c@example.com|0|'));
+});
+
 test('a payload stays as long as a later message cannot be read, which may be a list that names it', async (t) => {
   const spool = spoolOf(t, {
     '1': MAIL,
     '2': listFor(1, 'b@example.com'),
     '3': listFor(1, 'c@example.com'),
   });
-  let readable = false;
-  const disk: Disk = {
-    ...nodeDisk,
-    read(path, limit) {
-      if (path === `${spool}/3` && !readable) throw Object.assign(new Error('no'), { code: 'EMFILE' });
-      return nodeDisk.read(path, limit);
-    },
-  };
+  const { disk, locked } = lockingDisk();
+  locked.path = `${spool}/3`;
   const room = await openRoom(spool, bench({ disk }));
   await room.scan();
   await room.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
   await room.finish(2);
   await room.settle();
   assert.deepEqual(messagesIn(spool), { '1': MAIL, '3': listFor(1, 'c@example.com') });
-  readable = true;
+  locked.path = '';
   await room.scan();
   assert.equal((await room.readPayload(1)).kind, 'found');
   await room.record(3, [outcome(0, 'c@example.com', 2, 'ok')], NOW);

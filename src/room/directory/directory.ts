@@ -186,6 +186,12 @@ export class DirectoryRoom implements Room {
     const { control, msgid, payload } = record;
     shelf.raise(Math.max(control, msgid));
     const held = shelf.refresh(control);
+    if (held?.kind === 'refused') {
+      throw new SpoolTrouble(
+        `The control message ${control} in ${this.name} cannot be read: ${held.reason}. ` +
+          'The journal of an interrupted run knows more of it, so nothing was sent; the next run tries again.',
+      );
+    }
     const isMeant = held?.kind === 'control' && held.base.msgid === msgid && this.#factsOf(msgid) === payload;
     switch (record.record) {
       case 'status':
@@ -228,6 +234,7 @@ export class DirectoryRoom implements Room {
   #removeControl(held: HeldJob, over: Over): void {
     const { shelf, disk, layout, warn } = this.#parts;
     const item = shelf.refresh(held.control);
+    if (item?.kind === 'refused') throw new SpoolTrouble(item.reason);
     if (item !== null && (item.kind !== 'control' || hasStrangers(item, held))) {
       this.#over.delete(over);
       warn(

@@ -21,6 +21,8 @@ export interface HeldJob {
   status: FileStatus;
   /** how many of the changes are safely in the file */
   written: number;
+  /** another program changed the file since: `base` is not all that it says */
+  foreign: boolean;
 }
 
 interface ReadControl {
@@ -40,6 +42,7 @@ export function heldJob(control: MessageNumber, read: ReadControl, unwritten: He
     now: unwritten?.now ?? 0,
     status: read.status,
     written: 0,
+    foreign: false,
   };
 }
 

@@ -55,7 +55,8 @@ export async function draft(deps: RewriteDeps, held: HeldJob): Promise<Draft> {
   if (look.kind !== 'control') return { kind: 'stuck', held, reason: stuckReason(look) };
   if (look.job.msgid !== held.base.msgid) return { kind: 'gone', held };
   const changes = held.changes.length;
-  const job = currentJob(sameFile(look.status, held.status) ? held : heldJob(held.control, look, held));
+  if (!sameFile(look.status, held.status)) held.foreign = true;
+  const job = currentJob(held.foreign ? heldJob(held.control, look, held) : held);
   const text = rewrittenText(job, deps.dialect, held.now, deps.spans);
   if (text === null) return { kind: 'unsaid' };
   const temporary = deps.temporaryName();

@@ -125,11 +125,12 @@ export class Shelf {
     return highest;
   }
 
-  /** What lies under this number now; null when nothing does. */
+  /** What lies under this number now; null when nothing does. What we know of a job outlives a look that fails. */
   refresh(number: MessageNumber): Item | null {
     const known = this.#items.get(number);
     if (known !== undefined && this.#isCurrent(number, known)) return known;
     const item = this.#look(number, known);
+    if (item?.kind === 'refused' && known?.kind === 'control' && isDirty(known)) return item;
     if (item === null) this.#items.delete(number);
     else this.#items.set(number, item);
     return item;
