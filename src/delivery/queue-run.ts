@@ -8,7 +8,7 @@ import type { ByteString } from '../control/job.ts';
 import { isPending } from '../control/job.ts';
 import { prepareOutgoing } from '../message/outgoing.ts';
 import { recipientAddress } from '../plan/address.ts';
-import { isDue } from '../plan/due.ts';
+import { isQueuedDue } from '../plan/due.ts';
 import { destinationOf } from '../plan/route.ts';
 import type { MessageNumber, QueuedJob, Room } from '../room/room.ts';
 import type { Failure, Stage } from '../session/verdict.ts';
@@ -131,10 +131,15 @@ function mailsOf(jobs: readonly QueuedJob[]): readonly Lists[] {
   return [...mails.values()];
 }
 
-/** A mail waits while one of its lists says so; one whose recipients all have a final status is due to be ended. */
-function isMailDue(lists: Lists, now: number, rules: RunRules): boolean {
+/**
+ * A mail waits while one of its lists says so, unless one that has waiting recipients is to be tried once; one whose
+ * recipients all have a final status is due to be ended. What is held or to be removed is left alone.
+ */
+function isMailDue(lists: Lists, now: number, { due }: RunRules): boolean {
+  if (lists.some(({ request }) => request === 'hold' || request === 'remove')) return false;
   const open = lists.filter(({ job }) => job.recipients.some(isPending));
-  if (open.length > 0) return open.every(({ job }) => isDue(job, now, rules.due).due);
+  const force = due.force || open.some(({ request }) => request === 'retry');
+  if (open.length > 0) return open.every((queued) => isQueuedDue(queued, now, { ...due, force }).due);
   return lists.every(({ job }) => job.recipients.length > 0);
 }
 

@@ -1,8 +1,9 @@
 /**
- * Whether a job is to be tried now, and if not, why and until when. Called by the queue run and by `explain`. Looks at
- * the list alone: whether the job is held or in progress is the queue run's knowledge.
+ * Whether a job is to be tried now, and if not, why and until when. Called by the queue run, by `queue` and by `explain`.
+ * Looks at the list and at what was asked for the job: whether it is in progress is the queue run's knowledge.
  */
 import { isPending, type Job } from '../control/job.ts';
+import type { QueuedJob } from '../room/room.ts';
 import { nextTry, type Schedule } from './schedule.ts';
 
 export interface DueOptions {
@@ -37,4 +38,18 @@ export function isDue(job: Job, now: number, { schedule, force }: DueOptions): D
   if (at <= now) return { due: true, at, reason: `Its waiting time ended at ${calendar(at)}.` };
   if (force) return { due: true, at: now, reason: `It would wait until ${calendar(at)}, but is forced.` };
   return { due: false, at, reason: `It waits until ${calendar(at)}.` };
+}
+
+/** The same for a job of which somebody may have asked something. A hold counts for a forced run, too. */
+export function isQueuedDue({ control, job, request }: QueuedJob, now: number, options: DueOptions): Dueness {
+  switch (request ?? null) {
+    case null:
+      return isDue(job, now, options);
+    case 'retry':
+      return isDue(job, now, { ...options, force: true });
+    case 'hold':
+      return { due: false, at: null, reason: `It is held: \`spoolroom release ${control}\` lets it go on.` };
+    case 'remove':
+      return { due: false, at: null, reason: 'It is about to be removed from the spool.' };
+  }
 }

@@ -2,7 +2,7 @@
  * What lies in a spool, as a table for people and as facts for programs. Pure; called by `queue`.
  */
 import { isPending } from '../control/job.ts';
-import { isDue } from '../plan/due.ts';
+import { isQueuedDue } from '../plan/due.ts';
 import type { Schedule } from '../plan/schedule.ts';
 import { ageOf } from '../plan/schedule.ts';
 import type { QueuedJob } from '../room/room.ts';
@@ -25,13 +25,9 @@ export interface JobFacts {
   readonly last: string;
 }
 
-export function factsOf(
-  { control, job }: QueuedJob,
-  now: number,
-  schedule: Schedule,
-  readable: ForPeople,
-): JobFacts {
-  const dueness = isDue(job, now, { schedule, force: false });
+export function factsOf(queued: QueuedJob, now: number, schedule: Schedule, readable: ForPeople): JobFacts {
+  const { control, job } = queued;
+  const dueness = isQueuedDue(queued, now, { schedule, force: false });
   const withStatus = (status: number): number =>
     job.recipients.filter((each) => each.status === status).length;
   const pending = job.recipients.filter(isPending);

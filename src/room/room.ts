@@ -8,6 +8,12 @@ import type { ByteString, Job } from '../control/job.ts';
 
 export type MessageNumber = number;
 
+/**
+ * What an administrator asked for a job: not to try it until it is released, to try it once whatever its time says, to
+ * take it out of the spool.
+ */
+export type JobRequest = 'hold' | 'retry' | 'remove';
+
 /** A control message as found in the room. */
 export interface QueuedJob {
   /** number of the control message */
@@ -15,6 +21,8 @@ export interface QueuedJob {
   readonly job: Job;
   /** what a person should know about how it was read, with line numbers */
   readonly warnings: readonly string[];
+  /** absent: nothing is asked */
+  readonly request?: JobRequest;
 }
 
 export interface RoomScan {

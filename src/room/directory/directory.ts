@@ -13,6 +13,15 @@ import { grouped } from './grouped.ts';
 import { currentJob, type HeldJob, isDirty } from './held.ts';
 import type { JobKey, Journal, JournalRecord } from './journal.ts';
 import { readPayload } from './payload.ts';
+import {
+  dropRequest,
+  isMeant,
+  type Requests,
+  readRequests,
+  requestField,
+  setRequestAside,
+} from './requests.ts';
+import { type Removal, removeJobs } from './requests-removal.ts';
 import { type Draft, draft, putInPlace, type ReadyDraft, type RewriteDeps } from './rewrite.ts';
 import { setAside } from './set-aside.ts';
 import type { Shelf } from './shelf.ts';
@@ -55,7 +64,7 @@ type Found = Omit<RoomScan, 'setAside'> & {
  * Sort what lies on the shelf. A job of which the file lacks something is left out: its deliveries are under way, or it
  * cannot be written; unless nobody in it is waiting any more, so that it can be removed.
  */
-export function scanShelf(shelf: Shelf, warn: (text: string) => void): Found {
+export function scanShelf(shelf: Shelf, warn: (text: string) => void, requests: Requests): Found {
   const jobs: QueuedJob[] = [];
   const orphans: MessageNumber[] = [];
   const unreadable: { number: MessageNumber; status: FileStatus; reason: string }[] = [];
@@ -70,7 +79,8 @@ export function scanShelf(shelf: Shelf, warn: (text: string) => void): Found {
       case 'control': {
         const job = currentJob(item);
         if (!isDirty(item) || !job.recipients.some(isPending)) {
-          jobs.push({ control: number, job, warnings: item.warnings });
+          const asked = requestField(requests, number, job);
+          jobs.push({ control: number, job, warnings: item.warnings, ...asked });
         }
         break;
       }
@@ -97,6 +107,8 @@ export class DirectoryRoom implements Room {
   readonly #syncSpool: () => Promise<void>;
   readonly #checkpoint: () => Promise<void>;
   readonly #over = new Set<Over>();
+  /** what was asked at the last scan */
+  #requests: Requests = new Map();
   #timer: Timer | null = null;
 
   constructor(parts: DirectoryParts) {
@@ -109,7 +121,8 @@ export class DirectoryRoom implements Room {
 
   async scan(): Promise<RoomScan> {
     await this.#checkpoint().catch((error) => this.#parts.warn(phraseOf(error)));
-    const { jobs, orphans, unreadable } = scanShelf(this.#parts.shelf, this.#parts.warn);
+    this.#requests = await this.#heed();
+    const { jobs, orphans, unreadable } = scanShelf(this.#parts.shelf, this.#parts.warn, this.#requests);
     return { jobs, orphans, setAside: await this.#setAside(unreadable) };
   }
 
@@ -134,6 +147,7 @@ export class DirectoryRoom implements Room {
     } catch (error) {
       await this.#writeWithoutJournal(held, error);
     }
+    this.#hasTried(control);
   }
 
   async finish(control: MessageNumber): Promise<void> {
@@ -217,6 +231,58 @@ export class DirectoryRoom implements Room {
 
   #keyOf({ control, base }: HeldJob): JobKey {
     return { control, msgid: base.msgid, payload: this.#factsOf(base.msgid) };
+  }
+
+  /** Read what is asked and remove what is to be removed. What is left is for the queue run to heed. */
+  async #heed(): Promise<Requests> {
+    const { disk, layout, shelf, warn } = this.#parts;
+    const { requests, damaged } = readRequests(disk, layout);
+    for (const control of damaged)
+      warn(
+        `A request for job ${control} makes no sense; it lies in ${setRequestAside(disk, layout, control)}.`,
+      );
+    if (requests.size === 0) return requests;
+    shelf.update();
+    const removals: Removal[] = [];
+    for (const request of requests.values()) {
+      const held = shelf.get(request.control);
+      const isGone = held === undefined || held.kind === 'payload';
+      if (isGone || (held.kind === 'control' && !isMeant(request, held.base)))
+        dropRequest(disk, layout, request);
+      // Outcomes that are not in its control message yet are written first, a later look removes it.
+      else if (held.kind === 'control' && request.request === 'remove' && !isDirty(held))
+        removals.push({ held, request });
+    }
+    await this.#remove(removals);
+    return requests;
+  }
+
+  async #remove(removals: readonly Removal[]): Promise<void> {
+    if (removals.length === 0) return;
+    const { disk, layout, warn } = this.#parts;
+    try {
+      await removeJobs({ ...this.#parts, syncSpool: this.#syncSpool }, removals);
+      for (const { request } of removals) dropRequest(disk, layout, request);
+    } catch (error) {
+      if (codeOf(error) === null) throw error;
+      const numbers = removals.map(({ held }) => held.control).join(', ');
+      warn(`Jobs to be removed (${numbers}) stay and are not delivered: ${phraseOf(error)}.`);
+    }
+  }
+
+  /** A try that was asked for is asked for once (R037). */
+  #hasTried(control: MessageNumber): void {
+    const { disk, layout, warn } = this.#parts;
+    const request = this.#requests.get(control);
+    if (request?.request !== 'retry') return;
+    try {
+      dropRequest(disk, layout, request);
+    } catch (error) {
+      if (codeOf(error) === null) throw error;
+      warn(
+        `${layout.requests}/${control} cannot be removed, so job ${control} is tried at every look: ${phraseOf(error)}.`,
+      );
+    }
   }
 
   /** The journal could not be written: the control message can say it as well. */

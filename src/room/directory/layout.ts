@@ -13,6 +13,10 @@ export interface Layout {
   readonly journal: string;
   /** control messages that cannot be read, each with a file that says why */
   readonly bad: string;
+  /** what administrators ask for jobs, one file for each job */
+  readonly requests: string;
+  /** jobs that were taken out of the spool */
+  readonly removed: string;
   /** files on their way to their final name */
   readonly temporary: string;
   message(number: MessageNumber): string;
@@ -26,6 +30,8 @@ export function layoutOf(spool: string): Layout {
     id: `${state}/id`,
     journal: `${state}/journal`,
     bad: `${state}/bad`,
+    requests: `${state}/requests`,
+    removed: `${state}/removed`,
     temporary: `${state}/tmp`,
     message: (number) => `${spool}/${number}`,
   };

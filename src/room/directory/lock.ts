@@ -24,16 +24,18 @@ export interface LockDeps {
   readonly owner: Ownership;
 }
 
+type LookDeps = Pick<LockDeps, 'disk' | 'layout'>;
+
 const FREE = 'free\n';
 const LOCK = /^lock\.([1-9]\d{0,14})$/;
 
 /** Numbers of all lock files, highest first. */
-function lockNumbers({ disk, layout }: LockDeps): number[] {
+function lockNumbers({ disk, layout }: LookDeps): number[] {
   const numbers = disk.list(layout.state).map(({ name }) => Number(LOCK.exec(name)?.[1] ?? 0));
   return numbers.filter((number) => number > 0).sort((a, b) => b - a);
 }
 
-function lockPath({ layout }: LockDeps, number: number): string {
+function lockPath({ layout }: LookDeps, number: number): string {
   return `${layout.state}/lock.${number}`;
 }
 
@@ -54,7 +56,7 @@ function ownerText({ pid, started, boot }: ProcessIdentity): string {
 type Found = { readonly number: number; readonly owner: ProcessIdentity | null };
 
 /** The lock that counts; number 0 when there never was one. */
-function newestLock(deps: LockDeps): Found {
+function newestLock(deps: LookDeps): Found {
   for (;;) {
     const number = lockNumbers(deps)[0];
     if (number === undefined) return { number: 0, owner: null };
@@ -98,6 +100,13 @@ function linkLock(deps: LockDeps, number: number): boolean {
 /** Say in our own lock that it is free. The file stays: the number must not go back while others look. */
 function releaseLock(deps: LockDeps, number: number): void {
   deps.disk.rename(writeTemporary(deps, FREE), lockPath(deps, number));
+}
+
+/** Who delivers from this spool now; null when nobody does. Changes nothing. */
+export function lockOwner(deps: LookDeps & Pick<LockDeps, 'processes'>): ProcessIdentity | null {
+  if (deps.disk.status(deps.layout.state) === null) return null;
+  const { owner } = newestLock(deps);
+  return owner !== null && deps.processes.alive(owner) ? owner : null;
 }
 
 /** Try to become the one runner of this spool. */

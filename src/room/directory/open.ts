@@ -6,16 +6,17 @@
 import type { Dialect } from '../../control/job.ts';
 import type { RetrySpans } from '../../control/serialise.ts';
 import type { Clock, Random } from '../../delivery/ports.ts';
-import type { Room, RoomScan } from '../room.ts';
+import type { JobRequest, QueuedJob, Room, RoomScan } from '../room.ts';
 import { DirectoryRoom, scanShelf } from './directory.ts';
 import type { Disk, Ownership } from './disk.ts';
 import { enqueueInto } from './enqueue.ts';
 import { grouped } from './grouped.ts';
 import { openJournal, readJournal } from './journal.ts';
 import { type Layout, layoutOf } from './layout.ts';
-import { claimLock } from './lock.ts';
+import { claimLock, lockOwner } from './lock.ts';
 import { readPayload } from './payload.ts';
 import type { ProcessTable } from './processes.ts';
+import { type Asker, askFor, readRequests, withdraw } from './requests.ts';
 import { Shelf } from './shelf.ts';
 import { sweepTemporary, type TemporaryName, temporaryNames, writeDurably } from './temporary.ts';
 import { codeOf, phraseOf, SpoolTrouble } from './trouble.ts';
@@ -42,8 +43,19 @@ export interface Refused {
   readonly text: string;
 }
 
-/** What can be done beside a runner. Its scan sets nothing aside: it lists the unreadable ones and leaves them. */
-export type Guest = Pick<Room, 'name' | 'scan' | 'readPayload' | 'enqueue'>;
+/** What can be seen without changing anything. Its scan sets nothing aside: it lists the unreadable ones and leaves them. */
+export interface View extends Pick<Room, 'name' | 'scan' | 'readPayload'> {
+  /** number of the process that delivers from here now; null: there is none */
+  runner(): number | null;
+}
+
+/** What can be done beside a runner. */
+export interface Guest extends View, Pick<Room, 'enqueue'> {
+  /** Leave a request for each of these jobs, durably. It takes the place of an earlier one. */
+  ask(request: JobRequest, jobs: readonly QueuedJob[], asker: Asker): Promise<void>;
+  /** Nothing is asked for these jobs any more. */
+  withdraw(jobs: readonly QueuedJob[]): Promise<void>;
+}
 
 function refused(why: Refused['why'], text: string): Refused {
   return { kind: 'refused', why, text };
@@ -52,6 +64,7 @@ function refused(why: Refused['why'], text: string): Refused {
 interface Place {
   readonly kind: 'place';
   readonly layout: Layout;
+  readonly folders: Ownership;
   /** new files are as open to others as the directory is, and never to everybody */
   readonly files: Ownership;
   readonly temporaryName: TemporaryName;
@@ -66,7 +79,7 @@ function makeFolder(disk: Disk, path: string, owner: Ownership): void {
   }
 }
 
-/** Find the directory and our folder in it, which is made if need be. */
+/** Find the directory. Changes nothing. */
 function findPlace(path: string, deps: DirectoryDeps, settings: DirectorySettings): Place | Refused {
   const { disk, clock, processes, random } = deps;
   // Through "/." a symbolic link to the directory is followed.
@@ -76,23 +89,32 @@ function findPlace(path: string, deps: DirectoryDeps, settings: DirectorySetting
       ? refused('missing', `The spool directory ${path} does not exist. Make it, or name another one.`)
       : refused('not-a-directory', `${path} is not a directory.`);
   }
-  if (!disk.writable(path)) {
+  const layout = layoutOf(path);
+  const owner = { mode: status.mode & 0o770, uid: status.uid, gid: status.gid };
+  const options = { dialect: 'detect', fallback: settings.dialect } as const;
+  return {
+    kind: 'place',
+    layout,
+    folders: owner,
+    files: { ...owner, mode: status.mode & 0o660 },
+    temporaryName: temporaryNames(layout, processes, random),
+    shelf: new Shelf({ disk, layout, options, now: () => clock.now() }),
+  };
+}
+
+/** The same for whoever writes there: our folders are made if need be. */
+function findWorkplace(path: string, deps: DirectoryDeps, settings: DirectorySettings): Place | Refused {
+  const place = findPlace(path, deps, settings);
+  if (place.kind === 'refused') return place;
+  if (!deps.disk.writable(path)) {
     return refused(
       'not-writable',
       `The spool directory ${path} is not writable for this user, so nothing can be delivered from it.`,
     );
   }
-  const layout = layoutOf(path);
-  const owner = { mode: status.mode & 0o770, uid: status.uid, gid: status.gid };
-  for (const folder of [layout.state, layout.temporary, layout.bad]) makeFolder(disk, folder, owner);
-  const options = { dialect: 'detect', fallback: settings.dialect } as const;
-  return {
-    kind: 'place',
-    layout,
-    files: { ...owner, mode: status.mode & 0o660 },
-    temporaryName: temporaryNames(layout, processes, random),
-    shelf: new Shelf({ disk, layout, options, now: () => clock.now() }),
-  };
+  const { state, temporary, bad, requests } = place.layout;
+  for (const folder of [state, temporary, bad, requests]) makeFolder(deps.disk, folder, place.folders);
+  return place;
 }
 
 /** Errors of the disk become a refusal; others are bugs and stay errors. */
@@ -165,7 +187,7 @@ export function openDirectoryRoom(
   settings: DirectorySettings,
 ): Promise<{ readonly kind: 'open'; readonly room: Room } | Refused> {
   return orRefused(path, async () => {
-    const place = findPlace(path, deps, settings);
+    const place = findWorkplace(path, deps, settings);
     if (place.kind === 'refused') return place;
     const claim = claimLock({ ...deps, ...place, owner: place.files });
     if (claim.kind === 'busy') {
@@ -192,26 +214,48 @@ export function openDirectoryGuest(
   settings: DirectorySettings,
 ): Promise<{ readonly kind: 'open'; readonly guest: Guest } | Refused> {
   return orRefused(path, async () => {
-    const place = findPlace(path, deps, settings);
+    const place = findWorkplace(path, deps, settings);
     if (place.kind === 'refused') return place;
     return { kind: 'open', guest: guestOf(place, deps) } as const;
   });
 }
 
-function guestOf(place: Place, { disk, warn }: DirectoryDeps): Guest {
+/** Look into a spool directory, which may be somebody else's and read-only. */
+export function openDirectoryView(
+  path: string,
+  deps: DirectoryDeps,
+  settings: DirectorySettings,
+): Promise<{ readonly kind: 'open'; readonly view: View } | Refused> {
+  return orRefused(path, async () => {
+    const place = findPlace(path, deps, settings);
+    if (place.kind === 'refused') return place;
+    return { kind: 'open', view: viewOf(place, deps) } as const;
+  });
+}
+
+function viewOf(place: Place, { disk, warn, processes }: DirectoryDeps): View {
   const { layout, shelf } = place;
-  raiseToJournal(place, disk);
   return {
     name: layout.spool,
+    runner: () => lockOwner({ disk, layout, processes })?.pid ?? null,
     scan: async (): Promise<RoomScan> => {
-      const { jobs, orphans, unreadable } = scanShelf(shelf, warn);
+      const { jobs, orphans, unreadable } = scanShelf(shelf, warn, readRequests(disk, layout).requests);
       return { jobs, orphans, setAside: unreadable.map(({ number, reason }) => ({ number, reason })) };
     },
     readPayload: async (number) => readPayload(disk, layout, shelf, number),
-    enqueue: enqueueInto({
-      ...{ disk, layout, shelf, temporaryName: place.temporaryName, owner: place.files },
-      syncSpool: grouped(() => disk.syncDirectory(layout.spool)),
-    }),
+  };
+}
+
+function guestOf(place: Place, deps: DirectoryDeps): Guest {
+  const { disk } = deps;
+  const { layout, shelf, temporaryName, files: owner } = place;
+  raiseToJournal(place, disk);
+  const parts = { disk, layout, shelf, temporaryName, owner };
+  return {
+    ...viewOf(place, deps),
+    enqueue: enqueueInto({ ...parts, syncSpool: grouped(() => disk.syncDirectory(layout.spool)) }),
+    ask: (request, jobs, asker) => askFor(parts, request, jobs, asker),
+    withdraw: (jobs) => withdraw(parts, jobs),
   };
 }
 
