@@ -1,7 +1,8 @@
 /**
  * A disk in memory that forgets what was not synced when the power fails: of a file's bytes everything behind the last
- * sync or a part of it, and of the names in a directory any of the changes since the last sync, each by chance.
- * Folders are durable at once; the programs under test make theirs before they hold anything.
+ * sync or a part of it (what is missing may read as zeros, as where only the length reached the platter), and of the
+ * names in a directory any of the changes since the last sync, each by chance. A sync has two ends, so that a simulation
+ * can let the power fail in between. Folders are durable at once; the programs make theirs before they hold anything.
  */
 import path from 'node:path';
 import type { Random } from '../../src/delivery/ports.ts';
@@ -15,6 +16,17 @@ interface Inode {
   /** how many of the bytes are on the platter */
   synced: number;
   mtimeMs: number;
+  /** a sync failed: the system has forgotten that these bytes were never written, and later syncs skip them */
+  abandoned: boolean;
+}
+
+/** A sync that has begun; the call ends it, and what was there at its beginning is on the platter. */
+export type SyncUnderWay = () => void;
+
+export interface MemoryFile extends OpenFile {
+  beginSync(): SyncUnderWay;
+  /** The sync fails, and so does every later one of this file, silently. */
+  failSync(): void;
 }
 
 interface Folder extends Inode {
@@ -29,11 +41,23 @@ function fault(code: string, where: string): Error {
 
 export class MemoryDisk implements Disk {
   #count = 0;
-  readonly #folders = new Map<string, Folder>([['/', this.#folder({ mode: 0o700, uid: 0, gid: 0 })]]);
+  readonly #now: () => number;
+  readonly #folders = new Map<string, Folder>();
+
+  /** `now`: wall clock in milliseconds */
+  constructor(now: () => number = () => 0) {
+    this.#now = now;
+    this.#folders.set('/', this.#folder({ mode: 0o700, uid: 0, gid: 0 }));
+  }
+
+  /** No two changes at the same time: real times are finer than this clock. */
+  #time(): number {
+    return this.#now() + (++this.#count % 1000) / 1000;
+  }
 
   #inode(kind: FileKind, owner: Ownership): Inode {
-    const number = ++this.#count;
-    return { ino: number, kind, owner, bytes: Buffer.alloc(0), synced: 0, mtimeMs: number };
+    const ino = ++this.#count;
+    return { ino, kind, owner, bytes: Buffer.alloc(0), synced: 0, mtimeMs: this.#time(), abandoned: false };
   }
 
   #folder(owner: Ownership): Folder {
@@ -91,17 +115,25 @@ export class MemoryDisk implements Disk {
       yield Buffer.from(bytes.subarray(from, from + 65_536));
   }
 
-  create(file: string, owner: Ownership): OpenFile {
+  create(file: string, owner: Ownership): MemoryFile {
     this.#free(file);
     const inode = this.#inode('file', owner);
     this.#folderAt(path.dirname(file)).names.set(path.basename(file), inode);
+    const beginSync = (): SyncUnderWay => {
+      const { length } = inode.bytes;
+      return () => {
+        if (!inode.abandoned) inode.synced = Math.max(inode.synced, length);
+      };
+    };
     return {
       write: (bytes) => {
         inode.bytes = Buffer.concat([inode.bytes, bytes]);
-        inode.mtimeMs = ++this.#count;
+        inode.mtimeMs = this.#time();
       },
-      sync: async () => {
-        inode.synced = inode.bytes.length;
+      sync: async () => beginSync()(),
+      beginSync,
+      failSync: () => {
+        inode.abandoned = true;
       },
       close: () => {},
     };
@@ -134,8 +166,15 @@ export class MemoryDisk implements Disk {
   }
 
   async syncDirectory(directory: string): Promise<void> {
+    this.beginSyncDirectory(directory)();
+  }
+
+  beginSyncDirectory(directory: string): SyncUnderWay {
     const folder = this.#folderAt(directory);
-    folder.durable = new Map(folder.names);
+    const names = new Map(folder.names);
+    return () => {
+      folder.durable = names;
+    };
   }
 
   /** The machine goes off and on again. `random` decides what of the unsynced things survives; 0 means nothing. */
@@ -153,10 +192,13 @@ export class MemoryDisk implements Disk {
     }
   }
 
-  /** Bytes behind the last sync survive up to some point. */
+  /** Bytes behind the last sync survive up to some point; the rest is gone, or zeros. */
   #forget(inode: Inode, random: Random): void {
+    if (inode.synced === inode.bytes.length) return;
     const kept = inode.synced + Math.floor(random() * (inode.bytes.length - inode.synced + 1));
-    inode.bytes = inode.bytes.subarray(0, kept);
-    inode.synced = kept;
+    const zeros = random() < 0.75 ? 0 : inode.bytes.length - kept;
+    inode.bytes = Buffer.concat([inode.bytes.subarray(0, kept), Buffer.alloc(zeros)]);
+    inode.synced = inode.bytes.length;
+    inode.abandoned = false;
   }
 }

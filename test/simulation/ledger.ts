@@ -1,0 +1,125 @@
+/**
+ * What really happened to each recipient, as the servers, the processes and the disk saw it, and whether that may be:
+ * nobody lost, nobody served twice without an excuse, nothing told that is not so. Called by simulate.ts.
+ */
+import type { OutcomeRecord } from '../../src/delivery/mail-in-hand.ts';
+import type { Acceptance } from './network.ts';
+
+/** The process could not end in order, or could not write: its last acceptances may be unknown to its successor. */
+export type Ending = 'in order' | 'killed' | 'unwritten';
+
+interface Fate {
+  readonly mail: string;
+  readonly acceptances: Acceptance[];
+  /** final outcomes that were told as durable */
+  readonly told: (2 | 5)[];
+  /** another program took the list away, or nobody was promised anything */
+  excused: boolean;
+  /** named by two lists, one of which the disk may have hidden while the other was done */
+  hidden: boolean;
+}
+
+export class Ledger {
+  readonly violations: string[] = [];
+  /** some server said what it was not asked, which can pass for an answer */
+  deceived = false;
+  readonly #fates = new Map<string, Fate>();
+  readonly #endings = new Map<number, Ending>();
+
+  violated(text: string): void {
+    this.violations.push(text);
+  }
+
+  /** A recipient of a mail that lies in the spool for sure. */
+  expect(mail: string, address: string): void {
+    this.#fates.set(address, { mail, acceptances: [], told: [], excused: false, hidden: false });
+  }
+
+  /** It need not be delivered; twice it must not be either. */
+  excuse(address: string): void {
+    const fate = this.#fates.get(address);
+    if (fate !== undefined) fate.excused = true;
+  }
+
+  /** Some list that names the recipient may be seen only after the mail was delivered by another list. */
+  mayHide(address: string): void {
+    const fate = this.#fates.get(address);
+    if (fate !== undefined) fate.hidden = true;
+  }
+
+  /** It was acknowledged: from now on it must be delivered or told. */
+  promise(address: string): void {
+    const fate = this.#fates.get(address);
+    if (fate !== undefined) fate.excused = false;
+  }
+
+  accepted(acceptance: Acceptance): void {
+    for (const address of acceptance.recipients) {
+      const fate = this.#fates.get(address);
+      if (fate === undefined) {
+        this.violated(`${address} got a mail and was never a recipient`);
+        continue;
+      }
+      const { body } = acceptance;
+      if (!body.includes(`\r\nSubject: ${fate.mail}\r\n`) || !body.endsWith(`end of ${fate.mail}\r\n`))
+        this.violated(
+          `${address} got another mail than ${fate.mail}, or a part of it: ${body.slice(0, 200)}`,
+        );
+      fate.acceptances.push(acceptance);
+      if (fate.hidden) continue;
+      if (fate.told.length > 0) this.violated(`${address} got its mail although ${fate.told[0]} was durable`);
+      for (const before of fate.acceptances.slice(0, -1)) {
+        if (!this.#mayBeForgotten(before, acceptance.life))
+          this.violated(
+            `${address} got its mail in life ${before.life} and again in life ${acceptance.life}`,
+          );
+      }
+    }
+  }
+
+  /** The one allowed window: the reply was not heard, or the process ended before the outcome was durable. */
+  #mayBeForgotten(before: Acceptance, life: number): boolean {
+    if (!before.heard) return true;
+    return before.life !== life && this.#endings.get(before.life) !== 'in order';
+  }
+
+  outcome({ recipient, status, verdict }: OutcomeRecord, life: number): void {
+    const fate = this.#fates.get(recipient);
+    if (fate === undefined) {
+      this.violated(`an outcome was told of ${recipient}, who is no recipient`);
+      return;
+    }
+    const heard = fate.acceptances.some((acceptance) => acceptance.life === life && acceptance.heard);
+    if (heard && status !== 2)
+      this.violated(`${recipient} was told as ${status} (${verdict.text}) after a final 2yz was heard`);
+    if (status === 4) return;
+    if (fate.told.length > 0 && !fate.hidden)
+      this.violated(`${recipient} was told as ${fate.told[0]}, then as ${status}`);
+    if (status === 2 && !heard && !this.deceived)
+      this.violated(`${recipient} was told as delivered, and no server said so`);
+    fate.told.push(status);
+  }
+
+  lifeEnded(life: number, ending: Ending): void {
+    this.#endings.set(life, ending);
+    if (ending !== 'in order') return;
+    for (const [address, { acceptances, told }] of this.#fates) {
+      if (told.length === 0 && acceptances.some((each) => each.life === life && each.heard))
+        this.violated(`${address} got its mail in life ${life}, and that was never told`);
+    }
+  }
+
+  /** `waiting`: recipients that are still to be tried, as the disk has it. `refusals`: some server refused for good. */
+  audit(waiting: ReadonlySet<string>, refusals: boolean): void {
+    const crashed = [...this.#endings.values()].some((ending) => ending !== 'in order');
+    for (const [address, { acceptances, told, excused }] of this.#fates) {
+      const settled = acceptances.length > 0 || told.length > 0 || (crashed && refusals);
+      if (!settled && !excused && !waiting.has(address)) this.violated(`${address} is lost`);
+    }
+  }
+
+  /** Everything was given time enough. */
+  finalAudit(waiting: ReadonlySet<string>): void {
+    for (const address of waiting) this.violated(`${address} still waits although nothing is in its way`);
+  }
+}

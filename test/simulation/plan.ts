@@ -1,0 +1,224 @@
+/**
+ * What a simulated run is made of, as plain data: mails, servers, and incidents that happen to processes, disk, network
+ * and clock. Made from a seed; run by simulate.ts, and made smaller by shrink.ts when it shows a fault. Nothing here
+ * happens by itself: the same plan always gives the same run.
+ */
+import type { Dialect } from '../../src/control/job.ts';
+import type { Random } from '../../src/delivery/ports.ts';
+import type { ServerScript } from '../../src/replay/server.ts';
+import { seededRandom } from '../support/spool.ts';
+
+export interface PlannedMail {
+  readonly name: string;
+  readonly recipients: readonly string[];
+  readonly form: 'bare' | 'rfc822' | 'native';
+  /** how many control messages name it, as after a crash of a server since 2017 */
+  readonly lists: 1 | 2;
+  /** bytes of text */
+  readonly size: number;
+}
+
+/** One life is one process that delivers, from its start to its end. */
+export type Incident =
+  /** the process is killed, or the power fails, at this step of its work */
+  | { readonly what: 'kill'; readonly life: number; readonly step: number }
+  | { readonly what: 'power'; readonly life: number; readonly step: number; readonly seed: number }
+  /** calls of this kind fail from one step on, for so many steps */
+  | {
+      readonly what: 'disk';
+      readonly life: number;
+      readonly step: number;
+      readonly steps: number;
+      readonly code: DiskCode;
+    }
+  /** a sync takes this long */
+  | { readonly what: 'slow-disk'; readonly life: number; readonly milliseconds: number }
+  | { readonly what: 'term'; readonly life: number; readonly at: number }
+  /** the wall clock is set */
+  | { readonly what: 'clock'; readonly life: number; readonly at: number; readonly by: number }
+  | { readonly what: 'other'; readonly life: number; readonly at: number; readonly does: OtherDeed }
+  /** something happens to a connection before the byte of this number */
+  | {
+      readonly what: 'wire';
+      readonly connection: number;
+      readonly from: 'us' | 'server';
+      readonly byte: number;
+      readonly deed: WireDeed;
+    }
+  | { readonly what: 'dns'; readonly lookup: number; readonly answer: DnsDeed };
+
+export type DiskCode = 'EIO' | 'ENOSPC' | 'EMFILE' | 'EACCES';
+/** What another program does to the spool. */
+export type OtherDeed =
+  | 'adds a recipient'
+  | 'rewrites a list as it was'
+  | 'removes a list'
+  | 'starts a second runner'
+  | 'enqueues';
+export type WireDeed = 'reset' | 'close' | 'silence' | 'early' | 'pieces';
+export type DnsDeed = 'timeout' | 'server-failure' | 'refused' | 'no-domain' | 'twice' | 'reversed';
+
+export interface Plan {
+  readonly seed: number;
+  readonly dialect: Dialect;
+  /** lives that incidents may happen to; undisturbed ones follow until everything is done */
+  readonly lives: number;
+  /** queue runs in one life: more than one is `watch` */
+  readonly runs: number;
+  readonly limits: { readonly [name: string]: number };
+  readonly mails: readonly PlannedMail[];
+  /** by address */
+  readonly servers: { readonly [address: string]: ServerScript };
+  readonly incidents: readonly Incident[];
+}
+
+export const DOMAINS = ['a.example', 'b.example', 'c.example', 'six.example', 'gone.example'] as const;
+export const ADDRESSES = ['192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4', '2001:db8::4'] as const;
+
+/** How servers behave until the undisturbed lives begin; then they are all friendly. */
+const MANNERS: readonly ServerScript[] = [
+  {},
+  {},
+  { rcpt: { '*': ['450 4.7.1 come again', '450 4.7.1 come again', '250 2.1.5 ok'] } },
+  { greeting: ['421 4.3.2 too busy', '220 mx.example'] },
+  { mail: ['451 4.3.0 not now', '250 2.1.0 ok'] },
+  { dot: ['451 4.3.0 not now', '250 2.0.0 queued'] },
+  { dot: ['554 5.7.1 no thanks', '250 2.0.0 queued'] },
+  { rcpt: { '*': ['250 2.1.5 ok', '550 5.1.1 no such user', '250 2.1.5 ok'] } },
+  { mail: ['552 5.3.4 too big', '250 2.1.0 ok'] },
+  { data: ['451 4.3.0 not now', '354 go ahead'] },
+  { dot: '250 2.0.0 queued then close' },
+  { dot: { say: '250 2.0.0 queued', after: '40s' } },
+  { dot: ['silence', '250 2.0.0 queued'] },
+  { dot: ['reset', '250 2.0.0 queued'] },
+  { connect: 'refused' },
+  { connect: 'silence' },
+  { connect: 'unreachable' },
+  { ehlo: '500 5.5.1 what?' },
+  { ehlo: '250 mx.example' },
+  { ehlo: '250-mx.example\n250-PIPELINING\n250 STARTTLS' },
+  { ehlo: '250-mx.example\n250-PIPELINING\n250 STARTTLS', tlsBroken: true },
+  { quit: 'silence' },
+  { greeting: { say: '220 mx.example', after: '20s' } },
+  { greeting: '554 5.3.2 no service' },
+];
+
+/** Chance with a seed, in the words the makers below need. */
+function chanceOf(random: Random) {
+  const below = (limit: number): number => Math.floor(random() * limit);
+  return {
+    below,
+    between: (from: number, to: number): number => from + below(to - from + 1),
+    oneIn: (n: number): boolean => below(n) === 0,
+    pick: <T>(list: readonly [T, ...T[]] | readonly T[]): T => {
+      const picked = list[below(list.length)];
+      if (picked === undefined) throw new Error('nothing to pick from');
+      return picked;
+    },
+    /** small numbers often, large ones sometimes */
+    upTo: (limit: number): number => Math.floor(limit ** random()),
+  };
+}
+
+type Chance = ReturnType<typeof chanceOf>;
+
+function mailNumber(index: number, chance: Chance): PlannedMail {
+  const name = `m${index}`;
+  const count = chance.oneIn(8) ? chance.between(4, 9) : chance.between(1, 3);
+  const recipients = Array.from({ length: count }, (_, n) => {
+    const domain = chance.oneIn(12) ? 'gone.example' : chance.pick(DOMAINS.slice(0, 4));
+    return `${name}.${n}@${domain}`;
+  });
+  return {
+    name,
+    recipients,
+    form: chance.pick(['bare', 'bare', 'rfc822', 'native']),
+    lists: chance.oneIn(8) ? 2 : 1,
+    size: chance.oneIn(100) ? 270_000 : chance.upTo(3000),
+  };
+}
+
+/** The steps of a life with a few mails: most incidents fall into it. */
+const STEPS = 250;
+/** Milliseconds in which most lives with a few mails have done their work. */
+const WORK = 1500;
+
+type Maker = (chance: Chance, life: number) => Incident;
+
+const MAKERS: readonly Maker[] = [
+  (chance, life) => ({ what: 'kill', life, step: chance.between(1, STEPS) }),
+  (chance, life) => ({
+    what: 'power',
+    life,
+    step: chance.between(1, STEPS),
+    seed: chance.below(1_000_000),
+  }),
+  (chance, life) => ({
+    what: 'disk',
+    life,
+    step: chance.between(1, STEPS),
+    steps: chance.upTo(60),
+    code: chance.pick(['EIO', 'ENOSPC', 'EMFILE', 'EACCES'] as const),
+  }),
+  (chance, life) => ({ what: 'slow-disk', life, milliseconds: chance.upTo(20_000) }),
+  (chance, life) => ({ what: 'term', life, at: chance.upTo(WORK) }),
+  (chance, life) => ({
+    what: 'clock',
+    life,
+    at: chance.upTo(WORK),
+    by: chance.between(-20, 20) * chance.pick([1000, 3_600_000]),
+  }),
+  (chance, life) => ({
+    what: 'other',
+    life,
+    at: chance.upTo(WORK),
+    does: chance.pick([
+      'adds a recipient',
+      'rewrites a list as it was',
+      'removes a list',
+      'starts a second runner',
+      'enqueues',
+    ] as const),
+  }),
+  (chance) => ({
+    what: 'wire',
+    connection: chance.between(1, 8),
+    from: chance.pick(['us', 'server'] as const),
+    byte: chance.upTo(700),
+    deed: chance.pick(['reset', 'close', 'silence', 'early', 'pieces'] as const),
+  }),
+  (chance) => ({
+    what: 'dns',
+    lookup: chance.between(1, 15),
+    answer: chance.pick(['timeout', 'server-failure', 'refused', 'no-domain', 'twice', 'reversed'] as const),
+  }),
+];
+
+export function planFor(seed: number): Plan {
+  const chance = chanceOf(seededRandom(seed));
+  const lives = chance.between(1, 4);
+  const mails = Array.from({ length: chance.upTo(9) }, (_, index) => mailNumber(index + 1, chance));
+  const servers = Object.fromEntries(ADDRESSES.map((address) => [address, chance.pick(MANNERS)]));
+  const incidents = Array.from({ length: chance.upTo(10) }, () =>
+    chance.pick(MAKERS)(chance, chance.between(1, lives)),
+  );
+  return {
+    seed,
+    dialect: chance.pick(['2012', '2017'] as const),
+    lives,
+    runs: chance.oneIn(3) ? chance.between(2, 4) : 1,
+    limits: chance.oneIn(3)
+      ? {
+          'limit.sessions': chance.between(1, 3),
+          'limit.destination': chance.between(1, 2),
+          'limit.host': chance.between(1, 2),
+          'limit.messages': chance.between(1, 3),
+          'limit.recipients': chance.between(1, 3),
+          'limit.rate': chance.below(3),
+        }
+      : {},
+    mails,
+    servers,
+    incidents,
+  };
+}

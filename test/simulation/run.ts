@@ -1,0 +1,60 @@
+/**
+ * `npm run simulate -- --seed N --runs M`: M simulations from seed N on. The first seed that fails is made small and
+ * told with its plan and every step; the exit code is 1 then.
+ */
+import { parseArgs } from 'node:util';
+import { planFor } from './plan.ts';
+import { shrink } from './shrink.ts';
+import { type Simulated, simulate } from './simulate.ts';
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: '1' },
+    runs: { type: 'string', default: '1000' },
+    /** go on after a failure, and only say which seeds failed */
+    all: { type: 'boolean', default: false },
+  },
+});
+const first = Number(values.seed);
+const runs = Number(values.runs);
+
+/** What the code under test throws into the void counts as well. */
+const loose: string[] = [];
+process.on('unhandledRejection', (reason) => {
+  loose.push(`nobody caught: ${reason instanceof Error ? reason.stack : String(reason)}`);
+});
+
+async function violationsOf(...call: Parameters<typeof simulate>): Promise<Simulated> {
+  loose.length = 0;
+  const result = await simulate(...call);
+  return { ...result, violations: [...result.violations, ...loose] };
+}
+
+async function explain(seed: number, { violations }: Simulated): Promise<void> {
+  console.log(`seed ${seed} fails:\n${violations.join('\n')}\n`);
+  const plan = await shrink(planFor(seed), async (each) => (await violationsOf(each)).violations.length > 0);
+  const result = await violationsOf(plan, { trace: true });
+  console.log(`Made smaller:\n${JSON.stringify(plan, null, 1)}\n\n${result.trace.join('\n')}\n`);
+  console.log(result.violations.join('\n'));
+}
+
+const began = performance.now();
+const failed: number[] = [];
+let steps = 0;
+for (let seed = first; seed < first + runs; seed++) {
+  const result = await violationsOf(planFor(seed));
+  steps += result.steps;
+  if (result.violations.length > 0) {
+    failed.push(seed);
+    if (values.all) console.log(`seed ${seed}: ${result.violations[0]}`);
+    else await explain(seed, result);
+    if (!values.all) break;
+  }
+  const done = seed - first + 1;
+  if (done % 10_000 === 0) console.log(`${done} seeds, ${failed.length} failed`);
+}
+const seconds = (performance.now() - began) / 1000;
+console.log(
+  `seeds ${first} to ${first + runs - 1}: ${failed.length} failed; ${steps} steps in ${seconds.toFixed(1)} s (${(runs / seconds).toFixed(0)} seeds/s)`,
+);
+process.exitCode = failed.length > 0 ? 1 : 0;

@@ -1,0 +1,403 @@
+/**
+ * Runs a plan: the program's own queue run over a simulated disk, network and clock, life after life, with everything
+ * that the plan lets happen; then undisturbed lives until nothing is left to do. Checks all along what must always hold
+ * (techdoc/simulation.md). The same plan gives the same run, to the last step.
+ */
+import { queueRun } from '../../src/delivery/queue-run.ts';
+import type { RunRules } from '../../src/delivery/rules.ts';
+import { rulesFrom } from '../../src/delivery/rules.ts';
+import { unknown8bit } from '../../src/message/charset.ts';
+import { VirtualClock } from '../../src/replay/virtual-clock.ts';
+import type { DirectoryDeps } from '../../src/room/directory/open.ts';
+import { openDirectoryGuest, openDirectoryRoom } from '../../src/room/directory/open.ts';
+import { codeOf, SpoolTrouble } from '../../src/room/directory/trouble.ts';
+import type { Room } from '../../src/room/room.ts';
+import { readSettings } from '../../src/settings/read.ts';
+import { MemoryDisk } from '../support/memory-disk.ts';
+import { FakeMachine } from '../support/processes.ts';
+import { NOW, seededRandom } from '../support/spool.ts';
+import { Ledger } from './ledger.ts';
+import { Killed, Life } from './life.ts';
+import { Network } from './network.ts';
+import type { Incident, OtherDeed, Plan, PlannedMail } from './plan.ts';
+import { fillSpool, SPOOL, survey, textOf, touchList, troubleAt } from './spool.ts';
+
+export interface Simulated {
+  /** what must not happen and did, in sentences */
+  readonly violations: readonly string[];
+  /** every step, when it was asked for */
+  readonly trace: readonly string[];
+  readonly steps: number;
+}
+
+export interface SimulationOptions {
+  readonly trace?: boolean;
+  /** to see that the simulation finds faults: a disk that forgets what it said it has */
+  readonly disk?: (now: () => number) => MemoryDisk;
+}
+
+/** Milliseconds a run may need to end after it was told to stop. */
+const STOP_LIMIT = 60_000;
+/** Undisturbed lives after which everything has to be done. */
+const CALM_LIVES = 4;
+
+export async function simulate(plan: Plan, options: SimulationOptions = {}): Promise<Simulated> {
+  return new Simulation(plan, options).run();
+}
+
+class Simulation {
+  readonly #plan: Plan;
+  readonly #clock = new VirtualClock(NOW * 1000);
+  readonly #disk: MemoryDisk;
+  readonly #machine = new FakeMachine();
+  readonly #ledger = new Ledger();
+  readonly #trace: string[] = [];
+  readonly #network: Network;
+  readonly #note: (line: string) => void;
+  readonly #rules: RunRules;
+  #steps = 0;
+  #calm = false;
+  /** other programs' mails and recipients so far */
+  #others = 0;
+  /** other programs at work */
+  readonly #bystanders = new Set<Life>();
+
+  constructor(plan: Plan, options: SimulationOptions) {
+    this.#plan = plan;
+    this.#disk = (options.disk ?? ((now) => new MemoryDisk(now)))(() => this.#clock.now());
+    this.#note = options.trace
+      ? (line) => void this.#trace.push(`${(this.#clock.monotonic() / 1000).toFixed(3)} ${line}`)
+      : () => {};
+    this.#network = new Network({
+      clock: this.#clock,
+      servers: plan.servers,
+      incidents: plan.incidents,
+      trace: this.#note,
+      lied: () => {
+        this.#ledger.deceived = true;
+      },
+      accepted: (acceptance) => {
+        this.#note(`accepted for ${acceptance.recipients.join(' ')}`);
+        this.#ledger.accepted(acceptance);
+      },
+    });
+    this.#rules = rulesOf(plan);
+  }
+
+  async run(): Promise<Simulated> {
+    const { mails, lives } = this.#plan;
+    for (const mail of mails) this.#expect(mail);
+    fillSpool(this.#disk, mails, NOW);
+    try {
+      for (let number = 1; number <= lives; number++) await this.#live(number, this.#plan.runs);
+      this.#calm = true;
+      this.#network.calm();
+      for (let number = 1; number <= CALM_LIVES; number++) await this.#live(lives + number, 1);
+      this.#checkEnd();
+    } catch (error) {
+      this.#ledger.violated(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    }
+    return { violations: this.#ledger.violations, trace: this.#trace, steps: this.#steps };
+  }
+
+  #expect({ name, recipients, lists }: PlannedMail): void {
+    for (const address of recipients) {
+      this.#ledger.expect(name, address);
+      if (lists > 1 && this.#happens('disk')) this.#ledger.mayHide(address);
+    }
+  }
+
+  #happens(what: Incident['what']): boolean {
+    return this.#plan.incidents.some((each) => each.what === what);
+  }
+
+  /** One process, from its start to its end, whichever that is. */
+  async #live(number: number, runs: number): Promise<void> {
+    const incidents = this.#calm
+      ? []
+      : this.#plan.incidents.filter((each) => 'life' in each && each.life === number);
+    this.#note(`life ${number} begins`);
+    const life = new Life({
+      number,
+      incidents,
+      clock: this.#clock,
+      disk: this.#disk,
+      machine: this.#machine,
+      trace: this.#note,
+      changed: (path) => {
+        const trouble = troubleAt(this.#disk, path);
+        if (trouble !== null) this.#ledger.violated(trouble);
+      },
+    });
+    const controller = new AbortController();
+    for (const incident of incidents) this.#schedule(incident, life, controller);
+    const work = this.#work(life, runs, controller);
+    try {
+      await this.#clock.runUntil(Promise.race([work, life.death]));
+      life.end();
+      this.#ledger.lifeEnded(number, life.troubled ? 'unwritten' : 'in order');
+    } catch (error) {
+      if (!(error instanceof Killed)) throw error;
+      this.#ledger.lifeEnded(number, 'killed');
+      const power = incidents.find((each) => each.what === 'power' && each.step === life.steps);
+      if (power?.what === 'power') this.#powerFailure(power.seed);
+    }
+    this.#note(`life ${number} is over`);
+    this.#steps += life.steps;
+    this.#checkBetween();
+  }
+
+  #powerFailure(seed: number): void {
+    for (const process of this.#bystanders) process.kill();
+    this.#bystanders.clear();
+    this.#machine.reboot();
+    this.#disk.powerFailure(seededRandom(seed));
+  }
+
+  async #work(life: Life, runs: number, { signal }: AbortController): Promise<void> {
+    const deps = this.#depsFor(life);
+    const opened = await openDirectoryRoom(SPOOL, deps, this.#settings());
+    if (!life.alive) return;
+    if (opened.kind === 'refused') {
+      this.#note(`refused: ${opened.text}`);
+      if (!life.troubled && this.#bystanders.size === 0)
+        this.#ledger.violated(`the spool was refused: ${opened.text}`);
+    } else {
+      life.claimed = true;
+      await this.#deliver(life, opened.room, runs, signal);
+    }
+    if (life.disk.open > 0) this.#ledger.violated(`life ${life.number} left ${life.disk.open} files open`);
+    if (life.timers > 0) this.#ledger.violated(`life ${life.number} left ${life.timers} timers`);
+    if (this.#network.open > 0) this.#ledger.violated(`life ${life.number} left connections open`);
+  }
+
+  /** What `run` and, with several runs, `watch` do. */
+  async #deliver(life: Life, room: Room, runs: number, signal: AbortSignal): Promise<void> {
+    const ports = {
+      ...this.#network.portsFor(life),
+      room,
+      clock: life.clock,
+      random: seededRandom(this.#plan.seed + life.number),
+      events: {
+        outcome: (record: Parameters<Ledger['outcome']>[0]) => {
+          this.#note(`outcome ${record.recipient} ${record.status} ${record.text}`);
+          this.#ledger.outcome(record, life.number);
+        },
+        setAside: (control: number, reason: string) =>
+          this.#ledger.violated(`${control} was set aside: ${reason}`),
+        warning: (text: string) => this.#note(`warning: ${text}`),
+        step: () => {},
+      },
+    };
+    for (let run = 1; run <= runs && !signal.aborted; run++) {
+      await this.#orTrouble(life, async () => void (await queueRun(ports, this.#rulesNow(), signal)));
+      if (run < runs) await pause(life, 400_000, signal);
+    }
+    life.claimed = false;
+    await this.#orTrouble(life, () => room.close());
+  }
+
+  /** A failing disk may end a run with an error of its own, and nothing else may. */
+  async #orTrouble(life: Life, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (!life.alive) throw new Killed();
+      const isOfDisk = error instanceof SpoolTrouble || codeOf(error) !== null;
+      if (!life.troubled || !isOfDisk) throw error;
+      this.#note(`trouble: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+
+  #rulesNow(): RunRules {
+    return { ...this.#rules, due: { ...this.#rules.due, force: this.#calm } };
+  }
+
+  #settings() {
+    return { dialect: this.#plan.dialect, spans: this.#rules.due.schedule.retry };
+  }
+
+  #depsFor(life: Life): DirectoryDeps {
+    const { disk, clock, processes, number } = life;
+    const warn = (text: string): void => this.#note(`warning: ${text}`);
+    return { disk, clock, processes, random: seededRandom(this.#plan.seed * 31 + number), warn };
+  }
+
+  #schedule(incident: Incident, life: Life, controller: AbortController): void {
+    const at = (milliseconds: number, call: () => void): void => {
+      this.#clock.after(milliseconds, () => {
+        if (life.alive) call();
+      });
+    };
+    switch (incident.what) {
+      case 'term': {
+        at(incident.at, () => {
+          this.#note('SIGTERM');
+          controller.abort('SIGTERM');
+        });
+        at(incident.at + STOP_LIMIT + this.#slowness(life.number), () =>
+          this.#ledger.violated(`life ${life.number} did not stop`),
+        );
+        return;
+      }
+      case 'clock':
+        at(incident.at, () => {
+          this.#note(`the clock is set by ${incident.by} ms`);
+          this.#clock.jump(incident.by);
+        });
+        return;
+      case 'other':
+        at(incident.at, () => {
+          this.#note(`another program ${incident.does}`);
+          this.#another(incident.does, life);
+        });
+        return;
+      case 'kill':
+      case 'power':
+      case 'disk':
+      case 'slow-disk':
+      case 'wire':
+      case 'dns':
+    }
+  }
+
+  /** A slow disk may hold the end of a run up for some syncs. */
+  #slowness(life: number): number {
+    const slow = this.#plan.incidents.find((each) => each.what === 'slow-disk' && each.life === life);
+    return slow?.what === 'slow-disk' ? 20 * slow.milliseconds : 0;
+  }
+
+  #another(does: OtherDeed, life: Life): void {
+    switch (does) {
+      case 'starts a second runner':
+        void this.#bystander((process) => this.#secondRunner(life, process));
+        return;
+      case 'enqueues':
+        void this.#bystander((process) => this.#enqueue(process));
+        return;
+      case 'adds a recipient':
+      case 'rewrites a list as it was':
+      case 'removes a list': {
+        const added = `added.${++this.#others}@a.example`;
+        const touch = touchList(this.#disk, does, added);
+        if (touch === null) return;
+        this.#note(`it was ${touch.name}`);
+        if (does === 'adds a recipient') this.#ledger.expect(this.#subjectOf(touch.msgid), added);
+        if (does === 'removes a list') for (const address of touch.touched) this.#ledger.excuse(address);
+      }
+    }
+  }
+
+  #subjectOf(msgid: number): string {
+    const text = this.#disk.read(`${SPOOL}/${msgid}`, 1000).bytes.toString('latin1');
+    return /^Subject: (.*)$/m.exec(text)?.[1] ?? '?';
+  }
+
+  /** Another process on the same machine, to which nothing happens but a power failure. */
+  async #bystander(work: (process: Life) => Promise<void>): Promise<void> {
+    const process = new Life({
+      number: 0,
+      incidents: [],
+      clock: this.#clock,
+      disk: this.#disk,
+      machine: this.#machine,
+      trace: (line) => this.#note(`another process: ${line}`),
+      changed: () => {},
+    });
+    this.#bystanders.add(process);
+    try {
+      await Promise.race([work(process), process.death]);
+    } catch (error) {
+      if (!(error instanceof Killed)) this.#ledger.violated(`another process failed: ${String(error)}`);
+    }
+    this.#bystanders.delete(process);
+    process.end();
+  }
+
+  /** Cron starts the next one while the first is at work. */
+  async #secondRunner(life: Life, second: Life): Promise<void> {
+    const opened = await openDirectoryRoom(SPOOL, this.#depsFor(second), this.#settings());
+    if (opened.kind === 'refused') return;
+    if (life.claimed) this.#ledger.violated('two runners at once');
+    await opened.room.close();
+  }
+
+  /** A job that was acknowledged is as good as delivered; one that was not may be there or not. */
+  async #enqueue(process: Life): Promise<void> {
+    const name = `other${++this.#others}`;
+    const recipients = [`${name}@a.example`, `${name}@b.example`];
+    const opened = await openDirectoryGuest(SPOOL, this.#depsFor(process), this.#settings());
+    if (opened.kind === 'refused') throw new Error(opened.text);
+    for (const address of recipients) {
+      this.#ledger.expect(name, address);
+      this.#ledger.excuse(address);
+    }
+    const mail = textOf({ name, recipients, form: 'bare', lists: 1, size: 100 });
+    const facts = { bounceto: 'me@me.example', envelopeFrom: 'me@me.example', sourceRoom: null };
+    await opened.guest.enqueue(Buffer.from(mail), { ...facts, recipients, submitted: NOW });
+    for (const address of recipients) this.#ledger.promise(address);
+  }
+
+  #checkBetween(): void {
+    const { troubles, waiting } = survey(this.#disk);
+    for (const trouble of troubles) this.#ledger.violated(trouble);
+    this.#ledger.audit(waiting, this.#mayRefuse);
+  }
+
+  /** Whether anybody in this world says no for good. */
+  get #mayRefuse(): boolean {
+    const { servers, mails, incidents } = this.#plan;
+    const gone = mails.some(({ recipients }) => recipients.some((each) => each.endsWith('@gone.example')));
+    const denied = incidents.some((each) => each.what === 'dns' && each.answer === 'no-domain');
+    return gone || denied || /\b5\d\d /.test(JSON.stringify(servers));
+  }
+
+  #checkEnd(): void {
+    const { waiting, lists, mails } = survey(this.#disk);
+    this.#ledger.finalAudit(waiting);
+    for (const name of lists.keys()) this.#ledger.violated(`the list ${name} is left over`);
+    const orphans = this.#happens('other') || this.#happens('disk');
+    for (const name of orphans ? [] : mails) this.#ledger.violated(`the mail ${name} is left over`);
+    const left = this.#disk.list(`${SPOOL}/.spoolroom/tmp`).map(({ name }) => name);
+    if (left.length > 0) this.#ledger.violated(`temporary files are left over: ${left.join(' ')}`);
+    const journal = `${SPOOL}/.spoolroom/journal`;
+    if (this.#disk.status(journal) === null) return;
+    const lines = this.#disk
+      .read(journal, 1 << 24)
+      .bytes.toString('latin1')
+      .split('\n');
+    if (lines.length > 2)
+      this.#ledger.violated(`the journal still says something: ${lines.slice(1).join(' ')}`);
+  }
+}
+
+/** Until the time is over or the process is told to stop. */
+function pause(life: Life, milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((done) => {
+    const timer = life.clock.after(milliseconds, done);
+    const stop = (): void => {
+      timer.cancel();
+      done();
+    };
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) stop();
+  });
+}
+
+const RULES = new Map<string, RunRules>();
+
+function rulesOf({ limits }: Plan): RunRules {
+  const key = JSON.stringify(limits);
+  const known = RULES.get(key);
+  if (known !== undefined) return known;
+  const read = readSettings({ ...limits, hostname: 'me.example' });
+  if (!read.ok) throw new Error('the settings of the simulation are wrong');
+  const rules = rulesFrom(read.settings, {
+    hostname: 'me.example',
+    relays: [],
+    legacy: unknown8bit,
+    certificates: [],
+  });
+  RULES.set(key, rules);
+  return rules;
+}

@@ -1,0 +1,180 @@
+/**
+ * The simulated spool: filled at the beginning, looked at from outside between the steps of the processes, and touched
+ * by other programs. What it says is read straight from the disk, not through the code under test, except for the reader
+ * of delivery lists, whose agreement with the C module is tested elsewhere.
+ */
+import { firstControlText } from '../../src/control/generate.ts';
+import { stripHeader } from '../../src/control/header.ts';
+import { isPending, type Job } from '../../src/control/job.ts';
+import { parseDeliveryList } from '../../src/control/parse.ts';
+import { LIST_HEADER } from '../../src/control/serialise.ts';
+import { writeNative } from '../../src/message/native.ts';
+import { storedControl } from '../../src/message/stored.ts';
+import type { MemoryDisk } from '../support/memory-disk.ts';
+import type { PlannedMail } from './plan.ts';
+
+export const SPOOL = '/spool';
+export const OWNER = { mode: 0o660, uid: 0, gid: 0 };
+
+/** Files that are none of our business. */
+const STRANGERS: Readonly<Record<string, string>> = {
+  '.hidden': 'x',
+  '7~': LIST_HEADER,
+  'notes.tmp': 'buy milk',
+  '007': `${LIST_HEADER}msgid|1\nremote|nobody@a.example|0||\n`,
+};
+
+export function textOf({ name, size }: PlannedMail): string {
+  const line = `${'so it goes '.repeat(6)}\n`;
+  const body = line.repeat(Math.ceil(size / line.length));
+  return `From: me@me.example\nTo: you@a.example\nSubject: ${name}\n\n.${body}end of ${name}\n`;
+}
+
+function listIn(form: PlannedMail['form'], list: string): Buffer {
+  switch (form) {
+    case 'bare':
+      return Buffer.from(list, 'latin1');
+    case 'rfc822':
+      return Buffer.from(`From: Citadel\nSubject: QMSG\n${list}`, 'latin1');
+    case 'native':
+      return writeNative(
+        {
+          anonymous: 0x41,
+          format: 4,
+          fields: new Map([['A', 'Citadel']]),
+          text: Buffer.from(list, 'latin1'),
+        },
+        '2016',
+      );
+  }
+}
+
+function put(disk: MemoryDisk, name: string, bytes: Buffer): void {
+  const file = disk.create(`${SPOOL}/${name}`, OWNER);
+  file.write(bytes);
+  file.beginSync()();
+  file.close();
+  disk.beginSyncDirectory(SPOOL)();
+}
+
+/** Put another content in a file's place, as programs should: under another name first. */
+function replace(disk: MemoryDisk, name: string, bytes: Buffer): void {
+  put(disk, '.other', bytes);
+  disk.rename(`${SPOOL}/.other`, `${SPOOL}/${name}`);
+  disk.beginSyncDirectory(SPOOL)();
+}
+
+export function fillSpool(disk: MemoryDisk, mails: readonly PlannedMail[], submitted: number): void {
+  disk.mkdir(SPOOL, { ...OWNER, mode: 0o770 });
+  for (const [name, text] of Object.entries(STRANGERS)) put(disk, name, Buffer.from(text));
+  disk.mkdir(`${SPOOL}/12`, OWNER);
+  let number = 20;
+  for (const mail of mails) {
+    const msgid = ++number;
+    put(disk, String(msgid), Buffer.from(textOf(mail)));
+    const facts = { bounceto: 'me@me.example', envelopeFrom: 'me@me.example', sourceRoom: null };
+    const list = firstControlText({ ...facts, msgid, submitted, recipients: mail.recipients });
+    for (let copy = 0; copy < mail.lists; copy++) put(disk, String(++number), listIn(mail.form, list));
+  }
+}
+
+export type Seen =
+  | { readonly kind: 'nothing' | 'mail' }
+  | { readonly kind: 'list'; readonly job: Job }
+  | { readonly kind: 'broken'; readonly why: string };
+
+/** What lies under this name, as a C reader would take it. */
+function seenAt(disk: MemoryDisk, name: string): Seen {
+  const path = `${SPOOL}/${name}`;
+  if (disk.status(path)?.kind !== 'file') return { kind: 'nothing' };
+  const { bytes } = disk.read(path, 1 << 24);
+  const control = storedControl(bytes);
+  if (control === null) {
+    const text = bytes.toString('latin1');
+    const name = /^Subject: (.*)$/m.exec(text)?.[1];
+    return text.endsWith(`end of ${name}\n`) ? { kind: 'mail' } : { kind: 'broken', why: 'half a mail' };
+  }
+  if (control.form === 'bare' && !control.text.startsWith(LIST_HEADER))
+    return { kind: 'broken', why: 'a header that 2012 servers choke on' };
+  if (control.form !== 'native' && bytes.at(-1) !== 0x0a)
+    return { kind: 'broken', why: 'no line end at its end' };
+  const parsed = parseDeliveryList(stripHeader(control.text).instructions, {
+    dialect: 'detect',
+    fallback: '2012',
+  });
+  if (parsed.kind === 'unreadable') return { kind: 'broken', why: parsed.reason };
+  const [odd] = [...parsed.job.unknownLines, ...parsed.warnings.map(({ text }) => text)];
+  if (odd !== undefined) return { kind: 'broken', why: odd };
+  return { kind: 'list', job: parsed.job };
+}
+
+/** What a name in the spool that has just changed shows; a sentence when it is not as it should be. */
+export function troubleAt(disk: MemoryDisk, path: string): string | null {
+  const name = path.slice(SPOOL.length + 1);
+  if (name.includes('/')) return null;
+  if (!/^[1-9]\d*$/.test(name)) return `${path} was made, where only numbers belong`;
+  const seen = seenAt(disk, name);
+  return seen.kind === 'broken' ? `${path} is broken: ${seen.why}` : null;
+}
+
+export interface Survey {
+  /** everything that is wrong, in sentences */
+  readonly troubles: readonly string[];
+  /** recipients still to be tried, whose mail is there */
+  readonly waiting: ReadonlySet<string>;
+  readonly lists: ReadonlyMap<string, Job>;
+  readonly mails: readonly string[];
+}
+
+export function survey(disk: MemoryDisk): Survey {
+  const troubles: string[] = [];
+  const waiting = new Set<string>();
+  const lists = new Map<string, Job>();
+  const mails: string[] = [];
+  for (const [name, text] of Object.entries(STRANGERS)) {
+    if (disk.read(`${SPOOL}/${name}`, 1000).bytes.toString() !== text) troubles.push(`${name} was changed`);
+  }
+  for (const { name } of disk.list(SPOOL)) {
+    if (!/^[1-9]\d*$/.test(name)) continue;
+    const seen = seenAt(disk, name);
+    if (seen.kind === 'broken') troubles.push(`${name} is broken: ${seen.why}`);
+    if (seen.kind === 'mail') mails.push(name);
+    if (seen.kind === 'list') lists.set(name, seen.job);
+  }
+  for (const [name, { msgid, recipients }] of lists) {
+    const pending = recipients.filter(isPending);
+    if (pending.length > 0 && !mails.includes(String(msgid)))
+      troubles.push(`${name} waits without its mail ${msgid}`);
+    for (const { address } of pending) waiting.add(address);
+  }
+  return { troubles, waiting, lists, mails };
+}
+
+/** Another program changes the first delivery list there is. Returns the recipients of the list, and whom it added. */
+export function touchList(
+  disk: MemoryDisk,
+  how: 'adds a recipient' | 'rewrites a list as it was' | 'removes a list',
+  added: string,
+): { readonly touched: readonly string[]; readonly msgid: number; readonly name: string } | null {
+  const entry = [...survey(disk).lists].find(([, job]) => job.recipients.some(isPending));
+  if (entry === undefined) return null;
+  const [name, job] = entry;
+  const touched = job.recipients.map(({ address }) => address);
+  const { bytes } = disk.read(`${SPOOL}/${name}`, 1 << 24);
+  const { form, text } = storedControl(bytes) ?? { form: 'bare' as const, text: '' };
+  switch (how) {
+    case 'adds a recipient': {
+      const list = `${text}remote|${added}|0||\n`;
+      if (form === 'native') replace(disk, name, listIn('native', list));
+      else replace(disk, name, Buffer.from(list, 'latin1'));
+      break;
+    }
+    case 'rewrites a list as it was':
+      replace(disk, name, bytes);
+      break;
+    case 'removes a list':
+      disk.unlink(`${SPOOL}/${name}`);
+      disk.beginSyncDirectory(SPOOL)();
+  }
+  return { touched, msgid: job.msgid, name };
+}
