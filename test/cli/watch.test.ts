@@ -30,24 +30,34 @@ class Watcher {
 
   constructor(t: TestContext, spool: string, ...more: readonly string[]) {
     const words = ['watch', '--spool', spool, '--dns', world.dns, '--mx-port', String(world.smtpPort)];
+    // The lists are from 2012, and nothing in them is to be given up for it.
+    const reports = ['--return', `smtp://127.0.0.1:${world.smtpPort}`];
+    const patience = ['--retry.notice', '10000d', '--retry.giveup', '10000d'];
     const log = ['--log.level', 'info', '--log.format', 'json', '--poll', '1h'];
-    this.child = spawn(process.execPath, ['--import', 'tsx', START, ...words, ...log, ...more], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
+    this.child = spawn(
+      process.execPath,
+      ['--import', 'tsx', START, ...words, ...reports, ...patience, ...log, ...more],
+      {
+        stdio: ['ignore', 'ignore', 'pipe'],
+      },
+    );
     t.after(() => this.child.kill('SIGKILL'));
     if (this.child.stderr === null) throw new Error('its standard error is not piped');
     this.#lines = createInterface({ input: this.child.stderr });
     this.#iterator = this.#lines[Symbol.asyncIterator]();
   }
 
-  /** The next log line of this kind. */
-  async says(event: string): Promise<{ readonly [field: string]: unknown }> {
-    for (;;) {
+  /** Log lines until one of each of these kinds has come, in whatever order. */
+  async says(...events: readonly string[]): Promise<readonly { readonly [field: string]: unknown }[]> {
+    const missing = new Set(events);
+    const lines: { readonly [field: string]: unknown }[] = [];
+    while (missing.size > 0) {
       const { value, done } = await this.#iterator.next();
-      if (done === true) throw new Error(`it ended without saying "${event}"`);
+      if (done === true) throw new Error(`it ended without saying "${[...missing].join('", "')}"`);
       const line = JSON.parse(value);
-      if (line.event === event) return line;
+      if (missing.delete(line.event)) lines.push(line);
     }
+    return lines;
   }
 
   async stop(signal: NodeJS.Signals): Promise<number | null> {
@@ -73,16 +83,19 @@ describe('watch', () => {
   it('delivers what lies there, wakes for what comes, and stops cleanly when asked', BOUNDED, async (t) => {
     const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'alice@accepts.example') });
     const watcher = new Watcher(t, spool);
-    assert.equal((await watcher.says('delivered')).job, 2);
-    dropIn(spool, 3, 'anna@accepts.example', 'nobody@refuses.example', 'hugo@greylist.example');
-    assert.equal((await watcher.says('delivered')).job, 4);
-    await watcher.says('deferred');
+    assert.equal((await watcher.says('delivered'))[0]?.job, 2);
+    dropIn(spool, 3, 'anna@accepts.example', 'hugo@greylist.example');
+    const lines = await watcher.says('delivered', 'deferred');
+    assert.deepEqual(
+      lines.map(({ job }) => job),
+      [4, 4],
+    );
     assert.equal(await watcher.stop('SIGTERM'), 0);
     const left = messagesIn(spool);
     assert.deepEqual(Object.keys(left), ['3', '4']);
     assert.match(
       left['4'] ?? '',
-      /^remote\|anna@accepts\.example\|2\|.*\nremote\|nobody@refuses\.example\|5\|.*\nremote\|hugo@greylist\.example\|4\|.*\n/m,
+      /^remote\|anna@accepts\.example\|2\|.*\nremote\|hugo@greylist\.example\|4\|.*\n/m,
     );
   });
 
@@ -99,7 +112,7 @@ describe('watch', () => {
     fs.renameSync(path.join(spool, '5.tmp'), path.join(spool, '5'));
     fs.mkdirSync(path.join(spool, '6'));
     dropIn(spool, 7, 'jutta@accepts.example');
-    assert.equal((await watcher.says('delivered')).job, 8);
+    assert.equal((await watcher.says('delivered'))[0]?.job, 8);
     assert.equal(await watcher.stop('SIGINT'), 0);
     assert.deepEqual(
       Object.keys(messagesIn(spool)).filter((name) => /^\d+$/.test(name)),
