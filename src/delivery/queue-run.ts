@@ -6,11 +6,11 @@
 import type { Connect } from '#net-stream-utils';
 import type { ByteString } from '../control/job.ts';
 import { isPending } from '../control/job.ts';
-import { prepareOutgoing } from '../message/outgoing.ts';
+import { type Prepared, prepareOutgoing } from '../message/outgoing.ts';
 import { recipientAddress } from '../plan/address.ts';
 import { isQueuedDue } from '../plan/due.ts';
 import { destinationOf } from '../plan/route.ts';
-import type { MessageNumber, QueuedJob, Room } from '../room/room.ts';
+import type { MessageNumber, QueuedJob, Room, StoredMessage } from '../room/room.ts';
 import type { Failure, Stage } from '../session/verdict.ts';
 import { Dispatcher } from './dispatcher.ts';
 import type { Letter, Order } from './errand.ts';
@@ -200,10 +200,26 @@ async function loadLetter(
 ): Promise<Letter | Failure> {
   const read = await room.readPayload(msgid);
   if (read.kind !== 'found') return failure('payload', false, '4.3.0', read.reason);
-  const prepared = await prepareOutgoing(read.message, rules.render);
+  const prepared = await prepare(read.message, rules).catch((error) => unread(msgid, error));
+  if ('reach' in prepared) return prepared;
   if (prepared.kind === 'unsendable') return failure('payload', false, '4.3.0', prepared.reason);
   const sender = envelopeSender(envelopeFrom) ?? envelopeSender(prepared.sender) ?? rules.postmaster;
   return { outgoing: prepared, sender };
+}
+
+async function prepare(message: StoredMessage, { render }: RunRules): Promise<Prepared> {
+  return prepareOutgoing(message, render);
+}
+
+/** A large message is read piece by piece, and any piece may be refused. Errors without a code are bugs. */
+function unread(msgid: MessageNumber, error: unknown): Failure {
+  if (!(error instanceof Error && 'code' in error)) throw error;
+  return failure(
+    'payload',
+    false,
+    '4.3.0',
+    `the message ${msgid} in the spool cannot be read: ${error.message}`,
+  );
 }
 
 /** null: there is none, or none that can be said in MAIL FROM. `<>` is the null sender. */

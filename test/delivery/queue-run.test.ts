@@ -211,6 +211,25 @@ describe('a queue run', () => {
     ]);
   });
 
+  it('leaves a large message that cannot be read to its end for later, and says so', async () => {
+    class HalfRoom extends MemoryRoom {
+      override async readPayload() {
+        const stream = async function* () {
+          yield Buffer.from('Subject: x\n\nhello\n');
+          throw Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' });
+        };
+        return { kind: 'found', message: { size: 1_000_000, bytes: null, stream } } as never;
+      }
+    }
+    const room = new HalfRoom([job([['r@a.example', 0]])]);
+    const { world } = await run([], FRIENDLY, { room });
+    assert.deepEqual(world.arrived, []);
+    assert.deepEqual(
+      room.changes.map(({ status, text }) => [status, text]),
+      [[4, 'the message 1 in the spool cannot be read: EIO: i/o error, read']],
+    );
+  });
+
   const triedAt = async (attempted: number, force = false): Promise<number> => {
     const { world } = await run([{ ...job([['r@a.example', 4]]), attempted }], FRIENDLY, { force });
     return world.arrived.length;
