@@ -8,6 +8,23 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 
+/** Modules of Node that take long to load: the bundle requires them when something in them is first used. */
+const LATE = /^(node:)?(crypto|net|stream|fs\/promises|child_process|dgram|readline\/promises)$/;
+
+const late = {
+  name: 'late',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: LATE }, ({ path, namespace }) =>
+      namespace === 'late' ? { path, external: true } : { path, namespace: 'late' },
+    );
+    onLoad({ filter: LATE, namespace: 'late' }, async ({ path }) => {
+      const names = Object.keys(await import(path)).filter((name) => name !== 'default');
+      const contents = names.map((name) => `get ${name}() { return require('${path}').${name}; }`).join(',');
+      return { contents: `module.exports = {${contents}};` };
+    });
+  },
+};
+
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
 
 await build({
@@ -25,6 +42,7 @@ await build({
   // The bundle finds the demo's fixtures as the source does.
   banner: { js: "const sourceFolder = __dirname + '/../src/cli';" },
   define: { SPOOLROOM_VERSION: JSON.stringify(version), 'import.meta.dirname': 'sourceFolder' },
+  plugins: [late],
   legalComments: 'none',
   logLevel: 'warning',
 });

@@ -9,7 +9,11 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   now: () => Date.now(),
-  monotonic: () => performance.now(),
+  // `performance.now()` would load a dozen modules at the first call.
+  monotonic: () => {
+    const [seconds, nanoseconds] = process.hrtime();
+    return seconds * 1000 + nanoseconds / 1e6;
+  },
   after(milliseconds, call) {
     const timer = setTimeout(call, Math.min(milliseconds, LONGEST_TIMER));
     return { cancel: () => clearTimeout(timer) };

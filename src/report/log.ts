@@ -15,8 +15,8 @@ export interface LogOptions {
   /** `stderr`, `syslog`, `syslog:HOST:PORT` or a file */
   readonly target: string;
   readonly colour: boolean;
-  /** standard error */
-  readonly stderr: Writable;
+  /** standard error, asked for when there is something to write */
+  readonly stderr: () => Writable;
 }
 
 export interface Log {
@@ -61,7 +61,9 @@ interface Opened {
   readonly lines: Writable;
 }
 
-async function open({ level, format, target, colour, stderr }: LogOptions): Promise<Opened> {
+async function open(options: LogOptions): Promise<Opened> {
+  const { level, format, target, colour } = options;
+  const stderr = options.stderr();
   const winston = await import('winston');
   const { combine, timestamp, json, printf, colorize } = winston.format;
   const syslog = /^syslog(:|$)/.test(target) ? await import('./syslog.ts') : null;

@@ -26,7 +26,7 @@ const HOSTILE: Line = {
 };
 
 /** Write lines, close, and give what came out at standard error. */
-async function log(options: Partial<LogOptions>, ...lines: readonly Line[]): Promise<string> {
+async function log(options: Partial<Omit<LogOptions, 'stderr'>>, ...lines: readonly Line[]): Promise<string> {
   const written: string[] = [];
   const stderr = new Writable({
     decodeStrings: false,
@@ -40,7 +40,7 @@ async function log(options: Partial<LogOptions>, ...lines: readonly Line[]): Pro
     format: 'pretty',
     target: 'stderr',
     colour: false,
-    stderr,
+    stderr: () => stderr,
     ...options,
   });
   for (const line of lines) open.write(line);
