@@ -2,12 +2,17 @@
  * A place to deliver from: the spool opened as its one runner, the rules loaded, the log and the ports ready, signals
  * heard. `run` and `watch` work in it; what is in the way is said here and becomes the exit code.
  */
-import type { RunPorts } from '../delivery/queue-run.ts';
+import { hostname } from 'node:os';
+import type { Clock } from '../delivery/ports.ts';
+import type { RunEvents, RunPorts } from '../delivery/queue-run.ts';
 import type { RunRules } from '../delivery/rules.ts';
+import { Recorder } from '../replay/recorder.ts';
+import { transcriptFolder, transcriptShelf } from '../replay/transcript-files.ts';
 import { warningLine } from '../report/lines.ts';
 import type { Log } from '../report/log.ts';
 import { openDirectoryRoom } from '../room/directory/open.ts';
 import { SpoolTrouble } from '../room/directory/trouble.ts';
+import type { Settings } from '../settings/table.ts';
 import type { Trouble } from './background.ts';
 import {
   clockFor,
@@ -75,12 +80,11 @@ async function inStation(
   if (opened.kind === 'refused') return refusal(opened);
   const { room } = opened;
   const stop = stopSignal();
+  const recorder = recorderFor(spool, rules, settings, clock, warn);
   try {
-    const ports = {
-      ...realPorts(settings, clock),
-      room,
-      events: newsTo(log, levelFor(settings), rules.render.legacy),
-    };
+    const news = newsTo(log, levelFor(settings), rules.render.legacy);
+    const events = recorder === null ? news : recorded(news, recorder);
+    const ports = { ...realPorts(settings, clock), room, events };
     const reporter = reporterFor(path, { spool, rules, log }, settings, ports);
     return await work(
       { spool, ports: { ...ports, reporter }, rules, log, warn, signal: stop.signal },
@@ -88,6 +92,32 @@ async function inStation(
     );
   } finally {
     stop.release();
+    await recorder?.close();
     await room.close();
   }
+}
+
+function recorderFor(
+  spool: string,
+  rules: RunRules,
+  settings: Settings,
+  clock: Clock,
+  warn: (text: string) => void,
+): Recorder | null {
+  const keep = settings.transcripts;
+  if (keep === 'none') return null;
+  const bounds = { size: settings['transcripts.megabytes'] * 1024 ** 2, age: settings['transcripts.age'] };
+  const shelf = transcriptShelf(transcriptFolder(spool), bounds, warn);
+  const { relays } = rules.dispatch.routing;
+  return new Recorder({ keep, settings, relays, hostname: settings.hostname ?? hostname() }, clock, shelf);
+}
+
+function recorded(news: RunEvents, recorder: Recorder): RunEvents {
+  return {
+    ...news,
+    step: (orders, sight) => {
+      recorder.observe(orders, sight);
+      news.step(orders, sight);
+    },
+  };
 }

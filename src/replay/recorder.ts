@@ -72,7 +72,7 @@ export class Recorder {
   readonly #recordings = new Map<Order, Recording>();
   readonly #sessions = new Map<number, OpenSession>();
   readonly #connected = new Map<number, number>();
-  readonly #closing: Promise<void>[] = [];
+  readonly #closing = new Set<Promise<void>>();
 
   constructor(rules: RecorderRules, clock: Clock, shelf: Shelf) {
     this.#rules = rules;
@@ -83,7 +83,11 @@ export class Recorder {
   readonly observe: Observe = (orders, sight) => {
     const now = this.#clock.monotonic();
     const body = bodyOf(sight);
-    if (sight.what === 'connected') this.#connected.set(sight.session, now);
+    if (sight.what === 'connected') {
+      // Numbers of sessions begin anew with each run; one that was cut off left its entry behind.
+      this.#sessions.delete(sight.session);
+      this.#connected.set(sight.session, now);
+    }
     for (const order of orders) {
       const recording = this.#recordings.get(order) ?? this.#begin(order, now);
       if (sight.what === 'session') this.#join(recording, sight);
@@ -209,7 +213,8 @@ export class Recorder {
       return;
     }
     this.#write(recording);
-    this.#closing.push(this.#complete(recording));
+    const closing = this.#complete(recording).finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
   }
 
   /** Bodies are told by length and hash, at the end, so that only kept transcripts cost a second reading. */

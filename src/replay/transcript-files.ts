@@ -17,6 +17,9 @@ export interface Bounds {
 /** A transcript longer than this tells nobody more; what follows is left out. */
 const LONGEST = 4_194_304;
 
+/** Milliseconds. In between the bounds may be passed a little. */
+const SWEEP_EVERY = 60_000;
+
 export function transcriptFolder(spool: string): string {
   return join(spool, '.spoolroom', 'transcripts');
 }
@@ -24,6 +27,7 @@ export function transcriptFolder(spool: string): string {
 export function transcriptShelf(folder: string, bounds: Bounds, warn: (text: string) => void): Shelf {
   let count = 0;
   let told = false;
+  let swept = Number.NEGATIVE_INFINITY;
   const trying = (work: () => void): void => {
     try {
       work();
@@ -44,7 +48,11 @@ export function transcriptShelf(folder: string, bounds: Bounds, warn: (text: str
           length += text.length;
           trying(() => appendFileSync(file, text, { mode: 0o600 }));
         },
-        keep: () => trying(() => sweep(folder, bounds, at)),
+        keep: () => {
+          if (Math.abs(at - swept) < SWEEP_EVERY) return;
+          swept = at;
+          trying(() => sweep(folder, bounds, at));
+        },
         discard: () => trying(() => rmSync(file, { force: true })),
       };
     },

@@ -125,6 +125,14 @@ export const SETTINGS = {
   ),
   'log.format': setting(choice('pretty', 'json'), 'pretty', 'how it is written'),
   'log.target': setting(text, 'stderr', 'stderr, syslog, syslog:HOST:PORT or a file'),
+
+  transcripts: setting(
+    choice('failures', 'all', 'none'),
+    'failures',
+    'which deliveries leave a transcript in .spoolroom/transcripts',
+  ),
+  'transcripts.megabytes': setting(count(1, 100000), '50', 'room for transcripts; the oldest go first'),
+  'transcripts.age': setting(duration, '14d', 'how long a transcript is kept'),
 } as const satisfies Group;
 
 export type SettingName = keyof typeof SETTINGS;

@@ -86,9 +86,20 @@ export async function record(
   given: { readonly [name: string]: unknown } = {},
   keep: 'failures' | 'all' = 'failures',
 ): Promise<Recorded> {
+  const { recorder, tapes, runIn, begun } = longRecorder(queued, given, keep);
+  const world = await runIn(script);
+  await recorder.close();
+  return { tapes, begun: begun(), world };
+}
+
+/** A recorder that may listen to several runs, as in `watch`. */
+export function longRecorder(
+  queued: QueuedJob = queuedFor('alice@one.example'),
+  given: { readonly [name: string]: unknown } = {},
+  keep: 'failures' | 'all' = 'failures',
+) {
   const settings = settingsWith(given);
   const clock = new VirtualClock(NOW);
-  const world = new World(script, clock);
   const tapes: string[] = [];
   let begun = 0;
   const tape = (): Tape => {
@@ -98,7 +109,6 @@ export async function record(
   };
   const rules = { keep, settings, relays: relaysIn(settings), hostname: 'me.example' };
   const recorder = new Recorder(rules, clock, { tape });
-  const room = new OneJobRoom(queued, payloadOf(MAIL));
   const events = {
     outcome: () => {},
     setAside: () => {},
@@ -107,11 +117,15 @@ export async function record(
     },
     step: recorder.observe,
   };
-  const { resolver, connect } = world;
-  const ports = { room, resolver, connect, clock, random: () => 0.5, events };
-  await clock.runUntil(queueRun(ports, rulesOf(settings), new AbortController().signal));
-  await recorder.close();
-  return { tapes, begun, world };
+  const runIn = async (script: WorldScript): Promise<World> => {
+    const world = new World(script, clock);
+    const room = new OneJobRoom(queued, payloadOf(MAIL));
+    const { resolver, connect } = world;
+    const ports = { room, resolver, connect, clock, random: () => 0.5, events };
+    await clock.runUntil(queueRun(ports, rulesOf(settings), new AbortController().signal));
+    return world;
+  };
+  return { recorder, tapes, runIn, begun: () => begun };
 }
 
 export function transcriptOf(tape: string | undefined): Transcript {

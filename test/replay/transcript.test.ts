@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { checkTranscript } from '../../src/replay/check.ts';
 import { isTranscript, readTranscript } from '../../src/replay/transcript.ts';
 import { WORLDS } from '../../src/replay/worlds.ts';
-import { MAIL, queuedFor, record, transcriptOf, worldFile } from './plays.ts';
+import { longRecorder, MAIL, queuedFor, record, transcriptOf, worldFile } from './plays.ts';
 
 const ALICE = 'alice@one.example';
 
@@ -107,5 +107,15 @@ test('sessions that come from another delivery tell how they were introduced', a
   const { tapes, world: played } = await record(queuedFor(...recipients), world);
   assert.ok(tapes.length >= 1);
   assert.ok(played.connections >= 1);
+  for (const tape of tapes) assert.equal(checkTranscript(transcriptOf(tape)), null);
+});
+
+test('a recorder that outlives a run takes the next run’s sessions for what they are', async () => {
+  const { recorder, tapes, runIn } = longRecorder();
+  const cut = { ...WORLDS.accept, servers: { '*': { rcpt: { '*': '450 4.2.0 later' }, quit: 'silence' } } };
+  await runIn(cut);
+  await runIn(WORLDS['refuse-rcpt']);
+  await recorder.close();
+  assert.equal(tapes.length, 2);
   for (const tape of tapes) assert.equal(checkTranscript(transcriptOf(tape)), null);
 });

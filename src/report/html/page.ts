@@ -125,7 +125,7 @@ table { border-collapse: collapse; width: 100%; } td, th { text-align: left; ver
 .dialogue td:first-child { color: var(--soft); text-align: right; white-space: nowrap; width: 84px; font-variant-numeric: tabular-nums; }
 .us td + td { color: var(--net); } .us td + td::before { content: "C  "; white-space: pre; } .them td + td::before { content: "S  "; white-space: pre; }
 .dns td + td { color: var(--dns); } .net td + td { color: var(--soft); } .outcome td + td { font-weight: 700; }
-.fields th { font-weight: 600; white-space: nowrap; } .fields td:last-child { color: var(--soft); }
+.fields th { font-weight: 600; white-space: nowrap; } .fields td { min-width: 12ch; overflow-wrap: break-word; } .fields td:first-of-type { width: 46%; } .fields td:last-child { color: var(--soft); }
 .diff div { white-space: pre-wrap; overflow-wrap: anywhere; padding: 0 6px; border-left: 3px solid transparent; }
 .added { border-color: var(--ok) !important; color: var(--ok); } .removed { border-color: var(--bad) !important; color: var(--bad); } .same { color: var(--soft); }
 .wide > svg { width: 100%; height: auto; display: block; } svg text { font: 11px system-ui, sans-serif; fill: var(--ink); }

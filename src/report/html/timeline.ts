@@ -55,13 +55,25 @@ export function timeline(story: Story): string {
         `<line class="base" x1="${LEFT}" x2="${WIDTH}" y1="${y(row) + 11}" y2="${y(row) + 11}"/>`,
     ),
     ...bars.map((bar) => barDrawn(bar, x, y(bar.row))),
-    ...dots.map(
-      ({ row, at, status, label }) =>
-        `<circle class="${status}" cx="${x.of(at)}" cy="${y(row) + 11}" r="6"><title>${escaped(label)}</title></circle>`,
+    ...sideBySide(dots).map(
+      ({ row, at, status, label, before }) =>
+        `<circle class="${status}" cx="${x.of(at) + 13 * before}" cy="${y(row) + 11}" r="6"><title>${escaped(label)}</title></circle>`,
     ),
   ];
   return `<svg viewBox="0 0 ${WIDTH + 16} ${height}" role="img" aria-label="Timeline of the delivery">${parts.join('\n')}</svg>`;
 }
+
+/** Dots of one place stand beside each other; of very many, some are enough. */
+function sideBySide(dots: readonly Dot[]): readonly (Dot & { readonly before: number })[] {
+  const counts = new Map<string, number>();
+  return dots.flatMap((dot) => {
+    const place = `${dot.at} ${dot.row}`;
+    const before = counts.get(place) ?? 0;
+    counts.set(place, before + 1);
+    return before < MOST_DOTS ? [{ ...dot, before }] : [];
+  });
+}
+const MOST_DOTS = 8;
 
 function barDrawn({ from, to, kind, label }: Bar, x: Scale, y: number): string {
   const left = x.of(from);
@@ -105,7 +117,9 @@ function ticks(x: Scale): readonly { readonly at: number; readonly text: string 
   for (const time of x.times) {
     const at = x.of(time);
     const last = shown.at(-1);
-    if (last === undefined || at - last.at >= 70) shown.push({ at, text: span(time - (x.times[0] ?? 0)) });
+    if ((last === undefined || at - last.at >= 70) && at < WIDTH - 40) {
+      shown.push({ at, text: `${((time - (x.times[0] ?? 0)) / 1000).toFixed(2)} s` });
+    }
   }
   return shown;
 }
@@ -136,8 +150,13 @@ function step(walk: Walk, moment: Moment, delivery: number, name: string): void 
   switch (moment.what) {
     case 'lookup': {
       const label = `${moment.question.toUpperCase()} ${moment.name}`;
-      const kind = moment.answer.kind === 'found' ? 'dns' : 'bad';
-      walk.bars.push({ row: name, from: walk.asked.get(delivery) ?? at, to: at, kind, label });
+      const { answer } = moment;
+      const trouble = answer.kind === 'failed' && answer.fault !== 'no-data';
+      noteLookup(walk, {
+        ...{ row: name, from: walk.asked.get(delivery) ?? at, to: at },
+        kind: trouble ? 'bad' : 'dns',
+        label,
+      });
       return;
     }
     case 'delivery':
@@ -170,6 +189,14 @@ function step(walk: Walk, moment: Moment, delivery: number, name: string): void 
     case 'digest':
       return;
   }
+}
+
+/** Both address lookups of a host run at once: one bar with both names. */
+function noteLookup({ bars }: Walk, bar: Bar): void {
+  const last = bars.at(-1);
+  const together = last?.row === bar.row && last.from === bar.from && last.kind === bar.kind;
+  if (last === undefined || !together) bars.push(bar);
+  else bars.splice(-1, 1, { ...bar, label: `${last.label.split(' ')[0]}, ${bar.label}` });
 }
 
 function noteDelivery(
