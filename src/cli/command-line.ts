@@ -47,6 +47,7 @@ export async function readCommandLine(
     .locale('en')
     .version(typeof SPOOLROOM_VERSION === 'undefined' ? 'not built' : SPOOLROOM_VERSION)
     .parserConfiguration({
+      'parse-numbers': false,
       'dot-notation': false,
       'camel-case-expansion': false,
       'duplicate-arguments-array': true,

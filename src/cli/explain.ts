@@ -7,7 +7,7 @@ import { loadCharset, unknown8bit } from '../message/charset.ts';
 import { transcriptsOf } from '../replay/transcript-files.ts';
 import { explanation } from '../report/explanation.ts';
 import { forPeople, harmless } from '../report/people.ts';
-import { openDirectoryGuest } from '../room/directory/open.ts';
+import { openDirectoryView } from '../room/directory/open.ts';
 import { clockFor, directoryDeps, directorySettings, refusal, spoolOf } from './background.ts';
 import type { Command } from './command.ts';
 import { EXIT } from './exit.ts';
@@ -20,14 +20,14 @@ export const command: Command = async ({ settings, options, terminal }) => {
     return spool.exit;
   }
   const clock = clockFor(settings);
-  const opened = await openDirectoryGuest(spool, directoryDeps(clock, tell), directorySettings(settings));
+  const opened = await openDirectoryView(spool, directoryDeps(clock, tell), directorySettings(settings));
   if (opened.kind === 'refused') {
     const { text, exit } = refusal(opened);
     tell(text);
     return exit;
   }
   const number = Number(options.job);
-  const { jobs, setAside } = await opened.guest.scan();
+  const { jobs, setAside } = await opened.view.scan();
   const queued = jobs.find(({ control, job }) => control === number || job.msgid === number);
   if (queued === undefined) {
     const reason = setAside.find((each) => each.number === number)?.reason;
@@ -39,7 +39,7 @@ export const command: Command = async ({ settings, options, terminal }) => {
     );
     return reason === undefined ? EXIT.noInput : EXIT.data;
   }
-  const payload = await opened.guest.readPayload(queued.job.msgid);
+  const payload = await opened.view.readPayload(queued.job.msgid);
   const charset = await loadCharset(settings.charset);
   const readable = forPeople(charset.kind === 'charset' ? charset.charset : unknown8bit);
   const explained = explanation(

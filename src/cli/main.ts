@@ -55,6 +55,31 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./explain.ts'),
   },
   {
+    usage: 'retry <jobs..>',
+    about: 'try jobs once, whatever their time says; a hold ends with it',
+    settings: LOOKING,
+    load: () => import('./retry.ts'),
+  },
+  {
+    usage: 'hold <jobs..>',
+    about: 'do not try jobs until they are released',
+    settings: LOOKING,
+    load: () => import('./hold.ts'),
+  },
+  {
+    usage: 'release <jobs..>',
+    about: 'the end of a hold',
+    settings: LOOKING,
+    load: () => import('./release.ts'),
+  },
+  {
+    usage: 'remove <jobs..>',
+    about: 'take jobs out of the spool; they lie in .spoolroom/removed',
+    settings: LOOKING,
+    options: { yes: { type: 'boolean', describe: 'do not ask' } },
+    load: () => import('./remove.ts'),
+  },
+  {
     usage: 'replay <file>',
     about: 'why a mail did or did not arrive: a control message or a transcript, without touching anything',
     settings: DELIVERING,

@@ -3,7 +3,7 @@ import { scheduleFrom } from '../delivery/rules.ts';
 import { loadCharset, unknown8bit } from '../message/charset.ts';
 import { forPeople, harmless } from '../report/people.ts';
 import { factsOf, queueTable } from '../report/queue-table.ts';
-import { openDirectoryGuest } from '../room/directory/open.ts';
+import { openDirectoryView } from '../room/directory/open.ts';
 import { clockFor, directoryDeps, directorySettings, refusal, spoolOf } from './background.ts';
 import type { Command } from './command.ts';
 import { EXIT } from './exit.ts';
@@ -16,13 +16,13 @@ export const command: Command = async ({ settings, terminal }) => {
   }
   const clock = clockFor(settings);
   const tell = (text: string): void => terminal.tell(`spoolroom: ${text}`);
-  const opened = await openDirectoryGuest(spool, directoryDeps(clock, tell), directorySettings(settings));
+  const opened = await openDirectoryView(spool, directoryDeps(clock, tell), directorySettings(settings));
   if (opened.kind === 'refused') {
     const { text, exit } = refusal(opened);
     tell(text);
     return exit;
   }
-  const { jobs, orphans, setAside } = await opened.guest.scan();
+  const { jobs, orphans, setAside } = await opened.view.scan();
   const charset = await loadCharset(settings.charset);
   const readable = forPeople(charset.kind === 'charset' ? charset.charset : unknown8bit);
   const now = Math.floor(clock.now() / 1000);

@@ -5,7 +5,6 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { createInterface } from 'node:readline/promises';
 import type { RunRules } from '../delivery/rules.ts';
 import { recipientAddress } from '../plan/address.ts';
 import { isDue } from '../plan/due.ts';
@@ -35,7 +34,8 @@ import type { Setting, Settings } from '../settings/table.ts';
 import { SETTINGS } from '../settings/table.ts';
 import type { Trouble } from './background.ts';
 import { clockFor, loadRules, realPorts, trouble } from './background.ts';
-import type { Command, Invocation, Terminal } from './command.ts';
+import type { Command, Invocation } from './command.ts';
+import { saysYes, somebodySits } from './consent.ts';
 import type { ExitCode } from './exit.ts';
 import { EXIT } from './exit.ts';
 
@@ -357,22 +357,15 @@ async function consent(
     return read.kind === 'address' ? [read.domain] : [];
   });
   const who = harmless([...new Set(domains)].join(', '));
-  if (!terminal.interactive || terminal.input.isTTY !== true) {
+  if (!somebodySits(terminal)) {
     return trouble(
       `--live contacts the mail servers of ${who}; say --yes if they may be contacted.`,
       EXIT.usage,
     );
   }
-  return (await asked(terminal, `Contact the mail servers of ${who}, up to RCPT TO? [y/N] `))
+  return (await saysYes(terminal, `Contact the mail servers of ${who}, up to RCPT TO?`))
     ? null
     : trouble('Nobody was contacted.', EXIT.ok);
-}
-
-async function asked({ input }: Terminal, question: string): Promise<boolean> {
-  const lines = createInterface({ input, output: process.stderr });
-  const answer = await lines.question(question);
-  lines.close();
-  return /^y(es)?$/i.test(answer.trim());
 }
 
 function liveStory(play: Play, settings: Settings): Promise<Story> {

@@ -6,12 +6,13 @@ import { watch } from 'node:fs';
 import type { Clock } from '../delivery/ports.ts';
 import { queueRun } from '../delivery/queue-run.ts';
 import { startedLine, stoppedLine, summaryLine } from '../report/lines.ts';
+import { layoutOf } from '../room/directory/layout.ts';
 import { EXIT } from './exit.ts';
 import { stationed } from './station.ts';
 
 export const command = stationed(
   async ({ spool, ports, rules, log, warn, signal }, { settings, terminal }) => {
-    const bell = changeBell(spool);
+    const bell = changeBell([spool, layoutOf(spool).requests]);
     log.write(startedLine(spool, process.pid));
     let trouble = '';
     while (!signal.aborted) {
@@ -41,8 +42,8 @@ interface Bell {
   close(): void;
 }
 
-/** Rings when a numbered file appears in the directory. Where the system cannot watch, only time passes. */
-function changeBell(directory: string): Bell {
+/** Rings when a message or a request for a job appears. Where the system cannot watch, only time passes. */
+function changeBell(directories: readonly string[]): Bell {
   let rung = false;
   let ring = (): void => {
     rung = true;
@@ -50,7 +51,7 @@ function changeBell(directory: string): Bell {
   const heard = (_: string, name: string | null): void => {
     if (name !== null && /^\d+$/.test(name)) ring();
   };
-  const watcher = watchOrNothing(directory, heard);
+  const watchers = directories.map((directory) => watchOrNothing(directory, heard));
   return {
     wait: (milliseconds, clock, signal) =>
       new Promise((resolve) => {
@@ -68,7 +69,9 @@ function changeBell(directory: string): Bell {
         ring = done;
         if (rung || signal.aborted) done();
       }),
-    close: () => watcher?.close(),
+    close: () => {
+      for (const watcher of watchers) watcher?.close();
+    },
   };
 }
 

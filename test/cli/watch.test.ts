@@ -8,6 +8,8 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { DemoWorld } from '../../src/cli/demo-world/index.ts';
 import { startDemoWorld } from '../../src/cli/demo-world/index.ts';
+import { main } from '../../src/cli/main.ts';
+import { caughtTerminal } from '../support/invocation.ts';
 import { listFor, MAIL, messagesIn, spoolOf } from '../support/spool.ts';
 
 /** `watch` as a process of its own: it wakes, survives what happens to its directory, and stops cleanly. */
@@ -79,6 +81,12 @@ function dropIn(spool: string, mail: number, ...recipients: readonly string[]): 
   }
 }
 
+async function ask(words: string, spool: string) {
+  const caught = caughtTerminal();
+  const exit = await main([...words.split(' '), '--spool', spool], {}, caught.terminal);
+  return { exit, printed: caught.printed.join('\n') };
+}
+
 describe('watch', () => {
   it('delivers what lies there, wakes for what comes, and stops cleanly when asked', BOUNDED, async (t) => {
     const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'alice@accepts.example') });
@@ -98,6 +106,24 @@ describe('watch', () => {
       /^remote\|anna@accepts\.example\|2\|.*\nremote\|hugo@greylist\.example\|4\|.*\n/m,
     );
   });
+
+  it(
+    'wakes for a request: a retry is tried once, a held job is not, a removed one goes',
+    BOUNDED,
+    async (t) => {
+      const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'retry@greylist.example') });
+      for (const mail of [3, 5]) dropIn(spool, mail, `held${mail}@accepts.example`);
+      assert.equal((await ask('hold 4 6', spool)).exit, 0);
+      const watcher = new Watcher(t, spool);
+      assert.equal((await watcher.says('deferred'))[0]?.job, 2);
+      const removed = await ask('remove 4 --yes', spool);
+      assert.match(removed.printed, new RegExp(`^to be removed: job 4\\. Process ${watcher.child.pid}`));
+      await ask('retry 2', spool);
+      assert.equal((await watcher.says('delivered'))[0]?.job, 2);
+      assert.equal(await watcher.stop('SIGTERM'), 0);
+      assert.deepEqual(Object.keys(messagesIn(spool)), ['5', '6']);
+    },
+  );
 
   it('survives files that vanish, change and make no sense', BOUNDED, async (t) => {
     const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'ida@greylist.example') });

@@ -1,0 +1,14 @@
+/** Asks a person for a yes. Called by commands that somebody might regret; where nobody sits, they want `--yes`. */
+import { createInterface } from 'node:readline/promises';
+import type { Terminal } from './command.ts';
+
+export function somebodySits({ interactive, input }: Terminal): boolean {
+  return interactive && input.isTTY === true;
+}
+
+export async function saysYes({ input }: Terminal, question: string): Promise<boolean> {
+  const lines = createInterface({ input, output: process.stderr });
+  const answer = await lines.question(`${question} [y/N] `);
+  lines.close();
+  return /^y(es)?$/i.test(answer.trim());
+}

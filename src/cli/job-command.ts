@@ -1,0 +1,129 @@
+/**
+ * What `retry`, `hold`, `release` and `remove` have in common: find the jobs that are meant, leave a request for each, say
+ * who heeds it. All or nothing: when one number is wrong, nothing is asked. Works beside a running watcher and without one.
+ */
+import { userInfo } from 'node:os';
+import { harmless } from '../report/people.ts';
+import { messageNumber } from '../room/directory/layout.ts';
+import type { Guest } from '../room/directory/open.ts';
+import { openDirectoryGuest } from '../room/directory/open.ts';
+import type { Asker } from '../room/directory/requests.ts';
+import { codeOf, phraseOf } from '../room/directory/trouble.ts';
+import type { JobRequest, MessageNumber, QueuedJob, RoomScan } from '../room/room.ts';
+import type { Trouble } from './background.ts';
+import { clockFor, directoryDeps, directorySettings, refusal, spoolOf, trouble } from './background.ts';
+import type { Command, Invocation } from './command.ts';
+import { EXIT } from './exit.ts';
+
+/** The facts for programs. */
+export interface Asked {
+  readonly asked: JobRequest | 'release';
+  readonly jobs: readonly MessageNumber[];
+  /** number of the process that delivers from the spool now */
+  readonly runner: number | null;
+}
+
+export interface JobCommand<Facts extends Asked> {
+  readonly request: Facts['asked'];
+  /** why nothing can be asked for this job, completing "Job N "; null: it can */
+  unfit(queued: QueuedJob): string | null;
+  /** the last moment to say no */
+  consent?(jobs: readonly QueuedJob[], invocation: Invocation): Promise<Trouble | null>;
+  /** the requests are durable */
+  afterwards(asked: Asked, asker: Asker, invocation: Invocation): Promise<Facts | Trouble>;
+  /** one or more sentences; `jobs` is "job 4" or "jobs 4, 6" */
+  sentence(facts: Facts, jobs: string): string;
+}
+
+export function jobCommand<Facts extends Asked>(what: JobCommand<Facts>): Command {
+  return async (invocation) => {
+    const { settings, terminal } = invocation;
+    const done = await perform(what, invocation);
+    if ('kind' in done) {
+      terminal.tell(`spoolroom: ${done.text}`);
+      return done.exit;
+    }
+    const jobs = `job${done.jobs.length === 1 ? '' : 's'} ${done.jobs.join(', ')}`;
+    terminal.print(settings.json ? JSON.stringify(done) : what.sentence(done, jobs));
+    return EXIT.ok;
+  };
+}
+
+async function perform<Facts extends Asked>(
+  what: JobCommand<Facts>,
+  invocation: Invocation,
+): Promise<Facts | Trouble> {
+  const { settings, options, terminal } = invocation;
+  const spool = spoolOf(settings);
+  if (typeof spool !== 'string') return spool;
+  const clock = clockFor(settings);
+  const warn = (text: string): void => terminal.tell(`spoolroom: ${text}`);
+  const opened = await openDirectoryGuest(spool, directoryDeps(clock, warn), directorySettings(settings));
+  if (opened.kind === 'refused') return refusal(opened);
+  const { guest } = opened;
+  const jobs = jobsNamed([options.jobs].flat(), await guest.scan(), spool, what);
+  if ('kind' in jobs) return jobs;
+  const refused = (await what.consent?.(jobs, invocation)) ?? null;
+  if (refused !== null) return refused;
+
+  const asker = { by: userInfo().username, at: Math.floor(clock.now() / 1000) };
+  const failure = await leaveRequests(guest, what.request, jobs, asker);
+  if (failure !== null) return failure;
+  const asked = { asked: what.request, jobs: jobs.map(({ control }) => control), runner: guest.runner() };
+  return what.afterwards(asked, asker, invocation);
+}
+
+function jobsNamed(
+  words: readonly unknown[],
+  scan: RoomScan,
+  spool: string,
+  { unfit }: Pick<JobCommand<Asked>, 'unfit'>,
+): readonly QueuedJob[] | Trouble {
+  const jobs = new Map<MessageNumber, QueuedJob>();
+  for (const word of words.map(String)) {
+    const number = messageNumber(word);
+    if (number === null)
+      return trouble(`${harmless(word)} is not the number of a job. Nothing was changed.`, EXIT.usage);
+    const queued = scan.jobs.find(({ control }) => control === number);
+    if (queued === undefined) return noSuchJob(number, scan, spool);
+    const why = unfit(queued);
+    if (why !== null) return trouble(`Job ${number} ${why}. Nothing was changed.`, EXIT.data);
+    jobs.set(number, queued);
+  }
+  return [...jobs.values()];
+}
+
+function noSuchJob(number: MessageNumber, { jobs, setAside }: RoomScan, spool: string): Trouble {
+  const reason = setAside.find((each) => each.number === number)?.reason;
+  if (reason !== undefined) {
+    return trouble(
+      `The control message ${number} cannot be read: ${harmless(reason)}. Nothing was changed.`,
+      EXIT.data,
+    );
+  }
+  const theirs = jobs.filter(({ job }) => job.msgid === number).map(({ control }) => control);
+  return trouble(
+    theirs.length > 0
+      ? `${number} is a mail; the number of its job is ${theirs.join(' or ')}. Nothing was changed.`
+      : `There is no job ${number} in ${spool}: it is done, or it never was. Nothing was changed.`,
+    EXIT.noInput,
+  );
+}
+
+async function leaveRequests(
+  guest: Guest,
+  request: Asked['asked'],
+  jobs: readonly QueuedJob[],
+  asker: Asker,
+): Promise<Trouble | null> {
+  try {
+    await (request === 'release' ? guest.withdraw(jobs) : guest.ask(request, jobs, asker));
+    return null;
+  } catch (error) {
+    if (codeOf(error) === null) throw error;
+    return trouble(
+      `What you asked could not be written to ${guest.name}: ${phraseOf(error)}. It may count for some of the jobs: \`spoolroom queue\` shows it.`,
+      EXIT.io,
+    );
+  }
+}

@@ -1,0 +1,152 @@
+/** `retry`, `hold`, `release`, `remove`, as people type them: alone, beside a runner, and with numbers that are wrong. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { type TestContext, test } from 'node:test';
+import { main } from '../../src/cli/main.ts';
+import type { Room } from '../../src/room/room.ts';
+import { caughtTerminal } from '../support/invocation.ts';
+import { bench, HEADER, listFor, MAIL, messagesIn, NOW, openRoom, spoolOf } from '../support/spool.ts';
+
+const FILES = {
+  1: MAIL,
+  2: listFor(1, 'b@example.com'),
+  3: MAIL,
+  4: listFor(3, 'c@example.com', 'd@example.com'),
+  6: `${HEADER}nothing\n`,
+};
+const FOLDER = '.spoolroom/removed/20120714T000000Z';
+
+async function spoolroom(spool: string, ...words: readonly string[]) {
+  const caught = caughtTerminal();
+  const exit = await main([...words, '--spool', spool, '--now', String(NOW)], {}, caught.terminal);
+  return { exit, printed: caught.printed.join('\n'), told: caught.told.join('\n') };
+}
+
+/** What `queue` says of each job, by number. */
+async function queue(
+  spool: string,
+): Promise<Record<number, { readonly due: boolean; readonly why: string }>> {
+  const { jobs } = JSON.parse((await spoolroom(spool, 'queue', '--json')).printed);
+  return Object.fromEntries(jobs.map((each: { job: number }) => [each.job, each]));
+}
+
+/** With this process delivering from the spool. */
+async function besideRunner(
+  t: TestContext,
+  work: (spool: string, room: Room) => Promise<void>,
+): Promise<void> {
+  const spool = spoolOf(t, FILES);
+  const room = await openRoom(spool, bench());
+  try {
+    await work(spool, room);
+  } finally {
+    await room.close();
+  }
+}
+
+test('hold and release: queue and explain say so, no message changes', async (t) => {
+  const spool = spoolOf(t, FILES);
+  const held = await spoolroom(spool, 'hold', '2', '4');
+  assert.deepEqual([held.exit, held.printed, held.told], [0, 'held: jobs 2, 4.', '']);
+  assert.deepEqual([(await queue(spool))[2]?.due, (await queue(spool))[4]?.due], [false, false]);
+  assert.match(
+    (await spoolroom(spool, 'explain', '2')).printed,
+    /^It is held: `spoolroom release 2` lets it go on\.$/m,
+  );
+  assert.match((await spoolroom(spool, 'queue')).printed, /^4 .* It is held/m);
+  assert.equal((await spoolroom(spool, 'hold', '2')).exit, 0, 'held twice is held');
+  assert.equal((await spoolroom(spool, 'release', '2')).printed, 'released: job 2.');
+  assert.deepEqual([(await queue(spool))[2]?.due, (await queue(spool))[4]?.due], [true, false]);
+  assert.deepEqual(messagesIn(spool), FILES);
+});
+
+test('a retry makes a waiting job due, a held one too', async (t) => {
+  const waiting = `${HEADER}msgid|1\nsubmitted|${NOW - 60}\nretry|600\nattempted|${NOW + 300}\nremote|b@example.com|4|no\n`;
+  const spool = spoolOf(t, { ...FILES, 2: waiting });
+  assert.equal((await queue(spool))[2]?.due, false);
+  await spoolroom(spool, 'hold', '2');
+  const { exit, printed } = await spoolroom(spool, 'retry', '2');
+  assert.deepEqual(
+    [exit, printed],
+    [0, 'to be tried: job 2. Nobody delivers from this spool now; the next run tries it.'],
+  );
+  assert.equal((await queue(spool))[2]?.due, true);
+});
+
+test('a removal is done at once where nobody delivers', async (t) => {
+  const spool = spoolOf(t, FILES);
+  const { exit, printed, told } = await spoolroom(spool, 'remove', '4', '--yes');
+  assert.deepEqual([exit, printed], [0, `removed: job 4. With what belongs to it: ${spool}/${FOLDER}`]);
+  assert.match(told, /Message 6 was set aside, because it holds no delivery-list instruction at all/);
+  assert.deepEqual(
+    Object.keys(messagesIn(spool)),
+    ['.spoolroom/bad/6', '.spoolroom/bad/6.reason', '1', '2'].sort(byPath),
+  );
+  assert.deepEqual(fs.readdirSync(`${spool}/${FOLDER}`).sort(), ['3', '4', '4.why']);
+});
+
+function byPath(a: string, b: string): number {
+  return Number(a.startsWith('.')) - Number(b.startsWith('.')) || a.localeCompare(b);
+}
+
+test('beside a runner everything is left to it, and it is said which process that is', (t) =>
+  besideRunner(t, async (spool, room) => {
+    const removed = await spoolroom(spool, 'remove', '4', '--yes', '--json');
+    assert.deepEqual(JSON.parse(removed.printed), {
+      ...{ asked: 'remove', jobs: [4], runner: process.pid, done: false, folder: `${spool}/${FOLDER}` },
+    });
+    assert.match((await queue(spool))[4]?.why ?? '', /about to be removed/);
+    assert.deepEqual(messagesIn(spool), FILES);
+    const held = await spoolroom(spool, 'hold', '2');
+    assert.match(held.printed, new RegExp(`^held: job 2\\. What process ${process.pid} has on its way`));
+    assert.deepEqual(
+      (await room.scan()).jobs.map(({ control, request }) => [control, request]),
+      [[2, 'hold']],
+    );
+    const retried = await spoolroom(spool, 'retry', '2');
+    assert.match(
+      retried.printed,
+      new RegExp(`^to be tried: job 2\\. Process ${process.pid} .* at its next look\\.$`),
+    );
+  }));
+
+test('a removal that was asked for can be taken back while the runner has not looked', (t) =>
+  besideRunner(t, async (spool, room) => {
+    await spoolroom(spool, 'remove', '4', '--yes');
+    await spoolroom(spool, 'hold', '4');
+    assert.equal((await room.scan()).jobs.find(({ control }) => control === 4)?.request, 'hold');
+  }));
+
+const REFUSED = [
+  ['hold 2 9', 66, /There is no job 9 in .*Nothing was changed/],
+  ['hold 2 3', 66, /3 is a mail; the number of its job is 4/],
+  ['hold 2 6', 65, /control message 6 cannot be read: it holds no delivery-list/],
+  ['hold 2 two', 64, /two is not the number of a job/],
+  ['hold 2 0x4', 64, /0x4 is not the number of a job/],
+  ['hold 2 ../4', 64, /\.\.\/4 is not the number of a job/],
+  ['release 2', 65, /Job 2 is not held/],
+  ['remove 2', 64, /removes job 2 with 1 waiting recipient, .* Say --yes/],
+  ['hold', 64, /Not enough non-option arguments/],
+] as const;
+
+for (const [words, code, said] of REFUSED) {
+  test(`refused, and nothing is changed: ${words}`, async (t) => {
+    const spool = spoolOf(t, FILES);
+    const { exit, told, printed } = await spoolroom(spool, ...words.split(' '));
+    assert.deepEqual([exit, printed], [code, '']);
+    assert.match(told, said);
+    assert.equal((await queue(spool))[2]?.due, true);
+    assert.deepEqual(messagesIn(spool), FILES);
+  });
+}
+
+test('nothing is to be tried in a job that is done', async (t) => {
+  const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'b@example.com').replace('|0||', '|2|ok') });
+  assert.match((await spoolroom(spool, 'retry', '2')).told, /Job 2 has no recipient that waits/);
+});
+
+test('queue and explain look into a spool without writing there', async (t) => {
+  const spool = spoolOf(t, FILES);
+  for (const words of [['queue'], ['explain', '2']]) assert.equal((await spoolroom(spool, ...words)).exit, 0);
+  assert.ok(!fs.existsSync(`${spool}/.spoolroom`));
+});
