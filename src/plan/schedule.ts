@@ -55,9 +55,12 @@ export function nextTry(job: Job, schedule: Schedule): number {
   return job.attempted + (early ? schedule.earlyRetry : schedule.lateRetry) + 1;
 }
 
-/** Whether a job that failed at `now` is over. */
+/**
+ * Whether a job that failed at `now` is over. One whose list does not say when it was submitted never is: the C module
+ * takes it for one of 1970, and would give it up at its first greylisting.
+ */
 export function isGivenUp(job: Job, now: number, schedule: Schedule): boolean {
-  return ageOf(job, now) > schedule.giveUpAfter;
+  return job.submitted !== null && ageOf(job, now) > schedule.giveUpAfter;
 }
 
 /**

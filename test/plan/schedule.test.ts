@@ -86,3 +86,9 @@ test('both ends of the spans hold at the second', () => {
   assert.equal(isDelayNoticeDue(job, START + SCHEDULE.noticeAfter - 1, SCHEDULE), false);
   assert.equal(isDelayNoticeDue(job, START + SCHEDULE.noticeAfter, SCHEDULE), true);
 });
+
+test('a job that does not say when it was submitted is not given up', () => {
+  const job = { ...blankJob('2012'), submitted: null };
+  assert.equal(isGivenUp(job, 1_800_000_000, SCHEDULE), false);
+  assert.equal(isGivenUp({ ...job, submitted: 0 }, 1_800_000_000, SCHEDULE), true);
+});
