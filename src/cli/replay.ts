@@ -8,6 +8,8 @@ import { basename, dirname, join } from 'node:path';
 import type { RunRules } from '../delivery/rules.ts';
 import { recipientAddress } from '../plan/address.ts';
 import { isDue } from '../plan/due.ts';
+import type { Schedule } from '../plan/schedule.ts';
+import { isGivenUp } from '../plan/schedule.ts';
 import { withPseudonyms } from '../replay/anonymise.ts';
 import { checkTranscript } from '../replay/check.ts';
 import { withoutData } from '../replay/live.ts';
@@ -301,9 +303,18 @@ async function fromControl(subject: ControlSubject, place: Place, invocation: In
         ? 'Real DNS, real servers, up to DATA; nothing was sent and nothing is written.'
         : `A simulated world (${options.world ?? 'accept'}); nothing was sent and nothing is written.`,
       ...payload.notes,
+      ...(tooOld(play, story, schedule) ? [TOO_OLD] : []),
     ],
   };
   return { kind: 'told', sources, rules };
+}
+
+const TOO_OLD =
+  'The mail is older than mail is kept: after this failure it would be given up and its sender told.';
+
+function tooOld({ queued, now }: Play, { outcomes }: Story, schedule: Schedule): boolean {
+  const waits = outcomes.some(({ verdict }) => verdict.kind === 'failed' && !verdict.permanent);
+  return waits && isGivenUp(queued.job, Math.floor(now / 1000), schedule);
 }
 
 const FORMS = {

@@ -11,7 +11,7 @@ import { encode } from './transcript.ts';
 
 /** The lines of the fixture. */
 export function withPseudonyms(transcript: Transcript, keepAddresses: boolean): string {
-  const rename = keepAddresses ? (text: string): string => text : aliases();
+  const rename = keepAddresses ? (text: string): string => text : aliases(transcript.header.hostname);
   const values = [trimmed(transcript.header), ...transcript.lines];
   return values.map((value) => encode(renamed(value, rename))).join('');
 }
@@ -55,6 +55,8 @@ function renamed(value: unknown, rename: (text: string) => string): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, renamed(each, rename)]));
 }
 
+const OURS = 'us.example';
+
 const ADDRESS = /[^\s<>@"|,;:()[\]]+@(?=[^\s<>@"|,;:()[\]])/.source;
 const IPV4 = /\b(?:\d{1,3}\.){3}\d{1,3}\b/.source;
 const IPV6 = /\b(?:[0-9a-f]{1,4}:){2,7}[0-9a-f]{0,4}\b|\b(?:[0-9a-f]{1,4}:){1,6}:(?:[0-9a-f]{1,4}:?){0,6}/
@@ -64,8 +66,11 @@ const HOST =
     .source;
 const NAMES = new RegExp(`(${ADDRESS})|(${IPV4})|(${IPV6})|(${HOST})`, 'gi');
 
-/** Every name by its alias, in the order in which they are met; upper and lower case are one name. */
-function aliases(): (text: string) => string {
+/**
+ * Every name by its alias, in the order in which they are met; upper and lower case are one name. Our own name may be
+ * one without a dot: it is known by where it stands.
+ */
+function aliases(hostname: string): (text: string) => string {
   const known = new Map<string, string>();
   const counts = { user: 0, four: 0, six: 0, host: 0 };
   const alias = (name: string, kind: keyof typeof counts, make: (count: number) => string): string => {
@@ -74,8 +79,13 @@ function aliases(): (text: string) => string {
     known.set(key, given);
     return given;
   };
+  const ours = (text: string): string => {
+    if (text === hostname) return OURS;
+    const greeting = ['EHLO', 'HELO'].find((verb) => text === `${verb} ${hostname}\r\n`);
+    return greeting === undefined ? text : `${greeting} ${OURS}\r\n`;
+  };
   return (text) =>
-    text.replace(NAMES, (whole, local?: string, four?: string, six?: string) => {
+    ours(text).replace(NAMES, (whole, local?: string, four?: string, six?: string) => {
       if (local !== undefined) return alias(local, 'user', (n) => `user${n}@`);
       if (four !== undefined) return alias(whole, 'four', (n) => `192.0.2.${n}`);
       if (six !== undefined) return alias(whole, 'six', (n) => `2001:db8::${n.toString(16)}`);

@@ -34,7 +34,7 @@ export function replayText(report: ReplayReport, coloured: boolean): string {
     ['Control message', ...difference(report, paint)],
   ];
   return sections
-    .filter(([, ...lines]) => lines.length > 0)
+    .filter(([, ...lines], at) => at === 0 || lines.length > 0)
     .map(([head = '', ...lines]) => [paint.bold(head), ...lines.map(indented)].join('\n'))
     .join('\n\n');
 }

@@ -1,0 +1,189 @@
+/** `replay` and `explain` as they are called, on a copy of a spool, without a network. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import type { TestContext } from 'node:test';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { Terminal } from '../../src/cli/command.ts';
+import { main } from '../../src/cli/main.ts';
+import { HEADER, listFor, MAIL, messagesIn, NOW, spoolOf, temporaryDirectory } from '../support/spool.ts';
+import { queuedFor, record, worldFile } from './plays.ts';
+
+const WORLD = fileURLToPath(new URL('../../fixtures/worlds/two-hosts.json', import.meta.url));
+const AT = ['--now', String(NOW + 600)];
+
+async function call(...words: readonly string[]) {
+  const printed: string[] = [];
+  const told: string[] = [];
+  const terminal: Terminal = {
+    print: (text) => printed.push(text),
+    tell: (text) => told.push(text),
+    interactive: false,
+    input: process.stdin,
+  };
+  const exit = await main(words, {}, terminal);
+  return { exit, out: printed.join('\n'), told: told.join('\n') };
+}
+
+function spool(t: TestContext): string {
+  const list = `${listFor(1, 'alice@one.example', 'gone@one.example')}odd line\n`;
+  return spoolOf(t, { 1: MAIL, 2: list });
+}
+
+async function transcript(t: TestContext): Promise<string> {
+  const { tapes } = await record(queuedFor('alice@one.example'), worldFile('two-hosts'));
+  const file = path.join(temporaryDirectory(t), 'failed.jsonl');
+  fs.writeFileSync(file, tapes[0] ?? '');
+  return file;
+}
+
+test('a control message in a world: read, due, hosts, dialogue, outcomes, list before and after', async (t) => {
+  const directory = spool(t);
+  const before = messagesIn(directory);
+  const { exit, out } = await call('replay', '2', '--spool', directory, '--world', WORLD, ...AT);
+  assert.equal(exit, 0);
+  for (const part of [
+    /msgid +1 +number of the mail/,
+    /line 8: not an instruction, ignored: "odd line"/,
+    /Due\n +It has not been tried yet\./,
+    /1\. mx1\.one\.example \(MX, preference 10\)\n +2\. mx2\.one\.example \(MX, preference 20\)/,
+    /43\.\d{3} s +S: +220 mx2 ESMTP/,
+    /alice@one\.example: 4 4\.7\.1 Greylisted .* \[row rcpt-refused\]/,
+    /- remote\|alice@one\.example\|0\|\|\n +\+ remote\|alice@one\.example\|4\|4\.7\.1 Greylisted/,
+  ]) {
+    assert.match(out, part);
+  }
+  assert.deepEqual(messagesIn(directory), before);
+  assert.ok(!fs.existsSync(path.join(directory, '.spoolroom')), 'not even a folder was made');
+});
+
+test('every named world brings the outcome it is named after', async (t) => {
+  const directory = spool(t);
+  for (const [world, status, words] of [
+    ['accept', 2, /queued/],
+    ['greylist', 4, /Greylisted/],
+    ['refuse-rcpt', 5, /no such user/],
+    ['refuse-all', 4, /no mail from your address/],
+    ['drop-after-data', 4, /may have arrived/],
+    ['silent', 4, /said nothing for 300 seconds/],
+    ['tls-broken', 2, /queued/],
+  ] as const) {
+    const { out } = await call('replay', '2', '--spool', directory, '--world', world, '--json', ...AT);
+    const { outcomes } = JSON.parse(out);
+    assert.equal(outcomes.length, 2, world);
+    for (const outcome of outcomes) {
+      assert.equal(outcome.status, status, `${world}: ${outcome.text}`);
+      assert.match(outcome.text, words);
+    }
+  }
+});
+
+test('a mail that is missing is a finding in a spool, and a stand-in beside a lone file', async (t) => {
+  const directory = spoolOf(t, { 2: listFor(1, 'alice@one.example') });
+  const inSpool = await call('replay', '2', '--spool', directory, ...AT);
+  assert.match(inSpool.out, /4 the message 1 is not in the spool/);
+  const alone = await call('replay', path.join(directory, '2'), ...AT);
+  assert.match(alone.out, /a stand-in takes its place/);
+  assert.match(alone.out, /2 2\.0\.0 queued/);
+});
+
+test('a transcript is told as it was, checked, and asked what would have been', async (t) => {
+  const file = await transcript(t);
+  const told = await call('replay', file);
+  assert.equal(told.exit, 0);
+  assert.match(told.out, /Transcript .*failed\.jsonl of job 8, recorded 2014-05-13T16:53:20Z/);
+  assert.match(told.out, /S: +421 4\.3\.2 too busy/);
+  const checked = await call('replay', file, '--check');
+  assert.deepEqual([checked.exit, /no difference/.test(checked.out)], [0, true]);
+  const otherwise = await call('replay', file, '--set', 'timeout.greeting=30s');
+  assert.match(otherwise.out, /what would have happened/);
+  assert.match(otherwise.out, /The recording does not say what happens when 2001:db8::2 is contacted/);
+});
+
+test('--check exits 1 at the first difference and shows it', async (t) => {
+  const file = await transcript(t);
+  const text = fs.readFileSync(file, 'utf8').replace('"rows":["greeted"]', '"rows":["welcomed"]');
+  fs.writeFileSync(file, text);
+  const { exit, out } = await call('replay', file, '--check');
+  assert.equal(exit, 1);
+  assert.match(out, /Line \d+ leads another way:\n.*\n- recorded .*welcomed.*\n\+ now .*greeted/);
+});
+
+test('a fixture leads the same way under aliases, and nobody is recognised in it', async (t) => {
+  const file = await transcript(t);
+  const fixture = `${file}.fixture.jsonl`;
+  assert.equal((await call('replay', file, '--save-fixture', fixture)).exit, 0);
+  assert.equal((await call('replay', fixture, '--check')).exit, 0);
+  const text = fs.readFileSync(fixture, 'utf8');
+  for (const name of ['alice', 'one.example', 'me.example', '2001:db8::2"']) {
+    assert.ok(!text.replaceAll('2001:db8::1', '').includes(name), name);
+  }
+  assert.ok(text.length < fs.readFileSync(file, 'utf8').length, 'it is trimmed');
+});
+
+test('--live does not contact anyone unasked', async (t) => {
+  const { exit, told } = await call('replay', '2', '--spool', spool(t), '--live', ...AT);
+  assert.equal(exit, 64);
+  assert.match(told, /contacts the mail servers of one\.example; say --yes/);
+});
+
+test('what cannot be replayed is said, with an exit code', async (t) => {
+  const directory = spoolOf(t, { 1: MAIL, 2: `${HEADER}nonsense\n`, 3: '{"transcript":1\n' });
+  const world = path.join(directory, 'world');
+  fs.writeFileSync(world, '{"names":{},"servers":{"192.0.2.1":{"greting":"220 hi"}}}');
+  for (const [words, exit, says] of [
+    [['9'], 66, /cannot be read: it does not exist/],
+    [['1'], 65, /neither a control message/],
+    [['2'], 65, /no delivery-list instruction/],
+    [['3'], 65, /begins like a transcript, but line 1 is not JSON/],
+    [['2', '--check'], 65, /no delivery-list instruction/],
+  ] as const) {
+    const done = await call('replay', '--spool', directory, ...words);
+    assert.equal(done.exit, exit, words.join(' '));
+    assert.match(done.told, says);
+  }
+  const good = spool(t);
+  for (const [words, exit, says] of [
+    [['--world', 'nowhere'], 66, /No world is called nowhere \(there are accept,/],
+    [['--world', world], 65, /servers\.192\.0\.2\.1\.greting is not known here; known are greeting/],
+    [['--set', 'timeout.gretting=1s'], 64, /write NAME=VALUE with the name of a setting/],
+    [['--set', 'tls=maybe'], 64, /--set tls: the value/],
+    [['--check'], 64, /take a transcript/],
+  ] as const) {
+    const done = await call('replay', '2', '--spool', good, ...words, ...AT);
+    assert.equal(done.exit, exit, words.join(' '));
+    assert.match(done.told, says);
+  }
+});
+
+test('nothing a list says is obeyed by a terminal', async (t) => {
+  const directory = spoolOf(t, { 1: MAIL, 2: listFor(1, '\x1b[31mred\x1b[0m@one.example') });
+  const { out } = await call('replay', '2', '--spool', directory, ...AT);
+  assert.ok(!out.includes('\x1b'));
+});
+
+test('explain says why a job is still here, what happened, and what would change it', async (t) => {
+  const list =
+    `${HEADER}msgid|1\nsubmitted|${NOW}\nbounceto|a@example.org\nretry|300\nattempted|${NOW + 600}\n` +
+    'remote|alice@one.example|4|4.7.1 Greylisted|\nremote|bob@one.example|2|250 ok|\n';
+  const directory = spoolOf(t, { 1: MAIL, 2: list });
+  const { exit, out } = await call('explain', '2', '--spool', directory, '--now', String(NOW + 60));
+  assert.equal(exit, 0);
+  assert.match(out, /Job 2 carries mail 1, .* 2 recipients: 1 delivered, 0 refused for good, 1 waiting\./);
+  assert.match(out, /alice@one\.example could not be delivered so far: 4\.7\.1 Greylisted/);
+  assert.match(out, /The next try is at 2012-07-14T00:10:00Z\./);
+  assert.match(out, /Waiting is enough for greylisting/);
+  const gone = await call('explain', '7', '--spool', directory);
+  assert.deepEqual([gone.exit, /There is no job 7/.test(gone.told)], [66, true]);
+});
+
+test('the transcripts among the fixtures lead the same way', async () => {
+  const folder = fileURLToPath(new URL('../../fixtures/transcripts/', import.meta.url));
+  const files = fs.readdirSync(folder);
+  assert.ok(files.length > 0);
+  for (const file of files) {
+    const { exit, out } = await call('replay', path.join(folder, file), '--check');
+    assert.equal(exit, 0, `${file}: ${out}`);
+  }
+});

@@ -1,0 +1,75 @@
+/** The page of `replay --html`: self-contained, without scripts, and whole in a real browser. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import { unknown8bit } from '../../src/message/charset.ts';
+import { simulate } from '../../src/replay/simulate.ts';
+import type { WorldScript } from '../../src/replay/world.ts';
+import { WORLDS } from '../../src/replay/worlds.ts';
+import { replayPage } from '../../src/report/html/page.ts';
+import { listTextOf, textAfter } from '../../src/report/list-text.ts';
+import { forPeople } from '../../src/report/people.ts';
+import { reportOf } from '../../src/report/replay-report.ts';
+import { MAIL, NOW, payloadOf, queuedFor, rulesOf, settingsWith, worldFile } from './plays.ts';
+
+async function page(world: WorldScript, ...recipients: readonly string[]): Promise<string> {
+  const queued = queuedFor(...recipients);
+  const rules = rulesOf(settingsWith());
+  const story = await simulate({ queued, payload: payloadOf(MAIL), rules, now: NOW }, world);
+  const { schedule } = rules.due;
+  const seconds = NOW / 1000;
+  const sources = {
+    ...{ title: 'a <title>', job: queued.job, warnings: [], now: seconds, schedule, due: 'It is due.' },
+    ...{ routing: rules.dispatch.routing, story, before: listTextOf(queued.job), notes: [] },
+    after: textAfter(queued.job, story, seconds, schedule.retry),
+  };
+  return replayPage(reportOf(sources, forPeople(unknown8bit)), story);
+}
+
+test('nothing is loaded, nothing is run, and nothing a server says is markup', async () => {
+  const world = { ...WORLDS.accept, servers: { '*': { greeting: '554 <script>alert(1)</script>"' } } };
+  const html = await page(world, 'alice@one.example');
+  assert.ok(!/<script|<link|<img|https?:\/\/|url\(/i.test(html));
+  assert.ok(html.includes('&#60;script&#62;alert(1)'));
+  assert.ok(html.includes('a &#60;title&#62;'));
+});
+
+test('the drawing stays inside its frame, whatever the story', async () => {
+  for (const [name, world] of [...Object.entries(WORLDS), ['two-hosts', worldFile('two-hosts')] as const]) {
+    const html = await page(world, 'alice@one.example', 'gone@one.example', 'bob@two.example');
+    const bars = [...html.matchAll(/<rect class="\w+" x="([\d.]+)" y="[\d.]+" width="([\d.]+)"/g)];
+    assert.ok(bars.length > 2, name);
+    for (const [, x, width] of bars) {
+      assert.ok(Number(x) >= 230 && Number(x) + Number(width) <= 1004, `${name}: ${x} + ${width}`);
+    }
+  }
+});
+
+const BROWSER = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((file) => existsSync(file));
+const QUIET = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+test('a browser shows it', { skip: BROWSER === undefined && 'no Chromium on this machine' }, async (t) => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'spoolroom-test-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+  const file = path.join(folder, 'page.html');
+  writeFileSync(file, await page(worldFile('two-hosts'), 'alice@one.example', 'gone@one.example'));
+  const picture = path.join(folder, 'page.png');
+  const words = [...QUIET, `--user-data-dir=${path.join(folder, 'profile')}`, '--window-size=1280,1000'];
+  execFileSync(BROWSER ?? '', [...words, `--screenshot=${picture}`, `file://${file}`], {
+    stdio: 'ignore',
+    timeout: 60_000,
+  });
+  assert.ok(statSync(picture).size > 40_000, 'a page with a drawing makes a picture of some size');
+});
