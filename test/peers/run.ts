@@ -1,0 +1,172 @@
+/**
+ * `npm run test:peers`: deliver to Postfix, Exim and OpenSMTPD as they come from Debian, with TLS and AUTH, and compare
+ * what arrives byte for byte. They cannot be installed beside each other; who is missing is said and left out. Exit
+ * status 1 when something arrived otherwise than it was sent, 69 when no peer is there at all.
+ */
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { firstControlText } from '../../src/control/generate.ts';
+import { testCa } from '../support/certificates.ts';
+import { DOMAIN, isInstalled, LOGIN, PEERS, type Peer, type Place } from './peers.ts';
+
+const PROGRAM = fileURLToPath(new URL('../../bin/spoolroom', import.meta.url));
+const PATIENCE = 60_000;
+
+interface Mail {
+  readonly name: string;
+  /** LF line ends */
+  readonly body: string;
+  readonly recipients: number;
+}
+
+const MAILS: readonly Mail[] = [
+  { name: 'one recipient', body: 'Hello.\n', recipients: 1 },
+  { name: 'fifty recipients', body: 'Hello all.\n', recipients: 50 },
+  { name: '8-bit', body: 'Gr\xc3\xbc\xc3\x9fe, na\xefve Latin-1, \x80\xff\n', recipients: 1 },
+  { name: 'dots', body: '.\n..\n...\n.hidden\n\n.\nend.\n.\n', recipients: 1 },
+  { name: 'long lines', body: `${'x'.repeat(998)}\n.${'y'.repeat(997)}\n`, recipients: 1 },
+  { name: 'blank lines and blanks', body: '\n\n  \t\n trailing \t \n\n\n', recipients: 1 },
+  { name: '20 MB', body: `${'0123456789abcdef'.repeat(4)}\n`.repeat(307_693), recipients: 1 },
+];
+
+function textOf({ name, body }: Mail): string {
+  return `From: sender@${DOMAIN}\nTo: all@${DOMAIN}\nSubject: ${name}\nMessage-ID: <${name.replaceAll(' ', '-')}@${DOMAIN}>\nDate: Sat, 14 Jul 2012 12:00:00 +0000\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n${body}`;
+}
+
+function fillSpool(spool: string): void {
+  for (const [index, mail] of MAILS.entries()) {
+    const msgid = 2 * index + 1;
+    writeFileSync(join(spool, String(msgid)), textOf(mail), 'latin1');
+    const list = firstControlText({
+      msgid,
+      submitted: Math.floor(Date.now() / 1000),
+      bounceto: `sender@${DOMAIN}`,
+      envelopeFrom: `sender@${DOMAIN}`,
+      sourceRoom: null,
+      recipients: Array.from({ length: mail.recipients }, (_, n) => `r${n}@${DOMAIN}`),
+    });
+    writeFileSync(join(spool, String(msgid + 1)), list);
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('a TCP server has a port');
+  return address.port;
+}
+
+/** Asks again and again until `done` says yes. */
+async function until(what: string, done: () => boolean | Promise<boolean>): Promise<void> {
+  const end = performance.now() + PATIENCE;
+  while (!(await done())) {
+    if (performance.now() > end) throw new Error(`${what} did not happen in ${PATIENCE / 1000} seconds`);
+    await pause(100);
+  }
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1', timeout: 1000 });
+    socket.on('timeout', () => socket.destroy());
+    socket.on('data', () => {
+      socket.end('QUIT\r\n');
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+    socket.on('close', () => resolve(false));
+  });
+}
+
+function arrivedIn(place: Place): readonly string[] {
+  return readdirSync(join(place.mailbox, 'new')).map((name) =>
+    readFileSync(join(place.mailbox, 'new', name), 'latin1'),
+  );
+}
+
+/** What the sender wrote: servers put their own fields in front. */
+function asSent(stored: string): string {
+  return stored.slice(Math.max(0, stored.indexOf(`From: sender@${DOMAIN}`)));
+}
+
+/** The differences, one sentence each. */
+function differences(stored: readonly string[]): readonly string[] {
+  const texts = stored.map(asSent);
+  return MAILS.flatMap((mail) => {
+    const copies = texts.filter((text) => text.includes(`\nSubject: ${mail.name}\n`));
+    const right = copies.filter((text) => text === textOf(mail)).length;
+    return copies.length === mail.recipients && right === mail.recipients
+      ? []
+      : [`${mail.name}: ${copies.length} of ${mail.recipients} arrived, ${right} as they were sent`];
+  });
+}
+
+/** What it says. This process goes on meanwhile: it answers for one of the peers. */
+function spoolroom(words: readonly string[]): Promise<string> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [PROGRAM, ...words], { timeout: PATIENCE }, (_, out, told) =>
+      resolve(out + told),
+    );
+  });
+}
+
+async function deliverTo(peer: Peer, place: Place): Promise<readonly string[]> {
+  const spool = join(place.directory, 'spoolroom');
+  const ca = join(place.directory, 'ca.crt');
+  mkdirSync(spool);
+  fillSpool(spool);
+  writeFileSync(ca, testCa);
+  await until(`the start of ${peer.name}`, () => answers(place.port));
+  const relay = `${LOGIN.user}:${encodeURIComponent(LOGIN.password)}@localhost:${place.port}`;
+  const words = [
+    'run',
+    '--spool',
+    spool,
+    '--smarthost',
+    relay,
+    '--tls-ca',
+    ca,
+    '--hostname',
+    'queue.example',
+  ];
+  const told = await spoolroom(words);
+  const left = readdirSync(spool).filter((name) => /^\d+$/.test(name));
+  if (left.length > 0) return [`spoolroom left ${left.length} files: ${told}`];
+  const expected = MAILS.reduce((sum, { recipients }) => sum + recipients, 0);
+  await until(`the arrival of ${expected} mails`, () => arrivedIn(place).length >= expected);
+  return differences(arrivedIn(place));
+}
+
+async function tryPeer(peer: Peer): Promise<readonly string[]> {
+  const directory = mkdtempSync(join(tmpdir(), 'spoolroom-peer-'));
+  const place = { directory, mailbox: join(directory, 'mail'), port: await freePort() };
+  const stop = await peer.start(place);
+  try {
+    return await deliverTo(peer, place);
+  } finally {
+    stop();
+    await until(`the end of ${peer.name}`, async () => !(await answers(place.port)));
+    rmSync(directory, { recursive: true });
+  }
+}
+
+let tried = 0;
+for (const peer of PEERS) {
+  if (!isInstalled(peer)) {
+    console.log(`${peer.name}: not installed here (apt-get install ${peer.package}), left out`);
+    continue;
+  }
+  tried++;
+  const wrong = await tryPeer(peer);
+  const good = `${MAILS.length} mails with TLS and AUTH, all copies byte for byte as sent`;
+  console.log(`${peer.name} ${peer.version()}: ${wrong.length === 0 ? good : wrong.join('; ')}`);
+  if (wrong.length > 0) process.exitCode = 1;
+}
+if (tried === 0) process.exitCode = 69;
