@@ -4,6 +4,7 @@
  * the machines still take the same way. Server texts stay, their names replaced.
  */
 
+import type { Job } from '../control/job.ts';
 import { readSettings } from '../settings/read.ts';
 import { SETTINGS } from '../settings/table.ts';
 import type { Transcript, TranscriptHeader } from './transcript.ts';
@@ -12,7 +13,8 @@ import { encode } from './transcript.ts';
 /** The lines of the fixture. */
 export function withPseudonyms(transcript: Transcript, keepAddresses: boolean): string {
   const rename = keepAddresses ? (text: string): string => text : aliases(transcript.header.hostname);
-  const values = [trimmed(transcript.header), ...transcript.lines];
+  const header = trimmed(transcript.header);
+  const values = [keepAddresses ? header : { ...header, job: withoutNames(header.job) }, ...transcript.lines];
   return values.map((value) => encode(renamed(value, rename))).join('');
 }
 
@@ -28,15 +30,19 @@ function trimmed(header: TranscriptHeader): TranscriptHeader {
   const kept = Object.fromEntries(unusual.map((name) => [name, Reflect.get(header.settings, name)]));
   return {
     ...header,
-    job: {
-      ...job,
-      recipients,
-      bounceto: job.bounceto === null ? null : 'sender@bounce.example',
-      sourceRoom: job.sourceRoom === null ? null : 'a room',
-      unknownLines: [],
-    },
+    job: { ...job, recipients, unknownLines: [] },
     indices: recipients.map((_, index) => index),
     settings: kept as unknown as TranscriptHeader['settings'],
+  };
+}
+
+/** Names that are no addresses: of users and rooms of one server. */
+function withoutNames(job: Job): Job {
+  const { bounceto, sourceRoom } = job;
+  return {
+    ...job,
+    bounceto: bounceto === null || bounceto.includes('@') ? bounceto : 'a sender',
+    sourceRoom: sourceRoom === null ? null : 'a room',
   };
 }
 
@@ -61,9 +67,7 @@ const ADDRESS = /[^\s<>@"|,;:()[\]]+@(?=[^\s<>@"|,;:()[\]])/.source;
 const IPV4 = /\b(?:\d{1,3}\.){3}\d{1,3}\b/.source;
 const IPV6 = /\b(?:[0-9a-f]{1,4}:){2,7}[0-9a-f]{0,4}\b|\b(?:[0-9a-f]{1,4}:){1,6}:(?:[0-9a-f]{1,4}:?){0,6}/
   .source;
-const HOST =
-  /\b(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)+(?!example\b)[a-z][a-z0-9-]*[a-z0-9]\b|\b(?:[a-z0-9_-]+\.)+example\b/
-    .source;
+const HOST = /\b(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)+[a-z][a-z0-9-]*[a-z0-9]\b/.source;
 const NAMES = new RegExp(`(${ADDRESS})|(${IPV4})|(${IPV6})|(${HOST})`, 'gi');
 
 /**

@@ -1,6 +1,7 @@
 /** Transcripts: what is kept, that they lead the same way again, and that they hold no secrets. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { withPseudonyms } from '../../src/replay/anonymise.ts';
 import { checkTranscript } from '../../src/replay/check.ts';
 import { isTranscript, readTranscript } from '../../src/replay/transcript.ts';
 import { WORLDS } from '../../src/replay/worlds.ts';
@@ -118,4 +119,15 @@ test('a recorder that outlives a run takes the next run’s sessions for what th
   await recorder.close();
   assert.equal(tapes.length, 2);
   for (const tape of tapes) assert.equal(checkTranscript(transcriptOf(tape)), null);
+});
+
+test('an alias stands for a whole name, the same one everywhere', async () => {
+  const { tapes } = await record(queuedFor(ALICE), worldFile('two-hosts'));
+  const text = withPseudonyms(transcriptOf(tapes[0]), false);
+  assert.ok(!/\.example\.example|alice|mx1|one\.example/.test(text));
+  const { header, lines } = transcriptOf(text);
+  const lookups = lines.flatMap((line) => (line.what === 'lookup' ? [line.name] : []));
+  assert.equal(new Set(lookups).size, 3);
+  assert.equal(lookups[0], header.recipients[0]?.split('@')[1]);
+  assert.ok(withPseudonyms(transcriptOf(tapes[0]), true).includes(ALICE));
 });

@@ -79,7 +79,7 @@ function barDrawn({ from, to, kind, label }: Bar, x: Scale, y: number): string {
   const left = x.of(from);
   const width = Math.max(3, x.of(to) - left);
   const title = `${label}, ${span(to - from)}`;
-  const room = Math.floor(width / 6.4);
+  const room = Math.floor((width - 6) / 7);
   const text =
     room >= 4 ? `<text class="on" x="${left + 4}" y="${y + 15}">${escaped(cut(label, room))}</text>` : '';
   return `<g><title>${escaped(title)}</title><rect class="${kind}" x="${left}" y="${y}" width="${width}" height="22" rx="3"/>${text}</g>`;
@@ -118,7 +118,7 @@ function ticks(x: Scale): readonly { readonly at: number; readonly text: string 
     const at = x.of(time);
     const last = shown.at(-1);
     if ((last === undefined || at - last.at >= 70) && at < WIDTH - 40) {
-      shown.push({ at, text: `${((time - (x.times[0] ?? 0)) / 1000).toFixed(2)} s` });
+      shown.push({ at, text: `${((time - (x.times[0] ?? 0)) / 1000).toFixed(3)} s` });
     }
   }
   return shown;
