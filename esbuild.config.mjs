@@ -14,8 +14,12 @@ const LATE = /^(node:)?(crypto|net|stream|fs\/promises|child_process|dgram|readl
 const late = {
   name: 'late',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: LATE }, ({ path, namespace }) =>
-      namespace === 'late' ? { path, external: true } : { path, namespace: 'late' },
+    // Packages that require() a module may take it for a function (winston: inherits(Readable, Stream)), which the object
+    // below is not; they are loaded late themselves.
+    onResolve({ filter: LATE }, ({ path, namespace, kind }) =>
+      namespace === 'late' || kind === 'require-call'
+        ? { path, external: true }
+        : { path, namespace: 'late' },
     );
     onLoad({ filter: LATE, namespace: 'late' }, async ({ path }) => {
       const names = Object.keys(await import(path)).filter((name) => name !== 'default');

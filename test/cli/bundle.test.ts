@@ -19,6 +19,15 @@ test('a run over an empty spool says nothing and succeeds', (t) => {
   assert.deepEqual({ status, stdout, stderr }, { status: 0, stdout: '', stderr: '' });
 });
 
+test('a log line is written: the logging package is loaded when the first one comes', (t) => {
+  const list = 'Content-type: application/x-citadel-delivery-list\n\nnothing of use\n';
+  const spool = spoolOf(t, { '1': list });
+  const log = ['--log.level', 'info', '--log.format', 'json'];
+  const { status, stderr } = spoolroom(['run', '--spool', spool, ...log]);
+  assert.equal(status, 0, stderr);
+  assert.match(stderr, /^\{.*"event":"set-aside".*\}\n/);
+});
+
 test('the demo delivers: name servers, sockets, fixtures and mail servers are all in the bundle', (t) => {
   const spool = path.join(temporaryDirectory(t), 'spool');
   const { status, stdout, stderr } = spoolroom(['demo', '--json', '--spool', spool]);
