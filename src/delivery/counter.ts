@@ -75,6 +75,8 @@ export interface Counter extends DispatchPorts {
   hostIsFull(endpoint: string): boolean;
   /** the errand waits, without holding a slot, until the endpoint has a session to spare */
   park(endpoint: string, lane: Lane, errand: Errand): void;
+  /** an errand that waited for this endpoint goes on, there or elsewhere */
+  tookTurn(endpoint: string): void;
   /** the number of the session */
   sessionOpened(endpoint: string): number;
   /** it carries nothing any more, but may still be taking leave */

@@ -184,6 +184,13 @@ export class Dispatcher implements Counter {
     this.#listOf(this.#parked, endpoint).push({ lane, errand });
   }
 
+  /** It may have left the endpoint's place free for the next one. Not at once: thousands may wait. */
+  tookTurn(endpoint: string): void {
+    queueMicrotask(() => {
+      if (!this.hostIsFull(endpoint)) this.#wake(endpoint);
+    });
+  }
+
   sessionOpened(endpoint: string): number {
     this.#sessions++;
     this.#open.set(endpoint, (this.#open.get(endpoint) ?? 0) + 1);

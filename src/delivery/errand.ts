@@ -57,7 +57,10 @@ export class Errand {
   /** who carries it, or carried it last */
   slot: { tell(errand: Errand, event: DeliveryEvent): void } | null = null;
   /** the session it waits for while its host has none to spare */
-  waitingFor: Extract<DeliveryEffect, { type: 'obtain' }> | null = null;
+  waitingFor: {
+    readonly endpoint: string;
+    readonly wanted: Extract<DeliveryEffect, { type: 'obtain' }>;
+  } | null = null;
   #loading: Promise<Failure | null> | null = null;
 
   constructor(order: Order) {

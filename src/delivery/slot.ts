@@ -40,8 +40,9 @@ export class Slot {
     const { waitingFor } = errand;
     errand.waitingFor = null;
     if (errand.delivery.state === 'over') this.#next();
-    else if (waitingFor !== null) this.#obtain(errand, waitingFor);
+    else if (waitingFor !== null) this.#obtain(errand, waitingFor.wanted);
     else void this.#begin(errand);
+    if (waitingFor !== null) this.#counter.tookTurn(waitingFor.endpoint);
   }
 
   tell(errand: Errand, event: DeliveryEvent): void {
@@ -128,7 +129,7 @@ export class Slot {
       idle.handTo(this.#listener(idle, wanted));
       this.#stand(errand);
     } else if (this.#counter.hostIsFull(endpoint)) {
-      errand.waitingFor = wanted;
+      errand.waitingFor = { endpoint, wanted };
       this.#errand = null;
       this.#counter.park(endpoint, this.lane, errand);
       this.#next();

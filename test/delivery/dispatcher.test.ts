@@ -292,6 +292,32 @@ describe('limits', () => {
     });
   }
 
+  it('whoever waited for a host and goes elsewhere lets the next one have its turn', async () => {
+    const names = {
+      'a.example': {
+        mx: [
+          [10, 'mx.shared.example'],
+          [20, 'mx.other.example'],
+        ] as const,
+      },
+      'c.example': { mx: [[10, 'mx.shared.example']] as const },
+      'mx.shared.example': { a: ['192.0.2.1'] },
+      'mx.other.example': { a: ['192.0.2.2'] },
+    };
+    const shared = { dot: ['silence', '250 2.0.0 queued'], greeting: ['220 mx', 'close'] };
+    const run = await dispatch(
+      { names, servers: { '192.0.2.1': shared, '*': {} } },
+      [...mailsTo('u%@c.example', 2), ...mailsTo('u%@a.example', 2)],
+      rulesWith({ sessions: 2, destination: 1, host: 1, rate: 2 }),
+    );
+    assert.deepEqual(run.verdicts.map(({ address, verdict }) => `${address} ${verdict.kind}`).sort(), [
+      'u0@a.example delivered',
+      'u0@c.example failed',
+      'u1@a.example delivered',
+      'u1@c.example failed',
+    ]);
+  });
+
   it('a destination that failed at host level is not tried again for each of its jobs', async () => {
     const run = await dispatch(
       {
