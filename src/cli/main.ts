@@ -80,6 +80,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./remove.ts'),
   },
   {
+    usage: 'check',
+    about: 'what would stop mail today, and what to do about it',
+    settings: DELIVERING,
+    load: () => import('./check.ts'),
+  },
+  {
     usage: 'replay <file>',
     about: 'why a mail did or did not arrive: a control message or a transcript, without touching anything',
     settings: DELIVERING,

@@ -152,7 +152,7 @@ function literalHost(
   return { ...plainHost(literal.address, rules.mxPort), literal: literal.family, origin: 'literal' };
 }
 
-function relayHost(relay: Relay): Host {
+export function relayHost(relay: Relay): Host {
   return {
     name: relay.host,
     literal: relay.literal,

@@ -117,6 +117,7 @@ export const SETTINGS = {
   'retry.notice': setting(duration, '4h', 'age at which the sender is told of a delay'),
   'retry.giveup': setting(duration, '5d', 'age at which a mail is given up'),
 
+  'orphan-age': setting(duration, '1d', 'age at which `check` tells of a mail that no job names'),
   poll: setting(interval, '5s', 'how often `watch` looks into the spool'),
   'log.level': setting(
     choice('auto', 'error', 'warn', 'info', 'debug'),

@@ -229,6 +229,9 @@ export function openDirectoryView(
   return orRefused(path, async () => {
     const place = findPlace(path, deps, settings);
     if (place.kind === 'refused') return place;
+    // What may not be read is said here, and not in the midst of a scan.
+    deps.disk.list(path);
+    if (deps.disk.status(place.layout.state) !== null) deps.disk.list(place.layout.state);
     return { kind: 'open', view: viewOf(place, deps) } as const;
   });
 }

@@ -1,0 +1,107 @@
+/**
+ * `spoolroom check`: what would stop mail today, and what to do about it. Looks at the settings, the spool, the name
+ * servers, the relays and the way back for reports. Sends no mail and changes nothing.
+ */
+import { statSync } from 'node:fs';
+import type { RunRules } from '../delivery/rules.ts';
+import { scheduleFrom } from '../delivery/rules.ts';
+import { checkReport, type Finding, ok, trouble, warning } from '../report/check-report.ts';
+import { calendar } from '../report/people.ts';
+import { openDirectoryView } from '../room/directory/open.ts';
+import type { Settings } from '../settings/table.ts';
+import { clockFor, directoryDeps, directorySettings, loadRules, realPorts } from './background.ts';
+import { checkNetwork } from './check-network.ts';
+import { checkSpool } from './check-spool.ts';
+import type { Command } from './command.ts';
+import { EXIT } from './exit.ts';
+import { returnPathOf } from './reports.ts';
+
+export const command: Command = async ({ settings, terminal }) => {
+  const findings = await check(settings);
+  terminal.print(settings.json ? JSON.stringify({ findings }) : checkReport(findings));
+  return findings.some(({ grade }) => grade === 'trouble') ? EXIT.difference : EXIT.ok;
+};
+
+async function check(settings: Settings): Promise<readonly Finding[]> {
+  const rules = await loadRules(settings);
+  const [spool, network] = await Promise.all([
+    spoolFindings(settings),
+    'kind' in rules ? [] : networkFindings(settings, rules),
+  ]);
+  return [...settingsFindings(settings, rules), ...spool, ...network];
+}
+
+type Loaded = Awaited<ReturnType<typeof loadRules>>;
+
+function settingsFindings(settings: Settings, rules: Loaded): readonly Finding[] {
+  if ('kind' in rules) return [trouble('settings', rules.text, 'No run begins before that is put right.')];
+  const { config, now } = settings;
+  return [
+    ok('settings', config === null ? 'no configuration file is named' : `with those of ${config}`),
+    ...secretFindings(settings, rules),
+    hostnameFinding(rules.render.fqdn),
+    ...(now === null
+      ? []
+      : [
+          warning(
+            'now',
+            `the clock is set to ${calendar(Math.floor(clockFor(settings).now() / 1000))}`,
+            'Every time in the lists is written by it. The setting now is for trying things out.',
+          ),
+        ]),
+  ];
+}
+
+function hostnameFinding(name: string): Finding {
+  if (/^[^.]+(\.[^.]+)+$/.test(name) && !name.endsWith('.localdomain')) return ok('hostname', name);
+  return warning(
+    'hostname',
+    `${name} is no full name in the DNS`,
+    'Many servers refuse mail from who calls himself that. Set hostname to the name this machine has in the DNS.',
+  );
+}
+
+/** Files that hold passwords and that every user of the machine can read. */
+function secretFindings(settings: Settings, { dispatch }: RunRules): readonly Finding[] {
+  if (dispatch.routing.relays.every(({ credentials }) => credentials === null)) return [];
+  return [settings.config, settings['internet-config']]
+    .filter((file) => file !== null)
+    .filter((file) => ((statSync(file, { throwIfNoEntry: false })?.mode ?? 0) & 0o004) !== 0)
+    .map((file) =>
+      warning(
+        'secrets',
+        `everybody on this machine can read ${file}`,
+        'If it holds the relay’s password: chmod o-r.',
+      ),
+    );
+}
+
+async function spoolFindings(settings: Settings): Promise<readonly Finding[]> {
+  const { spool } = settings;
+  if (spool === null) return [trouble('spool', 'no spool directory is named', 'Name it with --spool DIR.')];
+  const heard: Finding[] = [];
+  const clock = clockFor(settings);
+  const deps = directoryDeps(clock, (text) => {
+    heard.push(warning('spool', text, 'What cannot be read is not delivered.'));
+  });
+  const opened = await openDirectoryView(spool, deps, directorySettings(settings));
+  if (opened.kind === 'refused') return [trouble('spool', opened.text, 'Nothing is delivered.')];
+  const found = await checkSpool({
+    ...{ spool, deps, view: opened.view },
+    now: Math.floor(clock.now() / 1000),
+    schedule: scheduleFrom(settings),
+    orphanAge: settings['orphan-age'],
+  });
+  return [...found, ...heard];
+}
+
+/** Nobody wants to wait longer for a name at a prompt. */
+const LOOKUP = 5000;
+
+async function networkFindings(settings: Settings, rules: RunRules): Promise<readonly Finding[]> {
+  const path = returnPathOf(settings, settings.spool ?? '/');
+  if (path.kind === 'trouble')
+    return [trouble('reports', path.text, 'No run begins before that is put right.')];
+  const hasty = { ...settings, 'timeout.lookup': Math.min(settings['timeout.lookup'], LOOKUP) };
+  return checkNetwork({ ports: realPorts(hasty, clockFor(settings)), rules, path });
+}

@@ -1,0 +1,65 @@
+/**
+ * What an administrator should know of a spool directory besides its jobs: the state of its journal, what lies in `bad/`,
+ * how old files are, how long the disk takes. Called by `check`. Changes nothing, but for one file that comes and goes.
+ */
+import type { MessageNumber } from '../room.ts';
+import type { Disk } from './disk.ts';
+import { readJournal } from './journal.ts';
+import { layoutOf } from './layout.ts';
+import type { DirectoryDeps } from './open.ts';
+import { removeIfThere, temporaryNames, writeDurably } from './temporary.ts';
+
+/** A sentence when no runner can start because of the journal; null when it is in order, or there is none. */
+export function journalTrouble(disk: Disk, spool: string): string | null {
+  const layout = layoutOf(spool);
+  if (disk.status(layout.journal) === null) return null;
+  const id =
+    disk.status(layout.id) === null ? '' : disk.read(layout.id, 4096).bytes.toString('latin1').trim();
+  const read = readJournal(disk, layout, id);
+  return read.kind === 'refused' ? read.text : null;
+}
+
+export interface BadMessage {
+  readonly name: string;
+  /** a sentence; '' when nobody left one */
+  readonly reason: string;
+}
+
+/** What was set aside because nobody can read it. */
+export function badMessages(disk: Disk, spool: string): readonly BadMessage[] {
+  const { bad } = layoutOf(spool);
+  if (disk.status(bad) === null) return [];
+  const names = disk.list(bad).map(({ name }) => name);
+  names.sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
+  return names
+    .filter((name) => !name.endsWith('.reason'))
+    .map((name) => ({
+      name,
+      reason: names.includes(`${name}.reason`) ? firstLine(disk, `${bad}/${name}.reason`) : '',
+    }));
+}
+
+function firstLine(disk: Disk, path: string): string {
+  return disk.read(path, 4096).bytes.toString('utf8').split('\n', 1)[0] ?? '';
+}
+
+/** Milliseconds since the epoch at which the message was last changed; null when it is not there. */
+export function changedAt(disk: Disk, spool: string, number: MessageNumber): number | null {
+  return disk.status(layoutOf(spool).message(number))?.mtimeMs ?? null;
+}
+
+/** Milliseconds until a small file is on the platter; null where our folder was not made yet. */
+export async function timeOfSync(
+  { disk, processes, random, clock }: DirectoryDeps,
+  spool: string,
+): Promise<number | null> {
+  const layout = layoutOf(spool);
+  const folder = disk.status(layout.temporary);
+  if (folder === null) return null;
+  const path = temporaryNames(layout, processes, random)();
+  const began = clock.monotonic();
+  await writeDurably(disk, path, [Buffer.alloc(512)], { ...folder, mode: 0o600 });
+  const taken = clock.monotonic() - began;
+  removeIfThere(disk, path);
+  return taken;
+}

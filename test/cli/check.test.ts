@@ -1,0 +1,248 @@
+/** `check`: each thing that stops mail is found, graded and explained; nothing is sent and nothing changes. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { connect } from '#net-stream-utils';
+import { command } from '../../src/cli/check.ts';
+import type { DemoWorld } from '../../src/cli/demo-world/index.ts';
+import { startDemoWorld } from '../../src/cli/demo-world/index.ts';
+import { greetingOf } from '../../src/cli/greeting.ts';
+import { checkReport, type Finding } from '../../src/report/check-report.ts';
+import { nodeDisk } from '../../src/room/directory/disk.ts';
+import { openDirectoryView } from '../../src/room/directory/open.ts';
+import { caughtTerminal, invocation } from '../support/invocation.ts';
+import { createManualClock } from '../support/manual-clock.ts';
+import { type Script, startRawServer } from '../support/raw-server.ts';
+import {
+  bench,
+  HEADER,
+  listFor,
+  MAIL,
+  messagesIn,
+  NOW,
+  openGuest,
+  openRoom,
+  SETTINGS_2012,
+  spoolOf,
+  temporaryDirectory,
+} from '../support/spool.ts';
+
+let world: DemoWorld;
+before(async () => {
+  world = await startDemoWorld();
+});
+after(() => world.close());
+
+async function check(spool: string | null, settings: object = {}) {
+  const caught = caughtTerminal();
+  const given = {
+    spool,
+    dns: world.dns,
+    hostname: 'citadel.example',
+    return: 'room',
+    json: true,
+    ...settings,
+  };
+  const exit = await command(invocation(caught, given));
+  assert.deepEqual(caught.told, []);
+  const text = caught.printed.join('\n');
+  const findings: readonly Finding[] = JSON.parse(text).findings;
+  const bad = findings.filter(({ grade }) => grade !== 'ok').map(({ check, grade }) => `${grade} ${check}`);
+  const seen = (name: string): string =>
+    findings
+      .filter((finding) => finding.check === name)
+      .map((finding) => finding.seen)
+      .join('\n');
+  return { exit, text, findings, bad, seen };
+}
+
+/** A relay that runs this script on loopback while `work` runs. */
+async function withRelay(script: Script, work: (relay: string) => Promise<void>): Promise<void> {
+  const server = await startRawServer(script);
+  try {
+    await work(`${server.host}:${server.port}`);
+  } finally {
+    await server.close();
+  }
+}
+
+const greets: Script = async (peer) => {
+  await peer.say('220-relay.example\r\n220 ready\r\n');
+  await peer.expect('QUIT');
+  await peer.say('221 bye\r\n');
+  peer.end();
+};
+
+describe('check', () => {
+  it('finds nothing where nothing is wrong, and leaves no trace', (t) =>
+    withRelay(greets, async (relay) => {
+      const spool = spoolOf(t, {});
+      const { exit, bad, findings, seen } = await check(spool, { smarthost: relay });
+      assert.deepEqual([exit, bad], [0, []]);
+      assert.deepEqual(
+        findings.map((finding) => finding.check),
+        ['settings', 'hostname', 'spool', 'disk', 'journal', 'runner', 'dns', 'smarthost', 'reports'],
+      );
+      assert.match(seen('smarthost'), /^127\.0\.0\.1 \[127\.0\.0\.1\]:\d+ greets: relay\.example$/);
+      assert.deepEqual(fs.readdirSync(spool), []);
+    }));
+
+  it('tells what lies in the spool and will not leave by itself', async (t) => {
+    const spool = spoolOf(t, {
+      ...{ 1: MAIL, 2: listFor(1, 'b@example.com'), 3: MAIL, 4: listFor(3, 'c@example.com') },
+      ...{ 5: MAIL, 6: `${HEADER}nothing\n`, 8: listFor(7, 'd@example.com'), 10: `${HEADER}no\n` },
+    });
+    const room = await openRoom(spool, bench());
+    await room.scan();
+    const guest = await openGuest(spool, bench());
+    const { jobs } = await guest.scan();
+    await guest.ask(
+      'hold',
+      jobs.filter(({ control }) => control === 4),
+      { by: 'root', at: NOW },
+    );
+    const before = messagesIn(spool);
+    const young = await check(spool, { now: NOW + 60 });
+    assert.deepEqual(young.bad.sort(), [
+      'warning held',
+      'warning mail',
+      'warning now',
+      'warning orphans',
+      'warning unreadable',
+      'warning unreadable',
+    ]);
+    assert.match(young.seen('held'), /: 4$/);
+    assert.match(young.seen('mail'), /: 8$/);
+    assert.match(young.seen('orphans'), /longer than 24 h: 5$/);
+    assert.match(young.seen('unreadable'), /^\.spoolroom\/bad\/6: Message 6 was set aside, because/);
+    assert.match(young.seen('runner'), new RegExp(`^process ${process.pid} delivers$`));
+    assert.ok(!(await check(spool, { now: NOW + 60, 'orphan-age': '2d' })).bad.includes('warning orphans'));
+    const late = await check(spool, { now: NOW + 1000 });
+    assert.ok(late.bad.includes('warning runner'));
+    assert.match(late.seen('runner'), /; 2 jobs should have been tried, up to 17 min ago/);
+    await room.close();
+    const left = await check(spool, { now: NOW + 6 * 86_400 });
+    assert.ok(left.bad.includes('trouble runner') && left.exit === 1);
+    assert.match(left.seen('age'), /: 2, 4, 8$/);
+    assert.deepEqual(messagesIn(spool), before);
+  });
+
+  it('tells of a journal that no run would begin with', async (t) => {
+    const spool = spoolOf(t, {});
+    await (await openRoom(spool, bench())).close();
+    fs.writeFileSync(path.join(spool, '.spoolroom', 'journal'), 'of somebody else\n');
+    const { exit, bad, seen } = await check(spool);
+    assert.deepEqual([exit, bad], [1, ['trouble journal']]);
+    assert.match(seen('journal'), /is not a journal of this program/);
+  });
+
+  for (const [what, settings, bad] of [
+    ['a spool that is not there', { spool: '/nonexistent/spool' }, ['trouble spool']],
+    ['no spool', { spool: null }, ['trouble spool']],
+    ['a host name that is none', { hostname: 'localhost' }, ['warning hostname']],
+    ['name servers that are not there', { dns: '127.0.0.1:1' }, ['trouble dns']],
+    ['a relay entry that makes no sense', { smarthost: 'http://x' }, ['trouble settings']],
+    ['a relay without a name in the DNS', { smarthost: 'gone.example' }, ['trouble smarthost']],
+    ['a relay that refuses connections', { smarthost: '127.0.0.1:1' }, ['trouble smarthost']],
+    ['the same as a fallback', { fallbackhost: '127.0.0.1:1' }, ['warning fallbackhost']],
+    ['reports that nobody takes', { return: 'smtp://127.0.0.1:1' }, ['warning reports']],
+    ['a socket for reports that is not there', { return: 'lmtp:/nonexistent/lmtp' }, ['warning reports']],
+    ['a return path that is none', { return: 'pigeon' }, ['trouble reports']],
+  ] as const) {
+    it(what, async (t) => {
+      const found = await check(spoolOf(t, {}), settings);
+      assert.deepEqual(found.bad, bad);
+      assert.equal(found.exit, bad[0]?.startsWith('trouble') === true ? 1 : 0);
+      for (const { grade, advice } of found.findings) assert.equal(advice === '', grade === 'ok');
+    });
+  }
+
+  it('one smart host of two is enough', (t) =>
+    withRelay(greets, async (relay) => {
+      const { exit, bad } = await check(spoolOf(t, {}), { smarthost: ['127.0.0.1:1', relay] });
+      assert.deepEqual([exit, bad], [0, ['warning smarthost']]);
+    }));
+
+  it('never shows a password, and tells of a file in which everybody can read it', async (t) => {
+    const config = path.join(temporaryDirectory(t), 'spoolroom.json');
+    fs.writeFileSync(config, '{}', { mode: 0o644 });
+    const settings = { config, smarthost: 'user:geheim@127.0.0.1:1' };
+    const { bad, text } = await check(spoolOf(t, {}), settings);
+    assert.deepEqual(bad, ['warning secrets', 'trouble smarthost']);
+    assert.ok(!text.includes('geheim'));
+    fs.chmodSync(config, 0o640);
+    assert.deepEqual((await check(spoolOf(t, {}), settings)).bad, ['trouble smarthost']);
+  });
+
+  it('is told to people with the worst at the bottom', () => {
+    const findings: readonly Finding[] = [
+      { check: 'dns', grade: 'trouble', seen: 'no answer', advice: 'Look.' },
+      { check: 'hostname', grade: 'ok', seen: 'a.example', advice: '' },
+    ];
+    assert.equal(
+      checkReport(findings),
+      'ok       hostname  a.example\ntrouble  dns       no answer\n                   Look.\nSomething stops mail.',
+    );
+    assert.match(checkReport(findings.slice(1)), /\nNothing stops mail\.$/);
+  });
+});
+
+describe('the greeting of a server', () => {
+  for (const [what, said, heard] of [
+    ['ready', '220 mx ready\r\n', { greeted: true, text: 'mx ready' }],
+    ['in no mood', '554-go\r\n554 away\r\n', { greeted: false, text: 'takes no mail now: 554 go' }],
+    ['another protocol', 'SSH-2.0-x\r\n', { greeted: false, text: 'is no mail server: it says SSH-2.0-x' }],
+    ['talkative', '220 a\r\n221 b\r\n500 c\r\n', { greeted: true, text: 'a' }],
+  ] as const) {
+    it(what, () =>
+      withRelay(
+        async (peer) => {
+          await peer.say(said);
+          await peer.expect('QUIT');
+          peer.end();
+        },
+        async (relay) => {
+          const [address = '', port] = relay.split(':');
+          const clock = createManualClock();
+          assert.deepEqual(await greetingOf({ connect, clock }, { address, port: Number(port) }), heard);
+        },
+      ),
+    );
+  }
+
+  it('that stays silent ends at the deadline, one that does not leave after QUIT soon after', async () => {
+    for (const [said, milliseconds, text] of [
+      ['', 20_000, 'did not greet within 20 s'],
+      ['220 here\r\n', 2000, 'here'],
+    ] as const) {
+      const clock = createManualClock();
+      let lines: (lines: readonly string[]) => void = () => {};
+      let destroyed = 0;
+      const connection = { write: () => true, startTls() {}, end() {}, destroy: () => void destroyed++ };
+      const heard = greetingOf(
+        {
+          clock,
+          connect: (_, events) => {
+            lines = (each) => events.lines(each, false);
+            return connection;
+          },
+        },
+        { address: '192.0.2.1', port: 25 },
+      );
+      if (said !== '') lines([said.trim()]);
+      clock.advance(milliseconds);
+      assert.equal((await heard).text, text);
+      assert.equal(destroyed, 1);
+    }
+  });
+});
+
+it('a spool that may not be read is refused with a sentence', async (t) => {
+  const spool = spoolOf(t, {});
+  const list = (): never => {
+    throw Object.assign(new Error('EACCES'), { code: 'EACCES' });
+  };
+  const opened = await openDirectoryView(spool, bench({ disk: { ...nodeDisk, list } }), SETTINGS_2012);
+  assert.equal(opened.kind === 'refused' && opened.why, 'disk');
+});
