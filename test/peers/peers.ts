@@ -4,7 +4,7 @@
  * They need root, because they give up their rights themselves.
  */
 import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { certificates } from '../support/certificates.ts';
@@ -13,7 +13,7 @@ export const DOMAIN = 'peer.example';
 export const LOGIN = { user: 'queue', password: 'correct horse' } as const;
 export const LIMIT = 50_000_000;
 
-/** uid of nobody, who owns what is delivered */
+/** uid of nobody */
 const NOBODY = 65_534;
 
 export interface Place {
@@ -48,14 +48,13 @@ function write(place: Place, name: string, text: string, mode = 0o644): string {
   return path;
 }
 
-/** The mailbox and the certificate, as each of them wants them. */
-function prepare(place: Place): { readonly certificate: string; readonly key: string } {
+/** The mailbox, which `owner` fills, and the certificate. */
+function prepare(place: Place, owner: string): { readonly certificate: string; readonly key: string } {
   chmodSync(place.directory, 0o755);
   for (const folder of ['', 'new', 'cur', 'tmp']) {
-    const path = join(place.mailbox, folder);
-    mkdirSync(path, { recursive: true });
-    chownSync(path, NOBODY, NOBODY);
+    mkdirSync(join(place.mailbox, folder), { recursive: true });
   }
+  execFileSync('chown', ['-R', `${owner}:`, place.mailbox]);
   const { cert, key } = certificates.mail;
   return {
     certificate: write(place, 'mail.crt', cert),
@@ -94,7 +93,7 @@ const postfix: Peer = {
   package: 'postfix',
   version: () => firstLine('/usr/sbin/postconf', '-d', 'mail_version').replace(/^.* /, ''),
   async start(place) {
-    const { certificate, key } = prepare(place);
+    const { certificate, key } = prepare(place, 'nobody');
     const auth = await authenticationServer();
     for (const folder of ['queue', 'data']) mkdirSync(join(place.directory, folder));
     execFileSync('chown', ['postfix', join(place.directory, 'data')]);
@@ -178,17 +177,20 @@ function foreground(program: string, words: readonly string[]): () => void {
   };
 }
 
+/** With a configuration of our own it gives up the right to become anybody else. */
+const EXIM_USER = 'Debian-exim';
+
 const exim: Peer = {
   name: 'Exim',
   program: '/usr/sbin/exim4',
   package: 'exim4-daemon-light',
   version: () => firstLine('/usr/sbin/exim4', '-bV').replace(/^Exim version (\S+).*$/, '$1'),
   async start(place) {
-    const { certificate, key } = prepare(place);
+    const { certificate, key } = prepare(place, EXIM_USER);
     chmodSync(key, 0o644);
     const spool = join(place.directory, 'spool');
     mkdirSync(spool);
-    execFileSync('chown', ['Debian-exim', spool]);
+    execFileSync('chown', [EXIM_USER, spool]);
     const configuration = write(
       place,
       'exim.conf',
@@ -219,8 +221,7 @@ const exim: Peer = {
         '  driver = appendfile',
         `  directory = ${place.mailbox}`,
         '  maildir_format',
-        `  user = ${NOBODY}`,
-        `  group = ${NOBODY}`,
+        `  user = ${EXIM_USER}`,
         'begin authenticators',
         'plain:',
         '  driver = plaintext',
@@ -240,7 +241,7 @@ const openSmtpd: Peer = {
   package: 'opensmtpd',
   version: () => firstLine('/usr/bin/dpkg-query', '-W', 'opensmtpd').replace(/^.*\t/, ''),
   async start(place) {
-    const { certificate, key } = prepare(place);
+    const { certificate, key } = prepare(place, 'nobody');
     const hash = execFileSync('openssl', ['passwd', '-6', LOGIN.password], { encoding: 'utf8' }).trim();
     const users = write(place, 'users', `${LOGIN.user} ${hash}\n`);
     const configuration = write(
