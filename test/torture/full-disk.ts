@@ -1,0 +1,83 @@
+/**
+ * A file system that is full: a spool on a small one of its own, filled to the last byte. Needs the right to mount;
+ * where that is missing the simulation's ENOSPC has to do. Called by run.ts and by the test.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { firstControlText } from '../../src/control/generate.ts';
+import { startSmtpServer } from '../support/smtp-servers.ts';
+
+const PROGRAM = fileURLToPath(new URL('../../bin/spoolroom', import.meta.url));
+const MAILS = 20;
+
+/** Calls `work` with a directory on a file system of its own; false when none may be mounted here. */
+export async function onSmallDisk(
+  directory: string,
+  work: (directory: string) => Promise<void>,
+): Promise<boolean> {
+  const options = ['-t', 'tmpfs', '-o', 'size=512k', 'tmpfs', directory];
+  if (spawnSync('mount', options).status !== 0) return false;
+  try {
+    await work(directory);
+  } finally {
+    spawnSync('umount', [directory]);
+  }
+  return true;
+}
+
+/** Write until nothing more fits, then free some of it. */
+function fill(directory: string, free: number): void {
+  const filler = `${directory}/filler`;
+  fs.rmSync(filler, { force: true });
+  const file = fs.openSync(filler, 'w');
+  try {
+    for (;;) fs.writeSync(file, Buffer.alloc(4096, 'x'));
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error;
+  }
+  fs.ftruncateSync(file, Math.max(0, fs.fstatSync(file).size - free));
+  fs.closeSync(file);
+}
+
+export interface FullDisk {
+  /** by free bytes: exit code, recipients that got a mail by then */
+  readonly steps: readonly { readonly free: number; readonly code: number; readonly accepted: number }[];
+  /** recipients that never got their mail, or are still in the spool at the end */
+  readonly lost: readonly string[];
+  readonly left: readonly string[];
+}
+
+/** Deliver from a spool whose disk has this many free bytes, one after the other, and at last enough. */
+export async function deliverFromFullDisk(directory: string, frees: readonly number[]): Promise<FullDisk> {
+  const server = await startSmtpServer();
+  const recipients = Array.from({ length: MAILS }, (_, n) => `full${n}@torture.example`);
+  for (const [n, name] of recipients.entries()) {
+    const [msgid, control] = [2 * n + 1, 2 * n + 2];
+    fs.writeFileSync(`${directory}/${msgid}`, 'From: me@me.example\nSubject: full\n\nhello\n');
+    const facts = { bounceto: 'me@me.example', envelopeFrom: 'me@me.example', sourceRoom: null };
+    const submitted = Math.floor(Date.now() / 1000);
+    fs.writeFileSync(
+      `${directory}/${control}`,
+      firstControlText({ ...facts, msgid, submitted, recipients: [name] }),
+    );
+  }
+  const gotIt = (): Set<string> => new Set(server.accepted.flatMap((mail) => mail.recipients));
+  const steps: { free: number; code: number; accepted: number }[] = [];
+  try {
+    for (const free of [...frees, Number.POSITIVE_INFINITY]) {
+      fill(directory, free);
+      const words = ['run', '--force', '--spool', directory, '--smarthost', `127.0.0.1:${server.port}`];
+      const child = spawn(process.execPath, [PROGRAM, ...words, '--hostname', 'me.example'], {
+        stdio: 'ignore',
+      });
+      const [code] = await once(child, 'close');
+      steps.push({ free, code, accepted: gotIt().size });
+    }
+  } finally {
+    await server.close();
+  }
+  const lost = recipients.filter((each) => !gotIt().has(each));
+  return { steps, lost, left: fs.readdirSync(directory).filter((name) => /^\d+$/.test(name)) };
+}
