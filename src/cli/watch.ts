@@ -4,8 +4,8 @@
  */
 import { watch } from 'node:fs';
 import type { Clock } from '../delivery/ports.ts';
-import { queueRun } from '../delivery/queue-run.ts';
-import { startedLine, stoppedLine, summaryLine } from '../report/lines.ts';
+import { Queue, unreadSpool } from '../delivery/queue-run.ts';
+import { startedLine, stoppedLine } from '../report/lines.ts';
 import { layoutOf } from '../room/directory/layout.ts';
 import { EXIT } from './exit.ts';
 import { stationed } from './station.ts';
@@ -14,22 +14,22 @@ export const command = stationed(
   async ({ spool, ports, rules, log, warn, signal }, { settings, terminal }) => {
     const bell = changeBell([spool, layoutOf(spool).requests]);
     log.write(startedLine(spool, process.pid));
+    const queue = new Queue(ports, rules, signal);
     let trouble = '';
     while (!signal.aborted) {
       try {
-        const summary = await queueRun(ports, rules, signal);
+        await queue.look(false);
         trouble = '';
-        if (settings.json && summary.due > 0) terminal.print(JSON.stringify(summary));
-        if (summary.due > 0) log.write(summaryLine(summary));
       } catch (error) {
-        // A spool that cannot be read now may be readable again; said once, not at every look.
-        const text = error instanceof Error ? error.message : String(error);
-        if (text !== trouble)
-          warn(`The queue run failed: ${text} The mail stays; the next look tries again.`);
+        // Said once, not at every look.
+        const text = unreadSpool(error);
+        if (text !== trouble) warn(text);
         trouble = text;
       }
       await bell.wait(settings.poll, ports.clock, signal);
     }
+    await queue.close();
+    if (settings.json) terminal.print(JSON.stringify(queue.count));
     bell.close();
     log.write(stoppedLine(String(signal.reason)));
     return EXIT.ok;

@@ -31,11 +31,11 @@ export class Dispatcher implements Counter {
   /** lanes that want a slot, in turn */
   readonly #line: Lane[] = [];
   readonly #slots = new Set<Slot>();
-  /** by endpoint: idle sessions, sessions open in all, errands that wait for one, failures of this run */
+  /** by endpoint: idle sessions, sessions open in all, errands that wait for one, failures not long ago */
   readonly #idle = new Map<string, SessionDriver[]>();
   readonly #open = new Map<string, number>();
   readonly #parked = new Map<string, { readonly lane: Lane; readonly errand: Errand }[]>();
-  readonly #failed = new Map<string, Failure>();
+  readonly #failed = new Map<string, { readonly failure: Failure; readonly until: number }>();
   readonly #brokenTls = new Set<string>();
   /** sessions that have said QUIT, with their endpoints */
   readonly #leaving = new Map<SessionDriver, string>();
@@ -61,9 +61,15 @@ export class Dispatcher implements Counter {
   add(order: Order): void {
     const lane = this.#lanes.get(order.destination.key) ?? new Lane();
     this.#lanes.set(order.destination.key, lane);
-    lane.queue.push(new Errand(order));
+    const errand = new Errand(order);
     this.#unfinished++;
+    if (this.#stopping) {
+      this.finished(errand);
+      return;
+    }
+    lane.queue.push(errand);
     this.#queueUp(lane);
+    this.#pump();
   }
 
   /** Resolves when every order is over and every session has been taken leave of; its deadline bounds that. */
@@ -71,7 +77,6 @@ export class Dispatcher implements Counter {
     if (this.#unfinished > 0) {
       await new Promise<void>((done) => {
         this.#done = done;
-        this.#pump();
       });
     }
     for (const session of [...this.#idle.values()].flat()) session.leave();
@@ -123,6 +128,7 @@ export class Dispatcher implements Counter {
   released(slot: Slot): void {
     this.#slots.delete(slot);
     slot.lane.slots--;
+    if (slot.lane.slots === 0) slot.lane.allowed = 1;
     this.#queueUp(slot.lane);
     this.#pump();
   }
@@ -146,12 +152,14 @@ export class Dispatcher implements Counter {
   }
 
   failure(endpoint: string): Failure | undefined {
-    return this.#failed.get(endpoint);
+    const failed = this.#failed.get(endpoint);
+    return failed !== undefined && this.clock.monotonic() < failed.until ? failed.failure : undefined;
   }
 
-  /** What went wrong before MAIL, or was a 421, will not be better for the next job of this run. */
+  /** What went wrong before MAIL, or was a 421, will not be better for the next job of these minutes. */
   noteFailure(endpoint: string, failure: Failure): void {
-    if (failure.code === 421 || BEFORE_MAIL.has(failure.stage)) this.#failed.set(endpoint, failure);
+    if (failure.code !== 421 && !BEFORE_MAIL.has(failure.stage)) return;
+    this.#failed.set(endpoint, { failure, until: this.clock.monotonic() + FAILURE_MEMORY });
   }
 
   tlsIsBroken(host: Host, address: string): boolean {
@@ -264,6 +272,9 @@ export class Dispatcher implements Counter {
     return list;
   }
 }
+
+/** Milliseconds for which an endpoint that failed is not tried again for other jobs: less than the shortest retry. */
+const FAILURE_MEMORY = 120_000;
 
 const BEFORE_MAIL: ReadonlySet<string> = new Set([
   'connect',

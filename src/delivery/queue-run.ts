@@ -55,65 +55,146 @@ export interface RunSummary {
   readonly milliseconds: number;
 }
 
+/**
+ * One queue run: look, deliver, and look again as long as something is on its way, so that one slow server holds up
+ * nobody else's mail. Over when nothing is in hand any more.
+ */
 export async function queueRun(ports: RunPorts, rules: RunRules, signal: AbortSignal): Promise<RunSummary> {
+  const queue = new Queue(ports, rules, signal);
   const began = ports.clock.monotonic();
-  const now = (): number => Math.floor(ports.clock.now() / 1000);
-  const count = { delivered: 0, deferred: 0, failed: 0, finished: 0 };
-  const scan = await ports.room.scan();
-  for (const { number, reason } of scan.setAside) ports.events.setAside(number, reason);
+  await queue.look(rules.due.force);
+  while (queue.busy) {
+    await queue.idleOr(rules.lookAgain);
+    if (queue.busy && !signal.aborted)
+      await queue.look(false).catch((error) => ports.events.warning(unreadSpool(error)));
+  }
+  await queue.close();
+  return { ...queue.count, milliseconds: ports.clock.monotonic() - began };
+}
 
-  const dispatcher = new Dispatcher(rules.dispatch, { ...ports, step: ports.events.step });
-  const mailEvents: MailEvents = {
-    outcome: (record) => {
-      count[COUNTED[record.status]]++;
-      ports.events.outcome(record);
-    },
-    notWritten: (mail, error) => {
-      const numbers = mail.lists.map(({ control }) => control).join(', ');
-      ports.events.warning(
-        `An outcome of job ${numbers} could not be written: ${errorText(error)}. The run stops; ` +
-          'mail that was accepted in this moment may be sent a second time.',
-      );
-      dispatcher.stop();
-    },
-  };
-  const due = mailsOf(scan.jobs).filter((lists) => isMailDue(lists, now(), rules));
-  const closing: Promise<void>[] = [];
-  const close = async (mail: MailInHand): Promise<void> => {
-    try {
-      if (await mail.close(signal)) count.finished++;
-    } catch (error) {
-      const numbers = mail.lists.map(({ control }) => control).join(', ');
-      ports.events.warning(
-        `A mail that is done (job ${numbers}) could not be ended, and the next run tries again: ${errorText(error)}`,
-      );
-    }
-  };
-  const { room, reporter = null } = ports;
-  const mailPorts = { room, now, schedule: rules.due.schedule, reporter };
-  for (const lists of due) {
-    const mail = new MailInHand(lists, mailPorts, mailEvents);
-    mail.reconcile();
-    let open = 1;
-    const orderOver = (): void => {
-      if (--open === 0) closing.push(close(mail));
-    };
-    for (const order of ordersOf(mail, ports, rules, orderOver)) {
-      open++;
-      dispatcher.add(order);
-    }
-    orderOver();
+/** Mails in hand and the dispatcher that delivers them. `watch` keeps one for as long as it stays. */
+export class Queue {
+  readonly count = { jobs: 0, due: 0, delivered: 0, deferred: 0, failed: 0, finished: 0 };
+  readonly #ports: RunPorts;
+  readonly #rules: RunRules;
+  readonly #signal: AbortSignal;
+  readonly #dispatcher: Dispatcher;
+  /** by payload: mails whose deliveries, outcomes or reports are not over */
+  readonly #inHand = new Map<MessageNumber, Promise<void>>();
+  /** who waits for nothing to be in hand */
+  readonly #idle = new Set<() => void>();
+  readonly #stop = (): void => this.#dispatcher.stop();
+
+  constructor(ports: RunPorts, rules: RunRules, signal: AbortSignal) {
+    this.#ports = ports;
+    this.#rules = rules;
+    this.#signal = signal;
+    this.#dispatcher = new Dispatcher(rules.dispatch, { ...ports, step: ports.events.step });
+    signal.addEventListener('abort', this.#stop, { once: true });
+    if (signal.aborted) this.#stop();
   }
 
-  const stop = (): void => dispatcher.stop();
-  signal.addEventListener('abort', stop, { once: true });
-  if (signal.aborted) stop();
-  await dispatcher.run();
-  signal.removeEventListener('abort', stop);
-  await Promise.all(closing);
-  await ports.room.settle();
-  const jobs = scan.jobs.length;
-  return { jobs, due: due.flat().length, ...count, milliseconds: ports.clock.monotonic() - began };
+  get busy(): boolean {
+    return this.#inHand.size > 0;
+  }
+
+  /** What lies in the room, and what of it is due and not in hand yet is taken in hand. `force`: all of it, this once. */
+  async look(force: boolean): Promise<void> {
+    const scan = await this.#ports.room.scan();
+    for (const { number, reason } of scan.setAside) this.#ports.events.setAside(number, reason);
+    const rules = force ? { ...this.#rules, due: { ...this.#rules.due, force } } : this.#rules;
+    const due = mailsOf(scan.jobs).filter(
+      (lists) => !this.#inHand.has(lists[0].job.msgid) && isMailDue(lists, this.#now(), rules),
+    );
+    this.count.jobs = Math.max(this.count.jobs, scan.jobs.length);
+    for (const lists of due) this.#take(lists);
+  }
+
+  /** Resolves when nothing is in hand, or after so many milliseconds. */
+  idleOr(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        timer.cancel();
+        this.#idle.delete(done);
+        resolve();
+      };
+      const timer = this.#ports.clock.after(milliseconds, done);
+      this.#idle.add(done);
+      if (!this.busy) done();
+    });
+  }
+
+  /** Resolves when nothing is in hand, every session has been taken leave of, and the control messages tell the truth. */
+  async close(): Promise<void> {
+    await Promise.all(this.#inHand.values());
+    await this.#dispatcher.run();
+    this.#signal.removeEventListener('abort', this.#stop);
+    await this.#ports.room.settle();
+  }
+
+  #now(): number {
+    return Math.floor(this.#ports.clock.now() / 1000);
+  }
+
+  #take(lists: Lists): void {
+    const { room, reporter = null } = this.#ports;
+    const mailPorts = { room, now: () => this.#now(), schedule: this.#rules.due.schedule, reporter };
+    const mail = new MailInHand(lists, mailPorts, this.#mailEvents());
+    const { msgid } = lists[0].job;
+    this.count.due += lists.length;
+    const over = (): void => {
+      this.#inHand.delete(msgid);
+      if (!this.busy) for (const tell of [...this.#idle]) tell();
+    };
+    this.#inHand.set(msgid, this.#deliver(mail).then(over));
+  }
+
+  async #deliver(mail: MailInHand): Promise<void> {
+    mail.reconcile();
+    await new Promise<void>((allOver) => {
+      let open = 1;
+      const orderOver = (): void => {
+        if (--open === 0) allOver();
+      };
+      for (const order of ordersOf(mail, this.#ports, this.#rules, orderOver)) {
+        open++;
+        this.#dispatcher.add(order);
+      }
+      orderOver();
+    });
+    try {
+      if (await mail.close(this.#signal)) this.count.finished++;
+    } catch (error) {
+      this.#ports.events.warning(
+        `A mail that is done (job ${numbersOf(mail)}) could not be ended, and the next run tries again: ${errorText(error)}`,
+      );
+    }
+  }
+
+  #mailEvents(): MailEvents {
+    return {
+      outcome: (record) => {
+        this.count[COUNTED[record.status]]++;
+        this.#ports.events.outcome(record);
+      },
+      notWritten: (mail, error) => {
+        this.#ports.events.warning(
+          `An outcome of job ${numbersOf(mail)} could not be written: ${errorText(error)}. The run stops; ` +
+            'mail that was accepted in this moment may be sent a second time.',
+        );
+        this.#dispatcher.stop();
+      },
+    };
+  }
+}
+
+/** A spool that cannot be read now may be readable again; what is in hand goes on. */
+export function unreadSpool(error: unknown): string {
+  return `The spool could not be read: ${errorText(error)} The mail stays; the next look tries again.`;
+}
+
+function numbersOf(mail: MailInHand): string {
+  return mail.lists.map(({ control }) => control).join(', ');
 }
 
 const COUNTED = { 2: 'delivered', 4: 'deferred', 5: 'failed' } as const;

@@ -17,6 +17,8 @@ export interface RunRules {
   readonly render: RenderOptions;
   /** envelope sender of mail that names none */
   readonly postmaster: ByteString;
+  /** milliseconds after which a run that is still busy looks for new jobs */
+  readonly lookAgain: number;
 }
 
 /** What stands behind settings that name something else: files read, names asked for. */
@@ -41,6 +43,7 @@ export function rulesFrom(settings: Settings, background: Background): RunRules 
       legacy: background.legacy,
       zoneMinutes: 0,
     },
+    lookAgain: settings.poll,
     postmaster: settings.postmaster ?? `postmaster@${hostname}`,
   };
 }

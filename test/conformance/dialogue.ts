@@ -134,6 +134,7 @@ function rulesFor(script: Script): RunRules {
       legacy: unknown8bit,
       zoneMinutes: 0,
     },
+    lookAgain: 60_000,
     postmaster: 'postmaster@citadel.example.org',
   };
 }

@@ -102,6 +102,7 @@ async function run(
       legacy: unknown8bit,
       zoneMinutes: 0,
     },
+    lookAgain: 60_000,
     postmaster: 'postmaster@me.example',
   } as const;
   const summary = await clock.runUntil(
@@ -243,5 +244,36 @@ describe('a queue run', () => {
   it('takes what is not due when it is forced, and only then (R037)', async () => {
     assert.equal(await triedAt(NOW + 1, true), 1);
     assert.equal(await triedAt(NOW + 1), 0);
+  });
+});
+
+describe('while a slow server is waited for', () => {
+  it('new mail for others is looked for and delivered', async () => {
+    const slow = job([['a@slow.example', 0]], 1);
+    const fresh = job([['b@quick.example', 0]], 2);
+    class FillingRoom extends MemoryRoom {
+      #looks = 0;
+
+      override async scan() {
+        const { jobs, ...rest } = await super.scan();
+        const there = this.#looks++ === 0 ? jobs.slice(0, 1) : jobs;
+        return { ...rest, jobs: there.filter(({ control }) => !this.finished.has(control)) };
+      }
+    }
+    const script: WorldScript = {
+      names: {
+        'slow.example': { mx: [[10, 'mx.slow.example']] },
+        'mx.slow.example': { a: ['192.0.2.66'] },
+        'quick.example': { mx: [[10, 'mx.quick.example']] },
+        'mx.quick.example': { a: ['192.0.2.1'] },
+      },
+      servers: { '192.0.2.66': { dot: 'silence' }, '192.0.2.1': {} },
+    };
+    const { room, summary } = await run([slow, fresh], script, { room: new FillingRoom([slow, fresh]) });
+    assert.deepEqual(
+      room.changes.map(({ address, status }) => `${address} ${status}`),
+      ['b@quick.example 2', 'a@slow.example 4'],
+    );
+    assert.deepEqual([summary.due, summary.delivered, summary.deferred], [2, 1, 1]);
   });
 });
