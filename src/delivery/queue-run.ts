@@ -100,7 +100,7 @@ export class Queue {
 
   /** What lies in the room, and what of it is due and not in hand yet is taken in hand. `force`: all of it, this once. */
   async look(force: boolean): Promise<void> {
-    const scan = await this.#ports.room.scan();
+    const scan = await this.#ports.room.scan(this.#inHand);
     for (const { number, reason } of scan.setAside) this.#ports.events.setAside(number, reason);
     const rules = force ? { ...this.#rules, due: { ...this.#rules.due, force } } : this.#rules;
     const due = mailsOf(scan.jobs).filter(

@@ -67,11 +67,17 @@ export interface NewJob {
   readonly submitted: number;
 }
 
+/** The payloads that are being delivered. */
+export type PayloadsInHand = Pick<ReadonlySet<MessageNumber>, 'has'>;
+
 export interface Room {
   /** for people: the directory or the server */
   readonly name: string;
-  /** What lies there now. Sets unreadable control messages aside. */
-  scan(): Promise<RoomScan>;
+  /**
+   * What lies there now. Sets unreadable control messages aside, and removes jobs for which that was asked. What is asked
+   * for a job whose payload is in hand waits until it is not any more.
+   */
+  scan(inHand?: PayloadsInHand): Promise<RoomScan>;
   readPayload(payload: MessageNumber): Promise<PayloadRead>;
   /**
    * Record outcomes of a job in hand. Resolves when they are durable (group commit); the control message

@@ -12,7 +12,7 @@ import { SCHEDULE } from '../../src/plan/schedule.ts';
 import { VirtualClock } from '../../src/replay/virtual-clock.ts';
 import type { WorldScript } from '../../src/replay/world.ts';
 import { World } from '../../src/replay/world.ts';
-import type { QueuedJob, Room, StatusChange } from '../../src/room/room.ts';
+import type { JobRequest, QueuedJob, Room, StatusChange } from '../../src/room/room.ts';
 import { rulesWith } from './dispatching.ts';
 
 const NOW = 1_400_000_000;
@@ -275,5 +275,62 @@ describe('while a slow server is waited for', () => {
       ['b@quick.example 2', 'a@slow.example 4'],
     );
     assert.deepEqual([summary.due, summary.delivered, summary.deferred], [2, 1, 1]);
+  });
+});
+
+describe('what an administrator asked', () => {
+  const LATER = NOW + 1000;
+
+  /** Which control messages got an outcome. A job that is not due, then one that is; both of one mail, or not. */
+  async function tried(requests: readonly (JobRequest | null)[], msgids = [1, 1], force = false) {
+    const jobs = [
+      { ...job([['a@one.example', 4]], msgids[0]), attempted: LATER },
+      job([['b@two.example', 0]], msgids[1]),
+    ];
+    class AskedRoom extends MemoryRoom {
+      override async scan() {
+        const { jobs, ...rest } = await super.scan();
+        const asked = jobs.map((queued, index) => {
+          const request = requests[index] ?? null;
+          return request === null ? queued : { ...queued, request };
+        });
+        return { ...rest, jobs: asked };
+      }
+    }
+    const { room } = await run(jobs, FRIENDLY, { room: new AskedRoom(jobs), force });
+    return [...new Set(room.changes.map(({ control }) => control - 100_000))].sort();
+  }
+
+  for (const [what, requests, msgids, force, expected] of [
+    ['nothing: a mail waits while one of its lists does', [], [1, 1], false, []],
+    ['a try: the whole mail', ['retry'], [1, 1], false, [0, 1]],
+    ['a try of the list that is due: the whole mail', [null, 'retry'], [1, 1], false, [0, 1]],
+    ['a try and a hold of one mail: it is held', ['retry', 'hold'], [1, 1], false, []],
+    ['a try of one mail, not of the other', ['retry'], [1, 2], false, [0, 1]],
+    ['a hold of one mail, not of the other', ['hold', null], [1, 2], true, [1]],
+    ['a hold counts in a forced run', [null, 'hold'], [1, 2], true, [0]],
+    ['what is about to be removed is not tried', [null, 'remove'], [1, 2], false, []],
+  ] as const) {
+    it(what, async () => {
+      assert.deepEqual(await tried(requests, [...msgids], force), expected);
+    });
+  }
+
+  it('a try of a list that is done forces nothing', async () => {
+    const done = { ...job([['c@one.example', 2]]), attempted: LATER };
+    const waiting = { ...job([['a@one.example', 4]]), attempted: LATER };
+    class AskedRoom extends MemoryRoom {
+      override async scan() {
+        const { jobs, ...rest } = await super.scan();
+        return {
+          ...rest,
+          jobs: jobs.map((queued, index) =>
+            index === 0 ? { ...queued, request: 'retry' as const } : queued,
+          ),
+        };
+      }
+    }
+    const { room } = await run([done, waiting], FRIENDLY, { room: new AskedRoom([done, waiting]) });
+    assert.deepEqual(room.changes, []);
   });
 });

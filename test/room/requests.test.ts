@@ -122,6 +122,24 @@ test('what is asked while a job is in hand counts at the next scan', async (t) =
   await room.close();
 });
 
+test('a job in hand is left alone by looks in the meantime', async (t) => {
+  const spool = spoolOf(t, FILES);
+  const guest = await openGuest(spool, bench());
+  const room = await openRoom(spool, bench());
+  await ask(guest, 'retry', 2);
+  await room.scan();
+  const inHand = new Set([1, 3]);
+  await ask(guest, 'retry', 2);
+  await ask(guest, 'remove', 4);
+  await room.scan(inHand);
+  await room.record(2, [{ index: 0, address: 'b@example.com', status: 4, text: 'later' }], NOW);
+  await room.scan(inHand);
+  assert.deepEqual(Object.keys(messagesIn(spool)), ['1', '2', '3', '4']);
+  assert.deepEqual(asked((await room.scan()).jobs), [[2, 'retry']], 'the second request is another one');
+  assert.deepEqual(Object.keys(messagesIn(spool)), ['1', '2']);
+  await room.close();
+});
+
 test('a removed job lies with its mail and the reason in a folder; nothing else is touched', async (t) => {
   const spool = spoolOf(t, FILES);
   const guest = await openGuest(spool, bench());
