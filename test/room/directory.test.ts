@@ -391,6 +391,110 @@ test('nothing is delivered while a list of which the journal knows more cannot b
   assert.equal(messagesIn(spool)['2'], rewritten(1, 'b@example.com|2|ok', 'c@example.com|0|'));
 });
 
+test('a recipient added by another program stays when the job ends while the list is being rewritten', async (t) => {
+  const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com', 'c@example.com') });
+  let release = (): void => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  let reached = (): void => {};
+  const syncing = new Promise<void>((resolve) => {
+    reached = resolve;
+  });
+  const disk: Disk = {
+    ...nodeDisk,
+    async syncDirectory(directory) {
+      if (directory === spool) {
+        reached();
+        await held;
+      }
+      await nodeDisk.syncDirectory(directory);
+    },
+  };
+  const room = await openRoom(spool, bench({ disk }));
+  await room.scan();
+  await room.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
+  writeMessage(spool, '2', listFor(1, 'b@example.com', 'c@example.com', 'new@example.com'));
+  const settled = room.settle();
+  await syncing;
+  await room.record(2, [outcome(1, 'c@example.com', 2, 'ok')], NOW);
+  await room.finish(2);
+  release();
+  await settled;
+  await room.close();
+  assert.deepEqual(messagesIn(spool), {
+    '1': MAIL,
+    '2': rewritten(1, 'b@example.com|2|ok', 'c@example.com|2|ok', 'new@example.com|0|'),
+  });
+});
+
+test('a list in whose place another program put a mail is gone', async (t) => {
+  const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') });
+  const room = await openRoom(spool, bench());
+  await room.scan();
+  writeMessage(spool, '2', MAIL);
+  await room.record(2, [outcome(0, 'b@example.com', 4, 'later')], NOW);
+  await room.close();
+  assert.deepEqual(messagesIn(spool), { '1': MAIL, '2': MAIL });
+});
+
+test('a finished job is remembered until its removal is durable', async (t) => {
+  const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') });
+  let full = false;
+  const refuse = (): void => {
+    if (full) throw Object.assign(new Error('full'), { code: 'ENOSPC' });
+  };
+  const disk: Disk = {
+    ...nodeDisk,
+    create(path, owner) {
+      const file = nodeDisk.create(path, owner);
+      const write = (bytes: Uint8Array): void => {
+        refuse();
+        file.write(bytes);
+      };
+      return { write, sync: () => file.sync(), close: () => file.close() };
+    },
+    async syncDirectory(directory) {
+      refuse();
+      await nodeDisk.syncDirectory(directory);
+    },
+  };
+  const room = await openRoom(spool, bench({ disk }));
+  await room.scan();
+  await room.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
+  full = true;
+  await assert.rejects(room.finish(2));
+  await assert.rejects(room.settle());
+  full = false;
+  await room.close();
+  assert.deepEqual(messagesIn(spool), {}, 'its mail is removed after it');
+});
+
+test('the journal of a killed run is made durable before anything is done that it says', async (t) => {
+  const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') });
+  const machine = new FakeMachine();
+  const crashed = machine.start();
+  const first = await openRoom(spool, bench({ processes: crashed }));
+  await first.scan();
+  await first.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
+  crashed.end();
+  const done: string[] = [];
+  const disk: Disk = {
+    ...nodeDisk,
+    async syncDirectory(directory) {
+      await nodeDisk.syncDirectory(directory);
+      done.push(directory === spool ? 'spool' : 'state');
+    },
+    rename(from, to) {
+      nodeDisk.rename(from, to);
+      done.push(to.slice(spool.length + 1));
+    },
+  };
+  const room = await openRoom(spool, bench({ disk, processes: machine.start() }));
+  await room.close();
+  assert.deepEqual(done.slice(0, 4), ['.spoolroom/journal', 'state', '2', 'spool']);
+});
+
 test('a payload stays as long as a later message cannot be read, which may be a list that names it', async (t) => {
   const spool = spoolOf(t, {
     '1': MAIL,

@@ -61,6 +61,7 @@ class Simulation {
   #others = 0;
   /** other programs at work */
   readonly #bystanders = new Set<Life>();
+  readonly #bystanding: Promise<void>[] = [];
 
   constructor(plan: Plan, options: SimulationOptions) {
     this.#plan = plan;
@@ -90,6 +91,7 @@ class Simulation {
     fillSpool(this.#disk, mails, NOW);
     try {
       for (let number = 1; number <= lives; number++) await this.#live(number, this.#plan.runs);
+      await this.#clock.runUntil(Promise.all(this.#bystanding));
       this.#calm = true;
       this.#network.calm();
       for (let number = 1; number <= CALM_LIVES; number++) await this.#live(lives + number, 1);
@@ -270,10 +272,10 @@ class Simulation {
   #another(does: OtherDeed, life: Life): void {
     switch (does) {
       case 'starts a second runner':
-        void this.#bystander((process) => this.#secondRunner(life, process));
+        this.#bystanding.push(this.#bystander((process) => this.#secondRunner(life, process)));
         return;
       case 'enqueues':
-        void this.#bystander((process) => this.#enqueue(process));
+        this.#bystanding.push(this.#bystander((process) => this.#enqueue(process)));
         return;
       case 'adds a recipient':
       case 'rewrites a list as it was':

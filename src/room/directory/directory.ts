@@ -6,15 +6,7 @@
  */
 import { isPending } from '../../control/job.ts';
 import type { Clock, Timer } from '../../delivery/ports.ts';
-import type {
-  MessageNumber,
-  PayloadRead,
-  PayloadsInHand,
-  QueuedJob,
-  Room,
-  RoomScan,
-  StatusChange,
-} from '../room.ts';
+import type { MessageNumber, PayloadRead, QueuedJob, Room, RoomScan, StatusChange } from '../room.ts';
 import type { FileStatus, Ownership } from './disk.ts';
 import { enqueueInto } from './enqueue.ts';
 import { grouped } from './grouped.ts';
@@ -127,9 +119,9 @@ export class DirectoryRoom implements Room {
     this.enqueue = enqueueInto({ ...parts, syncSpool: this.#syncSpool });
   }
 
-  async scan(inHand: PayloadsInHand = new Set()): Promise<RoomScan> {
+  async scan(): Promise<RoomScan> {
     await this.#checkpoint().catch((error) => this.#parts.warn(phraseOf(error)));
-    this.#requests = await this.#heed(inHand);
+    this.#requests = await this.#heed();
     const { jobs, orphans, unreadable } = scanShelf(this.#parts.shelf, this.#parts.warn, this.#requests);
     return { jobs, orphans, setAside: await this.#setAside(unreadable) };
   }
@@ -173,7 +165,8 @@ export class DirectoryRoom implements Room {
       this.#removeControl(held, over);
       if (!inJournal) await this.#syncSpool();
     } catch (error) {
-      this.#over.delete(over);
+      // A removal that is not durable yet is made so, and its records are kept until then, by the next checkpoint.
+      if (!over.controlGone) this.#over.delete(over);
       throw new SpoolTrouble(
         `The control message ${control} of a finished job could not be removed from ${this.name}: ${phraseOf(error)}. ` +
           'Its recipients are not tried again; the next run removes it.',
@@ -198,6 +191,7 @@ export class DirectoryRoom implements Room {
 
   /** Do what the journal of an interrupted run says, once, before anything else. */
   async recover(records: readonly JournalRecord[]): Promise<void> {
+    await this.#parts.journal.secure();
     for (const record of records) this.#replay(record);
     for (const held of this.#parts.shelf.jobs()) if (isWritten(held)) held.changes.length = 0;
     await this.#checkpoint();
@@ -241,15 +235,10 @@ export class DirectoryRoom implements Room {
     return { control, msgid: base.msgid, payload: this.#factsOf(base.msgid) };
   }
 
-  /**
-   * Read what is asked and remove what is to be removed. What is left is for the queue run to heed. Of a job in hand we
-   * remember what was asked before, because that is what its outcomes are about.
-   */
-  async #heed(inHand: PayloadsInHand): Promise<Requests> {
+  /** Read what is asked and remove what is to be removed. What is left is for the queue run to heed. */
+  async #heed(): Promise<Requests> {
     const { disk, layout, shelf, warn } = this.#parts;
-    const { requests: found, damaged } = readRequests(disk, layout);
-    const requests = new Map([...this.#requests].filter(([, { msgid }]) => inHand.has(msgid)));
-    for (const [control, request] of found) if (!inHand.has(request.msgid)) requests.set(control, request);
+    const { requests, damaged } = readRequests(disk, layout);
     for (const control of damaged)
       warn(
         `A request for job ${control} makes no sense; it lies in ${setRequestAside(disk, layout, control)}.`,
@@ -258,7 +247,6 @@ export class DirectoryRoom implements Room {
     shelf.update();
     const removals: Removal[] = [];
     for (const request of requests.values()) {
-      if (inHand.has(request.msgid)) continue;
       const held = shelf.get(request.control);
       const isGone = held === undefined || held.kind === 'payload';
       if (isGone || (held.kind === 'control' && !isMeant(request, held.base)))

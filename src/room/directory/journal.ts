@@ -126,6 +126,8 @@ export function readJournal(disk: Disk, layout: Layout, spool: string): JournalR
 export interface Journal {
   /** resolves when the record is durable, together with all others that arrived meanwhile */
   append(record: JournalRecord): Promise<void>;
+  /** Resolves when all records are durable, also those that a run before this one wrote and did not sync. */
+  secure(): Promise<void>;
   /** Drop the records for which `keep` is false; resolves when the file without them is durable. */
   retain(keep: (record: JournalRecord) => boolean): Promise<void>;
   close(): void;
@@ -206,6 +208,7 @@ export function openJournal(deps: JournalDeps, records: readonly JournalRecord[]
       lines.push({ record, bytes: encodeLine(record) });
       return turn();
     },
+    secure: turn,
     async retain(keep) {
       const kept = lines.filter(({ record }) => keep(record));
       if (kept.length === lines.length) return;

@@ -30,28 +30,26 @@ export interface ReadyDraft {
 
 export type Draft =
   | ReadyDraft
-  /** another program removed the message, or put another job in its place: it is not ours any more */
+  /** another program removed the message, or put another one in its place: it is not ours any more */
   | { readonly kind: 'gone'; readonly held: HeldJob }
   /** the dialect has no words for "all delivered"; the job is about to be removed */
   | { readonly kind: 'unsaid' }
   /** it cannot be rewritten now; `reason` completes "The control message N could not be rewritten: " */
   | { readonly kind: 'stuck'; readonly held: HeldJob; readonly reason: string };
 
-function stuckReason(look: Exclude<Look, { kind: 'control' | 'gone' }>): string {
+function stuckReason(look: Exclude<Look, { kind: 'control' | 'gone' | 'payload' }>): string {
   switch (look.kind) {
     case 'refused':
     case 'unreadable':
       return look.reason;
     case 'unfinished':
       return 'another program is writing it';
-    case 'payload':
-      return 'another program put something else in its place';
   }
 }
 
 export async function draft(deps: RewriteDeps, held: HeldJob): Promise<Draft> {
   const look = lookAt(deps, held.control);
-  if (look.kind === 'gone') return { kind: 'gone', held };
+  if (look.kind === 'gone' || look.kind === 'payload') return { kind: 'gone', held };
   if (look.kind !== 'control') return { kind: 'stuck', held, reason: stuckReason(look) };
   if (look.job.msgid !== held.base.msgid) return { kind: 'gone', held };
   const changes = held.changes.length;

@@ -176,7 +176,7 @@ export class Shelf {
   /** A job whose control message we rewrote has to be read as its next reader will: others may have added to it before. */
   #isCurrent(number: MessageNumber, known: Item): boolean {
     if (known.status === null || known.kind === 'unfinished') return false;
-    if (known.kind === 'control' && known.written > 0) return false;
+    if (known.kind === 'control' && (known.written > 0 || known.foreign)) return false;
     const status = this.#deps.disk.status(this.#deps.layout.message(number));
     return status !== null && sameFile(status, known.status);
   }
