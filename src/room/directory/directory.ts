@@ -6,7 +6,15 @@
  */
 import { isPending } from '../../control/job.ts';
 import type { Clock, Timer } from '../../delivery/ports.ts';
-import type { MessageNumber, PayloadRead, QueuedJob, Room, RoomScan, StatusChange } from '../room.ts';
+import type {
+  MessageNumber,
+  PayloadRead,
+  PayloadsInHand,
+  QueuedJob,
+  Room,
+  RoomScan,
+  StatusChange,
+} from '../room.ts';
 import type { FileStatus, Ownership } from './disk.ts';
 import { enqueueInto } from './enqueue.ts';
 import { grouped } from './grouped.ts';
@@ -119,9 +127,9 @@ export class DirectoryRoom implements Room {
     this.enqueue = enqueueInto({ ...parts, syncSpool: this.#syncSpool });
   }
 
-  async scan(): Promise<RoomScan> {
+  async scan(inHand: PayloadsInHand = new Set()): Promise<RoomScan> {
     await this.#checkpoint().catch((error) => this.#parts.warn(phraseOf(error)));
-    this.#requests = await this.#heed();
+    this.#requests = await this.#heed(inHand);
     const { jobs, orphans, unreadable } = scanShelf(this.#parts.shelf, this.#parts.warn, this.#requests);
     return { jobs, orphans, setAside: await this.#setAside(unreadable) };
   }
@@ -235,10 +243,15 @@ export class DirectoryRoom implements Room {
     return { control, msgid: base.msgid, payload: this.#factsOf(base.msgid) };
   }
 
-  /** Read what is asked and remove what is to be removed. What is left is for the queue run to heed. */
-  async #heed(): Promise<Requests> {
+  /**
+   * Read what is asked and remove what is to be removed. What is left is for the queue run to heed. Of a job in hand we
+   * remember what was asked before, because that is what its outcomes are about.
+   */
+  async #heed(inHand: PayloadsInHand): Promise<Requests> {
     const { disk, layout, shelf, warn } = this.#parts;
-    const { requests, damaged } = readRequests(disk, layout);
+    const { requests: found, damaged } = readRequests(disk, layout);
+    const requests = new Map([...this.#requests].filter(([, { msgid }]) => inHand.has(msgid)));
+    for (const [control, request] of found) if (!inHand.has(request.msgid)) requests.set(control, request);
     for (const control of damaged)
       warn(
         `A request for job ${control} makes no sense; it lies in ${setRequestAside(disk, layout, control)}.`,
@@ -247,6 +260,7 @@ export class DirectoryRoom implements Room {
     shelf.update();
     const removals: Removal[] = [];
     for (const request of requests.values()) {
+      if (inHand.has(request.msgid)) continue;
       const held = shelf.get(request.control);
       const isGone = held === undefined || held.kind === 'payload';
       if (isGone || (held.kind === 'control' && !isMeant(request, held.base)))
