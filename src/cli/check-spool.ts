@@ -79,7 +79,7 @@ function runnerFinding(jobs: readonly QueuedJob[], { view, now, schedule }: Spoo
   const runner = view.runner();
   const who = runner === null ? 'nobody delivers at this moment' : `process ${runner} delivers`;
   const late = jobs
-    .filter(({ job, request }) => request === undefined && job.recipients.some(isPending))
+    .filter(({ job, request }) => request !== 'hold' && job.recipients.some(isPending))
     .map(({ job }) => now - Math.max(nextTry(job, schedule), job.submitted ?? now))
     .filter((seconds) => seconds > LATE);
   if (late.length === 0) return ok('runner', who);
