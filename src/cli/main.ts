@@ -12,6 +12,7 @@ import { EXIT } from './exit.ts';
 
 const DELIVERING = SETTING_NAMES;
 const LOOKING: readonly SettingName[] = ['spool', 'dialect', 'now', 'json', 'config', 'charset'];
+const LISTENING = SETTING_NAMES.filter((name) => /^(intake|log)\./.test(name));
 
 export const COMMANDS: readonly CommandEntry[] = [
   {
@@ -25,7 +26,14 @@ export const COMMANDS: readonly CommandEntry[] = [
     usage: 'watch',
     about: 'stay, and deliver what becomes due',
     settings: DELIVERING,
+    options: { intake: { type: 'boolean', describe: 'take mail from Citadel’s smarthost line as well' } },
     load: () => import('./watch.ts'),
+  },
+  {
+    usage: 'intake',
+    about: 'take mail from Citadel’s smarthost line and put it into the spool',
+    settings: [...LOOKING, 'hostname', ...LISTENING],
+    load: () => import('./intake.ts'),
   },
   {
     usage: 'enqueue [recipients..]',

@@ -42,7 +42,9 @@ export interface Station {
 }
 
 /** A command that works in a station and leaves it in order, whatever happens. */
-export function stationed(work: (station: Station, invocation: Invocation) => Promise<ExitCode>): Command {
+export function stationed(
+  work: (station: Station, invocation: Invocation) => Promise<ExitCode | Trouble>,
+): Command {
   return async (invocation) => {
     const { settings, terminal } = invocation;
     const fail = ({ text, exit }: Trouble): ExitCode => {
@@ -69,7 +71,7 @@ export function stationed(work: (station: Station, invocation: Invocation) => Pr
 async function inStation(
   { spool, rules, log }: Pick<Station, 'spool' | 'rules' | 'log'>,
   invocation: Invocation,
-  work: (station: Station, invocation: Invocation) => Promise<ExitCode>,
+  work: (station: Station, invocation: Invocation) => Promise<ExitCode | Trouble>,
 ): Promise<ExitCode | Trouble> {
   const { settings } = invocation;
   const clock = clockFor(settings);

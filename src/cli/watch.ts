@@ -1,6 +1,6 @@
 /**
  * `spoolroom watch`: stay, look into the spool, deliver what is due. Looking regularly is the truth; a change in the
- * directory only makes it look sooner.
+ * directory only makes it look sooner. With `--intake` mail comes in from Citadel's smarthost line as well.
  */
 import { watch } from 'node:fs';
 import type { Clock } from '../delivery/ports.ts';
@@ -8,10 +8,13 @@ import { Queue, unreadSpool } from '../delivery/queue-run.ts';
 import { startedLine, stoppedLine } from '../report/lines.ts';
 import { layoutOf } from '../room/directory/layout.ts';
 import { EXIT } from './exit.ts';
+import type { openListeners } from './intake.ts';
 import { stationed } from './station.ts';
 
 export const command = stationed(
-  async ({ spool, ports, rules, log, warn, signal }, { settings, terminal }) => {
+  async ({ spool, ports, rules, log, warn, signal }, { settings, options, terminal }) => {
+    const listeners = options.intake === true ? await listenersOn(settings, { spool, log, ...ports }) : null;
+    if (listeners !== null && 'kind' in listeners) return listeners;
     const bell = changeBell([spool, layoutOf(spool).requests]);
     log.write(startedLine(spool, process.pid));
     const queue = new Queue(ports, rules, signal);
@@ -28,13 +31,21 @@ export const command = stationed(
       }
       await bell.wait(settings.poll, ports.clock, signal);
     }
-    await queue.close();
+    await Promise.all([listeners?.close(String(signal.reason)), queue.close()]);
     if (settings.json) terminal.print(JSON.stringify(queue.count));
     bell.close();
     log.write(stoppedLine(String(signal.reason)));
     return EXIT.ok;
   },
 );
+
+type OpenListeners = typeof openListeners;
+
+/** What SMTP servers need is loaded only where there is one. */
+async function listenersOn(...words: Parameters<OpenListeners>): ReturnType<OpenListeners> {
+  const intake = await import('./intake.ts');
+  return intake.openListeners(...words);
+}
 
 interface Bell {
   /** resolves at a change, after the time, or when stopped */

@@ -85,8 +85,8 @@ export type IntakeStart =
       /** Take no more; what is being received is finished or refused. Everything acknowledged is durable on return. */
       close(): Promise<void>;
     }
-  /** a full sentence */
-  | { readonly kind: 'refused'; readonly text: string };
+  /** `place`: it must not or cannot be there; `system`: the system does not let us. A full sentence */
+  | { readonly kind: 'refused'; readonly why: 'place' | 'system'; readonly text: string };
 
 /** An answer other than 250. */
 class Reply extends Error {
@@ -358,9 +358,9 @@ const LISTEN_TROUBLE: Readonly<Record<string, string>> = {
 /** Open the listener. What is in the way is a value with a sentence. */
 export async function startIntake(options: IntakeOptions, deps: IntakeDeps): Promise<IntakeStart> {
   const place = parsePlace(options.listen);
-  if (place.kind === 'unusable') return { kind: 'refused', text: place.text };
+  if (place.kind === 'unusable') return { kind: 'refused', why: 'place', text: place.text };
   const exposed = exposure(place, options);
-  if (exposed !== null) return { kind: 'refused', text: exposed };
+  if (exposed !== null) return { kind: 'refused', why: 'place', text: exposed };
   const listener = new Listener(options, deps);
   try {
     if (place.kind === 'unix') await removeStale(place.path);
@@ -370,6 +370,6 @@ export async function startIntake(options: IntakeOptions, deps: IntakeDeps): Pro
     const code = codeOf(error);
     if (typeof code !== 'string') throw error;
     const why = LISTEN_TROUBLE[code] ?? code;
-    return { kind: 'refused', text: `The intake cannot listen at ${options.listen}: ${why}.` };
+    return { kind: 'refused', why: 'system', text: `The intake cannot listen at ${options.listen}: ${why}.` };
   }
 }

@@ -6,11 +6,12 @@ import type { ByteString } from '../control/job.ts';
 import type { OutcomeRecord } from '../delivery/mail-in-hand.ts';
 import type { RunSummary } from '../delivery/queue-run.ts';
 import type { SentReport } from '../delivery/reporting.ts';
+import type { QueuedMail } from '../intake/listener.ts';
 import { place } from '../outcome/status-line.ts';
 import type { Peer } from '../session/verdict.ts';
 import type { Utterance } from './dialogue.ts';
 import type { ForPeople } from './people.ts';
-import { span } from './people.ts';
+import { harmless, span } from './people.ts';
 
 export type Level = 'error' | 'warn' | 'info' | 'debug';
 
@@ -145,6 +146,51 @@ export function stoppedLine(signal: string): Line {
     level: 'info',
     event: 'stopped',
     message: `stopped by ${signal}; every outcome is written`,
+    fields: { signal },
+  };
+}
+
+/** The intake takes mail at this address. */
+export function listeningLine(address: string, spool: string): Line {
+  return {
+    level: 'info',
+    event: 'listening',
+    message: `listening at ${address} for ${spool}`,
+    fields: { address, spool },
+  };
+}
+
+/** A mail the intake acknowledged: it is durable when this is told. */
+export function queuedLine(mail: QueuedMail, readable: ForPeople): Line {
+  const { control, payload, size, transactions } = mail;
+  const sender = mail.sender === '' ? '<>' : readable(mail.sender);
+  const recipients = mail.recipients.map(readable).join(', ');
+  const brought = transactions === 1 ? '' : ` in ${transactions} transactions`;
+  return {
+    level: 'info',
+    event: 'queued',
+    message: `queued: job ${control}, mail ${payload} from ${sender} to ${recipients}, ${size} bytes${brought}`,
+    fields: { job: control, mail: payload, sender, recipients, size, transactions },
+  };
+}
+
+/** A mail the intake did not take. */
+export function notTakenLine(code: number, reason: string, client: string): Line {
+  const [who, why] = [harmless(client), harmless(reason)];
+  const stays = code < 500 ? 'it stays there for another try' : 'its sender is told there';
+  return {
+    level: 'warn',
+    event: 'not-taken',
+    message: `not taken: a mail of ${who}: ${code} ${why}; ${stays}`,
+    fields: { client: who, code, reason: why },
+  };
+}
+
+export function closedLine(signal: string): Line {
+  return {
+    level: 'info',
+    event: 'closed',
+    message: `intake closed by ${signal}; every mail it acknowledged is in the spool`,
     fields: { signal },
   };
 }

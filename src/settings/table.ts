@@ -117,6 +117,24 @@ export const SETTINGS = {
   'retry.notice': setting(duration, '4h', 'age at which the sender is told of a delay'),
   'retry.giveup': setting(duration, '5d', 'age at which a mail is given up'),
 
+  'intake.listen': setting(
+    list(text),
+    ['127.0.0.1:2525'],
+    'where the intake takes mail: PORT, ADDRESS:PORT or /path of a unix socket',
+  ),
+  'intake.protocol': setting(choice('smtp', 'lmtp'), 'smtp', 'what is spoken there'),
+  'intake.size': setting(count(1, 2 ** 40), '104857600', 'largest mail it takes, in bytes'),
+  'intake.connections': setting(
+    count(1, 100000),
+    '1000',
+    'connections to it at once; the next one is told to come later',
+  ),
+  'intake.users': optional(path, 'a file of `user:password` lines: only they may hand mail in'),
+  'intake.certificate': optional(
+    path,
+    'a PEM file with a private key and its certificates: STARTTLS is offered',
+  ),
+
   'orphan-age': setting(duration, '1d', 'age at which `check` tells of a mail that no job names'),
   poll: setting(interval, '5s', 'how often `watch` looks into the spool'),
   'log.level': setting(

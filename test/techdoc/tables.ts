@@ -9,12 +9,17 @@ import type { OutcomeRecord } from '../../src/delivery/mail-in-hand.ts';
 import type { SentReport } from '../../src/delivery/reporting.ts';
 import { DELIVERY_TABLE } from '../../src/delivery/table.ts';
 import { WORDS as NETWORK_WORDS } from '../../src/delivery/trouble.ts';
+import type { QueuedMail } from '../../src/intake/listener.ts';
 import { noticeFromLine } from '../../src/outcome/report/notice.ts';
 import { LOOKUP_FAULTS } from '../../src/plan/route.ts';
 import type { Line } from '../../src/report/lines.ts';
 import {
+  closedLine,
   dialogueLine,
+  listeningLine,
+  notTakenLine,
   outcomeLine,
+  queuedLine,
   reportLine,
   setAsideLine,
   startedLine,
@@ -227,6 +232,11 @@ function settings(): string {
   return table(['setting', 'value', 'default', 'meaning'], rows);
 }
 
+const QUEUED: QueuedMail = {
+  ...{ control: 2, payload: 1, sender: 'alice@citadel.example.org', recipients: ['bob@example.com'] },
+  ...{ size: 4711, transactions: 1 },
+};
+
 /** One specimen of each line, made by the code that makes the real ones. */
 function logLines(): string {
   const same = (text: string): string => text;
@@ -245,6 +255,13 @@ function logLines(): string {
       warningLine('The spool ...'),
       'something a person should know; the sentence says what it means for the mail',
     ],
+    [listeningLine('127.0.0.1:2525', '/var/spool/citadel'), 'the intake takes mail'],
+    [queuedLine(QUEUED, same), 'the intake has taken a mail; it is durable'],
+    [
+      notTakenLine(452, 'No space is left on the disk', 'citadel (127.0.0.1)'),
+      'the intake has not taken a mail; who brought it still has it, or tells the sender (codes from 500 up)',
+    ],
+    [closedLine('SIGTERM'), 'the intake takes no more mail'],
     [startedLine('/var/spool/citadel', 4711), '`watch` has begun'],
     [stoppedLine('SIGTERM'), '`watch` has ended'],
     [summaryLine(summary), 'a queue run in which something was due is over'],

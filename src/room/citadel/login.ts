@@ -31,15 +31,20 @@ function parseLogin(path: string, text: string): LoginRead {
   return { kind: 'login', login: { user: bytes(user), password: bytes(password) } };
 }
 
-/** Read the file, unless others than its owner can. */
 export function readLogin(path: string): LoginRead {
+  const read = readPrivate(path);
+  return 'why' in read ? refused(path, read.why) : parseLogin(path, read.text);
+}
+
+/** The text of a file with passwords, unless others than its owner can read it. `why` is a clause. */
+export function readPrivate(path: string): { readonly text: string } | { readonly why: string } {
   try {
     const { mode } = statSync(path);
     if ((mode & 0o077) !== 0)
-      return refused(path, `others than its owner can read or change it; say "chmod 600 ${path}"`);
-    return parseLogin(path, readFileSync(path, 'utf8'));
+      return { why: `others than its owner can read or change it; say "chmod 600 ${path}"` };
+    return { text: readFileSync(path, 'utf8') };
   } catch (error) {
     if (codeOf(error) === null) throw error;
-    return refused(path, phraseOf(error));
+    return { why: phraseOf(error) };
   }
 }
