@@ -179,6 +179,7 @@ test('a finished job leaves nothing behind, and a payload stays as long as anoth
   await room.settle();
   assert.deepEqual(messagesIn(spool), { '1': MAIL, '3': listFor(1, 'c@example.com') });
   writeMessage(spool, '4', listFor(1, 'd@example.com'));
+  await room.record(3, [outcome(0, 'c@example.com', 2, 'ok')], NOW);
   await room.finish(3);
   await room.settle();
   assert.deepEqual(
@@ -187,9 +188,24 @@ test('a finished job leaves nothing behind, and a payload stays as long as anoth
     'one that came meanwhile counts',
   );
   await room.scan();
+  await room.record(4, [outcome(0, 'd@example.com', 5, 'no')], NOW);
   await room.finish(4);
   await room.close();
   assert.deepEqual(messagesIn(spool), {});
+});
+
+test('a job to which somebody was added is not over, though it was looked at again meanwhile', async (t) => {
+  const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') });
+  const room = await openRoom(spool, bench());
+  await room.scan();
+  writeMessage(spool, '2', listFor(1, 'b@example.com', 'added@example.com'));
+  await room.scan();
+  await room.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
+  await room.finish(2);
+  await room.close();
+  const left = messagesIn(spool);
+  assert.equal(left['1'], MAIL);
+  assert.match(left['2'] ?? '', /remote\|b@example\.com\|2\|ok\nremote\|added@example\.com\|0\|/);
 });
 
 test('a job another program removed is not brought back', async (t) => {
@@ -366,6 +382,21 @@ test('a list that cannot be read when its job is over keeps its outcomes, and th
   await room.finish(2);
   await room.close();
   assert.deepEqual(messagesIn(spool), {});
+});
+
+test('a look that fails while a mail is on its way does not cost its outcome', async (t) => {
+  const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com', 'c@example.com') });
+  const { disk, locked } = lockingDisk();
+  const room = await openRoom(spool, bench({ disk }));
+  await room.scan();
+  await room.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
+  await room.settle();
+  locked.path = `${spool}/2`;
+  await room.scan();
+  locked.path = '';
+  await room.record(2, [outcome(1, 'c@example.com', 4, 'later')], NOW);
+  await room.close();
+  assert.equal(messagesIn(spool)['2'], rewritten(1, 'b@example.com|2|ok', 'c@example.com|4|later'));
 });
 
 test('nothing is delivered while a list of which the journal knows more cannot be read', async (t) => {

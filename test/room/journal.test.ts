@@ -186,6 +186,7 @@ test('the end of a job does not end another one under its number', async (t) => 
   const processes = machine.start();
   const room = await openRoom(spool, bench({ processes }));
   await room.scan();
+  await room.record(2, [{ index: 0, address: 'b@example.com', status: 2, text: 'ok' }], NOW);
   await room.finish(2);
   processes.end();
   assert.deepEqual(Object.keys(messagesIn(spool)), ['1', '3']);

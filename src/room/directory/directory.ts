@@ -18,7 +18,7 @@ import type {
 import type { FileStatus, Ownership } from './disk.ts';
 import { enqueueInto } from './enqueue.ts';
 import { grouped } from './grouped.ts';
-import { currentJob, type HeldJob, isDirty } from './held.ts';
+import { currentJob, type HeldJob, isDirty, isSettled } from './held.ts';
 import type { JobKey, Journal, JournalRecord } from './journal.ts';
 import { readPayload } from './payload.ts';
 import {
@@ -161,6 +161,10 @@ export class DirectoryRoom implements Room {
   async finish(control: MessageNumber): Promise<void> {
     const held = this.#parts.shelf.get(control);
     if (held?.kind !== 'control') return;
+    if (!isSettled(held)) {
+      this.#keep(control);
+      return;
+    }
     const over: Over = { key: this.#keyOf(held), controlGone: false };
     this.#over.add(over);
     this.#checkpointSoon();
@@ -314,19 +318,23 @@ export class DirectoryRoom implements Room {
 
   /** Remove the control message of a job that is over, unless another program has added to it meanwhile. */
   #removeControl(held: HeldJob, over: Over): void {
-    const { shelf, disk, layout, warn } = this.#parts;
+    const { shelf, disk, layout } = this.#parts;
     const item = shelf.refresh(held.control);
     if (item?.kind === 'refused') throw new SpoolTrouble(item.reason);
-    if (item !== null && (item.kind !== 'control' || hasStrangers(item, held))) {
+    if (item !== null && (item.kind !== 'control' || hasStrangers(item, held) || !isSettled(item))) {
       this.#over.delete(over);
-      warn(
-        `Another program changed the control message ${held.control} while its mail was on its way; it stays in the spool.`,
-      );
+      this.#keep(held.control);
       return;
     }
     removeIfThere(disk, layout.message(held.control));
     shelf.forget(held.control);
     over.controlGone = true;
+  }
+
+  #keep(control: MessageNumber): void {
+    this.#parts.warn(
+      `Another program changed the control message ${control} while its mail was on its way; it stays in the spool.`,
+    );
   }
 
   #checkpointSoon(): void {

@@ -3,6 +3,7 @@
  * which makes them, and by directory.ts, which records outcomes in them. Keeps facts, touches nothing.
  */
 import type { Job } from '../../control/job.ts';
+import { isPending } from '../../control/job.ts';
 import { applyChanges } from '../../outcome/apply.ts';
 import type { MessageNumber, StatusChange } from '../room.ts';
 import type { FileStatus } from './disk.ts';
@@ -54,4 +55,9 @@ export function isDirty(held: HeldJob): boolean {
 /** The job as it stands. */
 export function currentJob(held: HeldJob): Job {
   return held.changes.length === 0 ? held.base : applyChanges(held.base, held.changes);
+}
+
+/** Nobody is left to be tried. Somebody may have been added since the mail was taken in hand. */
+export function isSettled(held: HeldJob): boolean {
+  return !currentJob(held).recipients.some(isPending);
 }
