@@ -1,0 +1,63 @@
+/**
+ * A command as a process of its own, its log lines read as JSON; it is killed with the test at the latest.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import type { TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const START = fileURLToPath(new URL('../../src/cli/start.ts', import.meta.url));
+
+export interface LogLine {
+  readonly event?: unknown;
+  readonly [field: string]: unknown;
+}
+
+export class RunningCommand {
+  readonly child: ChildProcess;
+  /** what it said that is no log line */
+  readonly told: string[] = [];
+  readonly #lines: AsyncIterator<string>;
+  readonly #exit: Promise<readonly unknown[]>;
+
+  constructor(t: TestContext, ...words: readonly string[]) {
+    const log = ['--log.level', 'info', '--log.format', 'json'];
+    this.child = spawn(process.execPath, ['--import', 'tsx', START, ...words, ...log], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    t.after(() => this.child.kill('SIGKILL'));
+    if (this.child.stderr === null) throw new Error('its standard error is not piped');
+    this.#exit = once(this.child, 'exit');
+    this.#lines = createInterface({ input: this.child.stderr })[Symbol.asyncIterator]();
+  }
+
+  /** The next line of its log; null when it has ended. */
+  async line(): Promise<LogLine | null> {
+    for (;;) {
+      const { value, done } = await this.#lines.next();
+      if (done === true) return null;
+      if (value.startsWith('{')) return JSON.parse(value);
+      this.told.push(value);
+    }
+  }
+
+  /** The next line of this kind. */
+  async says(event: string): Promise<LogLine> {
+    for (let line = await this.line(); line !== null; line = await this.line()) {
+      if (line.event === event) return line;
+    }
+    throw new Error(`it ended without saying "${event}": ${this.told.join('\n')}`);
+  }
+
+  /** Its exit code, after the rest of what it says was read; null when a signal ended it. */
+  async ended(): Promise<unknown> {
+    while ((await this.line()) !== null);
+    return (await this.#exit)[0];
+  }
+
+  async stop(signal: NodeJS.Signals): Promise<unknown> {
+    this.child.kill(signal);
+    return this.ended();
+  }
+}
