@@ -130,7 +130,7 @@ export class Shelf {
     const known = this.#items.get(number);
     if (known !== undefined && this.#isCurrent(number, known)) return known;
     const item = this.#look(number, known);
-    if (item?.kind === 'refused' && known?.kind === 'control' && isDirty(known)) return item;
+    if (item?.kind === 'refused' && known?.kind === 'control') return item;
     if (item === null) this.#items.delete(number);
     else this.#items.set(number, item);
     return item;
