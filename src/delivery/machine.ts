@@ -5,7 +5,7 @@
  */
 import type { Host } from '../plan/hosts.ts';
 import type { Failure, Verdict } from '../session/verdict.ts';
-import type { Delivery, DeliveryEffect, DeliveryEvent, DeliveryStep } from './delivery.ts';
+import type { Delivery, DeliveryEffect, DeliveryEvent, DeliveryState, DeliveryStep } from './delivery.ts';
 import type { DeliveryAction, DeliveryGuard, DeliveryRow } from './table.ts';
 import { DELIVERY_TABLE } from './table.ts';
 
@@ -19,12 +19,25 @@ export function advance(delivery: Delivery, event: DeliveryEvent): DeliveryStep 
   return { delivery: after, effects, row: row.id };
 }
 
+type RowsByEvent = { [event in DeliveryEvent['type']]?: DeliveryRow[] };
+
+/** The table by state and event, made once at load. */
+const INDEX: { [state in DeliveryState]?: RowsByEvent } = {};
+for (const row of DELIVERY_TABLE) {
+  for (const state of row.in) {
+    const byEvent: RowsByEvent = INDEX[state] ?? {};
+    INDEX[state] = byEvent;
+    for (const event of row.on) {
+      const rows = byEvent[event] ?? [];
+      byEvent[event] = rows;
+      rows.push(row);
+    }
+  }
+}
+
 function rowFor(delivery: Delivery, event: DeliveryEvent): DeliveryRow | undefined {
-  return DELIVERY_TABLE.find(
-    (row) =>
-      row.in.includes(delivery.state) &&
-      row.on.includes(event.type) &&
-      (row.when === undefined || GUARDS[row.when](delivery)),
+  return INDEX[delivery.state]?.[event.type]?.find(
+    ({ when }) => when === undefined || GUARDS[when](delivery),
   );
 }
 

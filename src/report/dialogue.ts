@@ -32,7 +32,7 @@ function wordsOf(event: SessionEvent): Utterance | null {
     case 'lost':
       return { from: 'neither', text: `the server ${event.text}` };
     case 'tls-failed':
-      return { from: 'neither', text: `TLS failed: ${event.text}` };
+      return { from: 'neither', text: event.text };
     case 'secured':
       return { from: 'neither', text: 'from here under TLS' };
     case 'payload-lost':

@@ -35,7 +35,7 @@ export interface Measured {
 export function messageText(size: number): string {
   const header = 'From: sender@bench.example\nTo: someone@bench.example\nSubject: bench\n\n';
   const line = `${'the quick brown fox jumps over the lazy dog '.slice(0, 63)}\n`;
-  return (header + line.repeat(Math.ceil(size / line.length))).slice(0, size - 1) + '\n';
+  return `${(header + line.repeat(Math.ceil(size / line.length))).slice(0, size - 1)}\n`;
 }
 
 type Work = () => Promise<{ readonly fsyncs?: number } | undefined>;
