@@ -8,7 +8,7 @@ import { span } from '../report/people.ts';
 import type { JobFacts } from '../report/queue-table.ts';
 import { columns, queueTable } from '../report/queue-table.ts';
 import type { Terminal } from './command.ts';
-import type { Act, Conversation } from './demo.ts';
+import type { Act, Conversation } from './demo-story.ts';
 
 export interface Printer {
   opening(spool: string, before: readonly JobFacts[]): void;
@@ -36,6 +36,8 @@ export function printer(terminal: Terminal | null): Printer {
         ...act.conversations.flatMap((each) => conversation(each, readable, paint)),
         '',
         indented(outcomes(act, readable, paint)),
+        '',
+        ...act.told.map((line) => `  ${line}`),
         '',
         sentence(act),
         ...act.changed.flatMap(({ job, text }) => [

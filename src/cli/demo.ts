@@ -7,13 +7,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stripHeader } from '../control/header.ts';
 import type { OutcomeRecord } from '../delivery/mail-in-hand.ts';
-import type { RunEvents, RunSummary } from '../delivery/queue-run.ts';
+import type { RunEvents } from '../delivery/queue-run.ts';
 import { queueRun } from '../delivery/queue-run.ts';
 import type { RunRules } from '../delivery/rules.ts';
 import { scheduleFrom } from '../delivery/rules.ts';
 import { controlTextOf } from '../message/stored.ts';
 import type { Utterance } from '../report/dialogue.ts';
 import { utterances } from '../report/dialogue.ts';
+import type { Line } from '../report/lines.ts';
 import { outcomeLine } from '../report/lines.ts';
 import type { ForPeople } from '../report/people.ts';
 import { calendar, forPeople } from '../report/people.ts';
@@ -35,43 +36,16 @@ import {
 } from './background.ts';
 import type { Command, Terminal } from './command.ts';
 import { printer } from './demo-print.ts';
+import type { Act, ControlText, Conversation, Story } from './demo-story.ts';
 import type { DemoWorld } from './demo-world/index.ts';
 import { startDemoWorld } from './demo-world/index.ts';
 import { EXIT } from './exit.ts';
+import { reporterFor } from './reports.ts';
 
 /** The mails of the fixtures are ten minutes old. */
 const FIRST_RUN = 1_342_224_600;
 const TEN_MINUTES = 600;
 const FIXTURES = join(import.meta.dirname, '..', '..', 'fixtures', 'spool');
-
-export interface Conversation {
-  readonly host: string;
-  readonly lines: readonly Utterance[];
-}
-
-export interface ControlText {
-  readonly job: number;
-  readonly text: string;
-}
-
-/** One queue run and what it left behind. */
-export interface Act {
-  /** ISO 8601 */
-  readonly at: string;
-  readonly conversations: readonly Conversation[];
-  readonly outcomes: readonly OutcomeRecord[];
-  readonly summary: RunSummary;
-  readonly removed: readonly number[];
-  /** control messages that read differently now */
-  readonly changed: readonly ControlText[];
-}
-
-export interface Story {
-  readonly spool: string;
-  readonly before: readonly JobFacts[];
-  readonly acts: readonly Act[];
-  readonly after: readonly JobFacts[];
-}
 
 export const command: Command = async ({ settings, terminal }) => {
   const fail = ({ text, exit }: Trouble) => {
@@ -174,10 +148,13 @@ function perform(stage: Stage, now: number): Promise<Act | Trouble> {
     const listsBefore = new Set(listsIn(spool, readable).map(({ text }) => text));
     const { events, conversations, outcomes } = listener();
     const ports = { ...realPorts(settings, clockFor(settings)), room, events };
-    const summary = await queueRun(ports, rules, new AbortController().signal);
+    const told: string[] = [];
+    const log = { write: ({ message }: Line) => void told.push(message), close: async () => {} };
+    const reporter = reporterFor({ kind: 'room' }, { spool, rules, log }, settings, ports);
+    const summary = await queueRun({ ...ports, reporter }, rules, new AbortController().signal);
     const left = new Set(numbersIn(spool));
     return {
-      ...{ at: calendar(now), conversations, outcomes, summary },
+      ...{ at: calendar(now), conversations, outcomes, summary, told },
       removed: before.filter((number) => !left.has(number)),
       changed: listsIn(spool, readable).filter(({ text }) => !listsBefore.has(text)),
     };
