@@ -83,6 +83,8 @@ const PAUSE = 60_000;
 export class Reporter {
   readonly #ports: ReportPorts;
   readonly #rules: ReportRules;
+  /** what senders were told and the disk did not take */
+  readonly #unnoted = new Set<string>();
   #turn: Promise<unknown> = Promise.resolve();
   /** monotonic milliseconds before which the return path is not tried */
   #downUntil = Number.NEGATIVE_INFINITY;
@@ -134,11 +136,22 @@ export class Reporter {
     }
   }
 
-  async #untold({ lists }: SettledMail, notices: readonly Notice[]): Promise<readonly Notice[]> {
+  async #untold(mail: SettledMail, notices: readonly Notice[]): Promise<readonly Notice[]> {
     const told: Told[] = [];
-    for (const numbers of numbersOf(lists)) told.push(...(await this.#ports.reports.told(numbers)));
+    for (const numbers of numbersOf(mail.lists)) told.push(...(await this.#ports.reports.told(numbers)));
     const known = new Set(told.map(({ address, what }) => `${what} ${address}`));
-    return notices.filter((notice) => !known.has(`${whatOf(notice)} ${notice.recipient}`));
+    const untold = notices.filter((notice) => !known.has(`${whatOf(notice)} ${notice.recipient}`));
+    const sent = untold.filter((notice) => this.#unnoted.has(keyOf(mail, notice)));
+    if (sent.length > 0) await this.#noteSent(mail, sent);
+    return untold.filter((notice) => !sent.includes(notice));
+  }
+
+  /** Remembered until the disk takes the note: a full one must not have the report sent at every look. */
+  async #noteSent(mail: SettledMail, notices: readonly Notice[]): Promise<void> {
+    const keys = notices.map((notice) => keyOf(mail, notice));
+    for (const key of keys) this.#unnoted.add(key);
+    await this.#note(mail, notices);
+    for (const key of keys) this.#unnoted.delete(key);
   }
 
   async #note({ lists }: SettledMail, notices: readonly Notice[]): Promise<void> {
@@ -185,7 +198,7 @@ export class Reporter {
     for (const to of addresseesOf(job, this.#rules.site)) {
       const handover = await this.#handOver(mail, notices, message, to);
       if (handover.kind === 'safe') {
-        await this.#note(mail, notices);
+        await this.#noteSent(mail, notices);
         events.sent({ control, msgid: job.msgid, to: to.address, where: handover.where, notices });
         return true;
       }
@@ -252,6 +265,10 @@ export class Reporter {
     const part = (): string => Math.floor(this.#ports.random() * 2 ** 48).toString(36);
     return `${this.#now()}-${part()}-${part()}`;
   }
+}
+
+function keyOf({ lists: [{ control, job }] }: SettledMail, notice: Notice): string {
+  return `${control} ${job.msgid} ${whatOf(notice)} ${notice.recipient}`;
 }
 
 function whatOf({ kind }: Notice): Told['what'] {

@@ -15,6 +15,7 @@ import { parseReturnPath, roomTransport, sessionTransport } from '../../src/deli
 import { utf8 } from '../../src/message/charset.ts';
 import type { Addressee } from '../../src/outcome/report/addressee.ts';
 import { SCHEDULE } from '../../src/plan/schedule.ts';
+import { type Disk, nodeDisk } from '../../src/room/directory/disk.ts';
 import { openReports } from '../../src/room/directory/reported.ts';
 import type { QueuedJob, Room } from '../../src/room/room.ts';
 import type { Failure, Verdict } from '../../src/session/verdict.ts';
@@ -151,6 +152,39 @@ describe('a permanent failure', () => {
     assert.equal(await run(desk, { 'c@example.com': 'delivered' }), true);
     assert.equal(desk.transport.taken.length, 1);
     assert.doesNotMatch(desk.transport.taken[0]?.text ?? '', /c@example\.com/);
+  });
+
+  it('is not told again at every look while the disk takes no note of it', async (t) => {
+    let full = true;
+    const disk: Disk = {
+      ...nodeDisk,
+      rename(from, to) {
+        if (full && to.includes('/reported/')) throw Object.assign(new Error('full'), { code: 'ENOSPC' });
+        nodeDisk.rename(from, to);
+      },
+    };
+    const desk = await openDesk(spoolOf(t, TWO), new TestTransport(), bench({ disk }));
+    assert.equal(await run(desk, MIXED), false);
+    assert.equal(await run(desk, MIXED), false);
+    full = false;
+    assert.equal(await run(desk, MIXED), false);
+    assert.equal(desk.transport.taken.length, 1);
+    const note = readFileSync(`${desk.spool}/.spoolroom/reported/2`, 'latin1');
+    assert.match(note, /b@example\.com/);
+  });
+
+  it('is not told again when another program adds a recipient at the end of the job', async (t) => {
+    const spool = spoolOf(t, TWO);
+    const transport = new TestTransport();
+    transport.answer = () => {
+      writeMessage(spool, '2', listFor(1, 'b@example.com', 'c@example.com', 'new@example.com'));
+      return { kind: 'safe', where: 'there' };
+    };
+    const desk = await openDesk(spool, transport);
+    await run(desk, { 'b@example.com': failure(), 'c@example.com': 'delivered' });
+    await run(desk, { 'new@example.com': 'delivered' });
+    assert.equal(transport.taken.length, 1);
+    assert.deepEqual(messagesIn(spool), {});
   });
 
   it('is not told again after a crash behind its note', async (t) => {

@@ -62,7 +62,10 @@ export function openReports(
       const note: Note = { msgid, payload: payloadFacts(msgid), told: all };
       await put(notes, String(control), Buffer.from(`${JSON.stringify(note)}\n`, 'latin1'));
     },
-    forget: async ({ control }) => removeIfThere(disk, `${notes}/${control}`),
+    async forget({ control }) {
+      // A job that another program added to is not over, whatever its owner thinks.
+      if (disk.status(layout.message(control)) === null) removeIfThere(disk, `${notes}/${control}`);
+    },
     leave: (report, name) => put(pickup, `${name}.eml`, Buffer.from(report)),
   };
 }
