@@ -8,11 +8,19 @@ import type { Acceptance } from './network.ts';
 /** The process could not end in order, or could not write: its last acceptances may be unknown to its successor. */
 export type Ending = 'in order' | 'killed' | 'unwritten';
 
+interface Report {
+  readonly life: number;
+  /** the note of it is durable */
+  noted: boolean;
+}
+
 interface Fate {
   readonly mail: string;
   readonly acceptances: Acceptance[];
   /** final outcomes that were told as durable */
   readonly told: (2 | 5)[];
+  /** reports of a failure that the return path took */
+  readonly reports: Report[];
   /** another program took the list away, or nobody was promised anything */
   excused: boolean;
   /** named by two lists, one of which the disk may have hidden while the other was done */
@@ -32,7 +40,7 @@ export class Ledger {
 
   /** A recipient of a mail that lies in the spool for sure. */
   expect(mail: string, address: string): void {
-    this.#fates.set(address, { mail, acceptances: [], told: [], excused: false, hidden: false });
+    this.#fates.set(address, { mail, acceptances: [], told: [], reports: [], excused: false, hidden: false });
   }
 
   /** It need not be delivered; twice it must not be either. */
@@ -100,6 +108,23 @@ export class Ledger {
     fate.told.push(status);
   }
 
+  /** The return path took a report that these recipients failed. */
+  reported(addresses: readonly string[], life: number): void {
+    for (const address of addresses) {
+      const reports = this.#fates.get(address)?.reports;
+      if (reports === undefined) this.violated(`a report names ${address}, who is no recipient`);
+      for (const before of reports ?? []) {
+        if (before.noted || before.life === life || this.#endings.get(before.life) === 'in order')
+          this.violated(`${address} was reported in life ${before.life} and again in life ${life}`);
+      }
+      reports?.push({ life, noted: false });
+    }
+  }
+
+  reportNoted(address: string): void {
+    for (const report of this.#fates.get(address)?.reports ?? []) report.noted = true;
+  }
+
   lifeEnded(life: number, ending: Ending): void {
     this.#endings.set(life, ending);
     if (ending !== 'in order') return;
@@ -121,5 +146,11 @@ export class Ledger {
   /** Everything was given time enough. */
   finalAudit(waiting: ReadonlySet<string>): void {
     for (const address of waiting) this.violated(`${address} still waits although nothing is in its way`);
+    for (const [address, { acceptances, reports, told, excused }] of this.#fates) {
+      if (excused || reports.length > 0) continue;
+      if (told.includes(5)) this.violated(`${address} failed, and nobody was told`);
+      else if (acceptances.length === 0 && !this.deceived)
+        this.violated(`${address} got no mail, and nobody was told`);
+    }
   }
 }

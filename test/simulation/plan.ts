@@ -67,6 +67,8 @@ export interface Plan {
   readonly runs: number;
   readonly limits: { readonly [name: string]: number };
   readonly mails: readonly PlannedMail[];
+  /** so many reports are not taken before the first one is */
+  readonly reportsRefused: number;
   /** by address */
   readonly servers: { readonly [address: string]: ServerScript };
   readonly incidents: readonly Incident[];
@@ -218,6 +220,7 @@ export function planFor(seed: number): Plan {
         }
       : {},
     mails,
+    reportsRefused: chance.oneIn(4) ? chance.between(1, 4) : 0,
     servers,
     incidents,
   };

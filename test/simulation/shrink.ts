@@ -26,6 +26,7 @@ function* smaller(plan: Plan): Generator<Plan> {
     if (Object.keys(script).length > 0) yield { ...plan, servers: { ...plan.servers, [address]: {} } };
   }
   if (Object.keys(plan.limits).length > 0) yield { ...plan, limits: {} };
+  if (plan.reportsRefused > 0) yield { ...plan, reportsRefused: 0 };
   if (plan.runs > 1) yield { ...plan, runs: 1 };
   if (plan.lives > 1) yield { ...plan, lives: plan.lives - 1 };
 }

@@ -4,12 +4,15 @@
  * (techdoc/simulation.md). The same plan gives the same run, to the last step.
  */
 import { queueRun } from '../../src/delivery/queue-run.ts';
+import { Reporter } from '../../src/delivery/reporting.ts';
+import type { Handover } from '../../src/delivery/return-path.ts';
 import type { RunRules } from '../../src/delivery/rules.ts';
 import { rulesFrom } from '../../src/delivery/rules.ts';
 import { unknown8bit } from '../../src/message/charset.ts';
 import { VirtualClock } from '../../src/replay/virtual-clock.ts';
 import type { DirectoryDeps } from '../../src/room/directory/open.ts';
 import { openDirectoryGuest, openDirectoryRoom } from '../../src/room/directory/open.ts';
+import { openReports } from '../../src/room/directory/reported.ts';
 import { codeOf, SpoolTrouble } from '../../src/room/directory/trouble.ts';
 import type { Room } from '../../src/room/room.ts';
 import { readSettings } from '../../src/settings/read.ts';
@@ -36,6 +39,8 @@ export interface SimulationOptions {
   readonly disk?: (now: () => number) => MemoryDisk;
 }
 
+/** A recipient that failed, in a report (RFC 3464 2.3). */
+const FAILED = /^Final-Recipient: rfc822; ?(\S+)\r\nAction: failed/gim;
 /** Milliseconds a run may need to end after it was told to stop. */
 const STOP_LIMIT = 60_000;
 /** Undisturbed lives after which everything has to be done. */
@@ -57,6 +62,7 @@ class Simulation {
   readonly #rules: RunRules;
   #steps = 0;
   #calm = false;
+  #reportsRefused = 0;
   /** other programs' mails and recipients so far */
   #others = 0;
   /** other programs at work */
@@ -191,12 +197,62 @@ class Simulation {
         step: () => {},
       },
     };
+    let reporter: Reporter | null = null;
     for (let run = 1; run <= runs && !signal.aborted; run++) {
-      await this.#orTrouble(life, async () => void (await queueRun(ports, this.#rulesNow(), signal)));
+      await this.#orTrouble(life, async () => {
+        reporter ??= this.#reporter(life, room);
+        await queueRun({ ...ports, reporter }, this.#rulesNow(), signal);
+      });
       if (run < runs) await pause(life, 400_000, signal);
     }
     life.claimed = false;
     await this.#orTrouble(life, () => room.close());
+  }
+
+  #reporter(life: Life, room: Room): Reporter {
+    const { clock } = life;
+    const random = seededRandom(this.#plan.seed * 17 + life.number);
+    const { fqdn } = this.#rules.render;
+    return new Reporter(
+      {
+        room,
+        clock,
+        random,
+        reports: openReports(SPOOL, { ...life, random }),
+        transport: {
+          name: 'a return path',
+          eightBit: true,
+          send: (report) => this.#takeReport(report, life),
+        },
+        events: {
+          sent: ({ notices }) => {
+            for (const { kind, recipient } of notices)
+              if (kind !== 'delayed') this.#ledger.reportNoted(recipient);
+          },
+          withheld: (_, recipients, reason) =>
+            this.#ledger.violated(`${recipients.join(' ')} were not reported: ${reason}`),
+          waiting: (text) => this.#note(`waiting: ${text}`),
+        },
+      },
+      {
+        site: { fqdn, aide: `room_aide@${fqdn}` },
+        author: this.#rules.postmaster,
+        schedule: this.#rules.due.schedule,
+        render: this.#rules.render,
+      },
+    );
+  }
+
+  /** What is under way arrives, whatever becomes of the process that sent it. */
+  async #takeReport(report: Buffer, life: Life): Promise<Handover> {
+    if (!life.step('sends a report')) return new Promise(() => {});
+    const isDown = !this.#calm && this.#reportsRefused++ < this.#plan.reportsRefused;
+    const failed = [...report.toString('latin1').matchAll(FAILED)].flatMap(([, address]) => address ?? []);
+    this.#clock.after(5, () => {
+      if (!isDown) this.#ledger.reported(failed, life.number);
+    });
+    await new Promise<void>((done) => life.clock.after(10, done));
+    return isDown ? { kind: 'down', why: 'it is down' } : { kind: 'safe', where: 'a mailbox' };
   }
 
   /** A failing disk may end a run with an error of its own, and nothing else may. */
