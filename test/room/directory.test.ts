@@ -501,7 +501,7 @@ test('a finished job is remembered until its removal is durable', async (t) => {
   assert.deepEqual(messagesIn(spool), {}, 'its mail is removed after it');
 });
 
-test('the journal of a killed run is made durable before anything is done that it says', async (t) => {
+test('the journal and the names of a killed run are made durable before anything is done that it says', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') });
   const machine = new FakeMachine();
   const crashed = machine.start();
@@ -523,7 +523,8 @@ test('the journal of a killed run is made durable before anything is done that i
   };
   const room = await openRoom(spool, bench({ disk, processes: machine.start() }));
   await room.close();
-  assert.deepEqual(done.slice(0, 4), ['.spoolroom/journal', 'state', '2', 'spool']);
+  assert.deepEqual(done.slice(0, 3).sort(), ['.spoolroom/journal', 'spool', 'state']);
+  assert.deepEqual(done.slice(3, 5), ['2', 'spool']);
 });
 
 test('a payload stays as long as a later message cannot be read, which may be a list that names it', async (t) => {

@@ -21,8 +21,9 @@ interface Fate {
   readonly told: (2 | 5)[];
   /** reports of a failure that the return path took */
   readonly reports: Report[];
-  /** another program took the list away, or nobody was promised anything */
+  /** another program took the list away, or nobody was promised anything yet */
   excused: boolean;
+  withdrawn: boolean;
   /** named by two lists, one of which the disk may have hidden while the other was done */
   hidden: boolean;
 }
@@ -40,13 +41,28 @@ export class Ledger {
 
   /** A recipient of a mail that lies in the spool for sure. */
   expect(mail: string, address: string): void {
-    this.#fates.set(address, { mail, acceptances: [], told: [], reports: [], excused: false, hidden: false });
+    this.#fates.set(address, {
+      mail,
+      acceptances: [],
+      told: [],
+      reports: [],
+      excused: false,
+      withdrawn: false,
+      hidden: false,
+    });
   }
 
   /** It need not be delivered; twice it must not be either. */
   excuse(address: string): void {
     const fate = this.#fates.get(address);
     if (fate !== undefined) fate.excused = true;
+  }
+
+  /** Another program took the list away. */
+  withdraw(address: string): void {
+    this.excuse(address);
+    const fate = this.#fates.get(address);
+    if (fate !== undefined) fate.withdrawn = true;
   }
 
   /** Some list that names the recipient may be seen only after the mail was delivered by another list. */
@@ -58,7 +74,7 @@ export class Ledger {
   /** It was acknowledged: from now on it must be delivered or told. */
   promise(address: string): void {
     const fate = this.#fates.get(address);
-    if (fate !== undefined) fate.excused = false;
+    if (fate !== undefined) fate.excused = fate.withdrawn;
   }
 
   accepted(acceptance: Acceptance): void {

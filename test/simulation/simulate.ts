@@ -341,7 +341,7 @@ class Simulation {
         if (touch === null) return;
         this.#note(`it was ${touch.name}`);
         if (does === 'adds a recipient') this.#ledger.expect(this.#subjectOf(touch.msgid), added);
-        if (does === 'removes a list') for (const address of touch.touched) this.#ledger.excuse(address);
+        if (does === 'removes a list') for (const address of touch.touched) this.#ledger.withdraw(address);
       }
     }
   }
