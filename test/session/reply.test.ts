@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, it, test } from 'node:test';
+import fc from 'fast-check';
+import { createLineReader } from '#net-stream-utils';
 import type { Reply } from '../../src/session/reply.ts';
 import { NO_LINES, readReplyLine } from '../../src/session/reply.ts';
 
@@ -59,4 +61,56 @@ for (const line of [
 test('a reply without end is noise after 512 lines', () => {
   assert.equal(only(...Array.from({ length: 512 }, () => '250-more')), undefined);
   assert.equal(only(...Array.from({ length: 513 }, () => '250-more')), '?');
+});
+
+describe('replies, whatever a server says', () => {
+  const bytes = fc.string({
+    unit: fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)),
+    maxLength: 400,
+  });
+  const likely = fc.stringMatching(/^[0-9a]{0,4}[ -]?[245]?\.?[0-9.]{0,5} ?.{0,20}$/);
+  const lines = fc.array(fc.oneof(bytes, likely), { maxLength: 40 });
+
+  it('never throw, never grow without bound, and are decided by the last line', () => {
+    fc.assert(
+      fc.property(lines, (said) => {
+        let partial = NO_LINES;
+        for (const line of said) {
+          const step = readReplyLine(partial, line);
+          if (step.kind === 'more') {
+            assert.ok(step.partial.length <= 512);
+            partial = step.partial;
+            continue;
+          }
+          partial = NO_LINES;
+          if (step.kind === 'garbage') continue;
+          assert.equal(step.reply.code, Number(line.slice(0, 3)));
+          assert.ok(step.reply.code >= 200 && step.reply.code <= 599);
+          assert.ok(step.reply.text.endsWith(line.slice(4)));
+        }
+      }),
+      { numRuns: 2000, verbose: true },
+    );
+  });
+
+  it('read the same however the network cuts them', () => {
+    fc.assert(
+      fc.property(
+        fc.array(likely, { maxLength: 12 }),
+        fc.array(fc.nat(200), { maxLength: 8 }),
+        (said, cuts) => {
+          const stream = Buffer.from(said.map((line) => `${line}\r\n`).join(''), 'latin1');
+          const places = [
+            ...new Set([0, ...cuts.map((cut) => Math.min(cut, stream.length)), stream.length]),
+          ].sort((a, b) => a - b);
+          const reader = createLineReader();
+          const pieces = places
+            .slice(1)
+            .flatMap((to, index) => reader.feed(stream.subarray(places[index], to)).lines);
+          assert.deepEqual(pieces, createLineReader().feed(stream).lines);
+        },
+      ),
+      { numRuns: 1000, verbose: true },
+    );
+  });
 });
