@@ -23,7 +23,7 @@ const RECIPIENTS = 10;
 const KILLS = [
   { event: 'queued', times: 100 },
   { event: 'delivered', times: 200 },
-  { event: 'reported', times: 10 },
+  { event: 'reported', times: 5 },
 ] as const;
 
 const DOMAINS = ['takes.example', 'greylists.example', 'refuses.example'] as const;
@@ -179,7 +179,7 @@ test('every recipient is accounted for, whenever the service is killed', { timeo
     while (!(await handOver(await service.address, recipient, message)));
   };
   const name = (kind: string, number: number): string =>
-    `${kind}${number}@${DOMAINS[Math.max(0, (number % 5) - 2)]}`;
+    `${kind}${number}@${DOMAINS[Math.max(0, (number % 10) - 7)]}`;
   const numbers = Array.from({ length: COUNT }, (_, number) => number);
   const single = numbers.map((number) => name('single', number));
   const many = numbers.map((number) => name('many', number));
