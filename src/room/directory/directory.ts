@@ -204,7 +204,8 @@ export class DirectoryRoom implements Room {
   /** Do what the journal of an interrupted run says, once, before anything else. */
   async recover(records: readonly JournalRecord[]): Promise<void> {
     // What the killed run left unsynced is made durable before anything is concluded from it.
-    await Promise.all([this.#parts.journal.secure(), this.#syncSpool()]);
+    await this.#parts.journal.secure();
+    await this.#syncSpool();
     for (const record of records) this.#replay(record);
     for (const held of this.#parts.shelf.jobs()) if (isWritten(held)) held.changes.length = 0;
     await this.#checkpoint();
