@@ -4,6 +4,7 @@
  * dispatcher performs the effects, the session machine does the talking.
  */
 import type { Host } from '../plan/hosts.ts';
+import { indexRows } from '../session/row-index.ts';
 import type { Failure, Verdict } from '../session/verdict.ts';
 import type { Delivery, DeliveryEffect, DeliveryEvent, DeliveryState, DeliveryStep } from './delivery.ts';
 import type { DeliveryAction, DeliveryGuard, DeliveryRow } from './table.ts';
@@ -19,26 +20,10 @@ export function advance(delivery: Delivery, event: DeliveryEvent): DeliveryStep 
   return { delivery: after, effects, row: row.id };
 }
 
-type RowsByEvent = { [event in DeliveryEvent['type']]?: DeliveryRow[] };
-
-/** The table by state and event, made once at load. */
-const INDEX: { [state in DeliveryState]?: RowsByEvent } = {};
-for (const row of DELIVERY_TABLE) {
-  for (const state of row.in) {
-    const byEvent: RowsByEvent = INDEX[state] ?? {};
-    INDEX[state] = byEvent;
-    for (const event of row.on) {
-      const rows = byEvent[event] ?? [];
-      byEvent[event] = rows;
-      rows.push(row);
-    }
-  }
-}
+const rowsOf = indexRows<DeliveryState, DeliveryEvent['type'], DeliveryRow>(DELIVERY_TABLE);
 
 function rowFor(delivery: Delivery, event: DeliveryEvent): DeliveryRow | undefined {
-  return INDEX[delivery.state]?.[event.type]?.find(
-    ({ when }) => when === undefined || GUARDS[when](delivery),
-  );
+  return rowsOf(delivery.state, event.type).find(({ when }) => when === undefined || GUARDS[when](delivery));
 }
 
 interface Draft extends Mutable<Delivery> {
