@@ -15,9 +15,12 @@ import { loadCharset } from '../message/charset.ts';
 import type { Relay } from '../plan/hosts.ts';
 import type { RelayKind } from '../plan/relays.ts';
 import { parseInternetConfig, parseRelayEntry } from '../plan/relays.ts';
+import { harmless } from '../report/people.ts';
+import type { CitadelConfig } from '../room/citadel/config.ts';
 import { nodeDisk } from '../room/directory/disk.ts';
 import type { DirectoryDeps, DirectorySettings, Refused } from '../room/directory/open.ts';
 import { processTable } from '../room/directory/processes.ts';
+import { hostName } from '../settings/kinds.ts';
 import type { Settings } from '../settings/table.ts';
 import type { ExitCode } from './exit.ts';
 import { EXIT } from './exit.ts';
@@ -69,30 +72,66 @@ export function refusal({ why, text }: Refused): Trouble {
 export async function loadRules(settings: Settings): Promise<RunRules | Trouble> {
   const charset = await loadCharset(settings.charset);
   if (charset.kind === 'unknown') return trouble(`setting charset: ${charset.reason}`, EXIT.config);
-  const relays = relaysFrom(settings);
+  const certificates = certificatesFrom(settings);
+  if ('kind' in certificates) return certificates;
+  const citadel = await citadelConfig(settings, certificates);
+  if ('kind' in citadel) return citadel;
+  const relays = relaysFrom(settings, citadel.internet.relays);
   if ('kind' in relays) return relays;
+  return rulesFrom(settings, {
+    hostname: citadel.fqdn ?? hostname(),
+    relays,
+    legacy: charset.charset,
+    certificates,
+  });
+}
+
+export function certificatesFrom(settings: Settings): readonly string[] | Trouble {
   const certificates: string[] = [];
   for (const file of settings['tls-ca']) {
     const read = readText(file, 'tls-ca');
     if (typeof read !== 'string') return read;
     certificates.push(read);
   }
-  return rulesFrom(settings, { hostname: hostname(), relays, legacy: charset.charset, certificates });
+  return certificates;
 }
 
-function relaysFrom(settings: Settings): readonly Relay[] | Trouble {
-  const relays: Relay[] = [];
-  const file = settings['internet-config'];
-  if (file !== null) {
-    const read = readText(file, 'internet-config');
-    if (typeof read !== 'string') return read;
-    const config = parseInternetConfig(read);
-    const [problem] = config.problems;
-    if (problem !== undefined) {
-      return trouble(`${file}, line ${problem.line}: relay ${problem.shown}: ${problem.reason}`, EXIT.config);
-    }
-    relays.push(...config.relays);
+/** What Citadel itself is configured with, from where the setting says. */
+async function citadelConfig(
+  settings: Settings,
+  certificates: readonly string[],
+): Promise<CitadelConfig | Trouble> {
+  const from = settings['internet-config'];
+  const config = await configFrom(from, settings, certificates);
+  if ('kind' in config) return config;
+  const [problem] = config.internet.problems;
+  if (problem === undefined) return config;
+  return trouble(`${from}, line ${problem.line}: relay ${problem.shown}: ${problem.reason}`, EXIT.config);
+}
+
+async function configFrom(
+  from: string | null,
+  settings: Settings,
+  certificates: readonly string[],
+): Promise<CitadelConfig | Trouble> {
+  if (from === null) return { fqdn: null, internet: { relays: [], problems: [] } };
+  if (from === 'citadel') {
+    const { configOfServer } = await import('./citadel.ts');
+    const config = await configOfServer(settings, certificates);
+    if ('text' in config) return trouble(config.text, config.exit);
+    const fqdn = config.fqdn === null ? null : hostName.read(config.fqdn);
+    if (fqdn === null || fqdn.ok) return config;
+    return trouble(
+      `The Citadel server calls itself ${harmless(config.fqdn ?? '')}, which ${fqdn.problem}. Correct its name there, or give hostname.`,
+      EXIT.config,
+    );
   }
+  const read = readText(from, 'internet-config');
+  return typeof read === 'string' ? { fqdn: null, internet: parseInternetConfig(read) } : read;
+}
+
+function relaysFrom(settings: Settings, taken: readonly Relay[]): readonly Relay[] | Trouble {
+  const relays = [...taken];
   for (const kind of ['smarthost', 'fallbackhost'] as const satisfies readonly RelayKind[]) {
     for (const entry of settings[kind]) {
       const parsed = parseRelayEntry(entry, kind);

@@ -13,19 +13,31 @@ import type { RunRules } from '../delivery/rules.ts';
 import { reportLine, warningLine, withheldLine } from '../report/lines.ts';
 import type { Log } from '../report/log.ts';
 import { forPeople } from '../report/people.ts';
-import { openReports } from '../room/directory/reported.ts';
 import type { Settings } from '../settings/table.ts';
 import type { Trouble } from './background.ts';
 import { directoryDeps, trouble } from './background.ts';
 import { EXIT } from './exit.ts';
+import { reportsOf } from './live.ts';
 
 /** Where Citadel puts its sockets: Easy Install, Debian. */
 const CITADEL_FOLDERS = ['/usr/local/citadel', '/run/citadel', '/var/run/citadel'];
 
 export function returnPathOf(settings: Settings, spool: string): ReturnPath | Trouble {
-  const given = settings.return;
+  const path = wayBack(settings, spool);
+  if (settings.state === null || path.kind !== 'room') return path;
+  return trouble(
+    'setting return: the queue inside a Citadel server takes no reports from outside. Name its lmtp:/path/lmtp.socket, or smtp://host:port.',
+    EXIT.config,
+  );
+}
+
+function wayBack(settings: Settings, spool: string): ReturnPath | Trouble {
+  const { return: given, citadel } = settings;
   if (given === null) {
-    const sockets = [dirname(spool), ...CITADEL_FOLDERS].map((folder) => `${folder}/lmtp.socket`);
+    const beside = [spool, ...(citadel?.startsWith('/') === true ? [citadel] : [])].map((path) =>
+      dirname(path),
+    );
+    const sockets = [...beside, ...CITADEL_FOLDERS].map((folder) => `${folder}/lmtp.socket`);
     const socket = sockets.find((path) => statSync(path, { throwIfNoEntry: false })?.isSocket() === true);
     return socket === undefined ? { kind: 'room' } : { kind: 'lmtp', socket };
   }
@@ -46,7 +58,7 @@ export function reporterFor(
 ): Reporter {
   const { room, clock, random } = ports;
   const warn = (text: string): void => log.write(warningLine(text));
-  const reports = openReports(spool, directoryDeps(clock, warn));
+  const reports = reportsOf(spool, settings, directoryDeps(clock, warn));
   const { fqdn } = rules.render;
   const transport =
     path.kind === 'room'

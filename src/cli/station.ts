@@ -1,8 +1,7 @@
 /**
- * A place to deliver from: the spool opened as its one runner, the rules loaded, the log and the ports ready, signals
+ * A place to deliver from: the spool, or the queue inside a Citadel server, opened as its one runner, the rules loaded, the log and the ports ready, signals
  * heard. `run` and `watch` work in it; what is in the way is said here and becomes the exit code.
  */
-import { hostname } from 'node:os';
 import type { Clock } from '../delivery/ports.ts';
 import type { RunEvents, RunPorts } from '../delivery/queue-run.ts';
 import type { RunRules } from '../delivery/rules.ts';
@@ -10,28 +9,20 @@ import { Recorder } from '../replay/recorder.ts';
 import { transcriptFolder, transcriptShelf } from '../replay/transcript-files.ts';
 import { warningLine } from '../report/lines.ts';
 import type { Log } from '../report/log.ts';
-import { openDirectoryRoom } from '../room/directory/open.ts';
 import { SpoolTrouble } from '../room/directory/trouble.ts';
 import type { Settings } from '../settings/table.ts';
 import type { Trouble } from './background.ts';
-import {
-  clockFor,
-  directoryDeps,
-  directorySettings,
-  loadRules,
-  realPorts,
-  refusal,
-  spoolOf,
-  trouble,
-} from './background.ts';
+import { clockFor, loadRules, realPorts, trouble } from './background.ts';
 import type { Command, Invocation } from './command.ts';
 import type { ExitCode } from './exit.ts';
 import { EXIT } from './exit.ts';
+import { homeOf, openRoom } from './live.ts';
 import { levelFor, logFor, newsTo } from './news.ts';
 import { reporterFor, returnPathOf } from './reports.ts';
 import { stopSignal } from './stop.ts';
 
 export interface Station {
+  /** with our own state: the spool itself, or the directory beside a live room */
   readonly spool: string;
   readonly ports: RunPorts;
   readonly rules: RunRules;
@@ -51,7 +42,7 @@ export function stationed(
       terminal.tell(`spoolroom: ${text}`);
       return exit;
     };
-    const spool = spoolOf(settings);
+    const spool = homeOf(settings);
     if (typeof spool !== 'string') return fail(spool);
     const rules = await loadRules(settings);
     if ('kind' in rules) return fail(rules);
@@ -78,8 +69,8 @@ async function inStation(
   const warn = (text: string): void => log.write(warningLine(text));
   const path = returnPathOf(settings, spool);
   if (path.kind === 'trouble') return path;
-  const opened = await openDirectoryRoom(spool, directoryDeps(clock, warn), directorySettings(settings));
-  if (opened.kind === 'refused') return refusal(opened);
+  const opened = await openRoom(spool, settings, clock, warn);
+  if (opened.kind === 'trouble') return opened;
   const { room } = opened;
   const stop = stopSignal();
   const recorder = recorderFor(spool, rules, settings, clock, warn);
@@ -111,7 +102,7 @@ function recorderFor(
   const bounds = { size: settings['transcripts.megabytes'] * 1024 ** 2, age: settings['transcripts.age'] };
   const shelf = transcriptShelf(transcriptFolder(spool), bounds, warn);
   const { relays } = rules.dispatch.routing;
-  return new Recorder({ keep, settings, relays, hostname: settings.hostname ?? hostname() }, clock, shelf);
+  return new Recorder({ keep, settings, relays, hostname: rules.render.fqdn }, clock, shelf);
 }
 
 function recorded(news: RunEvents, recorder: Recorder): RunEvents {

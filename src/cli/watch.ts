@@ -7,6 +7,7 @@ import type { Clock } from '../delivery/ports.ts';
 import { Queue, unreadSpool } from '../delivery/queue-run.ts';
 import { startedLine, stoppedLine } from '../report/lines.ts';
 import { layoutOf } from '../room/directory/layout.ts';
+import { trouble } from './background.ts';
 import { EXIT } from './exit.ts';
 import type { openListeners } from './intake.ts';
 import { stationed } from './station.ts';
@@ -16,18 +17,18 @@ export const command = stationed(
     const listeners = options.intake === true ? await listenersOn(settings, { spool, log, ...ports }) : null;
     if (listeners !== null && 'kind' in listeners) return listeners;
     const bell = changeBell([spool, layoutOf(spool).requests]);
-    log.write(startedLine(spool, process.pid));
+    log.write(startedLine(ports.room.name, process.pid));
     const queue = new Queue(ports, rules, signal);
-    let trouble = '';
+    let told = '';
     while (!signal.aborted) {
       try {
         await queue.look(false);
-        trouble = '';
+        told = '';
       } catch (error) {
         // Said once, not at every look.
         const text = unreadSpool(error);
-        if (text !== trouble) warn(text);
-        trouble = text;
+        if (text !== told) warn(text);
+        told = text;
       }
       await bell.wait(settings.poll, ports.clock, signal);
     }
@@ -43,6 +44,13 @@ type OpenListeners = typeof openListeners;
 
 /** What SMTP servers need is loaded only where there is one. */
 async function listenersOn(...words: Parameters<OpenListeners>): ReturnType<OpenListeners> {
+  const [settings] = words;
+  if (settings.state !== null) {
+    return trouble(
+      'The queue inside a Citadel server takes no mail from outside, so --intake needs a spool. Leave --intake or --state out.',
+      EXIT.usage,
+    );
+  }
   const intake = await import('./intake.ts');
   return intake.openListeners(...words);
 }

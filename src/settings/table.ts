@@ -56,7 +56,19 @@ export const SETTINGS = {
     'relay for all mail: [smtp://|smtps://][user:password@]host[:port][ sender]',
   ),
   fallbackhost: setting(list(text), [], 'tried after the MX hosts or the smart hosts, same syntax'),
-  'internet-config': optional(path, 'a file of Citadel’s `value|type` lines to take the relays from'),
+  citadel: optional(
+    text,
+    'the Citadel server: /path of citadel.socket or citadel-admin.socket, or ADDRESS:PORT',
+  ),
+  'citadel-login': optional(path, 'a file with the name and the password of an admin there, a line each'),
+  state: optional(
+    path,
+    'work the queue inside that server, instead of a spool, with our own state in this directory',
+  ),
+  'internet-config': optional(
+    path,
+    'a file of Citadel’s `value|type` lines to take the relays from; citadel: ask the server, for its name as well',
+  ),
   hostname: optional(hostName, 'what we call ourselves in EHLO; default: the name of this machine'),
   postmaster: optional(mailbox, 'envelope sender of mail that names none; default: postmaster@ the hostname'),
   return: optional(

@@ -188,6 +188,8 @@ export class CitadelSession {
   }
 
   #read(bytes: Buffer): void {
+    // The answer to QUIT: nobody waits for it, and no timer may.
+    if (this.#lost !== null) return;
     this.#rearm();
     for (const piece of this.#decoder.feed(bytes)) this.#piece(piece);
   }

@@ -22,16 +22,20 @@ interface Note {
 /** Far more than the recipients of any mail. */
 const LONGEST_NOTE = 1 << 28;
 
-/** The spool has been opened before, which made `.spoolroom/`. */
+/**
+ * The spool has been opened before, which made `.spoolroom/`.
+ * @param isThere whether a note's job may still exist
+ */
 export function openReports(
   spool: string,
   { disk, processes, random }: Pick<DirectoryDeps, 'disk' | 'processes' | 'random'>,
+  isThere = (control: MessageNumber): boolean => disk.status(layoutOf(spool).message(control)) !== null,
 ): ReportPlace {
   const layout = layoutOf(spool);
   const notes = `${layout.state}/reported`;
   const pickup = `${layout.state}/reports`;
   const temporaryName = temporaryNames(layout, processes, random);
-  sweep(disk, notes, (control) => disk.status(layout.message(control)) !== null);
+  sweep(disk, notes, isThere);
 
   function payloadFacts(msgid: MessageNumber): string | null {
     const status = disk.status(layout.message(msgid));

@@ -1,0 +1,111 @@
+/** `run` and `watch` on the queue inside a Citadel server: relays and name taken over, reports, what is refused. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { type Connect, connect } from '#net-stream-utils';
+import { main } from '../../src/cli/main.ts';
+import { readCitadelConfig } from '../../src/room/citadel/config.ts';
+import { citadelServer } from '../../src/room/citadel/server.ts';
+import { startCitadel } from '../support/citadel-server.ts';
+import { caughtTerminal } from '../support/invocation.ts';
+import { startSmtpServer } from '../support/smtp-servers.ts';
+import { HandClock, temporaryDirectory } from '../support/spool.ts';
+
+const MAIL = 'Subject: hello\r\nFrom: alice@citref.example\r\n\r\nHello.\r\n';
+
+async function bench(t: TestContext) {
+  const state = temporaryDirectory(t);
+  const folder = temporaryDirectory(t);
+  const login = path.join(folder, 'login');
+  fs.writeFileSync(login, 'admin\nadminpass\n', { mode: 0o600 });
+  const citadel = await startCitadel(path.join(folder, 'citadel-admin.socket'), { era: '2016' });
+  t.after(() => citadel.close());
+  const relay = await startSmtpServer({
+    refuse: { 'nobody@example.com': { code: 550, text: 'No such mailbox here' } },
+  });
+  t.after(() => relay.close());
+  citadel.config = `citref.example|localhost\n127.0.0.1:${relay.port}|smarthost\n`;
+  const log = path.join(folder, 'log');
+  const server = ['--citadel', citadel.path, '--citadel-login', login];
+  const call = async (...words: readonly string[]) => {
+    const caught = caughtTerminal();
+    const exit = await main([...words, '--log.target', log, '--log.format', 'json'], {}, caught.terminal);
+    return { exit, told: caught.told.join('\n') };
+  };
+  const logged = (): string => fs.readFileSync(log, 'utf8');
+  const way = `smtp://127.0.0.1:${relay.port}`;
+  const live = [...server, '--state', state, '--internet-config', 'citadel', '--return', way];
+  return { state, citadel, relay, call, logged, live, server };
+}
+
+it('nothing waits for a server that was taken leave of', async (t) => {
+  const { citadel } = await bench(t);
+  const clock = new HandClock();
+  let isOver = (): void => {};
+  const over = new Promise<void>((resolve) => {
+    isOver = resolve;
+  });
+  const connectHere: Connect = (endpoint, events, tls) => {
+    const closed: typeof events.closed = (reason) => {
+      events.closed(reason);
+      isOver();
+    };
+    return connect(endpoint, { ...events, closed }, tls);
+  };
+  const address = { endpoint: { address: citadel.path, port: 0 }, tls: null };
+  const login = { user: 'admin', password: 'adminpass' };
+  const server = citadelServer(address, login, { connect: connectHere, clock });
+  await readCitadelConfig(server);
+  await server.close();
+  await over;
+  assert.equal(clock.pending, 0);
+});
+
+describe('the queue inside a Citadel server', () => {
+  it('is delivered by its own relays once the trial has lain there, and failures are reported', async (t) => {
+    const { citadel, relay, call, logged, live } = await bench(t);
+    const mail = citadel.postMail(MAIL);
+    const now = Math.floor(Date.now() / 1000);
+    const lines = ['bob@example.com', 'nobody@example.com']
+      .map((address) => `remote|${address}|0||\n`)
+      .join('');
+    citadel.post(`msgid|${mail}\nsubmitted|${now}\nbounceto|alice@citref.example\n${lines}`);
+    assert.deepEqual(await call('run', ...live), { exit: 0, told: '' });
+    assert.match(logged(), /The trial message 3 lies in the queue room/);
+    assert.equal(relay.accepted.length, 0);
+    assert.deepEqual(await call('run', '--now', '+10m', ...live), { exit: 0, told: '' });
+    const [toBob, report, ...rest] = relay.accepted;
+    assert.deepEqual(
+      [toBob?.recipients, report?.recipients],
+      [['bob@example.com'], ['alice@citref.example']],
+    );
+    assert.match(report?.content.toString('latin1') ?? '', /^Reporting-MTA: dns; ?citref\.example\r$/m);
+    assert.deepEqual(rest, []);
+    assert.deepEqual([...citadel.messages.keys()], [3], 'the trial stays');
+  });
+
+  it('says what is in the way', async (t) => {
+    const { state, citadel, call, live, server } = await bench(t);
+    const asking = ['run', ...server, '--state', state];
+    const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
+      [['run', ...live, '--spool', state], 64, /Two queues are named/],
+      [['run', ...live.slice(4)], 64, /Which Citadel server\?/],
+      [['run', ...live.slice(0, 2), ...live.slice(4)], 64, /Who are we at the Citadel server\?/],
+      [[...asking, '--return', 'room'], 78, /takes no reports from outside/],
+      [['run', ...live.with(1, 'citadel')], 78, /neither \/path of a socket nor ADDRESS:PORT/],
+      [['run', ...live.with(1, `${citadel.path}.gone`)], 69, /citadel-admin\.socket\.gone/],
+      [['run', ...live.with(5, `${state}/gone`)], 66, /does not exist/],
+      [['watch', '--intake', ...live], 64, /--intake needs a spool/],
+    ];
+    for (const [words, exit, sentence] of cases) {
+      const got = await call(...words);
+      assert.equal(got.exit, exit, `${words.join(' ')}: ${got.told}`);
+      assert.match(got.told, sentence);
+    }
+    citadel.greeting = '551 Maximum number of sessions reached\n';
+    const full = await call('run', ...live);
+    assert.equal(full.exit, 69);
+    assert.match(full.told, /551 Maximum/);
+  });
+});
