@@ -95,7 +95,8 @@ export class Errand {
       size: this.letter.outgoing.size,
       eightBit: this.letter.outgoing.eightBit,
       smtpUtf8: this.order.smtpUtf8 || /[\x80-\xff]/.test(this.letter.sender),
-      dsn: null,
+      // What has the null sender is a report or wants none, and must not cause one (RFC 3461 6.1).
+      dsn: this.letter.sender === '' ? { notify: 'NEVER', ret: null } : null,
     };
   }
 

@@ -241,6 +241,22 @@ const hosts = (domains: number): WorldScript['names'] =>
     Array.from({ length: domains }, (_, n) => [`mx.d${n}.example`, { a: [`10.0.${n >> 8}.${n & 255}`] }]),
   );
 
+describe('delivery status notifications (RFC 3461)', () => {
+  for (const [sender, rcpt] of [
+    ['', 'RCPT TO:<a@x.example> NOTIFY=NEVER'],
+    ['me@me.example', 'RCPT TO:<a@x.example>'],
+  ] as const) {
+    it(`${sender === '' ? 'are asked off for the null sender' : 'are left to the receiver otherwise'}`, async () => {
+      const servers = { '*': { ehlo: '250-mx\n250-PIPELINING\n250 DSN' } };
+      const run = await dispatch({ names: TWO_HOSTS, servers }, [{ to: ['a@x.example'], sender }]);
+      assert.deepEqual(
+        run.commands.filter((line) => line.startsWith('RCPT')),
+        [rcpt],
+      );
+    });
+  }
+});
+
 describe('limits', () => {
   it('hold for all sessions together', async () => {
     const run = await dispatch(

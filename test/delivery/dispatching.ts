@@ -81,6 +81,7 @@ export function message(text: string): Outgoing {
 export interface Mail {
   readonly to: readonly string[];
   readonly text?: string;
+  readonly sender?: string;
   readonly broken?: Failure;
 }
 
@@ -93,6 +94,8 @@ export interface Dispatched {
   readonly clock: VirtualClock;
   readonly verdicts: readonly { readonly address: string; readonly verdict: Verdict; readonly at: number }[];
   readonly rows: readonly string[];
+  /** lines written, bodies apart */
+  readonly commands: readonly string[];
 }
 
 export async function dispatch(
@@ -105,6 +108,7 @@ export async function dispatch(
   const world = new World(script, clock);
   const verdicts: { address: string; verdict: Verdict; at: number }[] = [];
   const rows: string[] = [];
+  const commands: string[] = [];
   const { connect, resolver } = world;
   const dispatcher = new Dispatcher(rules, {
     connect,
@@ -112,7 +116,11 @@ export async function dispatch(
     clock,
     random: () => 0.5,
     step: (_, sight) => {
-      if (sight.what === 'session') rows.push(...sight.step.rows);
+      if (sight.what !== 'session') return;
+      rows.push(...sight.step.rows);
+      for (const effect of sight.step.effects) {
+        if (effect.type === 'write') commands.push(...effect.bytes.split('\r\n').slice(0, -1));
+      }
     },
   });
   for (const mail of mails) {
@@ -124,7 +132,7 @@ export async function dispatch(
   }
   during(dispatcher, clock);
   await clock.runUntil(dispatcher.run());
-  return { world, clock, verdicts, rows };
+  return { world, clock, verdicts, rows, commands };
 }
 
 function ordersOf(
@@ -137,7 +145,7 @@ function ordersOf(
     const recipients = mail.to.filter((address) => address.endsWith(`@${domain}`));
     const letter: Letter = {
       outgoing: message(mail.text ?? 'Subject: x\r\n\r\nhello\r\n'),
-      sender: 'me@me.example',
+      sender: mail.sender ?? 'me@me.example',
     };
     return {
       queued: QUEUED,
