@@ -94,8 +94,9 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./check.ts'),
   },
   {
-    usage: 'replay <file>',
-    about: 'why a mail did or did not arrive: a control message or a transcript, without touching anything',
+    usage: 'replay <file> [job]',
+    about:
+      'why a mail did or did not arrive: a control message, a transcript, or a job of an export, without touching anything',
     settings: DELIVERING,
     options: {
       world: {

@@ -1,10 +1,11 @@
 /**
  * `spoolroom replay`: why a mail did or did not arrive. Takes a control message through the real machines in a chosen
- * world, or a transcript through what was recorded. Reads files and never writes into a spool; only `--live` talks to
- * anyone, and it stops before DATA.
+ * world, or a transcript through what was recorded; a control message may lie in an exported server, too. Reads files
+ * and never writes into a spool; only `--live` talks to anyone, and it stops before DATA.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import type { ParseOptions } from '../control/parse.ts';
 import type { RunRules } from '../delivery/rules.ts';
 import { recipientAddress } from '../plan/address.ts';
 import { isDue } from '../plan/due.ts';
@@ -12,6 +13,7 @@ import type { Schedule } from '../plan/schedule.ts';
 import { isGivenUp } from '../plan/schedule.ts';
 import { withPseudonyms } from '../replay/anonymise.ts';
 import { checkTranscript } from '../replay/check.ts';
+import { isExport, messageIn } from '../replay/export.ts';
 import { withoutData } from '../replay/live.ts';
 import { recordedWorld } from '../replay/recorded-world.ts';
 import type { Play } from '../replay/simulate.ts';
@@ -27,6 +29,7 @@ import { readWorld, WORLDS } from '../replay/worlds.ts';
 import { replayPage } from '../report/html/page.ts';
 import { listTextOf, textAfter } from '../report/list-text.ts';
 import { calendar, forPeople, harmless } from '../report/people.ts';
+import { factsOf } from '../report/queue-table.ts';
 import type { ReplaySources } from '../report/replay-report.ts';
 import { reportOf } from '../report/replay-report.ts';
 import { replayText } from '../report/replay-text.ts';
@@ -40,6 +43,7 @@ import type { Command, Invocation } from './command.ts';
 import { saysYes, somebodySits } from './consent.ts';
 import type { ExitCode } from './exit.ts';
 import { EXIT } from './exit.ts';
+import { exportedJob, exportedQueue, exportedQueueText, piecesOf } from './replay-export.ts';
 
 export const command: Command = async (invocation) => {
   const done = await replay(invocation);
@@ -52,9 +56,16 @@ async function replay(invocation: Invocation): Promise<ExitCode | Trouble> {
   const { options, settings } = invocation;
   const place = placeOf(invocation);
   if ('kind' in place) return place;
-  const bytes = readBytes(place.file);
+  const bytes = readSource(place.file);
+  if (bytes === 'export') return fromExport(place.file, invocation);
   if ('kind' in bytes) return bytes;
-  const subject = subjectOf(bytes, place.control, { dialect: 'detect', fallback: settings.dialect });
+  if (options.job !== undefined) {
+    return trouble(
+      `${place.file} is no exported server, so no number of a job goes with it; \`--spool DIR N\` names one in a spool.`,
+      EXIT.usage,
+    );
+  }
+  const subject = subjectOf(bytes, place.control, parseOptions(settings));
   switch (subject.kind) {
     case 'unusable':
       return trouble(`${place.file} ${harmless(subject.reason)}.`, EXIT.data);
@@ -71,8 +82,12 @@ async function replay(invocation: Invocation): Promise<ExitCode | Trouble> {
           EXIT.usage,
         );
       }
-      return tell(await fromControl(subject, place, invocation), invocation);
+      return tell(await fromControl(subject, originOf(place), invocation), invocation);
   }
+}
+
+function parseOptions(settings: Settings): ParseOptions {
+  return { dialect: 'detect', fallback: settings.dialect };
 }
 
 interface Place {
@@ -95,11 +110,90 @@ function readBytes(file: string): Buffer | Trouble {
   try {
     return readFileSync(file);
   } catch (error) {
-    const code = codeOf(error);
-    if (code === null) throw error;
-    const exit = code === 'ENOENT' ? EXIT.noInput : code === 'EACCES' ? EXIT.noPermission : EXIT.io;
-    return trouble(`${file} cannot be read: ${phraseOf(error)}.`, exit);
+    return cannotRead(file, error);
   }
+}
+
+function cannotRead(file: string, error: unknown): Trouble {
+  const code = codeOf(error);
+  if (code === null) throw error;
+  const exit = code === 'ENOENT' ? EXIT.noInput : code === 'EACCES' ? EXIT.noPermission : EXIT.io;
+  return trouble(`${file} cannot be read: ${phraseOf(error)}.`, exit);
+}
+
+/** Enough to know an export by. */
+const HEAD = 256;
+
+/** All of the file, unless it is an export, which may be larger than memory. What came from a pipe is not read twice. */
+function readSource(file: string): Buffer | 'export' | Trouble {
+  let descriptor: number | null = null;
+  try {
+    descriptor = openSync(file, 'r');
+    const buffer = Buffer.alloc(HEAD);
+    const head = buffer.subarray(0, readSync(descriptor, buffer));
+    if (!isExport(head)) return Buffer.concat([head, readFileSync(descriptor)]);
+    if (fstatSync(descriptor).isFile()) return 'export';
+    return trouble(
+      `${file} is an exported server, which is read twice: write it into a file first.`,
+      EXIT.data,
+    );
+  } catch (error) {
+    return cannotRead(file, error);
+  } finally {
+    if (descriptor !== null) closeSync(descriptor);
+  }
+}
+
+async function fromExport(file: string, invocation: Invocation): Promise<ExitCode | Trouble> {
+  const { options, settings } = invocation;
+  if (options.check === true || options['save-fixture'] !== undefined) {
+    return trouble(
+      `${file} is an exported server; --check and --save-fixture take a transcript.`,
+      EXIT.usage,
+    );
+  }
+  if (options.job === undefined) return listExport(file, invocation);
+  const job = String(options.job);
+  if (!/^\d{1,15}$/.test(job)) return trouble(`${harmless(job)} is not the number of a job.`, EXIT.usage);
+  const found = await reading(file, () => exportedJob(file, Number(job), parseOptions(settings)));
+  if (found.kind === 'trouble') return found;
+  const origin: Origin = {
+    title: `Control message ${job} of ${file}`,
+    notes: found.problems.map(harmless),
+    payload: (msgid) =>
+      reading(file, async () => {
+        const bytes = await messageIn(piecesOf(file), msgid);
+        return {
+          kind: 'payload',
+          read: bytes === null ? missing(msgid, 'export') : stored(msgid, bytes),
+          notes: [],
+        };
+      }),
+  };
+  return tell(await fromControl(found.subject, origin, invocation), invocation);
+}
+
+async function reading<T>(file: string, read: () => Promise<T>): Promise<T | Trouble> {
+  try {
+    return await read();
+  } catch (error) {
+    return cannotRead(file, error);
+  }
+}
+
+async function listExport(file: string, { settings, terminal }: Invocation): Promise<ExitCode | Trouble> {
+  const rules = await loadRules(settings);
+  if ('kind' in rules) return rules;
+  const now = Math.floor(clockFor(settings).now() / 1000);
+  const readable = forPeople(rules.render.legacy);
+  const queue = await reading(file, () =>
+    exportedQueue(file, parseOptions(settings), ({ queued }) =>
+      factsOf(queued, now, rules.due.schedule, readable),
+    ),
+  );
+  if ('kind' in queue) return queue;
+  terminal.print(settings.json ? JSON.stringify(queue) : exportedQueueText(queue));
+  return EXIT.ok;
 }
 
 function check({ header, lines }: Transcript, { terminal, settings }: Invocation): ExitCode {
@@ -269,7 +363,28 @@ async function retold(
   return { story, notes: ['This did not happen: it is what would have happened.'] };
 }
 
-async function fromControl(subject: ControlSubject, place: Place, invocation: Invocation): Promise<Told> {
+/** Where a control message was found. */
+interface Origin {
+  readonly title: string;
+  readonly notes: readonly string[];
+  payload(msgid: number): Promise<Payload | Trouble>;
+}
+
+interface Payload {
+  readonly kind: 'payload';
+  readonly read: PayloadRead;
+  readonly notes: readonly string[];
+}
+
+function originOf(place: Place): Origin {
+  return {
+    title: `Control message ${place.file}`,
+    notes: [],
+    payload: async (msgid) => payloadFor(msgid, place),
+  };
+}
+
+async function fromControl(subject: ControlSubject, origin: Origin, invocation: Invocation): Promise<Told> {
   const { options } = invocation;
   const settings = withSets(invocation.settings, options.set);
   if ('kind' in settings) return settings;
@@ -277,7 +392,8 @@ async function fromControl(subject: ControlSubject, place: Place, invocation: In
   if ('kind' in rules) return rules;
   const clock = clockFor(settings);
   const { job, warnings } = subject.queued;
-  const payload = payloadFor(job.msgid, place);
+  const payload = await origin.payload(job.msgid);
+  if (payload.kind === 'trouble') return payload;
   const play: Play = { queued: subject.queued, payload: payload.read, rules, now: clock.now() };
   const world = worldNamed(typeof options.world === 'string' ? options.world : 'accept');
   if ('kind' in world) return world;
@@ -288,7 +404,7 @@ async function fromControl(subject: ControlSubject, place: Place, invocation: In
   const now = Math.floor(play.now / 1000);
   const schedule = rules.due.schedule;
   const sources = {
-    title: `Control message ${place.file}: ${subject.bytes} bytes, ${FORMS[subject.form]}`,
+    title: `${origin.title}: ${subject.bytes} bytes, ${FORMS[subject.form]}`,
     job,
     warnings,
     now,
@@ -302,6 +418,7 @@ async function fromControl(subject: ControlSubject, place: Place, invocation: In
       live
         ? 'Real DNS, real servers, up to DATA; nothing was sent and nothing is written.'
         : `A simulated world (${options.world ?? 'accept'}); nothing was sent and nothing is written.`,
+      ...origin.notes,
       ...payload.notes,
       ...(tooOld(play, story, schedule) ? [TOO_OLD] : []),
     ],
@@ -324,22 +441,24 @@ const FORMS = {
 } as const;
 
 /** In a spool a mail that is missing is a finding; beside a single file it is not expected. */
-function payloadFor(
-  msgid: number,
-  { folder, spool }: Place,
-): { readonly read: PayloadRead; readonly notes: readonly string[] } {
+function payloadFor(msgid: number, { folder, spool }: Place): Payload {
   const file = join(folder, String(msgid));
   const bytes = readBytes(file);
-  if (!('kind' in bytes)) {
-    const reason = `the message ${msgid} is empty`;
-    return { read: bytes.length === 0 ? { kind: 'empty', reason } : whole(bytes), notes: [] };
-  }
-  if (spool)
-    return { read: { kind: 'missing', reason: `the message ${msgid} is not in the spool` }, notes: [] };
+  if (!('kind' in bytes)) return { kind: 'payload', read: stored(msgid, bytes), notes: [] };
+  if (spool) return { kind: 'payload', read: missing(msgid, 'spool'), notes: [] };
   return {
+    kind: 'payload',
     read: standIn(400, null),
     notes: [`The mail itself (${file}) is not here; a stand-in takes its place.`],
   };
+}
+
+function missing(msgid: number, where: 'spool' | 'export'): PayloadRead {
+  return { kind: 'missing', reason: `the message ${msgid} is not in the ${where}` };
+}
+
+function stored(msgid: number, bytes: Buffer): PayloadRead {
+  return bytes.length === 0 ? { kind: 'empty', reason: `the message ${msgid} is empty` } : whole(bytes);
 }
 
 function whole(bytes: Buffer): PayloadRead {
