@@ -1,8 +1,15 @@
 /**
  * `npm run simulate -- --seed N --runs M`: M simulations from seed N on. The first seed that fails is made small and
- * told with its plan and every step; the exit code is 1 then.
+ * told with its plan, every step, and transcripts that `spoolroom replay` shows; the exit code is 1 then.
  */
+import { mkdtempSync, readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { Clock } from '../../src/delivery/ports.ts';
+import { Recorder } from '../../src/replay/recorder.ts';
+import { transcriptShelf } from '../../src/replay/transcript-files.ts';
+import { readSettings } from '../../src/settings/read.ts';
 import { planFor } from './plan.ts';
 import { shrink } from './shrink.ts';
 import { type Simulated, simulate } from './simulate.ts';
@@ -33,9 +40,21 @@ async function violationsOf(...call: Parameters<typeof simulate>): Promise<Simul
 async function explain(seed: number, { violations }: Simulated): Promise<void> {
   console.log(`seed ${seed} fails:\n${violations.join('\n')}\n`);
   const plan = await shrink(planFor(seed), async (each) => (await violationsOf(each)).violations.length > 0);
-  const result = await violationsOf(plan, { trace: true });
+  const folder = mkdtempSync(join(tmpdir(), 'spoolroom-simulate-'));
+  const result = await violationsOf(plan, { trace: true, recorder: recorderInto(folder) });
   console.log(`Made smaller:\n${JSON.stringify(plan, null, 1)}\n\n${result.trace.join('\n')}\n`);
   console.log(result.violations.join('\n'));
+  for (const file of readdirSync(folder).sort()) console.log(`spoolroom replay ${join(folder, file)}`);
+}
+
+/** What the deliveries of the failing plan did, as transcripts that `replay` shows. */
+function recorderInto(folder: string): (clock: Clock) => Recorder {
+  const read = readSettings({ hostname: 'me.example' });
+  if (!read.ok) throw new Error('the settings of the simulation are wrong');
+  const rules = { keep: 'all', settings: read.settings, relays: [], hostname: 'me.example' } as const;
+  const bounds = { size: Number.POSITIVE_INFINITY, age: Number.POSITIVE_INFINITY };
+  const shelf = transcriptShelf(folder, bounds, (text) => console.error(text));
+  return (clock) => new Recorder(rules, clock, shelf);
 }
 
 const began = performance.now();

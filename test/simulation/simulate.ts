@@ -3,12 +3,14 @@
  * that the plan lets happen; then undisturbed lives until nothing is left to do. Checks all along what must always hold
  * (techdoc/simulation.md). The same plan gives the same run, to the last step.
  */
+import type { Clock } from '../../src/delivery/ports.ts';
 import { queueRun } from '../../src/delivery/queue-run.ts';
 import { Reporter } from '../../src/delivery/reporting.ts';
 import type { Handover } from '../../src/delivery/return-path.ts';
 import type { RunRules } from '../../src/delivery/rules.ts';
 import { rulesFrom } from '../../src/delivery/rules.ts';
 import { unknown8bit } from '../../src/message/charset.ts';
+import type { Recorder } from '../../src/replay/recorder.ts';
 import { VirtualClock } from '../../src/replay/virtual-clock.ts';
 import type { DirectoryDeps } from '../../src/room/directory/open.ts';
 import { openDirectoryGuest, openDirectoryRoom } from '../../src/room/directory/open.ts';
@@ -37,6 +39,8 @@ export interface SimulationOptions {
   readonly trace?: boolean;
   /** to see that the simulation finds faults: a disk that forgets what it said it has */
   readonly disk?: (now: () => number) => MemoryDisk;
+  /** keeps transcripts of all deliveries, for `replay` */
+  readonly recorder?: (clock: Clock) => Recorder;
 }
 
 /** A recipient that failed, in a report (RFC 3464 2.3). */
@@ -52,6 +56,7 @@ export async function simulate(plan: Plan, options: SimulationOptions = {}): Pro
 
 class Simulation {
   readonly #plan: Plan;
+  readonly #recorder: SimulationOptions['recorder'] | null;
   readonly #clock = new VirtualClock(NOW * 1000);
   readonly #disk: MemoryDisk;
   readonly #machine = new FakeMachine();
@@ -71,6 +76,7 @@ class Simulation {
 
   constructor(plan: Plan, options: SimulationOptions) {
     this.#plan = plan;
+    this.#recorder = options.recorder ?? null;
     this.#disk = (options.disk ?? ((now) => new MemoryDisk(now)))(() => this.#clock.now());
     this.#note = options.trace
       ? (line) => void this.#trace.push(`${(this.#clock.monotonic() / 1000).toFixed(3)} ${line}`)
@@ -181,6 +187,7 @@ class Simulation {
 
   /** What `run` and, with several runs, `watch` do. */
   async #deliver(life: Life, room: Room, runs: number, signal: AbortSignal): Promise<void> {
+    const recorder = this.#recorder?.(life.clock) ?? null;
     const ports = {
       ...this.#network.portsFor(life),
       room,
@@ -194,7 +201,7 @@ class Simulation {
         setAside: (control: number, reason: string) =>
           this.#ledger.violated(`${control} was set aside: ${reason}`),
         warning: (text: string) => this.#note(`warning: ${text}`),
-        step: () => {},
+        step: recorder?.observe ?? (() => {}),
       },
     };
     let reporter: Reporter | null = null;
@@ -205,6 +212,7 @@ class Simulation {
       });
       if (run < runs) await pause(life, 400_000, signal);
     }
+    await recorder?.close();
     life.claimed = false;
     await this.#orTrouble(life, () => room.close());
   }
