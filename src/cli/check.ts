@@ -1,6 +1,6 @@
 /**
  * `spoolroom check`: what would stop mail today, and what to do about it. Looks at the settings, the spool, the name
- * servers, the relays and the way back for reports. Sends no mail and changes nothing.
+ * servers, the relays and the way back for reports; with `--citadel` at the server beside which it stands. Sends no mail and changes nothing.
  */
 import { statSync } from 'node:fs';
 import type { RunRules } from '../delivery/rules.ts';
@@ -24,11 +24,12 @@ export const command: Command = async ({ settings, terminal }) => {
 
 async function check(settings: Settings): Promise<readonly Finding[]> {
   const rules = await loadRules(settings);
-  const [spool, network] = await Promise.all([
+  const [spool, network, citadel] = await Promise.all([
     spoolFindings(settings),
     'kind' in rules ? [] : networkFindings(settings, rules),
+    citadelFindings(settings, 'kind' in rules ? null : rules),
   ]);
-  return [...settingsFindings(settings, rules), ...spool, ...network];
+  return [...settingsFindings(settings, rules), ...spool, ...network, ...citadel];
 }
 
 type Loaded = Awaited<ReturnType<typeof loadRules>>;
@@ -77,7 +78,8 @@ function secretFindings(settings: Settings, { dispatch }: RunRules): readonly Fi
 }
 
 async function spoolFindings(settings: Settings): Promise<readonly Finding[]> {
-  const { spool } = settings;
+  const { spool, state } = settings;
+  if (state !== null) return [];
   if (spool === null) return [trouble('spool', 'no spool directory is named', 'Name it with --spool DIR.')];
   const heard: Finding[] = [];
   const clock = clockFor(settings);
@@ -95,11 +97,18 @@ async function spoolFindings(settings: Settings): Promise<readonly Finding[]> {
   return [...found, ...heard];
 }
 
+async function citadelFindings(settings: Settings, rules: RunRules | null): Promise<readonly Finding[]> {
+  if (settings.citadel === null && settings['internet-config'] === null) return [];
+  const { checkCitadel, relayReadings } = await import('./citadel-check.ts');
+  if (settings.citadel === null) return relayReadings(rules?.dispatch.routing.relays ?? []);
+  return checkCitadel({ settings, rules, ports: realPorts(settings, clockFor(settings)) });
+}
+
 /** Nobody wants to wait longer for a name at a prompt. */
 const LOOKUP = 5000;
 
 async function networkFindings(settings: Settings, rules: RunRules): Promise<readonly Finding[]> {
-  const path = returnPathOf(settings, settings.spool ?? '/');
+  const path = returnPathOf(settings, settings.spool ?? settings.state ?? '/');
   if (path.kind === 'trouble')
     return [trouble('reports', path.text, 'No run begins before that is put right.')];
   const hasty = { ...settings, 'timeout.lookup': Math.min(settings['timeout.lookup'], LOOKUP) };

@@ -1,0 +1,220 @@
+/**
+ * The part of `check` that looks at the Citadel server we stand beside: its era, its relay lines and how they are read,
+ * whether its mail comes to us, and whether two would deliver it or it would go round in a circle. Changes nothing there.
+ */
+import { readFileSync, statSync } from 'node:fs';
+import type { RunPorts } from '../delivery/queue-run.ts';
+import type { RunRules } from '../delivery/rules.ts';
+import { type Place, parsePlace } from '../intake/place.ts';
+import type { Relay } from '../plan/hosts.ts';
+import { inOrder } from '../plan/relays.ts';
+import { type Finding, ok, trouble, warning } from '../report/check-report.ts';
+import { harmless } from '../report/people.ts';
+import { type CitadelConfig, readCitadelConfig } from '../room/citadel/config.ts';
+import { type Era, eraOf } from '../room/citadel/era.ts';
+import { COMMANDS, numbersIn } from '../room/citadel/protocol.ts';
+import type { CitadelServer } from '../room/citadel/server.ts';
+import { parseTrialRecord } from '../room/citadel/trial.ts';
+import { layoutOf } from '../room/directory/layout.ts';
+import type { Settings } from '../settings/table.ts';
+import { certificatesFrom } from './background.ts';
+import { askingCitadel, citadelAccess } from './citadel.ts';
+import { greetingOf } from './greeting.ts';
+
+export interface CitadelCircumstances {
+  readonly settings: Settings;
+  readonly ports: Pick<RunPorts, 'connect' | 'clock'>;
+  /** null: they could not be loaded, which is told elsewhere */
+  readonly rules: RunRules | null;
+}
+
+interface Survey {
+  readonly era: Era;
+  readonly config: CitadelConfig;
+  /** numbers of the messages in its queue room */
+  readonly queue: readonly number[];
+}
+
+type TcpPlace = Extract<Place, { kind: 'tcp' }>;
+
+export async function checkCitadel(circumstances: CitadelCircumstances): Promise<readonly Finding[]> {
+  const { settings } = circumstances;
+  const certificates = certificatesFrom(settings);
+  if ('kind' in certificates) return [];
+  const access = citadelAccess(settings, certificates);
+  if (access.kind === 'no-access') return [unseen(access.text)];
+  const survey = await askingCitadel(access, surveyOf);
+  if ('kind' in survey) return [unseen(survey.text)];
+  const { era, config, queue } = survey;
+  return [
+    ok(
+      'citadel',
+      `${settings.citadel} answers as servers of ${era} do; ${queue.length} messages in its queue`,
+    ),
+    ...relayFindings(config),
+    ...wayFindings(survey, circumstances),
+    ...loopFindings(circumstances),
+    ...(settings.state === null
+      ? await intakeFindings(survey, circumstances)
+      : [trialFinding(settings.state, queue)]),
+  ];
+}
+
+function unseen(text: string): Finding {
+  return trouble(
+    'citadel',
+    harmless(text),
+    'See the settings citadel and citadel-login, and whether the server runs.',
+  );
+}
+
+async function surveyOf(server: CitadelServer): Promise<Survey> {
+  const listing = await server.read({ line: COMMANDS.list });
+  return {
+    era: await eraOf(server),
+    config: await readCitadelConfig(server),
+    queue: numbersIn(listing.body),
+  };
+}
+
+/** Who reads relay lines how. Servers up to 2017 put each line in front of those before it. */
+const READINGS: readonly { readonly by: string; readonly read: (relays: readonly Relay[]) => string }[] = [
+  { by: 'we', read: (relays) => hosts(inOrder(relays), relays.some(isSmart) ? '' : ' after the MX hosts') },
+  {
+    by: 'servers of 2012 and 2016',
+    read: (relays) => `${hosts(inOrder([...relays].reverse()), '')}, and nobody by MX`,
+  },
+  {
+    by: 'servers since 2017',
+    read: (relays) => {
+      const smart = relays.filter(isSmart);
+      return smart.length > 0 ? hosts(smart, '') : hosts(relays, ' after the MX hosts');
+    },
+  },
+];
+
+const isSmart = ({ kind }: Relay): boolean => kind === 'smarthost';
+
+function hosts(relays: readonly Relay[], when: string): string {
+  return `${relays.map(({ shown }) => harmless(shown)).join(', ')}${when}`;
+}
+
+/** How relay lines are understood, by us and by the module of each era. */
+export function relayReadings(relays: readonly Relay[]): readonly Finding[] {
+  if (relays.length === 0) return [ok('its relays', 'no relay lines')];
+  return READINGS.map(({ by, read }) => ok('its relays', `${by} would use ${read(relays)}`));
+}
+
+function relayFindings({ fqdn, internet: { relays, problems } }: CitadelConfig): readonly Finding[] {
+  const name = fqdn === null ? 'does not tell its name' : `calls itself ${harmless(fqdn)}`;
+  const wrong = problems.map(({ line, shown, reason }) =>
+    warning(
+      'its relays',
+      `line ${line}, ${harmless(shown)}: ${reason}`,
+      'We cannot use this line. Correct it there.',
+    ),
+  );
+  return [ok('its name', `it ${name}`), ...relayReadings(relays), ...wrong];
+}
+
+function tcpIntakes(settings: Settings): readonly TcpPlace[] {
+  return settings['intake.listen'].map(parsePlace).filter((place) => place.kind === 'tcp');
+}
+
+/** Whether this relay is our own intake. */
+function isIntake({ host, port }: Relay, settings: Settings): boolean {
+  const isHere = host.toLowerCase() === 'localhost' || host.startsWith('127.') || host === '::1';
+  return isHere && tcpIntakes(settings).some((place) => place.port === port);
+}
+
+function wayFindings({ era, config }: Survey, { settings }: CitadelCircumstances): Finding[] {
+  const { relays } = config.internet;
+  const here = relays.filter((relay) => isIntake(relay, settings));
+  const others = relays.filter((relay) => !isIntake(relay, settings));
+  const [address] = settings['intake.listen'];
+  if (settings.state !== null) {
+    if (here.length === 0)
+      return [ok('way', 'the queue inside the server; it must be built without its queue run')];
+    return [
+      trouble(
+        'way',
+        `its relay lines name the intake (${hosts(here, '')}), and its queue is to be worked as well`,
+        'Both ways at once send mail twice. Take the line out, or leave out the setting state.',
+      ),
+    ];
+  }
+  if (here.length === 0) {
+    return [
+      warning(
+        'way',
+        `servers of ${era} fit the intake, and its relay lines do not name ours`,
+        `Its mail does not come to us. Keep a copy of its relay lines, remove them, and enter ${address} as smarthost.`,
+      ),
+    ];
+  }
+  if (others.length === 0) return [ok('way', `its mail comes to the intake: ${hosts(here, '')}`)];
+  return [
+    warning(
+      'way',
+      `beside the intake its relay lines name ${hosts(others, '')}`,
+      'Some of its mail may pass us by. Leave only the line of the intake; relays belong into our settings.',
+    ),
+  ];
+}
+
+function loopFindings({ settings, rules }: CitadelCircumstances): Finding[] {
+  const loops = (rules?.dispatch.routing.relays ?? []).filter((relay) => isIntake(relay, settings));
+  if (loops.length === 0 || settings.state !== null) return [];
+  return [
+    trouble(
+      'loop',
+      `our own relay ${hosts(loops, '')} is our intake`,
+      'Mail would go round until it is refused for its Received lines. Name the next server in the settings, not the intake.',
+    ),
+  ];
+}
+
+async function intakeFindings(
+  { config }: Survey,
+  { settings, ports }: CitadelCircumstances,
+): Promise<readonly Finding[]> {
+  const isUsed = config.internet.relays.some((relay) => isIntake(relay, settings));
+  return Promise.all(
+    tcpIntakes(settings).map(async ({ host: address, port }) => {
+      const { greeted, text } = await greetingOf(ports, { address, port });
+      const said = `${address}:${port} ${greeted ? 'greets: ' : ''}${harmless(text)}`;
+      if (/\bspoolroom\b/.test(text)) return ok('intake', said);
+      if (greeted)
+        return trouble(
+          'intake',
+          said,
+          'Another program has its port. Stop it, or give intake.listen another one.',
+        );
+      return isUsed
+        ? trouble(
+            'intake',
+            said,
+            'Mail waits in Citadel’s queue. Start `spoolroom intake`, or `watch --intake`.',
+          )
+        : warning(
+            'intake',
+            said,
+            'Start `spoolroom intake`, or `watch --intake`, before Citadel is to use it.',
+          );
+    }),
+  );
+}
+
+function trialFinding(state: string, queue: readonly number[]): Finding {
+  const path = `${layoutOf(state).state}/trial`;
+  const isThere = statSync(path, { throwIfNoEntry: false }) !== undefined;
+  const trial = isThere ? parseTrialRecord(readFileSync(path, 'latin1')) : null;
+  if (trial === null)
+    return ok('trial', 'not posted yet; the first run posts it, and takes mail 150 seconds later');
+  if (queue.includes(trial.number)) return ok('trial', `message ${trial.number} lies untouched in its queue`);
+  return trouble(
+    'trial',
+    `message ${trial.number} is gone from its queue`,
+    `Somebody else works that queue, the server itself most likely: two runs would send mail twice. Use the intake, or switch the other one off and remove ${path}.`,
+  );
+}

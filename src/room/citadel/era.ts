@@ -1,0 +1,19 @@
+/**
+ * Which era a Citadel server is of, told by the commands it knows. Called by `check`. Only reads. Servers say a version
+ * too, but it is not the version that decides what they do: many are built from a branch.
+ */
+import { COMMANDS } from './protocol.ts';
+import type { CitadelServer } from './server.ts';
+
+/** `2012`: settings by position. `2016`: by key. `2023`: stored messages are not handed out any more (since 2018). */
+export type Era = '2012' | '2016' | '2023';
+
+const UNKNOWN_COMMAND = 530;
+
+export async function eraOf(server: CitadelServer): Promise<Era> {
+  const byKey = await server.read({ line: COMMANDS.fqdn });
+  if (byKey.code !== 200) return '2012';
+  // No message has this number; a server that knows the command says that, or that it is not for us.
+  const native = await server.read({ line: COMMANDS.native(0) });
+  return native.code === UNKNOWN_COMMAND ? '2023' : '2016';
+}

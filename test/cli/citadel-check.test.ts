@@ -1,0 +1,146 @@
+/** `check --citadel`: era, relay lines as each era reads them, and what would go wrong with the two ways beside it. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { command } from '../../src/cli/check.ts';
+import type { Finding } from '../../src/report/check-report.ts';
+import { type CitadelDouble, type Era, startCitadel } from '../support/citadel-server.ts';
+import { caughtTerminal, invocation } from '../support/invocation.ts';
+import { type Script, startRawServer } from '../support/raw-server.ts';
+import { spoolOf, temporaryDirectory } from '../support/spool.ts';
+
+interface Site {
+  readonly citadel: CitadelDouble;
+  check(settings?: object): Promise<{
+    readonly exit: number;
+    /** of the checks that look at Citadel */
+    readonly bad: readonly string[];
+    seen(name: string): readonly string[];
+  }>;
+}
+
+const LOOKS = new Set(['settings', 'citadel', 'its name', 'its relays', 'way', 'loop', 'intake', 'trial']);
+
+async function site(t: TestContext, era: Era, config: string): Promise<Site> {
+  const folder = temporaryDirectory(t);
+  const login = path.join(folder, 'login');
+  fs.writeFileSync(login, 'admin\nadminpass\n', { mode: 0o600 });
+  const citadel = await startCitadel(path.join(folder, 'citadel-admin.socket'), { era });
+  t.after(() => citadel.close());
+  citadel.config = config;
+  const spool = spoolOf(t, {});
+  const check = async (settings: object = {}) => {
+    const caught = caughtTerminal();
+    const given = {
+      ...{ spool, dns: '127.0.0.1:1', hostname: 'queue.example', return: 'smtp://127.0.0.1:1', json: true },
+      ...{ citadel: citadel.path, 'citadel-login': login, 'intake.listen': '127.0.0.1:1', ...settings },
+    };
+    const exit = await command(invocation(caught, given));
+    const findings: readonly Finding[] = JSON.parse(caught.printed.join('\n')).findings;
+    for (const { grade, advice } of findings) assert.equal(advice === '', grade === 'ok');
+    return {
+      exit,
+      bad: findings
+        .filter(({ check, grade }) => LOOKS.has(check) && grade !== 'ok')
+        .map(({ check, grade }) => `${grade} ${check}`),
+      seen: (name: string) => findings.filter(({ check }) => check === name).map(({ seen }) => seen),
+    };
+  };
+  return { citadel, check };
+}
+
+/** A listener that greets so; gives its port. */
+async function greeter(t: TestContext, greeting: string): Promise<number> {
+  const script: Script = async (peer) => {
+    await peer.say(`${greeting}\r\n`);
+    await peer.expect('QUIT');
+    peer.end();
+  };
+  const server = await startRawServer(script);
+  t.after(() => server.close());
+  return server.port;
+}
+
+describe('check --citadel', () => {
+  for (const era of ['2012', '2016', '2023'] as const) {
+    it(`knows a server of ${era}`, async (t) => {
+      const { check } = await site(t, era, '');
+      const { seen } = await check();
+      assert.match(seen('citadel').join(), new RegExp(`answers as servers of ${era} do; 0 messages`));
+      assert.deepEqual(seen('its name'), ['it calls itself citref.example']);
+    });
+  }
+
+  it('shows how each era reads the relay lines, and no password', async (t) => {
+    const lines = 'a.example|smarthost\nu:geheim@b.example|smarthost\nc.example|fallbackhost\n';
+    const { check } = await site(t, '2016', `${lines}d.example|smarthost \n`);
+    const { seen, bad } = await check();
+    assert.deepEqual(seen('its relays'), [
+      'we would use a.example, ***@b.example, c.example',
+      'servers of 2012 and 2016 would use ***@b.example, a.example, c.example, and nobody by MX',
+      'servers since 2017 would use a.example, ***@b.example',
+      'line 4, d.example: blanks or a CR beside "smarthost" switch the line off',
+    ]);
+    assert.deepEqual(bad, ['warning its relays', 'warning way', 'warning intake']);
+  });
+
+  it('shows the same of a file', async (t) => {
+    const { check } = await site(t, '2016', '');
+    const file = path.join(temporaryDirectory(t), 'lines');
+    fs.writeFileSync(file, '127.0.0.1:1|fallbackhost\n');
+    const { seen } = await check({ citadel: null, 'internet-config': file });
+    assert.deepEqual(seen('its relays'), [
+      'we would use 127.0.0.1:1 after the MX hosts',
+      'servers of 2012 and 2016 would use 127.0.0.1:1, and nobody by MX',
+      'servers since 2017 would use 127.0.0.1:1 after the MX hosts',
+    ]);
+  });
+
+  it('finds the intake in order when Citadel names it and it greets', async (t) => {
+    const port = await greeter(t, '220 queue.example ESMTP spoolroom');
+    const { check } = await site(t, '2012', `127.0.0.1:${port}|smarthost\n`);
+    const { bad, seen } = await check({ 'intake.listen': `127.0.0.1:${port}` });
+    assert.deepEqual(bad, []);
+    assert.match(seen('way').join(), /its mail comes to the intake: 127\.0\.0\.1:\d+$/);
+  });
+
+  it('tells of an intake that is not there, of another program at its port, of lines beside it', async (t) => {
+    const { check, citadel } = await site(t, '2016', '127.0.0.1:1|smarthost\n');
+    assert.deepEqual((await check()).bad, ['trouble intake']);
+    const port = await greeter(t, '220 other.example ESMTP Postfix');
+    citadel.config = `localhost:${port}|smarthost\nb.example|fallbackhost\n`;
+    const { bad, exit } = await check({ 'intake.listen': `127.0.0.1:${port}` });
+    assert.deepEqual([exit, bad], [1, ['warning way', 'trouble intake']]);
+  });
+
+  it('tells of a circle, and of both ways at once', async (t) => {
+    const { check } = await site(t, '2016', '127.0.0.1:1|smarthost\n');
+    assert.deepEqual((await check({ 'internet-config': 'citadel' })).bad, ['trouble loop', 'trouble intake']);
+    const live = { spool: null, state: temporaryDirectory(t) };
+    assert.deepEqual((await check(live)).bad, ['trouble way']);
+  });
+
+  it('tells of a trial that somebody removed', async (t) => {
+    const { check, citadel } = await site(t, '2016', '');
+    const state = temporaryDirectory(t);
+    const live = { spool: null, state };
+    assert.match((await check(live)).seen('trial').join(), /not posted yet/);
+    const number = citadel.post('msgid|0\n');
+    fs.mkdirSync(path.join(state, '.spoolroom'));
+    fs.writeFileSync(path.join(state, '.spoolroom', 'trial'), `message ${number} posted 1342224000\n`);
+    assert.deepEqual((await check(live)).bad, []);
+    citadel.messages.clear();
+    assert.deepEqual((await check(live)).bad, ['trouble trial']);
+  });
+
+  it('tells of a server that cannot be asked', async (t) => {
+    const { check, citadel } = await site(t, '2016', '');
+    assert.deepEqual((await check({ 'citadel-login': null })).bad, ['trouble citadel']);
+    assert.deepEqual((await check({ citadel: `${citadel.path}.gone` })).bad, ['trouble citadel']);
+    citadel.fault = (line) => (line.startsWith('GOTO') ? { answer: '572 room not found\n' } : null);
+    const { bad, seen } = await check();
+    assert.deepEqual(bad, ['trouble citadel']);
+    assert.match(seen('citadel').join(), /It has no queue room/);
+  });
+});
