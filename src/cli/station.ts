@@ -9,7 +9,7 @@ import { Recorder } from '../replay/recorder.ts';
 import { transcriptFolder, transcriptShelf } from '../replay/transcript-files.ts';
 import { warningLine } from '../report/lines.ts';
 import type { Log } from '../report/log.ts';
-import { SpoolTrouble } from '../room/directory/trouble.ts';
+import { codeOf, phraseOf, SpoolTrouble } from '../room/directory/trouble.ts';
 import type { Settings } from '../settings/table.ts';
 import type { Trouble } from './background.ts';
 import { clockFor, loadRules, realPorts, trouble } from './background.ts';
@@ -52,7 +52,13 @@ export function stationed(
       return typeof exit === 'number' ? exit : fail(exit);
     } catch (error) {
       if (error instanceof SpoolTrouble) return fail(trouble(error.message, EXIT.io));
-      throw error;
+      if (codeOf(error) === null) throw error;
+      return fail(
+        trouble(
+          `${spool} cannot be used: ${phraseOf(error)}. Its mail stays, and the next run tries again.`,
+          EXIT.io,
+        ),
+      );
     } finally {
       await log.close();
     }
