@@ -36,7 +36,9 @@ describe('intake', () => {
     const intake = intakeOf(t, spool);
     const address = await listening(intake);
     const client = await Conversation.with(address);
-    await client.hello();
+    // By this word `check` knows it.
+    assert.match((await client.reply()) ?? '', /^220 queue\.example ESMTP spoolroom$/);
+    await client.ask('EHLO citadel.example');
     await client.envelope('alice@citref.example', 'bob@example.com');
     assert.equal(await client.ask(MAIL), '250 2.6.0 queued as job 2, mail 1');
     const { job, recipients } = await intake.says('queued');

@@ -23,6 +23,7 @@ function isPresent(program: string): boolean {
   return spawnSync(program, ['--version']).error === undefined;
 }
 
+const CONFIGURATIONS = ['spoolroom.json', 'spoolroom-live.json'];
 const UNITS = [
   'spoolroom.service',
   'spoolroom-run.service',
@@ -31,7 +32,7 @@ const UNITS = [
 ];
 
 test('every example is tested here', () => {
-  const tested = [...UNITS, 'crontab', 'logrotate', 'sysusers.conf', 'tmpfiles.conf', 'spoolroom.json'];
+  const tested = [...UNITS, 'crontab', 'logrotate', 'sysusers.conf', 'tmpfiles.conf', ...CONFIGURATIONS];
   assert.deepEqual(fs.readdirSync(EXAMPLES).sort(), tested.sort());
 });
 
@@ -105,11 +106,12 @@ if (isPresent('systemd-sysusers')) test('user and directories are accepted by sy
 
 test('directories belong to the user and nobody else can look into them', () => {
   for (const line of linesOf('tmpfiles.conf')) {
-    assert.match(line, /^d \/(?:var|etc)\/\S+ 0[67][45]0 (?:spoolroom|root) (?:spoolroom|adm) -$/);
+    assert.match(line, /^d \/(?:var|etc)\/\S+ 0[67][045]0 (?:spoolroom|root) (?:spoolroom|adm) -$/);
   }
 });
 
-test('the configuration file holds known settings only', () => {
-  const settings = readSettings(JSON.parse(example('spoolroom.json')));
-  assert.equal(settings.ok, true);
+test('the configuration files hold known settings only', () => {
+  for (const name of CONFIGURATIONS) {
+    assert.equal(readSettings(JSON.parse(example(name))).ok, true, name);
+  }
 });
