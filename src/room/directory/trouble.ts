@@ -3,9 +3,10 @@
  * decides what happens next. Knows the codes of Node's `fs`, which the simulated disk uses too.
  */
 
-/** The system's name for an error of the disk (`ENOSPC`); null for errors that are none. */
+/** The system's name for an error of the disk (`ENOSPC`); null for errors that are none, Node's own `ERR_...` among them. */
 export function codeOf(error: unknown): string | null {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return /^E[A-Z0-9]+$/.test(code) ? code : null;
 }
 
 /** The disk refused something, and the message is a full sentence for people. */
