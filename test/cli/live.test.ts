@@ -22,7 +22,10 @@ async function bench(t: TestContext) {
   const citadel = await startCitadel(path.join(folder, 'citadel-admin.socket'), { era: '2016' });
   t.after(() => citadel.close());
   const relay = await startSmtpServer({
-    refuse: { 'nobody@example.com': { code: 550, text: 'No such mailbox here' } },
+    refuse: {
+      'nobody@example.com': { code: 550, text: 'No such mailbox here' },
+      'later@example.com': { code: 450, text: 'Later' },
+    },
   });
   t.after(() => relay.close());
   citadel.config = `citref.example|localhost\n127.0.0.1:${relay.port}|smarthost\n`;
@@ -83,6 +86,28 @@ describe('the queue inside a Citadel server', () => {
     assert.match(report?.content.toString('latin1') ?? '', /^Reporting-MTA: dns; ?citref\.example\r$/m);
     assert.deepEqual(rest, []);
     assert.deepEqual([...citadel.messages.keys()], [3], 'the trial stays');
+  });
+
+  it('tells of a delay once, though the control message has a new number each time', async (t) => {
+    const { citadel, relay, call, live } = await bench(t);
+    const mail = citadel.postMail(MAIL);
+    const now = Math.floor(Date.now() / 1000);
+    const first = citadel.post(
+      `msgid|${mail}\nsubmitted|${now}\nbounceto|alice@citref.example\nremote|later@example.com|0||\n`,
+    );
+    for (const later of ['+0s', '+10m', '+30m', '+60m']) {
+      assert.deepEqual(await call('run', '--now', later, '--retry.notice', '1m', ...live), {
+        exit: 0,
+        told: '',
+      });
+    }
+    const told = relay.accepted.map(({ content }) => /^Action: \w+/m.exec(content.toString('latin1'))?.[0]);
+    assert.deepEqual(told, ['Action: delayed']);
+    assert.ok(!citadel.messages.has(first), 'it was rewritten');
+    assert.match(
+      [...citadel.messages.values()].map(({ list }) => list).join(''),
+      /^remote\|later@example\.com\|4\|/m,
+    );
   });
 
   it('says what is in the way', async (t) => {
