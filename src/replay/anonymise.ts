@@ -47,7 +47,11 @@ function withoutNames(job: Job): Job {
 }
 
 /** Settings that say where things are on one machine. */
-const PLACES: ReadonlySet<string> = new Set(['spool', 'config', 'log.target', 'postmaster', 'json', 'dns']);
+const PLACES: ReadonlySet<string> = new Set([
+  ...['spool', 'config', 'log.target', 'postmaster', 'json', 'dns'],
+  ...['citadel', 'citadel-login', 'state'],
+  ...Object.keys(SETTINGS).filter((name) => name.startsWith('intake.')),
+]);
 
 function sameValue(a: object, b: object, name: string): boolean {
   return JSON.stringify(Reflect.get(a, name)) === JSON.stringify(Reflect.get(b, name));
