@@ -172,8 +172,15 @@ export class MemoryDisk implements Disk {
   beginSyncDirectory(directory: string): SyncUnderWay {
     const folder = this.#folderAt(directory);
     const names = new Map(folder.names);
+    const before = new Map(folder.durable);
     return () => {
-      folder.durable = names;
+      // What another sync has made durable meanwhile is newer and stays.
+      for (const name of new Set([...names.keys(), ...folder.durable.keys()])) {
+        if (folder.durable.get(name) !== before.get(name)) continue;
+        const inode = names.get(name);
+        if (inode === undefined) folder.durable.delete(name);
+        else folder.durable.set(name, inode);
+      }
     };
   }
 

@@ -107,7 +107,13 @@ export class LiveRoom implements Room {
     const { msgid } = held.base;
     this.#over.set(held.control, msgid);
     this.#checkpointSoon();
-    await this.#parts.journal.append({ record: 'finish', control: held.control, msgid, payload: null });
+    await this.#parts.journal.append({
+      record: 'finish',
+      control: held.control,
+      msgid,
+      payload: null,
+      recipients: held.base.recipients.map(({ address }) => address),
+    });
   }
 
   async settle(): Promise<void> {

@@ -4,7 +4,7 @@
  * messages, removes the payloads of finished jobs and drops what the journal need not say any more.
  * Nothing is removed before the journal says durably that it may be.
  */
-import { isPending } from '../../control/job.ts';
+import { type ByteString, isPending, type Job } from '../../control/job.ts';
 import type { Clock, Timer } from '../../delivery/ports.ts';
 import type {
   MessageNumber,
@@ -169,7 +169,8 @@ export class DirectoryRoom implements Room {
     this.#over.add(over);
     this.#checkpointSoon();
     // Where the journal cannot say it, the directory itself still can.
-    const inJournal = await this.#parts.journal.append({ record: 'finish', ...over.key }).then(
+    const recipients = held.base.recipients.map(({ address }) => address);
+    const inJournal = await this.#parts.journal.append({ record: 'finish', ...over.key, recipients }).then(
       () => true,
       () => false,
     );
@@ -232,7 +233,7 @@ export class DirectoryRoom implements Room {
       case 'finish':
         if (!isMeant && held !== null) return;
         // Somebody waits in it who was added after it ended.
-        if (isMeant && currentJob(held).recipients.some(isPending)) return;
+        if (isMeant && hasOthersWaiting(currentJob(held), record.recipients)) return;
         removeIfThere(disk, layout.message(control));
         shelf.forget(control);
         this.#over.add({ key: { control, msgid, payload }, controlGone: true });
@@ -493,6 +494,13 @@ function isWritten(held: HeldJob): boolean {
 /** Whether somebody waits in this control message whom the finished job did not know. */
 function hasStrangers(item: HeldJob, finished: HeldJob): boolean {
   if (item === finished) return false;
-  const known = new Set(finished.base.recipients.map(({ address }) => address));
-  return item.base.recipients.some((recipient) => isPending(recipient) && !known.has(recipient.address));
+  return hasOthersWaiting(
+    item.base,
+    finished.base.recipients.map(({ address }) => address),
+  );
+}
+
+function hasOthersWaiting({ recipients }: Job, settled: readonly ByteString[]): boolean {
+  const known = new Set(settled);
+  return recipients.some((recipient) => isPending(recipient) && !known.has(recipient.address));
 }

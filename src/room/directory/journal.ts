@@ -4,6 +4,7 @@
  * bytes as they are; the first line binds the file to this spool and this version. What a crash cut off at the end does
  * not count. After a failed write nothing of the old file is trusted: the next turn writes a new one.
  */
+import type { ByteString } from '../../control/job.ts';
 import type { MessageNumber, StatusChange } from '../room.ts';
 import { crc32 } from './crc32.ts';
 import type { Disk, OpenFile, Ownership } from './disk.ts';
@@ -23,7 +24,8 @@ export interface JobKey {
 /** A kind of record is a tag of its own; a reader that meets a tag it does not know refuses the journal. */
 export type JournalRecord =
   | (JobKey & { readonly record: 'status'; readonly now: number; readonly changes: readonly StatusChange[] })
-  | (JobKey & { readonly record: 'finish' });
+  /** `recipients`: everybody whose fate is settled with it; who waits besides them was added afterwards */
+  | (JobKey & { readonly record: 'finish'; readonly recipients: readonly ByteString[] });
 
 const TAGS: ReadonlySet<unknown> = new Set<JournalRecord['record']>(['status', 'finish']);
 
