@@ -127,9 +127,10 @@ export class Ledger {
   /** The return path took a report that these recipients failed. */
   reported(addresses: readonly string[], life: number): void {
     for (const address of addresses) {
-      const reports = this.#fates.get(address)?.reports;
+      const fate = this.#fates.get(address);
+      const reports = fate?.reports;
       if (reports === undefined) this.violated(`a report names ${address}, who is no recipient`);
-      for (const before of reports ?? []) {
+      for (const before of fate?.hidden ? [] : (reports ?? [])) {
         if (before.noted || before.life === life || this.#endings.get(before.life) === 'in order')
           this.violated(`${address} was reported in life ${before.life} and again in life ${life}`);
       }
