@@ -2,7 +2,7 @@
  * One job in sentences: why it is still here, what happened last, when the next try is, what would change it. Pure;
  * called by `explain`. The facts are those of `queue`.
  */
-import { isPending } from '../control/job.ts';
+import { isPending, type Job } from '../control/job.ts';
 import type { Schedule } from '../plan/schedule.ts';
 import { ageOf, lastTry } from '../plan/schedule.ts';
 import type { PayloadRead, QueuedJob } from '../room/room.ts';
@@ -72,13 +72,30 @@ function whatHappened({ queued, transcripts }: Circumstances): readonly string[]
 }
 
 function whatNext({ queued, now, schedule }: Circumstances, { due, next, why }: JobFacts): readonly string[] {
-  const left = schedule.giveUpAfter - ageOf(queued.job, now);
-  const end =
-    left > 0
-      ? `If it keeps failing, it is given up in ${span(left * 1000)} and its sender is told.`
-      : 'It is older than mail is kept: if the next try fails, it is given up and its sender is told.';
-  if (due) return [`It is due: the next run tries it. ${why}`, end];
-  return next === null ? [why] : [`The next try is at ${next}.`, end];
+  const outlook = [ladder(queued.job, schedule), end(queued.job, now, schedule)];
+  if (due) return [`It is due: the next run tries it. ${why}`, ...outlook];
+  return next === null ? [why] : [`The next try is at ${next}.`, ...outlook];
+}
+
+/** The waits of its era, as they are set. */
+function ladder(
+  { dialect }: Job,
+  { retry, earlyRetry, earlyPeriod, lateRetry, noticeAfter }: Schedule,
+): string {
+  const shown = (seconds: number): string => span(seconds * 1000);
+  const waits =
+    dialect === '2012'
+      ? `Waits begin with ${shown(retry.first)} and double up to ${shown(retry.ceiling)}`
+      : `It is tried every ${shown(earlyRetry)} for ${shown(earlyPeriod)}, then every ${shown(lateRetry)}`;
+  return `${waits}; its sender is told of the delay after ${shown(noticeAfter)}.`;
+}
+
+function end(job: Job, now: number, { giveUpAfter }: Schedule): string {
+  if (job.submitted === null) return 'Its list does not say when it was handed in, so it is never given up.';
+  const left = giveUpAfter - ageOf(job, now);
+  return left > 0
+    ? `If it keeps failing, it is given up in ${span(left * 1000)} and its sender is told.`
+    : 'It is older than mail is kept: if the next try fails, it is given up and its sender is told.';
 }
 
 /** By the class of RFC 3463's subject, or by what it says when there is none. */
