@@ -37,8 +37,7 @@ export function printer(terminal: Terminal | null): Printer {
         '',
         indented(outcomes(act, readable, paint)),
         '',
-        ...act.told.map((line) => `  ${line}`),
-        '',
+        ...(act.told.length === 0 ? [] : [...act.told.map((line) => `  ${line}`), '']),
         sentence(act),
         ...act.changed.flatMap(({ job, text }) => [
           '',
