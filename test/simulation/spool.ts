@@ -12,6 +12,7 @@ import { writeNative } from '../../src/message/native.ts';
 import { storedControl } from '../../src/message/stored.ts';
 import type { MemoryDisk } from '../support/memory-disk.ts';
 import type { PlannedMail } from './plan.ts';
+import { illegalStates } from './states.ts';
 
 export const SPOOL = '/spool';
 export const OWNER = { mode: 0o660, uid: 0, gid: 0 };
@@ -147,6 +148,8 @@ export function survey(disk: MemoryDisk): Survey {
       troubles.push(`${name} waits without its mail ${msgid}`);
     for (const { address } of pending) waiting.add(address);
   }
+  const msgids = new Map([...lists].map(([name, { msgid }]) => [Number(name), msgid]));
+  troubles.push(...illegalStates(disk, SPOOL, msgids, new Set(mails.map(Number))));
   return { troubles, waiting, lists, mails };
 }
 
