@@ -44,9 +44,9 @@ export const TECHDOC = fileURLToPath(new URL('../../techdoc/', import.meta.url))
 export const DOCUMENTS: { readonly [file: string]: { readonly [table: string]: () => string } } = {
   'delivery-states.md': {
     'session states': sessionStates,
-    'session transitions': sessionTransitions,
+    'session transitions': () => transitions(SESSION_TABLE),
     'delivery states': deliveryStates,
-    'delivery transitions': deliveryTransitions,
+    'delivery transitions': () => transitions(DELIVERY_TABLE),
     outcomes,
     phrases,
   },
@@ -82,32 +82,31 @@ function sessionStates(): string {
   return table(['state', 'we are', 'deadline', 'the C module calls it'], rows);
 }
 
-function sessionTransitions(): string {
-  const rows = SESSION_TABLE.map((row) => [
-    row.id,
-    row.in.join(', '),
-    row.on.join(', '),
-    row.when ?? '',
-    row.to,
-    row.do.join(', '),
-  ]);
-  return table(['row', 'in', 'on', 'when', 'to', 'do'], rows);
+interface TransitionRow {
+  readonly id: string;
+  readonly in: readonly string[];
+  readonly on: readonly string[];
+  readonly when?: string;
+  readonly to: string;
+  readonly do: readonly string[];
+}
+
+function transitions(rows: readonly TransitionRow[]): string {
+  return table(
+    ['row', 'in', 'on', 'when', 'to', 'do'],
+    rows.map((row) => [
+      row.id,
+      row.in.join(', '),
+      row.on.join(', '),
+      row.when ?? '',
+      row.to,
+      row.do.join(', '),
+    ]),
+  );
 }
 
 function deliveryStates(): string {
   return table(['state', 'the delivery is'], Object.entries(DELIVERY_STATES));
-}
-
-function deliveryTransitions(): string {
-  const rows = DELIVERY_TABLE.map((row) => [
-    row.id,
-    row.in.join(', '),
-    row.on.join(', '),
-    row.when ?? '',
-    row.to,
-    row.do.join(', '),
-  ]);
-  return table(['row', 'in', 'on', 'when', 'to', 'do'], rows);
 }
 
 const REPLY_EVENTS: readonly (readonly [string, SessionEvent])[] = [
