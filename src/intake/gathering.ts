@@ -1,6 +1,6 @@
 /**
  * Makes one job out of the same message for many recipients. Servers of 2012 to 2017 open one connection per recipient,
- * all at once; the copies that arrive in this moment are put into the room together. Called by listener.ts. Nobody is
+ * all at once; the copies that arrive in this moment are put into the room together. Called by reception.ts. Nobody is
  * told that a message is safe before the room says so, and a lone connection never waits: waiting is only for those
  * that are already connected and may still bring the same, and never longer than the window.
  */

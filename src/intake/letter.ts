@@ -1,5 +1,5 @@
 /**
- * Takes one message off the wire. Called by listener.ts for each DATA. The beginning stays in memory, the rest goes to a
+ * Takes one message off the wire. Called by reception.ts for each message. The beginning stays in memory, the rest goes to a
  * scratch file without a name, so that memory stays bounded whatever the size and nothing is left behind by a crash.
  * Knows no queue: what is taken here is durable nowhere and acknowledged to nobody.
  */

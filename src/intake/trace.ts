@@ -1,6 +1,6 @@
 /**
  * The trace of a message's way: the Received line the intake puts on top, and the judgement of those already there.
- * Called by listener.ts for each message. Pure; bytes stay bytes.
+ * Called by reception.ts for each message. Pure; bytes stay bytes.
  */
 import { isDeliveryList } from '../control/header.ts';
 import type { ByteString } from '../control/job.ts';
@@ -39,12 +39,25 @@ export function receivedLine({ helo, address, host, protocol, time }: Hop): Byte
   return `Received: from ${from}\r\n\t${ourMark(host)} with ${protocol};\r\n\t${rfc5322Date(time, 0) ?? 'now'}\r\n`;
 }
 
-/** Why this message is not taken; null when nothing speaks against it. A sentence without its final dot. */
-export function headerTrouble(header: ByteString, host: string): string | null {
-  if (isDeliveryList(header)) return 'this content type is for delivery lists, which cannot be sent as mail';
+export interface HeaderTrouble {
+  /** enhanced status code (RFC 3463 3.5, 3.7, 3.8) */
+  readonly status: string;
+  /** a sentence without its final dot */
+  readonly why: string;
+}
+
+/** Why this message is not taken; null when nothing speaks against it. `header` null: it is longer than is looked at. */
+export function headerTrouble(header: ByteString | null, host: string): HeaderTrouble | null {
+  if (header === null) return { status: '5.6.0', why: 'its header is longer than 128 KiB' };
+  if (isDeliveryList(header))
+    return { status: '5.7.1', why: 'this content type is for delivery lists, which cannot be sent as mail' };
   const hops = [...headerFields(header)].filter(({ name }) => name.trim().toLowerCase() === 'received');
-  if (hops.length > MOST_HOPS) return `mail loop: the message has passed ${hops.length} servers`;
   const mark = ourMark(host).toLowerCase();
   const passes = hops.filter(({ value }) => value.toLowerCase().includes(mark)).length;
-  return passes > MOST_PASSES ? `mail loop: the message has passed ${host} ${passes} times` : null;
+  const loop = (way: string): HeaderTrouble => ({
+    status: '5.4.6',
+    why: `mail loop: the message has passed ${way}`,
+  });
+  if (hops.length > MOST_HOPS) return loop(`${hops.length} servers`);
+  return passes > MOST_PASSES ? loop(`${host} ${passes} times`) : null;
 }

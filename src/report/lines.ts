@@ -6,7 +6,7 @@ import type { ByteString } from '../control/job.ts';
 import type { OutcomeRecord } from '../delivery/mail-in-hand.ts';
 import type { RunSummary } from '../delivery/queue-run.ts';
 import type { SentReport } from '../delivery/reporting.ts';
-import type { QueuedMail } from '../intake/listener.ts';
+import type { QueuedMail } from '../intake/reception.ts';
 import { place } from '../outcome/status-line.ts';
 import type { Peer } from '../session/verdict.ts';
 import type { Utterance } from './dialogue.ts';

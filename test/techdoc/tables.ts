@@ -9,7 +9,7 @@ import type { OutcomeRecord } from '../../src/delivery/mail-in-hand.ts';
 import type { SentReport } from '../../src/delivery/reporting.ts';
 import { DELIVERY_TABLE } from '../../src/delivery/table.ts';
 import { WORDS as NETWORK_WORDS } from '../../src/delivery/trouble.ts';
-import type { QueuedMail } from '../../src/intake/listener.ts';
+import type { QueuedMail } from '../../src/intake/reception.ts';
 import { noticeFromLine } from '../../src/outcome/report/notice.ts';
 import { LOOKUP_FAULTS } from '../../src/plan/route.ts';
 import type { Line } from '../../src/report/lines.ts';
