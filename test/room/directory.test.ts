@@ -501,6 +501,22 @@ test('a finished job is remembered until its removal is durable', async (t) => {
   assert.deepEqual(messagesIn(spool), {}, 'its mail is removed after it');
 });
 
+test('the mail of a finished job goes after a crash, also when its number is another message by then', async (t) => {
+  for (const taken of [MAIL, listFor(3, 'c@example.com')]) {
+    const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com'), '3': MAIL });
+    const machine = new FakeMachine();
+    const crashed = machine.start();
+    const room = await openRoom(spool, bench({ processes: crashed }));
+    await room.scan();
+    await room.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
+    await room.finish(2);
+    crashed.end();
+    writeMessage(spool, '2', taken);
+    await (await openRoom(spool, bench({ processes: machine.start() }))).close();
+    assert.deepEqual(messagesIn(spool), { '2': taken, '3': MAIL });
+  }
+});
+
 test('the journal and the names of a killed run are made durable before anything is done that it says', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') });
   const machine = new FakeMachine();

@@ -18,7 +18,27 @@ export interface PlannedMail {
   readonly size: number;
 }
 
-/** One life is one process that delivers, from its start to its end. */
+/** Mail that Citadel hands to an intake while a life delivers. */
+export interface Handover {
+  readonly name: string;
+  /** the intake stands beside this life */
+  readonly life: number;
+  /** milliseconds after its beginning */
+  readonly at: number;
+  /** one recipient and one connection each: all together as servers of 2012 and 2016 do, or one after the other */
+  readonly copies: number;
+  readonly manner: 'together' | 'one by one';
+  readonly speaks: 'DATA' | 'BDAT';
+  /** bytes of text */
+  readonly size: number;
+  /** the first connection breaks before this byte of Citadel's; null: it holds */
+  readonly breaks: number | null;
+}
+
+/** The intake beside life 3 is process 103. */
+export const INTAKE = 100;
+
+/** One life is one process that delivers, from its start to its end; or an intake beside one, counted from INTAKE on. */
 export type Incident =
   /** the process is killed, or the power fails, at this step of its work */
   | { readonly what: 'kill'; readonly life: number; readonly step: number }
@@ -71,6 +91,7 @@ export interface Plan {
   readonly reportsRefused: number;
   /** by address */
   readonly servers: { readonly [address: string]: ServerScript };
+  readonly handovers: readonly Handover[];
   readonly incidents: readonly Incident[];
 }
 
@@ -140,6 +161,19 @@ function mailNumber(index: number, chance: Chance): PlannedMail {
   };
 }
 
+function handoverNumber(index: number, lives: number, chance: Chance): Handover {
+  return {
+    name: `h${index}`,
+    life: chance.between(1, lives),
+    at: chance.upTo(WORK),
+    copies: chance.oneIn(3) ? chance.between(2, 5) : 1,
+    manner: chance.pick(['together', 'together', 'one by one'] as const),
+    speaks: chance.pick(['DATA', 'BDAT'] as const),
+    size: chance.upTo(3000),
+    breaks: chance.oneIn(6) ? chance.upTo(600) : null,
+  };
+}
+
 /** The steps of a life with a few mails: most incidents fall into it. */
 const STEPS = 250;
 /** Milliseconds in which most lives with a few mails have done their work. */
@@ -147,7 +181,8 @@ const WORK = 1500;
 
 type Maker = (chance: Chance, life: number) => Incident;
 
-const MAKERS: readonly Maker[] = [
+/** What may happen to any process. */
+const TO_PROCESSES: readonly Maker[] = [
   (chance, life) => ({ what: 'kill', life, step: chance.between(1, STEPS) }),
   (chance, life) => ({
     what: 'power',
@@ -170,6 +205,10 @@ const MAKERS: readonly Maker[] = [
     at: chance.upTo(WORK),
     by: chance.between(-20, 20) * chance.pick([1000, 3_600_000]),
   }),
+];
+
+const MAKERS: readonly Maker[] = [
+  ...TO_PROCESSES,
   (chance, life) => ({
     what: 'other',
     life,
@@ -204,7 +243,7 @@ export function planFor(seed: number): Plan {
   const incidents = Array.from({ length: chance.upTo(10) }, () =>
     chance.pick(MAKERS)(chance, chance.between(1, lives)),
   );
-  return {
+  const plan = {
     seed,
     dialect: chance.pick(['2012', '2017'] as const),
     lives,
@@ -222,6 +261,12 @@ export function planFor(seed: number): Plan {
     mails,
     reportsRefused: chance.oneIn(4) ? chance.between(1, 4) : 0,
     servers,
-    incidents,
   };
+  const handovers = Array.from({ length: chance.oneIn(3) ? chance.upTo(6) : 0 }, (_, index) =>
+    handoverNumber(index + 1, lives, chance),
+  );
+  const toIntakes = handovers
+    .filter(() => chance.oneIn(2))
+    .map(({ life }) => chance.pick(TO_PROCESSES)(chance, INTAKE + life));
+  return { ...plan, handovers, incidents: [...incidents, ...toIntakes] };
 }

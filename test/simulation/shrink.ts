@@ -10,6 +10,7 @@ function* smaller(plan: Plan): Generator<Plan> {
     list.filter((_, at) => at !== index);
   for (const index of plan.incidents.keys()) yield { ...plan, incidents: without(plan.incidents, index) };
   for (const index of plan.mails.keys()) yield { ...plan, mails: without(plan.mails, index) };
+  for (const index of plan.handovers.keys()) yield { ...plan, handovers: without(plan.handovers, index) };
   for (const [index, mail] of plan.mails.entries()) {
     const put = (changed: Partial<typeof mail>): Plan => ({
       ...plan,

@@ -21,11 +21,12 @@ import { readSettings } from '../../src/settings/read.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
 import { FakeMachine } from '../support/processes.ts';
 import { NOW, seededRandom } from '../support/spool.ts';
+import { handOver } from './citadel.ts';
 import { Ledger } from './ledger.ts';
 import { Killed, Life } from './life.ts';
 import { Network } from './network.ts';
-import type { Incident, OtherDeed, Plan, PlannedMail } from './plan.ts';
-import { fillSpool, SPOOL, survey, textOf, touchList, troubleAt } from './spool.ts';
+import { INTAKE, type Incident, type OtherDeed, type Plan, type PlannedMail } from './plan.ts';
+import { fillSpool, SPOOL, subjectIn, survey, textOf, touchList, troubleAt } from './spool.ts';
 
 export interface Simulated {
   /** what must not happen and did, in sentences */
@@ -70,6 +71,12 @@ class Simulation {
   #reportsRefused = 0;
   /** other programs' mails and recipients so far */
   #others = 0;
+  /** the process that delivers, or has done so last */
+  #deliverer: Life | null = null;
+  /** the power fails because it was another process' turn */
+  #powerSeed: number | null = null;
+  /** a process that puts mail into the spool was killed: it may leave mails behind of which it told nobody */
+  #cutShort = false;
   /** other programs at work */
   readonly #bystanders = new Set<Life>();
   readonly #bystanding: Promise<void>[] = [];
@@ -127,24 +134,13 @@ class Simulation {
 
   /** One process, from its start to its end, whichever that is. */
   async #live(number: number, runs: number): Promise<void> {
-    const incidents = this.#calm
-      ? []
-      : this.#plan.incidents.filter((each) => 'life' in each && each.life === number);
     this.#note(`life ${number} begins`);
-    const life = new Life({
-      number,
-      incidents,
-      clock: this.#clock,
-      disk: this.#disk,
-      machine: this.#machine,
-      trace: this.#note,
-      changed: (path) => {
-        const trouble = troubleAt(this.#disk, path);
-        if (trouble !== null) this.#ledger.violated(trouble);
-      },
-    });
-    const controller = new AbortController();
-    for (const incident of incidents) this.#schedule(incident, life, controller);
+    const { life, controller } = this.#start(number, this.#note);
+    this.#deliverer = life;
+    if (!this.#calm && this.#plan.handovers.some((each) => each.life === number))
+      this.#bystanding.push(
+        this.#bystander(INTAKE + number, (process, signal) => this.#intake(process, signal)),
+      );
     const work = this.#work(life, runs, controller);
     try {
       await this.#clock.runUntil(Promise.race([work, life.death]));
@@ -153,15 +149,46 @@ class Simulation {
     } catch (error) {
       if (!(error instanceof Killed)) throw error;
       this.#ledger.lifeEnded(number, 'killed');
-      const power = incidents.find((each) => each.what === 'power' && each.step === life.steps);
-      if (power?.what === 'power') this.#powerFailure(power.seed);
+      const seed = this.#powerSeed ?? this.#powerFailing(life);
+      if (seed !== null) this.#powerFailure(seed);
     }
     this.#note(`life ${number} is over`);
     this.#steps += life.steps;
     this.#checkBetween();
   }
 
+  /** A process, and what will happen to it. */
+  #start(number: number, trace: (line: string) => void): { life: Life; controller: AbortController } {
+    const life = new Life({
+      number,
+      incidents: this.#incidentsOf(number),
+      clock: this.#clock,
+      disk: this.#disk,
+      machine: this.#machine,
+      trace,
+      changed: (path) => {
+        const trouble = troubleAt(this.#disk, path);
+        if (trouble !== null) this.#ledger.violated(trouble);
+      },
+    });
+    const controller = new AbortController();
+    for (const incident of this.#incidentsOf(number)) this.#schedule(incident, life, controller);
+    return { life, controller };
+  }
+
+  #incidentsOf(life: number): readonly Incident[] {
+    return this.#calm ? [] : this.#plan.incidents.filter((each) => 'life' in each && each.life === life);
+  }
+
+  /** What the disk forgets, when this process has ended because the power failed; null: it ended otherwise. */
+  #powerFailing({ number, steps }: Life): number | null {
+    const power = this.#incidentsOf(number).find((each) => each.what === 'power' && each.step === steps);
+    return power?.what === 'power' ? power.seed : null;
+  }
+
   #powerFailure(seed: number): void {
+    this.#powerSeed = null;
+    if (this.#bystanders.size > 0) this.#cutShort = true;
     for (const process of this.#bystanders) process.kill();
     this.#bystanders.clear();
     this.#machine.reboot();
@@ -336,10 +363,10 @@ class Simulation {
   #another(does: OtherDeed, life: Life): void {
     switch (does) {
       case 'starts a second runner':
-        this.#bystanding.push(this.#bystander((process) => this.#secondRunner(life, process)));
+        this.#bystanding.push(this.#bystander(0, (process) => this.#secondRunner(life, process)));
         return;
       case 'enqueues':
-        this.#bystanding.push(this.#bystander((process) => this.#enqueue(process)));
+        this.#bystanding.push(this.#bystander(0, (process) => this.#enqueue(process)));
         return;
       case 'adds a recipient':
       case 'rewrites a list as it was':
@@ -355,29 +382,62 @@ class Simulation {
   }
 
   #subjectOf(msgid: number): string {
-    const text = this.#disk.read(`${SPOOL}/${msgid}`, 1000).bytes.toString('latin1');
-    return /^Subject: (.*)$/m.exec(text)?.[1] ?? '?';
+    return subjectIn(this.#disk.read(`${SPOOL}/${msgid}`, 1000).bytes.toString('latin1'));
   }
 
-  /** Another process on the same machine, to which nothing happens but a power failure. */
-  async #bystander(work: (process: Life) => Promise<void>): Promise<void> {
-    const process = new Life({
-      number: 0,
-      incidents: [],
-      clock: this.#clock,
-      disk: this.#disk,
-      machine: this.#machine,
-      trace: (line) => this.#note(`another process: ${line}`),
-      changed: () => {},
-    });
+  /** Another process on the same machine. */
+  async #bystander(
+    number: number,
+    work: (process: Life, signal: AbortSignal) => Promise<void>,
+  ): Promise<void> {
+    const name = number > INTAKE ? `intake ${number}` : 'another process';
+    const { life: process, controller } = this.#start(number, (line) => this.#note(`${name}: ${line}`));
     this.#bystanders.add(process);
     try {
-      await Promise.race([work(process), process.death]);
+      await Promise.race([work(process, controller.signal), process.death]);
     } catch (error) {
-      if (!(error instanceof Killed)) this.#ledger.violated(`another process failed: ${String(error)}`);
+      if (error instanceof Killed) this.#bystanderKilled(process);
+      else this.#ledger.violated(`${name} failed: ${error instanceof Error ? error.stack : String(error)}`);
     }
     this.#bystanders.delete(process);
     process.end();
+    this.#steps += process.steps;
+  }
+
+  /** By itself, or because the power failed for all. */
+  #bystanderKilled(process: Life): void {
+    this.#cutShort = true;
+    const seed = this.#powerFailing(process);
+    if (seed === null) return;
+    this.#bystanders.delete(process);
+    if (this.#deliverer?.alive === true) {
+      this.#powerSeed = seed;
+      this.#deliverer.kill();
+    } else {
+      this.#powerFailure(seed);
+    }
+  }
+
+  /** Takes what Citadel hands over; stays until that is done, or it is told to stop. */
+  async #intake(process: Life, signal: AbortSignal): Promise<void> {
+    const opened = await openDirectoryGuest(SPOOL, this.#depsFor(process), this.#settings());
+    if (opened.kind === 'refused') {
+      if (process.alive && !process.troubled)
+        this.#ledger.violated(`the intake was refused the spool: ${opened.text}`);
+      return;
+    }
+    const life = process.number - INTAKE;
+    await handOver({
+      process,
+      signal,
+      room: opened.guest,
+      clock: this.#clock,
+      ledger: this.#ledger,
+      note: this.#note,
+      handovers: this.#plan.handovers.filter((each) => each.life === life),
+    });
+    if (process.disk.open > 0) this.#ledger.violated(`intake ${process.number} left files open`);
+    if (process.timers > 0) this.#ledger.violated(`intake ${process.number} left timers`);
   }
 
   /** Cron starts the next one while the first is at work. */
@@ -422,7 +482,7 @@ class Simulation {
     const { waiting, lists, mails } = survey(this.#disk);
     this.#ledger.finalAudit(waiting);
     for (const name of lists.keys()) this.#ledger.violated(`the list ${name} is left over`);
-    const orphans = this.#happens('other') || this.#happens('disk');
+    const orphans = this.#cutShort || this.#happens('other') || this.#happens('disk');
     for (const name of orphans ? [] : mails) this.#ledger.violated(`the mail ${name} is left over`);
     const left = this.#disk.list(`${SPOOL}/.spoolroom/tmp`).map(({ name }) => name);
     if (left.length > 0) this.#ledger.violated(`temporary files are left over: ${left.join(' ')}`);

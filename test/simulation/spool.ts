@@ -31,6 +31,11 @@ export function textOf({ name, size }: PlannedMail): string {
   return `From: me@me.example\nTo: you@a.example\nSubject: ${name}\n\n.${body}end of ${name}\n`;
 }
 
+/** The name of a mail, from its text. */
+export function subjectIn(text: string): string {
+  return /^Subject: (.*?)\r?$/m.exec(text)?.[1] ?? '?';
+}
+
 function listIn(form: PlannedMail['form'], list: string): Buffer {
   switch (form) {
     case 'bare':
@@ -92,8 +97,9 @@ function seenAt(disk: MemoryDisk, name: string): Seen {
   const control = storedControl(bytes);
   if (control === null) {
     const text = bytes.toString('latin1');
-    const name = /^Subject: (.*)$/m.exec(text)?.[1];
-    return text.endsWith(`end of ${name}\n`) ? { kind: 'mail' } : { kind: 'broken', why: 'half a mail' };
+    return text.endsWith(`end of ${subjectIn(text)}\n`) || text.endsWith(`end of ${subjectIn(text)}\r\n`)
+      ? { kind: 'mail' }
+      : { kind: 'broken', why: 'half a mail' };
   }
   if (control.form === 'bare' && !control.text.startsWith(LIST_HEADER))
     return { kind: 'broken', why: 'a header that 2012 servers choke on' };

@@ -11,11 +11,16 @@ export class MemorySocket extends Duplex {
   readonly localAddress = '127.0.0.1';
   readonly localPort = 2525;
   readonly #heard: (bytes: string) => void;
+  readonly #ended: () => void;
 
-  /** @param heard told of what the server says, one character a byte */
-  constructor(heard: (bytes: string) => void) {
+  /**
+   * @param heard told of what the server says, one character a byte
+   * @param ended told when the server has no more to say
+   */
+  constructor(heard: (bytes: string) => void, ended: () => void = () => {}) {
     super();
     this.#heard = heard;
+    this.#ended = ended;
   }
 
   get readyState(): string {
@@ -48,6 +53,11 @@ export class MemorySocket extends Duplex {
 
   override _write(bytes: Buffer, _: BufferEncoding, done: () => void): void {
     this.#heard(bytes.toString('latin1'));
+    done();
+  }
+
+  override _final(done: () => void): void {
+    this.#ended();
     done();
   }
 }

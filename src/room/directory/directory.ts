@@ -32,7 +32,7 @@ import {
 import { type Removal, removeJobs } from './requests-removal.ts';
 import { type Draft, draft, putInPlace, type ReadyDraft, type RewriteDeps } from './rewrite.ts';
 import { setAside } from './set-aside.ts';
-import type { Shelf } from './shelf.ts';
+import type { Item, Shelf } from './shelf.ts';
 import { removeIfThere } from './temporary.ts';
 import { codeOf, phraseOf, SpoolTrouble } from './trouble.ts';
 
@@ -230,13 +230,17 @@ export class DirectoryRoom implements Room {
         for (const change of record.changes) held.changes.push(change);
         held.now = record.now;
         return;
-      case 'finish':
-        if (!isMeant && held !== null) return;
+      case 'finish': {
+        const isGone = held === null || isAnother(held, msgid);
+        if (!isMeant && !isGone) return;
         // Somebody waits in it who was added after it ended.
         if (isMeant && hasOthersWaiting(currentJob(held), record.recipients)) return;
-        removeIfThere(disk, layout.message(control));
-        shelf.forget(control);
+        if (isMeant) {
+          removeIfThere(disk, layout.message(control));
+          shelf.forget(control);
+        }
         this.#over.add({ key: { control, msgid, payload }, controlGone: true });
+      }
     }
   }
 
@@ -482,6 +486,11 @@ export class DirectoryRoom implements Room {
 
 function stuckSentence(control: MessageNumber, reason: string): string {
   return `The control message ${control} could not be rewritten: ${reason}. What became of its recipients stays in the journal.`;
+}
+
+/** Whether the number of this mail's control message was given to another message meanwhile. */
+function isAnother(item: Item, msgid: MessageNumber): boolean {
+  return item.kind === 'payload' || (item.kind === 'control' && item.base.msgid !== msgid);
 }
 
 /** Whether the changes of an interrupted run were in the file already when it ended. */
