@@ -1,6 +1,6 @@
 /**
  * A file system that is full: a spool on a small one of its own, filled to the last byte. Needs the right to mount;
- * where that is missing the simulation's ENOSPC has to do. Called by run.ts and by the test.
+ * where that is missing the simulation's ENOSPC has to do. Called by run.ts, and by tests of what happens there.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -28,7 +28,7 @@ export async function onSmallDisk(
 }
 
 /** Write until nothing more fits, then free some of it. */
-function fill(directory: string, free: number): void {
+export function fill(directory: string, free: number): void {
   const filler = `${directory}/filler`;
   fs.rmSync(filler, { force: true });
   const file = fs.openSync(filler, 'w');
