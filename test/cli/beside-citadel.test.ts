@@ -112,23 +112,28 @@ class Service {
     });
   }
 
-  /** Run until that many lines of this kind were logged, or all is done, and kill it then, or stop it in order. */
+  /** Run until it is over, which is asked after each line of the log and after `also`; then kill it or stop it in order. */
   async runUntil(
     isOver: (counts: ReadonlyMap<unknown, number>) => boolean,
     signal: NodeJS.Signals,
+    also: Promise<unknown> = new Promise(() => {}),
   ): Promise<unknown> {
     const words = ['watch', '--intake', '--intake.listen', this.#listen, '--poll', '200ms', ...this.#words];
     const running = new RunningCommand(this.#t, ...words);
     const counts = new Map<unknown, number>();
+    let isTold = false;
+    const look = (): void => {
+      if (isTold || !isOver(counts)) return;
+      isTold = true;
+      if (signal === 'SIGKILL') this.address = this.#next();
+      running.child.kill(signal);
+    };
+    void also.then(look);
     for (let line = await running.line(); line !== null; line = await running.line()) {
       counts.set(line.event, (counts.get(line.event) ?? 0) + 1);
       this.#note(line);
-      if (!isOver(counts)) continue;
-      if (signal === 'SIGKILL') this.address = this.#next();
-      running.child.kill(signal);
-      break;
+      look();
     }
-    for (let line = await running.line(); line !== null; line = await running.line()) this.#note(line);
     return running.ended();
   }
 
@@ -200,8 +205,7 @@ test('every recipient is accounted for, whenever the service is killed', { timeo
     const settled = new Set([...accepted.flatMap(({ recipients }) => recipients), ...told]);
     return isHandedOver && settled.size === all.length;
   };
-  assert.equal(await service.runUntil(isDone, 'SIGTERM'), 0);
-  await citadel;
+  assert.equal(await service.runUntil(isDone, 'SIGTERM', citadel), 0);
   // What was handed over twice may still lie there.
   assert.equal(await new RunningCommand(t, 'run', '--force', ...settings).ended(), 0);
 
