@@ -3,6 +3,7 @@
  * codes that fit the reply, and a greeting without delay. Made by the server below, which listener.ts opens. Knows no
  * mail: a message that came in chunks goes the same way as one behind DATA.
  */
+import type { Socket } from 'node:net';
 import { PassThrough, type Writable } from 'node:stream';
 import { SMTPServer, type SMTPServerDataStream } from 'smtp-server';
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection';
@@ -79,6 +80,12 @@ function feed(body: Writable, octets: Buffer, next: () => void): void {
   body.on('drain', goOn).on('close', goOn);
 }
 
+/** The library answers while both sides are open; a client that has closed its own still listens. */
+function keepAnswerable(socket: Socket): void {
+  if (socket.readyState !== 'writeOnly') return;
+  Object.defineProperty(socket, 'readyState', { get: () => (socket.writable ? 'open' : 'closed') });
+}
+
 /** A reply's text may begin with its own enhanced status code (RFC 3463); else the library's for the number is taken. */
 const OWN_STATUS = /^[245]\.\d{1,3}\.\d{1,3} /;
 
@@ -109,6 +116,7 @@ class IntakeConnection extends SMTPConnection {
   }
 
   override send(...[code, data, context]: Parameters<SMTPConnection['send']>): void {
+    keepAnswerable(this._socket);
     // The only list of lines the library sends are its extensions.
     const said = Array.isArray(data) ? [...data, 'CHUNKING'] : data;
     super.send(code, said, typeof said === 'string' && OWN_STATUS.test(said) ? false : context);
@@ -118,6 +126,8 @@ class IntakeConnection extends SMTPConnection {
     const parser = new ChunkParser();
     parser.oncommand = (command, callback) => this._onCommand(command, callback);
     parser.on('error', (error) => this.send(421, `4.5.0 ${error.message}`));
+    // The client has said all, and all of it is answered.
+    parser.on('finish', () => this.close());
     return parser;
   }
 

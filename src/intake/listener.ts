@@ -82,6 +82,8 @@ export class Intake {
       socketTimeout: IDLE,
       closeTimeout: stopping,
       disableReverseLookup: true,
+      // Some clients close their side behind a QUIT sent ahead; their mail is answered all the same (RFC 5321 4.1.1.10).
+      allowHalfOpen: true,
       hideENHANCEDSTATUSCODES: false,
       authOptional: authenticate === null,
       disabledCommands: [

@@ -53,6 +53,11 @@ export class Conversation {
     this.#socket.write(text, 'latin1');
   }
 
+  /** The last that this side says; it goes on listening. */
+  end(text: string): void {
+    this.#socket.end(text, 'latin1');
+  }
+
   async ask(line: string): Promise<string | null> {
     this.send(`${line}\r\n`);
     return this.reply();

@@ -386,3 +386,21 @@ test('users on a loopback address', async (t) => {
   assert.match((await client.ask('AUTH PLAIN AGNpdGFkZWwAc2VjcmV0')) ?? '', /^235 /);
   assert.match((await client.ask('MAIL FROM:<a@citref.example>')) ?? '', /^250 /);
 });
+
+test('a client that has said all and closes its side hears every answer', async (t) => {
+  for (const message of [`DATA\r\n${MAIL}.\r\n`, `BDAT ${MAIL.length} LAST\r\n${MAIL}`]) {
+    for (const farewell of ['QUIT\r\n', '']) {
+      const room = memoryRoom(() => new Promise((resolve) => setImmediate(resolve)));
+      const intake = await start(t, room);
+      const client = await intake.client();
+      client.send(`EHLO citadel.example\r\nMAIL FROM:<a@citref.example>\r\nRCPT TO:<b@example.com>\r\n`);
+      client.end(`${message}${farewell}`);
+      const heard: string[] = [];
+      for (let reply = await client.reply(); reply !== null; reply = await client.reply())
+        heard.push(reply.slice(0, 3));
+      const [middle, end] = [message.startsWith('DATA') ? ['354'] : [], farewell === '' ? [] : ['221']];
+      assert.deepEqual(heard, ['220', '250', '250', '250', ...middle, '250', ...end]);
+      assert.equal(room.jobs.length, 1);
+    }
+  }
+});
