@@ -1,10 +1,19 @@
 /**
  * `npm run test:peers`: deliver to Postfix, Exim and OpenSMTPD as they come from Debian, with TLS and AUTH where they
- * can, and compare what arrives byte for byte. They cannot be installed beside each other; who is missing is said and
+ * can, and compare what arrives byte for byte; then let Exim hand mail to the intake. They cannot be installed beside each other; who is missing is said and
  * left out. Exit status 1 when something arrived otherwise than it was sent, 69 when no peer is there at all.
  */
-import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +21,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { firstControlText } from '../../src/control/generate.ts';
 import { testCa } from '../support/certificates.ts';
+import { CLIENTS, type Client } from './clients.ts';
 import { DOMAIN, isInstalled, LOGIN, PEERS, type Peer, type Place } from './peers.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/spoolroom', import.meta.url));
@@ -158,6 +168,34 @@ async function tryPeer(peer: Peer): Promise<readonly string[]> {
   }
 }
 
+/** What lies in a spool into which a client handed all mails; the differences, one sentence each. */
+async function takeFrom(client: Client): Promise<readonly string[]> {
+  const directory = mkdtempSync(join(tmpdir(), 'spoolroom-peer-'));
+  chmodSync(directory, 0o755);
+  const spool = join(directory, 'spool');
+  mkdirSync(spool);
+  const port = await freePort();
+  const words = ['intake', '--spool', spool, '--hostname', 'queue.example', '--log.level', 'error'];
+  const intake = spawn(process.execPath, [PROGRAM, ...words, '--intake.listen', `127.0.0.1:${port}`]);
+  try {
+    await until('the start of the intake', () => answers(port));
+    for (const mail of MAILS) {
+      const recipients = Array.from({ length: mail.recipients }, (_, n) => `r${n}@${DOMAIN}`);
+      client.handOver(directory, port, `sender@${DOMAIN}`, recipients, textOf(mail));
+    }
+    const texts = readdirSync(spool)
+      .filter((name) => /^\d+$/.test(name))
+      .map((name) => asSent(readFileSync(join(spool, name), 'latin1')));
+    return MAILS.flatMap((mail) => {
+      const right = texts.filter((text) => text === textOf(mail).replaceAll('\n', '\r\n')).length;
+      return right === 1 ? [] : [`${mail.name}: ${right} times in the spool as it was handed over, not once`];
+    });
+  } finally {
+    intake.kill();
+    rmSync(directory, { recursive: true });
+  }
+}
+
 let tried = 0;
 for (const peer of PEERS) {
   if (!isInstalled(peer)) {
@@ -169,6 +207,12 @@ for (const peer of PEERS) {
   const how = peer.secure ? 'with TLS and AUTH' : 'in clear';
   const good = `${MAILS.length} mails ${how}, all copies byte for byte as sent`;
   console.log(`${peer.name} ${peer.version()}: ${wrong.length === 0 ? good : wrong.join('; ')}`);
+  if (wrong.length > 0) process.exitCode = 1;
+}
+for (const client of CLIENTS.filter(({ program }) => existsSync(program))) {
+  const wrong = await takeFrom(client);
+  const good = `${MAILS.length} mails handed to the intake, each once and byte for byte`;
+  console.log(`${client.name}: ${wrong.length === 0 ? good : wrong.join('; ')}`);
   if (wrong.length > 0) process.exitCode = 1;
 }
 if (tried === 0) process.exitCode = 69;

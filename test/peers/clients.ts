@@ -1,0 +1,63 @@
+/**
+ * Mail servers of other people as clients of the intake: they hand over the same mails that peers/run.ts delivers to them.
+ * Exim sends by BDAT and closes its side behind a QUIT sent ahead, which few clients do and ours does not.
+ */
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface Client {
+  readonly name: string;
+  readonly program: string;
+  /** Hand one mail over to the intake at this port; throws when the program fails. */
+  handOver(
+    directory: string,
+    port: number,
+    sender: string,
+    recipients: readonly string[],
+    text: string,
+  ): void;
+}
+
+function exim(name: string, chunking: boolean): Client {
+  return {
+    name,
+    program: '/usr/sbin/exim4',
+    handOver(directory, port, sender, recipients, text) {
+      const place = join(directory, `exim-${chunking}`);
+      const configuration = join(place, 'exim.conf');
+      mkdirSync(place, { recursive: true });
+      chmodSync(place, 0o777);
+      writeFileSync(
+        configuration,
+        [
+          'primary_hostname = citref.example',
+          `spool_directory = ${place}`,
+          `log_file_path = ${place}/%slog`,
+          'message_size_limit = 0',
+          'keep_environment =',
+          'local_from_check = false',
+          'begin routers',
+          'all:',
+          '  driver = manualroute',
+          '  transport = intake',
+          '  route_list = * 127.0.0.1',
+          '  self = send',
+          'begin transports',
+          'intake:',
+          '  driver = smtp',
+          `  port = ${port}`,
+          `  hosts_try_chunking = ${chunking ? '*' : ''}`,
+          '  allow_localhost',
+          '',
+        ].join('\n'),
+      );
+      execFileSync(this.program, ['-C', configuration, '-odf', '-i', '-f', sender, ...recipients], {
+        input: Buffer.from(text, 'latin1'),
+        stdio: ['pipe', 'ignore', 'ignore'],
+      });
+    },
+  };
+}
+
+export const CLIENTS: readonly Client[] = [exim('Exim by BDAT', true), exim('Exim by DATA', false)];
