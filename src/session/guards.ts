@@ -23,6 +23,10 @@ export const GUARDS = {
   /** LOGIN asks twice, CRAM-MD5 once, XOAUTH2 once more to explain an error; a server that asks on is playing */
   authGoesOn: (draft) => draft.session.authSteps < 3,
 
+  /** without a password, or without TLS where STARTTLS failed; 538 is its older form for the latter */
+  loginDemanded: ({ event }) =>
+    event.type === 'reply' && (event.reply.code === 530 || event.reply.code === 538),
+
   obstructed: (draft) =>
     draft.event.type === 'offer' && obstacle(draft.event.transaction, draft.session.capabilities) !== null,
 

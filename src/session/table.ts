@@ -133,6 +133,15 @@ export const SESSION_TABLE: readonly Row[] = [
   },
 
   { id: 'mail-ok', in: ['mail'], on: ['2yz'], to: 'envelope', do: ['acceptMail'] },
+  // We may not speak there as we do, which is no judgement on this mail (RFC 4954 6).
+  {
+    id: 'login-demanded',
+    in: ['mail', 'rcpt'],
+    on: [...REFUSAL],
+    when: 'loginDemanded',
+    to: 'quit',
+    do: ['failHost', 'sayQuit'],
+  },
   { id: 'mail-refused', in: ['mail'], on: ['3yz', ...REFUSAL], to: 'discard', do: ['failMessage'] },
   { id: 'rcpt-ok', in: ['rcpt'], on: ['2yz'], to: 'envelope', do: ['acceptRecipient'] },
   {
