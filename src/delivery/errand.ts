@@ -6,7 +6,7 @@ import type { ByteString } from '../control/job.ts';
 import type { Outgoing } from '../message/outgoing.ts';
 import type { Destination } from '../plan/hosts.ts';
 import type { QueuedJob } from '../room/room.ts';
-import type { Transaction } from '../session/transaction.ts';
+import type { Demands, Transaction } from '../session/transaction.ts';
 import type { Failure, Verdict } from '../session/verdict.ts';
 import type { Delivery, DeliveryEffect, DeliveryEvent } from './delivery.ts';
 import { beginDelivery } from './delivery.ts';
@@ -83,6 +83,11 @@ export class Errand {
     return this.letter.outgoing;
   }
 
+  demands({ outgoing, sender }: Letter): Demands {
+    const smtpUtf8 = this.order.smtpUtf8 || /[\x80-\xff]/.test(sender);
+    return { size: outgoing.size, eightBit: outgoing.eightBit, smtpUtf8 };
+  }
+
   /** A transaction with these recipients, under a number never used before. */
   begin(id: number, recipients: readonly number[]): Transaction {
     if (this.letter === null) throw new Error('a transaction needs its message');
@@ -92,9 +97,7 @@ export class Errand {
       id,
       sender: this.letter.sender,
       recipients: recipients.map((index) => this.order.recipients[index] ?? ''),
-      size: this.letter.outgoing.size,
-      eightBit: this.letter.outgoing.eightBit,
-      smtpUtf8: this.order.smtpUtf8 || /[\x80-\xff]/.test(this.letter.sender),
+      ...this.demands(this.letter),
       // What has the null sender is a report or wants none, and must not cause one (RFC 3461 6.1).
       dsn: this.letter.sender === '' ? { notify: 'NEVER', ret: null } : null,
     };

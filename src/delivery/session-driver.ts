@@ -15,7 +15,8 @@ import type { Session, SessionEffect, SessionEvent, SessionPolicy, Step } from '
 import { beginSession } from '../session/session.ts';
 import type { Deadline } from '../session/states.ts';
 import { STATES } from '../session/states.ts';
-import type { Transaction } from '../session/transaction.ts';
+import type { Demands, Transaction } from '../session/transaction.ts';
+import { obstacle } from '../session/transaction.ts';
 import type { Failure, Peer, Verdict } from '../session/verdict.ts';
 import type { Clock, Timer } from './ports.ts';
 import { authLine } from './sasl.ts';
@@ -118,6 +119,11 @@ export class SessionDriver {
   /** most transactions the peer takes in one session (RFC 9422), if it said so */
   get mailMax(): number {
     return this.#session.capabilities.mailMax ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** Whether nothing the peer said of itself keeps it from taking such a message. */
+  takes(demands: Demands): boolean {
+    return obstacle(demands, this.#session.capabilities) === null;
   }
 
   /** An idle session changes hands. */

@@ -199,6 +199,8 @@ export class Slot {
     const errand = this.#prepared;
     const fits = session.transactions + 2 <= this.#mostTransactions(session);
     if (errand === null || errand.letter === null || !fits) return null;
+    // What this server does not take is refused in its turn, by the row `obstructed`, and never sent behind another.
+    if (!session.takes(errand.demands(errand.letter))) return null;
     if (this.#standing === null || !this.#counter.mayGoOn(this.lane, this.#carried + 1)) return null;
     this.#prepared = null;
     this.#chained = errand;

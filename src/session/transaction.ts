@@ -6,18 +6,22 @@
 import type { ByteString } from '../control/job.ts';
 import type { Capabilities } from './capabilities.ts';
 
-export interface Transaction {
+/** What a message asks of the server that is to take it. */
+export interface Demands {
+  /** bytes as sent, CRLF line ends, before dot-stuffing (RFC 1870) */
+  readonly size: number;
+  readonly eightBit: boolean;
+  /** an address needs RFC 6531 */
+  readonly smtpUtf8: boolean;
+}
+
+export interface Transaction extends Demands {
   /** the delivery it belongs to; every effect about it names it again */
   readonly id: number;
   /** envelope sender without brackets, '' is the null sender */
   readonly sender: ByteString;
   /** what goes between the brackets of RCPT TO, one per recipient */
   readonly recipients: readonly ByteString[];
-  /** bytes as sent, CRLF line ends, before dot-stuffing (RFC 1870) */
-  readonly size: number;
-  readonly eightBit: boolean;
-  /** an address needs RFC 6531 */
-  readonly smtpUtf8: boolean;
   /** RFC 3461 parameters, used where the peer offers DSN */
   readonly dsn: DsnRequest | null;
 }
@@ -53,9 +57,9 @@ export function line(command: ByteString): ByteString {
 /** What keeps this peer from taking this message at all, known before MAIL is said. */
 export type Obstacle = 'size' | 'eight-bit' | 'smtputf8';
 
-export function obstacle(transaction: Transaction, peer: Capabilities): Obstacle | null {
-  if (peer.maxSize > 0 && transaction.size > peer.maxSize) return 'size';
-  if (transaction.smtpUtf8 && !peer.smtpUtf8) return 'smtputf8';
-  if (transaction.eightBit && !peer.eightBitMime) return 'eight-bit';
+export function obstacle(demands: Demands, peer: Capabilities): Obstacle | null {
+  if (peer.maxSize > 0 && demands.size > peer.maxSize) return 'size';
+  if (demands.smtpUtf8 && !peer.smtpUtf8) return 'smtputf8';
+  if (demands.eightBit && !peer.eightBitMime) return 'eight-bit';
   return null;
 }

@@ -184,6 +184,32 @@ describe('recipients and messages', () => {
     assert.ok(run.rows.filter((row) => row === 'settled-chained').length >= 48);
   });
 
+  it('what a server does not take is refused behind another message, too (RFC 1870, 6152, 6531)', async () => {
+    const ehlo = '250-mx\n250-PIPELINING\n250 SIZE 100';
+    const run = await dispatch(
+      { names: TWO_HOSTS, servers: { '*': { ehlo } } },
+      [
+        { to: ['plain@x.example'] },
+        { to: ['eight@x.example'], text: 'Subject: x\r\n\r\nh\xe9\r\n' },
+        { to: ['large@x.example'], text: `Subject: x\r\n\r\n${'x'.repeat(100)}\r\n` },
+        { to: ['utf8@x.example'], sender: 'm\xc3\xa9@me.example' },
+        { to: ['last@x.example'] },
+      ],
+      rulesWith({ destination: 1 }),
+    );
+    assert.deepEqual(
+      run.verdicts.map(({ address, verdict }) => `${address} ${verdict.enhanced}`),
+      [
+        'plain@x.example 2.0.0',
+        'eight@x.example 5.6.3',
+        'large@x.example 5.3.4',
+        'utf8@x.example 5.6.7',
+        'last@x.example 2.0.0',
+      ],
+    );
+    assert.equal(run.world.connections, 1);
+  });
+
   it('a server that takes three messages a session gets three, and the mail arrives', async () => {
     const ehlo = `250-mx\n250-PIPELINING\n250 LIMITS MAILMAX=3`;
     const run = await dispatch(

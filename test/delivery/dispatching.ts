@@ -3,6 +3,7 @@ import { blankJob } from '../../src/control/parse.ts';
 import type { DispatchRules } from '../../src/delivery/counter.ts';
 import { Dispatcher } from '../../src/delivery/dispatcher.ts';
 import type { Letter, Order } from '../../src/delivery/errand.ts';
+import { hasEightBit } from '../../src/message/charset.ts';
 import type { Outgoing } from '../../src/message/outgoing.ts';
 import type { Relay } from '../../src/plan/hosts.ts';
 import { destinationOf } from '../../src/plan/route.ts';
@@ -57,7 +58,7 @@ export function message(text: string): Outgoing {
   return {
     kind: 'outgoing',
     size: bytes.length,
-    eightBit: false,
+    eightBit: hasEightBit(text),
     headerEightBit: false,
     sender: null,
     headers: {
