@@ -72,6 +72,7 @@ export interface Counter extends DispatchPorts {
   takeIdle(endpoint: string): SessionDriver | undefined;
   /** keep a session for whoever wants this endpoint next */
   keepIdle(endpoint: string, session: SessionDriver): void;
+  /** it may not have, or does not take, another session beside those it has */
   hostIsFull(endpoint: string): boolean;
   /** the errand waits, without holding a slot, until the endpoint has a session to spare */
   park(endpoint: string, lane: Lane, errand: Errand): void;

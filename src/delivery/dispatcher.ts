@@ -184,8 +184,11 @@ export class Dispatcher implements Counter {
     this.#wake(endpoint);
   }
 
+  /** One that answers a new session with a refusal and works in others has as many as it takes. */
   hostIsFull(endpoint: string): boolean {
-    return (this.#open.get(endpoint) ?? 0) >= this.rules.limits.host;
+    const open = this.#open.get(endpoint) ?? 0;
+    const turnsAway = (this.failure(endpoint)?.code ?? null) !== null;
+    return open >= this.rules.limits.host || (open > 0 && turnsAway);
   }
 
   park(endpoint: string, lane: Lane, errand: Errand): void {

@@ -112,18 +112,14 @@ export class Slot {
   #obtain(errand: Errand, wanted: Obtain): void {
     const withoutTls = wanted.withoutTls || this.#counter.tlsIsBroken(wanted.host, wanted.address);
     const endpoint = endpointName(wanted.host, wanted.address, withoutTls);
-    const known = this.#counter.failure(endpoint);
     if (this.#usable() && endpoint === this.#endpoint) {
       this.#stand(errand);
       return;
     }
     this.#letGo();
-    if (known !== undefined) {
-      this.tell(errand, { type: 'host-failed', failure: known });
-      return;
-    }
     this.#endpoint = endpoint;
     const idle = this.#counter.takeIdle(endpoint);
+    const known = this.#counter.failure(endpoint);
     if (idle !== undefined) {
       this.#session = idle;
       idle.handTo(this.#listener(idle, wanted));
@@ -133,6 +129,8 @@ export class Slot {
       this.#errand = null;
       this.#counter.park(endpoint, this.lane, errand);
       this.#next();
+    } else if (known !== undefined) {
+      this.tell(errand, { type: 'host-failed', failure: known });
     } else {
       this.#open(errand, wanted, withoutTls);
     }

@@ -372,6 +372,18 @@ describe('limits', () => {
     assert.equal(run.world.connections, 2);
   });
 
+  it('a server that turns further sessions away goes on with those it has', async () => {
+    const greeting = ['220 mx', '220 mx', '421 4.7.0 too many connections from you'];
+    const run = await dispatch(
+      { names: TWO_HOSTS, servers: { '192.0.2.1': { greeting }, '192.0.2.2': { connect: 'refused' } } },
+      mailsTo('u%@x.example', 200),
+    );
+    const failed = run.verdicts.filter(({ verdict }) => verdict.kind === 'failed');
+    assert.equal(run.verdicts.length, 200);
+    assert.ok(failed.length <= 10, `${failed.length} of 200 were put off`);
+    assert.ok(run.world.connections <= 10, `${run.world.connections} connections`);
+  });
+
   it('a silent destination never starves the others', async () => {
     const names = {
       ...many(40),
