@@ -118,33 +118,41 @@ export class Slot {
     }
     this.#letGo();
     this.#endpoint = endpoint;
-    const idle = this.#counter.takeIdle(endpoint);
+    if (this.#takeOrWait(errand, wanted)) return;
     const known = this.#counter.failure(endpoint);
+    if (known === undefined) this.#open(errand, wanted, withoutTls);
+    else this.tell(errand, { type: 'host-failed', failure: known });
+  }
+
+  /** An idle session of the endpoint, or a place in the line for one when the endpoint has none to spare. */
+  #takeOrWait(errand: Errand, wanted: Obtain): boolean {
+    const endpoint = this.#endpoint;
+    const idle = this.#counter.takeIdle(endpoint);
     if (idle !== undefined) {
       this.#session = idle;
       idle.handTo(this.#listener(idle, wanted));
       this.#stand(errand);
-    } else if (this.#counter.hostIsFull(endpoint)) {
-      errand.waitingFor = { endpoint, wanted };
-      this.#errand = null;
-      this.#counter.park(endpoint, this.lane, errand);
-      this.#next();
-    } else if (known !== undefined) {
-      this.tell(errand, { type: 'host-failed', failure: known });
-    } else {
-      this.#open(errand, wanted, withoutTls);
+      return true;
     }
+    if (!this.#counter.hostIsFull(endpoint)) return false;
+    errand.waitingFor = { endpoint, wanted };
+    this.#errand = null;
+    this.#counter.park(endpoint, this.lane, errand);
+    this.#next();
+    return true;
   }
 
   #open(errand: Errand, wanted: Obtain, withoutTls: boolean): void {
     const delay = this.#counter.startDelay();
-    if (delay > 0) {
-      errand.sessionStart = this.#counter.clock.after(delay, () => {
-        if (errand === this.#errand && errand.delivery.state === 'obtain') this.#connect(wanted, withoutTls);
-      });
-    } else {
+    if (delay === 0) {
       this.#connect(wanted, withoutTls);
+      return;
     }
+    errand.sessionStart = this.#counter.clock.after(delay, () => {
+      if (errand !== this.#errand || errand.delivery.state !== 'obtain') return;
+      // The host's sessions may have been opened, or have become idle, meanwhile.
+      if (!this.#takeOrWait(errand, wanted)) this.#connect(wanted, withoutTls);
+    });
   }
 
   #connect({ host, address }: Obtain, withoutTls: boolean): void {

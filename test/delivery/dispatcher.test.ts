@@ -317,6 +317,22 @@ describe('limits', () => {
     assert.equal(run.world.mostOpen, 3);
   });
 
+  it('hold for one host while sessions wait for their start', async () => {
+    const names = Object.fromEntries(
+      Array.from({ length: 10 }, (_, n) => [`d${n}.example`, { mx: [[10, 'mx.shared.example']] as const }]),
+    );
+    const run = await dispatch(
+      {
+        names: { ...names, 'mx.shared.example': { a: ['192.0.2.7'] } },
+        servers: { '*': { dot: { say: '250 2.0.0 queued', after: '30s' } } },
+      },
+      Array.from({ length: 10 }, (_, n) => ({ to: [`u@d${n}.example`] })),
+      rulesWith({ host: 2, rate: 10 }),
+    );
+    assert.equal(run.world.arrived.length, 10);
+    assert.equal(run.world.mostOpen, 2);
+  });
+
   for (const dot of ['reset', '250 queued then close'] as const) {
     it(`an errand that waits for its host is never sent along with another one (${dot})`, async () => {
       const rules = rulesWith({ destination: 1, host: 1, messages: 2 });
