@@ -67,6 +67,7 @@ export interface Counter extends DispatchPorts {
   /** the failure of this endpoint in this run, if there was one that will not pass */
   failure(endpoint: string): Failure | undefined;
   noteFailure(endpoint: string, failure: Failure): void;
+  /** whether STARTTLS broke there not long ago */
   tlsIsBroken(host: Host, address: string): boolean;
   noteBrokenTls(host: Host, address: string): void;
   takeIdle(endpoint: string): SessionDriver | undefined;

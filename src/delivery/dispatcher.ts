@@ -31,12 +31,13 @@ export class Dispatcher implements Counter {
   /** lanes that want a slot, in turn */
   readonly #line: Lane[] = [];
   readonly #slots = new Set<Slot>();
-  /** by endpoint: idle sessions, sessions open in all, errands that wait for one, failures not long ago */
+  /** by endpoint: idle sessions, sessions open in all, errands that wait for one, what went wrong not long ago */
   readonly #idle = new Map<string, SessionDriver[]>();
   readonly #open = new Map<string, number>();
   readonly #parked = new Map<string, { readonly lane: Lane; readonly errand: Errand }[]>();
   readonly #failed = new Map<string, { readonly failure: Failure; readonly until: number }>();
-  readonly #brokenTls = new Set<string>();
+  /** by address and port: monotonic milliseconds until which TLS is not tried there */
+  readonly #brokenTls = new Map<string, number>();
   /** sessions that have said QUIT, with their endpoints */
   readonly #leaving = new Map<SessionDriver, string>();
   /** sessions that have not */
@@ -163,11 +164,14 @@ export class Dispatcher implements Counter {
   }
 
   tlsIsBroken(host: Host, address: string): boolean {
-    return this.#brokenTls.has(`${address}:${host.port}`);
+    return (
+      this.clock.monotonic() < (this.#brokenTls.get(`${address}:${host.port}`) ?? Number.NEGATIVE_INFINITY)
+    );
   }
 
+  /** A handshake may break for a reason that passes, and a watcher lives long: clear text is no habit. */
   noteBrokenTls(host: Host, address: string): void {
-    this.#brokenTls.add(`${address}:${host.port}`);
+    this.#brokenTls.set(`${address}:${host.port}`, this.clock.monotonic() + FAILURE_MEMORY);
   }
 
   takeIdle(endpoint: string): SessionDriver | undefined {

@@ -129,6 +129,18 @@ describe('hosts', () => {
     );
   });
 
+  it('broken STARTTLS is tried again after a while: a watcher stays for months', async () => {
+    const ehlo = FRIENDLY_EHLO.replace('250-PIPELINING', '250-STARTTLS');
+    const pause = { rcpt: { '*': [{ say: '250 ok', after: '3m' }, '250 ok'] } };
+    const run = await dispatch(
+      { names: TWO_HOSTS, servers: { '192.0.2.1': { ehlo, tlsBroken: true, ...pause } } },
+      mailsTo('u%@x.example', 2),
+      rulesWith({ destination: 1, messages: 1 }),
+    );
+    assert.equal(run.world.arrived.length, 2);
+    assert.equal(run.commands.filter((line) => line === 'STARTTLS').length, 2);
+  });
+
   it('broken STARTTLS is followed by clear text at the same address, once for the whole run', async () => {
     const ehlo = '250-mx\n250 STARTTLS';
     const servers = { '192.0.2.1': { ehlo, tlsBroken: true } };
