@@ -8,7 +8,7 @@ import type { ByteString } from '../control/job.ts';
 import { isPending } from '../control/job.ts';
 import { type Prepared, prepareOutgoing } from '../message/outgoing.ts';
 import { recipientAddress } from '../plan/address.ts';
-import { isQueuedDue } from '../plan/due.ts';
+import { type DueOptions, isQueuedDue } from '../plan/due.ts';
 import { destinationOf } from '../plan/route.ts';
 import type { MessageNumber, QueuedJob, Room, StoredMessage } from '../room/room.ts';
 import type { Failure, Stage } from '../session/verdict.ts';
@@ -98,13 +98,16 @@ export class Queue {
     return this.#inHand.size > 0;
   }
 
-  /** What lies in the room, and what of it is due and not in hand yet is taken in hand. `force`: all of it, this once. */
+  /**
+   * What lies in the room, and what of it is due and not in hand yet is taken in hand. `force`: all of it, this once,
+   * whatever the rules say: the looks after the first one of a forced run force nothing (R037).
+   */
   async look(force: boolean): Promise<void> {
     const scan = await this.#ports.room.scan(this.#inHand);
     for (const { number, reason } of scan.setAside) this.#ports.events.setAside(number, reason);
-    const rules = force ? { ...this.#rules, due: { ...this.#rules.due, force } } : this.#rules;
+    const options = { ...this.#rules.due, force };
     const due = mailsOf(scan.jobs).filter(
-      (lists) => !this.#inHand.has(lists[0].job.msgid) && isMailDue(lists, this.#now(), rules),
+      (lists) => !this.#inHand.has(lists[0].job.msgid) && isMailDue(lists, this.#now(), options),
     );
     this.count.jobs = Math.max(this.count.jobs, scan.jobs.length);
     for (const lists of due) this.#take(lists);
@@ -216,11 +219,11 @@ function mailsOf(jobs: readonly QueuedJob[]): readonly Lists[] {
  * A mail waits while one of its lists says so, unless one that has waiting recipients is to be tried once; one whose
  * recipients all have a final status is due to be ended. What is held or to be removed is left alone.
  */
-function isMailDue(lists: Lists, now: number, { due }: RunRules): boolean {
+function isMailDue(lists: Lists, now: number, options: DueOptions): boolean {
   if (lists.some(({ request }) => request === 'hold' || request === 'remove')) return false;
   const open = lists.filter(({ job }) => job.recipients.some(isPending));
-  const force = due.force || open.some(({ request }) => request === 'retry');
-  if (open.length > 0) return open.every((queued) => isQueuedDue(queued, now, { ...due, force }).due);
+  const force = options.force || open.some(({ request }) => request === 'retry');
+  if (open.length > 0) return open.every((queued) => isQueuedDue(queued, now, { ...options, force }).due);
   return lists.every(({ job }) => job.recipients.length > 0);
 }
 

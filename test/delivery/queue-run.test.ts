@@ -248,6 +248,36 @@ describe('a queue run', () => {
 });
 
 describe('while a slow server is waited for', () => {
+  it('what failed in a forced run is not forced again (R037)', async () => {
+    class RememberingRoom extends MemoryRoom {
+      override async scan() {
+        const { jobs, ...rest } = await super.scan();
+        const tried = new Set(this.changes.map(({ control }) => control));
+        const after = jobs.map((queued) =>
+          tried.has(queued.control) ? { ...queued, job: { ...queued.job, attempted: NOW + 3600 } } : queued,
+        );
+        return { ...rest, jobs: after };
+      }
+    }
+    const jobs = [job([['a@slow.example', 0]], 1), job([['b@grey.example', 0]], 2)];
+    const script: WorldScript = {
+      names: {
+        '*': { mx: [[10, 'mx.$']], a: ['192.0.2.66'] },
+        'grey.example': { mx: [[10, 'mx.grey']] },
+        'mx.grey': { a: ['192.0.2.1'] },
+      },
+      servers: {
+        '192.0.2.66': { dot: { say: '250 ok', after: '5m' } },
+        '192.0.2.1': { rcpt: { '*': '451 later' } },
+      },
+    };
+    const { room } = await run(jobs, script, { force: true, room: new RememberingRoom(jobs) });
+    assert.deepEqual(
+      room.changes.map(({ address, status }) => `${address} ${status}`),
+      ['b@grey.example 4', 'a@slow.example 2'],
+    );
+  });
+
   it('new mail for others is looked for and delivered', async () => {
     const slow = job([['a@slow.example', 0]], 1);
     const fresh = job([['b@quick.example', 0]], 2);
