@@ -32,7 +32,7 @@ import {
 import { type Removal, removeJobs } from './requests-removal.ts';
 import { type Draft, draft, putInPlace, type ReadyDraft, type RewriteDeps } from './rewrite.ts';
 import { setAside } from './set-aside.ts';
-import type { Item, Shelf } from './shelf.ts';
+import { type Item, NOTHING_IN_HAND, type Shelf } from './shelf.ts';
 import { removeIfThere } from './temporary.ts';
 import { codeOf, phraseOf, SpoolTrouble } from './trouble.ts';
 
@@ -72,11 +72,16 @@ type Found = Omit<RoomScan, 'setAside'> & {
  * Sort what lies on the shelf. A job of which the file lacks something is left out: its deliveries are under way, or it
  * cannot be written; unless nobody in it is waiting any more, so that it can be removed.
  */
-export function scanShelf(shelf: Shelf, warn: (text: string) => void, requests: Requests): Found {
+export function scanShelf(
+  shelf: Shelf,
+  warn: (text: string) => void,
+  requests: Requests,
+  inHand = NOTHING_IN_HAND,
+): Found {
   const jobs: QueuedJob[] = [];
   const orphans: MessageNumber[] = [];
   const unreadable: { number: MessageNumber; status: FileStatus; reason: string }[] = [];
-  const numbers = shelf.update();
+  const numbers = shelf.update(inHand);
   const named = shelf.named();
   for (const number of [...numbers].reverse()) {
     const item = shelf.get(number);
@@ -127,10 +132,11 @@ export class DirectoryRoom implements Room {
     this.enqueue = enqueueInto({ ...parts, syncSpool: this.#syncSpool });
   }
 
-  async scan(inHand: PayloadsInHand = new Set()): Promise<RoomScan> {
+  async scan(inHand: PayloadsInHand = NOTHING_IN_HAND): Promise<RoomScan> {
     await this.#checkpoint().catch((error) => this.#parts.warn(phraseOf(error)));
     this.#requests = await this.#heed(inHand);
-    const { jobs, orphans, unreadable } = scanShelf(this.#parts.shelf, this.#parts.warn, this.#requests);
+    const { shelf, warn } = this.#parts;
+    const { jobs, orphans, unreadable } = scanShelf(shelf, warn, this.#requests, inHand);
     return { jobs, orphans, setAside: await this.#setAside(unreadable) };
   }
 
@@ -268,7 +274,7 @@ export class DirectoryRoom implements Room {
         `A request for job ${control} makes no sense; it lies in ${setRequestAside(disk, layout, control)}.`,
       );
     if (requests.size === 0) return requests;
-    shelf.update();
+    shelf.update(inHand);
     const removals: Removal[] = [];
     for (const request of requests.values()) {
       if (inHand.has(request.msgid)) continue;

@@ -11,7 +11,7 @@ import type { FileStatus } from './disk.ts';
 export interface HeldJob {
   readonly kind: 'control';
   readonly control: MessageNumber;
-  /** the control message as it was read at the last scan; changes mean its recipients by their index */
+  /** the control message as it was read before its mail was taken in hand; changes mean its recipients by their index */
   readonly base: Job;
   readonly warnings: readonly string[];
   /** outcomes since then, oldest first */
@@ -32,15 +32,15 @@ interface ReadControl {
   readonly status: FileStatus;
 }
 
-/** A job as just read. Changes of `unwritten`, the same job as it was held before, are not in the file and stay. */
-export function heldJob(control: MessageNumber, read: ReadControl, unwritten: HeldJob | null): HeldJob {
+/** A job as just read. What is known of `before`, the same job as it was held until now, may not be in the file and stays. */
+export function heldJob(control: MessageNumber, read: ReadControl, before: HeldJob | null): HeldJob {
   return {
     kind: 'control',
     control,
-    base: unwritten === null ? read.job : { ...read.job, retry: unwritten.base.retry },
+    base: before === null ? read.job : { ...read.job, retry: before.base.retry },
     warnings: read.warnings,
-    changes: unwritten === null ? [] : [...unwritten.changes],
-    now: unwritten?.now ?? 0,
+    changes: before === null ? [] : [...before.changes],
+    now: before?.now ?? 0,
     status: read.status,
     written: 0,
     foreign: false,

@@ -5,7 +5,7 @@
  */
 import type { ParseOptions } from '../../control/parse.ts';
 import { storedControl } from '../../message/stored.ts';
-import type { MessageNumber } from '../room.ts';
+import type { MessageNumber, PayloadsInHand } from '../room.ts';
 import { type Contents, contentsOf } from './contents.ts';
 import type { Disk, FileStatus } from './disk.ts';
 import { type HeldJob, heldJob, isDirty } from './held.ts';
@@ -65,10 +65,7 @@ export function lookAt({ disk, layout, options, now }: ShelfDeps, number: Messag
   }
 }
 
-/** What was held under this number, if it is the same job and its file lacks some of what we know. */
-function unwrittenOf(before: Item | undefined, msgid: MessageNumber): HeldJob | null {
-  return before?.kind === 'control' && isDirty(before) && before.base.msgid === msgid ? before : null;
-}
+export const NOTHING_IN_HAND: PayloadsInHand = new Set();
 
 export class Shelf {
   readonly #deps: ShelfDeps;
@@ -77,6 +74,8 @@ export class Shelf {
   #listed: ReadonlySet<MessageNumber> = new Set();
   #highest = 0;
   #listings = 0;
+  /** as of the last update */
+  #inHand = NOTHING_IN_HAND;
 
   constructor(deps: ShelfDeps) {
     this.#deps = deps;
@@ -150,7 +149,8 @@ export class Shelf {
   }
 
   /** Look at everything that may have changed; gives all numbers, newest first. */
-  update(): readonly MessageNumber[] {
+  update(inHand: PayloadsInHand): readonly MessageNumber[] {
+    this.#inHand = inHand;
     return this.#visit(() => true);
   }
 
@@ -173,10 +173,14 @@ export class Shelf {
     return numbers;
   }
 
-  /** A job whose control message we rewrote has to be read as its next reader will: others may have added to it before. */
+  /**
+   * A job whose control message we rewrote has to be read as its next reader will: others may have added to it before.
+   * Not while its mail is in hand: its next outcome means the list as it was taken, and a 2012 reader doubles the wait.
+   */
   #isCurrent(number: MessageNumber, known: Item): boolean {
     if (known.status === null || known.kind === 'unfinished') return false;
-    if (known.kind === 'control' && (known.written > 0 || known.foreign)) return false;
+    if (known.kind === 'control' && (known.foreign || (known.written > 0 && !this.#isInHand(known))))
+      return false;
     const status = this.#deps.disk.status(this.#deps.layout.message(number));
     return status !== null && sameFile(status, known.status);
   }
@@ -196,7 +200,17 @@ export class Shelf {
       case 'unreadable':
         return { kind: 'unreadable', status: look.status, reason: look.reason };
       case 'control':
-        return heldJob(number, look, unwrittenOf(before, look.job.msgid));
+        return heldJob(number, look, this.#unfinishedOf(before, look.job.msgid));
     }
+  }
+
+  #isInHand({ base }: HeldJob): boolean {
+    return this.#inHand.has(base.msgid);
+  }
+
+  /** What was held under this number, if it is the same job and more is to come of it, or its file lacks some. */
+  #unfinishedOf(before: Item | undefined, msgid: MessageNumber): HeldJob | null {
+    if (before?.kind !== 'control' || before.base.msgid !== msgid) return null;
+    return isDirty(before) || this.#isInHand(before) ? before : null;
   }
 }
