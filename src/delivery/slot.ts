@@ -69,16 +69,20 @@ export class Slot {
   }
 
   async #begin(errand: Errand): Promise<void> {
-    const { clock, rules } = this.#counter;
-    errand.started = clock.monotonic();
-    errand.deadline = clock.after(rules.deadlines.delivery, () =>
-      errand.slot?.tell(errand, { type: 'deadline' }),
-    );
+    errand.started = this.#counter.clock.monotonic();
+    this.#limitTime(errand);
     const failure = await errand.load();
     if (failure !== null) this.tell(errand, { type: 'unsendable', failure });
     else if (this.#standing !== null && this.#usable())
       this.tell(errand, { type: 'adopt', ...this.#standing });
     else this.tell(errand, { type: 'start' });
+  }
+
+  #limitTime(errand: Errand): void {
+    const { clock, rules } = this.#counter;
+    errand.deadline = clock.after(rules.deadlines.delivery, () =>
+      errand.slot?.tell(errand, { type: 'deadline' }),
+    );
   }
 
   #perform(errand: Errand, effect: DeliveryEffect): void {
@@ -225,7 +229,9 @@ export class Slot {
     this.#carried++;
     this.#errand = this.#chained;
     this.#chained = null;
+    // Only now: its end must not cut off the message before it.
     if (this.#errand === null) this.#next();
+    else this.#limitTime(this.#errand);
   }
 
   #next(): void {

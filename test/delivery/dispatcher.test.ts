@@ -465,6 +465,16 @@ describe('limits', () => {
     assert.ok(run.clock.monotonic() >= 4500, `${run.clock.monotonic()} ms`);
   });
 
+  it('a delivery whose envelope travelled behind another message has a deadline, too', async () => {
+    const rcpt = { 'u1@x.example': { say: '250 ok', after: '4m' } };
+    const rules = rulesWith({ destination: 1 });
+    const run = await dispatch({ names: TWO_HOSTS, servers: { '*': { rcpt } } }, mailsTo('u%@x.example', 2), {
+      ...rules,
+      deadlines: { ...rules.deadlines, delivery: 60_000 },
+    });
+    assert.match(summary(run)[1] ?? '', /^u1@x\.example: 4 was cut off because the time for this delivery/);
+  });
+
   it('the whole delivery has a deadline, and it says so', async () => {
     const servers = { '*': { greeting: '220 mx', ehlo: FRIENDLY_EHLO, dot: 'silence' } };
     const rules = { ...rulesWith(), deadlines: { ...rulesWith().deadlines, delivery: 1000 } };
