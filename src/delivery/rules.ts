@@ -2,6 +2,7 @@
  * The rules of a queue run as data, made once from the settings and from what was read for them. Called by the
  * commands; the queue run and all below it see rules, never settings, files or the environment.
  */
+import type { TlsOptions } from '#net-stream-utils';
 import type { ByteString } from '../control/job.ts';
 import type { Charset } from '../message/charset.ts';
 import type { RenderOptions } from '../message/render.ts';
@@ -54,7 +55,8 @@ function dispatchRules(
   hostname: string,
 ): DispatchRules {
   const pins = byHost(settings['tls-pin']);
-  const tlsOf = tlsPolicies(settings);
+  const tlsOf = tlsPolicies(settings, pins);
+  const inClear = new Set(settings['auth-in-clear'].map(hostKey));
   return {
     routing: { relays, ownNames: [hostname.toLowerCase()], mxPort: settings['mx-port'] },
     limits: {
@@ -87,25 +89,37 @@ function dispatchRules(
       ehloName: hostname,
       tls: withoutTls ? 'none' : tlsOf(host),
       credentials: host.credentials !== null,
-      authInClear: settings['auth-in-clear'].includes(host.name),
+      authInClear: inClear.has(hostKey(host.name)),
       recipients: settings['limit.recipients'],
     }),
     tlsFor: (host) => ({
       serverName: host.name,
       verify: tlsOf(host) !== 'opportunistic',
       ca: certificates,
-      ...(pins.has(host.name) ? { pins: pins.get(host.name) ?? [] } : {}),
+      ...pinsFor(host, pins),
     }),
   };
 }
 
-/** What is said of a host by name counts; a relay that is given a password proves who it is, an MX host cannot. */
-function tlsPolicies(settings: Settings): (host: Host) => TlsPolicy {
+function pinsFor(host: Host, pins: ReadonlyMap<string, readonly string[]>): Pick<TlsOptions, 'pins'> {
+  const own = pins.get(hostKey(host.name));
+  return own === undefined ? {} : { pins: own };
+}
+
+/**
+ * What is said of a host by name counts; a pin demands TLS, or a certificate that is none of the pinned ones would only
+ * lead to clear text. A relay that is given a password proves who it is, an MX host cannot.
+ */
+function tlsPolicies(
+  settings: Settings,
+  pins: ReadonlyMap<string, readonly string[]>,
+): (host: Host) => TlsPolicy {
   const named = byHost(settings['tls-host']);
   return (host) => {
     if (host.implicitTls) return 'implicit';
-    const policy = named.get(host.name)?.at(-1);
+    const policy = named.get(hostKey(host.name))?.at(-1);
     if (policy !== undefined) return policy as TlsPolicy;
+    if (pins.has(hostKey(host.name))) return 'require';
     if (host.origin !== 'smarthost' && host.origin !== 'fallbackhost') return settings.tls;
     if (settings['relay-tls'] !== 'auto') return settings['relay-tls'];
     return host.credentials === null ? 'opportunistic' : 'require';
@@ -125,12 +139,17 @@ export function scheduleFrom(settings: Settings): Schedule {
   };
 }
 
+/** Names of hosts are the same in upper and lower case, with and without the final dot. */
+function hostKey(name: string): string {
+  return name.toLowerCase().replace(/\.$/, '');
+}
+
 /** `HOST=VALUE` entries by host, in order. */
 function byHost(entries: readonly string[]): ReadonlyMap<string, readonly string[]> {
   const values = new Map<string, string[]>();
   for (const entry of entries) {
     const [host = '', value = ''] = entry.split('=', 2);
-    values.set(host, [...(values.get(host) ?? []), value]);
+    values.set(hostKey(host), [...(values.get(hostKey(host)) ?? []), value]);
   }
   return values;
 }

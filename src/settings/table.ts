@@ -94,7 +94,11 @@ export const SETTINGS = {
   ),
   'tls-host': setting(list(hostTls), [], 'HOST=none|opportunistic|require: STARTTLS with this host'),
   'tls-ca': setting(list(path), [], 'PEM file with certificates to trust besides the usual ones'),
-  'tls-pin': setting(list(pin), [], 'HOST=SHA256: the certificate this host must show'),
+  'tls-pin': setting(
+    list(pin),
+    [],
+    'HOST=SHA256: the certificate this host must show; without it, or without TLS, no mail goes there',
+  ),
   'auth-in-clear': setting(list(text), [], 'a host to which credentials may go without TLS'),
 
   'timeout.connect': setting(duration, '30s', 'until a connection stands, for each address'),

@@ -33,12 +33,14 @@ const credentials = { user: 'u', password: 'p' };
 
 describe('TLS by host', () => {
   const rules = rulesWith({
-    'tls-host': ['strict.example=require', 'never.example=none'],
-    'tls-pin': [`pinned.example=${'ab'.repeat(32)}`],
+    'tls-host': ['Strict.Example=require', 'never.example=none'],
+    'tls-pin': [`Pinned.example=${'ab'.repeat(32)}`],
   });
   for (const [name, given, policy, verify] of [
     ['an MX host: where offered, any certificate', host('mx.example'), 'opportunistic', false],
     ['a host that is named strict', host('strict.example'), 'require', true],
+    ['the same in other letters', host('STRICT.example'), 'require', true],
+    ['a host with a pin: clear text is no way around it', host('pinned.example'), 'require', true],
     [
       'a host that is named otherwise',
       host('never.example', { origin: 'smarthost', credentials }),
@@ -67,7 +69,7 @@ describe('TLS by host', () => {
   it('pins and CAs reach the handshake', () => {
     assert.deepEqual(rules.tlsFor(host('pinned.example')), {
       serverName: 'pinned.example',
-      verify: false,
+      verify: true,
       ca: ['CA'],
       pins: ['ab'.repeat(32)],
     });
@@ -76,7 +78,7 @@ describe('TLS by host', () => {
 
 describe('credentials in clear', () => {
   it('only to hosts that are named', () => {
-    const rules = rulesWith({ 'auth-in-clear': ['old.example'] });
+    const rules = rulesWith({ 'auth-in-clear': ['Old.example'] });
     assert.equal(rules.policyFor(host('old.example', { credentials }), false).authInClear, true);
     assert.equal(rules.policyFor(host('new.example', { credentials }), false).authInClear, false);
   });
