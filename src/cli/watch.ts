@@ -21,6 +21,7 @@ export const command = stationed(
     const queue = new Queue(ports, rules, signal);
     let told = '';
     while (!signal.aborted) {
+      const began = ports.clock.monotonic();
       try {
         await queue.look(false);
         told = '';
@@ -30,7 +31,9 @@ export const command = stationed(
         if (text !== told) warn(text);
         told = text;
       }
-      await bell.wait(settings.poll, ports.clock, signal);
+      // What we remove and rewrite rings as well: a look that takes long must not follow on the one before.
+      const pause = Math.min(settings.poll, PAUSE * (ports.clock.monotonic() - began));
+      await bell.wait(pause, settings.poll, ports.clock, signal);
     }
     await Promise.all([listeners?.close(String(signal.reason)), queue.close()]);
     if (settings.json) terminal.print(JSON.stringify(queue.count));
@@ -55,38 +58,44 @@ async function listenersOn(...words: Parameters<OpenListeners>): ReturnType<Open
   return intake.openListeners(...words);
 }
 
+/** So many times as long as a look took, nothing makes it look again. */
+const PAUSE = 10;
+
 interface Bell {
-  /** resolves at a change, after the time, or when stopped */
-  wait(milliseconds: number, clock: Clock, signal: AbortSignal): Promise<void>;
+  /** resolves at a change but not before `least` milliseconds, after `most`, or when stopped */
+  wait(least: number, most: number, clock: Clock, signal: AbortSignal): Promise<void>;
   close(): void;
 }
 
 /** Rings when a message or a request for a job appears. Where the system cannot watch, only time passes. */
 function changeBell(directories: readonly string[]): Bell {
   let rung = false;
-  let ring = (): void => {
+  const remember = (): void => {
     rung = true;
   };
+  let ring = remember;
   const heard = (_: string, name: string | null): void => {
     if (name !== null && /^\d+$/.test(name)) ring();
   };
   const watchers = directories.map((directory) => watchOrNothing(directory, heard));
   return {
-    wait: (milliseconds, clock, signal) =>
+    wait: (least, most, clock, signal) =>
       new Promise((resolve) => {
         const done = (): void => {
-          timer.cancel();
+          pause.cancel();
+          end.cancel();
           signal.removeEventListener('abort', done);
           rung = false;
-          ring = () => {
-            rung = true;
-          };
+          ring = remember;
           resolve();
         };
-        const timer = clock.after(milliseconds, done);
+        const pause = clock.after(least, () => {
+          ring = done;
+          if (rung) done();
+        });
+        const end = clock.after(most, done);
         signal.addEventListener('abort', done);
-        ring = done;
-        if (rung || signal.aborted) done();
+        if (signal.aborted) done();
       }),
     close: () => {
       for (const watcher of watchers) watcher?.close();
