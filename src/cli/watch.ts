@@ -4,7 +4,7 @@
  */
 import { watch } from 'node:fs';
 import type { Clock } from '../delivery/ports.ts';
-import { Queue, unreadSpool } from '../delivery/queue-run.ts';
+import { Queue, unreadSpool, unwrittenSpool } from '../delivery/queue-run.ts';
 import { startedLine, stoppedLine } from '../report/lines.ts';
 import { layoutOf } from '../room/directory/layout.ts';
 import { trouble } from './background.ts';
@@ -23,11 +23,12 @@ export const command = stationed(
     while (!signal.aborted) {
       const began = ports.clock.monotonic();
       try {
+        if (queue.halted) await queue.resume();
         await queue.look(false);
         told = '';
       } catch (error) {
         // Said once, not at every look.
-        const text = unreadSpool(error);
+        const text = queue.halted ? unwrittenSpool(error) : unreadSpool(error);
         if (text !== told) warn(text);
         told = text;
       }

@@ -78,7 +78,8 @@ export class Queue {
   readonly #ports: RunPorts;
   readonly #rules: RunRules;
   readonly #signal: AbortSignal;
-  readonly #dispatcher: Dispatcher;
+  #dispatcher: Dispatcher;
+  #halted = false;
   /** by payload: mails whose deliveries, outcomes or reports are not over */
   readonly #inHand = new Map<MessageNumber, Promise<void>>();
   /** who waits for nothing to be in hand */
@@ -89,13 +90,31 @@ export class Queue {
     this.#ports = ports;
     this.#rules = rules;
     this.#signal = signal;
-    this.#dispatcher = new Dispatcher(rules.dispatch, { ...ports, step: ports.events.step });
+    this.#dispatcher = this.#freshDispatcher();
     signal.addEventListener('abort', this.#stop, { once: true });
     if (signal.aborted) this.#stop();
   }
 
+  #freshDispatcher(): Dispatcher {
+    return new Dispatcher(this.#rules.dispatch, { ...this.#ports, step: this.#ports.events.step });
+  }
+
   get busy(): boolean {
     return this.#inHand.size > 0;
+  }
+
+  /** An outcome could not be written, and nothing is begun any more. */
+  get halted(): boolean {
+    return this.#halted;
+  }
+
+  /** Begin again after a halt. Rejects while the room does not take what it was told. */
+  async resume(): Promise<void> {
+    await this.#allOver();
+    await this.#ports.room.settle();
+    this.#dispatcher = this.#freshDispatcher();
+    this.#halted = false;
+    if (this.#signal.aborted) this.#stop();
   }
 
   /**
@@ -105,6 +124,7 @@ export class Queue {
   async look(force: boolean): Promise<void> {
     const scan = await this.#ports.room.scan(this.#inHand);
     for (const { number, reason } of scan.setAside) this.#ports.events.setAside(number, reason);
+    if (this.#halted) return;
     const options = { ...this.#rules.due, force };
     const due = mailsOf(scan.jobs).filter(
       (lists) => !this.#inHand.has(lists[0].job.msgid) && isMailDue(lists, this.#now(), options),
@@ -129,10 +149,14 @@ export class Queue {
 
   /** Resolves when nothing is in hand, every session has been taken leave of, and the control messages tell the truth. */
   async close(): Promise<void> {
-    await Promise.all(this.#inHand.values());
-    await this.#dispatcher.run();
+    await this.#allOver();
     this.#signal.removeEventListener('abort', this.#stop);
     await this.#ports.room.settle();
+  }
+
+  async #allOver(): Promise<void> {
+    await Promise.all(this.#inHand.values());
+    await this.#dispatcher.run();
   }
 
   #now(): number {
@@ -182,13 +206,19 @@ export class Queue {
       },
       notWritten: (mail, error) => {
         this.#ports.events.warning(
-          `An outcome of job ${numbersOf(mail)} could not be written: ${errorText(error)}. The run stops; ` +
+          `An outcome of job ${numbersOf(mail)} could not be written: ${errorText(error)}. Nothing more is sent until it can; ` +
             'mail that was accepted in this moment may be sent a second time.',
         );
-        this.#dispatcher.stop();
+        this.#halted = true;
+        this.#stop();
       },
     };
   }
+}
+
+/** A spool that takes no outcomes takes no mail either: what is sent and not noted is sent again. */
+export function unwrittenSpool(error: unknown): string {
+  return `Nothing is sent, because outcomes cannot be written: ${errorText(error)} The next look tries again.`;
 }
 
 /** A spool that cannot be read now may be readable again; what is in hand goes on. */

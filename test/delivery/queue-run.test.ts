@@ -4,7 +4,8 @@ import { describe, it } from 'node:test';
 import type { Job } from '../../src/control/job.ts';
 import { blankJob } from '../../src/control/parse.ts';
 import type { RunSummary } from '../../src/delivery/queue-run.ts';
-import { queueRun } from '../../src/delivery/queue-run.ts';
+import { Queue, queueRun } from '../../src/delivery/queue-run.ts';
+import type { RunRules } from '../../src/delivery/rules.ts';
 import { unknown8bit } from '../../src/message/charset.ts';
 import type { Relay } from '../../src/plan/hosts.ts';
 import { parseRelayEntry } from '../../src/plan/relays.ts';
@@ -77,6 +78,22 @@ interface Ran {
   readonly summary: RunSummary;
 }
 
+function rulesOf({
+  relays,
+  force = false,
+}: {
+  readonly relays?: readonly Relay[];
+  readonly force?: boolean;
+}): RunRules {
+  return {
+    dispatch: rulesWith({}, relays === undefined ? {} : { relays }),
+    due: { schedule: SCHEDULE, force },
+    render: { order: '2012', fqdn: 'me.example', nodeName: '', legacy: unknown8bit, zoneMinutes: 0 },
+    lookAgain: 60_000,
+    postmaster: 'postmaster@me.example',
+  };
+}
+
 async function run(
   jobs: readonly Job[],
   script = FRIENDLY,
@@ -92,23 +109,10 @@ async function run(
   const { room = new MemoryRoom(jobs), warning = assert.fail } = given;
   const events = { outcome: () => {}, setAside: () => {}, warning, step: () => {} };
   const { connect, resolver } = world;
-  const rules = {
-    dispatch: rulesWith({}, given.relays === undefined ? {} : { relays: given.relays }),
-    due: { schedule: SCHEDULE, force: given.force ?? false },
-    render: {
-      order: '2012',
-      fqdn: 'me.example',
-      nodeName: '',
-      legacy: unknown8bit,
-      zoneMinutes: 0,
-    },
-    lookAgain: 60_000,
-    postmaster: 'postmaster@me.example',
-  } as const;
   const summary = await clock.runUntil(
     queueRun(
       { room, connect, resolver, clock, random: () => 0.5, events },
-      rules,
+      rulesOf(given),
       new AbortController().signal,
     ),
   );
@@ -244,6 +248,45 @@ describe('a queue run', () => {
   it('takes what is not due when it is forced, and only then (R037)', async () => {
     assert.equal(await triedAt(NOW + 1, true), 1);
     assert.equal(await triedAt(NOW + 1), 0);
+  });
+});
+
+describe('a queue that stays', () => {
+  it('sends nothing while outcomes cannot be written, and goes on when they can', async () => {
+    let full = true;
+    class FullRoom extends MemoryRoom {
+      override async record(...given: Parameters<MemoryRoom['record']>): Promise<void> {
+        if (full) throw new Error('the disk is full');
+        await super.record(...given);
+      }
+      override async settle(): Promise<void> {
+        if (full) throw new Error('the disk is still full');
+      }
+    }
+    const warnings: string[] = [];
+    const clock = new VirtualClock(NOW * 1000);
+    const world = new World(FRIENDLY, clock);
+    const room = new FullRoom([job([['a@x.example', 0]], 1)]);
+    const events = {
+      outcome: () => {},
+      setAside: () => {},
+      warning: (text: string) => warnings.push(text),
+      step: () => {},
+    };
+    const { connect, resolver } = world;
+    const ports = { room, connect, resolver, clock, random: () => 0.5, events };
+    const queue = new Queue(ports, rulesOf({}), new AbortController().signal);
+    await queue.look(false);
+    await clock.runUntil(queue.idleOr(60_000));
+    await queue.look(false);
+    assert.deepEqual([queue.halted, queue.busy, world.arrived.length], [true, false, 1]);
+    assert.match(warnings.join(), /^An outcome of job 100000 could not be written: the disk is full/);
+    await assert.rejects(clock.runUntil(queue.resume()), /still full/);
+    full = false;
+    await clock.runUntil(queue.resume());
+    await queue.look(false);
+    await clock.runUntil(queue.close());
+    assert.deepEqual([queue.halted, queue.count.delivered, world.arrived.length], [false, 1, 2]);
   });
 });
 
