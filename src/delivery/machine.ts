@@ -14,10 +14,10 @@ import { DELIVERY_TABLE } from './table.ts';
 export function advance(delivery: Delivery, event: DeliveryEvent): DeliveryStep {
   const row = rowFor(delivery, event);
   if (row === undefined) return { delivery, effects: [], row: null };
-  const draft: Draft = { ...delivery, state: row.to, event, effects: [] };
+  const after: Mutable<Delivery> = { ...delivery, state: row.to };
+  const draft: Draft = { delivery: after, event, effects: [] };
   for (const name of row.do) ACTIONS[name](draft);
-  const { event: _, effects, ...after } = draft;
-  return { delivery: after, effects, row: row.id };
+  return { delivery: after, effects: draft.effects, row: row.id };
 }
 
 const rowsOf = indexRows<DeliveryState, DeliveryEvent['type'], DeliveryRow>(DELIVERY_TABLE);
@@ -26,7 +26,9 @@ function rowFor(delivery: Delivery, event: DeliveryEvent): DeliveryRow | undefin
   return rowsOf(delivery.state, event.type).find(({ when }) => when === undefined || GUARDS[when](delivery));
 }
 
-interface Draft extends Mutable<Delivery> {
+/** What rows work on: a copy of the delivery that actions may change, and the effects so far. */
+interface Draft {
+  readonly delivery: Mutable<Delivery>;
   readonly event: DeliveryEvent;
   readonly effects: DeliveryEffect[];
 }
@@ -41,62 +43,66 @@ const GUARDS: { readonly [name in DeliveryGuard]: (delivery: Delivery) => boolea
 };
 
 const ACTIONS: { readonly [name in DeliveryAction]: (draft: Draft) => void } = {
-  lookupHosts: (draft) => draft.effects.push({ type: 'lookup-hosts' }),
-  takeStanding: (draft) => {
-    if (draft.event.type !== 'adopt') return;
-    const { type: _, ...standing } = draft.event;
-    Object.assign(draft, standing);
+  lookupHosts: ({ effects }) => effects.push({ type: 'lookup-hosts' }),
+  takeStanding: ({ delivery, event }) => {
+    if (event.type !== 'adopt') return;
+    delivery.hosts = event.hosts;
+    delivery.host = event.host;
+    delivery.addresses = event.addresses;
+    delivery.address = event.address;
+    delivery.withoutTls = event.withoutTls;
   },
-  takeHosts: (draft) => {
-    if (draft.event.type === 'hosts') draft.hosts = draft.event.hosts;
+  takeHosts: ({ delivery, event }) => {
+    if (event.type === 'hosts') delivery.hosts = event.hosts;
   },
-  lookupAddresses: (draft) => draft.effects.push({ type: 'lookup-addresses', host: hostOf(draft) }),
-  takeAddresses: (draft) => {
-    if (draft.event.type === 'addresses') draft.addresses = draft.event.addresses;
-    draft.address = 0;
-    draft.withoutTls = false;
+  lookupAddresses: ({ delivery, effects }) =>
+    effects.push({ type: 'lookup-addresses', host: hostOf(delivery) }),
+  takeAddresses: ({ delivery, event }) => {
+    if (event.type === 'addresses') delivery.addresses = event.addresses;
+    delivery.address = 0;
+    delivery.withoutTls = false;
   },
-  nextAddress: (draft) => {
-    draft.address++;
-    draft.withoutTls = false;
+  nextAddress: ({ delivery }) => {
+    delivery.address++;
+    delivery.withoutTls = false;
   },
-  nextHost: (draft) => {
-    draft.host++;
+  nextHost: ({ delivery }) => {
+    delivery.host++;
   },
-  giveUpTls: (draft) => {
-    draft.withoutTls = true;
+  giveUpTls: ({ delivery }) => {
+    delivery.withoutTls = true;
   },
-  obtain: (draft) => {
-    const address = draft.addresses[draft.address];
+  obtain: ({ delivery, effects }) => {
+    const address = delivery.addresses[delivery.address];
     if (address === undefined) throw new Error('a delivery connects only to an address it has');
-    draft.effects.push({ type: 'obtain', host: hostOf(draft), address, withoutTls: draft.withoutTls });
+    effects.push({ type: 'obtain', host: hostOf(delivery), address, withoutTls: delivery.withoutTls });
   },
-  transact: (draft) => draft.effects.push({ type: 'transact', recipients: draft.pending }),
-  noteTrouble: (draft) => {
-    if ('failure' in draft.event) draft.troubles = [...draft.troubles, draft.event.failure];
+  transact: ({ delivery, effects }) => effects.push({ type: 'transact', recipients: delivery.pending }),
+  noteTrouble: ({ delivery, event }) => {
+    if ('failure' in event) delivery.troubles = [...delivery.troubles, event.failure];
   },
-  settle: (draft) => {
-    if (draft.event.type !== 'judged') return;
-    const judged = new Set(draft.event.recipients);
-    draft.pending = draft.pending.filter((recipient) => !judged.has(recipient));
+  settle: ({ delivery, event }) => {
+    if (event.type !== 'judged') return;
+    const judged = new Set(event.recipients);
+    delivery.pending = delivery.pending.filter((recipient) => !judged.has(recipient));
   },
-  noteExpired: (draft) => {
-    draft.expired = true;
+  noteExpired: ({ delivery }) => {
+    delivery.expired = true;
   },
-  noteStopping: (draft) => {
-    draft.stopping = true;
+  noteStopping: ({ delivery }) => {
+    delivery.stopping = true;
   },
-  interrupt: (draft) => draft.effects.push({ type: 'interrupt' }),
-  judgeAll: (draft) => {
-    if (draft.pending.length === 0) return;
-    const verdict: Verdict = { kind: 'failed', ...worst(draft.troubles, draft.expired) };
-    draft.effects.push({ type: 'verdict', recipients: draft.pending, verdict });
-    draft.pending = [];
+  interrupt: ({ effects }) => effects.push({ type: 'interrupt' }),
+  judgeAll: ({ delivery, effects }) => {
+    if (delivery.pending.length === 0) return;
+    const verdict: Verdict = { kind: 'failed', ...worst(delivery.troubles, delivery.expired) };
+    effects.push({ type: 'verdict', recipients: delivery.pending, verdict });
+    delivery.pending = [];
   },
 };
 
-function hostOf(draft: Delivery): Host {
-  const host = draft.hosts[draft.host];
+function hostOf(delivery: Delivery): Host {
+  const host = delivery.hosts[delivery.host];
   if (host === undefined) throw new Error('a delivery asks only for a host it has');
   return host;
 }

@@ -59,7 +59,12 @@ export class MailInHand {
   constructor(lists: readonly [QueuedJob, ...QueuedJob[]], ports: MailPorts, events: MailEvents) {
     this.lists = lists;
     this.recipients = mergeLists(lists.map(({ job }) => job));
-    this.#fates = this.recipients.map(({ places: _, ...recipient }) => ({ ...recipient, failure: null }));
+    this.#fates = this.recipients.map(({ address, status, text }) => ({
+      address,
+      status,
+      text,
+      failure: null,
+    }));
     this.#ports = ports;
     this.#events = events;
   }
@@ -67,7 +72,7 @@ export class MailInHand {
   /** The job with the recipients of all its lists: what the indices of this class mean. */
   whole(): QueuedJob {
     const [first] = this.lists;
-    const recipients = this.recipients.map(({ places: _, ...recipient }) => recipient);
+    const recipients = this.recipients.map(({ address, status, text }) => ({ address, status, text }));
     return { ...first, job: { ...first.job, recipients } };
   }
 
@@ -138,7 +143,9 @@ export class MailInHand {
   #write(changes: readonly ListChange[], then: () => void): void {
     const now = this.#ports.now();
     const written = this.lists.map(async ({ control }, list) => {
-      const own = changes.filter((change) => change.list === list).map(({ list: _, ...change }) => change);
+      const own: StatusChange[] = [];
+      for (const { list: of, index, address, status, text } of changes)
+        if (of === list) own.push({ index, address, status, text });
       if (own.length > 0) await this.#ports.room.record(control, own, now);
     });
     const failed = (error: unknown): void => {
