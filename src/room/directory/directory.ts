@@ -157,7 +157,9 @@ export class DirectoryRoom implements Room {
     held.now = now;
     this.#checkpointSoon();
     try {
-      await this.#parts.journal.append({ record: 'status', ...this.#keyOf(held), now, changes });
+      const { msgid } = held.base;
+      const payload = this.#factsAsRead(msgid);
+      await this.#parts.journal.append({ record: 'status', control, msgid, payload, now, changes });
     } catch (error) {
       await this.#writeWithoutJournal(held, error);
     }
@@ -171,7 +173,8 @@ export class DirectoryRoom implements Room {
       this.#keep(control);
       return;
     }
-    const over: Over = { key: this.#keyOf(held), controlGone: false };
+    const { msgid } = held.base;
+    const over: Over = { key: { control, msgid, payload: this.#factsOf(msgid) }, controlGone: false };
     this.#over.add(over);
     this.#checkpointSoon();
     // Where the journal cannot say it, the directory itself still can.
@@ -250,14 +253,15 @@ export class DirectoryRoom implements Room {
     }
   }
 
-  /** Size and time of a payload: numbers are used again, these two together are not. */
   #factsOf(msgid: MessageNumber): string | null {
     const status = this.#parts.disk.status(this.#parts.layout.message(msgid));
-    return status === null ? null : `${status.size}@${status.mtimeMs}`;
+    return status === null ? null : factsIn(status);
   }
 
-  #keyOf({ control, base }: HeldJob): JobKey {
-    return { control, msgid: base.msgid, payload: this.#factsOf(base.msgid) };
+  /** As it was when it was read for its delivery, if it was: outcomes are many, and are about those bytes. */
+  #factsAsRead(msgid: MessageNumber): string | null {
+    const read = this.#parts.shelf.get(msgid);
+    return read?.kind === 'payload' ? factsIn(read.status) : this.#factsOf(msgid);
   }
 
   /**
@@ -455,10 +459,9 @@ export class DirectoryRoom implements Room {
   /** False: it could not be looked into. */
   #removePayload({ msgid, payload }: JobKey, named: ReadonlySet<MessageNumber>): boolean {
     const { shelf, disk, layout } = this.#parts;
-    const isStill = payload !== null && this.#factsOf(msgid) === payload;
-    if (!isStill || named.has(msgid)) return true;
+    if (payload === null || named.has(msgid)) return true;
     const item = shelf.refresh(msgid);
-    if (item?.kind === 'payload') {
+    if (item?.kind === 'payload' && factsIn(item.status) === payload) {
       removeIfThere(disk, layout.message(msgid));
       shelf.forget(msgid);
     }
@@ -488,6 +491,11 @@ export class DirectoryRoom implements Room {
     if (done.length > 0) await this.#syncSpool();
     return done;
   }
+}
+
+/** Size and time of a payload: numbers are used again, these two together are not. */
+function factsIn({ size, mtimeMs }: FileStatus): string {
+  return `${size}@${mtimeMs}`;
 }
 
 function stuckSentence(control: MessageNumber, reason: string): string {

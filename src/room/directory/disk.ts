@@ -89,7 +89,9 @@ function readUpTo(fd: number, expected: number, limit: number): Buffer {
   for (;;) {
     const count = fs.readSync(fd, bytes, length, bytes.length - length, length);
     length += count;
-    if (count === 0 || length === limit) return bytes.subarray(0, length);
+    // Exactly the size, although there was room for more: the end of a file on a disk.
+    const isAll = count === 0 || (length === expected && length < bytes.length && expected > 0);
+    if (isAll || length === limit) return bytes.subarray(0, length);
     if (length === bytes.length) bytes = Buffer.concat([bytes], Math.min(2 * length + PIECE, limit));
   }
 }
