@@ -261,7 +261,8 @@ function isMailDue(lists: Lists, now: number, options: DueOptions): boolean {
 function ordersOf(mail: MailInHand, ports: RunPorts, rules: RunRules, over: () => void): readonly Order[] {
   const [{ job }] = mail.lists as Lists;
   const queued = mail.whole();
-  const sender = envelopeSender(job.envelopeFrom) ?? '';
+  const named = envelopeSender(job.envelopeFrom);
+  const sender = named ?? '';
   const orders = new Map<string, Order & { indices: number[]; recipients: ByteString[] }>();
   for (const index of mail.pending()) {
     const address = recipientAddress(mail.recipients[index]?.address ?? '');
@@ -289,7 +290,7 @@ function ordersOf(mail: MailInHand, ports: RunPorts, rules: RunRules, over: () =
       destination,
       recipients: [address.command],
       smtpUtf8: address.smtputf8,
-      load: () => loadLetter(job.msgid, job.envelopeFrom, ports, rules),
+      load: () => loadLetter(job.msgid, named, ports, rules),
       judge: (places, verdict, details) =>
         mail.judge(
           places.flatMap((place) => indices[place] ?? []),
@@ -308,7 +309,7 @@ const NO_DETAILS = { milliseconds: 0, tls: null };
 /** A message that is missing, empty or unreadable is never sent as an empty mail (R036): it waits, and says why. */
 async function loadLetter(
   msgid: MessageNumber,
-  envelopeFrom: ByteString | null,
+  named: ByteString | null,
   { room }: RunPorts,
   rules: RunRules,
 ): Promise<Letter | Failure> {
@@ -317,7 +318,7 @@ async function loadLetter(
   const prepared = await prepare(read.message, rules).catch((error) => unread(msgid, error));
   if ('reach' in prepared) return prepared;
   if (prepared.kind === 'unsendable') return failure('payload', false, '4.3.0', prepared.reason);
-  const sender = envelopeSender(envelopeFrom) ?? envelopeSender(prepared.sender) ?? rules.postmaster;
+  const sender = named ?? envelopeSender(prepared.sender) ?? rules.postmaster;
   return { outgoing: prepared, sender };
 }
 

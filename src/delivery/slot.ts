@@ -10,6 +10,7 @@ import type { DeliveryEffect, DeliveryEvent, Standing } from './delivery.ts';
 import type { Errand, Order } from './errand.ts';
 import { lookupAddresses, lookupHosts, overheard } from './lookups.ts';
 import { advance } from './machine.ts';
+import type { Resolver } from './ports.ts';
 import type { SessionListener } from './session-driver.ts';
 import { SessionDriver } from './session-driver.ts';
 
@@ -87,15 +88,14 @@ export class Slot {
 
   #perform(errand: Errand, effect: DeliveryEffect): void {
     const { rules, random } = this.#counter;
-    const resolver = overheard(this.#counter.resolver, (sight) => this.#counter.step([errand.order], sight));
     switch (effect.type) {
       case 'lookup-hosts':
-        void lookupHosts(errand.order.destination, rules.routing, resolver, random).then((event) =>
-          this.tell(errand, event),
+        void lookupHosts(errand.order.destination, rules.routing, this.#resolver(errand), random).then(
+          (event) => this.tell(errand, event),
         );
         return;
       case 'lookup-addresses':
-        void lookupAddresses(effect.host, resolver).then((event) => this.tell(errand, event));
+        void lookupAddresses(effect.host, this.#resolver(errand)).then((event) => this.tell(errand, event));
         return;
       case 'obtain':
         this.#obtain(errand, effect);
@@ -111,6 +111,10 @@ export class Slot {
         this.#counter.judge(errand, effect.recipients, effect.verdict, null);
         return;
     }
+  }
+
+  #resolver({ order }: Errand): Resolver {
+    return overheard(this.#counter.resolver, (sight) => this.#counter.step([order], sight));
   }
 
   #obtain(errand: Errand, wanted: Obtain): void {

@@ -5,6 +5,7 @@
  * nothing is cut, joined or given our own domain, and no control byte or blank outside quotes reaches the command.
  */
 import type { ByteString } from '../control/job.ts';
+import { hasEightBit } from '../message/charset.ts';
 
 export interface Address {
   readonly kind: 'address';
@@ -122,6 +123,7 @@ function takeApart(raw: ByteString): Parts | null {
 
 /** The text of UTF-8 bytes, or null when they are not UTF-8. */
 function utf8Text(bytes: ByteString): string | null {
+  if (!hasEightBit(bytes)) return bytes;
   const text = Buffer.from(bytes, 'latin1').toString('utf8');
   return Buffer.from(text, 'utf8').toString('latin1') === bytes ? text : null;
 }
