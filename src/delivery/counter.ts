@@ -12,6 +12,7 @@ import type { Errand } from './errand.ts';
 import type { Observe } from './observer.ts';
 import type { Clock, Random, Resolver } from './ports.ts';
 import type { SessionDriver } from './session-driver.ts';
+import { WaitingLine } from './waiting-line.ts';
 
 export interface DispatchRules {
   readonly routing: RoutingRules;
@@ -43,7 +44,7 @@ export interface DispatchPorts {
 
 /** Errands of one destination. */
 export class Lane {
-  readonly queue: Errand[] = [];
+  readonly queue = new WaitingLine<Errand>();
   slots = 0;
   /** how many slots it may have by now */
   allowed = 1;

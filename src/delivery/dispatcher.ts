@@ -18,6 +18,7 @@ import type { Observe } from './observer.ts';
 import type { Clock, Random, Resolver } from './ports.ts';
 import type { SessionDriver } from './session-driver.ts';
 import { Slot } from './slot.ts';
+import { WaitingLine } from './waiting-line.ts';
 
 export class Dispatcher implements Counter {
   readonly rules: DispatchRules;
@@ -29,12 +30,12 @@ export class Dispatcher implements Counter {
 
   readonly #lanes = new Map<string, Lane>();
   /** lanes that want a slot, in turn */
-  readonly #line: Lane[] = [];
+  readonly #line = new WaitingLine<Lane>();
   readonly #slots = new Set<Slot>();
   /** by endpoint: idle sessions, sessions open in all, errands that wait for one, what went wrong not long ago */
   readonly #idle = new Map<string, SessionDriver[]>();
   readonly #open = new Map<string, number>();
-  readonly #parked = new Map<string, { readonly lane: Lane; readonly errand: Errand }[]>();
+  readonly #parked = new Map<string, WaitingLine<{ readonly lane: Lane; readonly errand: Errand }>>();
   readonly #failed = new Map<string, { readonly failure: Failure; readonly until: number }>();
   /** by address and port: monotonic milliseconds until which TLS is not tried there */
   readonly #brokenTls = new Map<string, number>();
@@ -92,8 +93,8 @@ export class Dispatcher implements Counter {
   stop(): void {
     if (this.#stopping) return;
     this.#stopping = true;
-    const waiting = [...this.#lanes.values()].flatMap((lane) => lane.queue.splice(0));
-    const parked = [...this.#parked.values()].flatMap((list) => list.splice(0).map(({ errand }) => errand));
+    const waiting = [...this.#lanes.values()].flatMap((lane) => lane.queue.takeAll());
+    const parked = [...this.#parked.values()].flatMap((line) => line.takeAll().map(({ errand }) => errand));
     for (const errand of [...waiting, ...parked]) this.finished(errand);
     for (const slot of [...this.#slots]) slot.stop();
     const grace = this.clock.after(this.rules.deadlines.stop, () => {
@@ -184,7 +185,7 @@ export class Dispatcher implements Counter {
       session.leave();
       return;
     }
-    this.#listOf(this.#idle, endpoint).push(session);
+    this.#idleAt(endpoint).push(session);
     this.#wake(endpoint);
   }
 
@@ -196,7 +197,9 @@ export class Dispatcher implements Counter {
   }
 
   park(endpoint: string, lane: Lane, errand: Errand): void {
-    this.#listOf(this.#parked, endpoint).push({ lane, errand });
+    const line = this.#parked.get(endpoint) ?? new WaitingLine();
+    this.#parked.set(endpoint, line);
+    line.push({ lane, errand });
   }
 
   /** It may have left the endpoint's place free for the next one. Not at once: thousands may wait. */
@@ -221,7 +224,7 @@ export class Dispatcher implements Counter {
     this.#sessions--;
     this.#leaving.set(session, endpoint);
     this.#open.set(endpoint, (this.#open.get(endpoint) ?? 1) - 1);
-    const idle = this.#listOf(this.#idle, endpoint);
+    const idle = this.#idleAt(endpoint);
     if (idle.includes(session)) idle.splice(idle.indexOf(session), 1);
     this.#wake(endpoint);
   }
@@ -273,10 +276,10 @@ export class Dispatcher implements Counter {
     this.#pump();
   }
 
-  #listOf<T>(lists: Map<string, T[]>, key: string): T[] {
-    const list = lists.get(key) ?? [];
-    lists.set(key, list);
-    return list;
+  #idleAt(endpoint: string): SessionDriver[] {
+    const idle = this.#idle.get(endpoint) ?? [];
+    this.#idle.set(endpoint, idle);
+    return idle;
   }
 }
 

@@ -200,7 +200,7 @@ export class Slot {
 
   /** Read the next errand's message while this one is on the wire. */
   #prepare(): void {
-    const [errand] = this.lane.queue;
+    const errand = this.lane.queue.first;
     if (this.#prepared !== null || errand === undefined || !this.#counter.mayPrepare(this.lane)) return;
     // One that waits for its host has begun already, and goes on where it stands.
     if (errand.waitingFor !== null) return;
