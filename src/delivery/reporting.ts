@@ -15,7 +15,7 @@ import { noticeFromFailure, noticeFromLine } from '../outcome/report/notice.ts';
 import { whyNotTold } from '../outcome/report/permission.ts';
 import type { Original, Report } from '../outcome/report/report.ts';
 import type { Schedule } from '../plan/schedule.ts';
-import { ageOf } from '../plan/schedule.ts';
+import { isDelayed } from '../plan/schedule.ts';
 import type { ReportPlace, Told } from '../room/reports.ts';
 import type { MessageNumber, QueuedJob, Room } from '../room/room.ts';
 import type { Failure } from '../session/verdict.ts';
@@ -113,7 +113,7 @@ export class Reporter {
   }
 
   #noticesOf({ lists: [{ job }], fates }: SettledMail): readonly Notice[] {
-    const late = ageOf(job, this.#now()) >= this.#rules.schedule.noticeAfter;
+    const late = isDelayed(job, this.#now(), this.#rules.schedule);
     return fates.flatMap(({ address, status, text, failure }) => {
       if (status === 5 && failure === null) return noticeFromLine({ address, status, text });
       if (failure === null) return [];

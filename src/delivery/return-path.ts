@@ -213,7 +213,6 @@ function outgoing(bytes: Buffer): Outgoing {
     kind: 'outgoing',
     size: bytes.length,
     eightBit: hasEightBit(text),
-    headerEightBit: hasEightBit(header),
     sender: null,
     headers: messageFacts(header),
     bytes,

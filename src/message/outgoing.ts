@@ -20,7 +20,6 @@ export interface Outgoing {
   readonly size: number;
   /** a byte from 0x80 on anywhere */
   readonly eightBit: boolean;
-  readonly headerEightBit: boolean;
   /** envelope sender the message itself suggests; null: none, or none that may be told (anonymous posts) */
   readonly sender: ByteString | null;
   /** from the first 256 KiB of the header */
@@ -143,7 +142,6 @@ function prepared(
     kind: 'outgoing',
     size: found.size,
     eightBit: found.eightBit,
-    headerEightBit: found.headerEightBit,
     sender: senderOf(recipe.native, found.header),
     headers: messageFacts(found.header),
     problems: how.cut
@@ -166,7 +164,6 @@ function senderOf(native: NativeHead | null, header: ByteString): ByteString | n
 interface SurveyResult {
   readonly size: number;
   readonly eightBit: boolean;
-  readonly headerEightBit: boolean;
   readonly header: ByteString;
 }
 
@@ -174,7 +171,6 @@ interface SurveyResult {
 function surveyor(): { write(piece: Buffer): void; result(): SurveyResult } {
   let size = 0;
   let eightBit = false;
-  let headerEightBit = false;
   let header = '';
   let inBody = false;
   /** the end of the header may be spread over two pieces; a message may begin with it */
@@ -183,7 +179,6 @@ function surveyor(): { write(piece: Buffer): void; result(): SurveyResult } {
     const text = seam + piece;
     const end = text.indexOf('\r\n\r\n');
     const part = end < 0 ? piece : text.slice(seam.length, Math.max(seam.length, end + 4));
-    headerEightBit ||= hasEightBit(part);
     header += part.slice(0, KEPT_HEADER - header.length);
     inBody = end >= 0;
     seam = text.slice(-3);
@@ -195,7 +190,7 @@ function surveyor(): { write(piece: Buffer): void; result(): SurveyResult } {
       eightBit ||= hasEightBit(text);
       if (!inBody) writeHeader(text);
     },
-    result: () => ({ size, eightBit, headerEightBit, header }),
+    result: () => ({ size, eightBit, header }),
   };
 }
 

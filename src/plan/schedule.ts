@@ -64,11 +64,9 @@ export function isGivenUp(job: Job, now: number, schedule: Schedule): boolean {
 }
 
 /**
- * Whether the sender is to be told at `now` that the mail is delayed: at the first failed try that late. The list
- * itself remembers: the try before was earlier, or there was none. A crash before the list is rewritten tells it twice.
+ * Whether a job that failed at `now` is late enough for its sender to hear of it; that it is told once is the
+ * reporter's knowledge. Nobody knows how late one is whose list does not say when it was submitted.
  */
-export function isDelayNoticeDue(job: Job, now: number, schedule: Schedule): boolean {
-  const previous = lastTry(job);
-  const told = previous !== null && ageOf(job, previous) >= schedule.noticeAfter;
-  return !told && ageOf(job, now) >= schedule.noticeAfter && !isGivenUp(job, now, schedule);
+export function isDelayed(job: Job, now: number, schedule: Schedule): boolean {
+  return job.submitted !== null && ageOf(job, now) >= schedule.noticeAfter;
 }

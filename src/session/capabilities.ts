@@ -11,7 +11,6 @@ export interface Capabilities {
   readonly eightBitMime: boolean;
   readonly smtpUtf8: boolean;
   readonly dsn: boolean;
-  readonly enhancedStatusCodes: boolean;
   /** SIZE was offered; RFC 1870 */
   readonly size: boolean;
   /** largest message in bytes, 0 = no fixed limit */
@@ -30,7 +29,6 @@ export const NO_CAPABILITIES: Capabilities = {
   eightBitMime: false,
   smtpUtf8: false,
   dsn: false,
-  enhancedStatusCodes: false,
   size: false,
   maxSize: 0,
   auth: [],
@@ -47,7 +45,6 @@ const KEYWORDS: { readonly [keyword: string]: Reader } = {
   '8BITMIME': () => ({ eightBitMime: true }),
   SMTPUTF8: () => ({ smtpUtf8: true }),
   DSN: () => ({ dsn: true }),
-  ENHANCEDSTATUSCODES: () => ({ enhancedStatusCodes: true }),
   SIZE: ([limit]) => ({ size: true, maxSize: natural(limit) ?? 0 }),
   AUTH: (mechanisms, read) => ({ auth: [...read.auth, ...mechanisms] }),
   LIMITS: (words) => ({ mailMax: limitOf(words, 'MAILMAX'), rcptMax: limitOf(words, 'RCPTMAX') }),

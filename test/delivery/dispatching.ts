@@ -59,7 +59,6 @@ export function message(text: string): Outgoing {
     kind: 'outgoing',
     size: bytes.length,
     eightBit: hasEightBit(text),
-    headerEightBit: false,
     sender: null,
     headers: {
       messageId: null,

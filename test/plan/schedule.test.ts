@@ -5,7 +5,7 @@ import type { Dialect, Job } from '../../src/control/job.ts';
 import { blankJob, parseDeliveryList } from '../../src/control/parse.ts';
 import { serialiseJob } from '../../src/control/serialise.ts';
 import { isDue } from '../../src/plan/due.ts';
-import { ageOf, isDelayNoticeDue, isGivenUp, lastTry, SCHEDULE } from '../../src/plan/schedule.ts';
+import { ageOf, isDelayed, isGivenUp, lastTry, SCHEDULE } from '../../src/plan/schedule.ts';
 
 const START = 1_500_000_000;
 const HOUR = 3600;
@@ -19,16 +19,16 @@ function fresh(dialect: Dialect): Job {
   };
 }
 
-/** A life of failures with a run each minute, every list written and read back: seconds of the tries, the notices, the end. */
+/** A life of failures with a run each minute, every list written and read back: seconds of the tries, of the late ones, the end. */
 function life(dialect: Dialect) {
   const tries: number[] = [];
-  const notices: number[] = [];
+  const late: number[] = [];
   let job = fresh(dialect);
   for (let now = START; ; now += 60) {
     if (!isDue(job, now, { schedule: SCHEDULE, force: false }).due) continue;
     tries.push(now - START);
-    if (isDelayNoticeDue(job, now, SCHEDULE)) notices.push(now - START);
-    if (isGivenUp(job, now, SCHEDULE)) return { tries, notices, end: now - START };
+    if (isDelayed(job, now, SCHEDULE)) late.push(now - START);
+    if (isGivenUp(job, now, SCHEDULE)) return { tries, late, end: now - START };
     const text = serialiseJob(job, dialect, now, SCHEDULE.retry);
     const parsed = parseDeliveryList(stripHeader(text).instructions, {
       dialect: 'detect',
@@ -39,23 +39,22 @@ function life(dialect: Dialect) {
   }
 }
 
-test('2012: doubled from 300 s to 12 h, one notice, over after five days', () => {
-  const { tries, notices, end } = life('2012');
+test('2012: doubled from 300 s to 12 h, late after four hours, over after five days', () => {
+  const { tries, late, end } = life('2012');
   assert.deepEqual(tries.slice(0, 9), [0, 300, 900, 2100, 4500, 9300, 18900, 38100, 76500]);
   assert.equal((tries[10] ?? 0) - (tries[9] ?? 0), 12 * HOUR);
-  assert.deepEqual(notices, [18900]);
+  assert.equal(late[0], 18900);
   assert.equal(
     end,
     tries.find((each) => each > 120 * HOUR),
   );
 });
 
-test('2017: every half hour for four hours, then every four hours, one notice, over after five days', () => {
-  const { tries, notices, end } = life('2017');
+test('2017: every half hour for four hours, then every four hours, late by then, over after five days', () => {
+  const { tries, late, end } = life('2017');
   assert.deepEqual(tries.slice(0, 4), [0, 1860, 3720, 5580]);
   assert.ok(tries.slice(10).every((each, index) => each - (tries[index + 9] ?? 0) >= 4 * HOUR));
-  assert.equal(notices.length, 1);
-  assert.ok((notices[0] ?? 0) >= 4 * HOUR && (notices[0] ?? 0) < 5 * HOUR);
+  assert.ok((late[0] ?? 0) >= 4 * HOUR && (late[0] ?? 0) < 5 * HOUR);
   assert.ok(end > 120 * HOUR && end < 125 * HOUR);
 });
 
@@ -70,7 +69,7 @@ test('a clock set back makes nobody older and gives nobody up', () => {
     const job = { ...fresh(dialect), attempted: START };
     assert.equal(ageOf(job, START - 1_000_000), 0);
     assert.equal(isGivenUp(job, START - 1_000_000, SCHEDULE), false);
-    assert.equal(isDelayNoticeDue(job, START - 1_000_000, SCHEDULE), false);
+    assert.equal(isDelayed(job, START - 1_000_000, SCHEDULE), false);
   }
 });
 
@@ -83,12 +82,13 @@ test('both ends of the spans hold at the second', () => {
   const job = fresh('2012');
   assert.equal(isGivenUp(job, START + SCHEDULE.giveUpAfter, SCHEDULE), false);
   assert.equal(isGivenUp(job, START + SCHEDULE.giveUpAfter + 1, SCHEDULE), true);
-  assert.equal(isDelayNoticeDue(job, START + SCHEDULE.noticeAfter - 1, SCHEDULE), false);
-  assert.equal(isDelayNoticeDue(job, START + SCHEDULE.noticeAfter, SCHEDULE), true);
+  assert.equal(isDelayed(job, START + SCHEDULE.noticeAfter - 1, SCHEDULE), false);
+  assert.equal(isDelayed(job, START + SCHEDULE.noticeAfter, SCHEDULE), true);
 });
 
-test('a job that does not say when it was submitted is not given up', () => {
+test('a job that does not say when it was submitted is neither late nor given up', () => {
   const job = { ...blankJob('2012'), submitted: null };
+  assert.equal(isDelayed(job, 1_800_000_000, SCHEDULE), false);
   assert.equal(isGivenUp(job, 1_800_000_000, SCHEDULE), false);
   assert.equal(isGivenUp({ ...job, submitted: 0 }, 1_800_000_000, SCHEDULE), true);
 });
