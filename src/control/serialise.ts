@@ -44,7 +44,9 @@ function optionalLine(keyword: string, value: ByteString | null): ByteString {
 }
 
 function write2012(job: Job, now: number, spans: RetrySpans): ByteString {
-  const retry = Math.min(job.retry === FIRST_RETRY ? spans.first : job.retry, spans.ceiling);
+  // Whether the list named a span: one that was tried in 2012's way does, and it may double to 300 as well.
+  const named = job.dialect === '2012' && job.attempted !== 0;
+  const retry = Math.min(!named && job.retry === FIRST_RETRY ? spans.first : job.retry, spans.ceiling);
   let text = `${LIST_HEADER}msgid|${job.msgid}\nsubmitted|${job.submitted ?? 0}\n`;
   text += optionalLine('bounceto', job.bounceto || null);
   text += optionalLine('envelope_from', job.envelopeFrom || null);

@@ -56,6 +56,7 @@ test('retry doubles at each failure up to the ceiling (R006); both ends can be s
   };
   assert.deepEqual(spans(), [300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 43200, 43200]);
   assert.deepEqual(spans({ first: 60, ceiling: 500 }).slice(0, 5), [60, 120, 240, 480, 500]);
+  assert.deepEqual(spans({ first: 75, ceiling: 43_200 }).slice(0, 5), [75, 150, 300, 600, 1200]);
 });
 
 /** Text that tries to end its field or line (R066, "queue injection"). */
