@@ -2,6 +2,8 @@
  * What really happened to each recipient, as the servers, the processes and the disk saw it, and whether that may be:
  * nobody lost, nobody served twice without an excuse, nothing told that is not so. Called by simulate.ts.
  */
+import type { Job } from '../../src/control/job.ts';
+import { RETRY_SPANS } from '../../src/control/serialise.ts';
 import type { OutcomeRecord } from '../../src/delivery/mail-in-hand.ts';
 import type { Acceptance } from './network.ts';
 
@@ -34,6 +36,8 @@ export class Ledger {
   deceived = false;
   readonly #fates = new Map<string, Fate>();
   readonly #endings = new Map<number, Ending>();
+  /** by mail: how many tries there were, and who had an outcome in the last one */
+  readonly #tries = new Map<string, { count: number; life: number; ended: Set<string> }>();
 
   violated(text: string): void {
     this.violations.push(text);
@@ -116,6 +120,7 @@ export class Ledger {
     const heard = fate.acceptances.some((acceptance) => acceptance.life === life && acceptance.heard);
     if (heard && status !== 2)
       this.violated(`${recipient} was told as ${status} (${verdict.text}) after a final 2yz was heard`);
+    this.#noteTry(fate.mail, recipient, life);
     if (status === 4) return;
     if (fate.told.length > 0 && !fate.hidden)
       this.violated(`${recipient} was told as ${fate.told[0]}, then as ${status}`);
@@ -158,6 +163,25 @@ export class Ledger {
       const settled = acceptances.length > 0 || told.length > 0 || (crashed && refusals);
       if (!settled && !excused && !waiting.has(address)) this.violated(`${address} is lost`);
     }
+  }
+
+  /** In 2012's lists a wait doubles with each try of a job, however often the list is written and looked at (R006). */
+  auditWait(name: string, { dialect, attempted, retry, recipients }: Job): void {
+    if (dialect !== '2012' || attempted === 0) return;
+    const mail = recipients.map(({ address }) => this.#fates.get(address)?.mail).find(Boolean);
+    const tries = this.#tries.get(mail ?? '')?.count ?? 0;
+    // An outcome that is in the list may have been told by nobody any more.
+    const untold = [...this.#endings.values()].filter((ending) => ending !== 'in order').length;
+    const most = RETRY_SPANS.first * 2 ** Math.max(0, tries + untold - 1);
+    // A reader has doubled it already.
+    if (retry / 2 > most) this.violated(`${name} waits ${retry / 2} s after ${tries} tries`);
+  }
+
+  /** One try of a mail ends at most once for each recipient, and in one process. */
+  #noteTry(mail: string, recipient: string, life: number): void {
+    const last = this.#tries.get(mail);
+    if (last !== undefined && last.life === life && !last.ended.has(recipient)) last.ended.add(recipient);
+    else this.#tries.set(mail, { count: (last?.count ?? 0) + 1, life, ended: new Set([recipient]) });
   }
 
   /** Everything was given time enough. */

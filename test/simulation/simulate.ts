@@ -4,7 +4,7 @@
  * (techdoc/simulation.md). The same plan gives the same run, to the last step.
  */
 import type { Clock } from '../../src/delivery/ports.ts';
-import { queueRun } from '../../src/delivery/queue-run.ts';
+import { Queue, queueRun, type RunPorts } from '../../src/delivery/queue-run.ts';
 import { Reporter } from '../../src/delivery/reporting.ts';
 import type { Handover } from '../../src/delivery/return-path.ts';
 import type { RunRules } from '../../src/delivery/rules.ts';
@@ -48,6 +48,8 @@ export interface SimulationOptions {
 const FAILED = /^Final-Recipient: rfc822; ?(\S+)\r\nAction: failed/gim;
 /** Milliseconds a run may need to end after it was told to stop. */
 const STOP_LIMIT = 60_000;
+/** Milliseconds after which a busy watcher looks again. */
+const POLL = 5000;
 /** Undisturbed lives after which everything has to be done. */
 const CALM_LIVES = 4;
 
@@ -231,17 +233,33 @@ class Simulation {
         step: recorder?.observe ?? (() => {}),
       },
     };
-    let reporter: Reporter | null = null;
-    for (let run = 1; run <= runs && !signal.aborted; run++) {
-      await this.#orTrouble(life, async () => {
-        reporter ??= this.#reporter(life, room);
-        await queueRun({ ...ports, reporter }, this.#rulesNow(), signal);
-      });
-      if (run < runs) await pause(life, 400_000, signal);
-    }
+    await this.#orTrouble(life, async () => {
+      const reporter = this.#reporter(life, room);
+      if (runs > 1) await this.#watch(life, { ...ports, reporter }, runs, signal);
+      else await queueRun({ ...ports, reporter }, this.#rulesNow(), signal);
+    });
     await recorder?.close();
     life.claimed = false;
     await this.#orTrouble(life, () => room.close());
+  }
+
+  /** One queue that stays: looks while it is busy, pauses, looks again; after an outcome that could not be written it begins again. */
+  async #watch(life: Life, ports: RunPorts, looks: number, signal: AbortSignal): Promise<void> {
+    const queue = new Queue(ports, this.#rulesNow(), signal);
+    const look = (): Promise<void> =>
+      this.#orTrouble(life, async () => {
+        if (queue.halted) await queue.resume();
+        await queue.look(false);
+      });
+    for (let number = 1; number <= looks && !signal.aborted; number++) {
+      await look();
+      while (queue.busy && life.alive) {
+        await queue.idleOr(POLL);
+        if (queue.busy && !signal.aborted) await look();
+      }
+      if (number < looks) await pause(life, 400_000, signal);
+    }
+    await queue.close();
   }
 
   #reporter(life: Life, room: Room): Reporter {
@@ -465,9 +483,12 @@ class Simulation {
   }
 
   #checkBetween(): void {
-    const { troubles, waiting } = survey(this.#disk);
+    const { troubles, waiting, lists } = survey(this.#disk);
     for (const trouble of troubles) this.#ledger.violated(trouble);
     this.#ledger.audit(waiting, this.#mayRefuse);
+    // Whom another program added has tries of its own.
+    if (this.#happens('other')) return;
+    for (const [name, job] of lists) this.#ledger.auditWait(name, job);
   }
 
   /** Whether anybody in this world says no for good. */
