@@ -59,6 +59,7 @@ const REFUSALS: { readonly [why in Refused['why']]: ExitCode } = {
   missing: EXIT.noInput,
   'not-a-directory': EXIT.noInput,
   'not-writable': EXIT.noPermission,
+  denied: EXIT.noPermission,
   busy: EXIT.ok,
   journal: EXIT.data,
   disk: EXIT.io,

@@ -6,7 +6,7 @@ import { isPending } from '../control/job.ts';
 import { isGivenUp, nextTry, type Schedule } from '../plan/schedule.ts';
 import { type Finding, ok, trouble, warning } from '../report/check-report.ts';
 import { harmless, span } from '../report/people.ts';
-import { badMessages, changedAt, journalTrouble, timeOfSync } from '../room/directory/inspect.ts';
+import { badMessages, changedAt, journalTrouble, timeOfSync, unwritable } from '../room/directory/inspect.ts';
 import type { DirectoryDeps, View } from '../room/directory/open.ts';
 import { codeOf, phraseOf } from '../room/directory/trouble.ts';
 import type { QueuedJob, RoomScan } from '../room/room.ts';
@@ -37,12 +37,13 @@ export async function checkSpool(circumstances: SpoolCircumstances): Promise<rea
 }
 
 function writableFinding({ spool, deps }: SpoolCircumstances): Finding {
-  return deps.disk.writable(spool)
+  const closed = unwritable(deps.disk, spool);
+  return closed === null
     ? ok('spool', `${spool} is writable for this user`)
     : trouble(
         'spool',
-        `${spool} is not writable for this user`,
-        'Nothing can be delivered from it. Run spoolroom as the owner of the directory.',
+        `${closed} is not writable for this user`,
+        `Nothing can be delivered from ${spool}. Run spoolroom as its owner, and give what is in it to that user.`,
       );
 }
 
@@ -88,7 +89,7 @@ function runnerFinding(jobs: readonly QueuedJob[], { view, now, schedule }: Spoo
     ? trouble(
         'runner',
         `${who}, and ${counted(late.length, 'job')} should have been tried, up to ${longest} ago`,
-        'Is the cron job or the service there, and does it run for this spool?',
+        'Is the cron job or the service there, for this spool and as a user who may write to it?',
       )
     : warning(
         'runner',

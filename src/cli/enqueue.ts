@@ -11,7 +11,7 @@ import { recipientAddress } from '../plan/address.ts';
 import { harmless } from '../report/people.ts';
 import { NotAMail } from '../room/directory/enqueue.ts';
 import { openDirectoryGuest } from '../room/directory/open.ts';
-import { codeOf, phraseOf } from '../room/directory/trouble.ts';
+import { codeOf, isDenied, phraseOf } from '../room/directory/trouble.ts';
 import type { NewJob } from '../room/room.ts';
 import type { Trouble } from './background.ts';
 import { clockFor, directoryDeps, directorySettings, refusal, spoolOf, trouble } from './background.ts';
@@ -45,7 +45,7 @@ async function enqueue({ settings, options, terminal }: Invocation): Promise<Enq
   if (typeof spool !== 'string') return spool;
   const input = inputFrom(options.file, terminal.input);
   if ('kind' in input) return input;
-  const message = await readHead(input);
+  const message = await readHead(input).catch((error) => notRead(error, options.file));
   if ('kind' in message) return message;
 
   const named = [options.recipients ?? []].flat().map((word) => bytesOf(String(word)));
@@ -88,11 +88,17 @@ function inputFrom(file: unknown, standardInput: NodeJS.ReadableStream): NodeJS.
   try {
     return createReadStream(file, { fd: openSync(file, 'r') });
   } catch (error) {
-    return trouble(
-      `The message ${file} cannot be read: ${phraseOf(error)}. Nothing was queued.`,
-      EXIT.noInput,
-    );
+    return notRead(error, file);
   }
+}
+
+function notRead(error: unknown, file: unknown): Trouble {
+  if (codeOf(error) === null) throw error;
+  const what = typeof file === 'string' ? `The message ${file}` : 'Standard input';
+  return trouble(
+    `${what} cannot be read: ${phraseOf(error)}. Nothing was queued.`,
+    isDenied(error) ? EXIT.noPermission : EXIT.noInput,
+  );
 }
 
 /** A header longer than this is no mail's. */

@@ -244,5 +244,5 @@ it('a spool that may not be read is refused with a sentence', async (t) => {
     throw Object.assign(new Error('EACCES'), { code: 'EACCES' });
   };
   const opened = await openDirectoryView(spool, bench({ disk: { ...nodeDisk, list } }), SETTINGS_2012);
-  assert.equal(opened.kind === 'refused' && opened.why, 'disk');
+  assert.equal(opened.kind === 'refused' && opened.why, 'denied');
 });

@@ -70,7 +70,8 @@ type Found = Omit<RoomScan, 'setAside'> & {
 
 /**
  * Sort what lies on the shelf. A job of which the file lacks something is left out: its deliveries are under way, or it
- * cannot be written; unless nobody in it is waiting any more, so that it can be removed.
+ * cannot be written; unless nobody in it is waiting any more, so that it can be removed. A mail is an orphan when every
+ * message that could name it was looked into.
  */
 export function scanShelf(
   shelf: Shelf,
@@ -83,6 +84,7 @@ export function scanShelf(
   const unreadable: { number: MessageNumber; status: FileStatus; reason: string }[] = [];
   const numbers = shelf.update(inHand);
   const named = shelf.named();
+  const riddle = shelf.highestRiddle();
   for (const number of [...numbers].reverse()) {
     const item = shelf.get(number);
     switch (item?.kind) {
@@ -98,14 +100,17 @@ export function scanShelf(
         break;
       }
       case 'payload':
-        if (!named.has(number)) orphans.push(number);
+        if (!named.has(number) && number > riddle) orphans.push(number);
         break;
       case 'unreadable':
         unreadable.push({ number, status: item.status, reason: item.reason });
         break;
       case 'refused':
         if (!item.told)
-          warn(`Message ${number} could not be looked at and is left for the next run: ${item.reason}.`);
+          warn(
+            `${shelf.pathOf(number)} cannot be read: ${item.reason}. If it is a delivery list, nothing of it is delivered ` +
+              'until this user can read it; it should belong to the owner of the spool.',
+          );
         item.told = true;
         break;
     }

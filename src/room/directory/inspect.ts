@@ -9,6 +9,13 @@ import { layoutOf } from './layout.ts';
 import type { DirectoryDeps } from './open.ts';
 import { removeIfThere, temporaryNames, writeDurably } from './temporary.ts';
 
+/** The first of our folders that is there and in which this process may not make files; null when it may in all. */
+export function unwritable(disk: Disk, spool: string): string | null {
+  const { state, temporary, bad, requests } = layoutOf(spool);
+  const folders = [spool, state, temporary, bad, requests];
+  return folders.find((folder) => disk.status(folder) !== null && !disk.writable(folder)) ?? null;
+}
+
 /** A sentence when no runner can start because of the journal; null when it is in order, or there is none. */
 export function journalTrouble(disk: Disk, spool: string): string | null {
   const layout = layoutOf(spool);

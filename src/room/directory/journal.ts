@@ -11,7 +11,7 @@ import type { Disk, OpenFile, Ownership } from './disk.ts';
 import { grouped } from './grouped.ts';
 import type { Layout } from './layout.ts';
 import { removeIfThere, type TemporaryName } from './temporary.ts';
-import { codeOf, phraseOf } from './trouble.ts';
+import { codeOf, isDenied, phraseOf } from './trouble.ts';
 
 /** Which job a record means. Numbers are used again, so the payload's own facts go with them. */
 export interface JobKey {
@@ -45,7 +45,12 @@ export type JournalRead =
       readonly damaged: number;
     }
   /** another version's, another spool's, or no journal at all; a sentence says which and what to do */
-  | { readonly kind: 'refused'; readonly text: string };
+  | {
+      readonly kind: 'refused';
+      /** `denied`: it may be in order, but this user must not read it */
+      readonly why: 'foreign' | 'denied';
+      readonly text: string;
+    };
 
 function encodeLine(value: Header | JournalRecord): Buffer {
   const json = Buffer.from(JSON.stringify(value), 'latin1');
@@ -75,8 +80,14 @@ function* linesOf(bytes: Buffer): Generator<Buffer> {
   }
 }
 
-const ASIDE =
-  'Nothing was sent and no message was changed. Move this file away to go on without it; mail that was on its way when it was written may then be sent a second time.';
+type Refusal = Extract<JournalRead, { kind: 'refused' }>;
+
+const ADVICE: { readonly [why in Refusal['why']]: string } = {
+  foreign:
+    'Move this file away to go on without it; mail that was on its way when it was written may then be sent a second time.',
+  denied:
+    'Run spoolroom as the owner of the spool, or give the file to that user. Do not move it away: without it mail may be sent a second time.',
+};
 
 function isHeader(value: unknown): value is Header {
   return typeof value === 'object' && value !== null && 'journal' in value && value.journal === 'spoolroom';
@@ -94,8 +105,9 @@ function isKnown(value: unknown): value is JournalRecord {
   return typeof value === 'object' && value !== null && 'record' in value && TAGS.has(value.record);
 }
 
-function refusal(path: string, trouble: string): JournalRead {
-  return { kind: 'refused', text: `The journal ${path} ${trouble}. ${ASIDE}` };
+function refusal(path: string, trouble: string, why: Refusal['why'] = 'foreign'): Refusal {
+  const text = `The journal ${path} ${trouble}. Nothing was sent and no message was changed. ${ADVICE[why]}`;
+  return { kind: 'refused', why, text };
 }
 
 /** What the journal in `bytes` says, of which `path` is told to people only. */
@@ -121,7 +133,8 @@ export function readJournal(disk: Disk, layout: Layout, spool: string): JournalR
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return { kind: 'read', records: [], damaged: 0 };
     if (codeOf(error) === null) throw error;
-    return refusal(layout.journal, `cannot be read: ${phraseOf(error)}`);
+    const why = isDenied(error) ? 'denied' : 'foreign';
+    return refusal(layout.journal, `cannot be read: ${phraseOf(error)}`, why);
   }
 }
 

@@ -19,7 +19,7 @@ import type { ProcessTable } from './processes.ts';
 import { type Asker, askFor, readRequests, withdraw } from './requests.ts';
 import { Shelf } from './shelf.ts';
 import { sweepTemporary, type TemporaryName, temporaryNames, writeDurably } from './temporary.ts';
-import { codeOf, phraseOf, SpoolTrouble } from './trouble.ts';
+import { codeOf, isDenied, phraseOf, SpoolTrouble } from './trouble.ts';
 
 export interface DirectoryDeps {
   readonly disk: Disk;
@@ -39,7 +39,7 @@ export interface DirectorySettings {
 export interface Refused {
   readonly kind: 'refused';
   /** `busy` is no trouble: another runner is at work */
-  readonly why: 'missing' | 'not-a-directory' | 'not-writable' | 'busy' | 'journal' | 'disk';
+  readonly why: 'missing' | 'not-a-directory' | 'not-writable' | 'denied' | 'busy' | 'journal' | 'disk';
   readonly text: string;
 }
 
@@ -109,12 +109,19 @@ function findWorkplace(path: string, deps: DirectoryDeps, settings: DirectorySet
   if (!deps.disk.writable(path)) {
     return refused(
       'not-writable',
-      `The spool directory ${path} is not writable for this user, so nothing can be delivered from it.`,
+      `The spool directory ${path} is not writable for this user: nothing can be put into it or delivered from it. ` +
+        'Run spoolroom as its owner.',
     );
   }
   const { state, temporary, bad, requests } = place.layout;
   for (const folder of [state, temporary, bad, requests]) makeFolder(deps.disk, folder, place.folders);
   return place;
+}
+
+/** What the disk spoke of: the spool directory, or something of ours in it. */
+function placeOf(error: unknown, spool: string): string {
+  const path = error instanceof Error && 'path' in error ? String(error.path) : '';
+  return path.startsWith(`${spool}/.spoolroom`) ? path : `The spool directory ${spool}`;
 }
 
 /** Errors of the disk become a refusal; others are bugs and stay errors. */
@@ -125,11 +132,20 @@ async function orRefused<T>(path: string, open: () => Promise<T | Refused>): Pro
     if (error instanceof SpoolTrouble) return refused('disk', error.message);
     if (codeOf(error) === 'ENOTDIR') return refused('not-a-directory', `${path} is not a directory.`);
     if (codeOf(error) === null) throw error;
+    const denied = isDenied(error);
+    const advice = denied ? ' Run spoolroom as its owner.' : '';
     return refused(
-      'disk',
-      `The spool directory ${path} cannot be used: ${phraseOf(error)}. Nothing was sent.`,
+      denied ? 'denied' : 'disk',
+      `${placeOf(error, path)} cannot be used: ${phraseOf(error)}. Nothing was sent.${advice}`,
     );
   }
+}
+
+/** What may not be read is said when it is opened, and not in the midst of a scan. */
+function assertReadable({ layout }: Place, { disk, processes }: DirectoryDeps): void {
+  disk.list(layout.spool);
+  lockOwner({ disk, layout, processes });
+  readRequests(disk, layout);
 }
 
 /** The spool's own id, which binds its journal to it. Made when the directory is first used. */
@@ -158,12 +174,17 @@ async function openClaimed(
 ): Promise<{ readonly kind: 'open'; readonly room: Room } | Refused> {
   const { disk, warn, clock } = deps;
   const { layout, files: owner, temporaryName, shelf } = place;
+  // A scan reads them; that they cannot be read is said now.
+  readRequests(disk, layout);
   sweepTemporary(disk, layout, deps.processes);
   const spool = await spoolId(deps, place);
   const read = readJournal(disk, layout, spool);
-  if (read.kind === 'refused') return refused('journal', read.text);
+  if (read.kind === 'refused') return refused(read.why === 'denied' ? 'denied' : 'journal', read.text);
   if (read.damaged > 0)
-    warn(`${read.damaged} damaged lines of ${layout.journal}, the end of an interrupted run, are left out.`);
+    warn(
+      `The end of ${layout.journal} was cut off when a run was interrupted: lines left out: ${read.damaged}. ` +
+        'What they said is not known; mail that was on its way then may be sent a second time.',
+    );
   const journal = openJournal({ disk, layout, temporaryName, owner, spool }, read.records);
   const options = { dialect: 'detect', fallback: settings.dialect } as const;
   const room = new DirectoryRoom({
@@ -216,6 +237,7 @@ export function openDirectoryGuest(
   return orRefused(path, async () => {
     const place = findWorkplace(path, deps, settings);
     if (place.kind === 'refused') return place;
+    assertReadable(place, deps);
     return { kind: 'open', guest: guestOf(place, deps) } as const;
   });
 }
@@ -229,9 +251,7 @@ export function openDirectoryView(
   return orRefused(path, async () => {
     const place = findPlace(path, deps, settings);
     if (place.kind === 'refused') return place;
-    // What may not be read is said here, and not in the midst of a scan.
-    deps.disk.list(path);
-    if (deps.disk.status(place.layout.state) !== null) deps.disk.list(place.layout.state);
+    assertReadable(place, deps);
     return { kind: 'open', view: viewOf(place, deps) } as const;
   });
 }

@@ -84,7 +84,7 @@ async function putAway(
   }
   const withMail = disk.status(`${folder}/${base.msgid}`) !== null;
   const text = [
-    `Job ${control} was removed from the spool: ${request.by} asked for it at ${new Date(request.at * 1000).toISOString()}.`,
+    `Job ${control} was removed from the spool: user ${request.by} asked for it at ${new Date(request.at * 1000).toISOString()}.`,
     withMail
       ? `To bring it back, move first the mail ${base.msgid} and then the list ${control} into the spool directory.`
       : `Its mail ${base.msgid} is not here: it was missing, or another job needs it.`,

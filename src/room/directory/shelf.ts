@@ -96,6 +96,10 @@ export class Shelf {
     return this.#items.get(number);
   }
 
+  pathOf(number: MessageNumber): string {
+    return this.#deps.layout.message(number);
+  }
+
   put(number: MessageNumber, item: Item): void {
     this.#items.set(number, item);
   }

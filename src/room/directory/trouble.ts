@@ -9,13 +9,21 @@ export function codeOf(error: unknown): string | null {
   return /^E[A-Z0-9]+$/.test(code) ? code : null;
 }
 
+/** Another user might be allowed to. */
+export function isDenied(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === 'EACCES' || code === 'EPERM';
+}
+
 /** The disk refused something, and the message is a full sentence for people. */
 export class SpoolTrouble extends Error {}
 
 const WORDS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EDQUOT: 'the disk quota is used up',
+  EEXIST: 'it is there already',
   EIO: 'the disk reports an input/output error',
+  EISDIR: 'it is a directory',
   ELOOP: 'it is a symbolic link',
   EMFILE: 'this process has too many open files',
   ENFILE: 'the system has too many open files',

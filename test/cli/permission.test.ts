@@ -1,0 +1,98 @@
+/** Files and folders that the user of a command may not use: which one it is, what that means, the exit code. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { type TestContext, test } from 'node:test';
+import { main } from '../../src/cli/main.ts';
+import { nodeDisk } from '../../src/room/directory/disk.ts';
+import { unwritable } from '../../src/room/directory/inspect.ts';
+import { caughtTerminal } from '../support/invocation.ts';
+import { asNobody, closeTo } from '../support/permission.ts';
+import { bench, listFor, MAIL, messagesIn, openRoom, spoolOf } from '../support/spool.ts';
+
+const FILES = { 1: MAIL, 2: listFor(1, 'b@example.com'), 3: MAIL };
+
+/** A spool that was delivered from, open to all users. */
+async function usedSpool(t: TestContext): Promise<string> {
+  const spool = spoolOf(t, FILES);
+  fs.chmodSync(spool, 0o777);
+  await (await openRoom(spool, bench())).close();
+  for (const folder of ['', '/tmp', '/bad', '/requests']) fs.chmodSync(`${spool}/.spoolroom${folder}`, 0o777);
+  for (const name of fs.readdirSync(`${spool}/.spoolroom`))
+    fs.chmodSync(`${spool}/.spoolroom/${name}`, 0o777);
+  return spool;
+}
+
+async function spoolroom(words: string) {
+  const caught = caughtTerminal([MAIL]);
+  const exit = await asNobody(() => main(words.split(' '), {}, caught.terminal));
+  return { exit, printed: caught.printed.join('\n'), told: caught.told.join('\n') };
+}
+
+for (const [what, path, command] of [
+  ['our folder', '.spoolroom', 'run'],
+  ['our folder', '.spoolroom', 'queue'],
+  ['the requests', '.spoolroom/requests', 'run'],
+  ['the requests', '.spoolroom/requests', 'queue'],
+  ['the requests', '.spoolroom/requests', 'explain 2'],
+  ['the requests', '.spoolroom/requests', 'hold 2'],
+] as const) {
+  test(`${command}: ${what} cannot be used`, async (t) => {
+    const spool = await usedSpool(t);
+    closeTo(`${spool}/${path}`);
+    const { exit, told } = await spoolroom(`${command} --spool ${spool}`);
+    assert.equal(exit, 77, told);
+    assert.ok(told.includes(`${spool}/${path}`) && told.includes('permission denied (EACCES)'), told);
+    assert.match(told, /Run spoolroom as its owner/);
+    assert.deepEqual(messagesIn(spool), FILES);
+  });
+}
+
+test('nobody is advised to move a journal away that he may not read', async (t) => {
+  const spool = await usedSpool(t);
+  fs.writeFileSync(`${spool}/.spoolroom/journal`, '');
+  closeTo(`${spool}/.spoolroom/journal`);
+  const run = await spoolroom(`run --spool ${spool}`);
+  assert.equal(run.exit, 77);
+  assert.match(run.told, /journal cannot be read: permission denied .*Do not move it away/);
+  const check = await spoolroom(`check --spool ${spool} --return room --dns 127.0.0.1:1`);
+  assert.match(check.printed, /trouble +journal .*Do not move it away/);
+});
+
+test('a list that may not be read is told with its path, and its mail is no orphan', async (t) => {
+  const spool = await usedSpool(t);
+  closeTo(`${spool}/2`);
+  const { exit, printed, told } = await spoolroom(`queue --spool ${spool} --json`);
+  assert.equal(exit, 0);
+  assert.match(
+    told,
+    /^spoolroom: \/\S+\/2 cannot be read: permission denied \(EACCES\)\. If it is a delivery list, nothing of it is delivered/,
+  );
+  assert.deepEqual(
+    JSON.parse(printed).orphans,
+    [3],
+    'a mail that is newer than the list cannot be named by it',
+  );
+});
+
+test('a message to be put into the spool that cannot be read is no bug', async (t) => {
+  const spool = spoolOf(t, { letter: MAIL });
+  fs.chmodSync(spool, 0o755);
+  const folder = await spoolroom(`enqueue --spool ${spool} --file ${spool} b@example.com`);
+  assert.equal(folder.exit, 66);
+  assert.match(
+    folder.told,
+    /The message \S+ cannot be read: it is a directory \(EISDIR\)\. Nothing was queued/,
+  );
+  closeTo(`${spool}/letter`);
+  const closed = await spoolroom(`enqueue --spool ${spool} --file ${spool}/letter b@example.com`);
+  assert.equal(closed.exit, 77);
+  assert.match(closed.told, /permission denied/);
+});
+
+test('check looks whether all our folders can be written, not the spool alone', async (t) => {
+  const spool = await usedSpool(t);
+  assert.equal(unwritable(nodeDisk, spool), null);
+  const closed = `${spool}/.spoolroom/tmp`;
+  const disk = { ...nodeDisk, writable: (path: string) => path !== closed };
+  assert.equal(unwritable(disk, spool), closed);
+});
