@@ -44,7 +44,13 @@ export function clockFor(settings: Settings): Clock {
 }
 
 export function spoolOf(settings: Settings): string | Trouble {
-  return settings.spool ?? trouble('Which spool? Name it with --spool DIR.', EXIT.usage);
+  if (settings.spool !== null) return settings.spool;
+  return trouble(
+    settings.state === null
+      ? 'Which spool? Name it with --spool DIR.'
+      : `The settings name the queue inside a Citadel server (state ${settings.state}), which that server's own tools show. This command is for a spool: name it with --spool DIR.`,
+    EXIT.usage,
+  );
 }
 
 export function directoryDeps(clock: Clock, warn: (text: string) => void): DirectoryDeps {

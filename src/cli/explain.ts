@@ -7,6 +7,8 @@ import { loadCharset, unknown8bit } from '../message/charset.ts';
 import { transcriptsOf } from '../replay/transcript-files.ts';
 import { explanation } from '../report/explanation.ts';
 import { forPeople, harmless } from '../report/people.ts';
+import { whereabouts } from '../room/directory/inspect.ts';
+import { messageNumber } from '../room/directory/layout.ts';
 import { openDirectoryView } from '../room/directory/open.ts';
 import { clockFor, directoryDeps, directorySettings, refusal, spoolOf } from './background.ts';
 import type { Command } from './command.ts';
@@ -20,22 +22,26 @@ export const command: Command = async ({ settings, options, terminal }) => {
     return spool.exit;
   }
   const clock = clockFor(settings);
-  const opened = await openDirectoryView(spool, directoryDeps(clock, tell), directorySettings(settings));
+  const deps = directoryDeps(clock, tell);
+  const opened = await openDirectoryView(spool, deps, directorySettings(settings));
   if (opened.kind === 'refused') {
     const { text, exit } = refusal(opened);
     tell(text);
     return exit;
   }
-  const number = Number(options.job);
+  const number = messageNumber(String(options.job));
+  if (number === null) {
+    tell(`${harmless(String(options.job))} is not the number of a job.`);
+    return EXIT.usage;
+  }
   const { jobs, setAside } = await opened.view.scan();
   const queued = jobs.find(({ control, job }) => control === number || job.msgid === number);
   if (queued === undefined) {
     const reason = setAside.find((each) => each.number === number)?.reason;
-    const job = harmless(String(options.job));
     tell(
       reason === undefined
-        ? `There is no job ${job} in ${spool}: it is done, or it never was. \`spoolroom queue\` lists all.`
-        : `The control message ${job} cannot be read: ${harmless(reason)}.`,
+        ? `There is no job ${number} in ${spool}: ${harmless(whereabouts(deps.disk, spool, number))} \`spoolroom queue\` lists all.`
+        : `The control message ${number} cannot be read: ${harmless(reason)}.`,
     );
     return reason === undefined ? EXIT.noInput : EXIT.data;
   }

@@ -4,6 +4,7 @@
  */
 import { userInfo } from 'node:os';
 import { harmless } from '../report/people.ts';
+import { whereabouts } from '../room/directory/inspect.ts';
 import { messageNumber } from '../room/directory/layout.ts';
 import type { Guest } from '../room/directory/open.ts';
 import { openDirectoryGuest } from '../room/directory/open.ts';
@@ -58,10 +59,13 @@ async function perform<Facts extends Asked>(
   if (typeof spool !== 'string') return spool;
   const clock = clockFor(settings);
   const warn = (text: string): void => terminal.tell(`spoolroom: ${text}`);
-  const opened = await openDirectoryGuest(spool, directoryDeps(clock, warn), directorySettings(settings));
+  const deps = directoryDeps(clock, warn);
+  const opened = await openDirectoryGuest(spool, deps, directorySettings(settings));
   if (opened.kind === 'refused') return refusal(opened);
   const { guest } = opened;
-  const jobs = jobsNamed([options.jobs].flat(), await guest.scan(), spool, what);
+  const absent = (number: MessageNumber): string =>
+    `There is no job ${number} in ${spool}: ${harmless(whereabouts(deps.disk, spool, number))}`;
+  const jobs = jobsNamed([options.jobs].flat(), await guest.scan(), absent, what);
   if ('kind' in jobs) return jobs;
   const refused = (await what.consent?.(jobs, invocation)) ?? null;
   if (refused !== null) return refused;
@@ -76,7 +80,7 @@ async function perform<Facts extends Asked>(
 function jobsNamed(
   words: readonly unknown[],
   scan: RoomScan,
-  spool: string,
+  absent: (number: MessageNumber) => string,
   { unfit }: Pick<JobCommand<Asked>, 'unfit'>,
 ): readonly QueuedJob[] | Trouble {
   const jobs = new Map<MessageNumber, QueuedJob>();
@@ -85,7 +89,7 @@ function jobsNamed(
     if (number === null)
       return trouble(`${harmless(word)} is not the number of a job. Nothing was changed.`, EXIT.usage);
     const queued = scan.jobs.find(({ control }) => control === number);
-    if (queued === undefined) return noSuchJob(number, scan, spool);
+    if (queued === undefined) return noSuchJob(number, scan, absent);
     const why = unfit(queued);
     if (why !== null) return trouble(`Job ${number} ${why}. Nothing was changed.`, EXIT.data);
     jobs.set(number, queued);
@@ -93,7 +97,11 @@ function jobsNamed(
   return [...jobs.values()];
 }
 
-function noSuchJob(number: MessageNumber, { jobs, setAside }: RoomScan, spool: string): Trouble {
+function noSuchJob(
+  number: MessageNumber,
+  { jobs, setAside }: RoomScan,
+  absent: (number: MessageNumber) => string,
+): Trouble {
   const reason = setAside.find((each) => each.number === number)?.reason;
   if (reason !== undefined) {
     return trouble(
@@ -105,7 +113,7 @@ function noSuchJob(number: MessageNumber, { jobs, setAside }: RoomScan, spool: s
   return trouble(
     theirs.length > 0
       ? `${number} is a mail; the number of its job is ${theirs.join(' or ')}. Nothing was changed.`
-      : `There is no job ${number} in ${spool}: it is done, or it never was. Nothing was changed.`,
+      : `${absent(number)} Nothing was changed.`,
     EXIT.noInput,
   );
 }

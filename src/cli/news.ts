@@ -33,7 +33,7 @@ export function newsTo(log: Log, level: Level, legacy: Charset): RunEvents {
   const readable = forPeople(legacy);
   return {
     outcome: (record) => log.write(outcomeLine(record, readable)),
-    setAside: (control, reason) => log.write(setAsideLine(control, reason)),
+    setAside: (...found) => log.write(setAsideLine(...found)),
     warning: (text) => log.write(warningLine(text)),
     step: level === 'debug' ? (_, sight) => tellDialogue(sight, log, readable) : () => {},
   };

@@ -3,6 +3,7 @@ import { scheduleFrom } from '../delivery/rules.ts';
 import { loadCharset, unknown8bit } from '../message/charset.ts';
 import { forPeople, harmless } from '../report/people.ts';
 import { factsOf, queueTable } from '../report/queue-table.ts';
+import { badMessages } from '../room/directory/inspect.ts';
 import { openDirectoryView } from '../room/directory/open.ts';
 import { clockFor, directoryDeps, directorySettings, refusal, spoolOf } from './background.ts';
 import type { Command } from './command.ts';
@@ -16,7 +17,8 @@ export const command: Command = async ({ settings, terminal }) => {
   }
   const clock = clockFor(settings);
   const tell = (text: string): void => terminal.tell(`spoolroom: ${text}`);
-  const opened = await openDirectoryView(spool, directoryDeps(clock, tell), directorySettings(settings));
+  const deps = directoryDeps(clock, tell);
+  const opened = await openDirectoryView(spool, deps, directorySettings(settings));
   if (opened.kind === 'refused') {
     const { text, exit } = refusal(opened);
     tell(text);
@@ -27,12 +29,17 @@ export const command: Command = async ({ settings, terminal }) => {
   const readable = forPeople(charset.kind === 'charset' ? charset.charset : unknown8bit);
   const now = Math.floor(clock.now() / 1000);
   const facts = jobs.map((queued) => factsOf(queued, now, scheduleFrom(settings), readable));
+  const aside = badMessages(deps.disk, spool);
   if (settings.json) {
-    terminal.print(JSON.stringify({ jobs: facts, orphans, unreadable: setAside }));
+    terminal.print(JSON.stringify({ jobs: facts, orphans, unreadable: setAside, aside }));
     return EXIT.ok;
   }
-  terminal.print(facts.length === 0 ? 'The spool is empty.' : queueTable(facts));
+  const isEmpty = setAside.length + orphans.length + aside.length === 0;
+  const nothing = isEmpty ? 'The spool is empty.' : 'There are no jobs.';
+  terminal.print(facts.length === 0 ? nothing : queueTable(facts));
   for (const { number, reason } of setAside) terminal.print(`unreadable: ${number}: ${harmless(reason)}`);
+  for (const { name, reason } of aside)
+    terminal.print(`set aside as .spoolroom/bad/${harmless(name)}: ${harmless(reason)}`);
   if (orphans.length > 0) terminal.print(`mails that no job names: ${orphans.join(', ')}`);
   return EXIT.ok;
 };

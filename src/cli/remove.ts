@@ -3,6 +3,7 @@
  * they lie in `.spoolroom/removed/`. Beside a runner it is left to the runner; else it is done here, with its lock.
  */
 import { isPending } from '../control/job.ts';
+import { setAsideLine } from '../report/lines.ts';
 import { harmless } from '../report/people.ts';
 import { layoutOf } from '../room/directory/layout.ts';
 import { openDirectoryRoom } from '../room/directory/open.ts';
@@ -52,8 +53,8 @@ async function carryOut(
   if (opened.kind === 'refused') return opened.why === 'busy' ? true : refusal(opened);
   try {
     const { jobs, setAside } = await opened.room.scan();
-    for (const { number, reason } of setAside)
-      tell(`Message ${number} was set aside, because ${harmless(reason)}.`);
+    for (const { number, reason, path } of setAside)
+      tell(setAsideLine(number, harmless(reason), path).message);
     return jobs.some(({ control }) => asked.jobs.includes(control));
   } finally {
     await opened.room.close();

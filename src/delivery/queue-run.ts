@@ -35,8 +35,8 @@ export interface RunPorts {
 /** What a run tells while it runs. Outcomes are durable when they are told. */
 export interface RunEvents {
   outcome(record: OutcomeRecord): void;
-  /** a control message was set aside because nobody can read it */
-  setAside(control: MessageNumber, reason: string): void;
+  /** a control message was set aside because nobody can read it; to `path`, unless it stays where it lay */
+  setAside(control: MessageNumber, reason: string, path?: string): void;
   warning(text: string): void;
   /** a step of a delivery or a session, for transcripts and whoever wants to follow the dialogue */
   readonly step: Observe;
@@ -123,7 +123,7 @@ export class Queue {
    */
   async look(force: boolean): Promise<void> {
     const scan = await this.#ports.room.scan(this.#inHand);
-    for (const { number, reason } of scan.setAside) this.#ports.events.setAside(number, reason);
+    for (const { number, reason, path } of scan.setAside) this.#ports.events.setAside(number, reason, path);
     if (this.#halted) return;
     const options = { ...this.#rules.due, force };
     const due = mailsOf(scan.jobs).filter(

@@ -64,12 +64,16 @@ export function outcomeLine(record: OutcomeRecord, readable: ForPeople): Line {
   };
 }
 
-export function setAsideLine(control: number, reason: string): Line {
+export function setAsideLine(control: number, reason: string, path?: string): Line {
+  const next =
+    path === undefined
+      ? 'Its mail is not delivered before it is corrected'
+      : `It lies in ${path}, and its mail is not delivered: correct it and put it back under a free number`;
   return {
     level: 'error',
     event: 'set-aside',
-    message: `set aside: control message ${control}: ${reason}`,
-    fields: { job: control, reason },
+    message: `set aside: control message ${control}: ${reason}. ${next}`,
+    fields: { job: control, reason, path: path ?? null },
   };
 }
 

@@ -30,8 +30,15 @@ export interface RoomScan {
   readonly jobs: readonly QueuedJob[];
   /** payloads no control message names, ascending */
   readonly orphans: readonly MessageNumber[];
-  /** control messages set aside in this scan, once each, with the reason */
-  readonly setAside: readonly { readonly number: MessageNumber; readonly reason: string }[];
+  /** control messages that nobody can read, set aside in this scan, once each */
+  readonly setAside: readonly SetAside[];
+}
+
+export interface SetAside {
+  readonly number: MessageNumber;
+  readonly reason: string;
+  /** where it lies now; absent: where it lay */
+  readonly path?: string;
 }
 
 /** The stored bytes of a payload. Small ones come whole; large ones are read as they are sent, as often as asked. */

@@ -77,7 +77,10 @@ test('a removal is done at once where nobody delivers', async (t) => {
   const spool = spoolOf(t, FILES);
   const { exit, printed, told } = await spoolroom(spool, 'remove', '4', '--yes');
   assert.deepEqual([exit, printed], [0, `removed: job 4. With what belongs to it: ${spool}/${FOLDER}`]);
-  assert.match(told, /Message 6 was set aside, because it holds no delivery-list instruction at all/);
+  assert.match(
+    told,
+    /set aside: control message 6: it holds no delivery-list instruction at all\. It lies in .*\/bad\/6, and its mail is not delivered/,
+  );
   assert.deepEqual(
     Object.keys(messagesIn(spool)),
     ['.spoolroom/bad/6', '.spoolroom/bad/6.reason', '1', '2'].sort(byPath),
@@ -149,4 +152,26 @@ test('queue and explain look into a spool without writing there', async (t) => {
   const spool = spoolOf(t, FILES);
   for (const words of [['queue'], ['explain', '2']]) assert.equal((await spoolroom(spool, ...words)).exit, 0);
   assert.ok(!fs.existsSync(`${spool}/.spoolroom`));
+});
+
+test('a job that is not there: removed, set aside, or done', async (t) => {
+  const spool = spoolOf(t, FILES);
+  await spoolroom(spool, 'remove', '4', '--yes');
+  for (const [number, told] of [
+    [
+      '4',
+      /There is no job 4 in .*: it was removed, and lies in .*\/\.spoolroom\/removed\/20120714T000000Z\./,
+    ],
+    [
+      '6',
+      /There is no job 6 in .*: it lies in .*\/\.spoolroom\/bad\/6\. Message 6 was set aside, because it holds no/,
+    ],
+    ['9', /There is no job 9 in .*: it is done, or it never was\./],
+  ] as const) {
+    const { exit, told: said } = await spoolroom(spool, 'explain', number);
+    assert.equal(exit, 66);
+    assert.match(said, told);
+    assert.match((await spoolroom(spool, 'hold', number)).told, told);
+  }
+  assert.equal((await spoolroom(spool, 'explain', '0x2')).exit, 64);
 });

@@ -120,6 +120,12 @@ for (const [words, exit, told] of WRONG) {
   });
 }
 
+test('a command for spools says what the queue inside a server is shown by', async () => {
+  const done = await spoolroom('queue', { SPOOLROOM_STATE: '/var/lib/spoolroom' });
+  assert.equal(done.exit, 64);
+  assert.match(done.told, /queue inside a Citadel server \(state .*own tools show/);
+});
+
 test('a bad value in the environment or in a file is a configuration error that names its place', async (t) => {
   const variable = await spoolroom('queue --spool /x', { SPOOLROOM_POLL: 'soon' });
   assert.deepEqual(

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { command } from '../../src/cli/queue.ts';
 import { caughtTerminal, invocation } from '../support/invocation.ts';
-import { HEADER, listFor, MAIL, messagesIn, NOW, spoolOf } from '../support/spool.ts';
+import { bench, HEADER, listFor, MAIL, messagesIn, NOW, openRoom, spoolOf } from '../support/spool.ts';
 
 const WAITING =
   `${HEADER}msgid|3\nsubmitted|${NOW - 7200}\nbounceto|a@example.org\nretry|2400\nattempted|${NOW + 1800}\n` +
@@ -53,4 +53,20 @@ test('facts for programs', async (t) => {
 
 test('an empty spool', async (t) => {
   assert.equal(await queue(t, {}), 'The spool is empty.');
+});
+
+test('a spool with nothing but a list that was set aside is not empty', async (t) => {
+  const spool = spoolOf(t, { 1: MAIL, 2: `${HEADER}nothing\n` });
+  const room = await openRoom(spool, bench());
+  await room.scan();
+  await room.close();
+  const caught = caughtTerminal();
+  await command(invocation(caught, { spool, now: NOW }));
+  assert.deepEqual(caught.printed, [
+    'There are no jobs.',
+    'set aside as .spoolroom/bad/2: Message 2 was set aside, because it holds no delivery-list instruction at all.',
+    'mails that no job names: 1',
+  ]);
+  await command(invocation(caught, { spool, now: NOW, json: true }));
+  assert.equal(JSON.parse(caught.printed.at(-1) ?? '').aside[0].name, '2');
 });

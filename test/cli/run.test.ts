@@ -182,6 +182,10 @@ describe('bad input', () => {
       ran.log.map(({ event }) => event),
       ['set-aside'],
     );
+    assert.match(
+      String(ran.log[0]?.message),
+      /It lies in .*\/\.spoolroom\/bad\/2, and its mail is not delivered/,
+    );
     assert.equal(ran.left['1'], MAIL);
     const kept = Object.entries(ran.left).filter(([name]) => name.startsWith('.spoolroom/bad/'));
     assert.ok(

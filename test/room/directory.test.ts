@@ -77,10 +77,14 @@ test('an unreadable list is set aside once, with its reason; its mail stays', as
   const scan = await room.scan();
   assert.deepEqual(scan.jobs, []);
   assert.deepEqual(scan.orphans, [1]);
+  const bad = `${spool}/.spoolroom/bad`;
   assert.deepEqual(scan.setAside, [
-    { number: 2, reason: 'it has no msgid line, so nobody knows which message it is about' },
-    { number: 3, reason: 'it has no remote line, so it names no recipient' },
-    { number: 4, reason: 'it holds no delivery-list instruction at all' },
+    {
+      ...{ number: 2, path: `${bad}/2` },
+      reason: 'it has no msgid line, so nobody knows which message it is about',
+    },
+    { number: 3, path: `${bad}/3`, reason: 'it has no remote line, so it names no recipient' },
+    { number: 4, path: `${bad}/4`, reason: 'it holds no delivery-list instruction at all' },
   ]);
   const after = messagesIn(spool);
   assert.deepEqual(Object.keys(after).sort(), [

@@ -249,7 +249,10 @@ function logLines(): string {
       withheldLine(2, ['bob@example.com'], 'the mail has the null sender', same),
       'nobody may be told of this failure',
     ],
-    [setAsideLine(7, 'it has no remote line'), 'a control message nobody can read is in `.spoolroom/bad/`'],
+    [
+      setAsideLine(7, 'it has no remote line', '/var/spool/citadel/.spoolroom/bad/7'),
+      'a control message nobody can read; in the queue of a Citadel server it stays where it is, and has no `path`',
+    ],
     [
       warningLine('The spool ...'),
       'something a person should know; the sentence says what it means for the mail',

@@ -13,6 +13,7 @@ import type {
   QueuedJob,
   Room,
   RoomScan,
+  SetAside,
   StatusChange,
 } from '../room.ts';
 import type { FileStatus, Ownership } from './disk.ts';
@@ -482,11 +483,11 @@ export class DirectoryRoom implements Room {
   }
 
   async #setAside(unreadable: Found['unreadable']): Promise<RoomScan['setAside']> {
-    const done: { number: MessageNumber; reason: string }[] = [];
+    const done: SetAside[] = [];
     for (const { number, status, reason } of unreadable) {
       try {
-        await setAside(this.#parts, number, status, reason);
-        done.push({ number, reason });
+        const path = await setAside(this.#parts, number, status, reason);
+        done.push({ number, reason, path });
       } catch (error) {
         this.#parts.warn(
           `Message ${number} is no readable delivery list (${reason}) and could not be set aside: ${phraseOf(error)}.`,

@@ -46,6 +46,26 @@ export function badMessages(disk: Disk, spool: string): readonly BadMessage[] {
     }));
 }
 
+/** Where the job is that is not in the queue, completing "There is no job N in SPOOL: ". */
+export function whereabouts(disk: Disk, spool: string, number: MessageNumber): string {
+  const { bad, message } = layoutOf(spool);
+  const aside = badMessages(disk, spool).findLast(({ name }) => name.split('.', 1)[0] === String(number));
+  if (aside !== undefined) return `it lies in ${bad}/${aside.name}. ${aside.reason}`.trimEnd();
+  const folder = removedJobs(disk, spool).findLast((path) => disk.status(`${path}/${number}`) !== null);
+  if (folder !== undefined) return `it was removed, and lies in ${folder}.`;
+  return disk.status(message(number)) === null
+    ? 'it is done, or it never was.'
+    : `${message(number)} is a mail that no job names, or a file that cannot be read.`;
+}
+
+/** The folders in which removed jobs lie, the latest last. */
+function removedJobs(disk: Disk, spool: string): readonly string[] {
+  const { removed } = layoutOf(spool);
+  if (disk.status(removed) === null) return [];
+  const names = disk.list(removed).map(({ name }) => name);
+  return names.sort().map((name) => `${removed}/${name}`);
+}
+
 function firstLine(disk: Disk, path: string): string {
   return disk.read(path, 4096).bytes.toString('utf8').split('\n', 1)[0] ?? '';
 }

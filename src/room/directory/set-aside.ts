@@ -30,13 +30,13 @@ function linkIntoBad({ disk, layout }: SetAsideDeps, number: MessageNumber, stat
   }
 }
 
-/** `reason` completes "Message N was set aside, because". Resolves when its place in `bad/` is durable. */
+/** `reason` completes "Message N was set aside, because". Resolves to its place in `bad/` when that is durable. */
 export async function setAside(
   deps: SetAsideDeps,
   number: MessageNumber,
   status: FileStatus,
   reason: string,
-): Promise<void> {
+): Promise<string> {
   const { disk, layout, temporaryName, owner } = deps;
   const path = linkIntoBad(deps, number, status);
   const text = [
@@ -50,4 +50,5 @@ export async function setAside(
   disk.rename(temporary, `${path}.reason`);
   await disk.syncDirectory(layout.bad);
   removeIfThere(disk, layout.message(number));
+  return path;
 }
