@@ -50,6 +50,7 @@ export const command: Command = async ({ settings, options, terminal }) => {
   const readable = forPeople(charset.kind === 'charset' ? charset.charset : unknown8bit);
   const explained = explanation(
     {
+      spool,
       queued,
       now: Math.floor(clock.now() / 1000),
       schedule: scheduleFrom(settings),

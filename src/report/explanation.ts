@@ -6,8 +6,9 @@ import { isPending, type Job } from '../control/job.ts';
 import type { Schedule } from '../plan/schedule.ts';
 import { ageOf, lastTry } from '../plan/schedule.ts';
 import type { PayloadRead, QueuedJob } from '../room/room.ts';
+import { adviceFor } from './advice.ts';
 import type { ForPeople } from './people.ts';
-import { calendar, span } from './people.ts';
+import { calendar, span, wholeSpan } from './people.ts';
 import type { JobFacts } from './queue-table.ts';
 import { factsOf } from './queue-table.ts';
 
@@ -18,6 +19,7 @@ export interface Explained extends JobFacts {
 }
 
 export interface Circumstances {
+  readonly spool: string;
   readonly queued: QueuedJob;
   /** Unix seconds */
   readonly now: number;
@@ -42,7 +44,7 @@ export function explanation(circumstances: Circumstances, readable: ForPeople): 
 function whatItIs({ job, mail, age, pending, delivered, refused }: JobFacts): readonly string[] {
   const count = pending + delivered + refused;
   return [
-    `Job ${job} carries mail ${mail}, handed in ${span(age * 1000)} ago for ${count} recipient${count === 1 ? '' : 's'}: ` +
+    `Job ${job} carries mail ${mail}, handed in ${wholeSpan(age)} ago for ${count} recipient${count === 1 ? '' : 's'}: ` +
       `${delivered} delivered, ${refused} refused for good, ${pending} waiting.`,
   ];
 }
@@ -62,16 +64,35 @@ function whyHere({ queued, payload }: Circumstances, readable: ForPeople): reado
   return [...missing, ...shown, ...(rest > 0 ? [`${rest} more recipients are waiting.`] : [])];
 }
 
-function whatHappened({ queued, transcripts }: Circumstances): readonly string[] {
-  const last = lastTry(queued.job);
+function whatHappened({ queued: { control, job }, now, transcripts }: Circumstances): readonly string[] {
+  const last = lastTry(job);
   const [transcript] = transcripts;
+  const replay = `spoolroom replay ${transcript}`;
+  if (last === null) {
+    return transcript === undefined
+      ? []
+      : [`A try is under way, or was cut off; what was said so far: ${replay}`];
+  }
   return [
-    ...(last === null ? [] : [`The last try was at ${calendar(last)}.`]),
-    ...(transcript === undefined ? [] : [`What was said then: spoolroom replay ${transcript}`]),
+    last > now
+      ? `Its list says that the last try was at ${calendar(last)}, which is still to come: a clock was wrong. ` +
+        `\`spoolroom retry ${control}\` tries it now.`
+      : `The last try was at ${calendar(last)}.`,
+    ...(transcript === undefined ? [] : [`What was said last: ${replay}`]),
   ];
 }
 
-function whatNext({ queued, now, schedule }: Circumstances, { due, next, why }: JobFacts): readonly string[] {
+function whatNext(
+  { queued, now, schedule }: Circumstances,
+  { due, next, why, pending, refused }: JobFacts,
+): readonly string[] {
+  if (pending === 0 && queued.job.recipients.length > 0) {
+    const ending =
+      refused === 0
+        ? 'The next run ends the job.'
+        : 'The job stays until its sender can be told; the log says what is in the way, and `spoolroom check` (reports) looks at it.';
+    return [why, ending];
+  }
   const outlook = [ladder(queued.job, schedule), end(queued.job, now, schedule)];
   if (due) return [`It is due: the next run tries it. ${why}`, ...outlook];
   return next === null ? [why] : [`The next try is at ${next}.`, ...outlook];
@@ -98,22 +119,18 @@ function end(job: Job, now: number, { giveUpAfter }: Schedule): string {
     : 'It is older than mail is kept: if the next try fails, it is given up and its sender is told.';
 }
 
-/** By the class of RFC 3463's subject, or by what it says when there is none. */
-const HELP: readonly (readonly [RegExp, string])[] = [
-  [/greylist|\b4\.7\.1\b/i, 'Waiting is enough for greylisting: the server wants to see a second try.'],
-  [/\b[45]\.2\.2\b|full|quota/i, 'Somebody has to make room in the mailbox there.'],
-  [/\b4\.4\.3\b|MX lookup|no address of/i, 'Look at the DNS: of this machine, or of the domain.'],
-  [/TLS|certificate|4\.7\.[45]/i, 'See what the server shows for a certificate: spoolroom replay --live.'],
-  [/AUTH|credential|535|5\.7\.8/i, 'Look at user and password of the relay.'],
-  [
-    /no answer|did not answer|said nothing|refuses connections|cannot be reached|no route/i,
-    'Nobody answers there: a firewall here, or a server that is down. spoolroom replay --live tries it now.',
-  ],
-];
+const MOST_ADVICE = 2;
 
-function whatWouldHelp({ queued, payload }: Circumstances): readonly string[] {
-  if (payload.kind !== 'found') return ['Put the mail back under its number, or remove the job.'];
-  const texts = queued.job.recipients.filter(isPending).map(({ text }) => text);
-  const help = HELP.filter(([sign]) => texts.some((text) => sign.test(text))).map(([, advice]) => advice);
-  return help.slice(0, 2);
+function whatWouldHelp({ spool, queued: { control, job }, payload }: Circumstances): readonly string[] {
+  const pending = job.recipients.filter(isPending);
+  if (pending.length === 0) return [];
+  if (payload.kind === 'missing') return ['Put the mail back under its number, or remove the job.'];
+  if (payload.kind !== 'found') return ['See to it that the mail can be read, or remove the job.'];
+  const known = new Set(pending.map(({ text }) => adviceFor(text)).filter((advice) => advice !== null));
+  if (known.size === 0) return [];
+  const live = `spoolroom replay ${control} --spool ${spool} --live`;
+  return [
+    ...[...known].slice(0, MOST_ADVICE),
+    `To try the server now without sending anything, with the settings of the run: ${live}`,
+  ];
 }

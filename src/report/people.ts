@@ -31,6 +31,11 @@ export function span(milliseconds: number): string {
   return hours % 24 === 0 ? `${hours / 24} d` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
+/** The same for a time that is known to the second only: `3 s`. */
+export function wholeSpan(seconds: number): string {
+  return seconds < 10 ? `${seconds} s` : span(seconds * 1000);
+}
+
 /** ISO 8601 in UTC, to the second. */
 export function calendar(unixSeconds: number): string {
   const date = new Date(unixSeconds * 1000);

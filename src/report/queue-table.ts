@@ -7,7 +7,7 @@ import type { Schedule } from '../plan/schedule.ts';
 import { ageOf } from '../plan/schedule.ts';
 import type { QueuedJob } from '../room/room.ts';
 import type { ForPeople } from './people.ts';
-import { calendar, span } from './people.ts';
+import { calendar, wholeSpan } from './people.ts';
 
 export interface JobFacts {
   readonly job: number;
@@ -51,7 +51,7 @@ export function queueTable(facts: readonly JobFacts[]): string {
   const rows = facts.map((each) => [
     String(each.job),
     String(each.mail),
-    span(each.age * 1000),
+    wholeSpan(each.age),
     `${each.pending} of ${each.pending + each.delivered + each.refused}`,
     each.due ? 'now' : (each.next ?? each.why),
     each.last,

@@ -16,7 +16,7 @@ import { utterances } from './dialogue.ts';
 import type { DiffLine } from './list-diff.ts';
 import { diffLists } from './list-diff.ts';
 import type { ForPeople } from './people.ts';
-import { calendar, span } from './people.ts';
+import { calendar, wholeSpan } from './people.ts';
 
 export interface ReplaySources {
   /** "control message 12, 214 bytes, bare form" */
@@ -118,7 +118,7 @@ function fieldsOf({ job, now }: ReplaySources, readable: ForPeople): ReplayRepor
     {
       name: 'submitted',
       value: job.submitted === null ? '(not given)' : calendar(job.submitted),
-      meaning: `handed in ${span(ageOf(job, now) * 1000)} ago`,
+      meaning: `handed in ${wholeSpan(ageOf(job, now))} ago`,
     },
     {
       name: 'attempted',

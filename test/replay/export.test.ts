@@ -64,7 +64,7 @@ test('the jobs of an export are listed: mail, recipients pending, what was said 
     [
       'job  mail  age  pending  next try  last answer',
       '2  1  10 min  1 of 2  2012-07-14T00:13:20Z  alice@one.example: 4.7.1 Greylisted',
-      '60  59  0.00 s  1 of 1  now',
+      '60  59  0 s  1 of 1  now',
       '90  1  10 min  1 of 1  now',
       'message 3 cannot be read: it holds no delivery-list instruction at all',
       'not in the room __CitadelSMTPspoolout__: 90',

@@ -4,18 +4,22 @@ import type { Job } from '../../src/control/job.ts';
 import { blankJob } from '../../src/control/parse.ts';
 import { unknown8bit } from '../../src/message/charset.ts';
 import { SCHEDULE } from '../../src/plan/schedule.ts';
-import { explanation } from '../../src/report/explanation.ts';
+import { adviceFor } from '../../src/report/advice.ts';
+import { type Circumstances, explanation } from '../../src/report/explanation.ts';
 import { forPeople } from '../../src/report/people.ts';
+import type { PayloadRead } from '../../src/room/room.ts';
 
 const NOW = 1_400_000_000;
 
-function sentences(job: Job): readonly string[] {
+const MAIL: PayloadRead = {
+  kind: 'found',
+  message: { size: 0, bytes: Buffer.alloc(0), stream: async function* () {} },
+};
+
+function sentences(job: Job, seen: Partial<Circumstances> = {}): readonly string[] {
   const queued = { control: 2, job, warnings: [] };
-  const payload = { kind: 'missing', reason: 'it is not there' } as const;
-  return explanation(
-    { queued, now: NOW, schedule: SCHEDULE, payload, transcripts: [] },
-    forPeople(unknown8bit),
-  ).sentences;
+  const facts = { spool: '/spool', queued, now: NOW, schedule: SCHEDULE, payload: MAIL, transcripts: [] };
+  return explanation({ ...facts, ...seen }, forPeople(unknown8bit)).sentences;
 }
 
 function waiting(dialect: Job['dialect'], submitted: number | null): Job {
@@ -47,4 +51,83 @@ describe('what is said of the end', () => {
       assert.equal(sentences(waiting('2012', submitted)).filter((sentence) => said.test(sentence)).length, 1);
     });
   }
+});
+
+describe('what happened', () => {
+  const transcripts = ['/spool/.spoolroom/transcripts/2-1-1.jsonl'];
+
+  it('is in the latest transcript', () => {
+    assert.ok(
+      sentences(waiting('2012', NOW - 60), { transcripts }).includes(
+        `What was said last: spoolroom replay ${transcripts[0]}`,
+      ),
+    );
+  });
+
+  it('is still to come where a transcript has been begun and no outcome is written', () => {
+    const job = { ...waiting('2012', NOW - 60), attempted: 0 };
+    assert.match(
+      sentences(job, { transcripts }).join('\n'),
+      /^A try is under way, or was cut off; what was said so far: spoolroom replay \S+$/m,
+    );
+  });
+
+  it('cannot lie ahead: a clock was wrong', () => {
+    const job = { ...waiting('2017', NOW - 60), attempted: NOW + 200 * 86_400 };
+    assert.match(
+      sentences(job).join('\n'),
+      /still to come: a clock was wrong\. `spoolroom retry 2` tries it now\./,
+    );
+  });
+});
+
+it('a job that waits for its report says so', () => {
+  const refused = { address: 'a@x.example', status: 5, text: '5.1.1 nobody' };
+  const job: Job = { ...waiting('2012', NOW - 60), recipients: [refused] };
+  assert.match(sentences(job).join('\n'), /The job stays until its sender can be told/);
+  const done: Job = { ...job, recipients: [{ ...refused, status: 2 }] };
+  assert.match(sentences(done).join('\n'), /The next run ends the job\./);
+});
+
+describe('what would help', () => {
+  for (const [text, advice] of [
+    ['mx [192.0.2.1] TLS failed: self-signed certificate', /tls-ca/],
+    ['mx [192.0.2.1] TLS failed: wrong version number', /smtps:\/\/ is wrong/],
+    ['mx [192.0.2.1] TLS failed: handshake failure', /no way to encrypt/],
+    ['mx [192.0.2.1] offers no STARTTLS, and TLS is required for this host', /speaks no TLS there/],
+    ['mx [192.0.2.1] offers no way to authenticate that we know', /takes no password there/],
+    ['5.7.8 no (535, mx [192.0.2.1])', /user and password/],
+    ['4.7.1 Greylisted, come back later', /second try/],
+    ['4.7.1 Too many from your address', /rule against us/],
+    ['4.3.0 please read carefully (451, mx [192.0.2.1])', null],
+    ['452 4.2.2 mailbox full', /make room in the mailbox/],
+    [
+      'mx [192.0.2.1] said nothing for 300 seconds while we were waiting for the answer to EHLO',
+      /not to the end/,
+    ],
+    [
+      'mx [192.0.2.1] said nothing for 300 seconds while we were waiting for the greeting',
+      /Nobody answers there/,
+    ],
+    ['mx [192.0.2.1] refuses connections', /Nothing listens there/],
+    ['a word about carefully chosen authors', null],
+  ] as const) {
+    it(text, () => {
+      if (advice === null) assert.equal(adviceFor(text), null);
+      else assert.match(adviceFor(text) ?? '', advice);
+    });
+  }
+
+  it('ends in a command that works as it stands', () => {
+    const job = waiting('2012', NOW - 60);
+    const recipients = [{ address: 'a@x.example', status: 4, text: 'mx [192.0.2.1] refuses connections' }];
+    assert.match(
+      sentences({ ...job, recipients }).at(-1) ?? '',
+      /: spoolroom replay 2 --spool \/spool --live$/,
+    );
+    assert.deepEqual(
+      sentences({ ...job, recipients }, { payload: { kind: 'missing', reason: 'it is gone' } }).at(-1),
+      'Put the mail back under its number, or remove the job.',
+    );
+  });
 });
