@@ -1,16 +1,22 @@
 /**
- * The part of `check` that asks others: name servers, relays, the server that takes reports. Nothing is sent to anybody.
+ * The part of `check` that asks others: name servers, relays, the server that takes reports. No mail is sent to anybody,
+ * and no password.
  */
-import type { Endpoint } from '#net-stream-utils';
+import { sessionPlan } from '../delivery/counter.ts';
 import { lookupAddresses } from '../delivery/lookups.ts';
 import type { RunPorts } from '../delivery/queue-run.ts';
 import type { ReturnPath } from '../delivery/return-path.ts';
 import type { RunRules } from '../delivery/rules.ts';
+import { place } from '../outcome/status-line.ts';
 import type { Host } from '../plan/hosts.ts';
 import { LOOKUP_FAULTS, relayHost } from '../plan/route.ts';
+import { adviceFor } from '../report/advice.ts';
 import { type Finding, ok, trouble, warning } from '../report/check-report.ts';
 import { harmless, span } from '../report/people.ts';
+import { STATES, type StateName } from '../session/states.ts';
+import type { Failure } from '../session/verdict.ts';
 import { type Greeting, greetingOf } from './greeting.ts';
+import { introduceTo } from './introduction.ts';
 
 export interface NetworkCircumstances {
   readonly ports: Pick<RunPorts, 'connect' | 'resolver' | 'clock'>;
@@ -48,39 +54,84 @@ async function checkDns({ ports, rules }: NetworkCircumstances): Promise<Finding
 
 async function checkRelays(circumstances: NetworkCircumstances): Promise<readonly Finding[]> {
   const { relays } = circumstances.rules.dispatch.routing;
-  const greetings = await Promise.all(
-    relays.map(async (relay) => ({ relay, ...(await greetingOfHost(relayHost(relay), circumstances)) })),
+  const met = await Promise.all(
+    relays.map(async (relay) => ({ relay, ...(await meet(relayHost(relay), circumstances)) })),
   );
-  const smarthostGreets = greetings.some(({ relay, greeted }) => relay.kind === 'smarthost' && greeted);
-  return greetings.map(({ relay: { kind }, greeted, text }) => {
-    if (greeted) return ok(kind, text);
-    return kind === 'fallbackhost' || smarthostGreets
-      ? warning(kind, text, 'Mail for it goes to the next host in order, or waits where there is none.')
-      : trouble(
+  const smarthostTakes = met.some(({ relay, takes }) => relay.kind === 'smarthost' && takes);
+  return met.map(({ relay: { kind }, takes, text, flaw }) => {
+    if (takes) return flaw === null ? ok(kind, text) : warning(kind, `${text}; ${flaw}`, IN_CLEAR);
+    const help = adviceFor(text) ?? 'See the entry, a firewall, the server itself.';
+    return kind === 'fallbackhost' || smarthostTakes
+      ? warning(
           kind,
           text,
-          'All mail goes to smart hosts, and none of them takes any: it waits. See the entry, a firewall, the server itself.',
-        );
+          `Mail for it goes to the next host in order, or waits where there is none. ${help}`,
+        )
+      : trouble(kind, text, `All mail goes to smart hosts, and none of them takes any: it waits. ${help}`);
   });
 }
 
-/** The first address that greets. */
-async function greetingOfHost(host: Host, { ports, rules }: NetworkCircumstances): Promise<Greeting> {
-  const found = await lookupAddresses(host, ports.resolver);
-  if (found.type !== 'addresses') {
-    const text = found.type === 'no-addresses' ? found.failure.text : `no address of ${host.name}`;
-    return { greeted: false, text };
-  }
+const IN_CLEAR = 'Everybody on the way can read it. The setting relay-tls require has it wait instead.';
+
+interface Met {
+  /** as far as that can be seen without sending mail or a password */
+  readonly takes: boolean;
+  readonly text: string;
+  /** why TLS was given up */
+  readonly flaw: string | null;
+}
+
+/** The first address that takes mail. */
+async function meet(host: Host, circumstances: NetworkCircumstances): Promise<Met> {
+  const addresses = await addressesOf(host, circumstances);
+  if (typeof addresses === 'string') return { takes: false, text: addresses, flaw: null };
   const failures: string[] = [];
-  for (const address of found.addresses) {
-    const local = rules.dispatch.localAddresses.find((each) => each.includes(':') === address.includes(':'));
-    const endpoint: Endpoint = {
-      address,
-      port: host.port,
-      ...(local === undefined ? {} : { localAddress: local }),
-    };
-    const tls = host.implicitTls ? rules.dispatch.tlsFor(host) : undefined;
-    const { greeted, text } = await greetingOf(ports, endpoint, tls);
+  for (const address of addresses) {
+    const met = await meetAt(host, address, circumstances);
+    if (met.takes) return met;
+    failures.push(met.text);
+  }
+  return { takes: false, text: failures.join('; '), flaw: null };
+}
+
+async function meetAt(host: Host, address: string, { ports, rules }: NetworkCircumstances): Promise<Met> {
+  let met = await introduceTo(host, address, false, rules.dispatch, ports);
+  const flaw = met.kind === 'tls-unusable' ? harmless(met.failure.text) : null;
+  if (met.kind === 'tls-unusable') met = await introduceTo(host, address, true, rules.dispatch, ports);
+  if (met.kind !== 'welcome') return { takes: false, text: harmless(whatFailed(met.failure)), flaw: null };
+  const { greeting, tls } = met;
+  const how = [tls ?? 'in clear', ...(host.credentials === null ? [] : ['the password is not tried'])];
+  const where = place({ host: host.name, address, port: host.port });
+  return { takes: true, text: `${where} greets: ${harmless(greeting)} (${how.join('; ')})`, flaw };
+}
+
+/** What was said, and at which step. Our own sentences name the step themselves. */
+function whatFailed({ peer, code, text, stage }: Failure): string {
+  const where = peer === null ? '' : `${place(peer)} `;
+  if (code === null) return `${where}${text}`;
+  const said = `${code} ${text.replaceAll('\n', ' ')}`;
+  return `${where}answers ${said}${stage in STATES ? ` while we are ${STATES[stage as StateName].phrase}` : ''}`;
+}
+
+/** Or a sentence that says why there are none. */
+async function addressesOf(
+  host: Host,
+  { ports }: Pick<NetworkCircumstances, 'ports'>,
+): Promise<readonly string[] | string> {
+  const found = await lookupAddresses(host, ports.resolver);
+  if (found.type === 'addresses') return found.addresses;
+  return found.type === 'no-addresses' ? found.failure.text : `no address of ${host.name}`;
+}
+
+/** The first address that greets. */
+async function greetingOfHost(host: Host, circumstances: NetworkCircumstances): Promise<Greeting> {
+  const addresses = await addressesOf(host, circumstances);
+  if (typeof addresses === 'string') return { greeted: false, text: addresses };
+  const { ports, rules } = circumstances;
+  const failures: string[] = [];
+  for (const address of addresses) {
+    const { endpoint } = sessionPlan(rules.dispatch, host, address, { number: 0, withoutTls: true });
+    const { greeted, text } = await greetingOf(ports, endpoint);
     const said = `${host.name} [${address}]:${host.port} ${greeted ? 'greets: ' : ''}${harmless(text)}`;
     if (greeted) return { greeted, text: said };
     failures.push(said);

@@ -11,7 +11,7 @@ import type { Failure, Verdict } from '../session/verdict.ts';
 import type { Errand } from './errand.ts';
 import type { Observe } from './observer.ts';
 import type { Clock, Random, Resolver } from './ports.ts';
-import type { SessionDriver } from './session-driver.ts';
+import type { SessionDriver, SessionPlan } from './session-driver.ts';
 import { WaitingLine } from './waiting-line.ts';
 
 export interface DispatchRules {
@@ -31,6 +31,25 @@ export interface DispatchRules {
   readonly localAddresses: readonly string[];
   policyFor(host: Host, withoutTls: boolean): SessionPolicy;
   tlsFor(host: Host): TlsOptions;
+}
+
+/** A session with this address of the host, as the rules have it. */
+export function sessionPlan(
+  rules: DispatchRules,
+  host: Host,
+  address: string,
+  { number, withoutTls }: { readonly number: number; readonly withoutTls: boolean },
+): SessionPlan {
+  const localAddress = rules.localAddresses.find((each) => each.includes(':') === address.includes(':'));
+  return {
+    number,
+    endpoint: { address, port: host.port, ...(localAddress === undefined ? {} : { localAddress }) },
+    peer: { host: host.name, address, port: host.port },
+    policy: rules.policyFor(host, withoutTls),
+    credentials: host.credentials,
+    tls: rules.tlsFor(host),
+    deadlines: rules.deadlines,
+  };
 }
 
 export interface DispatchPorts {

@@ -6,6 +6,7 @@
 import type { Host } from '../plan/hosts.ts';
 import type { Failure } from '../session/verdict.ts';
 import type { Counter, Lane } from './counter.ts';
+import { sessionPlan } from './counter.ts';
 import type { DeliveryEffect, DeliveryEvent, Standing } from './delivery.ts';
 import type { Errand, Order } from './errand.ts';
 import { lookupAddresses, lookupHosts, overheard } from './lookups.ts';
@@ -166,17 +167,8 @@ export class Slot {
   #connect({ host, address }: Obtain, withoutTls: boolean): void {
     const { rules, clock, connect } = this.#counter;
     const number = this.#counter.sessionOpened(this.#endpoint);
-    const localAddress = rules.localAddresses.find((each) => each.includes(':') === address.includes(':'));
     this.#session = new SessionDriver(
-      {
-        number,
-        endpoint: { address, port: host.port, ...(localAddress === undefined ? {} : { localAddress }) },
-        peer: { host: host.name, address, port: host.port },
-        policy: rules.policyFor(host, withoutTls),
-        credentials: host.credentials,
-        tls: rules.tlsFor(host),
-        deadlines: rules.deadlines,
-      },
+      sessionPlan(rules, host, address, { number, withoutTls }),
       { connect, clock },
       (session) => this.#listener(session, { host, address }),
     );

@@ -14,6 +14,7 @@ export const WORDS: { readonly [code: string]: string } = {
   EHOSTDOWN: 'cannot be reached: the host is down',
   EADDRNOTAVAIL: 'cannot be reached: the local address to connect from is not available here',
   EAFNOSUPPORT: 'cannot be reached: its address family is not available here',
+  ENOENT: 'cannot be reached: there is no such socket',
   EACCES: 'cannot be reached: the connection is forbidden here',
   EPERM: 'cannot be reached: the connection is forbidden here',
   EMFILE: 'was not tried: too many files are open here',
@@ -28,10 +29,16 @@ export function closeText(reason: CloseReason): string {
     case 'overlong':
       return 'sent a line without end';
     case 'tls':
-      return `TLS failed: ${reason.message}`;
+      return `TLS failed: ${tlsText(reason.message)}`;
     case 'error':
       return reason.code in WORDS ? `${WORDS[reason.code]}` : `failed (${reason.code}: ${reason.message})`;
   }
+}
+
+/** What broke off the handshake: OpenSSL's words, or the network's. */
+function tlsText(message: string): string {
+  const code = /\bE[A-Z]+$/.exec(message)?.[0] ?? '';
+  return code in WORDS ? `it ${WORDS[code]}` : message;
 }
 
 /** A connection that never came to be: the host's trouble, or ours, and always tried again (C04, R065). */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { connect } from '#net-stream-utils';
 import { command } from '../../src/cli/check.ts';
 import type { DemoWorld } from '../../src/cli/demo-world/index.ts';
@@ -11,9 +12,10 @@ import { greetingOf } from '../../src/cli/greeting.ts';
 import { checkReport, type Finding } from '../../src/report/check-report.ts';
 import { nodeDisk } from '../../src/room/directory/disk.ts';
 import { openDirectoryView } from '../../src/room/directory/open.ts';
+import { certificates, type ServerCertificate } from '../support/certificates.ts';
 import { caughtTerminal, invocation } from '../support/invocation.ts';
 import { createManualClock } from '../support/manual-clock.ts';
-import { type Script, startRawServer } from '../support/raw-server.ts';
+import { type RawPeer, type Script, startRawServer } from '../support/raw-server.ts';
 import {
   bench,
   HEADER,
@@ -67,12 +69,36 @@ async function withRelay(script: Script, work: (relay: string) => Promise<void>)
   }
 }
 
-const greets: Script = async (peer) => {
-  await peer.say('220-relay.example\r\n220 ready\r\n');
+const leaves = async (peer: RawPeer): Promise<void> => {
   await peer.expect('QUIT');
   await peer.say('221 bye\r\n');
   peer.end();
 };
+
+const introduced = async (peer: RawPeer, ...offers: readonly string[]): Promise<void> => {
+  await peer.expect('EHLO citadel.example');
+  const lines = ['relay.example', ...offers];
+  await peer.say(lines.map((line, at) => `250${at === lines.length - 1 ? ' ' : '-'}${line}\r\n`).join(''));
+};
+
+const greets: Script = async (peer) => {
+  await peer.say('220-relay.example\r\n220 ready\r\n');
+  await introduced(peer);
+  await leaves(peer);
+};
+
+const encrypts =
+  (certificate: ServerCertificate, ...offers: readonly string[]): Script =>
+  async (peer) => {
+    await peer.say('220 relay.example\r\n');
+    await introduced(peer, 'STARTTLS');
+    await peer.expect('STARTTLS');
+    await peer.say('220 go\r\n');
+    const secure = await peer.startTls(certificate).catch(() => null);
+    if (secure === null) return;
+    await introduced(peer, ...offers);
+    await leaves(peer);
+  };
 
 describe('check', () => {
   it('finds nothing where nothing is wrong, and leaves no trace', (t) =>
@@ -84,7 +110,7 @@ describe('check', () => {
         findings.map((finding) => finding.check),
         ['settings', 'hostname', 'spool', 'disk', 'journal', 'runner', 'dns', 'smarthost', 'reports'],
       );
-      assert.match(seen('smarthost'), /^127\.0\.0\.1 \[127\.0\.0\.1\]:\d+ greets: relay\.example$/);
+      assert.match(seen('smarthost'), /^\[127\.0\.0\.1\]:\d+ greets: relay\.example \(in clear\)$/);
       assert.deepEqual(fs.readdirSync(spool), []);
     }));
 
@@ -157,6 +183,108 @@ describe('check', () => {
       for (const { grade, advice } of found.findings) assert.equal(advice === '', grade === 'ok');
     });
   }
+
+  const CA = fileURLToPath(new URL('../../fixtures/certificates/ca.crt', import.meta.url));
+  const password = { smarthost: 'user:geheim@', 'tls-ca': CA };
+  const { mail, expired, selfSigned } = certificates;
+  const never: Script = async (peer) => {
+    await peer.say('220 relay.example\r\n');
+    await peer.expect(/^EHLO/);
+    await peer.say('421 4.3.2 not now\r\n');
+    peer.end();
+  };
+  const AUTH = 'AUTH PLAIN LOGIN';
+  const offers =
+    (...each: readonly string[]): Script =>
+    async (peer) => {
+      await peer.say('220 relay.example\r\n');
+      await introduced(peer, ...each);
+      await leaves(peer);
+    };
+  for (const [what, script, settings, exit, seen, advice] of [
+    [
+      'that takes everything',
+      encrypts(mail, AUTH),
+      password,
+      0,
+      /\(TLSv1\.3; the password is not tried\)$/,
+      /^$/,
+    ],
+    [
+      'with an expired certificate',
+      encrypts(expired),
+      password,
+      1,
+      /TLS failed: .*expired/,
+      /not trusted here/,
+    ],
+    [
+      'with a self-made certificate',
+      encrypts(selfSigned),
+      { 'relay-tls': 'require' },
+      1,
+      /TLS failed: .*self-signed/,
+      /tls-ca/,
+    ],
+    ['without STARTTLS', offers(AUTH), password, 1, /offers no STARTTLS, and TLS is required/, /relay-tls/],
+    [
+      'that takes no password',
+      encrypts(mail),
+      password,
+      1,
+      /no way to authenticate/,
+      /user and password out of the entry/,
+    ],
+    [
+      'that hangs up at EHLO',
+      never,
+      {},
+      1,
+      /answers 421 4\.3\.2 not now while we are waiting for the answer to EHLO$/,
+      /it waits/,
+    ],
+  ] as const) {
+    it(`a relay ${what}`, () =>
+      withRelay(script, async (relay) => {
+        const smarthost = `${'smarthost' in settings ? settings.smarthost : ''}${relay}`;
+        const {
+          exit: code,
+          findings,
+          text,
+        } = await check(null, {
+          state: '/nonexistent',
+          return: 'smtp://127.0.0.1:1',
+          ...settings,
+          smarthost,
+        });
+        const found = findings.find(({ check }) => check === 'smarthost');
+        assert.match(found?.seen ?? '', seen);
+        assert.match(found?.advice ?? '', advice);
+        assert.equal(code, exit);
+        assert.ok(!text.includes('geheim'));
+      }));
+  }
+
+  it('a relay with which TLS breaks gets mail in clear, and that is told', () =>
+    withRelay(
+      async (peer, connection) => {
+        await peer.say('220 relay.example\r\n');
+        await introduced(peer, 'STARTTLS');
+        if (connection > 1) return leaves(peer);
+        await peer.expect('STARTTLS');
+        await peer.say('220 go\r\n');
+        await peer.reset();
+      },
+      async (smarthost) => {
+        const { exit, bad, seen } = await check(null, {
+          state: '/x',
+          return: 'smtp://127.0.0.1:1',
+          smarthost,
+        });
+        assert.ok(exit === 0 && bad.includes('warning smarthost'));
+        assert.match(seen('smarthost'), /\(in clear\); TLS failed: it reset the connection$/);
+      },
+    ));
 
   it('one smart host of two is enough', (t) =>
     withRelay(greets, async (relay) => {
