@@ -146,7 +146,10 @@ async function checkReturn(circumstances: NetworkCircumstances): Promise<Finding
   const { path, ports } = circumstances;
   switch (path.kind) {
     case 'room':
-      return ok('reports', 'go into the spool as jobs of their own');
+      return ok(
+        'reports',
+        'go into the spool as jobs of their own, those to users here as files into .spoolroom/reports',
+      );
     case 'lmtp': {
       const { greeted, text } = await greetingOf(ports, { address: path.socket, port: 0 });
       const said = `${path.socket} ${greeted ? 'greets: ' : ''}${harmless(text)}`;

@@ -1,15 +1,23 @@
 /**
- * The part of `check` that looks into the spool: can somebody deliver from it, does somebody, and what lies there that
- * will not leave by itself. Changes nothing, but for one small file that comes and goes.
+ * The part of `check` that looks into the spool: can somebody deliver from it, and what lies there besides jobs. Changes
+ * nothing, but for one small file that comes and goes.
  */
-import { isPending } from '../control/job.ts';
-import { isGivenUp, nextTry, type Schedule } from '../plan/schedule.ts';
+import type { Schedule } from '../plan/schedule.ts';
 import { type Finding, ok, trouble, warning } from '../report/check-report.ts';
-import { harmless, span } from '../report/people.ts';
-import { badMessages, changedAt, journalTrouble, timeOfSync, unwritable } from '../room/directory/inspect.ts';
+import { counted, type ForPeople, harmless, span } from '../report/people.ts';
+import {
+  badMessages,
+  changedAt,
+  journalTrouble,
+  removedLeftovers,
+  reportsLeft,
+  timeOfSync,
+  unwritable,
+} from '../room/directory/inspect.ts';
 import type { DirectoryDeps, View } from '../room/directory/open.ts';
 import { codeOf, phraseOf } from '../room/directory/trouble.ts';
-import type { QueuedJob, RoomScan } from '../room/room.ts';
+import type { RoomScan } from '../room/room.ts';
+import { answerFindings, jobFindings, numbered, runnerFinding } from './check-jobs.ts';
 
 export interface SpoolCircumstances {
   readonly spool: string;
@@ -18,6 +26,7 @@ export interface SpoolCircumstances {
   /** Unix seconds */
   readonly now: number;
   readonly schedule: Schedule;
+  readonly readable: ForPeople;
   /** milliseconds after which a mail that no job names is told */
   readonly orphanAge: number;
 }
@@ -33,6 +42,9 @@ export async function checkSpool(circumstances: SpoolCircumstances): Promise<rea
     ...unreadableFindings(scan, circumstances),
     ...orphanFindings(scan, circumstances),
     ...jobFindings(jobs, circumstances),
+    ...answerFindings(jobs, circumstances),
+    ...reportFindings(circumstances),
+    ...removedFindings(circumstances),
   ];
 }
 
@@ -73,31 +85,6 @@ function journalFinding({ spool, deps }: SpoolCircumstances): Finding {
     : trouble('journal', text, 'No run begins before that is settled.');
 }
 
-/** Seconds a job may be due before somebody should ask why. */
-const LATE = 900;
-
-function runnerFinding(jobs: readonly QueuedJob[], { view, now, schedule }: SpoolCircumstances): Finding {
-  const runner = view.runner();
-  const who = runner === null ? 'nobody delivers at this moment' : `process ${runner} delivers`;
-  const late = jobs
-    .filter(({ job, request }) => request !== 'hold' && job.recipients.some(isPending))
-    .map(({ job }) => now - Math.max(nextTry(job, schedule), job.submitted ?? now))
-    .filter((seconds) => seconds > LATE);
-  if (late.length === 0) return ok('runner', who);
-  const longest = span(Math.max(...late) * 1000);
-  return runner === null
-    ? trouble(
-        'runner',
-        `${who}, and ${counted(late.length, 'job')} should have been tried, up to ${longest} ago`,
-        'Is the cron job or the service there, for this spool and as a user who may write to it?',
-      )
-    : warning(
-        'runner',
-        `${who}; ${counted(late.length, 'job')} should have been tried, up to ${longest} ago`,
-        'Long runs, or many slow hosts: see its log.',
-      );
-}
-
 function unreadableFindings({ setAside }: RoomScan, { spool, deps }: SpoolCircumstances): Finding[] {
   const here = setAside.map(({ number, reason }) => `Message ${number}: ${reason}.`);
   const aside = badMessages(deps.disk, spool).map(({ name, reason }) => `.spoolroom/bad/${name}: ${reason}`);
@@ -128,48 +115,33 @@ function orphanFindings(
   ];
 }
 
-/** Kinds of jobs that somebody should know of. */
-const REMARKABLE: readonly {
-  readonly check: string;
-  readonly seen: string;
-  readonly advice: string;
-  readonly applies: (queued: QueuedJob, circumstances: SpoolCircumstances) => boolean;
-}[] = [
-  {
-    check: 'held',
-    seen: 'held jobs',
-    advice: 'They are not tried before `spoolroom release`.',
-    applies: ({ request }) => request === 'hold',
-  },
-  {
-    check: 'mail',
-    seen: 'jobs whose mail is missing',
-    advice: 'Put the mail back under its number, or remove the job.',
-    applies: ({ job }, { spool, deps }) => changedAt(deps.disk, spool, job.msgid) === null,
-  },
-  {
-    check: 'age',
-    seen: 'jobs older than mail is kept',
-    advice:
-      'If their next try fails they are given up and their senders told. See the setting retry.giveup, and the clock.',
-    applies: ({ job }, { now, schedule }) => job.recipients.some(isPending) && isGivenUp(job, now, schedule),
-  },
-];
-
-function jobFindings(jobs: readonly QueuedJob[], circumstances: SpoolCircumstances): Finding[] {
-  return REMARKABLE.flatMap(({ check, seen, advice, applies }) => {
-    const numbers = jobs.filter((queued) => applies(queued, circumstances)).map(({ control }) => control);
-    return numbers.length === 0 ? [] : [warning(check, `${seen}: ${numbered(numbers)}`, advice)];
-  });
+/** Reports to users here, which nobody hands over by himself. */
+function reportFindings({ spool, deps }: SpoolCircumstances): Finding[] {
+  const left = reportsLeft(deps.disk, spool);
+  if (left === 0) return [];
+  return [
+    warning(
+      'reports',
+      `${counted(left, 'report')} to users here ${left === 1 ? 'lies' : 'lie'} in .spoolroom/reports: those senders were not told`,
+      'Bring them to their readers and delete them. With the setting return lmtp:/path/lmtp.socket the server takes them.',
+    ),
+  ];
 }
 
-const MOST_NUMBERS = 10;
+/** What was removed longer ago than this many milliseconds hardly anybody brings back. */
+const LONG_AGO = 90 * 86_400_000;
+/** Bytes. */
+const MUCH = 104_857_600;
 
-function numbered(numbers: readonly number[]): string {
-  const rest = numbers.length - MOST_NUMBERS;
-  return numbers.slice(0, MOST_NUMBERS).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
-}
-
-function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+function removedFindings({ spool, deps, now }: SpoolCircumstances): Finding[] {
+  const { folders, bytes, oldest } = removedLeftovers(deps.disk, spool);
+  const age = oldest === null ? 0 : now * 1000 - oldest;
+  if (age < LONG_AGO && bytes < MUCH) return [];
+  return [
+    warning(
+      'removed',
+      `${counted(folders, 'removal')} in .spoolroom/removed, ${Math.ceil(bytes / 1_048_576)} MiB, the oldest of ${span(age)} ago`,
+      'Nobody sweeps that folder. Delete what nobody will bring back; mail in the spool does not need it.',
+    ),
+  ];
 }

@@ -5,8 +5,9 @@
 import { statSync } from 'node:fs';
 import type { RunRules } from '../delivery/rules.ts';
 import { scheduleFrom } from '../delivery/rules.ts';
+import { loadCharset, unknown8bit } from '../message/charset.ts';
 import { checkReport, type Finding, ok, trouble, warning } from '../report/check-report.ts';
-import { calendar } from '../report/people.ts';
+import { calendar, forPeople } from '../report/people.ts';
 import { openDirectoryView } from '../room/directory/open.ts';
 import type { Settings } from '../settings/table.ts';
 import { clockFor, directoryDeps, directorySettings, loadRules, realPorts } from './background.ts';
@@ -88,10 +89,12 @@ async function spoolFindings(settings: Settings): Promise<readonly Finding[]> {
   });
   const opened = await openDirectoryView(spool, deps, directorySettings(settings));
   if (opened.kind === 'refused') return [trouble('spool', opened.text, 'Nothing is delivered.')];
+  const charset = await loadCharset(settings.charset);
   const found = await checkSpool({
     ...{ spool, deps, view: opened.view },
     now: Math.floor(clock.now() / 1000),
     schedule: scheduleFrom(settings),
+    readable: forPeople(charset.kind === 'charset' ? charset.charset : unknown8bit),
     orphanAge: settings['orphan-age'],
   });
   return [...found, ...heard];

@@ -68,6 +68,8 @@ export interface SentReport {
   readonly control: MessageNumber;
   readonly msgid: MessageNumber;
   readonly to: ByteString;
+  /** `left`: in a file, nobody has brought it to its reader yet */
+  readonly how: 'safe' | 'left';
   /** what took it, for people */
   readonly where: string;
   readonly notices: readonly Notice[];
@@ -197,9 +199,10 @@ export class Reporter {
     const refusals: string[] = [];
     for (const to of addresseesOf(job, this.#rules.site)) {
       const handover = await this.#handOver(mail, notices, message, to);
-      if (handover.kind === 'safe') {
+      if (handover.kind === 'safe' || handover.kind === 'left') {
         await this.#noteSent(mail, notices);
-        events.sent({ control, msgid: job.msgid, to: to.address, where: handover.where, notices });
+        const { kind: how, where } = handover;
+        events.sent({ control, msgid: job.msgid, to: to.address, how, where, notices });
         return true;
       }
       refusals.push(`${to.address}: ${handover.why}`);

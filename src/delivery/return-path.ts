@@ -28,6 +28,8 @@ export type ReturnPath =
 /** What became of a report. `where` and `why` are for people. */
 export type Handover =
   | { readonly kind: 'safe'; readonly where: string }
+  /** safe in a file, which somebody has to bring to its reader */
+  | { readonly kind: 'left'; readonly where: string }
   /** this addressee will never get it this way */
   | { readonly kind: 'refused'; readonly why: string }
   /** the server takes no 8-bit mail */
@@ -79,7 +81,7 @@ export function roomTransport(
     // Nobody knows yet which server will be asked to take it.
     eightBit: false,
     async send(report, to, name) {
-      if (to.local) return { kind: 'safe', where: await reports.leave(report, name) };
+      if (to.local) return { kind: 'left', where: await reports.leave(report, name) };
       const job = { bounceto: '', envelopeFrom: '<>', sourceRoom: null, recipients: [to.address] };
       const { control } = await room.enqueue(report, { ...job, submitted: now() });
       return { kind: 'safe', where: `job ${control}` };

@@ -32,7 +32,9 @@ const OUTCOMES = {
 /** One line per outcome: job, recipient, destination host and address, duration, code and text. */
 export function outcomeLine(record: OutcomeRecord, readable: ForPeople): Line {
   const { verdict } = record;
-  const { event, level } = OUTCOMES[record.status];
+  const { event, level: usual } = OUTCOMES[record.status];
+  // It does not get better by waiting: somebody has to look.
+  const level = verdict.kind === 'failed' && verdict.stage === 'payload' ? 'warn' : usual;
   const recipient = readable(record.recipient);
   const text = readable(verdict.text);
   const via = verdict.peer === null ? '' : ` via ${place(verdict.peer)}`;
@@ -78,15 +80,18 @@ export function setAsideLine(control: number, reason: string, path?: string): Li
 }
 
 /** A report is safe with whoever brings it to the sender. */
-export function reportLine({ control, msgid, to, where, notices }: SentReport, readable: ForPeople): Line {
+export function reportLine(
+  { control, msgid, to, how, where, notices }: SentReport,
+  readable: ForPeople,
+): Line {
   const reader = readable(to);
   const recipients = notices.map(({ recipient }) => readable(recipient)).join(', ');
   const kinds = [...new Set(notices.map(({ kind }) => kind))].join(', ');
   return {
     level: 'info',
     event: 'reported',
-    message: `reported: job ${control}, ${kinds} ${recipients}: told ${reader} by ${where}`,
-    fields: { job: control, mail: msgid, to: reader, where, kinds, recipients },
+    message: `reported: job ${control}, ${kinds} ${recipients}: ${how === 'left' ? `left for ${reader} in` : `told ${reader} by`} ${where}`,
+    fields: { job: control, mail: msgid, to: reader, how, where, kinds, recipients },
   };
 }
 

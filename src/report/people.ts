@@ -36,6 +36,11 @@ export function wholeSpan(seconds: number): string {
   return seconds < 10 ? `${seconds} s` : span(seconds * 1000);
 }
 
+/** `1 job`, `2 jobs` */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 /** ISO 8601 in UTC, to the second. */
 export function calendar(unixSeconds: number): string {
   const date = new Date(unixSeconds * 1000);

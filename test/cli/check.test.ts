@@ -15,6 +15,7 @@ import { openDirectoryView } from '../../src/room/directory/open.ts';
 import { certificates, type ServerCertificate } from '../support/certificates.ts';
 import { caughtTerminal, invocation } from '../support/invocation.ts';
 import { createManualClock } from '../support/manual-clock.ts';
+import { asNobody, closeTo } from '../support/permission.ts';
 import { type RawPeer, type Script, startRawServer } from '../support/raw-server.ts';
 import {
   bench,
@@ -152,6 +153,57 @@ describe('check', () => {
     assert.ok(left.bad.includes('trouble runner') && left.exit === 1);
     assert.match(left.seen('age'), /: 2, 4, 8$/);
     assert.deepEqual(messagesIn(spool), before);
+  });
+
+  it('sums up what the jobs wait after, wherever it was said', async (t) => {
+    const after = (text: string, ...words: Parameters<typeof listFor>): string =>
+      listFor(...words).replace(/\|0\|\|/g, `|4|${text}|`);
+    const spool = spoolOf(t, {
+      ...{
+        1: MAIL,
+        2: after('mx.a.example [192.0.2.1] TLS failed: certificate has expired', 1, 'b@a.example'),
+      },
+      ...{
+        3: MAIL,
+        4: after('mx2.b.example [2001:db8::1]:25 TLS failed: certificate has expired', 3, 'c@b.example'),
+      },
+      ...{ 5: MAIL, 6: after('5.7.8 wrong (535, mx [192.0.2.1]:587)', 5, 'd@b.example', 'e@b.example') },
+    });
+    const { exit, findings } = await check(spool, { now: NOW + 60 });
+    const answers = findings.filter(({ check }) => check === 'answers');
+    assert.deepEqual(
+      answers.map(({ seen }) => seen),
+      [
+        '2 jobs (2, 4) wait after: TLS failed: certificate has expired',
+        '1 job (6) waits after: 5.7.8 wrong (535)',
+      ],
+    );
+    assert.match(answers[1]?.advice ?? '', /user and password/);
+    assert.equal(exit, 0);
+  });
+
+  it('tells of a time that no wait explains, of mail that cannot be read, of reports and removals', async (t) => {
+    const spool = spoolOf(t, {
+      ...{ 1: MAIL, 2: `${listFor(1, 'b@a.example')}attempted|${NOW + 200 * 86_400}\n` },
+      ...{ 3: MAIL, 4: listFor(3, 'c@example.com') },
+    });
+    fs.mkdirSync(`${spool}/.spoolroom/reports`, { recursive: true });
+    fs.writeFileSync(`${spool}/.spoolroom/reports/a.eml`, MAIL);
+    const folder = `${spool}/.spoolroom/removed/20120401T000000Z`;
+    fs.mkdirSync(folder, { recursive: true });
+    fs.writeFileSync(`${folder}/7`, MAIL);
+    fs.utimesSync(folder, NOW - 100 * 86_400, NOW - 100 * 86_400);
+    fs.chmodSync(spool, 0o755);
+    closeTo(`${spool}/3`);
+    const { bad, seen, exit } = await asNobody(() => check(spool, { now: NOW + 60 }));
+    assert.equal(exit, 0, bad.join());
+    assert.match(seen('clock'), /: 2$/);
+    assert.match(seen('mail'), /cannot be read: 4$/);
+    assert.match(
+      seen('reports'),
+      /^1 report to users here lies in \.spoolroom\/reports: those senders were not told/m,
+    );
+    assert.match(seen('removed'), /^1 removal in \.spoolroom\/removed, 1 MiB, the oldest of 100 d/);
   });
 
   it('tells of a journal that no run would begin with', async (t) => {

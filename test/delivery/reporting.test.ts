@@ -460,7 +460,7 @@ describe('by the room', () => {
       { address: 'alice@citadel.example.org', local: true },
       '1-a-b',
     );
-    assert.ok(local.kind === 'safe');
+    assert.ok(local.kind === 'left');
     assert.deepEqual(readFileSync(local.where), report);
     const remote = await transport.send(report, { address: 'a@example.org', local: false }, '1-a-c');
     assert.deepEqual(remote, { kind: 'safe', where: 'job 2' });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OutcomeRecord } from '../../src/delivery/mail-in-hand.ts';
 import { loadCharset } from '../../src/message/charset.ts';
-import { outcomeLine } from '../../src/report/lines.ts';
+import { outcomeLine, reportLine } from '../../src/report/lines.ts';
 import { calendar, forPeople, harmless, span } from '../../src/report/people.ts';
 
 const peer = { host: 'mx.example.com', address: '192.0.2.1', port: 25 };
@@ -46,6 +46,17 @@ test('a refusal is worth a warning', () => {
     'refused: job 2 to bob@example.com via mx.example.com [192.0.2.1], 0.41 s: 550 5.1.1 no such user',
   );
   assert.equal(line.fields.stage, 'rcpt');
+});
+
+test('a mail that cannot be read is worth a warning while it waits', () => {
+  const verdict = { ...FAILED.verdict, kind: 'failed', stage: 'payload', permanent: false } as const;
+  assert.equal(outcomeLine({ ...FAILED, status: 4, verdict } as OutcomeRecord, same).level, 'warn');
+});
+
+test('a report that lies in a file was not told to anybody', () => {
+  const record = { control: 2, msgid: 1, to: 'alice', where: '/spool/.spoolroom/reports/x.eml', notices: [] };
+  assert.match(reportLine({ ...record, how: 'left' }, same).message, /: left for alice in \/spool/);
+  assert.match(reportLine({ ...record, how: 'safe' }, same).message, /: told alice by /);
 });
 
 test('no host, no code, and a doubt', () => {

@@ -242,9 +242,15 @@ function logLines(): string {
   const summary = { jobs: 3, due: 2, delivered: 1, deferred: 1, failed: 1, finished: 1, milliseconds: 1234 };
   const lines: readonly (readonly [Line, string])[] = [
     [outcomeLine(DELIVERED, same), 'a recipient got the mail'],
-    [outcomeLine(DEFERRED, same), 'a recipient is tried again later'],
+    [
+      outcomeLine(DEFERRED, same),
+      'a recipient is tried again later; `warn` where the mail itself cannot be read',
+    ],
     [outcomeLine(REFUSED, same), 'a recipient never gets the mail'],
-    [reportLine(REPORTED, same), 'a report to the sender is safe'],
+    [
+      reportLine(REPORTED, same),
+      'a report to the sender is safe; with `how` `left` and the words `left for` it waits in `.spoolroom/reports/` for somebody to bring it',
+    ],
     [
       withheldLine(2, ['bob@example.com'], 'the mail has the null sender', same),
       'nobody may be told of this failure',
@@ -289,6 +295,7 @@ const REPORTED: SentReport = {
   control: 2,
   msgid: 1,
   to: 'alice@citadel.example.org',
+  how: 'safe',
   where: '[/run/citadel/lmtp.socket]',
   notices: [noticeFromLine({ address: 'bob@example.com', status: 5, text: '5.1.1 no such user' })],
 };

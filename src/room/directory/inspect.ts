@@ -8,6 +8,7 @@ import { readJournal } from './journal.ts';
 import { layoutOf } from './layout.ts';
 import type { DirectoryDeps } from './open.ts';
 import { removeIfThere, temporaryNames, writeDurably } from './temporary.ts';
+import { codeOf, phraseOf } from './trouble.ts';
 
 /** The first of our folders that is there and in which this process may not make files; null when it may in all. */
 export function unwritable(disk: Disk, spool: string): string | null {
@@ -68,6 +69,43 @@ function removedJobs(disk: Disk, spool: string): readonly string[] {
 
 function firstLine(disk: Disk, path: string): string {
   return disk.read(path, 4096).bytes.toString('utf8').split('\n', 1)[0] ?? '';
+}
+
+/** How many reports wait for somebody to bring them to their readers. */
+export function reportsLeft(disk: Disk, spool: string): number {
+  const { reports } = layoutOf(spool);
+  return disk.status(reports) === null ? 0 : disk.list(reports).length;
+}
+
+export interface Leftovers {
+  /** removals, each a folder */
+  readonly folders: number;
+  readonly bytes: number;
+  /** milliseconds since the epoch; null: there are none */
+  readonly oldest: number | null;
+}
+
+/** What lies in `removed/`, which nobody sweeps. */
+export function removedLeftovers(disk: Disk, spool: string): Leftovers {
+  const folders = removedJobs(disk, spool);
+  const files = folders.flatMap((folder) => disk.list(folder).map(({ name }) => `${folder}/${name}`));
+  const times = folders.flatMap((folder) => disk.status(folder)?.mtimeMs ?? []);
+  return {
+    folders: folders.length,
+    bytes: files.reduce((sum, file) => sum + (disk.status(file)?.size ?? 0), 0),
+    oldest: times.length === 0 ? null : Math.min(...times),
+  };
+}
+
+/** Why a mail that is there cannot be read; null: it can, or it is not there. */
+export function unreadableMail(disk: Disk, spool: string, number: MessageNumber): string | null {
+  try {
+    disk.read(layoutOf(spool).message(number), 1);
+    return null;
+  } catch (error) {
+    if (codeOf(error) === null) throw error;
+    return codeOf(error) === 'ENOENT' ? null : phraseOf(error);
+  }
 }
 
 /** Milliseconds since the epoch at which the message was last changed; null when it is not there. */

@@ -17,6 +17,8 @@ export interface Layout {
   readonly requests: string;
   /** jobs that were taken out of the spool */
   readonly removed: string;
+  /** reports to users here, for somebody to bring to them */
+  readonly reports: string;
   /** files on their way to their final name */
   readonly temporary: string;
   message(number: MessageNumber): string;
@@ -32,6 +34,7 @@ export function layoutOf(spool: string): Layout {
     bad: `${state}/bad`,
     requests: `${state}/requests`,
     removed: `${state}/removed`,
+    reports: `${state}/reports`,
     temporary: `${state}/tmp`,
     message: (number) => `${spool}/${number}`,
   };

@@ -33,7 +33,6 @@ export function openReports(
 ): ReportPlace {
   const layout = layoutOf(spool);
   const notes = `${layout.state}/reported`;
-  const pickup = `${layout.state}/reports`;
   const temporaryName = temporaryNames(layout, processes, random);
   sweep(disk, notes, isThere);
 
@@ -70,7 +69,7 @@ export function openReports(
       // A job that another program added to is not over, whatever its owner thinks.
       if (disk.status(layout.message(control)) === null) removeIfThere(disk, `${notes}/${control}`);
     },
-    leave: (report, name) => put(pickup, `${name}.eml`, Buffer.from(report)),
+    leave: (report, name) => put(layout.reports, `${name}.eml`, Buffer.from(report)),
   };
 }
 

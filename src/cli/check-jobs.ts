@@ -1,0 +1,126 @@
+/**
+ * The part of `check` that looks at the jobs of a spool: does somebody deliver them, which will not leave by themselves, and
+ * what most of them wait after. Changes nothing.
+ */
+import { type ByteString, isPending } from '../control/job.ts';
+import { isGivenUp, nextTry, type Schedule } from '../plan/schedule.ts';
+import { adviceFor } from '../report/advice.ts';
+import { type Finding, ok, trouble, warning } from '../report/check-report.ts';
+import { counted, span } from '../report/people.ts';
+import { changedAt, unreadableMail } from '../room/directory/inspect.ts';
+import type { QueuedJob } from '../room/room.ts';
+import type { SpoolCircumstances } from './check-spool.ts';
+
+/** Seconds a job may be due before somebody should ask why. */
+const LATE = 900;
+
+export function runnerFinding(
+  jobs: readonly QueuedJob[],
+  { view, now, schedule }: SpoolCircumstances,
+): Finding {
+  const runner = view.runner();
+  const who = runner === null ? 'nobody delivers at this moment' : `process ${runner} delivers`;
+  const late = jobs
+    .filter(({ job, request }) => request !== 'hold' && job.recipients.some(isPending))
+    .map(({ job }) => now - Math.max(nextTry(job, schedule), job.submitted ?? now))
+    .filter((seconds) => seconds > LATE);
+  if (late.length === 0) return ok('runner', who);
+  const longest = span(Math.max(...late) * 1000);
+  return runner === null
+    ? trouble(
+        'runner',
+        `${who}, and ${counted(late.length, 'job')} should have been tried, up to ${longest} ago`,
+        'Is the cron job or the service there, for this spool and as a user who may write to it?',
+      )
+    : warning(
+        'runner',
+        `${who}; ${counted(late.length, 'job')} should have been tried, up to ${longest} ago`,
+        'Long runs, or many slow hosts: see its log.',
+      );
+}
+
+/** Kinds of jobs that somebody should know of. */
+const REMARKABLE: readonly {
+  readonly check: string;
+  readonly seen: string;
+  readonly advice: string;
+  readonly applies: (queued: QueuedJob, circumstances: SpoolCircumstances) => boolean;
+}[] = [
+  {
+    check: 'held',
+    seen: 'held jobs',
+    advice: 'They are not tried before `spoolroom release`.',
+    applies: ({ request }) => request === 'hold',
+  },
+  {
+    check: 'mail',
+    seen: 'jobs whose mail is missing',
+    advice: 'Put the mail back under its number, or remove the job.',
+    applies: ({ job }, { spool, deps }) => changedAt(deps.disk, spool, job.msgid) === null,
+  },
+  {
+    check: 'mail',
+    seen: 'jobs whose mail cannot be read',
+    advice: 'It should belong to the owner of the spool and be readable for that user.',
+    applies: ({ job }, { spool, deps }) => unreadableMail(deps.disk, spool, job.msgid) !== null,
+  },
+  {
+    check: 'clock',
+    seen: 'jobs whose next try is further ahead than any wait',
+    advice: 'A clock was wrong, or another program wrote that time. `spoolroom retry` tries them now.',
+    applies: ({ job }, { now, schedule }) =>
+      job.recipients.some(isPending) && nextTry(job, schedule) - now > longestWait(schedule),
+  },
+  {
+    check: 'age',
+    seen: 'jobs older than mail is kept',
+    advice:
+      'If their next try fails they are given up and their senders told. See the setting retry.giveup, and the clock.',
+    applies: ({ job }, { now, schedule }) => job.recipients.some(isPending) && isGivenUp(job, now, schedule),
+  },
+];
+
+export function jobFindings(jobs: readonly QueuedJob[], circumstances: SpoolCircumstances): Finding[] {
+  return REMARKABLE.flatMap(({ check, seen, advice, applies }) => {
+    const numbers = jobs.filter((queued) => applies(queued, circumstances)).map(({ control }) => control);
+    return numbers.length === 0 ? [] : [warning(check, `${seen}: ${numbered(numbers)}`, advice)];
+  });
+}
+
+function longestWait({ retry, earlyRetry, lateRetry }: Schedule): number {
+  return Math.max(retry.first, retry.ceiling, earlyRetry, lateRetry) + 1;
+}
+
+const MOST_ANSWERS = 3;
+
+/** What most jobs wait after: one wrong password keeps thousands of them. */
+export function answerFindings(jobs: readonly QueuedJob[], { readable }: SpoolCircumstances): Finding[] {
+  const answers = new Map<string, number[]>();
+  for (const { control, job } of jobs) {
+    const texts = job.recipients
+      .filter((each) => isPending(each) && each.text !== '')
+      .map(({ text }) => text);
+    for (const answer of new Set(texts.map(withoutHost)))
+      answers.set(answer, [...(answers.get(answer) ?? []), control]);
+  }
+  const most = [...answers].sort(([, a], [, b]) => b.length - a.length).slice(0, MOST_ANSWERS);
+  return most.map(([answer, numbers]) =>
+    warning(
+      'answers',
+      `${counted(numbers.length, 'job')} (${numbered(numbers)}) wait${numbers.length === 1 ? 's' : ''} after: ${readable(answer)}`,
+      adviceFor(answer) ?? `For each of them: spoolroom explain ${numbers[0]}`,
+    ),
+  );
+}
+
+/** The same answer of several hosts is one: `(450, mx.example [192.0.2.1]:25)` becomes `(450)`. */
+function withoutHost(text: ByteString): ByteString {
+  return text.replace(/(?:, )?(?:[\w.-]+ )?\[[\w.:/-]+\](?::\d+)? ?/g, '');
+}
+
+const MOST_NUMBERS = 10;
+
+export function numbered(numbers: readonly number[]): string {
+  const rest = numbers.length - MOST_NUMBERS;
+  return numbers.slice(0, MOST_NUMBERS).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
+}
