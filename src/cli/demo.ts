@@ -19,7 +19,7 @@ import { outcomeLine } from '../report/lines.ts';
 import type { ForPeople } from '../report/people.ts';
 import { calendar, forPeople } from '../report/people.ts';
 import type { JobFacts } from '../report/queue-table.ts';
-import { factsOf } from '../report/queue-table.ts';
+import { factsOfAll } from '../report/queue-table.ts';
 import { openDirectoryRoom } from '../room/directory/open.ts';
 import type { Room } from '../room/room.ts';
 import { readSettings } from '../settings/read.ts';
@@ -136,7 +136,7 @@ function look({ spool, readable }: Stage, settings: Settings): Promise<readonly 
   return inRoom(spool, settings, async (room) => {
     const { jobs } = await room.scan();
     const now = Math.floor(clockFor(settings).now() / 1000);
-    return jobs.map((queued) => factsOf(queued, now, scheduleFrom(settings), readable));
+    return factsOfAll(jobs, now, scheduleFrom(settings), readable);
   });
 }
 

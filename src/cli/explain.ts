@@ -52,6 +52,7 @@ export const command: Command = async ({ settings, options, terminal }) => {
     {
       spool,
       queued,
+      lists: jobs.filter(({ job }) => job.msgid === queued.job.msgid),
       now: Math.floor(clock.now() / 1000),
       schedule: scheduleFrom(settings),
       payload,

@@ -3,18 +3,18 @@
  * who heeds it. All or nothing: when one number is wrong, nothing is asked. Works beside a running watcher and without one.
  */
 import { userInfo } from 'node:os';
-import { harmless } from '../report/people.ts';
+import { counted, harmless } from '../report/people.ts';
 import { whereabouts } from '../room/directory/inspect.ts';
 import { messageNumber } from '../room/directory/layout.ts';
 import type { Guest } from '../room/directory/open.ts';
 import { openDirectoryGuest } from '../room/directory/open.ts';
-import type { Asker } from '../room/directory/requests.ts';
 import { codeOf, phraseOf } from '../room/directory/trouble.ts';
-import type { JobRequest, MessageNumber, QueuedJob, RoomScan } from '../room/room.ts';
+import type { Asker, JobRequest, MessageNumber, QueuedJob, RoomScan } from '../room/room.ts';
 import type { Trouble } from './background.ts';
 import { clockFor, directoryDeps, directorySettings, refusal, spoolOf, trouble } from './background.ts';
 import type { Command, Invocation } from './command.ts';
 import { EXIT } from './exit.ts';
+import { isFor } from './selection.ts';
 
 /** The facts for programs. */
 export interface Asked {
@@ -32,7 +32,7 @@ export interface JobCommand<Facts extends Asked> {
   consent?(jobs: readonly QueuedJob[], invocation: Invocation): Promise<Trouble | null>;
   /** the requests are durable */
   afterwards(asked: Asked, asker: Asker, invocation: Invocation): Promise<Facts | Trouble>;
-  /** one or more sentences; `jobs` is "job 4" or "jobs 4, 6" */
+  /** one or more sentences; `jobs` is "job 4", "jobs 4, 6" or "5000 jobs" */
   sentence(facts: Facts, jobs: string): string;
 }
 
@@ -44,10 +44,16 @@ export function jobCommand<Facts extends Asked>(what: JobCommand<Facts>): Comman
       terminal.tell(`spoolroom: ${done.text}`);
       return done.exit;
     }
-    const jobs = `job${done.jobs.length === 1 ? '' : 's'} ${done.jobs.join(', ')}`;
-    terminal.print(settings.json ? JSON.stringify(done) : what.sentence(done, jobs));
+    terminal.print(settings.json ? JSON.stringify(done) : what.sentence(done, shown(done.jobs)));
     return EXIT.ok;
   };
+}
+
+const MOST_NUMBERS = 20;
+
+function shown(jobs: readonly MessageNumber[]): string {
+  if (jobs.length > MOST_NUMBERS) return counted(jobs.length, 'job');
+  return `job${jobs.length === 1 ? '' : 's'} ${jobs.join(', ')}`;
 }
 
 async function perform<Facts extends Asked>(
@@ -65,7 +71,11 @@ async function perform<Facts extends Asked>(
   const { guest } = opened;
   const absent = (number: MessageNumber): string =>
     `There is no job ${number} in ${spool}: ${harmless(whereabouts(deps.disk, spool, number))}`;
-  const jobs = jobsNamed([options.jobs].flat(), await guest.scan(), absent, what);
+  const scan = await guest.scan();
+  const words = [options.jobs ?? []].flat();
+  const many = manyMeant(words, options);
+  if (many !== null && 'kind' in many) return many;
+  const jobs = many === null ? jobsNamed(words, scan, absent, what) : jobsMeant(many, scan, what);
   if ('kind' in jobs) return jobs;
   const refused = (await what.consent?.(jobs, invocation)) ?? null;
   if (refused !== null) return refused;
@@ -75,6 +85,38 @@ async function perform<Facts extends Asked>(
   if (failure !== null) return failure;
   const asked = { asked: what.request, jobs: jobs.map(({ control }) => control), runner: guest.runner() };
   return what.afterwards(asked, asker, invocation);
+}
+
+/** Jobs that are not named one by one. */
+interface Many {
+  /** completing "No job ..." */
+  readonly none: string;
+  readonly selects: (queued: QueuedJob) => boolean;
+}
+
+/** `--all` or `--to WORD`; null: the numbers count. */
+function manyMeant(words: readonly unknown[], { all, to }: Invocation['options']): Many | Trouble | null {
+  const ways = [words.length > 0, all === true, typeof to === 'string'].filter(Boolean).length;
+  if (ways !== 1) {
+    return trouble(
+      'Which jobs? Name their numbers, or say --to WORD for those to an address or domain, or --all: one of the three. Nothing was changed.',
+      EXIT.usage,
+    );
+  }
+  if (all === true) return { none: 'is there for which that can be asked', selects: () => true };
+  return typeof to === 'string'
+    ? { none: `for ${harmless(to)} is there for which that can be asked`, selects: isFor(to) }
+    : null;
+}
+
+/** Those for which nothing can be asked are not meant. */
+function jobsMeant(
+  { none, selects }: Many,
+  { jobs }: RoomScan,
+  { unfit }: Pick<JobCommand<Asked>, 'unfit'>,
+): readonly QueuedJob[] | Trouble {
+  const meant = jobs.filter((queued) => unfit(queued) === null && selects(queued));
+  return meant.length > 0 ? meant : trouble(`No job ${none}. Nothing was changed.`, EXIT.noInput);
 }
 
 function jobsNamed(

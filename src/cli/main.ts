@@ -2,6 +2,7 @@
  * The list of commands, and the call of the one that is meant, which alone is loaded. Sets the exit code and decides
  * nothing else.
  */
+import type { Options } from 'yargs';
 import { SETTING_NAMES } from '../settings/read.ts';
 import type { SettingName } from '../settings/table.ts';
 import type { Trouble } from './background.ts';
@@ -13,6 +14,14 @@ import { EXIT } from './exit.ts';
 const DELIVERING = SETTING_NAMES;
 const LOOKING: readonly SettingName[] = ['spool', 'dialect', 'now', 'json', 'config', 'charset'];
 const LISTENING = SETTING_NAMES.filter((name) => /^(intake|log)\./.test(name));
+
+const TO: Options = {
+  type: 'string',
+  requiresArg: true,
+  describe: 'jobs for this address or domain',
+};
+
+const MANY = { to: TO, all: { type: 'boolean', describe: 'all jobs for which it can be asked' } } as const;
 
 export const COMMANDS: readonly CommandEntry[] = [
   {
@@ -54,6 +63,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     usage: 'queue',
     about: 'what lies in the spool, and what each job waits for',
     settings: LOOKING,
+    options: { to: TO },
     load: () => import('./queue.ts'),
   },
   {
@@ -63,21 +73,24 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./explain.ts'),
   },
   {
-    usage: 'retry <jobs..>',
+    usage: 'retry [jobs..]',
     about: 'try jobs once, whatever their time says; a hold ends with it',
     settings: LOOKING,
+    options: MANY,
     load: () => import('./retry.ts'),
   },
   {
-    usage: 'hold <jobs..>',
+    usage: 'hold [jobs..]',
     about: 'do not try jobs until they are released',
     settings: LOOKING,
+    options: MANY,
     load: () => import('./hold.ts'),
   },
   {
-    usage: 'release <jobs..>',
+    usage: 'release [jobs..]',
     about: 'the end of a hold',
     settings: LOOKING,
+    options: MANY,
     load: () => import('./release.ts'),
   },
   {

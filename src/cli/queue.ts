@@ -2,14 +2,15 @@
 import { scheduleFrom } from '../delivery/rules.ts';
 import { loadCharset, unknown8bit } from '../message/charset.ts';
 import { forPeople, harmless } from '../report/people.ts';
-import { factsOf, queueTable } from '../report/queue-table.ts';
+import { factsOfAll, queueSum, queueTable } from '../report/queue-table.ts';
 import { badMessages } from '../room/directory/inspect.ts';
 import { openDirectoryView } from '../room/directory/open.ts';
 import { clockFor, directoryDeps, directorySettings, refusal, spoolOf } from './background.ts';
 import type { Command } from './command.ts';
 import { EXIT } from './exit.ts';
+import { isFor } from './selection.ts';
 
-export const command: Command = async ({ settings, terminal }) => {
+export const command: Command = async ({ settings, options, terminal }) => {
   const spool = spoolOf(settings);
   if (typeof spool !== 'string') {
     terminal.tell(`spoolroom: ${spool.text}`);
@@ -28,15 +29,22 @@ export const command: Command = async ({ settings, terminal }) => {
   const charset = await loadCharset(settings.charset);
   const readable = forPeople(charset.kind === 'charset' ? charset.charset : unknown8bit);
   const now = Math.floor(clock.now() / 1000);
-  const facts = jobs.map((queued) => factsOf(queued, now, scheduleFrom(settings), readable));
+  const shown = typeof options.to === 'string' ? jobs.filter(isFor(options.to)) : jobs;
+  const numbers = new Set(shown.map(({ control }) => control));
+  // Of all jobs: one may wait because of another that is not shown.
+  const facts = factsOfAll(jobs, now, scheduleFrom(settings), readable).filter(({ job }) => numbers.has(job));
   const aside = badMessages(deps.disk, spool);
   if (settings.json) {
     terminal.print(JSON.stringify({ jobs: facts, orphans, unreadable: setAside, aside }));
     return EXIT.ok;
   }
+  const table = facts.length === 0 ? null : `${queueTable(facts)}\n${queueSum(facts)}`;
+  if (typeof options.to === 'string') {
+    terminal.print(table ?? `No job is for ${harmless(options.to)}.`);
+    return EXIT.ok;
+  }
   const isEmpty = setAside.length + orphans.length + aside.length === 0;
-  const nothing = isEmpty ? 'The spool is empty.' : 'There are no jobs.';
-  terminal.print(facts.length === 0 ? nothing : queueTable(facts));
+  terminal.print(table ?? (isEmpty ? 'The spool is empty.' : 'There are no jobs.'));
   for (const { number, reason } of setAside) terminal.print(`unreadable: ${number}: ${harmless(reason)}`);
   for (const { name, reason } of aside)
     terminal.print(`set aside as .spoolroom/bad/${harmless(name)}: ${harmless(reason)}`);

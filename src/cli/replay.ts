@@ -188,7 +188,7 @@ async function listExport(file: string, { settings, terminal }: Invocation): Pro
   const readable = forPeople(rules.render.legacy);
   const queue = await reading(file, () =>
     exportedQueue(file, parseOptions(settings), ({ queued }) =>
-      factsOf(queued, now, rules.due.schedule, readable),
+      factsOf(queued, [queued], now, rules.due.schedule, readable),
     ),
   );
   if ('kind' in queue) return queue;

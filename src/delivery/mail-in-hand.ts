@@ -82,7 +82,7 @@ export class MailInHand {
   }
 
   judge(indices: readonly number[], destination: string, given: Verdict, details: JudgeDetails): void {
-    const [{ control, job }] = this.lists;
+    const [{ job }] = this.lists;
     const verdict = this.#lastTry(given);
     const status = statusDigit(verdict);
     const text = statusText(verdict, job.dialect);
@@ -95,7 +95,8 @@ export class MailInHand {
     this.#write(
       judged.flatMap((recipient) => changesFor(recipient, status, text)),
       () => {
-        for (const { address } of judged) {
+        for (const { address, places } of judged) {
+          const { control } = this.lists[places[0]?.list ?? 0] ?? this.lists[0];
           const what = { control, msgid: job.msgid, recipient: address, destination };
           this.#events.outcome({ ...what, verdict, status, text, ...details });
         }

@@ -5,12 +5,11 @@
  */
 import type { Connect } from '#net-stream-utils';
 import type { ByteString } from '../control/job.ts';
-import { isPending } from '../control/job.ts';
 import { type Prepared, prepareOutgoing } from '../message/outgoing.ts';
 import { recipientAddress } from '../plan/address.ts';
-import { type DueOptions, isQueuedDue } from '../plan/due.ts';
+import { byMail, isMailDue, type Lists } from '../plan/due.ts';
 import { destinationOf } from '../plan/route.ts';
-import type { MessageNumber, QueuedJob, Room, StoredMessage } from '../room/room.ts';
+import type { MessageNumber, Room, StoredMessage } from '../room/room.ts';
 import type { Failure, Stage } from '../session/verdict.ts';
 import { Dispatcher } from './dispatcher.ts';
 import type { Letter, Order } from './errand.ts';
@@ -126,7 +125,7 @@ export class Queue {
     for (const { number, reason, path } of scan.setAside) this.#ports.events.setAside(number, reason, path);
     if (this.#halted) return;
     const options = { ...this.#rules.due, force };
-    const due = mailsOf(scan.jobs).filter(
+    const due = [...byMail(scan.jobs).values()].filter(
       (lists) => !this.#inHand.has(lists[0].job.msgid) && isMailDue(lists, this.#now(), options),
     );
     this.count.jobs = Math.max(this.count.jobs, scan.jobs.length);
@@ -231,31 +230,6 @@ function numbersOf(mail: MailInHand): string {
 }
 
 const COUNTED = { 2: 'delivered', 4: 'deferred', 5: 'failed' } as const;
-
-type Lists = readonly [QueuedJob, ...QueuedJob[]];
-
-/** Control messages by the payload they name. */
-function mailsOf(jobs: readonly QueuedJob[]): readonly Lists[] {
-  const mails = new Map<number, [QueuedJob, ...QueuedJob[]]>();
-  for (const queued of jobs) {
-    const lists = mails.get(queued.job.msgid);
-    if (lists === undefined) mails.set(queued.job.msgid, [queued]);
-    else lists.push(queued);
-  }
-  return [...mails.values()];
-}
-
-/**
- * A mail waits while one of its lists says so, unless one that has waiting recipients is to be tried once; one whose
- * recipients all have a final status is due to be ended. What is held or to be removed is left alone.
- */
-function isMailDue(lists: Lists, now: number, options: DueOptions): boolean {
-  if (lists.some(({ request }) => request === 'hold' || request === 'remove')) return false;
-  const open = lists.filter(({ job }) => job.recipients.some(isPending));
-  const force = options.force || open.some(({ request }) => request === 'retry');
-  if (open.length > 0) return open.every((queued) => isQueuedDue(queued, now, { ...options, force }).due);
-  return lists.every(({ job }) => job.recipients.length > 0);
-}
 
 /** The mail's pending recipients by destination; those that are no addresses are judged on the spot. */
 function ordersOf(mail: MailInHand, ports: RunPorts, rules: RunRules, over: () => void): readonly Order[] {

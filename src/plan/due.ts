@@ -3,7 +3,7 @@
  * Looks at the list and at what was asked for the job: whether it is in progress is the queue run's knowledge.
  */
 import { isPending, type Job } from '../control/job.ts';
-import type { QueuedJob } from '../room/room.ts';
+import type { MessageNumber, QueuedJob } from '../room/room.ts';
 import { nextTry, type Schedule } from './schedule.ts';
 
 export interface DueOptions {
@@ -40,16 +40,68 @@ export function isDue(job: Job, now: number, { schedule, force }: DueOptions): D
   return { due: false, at, reason: `It waits until ${calendar(at)}.` };
 }
 
-/** The same for a job of which somebody may have asked something. A hold counts for a forced run, too. */
-export function isQueuedDue({ control, job, request }: QueuedJob, now: number, options: DueOptions): Dueness {
+/**
+ * The same for a job among all lists that name its mail, of which somebody may have asked something. A mail is tried as a
+ * whole: it waits while one of its lists says so, unless one in which somebody waits is to be tried once. A hold counts for
+ * a forced run, too.
+ */
+export function isQueuedDue(
+  queued: QueuedJob,
+  lists: readonly QueuedJob[],
+  now: number,
+  options: DueOptions,
+): Dueness {
+  const forced = { ...options, force: options.force || lists.some(isToBeTried) };
+  const own = listDueness(queued, now, forced);
+  if (!own.due) return own;
+  const others = lists.filter((list) => list !== queued && (list.request !== undefined || isOpen(list)));
+  const waiting = others
+    .map((list) => ({ list, ...listDueness(list, now, forced) }))
+    .filter(({ due }) => !due)
+    .sort((a, b) => (b.at ?? Number.POSITIVE_INFINITY) - (a.at ?? Number.POSITIVE_INFINITY));
+  const [last] = waiting;
+  if (last === undefined) return own;
+  return { due: false, at: last.at, reason: `Job ${last.list.control} names the same mail. ${last.reason}` };
+}
+
+/** Whether the mail of these lists is to be taken in hand: to be tried, or to be ended because nobody in it waits any more. */
+export function isMailDue(lists: readonly QueuedJob[], now: number, options: DueOptions): boolean {
+  if (lists.some(({ request }) => request === 'hold' || request === 'remove')) return false;
+  const open = lists.filter(isOpen);
+  if (open.length > 0) return open.every((list) => isQueuedDue(list, open, now, options).due);
+  return lists.every(({ job }) => job.recipients.length > 0);
+}
+
+function isOpen({ job }: QueuedJob): boolean {
+  return job.recipients.some(isPending);
+}
+
+function isToBeTried(list: QueuedJob): boolean {
+  return list.request === 'retry' && isOpen(list);
+}
+
+function listDueness({ control, job, request }: QueuedJob, now: number, options: DueOptions): Dueness {
   switch (request ?? null) {
     case null:
-      return isDue(job, now, options);
     case 'retry':
-      return isDue(job, now, { ...options, force: true });
+      return isDue(job, now, options);
     case 'hold':
       return { due: false, at: null, reason: `It is held: \`spoolroom release ${control}\` lets it go on.` };
     case 'remove':
       return { due: false, at: null, reason: 'It is about to be removed from the spool.' };
   }
 }
+
+/** The lists of each mail, by its number. */
+export function byMail(jobs: readonly QueuedJob[]): ReadonlyMap<MessageNumber, Lists> {
+  const mails = new Map<MessageNumber, [QueuedJob, ...QueuedJob[]]>();
+  for (const queued of jobs) {
+    const lists = mails.get(queued.job.msgid);
+    if (lists === undefined) mails.set(queued.job.msgid, [queued]);
+    else lists.push(queued);
+  }
+  return mails;
+}
+
+/** All that name one mail: one, or more where a server crashed while it rewrote one. */
+export type Lists = readonly [QueuedJob, ...QueuedJob[]];

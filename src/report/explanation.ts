@@ -21,6 +21,8 @@ export interface Explained extends JobFacts {
 export interface Circumstances {
   readonly spool: string;
   readonly queued: QueuedJob;
+  /** all that name its mail */
+  readonly lists: readonly QueuedJob[];
   /** Unix seconds */
   readonly now: number;
   readonly schedule: Schedule;
@@ -29,8 +31,8 @@ export interface Circumstances {
 }
 
 export function explanation(circumstances: Circumstances, readable: ForPeople): Explained {
-  const { queued, now, schedule, transcripts } = circumstances;
-  const facts = factsOf(queued, now, schedule, readable);
+  const { queued, lists, now, schedule, transcripts } = circumstances;
+  const facts = factsOf(queued, lists, now, schedule, readable);
   const sentences = [
     ...whatItIs(facts),
     ...whyHere(circumstances, readable),

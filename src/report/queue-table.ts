@@ -2,12 +2,12 @@
  * What lies in a spool, as a table for people and as facts for programs. Pure; called by `queue`.
  */
 import { isPending } from '../control/job.ts';
-import { isQueuedDue } from '../plan/due.ts';
+import { byMail, isQueuedDue } from '../plan/due.ts';
 import type { Schedule } from '../plan/schedule.ts';
 import { ageOf } from '../plan/schedule.ts';
-import type { QueuedJob } from '../room/room.ts';
+import type { Asker, JobRequest, QueuedJob } from '../room/room.ts';
 import type { ForPeople } from './people.ts';
-import { calendar, wholeSpan } from './people.ts';
+import { calendar, counted, harmless, wholeSpan } from './people.ts';
 
 export interface JobFacts {
   readonly job: number;
@@ -23,11 +23,40 @@ export interface JobFacts {
   readonly why: string;
   /** what was said last about a recipient that is still pending */
   readonly last: string;
+  /** the envelope sender; null: the mail itself names it */
+  readonly sender: string | null;
+  readonly recipients: readonly {
+    readonly address: string;
+    readonly status: number;
+    readonly text: string;
+  }[];
+  /** null: nothing is asked */
+  readonly request: (Asker & { readonly request: JobRequest }) | null;
 }
 
-export function factsOf(queued: QueuedJob, now: number, schedule: Schedule, readable: ForPeople): JobFacts {
-  const { control, job } = queued;
-  const dueness = isQueuedDue(queued, now, { schedule, force: false });
+/** Of all jobs of a spool. */
+export function factsOfAll(
+  jobs: readonly QueuedJob[],
+  now: number,
+  schedule: Schedule,
+  readable: ForPeople,
+): readonly JobFacts[] {
+  const mails = byMail(jobs);
+  return jobs.map((queued) =>
+    factsOf(queued, mails.get(queued.job.msgid) ?? [queued], now, schedule, readable),
+  );
+}
+
+/** The job, among all that name its mail. */
+export function factsOf(
+  queued: QueuedJob,
+  lists: readonly QueuedJob[],
+  now: number,
+  schedule: Schedule,
+  readable: ForPeople,
+): JobFacts {
+  const { control, job, request, asker } = queued;
+  const dueness = isQueuedDue(queued, lists, now, { schedule, force: false });
   const withStatus = (status: number): number =>
     job.recipients.filter((each) => each.status === status).length;
   const pending = job.recipients.filter(isPending);
@@ -43,6 +72,14 @@ export function factsOf(queued: QueuedJob, now: number, schedule: Schedule, read
     next: dueness.at === null ? null : calendar(dueness.at),
     why: dueness.reason,
     last: last === undefined ? '' : `${readable(last.address)}: ${readable(last.text)}`,
+    sender: job.envelopeFrom === null ? null : readable(job.envelopeFrom),
+    recipients: job.recipients.map(({ address, status, text }) => ({
+      address: readable(address),
+      status,
+      text: readable(text),
+    })),
+    request:
+      request === undefined || asker === undefined ? null : { request, by: harmless(asker.by), at: asker.at },
   };
 }
 
@@ -53,10 +90,31 @@ export function queueTable(facts: readonly JobFacts[]): string {
     String(each.mail),
     wholeSpan(each.age),
     `${each.pending} of ${each.pending + each.delivered + each.refused}`,
-    each.due ? 'now' : (each.next ?? each.why),
+    waitsFor(each),
     each.last,
   ]);
   return columns([head, ...rows]);
+}
+
+/** In a few words; `explain` has the sentences. */
+function waitsFor({ due, next, why, pending, refused, recipients, request }: JobFacts): string {
+  if (due) return 'now';
+  switch (request?.request) {
+    case 'hold':
+      return `held by ${request.by} since ${calendar(request.at)}`;
+    case 'remove':
+      return 'to be removed';
+    case 'retry':
+    case undefined:
+      if (pending === 0 && recipients.length > 0) return refused > 0 ? 'to be reported' : 'to be ended';
+      return next ?? why;
+  }
+}
+
+/** `5000 jobs: 3333 due now, 1667 wait` */
+export function queueSum(facts: readonly JobFacts[]): string {
+  const due = facts.filter((each) => each.due).length;
+  return `${counted(facts.length, 'job')}: ${due} due now, ${facts.length - due} wait`;
 }
 
 /** Columns as wide as their widest cell, the last one as wide as it likes. */

@@ -23,6 +23,13 @@ export interface QueuedJob {
   readonly warnings: readonly string[];
   /** absent: nothing is asked */
   readonly request?: JobRequest;
+  readonly asker?: Asker;
+}
+
+/** Who asks something for a job, and when (Unix seconds). */
+export interface Asker {
+  readonly by: string;
+  readonly at: number;
 }
 
 export interface RoomScan {

@@ -53,7 +53,7 @@ test('hold and release: queue and explain say so, no message changes', async (t)
     (await spoolroom(spool, 'explain', '2')).printed,
     /^It is held: `spoolroom release 2` lets it go on\.$/m,
   );
-  assert.match((await spoolroom(spool, 'queue')).printed, /^4 .* It is held/m);
+  assert.match((await spoolroom(spool, 'queue')).printed, /^4 .* held by \S+ since 2012-07-14T00:00:00Z$/m);
   assert.equal((await spoolroom(spool, 'hold', '2')).exit, 0, 'held twice is held');
   assert.equal((await spoolroom(spool, 'release', '2')).printed, 'released: job 2.');
   assert.deepEqual([(await queue(spool))[2]?.due, (await queue(spool))[4]?.due], [true, false]);
@@ -129,7 +129,10 @@ const REFUSED = [
   ['hold 2 ../4', 64, /\.\.\/4 is not the number of a job/],
   ['release 2', 65, /Job 2 is not held/],
   ['remove 2', 64, /removes job 2 with 1 waiting recipient, .* Say --yes/],
-  ['hold', 64, /Not enough non-option arguments/],
+  ['hold', 64, /Which jobs\? Name their numbers, or say --to WORD .* or --all/],
+  ['hold 2 --all', 64, /one of the three/],
+  ['retry --to nobody.example', 66, /No job for nobody\.example is there .*Nothing was changed/],
+  ['release --all', 66, /No job is there for which that can be asked/],
 ] as const;
 
 for (const [words, code, said] of REFUSED) {
@@ -142,6 +145,28 @@ for (const [words, code, said] of REFUSED) {
     assert.deepEqual(messagesIn(spool), FILES);
   });
 }
+
+test('many at once: all, or those for an address or a domain', async (t) => {
+  const done = listFor(7, 'c@example.com').replace('|0||', '|2|ok');
+  const spool = spoolOf(t, {
+    ...FILES,
+    7: MAIL,
+    8: done,
+    9: MAIL,
+    10: listFor(9, '"C, D" <c@Other.example>'),
+  });
+  assert.equal(
+    (await spoolroom(spool, 'retry', '--all')).printed.split('.')[0],
+    'to be tried: jobs 2, 4, 10',
+  );
+  assert.match((await spoolroom(spool, 'hold', '--to', 'd@example.com')).printed, /^held: job 4\./);
+  assert.match((await spoolroom(spool, 'hold', '--to', '@other.example')).printed, /^held: job 10\./);
+  assert.equal((await spoolroom(spool, 'release', '--to', 'example.com')).printed, 'released: job 4.');
+  const shown = async (word: string): Promise<string> =>
+    (await spoolroom(spool, 'queue', '--to', word)).printed;
+  assert.match(await shown('C@OTHER.example'), /\n10 .*\n1 job: 0 due now, 1 wait$/);
+  assert.equal(await shown('nobody.example'), 'No job is for nobody.example.');
+});
 
 test('nothing is to be tried in a job that is done', async (t) => {
   const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'b@example.com').replace('|0||', '|2|ok') });

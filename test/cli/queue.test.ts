@@ -35,6 +35,7 @@ test('a table for people, bytes made readable', async (t) => {
       'job  mail  age  pending  next try              last answer',
       '2    1     0 s  1 of 1   now',
       '4    3     2 h  1 of 3   2012-07-14T00:30:00Z  günter@example.com: 451 Später\\u{1b}[2J',
+      '2 jobs: 1 due now, 1 wait',
       'unreadable: 6: it holds no delivery-list instruction at all',
       'mails that no job names: 5',
     ].join('\n'),
@@ -48,6 +49,12 @@ test('facts for programs', async (t) => {
     ...{ job: 4, mail: 3, age: 7200, pending: 1, delivered: 1, refused: 1, due: false },
     ...{ next: '2012-07-14T00:30:00Z', why: 'It waits until 2012-07-14T00:30:00Z.' },
     last: 'günter@example.com: 451 Später\\u{1b}[2J',
+    ...{ sender: null, request: null },
+    recipients: [
+      { address: 'gone@example.com', status: 2, text: 'ok' },
+      { address: 'günter@example.com', status: 4, text: '451 Später\\u{1b}[2J' },
+      { address: 'no@example.com', status: 5, text: 'no' },
+    ],
   });
 });
 
@@ -69,4 +76,11 @@ test('a spool with nothing but a list that was set aside is not empty', async (t
   ]);
   await command(invocation(caught, { spool, now: NOW, json: true }));
   assert.equal(JSON.parse(caught.printed.at(-1) ?? '').aside[0].name, '2');
+});
+
+test('a list waits for the other one that names its mail', async (t) => {
+  const other = listFor(3, 'bob@example.com');
+  const { jobs } = JSON.parse(await queue(t, { 3: MAIL, 4: WAITING, 6: other }, { json: true }));
+  assert.deepEqual([jobs[1].job, jobs[1].due, jobs[1].next], [6, false, '2012-07-14T00:30:00Z']);
+  assert.equal(jobs[1].why, 'Job 4 names the same mail. It waits until 2012-07-14T00:30:00Z.');
 });

@@ -112,6 +112,15 @@ describe('a run', () => {
     );
   });
 
+  it('names the job in which a recipient stands, where two lists name one mail', async (t) => {
+    const files = { 1: MAIL, 2: listFor(1, 'alice@accepts.example'), 3: listFor(1, 'bob@accepts.example') };
+    const { log } = await runOver(t, files);
+    assert.deepEqual(log.map(({ job, recipient }) => `${job} ${recipient}`).sort(), [
+      '2 alice@accepts.example',
+      '3 bob@accepts.example',
+    ]);
+  });
+
   it('leaves a report of its own in the spool when no other way back is there', async (t) => {
     const files = { 1: MAIL, 2: listFor(1, 'nobody@refuses.example') };
     const ran = await runOver(t, files, { return: 'room' });

@@ -18,7 +18,15 @@ const MAIL: PayloadRead = {
 
 function sentences(job: Job, seen: Partial<Circumstances> = {}): readonly string[] {
   const queued = { control: 2, job, warnings: [] };
-  const facts = { spool: '/spool', queued, now: NOW, schedule: SCHEDULE, payload: MAIL, transcripts: [] };
+  const facts = {
+    spool: '/spool',
+    queued,
+    lists: [queued],
+    now: NOW,
+    schedule: SCHEDULE,
+    payload: MAIL,
+    transcripts: [],
+  };
   return explanation({ ...facts, ...seen }, forPeople(unknown8bit)).sentences;
 }
 

@@ -27,7 +27,7 @@ import {
   isMeant,
   type Requests,
   readRequests,
-  requestField,
+  requestFields,
   setRequestAside,
 } from './requests.ts';
 import { type Removal, removeJobs } from './requests-removal.ts';
@@ -95,7 +95,7 @@ export function scanShelf(
       case 'control': {
         const job = currentJob(item);
         if (!isDirty(item) || !job.recipients.some(isPending)) {
-          const asked = requestField(requests, number, job);
+          const asked = requestFields(requests, number, job);
           jobs.push({ control: number, job, warnings: item.warnings, ...asked });
         }
         break;

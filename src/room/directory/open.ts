@@ -6,7 +6,7 @@
 import type { Dialect } from '../../control/job.ts';
 import type { RetrySpans } from '../../control/serialise.ts';
 import type { Clock, Random } from '../../delivery/ports.ts';
-import type { JobRequest, QueuedJob, Room, RoomScan } from '../room.ts';
+import type { Asker, JobRequest, QueuedJob, Room, RoomScan } from '../room.ts';
 import { DirectoryRoom, scanShelf } from './directory.ts';
 import type { Disk, Ownership } from './disk.ts';
 import { enqueueInto } from './enqueue.ts';
@@ -16,7 +16,7 @@ import { type Layout, layoutOf } from './layout.ts';
 import { claimLock, lockOwner } from './lock.ts';
 import { readPayload } from './payload.ts';
 import type { ProcessTable } from './processes.ts';
-import { type Asker, askFor, readRequests, withdraw } from './requests.ts';
+import { askFor, readRequests, withdraw } from './requests.ts';
 import { Shelf } from './shelf.ts';
 import { sweepTemporary, type TemporaryName, temporaryNames, writeDurably } from './temporary.ts';
 import { codeOf, isDenied, phraseOf, SpoolTrouble } from './trouble.ts';

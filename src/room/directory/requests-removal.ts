@@ -4,10 +4,10 @@
  * have their new name durably before the old one goes; the mail goes first, so that a control message that is still
  * there says that it has to be done again. Deletes nothing.
  */
-import type { MessageNumber } from '../room.ts';
+import type { Asker, MessageNumber } from '../room.ts';
 import type { HeldJob } from './held.ts';
 import type { Layout } from './layout.ts';
-import type { Asker, Request, RequestDeps } from './requests.ts';
+import type { Request, RequestDeps } from './requests.ts';
 import type { Shelf } from './shelf.ts';
 import { removeIfThere, writeDurably } from './temporary.ts';
 import { codeOf } from './trouble.ts';

@@ -4,18 +4,12 @@
  * heeds them. A request names the payload and the time of its job, because numbers are used again. Never touches a message.
  */
 import type { Job } from '../../control/job.ts';
-import type { JobRequest, MessageNumber, QueuedJob } from '../room.ts';
+import type { Asker, JobRequest, MessageNumber, QueuedJob } from '../room.ts';
 import type { Disk, FileStatus, Ownership } from './disk.ts';
 import { type Layout, messageNumber } from './layout.ts';
 import { sameFile } from './shelf.ts';
 import { removeIfThere, type TemporaryName, writeDurably } from './temporary.ts';
 import { codeOf } from './trouble.ts';
-
-/** Who asks, and when (Unix seconds). */
-export interface Asker {
-  readonly by: string;
-  readonly at: number;
-}
 
 /** The content of the file, as JSON. */
 interface Note extends Asker {
@@ -40,6 +34,8 @@ export interface RequestDeps {
   readonly owner: Ownership;
 }
 
+/** Requests that are made durable at the same time. */
+const TOGETHER = 32;
 const LONGEST_NOTE = 65_536;
 /** The end of the year 9999. */
 const LAST_SECOND = 253_402_300_799;
@@ -93,14 +89,16 @@ export function isMeant({ msgid, submitted }: Request, job: Job): boolean {
   return job.msgid === msgid && (submitted === null || submitted === (job.submitted ?? 0));
 }
 
-/** What is asked for this job, in the form of a field of `QueuedJob`. */
-export function requestField(
+/** What is asked for this job, in the form of fields of `QueuedJob`. */
+export function requestFields(
   requests: Requests,
   control: MessageNumber,
   job: Job,
-): Pick<QueuedJob, 'request'> {
-  const request = requests.get(control);
-  return request !== undefined && isMeant(request, job) ? { request: request.request } : {};
+): Pick<QueuedJob, 'request' | 'asker'> {
+  const asked = requests.get(control);
+  if (asked === undefined || !isMeant(asked, job)) return {};
+  const { request, by, at } = asked;
+  return { request, asker: { by, at } };
 }
 
 /** Resolves when the requests are durable. They take the place of earlier ones for the same jobs. */
@@ -110,11 +108,14 @@ export async function askFor(
   jobs: readonly QueuedJob[],
   { by, at }: Asker,
 ): Promise<void> {
-  for (const { control, job } of jobs) {
+  const leave = async ({ control, job }: QueuedJob): Promise<void> => {
     const note: Note = { request, msgid: job.msgid, submitted: job.submitted, by, at };
     const temporary = temporaryName();
     await writeDurably(disk, temporary, [Buffer.from(`${JSON.stringify(note)}\n`)], owner);
     disk.rename(temporary, pathOf(layout, control));
+  };
+  for (let from = 0; from < jobs.length; from += TOGETHER) {
+    await Promise.all(jobs.slice(from, from + TOGETHER).map(leave));
   }
   await disk.syncDirectory(layout.requests);
 }
