@@ -29,6 +29,8 @@ export interface Trouble {
   readonly kind: 'trouble';
   readonly text: string;
   readonly exit: ExitCode;
+  /** the process that works in our place: no trouble at all, and `exit` says so */
+  readonly runner?: number;
 }
 
 export function trouble(text: string, exit: ExitCode): Trouble {
@@ -71,8 +73,8 @@ const REFUSALS: { readonly [why in Refused['why']]: ExitCode } = {
   disk: EXIT.io,
 };
 
-export function refusal({ why, text }: Refused): Trouble {
-  return trouble(text, REFUSALS[why]);
+export function refusal({ why, text, runner }: Refused): Trouble {
+  return { ...trouble(text, REFUSALS[why]), ...(runner === undefined ? {} : { runner }) };
 }
 
 /** The rules of a run, with everything they name read. */

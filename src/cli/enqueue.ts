@@ -29,6 +29,9 @@ export const command: Command = async (invocation) => {
 };
 
 interface Facts {
+  /** as `queue` calls them, and by their older names */
+  readonly job: number;
+  readonly mail: number;
   readonly control: number;
   readonly payload: number;
   readonly recipients: number;
@@ -68,7 +71,10 @@ async function enqueue({ settings, options, terminal }: Invocation): Promise<Enq
   const header = options.t === true ? withoutBcc(message.header) : message.header;
   try {
     const numbers = await opened.guest.enqueue(whole(header, message), job);
-    return { kind: 'enqueued', facts: { ...numbers, recipients: recipients.length } };
+    return {
+      kind: 'enqueued',
+      facts: { job: numbers.control, mail: numbers.payload, ...numbers, recipients: recipients.length },
+    };
   } catch (error) {
     return notTaken(error, spool);
   }

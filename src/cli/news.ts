@@ -7,7 +7,7 @@ import type { RunEvents } from '../delivery/queue-run.ts';
 import type { Charset } from '../message/charset.ts';
 import { utterances } from '../report/dialogue.ts';
 import type { Level } from '../report/lines.ts';
-import { dialogueLine, outcomeLine, setAsideLine, warningLine } from '../report/lines.ts';
+import { dialogueLine, inClearLine, outcomeLine, setAsideLine, warningLine } from '../report/lines.ts';
 import type { Log } from '../report/log.ts';
 import { openLog } from '../report/log.ts';
 import type { ForPeople } from '../report/people.ts';
@@ -35,7 +35,11 @@ export function newsTo(log: Log, level: Level, legacy: Charset): RunEvents {
     outcome: (record) => log.write(outcomeLine(record, readable)),
     setAside: (...found) => log.write(setAsideLine(...found)),
     warning: (text) => log.write(warningLine(text)),
-    step: level === 'debug' ? (_, sight) => tellDialogue(sight, log, readable) : () => {},
+    step: (_, sight) => {
+      if (level === 'debug') tellDialogue(sight, log, readable);
+      if (sight.what === 'delivery' && sight.event.type === 'tls-unusable')
+        log.write(inClearLine(sight.event.failure, readable));
+    },
   };
 }
 

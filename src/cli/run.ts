@@ -1,13 +1,32 @@
-/** `spoolroom run`: one queue run, then exit. */
+/** `spoolroom run`: one queue run, then exit. Who watches it at a terminal hears how it went, cron does not. */
 import { queueRun } from '../delivery/queue-run.ts';
+import { byMail, isQueuedDue } from '../plan/due.ts';
+import type { Schedule } from '../plan/schedule.ts';
 import { summaryLine } from '../report/lines.ts';
+import { calendar, counted } from '../report/people.ts';
+import type { Room } from '../room/room.ts';
 import { EXIT } from './exit.ts';
 import { stationed } from './station.ts';
 
 export const command = stationed(async ({ ports, rules, log, signal }, { settings, options, terminal }) => {
   const due = { ...rules.due, force: options.force === true };
   const summary = await queueRun(ports, { ...rules, due }, signal);
+  const watched = terminal.interactive && !settings.json;
   if (settings.json) terminal.print(JSON.stringify(summary));
-  if (summary.due > 0) log.write(summaryLine(summary));
+  if (summary.due > 0) log.write(summaryLine(summary, watched ? 'info' : 'debug'));
+  else if (watched) terminal.tell(await nothingDue(ports.room, rules.due.schedule, ports.clock.now()));
   return signal.aborted ? EXIT.tempFail : EXIT.ok;
 });
+
+async function nothingDue(room: Room, schedule: Schedule, now: number): Promise<string> {
+  const { jobs } = await room.scan();
+  if (jobs.length === 0) return 'There are no jobs.';
+  const mails = byMail(jobs);
+  const times = jobs.flatMap((queued) => {
+    const lists = mails.get(queued.job.msgid) ?? [queued];
+    return isQueuedDue(queued, lists, Math.floor(now / 1000), { schedule, force: false }).at ?? [];
+  });
+  const next =
+    times.length === 0 ? 'none at a time of its own' : `the next one at ${calendar(Math.min(...times))}`;
+  return `Nothing is due: ${counted(jobs.length, 'job')} wait${jobs.length === 1 ? 's' : ''}, ${next}.`;
+}

@@ -7,7 +7,7 @@ import type { RunEvents, RunPorts } from '../delivery/queue-run.ts';
 import type { RunRules } from '../delivery/rules.ts';
 import { Recorder } from '../replay/recorder.ts';
 import { transcriptFolder, transcriptShelf } from '../replay/transcript-files.ts';
-import { warningLine } from '../report/lines.ts';
+import { busyLine, stoppingLine, warningLine } from '../report/lines.ts';
 import type { Log } from '../report/log.ts';
 import { codeOf, phraseOf, SpoolTrouble } from '../room/directory/trouble.ts';
 import type { Settings } from '../settings/table.ts';
@@ -49,7 +49,12 @@ export function stationed(
     const log = logFor(settings);
     try {
       const exit = await inStation({ spool, rules, log }, invocation, work);
-      return typeof exit === 'number' ? exit : fail(exit);
+      if (typeof exit === 'number') return exit;
+      if (exit.exit !== EXIT.ok) return fail(exit);
+      // Another one is at work, which is as it should be: cron need not hear of it.
+      log.write(busyLine(exit.text, exit.runner ?? null));
+      if (settings.json) terminal.print(JSON.stringify({ busy: exit.runner ?? null }));
+      return EXIT.ok;
     } catch (error) {
       if (error instanceof SpoolTrouble) return fail(trouble(error.message, EXIT.io));
       if (codeOf(error) === null) throw error;
@@ -79,6 +84,9 @@ async function inStation(
   if (opened.kind === 'trouble') return opened;
   const { room } = opened;
   const stop = stopSignal();
+  stop.signal.addEventListener('abort', () =>
+    log.write(stoppingLine(String(stop.signal.reason), settings['timeout.stop'])),
+  );
   const recorder = recorderFor(spool, rules, settings, clock, warn);
   try {
     const news = newsTo(log, levelFor(settings), rules.render.legacy);

@@ -98,7 +98,7 @@ export class Dispatcher implements Counter {
     for (const errand of [...waiting, ...parked]) this.finished(errand);
     for (const slot of [...this.#slots]) slot.stop();
     const grace = this.clock.after(this.rules.deadlines.stop, () => {
-      for (const slot of [...this.#slots]) slot.interrupt('was cut off because spoolroom is stopping');
+      for (const slot of [...this.#slots]) slot.interrupt('was cut off because spoolroom was told to stop');
     });
     const done = this.#done;
     this.#done = () => {

@@ -68,7 +68,7 @@ export async function queueRun(ports: RunPorts, rules: RunRules, signal: AbortSi
       await queue.look(false).catch((error) => ports.events.warning(unreadSpool(error)));
   }
   await queue.close();
-  return { ...queue.count, milliseconds: ports.clock.monotonic() - began };
+  return { ...queue.count, milliseconds: Math.round(ports.clock.monotonic() - began) };
 }
 
 /** Mails in hand and the dispatcher that delivers them. `watch` keeps one for as long as it stays. */

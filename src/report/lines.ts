@@ -8,10 +8,10 @@ import type { RunSummary } from '../delivery/queue-run.ts';
 import type { SentReport } from '../delivery/reporting.ts';
 import type { QueuedMail } from '../intake/reception.ts';
 import { place } from '../outcome/status-line.ts';
-import type { Peer } from '../session/verdict.ts';
+import type { Failure, Peer } from '../session/verdict.ts';
 import type { Utterance } from './dialogue.ts';
 import type { ForPeople } from './people.ts';
-import { harmless, span } from './people.ts';
+import { counted, harmless, span } from './people.ts';
 
 export type Level = 'error' | 'warn' | 'info' | 'debug';
 
@@ -110,22 +110,17 @@ export function withheldLine(
   };
 }
 
-/** A queue run in which something was due. */
-export function summaryLine({
-  jobs,
-  due,
-  delivered,
-  deferred,
-  failed,
-  finished,
-  milliseconds,
-}: RunSummary): Line {
+/** A queue run in which something was due. Somebody who waited for it at a terminal wants to see it. */
+export function summaryLine(
+  { jobs, due, delivered, deferred, failed, finished, milliseconds }: RunSummary,
+  level: 'info' | 'debug' = 'debug',
+): Line {
   return {
-    level: 'debug',
+    level,
     event: 'run',
     message:
-      `queue run: ${due} of ${jobs} jobs due, ${delivered} recipients delivered, ${deferred} deferred, ` +
-      `${failed} refused, ${finished} mails done, ${span(milliseconds)}`,
+      `queue run: ${due} of ${counted(jobs, 'job')} due, ${counted(delivered, 'recipient')} delivered, ${deferred} deferred, ` +
+      `${failed} refused, ${counted(finished, 'mail')} done, ${span(milliseconds)}`,
     fields: { jobs, due, delivered, deferred, failed, finished, milliseconds: Math.round(milliseconds) },
   };
 }
@@ -144,6 +139,32 @@ export function dialogueLine(peer: Peer, { from, text }: Utterance, readable: Fo
 
 export function warningLine(text: string): Line {
   return { level: 'warn', event: 'warning', message: text, fields: {} };
+}
+
+/** Another process delivers from there. */
+export function busyLine(text: string, runner: number | null): Line {
+  return { level: 'info', event: 'busy', message: text, fields: { runner } };
+}
+
+/** Told to stop; what that waits for. */
+export function stoppingLine(signal: string, milliseconds: number): Line {
+  return {
+    level: 'info',
+    event: 'stopping',
+    message: `stopping (${signal}): nothing new is begun, what is on the wire has ${span(milliseconds)} to come to its end; a second signal ends at once`,
+    fields: { signal, milliseconds },
+  };
+}
+
+/** STARTTLS failed where mail may go without it. */
+export function inClearLine({ peer, text }: Failure, readable: ForPeople): Line {
+  const why = readable(text);
+  return {
+    level: 'info',
+    event: 'in-clear',
+    message: `in clear: mail goes${peer === null ? '' : ` to ${place(peer)}`} without TLS in this run, because STARTTLS did not work: ${why}`,
+    fields: { host: peer?.host ?? null, address: peer?.address ?? null, port: peer?.port ?? null, text: why },
+  };
 }
 
 export function startedLine(spool: string, pid: number): Line {

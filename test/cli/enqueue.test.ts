@@ -45,7 +45,13 @@ test('a message from standard input becomes a payload and a control message', as
 
 test('facts as JSON', async (t) => {
   const done = await enqueue(t, [MAIL], { recipients: ['bob@example.com'] }, { json: true });
-  assert.deepEqual(JSON.parse(done.printed.join('')), { payload: 1, control: 2, recipients: 1 });
+  assert.deepEqual(JSON.parse(done.printed.join('')), {
+    job: 2,
+    mail: 1,
+    payload: 1,
+    control: 2,
+    recipients: 1,
+  });
 });
 
 test('-t takes the recipients of the header, and Bcc stays between the sender and us', async (t) => {

@@ -7,7 +7,8 @@ import { startDemoWorld } from '../../src/cli/demo-world/index.ts';
 import { EXIT } from '../../src/cli/exit.ts';
 import { command as run } from '../../src/cli/run.ts';
 import { caughtTerminal, invocation } from '../support/invocation.ts';
-import { HEADER, listFor, MAIL, messagesIn, NOW, spoolOf } from '../support/spool.ts';
+import { startRawServer } from '../support/raw-server.ts';
+import { bench, HEADER, listFor, MAIL, messagesIn, NOW, openRoom, spoolOf } from '../support/spool.ts';
 
 /** One queue run over a real directory, against real servers on loopback: the whole state before and after. */
 
@@ -166,7 +167,71 @@ describe('a run', () => {
     const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'alice@accepts.example') });
     const [one, two] = await Promise.all([runAgain(spool), runAgain(spool)]);
     assert.deepEqual([one.code, two.code], [EXIT.ok, EXIT.ok]);
-    assert.match([...one.told, ...two.told].join(), /is already delivering from .*; nothing was done/);
+    assert.deepEqual([...one.told, ...two.told], []);
+    const busy = [...one.log, ...two.log].find(({ event }) => event === 'busy');
+    assert.match(String(busy?.message), /is already delivering from .*; nothing was done/);
+    assert.equal(busy?.runner, process.pid);
+  });
+
+  it('beside another one says nothing to cron, and to programs who is at work', async (t) => {
+    const spool = spoolOf(t, {});
+    const room = await openRoom(spool, bench());
+    const caught = caughtTerminal();
+    assert.equal(await run(invocation(caught, { spool, 'log.level': 'warn', json: true })), EXIT.ok);
+    await room.close();
+    assert.deepEqual([caught.told, caught.printed], [[], [`{"busy":${process.pid}}`]]);
+  });
+
+  it('says when it is told to stop what that waits for', async (t) => {
+    const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'alice@a.example') });
+    const server = await startRawServer(() => void process.emit('SIGINT', 'SIGINT'));
+    const { code, log } = await runAgain(spool, {
+      ...{ smarthost: `${server.host}:${server.port}`, 'timeout.stop': '50ms' },
+    });
+    await server.close();
+    assert.equal(code, EXIT.tempFail);
+    assert.equal(log[0]?.event, 'stopping');
+    assert.match(String(log[0]?.message), /^stopping \(SIGINT\): nothing new is begun/);
+  });
+
+  it('says that mail goes in clear where TLS does not work', async (t) => {
+    const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'alice@a.example') });
+    const server = await startRawServer(async (peer, connection) => {
+      await peer.say('220 relay\r\n');
+      await peer.expect(/^EHLO/);
+      await peer.say('250-relay\r\n250 STARTTLS\r\n');
+      if (connection > 1) return peer.end();
+      await peer.expect('STARTTLS');
+      await peer.say('220 go\r\n');
+      await peer.reset();
+    });
+    const { log } = await runAgain(spool, { smarthost: `${server.host}:${server.port}` });
+    await server.close();
+    assert.match(
+      String(log.find(({ event }) => event === 'in-clear')?.message),
+      /without TLS in this run, because/,
+    );
+  });
+
+  it('tells at a terminal when nothing is due, and how it went', async (t) => {
+    const spool = spoolOf(t, {
+      1: MAIL,
+      2: `${listFor(1, 'alice@accepts.example')}retry|600\nattempted|${NOW + 600}\n`,
+    });
+    const watched = async (now: number): Promise<string> => {
+      const caught = caughtTerminal();
+      const log = { 'log.target': `${spool}/.log`, 'log.level': 'info' };
+      const given = { spool, now, dns: world.dns, 'mx-port': world.smtpPort, hostname: 'a.example', ...log };
+      await run(invocation({ ...caught, terminal: { ...caught.terminal, interactive: true } }, given));
+      return caught.told.join();
+    };
+    assert.equal(await watched(NOW), 'Nothing is due: 1 job waits, the next one at 2012-07-14T00:10:00Z.');
+    assert.equal(await watched(NOW + 700), '');
+    assert.match(
+      fs.readFileSync(`${spool}/.log`, 'utf8'),
+      /queue run: 1 of 1 job due, 1 recipient delivered/,
+    );
+    assert.equal(await watched(NOW + 700), 'There are no jobs.');
   });
 });
 

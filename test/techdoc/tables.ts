@@ -14,8 +14,10 @@ import { noticeFromLine } from '../../src/outcome/report/notice.ts';
 import { LOOKUP_FAULTS } from '../../src/plan/route.ts';
 import type { Line } from '../../src/report/lines.ts';
 import {
+  busyLine,
   closedLine,
   dialogueLine,
+  inClearLine,
   listeningLine,
   notTakenLine,
   outcomeLine,
@@ -24,6 +26,7 @@ import {
   setAsideLine,
   startedLine,
   stoppedLine,
+  stoppingLine,
   summaryLine,
   warningLine,
   withheldLine,
@@ -270,9 +273,27 @@ function logLines(): string {
       'the intake has not taken a mail; who brought it still has it, or tells the sender (codes from 500 up)',
     ],
     [closedLine('SIGTERM'), 'the intake takes no more mail'],
+    [
+      busyLine('Process 812 is already delivering from /var/spool/citadel; nothing was done.', 812),
+      '`run` beside another process: nothing to do',
+    ],
+    [
+      inClearLine(
+        {
+          ...REFUSAL,
+          permanent: false,
+          code: null,
+          enhanced: '4.7.5',
+          text: 'TLS failed: handshake failure',
+        },
+        same,
+      ),
+      'a host with which TLS breaks gets mail without it, where the settings allow that',
+    ],
+    [stoppingLine('SIGINT', 10_000), 'the program was told to stop'],
     [startedLine('/var/spool/citadel', 4711), '`watch` has begun'],
     [stoppedLine('SIGTERM'), '`watch` has ended'],
-    [summaryLine(summary), 'a queue run in which something was due is over'],
+    [summaryLine(summary), 'a queue run in which something was due is over; `info` at a terminal'],
     [
       dialogueLine(PEER, { from: 'us', text: 'MAIL FROM:<a@b.example>' }, same),
       'a word of a session; credentials never',

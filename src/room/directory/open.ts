@@ -41,6 +41,8 @@ export interface Refused {
   /** `busy` is no trouble: another runner is at work */
   readonly why: 'missing' | 'not-a-directory' | 'not-writable' | 'denied' | 'busy' | 'journal' | 'disk';
   readonly text: string;
+  /** the process at work, where it is `busy` */
+  readonly runner?: number;
 }
 
 /** What can be seen without changing anything. Its scan sets nothing aside: it lists the unreadable ones and leaves them. */
@@ -212,10 +214,9 @@ export function openDirectoryRoom(
     if (place.kind === 'refused') return place;
     const claim = claimLock({ ...deps, ...place, owner: place.files });
     if (claim.kind === 'busy') {
-      return refused(
-        'busy',
-        `Process ${claim.owner.pid} is already delivering from ${path}; nothing was done.`,
-      );
+      const { pid: runner } = claim.owner;
+      const text = `Process ${runner} is already delivering from ${path}; nothing was done.`;
+      return { ...refused('busy', text), runner };
     }
     let opened = false;
     try {
