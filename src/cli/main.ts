@@ -180,6 +180,15 @@ function ownOptions(
   parsed: { readonly [name: string]: unknown },
 ): Invocation['options'] {
   const positional = (entry.usage.match(/[<[](\w+)/g) ?? []).map((word) => word.slice(1));
-  const own = [...Object.keys(entry.options ?? {}), ...positional];
-  return Object.fromEntries(own.map((name) => [name, parsed[name]]));
+  const own = Object.keys(entry.options ?? {});
+  return Object.fromEntries([
+    ...own.map((name) => [name, parsed[name]]),
+    ...positional.map((name) => [name, asTyped(parsed[name])]),
+  ]);
+}
+
+/** yargs makes `true` of the word `-`. */
+function asTyped(words: unknown): unknown {
+  if (Array.isArray(words)) return words.map(asTyped);
+  return words === true ? '-' : words;
 }

@@ -3,10 +3,17 @@
  * Called by `replay --live`. The reply to RSET is swallowed and the refusal stands where it was; nothing else is
  * changed, so greeting, EHLO, TLS, AUTH, MAIL and RCPT are the real ones.
  */
+
 import type { Connect, Connection, ConnectionEvents } from '#net-stream-utils';
+import type { StoryOutcome } from './story.ts';
 
 /** What the driver hears instead of an answer to DATA. */
 export const STOPPED = '451 4.3.0 stopped before DATA: the server accepts this much, nothing was sent';
+
+/** Taken up to DATA, and nothing else is known of it. */
+export function wasStopped({ verdict }: StoryOutcome): boolean {
+  return verdict.kind === 'failed' && verdict.code === 451 && `451 ${verdict.text}` === STOPPED;
+}
 
 type Owed = 'pass' | 'stopped';
 

@@ -10,6 +10,7 @@ import type { Host } from '../plan/hosts.ts';
 import { knownRoute, LOOKUP_FAULTS, mxRoute, type RoutingRules } from '../plan/route.ts';
 import type { Schedule } from '../plan/schedule.ts';
 import { ageOf } from '../plan/schedule.ts';
+import { wasStopped } from '../replay/live.ts';
 import type { Moment, Story, StoryDelivery } from '../replay/story.ts';
 import type { Verdict } from '../session/verdict.ts';
 import { utterances } from './dialogue.ts';
@@ -29,6 +30,8 @@ export interface ReplaySources {
   readonly due: string;
   readonly routing: RoutingRules;
   readonly story: Story;
+  /** in which world this would happen, for people; null: it happened */
+  readonly would: string | null;
   /** header and instructions; `after` is null when the job ends */
   readonly before: ByteString;
   readonly after: ByteString | null;
@@ -53,7 +56,11 @@ export interface ReplayReport {
     readonly status: 2 | 4 | 5;
     readonly text: string;
     readonly row: string | null;
+    /** taken as far as it was asked, which is not to the end */
+    readonly stopped: boolean;
   }[];
+  /** in which world this would happen; null: it happened */
+  readonly would: string | null;
   /** recipients that got no outcome because the recording has no answer */
   readonly unknown: string | null;
   readonly diff: readonly DiffLine[];
@@ -65,6 +72,18 @@ export interface Utterance {
   readonly at: number;
   readonly who: 'us' | 'them' | 'dns' | 'net' | 'outcome';
   readonly text: string;
+  /** where the mail goes that this is about; null when all goes to one place */
+  readonly destination: string | null;
+}
+
+/** What is said of a recipient whose outcome is `stopped`. */
+export const STOPPED_HERE = 'would be accepted; stopped before DATA, nothing was sent';
+
+/** What is said of a job that `ends`. */
+export function endOf(would: string | null): string {
+  return would === null
+    ? 'Every recipient has a final status: the job ends, control message and mail are removed.'
+    : 'Every recipient would have a final status: the job would end, control message and mail would be removed.';
 }
 
 export function reportOf(sources: ReplaySources, readable: ForPeople): ReplayReport {
@@ -77,14 +96,20 @@ export function reportOf(sources: ReplaySources, readable: ForPeople): ReplayRep
     due: sources.due,
     routes: story.deliveries.map((delivery, number) => routeOf(delivery, number, sources, readable)),
     dialogue: story.moments.flatMap((moment) =>
-      utterancesOf(moment, story, job).map((each) => ({ ...each, text: readable(each.text) })),
+      utterancesOf(moment, story, job).map((each) => ({
+        ...each,
+        text: readable(each.text),
+        destination: destinationIn(moment, story, readable),
+      })),
     ),
-    outcomes: story.outcomes.map(({ address, verdict, row }) => ({
-      recipient: readable(address),
-      status: statusDigit(verdict),
-      text: readable(statusText(verdict, job.dialect)),
-      row,
+    outcomes: story.outcomes.map((outcome) => ({
+      recipient: readable(outcome.address),
+      status: statusDigit(outcome.verdict),
+      text: readable(statusText(outcome.verdict, job.dialect)),
+      row: outcome.row,
+      stopped: wasStopped(outcome),
     })),
+    would: sources.would,
     unknown: story.unknown,
     diff: after === null ? [] : diffOf(before, after, readable),
     ends: after === null,
@@ -204,7 +229,15 @@ function reasonsOf(
 
 type Said = Pick<Utterance, 'who' | 'text'>;
 
-function utterancesOf(moment: Moment, story: Story, job: Job): readonly Utterance[] {
+/** Deliveries to several places run at the same time: each line says whose it is. */
+function destinationIn({ deliveries }: Moment, story: Story, readable: ForPeople): string | null {
+  if (story.deliveries.length < 2) return null;
+  return deliveries.map((at) => readable(story.deliveries[at]?.destination.name ?? '')).join(', ');
+}
+
+type Timed = Omit<Utterance, 'destination'>;
+
+function utterancesOf(moment: Moment, story: Story, job: Job): readonly Timed[] {
   return saidIn(moment, story, job).map((said) => ({ at: moment.at, ...said }));
 }
 

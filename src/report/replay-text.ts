@@ -2,7 +2,7 @@
 import type { Painter } from './paint.ts';
 import { painter } from './paint.ts';
 import { columns } from './queue-table.ts';
-import type { ReplayReport, Utterance } from './replay-report.ts';
+import { endOf, type ReplayReport, STOPPED_HERE, type Utterance } from './replay-report.ts';
 
 type Colour = keyof Painter;
 
@@ -29,8 +29,8 @@ export function replayText(report: ReplayReport, coloured: boolean): string {
       ...why.map((reason) => paint.dim(reason)),
       ...hosts.map((host, at) => `${at + 1}. ${host.name} (${host.why})`),
     ]),
-    ['Dialogue', ...report.dialogue.map((each) => uttered(each, paint))],
-    ['Outcome', ...outcomes(report, paint)],
+    ['Dialogue', ...dialogue(report.dialogue, paint)],
+    [report.would === null ? 'Outcome' : `Outcome (${report.would})`, ...outcomes(report, paint)],
     ['Control message', ...difference(report, paint)],
   ];
   return sections
@@ -43,22 +43,25 @@ function indented(text: string): string {
   return text.replace(/^/gm, '  ');
 }
 
-function uttered({ at, who, text }: Utterance, paint: Painter): string {
-  const { mark, colour } = SPEAKERS[who];
-  return `${(at / 1000).toFixed(3).padStart(9)} s  ${mark.padEnd(3)} ${paint[colour](text)}`;
+function dialogue(all: readonly Utterance[], paint: Painter): readonly string[] {
+  const width = Math.max(0, ...all.map(({ destination }) => destination?.length ?? 0));
+  return all.map(({ at, who, text, destination }) => {
+    const { mark, colour } = SPEAKERS[who];
+    const whose = destination === null ? '' : `${destination.padEnd(width)}  `;
+    return `${(at / 1000).toFixed(3).padStart(9)} s  ${whose}${mark.padEnd(3)} ${paint[colour](text)}`;
+  });
 }
 
 function outcomes({ outcomes: all, unknown }: ReplayReport, paint: Painter): readonly string[] {
-  const known = all.map(
-    ({ recipient, status, text, row }) =>
-      `${recipient}: ${paint[STATUS_COLOURS[status]](`${status} ${text}`)} ${paint.dim(row === null ? '' : `[row ${row}]`)}`,
-  );
+  const known = all.map(({ recipient, status, text, row, stopped }) => {
+    const said = stopped ? STOPPED_HERE : paint[STATUS_COLOURS[status]](`${status} ${text}`);
+    return `${recipient}: ${said} ${paint.dim(row === null || stopped ? '' : `[row ${row}]`)}`;
+  });
   if (unknown === null) return known.map((line) => line.trimEnd());
   return [...known, paint.red(`The recording does not say ${unknown}. What follows is not known.`)];
 }
 
-function difference({ diff, ends }: ReplayReport, paint: Painter): readonly string[] {
-  if (ends)
-    return ['Every recipient has a final status: the job ends, control message and mail are removed.'];
+function difference({ diff, ends, would }: ReplayReport, paint: Painter): readonly string[] {
+  if (ends) return [endOf(would)];
   return diff.map(({ mark, text }) => paint[DIFF_COLOURS[mark]](`${mark} ${text}`.trimEnd()));
 }

@@ -1,5 +1,6 @@
 /** `replay` and `explain` as they are called, on a copy of a spool, without a network. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
@@ -7,10 +8,13 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Terminal } from '../../src/cli/command.ts';
 import { main } from '../../src/cli/main.ts';
+import { asNobody, closeTo } from '../support/permission.ts';
+import { startRawServer } from '../support/raw-server.ts';
 import { HEADER, listFor, MAIL, messagesIn, NOW, spoolOf, temporaryDirectory } from '../support/spool.ts';
 import { queuedFor, record, worldFile } from './plays.ts';
 
 const WORLD = fileURLToPath(new URL('../../fixtures/worlds/two-hosts.json', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const AT = ['--now', String(NOW + 600)];
 
 async function call(...words: readonly string[]) {
@@ -128,6 +132,94 @@ test('--live does not contact anyone unasked', async (t) => {
   assert.match(told, /contacts the mail servers of one\.example; say --yes/);
 });
 
+test('--live names the relays where mail goes to relays', async (t) => {
+  const words = [
+    'replay',
+    '2',
+    '--spool',
+    spool(t),
+    '--live',
+    '--smarthost',
+    'user:geheim@relay.example:587',
+  ];
+  const { told } = await call(...words, ...AT);
+  assert.match(told, /--live contacts \S*relay\.example:587; say --yes/);
+  assert.ok(!told.includes('geheim'));
+});
+
+test('--live goes to a real server, and what it takes is no failure', async (t) => {
+  const server = await startRawServer(async (peer) => {
+    await peer.say('220 relay\r\n');
+    await peer.expect(/^EHLO/);
+    await peer.say('250 relay\r\n');
+    await peer.expect(/^MAIL/);
+    await peer.say('250 ok\r\n');
+    await peer.expect(/^RCPT TO:<alice/);
+    await peer.say('250 ok\r\n');
+    await peer.expect(/^RCPT TO:<gone/);
+    await peer.say('550 5.1.1 nobody\r\n');
+    for (let line = await peer.line(); line !== 'QUIT'; line = await peer.line()) {
+      assert.equal(line, 'RSET');
+      await peer.say('250 ok\r\n');
+    }
+    peer.end();
+  });
+  const relay = ['--smarthost', `${server.host}:${server.port}`, '--yes'];
+  const { exit, out } = await call('replay', '2', '--spool', spool(t), '--live', ...relay, ...AT);
+  await server.close();
+  assert.equal(exit, 0);
+  assert.match(out, /^Outcome \(with the real servers, up to DATA\)$/m);
+  assert.match(out, /alice@one\.example: would be accepted; stopped before DATA, nothing was sent$/m);
+  assert.match(out, /gone@one\.example: 5 5\.1\.1 nobody/);
+  assert.match(out, /\+ remote\|alice@one\.example\|0\|$/m, 'its line stays as it is');
+});
+
+test('a simulated end is no end', async (t) => {
+  const directory = spoolOf(t, { 1: MAIL, 2: listFor(1, 'alice@one.example') });
+  const { out } = await call('replay', '2', '--spool', directory, ...AT);
+  assert.match(out, /^Outcome \(in the simulated world accept\)$/m);
+  assert.match(out, /the job would end, control message and mail would be removed/);
+});
+
+test('of several destinations each line of the dialogue says whose it is', async (t) => {
+  const directory = spoolOf(t, { 1: MAIL, 2: listFor(1, 'a@one.example', 'b@twelve.example') });
+  const { out } = await call('replay', '2', '--spool', directory, ...AT);
+  assert.match(out, /^ +\d\.\d{3} s {2}one\.example {5}C: {2}EHLO/m);
+  assert.match(out, /^ +\d\.\d{3} s {2}twelve\.example {2}C: {2}EHLO/m);
+});
+
+test('what a transcript cannot do is refused', async (t) => {
+  const file = await transcript(t);
+  for (const [words, says] of [
+    [['--live'], /nobody was contacted\. To try the servers now: spoolroom replay 8 --spool DIR --live/],
+    [['--check', '--set', 'tls=none'], /--check takes a transcript as it was recorded/],
+    [['--save-fixture', 'x', '--world', 'accept'], /--save-fixture takes a transcript as it was recorded/],
+  ] as const) {
+    const done = await call('replay', file, ...words);
+    assert.deepEqual([done.exit, done.out], [64, '']);
+    assert.match(done.told, says);
+  }
+});
+
+test('a mail that may not be read is not called missing', async (t) => {
+  const directory = spool(t);
+  fs.chmodSync(directory, 0o755);
+  closeTo(path.join(directory, '1'));
+  const { out } = await asNobody(() => call('replay', '2', '--spool', directory, ...AT));
+  assert.match(out, /alice@one\.example: 4 .*\/1 cannot be read: permission denied/);
+});
+
+test('- is standard input', () => {
+  const words = ['--import', 'tsx', path.join(ROOT, 'src/cli/start.ts'), 'replay', '-', ...AT];
+  const { status, stdout, stderr } = spawnSync(process.execPath, words, {
+    input: listFor(1, 'alice@one.example'),
+    encoding: 'utf8',
+    cwd: ROOT,
+  });
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /^Control message \/dev\/stdin: /);
+});
+
 test('what cannot be replayed is said, with an exit code', async (t) => {
   const directory = spoolOf(t, { 1: MAIL, 2: `${HEADER}nonsense\n`, 3: '{"transcript":1\n' });
   const world = path.join(directory, 'world');
@@ -150,6 +242,7 @@ test('what cannot be replayed is said, with an exit code', async (t) => {
     [['--set', 'timeout.gretting=1s'], 64, /write NAME=VALUE with the name of a setting/],
     [['--set', 'tls=maybe'], 64, /--set tls: the value/],
     [['--check'], 64, /take a transcript/],
+    [['--live', '--world', 'accept'], 64, /leave one out/],
   ] as const) {
     const done = await call('replay', '2', '--spool', good, ...words, ...AT);
     assert.equal(done.exit, exit, words.join(' '));

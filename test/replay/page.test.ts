@@ -23,7 +23,7 @@ async function page(world: WorldScript, ...recipients: readonly string[]): Promi
   const seconds = NOW / 1000;
   const sources = {
     ...{ title: 'a <title>', job: queued.job, warnings: [], now: seconds, schedule, due: 'It is due.' },
-    ...{ routing: rules.dispatch.routing, story, before: listTextOf(queued.job), notes: [] },
+    ...{ routing: rules.dispatch.routing, story, before: listTextOf(queued.job), notes: [], would: null },
     after: textAfter(queued.job, story, seconds, schedule.retry),
   };
   return replayPage(reportOf(sources, forPeople(unknown8bit)), story);

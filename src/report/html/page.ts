@@ -3,7 +3,7 @@
  * light, on paper too, without scripts. Called by `replay --html`. Loads nothing from anywhere.
  */
 import type { Story } from '../../replay/story.ts';
-import type { ReplayReport } from '../replay-report.ts';
+import { endOf, type ReplayReport, STOPPED_HERE } from '../replay-report.ts';
 import { escaped } from './escaped.ts';
 import { timeline } from './timeline.ts';
 
@@ -57,9 +57,9 @@ const STATUS_WORDS = { 2: 'delivered', 4: 'try again', 5: 'refused' } as const;
 
 function outcomeList({ outcomes, unknown }: ReplayReport): string {
   const items = outcomes.map(
-    ({ recipient, status, text, row }) =>
+    ({ recipient, status, text, row, stopped }) =>
       `<li><span class="badge s${status}">${status} ${STATUS_WORDS[status]}</span> <b>${escaped(recipient)}</b> ` +
-      `${escaped(text)}${row === null ? '' : ` <code>${escaped(row)}</code>`}</li>`,
+      `${escaped(stopped ? STOPPED_HERE : text)}${row === null ? '' : ` <code>${escaped(row)}</code>`}</li>`,
   );
   const missing =
     unknown === null ? '' : `<li class="note">The recording does not say ${escaped(unknown)}.</li>`;
@@ -87,10 +87,8 @@ function hosts({ routes, due }: ReplayReport): string {
 
 const MARKS = { '+': 'added', '-': 'removed', ' ': 'same' } as const;
 
-function difference({ diff, ends }: ReplayReport): string {
-  if (ends) {
-    return '<p>Every recipient has a final status: the job ends, control message and mail are removed.</p>';
-  }
+function difference({ diff, ends, would }: ReplayReport): string {
+  if (ends) return `<p>${endOf(would)}</p>`;
   const lines = diff.map(({ mark, text }) => `<div class="${MARKS[mark]}">${mark} ${escaped(text)}</div>`);
   return `<div class="diff">${lines.join('\n')}</div>`;
 }

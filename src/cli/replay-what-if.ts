@@ -1,0 +1,43 @@
+/** What a replay is asked to have different: settings, the world. */
+import type { WorldScript } from '../replay/world.ts';
+import { readWorld, WORLDS } from '../replay/worlds.ts';
+import { harmless } from '../report/people.ts';
+import type { Setting, Settings } from '../settings/table.ts';
+import { SETTINGS } from '../settings/table.ts';
+import type { Trouble } from './background.ts';
+import { trouble } from './background.ts';
+import { EXIT } from './exit.ts';
+import { readBytes } from './replay-source.ts';
+
+/** `--set name=value`, over whatever else the settings say. */
+export function withSets(settings: Settings, given: unknown): Settings | Trouble {
+  const changed: { [name: string]: unknown } = { ...settings };
+  for (const pair of Array.isArray(given) ? given : given === undefined ? [] : [given]) {
+    const [, name = '', value = ''] = /^([^=]*)=(.*)$/s.exec(String(pair)) ?? [];
+    if (!Object.hasOwn(SETTINGS, name)) {
+      return trouble(
+        `--set ${harmless(String(pair))}: write NAME=VALUE with the name of a setting.`,
+        EXIT.usage,
+      );
+    }
+    const { kind }: Setting<unknown> = SETTINGS[name as keyof typeof SETTINGS];
+    const read = kind.read(value);
+    if (!read.ok) return trouble(`--set ${name}: the value ${read.problem}.`, EXIT.usage);
+    changed[name] = read.value;
+  }
+  return changed as Settings;
+}
+
+export function worldNamed(name: string): WorldScript | Trouble {
+  if (Object.hasOwn(WORLDS, name)) return WORLDS[name as keyof typeof WORLDS];
+  const bytes = readBytes(name);
+  if ('kind' in bytes) {
+    return trouble(
+      `No world is called ${name} (there are ${Object.keys(WORLDS).join(', ')}), and ${bytes.text}`,
+      bytes.exit,
+    );
+  }
+  const read = readWorld(bytes.toString('utf8'));
+  if (read.kind === 'world') return read.world;
+  return trouble(`The world file ${name} cannot be used: ${read.reason}.`, EXIT.data);
+}
