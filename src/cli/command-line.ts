@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import type { Options } from 'yargs';
 import yargs from 'yargs';
+import { harmless } from '../report/people.ts';
 import type { SettingProblem, Source } from '../settings/read.ts';
 import {
   commandLineSource,
@@ -52,7 +53,8 @@ export async function readCommandLine(
       'camel-case-expansion': false,
       'duplicate-arguments-array': true,
     })
-    .wrap(110)
+    // Lines are broken where they are printed.
+    .wrap(null)
     .demandCommand(1, 'Which command?')
     .strict()
     .exitProcess(false);
@@ -62,19 +64,72 @@ export async function readCommandLine(
       entry = each;
     });
   }
+  const called = commands.find((each) => nameOf(each) === words[0]);
   return new Promise((resolve) => {
-    parser.parse([...words], {}, (error, parsed, output) => {
+    parser.parse(protectedWords(words, called?.attached ?? ''), {}, (error, parsed, output) => {
       const wrong = error?.message ?? '';
-      if (wrong !== '') resolve(usageTrouble(wrong));
+      if (wrong !== '') resolve(usageTrouble(plainly(bare(wrong), words, called), called));
       else if (output !== '') resolve({ kind: 'answer', text: output });
-      else if (entry === null) resolve(usageTrouble('Which command?'));
-      else resolve({ kind: 'call', entry, parsed });
+      else if (entry === null) resolve(usageTrouble('Which command?', called));
+      else resolve({ kind: 'call', entry, parsed: unprotected(parsed) });
     });
   });
 }
 
-function usageTrouble(text: string): Trouble {
-  return { kind: 'trouble', text: `${text}\nTry: spoolroom --help`, exit: EXIT.usage };
+function nameOf({ usage }: CommandEntry): string {
+  return usage.split(' ', 1)[0] ?? '';
+}
+
+/** Keeps yargs from reading a word as an option. No word of a command line holds a NUL. */
+const COVER = '\0';
+
+/** A lone `-` and whatever stands behind `--` are words, and `-fADDRESS` is an option with its value. */
+function protectedWords(words: readonly string[], attached: string): readonly string[] {
+  const end = words.indexOf('--');
+  return words.flatMap((word, at) => {
+    if (at === end) return [];
+    if (word === '-' || (end >= 0 && at > end)) return [COVER + word];
+    const [letter = '', value] = [word[1], word.slice(2)];
+    const isAttached = word[0] === '-' && letter !== '-' && attached.includes(letter) && value !== '';
+    return isAttached ? [`-${letter}`, COVER + value] : [word];
+  });
+}
+
+function bare(text: string): string {
+  return text.replaceAll(COVER, '');
+}
+
+function unprotected(parsed: object): { readonly [name: string]: unknown } {
+  const uncovered = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(uncovered);
+    return typeof value === 'string' ? bare(value) : value;
+  };
+  return Object.fromEntries(Object.entries(parsed).map(([name, value]) => [name, uncovered(value)]));
+}
+
+/** yargs speaks of arguments, and does not tell a wrong command, a wrong option and a word too many from each other. */
+function plainly(wrong: string, words: readonly string[], called: CommandEntry | undefined): string {
+  const [first = ''] = words;
+  const wanting = /^Not enough arguments following: (.*)$/.exec(wrong)?.[1];
+  if (wanting !== undefined) return `${dashed(wanting)} wants a value.`;
+  if (called === undefined)
+    return first.startsWith('-') || first === '' ? wrong : `Unknown command: ${harmless(first)}`;
+  if (wrong.startsWith('Not enough non-option arguments')) return `Too few words: spoolroom ${called.usage}`;
+  const unknown = /^Unknown arguments?: (.*)$/.exec(wrong)?.[1];
+  if (unknown === undefined) return wrong;
+  const isOption = (name: string): boolean =>
+    words.some((word) => word.startsWith('-') && word.replace(/^-+/, '').split('=', 1)[0] === name);
+  const names = unknown.split(', ').map((name) => (isOption(name) ? dashed(name) : `"${name}"`));
+  return `${first} takes no ${harmless(names.join(', '))}.`;
+}
+
+function dashed(name: string): string {
+  return name.length === 1 ? `-${name}` : `--${name}`;
+}
+
+function usageTrouble(text: string, called: CommandEntry | undefined): Trouble {
+  const help = called === undefined ? '--help' : `${nameOf(called)} --help`;
+  return { kind: 'trouble', text: `${text}\nTry: spoolroom ${help}`, exit: EXIT.usage };
 }
 
 function optionsOf(entry: CommandEntry): { [name: string]: Options } {

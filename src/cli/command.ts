@@ -13,6 +13,8 @@ export interface CommandEntry {
   /** settings it takes on the command line; the others come from file and environment all the same */
   readonly settings: readonly SettingName[];
   readonly options?: { readonly [name: string]: Options };
+  /** letters of options whose value may stand right behind them, as callers of sendmail write it: `-fADDRESS` */
+  readonly attached?: string;
   load(): Promise<{ readonly command: Command }>;
 }
 

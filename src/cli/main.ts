@@ -10,6 +10,7 @@ import type { CommandEntry, Invocation, Terminal } from './command.ts';
 import { readCommandLine, settingsFor } from './command-line.ts';
 import type { ExitCode } from './exit.ts';
 import { EXIT } from './exit.ts';
+import { wrapped } from './help-text.ts';
 
 const DELIVERING = SETTING_NAMES;
 const LOOKING: readonly SettingName[] = ['spool', 'dialect', 'now', 'json', 'config', 'charset'];
@@ -48,11 +49,14 @@ export const COMMANDS: readonly CommandEntry[] = [
     usage: 'enqueue [recipients..]',
     about: 'put a message into the spool',
     settings: [...LOOKING, 'hostname'],
+    attached: 'fFoB',
     options: {
-      f: { type: 'string', describe: 'envelope sender' },
+      f: { type: 'string', requiresArg: true, describe: 'envelope sender' },
       t: { type: 'boolean', describe: 'take recipients from To, Cc and Bcc' },
       i: { type: 'boolean', describe: 'accepted as sendmail does: a lone dot is no end' },
-      o: { type: 'string', describe: 'accepted as sendmail does (-oi)' },
+      o: { type: 'string', describe: 'accepted as sendmail does (-oi, -oem, -odb)' },
+      F: { type: 'string', describe: 'accepted as sendmail does: the full name of the sender' },
+      B: { type: 'string', describe: 'accepted as sendmail does: 7BIT or 8BITMIME' },
       file: { type: 'string', describe: 'read the message from here instead of standard input' },
       bounceto: { type: 'string', describe: 'whom to tell of failures; default: the sender' },
       room: { type: 'string', describe: 'the room a list posting comes from' },
@@ -149,6 +153,10 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
 ];
 
+/** Columns of help: where nobody says, and at most. */
+const NARROW = 80;
+const WIDE = 110;
+
 export async function main(
   words: readonly string[],
   environment: NodeJS.ProcessEnv,
@@ -163,7 +171,7 @@ export async function main(
     case 'trouble':
       return fail(line);
     case 'answer':
-      terminal.print(line.text);
+      terminal.print(wrapped(line.text, Math.min(process.stdout.columns || NARROW, WIDE)));
       return EXIT.ok;
     case 'call': {
       const { entry, parsed } = line;
@@ -180,15 +188,6 @@ function ownOptions(
   parsed: { readonly [name: string]: unknown },
 ): Invocation['options'] {
   const positional = (entry.usage.match(/[<[](\w+)/g) ?? []).map((word) => word.slice(1));
-  const own = Object.keys(entry.options ?? {});
-  return Object.fromEntries([
-    ...own.map((name) => [name, parsed[name]]),
-    ...positional.map((name) => [name, asTyped(parsed[name])]),
-  ]);
-}
-
-/** yargs makes `true` of the word `-`. */
-function asTyped(words: unknown): unknown {
-  if (Array.isArray(words)) return words.map(asTyped);
-  return words === true ? '-' : words;
+  const own = [...Object.keys(entry.options ?? {}), ...positional];
+  return Object.fromEntries(own.map((name) => [name, parsed[name]]));
 }

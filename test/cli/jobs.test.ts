@@ -129,6 +129,7 @@ const REFUSED = [
   ['hold 2 ../4', 64, /\.\.\/4 is not the number of a job/],
   ['release 2', 65, /Job 2 is not held/],
   ['remove 2', 64, /removes job 2 with 1 waiting recipient, .* Say --yes/],
+  ['remove', 64, /Too few words: spoolroom remove <jobs\.\.>\nTry: spoolroom remove --help/],
   ['hold', 64, /Which jobs\? Name their numbers, or say --to WORD .* or --all/],
   ['hold 2 --all', 64, /one of the three/],
   ['retry --to nobody.example', 66, /No job for nobody\.example is there .*Nothing was changed/],

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { readCommandLine, settingsFor } from '../../src/cli/command-line.ts';
+import { wrapped } from '../../src/cli/help-text.ts';
 import { COMMANDS, main } from '../../src/cli/main.ts';
 import type { Settings } from '../../src/settings/table.ts';
 import { caughtTerminal } from '../support/invocation.ts';
@@ -64,6 +65,36 @@ test('a list takes no word that follows it', async (t) => {
   assert.match(messagesIn(spool)['2'] ?? '', /envelope_from\|a@example\.org\nremote\|bob@.*\nremote\|eve@/);
 });
 
+test('enqueue takes what programs give to sendmail', async (t) => {
+  for (const words of [
+    '-fa@example.org -oem -odb -i -t',
+    '-FCronDaemon -B8BITMIME -f a@example.org -ti',
+    '-F Me -fa@example.org -t --',
+  ]) {
+    const spool = spoolOf(t, {});
+    const done = await spoolroom(`enqueue --spool ${spool} ${words}`, {}, [MAIL]);
+    assert.deepEqual([done.exit, done.told], [0, ''], words);
+    assert.match(messagesIn(spool)['2'] ?? '', /envelope_from\|a@example\.org\nremote\|b@example\.com/);
+  }
+  const spool = spoolOf(t, {});
+  const done = await spoolroom(
+    `enqueue --spool ${spool} -fa@b.example -- --file=/etc/passwd@example.com`,
+    {},
+    [MAIL],
+  );
+  assert.deepEqual([done.exit, done.told], [0, ''], 'no recipient is an option');
+  assert.match(messagesIn(spool)['2'] ?? '', /remote\|--file=\/etc\/passwd@example\.com/);
+});
+
+test('help is broken between words, under its column', () => {
+  const text = '  --one    a word and many more words that go on  [string]\n  --other  short';
+  assert.equal(
+    wrapped(text, 30),
+    '  --one    a word and many\n           more words that go\n           on [string]\n  --other  short',
+  );
+  assert.ok(wrapped(text, 12).split('\n').length > 4);
+});
+
 test('a setting of another command may stand in the environment', async (t) => {
   const done = await spoolroom(`queue --spool ${spoolOf(t, {})}`, { SPOOLROOM_SMARTHOST: 'a.example' });
   assert.deepEqual(done, { exit: 0, printed: 'The spool is empty.', told: '' });
@@ -94,9 +125,14 @@ test('help lists the settings a command takes, and no others', async () => {
 
 const WRONG: readonly (readonly [words: string, exit: number, told: RegExp])[] = [
   ['', 64, /^spoolroom: Which command\?\nTry: spoolroom --help$/],
-  ['frobnicate', 64, /^spoolroom: Unknown (argument|command): frobnicate\n/],
-  ['run --spol /x', 64, /^spoolroom: Unknown argument: spol\n/],
-  ['run --spool', 64, /^spoolroom: Not enough arguments following: spool\n/],
+  ['frobnicate', 64, /^spoolroom: Unknown command: frobnicate\nTry: spoolroom --help$/],
+  ['run --spol /x', 64, /^spoolroom: run takes no --spol\.\nTry: spoolroom run --help$/],
+  ['run now', 64, /^spoolroom: run takes no "now"\.\n/],
+  ['queue -x', 64, /^spoolroom: queue takes no -x\.\n/],
+  ['run --spool', 64, /^spoolroom: --spool wants a value\.\n/],
+  ['explain', 64, /^spoolroom: Too few words: spoolroom explain <job>\n/],
+  ['explain -', 64, /^spoolroom: Which spool/],
+  ['hold --spool . -- -5', 64, /^spoolroom: -5 is not the number of a job/],
   ['run --spool /a --spool /b', 64, /^spoolroom: --spool: \["\/a","\/b"\] is given more than once\.$/],
   ['run --poll soon', 64, /^spoolroom: --poll: "soon" is not a span of time/],
   ['run', 64, /^spoolroom: Which spool\? Name it with --spool DIR/],

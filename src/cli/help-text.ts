@@ -1,0 +1,26 @@
+/** Help as wide as the terminal: long lines are broken between words, under the column in which their text begins. Pure. */
+
+export function wrapped(text: string, width: number): string {
+  return text
+    .split('\n')
+    .map((line) => wrappedLine(line, width))
+    .join('\n');
+}
+
+/** `  --name   what it does`: the text begins behind the first wide gap. */
+const COLUMN = /^\s*\S.*?\s{2,}/;
+
+function wrappedLine(line: string, width: number): string {
+  if (line.length <= width) return line;
+  const head = COLUMN.exec(line)?.[0] ?? '';
+  const lines = [head];
+  for (const word of line.slice(head.length).split(/ +/)) {
+    const last = lines.length - 1;
+    const begun = lines[last] ?? '';
+    const isEmpty = begun.length <= head.length;
+    if (isEmpty || begun.length + 1 + word.length <= width)
+      lines[last] = `${begun}${isEmpty ? '' : ' '}${word}`;
+    else lines.push(' '.repeat(head.length) + word);
+  }
+  return lines.join('\n');
+}
