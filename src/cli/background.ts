@@ -2,6 +2,7 @@
  * What stands behind the settings: relays parsed, certificates and charset loaded, the clock set, the spool opened.
  * Called by the commands that deliver. What is wrong is a sentence and an exit code.
  */
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { connect } from '#net-stream-utils';
@@ -20,8 +21,9 @@ import type { CitadelConfig } from '../room/citadel/config.ts';
 import { nodeDisk } from '../room/directory/disk.ts';
 import type { DirectoryDeps, DirectorySettings, Refused } from '../room/directory/open.ts';
 import { processTable } from '../room/directory/processes.ts';
+import { codeOf, phraseOf } from '../room/directory/trouble.ts';
 import { hostName } from '../settings/kinds.ts';
-import type { Settings } from '../settings/table.ts';
+import { type SettingName, type Settings, TYPED } from '../settings/table.ts';
 import type { ExitCode } from './exit.ts';
 import { EXIT } from './exit.ts';
 
@@ -35,6 +37,11 @@ export interface Trouble {
 
 export function trouble(text: string, exit: ExitCode): Trouble {
   return { kind: 'trouble', text, exit };
+}
+
+/** A value that makes no sense, found when it is used: a matter of the command line if it stands there. */
+export function wrongSetting(settings: Settings, name: SettingName, text: string): Trouble {
+  return trouble(text, settings[TYPED].has(name) ? EXIT.usage : EXIT.config);
 }
 
 /** The system's clock, or one that shows the time `now` asks for. */
@@ -80,7 +87,8 @@ export function refusal({ why, text, runner }: Refused): Trouble {
 /** The rules of a run, with everything they name read. */
 export async function loadRules(settings: Settings): Promise<RunRules | Trouble> {
   const charset = await loadCharset(settings.charset);
-  if (charset.kind === 'unknown') return trouble(`setting charset: ${charset.reason}`, EXIT.config);
+  if (charset.kind === 'unknown')
+    return wrongSetting(settings, 'charset', `setting charset: ${charset.reason}.`);
   const certificates = certificatesFrom(settings);
   if ('kind' in certificates) return certificates;
   const citadel = await citadelConfig(settings, certificates);
@@ -100,9 +108,27 @@ export function certificatesFrom(settings: Settings): readonly string[] | Troubl
   for (const file of settings['tls-ca']) {
     const read = readText(file, 'tls-ca');
     if (typeof read !== 'string') return read;
+    if (!holdsCertificates(read)) {
+      return trouble(
+        `setting tls-ca: ${file} cannot be used: it holds no whole certificate in PEM form.`,
+        EXIT.config,
+      );
+    }
     certificates.push(read);
   }
   return certificates;
+}
+
+function holdsCertificates(text: string): boolean {
+  const blocks = text.match(
+    /-----BEGIN (?:TRUSTED )?CERTIFICATE-----[^-]*-----END (?:TRUSTED )?CERTIFICATE-----/g,
+  );
+  try {
+    return blocks?.every((block) => new X509Certificate(block).subject !== null) ?? false;
+  } catch {
+    // Whatever OpenSSL calls it, it cannot be read.
+    return false;
+  }
 }
 
 /** What Citadel itself is configured with, from where the setting says. */
@@ -136,7 +162,14 @@ async function configFrom(
     );
   }
   const read = readText(from, 'internet-config');
-  return typeof read === 'string' ? { fqdn: null, internet: parseInternetConfig(read) } : read;
+  if (typeof read !== 'string') return read;
+  if (read.trim() !== '' && !read.includes('|')) {
+    return trouble(
+      `setting internet-config: ${from} holds no line like relay.example.org|smarthost, so no relay can be taken from it.`,
+      EXIT.config,
+    );
+  }
+  return { fqdn: null, internet: parseInternetConfig(read) };
 }
 
 function relaysFrom(settings: Settings, taken: readonly Relay[]): readonly Relay[] | Trouble {
@@ -144,7 +177,8 @@ function relaysFrom(settings: Settings, taken: readonly Relay[]): readonly Relay
   for (const kind of ['smarthost', 'fallbackhost'] as const satisfies readonly RelayKind[]) {
     for (const entry of settings[kind]) {
       const parsed = parseRelayEntry(entry, kind);
-      if (parsed.kind === 'bad') return trouble(`${kind} ${parsed.shown}: ${parsed.reason}`, EXIT.config);
+      if (parsed.kind === 'bad')
+        return wrongSetting(settings, kind, `setting ${kind}: ${parsed.shown}: ${parsed.reason}.`);
       relays.push(parsed.relay);
     }
   }
@@ -155,8 +189,8 @@ function readText(file: string, setting: string): string | Trouble {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    return trouble(`setting ${setting}: ${file} cannot be read: ${why}`, EXIT.config);
+    if (codeOf(error) === null) throw error;
+    return trouble(`setting ${setting}: ${file} cannot be read: ${phraseOf(error)}.`, EXIT.config);
   }
 }
 

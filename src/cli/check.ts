@@ -41,6 +41,7 @@ function settingsFindings(settings: Settings, rules: Loaded): readonly Finding[]
   return [
     ok('settings', config === null ? 'no configuration file is named' : `with those of ${config}`),
     ...secretFindings(settings, rules),
+    ...relayFileFindings(settings, rules),
     hostnameFinding(rules.render.fqdn),
     ...(now === null
       ? []
@@ -61,6 +62,20 @@ function hostnameFinding(name: string): Finding {
     `${name} is no full name in the DNS`,
     'Many servers refuse mail from who calls himself that. Set hostname to the name this machine has in the DNS.',
   );
+}
+
+/** A file was named to take relays from, and there are none. */
+function relayFileFindings(settings: Settings, { dispatch }: RunRules): readonly Finding[] {
+  const file = settings['internet-config'];
+  if (file === null || dispatch.routing.relays.some(({ kind }) => kind === 'smarthost')) return [];
+  const from = file === 'citadel' ? 'the configuration of the Citadel server' : file;
+  return [
+    warning(
+      'settings',
+      `${from} holds no smarthost line`,
+      'All mail goes to the MX hosts of its recipients.',
+    ),
+  ];
 }
 
 /** Files that hold passwords and that every user of the machine can read. */

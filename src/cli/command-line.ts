@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import type { Options } from 'yargs';
 import yargs from 'yargs';
 import { harmless } from '../report/people.ts';
+import { codeOf, phraseOf } from '../room/directory/trouble.ts';
 import type { SettingProblem, Source } from '../settings/read.ts';
 import {
   commandLineSource,
@@ -168,13 +169,36 @@ function settingsTrouble(problems: readonly SettingProblem[], words: Source): Tr
   return { kind: 'trouble', text: problems.map(({ text }) => text).join('\n'), exit };
 }
 
-/** A sentence when it cannot be used. */
+/** A sentence when it cannot be used. What the parser says is not passed on: it shows pieces of the file, which may hold a password. */
 function configuration(path: string): Source | string {
+  let text = '';
   try {
-    const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    text = readFileSync(path, 'utf8');
+    const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return fileSource(path, value);
     return `The configuration file ${path} must hold one JSON object of settings.`;
   } catch (error) {
-    return `The configuration file ${path} cannot be used: ${error instanceof Error ? error.message : error}`;
+    const isJson = error instanceof SyntaxError;
+    if (!isJson && codeOf(error) === null) throw error;
+    const why = isJson ? `it is no JSON in line ${lineOfTrouble(text)}` : phraseOf(error);
+    return `The configuration file ${path} cannot be used: ${why}.`;
   }
+}
+
+/** The line up to which it could still become JSON; the last one where only its end is missing. */
+function lineOfTrouble(text: string): number {
+  const lines = text.trimEnd().split('\n');
+  for (let count = 1; count <= lines.length; count++) {
+    const begun = lines.slice(0, count).join('\n');
+    try {
+      JSON.parse(begun);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : '';
+      const position = /position (\d+)/.exec(message)?.[1];
+      const isUnfinished = /end of JSON|Unterminated/.test(message) || Number(position) >= begun.length;
+      if (!isUnfinished)
+        return position === undefined ? count : begun.slice(0, Number(position)).split('\n').length;
+    }
+  }
+  return lines.length;
 }

@@ -13,7 +13,8 @@ import type { Act, Conversation } from './demo-story.ts';
 export interface Printer {
   opening(spool: string, before: readonly JobFacts[]): void;
   act(act: Act, readable: ForPeople): void;
-  ending(spool: string, after: readonly JobFacts[]): void;
+  /** `now`: Unix seconds, the time of the last act */
+  ending(spool: string, after: readonly JobFacts[], now: number): void;
 }
 
 /** `null`: nobody wants to read it. */
@@ -45,13 +46,13 @@ export function printer(terminal: Terminal | null): Printer {
           indented(text),
         ]),
       ),
-    ending: (spool, after) =>
+    ending: (spool, after, now) =>
       print(
         '',
         paint.bold('What is left'),
         indented(after.length === 0 ? 'nothing' : queueTable(after)),
         '',
-        `Look at it: spoolroom queue --spool ${spool}`,
+        `Look at it: node bin/spoolroom queue --now ${now} --spool ${spool}`,
         `Clear away: rm -r ${spool}`,
       ),
   };

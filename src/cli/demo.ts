@@ -21,6 +21,7 @@ import { calendar, forPeople } from '../report/people.ts';
 import type { JobFacts } from '../report/queue-table.ts';
 import { factsOfAll } from '../report/queue-table.ts';
 import { openDirectoryRoom } from '../room/directory/open.ts';
+import { codeOf, phraseOf } from '../room/directory/trouble.ts';
 import type { Room } from '../room/room.ts';
 import { readSettings } from '../settings/read.ts';
 import type { Settings } from '../settings/table.ts';
@@ -72,8 +73,11 @@ function makeSpool(wanted: string | null): string | Trouble {
   try {
     if (wanted !== null) mkdirSync(wanted);
   } catch (error) {
-    const why = error instanceof Error ? error.message : error;
-    return trouble(`The demo wants to make its spool itself: ${why}.`, EXIT.cannotCreate);
+    if (codeOf(error) === null) throw error;
+    return trouble(
+      `The demo makes its spool itself, and ${wanted} cannot be made: ${phraseOf(error)}.`,
+      EXIT.cannotCreate,
+    );
   }
   for (const name of readdirSync(FIXTURES)) copyFileSync(join(FIXTURES, name), join(spool, name));
   return spool;
@@ -98,7 +102,7 @@ async function play(spool: string, world: DemoWorld, terminal: Terminal | null):
   }
   const after = await look(stage, settingsAt(FIRST_RUN + TEN_MINUTES, world));
   if ('kind' in after) return after;
-  say.ending(spool, after);
+  say.ending(spool, after, FIRST_RUN + TEN_MINUTES);
   return { spool, before, acts, after };
 }
 

@@ -16,11 +16,19 @@ import { forPeople } from '../report/people.ts';
 import { readPrivate } from '../room/citadel/login.ts';
 import { layoutOf } from '../room/directory/layout.ts';
 import { openDirectoryGuest } from '../room/directory/open.ts';
-import { phraseOf } from '../room/directory/trouble.ts';
+import { codeOf, phraseOf } from '../room/directory/trouble.ts';
 import type { Room } from '../room/room.ts';
 import type { Settings } from '../settings/table.ts';
 import type { Trouble } from './background.ts';
-import { clockFor, directoryDeps, directorySettings, refusal, spoolOf, trouble } from './background.ts';
+import {
+  clockFor,
+  directoryDeps,
+  directorySettings,
+  refusal,
+  spoolOf,
+  trouble,
+  wrongSetting,
+} from './background.ts';
 import type { Command, Invocation } from './command.ts';
 import type { ExitCode } from './exit.ts';
 import { EXIT } from './exit.ts';
@@ -84,7 +92,8 @@ export async function openListeners(settings: Settings, deps: ListenerDeps): Pro
   const options = optionsFrom(settings, deps.spool);
   if ('kind' in options) return options;
   const charset = await loadCharset(settings.charset);
-  if (charset.kind === 'unknown') return trouble(`setting charset: ${charset.reason}`, EXIT.config);
+  if (charset.kind === 'unknown')
+    return wrongSetting(settings, 'charset', `setting charset: ${charset.reason}.`);
   const readable = forPeople(charset.charset);
   const { spool, room, clock, log } = deps;
   const events = {
@@ -100,7 +109,9 @@ export async function openListeners(settings: Settings, deps: ListenerDeps): Pro
     const started = await startIntake({ ...options, listen }, { room, clock, events });
     if (started.kind === 'refused') {
       await close();
-      return trouble(started.text, started.why === 'place' ? EXIT.config : EXIT.unavailable);
+      return started.why === 'place'
+        ? wrongSetting(settings, 'intake.listen', started.text)
+        : trouble(started.text, EXIT.unavailable);
     }
     open.push(started);
     log.write(listeningLine(started.address, spool));
@@ -169,6 +180,8 @@ function certificateFrom(path: string | null): IntakeOptions['tls'] | Trouble {
     createSecureContext({ key: pem, cert: pem });
     return { key: pem, cert: pem };
   } catch (error) {
-    return trouble(`setting intake.certificate: ${path} cannot be used: ${phraseOf(error)}.`, EXIT.config);
+    const why =
+      codeOf(error) === null ? 'it holds no private key with its certificates in PEM form' : phraseOf(error);
+    return trouble(`setting intake.certificate: ${path} cannot be used: ${why}.`, EXIT.config);
   }
 }

@@ -12,11 +12,10 @@ import { parseReturnPath, roomTransport, sessionTransport } from '../delivery/re
 import type { RunRules } from '../delivery/rules.ts';
 import { reportLine, warningLine, withheldLine } from '../report/lines.ts';
 import type { Log } from '../report/log.ts';
-import { forPeople } from '../report/people.ts';
+import { forPeople, harmless } from '../report/people.ts';
 import type { Settings } from '../settings/table.ts';
 import type { Trouble } from './background.ts';
-import { directoryDeps, trouble } from './background.ts';
-import { EXIT } from './exit.ts';
+import { directoryDeps, wrongSetting } from './background.ts';
 import { reportsOf } from './live.ts';
 
 /** Where Citadel puts its sockets: Easy Install, Debian. */
@@ -25,9 +24,10 @@ const CITADEL_FOLDERS = ['/usr/local/citadel', '/run/citadel', '/var/run/citadel
 export function returnPathOf(settings: Settings, spool: string): ReturnPath | Trouble {
   const path = wayBack(settings, spool);
   if (settings.state === null || path.kind !== 'room') return path;
-  return trouble(
+  return wrongSetting(
+    settings,
+    'return',
     'setting return: the queue inside a Citadel server takes no reports from outside. Name its lmtp:/path/lmtp.socket, or smtp://host:port.',
-    EXIT.config,
   );
 }
 
@@ -43,9 +43,10 @@ function wayBack(settings: Settings, spool: string): ReturnPath | Trouble {
   }
   return (
     parseReturnPath(given) ??
-    trouble(
-      `setting return: ${given} is none of lmtp:/path/lmtp.socket, smtp://host:port and room`,
-      EXIT.config,
+    wrongSetting(
+      settings,
+      'return',
+      `setting return: ${harmless(given)} is none of lmtp:/path/lmtp.socket, smtp://host:port and room.`,
     )
   );
 }

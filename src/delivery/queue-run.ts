@@ -9,6 +9,7 @@ import { type Prepared, prepareOutgoing } from '../message/outgoing.ts';
 import { recipientAddress } from '../plan/address.ts';
 import { byMail, isMailDue, type Lists } from '../plan/due.ts';
 import { destinationOf } from '../plan/route.ts';
+import { phraseOf } from '../room/directory/trouble.ts';
 import type { MessageNumber, Room, StoredMessage } from '../room/room.ts';
 import type { Failure, Stage } from '../session/verdict.ts';
 import { Dispatcher } from './dispatcher.ts';
@@ -222,7 +223,8 @@ export function unwrittenSpool(error: unknown): string {
 
 /** A spool that cannot be read now may be readable again; what is in hand goes on. */
 export function unreadSpool(error: unknown): string {
-  return `The spool could not be read: ${errorText(error)} The mail stays; the next look tries again.`;
+  const why = phraseOf(error).replace(/\.?$/, '.');
+  return `The spool could not be read: ${why} The mail stays; the next look tries again.`;
 }
 
 function numbersOf(mail: MailInHand): string {

@@ -6,6 +6,7 @@
 import { createWriteStream } from 'node:fs';
 import { Writable } from 'node:stream';
 import type { Logger, transport as Transport } from 'winston';
+import { phraseOf } from '../room/directory/trouble.ts';
 import type { Level, Line } from './lines.ts';
 import { harmless } from './people.ts';
 
@@ -104,7 +105,7 @@ async function withFallback(name: string, chosen: Promise<Writable>, stderr: Wri
     if (told) return;
     told = true;
     stderr.write(
-      `spoolroom: the log ${name} cannot be written: ${error.message}; its lines come here instead.\n`,
+      `spoolroom: the log ${name} cannot be written: ${phraseOf(error)}; its lines come here instead.\n`,
     );
   };
   const target = await chosen.catch((error: Error) => {

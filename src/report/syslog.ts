@@ -8,6 +8,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { hostname } from 'node:os';
 import { Writable } from 'node:stream';
+import { phraseOf } from '../room/directory/trouble.ts';
 
 const FACILITY_MAIL = 2 * 8;
 const SEVERITIES: { readonly [level: string]: number } = { error: 3, warn: 4, info: 6, debug: 7 };
@@ -25,16 +26,28 @@ export async function syslogStream(target: string): Promise<Writable> {
 }
 
 async function throughLogger(): Promise<Writable> {
-  const child = spawn('logger', ['--tag', 'spoolroom', '--prio-prefix'], {
-    stdio: ['pipe', 'ignore', 'ignore'],
+  // Asked to log nothing, it says whether there is a syslog: no line is lost in finding out.
+  const probe = startLogger();
+  probe.stdin.end();
+  const [found] = await once(probe, 'exit').catch((error) => {
+    throw new Error(`the program logger cannot be started: ${phraseOf(error)}`);
   });
+  if (found !== 0) throw new Error('the program logger finds no syslog to write to');
+  const child = startLogger();
   child.on('exit', (code) => {
     if (code !== 0) child.stdin.destroy(new Error(`the program logger ended with ${code}`));
   });
-  // Without a program its standard input fails, too, and less plainly.
-  child.stdin.on('error', () => {});
   await once(child, 'spawn');
   return child.stdin;
+}
+
+function startLogger() {
+  // Without --socket-errors it keeps quiet about a syslog that is not there, unless the machine runs systemd.
+  const words = ['--tag', 'spoolroom', '--prio-prefix', '--socket-errors=on'];
+  const child = spawn('logger', words, { stdio: ['pipe', 'ignore', 'ignore'] });
+  // Without a program its standard input fails, too, and less plainly.
+  child.stdin.on('error', () => {});
+  return child;
 }
 
 function datagrams(host: string, port: number): Writable {

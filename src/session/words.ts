@@ -13,7 +13,7 @@ export function describe(event: SessionEvent, stage: Stage): ByteString {
   const phrase = stage in STATES ? STATES[stage as keyof typeof STATES].phrase : stage;
   switch (event.type) {
     case 'silence':
-      return `said nothing for ${event.seconds} seconds while we were ${phrase}`;
+      return `said nothing for ${event.seconds} second${event.seconds === 1 ? '' : 's'} while we were ${phrase}`;
     case 'lost':
       return `${event.text} while we were ${phrase}`;
     case 'garbage':

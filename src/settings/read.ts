@@ -3,11 +3,13 @@
  * configuration file say; touches none of them itself.
  */
 import type { Setting, SettingName, Settings } from './table.ts';
-import { SETTINGS } from './table.ts';
+import { SETTINGS, TYPED } from './table.ts';
 
 /** A place that settings come from. */
 export interface Source {
   readonly given: { readonly [name: string]: unknown };
+  /** it is the command line */
+  readonly typed: boolean;
   /** the setting as a person finds it there: `--tls`, `SPOOLROOM_TLS`, `/etc/spoolroom.json: tls` */
   shown(name: string): string;
 }
@@ -30,10 +32,12 @@ export const SETTING_NAMES = Object.keys(SETTINGS) as readonly SettingName[];
  */
 export function readSources(sources: readonly Source[]): SettingsRead {
   const problems = sources.flatMap(unknownNames);
-  const values: { [name: string]: unknown } = {};
+  const values: { [name: string | symbol]: unknown } = {};
+  const typed = new Set<string>();
   for (const name of SETTING_NAMES) {
     const { kind, fallback }: Setting<unknown> = SETTINGS[name];
     const source = sources.find(({ given }) => (given[name] ?? null) !== null);
+    if (source?.typed === true) typed.add(name);
     const raw = source === undefined ? fallback : source.given[name];
     if (raw === null) {
       values[name] = null;
@@ -45,7 +49,7 @@ export function readSources(sources: readonly Source[]): SettingsRead {
     else problems.push({ source, text: `${source.shown(name)}: ${quoted(raw)} ${read.problem}.` });
   }
   if (problems.length > 0) return { ok: false, problems };
-  return { ok: true, settings: Object.freeze(values) as unknown as Settings };
+  return { ok: true, settings: Object.freeze({ ...values, [TYPED]: typed }) as unknown as Settings };
 }
 
 /** From one place alone. */
@@ -66,7 +70,7 @@ function quoted(raw: unknown): string {
 }
 
 export function commandLineSource(given: Source['given']): Source {
-  return { given, shown: (name) => `--${name}` };
+  return { given, typed: true, shown: (name) => `--${name}` };
 }
 
 const PREFIX = 'SPOOLROOM_';
@@ -89,12 +93,12 @@ export function environmentSource(environment: { readonly [variable: string]: st
     if (name === undefined) given[variable] = value;
     else given[name] = SETTINGS[name].kind.many ? value.split(/\s*,\s*/) : value;
   }
-  return { given, shown: (name) => (name in SETTINGS ? environmentName(name) : name) };
+  return { given, typed: false, shown: (name) => (name in SETTINGS ? environmentName(name) : name) };
 }
 
 /** A configuration file: one JSON object, in which `{"timeout": {"mail": "1m"}}` and `{"timeout.mail": "1m"}` are the same. */
 export function fileSource(path: string, content: object): Source {
-  return { given: flattened(content, ''), shown: (name) => `${path}: ${name}` };
+  return { given: flattened(content, ''), typed: false, shown: (name) => `${path}: ${name}` };
 }
 
 function flattened(content: object, prefix: string): { [name: string]: unknown } {

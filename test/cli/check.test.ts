@@ -344,6 +344,17 @@ describe('check', () => {
       assert.deepEqual([exit, bad], [0, ['warning smarthost']]);
     }));
 
+  it('tells that no relay is taken from the file that was named for it', async (t) => {
+    const file = path.join(temporaryDirectory(t), 'internet');
+    fs.writeFileSync(file, 'citadel.example|localhost\n');
+    const { bad, seen } = await check(spoolOf(t, {}), { 'internet-config': file });
+    assert.ok(bad.includes('warning settings'));
+    assert.match(seen('settings'), /internet holds no smarthost line/);
+    fs.writeFileSync(file, 'relay.example\n');
+    const other = await check(spoolOf(t, {}), { 'internet-config': file });
+    assert.match(other.seen('settings'), /holds no line like relay\.example\.org\|smarthost/);
+  });
+
   it('never shows a password, and tells of a file in which everybody can read it', async (t) => {
     const config = path.join(temporaryDirectory(t), 'spoolroom.json');
     fs.writeFileSync(config, '{}', { mode: 0o644 });

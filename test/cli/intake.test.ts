@@ -106,12 +106,16 @@ describe('intake', () => {
     const users = secretFile(t, 'users', 'citadel\n');
     const cases: readonly (readonly [string[], number, RegExp])[] = [
       [['--intake.listen', `127.0.0.1:${port}`], 69, /another program listens there already/],
-      [['--intake.listen', '0.0.0.0:0'], 78, /other machines could send mail through it/],
-      [['--intake.listen', 'here'], 78, /write \/path, PORT or ADDRESS:PORT/],
+      [['--intake.listen', '0.0.0.0:0'], 64, /other machines could send mail through it/],
+      [['--intake.listen', 'here'], 64, /write \/path, PORT or ADDRESS:PORT/],
       [['--intake.users', readable], 78, /chmod 600/],
       [['--intake.users', users], 78, /line 1 is not user:password/],
       [['--intake.users', secretFile(t, 'users', 'a:b\n')], 78, /Give intake\.certificate as well/],
-      [['--intake.certificate', users], 78, /setting intake\.certificate: .* cannot be used/],
+      [
+        ['--intake.certificate', users],
+        78,
+        /setting intake\.certificate: .* cannot be used: it holds no private key/,
+      ],
     ];
     await Promise.all(
       cases.map(async ([words, exit, sentence]) => {

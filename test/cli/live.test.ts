@@ -117,7 +117,7 @@ describe('the queue inside a Citadel server', () => {
       [['run', ...live, '--spool', state], 64, /Two queues are named/],
       [['run', ...live.slice(4)], 64, /Which Citadel server\?/],
       [['run', ...live.slice(0, 2), ...live.slice(4)], 64, /Who are we at the Citadel server\?/],
-      [[...asking, '--return', 'room'], 78, /takes no reports from outside/],
+      [[...asking, '--return', 'room'], 64, /takes no reports from outside/],
       [['run', ...live.with(1, 'citadel')], 78, /neither \/path of a socket nor ADDRESS:PORT/],
       [['run', ...live.with(1, `${citadel.path}.gone`)], 69, /citadel-admin\.socket\.gone/],
       [['run', ...live.with(5, `${state}/gone`)], 66, /does not exist/],

@@ -132,17 +132,22 @@ const WRONG: readonly (readonly [words: string, exit: number, told: RegExp])[] =
   ['run --spool', 64, /^spoolroom: --spool wants a value\.\n/],
   ['explain', 64, /^spoolroom: Too few words: spoolroom explain <job>\n/],
   ['explain -', 64, /^spoolroom: Which spool/],
-  ['hold --spool . -- -5', 64, /^spoolroom: -5 is not the number of a job/],
+  ['explain --spool . -- -5', 64, /^spoolroom: -5 is not the number of a job/],
   ['run --spool /a --spool /b', 64, /^spoolroom: --spool: \["\/a","\/b"\] is given more than once\.$/],
   ['run --poll soon', 64, /^spoolroom: --poll: "soon" is not a span of time/],
   ['run', 64, /^spoolroom: Which spool\? Name it with --spool DIR/],
   ['run --spool /nowhere/at/all', 66, /^spoolroom: The spool directory \/nowhere\/at\/all does not exist/],
-  ['run --spool . --smarthost user@host', 78, /^spoolroom: smarthost \*\*\*@host: .*without a password/],
-  ['run --spool . --charset klingon', 78, /^spoolroom: .*no charset "klingon" is known here/],
+  [
+    'run --spool . --smarthost user@host',
+    64,
+    /^spoolroom: setting smarthost: \*\*\*@host: .*without a password/,
+  ],
+  ['run --spool . --return foo:bar', 64, /^spoolroom: setting return: foo:bar is none of/],
+  ['run --spool . --charset klingon', 64, /^spoolroom: .*no charset "klingon" is known here/],
   [
     'run --spool . --config /nowhere',
     78,
-    /^spoolroom: The configuration file \/nowhere cannot be used: ENOENT/,
+    /^spoolroom: The configuration file \/nowhere cannot be used: it does not exist \(ENOENT\)\.$/,
   ],
   ['run --spool . --tls-ca /nowhere', 78, /^spoolroom: .*tls-ca.*\/nowhere/],
 ];
@@ -168,9 +173,28 @@ test('a bad value in the environment or in a file is a configuration error that 
     [variable.exit, /^spoolroom: SPOOLROOM_POLL: "soon" is not/.test(variable.told)],
     [78, true],
   );
+  const relay = await spoolroom('run --spool /x', { SPOOLROOM_SMARTHOST: ':3001' });
+  assert.deepEqual([relay.exit, relay.told.startsWith('spoolroom: setting smarthost: :3001: ')], [78, true]);
   const config = configFile(t, '{"pol": "5s"}');
   const file = await spoolroom(`queue --spool /x --config ${config}`);
   assert.deepEqual([file.exit, file.told], [78, `spoolroom: ${config}: pol is no setting.`]);
+  for (const [text, line] of [
+    ['{"poll": "5s",\n "smarthost": "user:geheim@a.example\n}', 2],
+    ['{\n"smarthost": geheim\n}', 2],
+    ['{\n\n"poll": "5s"\n', 3],
+    ['', 1],
+  ] as const) {
+    const broken = configFile(t, text);
+    const { exit, told } = await spoolroom(`queue --spool /x --config ${broken}`);
+    assert.equal(exit, 78);
+    assert.equal(
+      told,
+      `spoolroom: The configuration file ${broken} cannot be used: it is no JSON in line ${line}.`,
+    );
+  }
+  const ca = configFile(t, '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n');
+  const pem = await spoolroom(`run --spool /x --tls-ca ${ca}`);
+  assert.deepEqual([pem.exit, /it holds no whole certificate in PEM form\.$/.test(pem.told)], [78, true]);
   const list = configFile(t, '[]');
   const array = await spoolroom(`queue --spool /x --config ${list}`);
   assert.deepEqual([array.exit, array.told.endsWith('must hold one JSON object of settings.')], [78, true]);

@@ -133,7 +133,7 @@ describe('a run', () => {
   it('says that a setting names no way back, and touches nothing', async (t) => {
     const files = { 1: MAIL, 2: listFor(1, 'alice@accepts.example') };
     const ran = await runOver(t, files, { return: 'lmtp' });
-    assert.equal(ran.code, EXIT.config);
+    assert.equal(ran.code, EXIT.usage);
     assert.match(ran.told.join(), /setting return: lmtp is none of lmtp:/);
     assert.deepEqual(ran.left, files);
   });

@@ -103,7 +103,10 @@ test('a file that cannot be written is told once, and its lines go to standard e
   const target = path.join(temporaryDirectory(t), 'missing', 'log');
   const text = await log({ target }, DELIVERED, WARNING);
   const [sentence, first, second, ...rest] = text.split('\n');
-  assert.match(sentence ?? '', /^spoolroom: the log \S+\/missing\/log cannot be written: ENOENT/);
+  assert.match(
+    sentence ?? '',
+    /^spoolroom: the log \S+\/missing\/log cannot be written: it does not exist \(ENOENT\); its/,
+  );
   assert.match(first ?? '', /info delivered: job 2$/);
   assert.match(second ?? '', /warn careful$/);
   assert.deepEqual(rest, ['']);
@@ -140,7 +143,10 @@ function loggerProgram(t: TestContext, script: string): string {
 }
 
 test('the local syslog is reached through logger', async (t) => {
-  const folder = loggerProgram(t, 'cd "$(dirname "$0")"; echo "$@" > call; cat > part; mv part lines');
+  const folder = loggerProgram(
+    t,
+    'cd "$(dirname "$0")"; echo "$@" > call; cat > part; if [ -s part ]; then mv part lines; fi',
+  );
   const arrived = new Promise<void>((resolve) => {
     const watcher = fs.watch(folder, (_, name) => {
       if (name !== 'lines') return;
@@ -150,7 +156,10 @@ test('the local syslog is reached through logger', async (t) => {
   });
   assert.equal(await log({ target: 'syslog' }, DELIVERED, WARNING), '');
   await arrived;
-  assert.equal(fs.readFileSync(path.join(folder, 'call'), 'utf8'), '--tag spoolroom --prio-prefix\n');
+  assert.equal(
+    fs.readFileSync(path.join(folder, 'call'), 'utf8'),
+    '--tag spoolroom --prio-prefix --socket-errors=on\n',
+  );
   assert.equal(fs.readFileSync(path.join(folder, 'lines'), 'utf8'), '<22>delivered: job 2\n<20>careful\n');
 });
 
@@ -163,6 +172,15 @@ test('without logger the lines go to standard error', async (t) => {
   const text = await log({ target: 'syslog' }, WARNING);
   assert.match(
     text,
-    /^spoolroom: the log syslog cannot be written: spawn logger ENOENT; its lines come here instead\.\n/,
+    /^spoolroom: the log syslog cannot be written: the program logger cannot be started: it does not exist \(ENOENT\); its lines come here instead\.\n/,
+  );
+});
+
+test('without a syslog the lines go to standard error, the first one included', async (t) => {
+  loggerProgram(t, 'case "$*" in *--socket-errors=on*) exit 1;; esac; cat > /dev/null');
+  const text = await log({ target: 'syslog' }, WARNING);
+  assert.match(
+    text,
+    /cannot be written: the program logger finds no syslog to write to; its lines .*\n.*careful\n/,
   );
 });
