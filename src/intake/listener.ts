@@ -5,6 +5,7 @@
  */
 import { chmod, lstat, unlink } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { IntakeServer } from './connection.ts';
 import { type Place, parsePlace, shownPlace } from './place.ts';
 import { Reception, type ReceptionDeps, type ReceptionEvents, type ReceptionOptions } from './reception.ts';
@@ -68,6 +69,8 @@ type Open = Exclude<Place, { kind: 'unusable' }>;
 export class Intake {
   readonly #reception: Reception;
   readonly #server: IntakeServer;
+  /** what goes wrong now is the listening, and `listen` says so */
+  #opening = false;
 
   constructor(options: Omit<IntakeOptions, 'listen'>, deps: IntakeDeps) {
     const { protocol, hostname, size, connections, stopping, authenticate, tls } = options;
@@ -105,9 +108,9 @@ export class Intake {
       onClose: (session) => reception.left(session.id),
     });
     server.accepted = (session) => reception.arrived(session);
-    server.on('error', (error: Error) =>
-      deps.events.warning(`A connection to the intake was lost: ${error.message}.`),
-    );
+    server.on('error', (error: Error) => {
+      if (!this.#opening) deps.events.warning(`A connection to the intake was lost: ${error.message}.`);
+    });
     this.#reception = reception;
     this.#server = server;
   }
@@ -121,6 +124,7 @@ export class Intake {
   async listen(place: Open): Promise<number> {
     const { server } = this.#server;
     const target = place.kind === 'unix' ? { path: place.path } : { host: place.host, port: place.port };
+    this.#opening = true;
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       this.#server.listen({ ...target, backlog: BACKLOG }, () => {
@@ -128,6 +132,7 @@ export class Intake {
         resolve();
       });
     });
+    this.#opening = false;
     if (place.kind === 'unix') await chmod(place.path, 0o660);
     const address = server.address();
     return typeof address === 'object' && address !== null ? address.port : 0;
@@ -173,6 +178,15 @@ const LISTEN_TROUBLE: Readonly<Record<string, string>> = {
   ENOENT: 'its directory does not exist',
 };
 
+/** libuv takes the missing directory of a socket for a matter of permission. */
+async function troubleAt(code: string, place: Open): Promise<string> {
+  const isGone =
+    code === 'EACCES' &&
+    place.kind === 'unix' &&
+    (await lstat(dirname(place.path)).catch(() => null)) === null;
+  return LISTEN_TROUBLE[isGone ? 'ENOENT' : code] ?? code;
+}
+
 /** Open the listener. What is in the way is a value with a sentence. */
 export async function startIntake(options: IntakeOptions, deps: IntakeDeps): Promise<IntakeStart> {
   const place = parsePlace(options.listen);
@@ -187,7 +201,7 @@ export async function startIntake(options: IntakeOptions, deps: IntakeDeps): Pro
   } catch (error) {
     const code = codeOf(error);
     if (typeof code !== 'string') throw error;
-    const why = LISTEN_TROUBLE[code] ?? code;
+    const why = await troubleAt(code, place);
     return { kind: 'refused', why: 'system', text: `The intake cannot listen at ${options.listen}: ${why}.` };
   }
 }

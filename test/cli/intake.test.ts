@@ -105,7 +105,12 @@ describe('intake', () => {
     const readable = secretFile(t, 'users', 'citadel:sesame\n', 0o644);
     const users = secretFile(t, 'users', 'citadel\n');
     const cases: readonly (readonly [string[], number, RegExp])[] = [
-      [['--intake.listen', `127.0.0.1:${port}`], 69, /another program listens there already/],
+      [
+        ['--intake.listen', `127.0.0.1:${port}`],
+        69,
+        /^spoolroom: The intake cannot listen at .*: another program listens there already\.$/,
+      ],
+      [['--intake.listen', `${spool}/gone/socket`], 69, /its directory does not exist/],
       [['--intake.listen', '0.0.0.0:0'], 64, /other machines could send mail through it/],
       [['--intake.listen', 'here'], 64, /write \/path, PORT or ADDRESS:PORT/],
       [['--intake.users', readable], 78, /chmod 600/],
