@@ -193,7 +193,7 @@ export class Queue {
       if (await mail.close(this.#signal)) this.count.finished++;
     } catch (error) {
       this.#ports.events.warning(
-        `A mail that is done (job ${numbersOf(mail)}) could not be ended, and the next run tries again: ${errorText(error)}`,
+        `A mail that is done (job ${numbersOf(mail)}) could not be ended, and the next run tries again: ${sentenceOf(error)}`,
       );
     }
   }
@@ -206,7 +206,7 @@ export class Queue {
       },
       notWritten: (mail, error) => {
         this.#ports.events.warning(
-          `An outcome of job ${numbersOf(mail)} could not be written: ${errorText(error)}. Nothing more is sent until it can; ` +
+          `An outcome of job ${numbersOf(mail)} could not be written: ${sentenceOf(error)} Nothing more is sent until it can; ` +
             'mail that was accepted in this moment may be sent a second time.',
         );
         this.#halted = true;
@@ -218,13 +218,12 @@ export class Queue {
 
 /** A spool that takes no outcomes takes no mail either: what is sent and not noted is sent again. */
 export function unwrittenSpool(error: unknown): string {
-  return `Nothing is sent, because outcomes cannot be written: ${errorText(error)} The next look tries again.`;
+  return `Nothing is sent, because outcomes cannot be written: ${sentenceOf(error)} The next look tries again.`;
 }
 
 /** A spool that cannot be read now may be readable again; what is in hand goes on. */
 export function unreadSpool(error: unknown): string {
-  const why = phraseOf(error).replace(/\.?$/, '.');
-  return `The spool could not be read: ${why} The mail stays; the next look tries again.`;
+  return `The spool could not be read: ${sentenceOf(error)} The mail stays; the next look tries again.`;
 }
 
 function numbersOf(mail: MailInHand): string {
@@ -309,7 +308,7 @@ function unread(msgid: MessageNumber, error: unknown): Failure {
     'payload',
     false,
     '4.3.0',
-    `the message ${msgid} in the spool cannot be read: ${error.message}`,
+    `the message ${msgid} in the spool cannot be read: ${phraseOf(error)}`,
   );
 }
 
@@ -326,6 +325,7 @@ function failure(stage: Stage, permanent: boolean, enhanced: string, text: strin
   return { reach, stage, permanent, code: null, enhanced, text, peer: null, maybeDelivered: false };
 }
 
-function errorText(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+/** Some errors are whole sentences, those of the disk are phrases. */
+function sentenceOf(error: unknown): string {
+  return phraseOf(error).replace(/\.?$/, '.');
 }

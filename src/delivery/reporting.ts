@@ -16,6 +16,7 @@ import { whyNotTold } from '../outcome/report/permission.ts';
 import type { Original, Report } from '../outcome/report/report.ts';
 import type { Schedule } from '../plan/schedule.ts';
 import { isDelayed } from '../plan/schedule.ts';
+import { phraseOf } from '../room/directory/trouble.ts';
 import type { ReportPlace, Told } from '../room/reports.ts';
 import type { MessageNumber, QueuedJob, Room } from '../room/room.ts';
 import type { Failure } from '../session/verdict.ts';
@@ -133,7 +134,7 @@ export class Reporter {
       return permitted.length === 0 || (await this.#send(mail, permitted, message));
     } catch (error) {
       if (!(error instanceof Error && 'code' in error)) throw error;
-      this.#wait(mail, error.message);
+      this.#wait(mail, phraseOf(error));
       return false;
     }
   }

@@ -5,6 +5,7 @@
  */
 import { appendFileSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { phraseOf } from '../room/directory/trouble.ts';
 import type { Shelf, Tape } from './recorder.ts';
 
 export interface Bounds {
@@ -34,7 +35,7 @@ export function transcriptShelf(folder: string, bounds: Bounds, warn: (text: str
     } catch (error) {
       if (told) return;
       told = true;
-      warn(`Transcripts cannot be kept in ${folder}: ${error instanceof Error ? error.message : error}`);
+      warn(`Transcripts cannot be kept in ${folder}: ${phraseOf(error)}. Mail is delivered all the same.`);
     }
   };
   return {

@@ -231,7 +231,7 @@ describe('a queue run', () => {
     assert.deepEqual(world.arrived, []);
     assert.deepEqual(
       room.changes.map(({ status, text }) => [status, text]),
-      [[4, 'the message 1 in the spool cannot be read: EIO: i/o error, read']],
+      [[4, 'the message 1 in the spool cannot be read: the disk reports an input/output error (EIO)']],
     );
   });
 
