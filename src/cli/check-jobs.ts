@@ -93,24 +93,38 @@ function longestWait({ retry, earlyRetry, lateRetry }: Schedule): number {
 
 const MOST_ANSWERS = 3;
 
+interface Answer {
+  readonly jobs: Set<number>;
+  /** as they stand in the lists */
+  readonly texts: Set<ByteString>;
+}
+
 /** What most jobs wait after: one wrong password keeps thousands of them. */
-export function answerFindings(jobs: readonly QueuedJob[], { readable }: SpoolCircumstances): Finding[] {
-  const answers = new Map<string, number[]>();
+export function answerFindings(
+  jobs: readonly QueuedJob[],
+  { readable, spool }: SpoolCircumstances,
+): readonly Finding[] {
+  const answers = new Map<ByteString, Answer>();
   for (const { control, job } of jobs) {
-    const texts = job.recipients
-      .filter((each) => isPending(each) && each.text !== '')
-      .map(({ text }) => text);
-    for (const answer of new Set(texts.map(withoutHost)))
-      answers.set(answer, [...(answers.get(answer) ?? []), control]);
+    for (const recipient of job.recipients) {
+      if (!isPending(recipient) || recipient.text === '') continue;
+      const key = withoutHost(recipient.text);
+      const answer = answers.get(key) ?? { jobs: new Set(), texts: new Set() };
+      answers.set(key, answer);
+      answer.jobs.add(control);
+      answer.texts.add(recipient.text);
+    }
   }
-  const most = [...answers].sort(([, a], [, b]) => b.length - a.length).slice(0, MOST_ANSWERS);
-  return most.map(([answer, numbers]) =>
-    warning(
+  const most = [...answers].sort(([, a], [, b]) => b.jobs.size - a.jobs.size).slice(0, MOST_ANSWERS);
+  return most.map(([key, { jobs: numbers, texts }]) => {
+    const [text = key, ...others] = texts;
+    const waiting = `${counted(numbers.size, 'job')} (${numbered([...numbers])}) wait${numbers.size === 1 ? 's' : ''}`;
+    return warning(
       'answers',
-      `${counted(numbers.length, 'job')} (${numbered(numbers)}) wait${numbers.length === 1 ? 's' : ''} after: ${readable(answer)}`,
-      adviceFor(answer) ?? `For each of them: spoolroom explain ${numbers[0]}`,
-    ),
-  );
+      `${waiting} after: ${readable(others.length === 0 ? text : key)}`,
+      adviceFor(text) ?? `For each of them: spoolroom explain ${[...numbers][0]} --spool ${spool}`,
+    );
+  });
 }
 
 /** The same answer of several hosts is one: `(450, mx.example [192.0.2.1]:25)` becomes `(450)`. */

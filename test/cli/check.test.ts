@@ -175,7 +175,7 @@ describe('check', () => {
       answers.map(({ seen }) => seen),
       [
         '2 jobs (2, 4) wait after: TLS failed: certificate has expired',
-        '1 job (6) waits after: 5.7.8 wrong (535)',
+        '1 job (6) waits after: 5.7.8 wrong (535, mx [192.0.2.1]:587)',
       ],
     );
     assert.match(answers[1]?.advice ?? '', /user and password/);
