@@ -8,15 +8,18 @@ import type { Room } from '../room/room.ts';
 import { EXIT } from './exit.ts';
 import { stationed } from './station.ts';
 
-export const command = stationed(async ({ ports, rules, log, signal }, { settings, options, terminal }) => {
-  const due = { ...rules.due, force: options.force === true };
-  const summary = await queueRun(ports, { ...rules, due }, signal);
-  const watched = terminal.interactive && !settings.json;
-  if (settings.json) terminal.print(JSON.stringify(summary));
-  if (summary.due > 0) log.write(summaryLine(summary, watched ? 'info' : 'debug'));
-  else if (watched) terminal.tell(await nothingDue(ports.room, rules.due.schedule, ports.clock.now()));
-  return signal.aborted ? EXIT.tempFail : EXIT.ok;
-});
+export const command = stationed(
+  'leave',
+  async ({ ports, rules, log, signal }, { settings, options, terminal }) => {
+    const due = { ...rules.due, force: options.force === true };
+    const summary = await queueRun(ports, { ...rules, due }, signal);
+    const watched = terminal.interactive && !settings.json;
+    if (settings.json) terminal.print(JSON.stringify(summary));
+    if (summary.due > 0) log.write(summaryLine(summary, watched ? 'info' : 'debug'));
+    else if (watched) terminal.tell(await nothingDue(ports.room, rules.due.schedule, ports.clock.now()));
+    return signal.aborted ? EXIT.tempFail : EXIT.ok;
+  },
+);
 
 async function nothingDue(room: Room, schedule: Schedule, now: number): Promise<string> {
   const { jobs } = await room.scan();

@@ -7,7 +7,7 @@ import type { RunEvents, RunPorts } from '../delivery/queue-run.ts';
 import type { RunRules } from '../delivery/rules.ts';
 import { Recorder } from '../replay/recorder.ts';
 import { transcriptFolder, transcriptShelf } from '../replay/transcript-files.ts';
-import { busyLine, stoppingLine, warningLine } from '../report/lines.ts';
+import { busyLine, stoppingLine, waitingLine, warningLine } from '../report/lines.ts';
 import type { Log } from '../report/log.ts';
 import { codeOf, phraseOf, SpoolTrouble } from '../room/directory/trouble.ts';
 import type { Settings } from '../settings/table.ts';
@@ -16,10 +16,10 @@ import { clockFor, loadRules, realPorts, trouble } from './background.ts';
 import type { Command, Invocation } from './command.ts';
 import type { ExitCode } from './exit.ts';
 import { EXIT } from './exit.ts';
-import { homeOf, openRoom } from './live.ts';
+import { homeOf, type OpenedRoom, openRoom } from './live.ts';
 import { levelFor, logFor, newsTo } from './news.ts';
 import { reporterFor, returnPathOf } from './reports.ts';
-import { stopSignal } from './stop.ts';
+import { pause, stopSignal } from './stop.ts';
 
 export interface Station {
   /** with our own state: the spool itself, or the directory beside a live room */
@@ -32,10 +32,13 @@ export interface Station {
   readonly signal: AbortSignal;
 }
 
+type Work = (station: Station, invocation: Invocation) => Promise<ExitCode | Trouble>;
+
+/** Where another process is at work in our place: the command ends, or it waits until that has ended. */
+export type Beside = 'leave' | 'wait';
+
 /** A command that works in a station and leaves it in order, whatever happens. */
-export function stationed(
-  work: (station: Station, invocation: Invocation) => Promise<ExitCode | Trouble>,
-): Command {
+export function stationed(beside: Beside, work: Work): Command {
   return async (invocation) => {
     const { settings, terminal } = invocation;
     const fail = ({ text, exit }: Trouble): ExitCode => {
@@ -48,7 +51,7 @@ export function stationed(
     if ('kind' in rules) return fail(rules);
     const log = logFor(settings);
     try {
-      const exit = await inStation({ spool, rules, log }, invocation, work);
+      const exit = await inStation({ spool, rules, log }, invocation, beside, work);
       if (typeof exit === 'number') return exit;
       if (exit.exit !== EXIT.ok) return fail(exit);
       // Another one is at work, which is as it should be: cron need not hear of it.
@@ -73,17 +76,27 @@ export function stationed(
 async function inStation(
   { spool, rules, log }: Pick<Station, 'spool' | 'rules' | 'log'>,
   invocation: Invocation,
-  work: (station: Station, invocation: Invocation) => Promise<ExitCode | Trouble>,
+  beside: Beside,
+  work: Work,
 ): Promise<ExitCode | Trouble> {
   const { settings } = invocation;
   const clock = clockFor(settings);
   const warn = (text: string): void => log.write(warningLine(text));
   const path = returnPathOf(settings, spool);
   if (path.kind === 'trouble') return path;
-  const opened = await openRoom(spool, settings, clock, warn);
+  const stop = stopSignal();
+  const open = (): Promise<OpenedRoom> => openRoom(spool, settings, clock, warn);
+  let opened = await open();
+  if (isBusy(opened) && beside === 'wait') {
+    log.write(waitingLine(spool, opened.runner ?? null));
+    do {
+      await pause(settings.poll, clock, stop.signal);
+      if (stop.signal.aborted) return EXIT.ok;
+      opened = await open();
+    } while (isBusy(opened));
+  }
   if (opened.kind === 'trouble') return opened;
   const { room } = opened;
-  const stop = stopSignal();
   stop.signal.addEventListener('abort', () =>
     log.write(stoppingLine(String(stop.signal.reason), settings['timeout.stop'])),
   );
@@ -102,6 +115,11 @@ async function inStation(
     await recorder?.close();
     await room.close();
   }
+}
+
+/** Another process at work is no trouble, and its exit code says so. */
+function isBusy(opened: OpenedRoom): opened is Trouble {
+  return opened.kind === 'trouble' && opened.exit === EXIT.ok;
 }
 
 function recorderFor(

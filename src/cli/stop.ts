@@ -1,4 +1,5 @@
 /** SIGTERM and SIGINT as an AbortSignal: asked once, a command ends cleanly; asked twice, at once. */
+import type { Clock } from '../delivery/ports.ts';
 
 export interface Stop {
   readonly signal: AbortSignal;
@@ -7,6 +8,20 @@ export interface Stop {
 }
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+
+/** Until the time is over, or the command is told to stop. */
+export function pause(milliseconds: number, clock: Clock, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      timer.cancel();
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = clock.after(milliseconds, done);
+    signal.addEventListener('abort', done);
+    if (signal.aborted) done();
+  });
+}
 
 export function stopSignal(): Stop {
   const controller = new AbortController();

@@ -13,6 +13,7 @@ import type { openListeners } from './intake.ts';
 import { stationed } from './station.ts';
 
 export const command = stationed(
+  'wait',
   async ({ spool, ports, rules, log, warn, signal }, { settings, options, terminal }) => {
     const listeners = options.intake === true ? await listenersOn(settings, { spool, log, ...ports }) : null;
     if (listeners !== null && 'kind' in listeners) return listeners;

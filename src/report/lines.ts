@@ -146,6 +146,13 @@ export function busyLine(text: string, runner: number | null): Line {
   return { level: 'info', event: 'busy', message: text, fields: { runner } };
 }
 
+/** `watch` beside a run, or a second watcher. */
+export function waitingLine(spool: string, runner: number | null): Line {
+  const who = runner === null ? 'another process' : `process ${runner}`;
+  const message = `waiting: ${who} is at work in ${spool}; this one begins when that has ended`;
+  return { level: 'info', event: 'waiting', message, fields: { spool, runner } };
+}
+
 /** Told to stop; what that waits for. */
 export function stoppingLine(signal: string, milliseconds: number): Line {
   return {

@@ -10,7 +10,7 @@ import type { DemoWorld } from '../../src/cli/demo-world/index.ts';
 import { startDemoWorld } from '../../src/cli/demo-world/index.ts';
 import { main } from '../../src/cli/main.ts';
 import { caughtTerminal } from '../support/invocation.ts';
-import { listFor, MAIL, messagesIn, spoolOf } from '../support/spool.ts';
+import { bench, listFor, MAIL, messagesIn, openRoom, spoolOf } from '../support/spool.ts';
 
 /** `watch` as a process of its own: it wakes, survives what happens to its directory, and stops cleanly. */
 
@@ -30,15 +30,15 @@ class Watcher {
   readonly #lines: Interface;
   readonly #iterator: AsyncIterator<string>;
 
-  constructor(t: TestContext, spool: string, ...more: readonly string[]) {
+  constructor(t: TestContext, spool: string, poll = '1h') {
     const words = ['watch', '--spool', spool, '--dns', world.dns, '--mx-port', String(world.smtpPort)];
     // The lists are from 2012, and nothing in them is to be given up for it.
     const reports = ['--return', `smtp://127.0.0.1:${world.smtpPort}`];
     const patience = ['--retry.notice', '10000d', '--retry.giveup', '10000d'];
-    const log = ['--log.level', 'info', '--log.format', 'json', '--poll', '1h'];
+    const log = ['--log.level', 'info', '--log.format', 'json', '--poll', poll];
     this.child = spawn(
       process.execPath,
-      ['--import', 'tsx', START, ...words, ...reports, ...patience, ...log, ...more],
+      ['--import', 'tsx', START, ...words, ...reports, ...patience, ...log],
       {
         stdio: ['ignore', 'ignore', 'pipe'],
       },
@@ -124,6 +124,19 @@ describe('watch', () => {
       assert.deepEqual(Object.keys(messagesIn(spool)), ['5', '6']);
     },
   );
+
+  it('waits for another process that delivers from there, and stops when asked', BOUNDED, async (t) => {
+    const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'alice@accepts.example') });
+    const room = await openRoom(spool, bench());
+    const waiting = new Watcher(t, spool);
+    assert.equal((await waiting.says('waiting'))[0]?.runner, process.pid);
+    assert.equal(await waiting.stop('SIGTERM'), 0);
+    const watcher = new Watcher(t, spool, '100ms');
+    await watcher.says('waiting');
+    await room.close();
+    assert.equal((await watcher.says('delivered'))[0]?.job, 2);
+    assert.equal(await watcher.stop('SIGTERM'), 0);
+  });
 
   it('survives files that vanish, change and make no sense', BOUNDED, async (t) => {
     const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'ida@greylist.example') });

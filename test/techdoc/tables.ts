@@ -28,6 +28,7 @@ import {
   stoppedLine,
   stoppingLine,
   summaryLine,
+  waitingLine,
   warningLine,
   withheldLine,
 } from '../../src/report/lines.ts';
@@ -277,6 +278,7 @@ function logLines(): string {
       busyLine('Process 812 is already delivering from /var/spool/citadel; nothing was done.', 812),
       '`run` beside another process: nothing to do',
     ],
+    [waitingLine('/var/spool/citadel', 812), '`watch` beside another process: it begins when that has ended'],
     [
       inClearLine(
         {
