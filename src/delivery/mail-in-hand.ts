@@ -4,7 +4,7 @@
  * nothing is left to do. One owner per mail, finalised once (R064). Called by the queue run; the room does the writing.
  */
 import type { ByteString } from '../control/job.ts';
-import { isPending } from '../control/job.ts';
+import { isPending, isSettled } from '../control/job.ts';
 import { givenUp } from '../outcome/report/notice.ts';
 import { statusDigit, statusText } from '../outcome/status-line.ts';
 import type { MergedRecipient } from '../plan/merge.ts';
@@ -127,7 +127,7 @@ export class MailInHand {
     const { room, reporter } = this.#ports;
     const settled = { lists: this.lists, fates: this.#fates };
     const told = (await reporter?.tell(settled, signal)) ?? true;
-    if (!told || !this.#fates.every(({ status }) => status === 2 || status === 5)) return false;
+    if (!told || !this.#fates.every(isSettled)) return false;
     for (const { control } of this.lists) await room.finish(control);
     await reporter?.forget(settled);
     return true;

@@ -2,7 +2,7 @@
  * Whether a job is to be tried now, and if not, why and until when. Called by the queue run, by `queue` and by `explain`.
  * Looks at the list and at what was asked for the job: whether it is in progress is the queue run's knowledge.
  */
-import { isPending, type Job } from '../control/job.ts';
+import { isPending, isSettled, type Job } from '../control/job.ts';
 import type { MessageNumber, QueuedJob } from '../room/room.ts';
 import { nextTry, type Schedule } from './schedule.ts';
 
@@ -32,12 +32,19 @@ export function isDue(job: Job, now: number, { schedule, force }: DueOptions): D
   // 2017 tries such a job; it then ends like any other whose payload is missing.
   if (job.msgid < 0 && job.dialect === '2012') return never('Its list names no payload message.');
   if (job.recipients.length === 0) return never('Its list names no recipient.');
-  if (!job.recipients.some(isPending)) return never('All its recipients have a final status.');
+  if (!job.recipients.some(isPending)) return never(whyNobodyWaits(job));
   const at = nextTry(job, schedule);
   if (at === 0) return { due: true, at: now, reason: 'It has not been tried yet.' };
   if (at <= now) return { due: true, at, reason: `Its waiting time ended at ${calendar(at)}.` };
   if (force) return { due: true, at: now, reason: `It would wait until ${calendar(at)}, but is forced.` };
   return { due: false, at, reason: `It waits until ${calendar(at)}.` };
+}
+
+function whyNobodyWaits({ recipients }: Job): string {
+  const odd = recipients.find((recipient) => !isSettled(recipient));
+  return odd === undefined
+    ? 'All its recipients have a final status.'
+    : `A recipient has the status ${odd.status}, which means nothing: correct the list, or remove the job.`;
 }
 
 /**
@@ -69,7 +76,7 @@ export function isMailDue(lists: readonly QueuedJob[], now: number, options: Due
   if (lists.some(({ request }) => request === 'hold' || request === 'remove')) return false;
   const open = lists.filter(isOpen);
   if (open.length > 0) return open.every((list) => isQueuedDue(list, open, now, options).due);
-  return lists.every(({ job }) => job.recipients.length > 0);
+  return lists.every(({ job }) => job.recipients.length > 0 && job.recipients.every(isSettled));
 }
 
 function isOpen({ job }: QueuedJob): boolean {

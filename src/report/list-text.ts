@@ -1,5 +1,5 @@
 /** Delivery lists as they were before a run and as they would be after it, for `replay`. Pure. */
-import type { ByteString, Job } from '../control/job.ts';
+import { type ByteString, isSettled, type Job } from '../control/job.ts';
 import type { RetrySpans } from '../control/serialise.ts';
 import { RETRY_SPANS, serialiseJob } from '../control/serialise.ts';
 import { applyChanges, rewrittenText } from '../outcome/apply.ts';
@@ -23,7 +23,7 @@ export function textAfter(job: Job, story: Story, now: number, spans: RetrySpans
     text: statusText(verdict, job.dialect),
   }));
   const after = applyChanges(job, changes);
-  if (after.recipients.every(({ status }) => status === 2 || status === 5)) return null;
+  if (after.recipients.every(isSettled)) return null;
   const end = now + Math.floor((story.moments.at(-1)?.at ?? 0) / 1000);
   return rewrittenText(after, job.dialect, end, spans);
 }

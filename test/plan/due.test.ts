@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Job } from '../../src/control/job.ts';
 import { blankJob } from '../../src/control/parse.ts';
-import { isDue } from '../../src/plan/due.ts';
+import { isDue, isMailDue } from '../../src/plan/due.ts';
 import { SCHEDULE } from '../../src/plan/schedule.ts';
 
 const SUBMITTED = 1_500_000_000;
@@ -53,6 +53,21 @@ test('a forced run takes what waits, and nothing that is over', () => {
   assert.equal(due({ attempted: SUBMITTED + 9 }, SUBMITTED, true).due, true);
   assert.equal(due({ recipients: [] }, SUBMITTED, true).due, false);
   assert.equal(due({ recipients: [{ address: 'a@b', status: 2, text: '' }] }, SUBMITTED, true).due, false);
+});
+
+test('a mail is ended when all have a final status, and left alone when a status is none we know', () => {
+  const lists = (...statuses: readonly number[]) => {
+    const recipients = statuses.map((status) => ({ address: 'a@b', status, text: '' }));
+    return [{ control: 2, job: job({ recipients }), warnings: [] }];
+  };
+  const options = { schedule: SCHEDULE, force: false };
+  assert.equal(isMailDue(lists(2, 5), SUBMITTED, options), true);
+  assert.equal(isMailDue(lists(2, 7), SUBMITTED, options), false);
+  assert.equal(isMailDue(lists(), SUBMITTED, options), false);
+  assert.match(
+    due({ recipients: [{ address: 'a@b', status: 7, text: '' }] }, SUBMITTED).reason,
+    /^A recipient has the status 7, which means nothing: correct the list/,
+  );
 });
 
 test('why a job is not tried, in a sentence', () => {
