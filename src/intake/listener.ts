@@ -78,6 +78,7 @@ export class Intake {
     const server = new IntakeServer({
       name: hostname,
       banner: 'spoolroom',
+      heloResponse: '%s greets %s',
       lmtp: protocol === 'lmtp',
       size,
       maxClients: connections,
