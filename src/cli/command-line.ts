@@ -137,7 +137,7 @@ function optionsOf(entry: CommandEntry): { [name: string]: Options } {
   const options: { [name: string]: Options } = { ...entry.options };
   for (const name of entry.settings) {
     const { kind, fallback, about }: Setting<unknown> = SETTINGS[name];
-    const shown = fallback === null || kind.many || kind.flag ? '' : ` [${fallback}]`;
+    const shown = fallback === null || kind.flag || String(fallback) === '' ? '' : ` [${fallback}]`;
     const group = name.includes('.') ? `Fine tuning, ${name.split('.')[0]}:` : 'Settings:';
     options[name] = kind.flag
       ? { type: 'boolean', group, describe: about }

@@ -230,7 +230,7 @@ function settings(): string {
   const rows = SETTING_NAMES.map((name) => {
     const { kind, fallback, about }: Setting<unknown> = SETTINGS[name];
     const value = kind.flag ? 'true|false' : `${kind.hint}${kind.many ? ', repeatable' : ''}`;
-    return [`\`${name}\``, value, fallback === null || kind.many ? '' : String(fallback), about];
+    return [`\`${name}\``, value, String(fallback ?? ''), about];
   });
   return table(['setting', 'value', 'default', 'meaning'], rows);
 }
