@@ -12,9 +12,8 @@ import {
   removedLeftovers,
   reportsLeft,
   timeOfSync,
-  unwritable,
 } from '../room/directory/inspect.ts';
-import type { DirectoryDeps, View } from '../room/directory/open.ts';
+import { type DirectoryDeps, unwritable, type View } from '../room/directory/open.ts';
 import { codeOf, phraseOf } from '../room/directory/trouble.ts';
 import type { RoomScan } from '../room/room.ts';
 import { answerFindings, jobFindings, numbered, runnerFinding } from './check-jobs.ts';

@@ -63,6 +63,9 @@ async function perform<Facts extends Asked>(
   const { settings, options, terminal } = invocation;
   const spool = spoolOf(settings);
   if (typeof spool !== 'string') return spool;
+  const words = [options.jobs ?? []].flat();
+  const many = manyMeant(words, options);
+  if (many !== null && 'kind' in many) return many;
   const clock = clockFor(settings);
   const warn = (text: string): void => terminal.tell(`spoolroom: ${text}`);
   const deps = directoryDeps(clock, warn);
@@ -72,9 +75,6 @@ async function perform<Facts extends Asked>(
   const absent = (number: MessageNumber): string =>
     `There is no job ${number} in ${spool}: ${harmless(whereabouts(deps.disk, spool, number))}`;
   const scan = await guest.scan();
-  const words = [options.jobs ?? []].flat();
-  const many = manyMeant(words, options);
-  if (many !== null && 'kind' in many) return many;
   const jobs = many === null ? jobsNamed(words, scan, absent, what) : jobsMeant(many, scan, what);
   if ('kind' in jobs) return jobs;
   const refused = (await what.consent?.(jobs, invocation)) ?? null;

@@ -3,6 +3,7 @@
  * nothing else.
  */
 import type { Options } from 'yargs';
+import { isDenied, phraseOf } from '../room/directory/trouble.ts';
 import { SETTING_NAMES } from '../settings/read.ts';
 import type { SettingName } from '../settings/table.ts';
 import type { Trouble } from './background.ts';
@@ -178,9 +179,25 @@ export async function main(
       const settings = settingsFor(entry, parsed, environment);
       if ('kind' in settings) return fail(settings);
       const { command } = await entry.load();
-      return command({ settings, options: ownOptions(entry, parsed), terminal });
+      try {
+        return await command({ settings, options: ownOptions(entry, parsed), terminal });
+      } catch (error) {
+        const denied = deniedBy(error);
+        if (denied === null) throw error;
+        return fail(denied);
+      }
     }
   }
+}
+
+/** A file that this user may not use and of which nobody thought: no bug. */
+function deniedBy(error: unknown): Trouble | null {
+  if (!(isDenied(error) && error instanceof Error && 'path' in error)) return null;
+  return {
+    kind: 'trouble',
+    text: `${error.path} cannot be used: ${phraseOf(error)}. Run spoolroom as the owner of the spool.`,
+    exit: EXIT.noPermission,
+  };
 }
 
 function ownOptions(

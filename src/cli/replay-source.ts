@@ -22,7 +22,7 @@ export interface Place {
   readonly control: number;
 }
 
-export function placeOf({ options, settings }: Invocation): Place | Trouble {
+export function placeOf({ options, settings }: Invocation): Place {
   const file = String(options.file);
   const inSpool = settings.spool !== null && /^\d+$/.test(file);
   const path = inSpool ? join(settings.spool ?? '', file) : file === '-' ? STANDARD_INPUT : file;

@@ -37,7 +37,6 @@ export const command: Command = async (invocation) => {
 async function replay(invocation: Invocation): Promise<ExitCode | Trouble> {
   const { options, settings } = invocation;
   const place = placeOf(invocation);
-  if ('kind' in place) return place;
   const bytes = readSource(place.file);
   if (bytes === 'export') return fromExport(place.file, invocation);
   if ('kind' in bytes) return bytes;

@@ -29,7 +29,7 @@ async function nothingDue(room: Room, schedule: Schedule, now: number): Promise<
     const lists = mails.get(queued.job.msgid) ?? [queued];
     return isQueuedDue(queued, lists, Math.floor(now / 1000), { schedule, force: false }).at ?? [];
   });
-  const next =
-    times.length === 0 ? 'none at a time of its own' : `the next one at ${calendar(Math.min(...times))}`;
+  const [first] = times.sort((a, b) => a - b);
+  const next = first === undefined ? 'none at a time of its own' : `the next one at ${calendar(first)}`;
   return `Nothing is due: ${counted(jobs.length, 'job')} wait${jobs.length === 1 ? 's' : ''}, ${next}.`;
 }

@@ -4,10 +4,10 @@ import fs from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { main } from '../../src/cli/main.ts';
 import { nodeDisk } from '../../src/room/directory/disk.ts';
-import { unwritable } from '../../src/room/directory/inspect.ts';
+import { openDirectoryGuest, unwritable } from '../../src/room/directory/open.ts';
 import { caughtTerminal } from '../support/invocation.ts';
 import { asNobody, closeTo } from '../support/permission.ts';
-import { bench, listFor, MAIL, messagesIn, openRoom, spoolOf } from '../support/spool.ts';
+import { bench, listFor, MAIL, messagesIn, openRoom, SETTINGS_2012, spoolOf } from '../support/spool.ts';
 
 const FILES = { 1: MAIL, 2: listFor(1, 'b@example.com'), 3: MAIL };
 
@@ -35,6 +35,8 @@ for (const [what, path, command] of [
   ['the requests', '.spoolroom/requests', 'queue'],
   ['the requests', '.spoolroom/requests', 'explain 2'],
   ['the requests', '.spoolroom/requests', 'hold 2'],
+  ['what was set aside', '.spoolroom/bad', 'queue'],
+  ['what was set aside', '.spoolroom/bad', 'explain 9'],
 ] as const) {
   test(`${command}: ${what} cannot be used`, async (t) => {
     const spool = await usedSpool(t);
@@ -42,7 +44,7 @@ for (const [what, path, command] of [
     const { exit, told } = await spoolroom(`${command} --spool ${spool}`);
     assert.equal(exit, 77, told);
     assert.ok(told.includes(`${spool}/${path}`) && told.includes('permission denied (EACCES)'), told);
-    assert.match(told, /Run spoolroom as its owner/);
+    assert.match(told, /Run spoolroom as (its owner|the owner of the spool)/);
     assert.deepEqual(messagesIn(spool), FILES);
   });
 }
@@ -95,4 +97,6 @@ test('check looks whether all our folders can be written, not the spool alone', 
   const closed = `${spool}/.spoolroom/tmp`;
   const disk = { ...nodeDisk, writable: (path: string) => path !== closed };
   assert.equal(unwritable(disk, spool), closed);
+  const opened = await openDirectoryGuest(spool, bench({ disk }), SETTINGS_2012);
+  assert.ok(opened.kind === 'refused' && opened.why === 'not-writable' && opened.text.startsWith(closed));
 });

@@ -10,13 +10,6 @@ import type { DirectoryDeps } from './open.ts';
 import { removeIfThere, temporaryNames, writeDurably } from './temporary.ts';
 import { codeOf, phraseOf } from './trouble.ts';
 
-/** The first of our folders that is there and in which this process may not make files; null when it may in all. */
-export function unwritable(disk: Disk, spool: string): string | null {
-  const { state, temporary, bad, requests } = layoutOf(spool);
-  const folders = [spool, state, temporary, bad, requests];
-  return folders.find((folder) => disk.status(folder) !== null && !disk.writable(folder)) ?? null;
-}
-
 /** A sentence when no runner can start because of the journal; null when it is in order, or there is none. */
 export function journalTrouble(disk: Disk, spool: string): string | null {
   const layout = layoutOf(spool);
@@ -63,7 +56,8 @@ export function whereabouts(disk: Disk, spool: string, number: MessageNumber): s
 function removedJobs(disk: Disk, spool: string): readonly string[] {
   const { removed } = layoutOf(spool);
   if (disk.status(removed) === null) return [];
-  const names = disk.list(removed).map(({ name }) => name);
+  const folders = disk.list(removed).filter(({ kind }) => kind === 'directory');
+  const names = folders.map(({ name }) => name);
   return names.sort().map((name) => `${removed}/${name}`);
 }
 

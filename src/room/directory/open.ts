@@ -104,15 +104,23 @@ function findPlace(path: string, deps: DirectoryDeps, settings: DirectorySetting
   };
 }
 
+/** The first of our folders that is there and in which this process may not make files; null when it may in all. */
+export function unwritable(disk: Disk, spool: string): string | null {
+  const { state, temporary, bad, requests } = layoutOf(spool);
+  const folders = [spool, state, temporary, bad, requests];
+  return folders.find((folder) => disk.status(folder) !== null && !disk.writable(folder)) ?? null;
+}
+
 /** The same for whoever writes there: our folders are made if need be. */
 function findWorkplace(path: string, deps: DirectoryDeps, settings: DirectorySettings): Place | Refused {
   const place = findPlace(path, deps, settings);
   if (place.kind === 'refused') return place;
-  if (!deps.disk.writable(path)) {
+  const closed = unwritable(deps.disk, path);
+  if (closed !== null) {
     return refused(
       'not-writable',
-      `The spool directory ${path} is not writable for this user: nothing can be put into it or delivered from it. ` +
-        'Run spoolroom as its owner.',
+      `${closed === path ? `The spool directory ${path}` : closed} is not writable for this user: nothing can be put into the spool or delivered from it. ` +
+        'Run spoolroom as the owner of the spool, to whom all of it should belong.',
     );
   }
   const { state, temporary, bad, requests } = place.layout;
