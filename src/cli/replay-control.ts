@@ -51,7 +51,7 @@ export async function fromControl(
     story,
     would,
     before: subject.text,
-    after: textAfter(job, judgedOf(story), now, schedule.retry),
+    after: isAllStopped(story) ? subject.text : textAfter(job, judgedOf(story), now, schedule.retry),
     notes: [note, ...origin.notes, ...payload.notes, ...(tooOld(play, story, schedule) ? [TOO_OLD] : [])],
   };
   return { kind: 'told', sources, rules };
@@ -88,6 +88,11 @@ async function playedIn(play: Play, settings: Settings, invocation: Invocation):
     note: `A simulated world (${harmless(name)}); nothing was sent and nothing is written.`,
     would: `in the simulated world ${harmless(name)}`,
   };
+}
+
+/** Nothing is known that a list could say. */
+function isAllStopped({ outcomes }: Story): boolean {
+  return outcomes.length > 0 && outcomes.every(wasStopped);
 }
 
 /** Whoever was taken up to DATA keeps his line as it is. */

@@ -11,7 +11,7 @@ import type { StoryOutcome } from './story.ts';
 export const STOPPED = '451 4.3.0 stopped before DATA: the server accepts this much, nothing was sent';
 
 /** Taken up to DATA, and nothing else is known of it. */
-export function wasStopped({ verdict }: StoryOutcome): boolean {
+export function wasStopped({ verdict }: Pick<StoryOutcome, 'verdict'>): boolean {
   return verdict.kind === 'failed' && verdict.code === 451 && `451 ${verdict.text}` === STOPPED;
 }
 

@@ -309,6 +309,7 @@ function sessionSaid({ event, effects }: Extract<Moment, { what: 'session' }>): 
 const SPEAKERS = { us: 'us', server: 'them', neither: 'net' } as const;
 
 function verdictText(verdict: Verdict, address: ByteString, job: Job): string {
+  if (wasStopped({ verdict })) return `${address}: ${STOPPED_HERE}`;
   return `${address}: ${statusDigit(verdict)} ${STATUSES[statusDigit(verdict)]}, ${statusText(verdict, job.dialect)}`;
 }
 

@@ -172,6 +172,7 @@ test('--live goes to a real server, and what it takes is no failure', async (t) 
   assert.match(out, /alice@one\.example: would be accepted; stopped before DATA, nothing was sent$/m);
   assert.match(out, /gone@one\.example: 5 5\.1\.1 nobody/);
   assert.match(out, /\+ remote\|alice@one\.example\|0\|$/m, 'its line stays as it is');
+  assert.match(out, / s {2}= {3}alice@one\.example: would be accepted;/);
 });
 
 test('a simulated end is no end', async (t) => {
