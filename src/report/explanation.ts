@@ -85,7 +85,7 @@ function whatHappened({ queued: { control, job }, now, transcripts }: Circumstan
 }
 
 function whatNext(
-  { queued, now, schedule }: Circumstances,
+  { queued, lists, now, schedule }: Circumstances,
   { due, next, why, pending, refused }: JobFacts,
 ): readonly string[] {
   if (pending === 0 && queued.job.recipients.length > 0) {
@@ -97,7 +97,8 @@ function whatNext(
   }
   const outlook = [ladder(queued.job, schedule), end(queued.job, now, schedule)];
   if (due) return [`It is due: the next run tries it. ${why}`, ...outlook];
-  return next === null ? [why] : [`The next try is at ${next}.`, ...outlook];
+  if (next === null) return [why];
+  return [lists.length > 1 ? why : `The next try is at ${next}.`, ...outlook];
 }
 
 /** The waits of its era, as they are set. */

@@ -7,7 +7,7 @@ import { SCHEDULE } from '../../src/plan/schedule.ts';
 import { adviceFor } from '../../src/report/advice.ts';
 import { type Circumstances, explanation } from '../../src/report/explanation.ts';
 import { forPeople } from '../../src/report/people.ts';
-import type { PayloadRead } from '../../src/room/room.ts';
+import type { PayloadRead, QueuedJob } from '../../src/room/room.ts';
 
 const NOW = 1_400_000_000;
 
@@ -87,6 +87,16 @@ describe('what happened', () => {
       /still to come: a clock was wrong\. `spoolroom retry 2` tries it now\./,
     );
   });
+});
+
+it('a list that waits for the other one of its mail says which', () => {
+  const list = (control: number, attempted: number) => ({
+    ...{ control, warnings: [] },
+    job: { ...waiting('2012', NOW - 60), attempted },
+  });
+  const lists = [list(2, 0), list(4, NOW + 600)];
+  const said = sentences(waiting('2012', NOW - 60), { queued: lists[0] as QueuedJob, lists });
+  assert.match(said.join('\n'), /^Job 4 names the same mail\. It waits until /m);
 });
 
 it('a job that waits for its report says so', () => {

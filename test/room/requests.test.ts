@@ -150,7 +150,10 @@ test('a removed job lies with its mail and the reason in a folder; nothing else 
   assert.deepEqual(messagesIn(spool), { 1: MAIL, 2: FILES[2] });
   const { '4.why': why, ...files } = removedIn(spool);
   assert.deepEqual(files, { 3: MAIL, 4: FILES[4] });
-  assert.match(why ?? '', /^Job 4 was removed .* root .* 2012-07-14T00:00:00.*\n.* mail 3 .* list 4 .*\n$/);
+  assert.match(
+    why ?? '',
+    /^Job 4 was removed from the spool: user root asked for it at 2012-07-14T00:00:00.*\n.* mail 3 .* list 4 .*\n$/,
+  );
   assert.deepEqual(requestsIn(spool), []);
   await room.close();
 });
