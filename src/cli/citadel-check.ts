@@ -211,10 +211,18 @@ function trialFinding(state: string, queue: readonly number[]): Finding {
   const trial = isThere ? parseTrialRecord(readFileSync(path, 'latin1')) : null;
   if (trial === null)
     return ok('trial', 'not posted yet; the first run posts it, and takes mail 150 seconds later');
-  if (queue.includes(trial.number)) return ok('trial', `message ${trial.number} lies untouched in its queue`);
+  const { flag, probe, alarm } = trial;
+  const gone = [flag, probe].find((number) => number !== null && !queue.includes(number));
+  if (alarm === null && gone === undefined)
+    return ok(
+      'trial',
+      probe === null
+        ? `message ${flag} lies untouched in its queue`
+        : `messages ${flag} and ${probe} lie untouched in its queue, ${Math.floor(trial.waited / 1000)} of 150 seconds`,
+    );
   return trouble(
     'trial',
-    `message ${trial.number} is gone from its queue`,
+    alarm === null ? `message ${gone} is gone from its queue` : `something else ${alarm}`,
     `Somebody else works that queue, the server itself most likely: two runs would send mail twice. Use the intake, or switch the other one off and remove ${path}.`,
   );
 }

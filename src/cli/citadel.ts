@@ -71,7 +71,7 @@ export async function askingCitadel<T>(
   { server, login }: Access,
   ask: (server: CitadelServer) => Promise<T>,
 ): Promise<T | NoAccess> {
-  const citadel = citadelServer(server, login, { connect, clock: systemClock });
+  const citadel = citadelServer(server, login, { connect, clock: systemClock, random: Math.random });
   try {
     return await ask(citadel);
   } catch (error) {

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { command } from '../../src/cli/check.ts';
 import type { Finding } from '../../src/report/check-report.ts';
+import { trialRecord } from '../../src/room/citadel/trial.ts';
 import { type CitadelDouble, type Era, startCitadel } from '../support/citadel-server.ts';
 import { caughtTerminal, invocation } from '../support/invocation.ts';
 import { type Script, startRawServer } from '../support/raw-server.ts';
@@ -128,8 +129,16 @@ describe('check --citadel', () => {
     assert.match((await check(live)).seen('trial').join(), /not posted yet/);
     const number = citadel.post('msgid|0\n');
     fs.mkdirSync(path.join(state, '.spoolroom'));
-    fs.writeFileSync(path.join(state, '.spoolroom', 'trial'), `message ${number} posted 1342224000\n`);
+    const trial = { flag: number, probe: null, waited: 150_000, looked: 0, alarm: null, left: [] };
+    const remember = (changes: object) =>
+      fs.writeFileSync(path.join(state, '.spoolroom', 'trial'), trialRecord({ ...trial, ...changes }));
+    remember({});
     assert.deepEqual((await check(live)).bad, []);
+    remember({ probe: number, waited: 70_000 });
+    assert.match((await check(live)).seen('trial').join(), /70 of 150 seconds/);
+    remember({ alarm: 'removed the flag, the message 3' });
+    assert.match((await check(live)).seen('trial').join(), /something else removed the flag, the message 3/);
+    remember({});
     citadel.messages.clear();
     assert.deepEqual((await check(live)).bad, ['trouble trial']);
   });

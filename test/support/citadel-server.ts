@@ -1,21 +1,27 @@
 /**
- * A Citadel server's queue room behind a unix socket: the commands the live room uses, in the bytes of three eras. How
- * far it is right is tested against recorded sessions (test/room/citadel/double.test.ts). It keeps its messages between
+ * A Citadel server's queue room behind a socket: the commands the live room uses, in the bytes of three eras. How far it
+ * is right is tested against recorded sessions (test/room/citadel/double.test.ts). It keeps its messages between
  * connections, forgets nothing it was not told to, and can be made to fail at any command.
  */
 import { once } from 'node:events';
 import * as net from 'node:net';
+import { TLSSocket } from 'node:tls';
+import type { ServerCertificate } from './certificates.ts';
+import {
+  briefOf,
+  type Era,
+  fieldsOf,
+  HEADER,
+  listOf,
+  nativeOf,
+  partOf,
+  ROOM,
+  renderedOf,
+  type StoredDouble,
+} from './citadel-message.ts';
 
-export type Era = '2012' | '2016' | '2023';
-
-export interface StoredDouble {
-  /** MSG3, in the eras that have it */
-  readonly native: string | null;
-  /** the whole text of a delivery list, without its header line; null for mail */
-  readonly list: string | null;
-  /** MSG2 as sent, with CRLF */
-  readonly rendered: string;
-}
+export type { Era, StoredDouble };
+export { listOf };
 
 /** What happens instead of, or after, a command. */
 export type Fault =
@@ -26,13 +32,18 @@ export type Fault =
   | { readonly answer: string };
 
 export interface CitadelDouble {
+  /** of the socket, or its address */
   readonly path: string;
+  /** 0 for a unix socket */
+  readonly port: number;
   readonly messages: Map<number, StoredDouble>;
   /** MSG3 hands these out as well */
   readonly deleted: Map<number, StoredDouble>;
-  /** all commands so far, of all connections; passwords blanked */
+  /** messages in the room where a session begins */
+  readonly lobby: Set<number>;
+  /** all commands so far, of all connections; passwords blanked; without the ECHO behind a listing */
   readonly commands: string[];
-  /** called before each command; null: nothing unusual */
+  /** called before each command, and before a posted text is taken (`(text)`); null: nothing unusual */
   fault: (line: string) => Fault | null;
   /** said instead of the greeting, when not null */
   greeting: string | null;
@@ -42,7 +53,9 @@ export interface CitadelDouble {
   config: string;
   /** puts a delivery list into the room, as the server itself does; gives its number */
   post(list: string): number;
+  /** A user's mail as it is said by MSG2, and by MSG3. */
   postMail(rendered: string, native?: string): number;
+  put(message: StoredDouble): number;
   close(): Promise<void>;
 }
 
@@ -50,16 +63,26 @@ interface Facts {
   readonly greeting: string;
   readonly hasNative: boolean;
   readonly hasKeys: boolean;
+  /** where a mail to somebody outside was posted */
+  readonly sent: string;
+  readonly bounceto: (user: string) => string;
 }
 
 const ERAS: Readonly<Record<Era, Facts>> = {
-  '2012': { greeting: 'citref', hasNative: true, hasKeys: false },
-  '2016': { greeting: 'citref', hasNative: true, hasKeys: true },
-  '2023': { greeting: 'citref.example', hasNative: false, hasKeys: true },
+  '2012': {
+    ...{ greeting: 'citref', hasNative: true, hasKeys: false, sent: 'Mail' },
+    bounceto: (user) => `${user}@citref`,
+  },
+  '2016': {
+    ...{ greeting: 'citref', hasNative: true, hasKeys: true, sent: '0000000010.Sent Items' },
+    bounceto: (user) => `${user}@citref`,
+  },
+  '2023': {
+    ...{ greeting: 'citref.example', hasNative: false, hasKeys: true, sent: '0000000002.Sent Items' },
+    bounceto: (user) => user,
+  },
 };
 
-const ROOM = '__CitadelSMTPspoolout__';
-const HEADER = 'Content-type: application/x-citadel-delivery-list\n\n';
 const NOT_SPOKEN = '530 Unrecognized or unsupported command.\n';
 
 export interface DoubleOptions {
@@ -67,15 +90,19 @@ export interface DoubleOptions {
   /** whether the socket is citadel-admin.socket */
   readonly admin?: boolean;
   readonly highest?: number;
+  /** for STLS */
+  readonly certificate?: ServerCertificate;
 }
 
 interface Client {
+  socket: net.Socket;
   user: string | null;
   level: number;
   inRoom: boolean;
   /** collects a text until its line `000`; then this is called */
   taking: ((text: string) => string) | null;
   text: string;
+  rest: string;
 }
 
 const USERS: Readonly<
@@ -89,70 +116,135 @@ function hex(value: number): string {
   return value.toString(16).toUpperCase().padStart(8, '0');
 }
 
-function mailDate(seconds: number): string {
-  return new Date(seconds * 1000).toUTCString().replace('GMT', '-0000');
-}
-
+/** @param path of a unix socket; `tcp`: any port of 127.0.0.1 */
 export async function startCitadel(path: string, options: DoubleOptions): Promise<CitadelDouble> {
-  const facts = ERAS[options.era];
+  const { era, certificate } = options;
+  const facts = ERAS[era];
   const admin = options.admin ?? true;
   const messages = new Map<number, StoredDouble>();
   const deleted = new Map<number, StoredDouble>();
   let highest = options.highest ?? 0;
   const sockets = new Set<net.Socket>();
 
-  function posted(number: number, text: string, subject: string, format: number): StoredDouble {
-    const id = `${hex(double.time)}-${hex(number)}@citref.example`;
-    const list = format === 4 && text.startsWith(HEADER) ? text.slice(HEADER.length) : null;
-    const fields: Readonly<Record<string, string>> = {
-      I: id,
-      P: 'admin',
-      T: String(double.time),
-      A: 'admin',
-      F: 'admin@citref.example',
-      O: ROOM,
-      N: 'citref',
-      H: 'Citadel Server',
-      U: subject,
+  function put(message: StoredDouble): number {
+    messages.set(++highest, message);
+    return highest;
+  }
+
+  function idFor(number: number): string {
+    return `${hex(double.time)}-${hex(number)}@citref.example`;
+  }
+
+  /** A message of a user, as ENT0 stores it. */
+  function written(
+    client: Client,
+    fields: Record<string, string>,
+    format: number,
+    text: string,
+  ): StoredDouble {
+    const user = client.user ?? '';
+    const all = {
+      ...{ I: idFor(highest + 1), P: user, T: String(double.time), A: user, F: `${user}@citref.example` },
+      ...(era === '2023' ? {} : { N: 'citref', H: 'Citadel Server' }),
+      ...fields,
     };
-    const native = Object.entries(fields).filter(([, value]) => value !== '');
-    return {
-      list,
-      native: facts.hasNative
-        ? `\xffA${String.fromCharCode(format)}${native.map(([letter, value]) => `${letter}${value}\0`).join('')}M${text}\0`
-        : null,
-      rendered:
-        `Return-Path: admin\r\nDate: ${mailDate(double.time)}\r\nSubject: ${subject || '(no subject)'}\r\n` +
-        `Message-ID: <${id}>\r\nFrom: "admin" <admin@citref.example>\r\n${format === 4 ? '' : '\r\n'}${text.replaceAll('\n', '\r\n')}`,
+    const isWhole = text === '' || text.endsWith('\n');
+    return { anonymous: 'A', format, fields: all, text: isWhole ? text : `${text}\n` };
+  }
+
+  /** A control message as the server makes it. */
+  function control(list: string): number {
+    const fields = {
+      ...{ I: idFor(highest + 1), P: 'Citadel', T: String(double.time), A: 'Citadel', O: ROOM },
+      ...{ J: 'do not journal', U: 'QMSG' },
     };
+    return put({ anonymous: 'A', format: 4, fields, text: HEADER + list });
   }
 
   function goto(client: Client, room: string): string {
     if (!admin && client.user === null) return '520 Not logged in.\n';
-    if (room !== ROOM || (!admin && client.level < 6)) return `572 room '${room}' not found\n`;
+    if (room === '_MAIL_' && client.user !== null) {
+      client.inRoom = false;
+      return `200 Mail|0|0|0|16390|0|0|1|0|0|0|1|1|0|0|${double.time}|\n`;
+    }
+    const name = room === '_MAIL_' ? 'Mail' : room;
+    if (room !== ROOM || (!admin && client.level < 6)) return `572 room '${name}' not found\n`;
     client.inRoom = true;
     const newest = Math.max(0, ...messages.keys());
     const count = messages.size;
     return `200 ${ROOM}|${count}|${count}|0|6|${newest}|0|0|${client.level >= 6 ? 1 : 0}|0|0|11|11|0|1|${double.time}|\n`;
   }
 
-  function post(client: Client, [mode, , , format, subject = '', , confirm]: readonly string[]): string {
+  function addressIn(recipient: string): string {
+    return /<(.*)>/.exec(recipient)?.[1] ?? recipient.trim();
+  }
+
+  function post(client: Client, parameters: readonly string[]): string {
+    const [mode, to = '', , format, subject = '', , confirm] = parameters;
     if (client.user === null) return '520 Not logged in.\n';
     if (mode !== '1') return '512 Not spoken by this double.\n';
     client.taking = (text) => {
-      const number = ++highest;
-      const message = posted(number, text.replaceAll('\r\n', '\n'), subject, Number(format));
+      const stored = text.replaceAll('\r\n', '\n');
+      const room = to === '' ? ROOM : facts.sent;
+      const fields: Record<string, string> = {
+        O: room,
+        ...(to !== '' && { R: to }),
+        ...(subject !== '' && { U: subject }),
+      };
+      const message = written(client, fields, Number(format), stored);
+      const number = highest + 1;
       // Else it lands in the room the user is in.
-      if (client.inRoom) messages.set(number, message);
+      if (client.inRoom || to !== '') put(message);
+      else highest++;
+      if (to !== '') {
+        const remotes = to.split(',').map((each) => `remote|${addressIn(each)}|0||\n`);
+        const bounceto = facts.bounceto(client.user ?? '');
+        control(`msgid|${number}\nsubmitted|${double.time}\nbounceto|${bounceto}\n${remotes.join('')}`);
+      }
       return confirm === '1' ? `${number}\nMessage accepted.\n\n000\n` : '';
     };
     return confirm === '1' ? '800 send message\n' : '400 send message\n';
   }
 
-  function remove(client: Client, list: string): string {
+  function list(client: Client, [which = '', count = '', template, mode]: readonly string[]): string {
+    if (!admin && client.user === null) return '520 Not logged in.\n';
+    const numbers = [...(client.inRoom ? messages.keys() : double.lobby)];
+    const chosen =
+      which === 'LAST'
+        ? numbers.slice(-Number(count))
+        : numbers.filter((number) => which !== 'GT' || number > Number(count));
+    const line = (number: number): string => {
+      const message = messages.get(number);
+      return mode === '1' && message !== undefined ? briefOf(number, message, era) : `${number}\n`;
+    };
+    if (template !== '1') return `100  \n${chosen.map(line).join('')}000\n`;
+    client.taking = (text) => {
+      const subject = /^subj\|(.*)$/im.exec(text)?.[1];
+      return `${chosen
+        .filter((number) => messages.get(number)?.fields.U === subject)
+        .map(line)
+        .join('')}000\n`;
+    };
+    return '800 Send template then receive message list\n';
+  }
+
+  /** MSG0, MSG2, MSG4 */
+  function show(client: Client, form: string, number: number, mode: string): string {
+    if (!admin && client.user === null) return '520 Not logged in.\n';
+    const message = client.inRoom ? messages.get(number) : undefined;
+    if (message === undefined) return `550 message ${number} was not found in this room\n`;
+    const heads = mode === '1';
+    const said =
+      form === 'MSG2'
+        ? renderedOf(message, era, heads)
+        : fieldsOf(message, era, form === 'MSG0' ? form : 'MSG4', heads);
+    return `100 msg:\n${said}000\n`;
+  }
+
+  function remove(client: Client, numbers: string): string {
     if (!admin && client.level < 6) return '550 Higher access required.\n';
     let count = 0;
-    for (const number of list.split(',').map(Number)) {
+    for (const number of numbers.split(',').map(Number)) {
       const message = messages.get(number);
       if (message === undefined) continue;
       messages.delete(number);
@@ -166,20 +258,21 @@ export async function startCitadel(path: string, options: DoubleOptions): Promis
   function native(number: number): string {
     if (!facts.hasNative) return NOT_SPOKEN;
     if (!admin) return '550 This command is for internal programs only.\n';
-    const bytes = (messages.get(number) ?? deleted.get(number))?.native;
-    return typeof bytes === 'string' ? `600 ${bytes.length}\n${bytes}` : `550 ${number}: no such message\n`;
+    const message = messages.get(number) ?? deleted.get(number);
+    if (message === undefined || (message.rendered !== undefined && message.native === undefined))
+      return `575 Message ${number} not found.\n`;
+    const bytes = nativeOf(message, era);
+    return `600 ${bytes.length}\n${bytes}`;
   }
 
   function part(number: number): string {
     const message = messages.get(number);
-    if (message === undefined) return `550 message ${number} was not found in this room\n`;
-    if (message.list === null) return '512 This is not a MIME message.\n';
-    return `600 ${message.list.length}|-1||application/x-citadel-delivery-list|\n${message.list}`;
+    return message === undefined ? `550 message ${number} was not found in this room\n` : partOf(message);
   }
 
   function configuration(client: Client, [what = '', key = '']: readonly string[]): string {
     if (!admin && client.level < 6)
-      return `550 This command requires ${options.era === '2023' ? 'Admin' : 'Aide'} access.\n`;
+      return `550 This command requires ${era === '2012' ? 'Aide' : 'Admin'} access.\n`;
     if (what === 'GETSYS') return `100 ${key}\n${double.config}000\n`;
     if (what === 'GETVAL' && facts.hasKeys) return key === 'c_fqdn' ? '200 citref.example|\n' : '200 |\n';
     if (what === 'GET') return '100 Configuration...\ncitref\ncitref.example\nCitadel Server\n000\n';
@@ -191,6 +284,12 @@ export async function startCitadel(path: string, options: DoubleOptions): Promis
     const parameters = rest.split('|');
     const number = Number(parameters[0]);
     switch (verb) {
+      case 'IDEN':
+        return '200 Ok\n';
+      case 'ECHO':
+        return `200 ${rest}\n`;
+      case 'STLS':
+        return certificate === undefined ? NOT_SPOKEN : '200 Begin TLS negotiation now\n';
       case 'USER':
         client.user = null;
         return rest in USERS ? `300 Password required for ${rest}\n` : `570 ${rest} not found.\n`;
@@ -199,14 +298,11 @@ export async function startCitadel(path: string, options: DoubleOptions): Promis
       case 'GOTO':
         return goto(client, rest);
       case 'MSGS':
-        if (!admin && client.user === null) return '520 Not logged in.\n';
-        return `100  \n${[...messages.keys()].map((each) => `${each}\n`).join('')}000\n`;
-      case 'MSG2': {
-        if (!admin && client.user === null) return '520 Not logged in.\n';
-        const message = messages.get(number);
-        if (message === undefined) return `550 message ${number} was not found in this room\n`;
-        return `100 msg:\n${message.rendered}000\n`;
-      }
+        return list(client, parameters);
+      case 'MSG0':
+      case 'MSG2':
+      case 'MSG4':
+        return show(client, verb, number, parameters[1] ?? '');
       case 'MSG3':
         return native(number);
       case 'DLAT':
@@ -232,72 +328,93 @@ export async function startCitadel(path: string, options: DoubleOptions): Promis
   }
 
   /** One line of the client. */
-  function take(socket: net.Socket, client: Client, line: string): void {
-    if (client.taking !== null) {
-      if (line !== '000') client.text += `${line}\n`;
-      else {
-        const done = client.taking;
-        client.taking = null;
-        const fault = double.fault('(text)');
-        if (fault === 'lost-before') return void socket.destroy();
-        const said = done(client.text);
-        if (fault === 'lost-after') return void socket.destroy();
-        socket.write(said, 'latin1');
-      }
+  function take(client: Client, line: string): void {
+    if (client.taking !== null) takeText(client, line, client.taking);
+    else takeCommand(client, line);
+  }
+
+  function takeText(client: Client, line: string, done: (text: string) => string): void {
+    if (line !== '000') {
+      client.text += `${line}\n`;
       return;
     }
+    client.taking = null;
+    const fault = double.fault('(text)');
+    if (fault === 'lost-before') return void client.socket.destroy();
+    const said = done(client.text);
+    if (fault === 'lost-after') return void client.socket.destroy();
+    client.socket.write(said, 'latin1');
+  }
+
+  function takeCommand(client: Client, line: string): void {
     client.text = '';
-    double.commands.push(line.startsWith('PASS') ? 'PASS' : line);
-    const fault = double.fault(line);
-    if (fault === 'lost-before') return void socket.destroy();
+    const isEcho = line.startsWith('ECHO ');
+    if (!isEcho) double.commands.push(line.startsWith('PASS') ? 'PASS' : line);
+    const fault = isEcho ? null : double.fault(line);
+    if (fault === 'lost-before') return void client.socket.destroy();
     const said = typeof fault === 'object' && fault !== null ? fault.answer : answer(client, line);
-    if (fault === 'lost-after') return void socket.destroy();
-    socket.write(said, 'latin1');
-    if (line === 'QUIT') socket.end();
+    if (fault === 'lost-after') return void client.socket.destroy();
+    client.socket.write(said, 'latin1');
+    if (line === 'QUIT') client.socket.end();
+    if (line === 'STLS' && certificate !== undefined && fault === null) secure(client, certificate);
+  }
+
+  function secure(client: Client, { cert, key }: ServerCertificate): void {
+    const plain = client.socket;
+    plain.removeAllListeners('data');
+    client.socket = new TLSSocket(plain, { isServer: true, cert, key });
+    client.rest = '';
+    listen(client);
+  }
+
+  function listen(client: Client): void {
+    const { socket } = client;
+    socket.on('error', () => {});
+    socket.on('data', (bytes) => {
+      const lines = (client.rest + bytes.toString('latin1')).split('\n');
+      client.rest = lines.pop() ?? '';
+      for (const line of lines) if (!client.socket.destroyed) take(client, line);
+    });
   }
 
   const server = net.createServer((socket) => {
     sockets.add(socket);
     socket.on('error', () => {}).on('close', () => sockets.delete(socket));
-    const client: Client = { user: null, level: 0, inRoom: false, taking: null, text: '' };
+    const client: Client = { socket, user: null, level: 0, inRoom: false, taking: null, text: '', rest: '' };
     const kind = admin ? 'server ADMIN CONNECTION ready.' : 'server ready.';
     socket.write(double.greeting ?? `200 ${facts.greeting} Citadel ${kind}\n`);
-    if (double.greeting !== null) {
-      socket.end();
-      return;
-    }
-    let rest = '';
-    socket.on('data', (bytes) => {
-      const lines = (rest + bytes.toString('latin1')).split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) if (!socket.destroyed) take(socket, client, line);
-    });
+    if (double.greeting !== null) socket.end();
+    else listen(client);
   });
 
+  if (path === 'tcp') server.listen(0, '127.0.0.1');
+  else server.listen(path);
+  await once(server, 'listening');
+  const address = server.address();
+  const isPath = address === null || typeof address === 'string';
+
   const double: CitadelDouble = {
-    path,
+    path: isPath ? path : address.address,
+    port: isPath ? 0 : address.port,
     messages,
     deleted,
+    lobby: new Set(),
     commands: [],
     fault: () => null,
     greeting: null,
     time: 1_342_224_000,
     config: 'citref.example|localhost\n127.0.0.1:2526|smarthost\n',
-    post(list) {
-      const number = ++highest;
-      messages.set(number, posted(number, HEADER + list, 'QMSG', 4));
-      return number;
-    },
+    post: control,
+    put,
     postMail(rendered, bytes) {
-      messages.set(++highest, { list: null, rendered, native: bytes ?? null });
-      return highest;
+      const fields = { I: idFor(highest + 1), A: 'alice', O: facts.sent, R: 'somebody@example.com' };
+      const native = bytes === undefined ? {} : { native: bytes };
+      return put({ anonymous: 'A', format: 1, fields, text: rendered, rendered, ...native });
     },
     async close() {
       for (const socket of sockets) socket.destroy();
       await new Promise((closed) => server.close(closed));
     },
   };
-  server.listen(path);
-  await once(server, 'listening');
   return double;
 }

@@ -67,10 +67,11 @@ export function messagesIn(spool: string): Record<string, string> {
 /** A clock that moves by hand. */
 export class HandClock implements Clock {
   #now = NOW * 1000;
+  #wall = 0;
   readonly #timers = new Set<{ readonly at: number; readonly call: () => void }>();
 
   now(): number {
-    return this.#now;
+    return this.#now + this.#wall;
   }
 
   monotonic(): number {
@@ -85,6 +86,11 @@ export class HandClock implements Clock {
 
   get pending(): number {
     return this.#timers.size;
+  }
+
+  /** Somebody sets the clock on the wall; no time passes. */
+  step(milliseconds: number): void {
+    this.#wall += milliseconds;
   }
 
   advance(milliseconds: number): void {

@@ -1,14 +1,16 @@
 /**
  * What a message of the queue room is to us, and a job in hand with what has happened to it since it was read. Called by
- * live-room.ts. Keeps facts and reads texts; talks to nobody.
+ * the other files of this folder. Keeps facts and reads texts; talks to nobody.
  */
+import { DELIVERY_LIST_TYPE } from '../../control/header.ts';
 import type { ByteString, Job } from '../../control/job.ts';
 import type { ParseOptions } from '../../control/parse.ts';
 import { applyChanges } from '../../outcome/apply.ts';
 import { contentsOf } from '../directory/contents.ts';
 import type { JournalRecord } from '../directory/journal.ts';
 import type { MessageNumber, StatusChange } from '../room.ts';
-import { isTrial } from './trial.ts';
+import { QUEUE_ROOM } from './protocol.ts';
+import { type TrialKind, trialKind } from './trial.ts';
 
 /** A job in hand: its control message as it was read, and what has happened since. */
 export interface Held {
@@ -30,9 +32,17 @@ export interface Held {
 
 export type Item =
   | Held
+  | { readonly kind: 'payload' }
   /** replaced by a newer one, or its mail is over: to be deleted */
-  | { readonly kind: 'stale' | 'payload' | 'trial' }
-  | { readonly kind: 'unreadable'; readonly reason: string; told: boolean };
+  | { readonly kind: 'stale' }
+  | { readonly kind: 'trial'; readonly trial: TrialKind }
+  | {
+      readonly kind: 'unreadable';
+      readonly reason: string;
+      /** payloads it may be about, which stay as long as it does */
+      readonly names: readonly MessageNumber[];
+      told: boolean;
+    };
 
 /** Whether the control message lacks some of what we know. */
 export function isDirty(held: Held): boolean {
@@ -44,17 +54,44 @@ export function currentJob(held: Held): Job {
   return held.changes.length === 0 ? held.base : applyChanges(held.base, held.changes);
 }
 
-/** What a message is, by its delivery list (header included). A server's messages are whole or were cut off when posted. */
-export function itemOf(control: MessageNumber, text: ByteString, options: ParseOptions): Item {
-  if (isTrial(text)) return { kind: 'trial' };
+/**
+ * Whether a message is a control message, by its fields (MSG0). The type of its text does not tell: part 1 of anybody's mail
+ * can have that type, and who believes it takes instructions from everybody who can send mail. A mail in the queue has
+ * recipients, or was posted in another room; what the server, an admin or we put there has no recipient, and this room or
+ * (rewritten by servers since 2017) no author.
+ */
+export function isControl(listing: ByteString): boolean {
+  const fields = listing.split('\n').map((line) => line.replace(/\r$/, ''));
+  const values = (name: string): string[] =>
+    fields.flatMap((line) => (line.startsWith(`${name}=`) ? [line.slice(name.length + 1)] : []));
+  const parts = [...values('part'), ...values('pref')];
+  const [, , number, , type] = parts[0]?.split('|') ?? [];
+  if (parts.length !== 1 || number !== '1' || type?.toLowerCase() !== DELIVERY_LIST_TYPE) return false;
+  if (['rcpt', 'cccc', 'nvto'].some((name) => values(name).length > 0)) return false;
+  const rooms = values('room');
+  if (rooms.length > 0) return rooms.every((room) => room === QUEUE_ROOM);
+  return values('from').every((author) => author === '');
+}
+
+/** What a control message is, by its delivery list (header included). A server's messages are whole or were cut off when posted. */
+export function itemOf(
+  control: MessageNumber,
+  text: ByteString,
+  options: ParseOptions,
+  owner: string,
+): Exclude<Item, { readonly kind: 'payload' | 'stale' }> {
+  const trial = trialKind(text, owner);
+  if (trial !== null) return { kind: 'trial', trial };
   const contents = contentsOf(Buffer.from(text, 'latin1'), false, options);
+  const names = [...text.matchAll(/\nmsgid\|(\d{1,15})/gi)].map(([, number]) => Number(number));
+  const unreadable = (reason: string) => ({ kind: 'unreadable', reason, names, told: false }) as const;
   switch (contents.kind) {
     case 'payload':
-      return { kind: 'payload' };
+      return unreadable('it holds no delivery list');
     case 'unfinished':
-      return { kind: 'unreadable', reason: 'its end is missing', told: false };
+      return unreadable('its end is missing');
     case 'unreadable':
-      return { kind: 'unreadable', reason: contents.reason, told: false };
+      return unreadable(contents.reason);
     case 'control': {
       const { job: base, warnings } = contents;
       const blank = { changes: [], now: 0, written: 0, posting: null };

@@ -1,74 +1,99 @@
 /**
  * The queue room of a running Citadel server as a room (techdoc/beside-citadel.md). Made by open.ts; called by the queue
- * run. Outcomes go to a ledger on our own disk first. A second later at most a checkpoint posts the rewritten control
- * message and only then deletes the old one; the ledger speaks for the old one as long as it exists, so that a crash
- * between any two commands neither loses nor repeats anything. Messages of a server never change and their numbers are
- * never used again, so what was read once is never read again.
+ * run. Outcomes go to a ledger on our own disk first, and a second later at most into the control messages
+ * (checkpoint.ts). No job is taken before the tripwire says that nobody else works the queue.
  */
-import { DELIVERY_LIST_TYPE } from '../../control/header.ts';
-import { type ByteString, type Dialect, isPending } from '../../control/job.ts';
-import type { ParseOptions } from '../../control/parse.ts';
-import { LIST_HEADER, type RetrySpans } from '../../control/serialise.ts';
+import { isPending } from '../../control/job.ts';
 import type { Clock, Timer } from '../../delivery/ports.ts';
-import { rewrittenText } from '../../outcome/apply.ts';
 import { grouped } from '../directory/grouped.ts';
 import type { Journal, JournalRecord } from '../directory/journal.ts';
-import { phraseOf, SpoolTrouble } from '../directory/trouble.ts';
-import type { MessageNumber, PayloadRead, QueuedJob, Room, RoomScan, StatusChange } from '../room.ts';
-import { currentJob, type Held, type Item, isDirty, itemOf, statusRecord } from './item.ts';
+import { isTrouble, phraseOf, SpoolTrouble } from '../directory/trouble.ts';
+import type {
+  MessageNumber,
+  PayloadRead,
+  PayloadsInHand,
+  QueuedJob,
+  Room,
+  RoomScan,
+  StatusChange,
+} from '../room.ts';
+import { Checkpoint, type CheckpointParts } from './checkpoint.ts';
+import { Inventory, type InventoryParts } from './inventory.ts';
+import { currentJob, type Held, isDirty, statusRecord } from './item.ts';
 import type { PayloadShelf } from './payload.ts';
-import { COMMANDS, isSendable, numbersIn, partType } from './protocol.ts';
-import type { CitadelServer } from './server.ts';
-import { PATIENCE, type Trial, trialText } from './trial.ts';
+import { replay } from './recovery.ts';
+import { ServerBusy } from './session.ts';
+import { type TrialMemory, Tripwire } from './tripwire.ts';
 
 /** The control messages tell the whole truth this many milliseconds after an outcome, at the latest. */
 const CHECKPOINT = 1000;
-/** DELE takes a list of up to 4095 characters. */
-const TOGETHER = 200;
 
-export interface LiveParts {
-  readonly server: CitadelServer;
+export interface LiveParts extends InventoryParts, Pick<CheckpointParts, 'journal' | 'dialect' | 'spans'> {
   readonly journal: Journal;
+  /** what the ledger of an interrupted run says */
+  readonly records: readonly JournalRecord[];
   readonly payloads: PayloadShelf;
   readonly clock: Clock;
-  readonly options: ParseOptions;
-  readonly dialect: Dialect;
-  readonly spans: RetrySpans;
-  /** the trial is remembered between runs; `write` resolves when it is durable */
-  readonly trial: { read(): Trial | null; write(trial: Trial): Promise<void> };
+  readonly trial: TrialMemory;
   readonly release: () => void;
   /** a full sentence for people */
   readonly warn: (text: string) => void;
 }
 
+const NOTHING: RoomScan = { jobs: [], orphans: [], setAside: [] };
+
 export class LiveRoom implements Room {
   readonly name: string;
   readonly #parts: LiveParts;
+  readonly #inventory: Inventory;
+  readonly #tripwire: Tripwire;
+  readonly #writer: Checkpoint;
   readonly #checkpoint: () => Promise<void>;
-  readonly #items = new Map<MessageNumber, Item>();
-  /** jobs by the number the last scan gave them */
+  /** jobs by the number a scan gave them: the last one, or, of a mail in hand, the one it was taken from */
   #scanned: ReadonlyMap<MessageNumber, Held> = new Map();
-  /** jobs that are over: control message -> payload */
-  readonly #over = new Map<MessageNumber, MessageNumber>();
+  #isRecovered = false;
   #timer: Timer | null = null;
   #last: Promise<unknown> = Promise.resolve();
   #told = '';
-  #intruder: string | null = null;
 
   constructor(parts: LiveParts) {
     this.name = parts.server.name;
     this.#parts = parts;
+    this.#inventory = new Inventory(parts);
+    const inventory = this.#inventory;
+    this.#writer = new Checkpoint({
+      ...parts,
+      inventory,
+      beforeChange: () => this.#tripwire.disarm(),
+      dropPayload: (payload) => parts.payloads.drop(payload),
+    });
+    this.#tripwire = new Tripwire({
+      ...{ name: this.name, owner: parts.owner, clock: parts.clock, memory: parts.trial, inventory },
+      post: (text) => this.#writer.post(text),
+    });
     this.#checkpoint = grouped(() => this.#inTurn(() => this.#runCheckpoint()));
   }
 
-  async scan(): Promise<RoomScan> {
-    await this.#checkpoint();
-    return this.#inTurn(() => this.#runScan());
+  /** The first look, and what the ledger of an interrupted run says. A server that is busy at the moment is asked again. */
+  async begin(): Promise<void> {
+    try {
+      await this.#inTurn(() => this.#recover());
+    } catch (error) {
+      if (!(error instanceof ServerBusy)) throw error;
+      this.#warnOnce(error.message);
+    }
+  }
+
+  async scan(inHand: PayloadsInHand = new Set()): Promise<RoomScan> {
+    await this.#inTurn(() => this.#recover());
+    // What cannot be written now stays in the ledger, and holds up nobody else's mail.
+    await this.#checkpoint().catch((error) => this.#tellTrouble(error));
+    return this.#inTurn(() => this.#look(inHand));
   }
 
   async readPayload(payload: MessageNumber): Promise<PayloadRead> {
     // Servers before 2018 hand out deleted messages as well.
-    if (this.#items.has(payload)) return this.#parts.payloads.read(payload);
+    if (this.#inventory.items.has(payload)) return this.#parts.payloads.read(payload);
     return { kind: 'missing', reason: `the message ${payload} is not in the queue room any more` };
   }
 
@@ -105,7 +130,7 @@ export class LiveRoom implements Room {
     const held = this.#scanned.get(control);
     if (held === undefined) return;
     const { msgid } = held.base;
-    this.#over.set(held.control, msgid);
+    this.#inventory.over.set(held.control, msgid);
     this.#checkpointSoon();
     await this.#parts.journal.append({
       record: 'finish',
@@ -130,6 +155,7 @@ export class LiveRoom implements Room {
   async close(): Promise<void> {
     try {
       await this.settle();
+      await this.#inTurn(() => this.#leave());
     } finally {
       this.#timer?.cancel();
       this.#parts.payloads.clear();
@@ -139,38 +165,23 @@ export class LiveRoom implements Room {
     }
   }
 
-  /** Do what the ledger of an interrupted run says, once, before anything else. */
-  async recover(records: readonly JournalRecord[]): Promise<void> {
-    await this.#inTurn(() => this.#update());
-    for (const record of records) {
-      const item = this.#items.get(record.control);
-      if (item?.kind !== 'control' || item.base.msgid !== record.msgid) {
-        // Its control message is gone already; its payload may not be.
-        if (record.record === 'finish' && item === undefined) this.#over.set(record.control, record.msgid);
-        continue;
-      }
-      if (record.record === 'finish') {
-        this.#over.set(record.control, record.msgid);
-        continue;
-      }
-      for (const change of record.changes) item.changes.push(change);
-      item.now = record.now;
-    }
-    this.#dropTwins();
-    await this.#checkpoint();
+  async #leave(): Promise<void> {
+    if (!this.#isRecovered) return;
+    const left = [...this.#inventory.jobs()].map(({ control, base }) => [control, base.msgid] as const);
+    await this.#tripwire.rearm(left.sort(([a], [b]) => a - b));
   }
 
-  /** Control messages whose successor was posted before the crash: only the deletion is missing. */
-  #dropTwins(): void {
-    const texts = new Map([...this.#jobs()].map((held) => [held.text, held]));
-    for (const held of this.#jobs()) {
-      const twin = isDirty(held) ? texts.get(this.#rewritten(held) ?? '') : undefined;
-      if (twin !== undefined) this.#items.set(held.control, { kind: 'stale' });
-    }
-  }
-
-  #rewritten(held: Held): ByteString | null {
-    return rewrittenText(currentJob(held), this.#parts.dialect, held.now, this.#parts.spans);
+  /** Once, before anything else. */
+  async #recover(): Promise<void> {
+    if (this.#isRecovered) return;
+    const { journal, records, dialect } = this.#parts;
+    await this.#inventory.update();
+    this.#tripwire.compare();
+    // What the interrupted run wrote and did not sync must not be undone after we have acted on it.
+    if (records.length > 0) await journal.secure();
+    replay(records, this.#inventory, dialect);
+    this.#isRecovered = true;
+    await this.#runCheckpoint().catch((error) => this.#tellTrouble(error));
   }
 
   /** One after the other: a scan, a checkpoint. */
@@ -178,6 +189,12 @@ export class LiveRoom implements Room {
     const turn = this.#last.then(work, work);
     this.#last = turn.catch(() => {});
     return turn;
+  }
+
+  async #runCheckpoint(): Promise<void> {
+    this.#timer?.cancel();
+    this.#timer = null;
+    if (this.#isRecovered) await this.#writer.run();
   }
 
   #checkpointSoon(): void {
@@ -188,11 +205,16 @@ export class LiveRoom implements Room {
           this.#told = '';
         },
         (error) => {
-          this.#warnOnce(phraseOf(error));
+          this.#tellTrouble(error);
           this.#checkpointSoon();
         },
       );
     });
+  }
+
+  #tellTrouble(error: unknown): void {
+    if (!isTrouble(error)) throw error;
+    this.#warnOnce(phraseOf(error));
   }
 
   /** A server that is away for an hour is one line in the log, not 3600. */
@@ -201,249 +223,44 @@ export class LiveRoom implements Room {
     this.#told = text;
   }
 
-  async #runScan(): Promise<RoomScan> {
-    await this.#update();
-    const trouble = await this.#guard();
-    if (this.#intruder !== null) throw new SpoolTrouble(this.#intruder);
+  async #look(inHand: PayloadsInHand): Promise<RoomScan> {
+    const inventory = this.#inventory;
+    this.#parts.payloads.keepOnly(inHand);
+    await inventory.update();
+    this.#scanned = this.#takenBefore(inHand);
+    const trouble = await this.#tripwire.check(() => this.#writer.removeDiscarded());
     if (trouble !== null) {
       this.#warnOnce(trouble);
-      return { jobs: [], orphans: [], setAside: [] };
+      return NOTHING;
     }
-    const scanned = new Map<MessageNumber, Held>();
+    if (inventory.unseen.size > 0) this.#warnOnce([...inventory.unseen.values()].join(' '));
+    return { jobs: this.#take(inHand), orphans: inventory.orphans(), setAside: inventory.unreadable() };
+  }
+
+  /** Outcomes of a mail in hand come under the number it had when it was taken, however often it is rewritten. */
+  #takenBefore(inHand: PayloadsInHand): Map<MessageNumber, Held> {
+    const isHere = (held: Held): boolean =>
+      inHand.has(held.base.msgid) && this.#inventory.items.get(held.control) === held;
+    return new Map([...this.#scanned].filter(([, held]) => isHere(held)));
+  }
+
+  #take(inHand: PayloadsInHand): QueuedJob[] {
+    const inventory = this.#inventory;
+    const scanned = new Map(this.#scanned);
     const jobs: QueuedJob[] = [];
-    for (const held of this.#jobs()) {
-      const fresh = this.#reread(held);
-      if (this.#over.has(fresh.control)) continue;
+    for (const held of inventory.jobs()) {
+      // What is in hand keeps the list its outcomes are about.
+      const isFresh = inHand.has(held.base.msgid) || held.changes.length === 0 || isDirty(held);
+      const fresh = isFresh ? held : inventory.reread(held);
+      if (inventory.over.has(fresh.control) || inventory.unseen.has(fresh.base.msgid)) continue;
+      // The probe of another spoolroom names its flag.
+      if (inventory.items.get(fresh.base.msgid)?.kind === 'trial') continue;
       scanned.set(fresh.control, fresh);
       const job = currentJob(fresh);
       if (!isDirty(fresh) || !job.recipients.some(isPending))
         jobs.push({ control: fresh.control, job, warnings: fresh.warnings });
     }
     this.#scanned = scanned;
-    jobs.sort((a, b) => a.control - b.control);
-    return { jobs, orphans: this.#orphans(), setAside: this.#unreadable() };
-  }
-
-  *#jobs(): Generator<Held> {
-    for (const item of [...this.#items.values()]) if (item.kind === 'control') yield item;
-  }
-
-  #named(): Set<MessageNumber> {
-    const named = new Set<MessageNumber>();
-    for (const held of this.#jobs()) if (!this.#over.has(held.control)) named.add(held.base.msgid);
-    return named;
-  }
-
-  #orphans(): MessageNumber[] {
-    const named = this.#named();
-    const orphans: MessageNumber[] = [];
-    for (const [number, { kind }] of this.#items) {
-      if (kind === 'payload' && !named.has(number)) orphans.push(number);
-    }
-    return orphans.sort((a, b) => a - b);
-  }
-
-  /** A server's queue room has no place to set a message aside: it is told once and left alone. */
-  #unreadable(): RoomScan['setAside'] {
-    const found: { number: MessageNumber; reason: string }[] = [];
-    for (const [number, item] of this.#items) {
-      if (item.kind !== 'unreadable' || item.told) continue;
-      item.told = true;
-      found.push({ number, reason: item.reason });
-    }
-    return found;
-  }
-
-  /** A job whose control message we rewrote has to be seen as its next reader will see it. */
-  #reread(held: Held): Held {
-    if (held.changes.length === 0 || isDirty(held)) return held;
-    const item = itemOf(held.control, held.text, this.#parts.options);
-    this.#items.set(held.control, item);
-    return item.kind === 'control' ? item : held;
-  }
-
-  /** See what lies in the room now. Newest first: a control message saves the look at the payload it names. */
-  async #update(): Promise<void> {
-    const numbers = await this.#list();
-    const vanished = this.#forgetAbsent(new Set(numbers));
-    const unanswered = [...this.#jobs()].filter(({ posting }) => posting !== null);
-    const named = new Set([...this.#jobs()].map(({ base }) => base.msgid));
-    for (const number of numbers) {
-      if (this.#items.has(number)) continue;
-      if (named.has(number)) {
-        this.#items.set(number, { kind: 'payload' });
-        continue;
-      }
-      const text = await this.#listText(number);
-      const poster = unanswered.find(({ posting }) => posting !== null && posting.text === text);
-      if (poster !== undefined) {
-        this.#replaced(poster, number);
-        continue;
-      }
-      const item: Item = text === null ? { kind: 'payload' } : itemOf(number, text, this.#parts.options);
-      this.#items.set(number, item);
-      if (item.kind !== 'control') continue;
-      named.add(item.base.msgid);
-      if (vanished.has(item.base.msgid))
-        this.#alarm(`replaced the control message of mail ${item.base.msgid}`);
-    }
-  }
-
-  /** Numbers of all messages, newest first. */
-  async #list(): Promise<MessageNumber[]> {
-    const listing = await this.#parts.server.read({ line: COMMANDS.list });
-    if (listing.code !== 100) throw new SpoolTrouble(this.#refusal('list its queue', listing));
-    return numbersIn(listing.body).sort((a, b) => b - a);
-  }
-
-  /** Payloads whose control messages somebody else has deleted. */
-  #forgetAbsent(present: ReadonlySet<MessageNumber>): Set<MessageNumber> {
-    const vanished = new Set<MessageNumber>();
-    for (const [number, item] of [...this.#items]) {
-      if (present.has(number)) continue;
-      this.#items.delete(number);
-      if (item.kind === 'control' && !this.#over.has(number)) vanished.add(item.base.msgid);
-    }
-    return vanished;
-  }
-
-  /** The delivery list in a message, with its one header line; null when it is something else. */
-  async #listText(number: MessageNumber): Promise<ByteString | null> {
-    const pieces: Buffer[] = [];
-    const sink = (bytes: Buffer, status: ByteString): void => {
-      if (partType(status) === DELIVERY_LIST_TYPE) pieces.push(Buffer.from(bytes));
-    };
-    const again = (): void => {
-      pieces.length = 0;
-    };
-    const answer = await this.#parts.server.read({ line: COMMANDS.part(number), sink }, again);
-    if (answer.code !== 600 || partType(answer.text) !== DELIVERY_LIST_TYPE) return null;
-    return LIST_HEADER + Buffer.concat(pieces).toString('latin1');
-  }
-
-  /** The message `number` stands for the job from now on. */
-  #replaced(held: Held, number: MessageNumber): void {
-    if (held.posting === null) return;
-    if (this.#over.has(held.control)) this.#over.set(number, held.base.msgid);
-    this.#items.set(held.control, { kind: 'stale' });
-    this.#items.set(number, held);
-    held.control = number;
-    held.text = held.posting.text;
-    held.written = held.posting.changes;
-    held.posting = null;
-  }
-
-  /** Why no job may be taken yet; null when all is well. */
-  async #guard(): Promise<string | null> {
-    const now = Math.floor(this.#parts.clock.now() / 1000);
-    const known = this.#parts.trial.read();
-    const trial = known ?? (await this.#postTrial(now));
-    for (const [number, { kind }] of [...this.#items]) {
-      if (kind === 'trial' && number !== trial.number) this.#items.set(number, { kind: 'stale' });
-    }
-    if (this.#items.get(trial.number)?.kind !== 'trial') {
-      this.#alarm(`removed the trial message ${trial.number}`);
-      return null;
-    }
-    if (Math.abs(now - trial.posted) * 1000 >= PATIENCE) return null;
-    return (
-      `The trial message ${trial.number} lies in the queue room of ${this.name}. Mail is taken when it has lain there ` +
-      `untouched for ${PATIENCE / 1000} seconds, which shows that the server runs no queue of its own.`
-    );
-  }
-
-  async #postTrial(now: number): Promise<Trial> {
-    const trial = { number: await this.#post(trialText(now)), posted: now };
-    this.#items.set(trial.number, { kind: 'trial' });
-    await this.#parts.trial.write(trial);
-    return trial;
-  }
-
-  #alarm(what: string): void {
-    this.#intruder =
-      `Something else works on the queue of ${this.name}: it ${what}. Two queue runs would send mail twice, so ` +
-      'none is taken any more. Use the intake with this server, or switch its own queue run off and remove the file ' +
-      '"trial" in the state directory.';
-  }
-
-  /** Post a control message; gives its number. */
-  async #post(text: ByteString): Promise<MessageNumber> {
-    const answer = await this.#parts.server.change({ line: COMMANDS.post, text });
-    const [number] = numbersIn(answer.body);
-    if (answer.code !== 800 || number === undefined)
-      throw new SpoolTrouble(this.#refusal('take a control message', answer));
-    return number;
-  }
-
-  #refusal(what: string, answer: { readonly code: number; readonly text: string }): string {
-    return `The Citadel server at ${this.name} did not ${what}: ${answer.code} ${answer.text}. The mail stays in its queue.`;
-  }
-
-  /** Post what is new, then delete what it replaces, then shorten the ledger. */
-  async #runCheckpoint(): Promise<void> {
-    this.#timer?.cancel();
-    this.#timer = null;
-    // An answer was lost: what it would have said can be seen.
-    if ([...this.#jobs()].some(({ posting }) => posting !== null)) await this.#update();
-    for (const held of this.#jobs()) {
-      if (isDirty(held) && !this.#over.has(held.control)) await this.#rewrite(held);
-    }
-    if (this.#over.size > 0) await this.#update();
-    await this.#removeAll();
-    await this.#parts.journal.retain((record) => this.#isNeeded(record));
-  }
-
-  async #rewrite(held: Held): Promise<void> {
-    const changes = held.changes.length;
-    const text = this.#rewritten(held);
-    // 2017 has no words for "all delivered"; the job is about to be removed.
-    if (text === null) return;
-    if (!isSendable(text)) {
-      this.#warnOnce(
-        `The control message ${held.control} cannot be rewritten: the server would not take its text whole. ` +
-          'What became of its recipients stays in the ledger.',
-      );
-      return;
-    }
-    held.posting = { text, changes };
-    const number = await this.#post(text);
-    this.#replaced(held, number);
-    // The ledger has these under the old number only, of which it will not speak any more.
-    if (isDirty(held)) await this.#parts.journal.append(statusRecord(held, held.changes.slice(held.written)));
-  }
-
-  /** Control messages first; a payload only when no other control message names it. */
-  async #removeAll(): Promise<void> {
-    const over = [...this.#over];
-    for (const [control] of over) if (this.#items.has(control)) this.#items.set(control, { kind: 'stale' });
-    await this.#removeStale();
-    const named = this.#named();
-    for (const [, msgid] of over) {
-      if (named.has(msgid)) continue;
-      if (this.#items.get(msgid)?.kind === 'payload') this.#items.set(msgid, { kind: 'stale' });
-      this.#parts.payloads.drop(msgid);
-    }
-    await this.#removeStale();
-    for (const [control] of over) this.#over.delete(control);
-  }
-
-  async #removeStale(): Promise<void> {
-    const stale = [...this.#items].filter(([, { kind }]) => kind === 'stale').map(([number]) => number);
-    for (let from = 0; from < stale.length; from += TOGETHER) {
-      const line = COMMANDS.remove(stale.slice(from, from + TOGETHER));
-      const answer = await this.#parts.server.change({ line });
-      // 575: they are gone already
-      if (answer.code !== 200 && answer.code !== 575)
-        throw new SpoolTrouble(this.#refusal('delete finished messages', answer));
-    }
-    // Only the server's own list says that they are gone; until then they stay stale and are never read again.
-    if (stale.length > 0) this.#forgetAbsent(new Set(await this.#list()));
-  }
-
-  /** Whether the ledger still has to say it. */
-  #isNeeded({ record, control }: JournalRecord): boolean {
-    const item = this.#items.get(control);
-    if (this.#over.has(control) || item?.kind === 'stale') return true;
-    return record === 'status' && item?.kind === 'control' && isDirty(item);
+    return jobs.sort((a, b) => a.control - b.control);
   }
 }

@@ -5,7 +5,8 @@
  */
 import type { Connect } from '#net-stream-utils';
 import type { Clock, Random } from '../../delivery/ports.ts';
-import type { Disk, Ownership } from '../directory/disk.ts';
+import type { Disk } from '../directory/disk.ts';
+import { ownId } from '../directory/id.ts';
 import { openJournal, readJournal } from '../directory/journal.ts';
 import { type Layout, layoutOf } from '../directory/layout.ts';
 import { claimLock } from '../directory/lock.ts';
@@ -14,12 +15,13 @@ import type { ProcessTable } from '../directory/processes.ts';
 import { sweepTemporary, type TemporaryName, temporaryNames, writeDurably } from '../directory/temporary.ts';
 import { codeOf, phraseOf, SpoolTrouble } from '../directory/trouble.ts';
 import type { Room } from '../room.ts';
-import { type LiveParts, LiveRoom } from './live-room.ts';
+import { LiveRoom } from './live-room.ts';
 import type { Login } from './login.ts';
 import { payloadShelf } from './payload.ts';
 import { citadelServer } from './server.ts';
 import type { ServerAddress } from './session.ts';
 import { parseTrialRecord, trialRecord } from './trial.ts';
+import type { TrialMemory } from './tripwire.ts';
 
 export interface LiveDeps {
   readonly connect: Connect;
@@ -45,6 +47,9 @@ export interface LiveRefused {
   readonly text: string;
 }
 
+/** Bytes of what is remembered of a trial; more than the largest queue needs. */
+const LONGEST = 268_435_456;
+
 const OURS = { mode: 0o600, uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 } as const;
 
 function refused(why: LiveRefused['why'], text: string): LiveRefused {
@@ -57,19 +62,14 @@ function makeFolders(disk: Disk, { state, temporary }: Layout): void {
   }
 }
 
-function rememberedTrial(
-  disk: Disk,
-  layout: Layout,
-  temporaryName: TemporaryName,
-  owner: Ownership,
-): LiveParts['trial'] {
+function rememberedTrial(disk: Disk, layout: Layout, temporaryName: TemporaryName): TrialMemory {
   const path = `${layout.state}/trial`;
   return {
     read: () =>
-      disk.status(path) === null ? null : parseTrialRecord(disk.read(path, 4096).bytes.toString('latin1')),
+      disk.status(path) === null ? null : parseTrialRecord(disk.read(path, LONGEST).bytes.toString('latin1')),
     async write(trial) {
       const temporary = temporaryName();
-      await writeDurably(disk, temporary, [Buffer.from(trialRecord(trial))], owner);
+      await writeDurably(disk, temporary, [Buffer.from(trialRecord(trial))], OURS);
       disk.rename(temporary, path);
       await disk.syncDirectory(layout.state);
     },
@@ -84,21 +84,27 @@ async function openClaimed(
   settings: DirectorySettings,
   release: () => void,
 ): Promise<{ readonly kind: 'open'; readonly room: Room } | LiveRefused> {
-  const { disk, clock, warn } = deps;
+  const { disk, clock, warn, random } = deps;
   sweepTemporary(disk, layout, deps.processes);
   const spool = `citadel ${options.server.endpoint.address} ${options.server.endpoint.port}`;
   const read = readJournal(disk, layout, spool);
   if (read.kind === 'refused') return refused('ledger', read.text);
+  if (read.damaged > 0)
+    warn(
+      `${read.damaged} damaged lines of ${layout.journal} are left out. One at its end is what an interrupted run did not ` +
+        'finish; others are outcomes that were lost, and their recipients may get their mail a second time.',
+    );
   const journal = openJournal({ disk, layout, temporaryName, owner: OURS, spool }, read.records);
   const server = citadelServer(options.server, options.login, deps);
   const room = new LiveRoom({
-    ...{ server, journal, clock, warn, release, ...settings },
+    ...{ server, journal, clock, warn, release, ...settings, records: read.records },
+    owner: await ownId({ disk, random, layout, temporaryName, owner: OURS }),
     payloads: payloadShelf({ server, disk, temporaryName }),
     options: { dialect: 'detect', fallback: settings.dialect },
-    trial: rememberedTrial(disk, layout, temporaryName, OURS),
+    trial: rememberedTrial(disk, layout, temporaryName),
   });
   try {
-    await room.recover(read.records);
+    await room.begin();
     return { kind: 'open', room };
   } catch (error) {
     journal.close();

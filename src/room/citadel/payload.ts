@@ -7,7 +7,7 @@ import { storedControl } from '../../message/stored.ts';
 import type { Disk, OpenFile, Ownership } from '../directory/disk.ts';
 import { removeIfThere, type TemporaryName } from '../directory/temporary.ts';
 import { codeOf, phraseOf, SpoolTrouble } from '../directory/trouble.ts';
-import type { MessageNumber, PayloadRead, StoredMessage } from '../room.ts';
+import type { MessageNumber, PayloadRead, PayloadsInHand, StoredMessage } from '../room.ts';
 import { COMMANDS } from './protocol.ts';
 import type { CitadelServer } from './server.ts';
 
@@ -20,6 +20,8 @@ export interface PayloadShelf {
   read(number: MessageNumber): Promise<PayloadRead>;
   /** its mail is over */
   drop(number: MessageNumber): void;
+  /** Only what is in hand stays; what waits for its next try is fetched again then. */
+  keepOnly(inHand: PayloadsInHand): void;
   clear(): void;
 }
 
@@ -82,6 +84,8 @@ class Filling {
 
 export function payloadShelf({ server, disk, temporaryName }: PayloadDeps): PayloadShelf {
   const files = new Map<MessageNumber, { readonly path: string; readonly size: number }>();
+  /** on their way: several destinations ask for the same mail at the same time */
+  const fetching = new Map<MessageNumber, Promise<PayloadRead>>();
 
   /** The first of the forms this server knows. */
   async function fetch(number: MessageNumber): Promise<PayloadRead> {
@@ -131,18 +135,29 @@ export function payloadShelf({ server, disk, temporaryName }: PayloadDeps): Payl
     removeIfThere(disk, file.path);
   }
 
+  async function fetchOrSayWhyNot(number: MessageNumber): Promise<PayloadRead> {
+    try {
+      return await fetch(number);
+    } catch (error) {
+      if (codeOf(error) === null && !(error instanceof SpoolTrouble)) throw error;
+      const why = phraseOf(error);
+      return { kind: 'unreadable', reason: `the message ${number} on the server cannot be read: ${why}` };
+    } finally {
+      fetching.delete(number);
+    }
+  }
+
   return {
     drop,
     async read(number) {
       const file = files.get(number);
       if (file !== undefined) return { kind: 'found', message: onDisk(file.path, file.size) };
-      try {
-        return await fetch(number);
-      } catch (error) {
-        if (codeOf(error) === null && !(error instanceof SpoolTrouble)) throw error;
-        const why = phraseOf(error);
-        return { kind: 'unreadable', reason: `the message ${number} on the server cannot be read: ${why}` };
-      }
+      const running = fetching.get(number) ?? fetchOrSayWhyNot(number);
+      fetching.set(number, running);
+      return running;
+    },
+    keepOnly: (inHand) => {
+      for (const number of [...files.keys()]) if (!inHand.has(number)) drop(number);
     },
     clear: () => {
       for (const number of [...files.keys()]) drop(number);

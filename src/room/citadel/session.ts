@@ -5,7 +5,7 @@
  */
 import type { CloseReason, Connect, Connection, Endpoint, TlsOptions } from '#net-stream-utils';
 import type { ByteString } from '../../control/job.ts';
-import type { Clock, Timer } from '../../delivery/ports.ts';
+import type { Clock, Random, Timer } from '../../delivery/ports.ts';
 import { SpoolTrouble } from '../directory/trouble.ts';
 import type { Login } from './login.ts';
 import { accessLevel, COMMANDS, createDecoder, isOneLine, isSendable, type Piece } from './protocol.ts';
@@ -20,6 +20,7 @@ export interface ServerAddress {
 export interface SessionDeps {
   readonly connect: Connect;
   readonly clock: Clock;
+  readonly random: Random;
 }
 
 export interface Answer {
@@ -37,16 +38,23 @@ export interface Command {
   readonly text?: ByteString;
   /** takes the answer's body in pieces, each valid only during the call */
   readonly sink?: (bytes: Buffer, status: ByteString) => void;
+  /** the answer is a listing of what people wrote: its end is made sure by an ECHO */
+  readonly guarded?: true;
 }
 
 /** The server is not there, or the connection to it is not any more: the command may have been done or not. */
 export class ConnectionLost extends SpoolTrouble {}
+
+/** The server is there and takes nobody in at the moment: it may in a minute. */
+export class ServerBusy extends SpoolTrouble {}
 
 /** Milliseconds without a byte after which the server counts as gone. */
 const SILENCE = 60_000;
 /** Bytes of an answer that nobody takes in pieces. */
 const LONGEST_BODY = 268_435_456;
 const ADMIN = 6;
+/** shutting down, too many sessions, busy */
+const PASSING: ReadonlySet<number> = new Set([531, 551, 552]);
 const CLOSED = 'it was closed';
 /** a unix socket's path, or a loopback address */
 const THIS_MACHINE = /^(?:\/|127\.|::1$)/;
@@ -77,6 +85,7 @@ function lostReason(reason: CloseReason): string {
 export class CitadelSession {
   readonly #name: string;
   readonly #clock: Clock;
+  readonly #random: Random;
   readonly #decoder = createDecoder();
   readonly #connection: Connection;
   #waiting: Waiting | null = null;
@@ -87,6 +96,7 @@ export class CitadelSession {
   private constructor(address: ServerAddress, deps: SessionDeps) {
     this.#name = address.endpoint.address;
     this.#clock = deps.clock;
+    this.#random = deps.random;
     this.#timer = this.#silence();
     this.#connection = deps.connect(address.endpoint, {
       connected: () => {},
@@ -118,7 +128,18 @@ export class CitadelSession {
   ask(command: Command): Promise<Answer> {
     if (!isOneLine(command.line) || (command.text !== undefined && !isSendable(command.text)))
       throw new Error('a command that would end before its end');
-    return this.#exchange(command, () => this.#connection.write(`${command.line}\n`));
+    return this.#exchange(command, () => this.#connection.write(this.#spoken(command)));
+  }
+
+  #spoken({ line, guarded }: Command): string {
+    if (guarded === undefined) return `${line}\n`;
+    const half = (): string =>
+      Math.floor(this.#random() * 2 ** 32)
+        .toString(16)
+        .padStart(8, '0');
+    const word = half() + half();
+    this.#decoder.guard(word);
+    return `${line}\nECHO ${word}\n`;
   }
 
   close(): void {
@@ -145,6 +166,9 @@ export class CitadelSession {
 
   async #startTls(tls: TlsOptions): Promise<void> {
     this.#expect(await this.ask({ line: COMMANDS.startTls }), 200, 'It offers no TLS');
+    // Whoever sits on the line must not put the beginning of an answer in front of those that come protected.
+    if (!this.#decoder.isClear()) this.#end('it sent clear text where the TLS handshake belongs');
+    if (this.#lost !== null) throw this.#lost;
     await new Promise<void>((resolve, reject) => {
       this.#secured = resolve;
       this.#waiting = waitingFor(null, () => {}, reject);
@@ -156,11 +180,14 @@ export class CitadelSession {
 
   #expect(answer: Answer, code: number, otherwise: string): Answer {
     if (Math.floor(answer.code / 100) === Math.floor(code / 100)) return answer;
-    throw this.#trouble(`${otherwise} (${answer.code} ${answer.text})`);
+    throw this.#trouble(
+      `${otherwise} (${answer.code} ${answer.text})`,
+      PASSING.has(answer.code) ? ServerBusy : SpoolTrouble,
+    );
   }
 
-  #trouble(sentence: string): SpoolTrouble {
-    return new SpoolTrouble(
+  #trouble(sentence: string, Trouble = SpoolTrouble): SpoolTrouble {
+    return new Trouble(
       `The Citadel server at ${this.#name} cannot be used: ${sentence}. The mail stays in its queue.`,
     );
   }

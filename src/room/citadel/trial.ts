@@ -1,41 +1,100 @@
 /**
- * The tripwire against a second queue run: a control message of our own that no honest program touches. It names nobody
- * who could be sent anything, and a time far ahead, so that the server's own queue run, if there is one, leaves it or
- * removes it, and mails nobody. Called by the live room before it takes a job. Pure: text and judgement only.
+ * The two messages of ours in a queue room, and what is remembered of them. Called by the inventory and the tripwire. Pure.
+ *
+ * The flag says that a spoolroom works this queue, and which: its time lies in the year 2038 and nobody waits in it, so
+ * that no queue run of any era looks at it twice. The probe is a job like any other, due at once, and names the flag as
+ * its mail: a queue run of any era tries it within a minute, and then replaces it or deletes it. Its recipient and its
+ * sender are in `.invalid` (RFC 2606), so that nobody gets anything; its `retry` line keeps a server of 2012 from
+ * reporting a first failure, and without `bounceto` a report of any other goes to the server's admins, who should read it.
  */
 import type { ByteString } from '../../control/job.ts';
 import { LIST_HEADER } from '../../control/serialise.ts';
 import type { MessageNumber } from '../room.ts';
 
-/** Milliseconds it must have lain there: two queue runs of the server, and some. */
+/** Milliseconds the probe must have lain there: two queue runs of the server, and some. */
 export const PATIENCE = 150_000;
 
-export interface Trial {
-  readonly number: MessageNumber;
-  /** Unix seconds */
-  readonly posted: number;
-}
-
-const MARK = 'remote|trial@spoolroom.invalid|2|a trial of the spoolroom program, leave it alone\n';
 /** The last second in which servers of 2012 and 2016 believe. */
 const FAR_AHEAD = 2_147_483_647;
+const LEAVE_ALONE = 'put there by the spoolroom program, leave it alone';
 
-/** @param now Unix seconds */
-export function trialText(now: number): ByteString {
-  return `${LIST_HEADER}msgid|0\nsubmitted|${now}\nretry|300\nattempted|${FAR_AHEAD}\n${MARK}`;
+/** @param owner id of the state directory @param now Unix seconds */
+export function flagText(owner: string, now: number): ByteString {
+  const mark = `remote|flag.${owner}@spoolroom.invalid|2|${LEAVE_ALONE}`;
+  return `${LIST_HEADER}msgid|0\nsubmitted|${now}\nretry|300\nattempted|${FAR_AHEAD}\n${mark}\n`;
 }
 
-/** Whether this is a trial of ours, of this process or of another one. */
-export function isTrial(instructions: ByteString): boolean {
-  return instructions.includes(`\n${MARK}`);
+/** @param flag number of the flag @param now Unix seconds */
+export function probeText(owner: string, flag: MessageNumber, now: number): ByteString {
+  const mark = `remote|probe.${owner}@spoolroom.invalid|0|${LEAVE_ALONE}`;
+  return (
+    `${LIST_HEADER}msgid|${flag}\nsubmitted|${now}\nbounceto|\n` +
+    `envelope_from|probe.${owner}@spoolroom.invalid\nretry|300\n${mark}\n`
+  );
 }
 
-/** The file in which a trial is remembered between runs. */
-export function trialRecord({ number, posted }: Trial): string {
-  return `message ${number} posted ${posted}\n`;
+export type TrialKind =
+  | 'flag'
+  | 'probe'
+  /** a probe of ours that something tried to deliver */
+  | 'tried-probe'
+  /** the flag of a spoolroom with another state directory */
+  | 'foreign-flag';
+
+/**
+ * What kind of trial message a delivery list is; null for any other list. People can have jobs made for any address, but
+ * not for one that holds our id, which is seen in the queue room only, and not with the payload number 0.
+ */
+export function trialKind(text: ByteString, owner: string): TrialKind | null {
+  const [, what, whose, status, words] =
+    /\nremote\|(flag|probe)\.([0-9a-f]+)@spoolroom\.invalid\|(\d+)\|([^|\n]*)/.exec(text) ?? [];
+  if (what === undefined) return null;
+  if (whose !== owner) return what === 'flag' && text.includes('\nmsgid|0\n') ? 'foreign-flag' : null;
+  if (what === 'flag') return 'flag';
+  return status === '0' && words === LEAVE_ALONE ? 'probe' : 'tried-probe';
 }
 
+/** What is remembered between runs. */
+export interface Trial {
+  readonly flag: MessageNumber;
+  /** null: it has lain there long enough */
+  readonly probe: MessageNumber | null;
+  /** milliseconds it has lain there untouched */
+  readonly waited: number;
+  /** wall clock of the last look, milliseconds */
+  readonly looked: number;
+  /** what something else did to the queue, as the rest of a sentence; no job is taken any more */
+  readonly alarm: string | null;
+  /** the delivery lists as the last run left them: control message, payload */
+  readonly left: readonly (readonly [MessageNumber, MessageNumber])[];
+}
+
+export function trialRecord(trial: Trial): string {
+  return `${JSON.stringify(trial)}\n`;
+}
+
+function isNumber(value: unknown): value is number {
+  return Number.isSafeInteger(value);
+}
+
+function isTrial(value: unknown): value is Trial {
+  if (typeof value !== 'object' || value === null) return false;
+  const { flag, probe, waited, looked, alarm, left } = value as { readonly [key in keyof Trial]?: unknown };
+  return (
+    [flag, waited, looked].every(isNumber) &&
+    (probe === null || isNumber(probe)) &&
+    (alarm === null || typeof alarm === 'string') &&
+    Array.isArray(left) &&
+    left.every((pair) => Array.isArray(pair) && pair.length === 2 && pair.every(isNumber))
+  );
+}
+
+/** Null: nothing we can use; then all is done again from the start. */
 export function parseTrialRecord(text: string): Trial | null {
-  const [, number, posted] = /^message (\d{1,15}) posted (\d{1,15})\n$/.exec(text) ?? [];
-  return number === undefined ? null : { number: Number(number), posted: Number(posted) };
+  try {
+    const value: unknown = JSON.parse(text);
+    return isTrial(value) ? value : null;
+  } catch {
+    return null;
+  }
 }

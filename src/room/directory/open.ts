@@ -11,6 +11,7 @@ import { DirectoryRoom, scanShelf } from './directory.ts';
 import type { Disk, Ownership } from './disk.ts';
 import { enqueueInto } from './enqueue.ts';
 import { grouped } from './grouped.ts';
+import { ownId } from './id.ts';
 import { openJournal, readJournal } from './journal.ts';
 import { type Layout, layoutOf } from './layout.ts';
 import { claimLock, lockOwner } from './lock.ts';
@@ -18,7 +19,7 @@ import { readPayload } from './payload.ts';
 import type { ProcessTable } from './processes.ts';
 import { askFor, readRequests, withdraw } from './requests.ts';
 import { Shelf } from './shelf.ts';
-import { sweepTemporary, type TemporaryName, temporaryNames, writeDurably } from './temporary.ts';
+import { sweepTemporary, type TemporaryName, temporaryNames } from './temporary.ts';
 import { codeOf, isDenied, phraseOf, SpoolTrouble } from './trouble.ts';
 
 export interface DirectoryDeps {
@@ -158,24 +159,6 @@ function assertReadable({ layout }: Place, { disk, processes }: DirectoryDeps): 
   readRequests(disk, layout);
 }
 
-/** The spool's own id, which binds its journal to it. Made when the directory is first used. */
-async function spoolId(
-  { disk, random }: DirectoryDeps,
-  { layout, temporaryName, files }: Place,
-): Promise<string> {
-  if (disk.status(layout.id) !== null) return disk.read(layout.id, 4096).bytes.toString('latin1').trim();
-  const part = () =>
-    Math.floor(random() * 2 ** 32)
-      .toString(16)
-      .padStart(8, '0');
-  const id = part() + part() + part() + part();
-  const temporary = temporaryName();
-  await writeDurably(disk, temporary, [Buffer.from(`${id}\n`)], files);
-  disk.rename(temporary, layout.id);
-  await disk.syncDirectory(layout.state);
-  return id;
-}
-
 async function openClaimed(
   place: Place,
   deps: DirectoryDeps,
@@ -187,7 +170,7 @@ async function openClaimed(
   // A scan reads them; that they cannot be read is said now.
   readRequests(disk, layout);
   sweepTemporary(disk, layout, deps.processes);
-  const spool = await spoolId(deps, place);
+  const spool = await ownId({ ...deps, ...place, owner });
   const read = readJournal(disk, layout, spool);
   if (read.kind === 'refused') return refused(read.why === 'denied' ? 'denied' : 'journal', read.text);
   if (read.damaged > 0)

@@ -18,6 +18,11 @@ export function isDenied(error: unknown): boolean {
 /** The disk refused something, and the message is a full sentence for people. */
 export class SpoolTrouble extends Error {}
 
+/** Whether the disk or the server is in the way, for now or for good; every other error is a bug. */
+export function isTrouble(error: unknown): boolean {
+  return error instanceof SpoolTrouble || codeOf(error) !== null;
+}
+
 const WORDS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EDQUOT: 'the disk quota is used up',

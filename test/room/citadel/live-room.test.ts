@@ -1,82 +1,22 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { connect } from '../../../src/net-stream-utils/index.ts';
 import { readCitadelConfig } from '../../../src/room/citadel/config.ts';
 import { readLogin } from '../../../src/room/citadel/login.ts';
-import { type LiveOptions, openLiveRoom } from '../../../src/room/citadel/open.ts';
+import { openLiveRoom } from '../../../src/room/citadel/open.ts';
 import { citadelServer } from '../../../src/room/citadel/server.ts';
 import { CitadelSession } from '../../../src/room/citadel/session.ts';
-import { nodeDisk } from '../../../src/room/directory/disk.ts';
-import { processTable } from '../../../src/room/directory/processes.ts';
 import type { Room, StatusChange } from '../../../src/room/room.ts';
 import { certificates, testCa } from '../../support/certificates.ts';
-import { type CitadelDouble, type Era, type Fault, startCitadel } from '../../support/citadel-server.ts';
+import { fromNative } from '../../support/citadel-message.ts';
+import type { Fault } from '../../support/citadel-server.ts';
+import { LOGIN, listsIn, liveScene, MAIL, newList, openLive, openProven } from '../../support/live-room.ts';
 import { startRawServer } from '../../support/raw-server.ts';
-import {
-  type Bench,
-  bench,
-  NOW,
-  SETTINGS_2012,
-  SETTINGS_2017,
-  temporaryDirectory,
-} from '../../support/spool.ts';
-
-const LOGIN = { user: 'admin', password: 'adminpass' };
-const MAIL = 'From: a@citref.example\r\nSubject: hello\r\n\r\nHello.\r\n';
-
-/** A process that died: whoever holds a lock is gone. */
-const allDead = { ...processTable(nodeDisk), alive: () => false };
-
-interface Scene {
-  readonly double: CitadelDouble;
-  readonly deps: Bench;
-  readonly options: LiveOptions;
-}
-
-async function scene(t: TestContext, era: Era = '2012', admin = true): Promise<Scene> {
-  const directory = temporaryDirectory(t);
-  const double = await startCitadel(`${directory}/citadel-admin.socket`, { era, admin, highest: 100 });
-  double.time = NOW;
-  t.after(() => double.close());
-  fs.mkdirSync(`${directory}/state`);
-  const server = { endpoint: { address: double.path, port: 0 }, tls: null };
-  return {
-    double,
-    deps: bench({ processes: allDead }),
-    options: { server, login: LOGIN, state: `${directory}/state` },
-  };
-}
-
-async function open({ deps, options }: Scene, settings = SETTINGS_2012): Promise<Room> {
-  const opened = await openLiveRoom(options, { ...deps, connect }, settings);
-  if (opened.kind === 'refused') throw new Error(opened.text);
-  return opened.room;
-}
-
-/** A room whose trial has lain there long enough. */
-async function openProven(place: Scene, settings = SETTINGS_2012): Promise<Room> {
-  const room = await open(place, settings);
-  await room.scan();
-  place.deps.clock.advance(150_000);
-  return room;
-}
-
-function list(msgid: number, ...recipients: readonly string[]): string {
-  const lines = recipients.map((address) => `remote|${address}|0||\n`).join('');
-  return `msgid|${msgid}\nsubmitted|${NOW}\nbounceto|a@citref.example\n${lines}`;
-}
+import { bench, NOW, SETTINGS_2012, SETTINGS_2017, temporaryDirectory } from '../../support/spool.ts';
 
 function outcome(index: number, address: string, status: 2 | 4 | 5, text = 'said so'): StatusChange {
   return { index, address, status, text };
-}
-
-/** Delivery lists in the room without the trial, by number. */
-function lists({ messages }: CitadelDouble): Record<string, string> {
-  const found: Record<string, string> = {};
-  for (const [number, { list: text }] of messages)
-    if (text !== null && !text.includes('spoolroom.invalid')) found[number] = text;
-  return found;
 }
 
 async function bytesOf(room: Room, payload: number): Promise<string> {
@@ -89,60 +29,11 @@ async function bytesOf(room: Room, payload: number): Promise<string> {
   return bytes.toString('latin1');
 }
 
-test('no job is taken before the trial has lain in the room untouched', async (t) => {
-  const place = await scene(t);
-  const { double, deps } = place;
-  const mail = double.postMail(MAIL);
-  const control = double.post(list(mail, 'b@example.com'));
-  const room = await open(place);
-  assert.deepEqual((await room.scan()).jobs, []);
-  assert.match(deps.warnings.join(), /The trial message 103 lies in the queue room.*150 seconds/);
-  assert.match(
-    double.messages.get(103)?.list ?? '',
-    /^msgid\|0\nsubmitted\|\d+\nretry\|300\nattempted\|2147483647\nremote\|trial@spoolroom\.invalid\|2\|/,
-  );
-  deps.clock.advance(149_000);
-  assert.deepEqual((await room.scan()).jobs, []);
-  deps.clock.advance(1000);
-  const { jobs } = await room.scan();
-  assert.deepEqual(
-    jobs.map((job) => [job.control, job.job.msgid, job.job.recipients[0]?.address]),
-    [[control, mail, 'b@example.com']],
-  );
-  assert.equal(deps.warnings.length, 1);
-  await room.close();
-  const again = await open(place);
-  assert.equal((await again.scan()).jobs.length, 1, 'the proof is remembered');
-  await again.close();
-});
-
-test('a trial that something removed stops everything', async (t) => {
-  const place = await scene(t);
-  place.double.post(list(place.double.postMail(MAIL), 'b@example.com'));
-  const room = await openProven(place);
-  place.double.messages.delete(103);
-  await assert.rejects(room.scan(), /Something else works on the queue.*removed the trial message 103/);
-  await room.close();
-});
-
-test('a control message that something replaced stops everything', async (t) => {
-  const place = await scene(t);
-  const { double } = place;
-  const mail = double.postMail(MAIL);
-  const control = double.post(list(mail, 'b@example.com'));
-  const room = await openProven(place);
-  await room.scan();
-  double.messages.delete(control);
-  double.post(`${list(mail, 'b@example.com')}retry|300\nattempted|${NOW + 300}\n`);
-  await assert.rejects(room.scan(), new RegExp(`replaced the control message of mail ${mail}`));
-  await room.close();
-});
-
 test('a job that somebody removed is not brought back', async (t) => {
-  const place = await scene(t);
+  const place = await liveScene(t);
   const { double, deps } = place;
   const mail = double.postMail(MAIL);
-  const control = double.post(list(mail, 'b@example.com'));
+  const control = double.post(newList(mail, 'b@example.com'));
   const room = await openProven(place);
   await room.scan();
   double.messages.delete(control);
@@ -151,42 +42,42 @@ test('a job that somebody removed is not brought back', async (t) => {
   await room.finish(control);
   assert.match(deps.warnings.join(), /not in the queue room any more/);
   await room.close();
-  assert.deepEqual(lists(double), {});
+  assert.deepEqual(listsIn(double), {});
 });
 
 test('outcomes are posted first and the old message deleted then; indices stay those of the scan', async (t) => {
-  const place = await scene(t);
+  const place = await liveScene(t);
   const { double } = place;
   const mail = double.postMail(MAIL);
-  const control = double.post(list(mail, 'b@example.com', 'c@example.com', 'd@example.com'));
+  const control = double.post(newList(mail, 'b@example.com', 'c@example.com', 'd@example.com'));
   const room = await openProven(place);
   await room.scan();
   double.commands.length = 0;
   await room.record(control, [outcome(0, 'b@example.com', 2, 'ok\r\nremote|x@y|0||')], NOW);
   assert.deepEqual(double.commands, [], 'the ledger knows it, the server not yet');
   await room.settle();
-  assert.deepEqual(double.commands, ['ENT0 1||0|4|QMSG||1', `DELE ${control}`, 'MSGS ALL']);
+  assert.deepEqual(double.commands, ['MSGS ALL', 'ENT0 1||0|4|QMSG||1', `DELE ${control}`, 'MSGS ALL']);
   await room.record(control, [outcome(2, 'd@example.com', 4)], NOW);
   await room.settle();
   const head = `msgid|${mail}\nsubmitted|${NOW}\nbounceto|a@citref.example\nretry|300\nattempted|${NOW + 300}\n`;
-  assert.deepEqual(lists(double), {
-    105: `${head}remote|b@example.com|2|ok  remote x@y 0  \nremote|c@example.com|0|\nremote|d@example.com|4|said so\n`,
+  assert.deepEqual(listsIn(double), {
+    106: `${head}remote|b@example.com|2|ok  remote x@y 0  \nremote|c@example.com|0|\nremote|d@example.com|4|said so\n`,
   });
   const [job] = (await room.scan()).jobs;
-  assert.deepEqual([job?.control, job?.job.retry], [105, 600], 'read as the next reader will');
+  assert.deepEqual([job?.control, job?.job.retry], [106, 600], 'read as the next reader will');
   await room.close();
 });
 
 test('in the 2017 dialect finished recipients leave the list, and nobody gets the mail twice', async (t) => {
-  const place = await scene(t, '2023');
+  const place = await liveScene(t, '2023');
   const { double } = place;
   const mail = double.postMail(MAIL);
-  const control = double.post(list(mail, 'b@example.com', 'c@example.com'));
+  const control = double.post(newList(mail, 'b@example.com', 'c@example.com'));
   const room = await openProven(place, SETTINGS_2017);
   await room.scan();
   await room.record(control, [outcome(0, 'b@example.com', 2)], NOW);
   await room.settle();
-  assert.deepEqual(Object.values(lists(double)), [
+  assert.deepEqual(Object.values(listsIn(double)), [
     `\nmsgid|${mail}\nsubmitted|${NOW}\nbounceto|a@citref.example\nremote|c@example.com|0|\nattempted|${NOW}\n`,
   ]);
   await room.record(control, [outcome(1, 'c@example.com', 2)], NOW);
@@ -204,10 +95,10 @@ test('in the 2017 dialect finished recipients leave the list, and nobody gets th
 });
 
 test("everybody's socket will do as well, with an admin's login", async (t) => {
-  const place = await scene(t, '2016', false);
+  const place = await liveScene(t, '2016', false);
   const { double } = place;
   const mail = double.postMail(MAIL, 'only for citadel-admin.socket');
-  const control = double.post(list(mail, 'b@example.com'));
+  const control = double.post(newList(mail, 'b@example.com'));
   const room = await openProven(place);
   await room.scan();
   assert.equal(await bytesOf(room, mail), MAIL);
@@ -218,11 +109,11 @@ test("everybody's socket will do as well, with an admin's login", async (t) => {
 });
 
 test('a job that is over goes with its mail, unless another job names it', async (t) => {
-  const place = await scene(t);
+  const place = await liveScene(t);
   const { double } = place;
   const mail = double.postMail(MAIL);
-  const first = double.post(list(mail, 'b@example.com'));
-  const second = double.post(list(mail, 'c@example.com'));
+  const first = double.post(newList(mail, 'b@example.com'));
+  const second = double.post(newList(mail, 'c@example.com'));
   const room = await openProven(place);
   await room.scan();
   await room.record(first, [outcome(0, 'b@example.com', 2)], NOW);
@@ -252,12 +143,12 @@ for (const [era, settings] of [
     test(`${era}: a crash, ${fault} any command, loses and repeats nothing`, async (t) => {
       let crashes = 0;
       for (let at = 0; ; at++) {
-        const place = await scene(t, era);
+        const place = await liveScene(t, era);
         const { double } = place;
         const mail = double.postMail(MAIL);
-        const control = double.post(list(mail, 'b@example.com', 'c@example.com', 'd@example.com'));
+        const control = double.post(newList(mail, 'b@example.com', 'c@example.com', 'd@example.com'));
         const done = double.postMail(MAIL);
-        const over = double.post(list(done, 'e@example.com'));
+        const over = double.post(newList(done, 'e@example.com'));
         const room = await openProven(place, settings);
         await room.scan();
         let left = at;
@@ -270,7 +161,7 @@ for (const [era, settings] of [
           () => true,
         );
         double.fault = () => null;
-        const next = await open(place, settings);
+        const next = await openLive(place, settings);
         const statuses = await known(next);
         assert.ok(statuses.get('b@example.com')?.includes(2) ?? true, `b is delivered (${at})`);
         assert.equal(statuses.has('e@example.com'), false, `a finished job stays finished (${at})`);
@@ -279,7 +170,7 @@ for (const [era, settings] of [
         await next.close();
         assert.deepEqual([double.messages.has(over), double.messages.has(done)], [false, false], `${at}`);
         assert.ok(double.messages.has(mail));
-        assert.ok(Object.keys(lists(double)).length <= 2, `no more than one list too many (${at})`);
+        assert.ok(Object.keys(listsIn(double)).length <= 2, `no more than one list too many (${at})`);
         if (!crashed) break;
         crashes++;
       }
@@ -289,10 +180,10 @@ for (const [era, settings] of [
 }
 
 test('a connection that breaks is made anew; what was posted without an answer is found', async (t) => {
-  const place = await scene(t);
+  const place = await liveScene(t);
   const { double } = place;
   const mail = double.postMail(MAIL);
-  const control = double.post(list(mail, 'b@example.com', 'c@example.com'));
+  const control = double.post(newList(mail, 'b@example.com', 'c@example.com'));
   const room = await openProven(place);
   await room.scan();
   let broken = 0;
@@ -307,22 +198,19 @@ test('a connection that breaks is made anew; what was posted without an answer i
   );
   await room.settle();
   assert.equal(lost, 1, 'it was not posted a second time');
-  assert.deepEqual(Object.keys(lists(double)), ['104']);
+  assert.deepEqual(Object.keys(listsIn(double)), ['105']);
   await room.close();
 });
 
 test('a server without a free session is said, and tried again at the next look', async (t) => {
-  const place = await scene(t);
-  const { double, deps, options } = place;
+  const place = await liveScene(t);
+  const { double, deps } = place;
   double.greeting = '551 Too many users are already online (maximum is 100)\n';
-  const refused = await openLiveRoom(options, { ...deps, connect }, SETTINGS_2012);
-  assert.equal(refused.kind, 'refused');
-  assert.match(
-    refused.kind === 'refused' ? refused.text : '',
-    /does not take connections \(551 Too many users/,
-  );
+  const room = await openLive(place);
+  assert.match(deps.warnings.join(), /does not take connections \(551 Too many users/);
+  await assert.rejects(room.scan(), /551 Too many users/);
   double.greeting = null;
-  const room = await openProven(place);
+  await room.scan();
   double.greeting = '551 Too many users\n';
   let broken = 0;
   double.fault = () => (broken++ === 0 ? 'lost-before' : null);
@@ -333,7 +221,7 @@ test('a server without a free session is said, and tried again at the next look'
 });
 
 test('a wrong password and a user without rights are refused with a sentence', async (t) => {
-  const place = await scene(t);
+  const place = await liveScene(t);
   for (const [login, expected] of [
     [{ user: 'admin', password: 'wrong' }, /refused the password of the user admin \(540/],
     [{ user: 'nobody', password: 'x' }, /does not know the user nobody \(570/],
@@ -342,11 +230,11 @@ test('a wrong password and a user without rights are refused with a sentence', a
     const opened = await openLiveRoom({ ...place.options, login }, { ...place.deps, connect }, SETTINGS_2012);
     assert.match(opened.kind === 'refused' ? opened.text : '', expected);
   }
-  await (await open(place)).close();
+  await (await openLive(place)).close();
 });
 
 test('two runners of one state directory: the second one is told', async (t) => {
-  const place = await scene(t);
+  const place = await liveScene(t);
   const deps = { ...bench(), connect };
   const first = await openLiveRoom(place.options, deps, SETTINGS_2012);
   const second = await openLiveRoom(place.options, deps, SETTINGS_2012);
@@ -356,26 +244,26 @@ test('two runners of one state directory: the second one is told', async (t) => 
 
 test('payloads come as the server stores them, or as it renders them', async (t) => {
   const native = '\xffA\x01I1@citref\0Palice\0T1\0MHello.\nlast\0';
-  const older = await scene(t, '2016');
+  const older = await liveScene(t, '2016');
   const stored = older.double.postMail('rendered', native);
-  older.double.post(list(stored, 'b@example.com'));
+  older.double.post(newList(stored, 'b@example.com'));
   const room = await openProven(older);
   await room.scan();
   assert.equal(await bytesOf(room, stored), native);
   assert.equal((await room.readPayload(99)).kind, 'missing');
   older.double.commands.length = 0;
-  older.double.deleted.set(77, { native, list: null, rendered: '' });
+  older.double.deleted.set(77, fromNative(native));
   assert.equal((await room.readPayload(77)).kind, 'missing', 'a deleted one is not sent');
   assert.deepEqual(older.double.commands, []);
   await room.close();
 
-  const newer = await scene(t, '2023');
+  const newer = await liveScene(t, '2023');
   const body = `before\r\n000\r\nafter\r\n${'x'.repeat(10_000)}\r\n`;
   const large = `Subject: large\r\n\r\n${'A line of it, and 000 in it.\r\n'.repeat(20_000)}`;
   const rendered = newer.double.postMail(`Subject: zeros\r\n\r\n${body}`);
-  newer.double.post(list(rendered, 'b@example.com'));
+  newer.double.post(newList(rendered, 'b@example.com'));
   const second = newer.double.postMail(large);
-  newer.double.post(list(second, 'b@example.com'));
+  newer.double.post(newList(second, 'b@example.com'));
   const other = await openProven(newer, SETTINGS_2017);
   await other.scan();
   assert.equal(await bytesOf(other, rendered), `Subject: zeros\r\n\r\n${body}`);
@@ -388,9 +276,9 @@ test('payloads come as the server stores them, or as it renders them', async (t)
 });
 
 test('a connection lost in the middle of a payload gives it whole all the same', async (t) => {
-  const place = await scene(t, '2023');
+  const place = await liveScene(t, '2023');
   const mail = place.double.postMail(MAIL);
-  place.double.post(list(mail, 'b@example.com'));
+  place.double.post(newList(mail, 'b@example.com'));
   const room = await openProven(place, SETTINGS_2017);
   await room.scan();
   let broken = 0;
@@ -400,38 +288,26 @@ test('a connection lost in the middle of a payload gives it whole all the same',
 });
 
 test('an unreadable list is told once and stays; a cut-off one is not taken', async (t) => {
-  const place = await scene(t);
+  const place = await liveScene(t);
   const { double } = place;
+  const room = await openProven(place);
   const mail = double.postMail(MAIL);
   const bad = double.post('submitted|5\nremote|x@example.com|0||\n');
-  const cut = double.post(list(mail, 'b@example.com').slice(0, -8));
-  const room = await openProven(place);
+  const cut = double.post(newList(mail, 'b@example.com').slice(0, -8));
   const scan = await room.scan();
   assert.deepEqual(
     scan.setAside.map(({ number }) => number),
-    [bad, cut].sort((a, b) => b - a),
+    [bad, cut],
   );
-  assert.deepEqual([scan.jobs, scan.orphans], [[], [mail]]);
+  assert.deepEqual([scan.jobs, scan.orphans], [[], []], 'its mail may still be meant');
   assert.deepEqual((await room.scan()).setAside, []);
   await room.close();
   assert.ok(double.messages.has(bad) && double.messages.has(cut));
 });
 
-test('an older trial is cleared away', async (t) => {
-  const place = await scene(t);
-  await (await openProven(place)).close();
-  fs.rmSync(`${place.options.state}/.spoolroom/trial`);
-  const room = await openProven(place);
-  await room.close();
-  const trials = [...place.double.messages.values()].filter(({ list: text }) =>
-    text?.includes('spoolroom.invalid'),
-  );
-  assert.equal(trials.length, 1);
-});
-
 test('new mail does not go into a live room', async (t) => {
-  const place = await scene(t);
-  const room = await open(place);
+  const place = await liveScene(t);
+  const room = await openLive(place);
   const job = {
     bounceto: '',
     envelopeFrom: null,
@@ -448,7 +324,7 @@ test('new mail does not go into a live room', async (t) => {
 
 test('name and relays come from the server, by key or by position', async (t) => {
   for (const era of ['2012', '2016'] as const) {
-    const { double, deps, options } = await scene(t, era);
+    const { double, deps, options } = await liveScene(t, era);
     double.config =
       'citref.example|localhost\nmail.example:587|smarthost\nlast.example|fallbackhost\n[x|smarthost\n';
     const server = citadelServer(options.server, LOGIN, { ...deps, connect });
@@ -502,7 +378,7 @@ test('over TCP the login goes by TLS only', async (t) => {
     endpoint: { address: server.host, port: server.port },
     tls: { serverName: 'mail.example', verify: true, ca: [testCa] },
   };
-  const session = await CitadelSession.open(address, LOGIN, { connect, clock: bench().clock });
+  const session = await CitadelSession.open(address, LOGIN, { ...bench(), connect });
   session.close();
 
   const bare = await startRawServer(async (peer) => {
@@ -513,7 +389,7 @@ test('over TCP the login goes by TLS only', async (t) => {
   });
   const endpoint = { address: bare.host, port: bare.port };
   await assert.rejects(
-    CitadelSession.open({ ...address, endpoint }, LOGIN, { connect, clock: bench().clock }),
+    CitadelSession.open({ ...address, endpoint }, LOGIN, { ...bench(), connect }),
     /offers no TLS \(530/,
   );
   await bare.close();
@@ -522,7 +398,7 @@ test('over TCP the login goes by TLS only', async (t) => {
 test('without TLS no password leaves this machine', async () => {
   const address = { endpoint: { address: '192.0.2.1', port: 504 }, tls: null };
   await assert.rejects(
-    CitadelSession.open(address, LOGIN, { connect, clock: bench().clock }),
+    CitadelSession.open(address, LOGIN, { ...bench(), connect }),
     /would go to another machine without TLS/,
   );
 });
@@ -532,7 +408,7 @@ test('a silent server is given up after a minute', async (t) => {
   t.after(() => server.close());
   const { clock } = bench();
   const address = { endpoint: { address: server.host, port: server.port }, tls: null };
-  const opened = CitadelSession.open(address, LOGIN, { connect, clock });
+  const opened = CitadelSession.open(address, LOGIN, { connect, clock, random: Math.random });
   clock.advance(60_000);
   await assert.rejects(opened, /said nothing for 60 seconds/);
 });

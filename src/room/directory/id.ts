@@ -1,0 +1,30 @@
+/**
+ * A random number that names a state directory: it binds a journal to its spool, and marks what we put into a server's
+ * queue room. Called when a room is opened. Made once, durable when it is handed out.
+ */
+import type { Random } from '../../delivery/ports.ts';
+import type { Disk, Ownership } from './disk.ts';
+import type { Layout } from './layout.ts';
+import { type TemporaryName, writeDurably } from './temporary.ts';
+
+export interface IdParts {
+  readonly disk: Disk;
+  readonly random: Random;
+  readonly layout: Layout;
+  readonly temporaryName: TemporaryName;
+  readonly owner: Ownership;
+}
+
+export async function ownId({ disk, random, layout, temporaryName, owner }: IdParts): Promise<string> {
+  if (disk.status(layout.id) !== null) return disk.read(layout.id, 4096).bytes.toString('latin1').trim();
+  const part = () =>
+    Math.floor(random() * 2 ** 32)
+      .toString(16)
+      .padStart(8, '0');
+  const id = part() + part() + part() + part();
+  const temporary = temporaryName();
+  await writeDurably(disk, temporary, [Buffer.from(`${id}\n`)], owner);
+  disk.rename(temporary, layout.id);
+  await disk.syncDirectory(layout.state);
+  return id;
+}
