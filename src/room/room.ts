@@ -1,6 +1,7 @@
 /**
  * A room: where jobs lie. The queue run sees nothing of files or of the client protocol, only this interface;
- * `directory/` and `citadel/` implement it, and one suite tests both.
+ * `directory/` and `citadel/` implement it, and test/room/suite.ts holds both to the same behaviour; what differs by nature
+ * is data there.
  *
  * Promises resolve when the thing is durable, never before.
  */

@@ -17,7 +17,6 @@ import {
   openGuest,
   openRoom,
   SETTINGS_2012,
-  SETTINGS_2017,
   spoolOf,
   temporaryDirectory,
   writeMessage,
@@ -132,44 +131,6 @@ test('a cut-off list whose writer is long gone is read as far as it goes', async
   await room.close();
 });
 
-test('outcomes are written back at most a second later, once for all of a job', async (t) => {
-  const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com', 'c@example.com', 'd@example.com') });
-  const deps = bench();
-  const room = await openRoom(spool, deps);
-  await room.scan();
-  const before = messagesIn(spool);
-  await room.record(2, [outcome(0, 'b@example.com', 2, '250 ok')], NOW);
-  await room.record(2, [outcome(2, 'd@example.com', 4, 'try\r\nlater|please')], NOW);
-  assert.deepEqual(messagesIn(spool), before);
-  assert.equal(deps.clock.pending, 1);
-  deps.clock.advance(1000);
-  await room.settle();
-  assert.deepEqual(messagesIn(spool), {
-    '1': MAIL,
-    '2': rewritten(1, 'b@example.com|2|250 ok', 'c@example.com|0|', 'd@example.com|4|try  later please'),
-  });
-  await room.record(2, [outcome(1, 'c@example.com', 5, 'no')], NOW);
-  await room.close();
-  assert.deepEqual(messagesIn(spool), {
-    '1': MAIL,
-    '2': rewritten(1, 'b@example.com|2|250 ok', 'c@example.com|5|no', 'd@example.com|4|try  later please'),
-  });
-  assert.deepEqual([deps.clock.pending, deps.warnings], [0, []]);
-});
-
-test('the next scan reads a rewritten list as any other reader does', async (t) => {
-  const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') });
-  const room = await openRoom(spool, bench());
-  await room.scan();
-  await room.record(2, [outcome(0, 'b@example.com', 4, 'later')], NOW);
-  const [queued] = (await room.scan()).jobs;
-  assert.deepEqual(
-    [queued?.job.retry, queued?.job.attempted, queued?.job.recipients],
-    [600, NOW + 300, [{ address: 'b@example.com', status: 4, text: 'later' }]],
-  );
-  await room.close();
-});
-
 test('looks while a mail is in hand do not make its next try later', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com', 'c@example.com', 'd@example.com') });
   const room = await openRoom(spool, bench());
@@ -188,34 +149,6 @@ test('looks while a mail is in hand do not make its next try later', async (t) =
   await room.close();
 });
 
-test('a finished job leaves nothing behind, and a payload stays as long as another list names it', async (t) => {
-  const spool = spoolOf(t, {
-    '1': MAIL,
-    '2': listFor(1, 'b@example.com'),
-    '3': listFor(1, 'c@example.com'),
-  });
-  const room = await openRoom(spool, bench());
-  await room.scan();
-  await room.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
-  await room.finish(2);
-  await room.settle();
-  assert.deepEqual(messagesIn(spool), { '1': MAIL, '3': listFor(1, 'c@example.com') });
-  writeMessage(spool, '4', listFor(1, 'd@example.com'));
-  await room.record(3, [outcome(0, 'c@example.com', 2, 'ok')], NOW);
-  await room.finish(3);
-  await room.settle();
-  assert.deepEqual(
-    messagesIn(spool),
-    { '1': MAIL, '4': listFor(1, 'd@example.com') },
-    'one that came meanwhile counts',
-  );
-  await room.scan();
-  await room.record(4, [outcome(0, 'd@example.com', 5, 'no')], NOW);
-  await room.finish(4);
-  await room.close();
-  assert.deepEqual(messagesIn(spool), {});
-});
-
 test('a job to which somebody was added is not over, though it was looked at again meanwhile', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') });
   const room = await openRoom(spool, bench());
@@ -228,33 +161,6 @@ test('a job to which somebody was added is not over, though it was looked at aga
   const left = messagesIn(spool);
   assert.equal(left['1'], MAIL);
   assert.match(left['2'] ?? '', /remote\|b@example\.com\|2\|ok\nremote\|added@example\.com\|0\|/);
-});
-
-test('a job another program removed is not brought back', async (t) => {
-  const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') });
-  const room = await openRoom(spool, bench());
-  await room.scan();
-  fs.unlinkSync(`${spool}/2`);
-  await room.record(2, [outcome(0, 'b@example.com', 4, 'later')], NOW);
-  await room.close();
-  assert.deepEqual(messagesIn(spool), { '1': MAIL });
-});
-
-test('a list another program changed is merged', async (t) => {
-  const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com', 'c@example.com') });
-  const room = await openRoom(spool, bench());
-  await room.scan();
-  await room.record(2, [outcome(0, 'b@example.com', 2, 'ok'), outcome(1, 'c@example.com', 4, 'later')], NOW);
-  writeMessage(
-    spool,
-    '2',
-    `${HEADER}msgid|1\nsubmitted|${NOW}\nbounceto|a@example.org\nremote|new@example.com|0||\nremote|c@example.com|5|given up|\nremote|b@example.com|0||\n`,
-  );
-  await room.close();
-  assert.deepEqual(messagesIn(spool), {
-    '1': MAIL,
-    '2': rewritten(1, 'new@example.com|0|', 'c@example.com|5|given up', 'b@example.com|2|ok'),
-  });
 });
 
 test('a list that changes while its new text is being written is merged, too, and gives up on one that never rests', async (t) => {
@@ -626,32 +532,6 @@ test('a rewritten list keeps the form and the permissions it came with', async (
   assert.equal(fs.statSync(`${spool}/2`).mode & 0o777, 0o640);
 });
 
-test('in the 2017 dialect a job whose recipients all have the mail waits for its removal', async (t) => {
-  const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com', 'c@example.com') });
-  const deps = bench();
-  const room = await openRoom(spool, deps, SETTINGS_2017);
-  await room.scan();
-  await room.record(
-    2,
-    [outcome(0, 'b@example.com', 2, 'ok'), outcome(1, 'c@example.com', 4, '450 (later)')],
-    NOW,
-  );
-  await room.settle();
-  assert.match(
-    messagesIn(spool)['2'] ?? '',
-    /\nremote\|c@example\.com\|4\|450 \(later\)\nattempted\|1342224000\n$/,
-  );
-  await room.record(2, [outcome(1, 'c@example.com', 2, 'ok')], NOW);
-  await room.settle();
-  await room.close();
-  const again = await openRoom(spool, bench(), SETTINGS_2017);
-  const [queued] = (await again.scan()).jobs;
-  assert.deepEqual(queued?.job.recipients, [{ address: 'c@example.com', status: 2, text: 'ok' }]);
-  await again.finish(2);
-  await again.close();
-  assert.deepEqual(messagesIn(spool), {});
-});
-
 test('payloads: whole, streamed, missing, empty, a link, a folder, a delivery list', async (t) => {
   const large = 'x'.repeat(262_145);
   const spool = spoolOf(t, {
@@ -707,15 +587,6 @@ test('payloads: whole, streamed, missing, empty, a link, a folder, a delivery li
   await room.finish(5);
   await room.close();
   assert.ok('4' in messagesIn(spool), 'and not removed as the payload of another');
-});
-
-test('a list that names itself is never sent and never removed as its own payload', async (t) => {
-  const spool = spoolOf(t, { '4': listFor(4, 'b@example.com') });
-  const room = await openRoom(spool, bench());
-  assert.equal((await room.scan()).jobs.length, 1);
-  assert.equal((await room.readPayload(4)).kind, 'unreadable');
-  await room.close();
-  assert.deepEqual(messagesIn(spool), { '4': listFor(4, 'b@example.com') });
 });
 
 const NEW_JOB = {

@@ -12,7 +12,7 @@ import { SpoolTrouble } from '../directory/trouble.ts';
 import type { MessageNumber } from '../room.ts';
 import { type Inventory, refusalText } from './inventory.ts';
 import { currentJob, type Held, isDirty, statusRecord } from './item.ts';
-import { COMMANDS, isSendable, numbersIn } from './protocol.ts';
+import { COMMANDS, numbersIn } from './protocol.ts';
 import type { CitadelServer } from './server.ts';
 import { ConnectionLost } from './session.ts';
 
@@ -77,12 +77,6 @@ export class Checkpoint {
     const text = rewrittenText(currentJob(held), dialect, held.now, spans);
     // 2017 has no words for "all delivered"; the job is about to be removed.
     if (text === null) return;
-    if (!isSendable(text)) {
-      throw new SpoolTrouble(
-        `The control message ${held.control} cannot be rewritten: the server would not take its text whole. ` +
-          'What became of its recipients stays in the ledger.',
-      );
-    }
     held.posting = { text, changes };
     inventory.replaced(held, await this.post(text));
     // The ledger has these under the old number only, of which it will not speak any more.

@@ -9,7 +9,7 @@ import type { ParseOptions } from '../../control/parse.ts';
 import { LIST_HEADER } from '../../control/serialise.ts';
 import { SpoolTrouble } from '../directory/trouble.ts';
 import type { MessageNumber, RoomScan } from '../room.ts';
-import { type Held, type Item, isControl, itemOf } from './item.ts';
+import { type Held, type Item, isControl, isDirty, itemOf } from './item.ts';
 import { COMMANDS, isAbsence, numbersIn, partType } from './protocol.ts';
 import type { CitadelServer } from './server.ts';
 import type { Answer } from './session.ts';
@@ -133,6 +133,7 @@ export class Inventory {
     if (this.over.has(held.control)) this.over.set(number, held.base.msgid);
     this.items.set(held.control, { kind: 'stale' });
     this.items.set(number, held);
+    held.former.push(held.control);
     held.control = number;
     held.text = held.posting.text;
     held.written = held.posting.changes;
@@ -145,6 +146,11 @@ export class Inventory {
     const item = itemOf(held.control, held.text, this.#parts.options, this.#parts.owner);
     this.items.set(held.control, item);
     return item.kind === 'control' ? item : held;
+  }
+
+  /** Whether the room alone says all we know of this job: a list that was replaced says less as long as it lies there. */
+  tells(held: Held): boolean {
+    return !isDirty(held) && !held.former.some((number) => this.items.has(number));
   }
 
   *jobs(): Generator<Held> {

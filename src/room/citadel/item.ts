@@ -17,6 +17,8 @@ export interface Held {
   readonly kind: 'control';
   /** the number of the control message that stands for it now */
   control: MessageNumber;
+  /** the numbers it had before, whose messages may not be deleted yet */
+  readonly former: MessageNumber[];
   readonly base: Job;
   readonly warnings: readonly string[];
   readonly changes: StatusChange[];
@@ -94,7 +96,7 @@ export function itemOf(
       return unreadable(contents.reason);
     case 'control': {
       const { job: base, warnings } = contents;
-      const blank = { changes: [], now: 0, written: 0, posting: null };
+      const blank = { former: [], changes: [], now: 0, written: 0, posting: null };
       return { kind: 'control', control, base, warnings, text, ...blank };
     }
   }

@@ -118,7 +118,7 @@ export class LiveRoom implements Room {
   /** The ledger could not be written: the control message can say it as well. */
   async #writeWithoutLedger(held: Held, error: unknown): Promise<void> {
     await this.#checkpoint().catch((second) => this.#parts.warn(phraseOf(second)));
-    if (!isDirty(held)) return;
+    if (this.#inventory.tells(held)) return;
     throw new SpoolTrouble(
       `What became of recipients of job ${held.control} could not be written: ${phraseOf(error)}. It is kept in memory ` +
         'and written as soon as the disk or the server takes it; if this process ends before, they may get the mail a second time.',

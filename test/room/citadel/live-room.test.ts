@@ -7,11 +7,21 @@ import { readLogin } from '../../../src/room/citadel/login.ts';
 import { openLiveRoom } from '../../../src/room/citadel/open.ts';
 import { citadelServer } from '../../../src/room/citadel/server.ts';
 import { CitadelSession } from '../../../src/room/citadel/session.ts';
+import { type Disk, nodeDisk } from '../../../src/room/directory/disk.ts';
 import type { Room, StatusChange } from '../../../src/room/room.ts';
 import { certificates, testCa } from '../../support/certificates.ts';
 import { fromNative } from '../../support/citadel-message.ts';
-import type { Fault } from '../../support/citadel-server.ts';
-import { LOGIN, listsIn, liveScene, MAIL, newList, openLive, openProven } from '../../support/live-room.ts';
+import {
+  allDead,
+  LOGIN,
+  listsIn,
+  liveScene,
+  MAIL,
+  newList,
+  openLive,
+  openProven,
+  shown,
+} from '../../support/live-room.ts';
 import { startRawServer } from '../../support/raw-server.ts';
 import { bench, NOW, SETTINGS_2012, SETTINGS_2017, temporaryDirectory } from '../../support/spool.ts';
 
@@ -28,22 +38,6 @@ async function bytesOf(room: Room, payload: number): Promise<string> {
   assert.equal(bytes.length, read.message.size);
   return bytes.toString('latin1');
 }
-
-test('a job that somebody removed is not brought back', async (t) => {
-  const place = await liveScene(t);
-  const { double, deps } = place;
-  const mail = double.postMail(MAIL);
-  const control = double.post(newList(mail, 'b@example.com'));
-  const room = await openProven(place);
-  await room.scan();
-  double.messages.delete(control);
-  assert.deepEqual((await room.scan()).jobs, []);
-  await room.record(control, [outcome(0, 'b@example.com', 2)], NOW);
-  await room.finish(control);
-  assert.match(deps.warnings.join(), /not in the queue room any more/);
-  await room.close();
-  assert.deepEqual(listsIn(double), {});
-});
 
 test('outcomes are posted first and the old message deleted then; indices stay those of the scan', async (t) => {
   const place = await liveScene(t);
@@ -68,32 +62,6 @@ test('outcomes are posted first and the old message deleted then; indices stay t
   await room.close();
 });
 
-test('in the 2017 dialect finished recipients leave the list, and nobody gets the mail twice', async (t) => {
-  const place = await liveScene(t, '2023');
-  const { double } = place;
-  const mail = double.postMail(MAIL);
-  const control = double.post(newList(mail, 'b@example.com', 'c@example.com'));
-  const room = await openProven(place, SETTINGS_2017);
-  await room.scan();
-  await room.record(control, [outcome(0, 'b@example.com', 2)], NOW);
-  await room.settle();
-  assert.deepEqual(Object.values(listsIn(double)), [
-    `\nmsgid|${mail}\nsubmitted|${NOW}\nbounceto|a@citref.example\nremote|c@example.com|0|\nattempted|${NOW}\n`,
-  ]);
-  await room.record(control, [outcome(1, 'c@example.com', 2)], NOW);
-  await room.settle();
-  const [job] = (await room.scan()).jobs;
-  assert.deepEqual(
-    job?.job.recipients.map(({ address, status }) => [address, status]),
-    [
-      ['b@example.com', 2],
-      ['c@example.com', 2],
-    ],
-    'a list of nobody is not posted; the ledger says it until the job is removed',
-  );
-  await room.close();
-});
-
 test("everybody's socket will do as well, with an admin's login", async (t) => {
   const place = await liveScene(t, '2016', false);
   const { double } = place;
@@ -108,76 +76,97 @@ test("everybody's socket will do as well, with an admin's login", async (t) => {
   assert.deepEqual([...double.messages.keys()], [103]);
 });
 
-test('a job that is over goes with its mail, unless another job names it', async (t) => {
-  const place = await liveScene(t);
+test('a second try in the same second that says the same is no reason to delete the list', async (t) => {
+  const place = await liveScene(t, '2023');
   const { double } = place;
-  const mail = double.postMail(MAIL);
-  const first = double.post(newList(mail, 'b@example.com'));
-  const second = double.post(newList(mail, 'c@example.com'));
-  const room = await openProven(place);
-  await room.scan();
-  await room.record(first, [outcome(0, 'b@example.com', 2)], NOW);
-  await room.finish(first);
+  const control = double.post(newList(double.postMail(MAIL), 'b@example.com'));
+  const room = await openProven(place, SETTINGS_2017);
+  await room.record(control, [outcome(0, 'b@example.com', 4, '421 ()')], NOW);
   await room.settle();
-  assert.deepEqual([...double.messages.keys()].sort(), [mail, second, 104]);
-  await room.finish(second);
-  await room.close();
-  assert.deepEqual([...double.messages.keys()], [104]);
+  const [again] = (await room.scan()).jobs;
+  await room.record(again?.control ?? 0, [outcome(0, 'b@example.com', 4, '421 ()')], NOW);
+  // Killed here, before the checkpoint.
+  const next = await openLive(place, SETTINGS_2017);
+  assert.equal((await next.scan()).jobs.length, 1);
+  await next.close();
+  assert.equal(Object.keys(listsIn(double)).length, 1);
 });
 
-/** What is known of each recipient, over all lists the room shows. */
-async function known(room: Room): Promise<Map<string, number[]>> {
-  const statuses = new Map<string, number[]>();
-  for (const { job } of (await room.scan()).jobs) {
-    for (const { address, status } of job.recipients)
-      statuses.set(address, [...(statuses.get(address) ?? []), status]);
-  }
-  return statuses;
-}
+test('a list without a line of submission is known again after a crash', async (t) => {
+  const place = await liveScene(t, '2023');
+  const { double } = place;
+  const mail = double.postMail(MAIL);
+  const control = double.post(`msgid|${mail}\nremote|b@example.com|0||\nremote|c@example.com|0||\n`);
+  const room = await openProven(place, SETTINGS_2017);
+  await room.record(control, [outcome(0, 'b@example.com', 2)], NOW);
+  double.fault = (line) => (line.startsWith('DELE') ? 'lost-before' : null);
+  await assert.rejects(room.settle());
+  double.fault = () => null;
+  // Killed here, between the two lists.
+  const next = await openLive(place, SETTINGS_2017);
+  assert.deepEqual(await shown(next), [[105, 'c@example.com', 0]]);
+  await next.close();
+});
 
-for (const [era, settings] of [
-  ['2012', SETTINGS_2012],
-  ['2023', SETTINGS_2017],
-] as const) {
-  for (const fault of ['lost-before', 'lost-after'] as const satisfies readonly Fault[]) {
-    test(`${era}: a crash, ${fault} any command, loses and repeats nothing`, async (t) => {
-      let crashes = 0;
-      for (let at = 0; ; at++) {
-        const place = await liveScene(t, era);
-        const { double } = place;
-        const mail = double.postMail(MAIL);
-        const control = double.post(newList(mail, 'b@example.com', 'c@example.com', 'd@example.com'));
-        const done = double.postMail(MAIL);
-        const over = double.post(newList(done, 'e@example.com'));
-        const room = await openProven(place, settings);
-        await room.scan();
-        let left = at;
-        double.fault = () => (left-- > 0 ? null : fault);
-        await room.record(control, [outcome(0, 'b@example.com', 2), outcome(1, 'c@example.com', 4)], NOW);
-        await room.record(over, [outcome(0, 'e@example.com', 2)], NOW);
-        await room.finish(over);
-        const crashed = await room.settle().then(
-          () => false,
-          () => true,
-        );
-        double.fault = () => null;
-        const next = await openLive(place, settings);
-        const statuses = await known(next);
-        assert.ok(statuses.get('b@example.com')?.includes(2) ?? true, `b is delivered (${at})`);
-        assert.equal(statuses.has('e@example.com'), false, `a finished job stays finished (${at})`);
-        assert.ok(statuses.get('c@example.com')?.includes(4), `c was tried (${at})`);
-        assert.ok(statuses.get('d@example.com')?.includes(0), `d still waits (${at})`);
-        await next.close();
-        assert.deepEqual([double.messages.has(over), double.messages.has(done)], [false, false], `${at}`);
-        assert.ok(double.messages.has(mail));
-        assert.ok(Object.keys(listsIn(double)).length <= 2, `no more than one list too many (${at})`);
-        if (!crashed) break;
-        crashes++;
-      }
-      assert.ok(crashes >= 5, `${crashes} crashes`);
-    });
-  }
-}
+test('what the server refuses for one job holds up no other, and is done when it takes it', async (t) => {
+  const place = await liveScene(t);
+  const { double, deps } = place;
+  const refused = double.post(newList(double.postMail(MAIL), 'b@example.com', 'c@example.com'));
+  const room = await openProven(place);
+  await room.record(refused, [outcome(0, 'b@example.com', 4)], NOW);
+  const done = double.post(newList(double.postMail(MAIL), 'd@example.com'));
+  double.post(newList(double.postMail(MAIL), 'x@example.com'));
+  double.fault = (line) => (line.startsWith('ENT0') ? { answer: '511 Message too large.\n' } : null);
+  assert.deepEqual(
+    (await shown(room)).map(([, address]) => address),
+    ['d@example.com', 'x@example.com'],
+  );
+  assert.match(deps.warnings.at(-1) ?? '', /did not take a control message: 511 Message too large/);
+  await room.record(done, [outcome(0, 'd@example.com', 2)], NOW);
+  await room.finish(done);
+  await assert.rejects(room.settle(), /511 Message too large/);
+  assert.equal(double.messages.has(done), false, 'what is over goes all the same');
+  double.fault = () => null;
+  await room.close();
+  assert.match(Object.values(listsIn(double)).join(), /remote\|b@example\.com\|4\|said so/);
+});
+
+test('a damaged record in the midst of the ledger is told', async (t) => {
+  const place = await liveScene(t);
+  const { double, deps } = place;
+  const control = double.post(newList(double.postMail(MAIL), 'b@example.com', 'c@example.com'));
+  const room = await openProven(place);
+  await room.record(control, [outcome(0, 'b@example.com', 2)], NOW);
+  await room.record(control, [outcome(1, 'c@example.com', 2)], NOW);
+  const path = `${place.options.state}/.spoolroom/journal`;
+  fs.writeFileSync(path, fs.readFileSync(path, 'latin1').replace('b@example', 'X@example'), 'latin1');
+  const next = await openLive(place);
+  assert.match(deps.warnings.at(-1) ?? '', /1 damaged lines? of .*journal.*may get their mail a second time/);
+  await next.close();
+});
+
+test('the ledger of a killed run is made durable before anything is done that it says', async (t) => {
+  const place = await liveScene(t);
+  const { double } = place;
+  const control = double.post(newList(double.postMail(MAIL), 'b@example.com', 'c@example.com'));
+  const room = await openProven(place);
+  await room.record(control, [outcome(0, 'b@example.com', 2)], NOW);
+  const done: string[] = [];
+  const disk: Disk = {
+    ...nodeDisk,
+    rename(from, to) {
+      nodeDisk.rename(from, to);
+      done.push(to.slice(to.lastIndexOf('/') + 1));
+    },
+  };
+  double.fault = (line) => {
+    if (/^(?:ENT0|DELE)/.test(line)) done.push(line.slice(0, 4));
+    return null;
+  };
+  const next = await openLive({ ...place, deps: bench({ processes: allDead, disk }) });
+  assert.deepEqual(done.slice(0, 3), ['journal', 'ENT0', 'DELE']);
+  await next.close();
+});
 
 test('a connection that breaks is made anew; what was posted without an answer is found', async (t) => {
   const place = await liveScene(t);
@@ -284,41 +273,6 @@ test('a connection lost in the middle of a payload gives it whole all the same',
   let broken = 0;
   place.double.fault = (line) => (line.startsWith('MSG2') && broken++ === 0 ? 'lost-after' : null);
   assert.equal(await bytesOf(room, mail), MAIL);
-  await room.close();
-});
-
-test('an unreadable list is told once and stays; a cut-off one is not taken', async (t) => {
-  const place = await liveScene(t);
-  const { double } = place;
-  const room = await openProven(place);
-  const mail = double.postMail(MAIL);
-  const bad = double.post('submitted|5\nremote|x@example.com|0||\n');
-  const cut = double.post(newList(mail, 'b@example.com').slice(0, -8));
-  const scan = await room.scan();
-  assert.deepEqual(
-    scan.setAside.map(({ number }) => number),
-    [bad, cut],
-  );
-  assert.deepEqual([scan.jobs, scan.orphans], [[], []], 'its mail may still be meant');
-  assert.deepEqual((await room.scan()).setAside, []);
-  await room.close();
-  assert.ok(double.messages.has(bad) && double.messages.has(cut));
-});
-
-test('new mail does not go into a live room', async (t) => {
-  const place = await liveScene(t);
-  const room = await openLive(place);
-  const job = {
-    bounceto: '',
-    envelopeFrom: null,
-    sourceRoom: null,
-    recipients: ['b@example.com'],
-    submitted: NOW,
-  };
-  await assert.rejects(
-    room.enqueue(Buffer.from(MAIL), job),
-    /Hand the message to the server by LMTP or SMTP/,
-  );
   await room.close();
 });
 
