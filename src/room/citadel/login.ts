@@ -31,15 +31,23 @@ function parseLogin(path: string, text: string): LoginRead {
   return { kind: 'login', login: { user: bytes(user), password: bytes(password) } };
 }
 
-export function readLogin(path: string): LoginRead {
-  const read = readPrivate(path);
+/** @param self the user we are */
+export function readLogin(path: string, self = process.geteuid?.() ?? 0): LoginRead {
+  const read = readPrivate(path, self);
   return 'why' in read ? refused(path, read.why) : parseLogin(path, read.text);
 }
 
-/** The text of a file with passwords, unless others than its owner can read it. `why` is a clause. */
-export function readPrivate(path: string): { readonly text: string } | { readonly why: string } {
+/**
+ * The text of a file with passwords, unless others than we can read or change it: it has to be ours, or of root, who can
+ * read it anyway. `why` is a clause.
+ */
+export function readPrivate(
+  path: string,
+  self = process.geteuid?.() ?? 0,
+): { readonly text: string } | { readonly why: string } {
   try {
-    const { mode } = statSync(path);
+    const { mode, uid } = statSync(path);
+    if (uid !== self && uid !== 0) return { why: `it belongs to another user; say "chown ${self} ${path}"` };
     if ((mode & 0o077) !== 0)
       return { why: `others than its owner can read or change it; say "chmod 600 ${path}"` };
     return { text: readFileSync(path, 'utf8') };

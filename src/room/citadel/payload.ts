@@ -90,12 +90,12 @@ export function payloadShelf({ server, disk, temporaryName }: PayloadDeps): Payl
   /** The first of the forms this server knows. */
   async function fetch(number: MessageNumber): Promise<PayloadRead> {
     const filling = new Filling(disk, temporaryName());
-    const ask = (line: string) =>
-      server.read({ line, sink: (bytes) => filling.add(bytes) }, () => filling.restart());
+    const ask = (line: string, guarded: { readonly guarded?: true } = {}) =>
+      server.read({ line, ...guarded, sink: (bytes) => filling.add(bytes) }, () => filling.restart());
     let kept = false;
     try {
       const native = await ask(COMMANDS.native(number));
-      const answer = native.code === 600 ? native : await ask(COMMANDS.rfc822(number));
+      const answer = native.code === 600 ? native : await ask(COMMANDS.rfc822(number), { guarded: true });
       if (answer.code !== 600 && answer.code !== 100) {
         const reason = `the message ${number} is not on the server any more (${answer.code} ${answer.text})`;
         return { kind: 'missing', reason };

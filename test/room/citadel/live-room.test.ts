@@ -3,14 +3,10 @@ import fs from 'node:fs';
 import { test } from 'node:test';
 import { connect } from '../../../src/net-stream-utils/index.ts';
 import { readCitadelConfig } from '../../../src/room/citadel/config.ts';
-import { readLogin } from '../../../src/room/citadel/login.ts';
 import { openLiveRoom } from '../../../src/room/citadel/open.ts';
 import { citadelServer } from '../../../src/room/citadel/server.ts';
-import { CitadelSession } from '../../../src/room/citadel/session.ts';
 import { type Disk, nodeDisk } from '../../../src/room/directory/disk.ts';
-import type { Room, StatusChange } from '../../../src/room/room.ts';
-import { certificates, testCa } from '../../support/certificates.ts';
-import { fromNative } from '../../support/citadel-message.ts';
+import type { StatusChange } from '../../../src/room/room.ts';
 import {
   allDead,
   LOGIN,
@@ -22,21 +18,10 @@ import {
   openProven,
   shown,
 } from '../../support/live-room.ts';
-import { startRawServer } from '../../support/raw-server.ts';
-import { bench, NOW, SETTINGS_2012, SETTINGS_2017, temporaryDirectory } from '../../support/spool.ts';
+import { bench, NOW, SETTINGS_2012, SETTINGS_2017 } from '../../support/spool.ts';
 
 function outcome(index: number, address: string, status: 2 | 4 | 5, text = 'said so'): StatusChange {
   return { index, address, status, text };
-}
-
-async function bytesOf(room: Room, payload: number): Promise<string> {
-  const read = await room.readPayload(payload);
-  if (read.kind !== 'found') throw new Error(read.reason);
-  const pieces: Buffer[] = [];
-  for await (const piece of read.message.stream()) pieces.push(piece);
-  const bytes = Buffer.concat(pieces);
-  assert.equal(bytes.length, read.message.size);
-  return bytes.toString('latin1');
 }
 
 test('outcomes are posted first and the old message deleted then; indices stay those of the scan', async (t) => {
@@ -69,7 +54,8 @@ test("everybody's socket will do as well, with an admin's login", async (t) => {
   const control = double.post(newList(mail, 'b@example.com'));
   const room = await openProven(place);
   await room.scan();
-  assert.equal(await bytesOf(room, mail), MAIL);
+  const read = await room.readPayload(mail);
+  assert.equal(read.kind === 'found' && read.message.bytes?.toString('latin1'), MAIL);
   await room.record(control, [outcome(0, 'b@example.com', 2)], NOW);
   await room.finish(control);
   await room.close();
@@ -231,51 +217,6 @@ test('two runners of one state directory: the second one is told', async (t) => 
   if (first.kind === 'open') await first.room.close();
 });
 
-test('payloads come as the server stores them, or as it renders them', async (t) => {
-  const native = '\xffA\x01I1@citref\0Palice\0T1\0MHello.\nlast\0';
-  const older = await liveScene(t, '2016');
-  const stored = older.double.postMail('rendered', native);
-  older.double.post(newList(stored, 'b@example.com'));
-  const room = await openProven(older);
-  await room.scan();
-  assert.equal(await bytesOf(room, stored), native);
-  assert.equal((await room.readPayload(99)).kind, 'missing');
-  older.double.commands.length = 0;
-  older.double.deleted.set(77, fromNative(native));
-  assert.equal((await room.readPayload(77)).kind, 'missing', 'a deleted one is not sent');
-  assert.deepEqual(older.double.commands, []);
-  await room.close();
-
-  const newer = await liveScene(t, '2023');
-  const body = `before\r\n000\r\nafter\r\n${'x'.repeat(10_000)}\r\n`;
-  const large = `Subject: large\r\n\r\n${'A line of it, and 000 in it.\r\n'.repeat(20_000)}`;
-  const rendered = newer.double.postMail(`Subject: zeros\r\n\r\n${body}`);
-  newer.double.post(newList(rendered, 'b@example.com'));
-  const second = newer.double.postMail(large);
-  newer.double.post(newList(second, 'b@example.com'));
-  const other = await openProven(newer, SETTINGS_2017);
-  await other.scan();
-  assert.equal(await bytesOf(other, rendered), `Subject: zeros\r\n\r\n${body}`);
-  assert.equal(await bytesOf(other, second), large);
-  newer.double.commands.length = 0;
-  assert.equal(await bytesOf(other, second), large, 'a second time');
-  assert.deepEqual(newer.double.commands, []);
-  await other.close();
-  assert.deepEqual(fs.readdirSync(`${newer.options.state}/.spoolroom/tmp`), []);
-});
-
-test('a connection lost in the middle of a payload gives it whole all the same', async (t) => {
-  const place = await liveScene(t, '2023');
-  const mail = place.double.postMail(MAIL);
-  place.double.post(newList(mail, 'b@example.com'));
-  const room = await openProven(place, SETTINGS_2017);
-  await room.scan();
-  let broken = 0;
-  place.double.fault = (line) => (line.startsWith('MSG2') && broken++ === 0 ? 'lost-after' : null);
-  assert.equal(await bytesOf(room, mail), MAIL);
-  await room.close();
-});
-
 test('name and relays come from the server, by key or by position', async (t) => {
   for (const era of ['2012', '2016'] as const) {
     const { double, deps, options } = await liveScene(t, era);
@@ -294,75 +235,4 @@ test('name and relays come from the server, by key or by position', async (t) =>
     assert.equal(internet.problems.length, 1);
     await server.close();
   }
-});
-
-test('a login file that others can read is refused', (t) => {
-  const path = `${temporaryDirectory(t)}/login`;
-  fs.writeFileSync(path, 'Admin Ä\nsecret: 1\n', { mode: 0o600 });
-  assert.deepEqual(readLogin(path), {
-    kind: 'login',
-    login: { user: 'Admin \xc3\x84', password: 'secret: 1' },
-  });
-  fs.chmodSync(path, 0o640);
-  const open = readLogin(path);
-  assert.match(open.kind === 'refused' ? open.text : '', /others than its owner can read or change it/);
-  for (const text of ['', 'admin', 'admin\n', 'admin\npass\nmore\n', 'admin\npa\rss\n']) {
-    fs.writeFileSync(path, text);
-    fs.chmodSync(path, 0o600);
-    assert.equal(readLogin(path).kind, 'refused', JSON.stringify(text));
-  }
-  assert.match((readLogin(`${path}.gone`) as { text?: string }).text ?? '', /does not exist/);
-});
-
-test('over TCP the login goes by TLS only', async (t) => {
-  const server = await startRawServer(async (peer) => {
-    await peer.say('200 citref.example Citadel server ready.\n');
-    assert.equal(await peer.until('\n'), 'STLS\n');
-    await peer.say('200 Ready for TLS\n');
-    await peer.startTls(certificates.mail);
-    assert.equal(await peer.until('\n'), 'USER admin\n');
-    await peer.say('300 Password required\n');
-    assert.equal(await peer.until('\n'), 'PASS adminpass\n');
-    await peer.say('200 admin|6|1|0|0|1|0\n');
-    await peer.until('\n');
-    await peer.say('200 __CitadelSMTPspoolout__|0|0|0|6|0|0|0|1|0|0|11|11|0|1|0|\n');
-  });
-  t.after(() => server.close());
-  const address = {
-    endpoint: { address: server.host, port: server.port },
-    tls: { serverName: 'mail.example', verify: true, ca: [testCa] },
-  };
-  const session = await CitadelSession.open(address, LOGIN, { ...bench(), connect });
-  session.close();
-
-  const bare = await startRawServer(async (peer) => {
-    await peer.say('200 citref.example Citadel server ready.\n');
-    await peer.until('STLS\n');
-    await peer.say('530 Unrecognized or unsupported command.\n');
-    assert.equal(await peer.line(), null, 'no login in clear');
-  });
-  const endpoint = { address: bare.host, port: bare.port };
-  await assert.rejects(
-    CitadelSession.open({ ...address, endpoint }, LOGIN, { ...bench(), connect }),
-    /offers no TLS \(530/,
-  );
-  await bare.close();
-});
-
-test('without TLS no password leaves this machine', async () => {
-  const address = { endpoint: { address: '192.0.2.1', port: 504 }, tls: null };
-  await assert.rejects(
-    CitadelSession.open(address, LOGIN, { ...bench(), connect }),
-    /would go to another machine without TLS/,
-  );
-});
-
-test('a silent server is given up after a minute', async (t) => {
-  const server = await startRawServer(() => {});
-  t.after(() => server.close());
-  const { clock } = bench();
-  const address = { endpoint: { address: server.host, port: server.port }, tls: null };
-  const opened = CitadelSession.open(address, LOGIN, { connect, clock, random: Math.random });
-  clock.advance(60_000);
-  await assert.rejects(opened, /said nothing for 60 seconds/);
 });
