@@ -22,6 +22,24 @@ import {
 import type { ExitCode } from './exit.ts';
 import { EXIT } from './exit.ts';
 
+/** `--room citadel:WHERE` names the queue inside a server in one word; it is the same as the setting `citadel`. */
+export function withRoom(settings: Settings, room: unknown): Settings | Trouble {
+  if (typeof room !== 'string') return settings;
+  const where = room.startsWith('citadel:') ? room.slice('citadel:'.length) : '';
+  const usage = (text: string): Trouble => trouble(text, EXIT.usage);
+  if (where === '')
+    return usage(
+      `--room takes citadel:/path of a socket or citadel:ADDRESS:PORT, not "${room}". A spool is named with --spool.`,
+    );
+  if (settings.citadel !== null && settings.citadel !== where)
+    return usage(
+      `Two Citadel servers are named: ${settings.citadel} and, with --room, ${where}. Leave one out.`,
+    );
+  if (settings.state === null)
+    return usage(`Where is our own state of the queue at ${where} to lie? Name a directory with --state.`);
+  return { ...settings, citadel: where };
+}
+
 /** The directory that holds our own state: the spool, or a directory of ours beside a server. */
 export function homeOf(settings: Settings): string | Trouble {
   const { spool, state } = settings;

@@ -15,6 +15,7 @@ import { wrapped } from './help-text.ts';
 
 const DELIVERING = SETTING_NAMES;
 const LOOKING: readonly SettingName[] = ['spool', 'dialect', 'now', 'json', 'config', 'charset'];
+const ROOM = { type: 'string', describe: 'citadel:WHERE, the same as --citadel WHERE' } as const;
 const LISTENING = SETTING_NAMES.filter((name) => /^(intake|log)\./.test(name));
 
 const TO: Options = {
@@ -30,14 +31,20 @@ export const COMMANDS: readonly CommandEntry[] = [
     usage: 'run',
     about: 'one queue run, then exit (for cron)',
     settings: DELIVERING,
-    options: { force: { type: 'boolean', describe: 'try every job, whatever its time says, this once' } },
+    options: {
+      force: { type: 'boolean', describe: 'try every job, whatever its time says, this once' },
+      room: ROOM,
+    },
     load: () => import('./run.ts'),
   },
   {
     usage: 'watch',
     about: 'stay, and deliver what becomes due',
     settings: DELIVERING,
-    options: { intake: { type: 'boolean', describe: 'take mail from Citadel’s smarthost line as well' } },
+    options: {
+      intake: { type: 'boolean', describe: 'take mail from Citadel’s smarthost line as well' },
+      room: ROOM,
+    },
     load: () => import('./watch.ts'),
   },
   {

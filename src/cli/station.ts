@@ -16,7 +16,7 @@ import { clockFor, loadRules, realPorts, trouble } from './background.ts';
 import type { Command, Invocation } from './command.ts';
 import type { ExitCode } from './exit.ts';
 import { EXIT } from './exit.ts';
-import { homeOf, type OpenedRoom, openRoom } from './live.ts';
+import { homeOf, type OpenedRoom, openRoom, withRoom } from './live.ts';
 import { levelFor, logFor, newsTo } from './news.ts';
 import { reporterFor, returnPathOf } from './reports.ts';
 import { pause, stopSignal } from './stop.ts';
@@ -39,12 +39,15 @@ export type Beside = 'leave' | 'wait';
 
 /** A command that works in a station and leaves it in order, whatever happens. */
 export function stationed(beside: Beside, work: Work): Command {
-  return async (invocation) => {
-    const { settings, terminal } = invocation;
+  return async (called) => {
+    const { terminal } = called;
     const fail = ({ text, exit }: Trouble): ExitCode => {
       terminal.tell(`spoolroom: ${text}`);
       return exit;
     };
+    const settings = withRoom(called.settings, called.options.room);
+    if ('kind' in settings) return fail(settings);
+    const invocation = { ...called, settings };
     const spool = homeOf(settings);
     if (typeof spool !== 'string') return fail(spool);
     const rules = await loadRules(settings);

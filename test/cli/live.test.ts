@@ -93,6 +93,25 @@ describe('the queue inside a Citadel server', () => {
     assert.deepEqual([...citadel.messages.keys()], [3], 'the trial stays');
   });
 
+  it('is named by --room as well', async (t) => {
+    const { state, citadel, call, live } = await bench(t);
+    const others = live.slice(2);
+    const room = `citadel:${citadel.path}`;
+    assert.deepEqual(await call('run', '--room', room, ...others), { exit: 0, told: '' });
+    assert.equal(citadel.messages.size, 2, 'the trial lies there');
+    const cases: readonly (readonly [readonly string[], RegExp])[] = [
+      [['--room', state, ...others], /--room takes citadel:\/path of a socket/],
+      [['--room', 'citadel:', ...others], /--room takes citadel:\/path of a socket/],
+      [['--room', `${room}2`, ...live], /Two Citadel servers are named/],
+      [['--room', room], /Name a directory with --state/],
+    ];
+    for (const [words, sentence] of cases) {
+      const got = await call('run', ...words);
+      assert.equal(got.exit, 64);
+      assert.match(got.told, sentence);
+    }
+  });
+
   it('tells of a delay once, though the control message has a new number each time', async (t) => {
     const { citadel, relay, call, proven, live } = await bench(t);
     await proven(...live);
