@@ -9,6 +9,7 @@ import { readCitadelConfig } from '../../src/room/citadel/config.ts';
 import { citadelServer } from '../../src/room/citadel/server.ts';
 import { listOf, startCitadel } from '../support/citadel-server.ts';
 import { caughtTerminal } from '../support/invocation.ts';
+import { startRawServer } from '../support/raw-server.ts';
 import { startSmtpServer } from '../support/smtp-servers.ts';
 import { HandClock, temporaryDirectory } from '../support/spool.ts';
 
@@ -91,6 +92,54 @@ describe('the queue inside a Citadel server', () => {
     assert.match(report?.content.toString('latin1') ?? '', /^Reporting-MTA: dns; ?citref\.example\r$/m);
     assert.deepEqual(rest, []);
     assert.deepEqual([...citadel.messages.keys()], [3], 'the trial stays');
+  });
+
+  it('sends a mail once whose acceptance comes after the list was rewritten and looked at again', async (t) => {
+    const { citadel, call, proven, live } = await bench(t);
+    await proven(...live);
+    let posted = false;
+    let looks = 0;
+    let lookedTwice = (): void => {};
+    const later = new Promise<void>((resolve) => {
+      lookedTwice = resolve;
+    });
+    citadel.fault = (line) => {
+      if (line.startsWith('ENT0')) posted = true;
+      // A look, a checkpoint: by then the queue has been looked at again.
+      if (posted && line === 'MSGS ALL' && ++looks === 5) lookedTwice();
+      return null;
+    };
+    const accepted: string[] = [];
+    const slow = await startRawServer(async (peer) => {
+      await peer.say('220 relay.example\r\n');
+      const to: string[] = [];
+      for (let line = await peer.line(); line !== null; line = await peer.line()) {
+        if (line.startsWith('RCPT') && !line.includes('nobody')) to.push(line);
+        if (line === 'DATA') {
+          await peer.say('354 go on\r\n');
+          await peer.until('\r\n.\r\n');
+          await later;
+          accepted.push(...to.splice(0));
+        }
+        const isRefused = line.startsWith('RCPT') && line.includes('nobody');
+        await peer.say(isRefused ? '550 5.1.1 no such user\r\n' : '250 ok\r\n');
+        if (line === 'QUIT') peer.end();
+      }
+    });
+    const mail = citadel.postMail(MAIL);
+    const now = Math.floor(Date.now() / 1000);
+    citadel.post(
+      `msgid|${mail}\nsubmitted|${now}\nbounceto|alice@citref.example\nremote|nobody@example.com|0||\nremote|bob@example.com|0||\n`,
+    );
+    const words = ['--smarthost', `${slow.host}:${slow.port}`, '--poll', '1s', ...live];
+    const without = words.filter(
+      (word, at) => word !== '--internet-config' && words[at - 1] !== '--internet-config',
+    );
+    for (const at of ['+0s', '+10m', '+60m'])
+      assert.deepEqual(await call('run', '--now', at, ...without), { exit: 0, told: '' });
+    await slow.close();
+    assert.deepEqual(accepted, ['RCPT TO:<bob@example.com>']);
+    assert.equal(citadel.messages.size, 1, 'the flag alone is left');
   });
 
   it('is named by --room as well', async (t) => {
