@@ -131,24 +131,6 @@ test('a cut-off list whose writer is long gone is read as far as it goes', async
   await room.close();
 });
 
-test('looks while a mail is in hand do not make its next try later', async (t) => {
-  const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com', 'c@example.com', 'd@example.com') });
-  const room = await openRoom(spool, bench());
-  await room.scan();
-  for (const [index, address] of ['b@example.com', 'c@example.com', 'd@example.com'].entries()) {
-    await room.record(2, [outcome(index, address, 4, 'later')], NOW);
-    await room.settle();
-    await room.scan(new Set([1]));
-  }
-  assert.equal(
-    messagesIn(spool)['2'],
-    rewritten(1, 'b@example.com|4|later', 'c@example.com|4|later', 'd@example.com|4|later'),
-  );
-  const [queued] = (await room.scan()).jobs;
-  assert.equal(queued?.job.retry, 600, 'the next run waits longer');
-  await room.close();
-});
-
 test('a job to which somebody was added is not over, though it was looked at again meanwhile', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') });
   const room = await openRoom(spool, bench());

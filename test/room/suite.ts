@@ -158,10 +158,17 @@ export const CASES: Readonly<Record<string, Case>> = {
     const lonely = place.putList(`msgid|${mail}\nsubmitted|5\n`);
     const scan = await room.scan();
     assert.deepEqual(scan.jobs, []);
-    assert.deepEqual(scan.setAside, [
-      { number: nameless, reason: 'it has no msgid line, so nobody knows which message it is about' },
-      { number: lonely, reason: 'it has no remote line, so it names no recipient' },
-    ]);
+    assert.deepEqual(
+      scan.setAside.map(({ number, reason, path }) => [number, reason, path !== undefined]),
+      [
+        [
+          nameless,
+          'it has no msgid line, so nobody knows which message it is about',
+          kind.differs.movesUnreadable,
+        ],
+        [lonely, 'it has no remote line, so it names no recipient', kind.differs.movesUnreadable],
+      ],
+    );
     assert.deepEqual((await room.scan()).setAside, []);
     await room.close();
     const left = kind.differs.movesUnreadable ? [] : [nameless, lonely];
@@ -237,6 +244,23 @@ export const CASES: Readonly<Record<string, Case>> = {
     await room.finish(control);
     await room.close();
     assert.deepEqual([place.numbers(), place.warnings], [[], []]);
+  },
+
+  'looks while a mail is in hand do not make its next try later': async (t, kind) => {
+    const addresses = ['b@example.com', 'c@example.com', 'd@example.com'];
+    const { place, mail, control, room } = await oneJob(t, kind, addresses);
+    await room.scan();
+    for (const [index, address] of addresses.entries()) {
+      await room.record(control, [outcome(index, address, 4, 'later')], NOW);
+      await room.settle();
+      await room.scan(new Set([mail]));
+    }
+    assert.deepEqual(instructions(place), [
+      rewritten(mail, ...addresses.map((address) => `${address}|4|later`)),
+    ]);
+    const [queued] = (await room.scan()).jobs;
+    assert.equal(queued?.job.retry, 600, 'the next run waits longer');
+    await room.close();
   },
 
   'and so it is when the job was rewritten and looked at under its new number first': async (t, kind) => {
