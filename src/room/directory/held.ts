@@ -2,8 +2,7 @@
  * A job in hand: its control message as it was read, and what has happened to its recipients since. Called by the shelf,
  * which makes them, and by directory.ts, which records outcomes in them. Keeps facts, touches nothing.
  */
-import type { Job } from '../../control/job.ts';
-import { isPending } from '../../control/job.ts';
+import { type ByteString, isPending, type Job } from '../../control/job.ts';
 import { applyChanges } from '../../outcome/apply.ts';
 import type { MessageNumber, StatusChange } from '../room.ts';
 import type { FileStatus } from './disk.ts';
@@ -60,4 +59,10 @@ export function currentJob(held: HeldJob): Job {
 /** Nobody is left to be tried. Somebody may have been added since the mail was taken in hand. */
 export function isSettled(held: HeldJob): boolean {
   return !currentJob(held).recipients.some(isPending);
+}
+
+/** Whether somebody waits in a job besides these addresses. */
+export function hasOthersWaiting({ recipients }: Job, settled: readonly ByteString[]): boolean {
+  const known = new Set(settled);
+  return recipients.some((recipient) => isPending(recipient) && !known.has(recipient.address));
 }

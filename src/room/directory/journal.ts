@@ -1,5 +1,5 @@
 /**
- * The journal: what happened to recipients since their control messages were last written. Called by directory.ts.
+ * The journal: what happened to recipients since their control messages were last written. Called by the rooms.
  * Append-only, one sync for all records that arrived meanwhile. A line is the CRC-32 of its JSON and the JSON itself, all
  * bytes as they are; the first line binds the file to this spool and this version. What a crash cut off at the end does
  * not count. After a failed write nothing of the old file is trusted: the next turn writes a new one.

@@ -1,5 +1,5 @@
 /**
- * One runner per spool, across processes (R029, R106). Called by directory.ts before it reads the journal.
+ * One runner per spool, across processes (R029, R106). Called by open.ts of either room before it reads the journal.
  * A claim is the file `.spoolroom/lock.<n>`; the highest n counts. It names its owner; `free` stands there after a release.
  * Whoever finds the highest one free, or its owner gone, links `lock.<n+1>`. link(2) lets exactly one process do
  * that, and no stale lock is ever removed before it has a successor: the usual race, in which the slower of two

@@ -6,6 +6,7 @@
 import type { ReportPlace, Told } from '../reports.ts';
 import type { MessageNumber } from '../room.ts';
 import type { Disk, Ownership } from './disk.ts';
+import { payloadFacts } from './facts.ts';
 import { layoutOf, messageNumber } from './layout.ts';
 import type { DirectoryDeps } from './open.ts';
 import { removeIfThere, temporaryNames, writeDurably } from './temporary.ts';
@@ -36,14 +37,10 @@ export function openReports(
   const temporaryName = temporaryNames(layout, processes, random);
   sweep(disk, notes, isThere);
 
-  function payloadFacts(msgid: MessageNumber): string | null {
-    const status = disk.status(layout.message(msgid));
-    return status === null ? null : `${status.size}@${status.mtimeMs}`;
-  }
-
   function toldOf(control: MessageNumber, msgid: MessageNumber): readonly Told[] {
     const note = readNote(disk, `${notes}/${control}`);
-    const isMeant = note !== null && note.msgid === msgid && note.payload === payloadFacts(msgid);
+    const isMeant =
+      note !== null && note.msgid === msgid && note.payload === payloadFacts(disk, layout, msgid);
     return isMeant ? note.told : [];
   }
 
@@ -62,7 +59,7 @@ export function openReports(
     told: async ({ control, msgid }) => toldOf(control, msgid),
     async note({ control, msgid }, told) {
       const all = [...toldOf(control, msgid), ...told];
-      const note: Note = { msgid, payload: payloadFacts(msgid), told: all };
+      const note: Note = { msgid, payload: payloadFacts(disk, layout, msgid), told: all };
       await put(notes, String(control), Buffer.from(`${JSON.stringify(note)}\n`, 'latin1'));
     },
     async forget({ control }) {

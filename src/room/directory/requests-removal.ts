@@ -1,6 +1,6 @@
 /**
  * Takes jobs out of the spool for which that was asked: control message and mail go to a folder in `.spoolroom/removed/`
- * with a text that says who asked. Called by directory.ts, with the claim on the spool and before anything is due. Files
+ * with a text that says who asked. Called by requests-heeded.ts, with the claim on the spool and before anything is due. Files
  * have their new name durably before the old one goes; the mail goes first, so that a control message that is still
  * there says that it has to be done again. Deletes nothing.
  */

@@ -1,6 +1,6 @@
 /**
  * What administrators ask for jobs: one file for each job in `.spoolroom/requests/`, under the number of its control
- * message; the last request counts. Called by the guest, which makes them beside a runner, and by directory.ts, which
+ * message; the last request counts. Called by the guest, which makes them beside a runner, and by requests-heeded.ts, which
  * heeds them. A request names the payload and the time of its job, because numbers are used again. Never touches a message.
  */
 import type { Job } from '../../control/job.ts';

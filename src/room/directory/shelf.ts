@@ -1,5 +1,5 @@
 /**
- * What lies in the spool directory, as far as it has been looked at. Called by directory.ts for scanning and rewriting.
+ * What lies in the spool directory, as far as it has been looked at. Called by all that scans, rewrites and removes.
  * Reads as little as it can: from the newest number down, because a control message is newer than the payload it names
  * and saves the look into that; and never again what has not changed. Changes nothing on the disk.
  */
