@@ -44,7 +44,7 @@ export interface CitadelDouble {
   /** all commands so far, of all connections; passwords blanked; without the ECHO behind a listing */
   readonly commands: string[];
   /** called before each command, and before a posted text is taken (`(text)`); null: nothing unusual */
-  fault: (line: string) => Fault | null;
+  fault: (line: string) => Fault | null | Promise<Fault | null>;
   /** said instead of the greeting, when not null */
   greeting: string | null;
   /** unix seconds */
@@ -103,6 +103,8 @@ interface Client {
   taking: ((text: string) => string) | null;
   text: string;
   rest: string;
+  /** one line after the other */
+  turn: Promise<void>;
 }
 
 const USERS: Readonly<
@@ -328,29 +330,30 @@ export async function startCitadel(path: string, options: DoubleOptions): Promis
   }
 
   /** One line of the client. */
-  function take(client: Client, line: string): void {
-    if (client.taking !== null) takeText(client, line, client.taking);
-    else takeCommand(client, line);
+  async function take(client: Client, line: string): Promise<void> {
+    if (client.socket.destroyed) return;
+    if (client.taking !== null) await takeText(client, line, client.taking);
+    else await takeCommand(client, line);
   }
 
-  function takeText(client: Client, line: string, done: (text: string) => string): void {
+  async function takeText(client: Client, line: string, done: (text: string) => string): Promise<void> {
     if (line !== '000') {
       client.text += `${line}\n`;
       return;
     }
     client.taking = null;
-    const fault = double.fault('(text)');
+    const fault = await double.fault('(text)');
     if (fault === 'lost-before') return void client.socket.destroy();
     const said = done(client.text);
     if (fault === 'lost-after') return void client.socket.destroy();
     client.socket.write(said, 'latin1');
   }
 
-  function takeCommand(client: Client, line: string): void {
+  async function takeCommand(client: Client, line: string): Promise<void> {
     client.text = '';
     const isEcho = line.startsWith('ECHO ');
     if (!isEcho) double.commands.push(line.startsWith('PASS') ? 'PASS' : line);
-    const fault = isEcho ? null : double.fault(line);
+    const fault = isEcho ? null : await double.fault(line);
     if (fault === 'lost-before') return void client.socket.destroy();
     const said = typeof fault === 'object' && fault !== null ? fault.answer : answer(client, line);
     if (fault === 'lost-after') return void client.socket.destroy();
@@ -373,14 +376,23 @@ export async function startCitadel(path: string, options: DoubleOptions): Promis
     socket.on('data', (bytes) => {
       const lines = (client.rest + bytes.toString('latin1')).split('\n');
       client.rest = lines.pop() ?? '';
-      for (const line of lines) if (!client.socket.destroyed) take(client, line);
+      for (const line of lines) client.turn = client.turn.then(() => take(client, line));
     });
   }
 
   const server = net.createServer((socket) => {
     sockets.add(socket);
     socket.on('error', () => {}).on('close', () => sockets.delete(socket));
-    const client: Client = { socket, user: null, level: 0, inRoom: false, taking: null, text: '', rest: '' };
+    const client: Client = {
+      socket,
+      user: null,
+      level: 0,
+      inRoom: false,
+      taking: null,
+      text: '',
+      rest: '',
+      turn: Promise.resolve(),
+    };
     const kind = admin ? 'server ADMIN CONNECTION ready.' : 'server ready.';
     socket.write(double.greeting ?? `200 ${facts.greeting} Citadel ${kind}\n`);
     if (double.greeting !== null) socket.end();

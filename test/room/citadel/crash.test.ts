@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { MailInHand } from '../../../src/delivery/mail-in-hand.ts';
+import { type MailEvents, MailInHand } from '../../../src/delivery/mail-in-hand.ts';
 import { type Connect, type Connection, connect } from '../../../src/net-stream-utils/index.ts';
 import { SCHEDULE } from '../../../src/plan/schedule.ts';
 import { openLiveRoom } from '../../../src/room/citadel/open.ts';
@@ -71,6 +71,7 @@ class Runner {
   readonly #world: World;
   readonly #settings: DirectorySettings;
   readonly mails = new Map<MessageNumber, MailInHand>();
+  #written = (): void => {};
 
   constructor(room: Room, world: World, settings: DirectorySettings) {
     this.room = room;
@@ -90,16 +91,11 @@ class Runner {
     for (const [msgid, each] of lists) {
       if (this.mails.has(msgid)) continue;
       const ports = { room: this.room, now: () => NOW, schedule: SCHEDULE, reporter: null };
-      const outcome = ({
-        recipient,
-        status,
-      }: {
-        readonly recipient: string;
-        readonly status: number;
-      }): void => {
+      const outcome: MailEvents['outcome'] = ({ recipient, status }) => {
         if (status === 2) this.#world.durable.add(recipient);
+        this.#written();
       };
-      const mail = new MailInHand(each, ports, { outcome, notWritten: () => {} });
+      const mail = new MailInHand(each, ports, { outcome, notWritten: () => this.#written() });
       mail.reconcile();
       this.mails.set(msgid, mail);
     }
@@ -113,6 +109,15 @@ class Runner {
       if (verdict.kind === 'delivered') this.#world.accept(address);
       mail.judge(indices, 'example', verdict, { milliseconds: 1, tls: null });
     }
+  }
+
+  /** Like judge; resolves when the outcome is durable, or cannot be. */
+  async judgeAndWait(address: string, verdict: Verdict): Promise<void> {
+    const written = new Promise<void>((resolve) => {
+      this.#written = resolve;
+    });
+    this.judge(address, verdict);
+    await written;
   }
 
   /** The deliveries of this mail are over. */
@@ -140,7 +145,7 @@ interface Life {
   readonly deps: Bench;
   readonly world: World;
   /** called before each posted text is taken by the server */
-  onPost: () => void;
+  onPost: () => Promise<void>;
   open(): Promise<Runner>;
 }
 
@@ -174,8 +179,8 @@ const STORIES: Readonly<Record<string, { readonly isProven: boolean; readonly st
       await runner.room.settle();
       await runner.look();
       life.onPost = () => {
-        life.onPost = () => {};
-        runner.judge('d@example.com', DELIVERED);
+        life.onPost = async () => {};
+        return runner.judgeAndWait('d@example.com', DELIVERED);
       };
       runner.judge('c@example.com', LATER);
       await runner.room.settle();
@@ -251,16 +256,20 @@ async function liveAndDie(t: TestContext, era: Era, name: string, cut: Cut): Pro
   };
   const deps = bench({ processes: allDead, disk });
   const life: Life = {
-    ...{ scene, deps, world, onPost: () => {} },
+    ...{ scene, deps, world, onPost: async () => {} },
     async open() {
       const opened = await openLiveRoom(scene.options, { ...deps, connect: connectAlive }, settings);
       if (opened.kind === 'refused') throw new Error(opened.text);
       return new Runner(opened.room, world, settings);
     },
   };
-  double.fault = (line) => {
+  double.fault = async (line) => {
     if (isDead()) return 'lost-before';
-    if (line === '(text)') life.onPost();
+    if (line === '(text)') {
+      const recorded = life.onPost();
+      // An outcome the disk does not take waits for this very text.
+      if (isNetwork) await recorded;
+    }
     if (!isNetwork || commands++ !== cut.at) return null;
     fault.step = 0;
     return cut.where === 'before' ? 'lost-before' : 'lost-after';
