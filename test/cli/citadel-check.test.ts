@@ -129,7 +129,7 @@ describe('check --citadel', () => {
     assert.match((await check(live)).seen('trial').join(), /not posted yet/);
     const number = citadel.post('msgid|0\n');
     fs.mkdirSync(path.join(state, '.spoolroom'));
-    const trial = { flag: number, probe: null, waited: 150_000, looked: 0, alarm: null, left: [] };
+    const trial = { flag: number, probe: null, waited: 150_000, looked: 0, alarm: null };
     const remember = (changes: object) =>
       fs.writeFileSync(path.join(state, '.spoolroom', 'trial'), trialRecord({ ...trial, ...changes }));
     remember({});

@@ -12,7 +12,13 @@ import { type Layout, layoutOf } from '../directory/layout.ts';
 import { claimLock } from '../directory/lock.ts';
 import type { DirectorySettings } from '../directory/open.ts';
 import type { ProcessTable } from '../directory/processes.ts';
-import { sweepTemporary, type TemporaryName, temporaryNames, writeDurably } from '../directory/temporary.ts';
+import {
+  removeIfThere,
+  sweepTemporary,
+  type TemporaryName,
+  temporaryNames,
+  writeDurably,
+} from '../directory/temporary.ts';
 import { codeOf, phraseOf, SpoolTrouble } from '../directory/trouble.ts';
 import type { Room } from '../room.ts';
 import { LiveRoom } from './live-room.ts';
@@ -20,7 +26,7 @@ import type { Login } from './login.ts';
 import { payloadShelf } from './payload.ts';
 import { citadelServer } from './server.ts';
 import type { ServerAddress } from './session.ts';
-import { parseTrialRecord, trialRecord } from './trial.ts';
+import { type Left, parseLeft, parseTrialRecord, type Trial, trialRecord } from './trial.ts';
 import type { TrialMemory } from './tripwire.ts';
 
 export interface LiveDeps {
@@ -63,14 +69,23 @@ function makeFolders(disk: Disk, { state, temporary }: Layout): void {
 }
 
 function rememberedTrial(disk: Disk, layout: Layout, temporaryName: TemporaryName): TrialMemory {
-  const path = `${layout.state}/trial`;
+  const trialPath = `${layout.state}/trial`;
+  const leftPath = `${layout.state}/left`;
+  const read = (path: string): string =>
+    disk.status(path) === null ? '' : disk.read(path, LONGEST).bytes.toString('latin1');
+  const write = async (path: string, value: Trial | Left): Promise<void> => {
+    const temporary = temporaryName();
+    await writeDurably(disk, temporary, [Buffer.from(trialRecord(value))], OURS);
+    disk.rename(temporary, path);
+    await disk.syncDirectory(layout.state);
+  };
   return {
-    read: () =>
-      disk.status(path) === null ? null : parseTrialRecord(disk.read(path, LONGEST).bytes.toString('latin1')),
-    async write(trial) {
-      const temporary = temporaryName();
-      await writeDurably(disk, temporary, [Buffer.from(trialRecord(trial))], OURS);
-      disk.rename(temporary, path);
+    read: () => parseTrialRecord(read(trialPath)),
+    write: (trial) => write(trialPath, trial),
+    readLeft: () => parseLeft(read(leftPath)),
+    writeLeft: (left) => write(leftPath, left),
+    async dropLeft() {
+      removeIfThere(disk, leftPath);
       await disk.syncDirectory(layout.state);
     },
   };

@@ -65,11 +65,12 @@ export interface Trial {
   readonly looked: number;
   /** what something else did to the queue, as the rest of a sentence; no job is taken any more */
   readonly alarm: string | null;
-  /** the delivery lists as the last run left them: control message, payload */
-  readonly left: readonly (readonly [MessageNumber, MessageNumber])[];
 }
 
-export function trialRecord(trial: Trial): string {
+/** The delivery lists as a process left them: control message, payload. */
+export type Left = readonly (readonly [MessageNumber, MessageNumber])[];
+
+export function trialRecord(trial: Trial | Left): string {
   return `${JSON.stringify(trial)}\n`;
 }
 
@@ -79,21 +80,34 @@ function isNumber(value: unknown): value is number {
 
 function isTrial(value: unknown): value is Trial {
   if (typeof value !== 'object' || value === null) return false;
-  const { flag, probe, waited, looked, alarm, left } = value as { readonly [key in keyof Trial]?: unknown };
+  const { flag, probe, waited, looked, alarm } = value as { readonly [key in keyof Trial]?: unknown };
   return (
     [flag, waited, looked].every(isNumber) &&
     (probe === null || isNumber(probe)) &&
-    (alarm === null || typeof alarm === 'string') &&
-    Array.isArray(left) &&
-    left.every((pair) => Array.isArray(pair) && pair.length === 2 && pair.every(isNumber))
+    (alarm === null || typeof alarm === 'string')
   );
+}
+
+function isLeft(value: unknown): value is Left {
+  const isPair = (pair: unknown): boolean => Array.isArray(pair) && pair.length === 2 && pair.every(isNumber);
+  return Array.isArray(value) && value.every(isPair);
 }
 
 /** Null: nothing we can use; then all is done again from the start. */
 export function parseTrialRecord(text: string): Trial | null {
+  const value = parsed(text);
+  return isTrial(value) ? value : null;
+}
+
+/** Nothing we can use is nothing to compare with. */
+export function parseLeft(text: string): Left {
+  const value = parsed(text);
+  return isLeft(value) ? value : [];
+}
+
+function parsed(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(text);
-    return isTrial(value) ? value : null;
+    return JSON.parse(text);
   } catch {
     return null;
   }

@@ -8,15 +8,19 @@ import type { Clock } from '../../delivery/ports.ts';
 import { SpoolTrouble } from '../directory/trouble.ts';
 import type { MessageNumber } from '../room.ts';
 import type { Inventory } from './inventory.ts';
-import { flagText, PATIENCE, probeText, type Trial } from './trial.ts';
+import { flagText, type Left, PATIENCE, probeText, type Trial } from './trial.ts';
 
 /** As much of the time between two processes counts as waiting: only the clock on the wall knows it. */
 const BETWEEN_PROCESSES = 60_000;
 
-/** Where the trial is remembered. `write` resolves when it is durable. */
+/** Where the trial is remembered. Promises resolve when it is durable. */
 export interface TrialMemory {
   read(): Trial | null;
   write(trial: Trial): Promise<void>;
+  readLeft(): Left;
+  writeLeft(left: Left): Promise<void>;
+  /** needs no space on the disk */
+  dropLeft(): Promise<void>;
 }
 
 export interface TripwireParts {
@@ -33,18 +37,21 @@ export interface TripwireParts {
 export class Tripwire {
   readonly #parts: TripwireParts;
   #trial: Trial | null;
+  /** as the last process left the room; empty when we have changed something since */
+  #left: Left;
   /** monotonic time of the last look of this process */
   #looked: number | null = null;
 
   constructor(parts: TripwireParts) {
     this.#parts = parts;
     this.#trial = parts.memory.read();
+    this.#left = parts.memory.readLeft();
   }
 
   /** After the first look of a process, before it changes anything: what was done to the queue since the last one ended. */
   compare(): void {
     const { inventory } = this.#parts;
-    const left = new Map(this.#trial?.left ?? []);
+    const left = new Map(this.#left);
     for (const [control, msgid] of left)
       if (!inventory.items.has(control) && !inventory.unseen.has(control)) inventory.bereave(msgid);
     const { bereft } = inventory;
@@ -56,23 +63,25 @@ export class Tripwire {
 
   /** We are about to change the queue: what the last process left there is no evidence any more. */
   async disarm(): Promise<void> {
-    if (this.#trial !== null && this.#trial.left.length > 0) await this.#leave(this.#trial, []);
+    await this.#keepDeeds();
+    if (this.#left.length === 0) return;
+    await this.#parts.memory.dropLeft();
+    this.#left = [];
   }
 
   /** The process ends; `left` are the delivery lists as they are now. */
-  async rearm(left: Trial['left']): Promise<void> {
-    const { deleted, replaced } = this.#parts.inventory.deeds;
-    const trial = this.#trial;
-    if (trial === null) return;
-    if (deleted || replaced !== null || JSON.stringify(trial.left) !== JSON.stringify(left))
-      await this.#leave(trial, left);
+  async rearm(left: Left): Promise<void> {
+    await this.#keepDeeds();
+    if (JSON.stringify(this.#left) !== JSON.stringify(left)) await this.#parts.memory.writeLeft(left);
   }
 
-  /** With what was done to the queue and has not been judged yet. */
-  #leave(trial: Trial, left: Trial['left']): Promise<void> {
+  /** What was done to the queue and has not been judged yet. */
+  async #keepDeeds(): Promise<void> {
     const { deleted, replaced } = this.#parts.inventory.deeds;
-    const waited = deleted ? 0 : trial.waited;
-    return this.#remember({ ...trial, left, waited, alarm: trial.alarm ?? replaced });
+    const trial = this.#trial;
+    if (trial === null || (!deleted && replaced === null)) return;
+    const kept = { ...trial, waited: deleted ? 0 : trial.waited, alarm: trial.alarm ?? replaced };
+    if (kept.waited !== trial.waited || kept.alarm !== trial.alarm) await this.#remember(kept);
   }
 
   /**
@@ -115,7 +124,7 @@ export class Tripwire {
       for (const number of inventory.trials(kind)) inventory.discard(number);
     const flag = await this.#post('flag', flagText(this.#parts.owner, this.#seconds()));
     const looked = this.#parts.clock.now();
-    const trial: Trial = { flag, probe: null, waited: 0, looked, alarm: null, left: [] };
+    const trial: Trial = { flag, probe: null, waited: 0, looked, alarm: null };
     await this.#remember(trial);
     return trial;
   }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { type TestContext, test } from 'node:test';
-import { parseTrialRecord, trialRecord } from '../../../src/room/citadel/trial.ts';
+import { parseLeft, parseTrialRecord, trialRecord } from '../../../src/room/citadel/trial.ts';
 import type { Room } from '../../../src/room/room.ts';
 import { cQueueRun, type Fate } from '../../support/c-queue-run.ts';
 import { type CitadelDouble, type Era, listOf } from '../../support/citadel-server.ts';
@@ -331,7 +331,7 @@ test('an earlier trial of ours is cleared away when its memory is gone', async (
 });
 
 test('the memory of a trial comes back as it was; anything else is none', () => {
-  const trial = { flag: 3, probe: null, waited: 150_000, looked: 7, alarm: 'x', left: [[5, 4]] } as const;
+  const trial = { flag: 3, probe: null, waited: 150_000, looked: 7, alarm: 'x' } as const;
   assert.deepEqual(parseTrialRecord(trialRecord(trial)), trial);
   for (const text of [
     '',
@@ -342,4 +342,7 @@ test('the memory of a trial comes back as it was; anything else is none', () => 
     '{"flag":3,"probe":"4"}',
   ])
     assert.equal(parseTrialRecord(text), null, text);
+  const left = [[5, 4]] as const;
+  assert.deepEqual(parseLeft(trialRecord(left)), left);
+  for (const text of ['', '{}', '[[5]]', '[["5",4]]', '[5']) assert.deepEqual(parseLeft(text), [], text);
 });
