@@ -330,6 +330,29 @@ test('an earlier trial of ours is cleared away when its memory is gone', async (
   assert.deepEqual(trialsIn(scene.double), [103]);
 });
 
+test('after an alarm an administrator begins anew, and what the queue run left of the probe goes', async (t) => {
+  const scene = await liveScene(t);
+  const { double, deps } = scene;
+  const control = double.post(newList(double.postMail(MAIL), 'b@example.com'));
+  const room = await openLive(scene);
+  await room.scan();
+  double.messages.delete(control);
+  cQueueRun(double, '2012', NOW + 60, 'later');
+  await assert.rejects(room.scan(), /tried to deliver the probe/);
+  await room.close();
+  fs.rmSync(`${scene.options.state}/.spoolroom/trial`);
+  double.post(newList(double.postMail(MAIL), 'c@example.com'));
+  const next = await openLive(scene);
+  assert.deepEqual((await next.scan()).jobs, []);
+  deps.clock.advance(150_000);
+  assert.deepEqual(
+    (await shown(next)).map(([, address]) => address),
+    ['c@example.com'],
+  );
+  assert.equal(trialsIn(double).length, 1);
+  await next.close();
+});
+
 test('the memory of a trial comes back as it was; anything else is none', () => {
   const trial = { flag: 3, probe: null, waited: 150_000, looked: 7, alarm: 'x' } as const;
   assert.deepEqual(parseTrialRecord(trialRecord(trial)), trial);
