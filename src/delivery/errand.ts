@@ -99,7 +99,7 @@ export class Errand {
       recipients: recipients.map((index) => this.order.recipients[index] ?? ''),
       ...this.demands(this.letter),
       // What has the null sender is a report or wants none, and must not cause one (RFC 3461 6.1).
-      dsn: this.letter.sender === '' ? { notify: 'NEVER', ret: null } : null,
+      dsn: this.letter.sender === '' ? { notify: 'NEVER' } : null,
     };
   }
 

@@ -4,19 +4,14 @@
  * `run` and `watch`, by the simulation and by the benchmark, each with its own ports.
  */
 import type { Connect } from '#net-stream-utils';
-import type { ByteString } from '../control/job.ts';
-import { type Prepared, prepareOutgoing } from '../message/outgoing.ts';
-import { recipientAddress } from '../plan/address.ts';
 import { byMail, isMailDue, type Lists } from '../plan/due.ts';
-import { destinationOf } from '../plan/route.ts';
 import { phraseOf } from '../room/directory/trouble.ts';
-import type { MessageNumber, Room, StoredMessage } from '../room/room.ts';
-import type { Failure, Stage } from '../session/verdict.ts';
+import type { MessageNumber, Room } from '../room/room.ts';
 import { Dispatcher } from './dispatcher.ts';
-import type { Letter, Order } from './errand.ts';
 import type { MailEvents, OutcomeRecord } from './mail-in-hand.ts';
 import { MailInHand } from './mail-in-hand.ts';
 import type { Observe } from './observer.ts';
+import { ordersOf } from './orders.ts';
 import type { Clock, Random, Resolver } from './ports.ts';
 import type { Reporter } from './reporting.ts';
 import type { RunRules } from './rules.ts';
@@ -178,12 +173,14 @@ export class Queue {
 
   async #deliver(mail: MailInHand): Promise<void> {
     mail.reconcile();
+    const { room, events } = this.#ports;
+    const sources = { room, warn: (text: string) => events.warning(text) };
     await new Promise<void>((allOver) => {
       let open = 1;
       const orderOver = (): void => {
         if (--open === 0) allOver();
       };
-      for (const order of ordersOf(mail, this.#ports, this.#rules, orderOver)) {
+      for (const order of ordersOf(mail, sources, this.#rules, orderOver)) {
         open++;
         this.#dispatcher.add(order);
       }
@@ -231,99 +228,6 @@ function numbersOf(mail: MailInHand): string {
 }
 
 const COUNTED = { 2: 'delivered', 4: 'deferred', 5: 'failed' } as const;
-
-/** The mail's pending recipients by destination; those that are no addresses are judged on the spot. */
-function ordersOf(mail: MailInHand, ports: RunPorts, rules: RunRules, over: () => void): readonly Order[] {
-  const [{ job }] = mail.lists as Lists;
-  const queued = mail.whole();
-  const named = envelopeSender(job.envelopeFrom);
-  const sender = named ?? '';
-  const orders = new Map<string, Order & { indices: number[]; recipients: ByteString[] }>();
-  for (const index of mail.pending()) {
-    const address = recipientAddress(mail.recipients[index]?.address ?? '');
-    if (address.kind === 'unusable') {
-      mail.judge(
-        [index],
-        '',
-        { kind: 'failed', ...failure('routing', true, '5.1.3', address.reason) },
-        NO_DETAILS,
-      );
-      continue;
-    }
-    const destination = destinationOf(address.domain, sender, rules.dispatch.routing);
-    const key = `${destination.key} ${address.smtputf8}`;
-    const order = orders.get(key);
-    if (order !== undefined) {
-      order.indices.push(index);
-      order.recipients.push(address.command);
-      continue;
-    }
-    const indices = [index];
-    orders.set(key, {
-      queued,
-      indices,
-      destination,
-      recipients: [address.command],
-      smtpUtf8: address.smtputf8,
-      load: () => loadLetter(job.msgid, named, ports, rules),
-      judge: (places, verdict, details) =>
-        mail.judge(
-          places.flatMap((place) => indices[place] ?? []),
-          destination.name,
-          verdict,
-          details,
-        ),
-      over,
-    });
-  }
-  return [...orders.values()];
-}
-
-const NO_DETAILS = { milliseconds: 0, tls: null };
-
-/** A message that is missing, empty or unreadable is never sent as an empty mail (R036): it waits, and says why. */
-async function loadLetter(
-  msgid: MessageNumber,
-  named: ByteString | null,
-  { room }: RunPorts,
-  rules: RunRules,
-): Promise<Letter | Failure> {
-  const read = await room.readPayload(msgid);
-  if (read.kind !== 'found') return failure('payload', false, '4.3.0', read.reason);
-  const prepared = await prepare(read.message, rules).catch((error) => unread(msgid, error));
-  if ('reach' in prepared) return prepared;
-  if (prepared.kind === 'unsendable') return failure('payload', false, '4.3.0', prepared.reason);
-  const sender = named ?? envelopeSender(prepared.sender) ?? rules.postmaster;
-  return { outgoing: prepared, sender };
-}
-
-async function prepare(message: StoredMessage, { render }: RunRules): Promise<Prepared> {
-  return prepareOutgoing(message, render);
-}
-
-/** A large message is read piece by piece, and any piece may be refused. Errors without a code are bugs. */
-function unread(msgid: MessageNumber, error: unknown): Failure {
-  if (!(error instanceof Error && 'code' in error)) throw error;
-  return failure(
-    'payload',
-    false,
-    '4.3.0',
-    `the message ${msgid} in the spool cannot be read: ${phraseOf(error)}`,
-  );
-}
-
-/** null: there is none, or none that can be said in MAIL FROM. `<>` is the null sender. */
-function envelopeSender(given: ByteString | null): ByteString | null {
-  if (given === null || given === '') return null;
-  if (given.trim() === '<>') return '';
-  const address = recipientAddress(given);
-  return address.kind === 'address' ? address.command : null;
-}
-
-function failure(stage: Stage, permanent: boolean, enhanced: string, text: string): Failure {
-  const reach = stage === 'routing' ? 'recipient' : 'message';
-  return { reach, stage, permanent, code: null, enhanced, text, peer: null, maybeDelivered: false };
-}
 
 /** Some errors are whole sentences, those of the disk are phrases. */
 function sentenceOf(error: unknown): string {

@@ -234,6 +234,6 @@ function transactionFor({ size, eightBit }: Outgoing, to: ByteString): Transacti
     size,
     eightBit,
     smtpUtf8: hasEightBit(to),
-    dsn: { notify: 'NEVER', ret: null },
+    dsn: { notify: 'NEVER' },
   };
 }

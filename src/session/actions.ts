@@ -63,9 +63,6 @@ export const ACTIONS = {
   sayEnvelope: (draft) => {
     draft.session.current = sendAhead(draft, exchangeOf(draft));
   },
-  acceptMail: (draft) => {
-    draft.session.current = { ...exchangeOf(draft), mailAccepted: true };
-  },
   acceptRecipient: (draft) => answered(draft, 'accepted'),
   postponeRecipient: (draft) => answered(draft, 'postponed'),
   refuseRecipient: (draft) => {
@@ -193,7 +190,6 @@ function beginExchange(draft: Draft, transaction: Transaction): Exchange {
     transaction,
     width: Math.min(transaction.recipients.length, most),
     sent: 0,
-    mailAccepted: false,
     answered: 0,
     accepted: [],
     refused: [],

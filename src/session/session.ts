@@ -32,7 +32,6 @@ export interface Exchange {
   readonly width: number;
   /** commands written so far: MAIL, each RCPT, DATA */
   readonly sent: number;
-  readonly mailAccepted: boolean;
   /** RCPTs answered so far */
   readonly answered: number;
   readonly accepted: readonly number[];

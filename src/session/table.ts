@@ -132,7 +132,7 @@ export const SESSION_TABLE: readonly Row[] = [
     do: ['destroy'],
   },
 
-  { id: 'mail-ok', in: ['mail'], on: ['2yz'], to: 'envelope', do: ['acceptMail'] },
+  { id: 'mail-ok', in: ['mail'], on: ['2yz'], to: 'envelope', do: [] },
   // We may not speak there as we do, which is no judgement on this mail (RFC 4954 6).
   {
     id: 'login-demanded',

@@ -28,7 +28,6 @@ export interface Transaction extends Demands {
 
 export interface DsnRequest {
   readonly notify: 'NEVER' | null;
-  readonly ret: 'HDRS' | 'FULL' | null;
 }
 
 export function mailCommand(transaction: Transaction, peer: Capabilities): ByteString {
@@ -36,7 +35,6 @@ export function mailCommand(transaction: Transaction, peer: Capabilities): ByteS
     peer.size ? ` SIZE=${transaction.size}` : '',
     transaction.eightBit && peer.eightBitMime ? ' BODY=8BITMIME' : '',
     transaction.smtpUtf8 ? ' SMTPUTF8' : '',
-    peer.dsn && transaction.dsn?.ret ? ` RET=${transaction.dsn.ret}` : '',
   ];
   return line(`MAIL FROM:<${transaction.sender}>${parameters.join('')}`);
 }

@@ -251,6 +251,30 @@ describe('a queue run', () => {
   });
 });
 
+describe('a stored message that is not whole', () => {
+  it('goes out as far as it can be read, and that is told', async () => {
+    class CutOffRoom extends MemoryRoom {
+      override async readPayload() {
+        const bytes = Buffer.from('\xffA\x04Fme@me.example\0MSubject: x\n\nhello', 'latin1');
+        const stream = async function* () {
+          yield bytes;
+        };
+        return { kind: 'found', message: { size: bytes.length, bytes, stream } } as const;
+      }
+    }
+    const told: string[] = [];
+    const jobs = [job([['a@x.example', 0]], 7)];
+    const { world } = await run(jobs, FRIENDLY, {
+      room: new CutOffRoom(jobs),
+      warning: (text) => told.push(text),
+    });
+    assert.match(world.arrived[0]?.body ?? '', /hello\r\n$/);
+    assert.deepEqual(told, [
+      'Mail 7 of job 100000 goes out as far as it can be read: the stored message is cut off: its text does not end in NUL.',
+    ]);
+  });
+});
+
 describe('a queue that stays', () => {
   it('sends nothing while outcomes cannot be written, and goes on when they can', async () => {
     let full = true;
