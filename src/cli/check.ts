@@ -117,7 +117,7 @@ async function spoolFindings(settings: Settings): Promise<readonly Finding[]> {
 
 async function citadelFindings(settings: Settings, rules: RunRules | null): Promise<readonly Finding[]> {
   if (settings.citadel === null && settings['internet-config'] === null) return [];
-  const { checkCitadel, relayReadings } = await import('./citadel-check.ts');
+  const { checkCitadel, relayReadings } = await import('./check-citadel.ts');
   if (settings.citadel === null) return relayReadings(rules?.dispatch.routing.relays ?? []);
   return checkCitadel({ settings, rules, ports: realPorts(settings, clockFor(settings)) });
 }

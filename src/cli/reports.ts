@@ -16,7 +16,7 @@ import { forPeople, harmless } from '../report/people.ts';
 import type { Settings } from '../settings/table.ts';
 import type { Trouble } from './background.ts';
 import { directoryDeps, wrongSetting } from './background.ts';
-import { reportsOf } from './live.ts';
+import { reportsOf } from './open-room.ts';
 
 /** Where Citadel puts its sockets: Easy Install, Debian. */
 const CITADEL_FOLDERS = ['/usr/local/citadel', '/run/citadel', '/var/run/citadel'];

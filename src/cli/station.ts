@@ -16,8 +16,8 @@ import { clockFor, loadRules, realPorts, trouble } from './background.ts';
 import type { Command, Invocation } from './command.ts';
 import type { ExitCode } from './exit.ts';
 import { EXIT } from './exit.ts';
-import { homeOf, type OpenedRoom, openRoom, withRoom } from './live.ts';
 import { levelFor, logFor, newsTo } from './news.ts';
+import { homeOf, type OpenedRoom, openRoom, withRoom } from './open-room.ts';
 import { reporterFor, returnPathOf } from './reports.ts';
 import { pause, stopSignal } from './stop.ts';
 
