@@ -102,7 +102,7 @@ function hosts(relays: readonly Relay[], when: string): string {
 /** How relay lines are understood, by us and by the module of each era. */
 export function relayReadings(relays: readonly Relay[]): readonly Finding[] {
   if (relays.length === 0) return [ok('its relays', 'no relay lines')];
-  return READINGS.map(({ by, read }) => ok('its relays', `${by} would use ${read(relays)}`));
+  return READINGS.map(({ by, read }) => ok('its relays', `${by} read them as ${read(relays)}`));
 }
 
 function relayFindings({ fqdn, internet: { relays, problems } }: CitadelConfig): readonly Finding[] {

@@ -11,7 +11,7 @@ import { type Login, readLogin } from '../room/citadel/login.ts';
 import { type CitadelServer, citadelServer } from '../room/citadel/server.ts';
 import type { ServerAddress } from '../room/citadel/session.ts';
 import { SpoolTrouble } from '../room/directory/trouble.ts';
-import type { Settings } from '../settings/table.ts';
+import { type Settings, TYPED } from '../settings/table.ts';
 import type { ExitCode } from './exit.ts';
 import { EXIT } from './exit.ts';
 
@@ -44,8 +44,10 @@ export function citadelAccess(settings: Settings, certificates: readonly string[
     );
   }
   const server = addressOf(citadel, settings, certificates);
-  if (server === null)
-    return noAccess(`setting citadel: "${citadel}" is neither /path of a socket nor ADDRESS:PORT.`);
+  if (server === null) {
+    const text = `setting citadel: "${citadel}" is neither /path of a socket nor ADDRESS:PORT.`;
+    return noAccess(text, settings[TYPED].has('citadel') ? EXIT.usage : EXIT.config);
+  }
   const read = readLogin(file);
   return read.kind === 'refused' ? noAccess(read.text) : { kind: 'access', server, login: read.login };
 }

@@ -78,9 +78,9 @@ describe('check --citadel', () => {
     const { check } = await site(t, '2016', `${lines}d.example|smarthost \n`);
     const { seen, bad } = await check();
     assert.deepEqual(seen('its relays'), [
-      'we would use a.example, ***@b.example, c.example',
-      'servers of 2012 and 2016 would use ***@b.example, a.example, c.example, and nobody by MX',
-      'servers since 2017 would use a.example, ***@b.example',
+      'we read them as a.example, ***@b.example, c.example',
+      'servers of 2012 and 2016 read them as ***@b.example, a.example, c.example, and nobody by MX',
+      'servers since 2017 read them as a.example, ***@b.example',
       'line 4, d.example: blanks or a CR beside "smarthost" switch the line off',
     ]);
     assert.deepEqual(bad, ['warning its relays', 'warning way', 'warning intake']);
@@ -92,9 +92,9 @@ describe('check --citadel', () => {
     fs.writeFileSync(file, '127.0.0.1:1|fallbackhost\n');
     const { seen } = await check({ citadel: null, 'internet-config': file });
     assert.deepEqual(seen('its relays'), [
-      'we would use 127.0.0.1:1 after the MX hosts',
-      'servers of 2012 and 2016 would use 127.0.0.1:1, and nobody by MX',
-      'servers since 2017 would use 127.0.0.1:1 after the MX hosts',
+      'we read them as 127.0.0.1:1 after the MX hosts',
+      'servers of 2012 and 2016 read them as 127.0.0.1:1, and nobody by MX',
+      'servers since 2017 read them as 127.0.0.1:1 after the MX hosts',
     ]);
   });
 

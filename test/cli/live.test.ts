@@ -189,7 +189,7 @@ describe('the queue inside a Citadel server', () => {
       [['run', ...live.slice(4)], 64, /Which Citadel server\?/],
       [['run', ...live.slice(0, 2), ...live.slice(4)], 64, /Who are we at the Citadel server\?/],
       [[...asking, '--return', 'room'], 64, /takes no reports from outside/],
-      [['run', ...live.with(1, 'citadel')], 78, /neither \/path of a socket nor ADDRESS:PORT/],
+      [['run', ...live.with(1, 'citadel')], 64, /neither \/path of a socket nor ADDRESS:PORT/],
       [['run', ...live.with(1, `${citadel.path}.gone`)], 69, /citadel-admin\.socket\.gone/],
       [['run', ...live.with(5, `${state}/gone`)], 66, /does not exist/],
       [['watch', '--intake', ...live], 64, /--intake needs a spool/],

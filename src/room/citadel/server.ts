@@ -9,6 +9,7 @@ import {
   CitadelSession,
   type Command,
   ConnectionLost,
+  nameOf,
   type ServerAddress,
   type SessionDeps,
 } from './session.ts';
@@ -51,7 +52,7 @@ export function citadelServer(address: ServerAddress, login: Login, deps: Sessio
   }
 
   return {
-    name: address.endpoint.address,
+    name: nameOf(address),
     read: (command, again = () => {}) => inTurn(() => askTwice(command, again)),
     change: (command) => inTurn(() => ask(command)),
     close: () =>

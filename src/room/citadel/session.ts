@@ -82,6 +82,12 @@ function lostReason(reason: CloseReason): string {
   }
 }
 
+/** For people: a path, or an address with its port. */
+export function nameOf({ endpoint: { address, port } }: ServerAddress): string {
+  if (port === 0) return address;
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
 export class CitadelSession {
   readonly #name: string;
   readonly #clock: Clock;
@@ -94,7 +100,7 @@ export class CitadelSession {
   #timer: Timer;
 
   private constructor(address: ServerAddress, deps: SessionDeps) {
-    this.#name = address.endpoint.address;
+    this.#name = nameOf(address);
     this.#clock = deps.clock;
     this.#random = deps.random;
     this.#timer = this.#silence();
@@ -151,7 +157,10 @@ export class CitadelSession {
   async #begin({ endpoint, tls }: ServerAddress, { user, password }: Login): Promise<void> {
     if (tls === null && !THIS_MACHINE.test(endpoint.address))
       throw this.#trouble('The password would go to another machine without TLS');
-    this.#expect(await this.#exchange(null, () => {}), 200, 'It does not take connections');
+    const greeting = await this.#exchange(null, () => {});
+    if (greeting.code > 200 && greeting.code < 300)
+      throw this.#trouble(`It is no Citadel server: it says ${greeting.code} ${greeting.text}`);
+    this.#expect(greeting, 200, 'It does not take connections');
     if (tls !== null) await this.#startTls(tls);
     this.#expect(await this.ask({ line: COMMANDS.user(user) }), 300, `It does not know the user ${user}`);
     const level = this.#expect(

@@ -65,6 +65,18 @@ test('over TCP the login goes by TLS only', async (t) => {
   await bare.close();
 });
 
+test('a mail server is no Citadel server, and hears no name', async (t) => {
+  const server = await startRawServer(async (peer) => {
+    await peer.say('220 mx.example ESMTP\r\n');
+    assert.notEqual((await peer.line())?.slice(0, 4), 'USER');
+  });
+  t.after(() => server.close());
+  const address = { endpoint: { address: server.host, port: server.port }, tls: null };
+  await assert.rejects(CitadelSession.open(address, LOGIN, { ...bench(), connect }), {
+    message: `The Citadel server at ${server.host}:${server.port} cannot be used: It is no Citadel server: it says 220 mx.example ESMTP. The mail stays in its queue.`,
+  });
+});
+
 test('without TLS no password leaves this machine', async () => {
   const address = { endpoint: { address: '192.0.2.1', port: 504 }, tls: null };
   await assert.rejects(
