@@ -94,8 +94,9 @@ function secretFindings(settings: Settings, { dispatch }: RunRules): readonly Fi
 }
 
 async function spoolFindings(settings: Settings): Promise<readonly Finding[]> {
-  const { spool, state } = settings;
-  if (state !== null) return [];
+  const { spool, state, citadel } = settings;
+  // Who asks about a server may have no spool yet.
+  if (state !== null || (spool === null && citadel !== null)) return [];
   if (spool === null) return [trouble('spool', 'no spool directory is named', 'Name it with --spool DIR.')];
   const heard: Finding[] = [];
   const clock = clockFor(settings);

@@ -143,6 +143,11 @@ describe('check --citadel', () => {
     assert.deepEqual((await check(live)).bad, ['trouble trial']);
   });
 
+  it('asks for no spool of who only wants to know about the server', async (t) => {
+    const { check } = await site(t, '2016', '127.0.0.1:1|smarthost');
+    assert.deepEqual((await check({ spool: null })).seen('spool'), []);
+  });
+
   it('tells of a server that cannot be asked', async (t) => {
     const { check, citadel } = await site(t, '2016', '');
     assert.deepEqual((await check({ 'citadel-login': null })).bad, ['trouble citadel']);

@@ -6,7 +6,7 @@
 import type { CloseReason, Connect, Connection, Endpoint, TlsOptions } from '#net-stream-utils';
 import type { ByteString } from '../../control/job.ts';
 import type { Clock, Random, Timer } from '../../delivery/ports.ts';
-import { SpoolTrouble } from '../directory/trouble.ts';
+import { phraseOf, SpoolTrouble } from '../directory/trouble.ts';
 import type { Login } from './login.ts';
 import { accessLevel, COMMANDS, createDecoder, isOneLine, isSendable, type Piece } from './protocol.ts';
 
@@ -77,6 +77,7 @@ function lostReason(reason: CloseReason): string {
     case 'overlong':
       return 'it sent a line without an end';
     case 'error':
+      return phraseOf(Object.assign(new Error(reason.message), { code: reason.code }));
     case 'tls':
       return reason.message;
   }

@@ -25,6 +25,8 @@ export function isTrouble(error: unknown): boolean {
 
 const WORDS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
+  ECONNREFUSED: 'nobody listens there',
+  ECONNRESET: 'the other side has cut the connection',
   EDQUOT: 'the disk quota is used up',
   EEXIST: 'it is there already',
   EIO: 'the disk reports an input/output error',
