@@ -124,7 +124,20 @@ export class Dispatcher implements Counter {
     errand.sessionStart?.cancel();
     errand.letter = null;
     errand.order.over();
-    if (--this.#unfinished === 0) this.#done();
+    if (--this.#unfinished > 0) return;
+    this.#forget();
+    this.#done();
+  }
+
+  /** Nobody waits for anything: what is kept by destination and endpoint would only grow. */
+  #forget(): void {
+    const now = this.clock.monotonic();
+    this.#lanes.clear();
+    this.#parked.clear();
+    dropWhere(this.#idle, (sessions) => sessions.length === 0);
+    dropWhere(this.#open, (sessions) => sessions === 0);
+    dropWhere(this.#failed, ({ until }) => until <= now);
+    dropWhere(this.#brokenTls, (until) => until <= now);
   }
 
   released(slot: Slot): void {
@@ -281,6 +294,10 @@ export class Dispatcher implements Counter {
     this.#idle.set(endpoint, idle);
     return idle;
   }
+}
+
+function dropWhere<Key, Value>(map: Map<Key, Value>, isDone: (value: Value) => boolean): void {
+  for (const [key, value] of map) if (isDone(value)) map.delete(key);
 }
 
 /** Milliseconds for which an endpoint that failed is not tried again for other jobs: less than the shortest retry. */

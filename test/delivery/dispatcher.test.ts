@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import v8 from 'node:v8';
+import { Lane } from '../../src/delivery/counter.ts';
+import type { Dispatcher } from '../../src/delivery/dispatcher.ts';
 import { FRIENDLY_EHLO } from '../../src/replay/server.ts';
 import type { WorldScript } from '../../src/replay/world.ts';
 import type { Mail } from './dispatching.ts';
@@ -19,6 +22,29 @@ const TWO_HOSTS = {
 function mailsTo(address: string, count: number): Mail[] {
   return Array.from({ length: count }, (_, n) => ({ to: [address.replace('%', String(n))] }));
 }
+
+// Node has it since 20.13.
+const canCount = { skip: typeof v8.queryObjects !== 'function' };
+
+it(
+  'nothing is kept of destinations that are done with, of which a watcher meets many',
+  canCount,
+  async () => {
+    const count = (): number => v8.queryObjects(Lane, { format: 'count' });
+    const before = count();
+    const names = Object.fromEntries(
+      Array.from({ length: 50 }, (_, n) => [`d${n}.example`, { a: ['192.0.2.1'] }]),
+    );
+    const mails = Object.keys(names).map((domain) => ({ to: [`u@${domain}`] }));
+    let kept: Dispatcher | null = null;
+    const run = await dispatch({ names, servers: { '*': {} } }, mails, rulesWith(), (dispatcher) => {
+      kept = dispatcher;
+    });
+    assert.equal(run.world.arrived.length, 50);
+    assert.ok(kept !== null);
+    assert.equal(count() - before, 0);
+  },
+);
 
 describe('hosts', () => {
   it('are tried in order of preference, and only the first good one is used (R011)', async () => {
