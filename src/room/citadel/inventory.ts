@@ -68,12 +68,15 @@ export class Inventory {
     return numbersIn(listing.body).sort((a, b) => a - b);
   }
 
-  /** Forget what is not there any more. A control message we did not delete was deleted by a queue run, or by a person. */
+  /**
+   * Forget what is not there any more. What we delete is marked before; a control message that is not, also one whose job is
+   * over, was deleted by a queue run, or by a person.
+   */
   forgetAbsent(present: ReadonlySet<MessageNumber>): void {
     for (const [number, item] of [...this.items]) {
       if (present.has(number)) continue;
       this.items.delete(number);
-      if (item.kind === 'control' && !this.over.has(number)) this.bereave(item.base.msgid);
+      if (item.kind === 'control') this.bereave(item.base.msgid);
     }
     for (const msgid of this.bereft) if (!present.has(msgid)) this.bereft.delete(msgid);
   }

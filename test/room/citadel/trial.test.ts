@@ -156,6 +156,35 @@ test('a replacement is seen as well when it is posted after a look between', asy
   await room.close();
 });
 
+/** We and a queue run have the same job in hand; ours is over before anybody looks. */
+async function bothAtOnce(t: TestContext, fate: Fate) {
+  const scene = await liveScene(t);
+  const { double } = scene;
+  const room = await openProven(scene);
+  const control = double.post(newList(double.postMail(MAIL), 'b@example.com'));
+  await room.scan();
+  assert.deepEqual(cQueueRun(double, '2012', NOW + 60, fate), ['b@example.com']);
+  await room.record(control, [{ index: 0, address: 'b@example.com', status: 2, text: 'ok' }], NOW);
+  await room.finish(control);
+  await room.settle();
+  double.post(newList(double.postMail(MAIL), 'c@example.com'));
+  return { ...scene, room };
+}
+
+test('a queue run that works the very job we have in hand is seen, and the wait begins again', async (t) => {
+  const { double, deps, room } = await bothAtOnce(t, 'accepted');
+  assert.deepEqual((await room.scan()).jobs, []);
+  assert.match(deps.warnings.at(-1) ?? '', /A control message was deleted, and not by us/);
+  assert.equal(trialsIn(double).length, 2, 'a new probe lies there');
+  await room.close();
+});
+
+test('and when it puts the job back that is over for us, nobody gets it again', async (t) => {
+  const { room } = await bothAtOnce(t, 'later');
+  await assert.rejects(room.scan(), /replaced the control message/);
+  await room.close();
+});
+
 test('a replacement between two processes is seen', async (t) => {
   const { scene, double, mail, control, room } = await withOneJob(t);
   await room.close();
