@@ -176,12 +176,28 @@ export class LiveRoom implements Room {
     if (this.#isRecovered) return;
     const { journal, records, dialect } = this.#parts;
     await this.#inventory.update();
+    this.#refuseHidden();
     this.#tripwire.compare();
     // What the interrupted run wrote and did not sync must not be undone after we have acted on it.
     if (records.length > 0) await journal.secure();
     replay(records, this.#inventory, dialect);
     this.#isRecovered = true;
     await this.#runCheckpoint().catch((error) => this.#tellTrouble(error));
+  }
+
+  /**
+   * The ledger speaks of a control message that is not shown now, or of one whose successor may be such a message: who
+   * goes on without it drops outcomes, and their recipients get the mail again.
+   */
+  #refuseHidden(): void {
+    const oldest = Math.min(
+      ...this.#parts.records.flatMap(({ record, control }) => (record === 'status' ? [control] : [])),
+    );
+    for (const [number, why] of this.#inventory.unseen)
+      if (number >= oldest)
+        throw new ServerBusy(
+          `${why} The ledger of an interrupted run may speak of it, so no mail is taken until it is shown or deleted.`,
+        );
   }
 
   /** One after the other: a scan, a checkpoint. */

@@ -154,6 +154,35 @@ test('the ledger of a killed run is made durable before anything is done that it
   await next.close();
 });
 
+for (const hidden of ['the control message', 'what took its place'] as const) {
+  test(`what a killed run knew is not dropped while ${hidden} is not shown`, async (t) => {
+    const place = await liveScene(t);
+    const { double, deps } = place;
+    const mail = double.postMail(MAIL);
+    const control = double.post(newList(mail, 'b@example.com', 'c@example.com'));
+    const killed = await openProven(place);
+    await killed.record(control, [outcome(0, 'b@example.com', 2)], NOW);
+    if (hidden === 'what took its place') {
+      double.fault = (line) => (line.startsWith('DELE') ? { answer: '550 not now\n' } : null);
+      await assert.rejects(killed.settle());
+      await killed.record(control, [outcome(1, 'c@example.com', 2)], NOW);
+    }
+    const number = hidden === 'the control message' ? control : Math.max(...double.messages.keys());
+    double.fault = (line) => (line === `MSG0 ${number}|1` ? { answer: '510 not now\n' } : null);
+    const room = await openLive(place);
+    assert.match(deps.warnings.at(-1) ?? '', /The ledger of an interrupted run may speak of it/);
+    await assert.rejects(room.scan(), new RegExp(`did not show the message ${number}`));
+    double.fault = () => null;
+    const standing = (await shown(room)).map(([, address, status]) => [address, status]);
+    const late = hidden === 'what took its place' ? 2 : 0;
+    assert.deepEqual(standing, [
+      ['b@example.com', 2],
+      ['c@example.com', late],
+    ]);
+    await room.close();
+  });
+}
+
 test('a connection that breaks is made anew; what was posted without an answer is found', async (t) => {
   const place = await liveScene(t);
   const { double } = place;
