@@ -72,15 +72,23 @@ export class Checkpoint {
   }
 
   async #rewrite(held: Held): Promise<void> {
-    const { inventory, journal, dialect, spans } = this.#parts;
+    const { inventory, dialect, spans } = this.#parts;
     const changes = held.changes.length;
     const text = rewrittenText(currentJob(held), dialect, held.now, spans);
     // 2017 has no words for "all delivered"; the job is about to be removed.
     if (text === null) return;
     held.posting = { text, changes };
     inventory.replaced(held, await this.post(text));
-    // The ledger has these under the old number only, of which it will not speak any more.
-    if (isDirty(held)) await journal.append(statusRecord(held, held.changes.slice(held.written)));
+  }
+
+  /** The ledger has what came while a list was posted under the old number only, of which it will not speak any more. */
+  async #noteLate(): Promise<void> {
+    const { inventory, journal } = this.#parts;
+    for (const held of inventory.jobs()) {
+      if (!held.isLate) continue;
+      await journal.append(statusRecord(held, held.changes.slice(held.written)));
+      held.isLate = false;
+    }
   }
 
   /** Control messages first; a payload only when no other control message names it, nor may a message not seen yet. */
@@ -107,6 +115,7 @@ export class Checkpoint {
     const stale = [...inventory.items].filter(([, { kind }]) => kind === 'stale').map(([number]) => number);
     stale.sort((a, b) => a - b);
     if (stale.length === 0) return;
+    await this.#noteLate();
     await beforeChange();
     for (let from = 0; from < stale.length; from += TOGETHER) {
       const line = COMMANDS.remove(stale.slice(from, from + TOGETHER));

@@ -141,6 +141,7 @@ export class Inventory {
     held.text = held.posting.text;
     held.written = held.posting.changes;
     held.posting = null;
+    held.isLate = isDirty(held);
     this.bereft.delete(held.base.msgid);
   }
 

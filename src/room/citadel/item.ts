@@ -30,6 +30,8 @@ export interface Held {
   text: ByteString;
   /** what takes its place, when the server's answer to that has not come, and how many changes are in it */
   posting: { readonly text: ByteString; readonly changes: number } | null;
+  /** changes that the control message lacks are in the ledger under the number before only */
+  isLate: boolean;
 }
 
 export type Item =
@@ -96,7 +98,7 @@ export function itemOf(
       return unreadable(contents.reason);
     case 'control': {
       const { job: base, warnings } = contents;
-      const blank = { former: [], changes: [], now: 0, written: 0, posting: null };
+      const blank = { former: [], changes: [], now: 0, written: 0, posting: null, isLate: false };
       return { kind: 'control', control, base, warnings, text, ...blank };
     }
   }

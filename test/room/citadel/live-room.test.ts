@@ -183,6 +183,32 @@ for (const hidden of ['the control message', 'what took its place'] as const) {
   });
 }
 
+test('what came while a list was posted without an answer is not dropped with the old list', async (t) => {
+  const place = await liveScene(t);
+  const { double } = place;
+  const mail = double.postMail(MAIL);
+  const control = double.post(newList(mail, 'b@example.com', 'c@example.com'));
+  const killed = await openProven(place);
+  await killed.record(control, [outcome(0, 'b@example.com', 2)], NOW);
+  double.fault = (line) => (line === '(text)' ? 'lost-after' : null);
+  await assert.rejects(killed.settle());
+  await killed.record(control, [outcome(1, 'c@example.com', 2)], NOW);
+  // The next text is not taken; the old list goes all the same.
+  double.fault = (line) => (line.startsWith('ENT0') ? { answer: '552 busy\n' } : null);
+  await assert.rejects(killed.settle());
+  assert.ok(!double.messages.has(control));
+  double.fault = () => null;
+  const room = await openLive(place);
+  assert.deepEqual(
+    (await shown(room)).map(([, address, status]) => [address, status]),
+    [
+      ['b@example.com', 2],
+      ['c@example.com', 2],
+    ],
+  );
+  await room.close();
+});
+
 test('a connection that breaks is made anew; what was posted without an answer is found', async (t) => {
   const place = await liveScene(t);
   const { double } = place;
