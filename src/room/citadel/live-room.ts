@@ -143,6 +143,8 @@ export class LiveRoom implements Room {
 
   async settle(): Promise<void> {
     await this.#checkpoint();
+    // 2017 has no words for a job whose recipients are all settled: what became of them has to be in the ledger.
+    if ([...this.#inventory.jobs()].some(isDirty)) await this.#parts.journal.secure();
   }
 
   async enqueue(): ReturnType<Room['enqueue']> {

@@ -209,6 +209,34 @@ test('what came while a list was posted without an answer is not dropped with th
   await room.close();
 });
 
+test('2017: what neither the ledger nor a control message can say is not settled', async (t) => {
+  const place = await liveScene(t, '2023');
+  const { double, deps, options } = place;
+  await (await openProven(place, SETTINGS_2017)).close();
+  const control = double.post(newList(double.postMail(MAIL), 'b@example.com'));
+  let isFull = false;
+  const disk: Disk = {
+    ...nodeDisk,
+    create(path, owner) {
+      if (isFull) throw Object.assign(new Error('full'), { code: 'ENOSPC' });
+      return nodeDisk.create(path, owner);
+    },
+  };
+  const opened = await openLiveRoom(options, { ...deps, disk, connect }, SETTINGS_2017);
+  assert.ok(opened.kind === 'open');
+  const { room } = opened;
+  await room.scan();
+  isFull = true;
+  await assert.rejects(room.record(control, [outcome(0, 'b@example.com', 2)], NOW), /could not be written/);
+  await assert.rejects(room.settle(), 'nothing more is sent');
+  isFull = false;
+  await room.settle();
+  // Killed here.
+  const next = await openLive(place, SETTINGS_2017);
+  assert.deepEqual(await shown(next), [[control, 'b@example.com', 2]]);
+  await next.close();
+});
+
 test('a connection that breaks is made anew; what was posted without an answer is found', async (t) => {
   const place = await liveScene(t);
   const { double } = place;
