@@ -87,6 +87,12 @@ export class Inventory {
     this.deeds.deleted = true;
   }
 
+  /** The trial begins from the start: what something else did before is no evidence any more. */
+  forgive(): void {
+    this.bereft.clear();
+    Object.assign(this.deeds, { deleted: false, replaced: null });
+  }
+
   async #meet(number: MessageNumber, unanswered: readonly Held[]): Promise<void> {
     const sight = await this.#look(number);
     switch (sight.kind) {

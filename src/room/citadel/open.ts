@@ -80,6 +80,7 @@ function rememberedTrial(disk: Disk, layout: Layout, temporaryName: TemporaryNam
     await disk.syncDirectory(layout.state);
   };
   return {
+    path: trialPath,
     read: () => parseTrialRecord(read(trialPath)),
     write: (trial) => write(trialPath, trial),
     readLeft: () => parseLeft(read(leftPath)),

@@ -15,6 +15,8 @@ const BETWEEN_PROCESSES = 60_000;
 
 /** Where the trial is remembered. Promises resolve when it is durable. */
 export interface TrialMemory {
+  /** of the file that an administrator removes to end an alarm */
+  readonly path: string;
   read(): Trial | null;
   write(trial: Trial): Promise<void>;
   readLeft(): Left;
@@ -50,6 +52,8 @@ export class Tripwire {
 
   /** After the first look of a process, before it changes anything: what was done to the queue since the last one ended. */
   compare(): void {
+    // Who removed the memory has seen to it that nobody else works the queue from now on.
+    if (this.#trial === null) return;
     const { inventory } = this.#parts;
     const left = new Map(this.#left);
     for (const [control, msgid] of left)
@@ -90,16 +94,24 @@ export class Tripwire {
    */
   async check(discard: () => Promise<void>): Promise<string | null> {
     this.#refuseForeign();
+    if (this.#trial !== null && this.#trial.alarm !== null) this.#trial = this.#parts.memory.read();
     const trial = this.#trial ?? (await this.#begin());
     const alarm = trial.alarm ?? this.#alarmIn(trial);
     if (alarm !== null) {
       if (trial.alarm === null) await this.#remember({ ...trial, alarm });
       throw new SpoolTrouble(this.#alarmText(alarm));
     }
+    // A queue run leaves it alone: somebody tidied up, or the server's own expiry of old messages did.
+    if (this.#isGone(trial.flag))
+      return `The flag was removed. ${await this.#wait(await this.#begin(), discard)}`;
     const unseen = [trial.flag, trial.probe].find((number) => number !== null && this.#isUnseen(number));
     if (unseen !== undefined)
       return `The server ${this.#parts.name} does not show the trial message ${unseen} at the moment. The mail waits.`;
     return this.#wait(trial, discard);
+  }
+
+  #isGone(number: MessageNumber): boolean {
+    return this.#parts.inventory.items.get(number)?.kind !== 'trial' && !this.#isUnseen(number);
   }
 
   #isUnseen(number: MessageNumber): boolean {
@@ -120,6 +132,7 @@ export class Tripwire {
   /** Nothing is remembered: what lies there of ours is of an earlier time. */
   async #begin(): Promise<Trial> {
     const { inventory } = this.#parts;
+    inventory.forgive();
     for (const kind of ['flag', 'probe', 'tried-probe'] as const)
       for (const number of inventory.trials(kind)) inventory.discard(number);
     const flag = await this.#post('flag', flagText(this.#parts.owner, this.#seconds()));
@@ -140,22 +153,19 @@ export class Tripwire {
   }
 
   /** What something else did, as the rest of a sentence. */
-  #alarmIn({ flag, probe }: Trial): string | null {
+  #alarmIn({ probe }: Trial): string | null {
     const { inventory } = this.#parts;
-    const isGone = (number: MessageNumber): boolean =>
-      inventory.items.get(number)?.kind !== 'trial' && !this.#isUnseen(number);
     const [tried] = inventory.trials('tried-probe');
     if (tried !== undefined) return `tried to deliver the probe, which is the message ${tried} now`;
-    if (isGone(flag)) return `removed the flag, the message ${flag}`;
-    if (probe !== null && isGone(probe)) return `delivered or removed the probe, the message ${probe}`;
+    if (probe !== null && this.#isGone(probe)) return `delivered or removed the probe, the message ${probe}`;
     return inventory.deeds.replaced;
   }
 
   #alarmText(what: string): string {
     return (
       `Something else works on the queue of ${this.#parts.name}: it ${what}. Two queue runs would send mail twice, so ` +
-      'none is taken any more. Use the intake with this server, or switch its own queue run off and remove the file ' +
-      '"trial" in the folder .spoolroom of the state directory.'
+      'none is taken any more. Use the intake with this server; or switch its own queue run off and then remove the file ' +
+      `${this.#parts.memory.path}: the next look or run begins the trial again.`
     );
   }
 

@@ -87,7 +87,10 @@ for (const era of ERAS) {
         mailed.join(),
       );
       deps.clock.advance(100_000);
-      await assert.rejects(room.scan(), /Something else works on the queue.*remove the file "trial"/);
+      await assert.rejects(
+        room.scan(),
+        /Something else works on the queue.*remove the file .*\.spoolroom\/trial/,
+      );
       await room.close();
       const next = await openLive(scene, settingsOf(era));
       deps.clock.advance(1_000_000);
@@ -114,13 +117,59 @@ for (const era of ERAS) {
   });
 }
 
-test('the flag: who removes it stops everything', async (t) => {
+test('the flag: who removes it, as the server does with old messages, makes the wait begin again', async (t) => {
+  for (const isBetween of [false, true]) {
+    const scene = await liveScene(t);
+    const { double, deps } = scene;
+    double.post(newList(double.postMail(MAIL), 'b@example.com'));
+    const first = await openProven(scene);
+    if (isBetween) await first.close();
+    double.messages.delete(103);
+    const room = isBetween ? await openLive(scene) : first;
+    assert.deepEqual((await room.scan()).jobs, []);
+    assert.match(deps.warnings.at(-1) ?? '', /The flag was removed.*The trial messages 105 and 106/);
+    deps.clock.advance(149_000);
+    assert.deepEqual((await room.scan()).jobs, []);
+    deps.clock.advance(1000);
+    assert.equal((await room.scan()).jobs.length, 1);
+    assert.deepEqual(trialsIn(double), [105]);
+    await room.close();
+  }
+});
+
+test('an alarm ends when its memory is removed, without a new process', async (t) => {
   const scene = await liveScene(t);
-  scene.double.post(newList(scene.double.postMail(MAIL), 'b@example.com'));
-  const room = await openProven(scene);
-  scene.double.messages.delete(103);
-  await assert.rejects(room.scan(), /Something else works on the queue.*removed the flag, the message 103/);
+  const { double, deps } = scene;
+  double.post(newList(double.postMail(MAIL), 'b@example.com'));
+  const room = await openLive(scene);
+  await room.scan();
+  cQueueRun(double, '2012', NOW + 60, 'later');
+  await assert.rejects(room.scan(), /Something else works on the queue/);
+  cQueueRun(double, '2012', NOW + 1200, 'later');
+  await assert.rejects(room.scan(), /Something else works on the queue/);
+  fs.rmSync(`${scene.options.state}/.spoolroom/trial`);
+  assert.deepEqual((await room.scan()).jobs, []);
+  deps.clock.advance(150_000);
+  assert.equal((await room.scan()).jobs.length, 1);
   await room.close();
+});
+
+test('what a queue run did until it was switched off is no evidence in the trial that begins then', async (t) => {
+  const scene = await liveScene(t);
+  const { double, deps } = scene;
+  double.post(newList(double.postMail(MAIL), 'b@example.com'));
+  const room = await openLive(scene);
+  await room.scan();
+  cQueueRun(double, '2012', NOW + 60, 'later');
+  await assert.rejects(room.scan(), /Something else works on the queue/);
+  await room.close();
+  cQueueRun(double, '2012', NOW + 1200, 'later');
+  fs.rmSync(`${scene.options.state}/.spoolroom/trial`);
+  const next = await openLive(scene);
+  assert.deepEqual((await next.scan()).jobs, []);
+  deps.clock.advance(150_000);
+  assert.equal((await next.scan()).jobs.length, 1);
+  await next.close();
 });
 
 /** What something else does to the control message of a mail. */
