@@ -88,7 +88,12 @@ export class LiveRoom implements Room {
     await this.#inTurn(() => this.#recover());
     // What cannot be written now stays in the ledger, and holds up nobody else's mail.
     await this.#checkpoint().catch((error) => this.#tellTrouble(error));
-    return this.#inTurn(() => this.#look(inHand));
+    return this.#inTurn(() =>
+      this.#look(inHand).catch((error) => {
+        this.#tripwire.interrupt();
+        throw error;
+      }),
+    );
   }
 
   async readPayload(payload: MessageNumber): Promise<PayloadRead> {

@@ -10,7 +10,7 @@ import type { MessageNumber } from '../room.ts';
 import type { Inventory } from './inventory.ts';
 import { flagText, type Left, PATIENCE, probeText, type Trial } from './trial.ts';
 
-/** As much of the time between two processes counts as waiting: only the clock on the wall knows it. */
+/** As much of the time between two processes counts as waiting, or of that in which looks failed: only the clock on the wall knows it. */
 const BETWEEN_PROCESSES = 60_000;
 
 /** Where the trial is remembered. Promises resolve when it is durable. */
@@ -189,6 +189,11 @@ export class Tripwire {
     if (trial.probe === null) await this.#postProbe(trial.flag);
     inventory.deeds.deleted = false;
     return this.#waitingText(isDisturbed);
+  }
+
+  /** A look failed: while the server is away no queue run of its can take the probe, and such time is no waiting. */
+  interrupt(): void {
+    this.#looked = null;
   }
 
   #elapsed({ looked }: Trial): number {

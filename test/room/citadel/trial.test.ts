@@ -311,6 +311,24 @@ test('a clock that is set proves nothing', async (t) => {
   }
 });
 
+test('the time in which the server is away proves nothing', async (t) => {
+  const scene = await liveScene(t);
+  const { double, deps } = scene;
+  double.post(newList(double.postMail(MAIL), 'b@example.com'));
+  const room = await openLive(scene);
+  await room.scan();
+  double.fault = () => 'lost-before';
+  for (let minute = 0; minute < 10; minute++) {
+    deps.clock.advance(60_000);
+    await assert.rejects(room.scan(), /is lost/);
+  }
+  double.fault = () => null;
+  assert.deepEqual((await room.scan()).jobs, [], 'its first queue run comes within a minute');
+  deps.clock.advance(90_000);
+  assert.equal((await room.scan()).jobs.length, 1);
+  await room.close();
+});
+
 test('cron takes mail after a few runs, though none of them stays', async (t) => {
   const scene = await liveScene(t);
   scene.double.post(newList(scene.double.postMail(MAIL), 'b@example.com'));
