@@ -41,7 +41,8 @@ async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
 class Filling {
   readonly path: string;
   readonly #disk: Disk;
-  #file: OpenFile;
+  /** null: closed */
+  #file: OpenFile | null;
   #waiting: Buffer[] = [];
   #size = 0;
 
@@ -65,18 +66,25 @@ class Filling {
 
   done(): void {
     this.#write();
-    this.#file.close();
+    this.#close();
   }
 
   drop(): void {
     this.#waiting = [];
     this.#size = 0;
-    this.#file.close();
+    this.#close();
     removeIfThere(this.#disk, this.path);
   }
 
+  /** Once: its number may be another file's by then. */
+  #close(): void {
+    const file = this.#file;
+    this.#file = null;
+    file?.close();
+  }
+
   #write(): void {
-    if (this.#size > 0) this.#file.write(Buffer.concat(this.#waiting));
+    if (this.#size > 0) this.#file?.write(Buffer.concat(this.#waiting));
     this.#waiting = [];
     this.#size = 0;
   }

@@ -2,6 +2,9 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
+import { connect } from '../../../src/net-stream-utils/index.ts';
+import { openLiveRoom } from '../../../src/room/citadel/open.ts';
+import { type Disk, nodeDisk } from '../../../src/room/directory/disk.ts';
 import type { Room } from '../../../src/room/room.ts';
 import { fromNative } from '../../support/citadel-message.ts';
 import { type LiveScene, liveScene, MAIL, newList, openProven } from '../../support/live-room.ts';
@@ -65,6 +68,34 @@ test('a connection lost in the middle of a payload gives it whole all the same',
   let broken = 0;
   place.double.fault = (line) => (line.startsWith('MSG2') && broken++ === 0 ? 'lost-after' : null);
   assert.equal(await bytesOf(room, mail), MAIL);
+  await room.close();
+});
+
+test('a file that cannot be made a second time is not closed a second time', async (t) => {
+  const { double, deps, ...place } = await liveScene(t, '2023');
+  const mail = double.postMail(MAIL);
+  double.post(newList(mail, 'b@example.com'));
+  await (await openProven({ double, deps, ...place }, SETTINGS_2017)).close();
+  let isFull = false;
+  const disk: Disk = {
+    ...nodeDisk,
+    create(path, owner) {
+      if (isFull) throw Object.assign(new Error('full'), { code: 'ENOSPC' });
+      return nodeDisk.create(path, owner);
+    },
+  };
+  const opened = await openLiveRoom(place.options, { ...deps, disk, connect }, SETTINGS_2017);
+  assert.ok(opened.kind === 'open');
+  const { room } = opened;
+  await room.scan();
+  double.fault = (line) => {
+    isFull ||= line.startsWith('MSG2');
+    return isFull ? 'lost-before' : null;
+  };
+  const read = await room.readPayload(mail);
+  assert.match(read.kind === 'unreadable' ? read.reason : '', /no space is left/, 'and not a bad descriptor');
+  isFull = false;
+  double.fault = () => null;
   await room.close();
 });
 
