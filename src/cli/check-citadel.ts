@@ -2,7 +2,7 @@
  * The part of `check` that looks at the Citadel server we stand beside: its era, its relay lines and how they are read,
  * whether its mail comes to us, and whether two would deliver it or it would go round in a circle. Changes nothing there.
  */
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import type { RunPorts } from '../delivery/queue-run.ts';
 import type { RunRules } from '../delivery/rules.ts';
 import { type Place, parsePlace } from '../intake/place.ts';
@@ -12,7 +12,7 @@ import { type Finding, ok, trouble, warning } from '../report/check-report.ts';
 import { harmless } from '../report/people.ts';
 import { type CitadelConfig, readCitadelConfig } from '../room/citadel/config.ts';
 import { type Era, eraOf } from '../room/citadel/era.ts';
-import { COMMANDS, numbersIn } from '../room/citadel/protocol.ts';
+import { Inventory } from '../room/citadel/inventory.ts';
 import type { CitadelServer } from '../room/citadel/server.ts';
 import { parseTrialRecord } from '../room/citadel/trial.ts';
 import { layoutOf } from '../room/directory/layout.ts';
@@ -33,6 +33,8 @@ interface Survey {
   readonly config: CitadelConfig;
   /** numbers of the messages in its queue room */
   readonly queue: readonly number[];
+  /** flags of other spoolrooms there; looked for where we would work that queue ourselves */
+  readonly foreign: readonly number[];
 }
 
 type TcpPlace = Extract<Place, { kind: 'tcp' }>;
@@ -43,9 +45,9 @@ export async function checkCitadel(circumstances: CitadelCircumstances): Promise
   if ('kind' in certificates) return [];
   const access = citadelAccess(settings, certificates);
   if (access.kind === 'no-access') return [unseen(access.text)];
-  const survey = await askingCitadel(access, surveyOf);
+  const survey = await askingCitadel(access, (server) => surveyOf(server, settings));
   if ('kind' in survey) return [unseen(survey.text)];
-  const { era, config, queue } = survey;
+  const { era, config, queue, foreign } = survey;
   return [
     ok(
       'citadel',
@@ -56,7 +58,7 @@ export async function checkCitadel(circumstances: CitadelCircumstances): Promise
     ...loopFindings(circumstances),
     ...(settings.state === null
       ? await intakeFindings(survey, circumstances)
-      : [trialFinding(settings.state, queue)]),
+      : [trialFinding(settings.state, queue, foreign)]),
   ];
 }
 
@@ -68,13 +70,23 @@ function unseen(text: string): Finding {
   );
 }
 
-async function surveyOf(server: CitadelServer): Promise<Survey> {
-  const listing = await server.read({ line: COMMANDS.list });
+async function surveyOf(server: CitadelServer, { state, dialect }: Settings): Promise<Survey> {
+  const options = { dialect: 'detect', fallback: dialect } as const;
+  const inventory = new Inventory({ server, options, owner: state === null ? '' : idIn(state) });
+  const queue = await inventory.list();
+  if (state !== null) await inventory.update();
   return {
     era: await eraOf(server),
     config: await readCitadelConfig(server),
-    queue: numbersIn(listing.body),
+    queue,
+    foreign: inventory.trials('foreign-flag'),
   };
+}
+
+/** The number in our flag; empty before the first run. */
+function idIn(state: string): string {
+  const path = layoutOf(state).id;
+  return existsSync(path) ? readFileSync(path, 'latin1').trim() : '';
 }
 
 /** Who reads relay lines how. Servers up to 2017 put each line in front of those before it. */
@@ -205,15 +217,28 @@ async function intakeFindings(
   );
 }
 
-function trialFinding(state: string, queue: readonly number[]): Finding {
+function trialFinding(state: string, queue: readonly number[], foreign: readonly number[]): Finding {
   const path = `${layoutOf(state).state}/trial`;
   const isThere = statSync(path, { throwIfNoEntry: false }) !== undefined;
   const trial = isThere ? parseTrialRecord(readFileSync(path, 'latin1')) : null;
+  const [other] = foreign;
+  if (other !== undefined && (trial === null || trial.flag > other))
+    return trouble(
+      'trial',
+      `the flag of another spoolroom, message ${other}, lies in its queue`,
+      'No mail is taken beside it. If that spoolroom is gone for good, delete that message with Citadel’s own tools.',
+    );
   if (trial === null)
     return ok('trial', 'not posted yet; the first run posts it, and takes mail 150 seconds later');
   const { flag, probe, alarm } = trial;
-  const gone = [flag, probe].find((number) => number !== null && !queue.includes(number));
-  if (alarm === null && gone === undefined)
+  const isGone = probe !== null && !queue.includes(probe);
+  if (alarm === null && !isGone && !queue.includes(flag))
+    return warning(
+      'trial',
+      `message ${flag} is gone from its queue`,
+      'The next run posts another one, and takes mail 150 seconds later. Let no messages expire in that room.',
+    );
+  if (alarm === null && !isGone)
     return ok(
       'trial',
       probe === null
@@ -222,7 +247,7 @@ function trialFinding(state: string, queue: readonly number[]): Finding {
     );
   return trouble(
     'trial',
-    alarm === null ? `message ${gone} is gone from its queue` : `something else ${alarm}`,
+    alarm === null ? `message ${probe} is gone from its queue` : `something else ${alarm}`,
     `Somebody else works that queue, the server itself most likely: two runs would send mail twice. Use the intake, or switch the other one off and remove ${path}.`,
   );
 }

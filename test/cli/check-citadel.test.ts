@@ -140,12 +140,35 @@ describe('check --citadel', () => {
     assert.match((await check(live)).seen('trial').join(), /something else removed the flag, the message 3/);
     remember({});
     citadel.messages.clear();
+    assert.deepEqual((await check(live)).bad, ['warning trial'], 'the trial begins again');
+    remember({ probe: number });
     assert.deepEqual((await check(live)).bad, ['trouble trial']);
   });
 
   it('asks for no spool of who only wants to know about the server', async (t) => {
     const { check } = await site(t, '2016', '127.0.0.1:1|smarthost');
     assert.deepEqual((await check({ spool: null })).seen('spool'), []);
+  });
+
+  it('tells of the flag of another spoolroom, as a run does', async (t) => {
+    const { check, citadel } = await site(t, '2016', '');
+    const state = temporaryDirectory(t);
+    const live = { spool: null, state };
+    const flag = citadel.post('msgid|0\nsubmitted|1\nremote|flag.ab@spoolroom.invalid|2|\n');
+    const { bad, seen } = await check(live);
+    assert.deepEqual(bad, ['trouble trial']);
+    assert.match(seen('trial').join(), new RegExp(`another spoolroom, message ${flag}`));
+    fs.mkdirSync(path.join(state, '.spoolroom'));
+    fs.writeFileSync(path.join(state, '.spoolroom', 'id'), 'ab\n');
+    assert.deepEqual((await check(live)).bad, [], 'our own');
+  });
+
+  it('takes no listing that is refused for an empty queue', async (t) => {
+    const { check, citadel } = await site(t, '2016', '');
+    citadel.fault = (line) => (line === 'MSGS ALL' ? { answer: '552 busy\n' } : null);
+    const { bad, seen } = await check({ spool: null, state: temporaryDirectory(t) });
+    assert.deepEqual(bad, ['trouble citadel']);
+    assert.match(seen('citadel').join(), /did not list its queue: 552 busy/);
   });
 
   it('tells of a server that cannot be asked', async (t) => {
