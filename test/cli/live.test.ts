@@ -203,5 +203,7 @@ describe('the queue inside a Citadel server', () => {
     const full = await call('run', ...live);
     assert.equal(full.exit, 69);
     assert.match(full.told, /551 Maximum/);
+    const without = await call('run', ...server, '--state', state, '--return', 'smtp://127.0.0.1:1');
+    assert.deepEqual([without.exit, /551 Maximum/.test(without.told)], [69, true]);
   });
 });

@@ -6,7 +6,7 @@
 import type { CloseReason, Connect, Connection, Endpoint, TlsOptions } from '#net-stream-utils';
 import type { ByteString } from '../../control/job.ts';
 import type { Clock, Random, Timer } from '../../delivery/ports.ts';
-import { phraseOf, SpoolTrouble } from '../directory/trouble.ts';
+import { AwayTrouble, phraseOf, SpoolTrouble } from '../directory/trouble.ts';
 import type { Login } from './login.ts';
 import { accessLevel, COMMANDS, createDecoder, isOneLine, isSendable, type Piece } from './protocol.ts';
 
@@ -43,10 +43,10 @@ export interface Command {
 }
 
 /** The server is not there, or the connection to it is not any more: the command may have been done or not. */
-export class ConnectionLost extends SpoolTrouble {}
+export class ConnectionLost extends AwayTrouble {}
 
 /** The server is there and takes nobody in at the moment: it may in a minute. */
-export class ServerBusy extends SpoolTrouble {}
+export class ServerBusy extends AwayTrouble {}
 
 /** Milliseconds without a byte after which the server counts as gone. */
 const SILENCE = 60_000;

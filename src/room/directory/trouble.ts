@@ -18,6 +18,9 @@ export function isDenied(error: unknown): boolean {
 /** The disk refused something, and the message is a full sentence for people. */
 export class SpoolTrouble extends Error {}
 
+/** What we depend on does not answer now; it may in a minute. */
+export class AwayTrouble extends SpoolTrouble {}
+
 /** Whether the disk or the server is in the way, for now or for good; every other error is a bug. */
 export function isTrouble(error: unknown): boolean {
   return error instanceof SpoolTrouble || codeOf(error) !== null;
