@@ -77,6 +77,7 @@ export class Checkpoint {
     const text = rewrittenText(currentJob(held), dialect, held.now, spans);
     // 2017 has no words for "all delivered"; the job is about to be removed.
     if (text === null) return;
+    if (held.posting !== null) inventory.givenUp.add(held.posting.text);
     held.posting = { text, changes };
     inventory.replaced(held, await this.post(text));
   }

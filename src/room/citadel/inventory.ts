@@ -42,6 +42,8 @@ export class Inventory {
   readonly over = new Map<MessageNumber, MessageNumber>();
   /** payloads whose control messages something else deleted, while they lie there */
   readonly bereft = new Set<MessageNumber>();
+  /** texts posted without an answer and posted again since: a server that hung may take them yet, and they say too little */
+  readonly givenUp = new Set<ByteString>();
   /** what something else did since the tripwire last asked, as the rest of a sentence */
   readonly deeds = { deleted: false, replaced: null as string | null };
   readonly #parts: InventoryParts;
@@ -106,8 +108,9 @@ export class Inventory {
         return;
       case 'list': {
         const poster = unanswered.find(({ posting }) => posting?.text === sight.text);
-        if (poster === undefined) this.#add(number, sight.text);
-        else this.replaced(poster, number);
+        if (poster !== undefined) this.replaced(poster, number);
+        else if (this.givenUp.has(sight.text)) this.discard(number);
+        else this.#add(number, sight.text);
       }
     }
   }

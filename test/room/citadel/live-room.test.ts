@@ -237,6 +237,39 @@ test('2017: what neither the ledger nor a control message can say is not settled
   await next.close();
 });
 
+test('a text that the server takes after we gave it up is no second job', async (t) => {
+  const place = await liveScene(t);
+  const { double, deps } = place;
+  const mail = double.postMail(MAIL);
+  const control = double.post(newList(mail, 'b@example.com', 'c@example.com'));
+  const room = await openProven(place);
+  await room.record(control, [outcome(0, 'b@example.com', 2)], NOW);
+  let goOn = (): void => {};
+  const hanging = new Promise<void>((resolve) => {
+    double.fault = async (line) => {
+      if (line !== '(text)') return null;
+      double.fault = () => null;
+      resolve();
+      await new Promise<void>((over) => {
+        goOn = over;
+      });
+      return null;
+    };
+  });
+  const settled = assert.rejects(room.settle(), /said nothing for 60 seconds/);
+  await hanging;
+  deps.clock.advance(60_000);
+  await settled;
+  await room.settle();
+  goOn();
+  await room.record(control, [outcome(1, 'c@example.com', 2)], NOW);
+  await room.finish(control);
+  await room.settle();
+  assert.deepEqual(await shown(room), [], 'nobody is tried again');
+  await room.close();
+  assert.deepEqual([...double.messages.keys()], [103], 'the flag alone is left');
+});
+
 test('a connection that breaks is made anew; what was posted without an answer is found', async (t) => {
   const place = await liveScene(t);
   const { double } = place;
