@@ -21,7 +21,7 @@ export const EXIT = {
   tempFail: 75,
   /** no permission */
   noPermission: 77,
-  /** a setting is wrong */
+  /** a setting is wrong, or another program is set to work on the same queue */
   config: 78,
 } as const;
 

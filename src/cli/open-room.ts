@@ -9,7 +9,7 @@ import { openDirectoryRoom } from '../room/directory/open.ts';
 import { openReports } from '../room/directory/reported.ts';
 import type { ReportPlace } from '../room/reports.ts';
 import type { Room } from '../room/room.ts';
-import type { Settings } from '../settings/table.ts';
+import { type Settings, TYPED } from '../settings/table.ts';
 import type { Trouble } from './background.ts';
 import {
   certificatesFrom,
@@ -37,7 +37,7 @@ export function withRoom(settings: Settings, room: unknown): Settings | Trouble 
     );
   if (settings.state === null)
     return usage(`Where is our own state of the queue at ${where} to lie? Name a directory with --state.`);
-  return { ...settings, citadel: where };
+  return { ...settings, citadel: where, [TYPED]: new Set([...settings[TYPED], 'citadel']) };
 }
 
 /** The directory that holds our own state: the spool, or a directory of ours beside a server. */

@@ -9,7 +9,7 @@ import { Recorder } from '../replay/recorder.ts';
 import { transcriptFolder, transcriptShelf } from '../replay/transcript-files.ts';
 import { busyLine, stoppingLine, waitingLine, warningLine } from '../report/lines.ts';
 import type { Log } from '../report/log.ts';
-import { AwayTrouble, codeOf, phraseOf, SpoolTrouble } from '../room/directory/trouble.ts';
+import { AwayTrouble, codeOf, phraseOf, RivalTrouble, SpoolTrouble } from '../room/directory/trouble.ts';
 import type { Settings } from '../settings/table.ts';
 import type { Trouble } from './background.ts';
 import { clockFor, loadRules, realPorts, trouble } from './background.ts';
@@ -63,6 +63,7 @@ export function stationed(beside: Beside, work: Work): Command {
       return EXIT.ok;
     } catch (error) {
       if (error instanceof AwayTrouble) return fail(trouble(error.message, EXIT.unavailable));
+      if (error instanceof RivalTrouble) return fail(trouble(error.message, EXIT.config));
       if (error instanceof SpoolTrouble) return fail(trouble(error.message, EXIT.io));
       if (codeOf(error) === null) throw error;
       return fail(

@@ -58,10 +58,11 @@ export async function queueRun(ports: RunPorts, rules: RunRules, signal: AbortSi
   const queue = new Queue(ports, rules, signal);
   const began = ports.clock.monotonic();
   await queue.look(rules.due.force);
+  const told = new Set<string>();
   while (queue.busy) {
     await queue.idleOr(rules.lookAgain);
     if (queue.busy && !signal.aborted)
-      await queue.look(false).catch((error) => ports.events.warning(unreadSpool(error)));
+      await queue.look(false).catch((error) => warnOnce(unreadSpool(error), told, ports.events));
   }
   await queue.close();
   return { ...queue.count, milliseconds: Math.round(ports.clock.monotonic() - began) };
@@ -211,6 +212,12 @@ export class Queue {
       },
     };
   }
+}
+
+/** What every look meets is said once. */
+function warnOnce(text: string, told: Set<string>, events: RunEvents): void {
+  if (!told.has(text)) events.warning(text);
+  told.add(text);
 }
 
 /** A spool that takes no outcomes takes no mail either: what is sent and not noted is sent again. */

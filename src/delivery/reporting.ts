@@ -271,8 +271,9 @@ export class Reporter {
   }
 }
 
-function keyOf({ lists: [{ control, job }] }: SettledMail, notice: Notice): string {
-  return `${control} ${job.msgid} ${whatOf(notice)} ${notice.recipient}`;
+/** By the payload: in a live room a control message gets a new number whenever it is written. */
+function keyOf({ lists: [{ job }] }: SettledMail, notice: Notice): string {
+  return `${job.msgid} ${whatOf(notice)} ${notice.recipient}`;
 }
 
 function whatOf({ kind }: Notice): Told['what'] {

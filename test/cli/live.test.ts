@@ -7,6 +7,7 @@ import { type Connect, connect } from '#net-stream-utils';
 import { main } from '../../src/cli/main.ts';
 import { readCitadelConfig } from '../../src/room/citadel/config.ts';
 import { citadelServer } from '../../src/room/citadel/server.ts';
+import { flagText } from '../../src/room/citadel/trial.ts';
 import { listOf, startCitadel } from '../support/citadel-server.ts';
 import { caughtTerminal } from '../support/invocation.ts';
 import { startRawServer } from '../support/raw-server.ts';
@@ -150,6 +151,7 @@ describe('the queue inside a Citadel server', () => {
     assert.equal(citadel.messages.size, 2, 'the trial lies there');
     const cases: readonly (readonly [readonly string[], RegExp])[] = [
       [['--room', state, ...others], /--room takes citadel:\/path of a socket/],
+      [['--room', 'citadel:x', ...others], /neither \/path of a socket nor ADDRESS:PORT/],
       [['--room', 'citadel:', ...others], /--room takes citadel:\/path of a socket/],
       [['--room', `${room}2`, ...live], /Two Citadel servers are named/],
       [['--room', room], /Name a directory with --state/],
@@ -199,6 +201,9 @@ describe('the queue inside a Citadel server', () => {
       assert.equal(got.exit, exit, `${words.join(' ')}: ${got.told}`);
       assert.match(got.told, sentence);
     }
+    citadel.post(flagText('0123', 1));
+    const rival = await call('run', ...live);
+    assert.deepEqual([rival.exit, /Another spoolroom/.test(rival.told)], [78, true], rival.told);
     citadel.greeting = '551 Maximum number of sessions reached\n';
     const full = await call('run', ...live);
     assert.equal(full.exit, 69);

@@ -345,6 +345,31 @@ describe('while a slow server is waited for', () => {
     );
   });
 
+  it('a room that cannot be read is told of once', async () => {
+    let looks = 0;
+    class BlindRoom extends MemoryRoom {
+      override async scan() {
+        if (looks++ > 0) throw Object.assign(new Error('EACCES'), { code: 'EACCES' });
+        return super.scan();
+      }
+    }
+    const jobs = [job([['a@slow.example', 0]], 1)];
+    const script: WorldScript = {
+      names: { '*': { a: ['192.0.2.66'] } },
+      servers: { '192.0.2.66': { dot: { say: '250 ok', after: '5m' } } },
+    };
+    const warnings: string[] = [];
+    const { summary } = await run(jobs, script, {
+      room: new BlindRoom(jobs),
+      warning: (text) => void warnings.push(text),
+    });
+    assert.equal(summary.delivered, 1);
+    assert.ok(looks > 3);
+    assert.deepEqual(warnings, [
+      'The spool could not be read: permission denied (EACCES). The mail stays; the next look tries again.',
+    ]);
+  });
+
   it('new mail for others is looked for and delivered', async () => {
     const slow = job([['a@slow.example', 0]], 1);
     const fresh = job([['b@quick.example', 0]], 2);

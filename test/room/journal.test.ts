@@ -55,6 +55,28 @@ test('records come back as they were, bytes and all', async (t) => {
   assert.deepEqual(read(), { kind: 'read', records, damaged: 0 });
 });
 
+test('a journal of another queue is refused as soon as it says something', async (t) => {
+  const directory = temporaryDirectory(t);
+  const { journal, layout } = journalIn(directory);
+  await journal.append(status(2));
+  const read = (): ReturnType<typeof readJournal> => readJournal(nodeDisk, layout, 'that');
+  const bytes = fs.readFileSync(layout.journal);
+  const [header = 0] = [...bytes.entries()].filter(([, byte]) => byte === 0x0a).map(([at]) => at + 1);
+  for (let length = header + 1; length <= bytes.length; length++) {
+    fs.writeFileSync(layout.journal, bytes.subarray(0, length));
+    const refused = read();
+    assert.ok(refused.kind === 'refused' && refused.text.includes('belongs to another queue'), `${length}`);
+  }
+  await journal.retain(() => false);
+  journal.close();
+  assert.deepEqual(read(), { kind: 'read', records: [], damaged: 0 }, 'it says nothing any more');
+  const temporaryName = () => `${directory}/next`;
+  const next = openJournal({ disk: nodeDisk, layout, temporaryName, owner: OWNER, spool: 'that' }, []);
+  await next.append(status(3));
+  next.close();
+  assert.deepEqual(read(), { kind: 'read', records: [status(3)], damaged: 0 });
+});
+
 test('dropping keeps what came meanwhile', async (t) => {
   const { journal, read } = journalIn(temporaryDirectory(t));
   await journal.append(status(2));
@@ -203,7 +225,7 @@ const REFUSALS: readonly {
   {
     what: 'of another spool',
     change: (text) => signed(text, /"spool":"\w+"/, '"spool":"other"'),
-    says: /belongs to another spool directory/,
+    says: /belongs to another queue/,
   },
   {
     what: 'of a later version',

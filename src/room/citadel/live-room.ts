@@ -42,6 +42,9 @@ export interface LiveParts extends InventoryParts, Pick<CheckpointParts, 'journa
 
 const NOTHING: RoomScan = { jobs: [], orphans: [], setAside: [] };
 
+/** Where there may be trouble. */
+type Place = 'look' | 'checkpoint';
+
 export class LiveRoom implements Room {
   readonly name: string;
   readonly #parts: LiveParts;
@@ -54,7 +57,8 @@ export class LiveRoom implements Room {
   #isRecovered = false;
   #timer: Timer | null = null;
   #last: Promise<unknown> = Promise.resolve();
-  #told = '';
+  /** what was last told of each place where there may be trouble */
+  readonly #told = new Map<Place, string>();
 
   constructor(parts: LiveParts) {
     this.name = parts.server.name;
@@ -80,7 +84,7 @@ export class LiveRoom implements Room {
       await this.#inTurn(() => this.#recover());
     } catch (error) {
       if (!(error instanceof ServerBusy)) throw error;
-      this.#warnOnce(error.message);
+      this.#warnOnce('look', error.message);
     }
   }
 
@@ -225,7 +229,7 @@ export class LiveRoom implements Room {
       this.#timer = null;
       this.#checkpoint().then(
         () => {
-          this.#told = '';
+          this.#told.delete('checkpoint');
         },
         (error) => {
           this.#tellTrouble(error);
@@ -237,13 +241,13 @@ export class LiveRoom implements Room {
 
   #tellTrouble(error: unknown): void {
     if (!isTrouble(error)) throw error;
-    this.#warnOnce(phraseOf(error));
+    this.#warnOnce('checkpoint', phraseOf(error));
   }
 
   /** A server that is away for an hour is one line in the log, not 3600. */
-  #warnOnce(text: string): void {
-    if (text !== this.#told) this.#parts.warn(text);
-    this.#told = text;
+  #warnOnce(place: Place, text: string): void {
+    if (text !== this.#told.get(place)) this.#parts.warn(text);
+    this.#told.set(place, text);
   }
 
   async #look(inHand: PayloadsInHand): Promise<RoomScan> {
@@ -253,10 +257,10 @@ export class LiveRoom implements Room {
     this.#scanned = this.#takenBefore(inHand);
     const trouble = await this.#tripwire.check(() => this.#writer.removeDiscarded());
     if (trouble !== null) {
-      this.#warnOnce(trouble);
+      this.#warnOnce('look', trouble);
       return NOTHING;
     }
-    if (inventory.unseen.size > 0) this.#warnOnce([...inventory.unseen.values()].join(' '));
+    if (inventory.unseen.size > 0) this.#warnOnce('look', [...inventory.unseen.values()].join(' '));
     return { jobs: this.#take(inHand), orphans: inventory.orphans(), setAside: inventory.unreadable() };
   }
 

@@ -5,7 +5,7 @@
  * run that cron starts a minute later knows it as well. Never decides by the clock on the wall alone.
  */
 import type { Clock } from '../../delivery/ports.ts';
-import { SpoolTrouble } from '../directory/trouble.ts';
+import { RivalTrouble } from '../directory/trouble.ts';
 import type { MessageNumber } from '../room.ts';
 import type { Inventory } from './inventory.ts';
 import { flagText, type Left, PATIENCE, probeText, type Trial } from './trial.ts';
@@ -99,7 +99,7 @@ export class Tripwire {
     const alarm = trial.alarm ?? this.#alarmIn(trial);
     if (alarm !== null) {
       if (trial.alarm === null) await this.#remember({ ...trial, alarm });
-      throw new SpoolTrouble(this.#alarmText(alarm));
+      throw new RivalTrouble(this.#alarmText(alarm));
     }
     // A queue run leaves it alone: somebody tidied up, or the server's own expiry of old messages did.
     if (this.#isGone(trial.flag))
@@ -122,7 +122,7 @@ export class Tripwire {
   #refuseForeign(): void {
     const [foreign] = this.#parts.inventory.trials('foreign-flag');
     if (foreign === undefined || (this.#trial !== null && this.#trial.flag < foreign)) return;
-    throw new SpoolTrouble(
+    throw new RivalTrouble(
       `Another spoolroom, with another state directory, works on the queue of ${this.#parts.name}: its flag is the ` +
         `message ${foreign}. Two of them would send mail twice, so none is taken. If that spoolroom is gone for good, delete ` +
         `the message ${foreign} in the queue room with Citadel's own tools, and mail is taken after the usual trial.`,

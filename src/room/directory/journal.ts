@@ -93,12 +93,12 @@ function isHeader(value: unknown): value is Header {
   return typeof value === 'object' && value !== null && 'journal' in value && value.journal === 'spoolroom';
 }
 
-/** Why this first line does not begin a journal we may apply; null when it does. */
-function headerTrouble(first: unknown, spool: string): string | null {
+/** Why nothing behind this first line may be applied; null when it may. Where nothing is behind it, whose it is does not matter. */
+function headerTrouble(first: unknown, spool: string, isEmpty: boolean): string | null {
   if (!isHeader(first)) return 'is not a journal of this program';
   if (first.version !== VERSION)
     return `has version ${first.version}, and this program knows version ${VERSION} only`;
-  return first.spool === spool ? null : 'belongs to another spool directory';
+  return isEmpty || first.spool === spool ? null : 'belongs to another queue';
 }
 
 function isKnown(value: unknown): value is JournalRecord {
@@ -113,13 +113,13 @@ function refusal(path: string, trouble: string, why: Refusal['why'] = 'foreign')
 /** What the journal in `bytes` says, of which `path` is told to people only. */
 export function decodeJournal(bytes: Buffer, path: string, spool: string): JournalRead {
   const [first, ...rest] = [...linesOf(bytes)].map(decodeLine);
-  const trouble = headerTrouble(first, spool);
+  const torn = bytes.at(-1) === 0x0a ? 0 : 1;
+  const trouble = headerTrouble(first, spool, rest.length + torn === 0);
   if (trouble !== null) return refusal(path, trouble);
   const intact = rest.filter((value) => value !== null);
   const records = intact.filter(isKnown);
   if (records.length < intact.length)
     return refusal(path, 'holds records this version of the program does not know');
-  const torn = bytes.at(-1) === 0x0a ? 0 : 1;
   return { kind: 'read', records, damaged: rest.length - intact.length + torn };
 }
 

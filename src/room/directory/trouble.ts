@@ -21,6 +21,9 @@ export class SpoolTrouble extends Error {}
 /** What we depend on does not answer now; it may in a minute. */
 export class AwayTrouble extends SpoolTrouble {}
 
+/** Another program works on the same queue; only a person can end that. */
+export class RivalTrouble extends SpoolTrouble {}
+
 /** Whether the disk or the server is in the way, for now or for good; every other error is a bug. */
 export function isTrouble(error: unknown): boolean {
   return error instanceof SpoolTrouble || codeOf(error) !== null;
