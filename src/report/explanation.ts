@@ -2,7 +2,7 @@
  * One job in sentences: why it is still here, what happened last, when the next try is, what would change it. Pure;
  * called by `explain`. The facts are those of `queue`.
  */
-import { isPending, type Job } from '../control/job.ts';
+import { isPending, isSettled, type Job } from '../control/job.ts';
 import type { Schedule } from '../plan/schedule.ts';
 import { ageOf, lastTry } from '../plan/schedule.ts';
 import type { PayloadRead, QueuedJob } from '../room/room.ts';
@@ -86,9 +86,9 @@ function whatHappened({ queued: { control, job }, now, transcripts }: Circumstan
 
 function whatNext(
   { queued, lists, now, schedule }: Circumstances,
-  { due, next, why, pending, refused }: JobFacts,
+  { due, next, why, recipients, refused }: JobFacts,
 ): readonly string[] {
-  if (pending === 0 && queued.job.recipients.length > 0) {
+  if (recipients.length > 0 && recipients.every(isSettled)) {
     const ending =
       refused === 0
         ? 'The next run ends the job.'

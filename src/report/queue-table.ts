@@ -1,7 +1,7 @@
 /**
  * What lies in a spool, as a table for people and as facts for programs. Pure; called by `queue`.
  */
-import { isPending } from '../control/job.ts';
+import { isPending, isSettled } from '../control/job.ts';
 import { byMail, isQueuedDue } from '../plan/due.ts';
 import type { Schedule } from '../plan/schedule.ts';
 import { ageOf } from '../plan/schedule.ts';
@@ -97,7 +97,7 @@ export function queueTable(facts: readonly JobFacts[]): string {
 }
 
 /** In a few words; `explain` has the sentences. */
-function waitsFor({ due, next, why, pending, refused, recipients, request }: JobFacts): string {
+function waitsFor({ due, next, why, refused, recipients, request }: JobFacts): string {
   if (due) return 'now';
   switch (request?.request) {
     case 'hold':
@@ -106,7 +106,8 @@ function waitsFor({ due, next, why, pending, refused, recipients, request }: Job
       return 'to be removed';
     case 'retry':
     case undefined:
-      if (pending === 0 && recipients.length > 0) return refused > 0 ? 'to be reported' : 'to be ended';
+      if (recipients.length > 0 && recipients.every(isSettled))
+        return refused > 0 ? 'to be reported' : 'to be ended';
       return next ?? why;
   }
 }

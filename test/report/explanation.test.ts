@@ -105,6 +105,17 @@ it('a job that waits for its report says so', () => {
   assert.match(sentences(job).join('\n'), /The job stays until its sender can be told/);
   const done: Job = { ...job, recipients: [{ ...refused, status: 2 }] };
   assert.match(sentences(done).join('\n'), /The next run ends the job\./);
+  const odd: Job = {
+    ...job,
+    recipients: [
+      { ...refused, status: 2 },
+      { ...refused, status: 7 },
+    ],
+  };
+  assert.equal(
+    sentences(odd).at(-1),
+    'A recipient has the status 7, which means nothing: correct the list, or remove the job.',
+  );
 });
 
 describe('what would help', () => {
