@@ -127,10 +127,16 @@ export class Slot {
     }
     this.#letGo();
     this.#endpoint = endpoint;
-    if (this.#takeOrWait(errand, wanted)) return;
-    const known = this.#counter.failure(endpoint);
-    if (known === undefined) this.#open(errand, wanted, withoutTls);
-    else this.tell(errand, { type: 'host-failed', failure: known });
+    if (!this.#needsNone(errand, wanted)) this.#open(errand, wanted, withoutTls);
+  }
+
+  /** Whether no session is to be opened: one is idle, the endpoint has none to spare, or it failed not long ago. */
+  #needsNone(errand: Errand, wanted: Obtain): boolean {
+    if (this.#takeOrWait(errand, wanted)) return true;
+    const failure = this.#counter.failure(this.#endpoint);
+    if (failure === undefined) return false;
+    this.tell(errand, { type: 'host-failed', failure });
+    return true;
   }
 
   /** An idle session of the endpoint, or a place in the line for one when the endpoint has none to spare. */
@@ -159,8 +165,8 @@ export class Slot {
     }
     errand.sessionStart = this.#counter.clock.after(delay, () => {
       if (errand !== this.#errand || errand.delivery.state !== 'obtain') return;
-      // The host's sessions may have been opened, or have become idle, meanwhile.
-      if (!this.#takeOrWait(errand, wanted)) this.#connect(wanted, withoutTls);
+      // The host's sessions may have been opened, have become idle or have failed meanwhile.
+      if (!this.#needsNone(errand, wanted)) this.#connect(wanted, withoutTls);
     });
   }
 

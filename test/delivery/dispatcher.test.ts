@@ -371,6 +371,22 @@ describe('limits', () => {
     assert.equal(run.world.mostOpen, 2);
   });
 
+  it('a host that failed while sessions waited for their start is not tried by each of them', async () => {
+    const names = Object.fromEntries(
+      Array.from({ length: 10 }, (_, n) => [`d${n}.example`, { mx: [[10, 'mx.shared.example']] as const }]),
+    );
+    const run = await dispatch(
+      {
+        names: { ...names, 'mx.shared.example': { a: ['192.0.2.7'] } },
+        servers: { '192.0.2.7': { connect: 'refused' } },
+      },
+      Array.from({ length: 10 }, (_, n) => ({ to: [`u@d${n}.example`] })),
+      rulesWith({ rate: 10 }),
+    );
+    assert.equal(run.verdicts.length, 10);
+    assert.equal(run.world.connections, 1);
+  });
+
   for (const dot of ['reset', '250 queued then close'] as const) {
     it(`an errand that waits for its host is never sent along with another one (${dot})`, async () => {
       const rules = rulesWith({ destination: 1, host: 1, messages: 2 });
