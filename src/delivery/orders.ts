@@ -30,6 +30,7 @@ export function ordersOf(
   const queued = mail.whole();
   const named = envelopeSender(job.envelopeFrom);
   const sender = named ?? '';
+  const once = saidOnce(sources.warn);
   const orders = new Map<string, Order & { indices: number[]; recipients: ByteString[] }>();
   for (const index of mail.pending()) {
     const address = recipientAddress(mail.recipients[index]?.address ?? '');
@@ -57,7 +58,7 @@ export function ordersOf(
       destination,
       recipients: [address.command],
       smtpUtf8: address.smtputf8,
-      load: () => loadLetter({ control, msgid: job.msgid, named }, sources, rules),
+      load: () => loadLetter({ control, msgid: job.msgid, named }, { ...sources, warn: once }, rules),
       judge: (places, verdict, details) =>
         mail.judge(
           places.flatMap((place) => indices[place] ?? []),
@@ -69,6 +70,15 @@ export function ordersOf(
     });
   }
   return [...orders.values()];
+}
+
+/** The mail is read again for each destination, and what is wrong with it is the same each time. */
+function saidOnce(warn: OrderSources['warn']): OrderSources['warn'] {
+  const said = new Set<string>();
+  return (text) => {
+    if (!said.has(text)) warn(text);
+    said.add(text);
+  };
 }
 
 const NO_DETAILS = { milliseconds: 0, tls: null };
