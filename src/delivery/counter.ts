@@ -84,7 +84,7 @@ export interface Counter extends DispatchPorts {
   mayPrepare(lane: Lane): boolean;
   /** a message was taken: the lane may grow */
   prospered(lane: Lane): void;
-  /** the failure of this endpoint in this run, if there was one that will not pass */
+  /** the failure of this endpoint not long ago, if there was one of the host, not of a mail */
   failure(endpoint: string): Failure | undefined;
   noteFailure(endpoint: string, failure: Failure): void;
   /** whether STARTTLS broke there not long ago */

@@ -169,7 +169,7 @@ export function inClearLine({ peer, text }: Failure, readable: ForPeople): Line 
   return {
     level: 'info',
     event: 'in-clear',
-    message: `in clear: mail goes${peer === null ? '' : ` to ${place(peer)}`} without TLS in this run, because STARTTLS did not work: ${why}`,
+    message: `in clear: mail goes${peer === null ? '' : ` to ${place(peer)}`} without TLS for now, because STARTTLS did not work: ${why}`,
     fields: { host: peer?.host ?? null, address: peer?.address ?? null, port: peer?.port ?? null, text: why },
   };
 }

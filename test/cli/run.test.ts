@@ -209,7 +209,7 @@ describe('a run', () => {
     await server.close();
     assert.match(
       String(log.find(({ event }) => event === 'in-clear')?.message),
-      /without TLS in this run, because/,
+      /without TLS for now, because/,
     );
   });
 
