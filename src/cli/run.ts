@@ -23,7 +23,8 @@ export const command = stationed(
 
 async function nothingDue(room: Room, schedule: Schedule, now: number): Promise<string> {
   const { jobs } = await room.scan();
-  if (jobs.length === 0) return 'There are no jobs.';
+  // None is there, or none is given out: a live room in its trial keeps them, and has said so.
+  if (jobs.length === 0) return 'There is nothing to deliver now.';
   const mails = byMail(jobs);
   const times = jobs.flatMap((queued) => {
     const lists = mails.get(queued.job.msgid) ?? [queued];

@@ -33,11 +33,13 @@ async function bench(t: TestContext) {
   citadel.config = `citref.example|localhost\n127.0.0.1:${relay.port}|smarthost\n`;
   const log = path.join(folder, 'log');
   const server = ['--citadel', citadel.path, '--citadel-login', login];
-  const call = async (...words: readonly string[]) => {
+  const callAt = async (interactive: boolean, ...words: readonly string[]) => {
     const caught = caughtTerminal();
-    const exit = await main([...words, '--log.target', log, '--log.format', 'json'], {}, caught.terminal);
+    const terminal = { ...caught.terminal, interactive };
+    const exit = await main([...words, '--log.target', log, '--log.format', 'json'], {}, terminal);
     return { exit, told: caught.told.join('\n') };
   };
+  const call = (...words: readonly string[]) => callAt(false, ...words);
   const logged = (): string => fs.readFileSync(log, 'utf8');
   const way = `smtp://127.0.0.1:${relay.port}`;
   const live = [...server, '--state', state, '--internet-config', 'citadel', '--return', way];
@@ -46,7 +48,7 @@ async function bench(t: TestContext) {
     for (const later of ['+0s', '+1m', '+2m', '+3m'])
       assert.deepEqual(await call('run', '--now', later, ...words), { exit: 0, told: '' });
   };
-  return { state, citadel, relay, call, proven, logged, live, server };
+  return { state, citadel, relay, call, callAt, proven, logged, live, server };
 }
 
 it('nothing waits for a server that was taken leave of', async (t) => {
@@ -93,6 +95,12 @@ describe('the queue inside a Citadel server', () => {
     assert.match(report?.content.toString('latin1') ?? '', /^Reporting-MTA: dns; ?citref\.example\r$/m);
     assert.deepEqual(rest, []);
     assert.deepEqual([...citadel.messages.keys()], [3], 'the trial stays');
+  });
+
+  it('is not called empty at a terminal while its jobs wait for the end of the trial', async (t) => {
+    const { citadel, callAt, live } = await bench(t);
+    citadel.post(`msgid|${citadel.postMail(MAIL)}\nbounceto|\nremote|bob@example.com|0||\n`);
+    assert.equal((await callAt(true, 'run', ...live)).told, 'There is nothing to deliver now.');
   });
 
   it('sends a mail once whose acceptance comes after the list was rewritten and looked at again', async (t) => {

@@ -231,7 +231,7 @@ describe('a run', () => {
       fs.readFileSync(`${spool}/.log`, 'utf8'),
       /queue run: 1 of 1 job due, 1 recipient delivered/,
     );
-    assert.equal(await watched(NOW + 700), 'There are no jobs.');
+    assert.equal(await watched(NOW + 700), 'There is nothing to deliver now.');
   });
 });
 
