@@ -3,7 +3,7 @@ import type { WorldScript } from '../replay/world.ts';
 import { readWorld, WORLDS } from '../replay/worlds.ts';
 import { harmless } from '../report/people.ts';
 import type { Setting, Settings } from '../settings/table.ts';
-import { SETTINGS } from '../settings/table.ts';
+import { SETTINGS, TYPED } from '../settings/table.ts';
 import type { Trouble } from './background.ts';
 import { trouble } from './background.ts';
 import { EXIT } from './exit.ts';
@@ -12,6 +12,7 @@ import { readBytes } from './replay-source.ts';
 /** `--set name=value`, over whatever else the settings say. */
 export function withSets(settings: Settings, given: unknown): Settings | Trouble {
   const changed: { [name: string]: unknown } = { ...settings };
+  const typed = new Set(settings[TYPED]);
   for (const pair of Array.isArray(given) ? given : given === undefined ? [] : [given]) {
     const [, name = '', value = ''] = /^([^=]*)=(.*)$/s.exec(String(pair)) ?? [];
     if (!Object.hasOwn(SETTINGS, name)) {
@@ -24,8 +25,9 @@ export function withSets(settings: Settings, given: unknown): Settings | Trouble
     const read = kind.read(value);
     if (!read.ok) return trouble(`--set ${name}: the value ${read.problem}.`, EXIT.usage);
     changed[name] = read.value;
+    typed.add(name);
   }
-  return changed as Settings;
+  return { ...(changed as Settings), [TYPED]: typed };
 }
 
 export function worldNamed(name: string): WorldScript | Trouble {

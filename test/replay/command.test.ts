@@ -242,6 +242,7 @@ test('what cannot be replayed is said, with an exit code', async (t) => {
     [['--world', world], 65, /servers\.192\.0\.2\.1\.greting is not known here; known are greeting/],
     [['--set', 'timeout.gretting=1s'], 64, /write NAME=VALUE with the name of a setting/],
     [['--set', 'tls=maybe'], 64, /--set tls: the value/],
+    [['--set', 'smarthost=user@host'], 64, /setting smarthost: .* without a password/],
     [['--check'], 64, /take a transcript/],
     [['--live', '--world', 'accept'], 64, /leave one out/],
   ] as const) {
