@@ -1,15 +1,18 @@
 /**
- * A place to deliver from: the spool, or the queue inside a Citadel server, opened as its one runner, the rules loaded, the log and the ports ready, signals
- * heard. `run` and `watch` work in it; what is in the way is said here and becomes the exit code.
+ * A place to deliver from: the spool, or the queue inside a Citadel server, opened as its one runner, the rules loaded, the
+ * log and the ports ready, signals heard. `run` and `watch` work in it; what is in the way is said here and becomes the
+ * exit code.
  */
 import type { Clock } from '../delivery/ports.ts';
 import type { RunEvents, RunPorts } from '../delivery/queue-run.ts';
+import type { ReturnPath } from '../delivery/return-path.ts';
 import type { RunRules } from '../delivery/rules.ts';
 import { Recorder } from '../replay/recorder.ts';
 import { transcriptFolder, transcriptShelf } from '../replay/transcript-files.ts';
 import { busyLine, stoppingLine, waitingLine, warningLine } from '../report/lines.ts';
 import type { Log } from '../report/log.ts';
 import { AwayTrouble, codeOf, phraseOf, RivalTrouble, SpoolTrouble } from '../room/directory/trouble.ts';
+import type { Room } from '../room/room.ts';
 import type { Settings } from '../settings/table.ts';
 import type { Trouble } from './background.ts';
 import { clockFor, loadRules, realPorts, trouble } from './background.ts';
@@ -19,7 +22,7 @@ import { EXIT } from './exit.ts';
 import { levelFor, logFor, newsTo } from './news.ts';
 import { homeOf, type OpenedRoom, openRoom, withRoom } from './open-room.ts';
 import { reporterFor, returnPathOf } from './reports.ts';
-import { pause, stopSignal } from './stop.ts';
+import { pause, type Stop, stopSignal } from './stop.ts';
 
 export interface Station {
   /** with our own state: the spool itself, or the directory beside a live room */
@@ -90,20 +93,37 @@ async function inStation(
   const path = returnPathOf(settings, spool);
   if (path.kind === 'trouble') return path;
   const stop = stopSignal();
-  const open = (): Promise<OpenedRoom> => openRoom(spool, settings, clock, warn);
-  let opened = await open();
-  if (isBusy(opened) && beside === 'wait') {
-    log.write(waitingLine(spool, opened.runner ?? null));
-    do {
-      await pause(settings.poll, clock, stop.signal);
-      if (stop.signal.aborted) return EXIT.ok;
-      opened = await open();
-    } while (isBusy(opened));
+  try {
+    const open = (): Promise<OpenedRoom> => openRoom(spool, settings, clock, warn);
+    let opened = await open();
+    if (isBusy(opened) && beside === 'wait') {
+      log.write(waitingLine(spool, opened.runner ?? null));
+      do {
+        await pause(settings.poll, clock, stop.signal);
+        if (stop.signal.aborted) return EXIT.ok;
+        opened = await open();
+      } while (isBusy(opened));
+    }
+    if (opened.kind === 'trouble') return opened;
+    return await inRoom(opened.room, { spool, rules, log, warn }, path, stop, invocation, work);
+  } finally {
+    stop.release();
   }
-  if (opened.kind === 'trouble') return opened;
-  const { room } = opened;
-  stop.signal.addEventListener('abort', () =>
-    log.write(stoppingLine(String(stop.signal.reason), settings['timeout.stop'])),
+}
+
+async function inRoom(
+  room: Room,
+  place: Omit<Station, 'ports' | 'signal'>,
+  path: ReturnPath,
+  { signal, release }: Stop,
+  invocation: Invocation,
+  work: Work,
+): Promise<ExitCode | Trouble> {
+  const { spool, rules, log, warn } = place;
+  const { settings } = invocation;
+  const clock = clockFor(settings);
+  signal.addEventListener('abort', () =>
+    log.write(stoppingLine(String(signal.reason), settings['timeout.stop'])),
   );
   const recorder = recorderFor(spool, rules, settings, clock, warn);
   try {
@@ -111,12 +131,9 @@ async function inStation(
     const events = recorder === null ? news : recorded(news, recorder);
     const ports = { ...realPorts(settings, clock), room, events };
     const reporter = reporterFor(path, { spool, rules, log }, settings, ports);
-    return await work(
-      { spool, ports: { ...ports, reporter }, rules, log, warn, signal: stop.signal },
-      invocation,
-    );
+    return await work({ ...place, signal, ports: { ...ports, reporter } }, invocation);
   } finally {
-    stop.release();
+    release();
     await recorder?.close();
     await room.close();
   }

@@ -177,7 +177,9 @@ describe('a run', () => {
     const spool = spoolOf(t, {});
     const room = await openRoom(spool, bench());
     const caught = caughtTerminal();
+    const listeners = process.listenerCount('SIGTERM');
     assert.equal(await run(invocation(caught, { spool, 'log.level': 'warn', json: true })), EXIT.ok);
+    assert.equal(process.listenerCount('SIGTERM'), listeners, 'signals do again what they do by themselves');
     await room.close();
     assert.deepEqual([caught.told, caught.printed], [[], [`{"busy":${process.pid}}`]]);
   });
