@@ -25,11 +25,10 @@ async function nothingDue(room: Room, schedule: Schedule, now: number): Promise<
   const { jobs } = await room.scan();
   // None is there, or none is given out: a live room in its trial keeps them, and has said so.
   if (jobs.length === 0) return 'There is nothing to deliver now.';
-  const mails = byMail(jobs);
-  const times = jobs.flatMap((queued) => {
-    const lists = mails.get(queued.job.msgid) ?? [queued];
-    return isQueuedDue(queued, lists, Math.floor(now / 1000), { schedule, force: false }).at ?? [];
-  });
+  const options = { schedule, force: false };
+  const times = [...byMail(jobs).values()].flatMap((lists) =>
+    lists.flatMap((queued) => isQueuedDue(queued, lists, Math.floor(now / 1000), options).at ?? []),
+  );
   const [first] = times.sort((a, b) => a - b);
   const next = first === undefined ? 'none at a time of its own' : `the next one at ${calendar(first)}`;
   return `Nothing is due: ${counted(jobs.length, 'job')} wait${jobs.length === 1 ? 's' : ''}, ${next}.`;

@@ -7,6 +7,7 @@ import type { ByteString } from '../control/job.ts';
 import { isPending, isSettled } from '../control/job.ts';
 import { givenUp } from '../outcome/report/notice.ts';
 import { statusDigit, statusText } from '../outcome/status-line.ts';
+import type { Lists } from '../plan/due.ts';
 import type { MergedRecipient } from '../plan/merge.ts';
 import { mergeLists } from '../plan/merge.ts';
 import type { Schedule } from '../plan/schedule.ts';
@@ -48,7 +49,7 @@ export interface MailPorts {
 
 export class MailInHand {
   /** the control messages that name this payload */
-  readonly lists: readonly [QueuedJob, ...QueuedJob[]];
+  readonly lists: Lists;
   readonly recipients: readonly MergedRecipient[];
   readonly #ports: MailPorts;
   readonly #events: MailEvents;
@@ -56,7 +57,7 @@ export class MailInHand {
   readonly #fates: Fate[];
   #allWritten = true;
 
-  constructor(lists: readonly [QueuedJob, ...QueuedJob[]], ports: MailPorts, events: MailEvents) {
+  constructor(lists: Lists, ports: MailPorts, events: MailEvents) {
     this.lists = lists;
     this.recipients = mergeLists(lists.map(({ job }) => job));
     this.#fates = this.recipients.map(({ address, status, text }) => ({

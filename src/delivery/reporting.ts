@@ -14,6 +14,7 @@ import type { Notice } from '../outcome/report/notice.ts';
 import { noticeFromFailure, noticeFromLine } from '../outcome/report/notice.ts';
 import { whyNotTold } from '../outcome/report/permission.ts';
 import type { Original, Report } from '../outcome/report/report.ts';
+import type { Lists } from '../plan/due.ts';
 import type { Schedule } from '../plan/schedule.ts';
 import { isDelayed } from '../plan/schedule.ts';
 import { phraseOf } from '../room/directory/trouble.ts';
@@ -35,7 +36,7 @@ export interface Fate {
 
 export interface SettledMail {
   /** the control messages that name the payload */
-  readonly lists: readonly [QueuedJob, ...QueuedJob[]];
+  readonly lists: Lists;
   readonly fates: readonly Fate[];
 }
 

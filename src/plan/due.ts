@@ -75,7 +75,9 @@ export function isQueuedDue(
 export function isMailDue(lists: readonly QueuedJob[], now: number, options: DueOptions): boolean {
   if (lists.some(({ request }) => request === 'hold' || request === 'remove')) return false;
   const open = lists.filter(isOpen);
-  if (open.length > 0) return open.every((list) => isQueuedDue(list, open, now, options).due);
+  const [first] = open;
+  // One is due when all of them are.
+  if (first !== undefined) return isQueuedDue(first, open, now, options).due;
   return lists.every(({ job }) => job.recipients.length > 0 && job.recipients.every(isSettled));
 }
 
