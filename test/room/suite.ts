@@ -50,7 +50,7 @@ function outcome(index: number, address: string, status: 2 | 4 | 5, text = 'said
   return { index, address, status, text };
 }
 
-export function newInstructions(msgid: MessageNumber, ...recipients: readonly string[]): string {
+function newInstructions(msgid: MessageNumber, ...recipients: readonly string[]): string {
   const lines = recipients.map((address) => `remote|${address}|0||\n`);
   return `msgid|${msgid}\nsubmitted|${NOW}\nbounceto|a@example.org\n${lines.join('')}`;
 }
@@ -121,7 +121,7 @@ function fillable(spared: (bytes: string) => boolean): { readonly disk: Disk; is
   return state;
 }
 
-export const CASES: Readonly<Record<string, Case>> = {
+const CASES: Readonly<Record<string, Case>> = {
   'a scan tells jobs, mails and orphans apart, in their order, and changes nothing': async (t, kind) => {
     const place = await kind.make(t, SETTINGS_2012);
     const orphan = place.putMail();

@@ -7,11 +7,12 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { type MailEvents, MailInHand } from '../../../src/delivery/mail-in-hand.ts';
 import { type Connect, type Connection, connect } from '../../../src/net-stream-utils/index.ts';
+import { byMail } from '../../../src/plan/due.ts';
 import { SCHEDULE } from '../../../src/plan/schedule.ts';
 import { openLiveRoom } from '../../../src/room/citadel/open.ts';
 import { type Disk, nodeDisk, type OpenFile } from '../../../src/room/directory/disk.ts';
 import type { DirectorySettings } from '../../../src/room/directory/open.ts';
-import type { MessageNumber, QueuedJob, Room } from '../../../src/room/room.ts';
+import type { MessageNumber, Room } from '../../../src/room/room.ts';
 import type { Verdict } from '../../../src/session/verdict.ts';
 import type { Era } from '../../support/citadel-server.ts';
 import { type Fault, faultyDisk } from '../../support/faulty-disk.ts';
@@ -69,26 +70,18 @@ class World {
 class Runner {
   readonly room: Room;
   readonly #world: World;
-  readonly #settings: DirectorySettings;
   readonly mails = new Map<MessageNumber, MailInHand>();
   #written = (): void => {};
 
-  constructor(room: Room, world: World, settings: DirectorySettings) {
+  constructor(room: Room, world: World) {
     this.room = room;
     this.#world = world;
-    this.#settings = settings;
   }
 
   /** Looks, and takes in hand what is not yet. */
   async look(): Promise<void> {
     const { jobs } = await this.room.scan(this.mails);
-    const lists = new Map<MessageNumber, [QueuedJob, ...QueuedJob[]]>();
-    for (const queued of jobs) {
-      const known = lists.get(queued.job.msgid);
-      if (known === undefined) lists.set(queued.job.msgid, [queued]);
-      else known.push(queued);
-    }
-    for (const [msgid, each] of lists) {
+    for (const [msgid, each] of byMail(jobs)) {
       if (this.mails.has(msgid)) continue;
       const ports = { room: this.room, now: () => NOW, schedule: SCHEDULE, reporter: null };
       const outcome: MailEvents['outcome'] = ({ recipient, status }) => {
@@ -133,10 +126,6 @@ class Runner {
       await this.close(msgid);
     }
     await this.room.settle();
-  }
-
-  get settings(): DirectorySettings {
-    return this.#settings;
   }
 }
 
@@ -260,7 +249,7 @@ async function liveAndDie(t: TestContext, era: Era, name: string, cut: Cut): Pro
     async open() {
       const opened = await openLiveRoom(scene.options, { ...deps, connect: connectAlive }, settings);
       if (opened.kind === 'refused') throw new Error(opened.text);
-      return new Runner(opened.room, world, settings);
+      return new Runner(opened.room, world);
     },
   };
   double.fault = async (line) => {
@@ -297,7 +286,7 @@ async function endOfWork(
 ): Promise<void> {
   const { double } = scene;
   const next = { ...scene, deps: bench({ processes: allDead, disk: QUICK_DISK }) };
-  const runner = new Runner(await openLive(next, settings), world, settings);
+  const runner = new Runner(await openLive(next, settings), world);
   await runner.look();
   next.deps.clock.advance(160_000);
   await runner.deliverAll();
