@@ -2,7 +2,7 @@
  * The part of `check` that asks others: name servers, relays, the server that takes reports. No mail is sent to anybody,
  * and no password.
  */
-import { sessionPlan } from '../delivery/counter.ts';
+import { endpointOf } from '../delivery/counter.ts';
 import { lookupAddresses } from '../delivery/lookups.ts';
 import type { RunPorts } from '../delivery/queue-run.ts';
 import type { ReturnPath } from '../delivery/return-path.ts';
@@ -130,8 +130,7 @@ async function greetingOfHost(host: Host, circumstances: NetworkCircumstances): 
   const { ports, rules } = circumstances;
   const failures: string[] = [];
   for (const address of addresses) {
-    const { endpoint } = sessionPlan(rules.dispatch, host, address, { number: 0, withoutTls: true });
-    const { greeted, text } = await greetingOf(ports, endpoint);
+    const { greeted, text } = await greetingOf(ports, endpointOf(rules.dispatch, host, address));
     const said = `${host.name} [${address}]:${host.port} ${greeted ? 'greets: ' : ''}${harmless(text)}`;
     if (greeted) return { greeted, text: said };
     failures.push(said);

@@ -2,7 +2,7 @@
  * Whether a server takes connections: connect, hear its greeting, say QUIT. Called by `check`. No mail is named, no
  * password is sent.
  */
-import type { Endpoint, TlsOptions } from '#net-stream-utils';
+import type { Endpoint } from '#net-stream-utils';
 import type { RunPorts } from '../delivery/queue-run.ts';
 import { closeText } from '../delivery/trouble.ts';
 import { NO_LINES, type PartialReply, readReplyLine } from '../session/reply.ts';
@@ -21,7 +21,6 @@ const LEAVE = 2000;
 export function greetingOf(
   { connect, clock }: Pick<RunPorts, 'connect' | 'clock'>,
   endpoint: Endpoint,
-  tls?: TlsOptions,
 ): Promise<Greeting> {
   return new Promise((resolve) => {
     let partial: PartialReply = NO_LINES;
@@ -47,17 +46,13 @@ export function greetingOf(
       connection.write('QUIT\r\n');
       connection.end();
     };
-    const connection = connect(
-      endpoint,
-      {
-        connected: () => {},
-        secured: () => {},
-        drained: () => {},
-        lines: (lines) => lines.forEach(hear),
-        closed: (reason) => over(closeText(reason)),
-      },
-      tls,
-    );
+    const connection = connect(endpoint, {
+      connected: () => {},
+      secured: () => {},
+      drained: () => {},
+      lines: (lines) => lines.forEach(hear),
+      closed: (reason) => over(closeText(reason)),
+    });
     let timer = clock.after(DEADLINE, silent);
   });
 }

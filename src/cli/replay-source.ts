@@ -42,7 +42,7 @@ export function readBytes(file: string): Buffer | Trouble {
   }
 }
 
-export function cannotRead(file: string, error: unknown): Trouble {
+function cannotRead(file: string, error: unknown): Trouble {
   const code = codeOf(error);
   if (code === null) throw error;
   const exit = code === 'ENOENT' ? EXIT.noInput : isDenied(error) ? EXIT.noPermission : EXIT.io;

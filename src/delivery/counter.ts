@@ -2,7 +2,7 @@
  * What a slot may ask of the dispatcher: the rules, the ports, the shared limits and memories of the run. Kept
  * apart from the dispatcher so that slots know an interface and not their employer.
  */
-import type { Connect, TlsOptions } from '#net-stream-utils';
+import type { Connect, Endpoint, TlsOptions } from '#net-stream-utils';
 import type { Host } from '../plan/hosts.ts';
 import type { RoutingRules } from '../plan/route.ts';
 import type { SessionPolicy } from '../session/session.ts';
@@ -33,6 +33,12 @@ export interface DispatchRules {
   tlsFor(host: Host): TlsOptions;
 }
 
+/** This address of the host, reached from where the rules say. */
+export function endpointOf({ localAddresses }: DispatchRules, { port }: Host, address: string): Endpoint {
+  const localAddress = localAddresses.find((each) => each.includes(':') === address.includes(':'));
+  return { address, port, ...(localAddress === undefined ? {} : { localAddress }) };
+}
+
 /** A session with this address of the host, as the rules have it. */
 export function sessionPlan(
   rules: DispatchRules,
@@ -40,10 +46,9 @@ export function sessionPlan(
   address: string,
   { number, withoutTls }: { readonly number: number; readonly withoutTls: boolean },
 ): SessionPlan {
-  const localAddress = rules.localAddresses.find((each) => each.includes(':') === address.includes(':'));
   return {
     number,
-    endpoint: { address, port: host.port, ...(localAddress === undefined ? {} : { localAddress }) },
+    endpoint: endpointOf(rules, host, address),
     peer: { host: host.name, address, port: host.port },
     policy: rules.policyFor(host, withoutTls),
     credentials: host.credentials,
