@@ -14,7 +14,7 @@ import { type CitadelConfig, readCitadelConfig } from '../room/citadel/config.ts
 import { type Era, eraOf } from '../room/citadel/era.ts';
 import { Inventory } from '../room/citadel/inventory.ts';
 import type { CitadelServer } from '../room/citadel/server.ts';
-import { parseTrialRecord } from '../room/citadel/trial.ts';
+import { PATIENCE, parseTrialRecord } from '../room/citadel/trial.ts';
 import { layoutOf } from '../room/directory/layout.ts';
 import type { Settings } from '../settings/table.ts';
 import { certificatesFrom } from './background.ts';
@@ -217,6 +217,10 @@ async function intakeFindings(
   );
 }
 
+function seconds(milliseconds: number): number {
+  return Math.floor(milliseconds / 1000);
+}
+
 function trialFinding(state: string, queue: readonly number[], foreign: readonly number[]): Finding {
   const path = `${layoutOf(state).state}/trial`;
   const isThere = statSync(path, { throwIfNoEntry: false }) !== undefined;
@@ -229,21 +233,24 @@ function trialFinding(state: string, queue: readonly number[], foreign: readonly
       'No mail is taken beside it. If that spoolroom is gone for good, delete that message with Citadel’s own tools.',
     );
   if (trial === null)
-    return ok('trial', 'not posted yet; the first run posts it, and takes mail 150 seconds later');
+    return ok(
+      'trial',
+      `not posted yet; the first run posts it, and takes mail ${seconds(PATIENCE)} seconds later`,
+    );
   const { flag, probe, alarm } = trial;
   const isGone = probe !== null && !queue.includes(probe);
   if (alarm === null && !isGone && !queue.includes(flag))
     return warning(
       'trial',
       `message ${flag} is gone from its queue`,
-      'The next run posts another one, and takes mail 150 seconds later. Let no messages expire in that room.',
+      `The next run posts another one, and takes mail ${seconds(PATIENCE)} seconds later. Let no messages expire in that room.`,
     );
   if (alarm === null && !isGone)
     return ok(
       'trial',
       probe === null
         ? `message ${flag} lies untouched in its queue`
-        : `messages ${flag} and ${probe} lie untouched in its queue, ${Math.floor(trial.waited / 1000)} of 150 seconds`,
+        : `messages ${flag} and ${probe} lie untouched in its queue, ${seconds(trial.waited)} of ${seconds(PATIENCE)} seconds`,
     );
   return trouble(
     'trial',

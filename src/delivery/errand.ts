@@ -3,6 +3,7 @@
  * answerable part and the transaction on the wire. Held by one slot of the dispatcher at a time.
  */
 import type { ByteString } from '../control/job.ts';
+import { hasEightBit } from '../message/charset.ts';
 import type { Outgoing } from '../message/outgoing.ts';
 import type { Destination } from '../plan/hosts.ts';
 import type { QueuedJob } from '../room/room.ts';
@@ -84,7 +85,7 @@ export class Errand {
   }
 
   demands({ outgoing, sender }: Letter): Demands {
-    const smtpUtf8 = this.order.smtpUtf8 || /[\x80-\xff]/.test(sender);
+    const smtpUtf8 = this.order.smtpUtf8 || hasEightBit(sender);
     return { size: outgoing.size, eightBit: outgoing.eightBit, smtpUtf8 };
   }
 

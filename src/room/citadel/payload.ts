@@ -6,7 +6,7 @@
 import { storedControl } from '../../message/stored.ts';
 import type { Disk, OpenFile, Ownership } from '../directory/disk.ts';
 import { removeIfThere, type TemporaryName } from '../directory/temporary.ts';
-import { codeOf, phraseOf, SpoolTrouble } from '../directory/trouble.ts';
+import { isTrouble, phraseOf } from '../directory/trouble.ts';
 import type { MessageNumber, PayloadRead, PayloadsInHand, StoredMessage } from '../room.ts';
 import { COMMANDS } from './protocol.ts';
 import type { CitadelServer } from './server.ts';
@@ -147,7 +147,7 @@ export function payloadShelf({ server, disk, temporaryName }: PayloadDeps): Payl
     try {
       return await fetch(number);
     } catch (error) {
-      if (codeOf(error) === null && !(error instanceof SpoolTrouble)) throw error;
+      if (!isTrouble(error)) throw error;
       const why = phraseOf(error);
       return { kind: 'unreadable', reason: `the message ${number} on the server cannot be read: ${why}` };
     } finally {

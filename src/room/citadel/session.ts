@@ -6,6 +6,7 @@
 import type { CloseReason, Connect, Connection, Endpoint, TlsOptions } from '#net-stream-utils';
 import type { ByteString } from '../../control/job.ts';
 import type { Clock, Random, Timer } from '../../delivery/ports.ts';
+import { randomHex } from '../directory/id.ts';
 import { AwayTrouble, phraseOf, SpoolTrouble } from '../directory/trouble.ts';
 import type { Login } from './login.ts';
 import { accessLevel, COMMANDS, createDecoder, isOneLine, isSendable, type Piece } from './protocol.ts';
@@ -140,11 +141,7 @@ export class CitadelSession {
 
   #spoken({ line, guarded }: Command): string {
     if (guarded === undefined) return `${line}\n`;
-    const half = (): string =>
-      Math.floor(this.#random() * 2 ** 32)
-        .toString(16)
-        .padStart(8, '0');
-    const word = half() + half();
+    const word = randomHex(this.#random, 2);
     this.#decoder.guard(word);
     return `${line}\nECHO ${word}\n`;
   }

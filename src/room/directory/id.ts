@@ -15,13 +15,18 @@ export interface IdParts {
   readonly owner: Ownership;
 }
 
-export async function ownId({ disk, random, layout, temporaryName, owner }: IdParts): Promise<string> {
-  if (disk.status(layout.id) !== null) return disk.read(layout.id, 4096).bytes.toString('latin1').trim();
-  const part = () =>
+/** Eight hex digits a word. */
+export function randomHex(random: Random, words: number): string {
+  const word = (): string =>
     Math.floor(random() * 2 ** 32)
       .toString(16)
       .padStart(8, '0');
-  const id = part() + part() + part() + part();
+  return Array.from({ length: words }, word).join('');
+}
+
+export async function ownId({ disk, random, layout, temporaryName, owner }: IdParts): Promise<string> {
+  if (disk.status(layout.id) !== null) return disk.read(layout.id, 4096).bytes.toString('latin1').trim();
+  const id = randomHex(random, 4);
   const temporary = temporaryName();
   await writeDurably(disk, temporary, [Buffer.from(`${id}\n`)], owner);
   disk.rename(temporary, layout.id);
