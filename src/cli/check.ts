@@ -81,7 +81,8 @@ function relayFileFindings(settings: Settings, { dispatch }: RunRules): readonly
 /** Files that hold passwords and that every user of the machine can read. */
 function secretFindings(settings: Settings, { dispatch }: RunRules): readonly Finding[] {
   if (dispatch.routing.relays.every(({ credentials }) => credentials === null)) return [];
-  return [settings.config, settings['internet-config']]
+  const { config, 'internet-config': from } = settings;
+  return [config, from === 'citadel' ? null : from]
     .filter((file) => file !== null)
     .filter((file) => ((statSync(file, { throwIfNoEntry: false })?.mode ?? 0) & 0o004) !== 0)
     .map((file) =>

@@ -73,6 +73,15 @@ describe('check --citadel', () => {
     });
   }
 
+  it('does not take the server that relays are asked of for a file with passwords', async (t) => {
+    const { check } = await site(t, '2016', 'u:geheim@b.example|smarthost\n');
+    const [before, folder] = [process.cwd(), temporaryDirectory(t)];
+    t.after(() => process.chdir(before));
+    fs.mkdirSync(path.join(folder, 'citadel'), { mode: 0o755 });
+    process.chdir(folder);
+    assert.deepEqual((await check({ 'internet-config': 'citadel' })).seen('secrets'), []);
+  });
+
   it('shows how each era reads the relay lines, and no password', async (t) => {
     const lines = 'a.example|smarthost\nu:geheim@b.example|smarthost\nc.example|fallbackhost\n';
     const { check } = await site(t, '2016', `${lines}d.example|smarthost \n`);
