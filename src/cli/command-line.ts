@@ -59,8 +59,10 @@ export async function readCommandLine(
     .demandCommand(1, 'Which command?')
     .strict()
     .exitProcess(false);
+  // yargs writes the help of a command whenever it is called: what is hidden costs nothing there.
+  const hidden = !words.some((word) => /^--help(=|$)/.test(word));
   for (const each of commands) {
-    const options = (sub: typeof parser): typeof parser => sub.options(optionsOf(each));
+    const options = (sub: typeof parser): typeof parser => sub.options(optionsOf(each, hidden));
     parser = parser.command(each.usage, each.about, options, () => {
       entry = each;
     });
@@ -133,15 +135,15 @@ function usageTrouble(text: string, called: CommandEntry | undefined): Trouble {
   return { kind: 'trouble', text: `${text}\nTry: spoolroom ${help}`, exit: EXIT.usage };
 }
 
-function optionsOf(entry: CommandEntry): { [name: string]: Options } {
+function optionsOf(entry: CommandEntry, hidden: boolean): { [name: string]: Options } {
   const options: { [name: string]: Options } = { ...entry.options };
   for (const name of entry.settings) {
     const { kind, fallback, about }: Setting<unknown> = SETTINGS[name];
     const shown = fallback === null || kind.flag || String(fallback) === '' ? '' : ` [${fallback}]`;
     const group = name.includes('.') ? `Fine tuning, ${name.split('.')[0]}:` : 'Settings:';
     options[name] = kind.flag
-      ? { type: 'boolean', group, describe: about }
-      : { type: 'string', group, requiresArg: true, describe: `${about}${shown}` };
+      ? { type: 'boolean', group, hidden, describe: about }
+      : { type: 'string', group, hidden, requiresArg: true, describe: `${about}${shown}` };
   }
   return options;
 }
