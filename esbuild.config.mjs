@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { build } from 'esbuild';
 
 /** Modules of Node that take long to load: the bundle requires them when something in them is first used. */
-const LATE = /^(node:)?(crypto|net|stream|fs\/promises|child_process|dgram|readline\/promises)$/;
+const LATE = /^(node:)?(crypto|net|stream|fs\/promises|child_process|dgram|tty|readline\/promises)$/;
 
 const late = {
   name: 'late',
@@ -26,6 +26,24 @@ const late = {
       const contents = names.map((name) => `get ${name}() { return require('${path}').${name}; }`).join(',');
       return { contents: `module.exports = {${contents}};` };
     });
+  },
+};
+
+/**
+ * yargs asks standard output for its width and loads `assert` at every start: either makes a stream, and loads all of the
+ * network for it. The lines of help are broken where they are printed, and two comparisons need no module.
+ */
+const ASSERT = /import \{ notStrictEqual, strictEqual \} from 'assert'/;
+const COMPARISONS = `
+function strictEqual(a, b, message) { if (!Object.is(a, b)) throw new Error(message); }
+function notStrictEqual(a, b, message) { if (Object.is(a, b)) throw new Error(message); }`;
+
+const frugal = {
+  name: 'frugal',
+  setup({ onLoad }) {
+    onLoad({ filter: /node_modules\/(yargs|cliui)\/.*\.m?js$/ }, ({ path }) => ({
+      contents: readFileSync(path, 'utf8').replaceAll('process.stdout', '({})').replace(ASSERT, COMPARISONS),
+    }));
   },
 };
 
@@ -46,7 +64,7 @@ await build({
   // The bundle finds the demo's fixtures as the source does.
   banner: { js: "const sourceFolder = __dirname + '/../src/cli';" },
   define: { SPOOLROOM_VERSION: JSON.stringify(version), 'import.meta.dirname': 'sourceFolder' },
-  plugins: [late],
+  plugins: [late, frugal],
   legalComments: 'none',
   logLevel: 'warning',
 });

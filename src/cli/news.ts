@@ -1,7 +1,6 @@
 /**
  * What the delivering commands tell: log lines for outcomes and warnings. Called by `run` and `watch`.
  */
-import { isatty } from 'node:tty';
 import type { Sight } from '../delivery/observer.ts';
 import type { RunEvents } from '../delivery/queue-run.ts';
 import type { Charset } from '../message/charset.ts';
@@ -13,18 +12,18 @@ import { openLog } from '../report/log.ts';
 import type { ForPeople } from '../report/people.ts';
 import { forPeople } from '../report/people.ts';
 import type { Settings } from '../settings/table.ts';
-import { standardStream } from './standard.ts';
+import { isTerminal, standardStream } from './standard.ts';
 
 /** On a terminal everything is told; elsewhere (cron mails what it sees) only what somebody must know. */
 export function levelFor(settings: Settings): Level {
   const chosen = settings['log.level'];
   if (chosen !== 'auto') return chosen;
-  return settings['log.target'] === 'stderr' && !isatty(2) ? 'warn' : 'info';
+  return settings['log.target'] === 'stderr' && !isTerminal(2) ? 'warn' : 'info';
 }
 
 export function logFor(settings: Settings): Log {
   const target = settings['log.target'];
-  const colour = target === 'stderr' && isatty(2);
+  const colour = target === 'stderr' && isTerminal(2);
   const stderr = () => standardStream('stderr');
   return openLog({ level: levelFor(settings), format: settings['log.format'], target, colour, stderr });
 }

@@ -19,6 +19,25 @@ test('a run over an empty spool says nothing and succeeds', (t) => {
   assert.deepEqual({ status, stdout, stderr }, { status: 0, stdout: '', stderr: '' });
 });
 
+test('a run over an empty spool loads nothing of the network', (t) => {
+  const preload = path.join(temporaryDirectory(t), 'preload.cjs');
+  fs.writeFileSync(
+    preload,
+    `const before = new Set(process.moduleLoadList);
+    process.on('exit', () => {
+      const loaded = process.moduleLoadList.filter((name) => !before.has(name));
+      require('node:fs').writeSync(1, loaded.join('\\n'));
+    });`,
+  );
+  const { stdout } = spawnSync(
+    process.execPath,
+    ['--require', preload, PROGRAM, 'run', '--spool', spoolOf(t, {})],
+    { encoding: 'utf8' },
+  );
+  assert.match(stdout, /^NativeModule /m);
+  assert.doesNotMatch(stdout, /^NativeModule (?:assert|dns|net|tls|tty)$/m);
+});
+
 test('a log line is written: the logging package is loaded when the first one comes', (t) => {
   const list = 'Content-type: application/x-citadel-delivery-list\n\nnothing of use\n';
   const spool = spoolOf(t, { '1': list });
