@@ -1,6 +1,7 @@
 /**
  * `spoolroom check`: what would stop mail today, and what to do about it. Looks at the settings, the spool, the name
- * servers, the relays and the way back for reports; with `--citadel` at the server beside which it stands. Sends no mail and changes nothing.
+ * servers, the relays and the way back for reports; with `--citadel` at the server beside which it stands. Sends no mail
+ * and changes nothing.
  */
 import { statSync } from 'node:fs';
 import type { RunRules } from '../delivery/rules.ts';

@@ -52,7 +52,7 @@ export function isPending(recipient: Recipient): boolean {
   return recipient.status === 0 || recipient.status === 3 || recipient.status === 4;
 }
 
-/** Status digits under which nothing is left to do for a recipient. A number that is neither means nothing to any reader. */
+/** Status digits under which nothing is left to do for a recipient. One that is not pending either means nothing. */
 export function isSettled(recipient: Recipient): boolean {
   return recipient.status === 2 || recipient.status === 5;
 }

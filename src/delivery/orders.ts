@@ -1,6 +1,6 @@
 /**
- * What a mail in hand asks of the dispatcher: its recipients by destination, and its message when its turn has come. Called
- * by the queue run for each mail that it takes.
+ * What a mail in hand asks of the dispatcher: its recipients by destination, and its message when its turn has come.
+ * Called by the queue run for each mail that it takes.
  */
 import type { ByteString } from '../control/job.ts';
 import { type Prepared, prepareOutgoing } from '../message/outgoing.ts';

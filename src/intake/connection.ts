@@ -184,7 +184,7 @@ class IntakeConnection extends SMTPConnection {
     answer.then(([error, replies]) => {
       this._dataStream = false;
       for (const reply of error ? [error] : [replies ?? ''].flat()) {
-        if (reply instanceof Error) this.send(codeOf(reply), reply.message);
+        if (reply instanceof Error) this.send(replyCodeOf(reply), reply.message);
         else this.send(250, String(reply), 'DATA_OK');
       }
       this._transactionCounter++;
@@ -226,7 +226,7 @@ class IntakeConnection extends SMTPConnection {
   }
 }
 
-function codeOf(error: Error): number {
+function replyCodeOf(error: Error): number {
   return 'responseCode' in error && typeof error.responseCode === 'number' ? error.responseCode : 450;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Citadel's native serialized message: 0xFF, two type bytes, fields of one letter and a value that ends in NUL,
  * last field `M`. Reads and writes single messages and reads files that hold several. Called by stored.ts,
- * outgoing.ts and migration.ts. Every field is bounded by the end of the bytes (the C readers ran past it), and
+ * outgoing.ts and render.ts. Every field is bounded by the end of the bytes (the C readers ran past it), and
  * messages are told apart by their fields: a 0xFF inside a text is a letter of that text (formats.md 1.7).
  */
 import type { ByteString } from '../control/job.ts';

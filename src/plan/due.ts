@@ -1,5 +1,5 @@
 /**
- * Whether a job is to be tried now, and if not, why and until when. Called by the queue run, by `queue` and by `explain`.
+ * Whether a job is to be tried now, and if not, why and until when. Called by the queue run and by all that tell of jobs.
  * Looks at the list and at what was asked for the job: whether it is in progress is the queue run's knowledge.
  */
 import { isPending, isSettled, type Job } from '../control/job.ts';

@@ -1,7 +1,7 @@
 /**
  * Which destination a recipient belongs to, and which hosts of it are tried in which order, and why
- * (techdoc/smtpclient.md, RFC 5321 5.1). Pure: answers of the DNS come in, lists of hosts go out. Called by the queue run and by
- * `replay`; never looks anything up itself.
+ * (techdoc/smtpclient.md, RFC 5321 5.1). Pure: answers of the DNS come in, lists of hosts go out. Called by the queue run
+ * and by `replay`; never looks anything up itself.
  */
 import type { ByteString } from '../control/job.ts';
 import type { Lookup, LookupFault, MxRecord, Random } from '../delivery/ports.ts';

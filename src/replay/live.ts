@@ -3,7 +3,6 @@
  * Called by `replay --live`. The reply to RSET is swallowed and the refusal stands where it was; nothing else is
  * changed, so greeting, EHLO, TLS, AUTH, MAIL and RCPT are the real ones.
  */
-
 import type { Connect, Connection, ConnectionEvents } from '#net-stream-utils';
 import type { StoryOutcome } from './story.ts';
 

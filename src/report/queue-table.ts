@@ -1,5 +1,5 @@
 /**
- * What lies in a spool, as a table for people and as facts for programs. Pure; called by `queue`.
+ * What lies in a spool, as a table for people and as facts for programs. Pure; called by all that tell of jobs.
  */
 import { isPending, isSettled } from '../control/job.ts';
 import { byMail, isQueuedDue } from '../plan/due.ts';

@@ -5,7 +5,7 @@
 import type { ByteString } from '../control/job.ts';
 import type { StateName } from './states.ts';
 
-/** How far a failure reaches (techdoc/delivery-states.md: host -> next host; message -> all its recipients; recipient -> that one). */
+/** How far a failure reaches: the next host, all recipients of the message, one recipient (techdoc/delivery-states.md). */
 export type Reach = 'host' | 'message' | 'recipient';
 
 /** Where in a delivery something happened: before there was a session, or the state the session was in. */

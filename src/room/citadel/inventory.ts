@@ -1,7 +1,7 @@
 /**
  * What lies in the queue room, as far as we have looked: each message is read once, because the messages of a server never
- * change and their numbers are never used again. Called by the live room, its checkpoint and its tripwire. Only reads; what
- * has to be deleted is marked here and deleted by the checkpoint.
+ * change and their numbers are never used again. Called by the live room and the files it
+ * is made of. Only reads; what has to be deleted is marked here and deleted by the checkpoint.
  */
 import { DELIVERY_LIST_TYPE } from '../../control/header.ts';
 import type { ByteString } from '../../control/job.ts';
