@@ -15,7 +15,7 @@ import { openDirectoryView } from '../../src/room/directory/open.ts';
 import { certificates, type ServerCertificate } from '../support/certificates.ts';
 import { caughtTerminal, invocation } from '../support/invocation.ts';
 import { createManualClock } from '../support/manual-clock.ts';
-import { asNobody, closeTo } from '../support/permission.ts';
+import { AS_NOBODY, asNobody, closeTo } from '../support/permission.ts';
 import { type RawPeer, type Script, startRawServer } from '../support/raw-server.ts';
 import {
   bench,
@@ -182,29 +182,33 @@ describe('check', () => {
     assert.equal(exit, 0);
   });
 
-  it('tells of a time that no wait explains, of mail that cannot be read, of reports and removals', async (t) => {
-    const spool = spoolOf(t, {
-      ...{ 1: MAIL, 2: `${listFor(1, 'b@a.example')}attempted|${NOW + 200 * 86_400}\n` },
-      ...{ 3: MAIL, 4: listFor(3, 'c@example.com') },
-    });
-    fs.mkdirSync(`${spool}/.spoolroom/reports`, { recursive: true });
-    fs.writeFileSync(`${spool}/.spoolroom/reports/a.eml`, MAIL);
-    const folder = `${spool}/.spoolroom/removed/20120401T000000Z`;
-    fs.mkdirSync(folder, { recursive: true });
-    fs.writeFileSync(`${folder}/7`, MAIL);
-    fs.utimesSync(folder, NOW - 100 * 86_400, NOW - 100 * 86_400);
-    fs.chmodSync(spool, 0o755);
-    closeTo(`${spool}/3`);
-    const { bad, seen, exit } = await asNobody(() => check(spool, { now: NOW + 60 }));
-    assert.equal(exit, 0, bad.join());
-    assert.match(seen('clock'), /: 2$/);
-    assert.match(seen('mail'), /cannot be read: 4$/);
-    assert.match(
-      seen('reports'),
-      /^1 report to users here lies in \.spoolroom\/reports: those senders were not told/m,
-    );
-    assert.match(seen('removed'), /^1 removal in \.spoolroom\/removed, 1 MiB, the oldest of 100 d/);
-  });
+  it(
+    'tells of a time that no wait explains, of mail that cannot be read, of reports and removals',
+    AS_NOBODY,
+    async (t) => {
+      const spool = spoolOf(t, {
+        ...{ 1: MAIL, 2: `${listFor(1, 'b@a.example')}attempted|${NOW + 200 * 86_400}\n` },
+        ...{ 3: MAIL, 4: listFor(3, 'c@example.com') },
+      });
+      fs.mkdirSync(`${spool}/.spoolroom/reports`, { recursive: true });
+      fs.writeFileSync(`${spool}/.spoolroom/reports/a.eml`, MAIL);
+      const folder = `${spool}/.spoolroom/removed/20120401T000000Z`;
+      fs.mkdirSync(folder, { recursive: true });
+      fs.writeFileSync(`${folder}/7`, MAIL);
+      fs.utimesSync(folder, NOW - 100 * 86_400, NOW - 100 * 86_400);
+      fs.chmodSync(spool, 0o755);
+      closeTo(`${spool}/3`);
+      const { bad, seen, exit } = await asNobody(() => check(spool, { now: NOW + 60 }));
+      assert.equal(exit, 0, bad.join());
+      assert.match(seen('clock'), /: 2$/);
+      assert.match(seen('mail'), /cannot be read: 4$/);
+      assert.match(
+        seen('reports'),
+        /^1 report to users here lies in \.spoolroom\/reports: those senders were not told/m,
+      );
+      assert.match(seen('removed'), /^1 removal in \.spoolroom\/removed, 1 MiB, the oldest of 100 d/);
+    },
+  );
 
   it('tells of a journal that no run would begin with', async (t) => {
     const spool = spoolOf(t, {});

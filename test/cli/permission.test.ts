@@ -6,7 +6,7 @@ import { main } from '../../src/cli/main.ts';
 import { nodeDisk } from '../../src/room/directory/disk.ts';
 import { openDirectoryGuest, unwritable } from '../../src/room/directory/open.ts';
 import { caughtTerminal } from '../support/invocation.ts';
-import { asNobody, closeTo } from '../support/permission.ts';
+import { AS_NOBODY, asNobody, closeTo } from '../support/permission.ts';
 import { bench, listFor, MAIL, messagesIn, openRoom, SETTINGS_2012, spoolOf } from '../support/spool.ts';
 
 const FILES = { 1: MAIL, 2: listFor(1, 'b@example.com'), 3: MAIL };
@@ -38,7 +38,7 @@ for (const [what, path, command] of [
   ['what was set aside', '.spoolroom/bad', 'queue'],
   ['what was set aside', '.spoolroom/bad', 'explain 9'],
 ] as const) {
-  test(`${command}: ${what} cannot be used`, async (t) => {
+  test(`${command}: ${what} cannot be used`, AS_NOBODY, async (t) => {
     const spool = await usedSpool(t);
     closeTo(`${spool}/${path}`);
     const { exit, told } = await spoolroom(`${command} --spool ${spool}`);
@@ -49,7 +49,7 @@ for (const [what, path, command] of [
   });
 }
 
-test('nobody is advised to move a journal away that he may not read', async (t) => {
+test('nobody is advised to move a journal away that he may not read', AS_NOBODY, async (t) => {
   const spool = await usedSpool(t);
   fs.writeFileSync(`${spool}/.spoolroom/journal`, '');
   closeTo(`${spool}/.spoolroom/journal`);
@@ -60,7 +60,7 @@ test('nobody is advised to move a journal away that he may not read', async (t) 
   assert.match(check.printed, /trouble +journal .*Do not move it away/);
 });
 
-test('a list that may not be read is told with its path, and its mail is no orphan', async (t) => {
+test('a list that may not be read is told with its path, and its mail is no orphan', AS_NOBODY, async (t) => {
   const spool = await usedSpool(t);
   closeTo(`${spool}/2`);
   const { exit, printed, told } = await spoolroom(`queue --spool ${spool} --json`);
@@ -76,7 +76,7 @@ test('a list that may not be read is told with its path, and its mail is no orph
   );
 });
 
-test('a message to be put into the spool that cannot be read is no bug', async (t) => {
+test('a message to be put into the spool that cannot be read is no bug', AS_NOBODY, async (t) => {
   const spool = spoolOf(t, { letter: MAIL });
   fs.chmodSync(spool, 0o755);
   const folder = await spoolroom(`enqueue --spool ${spool} --file ${spool} b@example.com`);

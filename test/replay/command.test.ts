@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Terminal } from '../../src/cli/command.ts';
 import { main } from '../../src/cli/main.ts';
-import { asNobody, closeTo } from '../support/permission.ts';
+import { AS_NOBODY, asNobody, closeTo } from '../support/permission.ts';
 import { startRawServer } from '../support/raw-server.ts';
 import { HEADER, listFor, MAIL, messagesIn, NOW, spoolOf, temporaryDirectory } from '../support/spool.ts';
 import { queuedFor, record, worldFile } from './plays.ts';
@@ -202,7 +202,7 @@ test('what a transcript cannot do is refused', async (t) => {
   }
 });
 
-test('a mail that may not be read is not called missing', async (t) => {
+test('a mail that may not be read is not called missing', AS_NOBODY, async (t) => {
   const directory = spool(t);
   fs.chmodSync(directory, 0o755);
   closeTo(path.join(directory, '1'));

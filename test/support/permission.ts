@@ -8,6 +8,22 @@ export function closeTo(...paths: readonly string[]): void {
   for (const path of paths) fs.chmodSync(path, 0);
 }
 
+/** Nobody can load anything of a program that lies where only root gets to. */
+export const AS_NOBODY = { skip: isOutOfReach() ? 'only root gets to these sources' : false };
+
+function isOutOfReach(): boolean {
+  if (process.geteuid?.() !== 0) return false;
+  process.seteuid?.(NOBODY);
+  try {
+    fs.statSync(new URL(import.meta.url));
+    return false;
+  } catch {
+    return true;
+  } finally {
+    process.seteuid?.(0);
+  }
+}
+
 /** Do it as a user who is not root; who is not root already stays who he is. */
 export async function asNobody<T>(work: () => Promise<T>): Promise<T> {
   const isRoot = process.geteuid?.() === 0;
