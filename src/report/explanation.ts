@@ -46,7 +46,7 @@ export function explanation(circumstances: Circumstances, readable: ForPeople): 
 function whatItIs({ job, mail, age, pending, delivered, refused }: JobFacts): readonly string[] {
   const count = pending + delivered + refused;
   return [
-    `Job ${job} carries mail ${mail}, handed in ${wholeSpan(age)} ago for ${count} recipient${count === 1 ? '' : 's'}: ` +
+    `Job ${job} carries mail ${mail}, handed in ${age === null ? 'nobody knows when' : `${wholeSpan(age)} ago`} for ${count} recipient${count === 1 ? '' : 's'}: ` +
       `${delivered} delivered, ${refused} refused for good, ${pending} waiting.`,
   ];
 }
@@ -103,7 +103,7 @@ function whatNext(
 
 /** The waits of its era, as they are set. */
 function ladder(
-  { dialect }: Job,
+  { dialect, submitted }: Job,
   { retry, earlyRetry, earlyPeriod, lateRetry, noticeAfter }: Schedule,
 ): string {
   const shown = (seconds: number): string => span(seconds * 1000);
@@ -111,7 +111,9 @@ function ladder(
     dialect === '2012'
       ? `Waits begin with ${shown(retry.first)} and double up to ${shown(retry.ceiling)}`
       : `It is tried every ${shown(earlyRetry)} for ${shown(earlyPeriod)}, then every ${shown(lateRetry)}`;
-  return `${waits}; its sender is told of the delay after ${shown(noticeAfter)}.`;
+  return submitted === null
+    ? `${waits}.`
+    : `${waits}; its sender is told of the delay after ${shown(noticeAfter)}.`;
 }
 
 function end(job: Job, now: number, { giveUpAfter }: Schedule): string {

@@ -12,8 +12,8 @@ import { calendar, counted, harmless, wholeSpan } from './people.ts';
 export interface JobFacts {
   readonly job: number;
   readonly mail: number;
-  /** seconds */
-  readonly age: number;
+  /** seconds since it was handed in; null: its list does not say when that was */
+  readonly age: number | null;
   readonly pending: number;
   readonly delivered: number;
   readonly refused: number;
@@ -64,7 +64,7 @@ export function factsOf(
   return {
     job: control,
     mail: job.msgid,
-    age: ageOf(job, now),
+    age: job.submitted === null ? null : ageOf(job, now),
     pending: pending.length,
     delivered: withStatus(2),
     refused: withStatus(5),
@@ -88,7 +88,7 @@ export function queueTable(facts: readonly JobFacts[]): string {
   const rows = facts.map((each) => [
     String(each.job),
     String(each.mail),
-    wholeSpan(each.age),
+    each.age === null ? '?' : wholeSpan(each.age),
     `${each.pending} of ${each.pending + each.delivered + each.refused}`,
     waitsFor(each),
     each.last,

@@ -143,7 +143,10 @@ function fieldsOf({ job, now }: ReplaySources, readable: ForPeople): ReplayRepor
     {
       name: 'submitted',
       value: job.submitted === null ? '(not given)' : calendar(job.submitted),
-      meaning: `handed in ${wholeSpan(ageOf(job, now))} ago`,
+      meaning:
+        job.submitted === null
+          ? 'nobody knows when it was handed in'
+          : `handed in ${wholeSpan(ageOf(job, now))} ago`,
     },
     {
       name: 'attempted',

@@ -90,3 +90,9 @@ test('a job whose recipient has a status that means nothing is not to be ended',
   const why = 'A recipient has the status 7, which means nothing: correct the list, or remove the job.';
   assert.ok((await queue(t, { 1: MAIL, 2: odd })).includes(why));
 });
+
+test('a list that does not say when it was handed in has no age', async (t) => {
+  const files = { 1: MAIL, 2: `${HEADER}msgid|1\nremote|b@example.com|0||\n` };
+  assert.match(await queue(t, files), /^2 +1 +\? +1 of 1 +now$/m);
+  assert.equal(JSON.parse(await queue(t, files, { json: true })).jobs[0].age, null);
+});

@@ -61,6 +61,12 @@ describe('what is said of the end', () => {
   }
 });
 
+it('a list that does not say when it was handed in has no age, and nobody is told of a delay', () => {
+  const said = sentences(waiting('2012', null));
+  assert.match(said[0] ?? '', /^Job 2 carries mail 1, handed in nobody knows when for 1 recipient:/);
+  assert.ok(said.includes('Waits begin with 5 min and double up to 12 h.'), said.join('\n'));
+});
+
 describe('what happened', () => {
   const transcripts = ['/spool/.spoolroom/transcripts/2-1-1.jsonl'];
 
