@@ -25,7 +25,7 @@ export function runnerFinding(
     .map(({ job }) => now - Math.max(nextTry(job, schedule), job.submitted ?? now))
     .filter((seconds) => seconds > LATE);
   if (late.length === 0) return ok('runner', who);
-  const longest = span(Math.max(...late) * 1000);
+  const longest = span(late.reduce((most, seconds) => Math.max(most, seconds), 0) * 1000);
   return runner === null
     ? trouble(
         'runner',

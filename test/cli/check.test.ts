@@ -6,9 +6,12 @@ import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { connect } from '#net-stream-utils';
 import { command } from '../../src/cli/check.ts';
+import { runnerFinding } from '../../src/cli/check-jobs.ts';
 import type { DemoWorld } from '../../src/cli/demo-world/index.ts';
 import { startDemoWorld } from '../../src/cli/demo-world/index.ts';
 import { greetingOf } from '../../src/cli/greeting.ts';
+import { blankJob } from '../../src/control/parse.ts';
+import { SCHEDULE } from '../../src/plan/schedule.ts';
 import { checkReport, type Finding } from '../../src/report/check-report.ts';
 import { nodeDisk } from '../../src/room/directory/disk.ts';
 import { openDirectoryView } from '../../src/room/directory/open.ts';
@@ -431,6 +434,20 @@ describe('the greeting of a server', () => {
       assert.equal(destroyed, 1);
     }
   });
+});
+
+it('a backlog of any size is counted', async (t) => {
+  const spool = spoolOf(t, {});
+  const deps = bench();
+  const opened = await openDirectoryView(spool, deps, SETTINGS_2012);
+  assert.ok(opened.kind === 'open');
+  const recipients = [{ address: 'b@a.example', status: 0, text: '' }];
+  const job = { ...blankJob('2012'), msgid: 1, submitted: NOW - 3600, recipients };
+  const jobs = Array.from({ length: 150_000 }, (_, control) => ({ control, job, warnings: [] }));
+  const readable = (text: string): string => text;
+  const rest = { schedule: SCHEDULE, readable, orphanAge: 0 };
+  const { seen } = runnerFinding(jobs, { spool, deps, view: opened.view, now: NOW, ...rest });
+  assert.match(seen, /150000 jobs should have been tried, up to 60 min ago/);
 });
 
 it('a spool that may not be read is refused with a sentence', async (t) => {

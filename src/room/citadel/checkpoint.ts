@@ -99,7 +99,7 @@ export class Checkpoint {
     for (const [control] of over) if (inventory.items.has(control)) inventory.discard(control);
     await this.removeDiscarded();
     const named = inventory.named();
-    const unseen = Math.max(...inventory.unseen.keys());
+    const unseen = [...inventory.unseen.keys()].reduce((highest, number) => Math.max(highest, number), 0);
     const settled = over.filter(([, msgid]) => named.has(msgid) || msgid > unseen);
     for (const [, msgid] of settled) {
       if (named.has(msgid)) continue;
