@@ -32,9 +32,13 @@ function announced(command: string): Announced | null {
   return size === undefined ? null : { size: Number(size), last: last !== undefined };
 }
 
+/** So many command lines are read before others have their turn. */
+const LINES_AT_ONCE = 50;
+
 /** Commands, and what is no command: behind DATA (the library's part) and behind BDAT. */
 class ChunkParser extends SMTPStream {
   #chunk: Chunk | null = null;
+  #lines = 0;
 
   /** What comes behind the command just read is a chunk. */
   expect(chunk: Chunk): void {
@@ -45,6 +49,10 @@ class ChunkParser extends SMTPStream {
 
   override _write(octets: Buffer, ...[encoding, next]: ParametersBehindFirst<SMTPStream['_write']>): void {
     const chunk = this.#chunk;
+    if (chunk === null && !this._dataMode && !this.isClosed) {
+      this.#readLine(octets, encoding, next);
+      return;
+    }
     if (chunk === null || this.isClosed) {
       super._write(octets, encoding, next);
       return;
@@ -61,6 +69,22 @@ class ChunkParser extends SMTPStream {
       this._dataMode = false;
       // Not at once: thousands of small chunks may lie in one piece.
       chunk.end(() => setImmediate(() => this._write(rest, encoding, next)));
+    });
+  }
+
+  /** A line alone: the library copies all that lies behind one which leads to a chunk, for each of thousands. */
+  #readLine(octets: Buffer, ...[encoding, next]: ParametersBehindFirst<SMTPStream['_write']>): void {
+    const end = octets.indexOf('\n') + 1;
+    const rest = octets.subarray(end);
+    if (end === 0 || rest.length === 0) {
+      super._write(octets, encoding, next);
+      return;
+    }
+    super._write(octets.subarray(0, end), encoding, (error) => {
+      const goOn = (): void => this._write(rest, encoding, next);
+      if (error) next(error);
+      else if (++this.#lines % LINES_AT_ONCE === 0) setImmediate(goOn);
+      else goOn();
     });
   }
 }

@@ -36,6 +36,30 @@ function headerOf(held: Buffer, isAll: boolean): ByteString | null {
   return isAll ? text : null;
 }
 
+/** The beginning of a message. Copied: a piece may be one byte of a large buffer, and there may be many of them. */
+class Beginning {
+  #bytes = Buffer.alloc(4096);
+  #length = 0;
+
+  get bytes(): Buffer {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  /** Keeps what fits; gives the rest. */
+  add(piece: Uint8Array): Uint8Array {
+    const taken = piece.subarray(0, HELD - this.#length);
+    const length = this.#length + taken.length;
+    if (length > this.#bytes.length) {
+      const larger = Buffer.alloc(Math.min(HELD, Math.max(length, 2 * this.#bytes.length)));
+      larger.set(this.bytes);
+      this.#bytes = larger;
+    }
+    this.#bytes.set(taken, this.#length);
+    this.#length = length;
+    return piece.subarray(taken.length);
+  }
+}
+
 /** A file only this process can reach, gone when it is closed. */
 async function scratchFile(directory: string): Promise<FileHandle> {
   const path = join(directory, `spoolroom-${randomUUID()}`);
@@ -60,9 +84,8 @@ export async function takeLetter(
   scratch: string,
 ): Promise<Letter | Oversized> {
   const hash = createHash('sha256');
-  const held: Uint8Array[] = [];
+  const beginning = new Beginning();
   let size = 0;
-  let inMemory = 0;
   let file: FileHandle | null = null;
   let kept = false;
   try {
@@ -70,13 +93,10 @@ export async function takeLetter(
       size += piece.length;
       if (size > limit) continue;
       hash.update(piece);
-      if (inMemory + piece.length <= HELD && file === null) {
-        held.push(piece);
-        inMemory += piece.length;
-      } else {
-        file ??= await scratchFile(scratch);
-        await file.appendFile(piece);
-      }
+      const more = beginning.add(piece);
+      if (more.length === 0) continue;
+      file ??= await scratchFile(scratch);
+      await file.appendFile(more);
     }
     kept = size <= limit;
   } finally {
@@ -84,7 +104,7 @@ export async function takeLetter(
   }
   if (!kept) return { kind: 'oversized' };
   const rest = file;
-  const head = Buffer.concat(held);
+  const head = beginning.bytes;
   return {
     kind: 'letter',
     size,

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { finished } from 'node:stream/promises';
 import { type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { systemClock } from '../../src/delivery/clock.ts';
 import { INTAKE_DEFAULTS, Intake } from '../../src/intake/listener.ts';
 import { MemorySocket } from '../support/memory-socket.ts';
@@ -99,6 +101,26 @@ test('thousands of small chunks in one piece', async (t) => {
   const heard = await replies(client, 8004);
   assert.match(heard.at(-1) ?? '', /^250 2\.6\.0/);
   assert.equal(below(room.jobs[0]?.payload ?? ''), MAIL);
+});
+
+test('a message in chunks of one byte costs no more memory than its bytes', async (t) => {
+  setFlagsFromString('--expose-gc');
+  const collect: () => void = runInNewContext('gc');
+  const used: number[] = [];
+  const note = (): void => {
+    collect();
+    used.push(process.memoryUsage().arrayBuffers);
+  };
+  const room = memoryRoom(async () => note());
+  const client = await (await start(t, room)).client();
+  await client.hello();
+  note();
+  const body = 'x'.repeat(10_000);
+  client.send(ENVELOPE + chunk(MAIL) + chunk('x').repeat(body.length) + chunk('', true));
+  await replies(client, body.length + 4);
+  assert.equal(below(room.jobs[0]?.payload ?? ''), MAIL + body);
+  const [before = 0, holding = 0] = used;
+  assert.ok(holding - before < 8_000_000, `${holding - before} bytes for a message of ${body.length}`);
 });
 
 test('LMTP answers the last chunk once for each recipient', async (t) => {
