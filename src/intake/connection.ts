@@ -233,6 +233,18 @@ class IntakeConnection extends SMTPConnection {
     super._onClose();
   }
 
+  /**
+   * The address as it was given. The library writes A-labels out, and what they say is not always what they were made
+   * of: xn--xample-hy68a.com would become example.com, which is somebody else.
+   */
+  override _parseAddressCommand(
+    ...[name, command]: Parameters<SMTPConnection['_parseAddressCommand']>
+  ): ReturnType<SMTPConnection['_parseAddressCommand']> {
+    const parsed = super._parseAddressCommand(name, command);
+    const [, given] = /^[^:]*:\s*<(?:@[^\s:<>]*:)?([^<>]*)>/.exec(command.toString()) ?? [];
+    return parsed === false ? false : { ...parsed, address: given ?? parsed.address };
+  }
+
   /** RFC 3030 2: behind the first chunk only chunks belong to the transaction. */
   #betweenChunks(callback: () => void): boolean {
     if (this.#chunked === null) return false;

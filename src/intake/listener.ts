@@ -89,6 +89,8 @@ export class Intake {
       // Some clients close their side behind a QUIT sent ahead; their mail is answered all the same (RFC 5321 4.1.1.10).
       allowHalfOpen: true,
       hideENHANCEDSTATUSCODES: false,
+      // The library refuses some that mail reaches all the same (a..b@, x_y.example); the reception judges them.
+      lenientAddressParsing: true,
       authOptional: authenticate === null,
       disabledCommands: [
         ...NOT_SPOKEN,

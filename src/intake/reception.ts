@@ -56,14 +56,20 @@ function isDisconnect(error: unknown): boolean {
   return codeOf(error) === 'ECONNECTION' || codeOf(error) === 'ERR_STREAM_PREMATURE_CLOSE';
 }
 
+/** RFC 5321 4.5.3.1.6: no command with a longer one would be sent on. */
+const LONGEST_ADDRESS = 980;
+
 /** The address as the queue keeps it, or the reply to one that nobody could deliver to. RFC 3463 3.2, RFC 6531 3.5 */
 function addressOf(given: string, syntaxStatus: string, session: Session): ByteString | Reply {
   const unusable = (status: string, why: string): Reply => new Reply(553, status, why);
+  if (given.length > LONGEST_ADDRESS) return unusable(syntaxStatus, 'This address is too long');
   const address = recipientAddress(Buffer.from(given, 'utf8').toString('latin1'));
   if (address.kind === 'unusable')
     return unusable(syntaxStatus, `This address cannot be used: ${address.reason}`);
   if (given.includes('\ufffd'))
     return unusable(syntaxStatus, 'This address cannot be used: it is neither ASCII nor UTF-8');
+  if (address.command.includes('|'))
+    return unusable(syntaxStatus, 'This address cannot be used: a delivery list has no place for a bar (|)');
   if (address.smtputf8 && session.envelope.smtpUtf8 !== true)
     return unusable('5.6.7', 'An address beyond ASCII needs SMTPUTF8');
   return address.command;

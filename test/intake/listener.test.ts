@@ -255,6 +255,9 @@ test('addresses nobody could deliver to are refused one by one', async (t) => {
   for (const [address, expected] of [
     ['postmaster', /^553 5\.1\.3 .*no domain/],
     ['b@ex_|x.example', /^50\d|^553/],
+    [`${'('.repeat(4000)}@example.com`, /^553 5\.1\.3 .*too long/],
+    ['a|b@example.com', /^553 5\.1\.3 .*bar/],
+    ['"a|b"@example.com', /^553 5\.1\.3 .*bar/],
     ['caf\xc3\xa9@example.com', /^553 5\.6\.7 .*SMTPUTF8/],
     ['caf\xe9@example.com', /^553 /],
   ] as const) {
@@ -264,6 +267,26 @@ test('addresses nobody could deliver to are refused one by one', async (t) => {
   await client.ask('RSET');
   await client.ask('MAIL FROM:<a@citref.example> SMTPUTF8');
   assert.match((await client.ask('RCPT TO:<caf\xc3\xa9@example.com>')) ?? '', /^250 /);
+});
+
+test('an address is kept as it was given', async (t) => {
+  const room = memoryRoom();
+  const intake = await start(t, room);
+  const client = await intake.client();
+  await client.hello();
+  const addresses = [
+    'a.@mobile.example',
+    'a..b@mobile.example',
+    'a@some_host.example',
+    // A label that says "example", but in wide letters
+    'a@xn--xample-hy68a.com',
+    'a@xn--bcher-kva.example',
+    'a@[IPv6:2001:DB8::1]',
+  ];
+  await client.envelope('a..b@mobile.example', ...addresses, '@relay.example:last@example.com');
+  assert.match((await client.ask(`${MAIL}.`)) ?? '', /^250 /);
+  assert.deepEqual(room.jobs[0]?.recipients, [...addresses, 'last@example.com']);
+  assert.match((await client.ask('MAIL FROM:<a|b@citref.example>')) ?? '', /^553 5\.1\.7 .*bar/);
 });
 
 test('a client that breaks off leaves nothing behind', async (t) => {
