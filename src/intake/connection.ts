@@ -146,6 +146,15 @@ class IntakeConnection extends SMTPConnection {
     super.send(code, said, typeof said === 'string' && OWN_STATUS.test(said) ? false : context);
   }
 
+  /** A client that closes its side before TLS stands is gone. Without this nobody would see it until the idle timeout. */
+  override upgrade(callback: () => void, secureCallback?: () => void): void {
+    this._socket.allowHalfOpen = false;
+    super.upgrade(callback, () => {
+      this._socket.allowHalfOpen = true;
+      secureCallback?.();
+    });
+  }
+
   override _createParser(): ChunkParser {
     const parser = new ChunkParser();
     parser.oncommand = (command, callback) => this._onCommand(command, callback);

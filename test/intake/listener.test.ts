@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import net from 'node:net';
 import { test } from 'node:test';
-import { certificates } from '../support/certificates.ts';
+import tls from 'node:tls';
+import { certificates, testCa } from '../support/certificates.ts';
 import { bench, messagesIn, openGuest, spoolOf, temporaryDirectory } from '../support/spool.ts';
+import { Conversation } from './conversation.ts';
 import { below, MAIL, memoryRoom, start } from './intake.ts';
 
 test('a message becomes a job in the spool, with a Received line and the envelope', async (t) => {
@@ -385,18 +387,58 @@ test('no address but this machine without users and a certificate', async (t) =>
   const room = memoryRoom();
   const everywhere = { listen: '0.0.0.0:0' } as const;
   const authenticate = (user: string, password: string) => user === 'citadel' && password === 'secret';
-  const tls = certificates.mail;
-  for (const options of [everywhere, { ...everywhere, authenticate }, { ...everywhere, tls }]) {
+  const certificate = certificates.mail;
+  for (const options of [everywhere, { ...everywhere, authenticate }, { ...everywhere, tls: certificate }]) {
     await assert.rejects(start(t, room, options), /other machines could send mail through it/);
   }
   for (const listen of ['mail.example:25', '127.0.0.1', '127.0.0.1:65536', '[::ffff:127.0.0.1]:0', '']) {
     await assert.rejects(start(t, room, { listen }), /The intake (cannot listen|does not listen)/);
   }
-  const intake = await start(t, room, { ...everywhere, authenticate, tls });
+  const intake = await start(t, room, { ...everywhere, authenticate, tls: certificate });
   const client = await intake.client();
   assert.match(await client.hello(), /STARTTLS/);
   assert.match((await client.ask('MAIL FROM:<a@citref.example>')) ?? '', /^530 /);
   assert.match((await client.ask('AUTH PLAIN AGNpdGFkZWwAc2VjcmV0')) ?? '', /^538 /, 'not in clear');
+});
+
+test('a client that goes before TLS stands gives its place back', async (t) => {
+  for (const began of ['', '\x16\x03\x01']) {
+    const intake = await start(t, memoryRoom(), { connections: 1, tls: certificates.mail });
+    const gone = await intake.client();
+    await gone.hello();
+    assert.match((await gone.ask('STARTTLS')) ?? '', /^220 /);
+    gone.end(began);
+    let greeting: string | null = null;
+    for (const end = Date.now() + 2000; !greeting?.startsWith('220') && Date.now() < end; ) {
+      const next = await intake.client();
+      greeting = await next.reply();
+      next.drop();
+    }
+    assert.match(greeting ?? '', /^220 /);
+  }
+});
+
+test('behind TLS, too, a client that has said all hears every answer', async (t) => {
+  const room = memoryRoom(() => new Promise((resolve) => setImmediate(resolve)));
+  const intake = await start(t, room, { tls: certificates.mail });
+  const port = Number(intake.address.split(':').at(-1));
+  const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  const plain = new Conversation(socket);
+  await plain.hello();
+  assert.match((await plain.ask('STARTTLS')) ?? '', /^220 /);
+  socket.removeAllListeners('data');
+  const secure = tls.connect({ socket, ca: testCa, servername: 'mail.example' });
+  await new Promise((resolve) => secure.once('secureConnect', resolve));
+  const client = new Conversation(secure);
+  client.end(
+    `EHLO citadel.example\r\nMAIL FROM:<a@citref.example>\r\nRCPT TO:<b@example.com>\r\nDATA\r\n${MAIL}.\r\nQUIT\r\n`,
+  );
+  const heard: string[] = [];
+  for (let reply = await client.reply(); reply !== null; reply = await client.reply())
+    heard.push(reply.slice(0, 3));
+  assert.deepEqual(heard, ['250', '250', '250', '354', '250', '221']);
+  assert.equal(room.jobs.length, 1);
+  secure.destroy();
 });
 
 test('users on a loopback address', async (t) => {
