@@ -121,6 +121,9 @@ interface Chunked {
   readonly answer: Promise<Answer>;
 }
 
+/** How long a client has for the last reply and for closing its side, milliseconds, when the intake stops. */
+const FAREWELL = 1000;
+
 class IntakeConnection extends SMTPConnection {
   #chunked: Chunked | null = null;
 
@@ -137,6 +140,14 @@ class IntakeConnection extends SMTPConnection {
         this.send(421, '4.3.2 Too many connections; try again later');
       else this.connectionReady();
     });
+  }
+
+  /** A stop does not wait for a client that never closes its side. */
+  override close(): void {
+    super.close();
+    if (!this._server._closeTimeout) return;
+    const socket = this._socket;
+    setTimeout(() => socket.destroy(), FAREWELL).unref();
   }
 
   override send(...[code, data, context]: Parameters<SMTPConnection['send']>): void {
@@ -262,6 +273,11 @@ class IntakeConnection extends SMTPConnection {
     return true;
   }
 
+  /** Whatever stands behind the word, a chunk follows it. */
+  override _getHandler(command: string): ReturnType<SMTPConnection['_getHandler']> {
+    return super._getHandler(command.replace(/^BDAT\s.*$/, 'BDAT'));
+  }
+
   override handler_RCPT(command: Buffer, callback: () => void): void {
     if (!this.#betweenChunks(callback)) super.handler_RCPT(command, callback);
   }
@@ -287,6 +303,12 @@ export class IntakeServer extends SMTPServer {
     connection.on('connect', (data) => this._onClientConnect(data));
     this.accepted(connection.id);
     connection.init();
+  }
+
+  /** Take no more; resolves when no connection is left. Those that bring something have `patience` milliseconds. */
+  async stop(patience: number): Promise<void> {
+    this.options.closeTimeout = Math.max(1, patience - FAREWELL);
+    await new Promise<void>((resolve) => super.close(resolve));
   }
 
   /** Tell all connections that bring nothing now to go. */

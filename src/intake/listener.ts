@@ -69,6 +69,7 @@ type Open = Exclude<Place, { kind: 'unusable' }>;
 export class Intake {
   readonly #reception: Reception;
   readonly #server: IntakeServer;
+  readonly #stopping: number;
   /** what goes wrong now is the listening, and `listen` says so */
   #opening = false;
 
@@ -84,7 +85,6 @@ export class Intake {
       maxClients: connections,
       maxRecipients: MOST_RECIPIENTS,
       socketTimeout: IDLE,
-      closeTimeout: stopping,
       disableReverseLookup: true,
       // Some clients close their side behind a QUIT sent ahead; their mail is answered all the same (RFC 5321 4.1.1.10).
       allowHalfOpen: true,
@@ -116,6 +116,7 @@ export class Intake {
     });
     this.#reception = reception;
     this.#server = server;
+    this.#stopping = stopping;
   }
 
   /** A connection that stands. */
@@ -142,7 +143,7 @@ export class Intake {
   }
 
   async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(resolve));
+    const closed = this.#server.stop(this.#stopping);
     this.#server.dismiss(421, '4.3.2 Shutting down; try again later');
     await this.#reception.settle();
     await closed;

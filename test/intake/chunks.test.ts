@@ -167,6 +167,7 @@ test('a syntax nobody understands ends the connection: its bytes could be comman
     'BDAT',
     'BDAT x',
     'BDAT -1',
+    'BDAT\t40 LAST',
     'BDAT 5 FIRST',
     'BDAT 5 LAST 6',
     `BDAT ${'9'.repeat(20)}`,

@@ -333,6 +333,26 @@ test('a stop answers 421, finishes what is being received, and loses nothing ack
   await assert.rejects(intake.client(), { code: 'ECONNREFUSED' });
 });
 
+test('a stop is over in the time it has, whatever clients do', async (t) => {
+  const envelope = 'EHLO me\r\nMAIL FROM:<a@citref.example>\r\nRCPT TO:<b@example.com>\r\n';
+  for (const said of [`${envelope}DATA\r\n${MAIL}`, `${envelope}BDAT 1000\r\n${MAIL}`, envelope]) {
+    const intake = await start(t, memoryRoom(), { stopping: 1500 });
+    const client = net.connect({
+      port: Number(intake.address.split(':').at(-1)),
+      host: '127.0.0.1',
+      allowHalfOpen: true,
+    });
+    client.on('error', () => {}).write(said);
+    for (let heard = ''; !/250 2\.1\.5|354/.test(heard); )
+      heard += await new Promise<Buffer>((resolve) => client.once('data', resolve));
+    client.resume();
+    const began = Date.now();
+    await intake.close();
+    assert.ok(Date.now() - began < 2500, `${Date.now() - began} ms`);
+    client.destroy();
+  }
+});
+
 test('five hundred connections at once', async (t) => {
   const room = memoryRoom();
   const intake = await start(t, room);
