@@ -29,6 +29,7 @@ export const INTAKE_DEFAULTS = {
   size: 104_857_600,
   connections: 1000,
   window: 100,
+  mostRecipients: 1000,
   stopping: 10_000,
   authenticate: null,
   tls: null,
@@ -53,8 +54,6 @@ export type IntakeStart =
   /** `place`: it must not or cannot be there; `system`: the system does not let us. A full sentence */
   | { readonly kind: 'refused'; readonly why: 'place' | 'system'; readonly text: string };
 
-/** Recipients of one transaction; the client sees the 452 and sends the rest in the next one. */
-const MOST_RECIPIENTS = 1000;
 /** RFC 5321 4.5.3.2.7 */
 const IDLE = 300_000;
 /** Citadel opens a connection for each recipient at once. */
@@ -83,7 +82,6 @@ export class Intake {
       lmtp: protocol === 'lmtp',
       size,
       maxClients: connections,
-      maxRecipients: MOST_RECIPIENTS,
       socketTimeout: IDLE,
       disableReverseLookup: true,
       // Some clients close their side behind a QUIT sent ahead; their mail is answered all the same (RFC 5321 4.1.1.10).

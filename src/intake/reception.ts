@@ -22,6 +22,8 @@ export interface ReceptionOptions {
   readonly size: number;
   /** milliseconds a message waits at the most for its other copies */
   readonly window: number;
+  /** recipients of one transaction, each RCPT counted; the client sends the rest in the next one */
+  readonly mostRecipients: number;
   /** directory for what does not fit into memory while it is being received */
   readonly scratch: string;
 }
@@ -119,7 +121,10 @@ export class Reception {
   rcpt(given: string, session: Session): Reply | null {
     const recipient = addressOf(given, '5.1.3', session);
     if (recipient instanceof Reply) return recipient;
-    this.#recipients.get(session.envelope)?.push(recipient);
+    const recipients = this.#recipients.get(session.envelope) ?? [];
+    if (recipients.length >= this.#options.mostRecipients)
+      return new Reply(452, '4.5.3', 'Too many recipients; send the rest in another transaction');
+    recipients.push(recipient);
     return null;
   }
 

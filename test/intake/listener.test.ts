@@ -249,6 +249,22 @@ test('mail loops and delivery lists are refused for good', async (t) => {
   assert.deepEqual(room.jobs, []);
 });
 
+test('recipients of one transaction are counted, the same one as well', async (t) => {
+  const room = memoryRoom();
+  const intake = await start(t, room, { protocol: 'lmtp', mostRecipients: 3 });
+  const client = await intake.client();
+  await client.hello('LHLO');
+  await client.ask('MAIL FROM:<a@citref.example>');
+  for (const address of ['b@example.com', 'b@example.com', 'B@example.com'])
+    assert.match((await client.ask(`RCPT TO:<${address}>`)) ?? '', /^250 /);
+  for (const address of ['b@example.com', 'c@example.com'])
+    assert.match((await client.ask(`RCPT TO:<${address}>`)) ?? '', /^452 4\.5\.3 /);
+  await client.ask('DATA');
+  client.send(`${MAIL}.\r\n`);
+  for (let reply = 0; reply < 3; reply++) assert.match((await client.reply()) ?? '', /^250 2\.6\.0 /);
+  assert.match((await client.ask('NOOP')) ?? '', /^250 2\.0\.0 OK/);
+});
+
 test('addresses nobody could deliver to are refused one by one', async (t) => {
   const intake = await start(t, memoryRoom());
   const client = await intake.client();
