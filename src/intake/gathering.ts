@@ -2,7 +2,8 @@
  * Makes one job out of the same message for many recipients. Servers of 2012 to 2017 open one connection per recipient,
  * all at once; the copies that arrive in this moment are put into the room together. Called by reception.ts. Nobody is
  * told that a message is safe before the room says so, and a lone connection never waits: waiting is only for those
- * that are already connected and may still bring the same, and never longer than the window.
+ * that are already connected and may still bring the same, and never longer than the window. One that has been silent for
+ * long is waited for no more: it would cost every mail of everybody the window.
  */
 import type { ByteString } from '../control/job.ts';
 import type { Clock, Timer } from '../delivery/ports.ts';
@@ -43,13 +44,17 @@ export interface Gathering<Stored> {
   settle(): Promise<void>;
 }
 
+/** So many windows after it last said something that counts, nobody waits for a connection. */
+const PATIENCE = 10;
+
 /** @param window milliseconds a message waits for others at the most */
 export function createGathering<Stored>(
   clock: Clock,
   window: number,
   store: (gathered: Gathered) => Promise<Stored>,
 ): Gathering<Stored> {
-  const expected = new Map<string, ByteString | null>();
+  /** the longest silent first */
+  const expected = new Map<string, { readonly sender: ByteString | null; readonly since: number }>();
   /** how many of them there are for each sender */
   const counts = new Map<ByteString | null, number>();
   const batches = new Map<string, Batch<Stored>>();
@@ -70,11 +75,19 @@ export function createGathering<Stored>(
   }
 
   function forget(connection: string): void {
-    const sender = expected.get(connection);
-    if (sender === undefined) return;
+    const before = expected.get(connection);
+    if (before === undefined) return;
     expected.delete(connection);
-    count(sender, -1);
+    count(before.sender, -1);
     closeComplete();
+  }
+
+  function forgetSilent(): void {
+    const since = clock.monotonic() - PATIENCE * window;
+    for (const [connection, known] of expected) {
+      if (known.since > since) return;
+      forget(connection);
+    }
   }
 
   function open(key: string, first: Share): Batch<Stored> {
@@ -109,12 +122,14 @@ export function createGathering<Stored>(
     forget,
     expect(connection, sender) {
       const before = expected.get(connection);
-      expected.set(connection, sender);
+      expected.delete(connection);
+      expected.set(connection, { sender, since: clock.monotonic() });
       count(sender, 1);
-      if (before !== undefined) count(before, -1);
+      if (before !== undefined) count(before.sender, -1);
       closeComplete();
     },
     async join(share) {
+      forgetSilent();
       const key = `${share.letter.size} ${share.letter.digest} ${share.sender}`;
       const known = batches.get(key);
       const batch = known ?? open(key, share);

@@ -66,6 +66,22 @@ test('a connection that names its sender frees the others', async () => {
   assert.equal(jobs.length, 1);
 });
 
+test('a connection that has long been silent costs nobody the window', async () => {
+  const { clock, jobs, gathering } = bench();
+  gathering.expect('silent', null);
+  gathering.expect('named', 'a@citref.example');
+  clock.advance(1000);
+  gathering.expect('young', 'other@citref.example');
+  await gathering.join(share('b@example.com').given);
+  assert.deepEqual(jobs, [['b@example.com']]);
+  gathering.expect('silent', 'a@citref.example');
+  const waiting = gathering.join(share('c@example.com').given);
+  await new Promise(setImmediate);
+  assert.equal(jobs.length, 1, 'it says something again');
+  gathering.forget('silent');
+  await waiting;
+});
+
 test('what cannot be stored fails for everybody in it, and every letter is closed once', async () => {
   const { clock, gathering } = bench(async () => {
     throw new Error('full');
