@@ -124,7 +124,11 @@ interface Chunked {
 /** How long a client has for the last reply and for closing its side, milliseconds, when the intake stops. */
 const FAREWELL = 1000;
 
+/** Wrong passwords on one connection. */
+const MOST_GUESSES = 3;
+
 class IntakeConnection extends SMTPConnection {
+  #guesses = 0;
   #chunked: Chunked | null = null;
 
   /** a message is being received or stored */
@@ -155,6 +159,7 @@ class IntakeConnection extends SMTPConnection {
     // The only list of lines the library sends are its extensions.
     const said = Array.isArray(data) ? [...data, 'CHUNKING'] : data;
     super.send(code, said, typeof said === 'string' && OWN_STATUS.test(said) ? false : context);
+    if (code === 535 && ++this.#guesses >= MOST_GUESSES) this.send(421, '4.7.0 Too many wrong passwords');
   }
 
   /** A client that closes its side before TLS stands is gone. Without this nobody would see it until the idle timeout. */

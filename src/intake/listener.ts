@@ -56,6 +56,8 @@ export type IntakeStart =
 
 /** RFC 5321 4.5.3.2.7 */
 const IDLE = 300_000;
+/** Milliseconds a wrong password waits for its answer. */
+const GUESS_DELAY = 1000;
 /** Citadel opens a connection for each recipient at once. */
 const BACKLOG = 1024;
 
@@ -99,7 +101,10 @@ export class Intake {
       onConnect: (_, callback) => callback(),
       onAuth: ({ username, password }, _session, callback) => {
         if (authenticate?.(username ?? '', password ?? '') === true) callback(null, { user: username });
-        else callback(new Reply(535, '5.7.8', 'This user and password are not known here'));
+        else
+          deps.clock.after(GUESS_DELAY, () =>
+            callback(new Reply(535, '5.7.8', 'This user and password are not known here')),
+          );
       },
       onMailFrom: ({ address }, session, callback) => callback(reception.mail(address, session)),
       onRcptTo: ({ address }, session, callback) => callback(reception.rcpt(address, session)),

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { systemClock } from '../../src/delivery/clock.ts';
+import type { Clock } from '../../src/delivery/ports.ts';
 import {
   INTAKE_DEFAULTS,
   type IntakeDeps,
@@ -27,12 +28,13 @@ export async function start(
   t: TestContext,
   room: Pick<Room, 'enqueue'>,
   options: Partial<IntakeOptions> = {},
+  clock: Clock = systemClock,
 ): Promise<Intake> {
   const queued: QueuedMail[] = [];
   const told: string[] = [];
   const deps: IntakeDeps = {
     room,
-    clock: systemClock,
+    clock,
     events: {
       queued: (mail) => void queued.push(mail),
       refused: (reply, text) => void told.push(`${reply} ${text}`),

@@ -3,6 +3,8 @@ import fs from 'node:fs';
 import net from 'node:net';
 import { test } from 'node:test';
 import tls from 'node:tls';
+import { systemClock } from '../../src/delivery/clock.ts';
+import type { Clock } from '../../src/delivery/ports.ts';
 import { certificates, testCa } from '../support/certificates.ts';
 import { bench, messagesIn, openGuest, spoolOf, temporaryDirectory } from '../support/spool.ts';
 import { Conversation } from './conversation.ts';
@@ -479,13 +481,28 @@ test('behind TLS, too, a client that has said all hears every answer', async (t)
 
 test('users on a loopback address', async (t) => {
   const authenticate = (user: string, password: string) => user === 'citadel' && password === 'secret';
-  const intake = await start(t, memoryRoom(), { authenticate });
+  const delays: number[] = [];
+  const hurried: Clock = {
+    ...systemClock,
+    after: (milliseconds, call) => {
+      delays.push(milliseconds);
+      return systemClock.after(0, call);
+    },
+  };
+  const intake = await start(t, memoryRoom(), { authenticate }, hurried);
   const client = await intake.client();
   assert.match(await client.hello(), /AUTH LOGIN PLAIN/);
   assert.match((await client.ask('MAIL FROM:<a@citref.example>')) ?? '', /^530 /);
   assert.match((await client.ask('AUTH PLAIN AGNpdGFkZWwAd3Jvbmc=')) ?? '', /^535 /);
   assert.match((await client.ask('AUTH PLAIN AGNpdGFkZWwAc2VjcmV0')) ?? '', /^235 /);
   assert.match((await client.ask('MAIL FROM:<a@citref.example>')) ?? '', /^250 /);
+  const guessing = await intake.client();
+  await guessing.hello();
+  for (let guess = 0; guess < 3; guess++)
+    assert.match((await guessing.ask('AUTH PLAIN AGNpdGFkZWwAd3Jvbmc=')) ?? '', /^535 5\.7\.8 /);
+  assert.match((await guessing.reply()) ?? '', /^421 4\.7\.0 /);
+  assert.equal(await guessing.reply(), null);
+  assert.deepEqual(delays, [1000, 1000, 1000, 1000], 'each wrong password waits for its answer');
 });
 
 test('a client that has said all and closes its side hears every answer', async (t) => {
