@@ -140,7 +140,13 @@ export class Intake {
       });
     });
     this.#opening = false;
-    if (place.kind === 'unix') await chmod(place.path, 0o660);
+    try {
+      if (place.kind === 'unix') await chmod(place.path, 0o660);
+    } catch (error) {
+      // Else it would go on listening after it has said that it cannot.
+      await this.close();
+      throw error;
+    }
     const address = server.address();
     return typeof address === 'object' && address !== null ? address.port : 0;
   }

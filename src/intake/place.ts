@@ -19,9 +19,16 @@ function isLoopback(address: string): boolean {
   return isIPv4(address) ? address.startsWith('127.') : address === '::1';
 }
 
+/** Bytes of a unix socket's path; a longer one is cut off by the system, and the socket then lies somewhere else. */
+const LONGEST_PATH = 107;
+
 /** `/path`, `PORT`, `ADDRESS:PORT`, `[IPv6]:PORT` or `localhost:PORT`; port 0 is any free one. */
 export function parsePlace(text: string): Place {
-  if (text.startsWith('/')) return { kind: 'unix', path: text };
+  if (text.startsWith('/')) {
+    return Buffer.byteLength(text) > LONGEST_PATH
+      ? unusable(text, `the path of a unix socket has ${LONGEST_PATH} bytes at the most`)
+      : { kind: 'unix', path: text };
+  }
   const [, bracketed, plain, written = ''] = /^(?:\[([^\]]*)\]:|([^:]*):)?(\d{1,5})$/.exec(text) ?? [];
   const port = written === '' ? Number.NaN : Number(written);
   if (!(port <= 65_535)) return unusable(text, 'write /path, PORT or ADDRESS:PORT, the port up to 65535');

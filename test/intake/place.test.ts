@@ -20,7 +20,8 @@ test('addresses and ports, and which of them are this machine only', () => {
     if (place.kind !== 'tcp') throw new Error(text);
     assert.deepEqual([shownPlace(place, place.port), place.loopback], [shown, loopback], text);
   }
-  assert.deepEqual(parsePlace('/run/intake.sock'), { kind: 'unix', path: '/run/intake.sock' });
+  for (const path of ['/run/intake.sock', `/${'x'.repeat(106)}`])
+    assert.deepEqual(parsePlace(path), { kind: 'unix', path });
 });
 
 test('what is no place is a sentence', () => {
@@ -33,6 +34,7 @@ test('what is no place is a sentence', () => {
     '127.0.0.1:25\n',
     '127.0.0.1.evil.example:25',
     '-1',
+    `/${'x'.repeat(107)}`,
   ];
   for (const text of unusable) {
     const place = parsePlace(text);
