@@ -237,6 +237,7 @@ class IntakeConnection extends SMTPConnection {
         else this.send(250, String(reply), 'DATA_OK');
       }
       this._transactionCounter++;
+      this._unrecognizedCommands = 0;
       this._resetSession();
       next();
     });

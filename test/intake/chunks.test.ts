@@ -181,6 +181,15 @@ test('a syntax nobody understands ends the connection: its bytes could be comman
   }
 });
 
+test('a client that brings mail may say now and then what nobody knows, as behind DATA', async (t) => {
+  const { client } = await connected(t);
+  for (let mail = 0; mail < 12; mail++) {
+    assert.match((await client.ask('XFOO')) ?? '', /^500 /);
+    client.send(ENVELOPE + chunk(MAIL, true));
+    assert.match((await replies(client, 3)).at(-1) ?? '', /^250 2\.6\.0/);
+  }
+});
+
 test('a message larger than allowed is refused at its end, and the next one is taken', async (t) => {
   const { room, client } = await connected(t, { size: 1000 });
   client.send(ENVELOPE + chunk(MAIL) + chunk('x'.repeat(2000)) + chunk('', true));
