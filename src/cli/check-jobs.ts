@@ -2,7 +2,7 @@
  * The part of `check` that looks at the jobs of a spool: does somebody deliver them, which will not leave by themselves, and
  * what most of them wait after. Changes nothing.
  */
-import { type ByteString, isPending } from '../control/job.ts';
+import { type ByteString, isPending, isSettled } from '../control/job.ts';
 import { isGivenUp, nextTry, type Schedule } from '../plan/schedule.ts';
 import { adviceFor } from '../report/advice.ts';
 import { type Finding, ok, trouble, warning } from '../report/check-report.ts';
@@ -63,6 +63,12 @@ const REMARKABLE: readonly {
     seen: 'jobs whose mail cannot be read',
     advice: 'It should belong to the owner of the spool and be readable for that user.',
     applies: ({ job }, { spool, deps }) => unreadableMail(deps.disk, spool, job.msgid) !== null,
+  },
+  {
+    check: 'status',
+    seen: 'jobs that no run takes, because the status of a recipient means nothing',
+    advice: 'Correct their lists, or remove the jobs.',
+    applies: ({ job: { recipients } }) => !recipients.some(isPending) && !recipients.every(isSettled),
   },
   {
     check: 'clock',

@@ -118,7 +118,8 @@ export class Slot {
     return overheard(this.#counter.resolver, (sight) => this.#counter.step([order], sight));
   }
 
-  #obtain(errand: Errand, wanted: Obtain): void {
+  /** @param hasWaited a new session is to be opened at once: its start has been put off already, as the rate says */
+  #obtain(errand: Errand, wanted: Obtain, hasWaited = false): void {
     const withoutTls = wanted.withoutTls || this.#counter.tlsIsBroken(wanted.host, wanted.address);
     const endpoint = endpointName(wanted.host, wanted.address, withoutTls);
     if (this.#usable() && endpoint === this.#endpoint) {
@@ -127,7 +128,16 @@ export class Slot {
     }
     this.#letGo();
     this.#endpoint = endpoint;
-    if (!this.#needsNone(errand, wanted)) this.#open(errand, wanted, withoutTls);
+    if (this.#needsNone(errand, wanted)) return;
+    const delay = hasWaited ? 0 : this.#counter.startDelay();
+    if (delay === 0) {
+      this.#connect(wanted, withoutTls);
+      return;
+    }
+    errand.sessionStart = this.#counter.clock.after(delay, () => {
+      // The host's sessions may have been opened, have become idle or have failed meanwhile.
+      if (errand === this.#errand && errand.delivery.state === 'obtain') this.#obtain(errand, wanted, true);
+    });
   }
 
   /** Whether no session is to be opened: one is idle, the endpoint has none to spare, or it failed not long ago. */
@@ -155,19 +165,6 @@ export class Slot {
     this.#counter.park(endpoint, this.lane, errand);
     this.#next();
     return true;
-  }
-
-  #open(errand: Errand, wanted: Obtain, withoutTls: boolean): void {
-    const delay = this.#counter.startDelay();
-    if (delay === 0) {
-      this.#connect(wanted, withoutTls);
-      return;
-    }
-    errand.sessionStart = this.#counter.clock.after(delay, () => {
-      if (errand !== this.#errand || errand.delivery.state !== 'obtain') return;
-      // The host's sessions may have been opened, have become idle or have failed meanwhile.
-      if (!this.#needsNone(errand, wanted)) this.#connect(wanted, withoutTls);
-    });
   }
 
   #connect({ host, address }: Obtain, withoutTls: boolean): void {

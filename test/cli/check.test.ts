@@ -122,6 +122,7 @@ describe('check', () => {
     const spool = spoolOf(t, {
       ...{ 1: MAIL, 2: listFor(1, 'b@example.com'), 3: MAIL, 4: listFor(3, 'c@example.com') },
       ...{ 5: MAIL, 6: `${HEADER}nothing\n`, 8: listFor(7, 'd@example.com'), 10: `${HEADER}no\n` },
+      ...{ 11: MAIL, 12: listFor(11, 'e@example.com').replace('|0||', '|7|what|') },
     });
     const room = await openRoom(spool, bench());
     await room.scan();
@@ -139,10 +140,12 @@ describe('check', () => {
       'warning mail',
       'warning now',
       'warning orphans',
+      'warning status',
       'warning unreadable',
       'warning unreadable',
     ]);
     assert.match(young.seen('held'), /: 4$/);
+    assert.match(young.seen('status'), /: 12$/);
     assert.match(young.seen('mail'), /: 8$/);
     assert.match(young.seen('orphans'), /longer than 24 h: 5$/);
     assert.match(young.seen('unreadable'), /^\.spoolroom\/bad\/6: Message 6 was set aside, because/);

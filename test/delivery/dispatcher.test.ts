@@ -178,6 +178,18 @@ describe('hosts', () => {
     assert.equal(run.world.arrived.length, 5);
     assert.equal(run.world.connections, 2);
   });
+
+  it('broken STARTTLS is remembered by sessions that waited for their start, too', async () => {
+    const servers = { '192.0.2.1': { ehlo: '250-mx\n250 STARTTLS', tlsBroken: true } };
+    const names: WorldScript['names'] = {
+      '*': { mx: [[10, 'mx.shared.example']] },
+      'mx.shared.example': { a: ['192.0.2.1'] },
+    };
+    const mails = Array.from({ length: 5 }, (_, n) => ({ to: [`u@d${n}.example`] }));
+    const run = await dispatch({ names, servers }, mails, rulesWith({ rate: 10 }));
+    assert.equal(run.world.arrived.length, 5);
+    assert.equal(run.commands.filter((line) => line === 'STARTTLS').length, 1);
+  });
 });
 
 describe('recipients and messages', () => {

@@ -18,7 +18,7 @@ import type { Ownership } from './disk.ts';
 import { enqueueInto } from './enqueue.ts';
 import { factsIn, payloadFacts } from './facts.ts';
 import { grouped } from './grouped.ts';
-import { type HeldJob, hasOthersWaiting, isDirty, isSettled } from './held.ts';
+import { type HeldJob, hasOthersWaiting, isDirty, nobodyWaits } from './held.ts';
 import type { JournalRecord } from './journal.ts';
 import { readPayload } from './payload.ts';
 import { replay } from './recovery.ts';
@@ -99,7 +99,7 @@ export class DirectoryRoom implements Room {
   async finish(control: MessageNumber): Promise<void> {
     const held = this.#parts.shelf.get(control);
     if (held?.kind !== 'control') return;
-    if (!isSettled(held)) {
+    if (!nobodyWaits(held)) {
       this.#keep(control);
       return;
     }
@@ -176,7 +176,7 @@ export class DirectoryRoom implements Room {
     const { shelf, disk, layout } = this.#parts;
     const item = shelf.refresh(held.control);
     if (item?.kind === 'refused') throw new SpoolTrouble(item.reason);
-    if (item !== null && (item.kind !== 'control' || hasStrangers(item, held) || !isSettled(item))) {
+    if (item !== null && (item.kind !== 'control' || hasStrangers(item, held) || !nobodyWaits(item))) {
       this.#writer.over.delete(over);
       this.#keep(held.control);
       return;

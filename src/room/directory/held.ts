@@ -57,7 +57,7 @@ export function currentJob(held: HeldJob): Job {
 }
 
 /** Nobody is left to be tried. Somebody may have been added since the mail was taken in hand. */
-export function isSettled(held: HeldJob): boolean {
+export function nobodyWaits(held: HeldJob): boolean {
   return !currentJob(held).recipients.some(isPending);
 }
 
