@@ -155,8 +155,10 @@ describe('check --citadel', () => {
   });
 
   it('asks for no spool of who only wants to know about the server', async (t) => {
-    const { check } = await site(t, '2016', '127.0.0.1:1|smarthost');
-    assert.deepEqual((await check({ spool: null })).seen('spool'), []);
+    const { check } = await site(t, '2016', '127.0.0.1:1|smarthost\n');
+    const { seen } = await check({ spool: null });
+    assert.deepEqual(seen('spool'), []);
+    assert.match(seen('citadel').join(), /answers as servers of 2016 do/);
   });
 
   it('tells of the flag of another spoolroom, as a run does', async (t) => {
