@@ -7,11 +7,12 @@
 import type { ByteString, Dialect } from '../../control/job.ts';
 import type { RetrySpans } from '../../control/serialise.ts';
 import { rewrittenText } from '../../outcome/apply.ts';
+import { currentJob, isDirty } from '../directory/held.ts';
 import type { Journal, JournalRecord } from '../directory/journal.ts';
 import { SpoolTrouble } from '../directory/trouble.ts';
 import type { MessageNumber } from '../room.ts';
 import { type Inventory, refusalText } from './inventory.ts';
-import { currentJob, type Held, isDirty, statusRecord } from './item.ts';
+import { type Held, statusRecord } from './item.ts';
 import { COMMANDS, numbersIn } from './protocol.ts';
 import type { CitadelServer } from './server.ts';
 import { ConnectionLost } from './session.ts';

@@ -1,15 +1,16 @@
 /**
  * What lies in the queue room, as far as we have looked: each message is read once, because the messages of a server never
- * change and their numbers are never used again. Called by the live room and the files it
- * is made of. Only reads; what has to be deleted is marked here and deleted by the checkpoint.
+ * change and their numbers are never used again. Called by the live room and the files it is made of. Only reads; what has
+ * to be deleted is marked here and deleted by the checkpoint.
  */
 import { DELIVERY_LIST_TYPE } from '../../control/header.ts';
 import type { ByteString } from '../../control/job.ts';
 import type { ParseOptions } from '../../control/parse.ts';
 import { LIST_HEADER } from '../../control/serialise.ts';
+import { isDirty } from '../directory/held.ts';
 import { SpoolTrouble } from '../directory/trouble.ts';
 import type { MessageNumber, RoomScan } from '../room.ts';
-import { type Held, type Item, isControl, isDirty, itemOf } from './item.ts';
+import { type Held, type Item, isControl, itemOf } from './item.ts';
 import { COMMANDS, isAbsence, numbersIn, partType } from './protocol.ts';
 import type { CitadelServer } from './server.ts';
 import type { Answer } from './session.ts';
@@ -41,7 +42,7 @@ export class Inventory {
   /** jobs that are over: control message -> payload */
   readonly over = new Map<MessageNumber, MessageNumber>();
   /** payloads whose control messages something else deleted, while they lie there */
-  readonly bereft = new Set<MessageNumber>();
+  readonly #bereft = new Set<MessageNumber>();
   /** texts posted without an answer and posted again since: a server that hung may take them yet, and they say too little */
   readonly givenUp = new Set<ByteString>();
   /** what something else did since the tripwire last asked, as the rest of a sentence */
@@ -80,18 +81,18 @@ export class Inventory {
       this.items.delete(number);
       if (item.kind === 'control') this.bereave(item.base.msgid);
     }
-    for (const msgid of this.bereft) if (!present.has(msgid)) this.bereft.delete(msgid);
+    for (const msgid of this.#bereft) if (!present.has(msgid)) this.#bereft.delete(msgid);
   }
 
   /** Something else deleted a control message of this mail. */
   bereave(msgid: MessageNumber): void {
-    this.bereft.add(msgid);
+    this.#bereft.add(msgid);
     this.deeds.deleted = true;
   }
 
   /** The trial begins from the start: what something else did before is no evidence any more. */
   forgive(): void {
-    this.bereft.clear();
+    this.#bereft.clear();
     Object.assign(this.deeds, { deleted: false, replaced: null });
   }
 
@@ -118,8 +119,12 @@ export class Inventory {
   #add(number: MessageNumber, text: ByteString): void {
     const item = itemOf(number, text, this.#parts.options, this.#parts.owner);
     this.items.set(number, item);
-    if (item.kind !== 'control' || !this.bereft.has(item.base.msgid)) return;
-    this.deeds.replaced = `replaced the control message of mail ${item.base.msgid}`;
+    if (item.kind === 'control') this.suspect(item);
+  }
+
+  /** A control message that is not ours, for a mail whose own one something else deleted: that was a replacement. */
+  suspect({ base: { msgid } }: Held): void {
+    if (this.#bereft.has(msgid)) this.deeds.replaced = `replaced the control message of mail ${msgid}`;
   }
 
   async #look(number: MessageNumber): Promise<Sight> {
@@ -151,7 +156,7 @@ export class Inventory {
     held.written = held.posting.changes;
     held.posting = null;
     held.isLate = isDirty(held);
-    this.bereft.delete(held.base.msgid);
+    this.#bereft.delete(held.base.msgid);
   }
 
   /** A job whose control message we rewrote has to be seen as its next reader will see it. */

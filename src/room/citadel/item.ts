@@ -5,7 +5,6 @@
 import { DELIVERY_LIST_TYPE } from '../../control/header.ts';
 import type { ByteString, Job } from '../../control/job.ts';
 import type { ParseOptions } from '../../control/parse.ts';
-import { applyChanges } from '../../outcome/apply.ts';
 import { contentsOf } from '../directory/contents.ts';
 import type { JournalRecord } from '../directory/journal.ts';
 import type { MessageNumber, StatusChange } from '../room.ts';
@@ -47,16 +46,6 @@ export type Item =
       readonly names: readonly MessageNumber[];
       told: boolean;
     };
-
-/** Whether the control message lacks some of what we know. */
-export function isDirty(held: Held): boolean {
-  return held.written < held.changes.length;
-}
-
-/** The job as it stands. */
-export function currentJob(held: Held): Job {
-  return held.changes.length === 0 ? held.base : applyChanges(held.base, held.changes);
-}
 
 /**
  * Whether a message is a control message, by its fields (MSG0). The type of its text does not tell: part 1 of anybody's mail

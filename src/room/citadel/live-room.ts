@@ -6,6 +6,7 @@
 import { isPending } from '../../control/job.ts';
 import type { Clock, Timer } from '../../delivery/ports.ts';
 import { grouped } from '../directory/grouped.ts';
+import { currentJob, isDirty } from '../directory/held.ts';
 import type { Journal, JournalRecord } from '../directory/journal.ts';
 import { isTrouble, phraseOf, SpoolTrouble } from '../directory/trouble.ts';
 import type {
@@ -19,7 +20,7 @@ import type {
 } from '../room.ts';
 import { Checkpoint, type CheckpointParts } from './checkpoint.ts';
 import { Inventory, type InventoryParts } from './inventory.ts';
-import { currentJob, type Held, isDirty, statusRecord } from './item.ts';
+import { type Held, statusRecord } from './item.ts';
 import type { PayloadShelf } from './payload.ts';
 import { replay } from './recovery.ts';
 import { ServerBusy } from './session.ts';

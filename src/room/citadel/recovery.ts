@@ -4,10 +4,11 @@
  */
 import type { ByteString, Dialect } from '../../control/job.ts';
 import { rewrittenText } from '../../outcome/apply.ts';
+import { currentJob } from '../directory/held.ts';
 import type { JournalRecord } from '../directory/journal.ts';
 import type { MessageNumber } from '../room.ts';
 import type { Inventory } from './inventory.ts';
-import { currentJob, type Held } from './item.ts';
+import type { Held } from './item.ts';
 
 /**
  * Records in the order in which they were written. A control message may have been replaced before the crash, and its

@@ -58,11 +58,7 @@ export class Tripwire {
     const left = new Map(this.#left);
     for (const [control, msgid] of left)
       if (!inventory.items.has(control) && !inventory.unseen.has(control)) inventory.bereave(msgid);
-    const { bereft } = inventory;
-    for (const { control, base } of inventory.jobs()) {
-      if (bereft.has(base.msgid) && !left.has(control))
-        inventory.deeds.replaced = `replaced the control message of mail ${base.msgid}`;
-    }
+    for (const held of inventory.jobs()) if (!left.has(held.control)) inventory.suspect(held);
   }
 
   /** We are about to change the queue: what the last process left there is no evidence any more. */

@@ -1,11 +1,19 @@
 /**
  * A job in hand: its control message as it was read, and what has happened to its recipients since. Called by the shelf,
- * which makes them, and by directory.ts, which records outcomes in them. Keeps facts, touches nothing.
+ * which makes them, by directory.ts, which records outcomes in them, and by the live room, whose jobs in hand are told the
+ * same way. Keeps facts, touches nothing.
  */
 import { type ByteString, isPending, type Job } from '../../control/job.ts';
 import { applyChanges } from '../../outcome/apply.ts';
 import type { MessageNumber, StatusChange } from '../room.ts';
 import type { FileStatus } from './disk.ts';
+
+/** What every job in hand has, wherever it lies. */
+interface Outcomes {
+  readonly base: Job;
+  readonly changes: readonly StatusChange[];
+  readonly written: number;
+}
 
 export interface HeldJob {
   readonly kind: 'control';
@@ -46,14 +54,14 @@ export function heldJob(control: MessageNumber, read: ReadControl, before: HeldJ
   };
 }
 
-/** Whether the file lacks some of what we know. */
-export function isDirty(held: HeldJob): boolean {
-  return held.written < held.changes.length;
+/** Whether the control message lacks some of what we know. */
+export function isDirty({ written, changes }: Outcomes): boolean {
+  return written < changes.length;
 }
 
 /** The job as it stands. */
-export function currentJob(held: HeldJob): Job {
-  return held.changes.length === 0 ? held.base : applyChanges(held.base, held.changes);
+export function currentJob({ base, changes }: Outcomes): Job {
+  return changes.length === 0 ? base : applyChanges(base, changes);
 }
 
 /** Nobody is left to be tried. Somebody may have been added since the mail was taken in hand. */
