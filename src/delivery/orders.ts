@@ -12,6 +12,7 @@ import type { Failure, Stage } from '../session/verdict.ts';
 import type { Letter, Order } from './errand.ts';
 import type { MailInHand } from './mail-in-hand.ts';
 import type { RunRules } from './rules.ts';
+import { saidOnce } from './said-once.ts';
 
 export interface OrderSources {
   readonly room: Pick<Room, 'readPayload'>;
@@ -30,7 +31,8 @@ export function ordersOf(
   const queued = mail.whole();
   const named = envelopeSender(job.envelopeFrom);
   const sender = named ?? '';
-  const once = saidOnce(sources.warn);
+  // The mail is read again for each destination, and what is wrong with it is the same each time.
+  const warn = saidOnce(sources.warn);
   const orders = new Map<string, Order & { indices: number[]; recipients: ByteString[] }>();
   for (const index of mail.pending()) {
     const address = recipientAddress(mail.recipients[index]?.address ?? '');
@@ -58,7 +60,7 @@ export function ordersOf(
       destination,
       recipients: [address.command],
       smtpUtf8: address.smtputf8,
-      load: () => loadLetter({ control, msgid: job.msgid, named }, { ...sources, warn: once }, rules),
+      load: () => loadLetter({ control, msgid: job.msgid, named }, { ...sources, warn }, rules),
       judge: (places, verdict, details) =>
         mail.judge(
           places.flatMap((place) => indices[place] ?? []),
@@ -70,15 +72,6 @@ export function ordersOf(
     });
   }
   return [...orders.values()];
-}
-
-/** The mail is read again for each destination, and what is wrong with it is the same each time. */
-function saidOnce(warn: OrderSources['warn']): OrderSources['warn'] {
-  const said = new Set<string>();
-  return (text) => {
-    if (!said.has(text)) warn(text);
-    said.add(text);
-  };
 }
 
 const NO_DETAILS = { milliseconds: 0, tls: null };

@@ -15,6 +15,7 @@ import { ordersOf } from './orders.ts';
 import type { Clock, Random, Resolver } from './ports.ts';
 import type { Reporter } from './reporting.ts';
 import type { RunRules } from './rules.ts';
+import { saidOnce } from './said-once.ts';
 
 export interface RunPorts {
   readonly room: Room;
@@ -58,11 +59,10 @@ export async function queueRun(ports: RunPorts, rules: RunRules, signal: AbortSi
   const queue = new Queue(ports, rules, signal);
   const began = ports.clock.monotonic();
   await queue.look(rules.due.force);
-  const told = new Set<string>();
+  const warn = saidOnce((text) => ports.events.warning(text));
   while (queue.busy) {
     await queue.idleOr(rules.lookAgain);
-    if (queue.busy && !signal.aborted)
-      await queue.look(false).catch((error) => warnOnce(unreadSpool(error), told, ports.events));
+    if (queue.busy && !signal.aborted) await queue.look(false).catch((error) => warn(unreadSpool(error)));
   }
   await queue.close();
   return { ...queue.count, milliseconds: Math.round(ports.clock.monotonic() - began) };
@@ -212,12 +212,6 @@ export class Queue {
       },
     };
   }
-}
-
-/** What every look meets is said once. */
-function warnOnce(text: string, told: Set<string>, events: RunEvents): void {
-  if (!told.has(text)) events.warning(text);
-  told.add(text);
 }
 
 /** A spool that takes no outcomes takes no mail either: what is sent and not noted is sent again. */
