@@ -2,7 +2,6 @@
  * The part of `check` that looks at the Citadel server we stand beside: its era, its relay lines and how they are read,
  * whether its mail comes to us, and whether two would deliver it or it would go round in a circle. Changes nothing there.
  */
-import { existsSync, readFileSync, statSync } from 'node:fs';
 import type { RunPorts } from '../delivery/queue-run.ts';
 import type { RunRules } from '../delivery/rules.ts';
 import { type Place, parsePlace } from '../intake/place.ts';
@@ -14,7 +13,10 @@ import { type CitadelConfig, readCitadelConfig } from '../room/citadel/config.ts
 import { type Era, eraOf } from '../room/citadel/era.ts';
 import { Inventory } from '../room/citadel/inventory.ts';
 import type { CitadelServer } from '../room/citadel/server.ts';
-import { PATIENCE, parseTrialRecord } from '../room/citadel/trial.ts';
+import { PATIENCE } from '../room/citadel/trial.ts';
+import { readTrial, trialPath } from '../room/citadel/trial-memory.ts';
+import { nodeDisk } from '../room/directory/disk.ts';
+import { readId } from '../room/directory/id.ts';
 import { layoutOf } from '../room/directory/layout.ts';
 import type { Settings } from '../settings/table.ts';
 import { certificatesFrom } from './background.ts';
@@ -72,7 +74,11 @@ function unseen(text: string): Finding {
 
 async function surveyOf(server: CitadelServer, { state, dialect }: Settings): Promise<Survey> {
   const options = { dialect: 'detect', fallback: dialect } as const;
-  const inventory = new Inventory({ server, options, owner: state === null ? '' : idIn(state) });
+  const inventory = new Inventory({
+    server,
+    options,
+    owner: state === null ? '' : (readId(nodeDisk, layoutOf(state)) ?? ''),
+  });
   const queue = await inventory.list();
   if (state !== null) await inventory.update();
   return {
@@ -81,12 +87,6 @@ async function surveyOf(server: CitadelServer, { state, dialect }: Settings): Pr
     queue,
     foreign: inventory.trials('foreign-flag'),
   };
-}
-
-/** The number in our flag; empty before the first run. */
-function idIn(state: string): string {
-  const path = layoutOf(state).id;
-  return existsSync(path) ? readFileSync(path, 'latin1').trim() : '';
 }
 
 /** Who reads relay lines how. Servers up to 2017 put each line in front of those before it. */
@@ -222,9 +222,8 @@ function seconds(milliseconds: number): number {
 }
 
 function trialFinding(state: string, queue: readonly number[], foreign: readonly number[]): Finding {
-  const path = `${layoutOf(state).state}/trial`;
-  const isThere = statSync(path, { throwIfNoEntry: false }) !== undefined;
-  const trial = isThere ? parseTrialRecord(readFileSync(path, 'latin1')) : null;
+  const layout = layoutOf(state);
+  const trial = readTrial(nodeDisk, layout);
   const [other] = foreign;
   if (other !== undefined && (trial === null || trial.flag > other))
     return trouble(
@@ -255,6 +254,6 @@ function trialFinding(state: string, queue: readonly number[], foreign: readonly
   return trouble(
     'trial',
     alarm === null ? `message ${probe} is gone from its queue` : `something else ${alarm}`,
-    `Somebody else works that queue, the server itself most likely: two runs would send mail twice. Use the intake, or switch the other one off and remove ${path}.`,
+    `Somebody else works that queue, the server itself most likely: two runs would send mail twice. Use the intake, or switch the other one off and remove ${trialPath(layout)}.`,
   );
 }

@@ -12,13 +12,7 @@ import { type Layout, layoutOf } from '../directory/layout.ts';
 import { claimLock } from '../directory/lock.ts';
 import type { DirectorySettings } from '../directory/open.ts';
 import type { ProcessTable } from '../directory/processes.ts';
-import {
-  removeIfThere,
-  sweepTemporary,
-  type TemporaryName,
-  temporaryNames,
-  writeDurably,
-} from '../directory/temporary.ts';
+import { sweepTemporary, type TemporaryName, temporaryNames } from '../directory/temporary.ts';
 import { codeOf, phraseOf, SpoolTrouble } from '../directory/trouble.ts';
 import type { Room } from '../room.ts';
 import { LiveRoom } from './live-room.ts';
@@ -26,8 +20,7 @@ import type { Login } from './login.ts';
 import { payloadShelf } from './payload.ts';
 import { citadelServer } from './server.ts';
 import type { ServerAddress } from './session.ts';
-import { type Left, parseLeft, parseTrialRecord, type Trial, trialRecord } from './trial.ts';
-import type { TrialMemory } from './tripwire.ts';
+import { trialMemory } from './trial-memory.ts';
 
 export interface LiveDeps {
   readonly connect: Connect;
@@ -53,9 +46,6 @@ export interface LiveRefused {
   readonly text: string;
 }
 
-/** Bytes of what is remembered of a trial; more than the largest queue needs. */
-const LONGEST = 268_435_456;
-
 const OURS = { mode: 0o600, uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 } as const;
 
 function refused(why: LiveRefused['why'], text: string): LiveRefused {
@@ -66,30 +56,6 @@ function makeFolders(disk: Disk, { state, temporary }: Layout): void {
   for (const folder of [state, temporary]) {
     if (disk.status(folder) === null) disk.mkdir(folder, { ...OURS, mode: 0o700 });
   }
-}
-
-function rememberedTrial(disk: Disk, layout: Layout, temporaryName: TemporaryName): TrialMemory {
-  const trialPath = `${layout.state}/trial`;
-  const leftPath = `${layout.state}/left`;
-  const read = (path: string): string =>
-    disk.status(path) === null ? '' : disk.read(path, LONGEST).bytes.toString('latin1');
-  const write = async (path: string, value: Trial | Left): Promise<void> => {
-    const temporary = temporaryName();
-    await writeDurably(disk, temporary, [Buffer.from(trialRecord(value))], OURS);
-    disk.rename(temporary, path);
-    await disk.syncDirectory(layout.state);
-  };
-  return {
-    path: trialPath,
-    read: () => parseTrialRecord(read(trialPath)),
-    write: (trial) => write(trialPath, trial),
-    readLeft: () => parseLeft(read(leftPath)),
-    writeLeft: (left) => write(leftPath, left),
-    async dropLeft() {
-      removeIfThere(disk, leftPath);
-      await disk.syncDirectory(layout.state);
-    },
-  };
 }
 
 async function openClaimed(
@@ -117,7 +83,7 @@ async function openClaimed(
     owner: await ownId({ disk, random, layout, temporaryName, owner: OURS }),
     payloads: payloadShelf({ server, disk, temporaryName }),
     options: { dialect: 'detect', fallback: settings.dialect },
-    trial: rememberedTrial(disk, layout, temporaryName),
+    trial: trialMemory(disk, layout, temporaryName, OURS),
   });
   try {
     await room.begin();

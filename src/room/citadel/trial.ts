@@ -70,8 +70,8 @@ export interface Trial {
 /** The delivery lists as a process left them: control message, payload. */
 export type Left = readonly (readonly [MessageNumber, MessageNumber])[];
 
-export function trialRecord(trial: Trial | Left): string {
-  return `${JSON.stringify(trial)}\n`;
+export function memoryRecord(remembered: Trial | Left): string {
+  return `${JSON.stringify(remembered)}\n`;
 }
 
 function isNumber(value: unknown): value is number {
@@ -94,7 +94,7 @@ function isLeft(value: unknown): value is Left {
 }
 
 /** Null: nothing we can use; then all is done again from the start. */
-export function parseTrialRecord(text: string): Trial | null {
+export function parseTrial(text: string): Trial | null {
   const value = parsed(text);
   return isTrial(value) ? value : null;
 }

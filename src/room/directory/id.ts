@@ -1,6 +1,6 @@
 /**
  * A random number that names a state directory: it binds a journal to its spool, and marks what we put into a server's
- * queue room. Called when a room is opened. Made once, durable when it is handed out.
+ * queue room. Called when a room is opened, and by `check`. Made once, durable when it is handed out.
  */
 import type { Random } from '../../delivery/ports.ts';
 import type { Disk, Ownership } from './disk.ts';
@@ -24,8 +24,15 @@ export function randomHex(random: Random, words: number): string {
   return Array.from({ length: words }, word).join('');
 }
 
+/** Null: none was made yet. */
+export function readId(disk: Disk, layout: Layout): string | null {
+  if (disk.status(layout.id) === null) return null;
+  return disk.read(layout.id, 4096).bytes.toString('latin1').trim();
+}
+
 export async function ownId({ disk, random, layout, temporaryName, owner }: IdParts): Promise<string> {
-  if (disk.status(layout.id) !== null) return disk.read(layout.id, 4096).bytes.toString('latin1').trim();
+  const known = readId(disk, layout);
+  if (known !== null) return known;
   const id = randomHex(random, 4);
   const temporary = temporaryName();
   await writeDurably(disk, temporary, [Buffer.from(`${id}\n`)], owner);

@@ -4,6 +4,7 @@
  */
 import type { MessageNumber } from '../room.ts';
 import type { Disk } from './disk.ts';
+import { readId } from './id.ts';
 import { readJournal } from './journal.ts';
 import { layoutOf } from './layout.ts';
 import type { DirectoryDeps } from './open.ts';
@@ -14,9 +15,7 @@ import { codeOf, phraseOf } from './trouble.ts';
 export function journalTrouble(disk: Disk, spool: string): string | null {
   const layout = layoutOf(spool);
   if (disk.status(layout.journal) === null) return null;
-  const id =
-    disk.status(layout.id) === null ? '' : disk.read(layout.id, 4096).bytes.toString('latin1').trim();
-  const read = readJournal(disk, layout, id);
+  const read = readJournal(disk, layout, readId(disk, layout) ?? '');
   return read.kind === 'refused' ? read.text : null;
 }
 

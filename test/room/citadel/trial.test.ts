@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { type TestContext, test } from 'node:test';
-import { parseLeft, parseTrialRecord, trialRecord } from '../../../src/room/citadel/trial.ts';
+import { memoryRecord, parseLeft, parseTrial } from '../../../src/room/citadel/trial.ts';
 import type { Room } from '../../../src/room/room.ts';
 import { cQueueRun, type Fate } from '../../support/c-queue-run.ts';
 import { type CitadelDouble, type Era, listOf } from '../../support/citadel-server.ts';
@@ -451,17 +451,17 @@ test('after an alarm an administrator begins anew, and what the queue run left o
 
 test('the memory of a trial comes back as it was; anything else is none', () => {
   const trial = { flag: 3, probe: null, waited: 150_000, looked: 7, alarm: 'x' } as const;
-  assert.deepEqual(parseTrialRecord(trialRecord(trial)), trial);
+  assert.deepEqual(parseTrial(memoryRecord(trial)), trial);
   for (const text of [
     '',
     'message 3 posted 7\n',
     '{}',
     'null',
-    trialRecord(trial).replace('"x"', '5'),
+    memoryRecord(trial).replace('"x"', '5'),
     '{"flag":3,"probe":"4"}',
   ])
-    assert.equal(parseTrialRecord(text), null, text);
+    assert.equal(parseTrial(text), null, text);
   const left = [[5, 4]] as const;
-  assert.deepEqual(parseLeft(trialRecord(left)), left);
+  assert.deepEqual(parseLeft(memoryRecord(left)), left);
   for (const text of ['', '{}', '[[5]]', '[["5",4]]', '[5']) assert.deepEqual(parseLeft(text), [], text);
 });
