@@ -81,3 +81,18 @@ export function faultyDisk(fault: Fault, disk: Disk = nodeDisk): FaultyDisk {
     },
   };
 }
+
+/** The real disk, on which no file can be made while `isFull`. */
+export function fillableDisk(): { readonly disk: Disk; isFull: boolean } {
+  const state: { readonly disk: Disk; isFull: boolean } = {
+    isFull: false,
+    disk: {
+      ...nodeDisk,
+      create(path, owner) {
+        if (state.isFull) throw Object.assign(new Error('full'), { code: 'ENOSPC' });
+        return nodeDisk.create(path, owner);
+      },
+    },
+  };
+  return state;
+}

@@ -7,6 +7,7 @@ import { openLiveRoom } from '../../../src/room/citadel/open.ts';
 import { citadelServer } from '../../../src/room/citadel/server.ts';
 import { type Disk, nodeDisk } from '../../../src/room/directory/disk.ts';
 import type { StatusChange } from '../../../src/room/room.ts';
+import { fillableDisk } from '../../support/faulty-disk.ts';
 import {
   allDead,
   LOGIN,
@@ -214,22 +215,15 @@ test('2017: what neither the ledger nor a control message can say is not settled
   const { double, deps, options } = place;
   await (await openProven(place, SETTINGS_2017)).close();
   const control = double.post(newList(double.postMail(MAIL), 'b@example.com'));
-  let isFull = false;
-  const disk: Disk = {
-    ...nodeDisk,
-    create(path, owner) {
-      if (isFull) throw Object.assign(new Error('full'), { code: 'ENOSPC' });
-      return nodeDisk.create(path, owner);
-    },
-  };
-  const opened = await openLiveRoom(options, { ...deps, disk, connect }, SETTINGS_2017);
+  const full = fillableDisk();
+  const opened = await openLiveRoom(options, { ...deps, disk: full.disk, connect }, SETTINGS_2017);
   assert.ok(opened.kind === 'open');
   const { room } = opened;
   await room.scan();
-  isFull = true;
+  full.isFull = true;
   await assert.rejects(room.record(control, [outcome(0, 'b@example.com', 2)], NOW), /could not be written/);
   await assert.rejects(room.settle(), 'nothing more is sent');
-  isFull = false;
+  full.isFull = false;
   await room.settle();
   // Killed here.
   const next = await openLive(place, SETTINGS_2017);

@@ -4,9 +4,9 @@ import fs from 'node:fs';
 import { test } from 'node:test';
 import { connect } from '../../../src/net-stream-utils/index.ts';
 import { openLiveRoom } from '../../../src/room/citadel/open.ts';
-import { type Disk, nodeDisk } from '../../../src/room/directory/disk.ts';
 import type { Room } from '../../../src/room/room.ts';
 import { fromNative } from '../../support/citadel-message.ts';
+import { fillableDisk } from '../../support/faulty-disk.ts';
 import { type LiveScene, liveScene, MAIL, newList, openProven } from '../../support/live-room.ts';
 import { NOW, SETTINGS_2017 } from '../../support/spool.ts';
 
@@ -75,25 +75,18 @@ test('a file that cannot be made a second time is not closed a second time', asy
   const mail = double.postMail(MAIL);
   double.post(newList(mail, 'b@example.com'));
   await (await openProven({ double, deps, ...place }, SETTINGS_2017)).close();
-  let isFull = false;
-  const disk: Disk = {
-    ...nodeDisk,
-    create(path, owner) {
-      if (isFull) throw Object.assign(new Error('full'), { code: 'ENOSPC' });
-      return nodeDisk.create(path, owner);
-    },
-  };
-  const opened = await openLiveRoom(place.options, { ...deps, disk, connect }, SETTINGS_2017);
+  const full = fillableDisk();
+  const opened = await openLiveRoom(place.options, { ...deps, disk: full.disk, connect }, SETTINGS_2017);
   assert.ok(opened.kind === 'open');
   const { room } = opened;
   await room.scan();
   double.fault = (line) => {
-    isFull ||= line.startsWith('MSG2');
-    return isFull ? 'lost-before' : null;
+    full.isFull ||= line.startsWith('MSG2');
+    return full.isFull ? 'lost-before' : null;
   };
   const read = await room.readPayload(mail);
   assert.match(read.kind === 'unreadable' ? read.reason : '', /no space is left/, 'and not a bad descriptor');
-  isFull = false;
+  full.isFull = false;
   double.fault = () => null;
   await room.close();
 });

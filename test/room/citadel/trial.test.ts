@@ -137,14 +137,21 @@ test('the flag: who removes it, as the server does with old messages, makes the 
   }
 });
 
-test('an alarm ends when its memory is removed, without a new process', async (t) => {
+/** A room with one job that a queue run has touched, which was seen. */
+async function alarmed(t: TestContext): Promise<{ readonly scene: LiveScene; readonly room: Room }> {
   const scene = await liveScene(t);
-  const { double, deps } = scene;
+  const { double } = scene;
   double.post(newList(double.postMail(MAIL), 'b@example.com'));
   const room = await openLive(scene);
   await room.scan();
   cQueueRun(double, '2012', NOW + 60, 'later');
   await assert.rejects(room.scan(), /Something else works on the queue/);
+  return { scene, room };
+}
+
+test('an alarm ends when its memory is removed, without a new process', async (t) => {
+  const { scene, room } = await alarmed(t);
+  const { double, deps } = scene;
   cQueueRun(double, '2012', NOW + 1200, 'later');
   await assert.rejects(room.scan(), /Something else works on the queue/);
   fs.rmSync(`${scene.options.state}/.spoolroom/trial`);
@@ -155,13 +162,8 @@ test('an alarm ends when its memory is removed, without a new process', async (t
 });
 
 test('what a queue run did until it was switched off is no evidence in the trial that begins then', async (t) => {
-  const scene = await liveScene(t);
+  const { scene, room } = await alarmed(t);
   const { double, deps } = scene;
-  double.post(newList(double.postMail(MAIL), 'b@example.com'));
-  const room = await openLive(scene);
-  await room.scan();
-  cQueueRun(double, '2012', NOW + 60, 'later');
-  await assert.rejects(room.scan(), /Something else works on the queue/);
   await room.close();
   cQueueRun(double, '2012', NOW + 1200, 'later');
   fs.rmSync(`${scene.options.state}/.spoolroom/trial`);
