@@ -50,7 +50,7 @@ const frugal = {
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
 
 await build({
-  entryPoints: ['src/cli/start.ts'],
+  entryPoints: ['src/cli/shell/start.ts'],
   outfile: 'bin/spoolroom.cjs',
   bundle: true,
   platform: 'node',
@@ -62,7 +62,7 @@ await build({
   minifyWhitespace: true,
   minifySyntax: true,
   // The bundle finds the demo's fixtures as the source does.
-  banner: { js: "const sourceFolder = __dirname + '/../src/cli';" },
+  banner: { js: "const sourceFolder = __dirname + '/../src/cli/shell';" },
   define: { SPOOLROOM_VERSION: JSON.stringify(version), 'import.meta.dirname': 'sourceFolder' },
   plugins: [late, frugal],
   legalComments: 'none',

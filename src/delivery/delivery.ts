@@ -2,8 +2,8 @@
  * What a delivery is: how far it has come along its hosts, the events that come in, the effects that go out.
  * Plain data; machine.ts moves it, the dispatcher performs the effects.
  */
-import type { Host } from '../plan/hosts.ts';
-import type { Failure, Verdict } from '../session/verdict.ts';
+import type { Host } from '../routing/hosts.ts';
+import type { Failure, Verdict } from '../smtp/outcome.ts';
 
 export const DELIVERY_STATES = {
   waiting: 'waiting for its turn',

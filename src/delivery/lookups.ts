@@ -2,13 +2,15 @@
  * The lookups of a delivery: the hosts of a destination, the addresses of a host. Asks the resolver and turns its
  * answers into delivery events; what an answer means is decided in plan/route.ts.
  */
-import type { Destination, Host } from '../plan/hosts.ts';
-import type { RoutingRules } from '../plan/route.ts';
-import { knownRoute, LOOKUP_FAULTS, mxRoute } from '../plan/route.ts';
-import type { Failure, Stage } from '../session/verdict.ts';
+
+import type { Random } from '../platform/clock.ts';
+import type { Lookup, LookupFault, MxRecord, Resolver } from '../platform/dns.ts';
+import type { Destination, Host } from '../routing/hosts.ts';
+import type { RoutingRules } from '../routing/route.ts';
+import { knownRoute, LOOKUP_FAULTS, mxRoute } from '../routing/route.ts';
+import type { Failure, Stage } from '../smtp/outcome.ts';
 import type { DeliveryEvent } from './delivery.ts';
-import type { Question, Sight } from './observer.ts';
-import type { Lookup, LookupFault, MxRecord, Random, Resolver } from './ports.ts';
+import type { Question, Sight } from './trace.ts';
 
 export async function lookupHosts(
   destination: Destination,

@@ -3,9 +3,9 @@
  * which host is next when that fails. `advance(delivery, event)` takes the row of table.ts that fits. Pure; the
  * dispatcher performs the effects, the session machine does the talking.
  */
-import type { Host } from '../plan/hosts.ts';
-import { indexRows } from '../session/row-index.ts';
-import type { Failure, Verdict } from '../session/verdict.ts';
+import type { Host } from '../routing/hosts.ts';
+import { indexRows } from '../smtp/machine/row-index.ts';
+import type { Failure, Verdict } from '../smtp/outcome.ts';
 import type { Delivery, DeliveryEffect, DeliveryEvent, DeliveryState, DeliveryStep } from './delivery.ts';
 import type { DeliveryAction, DeliveryGuard, DeliveryRow } from './table.ts';
 import { DELIVERY_TABLE } from './table.ts';

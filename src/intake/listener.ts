@@ -7,9 +7,14 @@ import { chmod, lstat, unlink } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { IntakeServer } from './connection.ts';
-import { type Place, parsePlace, shownPlace } from './place.ts';
-import { Reception, type ReceptionDeps, type ReceptionEvents, type ReceptionOptions } from './reception.ts';
+import { type Place, parsePlace, shownPlace } from './listen-address.ts';
 import { codeOf, Reply } from './reply.ts';
+import {
+  Reception,
+  type ReceptionDeps,
+  type ReceptionEvents,
+  type ReceptionOptions,
+} from './transaction-handler.ts';
 
 export interface IntakeOptions extends ReceptionOptions {
   /** `PORT`, `ADDRESS:PORT` or `/path` of a unix socket */

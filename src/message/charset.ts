@@ -5,7 +5,7 @@
  *
  * iconv-lite knows the legacy charsets. It is loaded when a charset is asked for by name, not at start.
  */
-import type { ByteString } from '../control/job.ts';
+import type { ByteString } from '../platform/bytes.ts';
 
 /** Bytes piece by piece into text; null as soon as the bytes so far cannot be in this charset. */
 export interface Decoder {

@@ -3,7 +3,7 @@
  * first empty line and never beyond it. Called for envelope senders (sender.ts), for what reports need
  * (facts.ts) and for control messages (stored.ts). Bytes stay bytes; nothing is decoded and nothing is judged.
  */
-import type { ByteString } from '../control/job.ts';
+import type { ByteString } from '../platform/bytes.ts';
 
 export interface HeaderField {
   /** as written, without the colon */

@@ -3,7 +3,7 @@
  * outgoing.ts only. A filter gives the same bytes however its input is cut up, keeps a few kilobytes at most, and
  * its output has no bare CR or LF and ends in CRLF (R026, R030, C18 to C20). Dots are the session's work.
  */
-import type { ByteString } from '../control/job.ts';
+import type { ByteString } from '../platform/bytes.ts';
 
 /** One pass over one text. After `end` it is used up. */
 export interface Filter {

@@ -4,7 +4,7 @@
  * outgoing.ts and render.ts. Every field is bounded by the end of the bytes (the C readers ran past it), and
  * messages are told apart by their fields: a 0xFF inside a text is a letter of that text (formats.md 1.7).
  */
-import type { ByteString } from '../control/job.ts';
+import type { ByteString } from '../platform/bytes.ts';
 import { trimmed } from './headers.ts';
 
 /** Types from the second byte; 0 also occurs and means normal. */

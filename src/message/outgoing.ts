@@ -3,15 +3,15 @@
  * once, a large one is surveyed in one pass (size, header, charset) and rendered again, piece by piece, each time it is
  * sent. Opens nothing itself. A message without a text is never sent as an empty mail (R036, C21): that is a value.
  */
-import type { ByteString } from '../control/job.ts';
-import type { StoredMessage } from '../room/room.ts';
+import type { ByteString } from '../platform/bytes.ts';
 import { hasEightBit, type Sniffer, sniffer } from './charset.ts';
-import { type MessageFacts, messageFacts } from './facts.ts';
 import { type Filter, FLOW_COLUMN, join, plainLines, rfc822Lines } from './lines.ts';
 import { field, isAnonymous, type NativeHead, readNativeHead } from './native.ts';
 import { mimeHeader, type RenderOptions, renderHeader } from './render.ts';
 import { isMailbox, senderFromHeaders } from './sender.ts';
+import type { StoredMessage } from './stored.ts';
 import { storedForm } from './stored.ts';
+import { type MessageFacts, messageFacts } from './summary.ts';
 
 /** A message ready for SMTP: CRLF line ends only, ends with CRLF, not dot-stuffed (the session does that). */
 export interface Outgoing {

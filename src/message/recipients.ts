@@ -2,7 +2,7 @@
  * The recipients a message names in its own header, as `enqueue -t` takes them (what sendmail's -t does). Bytes stay
  * bytes; whether an entry is an address is not judged here.
  */
-import type { ByteString } from '../control/job.ts';
+import type { ByteString } from '../platform/bytes.ts';
 import { headerFields, trimmed } from './headers.ts';
 
 const NAMING = new Set(['to', 'cc', 'bcc']);

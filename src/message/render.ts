@@ -6,12 +6,12 @@
  * in a field cannot start a header, names are escaped and encoded, and an anonymous post names its author
  * nowhere (C35): neither in From nor in Return-Path, nor in a Reply-To that is the author's own.
  */
-import type { ByteString } from '../control/job.ts';
+import type { ByteString } from '../platform/bytes.ts';
 import type { Charset } from './charset.ts';
 import { rfc5322Date } from './dates.ts';
+import { addressList, displayName, headerLine, oneLine, unstructured } from './header-text.ts';
 import { trimmed } from './headers.ts';
 import { ANONYMOUS, type FieldOrder, field, isAnonymous, type NativeHead } from './native.ts';
-import { addressList, displayName, headerLine, oneLine, unstructured } from './words.ts';
 
 export interface RenderOptions {
   /** which era's order of header fields */

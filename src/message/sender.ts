@@ -9,7 +9,7 @@
  * bytes are dropped around an address (e041) but never out of it, which would make it somebody else's (e042 to
  * e045): an address in UTF-8 stays as it is (RFC 6531), one in any other charset cannot be used.
  */
-import type { ByteString } from '../control/job.ts';
+import type { ByteString } from '../platform/bytes.ts';
 import { isUtf8 } from './charset.ts';
 import { headerFields, trimmed } from './headers.ts';
 

@@ -2,8 +2,8 @@
  * The forms in which a control message may lie in a room, and how to write a changed one back in the form it came
  * in. Called by the rooms when they scan and when they record. Never looks at the instructions themselves.
  */
-import { isDeliveryList, stripHeader } from '../control/header.ts';
-import type { ByteString } from '../control/job.ts';
+import { isDeliveryList, stripHeader } from '../delivery-list/header.ts';
+import type { ByteString } from '../platform/bytes.ts';
 import { headerFields } from './headers.ts';
 import { MAGIC, type NativeMessage, readNative, writeNative } from './native.ts';
 
@@ -76,4 +76,14 @@ function controlMessage(original: Buffer, text: ByteString): NativeMessage {
   const before = read.kind === 'message' ? read.message : { anonymous: 0x41, format: 4, fields: new Map() };
   const fields = new Map(before.fields).set('A', 'Citadel').set('J', 'do not journal').set('U', 'QMSG');
   return { anonymous: before.anonymous, format: 4, fields, text: Buffer.from(text, 'latin1') };
+}
+
+/** The stored bytes of a payload. Small ones come whole; large ones are read as they are sent, as often as asked. */
+export interface StoredMessage {
+  /** length of the stored form in bytes */
+  readonly size: number;
+  /** the whole stored form when it is small, else null */
+  readonly bytes: Buffer | null;
+  /** a fresh pass over the stored form */
+  stream(): AsyncIterable<Buffer>;
 }

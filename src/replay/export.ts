@@ -2,13 +2,14 @@
  * The queue inside an exported server (`MIGR export`): its control messages, read as any other, and the mails they
  * name. Called by the replay command, which opens the file and passes its pieces. One message is in memory at a time.
  */
-import type { ParseOptions } from '../control/parse.ts';
-import type { MigrationItem } from '../message/migration.ts';
-import { readMigration } from '../message/migration.ts';
+
+import type { MessageNumber } from '../delivery-list/job.ts';
+import type { ParseOptions } from '../delivery-list/parse.ts';
+import type { MigrationItem } from '../message/citadel-export.ts';
+import { readMigration } from '../message/citadel-export.ts';
 import { storedControl } from '../message/stored.ts';
-import type { MessageNumber } from '../room/room.ts';
-import type { ControlSubject } from './subject.ts';
-import { subjectOf } from './subject.ts';
+import type { ControlSubject } from './input.ts';
+import { subjectOf } from './input.ts';
 
 export type Exported =
   | { readonly kind: 'control'; readonly number: MessageNumber; readonly subject: ControlSubject }

@@ -4,7 +4,7 @@
  * changed, so greeting, EHLO, TLS, AUTH, MAIL and RCPT are the real ones.
  */
 import type { Connect, Connection, ConnectionEvents } from '#net-stream-utils';
-import type { StoryOutcome } from './story.ts';
+import type { StoryOutcome } from './timeline.ts';
 
 /** What the driver hears instead of an answer to DATA. */
 export const STOPPED = '451 4.3.0 stopped before DATA: the server accepts this much, nothing was sent';

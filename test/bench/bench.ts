@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { columns } from '../../src/report/queue-table.ts';
+import { columns } from '../../src/output/queue-table.ts';
 import { benchDeliveryList } from './delivery-list.ts';
 import type { Load, Measured } from './load.ts';
 import { inProcess, LOADS, SESSIONS, startSink } from './load.ts';

@@ -2,10 +2,10 @@
  * How long a delivery list takes against JSON of the same data in the same run. Called by `npm run bench`.
  */
 import { fileURLToPath } from 'node:url';
-import { stripHeader } from '../../src/control/header.ts';
-import type { Job } from '../../src/control/job.ts';
-import { blankJob, parseDeliveryList } from '../../src/control/parse.ts';
-import { serialiseJob } from '../../src/control/serialise.ts';
+import { stripHeader } from '../../src/delivery-list/header.ts';
+import type { Job } from '../../src/delivery-list/job.ts';
+import { blankJob, parseDeliveryList } from '../../src/delivery-list/parse.ts';
+import { serialiseJob } from '../../src/delivery-list/serialise.ts';
 
 export interface DeliveryListBench {
   readonly recipients: number;

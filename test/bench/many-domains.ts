@@ -8,8 +8,8 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startDnsServer } from '../../src/cli/demo-world/dns-server.ts';
-import { firstControlText } from '../../src/control/generate.ts';
+import { startDnsServer } from '../../src/cli/demo/world/dns-server.ts';
+import { firstControlText } from '../../src/delivery-list/generate.ts';
 import { messageText, startSink } from './load.ts';
 
 const JOBS = 10_000;

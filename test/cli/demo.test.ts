@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { command } from '../../src/cli/demo.ts';
+import { command } from '../../src/cli/commands/demo.ts';
 import { caughtTerminal, invocation } from '../support/invocation.ts';
 import { messagesIn, temporaryDirectory } from '../support/spool.ts';
 

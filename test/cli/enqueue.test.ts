@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { command } from '../../src/cli/enqueue.ts';
+import { command } from '../../src/cli/commands/enqueue.ts';
 import { caughtTerminal, invocation } from '../support/invocation.ts';
 import { messagesIn, NOW, spoolOf, temporaryDirectory } from '../support/spool.ts';
 

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { type TestContext, test } from 'node:test';
-import { main } from '../../src/cli/main.ts';
-import type { Room } from '../../src/room/room.ts';
+import { main } from '../../src/cli/shell/main.ts';
+import type { Room } from '../../src/queue/queue.ts';
 import { caughtTerminal } from '../support/invocation.ts';
 import { bench, HEADER, listFor, MAIL, messagesIn, NOW, openRoom, spoolOf } from '../support/spool.ts';
 

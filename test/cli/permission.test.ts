@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { type TestContext, test } from 'node:test';
-import { main } from '../../src/cli/main.ts';
-import { nodeDisk } from '../../src/room/directory/disk.ts';
-import { openDirectoryGuest, unwritable } from '../../src/room/directory/open.ts';
+import { main } from '../../src/cli/shell/main.ts';
+import { openDirectoryGuest, unwritable } from '../../src/queue/spool/open.ts';
+import { nodeDisk } from '../../src/storage/disk.ts';
 import { caughtTerminal } from '../support/invocation.ts';
 import { AS_NOBODY, asNobody, closeTo } from '../support/permission.ts';
 import { bench, listFor, MAIL, messagesIn, openRoom, SETTINGS_2012, spoolOf } from '../support/spool.ts';

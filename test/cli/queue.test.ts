@@ -1,7 +1,7 @@
 /** `queue`: what lies there, what each job waits for, and what nobody can read. Nothing in the spool changes. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { command } from '../../src/cli/queue.ts';
+import { command } from '../../src/cli/commands/queue.ts';
 import { caughtTerminal, invocation } from '../support/invocation.ts';
 import { bench, HEADER, listFor, MAIL, messagesIn, NOW, openRoom, spoolOf } from '../support/spool.ts';
 

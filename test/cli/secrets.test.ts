@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { command as run } from '../../src/cli/run.ts';
+import { command as run } from '../../src/cli/commands/run.ts';
 import { certificates } from '../support/certificates.ts';
 import { caughtTerminal, invocation } from '../support/invocation.ts';
 import { startSmtpServer } from '../support/smtp-servers.ts';

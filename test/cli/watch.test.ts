@@ -6,15 +6,15 @@ import path from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { DemoWorld } from '../../src/cli/demo-world/index.ts';
-import { startDemoWorld } from '../../src/cli/demo-world/index.ts';
-import { main } from '../../src/cli/main.ts';
+import type { DemoWorld } from '../../src/cli/demo/world/index.ts';
+import { startDemoWorld } from '../../src/cli/demo/world/index.ts';
+import { main } from '../../src/cli/shell/main.ts';
 import { caughtTerminal } from '../support/invocation.ts';
 import { bench, listFor, MAIL, messagesIn, openRoom, spoolOf } from '../support/spool.ts';
 
 /** `watch` as a process of its own: it wakes, survives what happens to its directory, and stops cleanly. */
 
-const START = fileURLToPath(new URL('../../src/cli/start.ts', import.meta.url));
+const START = fileURLToPath(new URL('../../src/cli/shell/start.ts', import.meta.url));
 
 /** A watcher that says nothing must not keep the suite waiting. */
 const BOUNDED = { timeout: 30_000 };

@@ -1,12 +1,11 @@
 /** Suites about addresses: addr (recipients), url (relay entries and lists of them), envfrom (envelope senders). */
 import { isIP, isIPv6 } from 'node:net';
 import { domainToASCII } from 'node:url';
-import type { ByteString } from '../../src/control/job.ts';
-
 import { envelopeSenderFromHeaders } from '../../src/message/sender.ts';
-import { recipientAddress } from '../../src/plan/address.ts';
-import type { Relay } from '../../src/plan/hosts.ts';
-import { inOrder, parseInternetConfig, parseRelayEntry } from '../../src/plan/relays.ts';
+import type { ByteString } from '../../src/platform/bytes.ts';
+import { recipientAddress } from '../../src/routing/address.ts';
+import type { Relay } from '../../src/routing/hosts.ts';
+import { inOrder, parseInternetConfig, parseRelayEntry } from '../../src/routing/relays.ts';
 import { ANYTHING, type Suite, undefinedInC } from './judge.ts';
 import { bytes, bytesOf, numberOf, type Row, rowsOf } from './vectors.ts';
 

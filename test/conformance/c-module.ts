@@ -5,7 +5,7 @@
  * It shares no code with the program.
  */
 import { isIP } from 'node:net';
-import type { ByteString } from '../../src/control/job.ts';
+import type { ByteString } from '../../src/platform/bytes.ts';
 import {
   eachOnce,
   entry,

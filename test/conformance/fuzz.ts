@@ -5,15 +5,16 @@
  */
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { isDeliveryList, stripHeader } from '../../src/control/header.ts';
-import type { ByteString, Dialect } from '../../src/control/job.ts';
-import { parseDeliveryList } from '../../src/control/parse.ts';
-import { serialiseJob } from '../../src/control/serialise.ts';
-import { recipientAddress } from '../../src/plan/address.ts';
-import { isDue } from '../../src/plan/due.ts';
-import { mergeLists } from '../../src/plan/merge.ts';
-import { parseInternetConfig } from '../../src/plan/relays.ts';
-import { SCHEDULE } from '../../src/plan/schedule.ts';
+import { isDeliveryList, stripHeader } from '../../src/delivery-list/header.ts';
+import type { Dialect } from '../../src/delivery-list/job.ts';
+import { parseDeliveryList } from '../../src/delivery-list/parse.ts';
+import { serialiseJob } from '../../src/delivery-list/serialise.ts';
+import type { ByteString } from '../../src/platform/bytes.ts';
+import { isDue } from '../../src/queue/due.ts';
+import { mergeLists } from '../../src/queue/merge.ts';
+import { SCHEDULE } from '../../src/queue/schedule.ts';
+import { recipientAddress } from '../../src/routing/address.ts';
+import { parseInternetConfig } from '../../src/routing/relays.ts';
 import { FIXTURES } from './run.ts';
 import { bytes, readRows } from './vectors.ts';
 

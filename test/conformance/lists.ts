@@ -1,12 +1,13 @@
 /** Suites about delivery lists: parse, roundtrip, strip, generate, due, eras. */
 import { isDeepStrictEqual } from 'node:util';
-import { firstControlText } from '../../src/control/generate.ts';
-import { stripHeader } from '../../src/control/header.ts';
-import { type ByteString, type Dialect, isPending, type Job, type Recipient } from '../../src/control/job.ts';
-import { blankJob, parseDeliveryList } from '../../src/control/parse.ts';
-import { RETRY_SPANS, serialiseJob } from '../../src/control/serialise.ts';
-import { isDue } from '../../src/plan/due.ts';
-import { SCHEDULE } from '../../src/plan/schedule.ts';
+import { firstControlText } from '../../src/delivery-list/generate.ts';
+import { stripHeader } from '../../src/delivery-list/header.ts';
+import { type Dialect, isPending, type Job, type Recipient } from '../../src/delivery-list/job.ts';
+import { blankJob, parseDeliveryList } from '../../src/delivery-list/parse.ts';
+import { RETRY_SPANS, serialiseJob } from '../../src/delivery-list/serialise.ts';
+import type { ByteString } from '../../src/platform/bytes.ts';
+import { isDue } from '../../src/queue/due.ts';
+import { SCHEDULE } from '../../src/queue/schedule.ts';
 import { ANYTHING, type Rule, type Suite, undefinedInC } from './judge.ts';
 import { bytes, bytesOf, numberOf, type Row, rowOf, rowsOf } from './vectors.ts';
 

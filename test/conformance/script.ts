@@ -3,7 +3,7 @@
  * given the same ones: the model of the C module (c-module.ts) and this program (dialogue.ts). Its words are
  * listed in the vectors' own README; one `say` is what one read brings.
  */
-import type { ByteString } from '../../src/control/job.ts';
+import type { ByteString } from '../../src/platform/bytes.ts';
 import { bytesOf, type Row } from './vectors.ts';
 
 /** What a server does when it has said everything: `broken` lets the next write fail. */

@@ -1,7 +1,7 @@
 /** Vector files: one JSON row a line; a byte string K stands in `K_b64`, null when the C code had none. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ByteString } from '../../src/control/job.ts';
+import type { ByteString } from '../../src/platform/bytes.ts';
 
 export type Row = Readonly<Record<string, unknown>>;
 

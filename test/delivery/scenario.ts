@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url';
 import type { DeliveryEffect, DeliveryEvent } from '../../src/delivery/delivery.ts';
 import { beginDelivery } from '../../src/delivery/delivery.ts';
 import { advance } from '../../src/delivery/machine.ts';
-import type { Host } from '../../src/plan/hosts.ts';
-import type { Failure } from '../../src/session/verdict.ts';
+import type { Host } from '../../src/routing/hosts.ts';
+import type { Failure } from '../../src/smtp/outcome.ts';
 
 export const SCENARIOS = fileURLToPath(new URL('../../fixtures/delivery/walks.txt', import.meta.url));
 

@@ -1,16 +1,16 @@
 /** An intake at some port, clients for it, and a room that keeps what it gets: for the intake's tests. */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
-import { systemClock } from '../../src/delivery/clock.ts';
-import type { Clock } from '../../src/delivery/ports.ts';
 import {
   INTAKE_DEFAULTS,
   type IntakeDeps,
   type IntakeOptions,
   startIntake,
 } from '../../src/intake/listener.ts';
-import type { QueuedMail } from '../../src/intake/reception.ts';
-import type { Room } from '../../src/room/room.ts';
+import type { QueuedMail } from '../../src/intake/transaction-handler.ts';
+import type { Clock } from '../../src/platform/clock.ts';
+import { systemClock } from '../../src/platform/clock.ts';
+import type { Room } from '../../src/queue/queue.ts';
 import { temporaryDirectory } from '../support/spool.ts';
 import { Conversation } from './conversation.ts';
 

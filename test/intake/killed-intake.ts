@@ -1,10 +1,10 @@
 /** An intake in a process of its own, to be killed. Called with the spool; tells its address on its standard output. */
 import { tmpdir } from 'node:os';
-import { systemClock } from '../../src/delivery/clock.ts';
 import { INTAKE_DEFAULTS, startIntake } from '../../src/intake/listener.ts';
-import { nodeDisk } from '../../src/room/directory/disk.ts';
-import { openDirectoryGuest } from '../../src/room/directory/open.ts';
-import { processTable } from '../../src/room/directory/processes.ts';
+import { systemClock } from '../../src/platform/clock.ts';
+import { openDirectoryGuest } from '../../src/queue/spool/open.ts';
+import { nodeDisk } from '../../src/storage/disk.ts';
+import { processTable } from '../../src/storage/processes.ts';
 import { SETTINGS_2012 } from '../support/spool.ts';
 
 const warn = (text: string): void => console.error(text);

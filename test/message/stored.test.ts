@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { stripHeader } from '../../src/control/header.ts';
+import { stripHeader } from '../../src/delivery-list/header.ts';
 import { readNative } from '../../src/message/native.ts';
 import { controlTextOf, storedControl, storedForm, wrapControlText } from '../../src/message/stored.ts';
 import { fixture, latin1, native } from './support.ts';

@@ -5,7 +5,7 @@ import { type Charset, loadCharset } from '../../src/message/charset.ts';
 import { type NativeMessage, writeNative } from '../../src/message/native.ts';
 import { type Outgoing, type Prepared, prepareOutgoing } from '../../src/message/outgoing.ts';
 import type { RenderOptions } from '../../src/message/render.ts';
-import type { StoredMessage } from '../../src/room/room.ts';
+import type { StoredMessage } from '../../src/message/stored.ts';
 
 export async function charset(name: string): Promise<Charset> {
   const found = await loadCharset(name);

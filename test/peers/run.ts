@@ -19,7 +19,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { firstControlText } from '../../src/control/generate.ts';
+import { firstControlText } from '../../src/delivery-list/generate.ts';
 import { testCa } from '../support/certificates.ts';
 import { CLIENTS, type Client } from './clients.ts';
 import { DOMAIN, isInstalled, LOGIN, PEERS, type Peer, type Place } from './peers.ts';

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { test } from 'node:test';
-import { main } from '../../src/cli/main.ts';
+import { main } from '../../src/cli/shell/main.ts';
 import { isExport, messageIn } from '../../src/replay/export.ts';
 import { cut, fixture, latin1, native } from '../message/support.ts';
 import { caughtTerminal } from '../support/invocation.ts';

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Connect } from '../../src/net-stream-utils/index.ts';
 import { STOPPED, withoutData } from '../../src/replay/live.ts';
-import { perform } from '../../src/replay/simulate.ts';
-import { VirtualClock } from '../../src/replay/virtual-clock.ts';
-import type { WorldScript } from '../../src/replay/world.ts';
-import { World } from '../../src/replay/world.ts';
-import { WORLDS } from '../../src/replay/worlds.ts';
+import { perform } from '../../src/replay/simulation.ts';
+import { VirtualClock } from '../../src/replay/world/virtual-clock.ts';
+import type { WorldScript } from '../../src/replay/world/world.ts';
+import { World } from '../../src/replay/world/world.ts';
+import { WORLDS } from '../../src/replay/world/worlds.ts';
 import { MAIL, NOW, payloadOf, queuedFor, rulesOf, settingsWith, worldFile } from './plays.ts';
 
 async function probe(script: WorldScript, ...recipients: readonly string[]) {

@@ -6,13 +6,13 @@ import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { unknown8bit } from '../../src/message/charset.ts';
-import { simulate } from '../../src/replay/simulate.ts';
-import type { WorldScript } from '../../src/replay/world.ts';
-import { WORLDS } from '../../src/replay/worlds.ts';
-import { replayPage } from '../../src/report/html/page.ts';
-import { listTextOf, textAfter } from '../../src/report/list-text.ts';
-import { forPeople } from '../../src/report/people.ts';
-import { reportOf } from '../../src/report/replay-report.ts';
+import { replayPage } from '../../src/output/html/page.ts';
+import { listTextOf, textAfter } from '../../src/output/replay/list-text.ts';
+import { reportOf } from '../../src/output/replay/replay-report.ts';
+import { forPeople } from '../../src/output/text.ts';
+import { simulate } from '../../src/replay/simulation.ts';
+import type { WorldScript } from '../../src/replay/world/world.ts';
+import { WORLDS } from '../../src/replay/world/worlds.ts';
 import { MAIL, NOW, payloadOf, queuedFor, rulesOf, settingsWith, worldFile } from './plays.ts';
 
 async function page(world: WorldScript, ...recipients: readonly string[]): Promise<string> {

@@ -3,7 +3,11 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { transcriptFolder, transcriptShelf, transcriptsOf } from '../../src/replay/transcript-files.ts';
+import {
+  transcriptFolder,
+  transcriptShelf,
+  transcriptsOf,
+} from '../../src/replay/transcript/transcript-files.ts';
 import { temporaryDirectory } from '../support/spool.ts';
 
 const DAY = 86_400_000;

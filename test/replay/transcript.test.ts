@@ -1,10 +1,10 @@
 /** Transcripts: what is kept, that they lead the same way again, and that they hold no secrets. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { withPseudonyms } from '../../src/replay/anonymise.ts';
-import { checkTranscript } from '../../src/replay/check.ts';
-import { isTranscript, readTranscript } from '../../src/replay/transcript.ts';
-import { WORLDS } from '../../src/replay/worlds.ts';
+import { checkTranscript } from '../../src/replay/transcript/compare.ts';
+import { withPseudonyms } from '../../src/replay/transcript/redact.ts';
+import { isTranscript, readTranscript } from '../../src/replay/transcript/transcript.ts';
+import { WORLDS } from '../../src/replay/world/worlds.ts';
 import { longRecorder, MAIL, queuedFor, record, transcriptOf, worldFile } from './plays.ts';
 
 const ALICE = 'alice@one.example';

@@ -1,11 +1,11 @@
 /** The recorded world: the same way under the same rules, an honest end where a changed way leaves the recording. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { recordedWorld } from '../../src/replay/recorded-world.ts';
-import { simulate } from '../../src/replay/simulate.ts';
-import type { Story } from '../../src/replay/story.ts';
-import type { WorldScript } from '../../src/replay/world.ts';
-import { WORLDS } from '../../src/replay/worlds.ts';
+import { simulate } from '../../src/replay/simulation.ts';
+import type { Story } from '../../src/replay/timeline.ts';
+import { recordedWorld } from '../../src/replay/world/recorded-world.ts';
+import type { WorldScript } from '../../src/replay/world/world.ts';
+import { WORLDS } from '../../src/replay/world/worlds.ts';
 import {
   MAIL,
   NOW,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { readWorld, WORLDS } from '../../src/replay/worlds.ts';
+import { readWorld, WORLDS } from '../../src/replay/world/worlds.ts';
 import { worldFile } from './plays.ts';
 
 const PAGE = readFileSync(new URL('../../techdoc/worlds.md', import.meta.url), 'utf8');

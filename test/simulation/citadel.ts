@@ -3,9 +3,9 @@
  * intake is the program's own, over connections in memory. Called by simulate.ts, in which its process may be killed, lose
  * its disk or be told to stop; whatever it has acknowledged by then is a promise.
  */
-import type { Clock } from '../../src/delivery/ports.ts';
 import { INTAKE_DEFAULTS, Intake } from '../../src/intake/listener.ts';
-import type { Room } from '../../src/room/room.ts';
+import type { Clock } from '../../src/platform/clock.ts';
+import type { Room } from '../../src/queue/queue.ts';
 import { MemorySocket } from '../support/memory-socket.ts';
 import type { Ledger } from './ledger.ts';
 import type { Life } from './life.ts';

@@ -2,7 +2,7 @@
  * The disk as one process sees it: each call is a step at which the process may die or the call may fail, and a sync takes
  * its time. Counts what is open, so that a leak is seen.
  */
-import type { Disk, OpenFile } from '../../src/room/directory/disk.ts';
+import type { Disk, OpenFile } from '../../src/storage/disk.ts';
 import type { MemoryDisk, SyncUnderWay } from '../support/memory-disk.ts';
 
 export interface DiskGate {

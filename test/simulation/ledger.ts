@@ -2,9 +2,9 @@
  * What really happened to each recipient, as the servers, the processes and the disk saw it, and whether that may be:
  * nobody lost, nobody served twice without an excuse, nothing told that is not so. Called by simulate.ts.
  */
-import type { Job } from '../../src/control/job.ts';
-import { RETRY_SPANS } from '../../src/control/serialise.ts';
-import type { OutcomeRecord } from '../../src/delivery/mail-in-hand.ts';
+import type { Job } from '../../src/delivery-list/job.ts';
+import { RETRY_SPANS } from '../../src/delivery-list/serialise.ts';
+import type { OutcomeRecord } from '../../src/runner/active-message.ts';
 import type { Acceptance } from './network.ts';
 
 /** The process could not end in order, or could not write: its last acceptances may be unknown to its successor. */

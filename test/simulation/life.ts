@@ -2,7 +2,7 @@
  * One process in the simulation, from its start to its end: its view of disk, network and clock, and a count of its steps.
  * When it is killed nothing of it has an effect any more; what it has sent may still arrive. simulate.ts lets it work.
  */
-import type { Clock, Timer } from '../../src/delivery/ports.ts';
+import type { Clock, Timer } from '../../src/platform/clock.ts';
 import type { MemoryDisk } from '../support/memory-disk.ts';
 import type { FakeMachine } from '../support/processes.ts';
 import { type DiskCall, ProcessDisk } from './disk.ts';

@@ -4,9 +4,10 @@
  */
 import type { CloseReason, Connect, Connection, ConnectionEvents } from '#net-stream-utils';
 import { createLineReader } from '#net-stream-utils';
-import type { Clock, Lookup, MxRecord, Resolver } from '../../src/delivery/ports.ts';
-import type { Accepted, ScriptMemory, ServerAct, ServerScript } from '../../src/replay/server.ts';
-import { ScriptedServer } from '../../src/replay/server.ts';
+import type { Clock } from '../../src/platform/clock.ts';
+import type { Lookup, MxRecord, Resolver } from '../../src/platform/dns.ts';
+import type { Accepted, ScriptMemory, ServerAct, ServerScript } from '../../src/replay/world/server.ts';
+import { ScriptedServer } from '../../src/replay/world/server.ts';
 import type { Incident } from './plan.ts';
 
 /** One message, accepted by a server in one transaction. */

@@ -3,9 +3,9 @@
  * and clock. Made from a seed; run by simulate.ts, and made smaller by shrink.ts when it shows a fault. Nothing here
  * happens by itself: the same plan always gives the same run.
  */
-import type { Dialect } from '../../src/control/job.ts';
-import type { Random } from '../../src/delivery/ports.ts';
-import type { ServerScript } from '../../src/replay/server.ts';
+import type { Dialect } from '../../src/delivery-list/job.ts';
+import type { Random } from '../../src/platform/clock.ts';
+import type { ServerScript } from '../../src/replay/world/server.ts';
 import { seededRandom } from '../support/spool.ts';
 
 export interface PlannedMail {

@@ -3,20 +3,20 @@
  * that the plan lets happen; then undisturbed lives until nothing is left to do. Checks all along what must always hold
  * (techdoc/simulation.md). The same plan gives the same run, to the last step.
  */
-import type { Clock } from '../../src/delivery/ports.ts';
-import { Queue, queueRun, type RunPorts } from '../../src/delivery/queue-run.ts';
-import { Reporter } from '../../src/delivery/reporting.ts';
-import type { Handover } from '../../src/delivery/return-path.ts';
-import type { RunRules } from '../../src/delivery/rules.ts';
-import { rulesFrom } from '../../src/delivery/rules.ts';
+import { Reporter } from '../../src/dsn/reporter.ts';
+import type { Handover } from '../../src/dsn/transport.ts';
 import { unknown8bit } from '../../src/message/charset.ts';
-import type { Recorder } from '../../src/replay/recorder.ts';
-import { VirtualClock } from '../../src/replay/virtual-clock.ts';
-import type { DirectoryDeps } from '../../src/room/directory/open.ts';
-import { openDirectoryGuest, openDirectoryRoom } from '../../src/room/directory/open.ts';
-import { openReports } from '../../src/room/directory/reported.ts';
-import { codeOf, SpoolTrouble } from '../../src/room/directory/trouble.ts';
-import type { Room } from '../../src/room/room.ts';
+import type { Clock } from '../../src/platform/clock.ts';
+import { codeOf, SpoolTrouble } from '../../src/platform/system-errors.ts';
+import type { Room } from '../../src/queue/queue.ts';
+import { openReports } from '../../src/queue/spool/dsn-store.ts';
+import type { DirectoryDeps } from '../../src/queue/spool/open.ts';
+import { openDirectoryGuest, openDirectoryRoom } from '../../src/queue/spool/open.ts';
+import type { Recorder } from '../../src/replay/transcript/recorder.ts';
+import { VirtualClock } from '../../src/replay/world/virtual-clock.ts';
+import { Queue, queueRun, type RunPorts } from '../../src/runner/queue-runner.ts';
+import type { RunRules } from '../../src/runner/rules.ts';
+import { rulesFrom } from '../../src/runner/rules.ts';
 import { readSettings } from '../../src/settings/read.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
 import { FakeMachine } from '../support/processes.ts';

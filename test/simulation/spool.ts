@@ -3,11 +3,11 @@
  * by other programs. What it says is read straight from the disk, not through the code under test, except for the reader
  * of delivery lists, whose agreement with the C module is tested elsewhere.
  */
-import { firstControlText } from '../../src/control/generate.ts';
-import { stripHeader } from '../../src/control/header.ts';
-import { isPending, type Job } from '../../src/control/job.ts';
-import { parseDeliveryList } from '../../src/control/parse.ts';
-import { LIST_HEADER } from '../../src/control/serialise.ts';
+import { firstControlText } from '../../src/delivery-list/generate.ts';
+import { stripHeader } from '../../src/delivery-list/header.ts';
+import { isPending, type Job } from '../../src/delivery-list/job.ts';
+import { parseDeliveryList } from '../../src/delivery-list/parse.ts';
+import { LIST_HEADER } from '../../src/delivery-list/serialise.ts';
 import { writeNative } from '../../src/message/native.ts';
 import { storedControl } from '../../src/message/stored.ts';
 import type { MemoryDisk } from '../support/memory-disk.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openJournal } from '../../src/room/directory/journal.ts';
-import { layoutOf } from '../../src/room/directory/layout.ts';
+import { openJournal } from '../../src/queue/journal.ts';
+import { layoutOf } from '../../src/storage/layout.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
 import { illegalStates } from './states.ts';
 

@@ -2,8 +2,8 @@
  * The legal states of a job on disk, as techdoc/spool-states.md numbers them: what there is of payload, control message
  * and journal. The simulation asks after every life, power failures included; a combination without a row is a fault.
  */
-import { decodeJournal } from '../../src/room/directory/journal.ts';
-import { layoutOf } from '../../src/room/directory/layout.ts';
+import { decodeJournal } from '../../src/queue/journal.ts';
+import { layoutOf } from '../../src/storage/layout.ts';
 import type { MemoryDisk } from '../support/memory-disk.ts';
 
 type Record = 'nothing' | 'status' | 'finish';

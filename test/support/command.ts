@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-const START = fileURLToPath(new URL('../../src/cli/start.ts', import.meta.url));
+const START = fileURLToPath(new URL('../../src/cli/shell/start.ts', import.meta.url));
 
 export interface LogLine {
   readonly event?: unknown;

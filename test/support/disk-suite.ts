@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import type { Disk } from '../../src/room/directory/disk.ts';
+import type { Disk } from '../../src/storage/disk.ts';
 
 const OWNER = { mode: 0o640, uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
 

@@ -13,7 +13,7 @@ import {
   serveDns,
   type Transport,
   type Zones,
-} from '../../src/cli/demo-world/dns-server.ts';
+} from '../../src/cli/demo/world/dns-server.ts';
 
 export type DnsFault =
   | keyof typeof RCODES

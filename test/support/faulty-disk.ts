@@ -2,7 +2,7 @@
  * A disk that works until a chosen step and then fails: once, with a system error, or for good, as when the process is
  * killed there. Steps are the calls that change something, counted from 1. A write that fails has written half.
  */
-import { type Disk, nodeDisk, type OpenFile } from '../../src/room/directory/disk.ts';
+import { type Disk, nodeDisk, type OpenFile } from '../../src/storage/disk.ts';
 
 export class Killed extends Error {}
 

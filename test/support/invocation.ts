@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
-import type { Invocation, Terminal } from '../../src/cli/command.ts';
+import type { Invocation, Terminal } from '../../src/cli/shell/command.ts';
 import { readSettings } from '../../src/settings/read.ts';
 
 export interface Caught {

@@ -5,10 +5,10 @@
 import fs from 'node:fs';
 import type { TestContext } from 'node:test';
 import { connect } from '../../src/net-stream-utils/index.ts';
-import { type LiveOptions, openLiveRoom } from '../../src/room/citadel/open.ts';
-import { nodeDisk } from '../../src/room/directory/disk.ts';
-import { processTable } from '../../src/room/directory/processes.ts';
-import type { Room } from '../../src/room/room.ts';
+import { type LiveOptions, openLiveRoom } from '../../src/queue/citadel/open.ts';
+import type { Room } from '../../src/queue/queue.ts';
+import { nodeDisk } from '../../src/storage/disk.ts';
+import { processTable } from '../../src/storage/processes.ts';
 import { type CitadelDouble, type Era, listOf, startCitadel } from './citadel-server.ts';
 import { type Bench, bench, NOW, SETTINGS_2012, temporaryDirectory } from './spool.ts';
 

@@ -3,11 +3,12 @@
  * spool with a stale lock. Says `ready`, reads the common start (Unix milliseconds) from stdin, tries each folder at its
  * moment, and prints for each whether it got it, as JSON. Never gives one up.
  */
-import { nodeDisk } from '../../src/room/directory/disk.ts';
-import { layoutOf } from '../../src/room/directory/layout.ts';
-import { claimLock } from '../../src/room/directory/lock.ts';
-import { processTable } from '../../src/room/directory/processes.ts';
-import { temporaryNames } from '../../src/room/directory/temporary.ts';
+
+import { temporaryNames } from '../../src/storage/atomic-file.ts';
+import { nodeDisk } from '../../src/storage/disk.ts';
+import { layoutOf } from '../../src/storage/layout.ts';
+import { claimLock } from '../../src/storage/lock.ts';
+import { processTable } from '../../src/storage/processes.ts';
 
 const SPACING = 10;
 const processes = processTable(nodeDisk);

@@ -2,7 +2,7 @@
  * A clock a test moves by hand, for code whose other half is real (sockets, DNS): nothing happens by time until
  * `advance()`. Where everything is simulated the virtual clock of `replay/` is the right one.
  */
-import type { Clock } from '../../src/delivery/ports.ts';
+import type { Clock } from '../../src/platform/clock.ts';
 
 export interface ManualClock extends Clock {
   /** Lets this much time pass and calls what falls due, in order. */

@@ -5,8 +5,8 @@
  * can let the power fail in between. Folders are durable at once; the programs make theirs before they hold anything.
  */
 import path from 'node:path';
-import type { Random } from '../../src/delivery/ports.ts';
-import type { Disk, FileKind, FileStatus, OpenFile, Ownership } from '../../src/room/directory/disk.ts';
+import type { Random } from '../../src/platform/clock.ts';
+import type { Disk, FileKind, FileStatus, OpenFile, Ownership } from '../../src/storage/disk.ts';
 
 interface Inode {
   readonly ino: number;

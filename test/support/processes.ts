@@ -1,7 +1,7 @@
 /**
  * Processes for tests: started and ended by hand, all of them really inside the one that runs the tests.
  */
-import type { ProcessIdentity, ProcessTable } from '../../src/room/directory/processes.ts';
+import type { ProcessIdentity, ProcessTable } from '../../src/storage/processes.ts';
 
 export class FakeMachine {
   readonly #running = new Set<string>();

@@ -11,7 +11,7 @@ import {
   type MailServer,
   type Refusal,
   startMailServer,
-} from '../../src/cli/demo-world/mail-server.ts';
+} from '../../src/cli/demo/world/mail-server.ts';
 import type { ServerCertificate } from './certificates.ts';
 
 export type { AcceptedMail, MailServer, Refusal };

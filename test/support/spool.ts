@@ -6,18 +6,18 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
-import type { Clock } from '../../src/delivery/ports.ts';
-import type { Disk } from '../../src/room/directory/disk.ts';
-import { nodeDisk } from '../../src/room/directory/disk.ts';
+import type { Clock } from '../../src/platform/clock.ts';
+import { SpoolTrouble } from '../../src/platform/system-errors.ts';
+import type { Room } from '../../src/queue/queue.ts';
 import {
   type DirectoryDeps,
   type DirectorySettings,
   openDirectoryGuest,
   openDirectoryRoom,
-} from '../../src/room/directory/open.ts';
-import { type ProcessTable, processTable } from '../../src/room/directory/processes.ts';
-import { SpoolTrouble } from '../../src/room/directory/trouble.ts';
-import type { Room } from '../../src/room/room.ts';
+} from '../../src/queue/spool/open.ts';
+import type { Disk } from '../../src/storage/disk.ts';
+import { nodeDisk } from '../../src/storage/disk.ts';
+import { type ProcessTable, processTable } from '../../src/storage/processes.ts';
 
 /** Mail is a day old in tests, so that no file counts as being written this moment. */
 export const NOW = 1_342_224_000;

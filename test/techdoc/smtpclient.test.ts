@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { DELIVERY_TABLE } from '../../src/delivery/table.ts';
-import { SESSION_TABLE } from '../../src/session/table.ts';
+import { SESSION_TABLE } from '../../src/smtp/machine/table.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const PAGE = readFileSync(`${ROOT}techdoc/smtpclient.md`, 'utf8');

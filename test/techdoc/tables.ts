@@ -5,14 +5,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { DELIVERY_STATES } from '../../src/delivery/delivery.ts';
-import type { OutcomeRecord } from '../../src/delivery/mail-in-hand.ts';
-import type { SentReport } from '../../src/delivery/reporting.ts';
 import { DELIVERY_TABLE } from '../../src/delivery/table.ts';
-import { WORDS as NETWORK_WORDS } from '../../src/delivery/trouble.ts';
-import type { QueuedMail } from '../../src/intake/reception.ts';
-import { noticeFromLine } from '../../src/outcome/report/notice.ts';
-import { LOOKUP_FAULTS } from '../../src/plan/route.ts';
-import type { Line } from '../../src/report/lines.ts';
+import { noticeFromLine } from '../../src/dsn/notice.ts';
+import type { SentReport } from '../../src/dsn/reporter.ts';
+import type { QueuedMail } from '../../src/intake/transaction-handler.ts';
+import type { Line } from '../../src/output/log/log-events.ts';
 import {
   busyLine,
   closedLine,
@@ -31,16 +28,19 @@ import {
   waitingLine,
   warningLine,
   withheldLine,
-} from '../../src/report/lines.ts';
-import { next } from '../../src/session/machine.ts';
-import type { Session, SessionEvent } from '../../src/session/session.ts';
-import { beginSession } from '../../src/session/session.ts';
-import { STATES, type State } from '../../src/session/states.ts';
-import { SESSION_TABLE } from '../../src/session/table.ts';
-import { describe, OBSTACLES } from '../../src/session/words.ts';
+} from '../../src/output/log/log-events.ts';
+import { LOOKUP_FAULTS } from '../../src/routing/route.ts';
+import type { OutcomeRecord } from '../../src/runner/active-message.ts';
 import { SETTING_NAMES } from '../../src/settings/read.ts';
 import type { Setting } from '../../src/settings/table.ts';
 import { SETTINGS } from '../../src/settings/table.ts';
+import { next } from '../../src/smtp/machine/machine.ts';
+import { describe, OBSTACLES } from '../../src/smtp/machine/messages.ts';
+import type { Session, SessionEvent } from '../../src/smtp/machine/session.ts';
+import { beginSession } from '../../src/smtp/machine/session.ts';
+import { STATES, type State } from '../../src/smtp/machine/states.ts';
+import { SESSION_TABLE } from '../../src/smtp/machine/table.ts';
+import { WORDS as NETWORK_WORDS } from '../../src/smtp/network-errors.ts';
 
 export const TECHDOC = fileURLToPath(new URL('../../techdoc/', import.meta.url));
 

@@ -6,7 +6,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { firstControlText } from '../../src/control/generate.ts';
+import { firstControlText } from '../../src/delivery-list/generate.ts';
 import { startSmtpServer } from '../support/smtp-servers.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/spoolroom', import.meta.url));

@@ -8,9 +8,9 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import { setTimeout as passed } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { firstControlText } from '../../src/control/generate.ts';
-import { stripHeader } from '../../src/control/header.ts';
-import { parseDeliveryList } from '../../src/control/parse.ts';
+import { firstControlText } from '../../src/delivery-list/generate.ts';
+import { stripHeader } from '../../src/delivery-list/header.ts';
+import { parseDeliveryList } from '../../src/delivery-list/parse.ts';
 import { startSmtpServer } from '../support/smtp-servers.ts';
 import { seededRandom } from '../support/spool.ts';
 

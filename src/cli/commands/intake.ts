@@ -1,0 +1,193 @@
+/**
+ * `spoolroom intake`: take mail from Citadel's smarthost line and put it into the spool, beside whoever delivers from
+ * it. `watch --intake` opens the same listeners on the room it delivers from. Delivers nothing itself.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { createSecureContext } from 'node:tls';
+import type { IntakeOptions, IntakeStart } from '../../intake/listener.ts';
+import { INTAKE_DEFAULTS, startIntake } from '../../intake/listener.ts';
+import { loadCharset } from '../../message/charset.ts';
+import type { Log } from '../../output/log/log.ts';
+import {
+  closedLine,
+  listeningLine,
+  notTakenLine,
+  queuedLine,
+  warningLine,
+} from '../../output/log/log-events.ts';
+import { forPeople } from '../../output/text.ts';
+import type { Clock } from '../../platform/clock.ts';
+import { codeOf, phraseOf } from '../../platform/system-errors.ts';
+import { readPrivate } from '../../queue/citadel/client/login.ts';
+import type { Room } from '../../queue/queue.ts';
+import { openDirectoryGuest } from '../../queue/spool/open.ts';
+import type { Settings } from '../../settings/table.ts';
+import { layoutOf } from '../../storage/layout.ts';
+import { logFor } from '../setup/event-log.ts';
+import type { Trouble } from '../setup/load-config.ts';
+import {
+  clockFor,
+  directoryDeps,
+  directorySettings,
+  refusal,
+  spoolOf,
+  trouble,
+  wrongSetting,
+} from '../setup/load-config.ts';
+import type { Command, Invocation } from '../shell/command.ts';
+import type { ExitCode } from '../shell/exit.ts';
+import { EXIT } from '../shell/exit.ts';
+import { stopSignal } from '../shell/signals.ts';
+
+export const command: Command = async (invocation) => {
+  const log = logFor(invocation.settings);
+  try {
+    const done = await intake(invocation, log);
+    if (typeof done === 'number') return done;
+    invocation.terminal.tell(`spoolroom: ${done.text}`);
+    return done.exit;
+  } finally {
+    await log.close();
+  }
+};
+
+async function intake({ settings, terminal }: Invocation, log: Log): Promise<ExitCode | Trouble> {
+  const spool = spoolOf(settings);
+  if (typeof spool !== 'string') return spool;
+  const clock = clockFor(settings);
+  const warn = (text: string): void => log.write(warningLine(text));
+  const opened = await openDirectoryGuest(spool, directoryDeps(clock, warn), directorySettings(settings));
+  if (opened.kind === 'refused') return refusal(opened);
+  const stop = stopSignal();
+  try {
+    const listeners = await openListeners(settings, { spool, room: opened.guest, clock, log });
+    if ('kind' in listeners) return listeners;
+    if (settings.json) terminal.print(JSON.stringify({ listening: listeners.addresses }));
+    await stopped(stop.signal);
+    await listeners.close(String(stop.signal.reason));
+    return EXIT.ok;
+  } finally {
+    stop.release();
+  }
+}
+
+function stopped(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+export interface ListenerDeps {
+  readonly spool: string;
+  readonly room: Pick<Room, 'enqueue'>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface Listeners {
+  readonly addresses: readonly string[];
+  /** Everything acknowledged is durable on return. `why` names the signal. */
+  close(why: string): Promise<void>;
+}
+
+/** Listen at every address of the settings, or at none. */
+export async function openListeners(settings: Settings, deps: ListenerDeps): Promise<Listeners | Trouble> {
+  const options = optionsFrom(settings, deps.spool);
+  if ('kind' in options) return options;
+  const charset = await loadCharset(settings.charset);
+  if (charset.kind === 'unknown')
+    return wrongSetting(settings, 'charset', `setting charset: ${charset.reason}.`);
+  const readable = forPeople(charset.charset);
+  const { spool, room, clock, log } = deps;
+  const events = {
+    queued: (mail: Parameters<typeof queuedLine>[0]) => log.write(queuedLine(mail, readable)),
+    refused: (code: number, text: string, client: string) => log.write(notTakenLine(code, text, client)),
+    warning: (text: string) => log.write(warningLine(text)),
+  };
+  const open: Extract<IntakeStart, { kind: 'listening' }>[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.all(open.map((listener) => listener.close()));
+  };
+  for (const listen of settings['intake.listen']) {
+    const started = await startIntake({ ...options, listen }, { room, clock, events });
+    if (started.kind === 'refused') {
+      await close();
+      return started.why === 'place'
+        ? wrongSetting(settings, 'intake.listen', started.text)
+        : trouble(started.text, EXIT.unavailable);
+    }
+    open.push(started);
+    log.write(listeningLine(started.address, spool));
+  }
+  return {
+    addresses: open.map(({ address }) => address),
+    async close(why) {
+      await close();
+      log.write(closedLine(why));
+    },
+  };
+}
+
+function optionsFrom(settings: Settings, spool: string): Omit<IntakeOptions, 'listen'> | Trouble {
+  const authenticate = usersFrom(settings['intake.users']);
+  if (typeof authenticate === 'object' && authenticate !== null) return authenticate;
+  const tls = certificateFrom(settings['intake.certificate']);
+  if (tls !== null && 'kind' in tls) return tls;
+  if (authenticate !== null && tls === null) {
+    return trouble(
+      'setting intake.users: passwords are never taken in clear, so nobody could hand mail in. Give intake.certificate as well.',
+      EXIT.config,
+    );
+  }
+  return {
+    ...INTAKE_DEFAULTS,
+    protocol: settings['intake.protocol'],
+    hostname: settings.hostname ?? hostname(),
+    size: settings['intake.size'],
+    connections: settings['intake.connections'],
+    scratch: layoutOf(spool).temporary,
+    authenticate,
+    tls,
+  };
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
+
+function usersFrom(path: string | null): IntakeOptions['authenticate'] | Trouble {
+  if (path === null) return null;
+  const wrong = (why: string): Trouble =>
+    trouble(`setting intake.users: ${path} cannot be used: ${why}.`, EXIT.config);
+  const read = readPrivate(path);
+  if ('why' in read) return wrong(read.why);
+  const lines = read.text.split(/\r?\n/).filter((line) => line !== '');
+  const bad = lines.findIndex((line) => !/^[^:]+:./.test(line));
+  if (bad >= 0) return wrong(`line ${bad + 1} is not user:password`);
+  const users = new Map(
+    lines.map((line) => {
+      const colon = line.indexOf(':');
+      return [line.slice(0, colon), digest(line.slice(colon + 1))] as const;
+    }),
+  );
+  if (users.size === 0) return wrong('it names nobody');
+  // Nobody's password has no digest of 32 blanks.
+  const nobody = Buffer.alloc(32, ' ');
+  return (user, password) => timingSafeEqual(users.get(user) ?? nobody, digest(password));
+}
+
+function certificateFrom(path: string | null): IntakeOptions['tls'] | Trouble {
+  if (path === null) return null;
+  try {
+    const pem = readFileSync(path, 'utf8');
+    createSecureContext({ key: pem, cert: pem });
+    return { key: pem, cert: pem };
+  } catch (error) {
+    const why =
+      codeOf(error) === null ? 'it holds no private key with its certificates in PEM form' : phraseOf(error);
+    return trouble(`setting intake.certificate: ${path} cannot be used: ${why}.`, EXIT.config);
+  }
+}

@@ -1,9 +1,0 @@
-/** `spoolroom release N`: the end of a hold. The jobs are due when their lists say so. */
-import { type Asked, jobCommand } from './job-command.ts';
-
-export const command = jobCommand<Asked>({
-  request: 'release',
-  unfit: ({ request }) => (request === 'hold' ? null : 'is not held'),
-  afterwards: async (asked) => asked,
-  sentence: (_, jobs) => `released: ${jobs}.`,
-});

@@ -1,0 +1,128 @@
+/**
+ * The part of `replay` that reads an exported server: which jobs it holds, or one of them. Called by replay.ts, which
+ * tells what comes of it. The file is read from its beginning each time, as a stream.
+ */
+import { createReadStream } from 'node:fs';
+import type { MessageNumber } from '../../delivery-list/job.ts';
+import type { ParseOptions } from '../../delivery-list/parse.ts';
+import type { NumberRange } from '../../message/citadel-export.ts';
+import type { JobFacts } from '../../output/queue-table.ts';
+import { queueTable } from '../../output/queue-table.ts';
+import { harmless } from '../../output/text.ts';
+import { QUEUE_ROOM } from '../../queue/citadel/client/protocol.ts';
+import { readExport } from '../../replay/export.ts';
+import type { ControlSubject } from '../../replay/input.ts';
+import type { Trouble } from '../setup/load-config.ts';
+import { trouble } from '../setup/load-config.ts';
+import { EXIT } from '../shell/exit.ts';
+
+export interface ExportedQueue {
+  readonly jobs: readonly JobFacts[];
+  readonly unreadable: readonly { readonly number: MessageNumber; readonly reason: string }[];
+  /** jobs that, as the export says, did not lie in the queue's room: the server does not try them */
+  readonly elsewhere: readonly MessageNumber[];
+  /** what could not be read of the export */
+  readonly problems: readonly string[];
+}
+
+export interface ExportedJob {
+  readonly kind: 'job';
+  readonly subject: ControlSubject;
+  readonly problems: readonly string[];
+}
+
+export function piecesOf(file: string): AsyncIterable<Buffer> {
+  return createReadStream(file, { highWaterMark: 262_144 });
+}
+
+export async function exportedQueue(
+  file: string,
+  parse: ParseOptions,
+  facts: (subject: ControlSubject) => JobFacts,
+): Promise<ExportedQueue | Trouble> {
+  const jobs: JobFacts[] = [];
+  const unreadable: { number: MessageNumber; reason: string }[] = [];
+  const problems = new Set<string>();
+  let mails = 0;
+  let queue: readonly NumberRange[] | null = null;
+  for await (const found of readExport(piecesOf(file), parse)) {
+    switch (found.kind) {
+      case 'control':
+        jobs.push(facts(found.subject));
+        break;
+      case 'unreadable':
+        unreadable.push({ number: found.number, reason: found.reason });
+        break;
+      case 'mail':
+        mails += 1;
+        break;
+      case 'room':
+        if (found.name === QUEUE_ROOM) queue = found.ranges;
+        break;
+      case 'problem':
+        problems.add(found.text);
+        break;
+    }
+  }
+  if (jobs.length + unreadable.length === 0) return noJob(file, mails, problems);
+  const ranges = queue;
+  const outside = ({ job }: JobFacts): boolean =>
+    ranges !== null && !ranges.some(({ first, last }) => first <= job && job <= last);
+  return {
+    jobs: jobs.sort((a, b) => a.job - b.job),
+    unreadable,
+    elsewhere: jobs.filter(outside).map(({ job }) => job),
+    problems: [...problems],
+  };
+}
+
+function noJob(file: string, mails: number, problems: ReadonlySet<string>): Trouble {
+  const sentence =
+    mails === 0
+      ? `${file} is XML, but no message of a Citadel export is in it.`
+      : `${file} holds no control message among its messages (${mails}).`;
+  return trouble([sentence, ...[...problems].map(harmless)].join('\n'), EXIT.data);
+}
+
+export function exportedQueueText({ jobs, unreadable, elsewhere, problems }: ExportedQueue): string {
+  return [
+    ...(jobs.length === 0 ? [] : [queueTable(jobs)]),
+    ...unreadable.map(({ number, reason }) => `message ${number} ${harmless(reason)}`),
+    ...(elsewhere.length === 0 ? [] : [`not in the room ${QUEUE_ROOM}: ${elsewhere.join(', ')}`]),
+    ...problems.map((problem) => `note: ${harmless(problem)}`),
+  ].join('\n');
+}
+
+/** The first message of this number, which must be a control message. */
+export async function exportedJob(
+  file: string,
+  number: MessageNumber,
+  parse: ParseOptions,
+): Promise<ExportedJob | Trouble> {
+  let job: ControlSubject | Trouble | null = null;
+  const problems = new Set<string>();
+  for await (const found of readExport(piecesOf(file), parse)) {
+    if (found.kind === 'problem') problems.add(found.text);
+    if (job !== null || found.kind === 'room' || found.kind === 'problem' || found.number !== number)
+      continue;
+    switch (found.kind) {
+      case 'control':
+        job = found.subject;
+        break;
+      case 'unreadable':
+        job = trouble(`Message ${number} of ${file} ${harmless(found.reason)}.`, EXIT.data);
+        break;
+      case 'mail':
+        job = trouble(
+          `Message ${number} of ${file} is no control message; without a number all are listed.`,
+          EXIT.data,
+        );
+        break;
+    }
+  }
+  if (job === null) {
+    const sentence = `${file} holds no message ${number}; without a number all control messages are listed.`;
+    return trouble([sentence, ...[...problems].map(harmless)].join('\n'), EXIT.noInput);
+  }
+  return job.kind === 'trouble' ? job : { kind: 'job', subject: job, problems: [...problems] };
+}

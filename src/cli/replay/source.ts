@@ -1,0 +1,145 @@
+/**
+ * Where `replay` finds what it takes through the machines, and the mail that goes with it: a spool, a file, standard input.
+ * Only reads.
+ */
+import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import type { ParseOptions } from '../../delivery-list/parse.ts';
+import { codeOf, isDenied, phraseOf } from '../../platform/system-errors.ts';
+import type { PayloadRead } from '../../queue/queue.ts';
+import { isExport } from '../../replay/export.ts';
+import type { Settings } from '../../settings/table.ts';
+import type { Trouble } from '../setup/load-config.ts';
+import { trouble } from '../setup/load-config.ts';
+import type { Invocation } from '../shell/command.ts';
+import { EXIT } from '../shell/exit.ts';
+
+export interface Place {
+  readonly file: string;
+  /** where the mail lies, and whether it is a spool in which it must lie */
+  readonly folder: string;
+  readonly spool: boolean;
+  readonly control: number;
+}
+
+export function placeOf({ options, settings }: Invocation): Place {
+  const file = String(options.file);
+  const inSpool = settings.spool !== null && /^\d+$/.test(file);
+  const path = inSpool ? join(settings.spool ?? '', file) : file === '-' ? STANDARD_INPUT : file;
+  const number = /^\d{1,15}$/.test(basename(path)) ? Number(basename(path)) : 0;
+  return { file: path, folder: dirname(path), spool: inSpool, control: number };
+}
+
+export function parseOptions(settings: Settings): ParseOptions {
+  return { dialect: 'detect', fallback: settings.dialect };
+}
+
+export function readBytes(file: string): Buffer | Trouble {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    return cannotRead(file, error);
+  }
+}
+
+function cannotRead(file: string, error: unknown): Trouble {
+  const code = codeOf(error);
+  if (code === null) throw error;
+  const exit = code === 'ENOENT' ? EXIT.noInput : isDenied(error) ? EXIT.noPermission : EXIT.io;
+  return trouble(`${file} cannot be read: ${phraseOf(error)}.`, exit);
+}
+
+const STANDARD_INPUT = '/dev/stdin';
+
+/** Enough to know an export by. */
+const HEAD = 256;
+
+/** All of the file, unless it is an export, which may be larger than memory. What came from a pipe is not read twice. */
+export function readSource(file: string): Buffer | 'export' | Trouble {
+  let descriptor: number | null = null;
+  try {
+    // A socket cannot be opened by its name.
+    descriptor = file === STANDARD_INPUT ? 0 : openSync(file, 'r');
+    const buffer = Buffer.alloc(HEAD);
+    const head = buffer.subarray(0, readSync(descriptor, buffer));
+    if (!isExport(head)) return Buffer.concat([head, readFileSync(descriptor)]);
+    if (fstatSync(descriptor).isFile()) return 'export';
+    return trouble(
+      `${file} is an exported server, which is read twice: write it into a file first.`,
+      EXIT.data,
+    );
+  } catch (error) {
+    return cannotRead(file, error);
+  } finally {
+    if (descriptor !== null && descriptor !== 0) closeSync(descriptor);
+  }
+}
+
+export async function reading<T>(file: string, read: () => Promise<T>): Promise<T | Trouble> {
+  try {
+    return await read();
+  } catch (error) {
+    return cannotRead(file, error);
+  }
+}
+
+/** Where a control message was found. */
+export interface Origin {
+  readonly title: string;
+  readonly notes: readonly string[];
+  payload(msgid: number): Promise<Payload | Trouble>;
+}
+
+export interface Payload {
+  readonly kind: 'payload';
+  readonly read: PayloadRead;
+  readonly notes: readonly string[];
+}
+
+export function originOf(place: Place): Origin {
+  return {
+    title: `Control message ${place.file}`,
+    notes: [],
+    payload: async (msgid) => payloadFor(msgid, place),
+  };
+}
+
+/** In a spool a mail that is missing is a finding; beside a single file it is not expected. */
+function payloadFor(msgid: number, { folder, spool }: Place): Payload {
+  const file = join(folder, String(msgid));
+  const bytes = readBytes(file);
+  if (!('kind' in bytes)) return { kind: 'payload', read: stored(msgid, bytes), notes: [] };
+  if (bytes.exit !== EXIT.noInput) {
+    const reason = bytes.text.replace(/\.$/, '');
+    return { kind: 'payload', read: { kind: 'unreadable', reason }, notes: [] };
+  }
+  if (spool) return { kind: 'payload', read: missing(msgid, 'spool'), notes: [] };
+  return {
+    kind: 'payload',
+    read: standIn(400, null),
+    notes: [`The mail itself (${file}) is not here; a stand-in takes its place.`],
+  };
+}
+
+export function missing(msgid: number, where: 'spool' | 'export'): PayloadRead {
+  return { kind: 'missing', reason: `the message ${msgid} is not in the ${where}` };
+}
+
+export function stored(msgid: number, bytes: Buffer): PayloadRead {
+  return bytes.length === 0 ? { kind: 'empty', reason: `the message ${msgid} is empty` } : whole(bytes);
+}
+
+function whole(bytes: Buffer): PayloadRead {
+  async function* stream(): AsyncGenerator<Buffer> {
+    yield bytes;
+  }
+  return { kind: 'found', message: { size: bytes.length, bytes, stream } };
+}
+
+/** A message of about this many bytes. */
+export function standIn(size: number, from: string | null): PayloadRead {
+  const head = `From: ${from ?? 'stand-in@localhost'}\r\nSubject: stand-in\r\n\r\n`;
+  const line = 'A stand-in for a mail that is not here.\r\n';
+  const lines = Math.max(1, Math.floor((Math.min(size, 200_000) - head.length) / line.length));
+  return whole(Buffer.from(head + line.repeat(lines), 'latin1'));
+}

@@ -1,0 +1,167 @@
+/** A transcript: told again, told as it would have been, checked, kept as a fixture. Contacts nobody. */
+
+import { listTextOf, textAfter } from '../../output/replay/list-text.ts';
+import type { ReplaySources } from '../../output/replay/replay-report.ts';
+import { calendar, harmless } from '../../output/text.ts';
+import { isDue } from '../../queue/due.ts';
+import { subjectOf } from '../../replay/input.ts';
+import { simulate } from '../../replay/simulation.ts';
+import type { Story } from '../../replay/timeline.ts';
+import { storyOf } from '../../replay/timeline.ts';
+import { checkTranscript } from '../../replay/transcript/compare.ts';
+import { withPseudonyms } from '../../replay/transcript/redact.ts';
+import type { Transcript } from '../../replay/transcript/transcript.ts';
+import { tableVersion } from '../../replay/transcript/transcript.ts';
+import { recordedWorld } from '../../replay/world/recorded-world.ts';
+import type { RunRules } from '../../runner/rules.ts';
+import type { Settings } from '../../settings/table.ts';
+import type { Trouble } from '../setup/load-config.ts';
+import { loadRules, trouble } from '../setup/load-config.ts';
+import type { Invocation } from '../shell/command.ts';
+import type { ExitCode } from '../shell/exit.ts';
+import { EXIT } from '../shell/exit.ts';
+import { type Told, tell, write } from './result.ts';
+import { standIn } from './source.ts';
+import { withSets, worldNamed } from './what-if.ts';
+
+export async function replayTranscript(
+  transcript: Transcript,
+  file: string,
+  invocation: Invocation,
+): Promise<ExitCode | Trouble> {
+  const { options } = invocation;
+  if (options.live === true) {
+    return trouble(
+      `${file} is a transcript, which tells what was said then; nobody was contacted. To try the servers now: spoolroom replay ${transcript.header.control} --spool DIR --live.`,
+      EXIT.usage,
+    );
+  }
+  for (const name of ['check', 'save-fixture']) {
+    if (options[name] !== undefined && isWhatIf(invocation)) {
+      return trouble(
+        `--${name} takes a transcript as it was recorded; leave --set, --world and --now out.`,
+        EXIT.usage,
+      );
+    }
+  }
+  if (options.check === true) return check(transcript, invocation);
+  const fixture = options['save-fixture'];
+  if (typeof fixture === 'string') return saveFixture(transcript, fixture, invocation);
+  return tell(await fromTranscript(transcript, file, invocation), invocation);
+}
+
+function isWhatIf({ options, settings }: Invocation): boolean {
+  return options.set !== undefined || options.world !== undefined || settings.now !== null;
+}
+
+async function fromTranscript(transcript: Transcript, file: string, invocation: Invocation): Promise<Told> {
+  const { options, settings: given } = invocation;
+  const { header, cut } = transcript;
+  const recorded: Settings = {
+    ...given,
+    ...header.settings,
+    hostname: header.settings.hostname ?? header.hostname,
+  };
+  const settings = withSets(recorded, options.set);
+  if ('kind' in settings) return settings;
+  const rules = await loadRules(settings);
+  if ('kind' in rules) return rules;
+  const now = movedTime(header.at, given.now);
+  const { story, notes } = await retold(transcript, rules, now, invocation);
+  if ('kind' in story) return story;
+  const schedule = rules.due.schedule;
+  const { job } = header;
+  const seconds = Math.floor(now / 1000);
+  const sources: ReplaySources = {
+    title: `Transcript ${file} of job ${header.control}, recorded ${calendar(Math.floor(header.at / 1000))}`,
+    job,
+    warnings: cut ? ['Its last line is cut off: the program ended while it was written.'] : [],
+    now: seconds,
+    schedule,
+    due: isDue(job, seconds, { schedule, force: false }).reason,
+    routing: rules.dispatch.routing,
+    story,
+    would: isWhatIf(invocation) ? 'what would have happened' : null,
+    before: listTextOf(job),
+    after: textAfter(job, story, seconds, schedule.retry),
+    notes,
+  };
+  return { kind: 'told', sources, rules };
+}
+
+function movedTime(at: number, now: Settings['now']): number {
+  if (now === null) return at;
+  return 'shift' in now ? at + now.shift : now.at * 1000;
+}
+
+/** As it was; or, where something is asked to be different, as it would have been. */
+async function retold(
+  transcript: Transcript,
+  rules: RunRules,
+  now: number,
+  invocation: Invocation,
+): Promise<{ readonly story: Story | Trouble; readonly notes: readonly string[] }> {
+  const { header } = transcript;
+  const { options } = invocation;
+  if (!isWhatIf(invocation)) {
+    const difference = checkTranscript(transcript);
+    const note = `From line ${difference?.line} on the machines would go another way now; --check shows it.`;
+    return { story: storyOf(transcript), notes: difference === null ? [] : [note] };
+  }
+  const world = options.world === undefined ? recordedWorld(transcript) : worldNamed(String(options.world));
+  if ('kind' in world) return { story: world, notes: [] };
+  const recipients = header.job.recipients.map((recipient, index) =>
+    header.indices.includes(index) ? { ...recipient, status: 0 } : { ...recipient, status: 2 },
+  );
+  const queued = { control: header.control, job: { ...header.job, recipients }, warnings: [] };
+  const size = transcript.lines.find((line) => line.what === 'body')?.size ?? 400;
+  const story = await simulate(
+    { queued, payload: standIn(size, header.job.envelopeFrom), rules, now },
+    world,
+  );
+  return { story, notes: ['This did not happen: it is what would have happened.'] };
+}
+
+function check({ header, lines }: Transcript, { terminal, settings }: Invocation): ExitCode {
+  const difference = checkTranscript({ header, lines, cut: false });
+  const steps = lines.filter(({ what }) => what === 'session' || what === 'delivery').length;
+  const sameTables = header.tables === tableVersion();
+  if (settings.json) terminal.print(JSON.stringify({ steps, sameTables, difference }));
+  else if (difference === null) {
+    terminal.print(
+      `The same way: ${steps} steps${sameTables ? '' : ', recorded under other tables'}, no difference.`,
+    );
+  } else {
+    const shown = (value: unknown): string => harmless(JSON.stringify(value));
+    terminal.print(
+      [
+        `Line ${difference.line} leads another way${sameTables ? '' : ' (recorded under other tables)'}:`,
+        `  event     ${shown(difference.event)}`,
+        `- recorded  ${shown(difference.recorded)}`,
+        `+ now       ${shown(difference.taken)}`,
+      ].join('\n'),
+    );
+  }
+  return difference === null ? EXIT.ok : EXIT.difference;
+}
+
+/** A transcript that the test suite can take: aliases for names and addresses, and still the same way. */
+function saveFixture(
+  transcript: Transcript,
+  name: string,
+  { options, terminal }: Invocation,
+): ExitCode | Trouble {
+  const text = withPseudonyms(transcript, options['keep-addresses'] === true);
+  const file = name.endsWith('.jsonl') ? name : `${name}.jsonl`;
+  const read = subjectOf(Buffer.from(text), 0, { dialect: 'detect', fallback: '2012' });
+  if (read.kind !== 'transcript' || checkTranscript(read.transcript) !== null) {
+    return trouble(
+      `The transcript does not lead the same way any more (replay it with --check), so ${file} was not written.`,
+      EXIT.data,
+    );
+  }
+  const written = write(file, text);
+  if (written !== null) return written;
+  terminal.print(`Written: ${file}. It belongs into fixtures/transcripts/.`);
+  return EXIT.ok;
+}

@@ -1,0 +1,94 @@
+/**
+ * The way to a running Citadel server that the settings name: where it is, how the connection is protected, who we are
+ * there; and its configuration. Called for the live room, for `internet-config citadel` and by `check`. What is in the
+ * way is a sentence and an exit code.
+ */
+import { isIP } from 'node:net';
+import { connect } from '#net-stream-utils';
+import { systemClock } from '../../platform/clock.ts';
+import { SpoolTrouble } from '../../platform/system-errors.ts';
+import { type Login, readLogin } from '../../queue/citadel/client/login.ts';
+import { type CitadelServer, citadelServer } from '../../queue/citadel/client/server.ts';
+import { type CitadelConfig, readCitadelConfig } from '../../queue/citadel/client/server-config.ts';
+import type { ServerAddress } from '../../queue/citadel/client/session.ts';
+import { type Settings, TYPED } from '../../settings/table.ts';
+import type { ExitCode } from '../shell/exit.ts';
+import { EXIT } from '../shell/exit.ts';
+
+export interface NoAccess {
+  readonly kind: 'no-access';
+  /** a full sentence */
+  readonly text: string;
+  readonly exit: ExitCode;
+}
+
+export interface Access {
+  readonly kind: 'access';
+  readonly server: ServerAddress;
+  readonly login: Login;
+}
+
+function noAccess(text: string, exit: ExitCode = EXIT.config): NoAccess {
+  return { kind: 'no-access', text, exit };
+}
+
+/** @param certificates PEM, trusted besides the usual ones */
+export function citadelAccess(settings: Settings, certificates: readonly string[]): Access | NoAccess {
+  const { citadel, 'citadel-login': file } = settings;
+  if (citadel === null)
+    return noAccess('Which Citadel server? Name its socket with --citadel /path/citadel.socket.', EXIT.usage);
+  if (file === null) {
+    return noAccess(
+      'Who are we at the Citadel server? Name a file with --citadel-login: an admin’s name and password, a line each.',
+      EXIT.usage,
+    );
+  }
+  const server = addressOf(citadel, settings, certificates);
+  if (server === null) {
+    const text = `setting citadel: "${citadel}" is neither /path of a socket nor ADDRESS:PORT.`;
+    return noAccess(text, settings[TYPED].has('citadel') ? EXIT.usage : EXIT.config);
+  }
+  const read = readLogin(file);
+  return read.kind === 'refused' ? noAccess(read.text) : { kind: 'access', server, login: read.login };
+}
+
+/** TLS wherever the connection leaves this machine. Null: this is no address. */
+function addressOf(text: string, settings: Settings, certificates: readonly string[]): ServerAddress | null {
+  if (text.startsWith('/')) return { endpoint: { address: text, port: 0 }, tls: null };
+  const [, six, plain = '', digits] = /^(?:\[([^\]]*)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
+  const address = plain.toLowerCase() === 'localhost' ? '127.0.0.1' : (six ?? plain);
+  const port = Number(digits);
+  if (isIP(address) === 0 || !(port >= 1 && port <= 65_535)) return null;
+  const endpoint = { address, port };
+  if (address.startsWith('127.') || address === '::1') return { endpoint, tls: null };
+  const pins = settings['tls-pin'].flatMap((pin) =>
+    pin.startsWith(`${address}=`) ? [pin.slice(address.length + 1)] : [],
+  );
+  const trust = pins.length === 0 ? {} : { pins };
+  return { endpoint, tls: { serverName: address, verify: true, ca: certificates, ...trust } };
+}
+
+/** Ask the server something; rejections for people become `no-access`. */
+export async function askingCitadel<T>(
+  { server, login }: Access,
+  ask: (server: CitadelServer) => Promise<T>,
+): Promise<T | NoAccess> {
+  const citadel = citadelServer(server, login, { connect, clock: systemClock, random: Math.random });
+  try {
+    return await ask(citadel);
+  } catch (error) {
+    if (error instanceof SpoolTrouble) return noAccess(error.message, EXIT.unavailable);
+    throw error;
+  } finally {
+    await citadel.close();
+  }
+}
+
+/** Its own name and its relays. */
+export async function configOfServer(
+  settings: Settings,
+  certificates: readonly string[],
+): Promise<CitadelConfig | NoAccess> {
+  const access = citadelAccess(settings, certificates);
+  return access.kind === 'access' ? askingCitadel(access, readCitadelConfig) : access;
+}

@@ -1,0 +1,206 @@
+/**
+ * What stands behind the settings: relays parsed, certificates and charset loaded, the clock set, the spool opened.
+ * Called by the commands that deliver. What is wrong is a sentence and an exit code.
+ */
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { connect } from '#net-stream-utils';
+import { loadCharset } from '../../message/charset.ts';
+import { harmless } from '../../output/text.ts';
+import type { Clock } from '../../platform/clock.ts';
+import { systemClock } from '../../platform/clock.ts';
+import { createResolver } from '../../platform/dns-resolver.ts';
+import { codeOf, phraseOf } from '../../platform/system-errors.ts';
+import type { CitadelConfig } from '../../queue/citadel/client/server-config.ts';
+import type { DirectoryDeps, DirectorySettings, Refused } from '../../queue/spool/open.ts';
+import type { Relay } from '../../routing/hosts.ts';
+import type { RelayKind } from '../../routing/relays.ts';
+import { parseInternetConfig, parseRelayEntry } from '../../routing/relays.ts';
+import type { RunPorts } from '../../runner/queue-runner.ts';
+import type { RunRules } from '../../runner/rules.ts';
+import { rulesFrom, scheduleFrom } from '../../runner/rules.ts';
+import { hostName } from '../../settings/kinds.ts';
+import { type SettingName, type Settings, TYPED } from '../../settings/table.ts';
+import { nodeDisk } from '../../storage/disk.ts';
+import { processTable } from '../../storage/processes.ts';
+import type { ExitCode } from '../shell/exit.ts';
+import { EXIT } from '../shell/exit.ts';
+
+export interface Trouble {
+  readonly kind: 'trouble';
+  readonly text: string;
+  readonly exit: ExitCode;
+  /** the process that works in our place: no trouble at all, and `exit` says so */
+  readonly runner?: number;
+}
+
+export function trouble(text: string, exit: ExitCode): Trouble {
+  return { kind: 'trouble', text, exit };
+}
+
+/** A value that makes no sense, found when it is used: a matter of the command line if it stands there. */
+export function wrongSetting(settings: Settings, name: SettingName, text: string): Trouble {
+  return trouble(text, settings[TYPED].has(name) ? EXIT.usage : EXIT.config);
+}
+
+/** The system's clock, or one that shows the time `now` asks for. */
+export function clockFor(settings: Settings): Clock {
+  const { now } = settings;
+  if (now === null) return systemClock;
+  const shift = 'shift' in now ? now.shift : now.at * 1000 - systemClock.now();
+  return { ...systemClock, now: () => systemClock.now() + shift };
+}
+
+export function spoolOf(settings: Settings): string | Trouble {
+  if (settings.spool !== null) return settings.spool;
+  return trouble(
+    settings.state === null
+      ? 'Which spool? Name it with --spool DIR.'
+      : `The settings name the queue inside a Citadel server (state ${settings.state}), which that server's own tools show. This command is for a spool: name it with --spool DIR.`,
+    EXIT.usage,
+  );
+}
+
+export function directoryDeps(clock: Clock, warn: (text: string) => void): DirectoryDeps {
+  return { disk: nodeDisk, clock, random: Math.random, processes: processTable(nodeDisk), warn };
+}
+
+export function directorySettings(settings: Settings): DirectorySettings {
+  return { dialect: settings.dialect, spans: scheduleFrom(settings).retry };
+}
+
+const REFUSALS: { readonly [why in Refused['why']]: ExitCode } = {
+  missing: EXIT.noInput,
+  'not-a-directory': EXIT.noInput,
+  'not-writable': EXIT.noPermission,
+  denied: EXIT.noPermission,
+  busy: EXIT.ok,
+  journal: EXIT.data,
+  disk: EXIT.io,
+};
+
+export function refusal({ why, text, runner }: Refused): Trouble {
+  return { ...trouble(text, REFUSALS[why]), ...(runner === undefined ? {} : { runner }) };
+}
+
+/** The rules of a run, with everything they name read. */
+export async function loadRules(settings: Settings): Promise<RunRules | Trouble> {
+  const charset = await loadCharset(settings.charset);
+  if (charset.kind === 'unknown')
+    return wrongSetting(settings, 'charset', `setting charset: ${charset.reason}.`);
+  const certificates = certificatesFrom(settings);
+  if ('kind' in certificates) return certificates;
+  const citadel = await citadelConfig(settings, certificates);
+  if ('kind' in citadel) return citadel;
+  const relays = relaysFrom(settings, citadel.internet.relays);
+  if ('kind' in relays) return relays;
+  return rulesFrom(settings, {
+    hostname: citadel.fqdn ?? hostname(),
+    relays,
+    legacy: charset.charset,
+    certificates,
+  });
+}
+
+export function certificatesFrom(settings: Settings): readonly string[] | Trouble {
+  const certificates: string[] = [];
+  for (const file of settings['tls-ca']) {
+    const read = readText(file, 'tls-ca');
+    if (typeof read !== 'string') return read;
+    if (!holdsCertificates(read)) {
+      return trouble(
+        `setting tls-ca: ${file} cannot be used: it holds no whole certificate in PEM form.`,
+        EXIT.config,
+      );
+    }
+    certificates.push(read);
+  }
+  return certificates;
+}
+
+function holdsCertificates(text: string): boolean {
+  const blocks = text.match(
+    /-----BEGIN (?:TRUSTED )?CERTIFICATE-----[^-]*-----END (?:TRUSTED )?CERTIFICATE-----/g,
+  );
+  try {
+    return blocks?.every((block) => new X509Certificate(block).subject !== null) ?? false;
+  } catch {
+    // Whatever OpenSSL calls it, it cannot be read.
+    return false;
+  }
+}
+
+/** What Citadel itself is configured with, from where the setting says. */
+async function citadelConfig(
+  settings: Settings,
+  certificates: readonly string[],
+): Promise<CitadelConfig | Trouble> {
+  const from = settings['internet-config'];
+  const config = await configFrom(from, settings, certificates);
+  if ('kind' in config) return config;
+  const [problem] = config.internet.problems;
+  if (problem === undefined) return config;
+  return trouble(`${from}, line ${problem.line}: relay ${problem.shown}: ${problem.reason}`, EXIT.config);
+}
+
+async function configFrom(
+  from: string | null,
+  settings: Settings,
+  certificates: readonly string[],
+): Promise<CitadelConfig | Trouble> {
+  if (from === null) return { fqdn: null, internet: { relays: [], problems: [] } };
+  if (from === 'citadel') {
+    const { configOfServer } = await import('./citadel-server.ts');
+    const config = await configOfServer(settings, certificates);
+    if ('text' in config) return trouble(config.text, config.exit);
+    const fqdn = config.fqdn === null ? null : hostName.read(config.fqdn);
+    if (fqdn === null || fqdn.ok) return config;
+    return trouble(
+      `The Citadel server calls itself ${harmless(config.fqdn ?? '')}, which ${fqdn.problem}. Correct its name there, or give hostname.`,
+      EXIT.config,
+    );
+  }
+  const read = readText(from, 'internet-config');
+  if (typeof read !== 'string') return read;
+  if (read.trim() !== '' && !read.includes('|')) {
+    return trouble(
+      `setting internet-config: ${from} holds no line like relay.example.org|smarthost, so no relay can be taken from it.`,
+      EXIT.config,
+    );
+  }
+  return { fqdn: null, internet: parseInternetConfig(read) };
+}
+
+function relaysFrom(settings: Settings, taken: readonly Relay[]): readonly Relay[] | Trouble {
+  const relays = [...taken];
+  for (const kind of ['smarthost', 'fallbackhost'] as const satisfies readonly RelayKind[]) {
+    for (const entry of settings[kind]) {
+      const parsed = parseRelayEntry(entry, kind);
+      if (parsed.kind === 'bad')
+        return wrongSetting(settings, kind, `setting ${kind}: ${parsed.shown}: ${parsed.reason}.`);
+      relays.push(parsed.relay);
+    }
+  }
+  return relays;
+}
+
+function readText(file: string, setting: string): string | Trouble {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (codeOf(error) === null) throw error;
+    return trouble(`setting ${setting}: ${file} cannot be read: ${phraseOf(error)}.`, EXIT.config);
+  }
+}
+
+/** The real world: sockets, the name servers, chance. */
+export function realPorts(settings: Settings, clock: Clock): Omit<RunPorts, 'room' | 'events'> {
+  const resolver = createResolver({
+    servers: settings.dns,
+    timeout: settings['timeout.lookup'],
+    tries: 3,
+    clock,
+  });
+  return { resolver, connect, clock, random: Math.random };
+}

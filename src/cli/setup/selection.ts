@@ -1,0 +1,20 @@
+/**
+ * Jobs by whom they are for: the option `--to` of `queue`, `retry`, `hold` and `release`. Pure.
+ */
+
+import type { QueuedJob } from '../../queue/queue.ts';
+import { recipientAddress } from '../../routing/address.ts';
+
+/** `word` is an address or, with or without an `@` in front, a domain. It is read as the lists are. */
+export function isFor(word: string): (queued: QueuedJob) => boolean {
+  const bytes = Buffer.from(word, 'utf8').toString('latin1');
+  const isAddress = bytes.lastIndexOf('@') > 0;
+  const wanted = recipientAddress(isAddress ? bytes : `x@${bytes.replace(/^@/, '')}`);
+  if (wanted.kind === 'unusable') return () => false;
+  const key = isAddress ? 'command' : 'domain';
+  return ({ job }) =>
+    job.recipients.some(({ address: entry }) => {
+      const address = recipientAddress(entry);
+      return address.kind === 'address' && address[key].toLowerCase() === wanted[key].toLowerCase();
+    });
+}

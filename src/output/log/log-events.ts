@@ -1,0 +1,233 @@
+/**
+ * Every line that is logged: its level, its sentence, its fields. Pure; log.ts writes them, techdoc/logs.md lists
+ * them. A field never carries a credential.
+ */
+import type { SentReport } from '../../dsn/reporter.ts';
+import type { QueuedMail } from '../../intake/transaction-handler.ts';
+import type { ByteString } from '../../platform/bytes.ts';
+import type { OutcomeRecord } from '../../runner/active-message.ts';
+import type { RunSummary } from '../../runner/queue-runner.ts';
+import type { Failure, Peer } from '../../smtp/outcome.ts';
+import { place } from '../../smtp/status-text.ts';
+import type { Utterance } from '../replay/dialogue.ts';
+import type { ForPeople } from '../text.ts';
+import { counted, harmless, span } from '../text.ts';
+
+export type Level = 'error' | 'warn' | 'info' | 'debug';
+
+export interface Line {
+  readonly level: Level;
+  /** names the kind of line, for machines */
+  readonly event: string;
+  readonly message: string;
+  readonly fields: { readonly [name: string]: string | number | boolean | null };
+}
+
+const OUTCOMES = {
+  2: { event: 'delivered', level: 'info' },
+  4: { event: 'deferred', level: 'info' },
+  5: { event: 'refused', level: 'warn' },
+} as const;
+
+/** One line per outcome: job, recipient, destination host and address, duration, code and text. */
+export function outcomeLine(record: OutcomeRecord, readable: ForPeople): Line {
+  const { verdict } = record;
+  const { event, level: usual } = OUTCOMES[record.status];
+  // It does not get better by waiting: somebody has to look.
+  const level = verdict.kind === 'failed' && verdict.stage === 'payload' ? 'warn' : usual;
+  const recipient = readable(record.recipient);
+  const text = readable(verdict.text);
+  const via = verdict.peer === null ? '' : ` via ${place(verdict.peer)}`;
+  const tls = record.tls === null ? '' : ` ${record.tls}`;
+  const code = verdict.code === null ? '' : `${verdict.code} `;
+  const maybe = verdict.kind === 'failed' && verdict.maybeDelivered;
+  const doubt = maybe ? ' (the message may have arrived)' : '';
+  return {
+    level,
+    event,
+    message: `${event}: job ${record.control} to ${recipient}${via}${tls}, ${span(record.milliseconds)}: ${code}${text}${doubt}`,
+    fields: {
+      job: record.control,
+      mail: record.msgid,
+      recipient,
+      status: record.status,
+      destination: record.destination,
+      host: verdict.peer?.host ?? null,
+      address: verdict.peer?.address ?? null,
+      port: verdict.peer?.port ?? null,
+      tls: record.tls,
+      milliseconds: Math.round(record.milliseconds),
+      stage: verdict.kind === 'failed' ? verdict.stage : null,
+      code: verdict.code,
+      enhanced: verdict.enhanced,
+      maybeDelivered: maybe,
+      text,
+    },
+  };
+}
+
+export function setAsideLine(control: number, reason: string, path?: string): Line {
+  const next =
+    path === undefined
+      ? 'Its mail is not delivered before it is corrected'
+      : `It lies in ${path}, and its mail is not delivered: correct it and put it back under a free number`;
+  return {
+    level: 'error',
+    event: 'set-aside',
+    message: `set aside: control message ${control}: ${reason}. ${next}`,
+    fields: { job: control, reason, path: path ?? null },
+  };
+}
+
+/** A report is safe with whoever brings it to the sender. */
+export function reportLine(
+  { control, msgid, to, how, where, notices }: SentReport,
+  readable: ForPeople,
+): Line {
+  const reader = readable(to);
+  const recipients = notices.map(({ recipient }) => readable(recipient)).join(', ');
+  const kinds = [...new Set(notices.map(({ kind }) => kind))].join(', ');
+  return {
+    level: 'info',
+    event: 'reported',
+    message: `reported: job ${control}, ${kinds} ${recipients}: ${how === 'left' ? `left for ${reader} in` : `told ${reader} by`} ${where}`,
+    fields: { job: control, mail: msgid, to: reader, how, where, kinds, recipients },
+  };
+}
+
+export function withheldLine(
+  control: number,
+  addresses: readonly ByteString[],
+  reason: string,
+  readable: ForPeople,
+): Line {
+  const recipients = addresses.map(readable).join(', ');
+  return {
+    level: 'info',
+    event: 'not-reported',
+    message: `not reported: job ${control}, ${recipients}: the sender is not told because ${reason}`,
+    fields: { job: control, recipients, reason },
+  };
+}
+
+/** A queue run in which something was due. Somebody who waited for it at a terminal wants to see it. */
+export function summaryLine(
+  { jobs, due, delivered, deferred, failed, finished, milliseconds }: RunSummary,
+  level: 'info' | 'debug' = 'debug',
+): Line {
+  return {
+    level,
+    event: 'run',
+    message:
+      `queue run: ${due} of ${counted(jobs, 'job')} due, ${counted(delivered, 'recipient')} delivered, ${deferred} deferred, ` +
+      `${failed} refused, ${counted(finished, 'mail')} done, ${span(milliseconds)}`,
+    fields: { jobs, due, delivered, deferred, failed, finished, milliseconds: Math.round(milliseconds) },
+  };
+}
+
+/** Something said in a session, or its end; only followed when lines of the level debug are wanted. */
+export function dialogueLine(peer: Peer, { from, text }: Utterance, readable: ForPeople): Line {
+  const words = readable(text);
+  const arrow = { us: '>', server: '<', neither: '-' }[from];
+  return {
+    level: 'debug',
+    event: 'dialogue',
+    message: `${place(peer)} ${arrow} ${words}`,
+    fields: { host: peer.host, address: peer.address, port: peer.port, from, text: words },
+  };
+}
+
+export function warningLine(text: string): Line {
+  return { level: 'warn', event: 'warning', message: text, fields: {} };
+}
+
+/** Another process delivers from there. */
+export function busyLine(text: string, runner: number | null): Line {
+  return { level: 'info', event: 'busy', message: text, fields: { runner } };
+}
+
+/** `watch` beside a run, or a second watcher. */
+export function waitingLine(spool: string, runner: number | null): Line {
+  const who = runner === null ? 'another process' : `process ${runner}`;
+  const message = `waiting: ${who} is at work in ${spool}; this one begins when that has ended`;
+  return { level: 'info', event: 'waiting', message, fields: { spool, runner } };
+}
+
+/** Told to stop; what that waits for. */
+export function stoppingLine(signal: string, milliseconds: number): Line {
+  return {
+    level: 'info',
+    event: 'stopping',
+    message: `stopping (${signal}): nothing new is begun, what is on the wire has ${span(milliseconds)} to come to its end; a second signal ends at once`,
+    fields: { signal, milliseconds },
+  };
+}
+
+/** STARTTLS failed where mail may go without it. */
+export function inClearLine({ peer, text }: Failure, readable: ForPeople): Line {
+  const why = readable(text);
+  return {
+    level: 'info',
+    event: 'in-clear',
+    message: `in clear: mail goes${peer === null ? '' : ` to ${place(peer)}`} without TLS for now, because STARTTLS did not work: ${why}`,
+    fields: { host: peer?.host ?? null, address: peer?.address ?? null, port: peer?.port ?? null, text: why },
+  };
+}
+
+export function startedLine(spool: string, pid: number): Line {
+  return { level: 'info', event: 'started', message: `watching ${spool}`, fields: { spool, pid } };
+}
+
+export function stoppedLine(signal: string): Line {
+  return {
+    level: 'info',
+    event: 'stopped',
+    message: `stopped by ${signal}; every outcome is written`,
+    fields: { signal },
+  };
+}
+
+/** The intake takes mail at this address. */
+export function listeningLine(address: string, spool: string): Line {
+  return {
+    level: 'info',
+    event: 'listening',
+    message: `listening at ${address} for ${spool}`,
+    fields: { address, spool },
+  };
+}
+
+/** A mail the intake acknowledged: it is durable when this is told. */
+export function queuedLine(mail: QueuedMail, readable: ForPeople): Line {
+  const { control, payload, size, transactions } = mail;
+  const sender = mail.sender === '' ? '<>' : readable(mail.sender);
+  const recipients = mail.recipients.map(readable).join(', ');
+  const brought = transactions === 1 ? '' : ` in ${transactions} transactions`;
+  return {
+    level: 'info',
+    event: 'queued',
+    message: `queued: job ${control}, mail ${payload} from ${sender} to ${recipients}, ${size} bytes${brought}`,
+    fields: { job: control, mail: payload, sender, recipients, size, transactions },
+  };
+}
+
+/** A mail the intake did not take. */
+export function notTakenLine(code: number, reason: string, client: string): Line {
+  const [who, why] = [harmless(client), harmless(reason)];
+  const stays = code < 500 ? 'it stays there for another try' : 'its sender is told there';
+  return {
+    level: 'warn',
+    event: 'not-taken',
+    message: `not taken: a mail of ${who}: ${code} ${why}; ${stays}`,
+    fields: { client: who, code, reason: why },
+  };
+}
+
+export function closedLine(signal: string): Line {
+  return {
+    level: 'info',
+    event: 'closed',
+    message: `intake closed by ${signal}; every mail it acknowledged is in the spool`,
+    fields: { signal },
+  };
+}

@@ -1,0 +1,133 @@
+/**
+ * Where log lines go: winston, loaded when the first line is written, so that a run with nothing to say costs
+ * nothing. Called by the commands; knows lines and targets, not deliveries. A line that cannot be written to its target
+ * goes to standard error, and nothing here ever stops a delivery.
+ */
+import { createWriteStream } from 'node:fs';
+import { Writable } from 'node:stream';
+import type { Logger, transport as Transport } from 'winston';
+import { phraseOf } from '../../platform/system-errors.ts';
+import { harmless } from '../text.ts';
+import type { Level, Line } from './log-events.ts';
+
+export interface LogOptions {
+  readonly level: Level;
+  readonly format: 'pretty' | 'json';
+  /** `stderr`, `syslog`, `syslog:HOST:PORT` or a file */
+  readonly target: string;
+  readonly colour: boolean;
+  /** standard error, asked for when there is something to write */
+  readonly stderr: () => Writable;
+}
+
+export interface Log {
+  write(line: Line): void;
+  /** resolves when all lines are handed over */
+  close(): Promise<void>;
+}
+
+const RANK: { readonly [level in Level]: number } = { error: 0, warn: 1, info: 2, debug: 3 };
+
+export function openLog(options: LogOptions): Log {
+  let opened: Promise<Opened> | null = null;
+  return {
+    write: (line) => {
+      if (RANK[line.level] > RANK[options.level]) return;
+      opened ??= open(options);
+      opened.then(({ logger }) => logger.log(entry(line)));
+    },
+    close: async () => {
+      if (opened === null) return;
+      const { logger, transport, lines } = await opened;
+      const handedOver = new Promise((resolve) => transport.once('finish', resolve));
+      logger.end();
+      await handedOver;
+      await new Promise<void>((resolve) => lines.end(resolve));
+    },
+  };
+}
+
+/** Whatever a field was made of, a terminal obeys nothing in it and no line ends early. */
+function entry({ level, event, message, fields }: Line): { level: string; message: string } {
+  const clean = Object.entries(fields).map(([name, value]) => [
+    name,
+    typeof value === 'string' ? harmless(value) : value,
+  ]);
+  return { level, event, message: harmless(message), ...Object.fromEntries(clean) };
+}
+
+interface Opened {
+  readonly logger: Logger;
+  readonly transport: Transport;
+  readonly lines: Writable;
+}
+
+async function open(options: LogOptions): Promise<Opened> {
+  const { level, format, target, colour } = options;
+  const stderr = options.stderr();
+  const winston = await import('winston');
+  const { combine, timestamp, json, printf, colorize } = winston.format;
+  const syslog = /^syslog(:|$)/.test(target) ? await import('./syslog.ts') : null;
+  const pretty = syslog
+    ? printf(({ message }) => String(message))
+    : combine(
+        timestamp(),
+        ...(colour ? [colorize()] : []),
+        printf((line) => `${line.timestamp} ${line.level} ${line.message}`),
+      );
+  const body = format === 'json' ? combine(timestamp(), json()) : pretty;
+  const prioritised = winston.format((line) => ({
+    ...line,
+    [TEXT]: syslog?.priority(line.level) + String(line[TEXT]),
+  }));
+  const chosen = syslog ? syslog.syslogStream(target) : plainStream(target, stderr);
+  const lines = await withFallback(target, chosen, stderr);
+  const transport = new winston.transports.Stream({ stream: lines });
+  const whole = syslog ? combine(body, prioritised()) : body;
+  return {
+    logger: winston.createLogger({ level, format: whole, transports: [transport] }),
+    transport,
+    lines,
+  };
+}
+
+/** Where winston keeps the finished text of a line. */
+const TEXT = Symbol.for('message');
+
+async function plainStream(target: string, stderr: Writable): Promise<Writable> {
+  return target === 'stderr' ? stderr : createWriteStream(target, { flags: 'a', mode: 0o640 });
+}
+
+/** Lines to their target, and to standard error when it does not take them. */
+async function withFallback(name: string, chosen: Promise<Writable>, stderr: Writable): Promise<Writable> {
+  let told = false;
+  const tell = (error: Error): void => {
+    if (told) return;
+    told = true;
+    stderr.write(
+      `spoolroom: the log ${name} cannot be written: ${phraseOf(error)}; its lines come here instead.\n`,
+    );
+  };
+  const target = await chosen.catch((error: Error) => {
+    tell(error);
+    return stderr;
+  });
+  if (target !== stderr) target.on('error', tell);
+  return new Writable({
+    decodeStrings: false,
+    write: (line: string, _, done) => {
+      const plain = line.replace(/^<\d+>/, '');
+      target.write(target === stderr ? plain : line, (error) => {
+        if (error && target !== stderr) {
+          tell(error);
+          stderr.write(plain);
+        }
+        done();
+      });
+    },
+    final: (done) => {
+      if (target === stderr) done();
+      else target.end(() => done());
+    },
+  });
+}

@@ -1,0 +1,65 @@
+/**
+ * Log lines to syslog. Node has no unix datagram sockets, so the local syslog is reached through util-linux' `logger`;
+ * `syslog:HOST:PORT` sends RFC 5424 datagrams itself. Both streams take lines that begin with their priority (`<22>`).
+ * Used by log.ts alone.
+ */
+import { spawn } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { hostname } from 'node:os';
+import { Writable } from 'node:stream';
+import { phraseOf } from '../../platform/system-errors.ts';
+
+const FACILITY_MAIL = 2 * 8;
+const SEVERITIES: { readonly [level: string]: number } = { error: 3, warn: 4, info: 6, debug: 7 };
+
+/** What a line of this level begins with. */
+export function priority(level: string): string {
+  return `<${FACILITY_MAIL + (SEVERITIES[level] ?? 6)}>`;
+}
+
+/** Rejects when there is no `logger`. `syslog`, `syslog:HOST` or `syslog:HOST:PORT`, IPv6 addresses in brackets. */
+export async function syslogStream(target: string): Promise<Writable> {
+  const [, bracketed, plain, port] = /^syslog:(?:\[(.*)\]|([^:]*))(?::(\d+))?$/.exec(target) ?? [];
+  const host = bracketed ?? plain;
+  return host === undefined ? throughLogger() : datagrams(host, Number(port ?? 514));
+}
+
+async function throughLogger(): Promise<Writable> {
+  // Asked to log nothing, it says whether there is a syslog: no line is lost in finding out.
+  const probe = startLogger();
+  probe.stdin.end();
+  const [found] = await once(probe, 'exit').catch((error) => {
+    throw new Error(`the program logger cannot be started: ${phraseOf(error)}`);
+  });
+  if (found !== 0) throw new Error('the program logger finds no syslog to write to');
+  const child = startLogger();
+  child.on('exit', (code) => {
+    if (code !== 0) child.stdin.destroy(new Error(`the program logger ended with ${code}`));
+  });
+  await once(child, 'spawn');
+  return child.stdin;
+}
+
+function startLogger() {
+  // Without --socket-errors it keeps quiet about a syslog that is not there, unless the machine runs systemd.
+  const words = ['--tag', 'spoolroom', '--prio-prefix', '--socket-errors=on'];
+  const child = spawn('logger', words, { stdio: ['pipe', 'ignore', 'ignore'] });
+  // Without a program its standard input fails, too, and less plainly.
+  child.stdin.on('error', () => {});
+  return child;
+}
+
+function datagrams(host: string, port: number): Writable {
+  const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
+  const name = hostname();
+  return new Writable({
+    decodeStrings: false,
+    write: (line: string, _, done) => {
+      const [, priority, text] = /^(<\d+>)(.*)/.exec(line) ?? [];
+      const head = `${priority}1 ${new Date().toISOString()} ${name} spoolroom ${process.pid} - -`;
+      socket.send(`${head} ${text}`, port, host, (error) => done(error));
+    },
+    destroy: (error, done) => socket.close(() => done(error)),
+  });
+}

@@ -1,0 +1,135 @@
+/**
+ * What lies in a spool, as a table for people and as facts for programs. Pure; called by all that tell of jobs.
+ */
+import { isPending, isSettled } from '../delivery-list/job.ts';
+import { byMail, isQueuedDue } from '../queue/due.ts';
+import type { Asker, JobRequest, QueuedJob } from '../queue/queue.ts';
+import type { Schedule } from '../queue/schedule.ts';
+import { ageOf } from '../queue/schedule.ts';
+import type { ForPeople } from './text.ts';
+import { calendar, counted, harmless, wholeSpan } from './text.ts';
+
+export interface JobFacts {
+  readonly job: number;
+  readonly mail: number;
+  /** seconds since it was handed in; null: its list does not say when that was */
+  readonly age: number | null;
+  readonly pending: number;
+  readonly delivered: number;
+  readonly refused: number;
+  readonly due: boolean;
+  /** ISO 8601, or null when time alone does not bring the next try */
+  readonly next: string | null;
+  readonly why: string;
+  /** what was said last about a recipient that is still pending */
+  readonly last: string;
+  /** the envelope sender; null: the mail itself names it */
+  readonly sender: string | null;
+  readonly recipients: readonly {
+    readonly address: string;
+    readonly status: number;
+    readonly text: string;
+  }[];
+  /** null: nothing is asked */
+  readonly request: (Asker & { readonly request: JobRequest }) | null;
+}
+
+/** Of all jobs of a spool. */
+export function factsOfAll(
+  jobs: readonly QueuedJob[],
+  now: number,
+  schedule: Schedule,
+  readable: ForPeople,
+): readonly JobFacts[] {
+  const mails = byMail(jobs);
+  return jobs.map((queued) =>
+    factsOf(queued, mails.get(queued.job.msgid) ?? [queued], now, schedule, readable),
+  );
+}
+
+/** The job, among all that name its mail. */
+export function factsOf(
+  queued: QueuedJob,
+  lists: readonly QueuedJob[],
+  now: number,
+  schedule: Schedule,
+  readable: ForPeople,
+): JobFacts {
+  const { control, job, request, asker } = queued;
+  const dueness = isQueuedDue(queued, lists, now, { schedule, force: false });
+  const withStatus = (status: number): number =>
+    job.recipients.filter((each) => each.status === status).length;
+  const pending = job.recipients.filter(isPending);
+  const last = pending.find(({ text }) => text !== '') ?? job.recipients.find(({ text }) => text !== '');
+  return {
+    job: control,
+    mail: job.msgid,
+    age: job.submitted === null ? null : ageOf(job, now),
+    pending: pending.length,
+    delivered: withStatus(2),
+    refused: withStatus(5),
+    due: dueness.due,
+    next: dueness.at === null ? null : calendar(dueness.at),
+    why: dueness.reason,
+    last: last === undefined ? '' : `${readable(last.address)}: ${readable(last.text)}`,
+    sender: job.envelopeFrom === null ? null : readable(job.envelopeFrom),
+    recipients: job.recipients.map(({ address, status, text }) => ({
+      address: readable(address),
+      status,
+      text: readable(text),
+    })),
+    request:
+      request === undefined || asker === undefined ? null : { request, by: harmless(asker.by), at: asker.at },
+  };
+}
+
+export function queueTable(facts: readonly JobFacts[]): string {
+  const head = ['job', 'mail', 'age', 'pending', 'next try', 'last answer'];
+  const rows = facts.map((each) => [
+    String(each.job),
+    String(each.mail),
+    each.age === null ? '?' : wholeSpan(each.age),
+    `${each.pending} of ${each.pending + each.delivered + each.refused}`,
+    waitsFor(each),
+    each.last,
+  ]);
+  return columns([head, ...rows]);
+}
+
+/** In a few words; `explain` has the sentences. */
+function waitsFor({ due, next, why, refused, recipients, request }: JobFacts): string {
+  if (due) return 'now';
+  switch (request?.request) {
+    case 'hold':
+      return `held by ${request.by} since ${calendar(request.at)}`;
+    case 'remove':
+      return 'to be removed';
+    case 'retry':
+    case undefined:
+      if (recipients.length > 0 && recipients.every(isSettled))
+        return refused > 0 ? 'to be reported' : 'to be ended';
+      return next ?? why;
+  }
+}
+
+/** `5000 jobs: 3333 due now, 1667 wait` */
+export function queueSum(facts: readonly JobFacts[]): string {
+  const due = facts.filter((each) => each.due).length;
+  return `${counted(facts.length, 'job')}: ${due} due now, ${facts.length - due} wait`;
+}
+
+/** Columns as wide as their widest cell, the last one as wide as it likes. */
+export function columns(rows: readonly (readonly string[])[]): string {
+  const widths = rows.reduce<number[]>(
+    (wide, row) => row.map((cell, at) => Math.max(wide[at] ?? 0, cell.length)),
+    [],
+  );
+  return rows
+    .map((row) =>
+      row
+        .map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(widths[at] ?? 0)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}

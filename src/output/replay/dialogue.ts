@@ -1,0 +1,69 @@
+/**
+ * What was said in a session, for people: pure, made of the same events and effects that move the machine. Called by
+ * `demo` and by the debug log. Bodies appear as a word; credentials do not appear, they never pass through here.
+ */
+import type { ByteString } from '../../platform/bytes.ts';
+import type { SessionEffect, SessionEvent, Step } from '../../smtp/machine/session.ts';
+
+export interface Utterance {
+  readonly from: 'us' | 'server' | 'neither';
+  readonly text: ByteString;
+}
+
+/** One step: what came in, then what went out. */
+export function utterances(event: SessionEvent, { effects }: Pick<Step, 'effects'>): readonly Utterance[] {
+  const heard = wordsOf(event);
+  const said = effects.flatMap(wordsOfEffect);
+  return heard === null ? said : [heard, ...said];
+}
+
+function wordsOf(event: SessionEvent): Utterance | null {
+  switch (event.type) {
+    case 'reply':
+      return {
+        from: 'server',
+        text: `${event.reply.code} ${event.reply.text.split('\n')[0] ?? ''}`.trimEnd(),
+      };
+    case 'garbage':
+    case 'early':
+      return { from: 'server', text: event.text };
+    case 'silence':
+      return { from: 'neither', text: `no answer for ${event.seconds} s` };
+    case 'lost':
+      return { from: 'neither', text: `the server ${event.text}` };
+    case 'tls-failed':
+      return { from: 'neither', text: event.text };
+    case 'secured':
+      return { from: 'neither', text: 'from here under TLS' };
+    case 'payload-lost':
+      return { from: 'neither', text: `the message could not be read: ${event.text}` };
+    case 'offer':
+    case 'leave':
+    case 'body-sent':
+      return null;
+  }
+}
+
+function wordsOfEffect(effect: SessionEffect): readonly Utterance[] {
+  switch (effect.type) {
+    case 'write':
+      return effect.bytes
+        .split('\r\n')
+        .filter((line) => line !== '' && line !== '.')
+        .map((text) => ({ from: 'us', text }));
+    case 'authenticate':
+      return [{ from: 'us', text: `AUTH ${effect.mechanism} (step ${effect.step}, not shown)` }];
+    case 'send-body':
+      return [{ from: 'us', text: '(the message)' }];
+    case 'start-tls':
+    case 'verdict':
+    case 'transaction-done':
+    case 'hand-back':
+    case 'host-failed':
+    case 'tls-unusable':
+    case 'ready':
+    case 'end':
+    case 'destroy':
+      return [];
+  }
+}

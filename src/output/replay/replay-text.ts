@@ -1,0 +1,67 @@
+/** A replay for the terminal. Called by the command; colours only where they are wanted. */
+import type { Painter } from '../colour.ts';
+import { painter } from '../colour.ts';
+import { columns } from '../queue-table.ts';
+import { endOf, type ReplayReport, STOPPED_HERE, type Utterance } from './replay-report.ts';
+
+type Colour = keyof Painter;
+
+const SPEAKERS: { readonly [who in Utterance['who']]: { readonly mark: string; readonly colour: Colour } } = {
+  us: { mark: 'C:', colour: 'green' },
+  them: { mark: 'S:', colour: 'bold' },
+  dns: { mark: 'DNS', colour: 'dim' },
+  net: { mark: '*', colour: 'dim' },
+  outcome: { mark: '=', colour: 'yellow' },
+};
+
+const STATUS_COLOURS = { 2: 'green', 4: 'yellow', 5: 'red' } as const;
+const DIFF_COLOURS = { '+': 'green', '-': 'red', ' ': 'dim' } as const;
+
+export function replayText(report: ReplayReport, coloured: boolean): string {
+  const paint = painter(coloured);
+  const sections = [
+    [report.title, ...report.notes.map((note) => paint.yellow(note))],
+    ['Read', columns(report.fields.map(({ name, value, meaning }) => [name, value, meaning]))],
+    ['Warnings', ...report.warnings],
+    ['Due', report.due],
+    ...report.routes.map(({ destination, why, hosts }) => [
+      `Hosts for ${destination}`,
+      ...why.map((reason) => paint.dim(reason)),
+      ...hosts.map((host, at) => `${at + 1}. ${host.name} (${host.why})`),
+    ]),
+    ['Dialogue', ...dialogue(report.dialogue, paint)],
+    [report.would === null ? 'Outcome' : `Outcome (${report.would})`, ...outcomes(report, paint)],
+    ['Control message', ...difference(report, paint)],
+  ];
+  return sections
+    .filter(([, ...lines], at) => at === 0 || lines.length > 0)
+    .map(([head = '', ...lines]) => [paint.bold(head), ...lines.map(indented)].join('\n'))
+    .join('\n\n');
+}
+
+function indented(text: string): string {
+  return text.replace(/^/gm, '  ');
+}
+
+function dialogue(all: readonly Utterance[], paint: Painter): readonly string[] {
+  const width = Math.max(0, ...all.map(({ destination }) => destination?.length ?? 0));
+  return all.map(({ at, who, text, destination }) => {
+    const { mark, colour } = SPEAKERS[who];
+    const whose = destination === null ? '' : `${destination.padEnd(width)}  `;
+    return `${(at / 1000).toFixed(3).padStart(9)} s  ${whose}${mark.padEnd(3)} ${paint[colour](text)}`;
+  });
+}
+
+function outcomes({ outcomes: all, unknown }: ReplayReport, paint: Painter): readonly string[] {
+  const known = all.map(({ recipient, status, text, row, stopped }) => {
+    const said = stopped ? STOPPED_HERE : paint[STATUS_COLOURS[status]](`${status} ${text}`);
+    return `${recipient}: ${said} ${paint.dim(row === null || stopped ? '' : `[row ${row}]`)}`;
+  });
+  if (unknown === null) return known.map((line) => line.trimEnd());
+  return [...known, paint.red(`The recording does not say ${unknown}. What follows is not known.`)];
+}
+
+function difference({ diff, ends, would }: ReplayReport, paint: Painter): readonly string[] {
+  if (ends) return [endOf(would)];
+  return diff.map(({ mark, text }) => paint[DIFF_COLOURS[mark]](`${mark} ${text}`.trimEnd()));
+}

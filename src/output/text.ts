@@ -1,0 +1,48 @@
+/**
+ * Bytes made readable for people: the one place where text from lists, mails and servers is decoded. What is not
+ * UTF-8 is read in the configured legacy charset. Nothing that a terminal would obey gets through.
+ */
+import type { Charset } from '../message/charset.ts';
+import { decodeUnlabelled } from '../message/charset.ts';
+import type { ByteString } from '../platform/bytes.ts';
+
+export type ForPeople = (bytes: ByteString) => string;
+
+export function forPeople(legacy: Charset): ForPeople {
+  return (bytes) => (PLAIN.test(bytes) ? bytes : harmless(decodeUnlabelled(bytes, legacy).text));
+}
+
+const PLAIN = /^[ -~]*$/;
+
+/** Control characters, invisible ones, line ends and those that turn the direction of writing, shown as what they are. */
+export function harmless(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) => `\\u{${char.codePointAt(0)?.toString(16)}}`);
+}
+
+/** `0.42 s`, `3 min`, `4 h 30 min`, `5 d` */
+export function span(milliseconds: number): string {
+  const seconds = milliseconds / 1000;
+  if (seconds < 10) return `${seconds.toFixed(2)} s`;
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 120) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`;
+  return hours % 24 === 0 ? `${hours / 24} d` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}
+
+/** The same for a time that is known to the second only: `3 s`. */
+export function wholeSpan(seconds: number): string {
+  return seconds < 10 ? `${seconds} s` : span(seconds * 1000);
+}
+
+/** `1 job`, `2 jobs` */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** ISO 8601 in UTC, to the second. */
+export function calendar(unixSeconds: number): string {
+  const date = new Date(unixSeconds * 1000);
+  return Number.isNaN(date.getTime()) ? `second ${unixSeconds}` : date.toISOString().replace('.000Z', 'Z');
+}

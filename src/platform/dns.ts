@@ -1,0 +1,28 @@
+/** DNS as a delivery sees it. `dns-resolver.ts` asks real name servers; simulations and tests have resolvers of their own. */
+
+export interface MxRecord {
+  /** host name without the final dot; '' is the null MX (RFC 7505) */
+  readonly exchange: string;
+  readonly preference: number;
+}
+
+/** Why a lookup gave no records. `no-domain` is NXDOMAIN, `no-data` is NOERROR with an empty answer: both proven. */
+export type LookupFault =
+  | 'no-domain'
+  | 'no-data'
+  | 'server-failure'
+  | 'refused'
+  | 'timeout'
+  | 'bad-answer'
+  | 'local-fault';
+
+export type Lookup<T> =
+  | { readonly kind: 'found'; readonly records: readonly T[] }
+  | { readonly kind: 'failed'; readonly fault: LookupFault };
+
+/** Never rejects: every error is a `failed` lookup. Names are ASCII (A-labels). Each lookup has its own deadline. */
+export interface Resolver {
+  mx(name: string): Promise<Lookup<MxRecord>>;
+  /** IPv4 or IPv6 addresses in text form */
+  addresses(name: string, family: 4 | 6): Promise<Lookup<string>>;
+}

@@ -1,0 +1,57 @@
+/**
+ * The system's hosts file, which Node's DNS client does not read. A relay that is known only there, and
+ * `localhost` with or without an entry (RFC 6761 section 6.3), must be found without a query. The resolver asks
+ * here first; a name that stands here is never looked up in DNS.
+ */
+import { readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
+import type { Clock } from './clock.ts';
+
+/** How long a reading counts, in milliseconds of the clock; an edit is seen by a watcher soon enough. */
+const LIFETIME = 30_000;
+
+type Hosts = ReadonlyMap<string, readonly string[]>;
+
+export interface HostsFile {
+  /** all addresses of a lower-case name, or null when the file does not know it */
+  addresses(name: string): Promise<readonly string[] | null>;
+}
+
+export function createHostsFile(path: string, clock: Clock): HostsFile {
+  let hosts: Promise<Hosts> | null = null;
+  let expires = 0;
+
+  return {
+    async addresses(name) {
+      if (hosts === null || clock.monotonic() >= expires) {
+        expires = clock.monotonic() + LIFETIME;
+        hosts = read(path);
+      }
+      return (await hosts).get(name) ?? (isLocalhost(name) ? ['127.0.0.1', '::1'] : null);
+    },
+  };
+}
+
+function isLocalhost(name: string): boolean {
+  return name === 'localhost' || name.endsWith('.localhost');
+}
+
+/** A system without the file, or with one we may not read, leaves everything to DNS. */
+async function read(path: string): Promise<Hosts> {
+  return parseHosts(await readFile(path, 'latin1').catch(() => ''));
+}
+
+/** `ADDRESS NAME...` lines; `#` begins a comment. A name on several lines has all their addresses. */
+export function parseHosts(text: string): Hosts {
+  const hosts = new Map<string, string[]>();
+  for (const line of text.split('\n')) {
+    const [address, ...names] = line.replace(/#.*/, '').trim().split(/\s+/);
+    if (address === undefined || isIP(address) === 0) continue;
+    for (const name of names) {
+      const known = hosts.get(name.toLowerCase());
+      if (known === undefined) hosts.set(name.toLowerCase(), [address]);
+      else known.push(address);
+    }
+  }
+  return hosts;
+}

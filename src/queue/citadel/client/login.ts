@@ -1,0 +1,58 @@
+/**
+ * The account a live room works with, from a file only its owner can read: the user's name in the first line, the
+ * password in the second. Called by the commands. Neither ever reaches a log, an error or a process list.
+ */
+import { readFileSync, statSync } from 'node:fs';
+import { codeOf, phraseOf } from '../../../platform/system-errors.ts';
+import { isOneLine } from './protocol.ts';
+
+export interface Login {
+  /** as the protocol's bytes */
+  readonly user: string;
+  readonly password: string;
+}
+
+export type LoginRead =
+  | { readonly kind: 'login'; readonly login: Login }
+  /** a full sentence */
+  | { readonly kind: 'refused'; readonly text: string };
+
+function refused(path: string, why: string): LoginRead {
+  return { kind: 'refused', text: `The login file ${path} cannot be used: ${why}.` };
+}
+
+/** Two lines of text, in UTF-8 as Citadel keeps names. */
+function parseLogin(path: string, text: string): LoginRead {
+  const [user = '', password = '', ...rest] = text.split('\n').map((line) => line.replace(/\r$/, ''));
+  const bytes = (line: string): string => Buffer.from(line, 'utf8').toString('latin1');
+  const isWhole = user !== '' && password !== '' && rest.every((line) => line === '');
+  if (!isWhole || !isOneLine(user + password))
+    return refused(path, 'it needs two lines, the name of an admin and its password');
+  return { kind: 'login', login: { user: bytes(user), password: bytes(password) } };
+}
+
+/** @param self the user we are */
+export function readLogin(path: string, self = process.geteuid?.() ?? 0): LoginRead {
+  const read = readPrivate(path, self);
+  return 'why' in read ? refused(path, read.why) : parseLogin(path, read.text);
+}
+
+/**
+ * The text of a file with passwords, unless others than we can read or change it: it has to be ours, or of root, who can
+ * read it anyway. `why` is a clause.
+ */
+export function readPrivate(
+  path: string,
+  self = process.geteuid?.() ?? 0,
+): { readonly text: string } | { readonly why: string } {
+  try {
+    const { mode, uid } = statSync(path);
+    if (uid !== self && uid !== 0) return { why: `it belongs to another user; say "chown ${self} ${path}"` };
+    if ((mode & 0o077) !== 0)
+      return { why: `others than its owner can read or change it; say "chmod 600 ${path}"` };
+    return { text: readFileSync(path, 'utf8') };
+  } catch (error) {
+    if (codeOf(error) === null) throw error;
+    return { why: phraseOf(error) };
+  }
+}

@@ -1,0 +1,312 @@
+/**
+ * One connection to a Citadel server: greeting, TLS where the way there needs it, login, and then one command after the
+ * other. Called by server.ts, which opens a new one when this is lost. Repeats nothing by itself: only the caller knows
+ * whether a command may be said twice.
+ */
+import type { CloseReason, Connect, Connection, Endpoint, TlsOptions } from '#net-stream-utils';
+import type { ByteString } from '../../../platform/bytes.ts';
+import type { Clock, Random, Timer } from '../../../platform/clock.ts';
+import { AwayTrouble, phraseOf, SpoolTrouble } from '../../../platform/system-errors.ts';
+import { randomHex } from '../../../storage/queue-id.ts';
+import type { Login } from './login.ts';
+import { accessLevel, COMMANDS, createDecoder, isOneLine, isSendable, type Piece } from './protocol.ts';
+
+export interface ServerAddress {
+  /** a unix socket's path (`citadel-admin.socket`) or an IP address */
+  readonly endpoint: Endpoint;
+  /** how to protect the connection by STLS; null only for this machine's own sockets */
+  readonly tls: TlsOptions | null;
+}
+
+export interface SessionDeps {
+  readonly connect: Connect;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+export interface Answer {
+  readonly code: number;
+  /** behind the code */
+  readonly text: ByteString;
+  /** listing or binary, line ends as sent; '' when a sink took it */
+  readonly body: ByteString;
+}
+
+export interface Command {
+  /** without its line end */
+  readonly line: ByteString;
+  /** sent when the server asks for it; ends in a line end, holds no line `000` */
+  readonly text?: ByteString;
+  /** takes the answer's body in pieces, each valid only during the call */
+  readonly sink?: (bytes: Buffer, status: ByteString) => void;
+  /** the answer is a listing of what people wrote: its end is made sure by an ECHO */
+  readonly guarded?: true;
+}
+
+/** The server is not there, or the connection to it is not any more: the command may have been done or not. */
+export class ConnectionLost extends AwayTrouble {}
+
+/** The server is there and takes nobody in at the moment: it may in a minute. */
+export class ServerBusy extends AwayTrouble {}
+
+/** Milliseconds without a byte after which the server counts as gone. */
+const SILENCE = 60_000;
+/** Bytes of an answer that nobody takes in pieces. */
+const LONGEST_BODY = 268_435_456;
+const ADMIN = 6;
+/** shutting down, too many sessions, busy */
+const PASSING: ReadonlySet<number> = new Set([531, 551, 552]);
+const CLOSED = 'it was closed';
+/** a unix socket's path, or a loopback address */
+const THIS_MACHINE = /^(?:\/|127\.|::1$)/;
+
+interface Waiting {
+  readonly command: Command | null;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: Error) => void;
+  status: { readonly code: number; readonly text: ByteString } | null;
+  readonly body: Buffer[];
+  size: number;
+  /** what the sink threw; the rest of the answer is read and dropped, so that the session stays usable */
+  refusal: Error | null;
+}
+
+function lostReason(reason: CloseReason): string {
+  switch (reason.kind) {
+    case 'ended':
+      return 'it closed the connection';
+    case 'overlong':
+      return 'it sent a line without an end';
+    case 'error':
+      return phraseOf(Object.assign(new Error(reason.message), { code: reason.code }));
+    case 'tls':
+      return reason.message;
+  }
+}
+
+/** For people: a path, or an address with its port. */
+export function nameOf({ endpoint: { address, port } }: ServerAddress): string {
+  if (port === 0) return address;
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+export class CitadelSession {
+  readonly #name: string;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #decoder = createDecoder();
+  readonly #connection: Connection;
+  #waiting: Waiting | null = null;
+  #secured: (() => void) | null = null;
+  #lost: ConnectionLost | null = null;
+  #timer: Timer;
+
+  private constructor(address: ServerAddress, deps: SessionDeps) {
+    this.#name = nameOf(address);
+    this.#clock = deps.clock;
+    this.#random = deps.random;
+    this.#timer = this.#silence();
+    this.#connection = deps.connect(address.endpoint, {
+      connected: () => {},
+      lines: () => {},
+      bytes: (bytes) => this.#read(bytes),
+      drained: () => {},
+      secured: () => this.#secured?.(),
+      closed: (reason) => this.#end(lostReason(reason)),
+    });
+  }
+
+  /** Connect, log in and go to the queue room. Rejects with a sentence for people. */
+  static async open(address: ServerAddress, login: Login, deps: SessionDeps): Promise<CitadelSession> {
+    const session = new CitadelSession(address, deps);
+    try {
+      await session.#begin(address, login);
+      return session;
+    } catch (error) {
+      session.close();
+      throw error;
+    }
+  }
+
+  get isLost(): boolean {
+    return this.#lost !== null;
+  }
+
+  /** One command and its answer, whatever its code. Commands go one after the other; the caller sees to that. */
+  ask(command: Command): Promise<Answer> {
+    if (!isOneLine(command.line) || (command.text !== undefined && !isSendable(command.text)))
+      throw new Error('a command that would end before its end');
+    return this.#exchange(command, () => this.#connection.write(this.#spoken(command)));
+  }
+
+  #spoken({ line, guarded }: Command): string {
+    if (guarded === undefined) return `${line}\n`;
+    const word = randomHex(this.#random, 2);
+    this.#decoder.guard(word);
+    return `${line}\nECHO ${word}\n`;
+  }
+
+  close(): void {
+    if (this.#lost === null) this.#connection.write(`${COMMANDS.quit}\n`);
+    this.#connection.end();
+    this.#end(CLOSED);
+  }
+
+  async #begin({ endpoint, tls }: ServerAddress, { user, password }: Login): Promise<void> {
+    if (tls === null && !THIS_MACHINE.test(endpoint.address))
+      throw this.#trouble('The password would go to another machine without TLS');
+    const greeting = await this.#exchange(null, () => {});
+    if (greeting.code > 200 && greeting.code < 300)
+      throw this.#trouble(`It is no Citadel server: it says ${greeting.code} ${greeting.text}`);
+    this.#expect(greeting, 200, 'It does not take connections');
+    if (tls !== null) await this.#startTls(tls);
+    this.#expect(await this.ask({ line: COMMANDS.user(user) }), 300, `It does not know the user ${user}`);
+    const level = this.#expect(
+      await this.ask({ line: COMMANDS.password(password) }),
+      200,
+      `It refused the password of the user ${user}`,
+    );
+    if (accessLevel(level.text) < ADMIN)
+      throw this.#trouble(`The user ${user} is no admin there, so the queue is closed to it`);
+    this.#expect(await this.ask({ line: COMMANDS.goto }), 200, 'It has no queue room');
+  }
+
+  async #startTls(tls: TlsOptions): Promise<void> {
+    this.#expect(await this.ask({ line: COMMANDS.startTls }), 200, 'It offers no TLS');
+    // Whoever sits on the line must not put the beginning of an answer in front of those that come protected.
+    if (!this.#decoder.isClear()) this.#end('it sent clear text where the TLS handshake belongs');
+    if (this.#lost !== null) throw this.#lost;
+    await new Promise<void>((resolve, reject) => {
+      this.#secured = resolve;
+      this.#waiting = waitingFor(null, () => {}, reject);
+      this.#rearm();
+      this.#connection.startTls(tls);
+    });
+    this.#waiting = null;
+  }
+
+  #expect(answer: Answer, code: number, otherwise: string): Answer {
+    if (Math.floor(answer.code / 100) === Math.floor(code / 100)) return answer;
+    throw this.#trouble(
+      `${otherwise} (${answer.code} ${answer.text})`,
+      PASSING.has(answer.code) ? ServerBusy : SpoolTrouble,
+    );
+  }
+
+  #trouble(sentence: string, Trouble = SpoolTrouble): SpoolTrouble {
+    return new Trouble(
+      `The Citadel server at ${this.#name} cannot be used: ${sentence}. The mail stays in its queue.`,
+    );
+  }
+
+  #exchange(command: Command | null, start: () => void): Promise<Answer> {
+    if (this.#waiting !== null) throw new Error('a command before the answer to the last one');
+    return new Promise((resolve, reject) => {
+      if (this.#lost !== null) {
+        reject(this.#lost);
+        return;
+      }
+      this.#waiting = waitingFor(command, resolve, reject);
+      this.#rearm();
+      start();
+    });
+  }
+
+  #silence(): Timer {
+    return this.#clock.after(SILENCE, () => this.#end(`it said nothing for ${SILENCE / 1000} seconds`));
+  }
+
+  #rearm(): void {
+    this.#timer.cancel();
+    this.#timer = this.#silence();
+  }
+
+  #read(bytes: Buffer): void {
+    // The answer to QUIT: nobody waits for it, and no timer may.
+    if (this.#lost !== null) return;
+    this.#rearm();
+    for (const piece of this.#decoder.feed(bytes)) this.#piece(piece);
+  }
+
+  #piece(piece: Piece): void {
+    const waiting = this.#waiting;
+    if (waiting === null) {
+      this.#end('it spoke before it was asked');
+      return;
+    }
+    switch (piece.kind) {
+      case 'broken':
+        this.#end(`it sent ${piece.reason}`);
+        return;
+      case 'status':
+        waiting.status = piece;
+        this.#sendText(waiting, piece.code);
+        return;
+      case 'data':
+        this.#take(waiting, piece.bytes);
+        return;
+      case 'end':
+        this.#answer(waiting);
+    }
+  }
+
+  /** 4 and 8 ask for the text. */
+  #sendText({ command }: Waiting, code: number): void {
+    if (code < 400 || (code >= 500 && code < 800)) return;
+    this.#connection.write(`${command?.text ?? ''}000\n`);
+  }
+
+  #take(waiting: Waiting, bytes: Buffer): void {
+    const { command, status } = waiting;
+    if (command?.sink !== undefined) {
+      if (waiting.refusal === null) waiting.refusal = refusalOf(command.sink, bytes, status?.text ?? '');
+      return;
+    }
+    waiting.size += bytes.length;
+    if (waiting.size > LONGEST_BODY) this.#end('it sent an answer without an end');
+    else waiting.body.push(Buffer.from(bytes));
+  }
+
+  #answer({ status, body, resolve, reject, refusal }: Waiting): void {
+    this.#waiting = null;
+    this.#timer.cancel();
+    if (refusal !== null) {
+      reject(refusal);
+      return;
+    }
+    resolve({
+      code: status?.code ?? 0,
+      text: status?.text ?? '',
+      body: Buffer.concat(body).toString('latin1'),
+    });
+  }
+
+  #end(reason: string): void {
+    if (this.#lost !== null) return;
+    this.#lost = new ConnectionLost(
+      `The connection to the Citadel server at ${this.#name} is lost: ${reason}. The mail stays in its queue.`,
+    );
+    this.#timer.cancel();
+    if (reason !== CLOSED) this.#connection.destroy();
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    waiting?.reject(this.#lost);
+  }
+}
+
+function waitingFor(
+  command: Command | null,
+  resolve: Waiting['resolve'],
+  reject: Waiting['reject'],
+): Waiting {
+  return { command, resolve, reject, status: null, body: [], size: 0, refusal: null };
+}
+
+function refusalOf(sink: NonNullable<Command['sink']>, bytes: Buffer, status: ByteString): Error | null {
+  try {
+    sink(bytes, status);
+    return null;
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}

@@ -1,0 +1,236 @@
+/**
+ * The journal: what happened to recipients since their control messages were last written. Called by the rooms.
+ * Append-only, one sync for all records that arrived meanwhile. A line is the CRC-32 of its JSON and the JSON itself, all
+ * bytes as they are; the first line binds the file to this spool and this version. What a crash cut off at the end does
+ * not count. After a failed write nothing of the old file is trusted: the next turn writes a new one.
+ */
+import type { MessageNumber, StatusChange } from '../delivery-list/job.ts';
+import type { ByteString } from '../platform/bytes.ts';
+import { codeOf, isDenied, phraseOf } from '../platform/system-errors.ts';
+import { removeIfThere, type TemporaryName } from '../storage/atomic-file.ts';
+import { crc32 } from '../storage/crc32.ts';
+import type { Disk, OpenFile, Ownership } from '../storage/disk.ts';
+import { grouped } from '../storage/group-commit.ts';
+import type { Layout } from '../storage/layout.ts';
+
+/** Which job a record means. Numbers are used again, so the payload's own facts go with them. */
+export interface JobKey {
+  readonly control: MessageNumber;
+  readonly msgid: MessageNumber;
+  /** size and time of the payload file; null when there was none */
+  readonly payload: string | null;
+}
+
+/** A kind of record is a tag of its own; a reader that meets a tag it does not know refuses the journal. */
+export type JournalRecord =
+  | (JobKey & { readonly record: 'status'; readonly now: number; readonly changes: readonly StatusChange[] })
+  /** `recipients`: everybody whose fate is settled with it; who waits besides them was added afterwards */
+  | (JobKey & { readonly record: 'finish'; readonly recipients: readonly ByteString[] });
+
+const TAGS: ReadonlySet<unknown> = new Set<JournalRecord['record']>(['status', 'finish']);
+
+const VERSION = 1;
+
+interface Header {
+  readonly journal: 'spoolroom';
+  readonly version: number;
+  readonly spool: string;
+}
+
+export type JournalRead =
+  | {
+      readonly kind: 'read';
+      readonly records: readonly JournalRecord[];
+      /** lines that do not match their checksum: the cut-off end after a crash, or a damaged disk */
+      readonly damaged: number;
+    }
+  /** another version's, another spool's, or no journal at all; a sentence says which and what to do */
+  | {
+      readonly kind: 'refused';
+      /** `denied`: it may be in order, but this user must not read it */
+      readonly why: 'foreign' | 'denied';
+      readonly text: string;
+    };
+
+function encodeLine(value: Header | JournalRecord): Buffer {
+  const json = Buffer.from(JSON.stringify(value), 'latin1');
+  const sum = crc32(json).toString(16).padStart(8, '0');
+  return Buffer.concat([Buffer.from(`${sum} `, 'latin1'), json, Buffer.from('\n')]);
+}
+
+/** The JSON behind a matching checksum; null for a damaged line. */
+function decodeLine(line: Buffer): unknown {
+  const sum = crc32(line.subarray(9)).toString(16).padStart(8, '0');
+  if (line.toString('latin1', 0, 9) !== `${sum} `) return null;
+  try {
+    return JSON.parse(line.toString('latin1', 9));
+  } catch {
+    // Damage that hits the right checksum is damage all the same.
+    return null;
+  }
+}
+
+/** The complete lines; what follows the last line end was cut off. */
+function* linesOf(bytes: Buffer): Generator<Buffer> {
+  for (let from = 0; ; ) {
+    const end = bytes.indexOf(0x0a, from);
+    if (end < 0) return;
+    yield bytes.subarray(from, end);
+    from = end + 1;
+  }
+}
+
+type Refusal = Extract<JournalRead, { kind: 'refused' }>;
+
+const ADVICE: { readonly [why in Refusal['why']]: string } = {
+  foreign:
+    'Move this file away to go on without it; mail that was on its way when it was written may then be sent a second time.',
+  denied:
+    'Run spoolroom as the owner of the spool, or give the file to that user. Do not move it away: without it mail may be sent a second time.',
+};
+
+function isHeader(value: unknown): value is Header {
+  return typeof value === 'object' && value !== null && 'journal' in value && value.journal === 'spoolroom';
+}
+
+/** Why nothing behind this first line may be applied; null when it may. Where nothing is behind it, whose it is does not matter. */
+function headerTrouble(first: unknown, spool: string, isEmpty: boolean): string | null {
+  if (!isHeader(first)) return 'is not a journal of this program';
+  if (first.version !== VERSION)
+    return `has version ${first.version}, and this program knows version ${VERSION} only`;
+  return isEmpty || first.spool === spool ? null : 'belongs to another queue';
+}
+
+function isKnown(value: unknown): value is JournalRecord {
+  return typeof value === 'object' && value !== null && 'record' in value && TAGS.has(value.record);
+}
+
+function refusal(path: string, trouble: string, why: Refusal['why'] = 'foreign'): Refusal {
+  const text = `The journal ${path} ${trouble}. Nothing was sent and no message was changed. ${ADVICE[why]}`;
+  return { kind: 'refused', why, text };
+}
+
+/** What the journal in `bytes` says, of which `path` is told to people only. */
+export function decodeJournal(bytes: Buffer, path: string, spool: string): JournalRead {
+  const [first, ...rest] = [...linesOf(bytes)].map(decodeLine);
+  const torn = bytes.at(-1) === 0x0a ? 0 : 1;
+  const trouble = headerTrouble(first, spool, rest.length + torn === 0);
+  if (trouble !== null) return refusal(path, trouble);
+  const intact = rest.filter((value) => value !== null);
+  const records = intact.filter(isKnown);
+  if (records.length < intact.length)
+    return refusal(path, 'holds records this version of the program does not know');
+  return { kind: 'read', records, damaged: rest.length - intact.length + torn };
+}
+
+/** More than any spool writes within the second before its control messages follow. */
+const LONGEST = 1 << 30;
+
+/** The journal of this spool; no file is as good as an empty one. */
+export function readJournal(disk: Disk, layout: Layout, spool: string): JournalRead {
+  try {
+    return decodeJournal(disk.read(layout.journal, LONGEST).bytes, layout.journal, spool);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return { kind: 'read', records: [], damaged: 0 };
+    if (codeOf(error) === null) throw error;
+    const why = isDenied(error) ? 'denied' : 'foreign';
+    return refusal(layout.journal, `cannot be read: ${phraseOf(error)}`, why);
+  }
+}
+
+export interface Journal {
+  /** resolves when the record is durable, together with all others that arrived meanwhile */
+  append(record: JournalRecord): Promise<void>;
+  /** Resolves when all records are durable, also those that a run before this one wrote and did not sync. */
+  secure(): Promise<void>;
+  /** Drop the records for which `keep` is false; resolves when the file without them is durable. */
+  retain(keep: (record: JournalRecord) => boolean): Promise<void>;
+  close(): void;
+}
+
+export interface JournalDeps {
+  readonly disk: Disk;
+  readonly layout: Layout;
+  readonly temporaryName: TemporaryName;
+  readonly owner: Ownership;
+  /** the spool's id */
+  readonly spool: string;
+}
+
+interface Line {
+  readonly record: JournalRecord;
+  readonly bytes: Buffer;
+}
+
+/** Go on with these records, which the file holds. It is not touched before something is appended or dropped. */
+export function openJournal(deps: JournalDeps, records: readonly JournalRecord[]): Journal {
+  const { disk, layout, temporaryName, owner, spool } = deps;
+  let lines: Line[] = records.map((record) => ({ record, bytes: encodeLine(record) }));
+  /** how many of `lines` the open file holds */
+  let written = 0;
+  /** null: no file is open, or nothing in it can be trusted */
+  let file: OpenFile | null = null;
+  /** lines were dropped: the file says more than it should */
+  let stale = false;
+
+  function abandon(): void {
+    file?.close();
+    file = null;
+  }
+
+  /** A new file with all lines in place of the old one. */
+  async function replace(): Promise<void> {
+    abandon();
+    stale = false;
+    const path = temporaryName();
+    const fresh = disk.create(path, owner);
+    try {
+      fresh.write(
+        Buffer.concat([encodeLine({ journal: 'spoolroom', version: VERSION, spool }), ...takeLines(0)]),
+      );
+      await fresh.sync();
+      disk.rename(path, layout.journal);
+      await disk.syncDirectory(layout.state);
+      file = fresh;
+    } catch (error) {
+      fresh.close();
+      removeIfThere(disk, path);
+      throw error;
+    }
+  }
+
+  /** All lines from this one on; they count as written. A failure abandons the file, and with it this count. */
+  function takeLines(from: number): Buffer[] {
+    const bytes = lines.slice(from).map((line) => line.bytes);
+    written = lines.length;
+    return bytes;
+  }
+
+  async function extend(open: OpenFile): Promise<void> {
+    try {
+      open.write(Buffer.concat(takeLines(written)));
+      await open.sync();
+    } catch (error) {
+      abandon();
+      throw error;
+    }
+  }
+
+  const turn = grouped(() => (file === null || stale ? replace() : extend(file)));
+
+  return {
+    append(record) {
+      lines.push({ record, bytes: encodeLine(record) });
+      return turn();
+    },
+    secure: turn,
+    async retain(keep) {
+      const kept = lines.filter(({ record }) => keep(record));
+      if (kept.length === lines.length) return;
+      lines = kept;
+      stale = true;
+      await turn();
+    },
+    close: abandon,
+  };
+}

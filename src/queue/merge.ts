@@ -1,0 +1,54 @@
+/**
+ * Several control messages that name one payload. Servers since 2017 post the new list before they delete the old one,
+ * so a crash between leaves both; a recipient in both must be tried once, and not at all if either list says it is
+ * settled. Called by the queue run for each payload. Pure: it says what holds, the caller records it.
+ */
+import type { Job, Recipient } from '../delivery-list/job.ts';
+import type { ByteString } from '../platform/bytes.ts';
+
+export interface Place {
+  /** index into the lists as given */
+  readonly list: number;
+  /** index into that list's recipients */
+  readonly index: number;
+}
+
+export interface MergedRecipient {
+  readonly address: ByteString;
+  /** the most final status of all places, and its text */
+  readonly status: number;
+  readonly text: ByteString;
+  /** every line that names the recipient; an outcome belongs to all of them */
+  readonly places: readonly Place[];
+}
+
+/** Most final last. Statuses that mean nothing to anyone give way to all that do. */
+const FINALITY: readonly number[] = [0, 3, 4, 5, 2];
+
+function moreFinal(a: Recipient, b: Recipient): boolean {
+  return FINALITY.indexOf(a.status) > FINALITY.indexOf(b.status);
+}
+
+/**
+ * The recipients of all lists, in the order of their first appearance. An address that stands twice in one list is two
+ * recipients, as each server takes it; the second is then the second in the other lists, too.
+ */
+export function mergeLists(lists: readonly Job[]): readonly MergedRecipient[] {
+  const merged = new Map<string, { best: Recipient; places: Place[] }>();
+  for (const [list, job] of lists.entries()) {
+    const occurrences = new Map<ByteString, number>();
+    for (const [index, recipient] of job.recipients.entries()) {
+      const nth = occurrences.get(recipient.address) ?? 0;
+      occurrences.set(recipient.address, nth + 1);
+      const key = `${nth}|${recipient.address}`;
+      const entry = merged.get(key);
+      if (entry === undefined) {
+        merged.set(key, { best: recipient, places: [{ list, index }] });
+      } else {
+        entry.places.push({ list, index });
+        if (moreFinal(recipient, entry.best)) entry.best = recipient;
+      }
+    }
+  }
+  return [...merged.values()].map(({ best, places }) => ({ ...best, places }));
+}

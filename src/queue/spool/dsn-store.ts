@@ -1,0 +1,96 @@
+/**
+ * Reports of a spool directory: `.spoolroom/reported/<control>` says who was told of what, `.spoolroom/reports/` holds
+ * reports to be picked up. Called by the reporter through its port. A note counts only for the payload it was written
+ * for, because numbers are used again; notes of jobs that are gone are swept out at the start.
+ */
+
+import type { MessageNumber } from '../../delivery-list/job.ts';
+import { codeOf } from '../../platform/system-errors.ts';
+import { removeIfThere, temporaryNames, writeDurably } from '../../storage/atomic-file.ts';
+import type { Disk, Ownership } from '../../storage/disk.ts';
+import { layoutOf, messageNumber } from '../../storage/layout.ts';
+import type { ReportPlace, Told } from '../dsn-store.ts';
+import { payloadFacts } from './fingerprint.ts';
+import type { DirectoryDeps } from './open.ts';
+
+/** The content of a note, as JSON. */
+interface Note {
+  readonly msgid: MessageNumber;
+  /** size and time of the payload file; null when there is none */
+  readonly payload: string | null;
+  readonly told: readonly Told[];
+}
+
+/** Far more than the recipients of any mail. */
+const LONGEST_NOTE = 1 << 28;
+
+/**
+ * The spool has been opened before, which made `.spoolroom/`.
+ * @param isThere whether a note's job may still exist
+ */
+export function openReports(
+  spool: string,
+  { disk, processes, random }: Pick<DirectoryDeps, 'disk' | 'processes' | 'random'>,
+  isThere = (control: MessageNumber): boolean => disk.status(layoutOf(spool).message(control)) !== null,
+): ReportPlace {
+  const layout = layoutOf(spool);
+  const notes = `${layout.state}/reported`;
+  const temporaryName = temporaryNames(layout, processes, random);
+  sweep(disk, notes, isThere);
+
+  function toldOf(control: MessageNumber, msgid: MessageNumber): readonly Told[] {
+    const note = readNote(disk, `${notes}/${control}`);
+    const isMeant =
+      note !== null && note.msgid === msgid && note.payload === payloadFacts(disk, layout, msgid);
+    return isMeant ? note.told : [];
+  }
+
+  async function put(folder: string, name: string, bytes: Buffer): Promise<string> {
+    const { mode, uid, gid } = disk.status(`${spool}/.`) ?? { mode: 0o700, uid: 0, gid: 0 };
+    const owner = { mode: mode & 0o770, uid, gid };
+    await makeFolder(disk, layout.state, folder, owner);
+    const temporary = temporaryName();
+    await writeDurably(disk, temporary, [bytes], { ...owner, mode: mode & 0o660 });
+    disk.rename(temporary, `${folder}/${name}`);
+    await disk.syncDirectory(folder);
+    return `${folder}/${name}`;
+  }
+
+  return {
+    told: async ({ control, msgid }) => toldOf(control, msgid),
+    async note({ control, msgid }, told) {
+      const all = [...toldOf(control, msgid), ...told];
+      const note: Note = { msgid, payload: payloadFacts(disk, layout, msgid), told: all };
+      await put(notes, String(control), Buffer.from(`${JSON.stringify(note)}\n`, 'latin1'));
+    },
+    async forget({ control }) {
+      // A job that another program added to is not over, whatever its owner thinks.
+      if (disk.status(layout.message(control)) === null) removeIfThere(disk, `${notes}/${control}`);
+    },
+    leave: (report, name) => put(layout.reports, `${name}.eml`, Buffer.from(report)),
+  };
+}
+
+async function makeFolder(disk: Disk, parent: string, folder: string, owner: Ownership): Promise<void> {
+  if (disk.status(folder) !== null) return;
+  disk.mkdir(folder, owner);
+  await disk.syncDirectory(parent);
+}
+
+/** Null: there is none. A damaged one is none, too: telling twice is better than not at all. */
+function readNote(disk: Disk, path: string): Note | null {
+  try {
+    return JSON.parse(disk.read(path, LONGEST_NOTE).bytes.toString('latin1'));
+  } catch (error) {
+    if (error instanceof SyntaxError || codeOf(error) === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+function sweep(disk: Disk, folder: string, isWanted: (control: MessageNumber) => boolean): void {
+  if (disk.status(folder) === null) return;
+  for (const { name } of disk.list(folder)) {
+    const control = messageNumber(name);
+    if (control !== null && !isWanted(control)) removeIfThere(disk, `${folder}/${name}`);
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * Puts a new job into the spool: the payload under the next free number, made durable, then its control message in the
+ * same way. Called through the room, with or without the claim on the spool, by several processes at once: link(2)
+ * gives a number to exactly one of them. Never replaces a file.
+ */
+import { firstControlText } from '../../delivery-list/generate.ts';
+import type { MessageNumber } from '../../delivery-list/job.ts';
+import { storedControl } from '../../message/stored.ts';
+import { codeOf } from '../../platform/system-errors.ts';
+import { removeIfThere, type TemporaryName, writeDurably } from '../../storage/atomic-file.ts';
+import type { Disk, Ownership } from '../../storage/disk.ts';
+import type { Layout } from '../../storage/layout.ts';
+import type { Room } from '../queue.ts';
+import type { Shelf } from './spool-index.ts';
+
+export interface EnqueueDeps {
+  readonly disk: Disk;
+  readonly layout: Layout;
+  readonly shelf: Shelf;
+  readonly temporaryName: TemporaryName;
+  readonly owner: Ownership;
+  /** resolves when all links made so far are durable */
+  readonly syncSpool: () => Promise<void>;
+}
+
+/** A mail that would be read as a delivery list, and so give its author the say over our queue. */
+export class NotAMail extends Error {
+  constructor() {
+    super(
+      'The message was not taken: its content type makes it a delivery list, which cannot be sent as mail.',
+    );
+    this.name = 'NotAMail';
+  }
+}
+
+/** As much of a payload as is looked at to tell it from a delivery list. */
+const HEAD = 65_536;
+
+/** Link the file under the next free number. */
+function linkNext({ disk, layout, shelf }: EnqueueDeps, temporary: string): MessageNumber {
+  for (;;) {
+    const number = shelf.nextNumber();
+    try {
+      disk.link(temporary, layout.message(number));
+      return number;
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw error;
+      shelf.list();
+    }
+  }
+}
+
+type Pieces = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+
+export function enqueueInto(deps: EnqueueDeps): Room['enqueue'] {
+  const { disk, layout, temporaryName, owner, syncSpool } = deps;
+
+  function refuseList(path: string): void {
+    if (storedControl(disk.read(path, HEAD).bytes) !== null) throw new NotAMail();
+  }
+
+  /** Write a message, have `accept` look at it, and give it its number, durably. The number is noted in `placed`, too. */
+  async function place(
+    pieces: Pieces,
+    placed: MessageNumber[],
+    accept: (path: string) => void,
+  ): Promise<MessageNumber> {
+    const temporary = temporaryName();
+    await writeDurably(disk, temporary, pieces, owner);
+    let number: MessageNumber;
+    try {
+      accept(temporary);
+      number = linkNext(deps, temporary);
+      placed.push(number);
+    } finally {
+      removeIfThere(disk, temporary);
+    }
+    await syncSpool();
+    return number;
+  }
+
+  return async (payload, job) => {
+    if (!job.recipients.some((address) => address !== '')) throw new Error('a new job needs a recipient');
+    const placed: MessageNumber[] = [];
+    try {
+      const msgid = await place(payload instanceof Uint8Array ? [payload] : payload, placed, refuseList);
+      const list = Buffer.from(firstControlText({ ...job, msgid }), 'latin1');
+      return { payload: msgid, control: await place([list], placed, () => {}) };
+    } catch (error) {
+      // The control message first: better a job nobody was told of than one without its mail, or a mail for ever (C24).
+      for (const number of placed.reverse()) removeIfThere(disk, layout.message(number));
+      throw error;
+    }
+  };
+}

@@ -1,0 +1,17 @@
+/**
+ * What tells one payload file from another that had its number before: numbers are used again once their messages are
+ * gone, size and time together are not. Called by whoever writes down something about a mail.
+ */
+import type { MessageNumber } from '../../delivery-list/job.ts';
+import type { Disk, FileStatus } from '../../storage/disk.ts';
+import type { Layout } from '../../storage/layout.ts';
+
+export function factsIn({ size, mtimeMs }: FileStatus): string {
+  return `${size}@${mtimeMs}`;
+}
+
+/** As they are now; null: the payload is not there. */
+export function payloadFacts(disk: Disk, layout: Layout, msgid: MessageNumber): string | null {
+  const status = disk.status(layout.message(msgid));
+  return status === null ? null : factsIn(status);
+}

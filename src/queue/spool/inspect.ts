@@ -1,0 +1,123 @@
+/**
+ * What an administrator should know of a spool directory besides its jobs: the state of its journal, what lies in `bad/`,
+ * how old files are, how long the disk takes. Called by `check`. Changes nothing, but for one file that comes and goes.
+ */
+import type { MessageNumber } from '../../delivery-list/job.ts';
+import { codeOf, phraseOf } from '../../platform/system-errors.ts';
+import { removeIfThere, temporaryNames, writeDurably } from '../../storage/atomic-file.ts';
+import type { Disk } from '../../storage/disk.ts';
+import { layoutOf } from '../../storage/layout.ts';
+import { readId } from '../../storage/queue-id.ts';
+import { readJournal } from '../journal.ts';
+import type { DirectoryDeps } from './open.ts';
+
+/** A sentence when no runner can start because of the journal; null when it is in order, or there is none. */
+export function journalTrouble(disk: Disk, spool: string): string | null {
+  const layout = layoutOf(spool);
+  if (disk.status(layout.journal) === null) return null;
+  const read = readJournal(disk, layout, readId(disk, layout) ?? '');
+  return read.kind === 'refused' ? read.text : null;
+}
+
+export interface BadMessage {
+  readonly name: string;
+  /** a sentence; '' when nobody left one */
+  readonly reason: string;
+}
+
+/** What was set aside because nobody can read it. */
+export function badMessages(disk: Disk, spool: string): readonly BadMessage[] {
+  const { bad } = layoutOf(spool);
+  if (disk.status(bad) === null) return [];
+  const names = disk.list(bad).map(({ name }) => name);
+  names.sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
+  return names
+    .filter((name) => !name.endsWith('.reason'))
+    .map((name) => ({
+      name,
+      reason: names.includes(`${name}.reason`) ? firstLine(disk, `${bad}/${name}.reason`) : '',
+    }));
+}
+
+/** Where the job is that is not in the queue, completing "There is no job N in SPOOL: ". */
+export function whereabouts(disk: Disk, spool: string, number: MessageNumber): string {
+  const { bad, message } = layoutOf(spool);
+  const aside = badMessages(disk, spool).findLast(({ name }) => name.split('.', 1)[0] === String(number));
+  if (aside !== undefined) return `it lies in ${bad}/${aside.name}. ${aside.reason}`.trimEnd();
+  const folder = removedJobs(disk, spool).findLast((path) => disk.status(`${path}/${number}`) !== null);
+  if (folder !== undefined) return `it was removed, and lies in ${folder}.`;
+  return disk.status(message(number)) === null
+    ? 'it is done, or it never was.'
+    : `${message(number)} is a mail that no job names, or a file that cannot be read.`;
+}
+
+/** The folders in which removed jobs lie, the latest last. */
+function removedJobs(disk: Disk, spool: string): readonly string[] {
+  const { removed } = layoutOf(spool);
+  if (disk.status(removed) === null) return [];
+  const folders = disk.list(removed).filter(({ kind }) => kind === 'directory');
+  const names = folders.map(({ name }) => name);
+  return names.sort().map((name) => `${removed}/${name}`);
+}
+
+function firstLine(disk: Disk, path: string): string {
+  return disk.read(path, 4096).bytes.toString('utf8').split('\n', 1)[0] ?? '';
+}
+
+/** How many reports wait for somebody to bring them to their readers. */
+export function reportsLeft(disk: Disk, spool: string): number {
+  const { reports } = layoutOf(spool);
+  return disk.status(reports) === null ? 0 : disk.list(reports).length;
+}
+
+export interface Leftovers {
+  /** removals, each a folder */
+  readonly folders: number;
+  readonly bytes: number;
+  /** milliseconds since the epoch; null: there are none */
+  readonly oldest: number | null;
+}
+
+/** What lies in `removed/`, which nobody sweeps. */
+export function removedLeftovers(disk: Disk, spool: string): Leftovers {
+  const folders = removedJobs(disk, spool);
+  const files = folders.flatMap((folder) => disk.list(folder).map(({ name }) => `${folder}/${name}`));
+  const times = folders.flatMap((folder) => disk.status(folder)?.mtimeMs ?? []);
+  return {
+    folders: folders.length,
+    bytes: files.reduce((sum, file) => sum + (disk.status(file)?.size ?? 0), 0),
+    oldest: times.length === 0 ? null : Math.min(...times),
+  };
+}
+
+/** Why a mail that is there cannot be read; null: it can, or it is not there. */
+export function unreadableMail(disk: Disk, spool: string, number: MessageNumber): string | null {
+  try {
+    disk.read(layoutOf(spool).message(number), 1);
+    return null;
+  } catch (error) {
+    if (codeOf(error) === null) throw error;
+    return codeOf(error) === 'ENOENT' ? null : phraseOf(error);
+  }
+}
+
+/** Milliseconds since the epoch at which the message was last changed; null when it is not there. */
+export function changedAt(disk: Disk, spool: string, number: MessageNumber): number | null {
+  return disk.status(layoutOf(spool).message(number))?.mtimeMs ?? null;
+}
+
+/** Milliseconds until a small file is on the platter; null where our folder was not made yet. */
+export async function timeOfSync(
+  { disk, processes, random, clock }: DirectoryDeps,
+  spool: string,
+): Promise<number | null> {
+  const layout = layoutOf(spool);
+  const folder = disk.status(layout.temporary);
+  if (folder === null) return null;
+  const path = temporaryNames(layout, processes, random)();
+  const began = clock.monotonic();
+  await writeDurably(disk, path, [Buffer.alloc(512)], { ...folder, mode: 0o600 });
+  const taken = clock.monotonic() - began;
+  removeIfThere(disk, path);
+  return taken;
+}

@@ -1,0 +1,54 @@
+/**
+ * Moves a control message that cannot be read to `.spoolroom/bad/`, with a file beside it that says why. Called by the
+ * scan. The message has its new name, and its reason lies on the platter, before its old name goes; a crash between
+ * these steps is made good by doing them again. Never deletes or changes a message.
+ */
+import type { MessageNumber } from '../../delivery-list/job.ts';
+import { codeOf } from '../../platform/system-errors.ts';
+import { removeIfThere, type TemporaryName, writeDurably } from '../../storage/atomic-file.ts';
+import type { Disk, FileStatus, Ownership } from '../../storage/disk.ts';
+import type { Layout } from '../../storage/layout.ts';
+
+export interface SetAsideDeps {
+  readonly disk: Disk;
+  readonly layout: Layout;
+  readonly temporaryName: TemporaryName;
+  readonly owner: Ownership;
+}
+
+/** Give the message a name in `bad/`: its number, or `number.1` and so on when an older one has that. */
+function linkIntoBad({ disk, layout }: SetAsideDeps, number: MessageNumber, status: FileStatus): string {
+  for (let copy = 0; ; copy++) {
+    const path = `${layout.bad}/${number}${copy === 0 ? '' : `.${copy}`}`;
+    try {
+      disk.link(layout.message(number), path);
+      return path;
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw error;
+      if (disk.status(path)?.ino === status.ino) return path;
+    }
+  }
+}
+
+/** `reason` completes "Message N was set aside, because". Resolves to its place in `bad/` when that is durable. */
+export async function setAside(
+  deps: SetAsideDeps,
+  number: MessageNumber,
+  status: FileStatus,
+  reason: string,
+): Promise<string> {
+  const { disk, layout, temporaryName, owner } = deps;
+  const path = linkIntoBad(deps, number, status);
+  const text = [
+    `Message ${number} was set aside, because ${reason}.`,
+    'Its content type says that it is a delivery list, but as it stands nothing can be delivered by it.',
+    'The mail it belongs to still lies in the spool directory. Correct the list and put it back there',
+    'under a free number, or delete it together with the mail.\n',
+  ];
+  const temporary = temporaryName();
+  await writeDurably(disk, temporary, [Buffer.from(text.join('\n'))], owner);
+  disk.rename(temporary, `${path}.reason`);
+  await disk.syncDirectory(layout.bad);
+  removeIfThere(disk, layout.message(number));
+  return path;
+}

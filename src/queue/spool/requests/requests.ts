@@ -1,0 +1,144 @@
+/**
+ * What administrators ask for jobs: one file for each job in `.spoolroom/requests/`, under the number of its control
+ * message; the last request counts. Called by the guest, which makes them beside a runner, and by requests-heeded.ts, which
+ * heeds them. A request names the payload and the time of its job, because numbers are used again. Never touches a message.
+ */
+import type { Job, MessageNumber } from '../../../delivery-list/job.ts';
+import { codeOf } from '../../../platform/system-errors.ts';
+import { removeIfThere, type TemporaryName, writeDurably } from '../../../storage/atomic-file.ts';
+import type { Disk, FileStatus, Ownership } from '../../../storage/disk.ts';
+import { type Layout, messageNumber } from '../../../storage/layout.ts';
+import type { Asker, JobRequest, QueuedJob } from '../../queue.ts';
+import { sameFile } from '../spool-index.ts';
+
+/** The content of the file, as JSON. */
+interface Note extends Asker {
+  readonly request: JobRequest;
+  readonly msgid: MessageNumber;
+  /** Unix seconds; null when the list did not say */
+  readonly submitted: number | null;
+}
+
+export interface Request extends Note {
+  readonly control: MessageNumber;
+  /** of its file, which another request may have replaced meanwhile */
+  readonly status: FileStatus;
+}
+
+export type Requests = ReadonlyMap<MessageNumber, Request>;
+
+export interface RequestDeps {
+  readonly disk: Disk;
+  readonly layout: Layout;
+  readonly temporaryName: TemporaryName;
+  readonly owner: Ownership;
+}
+
+/** Requests that are made durable at the same time. */
+const TOGETHER = 32;
+const LONGEST_NOTE = 65_536;
+/** The end of the year 9999. */
+const LAST_SECOND = 253_402_300_799;
+const KINDS: ReadonlySet<unknown> = new Set<JobRequest>(['hold', 'retry', 'remove']);
+
+function pathOf({ requests }: Layout, control: MessageNumber): string {
+  return `${requests}/${control}`;
+}
+
+/** All requests, and the numbers of those that nobody can understand. */
+export function readRequests(
+  disk: Disk,
+  layout: Layout,
+): { readonly requests: Requests; readonly damaged: readonly MessageNumber[] } {
+  const requests = new Map<MessageNumber, Request>();
+  const damaged: MessageNumber[] = [];
+  const entries = disk.status(layout.requests) === null ? [] : disk.list(layout.requests);
+  for (const { name } of entries) {
+    const control = messageNumber(name);
+    if (control === null) continue;
+    const request = readRequest(disk, layout, control);
+    if (request === 'damaged') damaged.push(control);
+    else if (request !== null) requests.set(control, request);
+  }
+  return { requests, damaged };
+}
+
+/** Null: it was withdrawn. */
+function readRequest(disk: Disk, layout: Layout, control: MessageNumber): Request | 'damaged' | null {
+  try {
+    const { status, bytes } = disk.read(pathOf(layout, control), LONGEST_NOTE);
+    const note: unknown = JSON.parse(bytes.toString('utf8'));
+    return isNote(note) ? { ...note, control, status } : 'damaged';
+  } catch (error) {
+    if (error instanceof SyntaxError) return 'damaged';
+    if (codeOf(error) === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+function isNote(value: unknown): value is Note {
+  if (typeof value !== 'object' || value === null) return false;
+  const { request, msgid, submitted, by, at } = value as { [field in keyof Note]?: unknown };
+  if (typeof at !== 'number' || !(at >= 0 && at <= LAST_SECOND) || typeof by !== 'string') return false;
+  const timed = submitted === null || typeof submitted === 'number';
+  return KINDS.has(request) && typeof msgid === 'number' && timed;
+}
+
+/** Whether this job is meant, and not a later one under the same number. */
+export function isMeant({ msgid, submitted }: Request, job: Job): boolean {
+  return job.msgid === msgid && (submitted === null || submitted === (job.submitted ?? 0));
+}
+
+/** What is asked for this job, in the form of fields of `QueuedJob`. */
+export function requestFields(
+  requests: Requests,
+  control: MessageNumber,
+  job: Job,
+): Pick<QueuedJob, 'request' | 'asker'> {
+  const asked = requests.get(control);
+  if (asked === undefined || !isMeant(asked, job)) return {};
+  const { request, by, at } = asked;
+  return { request, asker: { by, at } };
+}
+
+/** Resolves when the requests are durable. They take the place of earlier ones for the same jobs. */
+export async function askFor(
+  { disk, layout, temporaryName, owner }: RequestDeps,
+  request: JobRequest,
+  jobs: readonly QueuedJob[],
+  { by, at }: Asker,
+): Promise<void> {
+  const leave = async ({ control, job }: QueuedJob): Promise<void> => {
+    const note: Note = { request, msgid: job.msgid, submitted: job.submitted, by, at };
+    const temporary = temporaryName();
+    await writeDurably(disk, temporary, [Buffer.from(`${JSON.stringify(note)}\n`)], owner);
+    disk.rename(temporary, pathOf(layout, control));
+  };
+  for (let from = 0; from < jobs.length; from += TOGETHER) {
+    await Promise.all(jobs.slice(from, from + TOGETHER).map(leave));
+  }
+  await disk.syncDirectory(layout.requests);
+}
+
+/** Resolves when nothing is asked for these jobs any more, durably. */
+export async function withdraw(
+  { disk, layout }: Pick<RequestDeps, 'disk' | 'layout'>,
+  jobs: readonly QueuedJob[],
+): Promise<void> {
+  for (const { control } of jobs) removeIfThere(disk, pathOf(layout, control));
+  await disk.syncDirectory(layout.requests);
+}
+
+/** The request was carried out, or its job is gone: it goes, unless another one has taken its place. */
+export function dropRequest(disk: Disk, layout: Layout, { control, status }: Request): void {
+  const path = pathOf(layout, control);
+  const now = disk.status(path);
+  if (now !== null && sameFile(now, status)) removeIfThere(disk, path);
+}
+
+/** Nobody can understand it: it goes to where unreadable things lie. Its new path. */
+export function setRequestAside(disk: Disk, layout: Layout, control: MessageNumber): string {
+  const path = `${layout.bad}/request.${control}`;
+  disk.rename(pathOf(layout, control), path);
+  return path;
+}

@@ -1,0 +1,61 @@
+/**
+ * One job through the real queue run in a world without a network, on a clock that costs no time. Called by `replay`.
+ * Touches nothing outside: the room is a copy, the world is a script.
+ */
+import type { Clock, Random } from '../platform/clock.ts';
+import type { PayloadRead, QueuedJob } from '../queue/queue.ts';
+import type { RunPorts } from '../runner/queue-runner.ts';
+import { queueRun } from '../runner/queue-runner.ts';
+import type { RunRules } from '../runner/rules.ts';
+import { OneJobRoom } from './single-job-queue.ts';
+import type { Story, StoryOutcome } from './timeline.ts';
+import { outcomesIn, Witness } from './timeline.ts';
+import { VirtualClock } from './world/virtual-clock.ts';
+import type { WorldScript } from './world/world.ts';
+import { World } from './world/world.ts';
+
+export interface Play {
+  readonly queued: QueuedJob;
+  readonly payload: PayloadRead;
+  readonly rules: RunRules;
+  /** milliseconds since the epoch */
+  readonly now: number;
+}
+
+export async function simulate(play: Play, script: WorldScript): Promise<Story> {
+  const clock = new VirtualClock(play.now);
+  const world = new World(script, clock);
+  // Equal chances for all: records of equal preference stay in the order they were given in.
+  const ports = { resolver: world.resolver, connect: world.connect, clock, random: () => 0.5 };
+  return perform(play, ports, world.unknown, (done) => clock.runUntil(done));
+}
+
+/** The same in any world, the real one included. */
+export async function perform(
+  { queued, payload, rules }: Play,
+  ports: { readonly clock: Clock; readonly random: Random } & Pick<RunPorts, 'resolver' | 'connect'>,
+  unknown: Promise<string>,
+  passTime: <T>(done: Promise<T>) => Promise<T>,
+): Promise<Story> {
+  const room = new OneJobRoom(queued, payload);
+  const began = ports.clock.monotonic();
+  const witness = new Witness(() => ports.clock.monotonic() - began);
+  const unrouted: StoryOutcome[] = [];
+  const events: RunPorts['events'] = {
+    outcome: ({ recipient, verdict }) => {
+      if (verdict.kind !== 'failed' || verdict.stage !== 'routing' || verdict.reach !== 'recipient') return;
+      const index = queued.job.recipients.findIndex(({ address }) => address === recipient);
+      unrouted.push({ index, address: recipient, verdict, row: null });
+    },
+    setAside: () => {},
+    warning: () => {},
+    step: witness.observe,
+  };
+  const forced = { ...rules, due: { ...rules.due, force: true } };
+  const run = queueRun({ ...ports, room, events }, forced, new AbortController().signal);
+  const missing = await passTime(Promise.race([unknown, run.then(() => null)]));
+  const { deliveries, moments } = witness;
+  const address = (index: number): string => queued.job.recipients[index]?.address ?? '';
+  const outcomes = [...unrouted, ...outcomesIn(deliveries, moments, address)];
+  return { deliveries, moments, outcomes, unknown: missing };
+}

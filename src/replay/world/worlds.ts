@@ -1,0 +1,166 @@
+/**
+ * Worlds by name, and world files. Called by `replay --world`, the tests and the simulation. techdoc/worlds.md
+ * documents the form; a file that does not have it is refused with the place and the reason.
+ */
+import { duration } from '../../settings/kinds.ts';
+import { FRIENDLY_EHLO } from './server.ts';
+import type { WorldScript } from './world.ts';
+
+/** Every domain has one MX, `mx.` before its name, and every address a server of this kind. */
+function everywhere(server: WorldScript['servers'][string]): WorldScript {
+  return {
+    names: { '*': { mx: [[10, 'mx.$']], a: ['192.0.2.25'], aaaa: 'no-data' } },
+    servers: { '*': server },
+  };
+}
+
+export const WORLDS = {
+  accept: everywhere({}),
+  greylist: everywhere({
+    rcpt: { '*': ['451 4.7.1 Greylisted, please try again in five minutes', '250 2.1.5 recipient ok'] },
+  }),
+  'refuse-rcpt': everywhere({ rcpt: { '*': '550 5.1.1 no such user here' } }),
+  'refuse-all': everywhere({ greeting: '554 5.7.1 no mail from your address' }),
+  'drop-after-data': everywhere({ dot: 'reset' }),
+  silent: everywhere({ greeting: 'silence' }),
+  'tls-broken': everywhere({
+    ehlo: FRIENDLY_EHLO.replace('250-PIPELINING', '250-STARTTLS\n250-PIPELINING'),
+    tlsBroken: true,
+  }),
+} as const satisfies { readonly [name: string]: WorldScript };
+
+export type WorldRead =
+  | { readonly kind: 'world'; readonly world: WorldScript }
+  /** `reason` names the place in the file */
+  | { readonly kind: 'unusable'; readonly reason: string };
+
+export function readWorld(text: string): WorldRead {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    return { kind: 'unusable', reason: `it is not JSON: ${error instanceof Error ? error.message : error}` };
+  }
+  const reason = WORLD(value, '');
+  return reason === null ? { kind: 'world', world: value as WorldScript } : { kind: 'unusable', reason };
+}
+
+/** What is wrong with a value, or null. `at` is its place in the file. */
+type Shape = (value: unknown, at: string) => string | null;
+
+function wrong(at: string, wanted: string): string {
+  return `${at === '' ? 'the whole' : at} must be ${wanted}`;
+}
+
+function test(wanted: string, holds: (value: unknown) => boolean): Shape {
+  return (value, at) => (holds(value) ? null : wrong(at, wanted));
+}
+
+function listOf(each: Shape): Shape {
+  return (value, at) => {
+    if (!Array.isArray(value) || value.length === 0) return wrong(at, 'a list that is not empty');
+    for (const [index, item] of value.entries()) {
+      const reason = each(item, `${at}[${index}]`);
+      if (reason !== null) return reason;
+    }
+    return null;
+  };
+}
+
+function either(first: Shape, isFirst: (value: unknown) => boolean, second: Shape): Shape {
+  return (value, at) => (isFirst(value) ? first : second)(value, at);
+}
+
+/** An object with any keys. */
+function mapOf(each: Shape): Shape {
+  return (value, at) => {
+    if (!isObject(value)) return wrong(at, 'an object');
+    for (const [key, item] of Object.entries(value)) {
+      const reason = each(item, at === '' ? key : `${at}.${key}`);
+      if (reason !== null) return reason;
+    }
+    return null;
+  };
+}
+
+/** An object with these keys and no others, so that a typing error is not silence. */
+function objectOf(shapes: { readonly [key: string]: Shape }, needed: readonly string[] = []): Shape {
+  const known = Object.keys(shapes).join(', ');
+  return (value, at) => {
+    if (!isObject(value)) return wrong(at, 'an object');
+    const missing = needed.find((key) => !(key in value));
+    if (missing !== undefined) return `${at === '' ? 'the whole' : at} has no "${missing}"`;
+    return mapOf((item, place) => {
+      const shape = shapes[place.slice(at === '' ? 0 : at.length + 1)];
+      return shape === undefined ? `${place} is not known here; known are ${known}` : shape(item, place);
+    })(value, at);
+  };
+}
+
+function isObject(value: unknown): value is { readonly [key: string]: unknown } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+const isString = (value: unknown): value is string => typeof value === 'string';
+const oneOf = (...words: readonly string[]): Shape =>
+  test(`one of ${words.join(', ')}`, (value) => isString(value) && words.includes(value));
+
+const SPAN = test('a span of time like 40s', (value) => isString(value) && duration.read(value).ok);
+const FAULT = oneOf(
+  'no-domain',
+  'no-data',
+  'server-failure',
+  'refused',
+  'timeout',
+  'bad-answer',
+  'local-fault',
+);
+const REPLY =
+  test('a reply like "250 ok", several lines of one joined by \\n, or silence, close or reset', (value) =>
+    isString(value) &&
+    /^(?:\d{3}[^\r\n]*(?:\n\d{3}[^\r\n]*)*(?: then (?:silence|close|reset))?|silence|close|reset)$/.test(
+      value,
+    ));
+const ANSWER = either(
+  REPLY,
+  isString,
+  objectOf({ say: REPLY, after: SPAN, end: oneOf('silence', 'close', 'reset') }),
+);
+const ANSWERS = either(listOf(ANSWER), Array.isArray, ANSWER);
+const ADDRESSES = either(FAULT, isString, listOf(test('an IP address', isString)));
+const MX = either(
+  FAULT,
+  isString,
+  listOf(
+    test('[preference, "host"]', (value) =>
+      Array.isArray(value) && Number.isInteger(value[0]) && isString(value[1])),
+  ),
+);
+
+const WORLD = objectOf(
+  {
+    names: mapOf(objectOf({ mx: MX, a: ADDRESSES, aaaa: ADDRESSES, after: SPAN })),
+    servers: mapOf(
+      objectOf({
+        greeting: ANSWERS,
+        ehlo: ANSWERS,
+        helo: ANSWERS,
+        starttls: ANSWERS,
+        auth: ANSWERS,
+        mail: ANSWERS,
+        rcpt: mapOf(ANSWERS),
+        data: ANSWERS,
+        dot: ANSWERS,
+        rset: ANSWERS,
+        quit: ANSWER,
+        tlsBroken: test('true or false', (value) => typeof value === 'boolean'),
+        connect: oneOf('refused', 'silence', 'unreachable'),
+        connectAfter: SPAN,
+        handshakeAfter: SPAN,
+      }),
+    ),
+    latency: test('a number of milliseconds', (value) => typeof value === 'number' && value >= 0),
+    recorded: test('true or false', (value) => typeof value === 'boolean'),
+  },
+  ['names', 'servers'],
+);

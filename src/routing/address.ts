@@ -1,0 +1,190 @@
+/**
+ * A recipient as a delivery list spells it -> the address that goes into RCPT TO. Called before routing. Plain and
+ * bracketed forms come out as from the C code; quoted local parts, comments, `%`, `!` and international domains come
+ * out right instead (c-module-behaviour 6 and 11.24). What cannot be an address becomes a sentence, never a guess:
+ * nothing is cut, joined or given our own domain, and no control byte or blank outside quotes reaches the command.
+ */
+import { hasEightBit } from '../message/charset.ts';
+import type { ByteString } from '../platform/bytes.ts';
+
+export interface Address {
+  readonly kind: 'address';
+  /** as it is sent: dot-string or quoted string, ASCII or UTF-8 bytes */
+  readonly local: ByteString;
+  /** ASCII: a host name with A-labels, or an address literal in its brackets */
+  readonly domain: string;
+  /** the local part needs SMTPUTF8 */
+  readonly smtputf8: boolean;
+  /** the person, for people: the quoted text, else the comment, else the text outside the brackets, else `local` */
+  readonly display: ByteString;
+  /** what goes inside `RCPT TO:<...>` */
+  readonly command: ByteString;
+}
+
+export interface Unusable {
+  readonly kind: 'unusable';
+  /** a sentence without its final dot, for the status line */
+  readonly reason: string;
+}
+
+export type RecipientAddress = Address | Unusable;
+
+/** No C writer makes a longer line; it also bounds the scan for closing quotes and parentheses. */
+const LONGEST_ENTRY = 4096;
+/** RFC 5321 4.5.3.1: a domain, and an address that fits a command line of 1000 bytes (4.5.3.1.6). */
+const LONGEST_DOMAIN = 255;
+const LONGEST_ADDRESS = 980;
+
+const DOT_STRING = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\x80-\xff-]+$/;
+const QUOTED_STRING = /^"(?:[ !#-[\]-~\x80-\xff]|\\[ -~])*"$/;
+const HOST_LABEL = /^[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/;
+const LITERAL = /^\[(?:(?:\d{1,3}\.){3}\d{1,3}|IPv6:[0-9A-F:.]+)\]$/i;
+
+function unusable(reason: string): Unusable {
+  return { kind: 'unusable', reason };
+}
+
+/** Blanks and tabs alone: `trim()` would take a CR as well, and 0xA0, the last byte of a UTF-8 letter. */
+function withoutBlanks(text: ByteString): ByteString {
+  return text.replace(/^[ \t]+|[ \t]+$/g, '');
+}
+
+/** The entry taken apart. Comments are in none of the parts but their own. */
+interface Parts {
+  /** between the brackets, or the whole when there are none */
+  readonly spec: ByteString;
+  readonly outside: ByteString | null;
+  readonly quoted: ByteString | null;
+  readonly comment: ByteString | null;
+}
+
+/** Where the quoted string that starts at `from` ends, or -1. */
+function closingQuote(raw: ByteString, from: number): number {
+  for (let at = from + 1; at < raw.length; at++) {
+    if (raw[at] === '\\') at++;
+    else if (raw[at] === '"') return at;
+  }
+  return -1;
+}
+
+/** Where the comment that starts at `from` ends, or -1. Comments nest. */
+function closingParenthesis(raw: ByteString, from: number): number {
+  let depth = 0;
+  for (let at = from; at < raw.length; at++) {
+    if (raw[at] === '\\') at++;
+    else if (raw[at] === '(') depth++;
+    else if (raw[at] === ')' && --depth === 0) return at;
+  }
+  return -1;
+}
+
+/** Null when the brackets do not make exactly one pair. A lone quote or parenthesis is an ordinary character. */
+function takeApart(raw: ByteString): Parts | null {
+  let outside = '';
+  let inside: ByteString | null = null;
+  let open = false;
+  let comment: ByteString | null = null;
+  const quotes: ByteString[] = [];
+  const keep = (piece: ByteString) => {
+    if (open) inside += piece;
+    else outside += piece;
+  };
+  for (let at = 0; at < raw.length; at++) {
+    const char = raw.charAt(at);
+    const quoteEnd = char === '"' ? closingQuote(raw, at) : -1;
+    const commentEnd = char === '(' ? closingParenthesis(raw, at) : -1;
+    if (quoteEnd > 0) {
+      keep(raw.slice(at, quoteEnd + 1));
+      if (!open) quotes.push(raw.slice(at + 1, quoteEnd));
+      at = quoteEnd;
+    } else if (commentEnd > 0) {
+      comment = raw.slice(at + 1, commentEnd);
+      at = commentEnd;
+    } else if (char === '<') {
+      if (inside !== null) return null;
+      inside = '';
+      open = true;
+    } else if (char === '>') {
+      if (!open) return null;
+      open = false;
+    } else {
+      keep(char);
+    }
+  }
+  if (open) return null;
+  const quoted = quotes.length === 1 ? (quotes[0] ?? null) : null;
+  return {
+    spec: inside ?? outside,
+    outside: inside === null ? null : withoutBlanks(outside),
+    quoted,
+    comment,
+  };
+}
+
+/** The text of UTF-8 bytes, or null when they are not UTF-8. */
+function utf8Text(bytes: ByteString): string | null {
+  if (!hasEightBit(bytes)) return bytes;
+  const text = Buffer.from(bytes, 'latin1').toString('utf8');
+  return Buffer.from(text, 'utf8').toString('latin1') === bytes ? text : null;
+}
+
+/** A domain in A-labels by the rules of WHATWG URL (UTS 46), or null. */
+function toALabels(text: string): string | null {
+  const url = `http://${text}/`;
+  return /[\0-,/:-@[-^`{-\x7f]/.test(text) || !URL.canParse(url) ? null : new URL(url).hostname;
+}
+
+function hostName(domain: ByteString): { readonly name: string } | Unusable {
+  const text = utf8Text(domain);
+  if (text === null) return unusable('its domain is neither ASCII nor UTF-8');
+  const ascii = text === domain ? text : toALabels(text);
+  const name = ascii?.endsWith('.') ? ascii.slice(0, -1) : ascii;
+  if (!name || name.length > LONGEST_DOMAIN || !name.split('.').every((label) => HOST_LABEL.test(label))) {
+    return unusable('its domain is not a host name');
+  }
+  return { name };
+}
+
+function literal(domain: ByteString): { readonly name: string } | Unusable {
+  const host = domain.replace(/^\[IPv6:/i, '[').replace(/^\[([\d.]*)\]$/, '$1');
+  return LITERAL.test(domain) && URL.canParse(`http://${host}/`)
+    ? { name: domain }
+    : unusable('what stands in its square brackets is not an IP address');
+}
+
+function checkedLocal(local: ByteString): Unusable | null {
+  if (local === '') return unusable('nothing stands in front of its @');
+  if (!DOT_STRING.test(local) && !QUOTED_STRING.test(local)) {
+    return unusable('what stands in front of its @ has blanks or characters that need quotes');
+  }
+  return utf8Text(local) === null ? unusable('it is neither ASCII nor UTF-8') : null;
+}
+
+/** The address in one `remote|` line. `raw` is bytes; it may hold a display name, comments and brackets. */
+export function recipientAddress(raw: ByteString): RecipientAddress {
+  const entry = raw.replace(/^[ \t\r\n]+|[ \t\r\n]+$/g, '');
+  if (entry === '') return unusable('the recipient has no address');
+  if (entry.length > LONGEST_ENTRY) return unusable('it is longer than any mail address can be');
+  const parts = takeApart(entry);
+  if (parts === null) return unusable('its angle brackets do not enclose one address');
+  const spec = withoutBlanks(parts.spec);
+  const at = spec.lastIndexOf('@');
+  if (at < 0) return unusable('it has no domain: there is no @ in it');
+  const local = withoutBlanks(spec.slice(0, at));
+  const domain = withoutBlanks(spec.slice(at + 1));
+  if (domain === '') return unusable('no domain stands behind its @');
+  const fault = checkedLocal(local);
+  if (fault !== null) return fault;
+  const host = domain.startsWith('[') ? literal(domain) : hostName(domain);
+  if ('kind' in host) return host;
+  const command = `${local}@${host.name}`;
+  if (command.length > LONGEST_ADDRESS) return unusable('it is longer than any mail address can be');
+  return {
+    kind: 'address',
+    local,
+    domain: host.name,
+    smtputf8: /[\x80-\xff]/.test(local),
+    display: parts.quoted ?? parts.comment ?? (parts.outside || local),
+    command,
+  };
+}

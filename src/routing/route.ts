@@ -1,0 +1,174 @@
+/**
+ * Which destination a recipient belongs to, and which hosts of it are tried in which order, and why
+ * (techdoc/smtpclient.md, RFC 5321 5.1). Pure: answers of the DNS come in, lists of hosts go out. Called by the queue run
+ * and by `replay`; never looks anything up itself.
+ */
+import type { ByteString } from '../platform/bytes.ts';
+import type { Random } from '../platform/clock.ts';
+import type { Lookup, LookupFault, MxRecord } from '../platform/dns.ts';
+import type { Destination, Host, Relay } from './hosts.ts';
+import { inOrder, relaysFor } from './relays.ts';
+
+export interface RoutingRules {
+  readonly relays: readonly Relay[];
+  /** our own names; an MX list that holds one of them ends there (mail loop) */
+  readonly ownNames: readonly string[];
+  readonly mxPort: number;
+}
+
+/** Hosts in the order in which they are tried, with the reasons for people; or why there is none. */
+export type Route =
+  | { readonly kind: 'hosts'; readonly hosts: readonly Host[]; readonly notes: readonly string[] }
+  | { readonly kind: 'none'; readonly permanent: boolean; readonly enhanced: string; readonly text: string };
+
+/**
+ * Domains are the same in upper and lower case: one destination, one transaction (RFC 5321 2.4).
+ * With any smarthost there is no other way than the relays (R075); a fallbackhost alone does not make relay mode (C02).
+ */
+export function destinationOf(domain: string, sender: ByteString, rules: RoutingRules): Destination {
+  const smarthosts = rules.relays.filter((relay) => relay.kind === 'smarthost');
+  if (smarthosts.length > 0) return relayDestination(inOrder(relaysFor(rules.relays, [sender])), sender);
+  const literal = addressLiteral(domain);
+  if (literal !== null) {
+    return { key: `literal:${literal.address}`, name: domain, kind: 'literal', ...literal };
+  }
+  const name = domain.toLowerCase();
+  return { key: `mx:${name}`, name, kind: 'mx', domain: name };
+}
+
+function relayDestination(relays: readonly Relay[], sender: ByteString): Destination {
+  const own = relays.some((relay) => relay.sender !== null);
+  const name = relays.map((relay) => relay.host).join(', ');
+  return { key: own || relays.length === 0 ? `relays:${sender}` : 'relays', name, kind: 'relays', relays };
+}
+
+/** `[192.0.2.1]` and `[IPv6:2001:db8::1]` (RFC 5321 4.1.3); `[2001:db8::1]` is taken for what it means. */
+export function addressLiteral(domain: string): { readonly address: string; readonly family: 4 | 6 } | null {
+  const inside = /^\[(?:IPv6:)?([0-9a-f.:]+)\]$/i.exec(domain)?.[1];
+  if (inside === undefined) return null;
+  return { address: inside, family: inside.includes(':') ? 6 : 4 };
+}
+
+/** The hosts of a destination that needs no MX lookup. */
+export function knownRoute(destination: Exclude<Destination, { kind: 'mx' }>, rules: RoutingRules): Route {
+  switch (destination.kind) {
+    case 'literal':
+      return hosts([literalHost(destination, rules)], ['the address names its host itself']);
+    case 'relays':
+      return destination.relays.length === 0
+        ? none(false, '4.4.4', 'relays are configured, but none of them is for this sender')
+        : hosts(destination.relays.map(relayHost), [
+            'relays are configured, in this order; no MX lookup is done',
+          ]);
+  }
+}
+
+/** The hosts of a domain from the answer to its MX lookup. Equal preferences are shuffled once, before sorting (R009). */
+export function mxRoute(
+  domain: string,
+  answer: Lookup<MxRecord>,
+  rules: RoutingRules,
+  random: Random,
+): Route {
+  const fallbacks = relaysFor(rules.relays, []).map(relayHost);
+  if (answer.kind === 'failed') return withoutMx(domain, answer.fault, fallbacks, rules);
+  const offered = answer.records.filter((record) => record.exchange !== '');
+  if (offered.length === 0) return none(true, '5.1.10', `${domain} takes no mail (null MX)`);
+  const own = ownPreference(offered, rules.ownNames);
+  const useful = offered.filter((record) => record.preference < own);
+  if (useful.length === 0) {
+    return none(true, '5.4.6', `the best mail server of ${domain} is this host itself: the mail would loop`);
+  }
+  const sorted = shuffled(useful, random).sort((a, b) => a.preference - b.preference);
+  return hosts(
+    [...unique(sorted).map((record) => mxHost(record, rules)), ...fallbacks],
+    [
+      `MX of ${domain}, by preference, equal ones in random order`,
+      ...(useful.length < offered.length ? ['hosts from our own preference on are left out'] : []),
+      ...(fallbacks.length > 0 ? ['fallback hosts come last'] : []),
+    ],
+  );
+}
+
+/** Only a proven absence of MX records leads to the domain's own address; trouble is never guessed around (C03, C37). */
+function withoutMx(
+  domain: string,
+  fault: LookupFault,
+  fallbacks: readonly Host[],
+  rules: RoutingRules,
+): Route {
+  if (fault === 'no-domain') return none(true, '5.1.2', `the domain ${domain} does not exist`);
+  if (fault === 'no-data') {
+    const itself: Host = { ...plainHost(domain, rules.mxPort), origin: 'domain' };
+    return hosts([itself, ...fallbacks], [`${domain} has no MX: its own address is used`]);
+  }
+  return fallbacks.length > 0
+    ? hosts(fallbacks, [
+        `the MX lookup for ${domain} failed (${LOOKUP_FAULTS[fault]}): only fallback hosts are left`,
+      ])
+    : none(false, '4.4.3', `the MX lookup for ${domain} failed: ${LOOKUP_FAULTS[fault]}`);
+}
+
+/** What a lookup fault is called in status lines and logs (R046, R053). */
+export const LOOKUP_FAULTS: { readonly [fault in LookupFault]: string } = {
+  'no-domain': 'the name does not exist',
+  'no-data': 'the name has no such record',
+  'server-failure': 'the name server reports a failure',
+  refused: 'the name server refuses to answer',
+  timeout: 'no name server answered in time',
+  'bad-answer': 'the name server answered nonsense',
+  'local-fault': 'no name server can be reached from here',
+};
+
+function ownPreference(records: readonly MxRecord[], ownNames: readonly string[]): number {
+  const own = records.filter((record) => ownNames.includes(record.exchange.toLowerCase()));
+  return Math.min(...own.map((record) => record.preference));
+}
+
+function unique(records: readonly MxRecord[]): readonly MxRecord[] {
+  return records.filter(
+    (record, index) => records.findIndex((each) => each.exchange === record.exchange) === index,
+  );
+}
+
+function shuffled<T>(items: readonly T[], random: Random): T[] {
+  return items
+    .map((item) => ({ item, key: random() }))
+    .sort((a, b) => a.key - b.key)
+    .map(({ item }) => item);
+}
+
+function plainHost(name: string, port: number): Host {
+  return { name, literal: null, port, origin: 'mx', preference: null, credentials: null, implicitTls: false };
+}
+
+function mxHost(record: MxRecord, rules: RoutingRules): Host {
+  return { ...plainHost(record.exchange, rules.mxPort), preference: record.preference };
+}
+
+function literalHost(
+  literal: { readonly address: string; readonly family: 4 | 6 },
+  rules: RoutingRules,
+): Host {
+  return { ...plainHost(literal.address, rules.mxPort), literal: literal.family, origin: 'literal' };
+}
+
+export function relayHost(relay: Relay): Host {
+  return {
+    name: relay.host,
+    literal: relay.literal,
+    port: relay.port,
+    origin: relay.kind,
+    preference: null,
+    credentials: relay.credentials,
+    implicitTls: relay.scheme === 'smtps',
+  };
+}
+
+function hosts(list: readonly Host[], notes: readonly string[]): Route {
+  return { kind: 'hosts', hosts: list, notes };
+}
+
+function none(permanent: boolean, enhanced: string, text: string): Route {
+  return { kind: 'none', permanent, enhanced, text };
+}

@@ -1,0 +1,155 @@
+/**
+ * The rules of a queue run as data, made once from the settings and from what was read for them. Called by the
+ * commands; the queue run and all below it see rules, never settings, files or the environment.
+ */
+import type { TlsOptions } from '#net-stream-utils';
+import type { DispatchRules } from '../delivery/ports.ts';
+import type { Charset } from '../message/charset.ts';
+import type { RenderOptions } from '../message/render.ts';
+import type { ByteString } from '../platform/bytes.ts';
+import type { DueOptions } from '../queue/due.ts';
+import type { Schedule } from '../queue/schedule.ts';
+import type { Host, Relay, TlsPolicy } from '../routing/hosts.ts';
+import type { Settings } from '../settings/table.ts';
+
+export interface RunRules {
+  readonly dispatch: DispatchRules;
+  readonly due: DueOptions;
+  readonly render: RenderOptions;
+  /** envelope sender of mail that names none */
+  readonly postmaster: ByteString;
+  /** milliseconds after which a run that is still busy looks for new jobs */
+  readonly lookAgain: number;
+}
+
+/** What stands behind settings that name something else: files read, names asked for. */
+export interface Background {
+  /** name of this machine */
+  readonly hostname: string;
+  readonly relays: readonly Relay[];
+  readonly legacy: Charset;
+  /** PEM */
+  readonly certificates: readonly string[];
+}
+
+export function rulesFrom(settings: Settings, background: Background): RunRules {
+  const hostname = settings.hostname ?? background.hostname;
+  return {
+    dispatch: dispatchRules(settings, background, hostname),
+    due: { schedule: scheduleFrom(settings), force: false },
+    render: {
+      order: settings['header-order'],
+      fqdn: hostname,
+      nodeName: '',
+      legacy: background.legacy,
+      zoneMinutes: 0,
+    },
+    lookAgain: settings.poll,
+    postmaster: settings.postmaster ?? `postmaster@${hostname}`,
+  };
+}
+
+function dispatchRules(
+  settings: Settings,
+  { relays, certificates }: Background,
+  hostname: string,
+): DispatchRules {
+  const pins = byHost(settings['tls-pin']);
+  const tlsOf = tlsPolicies(settings, pins);
+  const inClear = new Set(settings['auth-in-clear'].map(hostKey));
+  return {
+    routing: { relays, ownNames: [hostname.toLowerCase()], mxPort: settings['mx-port'] },
+    limits: {
+      sessions: settings['limit.sessions'],
+      destination: settings['limit.destination'],
+      host: settings['limit.host'],
+      messages: settings['limit.messages'],
+      rate: settings['limit.rate'],
+    },
+    deadlines: {
+      connect: settings['timeout.connect'],
+      greeting: settings['timeout.greeting'],
+      ehlo: settings['timeout.ehlo'],
+      starttls: settings['timeout.starttls'],
+      handshake: settings['timeout.handshake'],
+      auth: settings['timeout.auth'],
+      idle: settings['timeout.idle'],
+      mail: settings['timeout.mail'],
+      rcpt: settings['timeout.rcpt'],
+      data: settings['timeout.data'],
+      body: settings['timeout.body'],
+      dot: settings['timeout.dot'],
+      rset: settings['timeout.rset'],
+      quit: settings['timeout.quit'],
+      delivery: settings['timeout.delivery'],
+      stop: settings['timeout.stop'],
+    },
+    localAddresses: settings['local-address'],
+    policyFor: (host, withoutTls) => ({
+      ehloName: hostname,
+      tls: withoutTls ? 'none' : tlsOf(host),
+      credentials: host.credentials !== null,
+      authInClear: inClear.has(hostKey(host.name)),
+      recipients: settings['limit.recipients'],
+    }),
+    tlsFor: (host) => ({
+      serverName: host.name,
+      verify: tlsOf(host) !== 'opportunistic',
+      ca: certificates,
+      ...pinsFor(host, pins),
+    }),
+  };
+}
+
+function pinsFor(host: Host, pins: ReadonlyMap<string, readonly string[]>): Pick<TlsOptions, 'pins'> {
+  const own = pins.get(hostKey(host.name));
+  return own === undefined ? {} : { pins: own };
+}
+
+/**
+ * What is said of a host by name counts; a pin demands TLS, or a certificate that is none of the pinned ones would only
+ * lead to clear text. A relay that is given a password proves who it is, an MX host cannot.
+ */
+function tlsPolicies(
+  settings: Settings,
+  pins: ReadonlyMap<string, readonly string[]>,
+): (host: Host) => TlsPolicy {
+  const named = byHost(settings['tls-host']);
+  return (host) => {
+    if (host.implicitTls) return 'implicit';
+    const policy = named.get(hostKey(host.name))?.at(-1);
+    if (policy !== undefined) return policy as TlsPolicy;
+    if (pins.has(hostKey(host.name))) return 'require';
+    if (host.origin !== 'smarthost' && host.origin !== 'fallbackhost') return settings.tls;
+    if (settings['relay-tls'] !== 'auto') return settings['relay-tls'];
+    return host.credentials === null ? 'opportunistic' : 'require';
+  };
+}
+
+/** Seconds: what the delivery lists count in. */
+export function scheduleFrom(settings: Settings): Schedule {
+  const seconds = (milliseconds: number): number => Math.round(milliseconds / 1000);
+  return {
+    retry: { first: seconds(settings['retry.first']), ceiling: seconds(settings['retry.ceiling']) },
+    earlyRetry: seconds(settings['retry.early']),
+    earlyPeriod: seconds(settings['retry.notice']),
+    lateRetry: seconds(settings['retry.late']),
+    noticeAfter: seconds(settings['retry.notice']),
+    giveUpAfter: seconds(settings['retry.giveup']),
+  };
+}
+
+/** Names of hosts are the same in upper and lower case, with and without the final dot. */
+function hostKey(name: string): string {
+  return name.toLowerCase().replace(/\.$/, '');
+}
+
+/** `HOST=VALUE` entries by host, in order. */
+function byHost(entries: readonly string[]): ReadonlyMap<string, readonly string[]> {
+  const values = new Map<string, string[]>();
+  for (const entry of entries) {
+    const [host = '', value = ''] = entry.split('=', 2);
+    values.set(hostKey(host), [...(values.get(hostKey(host)) ?? []), value]);
+  }
+  return values;
+}

@@ -1,0 +1,56 @@
+/**
+ * What the network's error codes mean, in words that complete "HOST ..." (R019: never an errno text alone).
+ */
+import type { CloseReason } from '#net-stream-utils';
+import type { Failure, Peer } from './outcome.ts';
+
+export const WORDS: { readonly [code: string]: string } = {
+  ECONNREFUSED: 'refuses connections',
+  ECONNRESET: 'reset the connection',
+  EPIPE: 'closed the connection',
+  ETIMEDOUT: 'did not answer',
+  EHOSTUNREACH: 'cannot be reached: no route to the host',
+  ENETUNREACH: 'cannot be reached: no route to its network',
+  EHOSTDOWN: 'cannot be reached: the host is down',
+  EADDRNOTAVAIL: 'cannot be reached: the local address to connect from is not available here',
+  EAFNOSUPPORT: 'cannot be reached: its address family is not available here',
+  ENOENT: 'cannot be reached: there is no such socket',
+  EACCES: 'cannot be reached: the connection is forbidden here',
+  EPERM: 'cannot be reached: the connection is forbidden here',
+  EMFILE: 'was not tried: too many files are open here',
+  ENFILE: 'was not tried: too many files are open on this machine',
+  ENOBUFS: 'was not tried: no memory for sockets here',
+};
+
+export function closeText(reason: CloseReason): string {
+  switch (reason.kind) {
+    case 'ended':
+      return 'closed the connection';
+    case 'overlong':
+      return 'sent a line without end';
+    case 'tls':
+      return `TLS failed: ${tlsText(reason.message)}`;
+    case 'error':
+      return reason.code in WORDS ? `${WORDS[reason.code]}` : `failed (${reason.code}: ${reason.message})`;
+  }
+}
+
+/** What broke off the handshake: OpenSSL's words, or the network's. */
+function tlsText(message: string): string {
+  const code = /\bE[A-Z]+$/.exec(message)?.[0] ?? '';
+  return code in WORDS ? `it ${WORDS[code]}` : message;
+}
+
+/** A connection that never came to be: the host's trouble, or ours, and always tried again (C04, R065). */
+export function connectFailure(text: string, peer: Peer, enhanced = '4.4.1'): Failure {
+  return {
+    reach: 'host',
+    stage: 'connect',
+    permanent: false,
+    code: null,
+    enhanced,
+    text,
+    peer,
+    maybeDelivered: false,
+  };
+}

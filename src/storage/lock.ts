@@ -1,0 +1,130 @@
+/**
+ * One runner per spool, across processes (R029, R106). Called by open.ts of either room before it reads the journal.
+ * A claim is the file `.spoolroom/lock.<n>`; the highest n counts. It names its owner; `free` stands there after a release.
+ * Whoever finds the highest one free, or its owner gone, links `lock.<n+1>`. link(2) lets exactly one process do
+ * that, and no stale lock is ever removed before it has a successor: the usual race, in which the slower of two
+ * processes removes the faster one's fresh lock, cannot happen. Never waits.
+ */
+
+import { codeOf } from '../platform/system-errors.ts';
+import type { TemporaryName } from './atomic-file.ts';
+import { removeIfThere } from './atomic-file.ts';
+import type { Disk, Ownership } from './disk.ts';
+import type { Layout } from './layout.ts';
+import type { ProcessIdentity, ProcessTable } from './processes.ts';
+
+export type Claim =
+  | { readonly kind: 'claimed'; release(): void }
+  | { readonly kind: 'busy'; readonly owner: ProcessIdentity };
+
+export interface LockDeps {
+  readonly disk: Disk;
+  readonly layout: Layout;
+  readonly processes: ProcessTable;
+  readonly temporaryName: TemporaryName;
+  readonly owner: Ownership;
+}
+
+type LookDeps = Pick<LockDeps, 'disk' | 'layout'>;
+
+const FREE = 'free\n';
+const LOCK = /^lock\.([1-9]\d{0,14})$/;
+
+/** Numbers of all lock files, highest first. */
+function lockNumbers({ disk, layout }: LookDeps): number[] {
+  const numbers = disk.list(layout.state).map(({ name }) => Number(LOCK.exec(name)?.[1] ?? 0));
+  return numbers.filter((number) => number > 0).sort((a, b) => b - a);
+}
+
+function lockPath({ layout }: LookDeps, number: number): string {
+  return `${layout.state}/lock.${number}`;
+}
+
+/**
+ * Who is named in a lock. Null: nobody. A lock gets its name when its text is complete, so a text that cannot be
+ * understood was cut off by a power failure, and its owner is gone with it.
+ */
+function parseOwner(text: string): ProcessIdentity | null {
+  const [, pid, started, boot] = /^pid ([1-9]\d*) started (\S+) boot (\S+)\n$/.exec(text) ?? [];
+  if (pid === undefined || started === undefined || boot === undefined) return null;
+  return { pid: Number(pid), started: started === '-' ? null : started, boot: boot === '-' ? null : boot };
+}
+
+function ownerText({ pid, started, boot }: ProcessIdentity): string {
+  return `pid ${pid} started ${started ?? '-'} boot ${boot ?? '-'}\n`;
+}
+
+type Found = { readonly number: number; readonly owner: ProcessIdentity | null };
+
+/** The lock that counts; number 0 when there never was one. */
+function newestLock(deps: LookDeps): Found {
+  for (;;) {
+    const number = lockNumbers(deps)[0];
+    if (number === undefined) return { number: 0, owner: null };
+    try {
+      return {
+        number,
+        owner: parseOwner(deps.disk.read(lockPath(deps, number), 4096).bytes.toString('latin1')),
+      };
+    } catch (error) {
+      // It had a successor between the two looks, and its successor's owner removed it.
+      if (codeOf(error) !== 'ENOENT') throw error;
+    }
+  }
+}
+
+function writeTemporary({ disk, temporaryName, owner }: LockDeps, text: string): string {
+  const path = temporaryName();
+  const file = disk.create(path, owner);
+  try {
+    file.write(Buffer.from(text, 'latin1'));
+  } finally {
+    file.close();
+  }
+  return path;
+}
+
+/** Link our own lock under this number. False: another process was faster. */
+function linkLock(deps: LockDeps, number: number): boolean {
+  const temporary = writeTemporary(deps, ownerText(deps.processes.self));
+  try {
+    deps.disk.link(temporary, lockPath(deps, number));
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false;
+    throw error;
+  } finally {
+    deps.disk.unlink(temporary);
+  }
+}
+
+/** Say in our own lock that it is free. The file stays: the number must not go back while others look. */
+function releaseLock(deps: LockDeps, number: number): void {
+  deps.disk.rename(writeTemporary(deps, FREE), lockPath(deps, number));
+}
+
+/** Who delivers from this spool now; null when nobody does. Changes nothing. */
+export function lockOwner(deps: LookDeps & Pick<LockDeps, 'processes'>): ProcessIdentity | null {
+  if (deps.disk.status(deps.layout.state) === null) return null;
+  const { owner } = newestLock(deps);
+  return owner !== null && deps.processes.alive(owner) ? owner : null;
+}
+
+/** Try to become the one runner of this spool. */
+export function claimLock(deps: LockDeps): Claim {
+  for (;;) {
+    const found = newestLock(deps);
+    if (found.owner !== null && deps.processes.alive(found.owner))
+      return { kind: 'busy', owner: found.owner };
+    const number = found.number + 1;
+    if (!linkLock(deps, number)) continue;
+    const [newest, ...older] = lockNumbers(deps);
+    if (newest !== number) {
+      // While we looked, others claimed, released and tidied up: our number is history and was free only because of that.
+      removeIfThere(deps.disk, lockPath(deps, number));
+      continue;
+    }
+    for (const old of older) removeIfThere(deps.disk, lockPath(deps, old));
+    return { kind: 'claimed', release: () => releaseLock(deps, number) };
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * A random number that names a state directory: it binds a journal to its spool, and marks what we put into a server's
+ * queue room. Called when a room is opened, and by `check`. Made once, durable when it is handed out.
+ */
+import type { Random } from '../platform/clock.ts';
+import { type TemporaryName, writeDurably } from './atomic-file.ts';
+import type { Disk, Ownership } from './disk.ts';
+import type { Layout } from './layout.ts';
+
+export interface IdParts {
+  readonly disk: Disk;
+  readonly random: Random;
+  readonly layout: Layout;
+  readonly temporaryName: TemporaryName;
+  readonly owner: Ownership;
+}
+
+/** Eight hex digits a word. */
+export function randomHex(random: Random, words: number): string {
+  const word = (): string =>
+    Math.floor(random() * 2 ** 32)
+      .toString(16)
+      .padStart(8, '0');
+  return Array.from({ length: words }, word).join('');
+}
+
+/** Null: none was made yet. */
+export function readId(disk: Disk, layout: Layout): string | null {
+  if (disk.status(layout.id) === null) return null;
+  return disk.read(layout.id, 4096).bytes.toString('latin1').trim();
+}
+
+export async function ownId({ disk, random, layout, temporaryName, owner }: IdParts): Promise<string> {
+  const known = readId(disk, layout);
+  if (known !== null) return known;
+  const id = randomHex(random, 4);
+  const temporary = temporaryName();
+  await writeDurably(disk, temporary, [Buffer.from(`${id}\n`)], owner);
+  disk.rename(temporary, layout.id);
+  await disk.syncDirectory(layout.state);
+  return id;
+}

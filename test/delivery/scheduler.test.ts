@@ -1,0 +1,586 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import v8 from 'node:v8';
+import { Lane } from '../../src/delivery/ports.ts';
+import type { Dispatcher } from '../../src/delivery/scheduler.ts';
+import { FRIENDLY_EHLO } from '../../src/replay/world/server.ts';
+import type { WorldScript } from '../../src/replay/world/world.ts';
+import type { Mail } from './scheduling.ts';
+import { dispatch, rulesWith, summary } from './scheduling.ts';
+
+const TWO_HOSTS = {
+  'x.example': {
+    mx: [
+      [10, 'mx1.x.example'],
+      [20, 'mx2.x.example'],
+    ] as const,
+  },
+  'mx1.x.example': { a: ['192.0.2.1'] },
+  'mx2.x.example': { a: ['192.0.2.2'] },
+};
+
+function mailsTo(address: string, count: number): Mail[] {
+  return Array.from({ length: count }, (_, n) => ({ to: [address.replace('%', String(n))] }));
+}
+
+// Node has it since 20.13.
+const canCount = { skip: typeof v8.queryObjects !== 'function' };
+
+it(
+  'nothing is kept of destinations that are done with, of which a watcher meets many',
+  canCount,
+  async () => {
+    const count = (): number => v8.queryObjects(Lane, { format: 'count' });
+    const before = count();
+    const names = Object.fromEntries(
+      Array.from({ length: 50 }, (_, n) => [`d${n}.example`, { a: ['192.0.2.1'] }]),
+    );
+    const mails = Object.keys(names).map((domain) => ({ to: [`u@${domain}`] }));
+    let kept: Dispatcher | null = null;
+    const run = await dispatch({ names, servers: { '*': {} } }, mails, rulesWith(), (dispatcher) => {
+      kept = dispatcher;
+    });
+    assert.equal(run.world.arrived.length, 50);
+    assert.ok(kept !== null);
+    assert.equal(count() - before, 0);
+  },
+);
+
+describe('hosts', () => {
+  it('are tried in order of preference, and only the first good one is used (R011)', async () => {
+    const run = await dispatch({ names: TWO_HOSTS, servers: { '*': {} } }, [{ to: ['a@x.example'] }]);
+    assert.deepEqual(
+      run.world.arrived.map(({ address }) => address),
+      ['192.0.2.1'],
+    );
+  });
+
+  for (const [trouble, script] of Object.entries({
+    refused: { connect: 'refused' },
+    unreachable: { connect: 'unreachable' },
+    silent: { connect: 'silence' },
+    '554 greeting': { greeting: '554 no' },
+    '421 greeting': { greeting: '421 busy' },
+    'silent after EHLO': { ehlo: 'silence' },
+    'closed after EHLO': { ehlo: 'close' },
+    'silent after MAIL': { mail: 'silence' },
+    'reset after RCPT': { rcpt: { '*': 'reset' } },
+    'closed after DATA': { data: 'close' },
+  } as const)) {
+    it(`the next one is tried when the first is ${trouble} (C05)`, async () => {
+      const run = await dispatch({ names: TWO_HOSTS, servers: { '192.0.2.1': script, '*': {} } }, [
+        { to: ['a@x.example'] },
+      ]);
+      assert.deepEqual(summary(run), ['a@x.example: 2 2.0.0 queued']);
+      assert.deepEqual(
+        run.world.arrived.map(({ address }) => address),
+        ['192.0.2.2'],
+      );
+    });
+  }
+
+  for (const dot of ['close', 'reset', 'silence', '451 later', '421 going'] as const) {
+    it(`none other is tried after the body when the answer is ${dot} (R051)`, async () => {
+      const run = await dispatch({ names: TWO_HOSTS, servers: { '192.0.2.1': { dot }, '*': {} } }, [
+        { to: ['a@x.example'] },
+      ]);
+      assert.equal(run.world.arrived.length, 0);
+      assert.equal(run.world.connections, 1);
+      assert.match(summary(run)[0] ?? '', /^a@x\.example: 4 /);
+    });
+  }
+
+  it('all addresses of a host are tried, IPv6 too (C01)', async () => {
+    const names = {
+      'x.example': { mx: [[10, 'mx.x.example']] as const },
+      'mx.x.example': { a: ['192.0.2.1', '192.0.2.2'], aaaa: ['2001:db8::1'] },
+    };
+    const servers = {
+      '192.0.2.1': { connect: 'refused' },
+      '192.0.2.2': { connect: 'refused' },
+      '2001:db8::1': {},
+    } as const;
+    const run = await dispatch({ names, servers }, [{ to: ['a@x.example'] }]);
+    assert.deepEqual(
+      run.world.arrived.map(({ address }) => address),
+      ['2001:db8::1'],
+    );
+  });
+
+  it('the words of the one that got furthest are kept, not those of the last (11.18)', async () => {
+    const names = { ...TWO_HOSTS, 'mx2.x.example': { a: 'server-failure', aaaa: 'server-failure' } } as const;
+    const run = await dispatch(
+      { names, servers: { '192.0.2.1': { greeting: '554 5.7.1 you are listed' } } },
+      [{ to: ['a@x.example'] }],
+    );
+    assert.deepEqual(summary(run), ['a@x.example: 4 5.7.1 you are listed']);
+  });
+
+  for (const [what, zone, expected] of [
+    ['null MX', { mx: [[0, '']] }, '5 x.example takes no mail (null MX)'],
+    ['no such domain', undefined, '5 the domain x.example does not exist'],
+    [
+      'SERVFAIL at the MX',
+      { mx: 'server-failure' },
+      '4 the MX lookup for x.example failed: the name server reports a failure',
+    ],
+    [
+      'own name first',
+      {
+        mx: [
+          [5, 'me.example'],
+          [10, 'mx.x.example'],
+        ],
+      },
+      '5 the best mail server of x.example is this host itself: the mail would loop',
+    ],
+    ['neither MX nor address', {}, '5 x.example has neither a mail server nor an address'],
+  ] as const) {
+    it(`${what}: ${expected.startsWith('5') ? 'refused for good' : 'tried again'}, nobody contacted`, async () => {
+      const run = await dispatch({ names: zone === undefined ? {} : { 'x.example': zone }, servers: {} }, [
+        { to: ['a@x.example'] },
+      ]);
+      assert.deepEqual(summary(run), [`a@x.example: ${expected}`]);
+      assert.equal(run.world.connections, 0);
+    });
+  }
+
+  it('a domain without MX is reached at its own address (R005)', async () => {
+    const run = await dispatch({ names: { 'x.example': { a: ['192.0.2.9'] } }, servers: { '*': {} } }, [
+      { to: ['a@x.example'] },
+    ]);
+    assert.deepEqual(
+      run.world.arrived.map(({ address }) => address),
+      ['192.0.2.9'],
+    );
+  });
+
+  it('broken STARTTLS is tried again after a while: a watcher stays for months', async () => {
+    const ehlo = FRIENDLY_EHLO.replace('250-PIPELINING', '250-STARTTLS');
+    const pause = { rcpt: { '*': [{ say: '250 ok', after: '3m' }, '250 ok'] } };
+    const run = await dispatch(
+      { names: TWO_HOSTS, servers: { '192.0.2.1': { ehlo, tlsBroken: true, ...pause } } },
+      mailsTo('u%@x.example', 2),
+      rulesWith({ destination: 1, messages: 1 }),
+    );
+    assert.equal(run.world.arrived.length, 2);
+    assert.equal(run.commands.filter((line) => line === 'STARTTLS').length, 2);
+  });
+
+  it('broken STARTTLS is followed by clear text at the same address, once for the whole run', async () => {
+    const ehlo = '250-mx\n250 STARTTLS';
+    const servers = { '192.0.2.1': { ehlo, tlsBroken: true } };
+    const run = await dispatch(
+      { names: TWO_HOSTS, servers },
+      mailsTo('u%@x.example', 5),
+      rulesWith({ destination: 1 }),
+    );
+    assert.equal(run.world.arrived.length, 5);
+    assert.equal(run.world.connections, 2);
+  });
+
+  it('broken STARTTLS is remembered by sessions that waited for their start, too', async () => {
+    const servers = { '192.0.2.1': { ehlo: '250-mx\n250 STARTTLS', tlsBroken: true } };
+    const names: WorldScript['names'] = {
+      '*': { mx: [[10, 'mx.shared.example']] },
+      'mx.shared.example': { a: ['192.0.2.1'] },
+    };
+    const mails = Array.from({ length: 5 }, (_, n) => ({ to: [`u@d${n}.example`] }));
+    const run = await dispatch({ names, servers }, mails, rulesWith({ rate: 10 }));
+    assert.equal(run.world.arrived.length, 5);
+    assert.equal(run.commands.filter((line) => line === 'STARTTLS').length, 1);
+  });
+});
+
+describe('recipients and messages', () => {
+  it('a refused recipient never costs another its delivery, and outcomes stay with their recipients (R082)', async () => {
+    const servers = {
+      '*': { rcpt: { 'b@x.example': '550 5.1.1 no b', 'c@x.example': '450 4.2.1 c is busy' } },
+    };
+    const run = await dispatch({ names: TWO_HOSTS, servers }, [
+      { to: ['a@x.example', 'b@x.example', 'c@x.example', 'd@x.example'] },
+    ]);
+    assert.deepEqual(summary(run), [
+      'a@x.example: 2 2.0.0 queued',
+      'b@x.example: 5 5.1.1 no b',
+      'c@x.example: 4 4.2.1 c is busy',
+      'd@x.example: 2 2.0.0 queued',
+    ]);
+    assert.deepEqual(
+      run.world.arrived.map(({ recipients }) => recipients),
+      [['a@x.example', 'd@x.example']],
+    );
+  });
+
+  it('recipients beyond the transaction limit follow in the next one', async () => {
+    const to = Array.from({ length: 250 }, (_, n) => `u${n}@x.example`);
+    const run = await dispatch({ names: TWO_HOSTS, servers: { '*': {} } }, [{ to }]);
+    assert.deepEqual(
+      run.world.arrived.map(({ recipients }) => recipients.length),
+      [100, 100, 50],
+    );
+    assert.equal(run.world.connections, 1);
+    assert.equal(new Set(run.verdicts.map(({ address }) => address)).size, 250);
+  });
+
+  it('one session carries many messages, the next envelope behind each', async () => {
+    const run = await dispatch(
+      { names: TWO_HOSTS, servers: { '*': {} } },
+      mailsTo('u%@x.example', 50),
+      rulesWith({ destination: 1 }),
+    );
+    assert.equal(run.world.arrived.length, 50);
+    assert.equal(run.world.connections, 1);
+    assert.ok(run.rows.filter((row) => row === 'settled-chained').length >= 48);
+  });
+
+  it('what a server does not take is refused behind another message, too (RFC 1870, 6152, 6531)', async () => {
+    const ehlo = '250-mx\n250-PIPELINING\n250 SIZE 100';
+    const run = await dispatch(
+      { names: TWO_HOSTS, servers: { '*': { ehlo } } },
+      [
+        { to: ['plain@x.example'] },
+        { to: ['eight@x.example'], text: 'Subject: x\r\n\r\nh\xe9\r\n' },
+        { to: ['large@x.example'], text: `Subject: x\r\n\r\n${'x'.repeat(100)}\r\n` },
+        { to: ['utf8@x.example'], sender: 'm\xc3\xa9@me.example' },
+        { to: ['last@x.example'] },
+      ],
+      rulesWith({ destination: 1 }),
+    );
+    assert.deepEqual(
+      run.verdicts.map(({ address, verdict }) => `${address} ${verdict.enhanced}`),
+      [
+        'plain@x.example 2.0.0',
+        'eight@x.example 5.6.3',
+        'large@x.example 5.3.4',
+        'utf8@x.example 5.6.7',
+        'last@x.example 2.0.0',
+      ],
+    );
+    assert.equal(run.world.connections, 1);
+  });
+
+  it('a server that takes three messages a session gets three, and the mail arrives', async () => {
+    const ehlo = `250-mx\n250-PIPELINING\n250 LIMITS MAILMAX=3`;
+    const run = await dispatch(
+      { names: TWO_HOSTS, servers: { '*': { ehlo } } },
+      mailsTo('u%@x.example', 10),
+      rulesWith({ destination: 1 }),
+    );
+    assert.equal(run.world.arrived.length, 10);
+    assert.equal(run.world.connections, 4);
+  });
+
+  it('a server that closes after each message costs the following ones nothing', async () => {
+    const servers = { '192.0.2.1': { dot: '250 queued then close' } };
+    const run = await dispatch(
+      { names: TWO_HOSTS, servers },
+      mailsTo('u%@x.example', 10),
+      rulesWith({ destination: 1 }),
+    );
+    assert.equal(run.world.arrived.length, 10);
+    assert.equal(summary(run).filter((line) => line.includes(': 2 ')).length, 10);
+    assert.equal(new Set(run.world.arrived.map(({ recipients }) => recipients[0])).size, 10);
+  });
+
+  it('a message that cannot be read is not sent, the others are', async () => {
+    const broken = {
+      reach: 'message',
+      stage: 'payload',
+      permanent: false,
+      code: null,
+      enhanced: '4.3.0',
+      text: 'it is missing',
+      peer: null,
+      maybeDelivered: false,
+    } as const;
+    const mails = [{ to: ['a@x.example'] }, { to: ['b@x.example'], broken }, { to: ['c@x.example'] }];
+    const run = await dispatch(
+      { names: TWO_HOSTS, servers: { '*': {} } },
+      mails,
+      rulesWith({ destination: 1 }),
+    );
+    assert.deepEqual(summary(run), [
+      'a@x.example: 2 2.0.0 queued',
+      'b@x.example: 4 it is missing',
+      'c@x.example: 2 2.0.0 queued',
+    ]);
+  });
+});
+
+const many = (domains: number): WorldScript['names'] =>
+  Object.fromEntries(
+    Array.from({ length: domains }, (_, n) => [`d${n}.example`, { mx: [[10, `mx.d${n}.example`]] }]),
+  );
+const hosts = (domains: number): WorldScript['names'] =>
+  Object.fromEntries(
+    Array.from({ length: domains }, (_, n) => [`mx.d${n}.example`, { a: [`10.0.${n >> 8}.${n & 255}`] }]),
+  );
+
+describe('delivery status notifications (RFC 3461)', () => {
+  for (const [sender, rcpt] of [
+    ['', 'RCPT TO:<a@x.example> NOTIFY=NEVER'],
+    ['me@me.example', 'RCPT TO:<a@x.example>'],
+  ] as const) {
+    it(`${sender === '' ? 'are asked off for the null sender' : 'are left to the receiver otherwise'}`, async () => {
+      const servers = { '*': { ehlo: '250-mx\n250-PIPELINING\n250 DSN' } };
+      const run = await dispatch({ names: TWO_HOSTS, servers }, [{ to: ['a@x.example'], sender }]);
+      assert.deepEqual(
+        run.commands.filter((line) => line.startsWith('RCPT')),
+        [rcpt],
+      );
+    });
+  }
+});
+
+describe('limits', () => {
+  it('hold for all sessions together', async () => {
+    const run = await dispatch(
+      { names: { ...many(60), ...hosts(60) }, servers: { '*': {} } },
+      Array.from({ length: 300 }, (_, n) => ({ to: [`u@d${n % 60}.example`] })),
+      rulesWith({ sessions: 7 }),
+    );
+    assert.equal(run.world.arrived.length, 300);
+    assert.equal(run.world.mostOpen, 7);
+  });
+
+  it('hold for one destination', async () => {
+    const run = await dispatch(
+      { names: TWO_HOSTS, servers: { '*': {} } },
+      mailsTo('u%@x.example', 200),
+      rulesWith({ destination: 4 }),
+    );
+    assert.equal(run.world.arrived.length, 200);
+    assert.equal(run.world.mostOpen, 4);
+  });
+
+  it('hold for one host that many destinations share, and its sessions are handed on', async () => {
+    const names = Object.fromEntries(
+      Array.from({ length: 30 }, (_, n) => [`d${n}.example`, { mx: [[10, 'mx.shared.example']] as const }]),
+    );
+    const run = await dispatch(
+      { names: { ...names, 'mx.shared.example': { a: ['192.0.2.7'] } }, servers: { '*': {} } },
+      Array.from({ length: 90 }, (_, n) => ({ to: [`u${n}@d${n % 30}.example`] })),
+      rulesWith({ host: 3 }),
+    );
+    assert.equal(run.world.arrived.length, 90);
+    assert.equal(run.world.mostOpen, 3);
+  });
+
+  it('hold for one host while sessions wait for their start', async () => {
+    const names = Object.fromEntries(
+      Array.from({ length: 10 }, (_, n) => [`d${n}.example`, { mx: [[10, 'mx.shared.example']] as const }]),
+    );
+    const run = await dispatch(
+      {
+        names: { ...names, 'mx.shared.example': { a: ['192.0.2.7'] } },
+        servers: { '*': { dot: { say: '250 2.0.0 queued', after: '30s' } } },
+      },
+      Array.from({ length: 10 }, (_, n) => ({ to: [`u@d${n}.example`] })),
+      rulesWith({ host: 2, rate: 10 }),
+    );
+    assert.equal(run.world.arrived.length, 10);
+    assert.equal(run.world.mostOpen, 2);
+  });
+
+  it('a host that failed while sessions waited for their start is not tried by each of them', async () => {
+    const names = Object.fromEntries(
+      Array.from({ length: 10 }, (_, n) => [`d${n}.example`, { mx: [[10, 'mx.shared.example']] as const }]),
+    );
+    const run = await dispatch(
+      {
+        names: { ...names, 'mx.shared.example': { a: ['192.0.2.7'] } },
+        servers: { '192.0.2.7': { connect: 'refused' } },
+      },
+      Array.from({ length: 10 }, (_, n) => ({ to: [`u@d${n}.example`] })),
+      rulesWith({ rate: 10 }),
+    );
+    assert.equal(run.verdicts.length, 10);
+    assert.equal(run.world.connections, 1);
+  });
+
+  for (const dot of ['reset', '250 queued then close'] as const) {
+    it(`an errand that waits for its host is never sent along with another one (${dot})`, async () => {
+      const rules = rulesWith({ destination: 1, host: 1, messages: 2 });
+      const run = await dispatch(
+        { names: TWO_HOSTS, servers: { '*': { dot: [dot, '250 2.0.0 queued'] } } },
+        [{ to: ['a@x.example', 'b@x.example', 'c@x.example'] }, { to: ['d@x.example'] }],
+        { ...rules, policyFor: (...host) => ({ ...rules.policyFor(...host), recipients: 2 }) },
+      );
+      assert.deepEqual(run.verdicts.map(({ address }) => address).sort(), [
+        'a@x.example',
+        'b@x.example',
+        'c@x.example',
+        'd@x.example',
+      ]);
+    });
+  }
+
+  it('whoever waited for a host and goes elsewhere lets the next one have its turn', async () => {
+    const names = {
+      'a.example': {
+        mx: [
+          [10, 'mx.shared.example'],
+          [20, 'mx.other.example'],
+        ] as const,
+      },
+      'c.example': { mx: [[10, 'mx.shared.example']] as const },
+      'mx.shared.example': { a: ['192.0.2.1'] },
+      'mx.other.example': { a: ['192.0.2.2'] },
+    };
+    const shared = { dot: ['silence', '250 2.0.0 queued'], greeting: ['220 mx', 'close'] };
+    const run = await dispatch(
+      { names, servers: { '192.0.2.1': shared, '*': {} } },
+      [...mailsTo('u%@c.example', 2), ...mailsTo('u%@a.example', 2)],
+      rulesWith({ sessions: 2, destination: 1, host: 1, rate: 2 }),
+    );
+    assert.deepEqual(run.verdicts.map(({ address, verdict }) => `${address} ${verdict.kind}`).sort(), [
+      'u0@a.example delivered',
+      'u0@c.example failed',
+      'u1@a.example delivered',
+      'u1@c.example failed',
+    ]);
+  });
+
+  it('a destination that failed at host level is not tried again for each of its jobs', async () => {
+    const run = await dispatch(
+      {
+        names: TWO_HOSTS,
+        servers: { '192.0.2.1': { connect: 'refused' }, '192.0.2.2': { greeting: '554 no' } },
+      },
+      mailsTo('u%@x.example', 200),
+    );
+    assert.equal(run.verdicts.length, 200);
+    assert.equal(run.world.connections, 2);
+  });
+
+  it('a server that turns further sessions away goes on with those it has', async () => {
+    const greeting = ['220 mx', '220 mx', '421 4.7.0 too many connections from you'];
+    const run = await dispatch(
+      { names: TWO_HOSTS, servers: { '192.0.2.1': { greeting }, '192.0.2.2': { connect: 'refused' } } },
+      mailsTo('u%@x.example', 200),
+    );
+    const failed = run.verdicts.filter(({ verdict }) => verdict.kind === 'failed');
+    assert.equal(run.verdicts.length, 200);
+    assert.ok(failed.length <= 10, `${failed.length} of 200 were put off`);
+    assert.ok(run.world.connections <= 10, `${run.world.connections} connections`);
+  });
+
+  it('a silent destination never starves the others', async () => {
+    const names = {
+      ...many(40),
+      ...hosts(40),
+      'slow.example': { mx: [[1, 'mx.slow.example']] as const },
+      'mx.slow.example': { a: ['192.0.2.66'] },
+    };
+    const mails = [
+      ...mailsTo('u%@slow.example', 100),
+      ...Array.from({ length: 120 }, (_, n) => ({ to: [`u${n}@d${n % 40}.example`] })),
+    ];
+    const run = await dispatch(
+      { names, servers: { '192.0.2.66': { greeting: 'silence' }, '*': {} } },
+      mails,
+      rulesWith({ sessions: 4 }),
+    );
+    const last = Math.max(
+      ...run.verdicts.filter(({ verdict }) => verdict.kind === 'delivered').map(({ at }) => at),
+    );
+    assert.equal(run.world.arrived.length, 120);
+    assert.ok(last < 60_000, `the last delivery came after ${last} ms`);
+  });
+
+  it('a huge destination never starves the others', async () => {
+    const names = { ...many(10), ...hosts(10), ...TWO_HOSTS };
+    const mails = [
+      ...mailsTo('u%@x.example', 2000),
+      ...Array.from({ length: 10 }, (_, n) => ({ to: [`u@d${n}.example`] })),
+    ];
+    const run = await dispatch(
+      { names, servers: { '*': {} } },
+      mails,
+      rulesWith({ sessions: 4, destination: 4 }),
+    );
+    const small = run.verdicts.filter(({ address }) => !address.endsWith('@x.example')).map(({ at }) => at);
+    const all = run.verdicts.map(({ at }) => at);
+    assert.equal(run.world.arrived.length, 2010);
+    assert.ok(
+      Math.max(...small) < Math.max(...all) / 2,
+      `small ones until ${Math.max(...small)} of ${Math.max(...all)} ms`,
+    );
+  });
+
+  it('start no more sessions a second than allowed', async () => {
+    const run = await dispatch(
+      { names: { ...many(10), ...hosts(10) }, servers: { '*': {} } },
+      Array.from({ length: 10 }, (_, n) => ({ to: [`u@d${n}.example`] })),
+      rulesWith({ rate: 2 }),
+    );
+    assert.equal(run.world.arrived.length, 10);
+    assert.ok(run.clock.monotonic() >= 4500, `${run.clock.monotonic()} ms`);
+  });
+
+  it('a delivery whose envelope travelled behind another message has a deadline, too', async () => {
+    const rcpt = { 'u1@x.example': { say: '250 ok', after: '4m' } };
+    const rules = rulesWith({ destination: 1 });
+    const run = await dispatch({ names: TWO_HOSTS, servers: { '*': { rcpt } } }, mailsTo('u%@x.example', 2), {
+      ...rules,
+      deadlines: { ...rules.deadlines, delivery: 60_000 },
+    });
+    assert.match(summary(run)[1] ?? '', /^u1@x\.example: 4 was cut off because the time for this delivery/);
+  });
+
+  it('the whole delivery has a deadline, and it says so', async () => {
+    const servers = { '*': { greeting: '220 mx', ehlo: FRIENDLY_EHLO, dot: 'silence' } };
+    const rules = { ...rulesWith(), deadlines: { ...rulesWith().deadlines, delivery: 1000 } };
+    const run = await dispatch({ names: TWO_HOSTS, servers }, [{ to: ['a@x.example'] }], rules);
+    assert.match(
+      summary(run)[0] ?? '',
+      /^a@x\.example: 4 was cut off because the time for this delivery was over/,
+    );
+    assert.equal(run.verdicts[0]?.verdict.kind === 'failed' && run.verdicts[0].verdict.maybeDelivered, true);
+  });
+});
+
+describe('stopping', () => {
+  it('lets what is on the wire come to its end and leaves the rest as it was', async () => {
+    const run = await dispatch(
+      { names: TWO_HOSTS, servers: { '*': {} } },
+      mailsTo('u%@x.example', 100),
+      rulesWith({ destination: 1 }),
+      (dispatcher, clock) => {
+        clock.after(40, () => dispatcher.stop());
+      },
+    );
+    assert.ok(run.verdicts.length > 0 && run.verdicts.length < 100, `${run.verdicts.length} verdicts`);
+    assert.equal(run.world.arrived.length, run.verdicts.length);
+    assert.equal(run.clock.pending, 0, 'no timer is left');
+  });
+
+  it('waits for no session that was to start later', async () => {
+    const run = await dispatch(
+      { names: { ...many(10), ...hosts(10) }, servers: { '*': {} } },
+      Array.from({ length: 10 }, (_, n) => ({ to: [`u@d${n}.example`] })),
+      rulesWith({ rate: 1 }),
+      (dispatcher, clock) => {
+        clock.after(1500, () => dispatcher.stop());
+      },
+    );
+    assert.equal(run.world.arrived.length, 2);
+    assert.equal(run.clock.pending, 0, 'no timer is left');
+  });
+
+  it('cuts off what does not end within the grace time', async () => {
+    const run = await dispatch(
+      { names: TWO_HOSTS, servers: { '*': { dot: 'silence' } } },
+      [{ to: ['a@x.example'] }],
+      rulesWith(),
+      (dispatcher, clock) => {
+        clock.after(40, () => dispatcher.stop());
+      },
+    );
+    assert.ok(run.clock.monotonic() < 11_000);
+    const [said, ...others] = summary(run);
+    assert.deepEqual(others, []);
+    assert.match(said ?? '', /was cut off because spoolroom was told to stop while we were waiting for/);
+  });
+});

@@ -1,0 +1,174 @@
+/** Orders through the real dispatcher in a scripted world: what each test of the dispatcher starts from. */
+
+import type { Letter, Order } from '../../src/delivery/attempt.ts';
+import type { DispatchRules } from '../../src/delivery/ports.ts';
+import { Dispatcher } from '../../src/delivery/scheduler.ts';
+import { blankJob } from '../../src/delivery-list/parse.ts';
+import { hasEightBit } from '../../src/message/charset.ts';
+import type { Outgoing } from '../../src/message/outgoing.ts';
+import { VirtualClock } from '../../src/replay/world/virtual-clock.ts';
+import type { WorldScript } from '../../src/replay/world/world.ts';
+import { World } from '../../src/replay/world/world.ts';
+import type { Relay } from '../../src/routing/hosts.ts';
+import { destinationOf } from '../../src/routing/route.ts';
+import type { Failure, Verdict } from '../../src/smtp/outcome.ts';
+
+const MINUTE = 60_000;
+
+export const DEADLINES: DispatchRules['deadlines'] = {
+  connect: 30_000,
+  greeting: 5 * MINUTE,
+  ehlo: 5 * MINUTE,
+  starttls: 2 * MINUTE,
+  handshake: MINUTE,
+  auth: 2 * MINUTE,
+  idle: 5000,
+  mail: 5 * MINUTE,
+  rcpt: 5 * MINUTE,
+  data: 2 * MINUTE,
+  body: 3 * MINUTE,
+  dot: 10 * MINUTE,
+  rset: 20_000,
+  quit: 5000,
+  delivery: 120 * MINUTE,
+  stop: 10_000,
+};
+
+export function rulesWith(
+  limits: Partial<DispatchRules['limits']> = {},
+  more: { readonly relays?: readonly Relay[]; readonly tls?: 'none' | 'opportunistic' | 'require' } = {},
+): DispatchRules {
+  return {
+    routing: { relays: more.relays ?? [], ownNames: ['me.example'], mxPort: 25 },
+    limits: { sessions: 20, destination: 10, host: 10, messages: 100, rate: 0, ...limits },
+    deadlines: DEADLINES,
+    localAddresses: [],
+    policyFor: (host, withoutTls) => ({
+      ehloName: 'me.example',
+      tls: host.implicitTls ? 'implicit' : withoutTls ? 'none' : (more.tls ?? 'opportunistic'),
+      credentials: host.credentials !== null,
+      authInClear: false,
+      recipients: 100,
+    }),
+    tlsFor: (host) => ({ serverName: host.name, verify: false }),
+  };
+}
+
+export function message(text: string): Outgoing {
+  const bytes = Buffer.from(text, 'latin1');
+  return {
+    kind: 'outgoing',
+    size: bytes.length,
+    eightBit: hasEightBit(text),
+    sender: null,
+    headers: {
+      messageId: null,
+      subject: null,
+      date: null,
+      from: null,
+      autoSubmitted: null,
+      precedence: null,
+      listId: null,
+      received: 0,
+    },
+    bytes,
+    problems: [],
+    async *chunks() {
+      yield bytes;
+    },
+  };
+}
+
+export interface Mail {
+  readonly to: readonly string[];
+  readonly text?: string;
+  readonly sender?: string;
+  readonly broken?: Failure;
+}
+
+/** The dispatcher never looks at the job itself. */
+const QUEUED = { control: 1, job: blankJob('2012'), warnings: [] };
+
+/** Verdicts as `address: status words`, in the order in which they fell. */
+export interface Dispatched {
+  readonly world: World;
+  readonly clock: VirtualClock;
+  readonly verdicts: readonly { readonly address: string; readonly verdict: Verdict; readonly at: number }[];
+  readonly rows: readonly string[];
+  /** lines written, bodies apart */
+  readonly commands: readonly string[];
+}
+
+export async function dispatch(
+  script: WorldScript,
+  mails: readonly Mail[],
+  rules: DispatchRules = rulesWith(),
+  during: (dispatcher: Dispatcher, clock: VirtualClock) => void = () => {},
+): Promise<Dispatched> {
+  const clock = new VirtualClock(1_400_000_000_000);
+  const world = new World(script, clock);
+  const verdicts: { address: string; verdict: Verdict; at: number }[] = [];
+  const rows: string[] = [];
+  const commands: string[] = [];
+  const { connect, resolver } = world;
+  const dispatcher = new Dispatcher(rules, {
+    connect,
+    resolver,
+    clock,
+    random: () => 0.5,
+    step: (_, sight) => {
+      if (sight.what !== 'session') return;
+      rows.push(...sight.step.rows);
+      for (const effect of sight.step.effects) {
+        if (effect.type === 'write') commands.push(...effect.bytes.split('\r\n').slice(0, -1));
+      }
+    },
+  });
+  for (const mail of mails) {
+    for (const order of ordersOf(mail, rules, (address, verdict) =>
+      verdicts.push({ address, verdict, at: clock.monotonic() }),
+    )) {
+      dispatcher.add(order);
+    }
+  }
+  during(dispatcher, clock);
+  await clock.runUntil(dispatcher.run());
+  return { world, clock, verdicts, rows, commands };
+}
+
+function ordersOf(
+  mail: Mail,
+  rules: DispatchRules,
+  judged: (address: string, verdict: Verdict) => void,
+): readonly Order[] {
+  const domains = [...new Set(mail.to.map((address) => address.slice(address.indexOf('@') + 1)))];
+  return domains.map((domain) => {
+    const recipients = mail.to.filter((address) => address.endsWith(`@${domain}`));
+    const letter: Letter = {
+      outgoing: message(mail.text ?? 'Subject: x\r\n\r\nhello\r\n'),
+      sender: mail.sender ?? 'me@me.example',
+    };
+    return {
+      queued: QUEUED,
+      indices: recipients.map((_, index) => index),
+      destination: destinationOf(domain, 'me@me.example', rules.routing),
+      recipients,
+      smtpUtf8: false,
+      load: async () => mail.broken ?? letter,
+      judge: (indices, verdict) => {
+        for (const index of indices) judged(recipients[index] ?? '?', verdict);
+      },
+      over: () => {},
+    };
+  });
+}
+
+/** `address: 2|4|5 text` sorted, for comparing a whole outcome at once. */
+export function summary({ verdicts }: Dispatched): readonly string[] {
+  return verdicts
+    .map(({ address, verdict }) => {
+      const status = verdict.kind === 'delivered' ? 2 : verdict.permanent ? 5 : 4;
+      return `${address}: ${status} ${verdict.text}`;
+    })
+    .sort();
+}

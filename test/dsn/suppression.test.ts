@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { whyNotTold } from '../../src/dsn/suppression.ts';
+import { messageFacts } from '../../src/message/summary.ts';
+
+/** header, envelope sender, told of failures, told of delays */
+const CASES: readonly (readonly [
+  header: string,
+  sender: string | null,
+  failed: boolean,
+  delayed: boolean,
+])[] = [
+  ['Subject: hello', null, true, true],
+  ['Subject: hello', 'alice@example.org', true, true],
+  ['Subject: hello', '<>', false, false],
+  ['Subject: hello', ' <> ', false, false],
+  ['Auto-Submitted: no', null, true, true],
+  ['Auto-Submitted: auto-replied', null, false, false],
+  ['auto-submitted: Auto-Replied; owner-email="x@example.org"', null, false, false],
+  ['Auto-Submitted: auto-generated (cron)', null, true, false],
+  ['Precedence: junk', null, false, false],
+  ['Precedence: Bulk', null, true, false],
+  ['Precedence: list', null, true, false],
+  ['List-Id: <announce.example.org>', null, true, false],
+  ['Precedence: first-class', null, true, true],
+];
+
+describe('whether the sender may be told', () => {
+  for (const [header, envelopeFrom, failed, delayed] of CASES) {
+    it(`${header}, envelope_from ${envelopeFrom}: failures ${failed}, delays ${delayed}`, () => {
+      const facts = { envelopeFrom, headers: messageFacts(`${header}\r\n\r\n`) };
+      assert.equal(whyNotTold('failed', facts) === null, failed);
+      assert.equal(whyNotTold('gave-up', facts) === null, failed);
+      assert.equal(whyNotTold('delayed', facts) === null, delayed);
+    });
+  }
+
+  it('of a message that cannot be read is decided by its envelope', () => {
+    assert.equal(whyNotTold('failed', { envelopeFrom: null, headers: null }), null);
+    assert.notEqual(whyNotTold('failed', { envelopeFrom: '<>', headers: null }), null);
+  });
+});

@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Job } from '../../src/delivery-list/job.ts';
+import { blankJob } from '../../src/delivery-list/parse.ts';
+import { unknown8bit } from '../../src/message/charset.ts';
+import { type Circumstances, explanation } from '../../src/output/explanation.ts';
+import { adviceFor } from '../../src/output/hints.ts';
+import { forPeople } from '../../src/output/text.ts';
+import type { PayloadRead, QueuedJob } from '../../src/queue/queue.ts';
+import { SCHEDULE } from '../../src/queue/schedule.ts';
+
+const NOW = 1_400_000_000;
+
+const MAIL: PayloadRead = {
+  kind: 'found',
+  message: { size: 0, bytes: Buffer.alloc(0), stream: async function* () {} },
+};
+
+function sentences(job: Job, seen: Partial<Circumstances> = {}): readonly string[] {
+  const queued = { control: 2, job, warnings: [] };
+  const facts = {
+    spool: '/spool',
+    queued,
+    lists: [queued],
+    now: NOW,
+    schedule: SCHEDULE,
+    payload: MAIL,
+    transcripts: [],
+  };
+  return explanation({ ...facts, ...seen }, forPeople(unknown8bit)).sentences;
+}
+
+function waiting(dialect: Job['dialect'], submitted: number | null): Job {
+  const recipients = [{ address: 'a@x.example', status: 4, text: 'later' }];
+  return { ...blankJob(dialect), msgid: 1, submitted, attempted: NOW - 10, recipients };
+}
+
+describe('what is said of the waits', () => {
+  for (const [dialect, said] of [
+    ['2012', 'Waits begin with 5 min and double up to 12 h; its sender is told of the delay after 4 h.'],
+    ['2017', 'It is tried every 30 min for 4 h, then every 4 h; its sender is told of the delay after 4 h.'],
+  ] as const) {
+    it(`is the ladder of ${dialect}, as it is set`, () => {
+      assert.ok(
+        sentences(waiting(dialect, NOW - 60)).includes(said),
+        sentences(waiting(dialect, NOW - 60)).join('\n'),
+      );
+    });
+  }
+});
+
+describe('what is said of the end', () => {
+  for (const [what, submitted, said] of [
+    ['a young job', NOW - 60, /^If it keeps failing, it is given up in 4 d 23 h/],
+    ['an old job', NOW - 10 * 86_400, /^It is older than mail is kept/],
+    ['a job of unknown age', null, /^Its list does not say when it was handed in, so it is never given up/],
+  ] as const) {
+    it(what, () => {
+      assert.equal(sentences(waiting('2012', submitted)).filter((sentence) => said.test(sentence)).length, 1);
+    });
+  }
+});
+
+it('a list that does not say when it was handed in has no age, and nobody is told of a delay', () => {
+  const said = sentences(waiting('2012', null));
+  assert.match(said[0] ?? '', /^Job 2 carries mail 1, handed in nobody knows when for 1 recipient:/);
+  assert.ok(said.includes('Waits begin with 5 min and double up to 12 h.'), said.join('\n'));
+});
+
+describe('what happened', () => {
+  const transcripts = ['/spool/.spoolroom/transcripts/2-1-1.jsonl'];
+
+  it('is in the latest transcript', () => {
+    assert.ok(
+      sentences(waiting('2012', NOW - 60), { transcripts }).includes(
+        `What was said last: spoolroom replay ${transcripts[0]}`,
+      ),
+    );
+  });
+
+  it('is still to come where a transcript has been begun and no outcome is written', () => {
+    const job = { ...waiting('2012', NOW - 60), attempted: 0 };
+    assert.match(
+      sentences(job, { transcripts }).join('\n'),
+      /^A try is under way, or was cut off; what was said so far: spoolroom replay \S+$/m,
+    );
+  });
+
+  it('cannot lie ahead: a clock was wrong', () => {
+    const job = { ...waiting('2017', NOW - 60), attempted: NOW + 200 * 86_400 };
+    assert.match(
+      sentences(job).join('\n'),
+      /still to come: a clock was wrong\. `spoolroom retry 2` tries it now\./,
+    );
+  });
+});
+
+it('a list that waits for the other one of its mail says which', () => {
+  const list = (control: number, attempted: number) => ({
+    ...{ control, warnings: [] },
+    job: { ...waiting('2012', NOW - 60), attempted },
+  });
+  const lists = [list(2, 0), list(4, NOW + 600)];
+  const said = sentences(waiting('2012', NOW - 60), { queued: lists[0] as QueuedJob, lists });
+  assert.match(said.join('\n'), /^Job 4 names the same mail\. It waits until /m);
+});
+
+it('a job that waits for its report says so', () => {
+  const refused = { address: 'a@x.example', status: 5, text: '5.1.1 nobody' };
+  const job: Job = { ...waiting('2012', NOW - 60), recipients: [refused] };
+  assert.match(sentences(job).join('\n'), /The job stays until its sender can be told/);
+  const done: Job = { ...job, recipients: [{ ...refused, status: 2 }] };
+  assert.match(sentences(done).join('\n'), /The next run ends the job\./);
+  const odd: Job = {
+    ...job,
+    recipients: [
+      { ...refused, status: 2 },
+      { ...refused, status: 7 },
+    ],
+  };
+  assert.equal(
+    sentences(odd).at(-1),
+    'A recipient has the status 7, which means nothing: correct the list, or remove the job.',
+  );
+});
+
+describe('what would help', () => {
+  for (const [text, advice] of [
+    ['mx [192.0.2.1] TLS failed: self-signed certificate', /tls-ca/],
+    ['mx [192.0.2.1] TLS failed: wrong version number', /smtps:\/\/ is wrong/],
+    ['mx [192.0.2.1] TLS failed: handshake failure', /no way to encrypt/],
+    ['mx [192.0.2.1] offers no STARTTLS, and TLS is required for this host', /speaks no TLS there/],
+    ['mx [192.0.2.1] offers no way to authenticate that we know', /takes no password there/],
+    ['5.7.8 no (535, mx [192.0.2.1])', /user and password/],
+    ['4.7.1 Greylisted, come back later', /second try/],
+    ['4.7.1 Too many from your address', /rule against us/],
+    ['4.3.0 please read carefully (451, mx [192.0.2.1])', null],
+    ['452 4.2.2 mailbox full', /make room in the mailbox/],
+    [
+      'mx [192.0.2.1] said nothing for 300 seconds while we were waiting for the answer to EHLO',
+      /not to the end/,
+    ],
+    [
+      'mx [192.0.2.1] said nothing for 300 seconds while we were waiting for the greeting',
+      /Nobody answers there/,
+    ],
+    ['mx [192.0.2.1] refuses connections', /Nothing listens there/],
+    ['a word about carefully chosen authors', null],
+  ] as const) {
+    it(text, () => {
+      if (advice === null) assert.equal(adviceFor(text), null);
+      else assert.match(adviceFor(text) ?? '', advice);
+    });
+  }
+
+  it('ends in a command that works as it stands', () => {
+    const job = waiting('2012', NOW - 60);
+    const recipients = [{ address: 'a@x.example', status: 4, text: 'mx [192.0.2.1] refuses connections' }];
+    assert.match(
+      sentences({ ...job, recipients }).at(-1) ?? '',
+      /: spoolroom replay 2 --spool \/spool --live$/,
+    );
+    assert.deepEqual(
+      sentences({ ...job, recipients }, { payload: { kind: 'missing', reason: 'it is gone' } }).at(-1),
+      'Put the mail back under its number, or remove the job.',
+    );
+  });
+});

@@ -1,0 +1,133 @@
+/** Outcomes as log lines, and how bytes, spans and times are shown to people. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { loadCharset } from '../../src/message/charset.ts';
+import { outcomeLine, reportLine } from '../../src/output/log/log-events.ts';
+import { calendar, forPeople, harmless, span } from '../../src/output/text.ts';
+import type { OutcomeRecord } from '../../src/runner/active-message.ts';
+
+const peer = { host: 'mx.example.com', address: '192.0.2.1', port: 25 };
+const DELIVERED: OutcomeRecord = {
+  ...{ control: 2, msgid: 1, recipient: 'bob@example.com', destination: 'example.com', status: 2 },
+  ...{ text: '2.0.0 queued (250, mx.example.com [192.0.2.1])', milliseconds: 412.6, tls: 'TLSv1.3' },
+  verdict: { kind: 'delivered', code: 250, enhanced: '2.0.0', text: '2.0.0 queued', peer },
+};
+const FAILED: OutcomeRecord = {
+  ...DELIVERED,
+  ...{ status: 5, tls: null, text: 'x' },
+  verdict: {
+    ...{ kind: 'failed', reach: 'recipient', stage: 'rcpt', permanent: true, code: 550, enhanced: '5.1.1' },
+    ...{ text: '5.1.1 no such user', peer, maybeDelivered: false },
+  },
+};
+
+const same = (bytes: string): string => bytes;
+
+test('a delivery', () => {
+  const line = outcomeLine(DELIVERED, same);
+  assert.deepEqual(line, {
+    level: 'info',
+    event: 'delivered',
+    message:
+      'delivered: job 2 to bob@example.com via mx.example.com [192.0.2.1] TLSv1.3, 0.41 s: 250 2.0.0 queued',
+    fields: {
+      ...{ job: 2, mail: 1, recipient: 'bob@example.com', status: 2, destination: 'example.com' },
+      ...{ host: 'mx.example.com', address: '192.0.2.1', port: 25, tls: 'TLSv1.3', milliseconds: 413 },
+      ...{ stage: null, code: 250, enhanced: '2.0.0', maybeDelivered: false, text: '2.0.0 queued' },
+    },
+  });
+});
+
+test('a refusal is worth a warning', () => {
+  const line = outcomeLine(FAILED, same);
+  assert.equal(line.level, 'warn');
+  assert.equal(
+    line.message,
+    'refused: job 2 to bob@example.com via mx.example.com [192.0.2.1], 0.41 s: 550 5.1.1 no such user',
+  );
+  assert.equal(line.fields.stage, 'rcpt');
+});
+
+test('a mail that cannot be read is worth a warning while it waits', () => {
+  const verdict = { ...FAILED.verdict, kind: 'failed', stage: 'payload', permanent: false } as const;
+  assert.equal(outcomeLine({ ...FAILED, status: 4, verdict } as OutcomeRecord, same).level, 'warn');
+});
+
+test('a report that lies in a file was not told to anybody', () => {
+  const record = { control: 2, msgid: 1, to: 'alice', where: '/spool/.spoolroom/reports/x.eml', notices: [] };
+  assert.match(reportLine({ ...record, how: 'left' }, same).message, /: left for alice in \/spool/);
+  assert.match(reportLine({ ...record, how: 'safe' }, same).message, /: told alice by /);
+});
+
+test('no host, no code, and a doubt', () => {
+  const verdict = {
+    ...FAILED.verdict,
+    kind: 'failed',
+    code: null,
+    peer: null,
+    maybeDelivered: true,
+  } as const;
+  const record = {
+    ...FAILED,
+    status: 4,
+    verdict: { ...verdict, permanent: false, stage: 'lookup', reach: 'host' },
+  } as const;
+  const { message, fields, level } = outcomeLine(record, same);
+  assert.equal(level, 'info');
+  assert.equal(
+    message,
+    'deferred: job 2 to bob@example.com, 0.41 s: 5.1.1 no such user (the message may have arrived)',
+  );
+  assert.deepEqual([fields.host, fields.code, fields.maybeDelivered], [null, null, true]);
+});
+
+test('bytes become text once: UTF-8 where it is, else the legacy charset, else what they are', async () => {
+  const found = await loadCharset('windows-1252');
+  assert.ok(found.kind === 'charset');
+  const readable = forPeople(found.charset);
+  assert.equal(readable('plain'), 'plain');
+  assert.equal(readable('Gr\xc3\xbc\xc3\x9fe'), 'Grüße');
+  assert.equal(readable('Gr\xfc\xdfe \x80'), 'Grüße €');
+  assert.equal(readable('\x81'), '\\u{81}');
+  assert.equal(readable('a\x1b[31mb\0\x07'), 'a\\u{1b}[31mb\\u{0}\\u{7}');
+});
+
+test('nothing that a terminal obeys, and nothing that turns or breaks a line', () => {
+  const obeyed = [
+    '\x00',
+    '\x1b',
+    '\x7f',
+    '\x9b',
+    '\r',
+    '\n',
+    '\t',
+    '\u061c',
+    '\u200b',
+    '\u200f',
+    '\u2028',
+    '\u202e',
+    '\u2069',
+    '\ufeff',
+  ];
+  for (const char of obeyed)
+    assert.match(harmless(`a${char}b`), /^a\\u\{[0-9a-f]+\}b$/, JSON.stringify(char));
+  assert.equal(harmless('Grüße, 日本 🙂'), 'Grüße, 日本 🙂');
+});
+
+test('spans and times', () => {
+  const spans = [0, 9994, 10_000, 30_000, 119_000, 180_000, 7_200_000, 16_200_000, 172_800_000, 435_600_000];
+  assert.deepEqual(spans.map(span), [
+    '0.00 s',
+    '9.99 s',
+    '10 s',
+    '30 s',
+    '119 s',
+    '3 min',
+    '2 h',
+    '4 h 30 min',
+    '2 d',
+    '5 d 1 h',
+  ]);
+  assert.equal(calendar(1_342_224_000), '2012-07-14T00:00:00Z');
+  assert.equal(calendar(1e18), 'second 1000000000000000000');
+});

@@ -1,0 +1,186 @@
+/** Log lines on their way to each target, and what happens when a target does not take them. */
+import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import path from 'node:path';
+import { Writable } from 'node:stream';
+import { type TestContext, test } from 'node:test';
+import type { LogOptions } from '../../src/output/log/log.ts';
+import { openLog } from '../../src/output/log/log.ts';
+import type { Line } from '../../src/output/log/log-events.ts';
+import { temporaryDirectory } from '../support/spool.ts';
+
+const DELIVERED: Line = {
+  level: 'info',
+  event: 'delivered',
+  message: 'delivered: job 2',
+  fields: { job: 2, tls: null },
+};
+const WARNING: Line = { level: 'warn', event: 'warning', message: 'careful', fields: {} };
+const HOSTILE: Line = {
+  level: 'info',
+  event: 'delivered',
+  message: 'said \x1b[2J\nspoofed line\u202e',
+  fields: { text: '\x1b[2J\r\n' },
+};
+
+/** Write lines, close, and give what came out at standard error. */
+async function log(options: Partial<Omit<LogOptions, 'stderr'>>, ...lines: readonly Line[]): Promise<string> {
+  const written: string[] = [];
+  const stderr = new Writable({
+    decodeStrings: false,
+    write: (text, _, done) => {
+      written.push(String(text));
+      done();
+    },
+  });
+  const open = openLog({
+    level: 'info',
+    format: 'pretty',
+    target: 'stderr',
+    colour: false,
+    stderr: () => stderr,
+    ...options,
+  });
+  for (const line of lines) open.write(line);
+  await open.close();
+  return written.join('');
+}
+
+const TIME = '\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z';
+
+test('on standard error: time, level, sentence, in order', async () => {
+  const text = await log({}, DELIVERED, WARNING);
+  assert.match(text, new RegExp(`^${TIME} info delivered: job 2\n${TIME} warn careful\n$`));
+});
+
+test('lines above the level are dropped', async () => {
+  assert.match(await log({ level: 'warn' }, DELIVERED, WARNING), new RegExp(`^${TIME} warn careful\n$`));
+  assert.equal(await log({ level: 'error' }, DELIVERED, WARNING), '');
+});
+
+test('in colour only the level is coloured', async () => {
+  assert.match(
+    await log({ colour: true }, WARNING),
+    new RegExp(`^${TIME} \x1b\\[33mwarn\x1b\\[39m careful\n$`),
+  );
+});
+
+test('as JSON every line is one object with all fields', async () => {
+  const text = await log({ format: 'json' }, DELIVERED);
+  const { timestamp, ...rest } = JSON.parse(text);
+  assert.match(timestamp, new RegExp(`^${TIME}$`));
+  assert.deepEqual(rest, {
+    level: 'info',
+    event: 'delivered',
+    message: 'delivered: job 2',
+    job: 2,
+    tls: null,
+  });
+});
+
+test('what a server said can neither steer a terminal nor make a line', async () => {
+  const text = await log({}, HOSTILE);
+  assert.match(
+    text,
+    new RegExp(`^${TIME} info said \\\\u\\{1b\\}\\[2J\\\\u\\{a\\}spoofed line\\\\u\\{202e\\}\n$`),
+  );
+  assert.equal(JSON.parse(await log({ format: 'json' }, HOSTILE)).text, '\\u{1b}[2J\\u{d}\\u{a}');
+});
+
+test('a file is added to, a thousand lines all arrive, and others cannot read it', async (t) => {
+  const target = path.join(temporaryDirectory(t), 'log');
+  await log({ target }, DELIVERED);
+  assert.equal(await log({ target }, ...Array.from({ length: 1000 }, () => WARNING)), '');
+  const lines = fs.readFileSync(target, 'utf8').split('\n');
+  assert.deepEqual([lines.length, lines.at(-1)], [1002, '']);
+  assert.match(lines[0] ?? '', /delivered: job 2$/);
+  assert.equal(fs.statSync(target).mode & 0o007, 0);
+});
+
+test('a file that cannot be written is told once, and its lines go to standard error', async (t) => {
+  const target = path.join(temporaryDirectory(t), 'missing', 'log');
+  const text = await log({ target }, DELIVERED, WARNING);
+  const [sentence, first, second, ...rest] = text.split('\n');
+  assert.match(
+    sentence ?? '',
+    /^spoolroom: the log \S+\/missing\/log cannot be written: it does not exist \(ENOENT\); its/,
+  );
+  assert.match(first ?? '', /info delivered: job 2$/);
+  assert.match(second ?? '', /warn careful$/);
+  assert.deepEqual(rest, ['']);
+});
+
+test('datagrams to a syslog server: RFC 5424, facility mail, severity by level', async (t) => {
+  const server = createSocket('udp4');
+  t.after(() => server.close());
+  server.bind(0, '127.0.0.1');
+  await once(server, 'listening');
+  const arrived: string[] = [];
+  const both = new Promise<void>((resolve) => {
+    server.on('message', (bytes) => {
+      if (arrived.push(bytes.toString()) === 2) resolve();
+    });
+  });
+  assert.equal(await log({ target: `syslog:127.0.0.1:${server.address().port}` }, DELIVERED, WARNING), '');
+  await both;
+  const head = (priority: number) => `^<${priority}>1 ${TIME} \\S+ spoolroom ${process.pid} - - `;
+  assert.match(arrived[0] ?? '', new RegExp(`${head(22)}delivered: job 2$`));
+  assert.match(arrived[1] ?? '', new RegExp(`${head(20)}careful$`));
+});
+
+/** A `logger` that writes down how it was called and what it got. */
+function loggerProgram(t: TestContext, script: string): string {
+  const folder = temporaryDirectory(t);
+  fs.writeFileSync(path.join(folder, 'logger'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  const before = process.env.PATH;
+  process.env.PATH = `${folder}:${before}`;
+  t.after(() => {
+    process.env.PATH = before;
+  });
+  return folder;
+}
+
+test('the local syslog is reached through logger', async (t) => {
+  const folder = loggerProgram(
+    t,
+    'cd "$(dirname "$0")"; echo "$@" > call; cat > part; if [ -s part ]; then mv part lines; fi',
+  );
+  const arrived = new Promise<void>((resolve) => {
+    const watcher = fs.watch(folder, (_, name) => {
+      if (name !== 'lines') return;
+      watcher.close();
+      resolve();
+    });
+  });
+  assert.equal(await log({ target: 'syslog' }, DELIVERED, WARNING), '');
+  await arrived;
+  assert.equal(
+    fs.readFileSync(path.join(folder, 'call'), 'utf8'),
+    '--tag spoolroom --prio-prefix --socket-errors=on\n',
+  );
+  assert.equal(fs.readFileSync(path.join(folder, 'lines'), 'utf8'), '<22>delivered: job 2\n<20>careful\n');
+});
+
+test('without logger the lines go to standard error', async (t) => {
+  const before = process.env.PATH;
+  process.env.PATH = temporaryDirectory(t);
+  t.after(() => {
+    process.env.PATH = before;
+  });
+  const text = await log({ target: 'syslog' }, WARNING);
+  assert.match(
+    text,
+    /^spoolroom: the log syslog cannot be written: the program logger cannot be started: it does not exist \(ENOENT\); its lines come here instead\.\n/,
+  );
+});
+
+test('without a syslog the lines go to standard error, the first one included', async (t) => {
+  loggerProgram(t, 'case "$*" in *--socket-errors=on*) exit 1;; esac; cat > /dev/null');
+  const text = await log({ target: 'syslog' }, WARNING);
+  assert.match(
+    text,
+    /cannot be written: the program logger finds no syslog to write to; its lines .*\n.*careful\n/,
+  );
+});

@@ -1,0 +1,318 @@
+/**
+ * A live room whose process dies between any two commands of the protocol, before or after the server has done them, and
+ * at any write to its own disk. Another process ends the work. Nobody is lost, and nobody whose outcome was durable gets
+ * the mail a second time.
+ */
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import type { MessageNumber } from '../../../src/delivery-list/job.ts';
+import { type Connect, type Connection, connect } from '../../../src/net-stream-utils/index.ts';
+import { openLiveRoom } from '../../../src/queue/citadel/open.ts';
+import { byMail } from '../../../src/queue/due.ts';
+import type { Room } from '../../../src/queue/queue.ts';
+import { SCHEDULE } from '../../../src/queue/schedule.ts';
+import type { DirectorySettings } from '../../../src/queue/spool/open.ts';
+import { type MailEvents, MailInHand } from '../../../src/runner/active-message.ts';
+import type { Verdict } from '../../../src/smtp/outcome.ts';
+import { type Disk, nodeDisk, type OpenFile } from '../../../src/storage/disk.ts';
+import type { Era } from '../../support/citadel-server.ts';
+import { type Fault, faultyDisk } from '../../support/faulty-disk.ts';
+import {
+  allDead,
+  type LiveScene,
+  listsIn,
+  liveScene,
+  MAIL,
+  newList,
+  openLive,
+  openProven,
+  trialsIn,
+} from '../../support/live-room.ts';
+import { type Bench, bench, NOW, SETTINGS_2012, SETTINGS_2017 } from '../../support/spool.ts';
+
+const PEER = { host: 'mx.example', address: '192.0.2.1', port: 25 };
+const DELIVERED: Verdict = { kind: 'delivered', code: 250, enhanced: '2.0.0', text: 'ok', peer: PEER };
+const LATER: Verdict = {
+  ...{ kind: 'failed', reach: 'recipient', stage: 'rcpt', permanent: false, code: 450, enhanced: '4.2.1' },
+  ...{ text: 'later', peer: PEER, maybeDelivered: false },
+};
+const NEVER = new AbortController().signal;
+const SETTINGS: Readonly<Record<string, DirectorySettings>> = {
+  '2012': SETTINGS_2012,
+  '2023': SETTINGS_2017,
+};
+
+/** Here processes die, not the machine: what was written is there, synced or not. */
+const QUICK_DISK: Disk = {
+  ...nodeDisk,
+  syncDirectory: async () => {},
+  create: (path, owner) => unsynced(nodeDisk.create(path, owner)),
+};
+
+function unsynced(file: OpenFile): OpenFile {
+  return { write: (bytes) => file.write(bytes), sync: async () => {}, close: () => file.close() };
+}
+
+/** What the world outside saw, over all processes. */
+class World {
+  /** address -> how often mail was accepted for it */
+  readonly accepted = new Map<string, number>();
+  /** addresses whose delivery was told to be durable */
+  readonly durable = new Set<string>();
+  readonly repeated: string[] = [];
+
+  accept(address: string): void {
+    if (this.durable.has(address)) this.repeated.push(address);
+    this.accepted.set(address, (this.accepted.get(address) ?? 0) + 1);
+  }
+}
+
+/** What a queue run does with a room, a step at a time. */
+class Runner {
+  readonly room: Room;
+  readonly #world: World;
+  readonly mails = new Map<MessageNumber, MailInHand>();
+  #written = (): void => {};
+
+  constructor(room: Room, world: World) {
+    this.room = room;
+    this.#world = world;
+  }
+
+  /** Looks, and takes in hand what is not yet. */
+  async look(): Promise<void> {
+    const { jobs } = await this.room.scan(this.mails);
+    for (const [msgid, each] of byMail(jobs)) {
+      if (this.mails.has(msgid)) continue;
+      const ports = { room: this.room, now: () => NOW, schedule: SCHEDULE, reporter: null };
+      const outcome: MailEvents['outcome'] = ({ recipient, status }) => {
+        if (status === 2) this.#world.durable.add(recipient);
+        this.#written();
+      };
+      const mail = new MailInHand(each, ports, { outcome, notWritten: () => this.#written() });
+      mail.reconcile();
+      this.mails.set(msgid, mail);
+    }
+  }
+
+  /** The server of this recipient answers. */
+  judge(address: string, verdict: Verdict): void {
+    for (const mail of this.mails.values()) {
+      const indices = mail.pending().filter((index) => mail.recipients[index]?.address === address);
+      if (indices.length === 0) continue;
+      if (verdict.kind === 'delivered') this.#world.accept(address);
+      mail.judge(indices, 'example', verdict, { milliseconds: 1, tls: null });
+    }
+  }
+
+  /** Like judge; resolves when the outcome is durable, or cannot be. */
+  async judgeAndWait(address: string, verdict: Verdict): Promise<void> {
+    const written = new Promise<void>((resolve) => {
+      this.#written = resolve;
+    });
+    this.judge(address, verdict);
+    await written;
+  }
+
+  /** The deliveries of this mail are over. */
+  async close(msgid: MessageNumber): Promise<void> {
+    await this.mails.get(msgid)?.close(NEVER);
+    this.mails.delete(msgid);
+  }
+
+  async deliverAll(): Promise<void> {
+    await this.look();
+    for (const [msgid, mail] of this.mails) {
+      for (const index of mail.pending()) this.judge(mail.recipients[index]?.address ?? '', DELIVERED);
+      await this.close(msgid);
+    }
+    await this.room.settle();
+  }
+}
+
+interface Life {
+  readonly scene: LiveScene;
+  readonly deps: Bench;
+  readonly world: World;
+  /** called before each posted text is taken by the server */
+  onPost: () => Promise<void>;
+  open(): Promise<Runner>;
+}
+
+/** What a process does until it ends or dies; rejects when it dies. */
+type Story = (life: Life, mails: Mails) => Promise<void>;
+
+interface Mails {
+  readonly slow: MessageNumber;
+  readonly quick: MessageNumber;
+}
+
+const STORIES: Readonly<Record<string, { readonly isProven: boolean; readonly story: Story }>> = {
+  'a first start: login, trial, proof, delivery': {
+    isProven: false,
+    async story({ open, deps }) {
+      const runner = await open();
+      await runner.look();
+      deps.clock.advance(80_000);
+      await runner.look();
+      deps.clock.advance(80_000);
+      await runner.deliverAll();
+      await runner.room.close();
+    },
+  },
+  'outcomes in steps, a look while in hand, an outcome while a text is posted': {
+    isProven: true,
+    async story(life, { slow, quick }) {
+      const runner = await life.open();
+      await runner.look();
+      runner.judge('b@example.com', DELIVERED);
+      await runner.room.settle();
+      await runner.look();
+      life.onPost = () => {
+        life.onPost = async () => {};
+        return runner.judgeAndWait('d@example.com', DELIVERED);
+      };
+      runner.judge('c@example.com', LATER);
+      await runner.room.settle();
+      await runner.look();
+      runner.judge('e@example.com', DELIVERED);
+      await runner.close(quick);
+      await runner.room.settle();
+      runner.judge('f@example.com', DELIVERED);
+      await runner.close(slow);
+      await runner.room.close();
+    },
+  },
+  'the recovery of a killed process': {
+    isProven: true,
+    async story(life, { quick }) {
+      const killed = await life.open();
+      await killed.look();
+      killed.judge('b@example.com', DELIVERED);
+      await killed.room.settle();
+      killed.judge('c@example.com', DELIVERED);
+      killed.judge('d@example.com', LATER);
+      killed.judge('e@example.com', DELIVERED);
+      await killed.close(quick);
+      // It dies here, its ledger full; the story goes on with the next one.
+      const runner = await life.open();
+      await runner.deliverAll();
+      await runner.room.close();
+    },
+  },
+};
+
+const SLOW = ['b@example.com', 'c@example.com', 'd@example.com', 'f@example.com'];
+const QUICK = ['e@example.com'];
+
+interface Cut {
+  /** `ENOSPC`, `EIO`: the step fails once, and the process goes on */
+  readonly where: 'before' | 'after' | 'disk' | 'ENOSPC' | 'EIO';
+  /** commands or disk steps that still work */
+  readonly at: number;
+}
+
+/** One life that ends at the cut. Resolves to whether the cut came. */
+async function liveAndDie(t: TestContext, era: Era, name: string, cut: Cut): Promise<boolean> {
+  const { isProven, story } = STORIES[name] as (typeof STORIES)[string];
+  const scene = { ...(await liveScene(t, era)), deps: bench({ processes: allDead, disk: QUICK_DISK }) };
+  const { double } = scene;
+  const settings = SETTINGS[era] ?? SETTINGS_2012;
+  if (isProven) await (await openProven(scene, settings)).close();
+  const slow = double.postMail(MAIL);
+  double.post(newList(slow, ...SLOW));
+  const quick = double.postMail(MAIL);
+  double.post(newList(quick, ...QUICK));
+  const world = new World();
+
+  const isNetwork = cut.where === 'before' || cut.where === 'after';
+  const isDeadly = isNetwork || cut.where === 'disk';
+  const fault: { step: number; code: Fault['code'] } = {
+    step: isNetwork ? Number.MAX_SAFE_INTEGER : cut.at + 1,
+    code: cut.where === 'ENOSPC' || cut.where === 'EIO' ? cut.where : 'killed',
+  };
+  const disk = faultyDisk(fault, QUICK_DISK);
+  const isReached = (): boolean => disk.taken.length >= fault.step;
+  let isOver = false;
+  const isDead = (): boolean => isOver || (isDeadly && isReached());
+  let commands = 0;
+  const connections: Connection[] = [];
+  /** What is left of a dead process reaches nobody. */
+  const connectAlive: Connect = (endpoint, events, tls) => {
+    const reached = isDead() ? { ...endpoint, address: `${endpoint.address}.gone` } : endpoint;
+    const connection = connect(reached, events, tls);
+    connections.push(connection);
+    return connection;
+  };
+  const deps = bench({ processes: allDead, disk });
+  const life: Life = {
+    ...{ scene, deps, world, onPost: async () => {} },
+    async open() {
+      const opened = await openLiveRoom(scene.options, { ...deps, connect: connectAlive }, settings);
+      if (opened.kind === 'refused') throw new Error(opened.text);
+      return new Runner(opened.room, world);
+    },
+  };
+  double.fault = async (line) => {
+    if (isDead()) return 'lost-before';
+    if (line === '(text)') {
+      const recorded = life.onPost();
+      // An outcome the disk does not take waits for this very text.
+      if (isNetwork) await recorded;
+    }
+    if (!isNetwork || commands++ !== cut.at) return null;
+    fault.step = 0;
+    return cut.where === 'before' ? 'lost-before' : 'lost-after';
+  };
+  await story(life, { slow, quick }).catch((error) => {
+    if (!isReached()) throw error;
+  });
+  const came = isReached();
+  // Whatever became of the process, it is gone now.
+  isOver = true;
+  Object.assign(fault, { step: 0, code: 'killed' });
+  for (const connection of connections) connection.destroy();
+  double.fault = () => null;
+  await endOfWork(scene, world, settings, `${name}, ${cut.where} ${cut.at}`);
+  await double.close();
+  return came;
+}
+
+/** The next process does what is left. */
+async function endOfWork(
+  scene: LiveScene,
+  world: World,
+  settings: DirectorySettings,
+  what: string,
+): Promise<void> {
+  const { double } = scene;
+  const next = { ...scene, deps: bench({ processes: allDead, disk: QUICK_DISK }) };
+  const runner = new Runner(await openLive(next, settings), world);
+  await runner.look();
+  next.deps.clock.advance(160_000);
+  await runner.deliverAll();
+  await runner.room.close();
+  assert.deepEqual(world.repeated, [], `${what}: nobody gets it again`);
+  assert.deepEqual([...world.accepted.keys()].sort(), [...SLOW, ...QUICK].sort(), `${what}: nobody is lost`);
+  assert.deepEqual(listsIn(double), {}, `${what}: no list is left`);
+  assert.deepEqual([...double.messages.keys()], trialsIn(double), `${what}: no mail is left`);
+  assert.equal(trialsIn(double).length, 1, `${what}: the flag alone is left`);
+}
+
+const HOW = { before: 'before any command', after: 'after any command', disk: 'at any write' } as const;
+
+async function atEachStep(t: TestContext, era: Era, name: string, where: Cut['where']): Promise<void> {
+  let at = 0;
+  while (await liveAndDie(t, era, name, { where, at })) at++;
+  assert.ok(at >= 10, `${at} steps`);
+  t.diagnostic(`${at} steps`);
+}
+
+for (const era of ['2012', '2023'] as const) {
+  for (const name of Object.keys(STORIES))
+    for (const where of ['before', 'after', 'disk'] as const)
+      test(`${era}: ${name}: dies ${HOW[where]}`, (t) => atEachStep(t, era, name, where));
+  for (const code of ['ENOSPC', 'EIO'] as const)
+    test(`${era}: no write that fails with ${code} costs a mail or repeats one`, (t) =>
+      atEachStep(t, era, 'outcomes in steps, a look while in hand, an outcome while a text is posted', code));
+}

@@ -1,0 +1,147 @@
+/** Payloads of a live room: in the form the server gives, whole, fetched once, and kept no longer than they are needed. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { test } from 'node:test';
+import { connect } from '../../../src/net-stream-utils/index.ts';
+import { openLiveRoom } from '../../../src/queue/citadel/open.ts';
+import type { Room } from '../../../src/queue/queue.ts';
+import { fromNative } from '../../support/citadel-message.ts';
+import { fillableDisk } from '../../support/faulty-disk.ts';
+import { type LiveScene, liveScene, MAIL, newList, openProven } from '../../support/live-room.ts';
+import { NOW, SETTINGS_2017 } from '../../support/spool.ts';
+
+const LARGE = `Subject: large\r\n\r\n${'A line of it, and 000 in it.\r\n'.repeat(20_000)}`;
+
+async function bytesOf(room: Room, payload: number): Promise<string> {
+  const read = await room.readPayload(payload);
+  if (read.kind !== 'found') throw new Error(read.reason);
+  const pieces: Buffer[] = [];
+  for await (const piece of read.message.stream()) pieces.push(piece);
+  const bytes = Buffer.concat(pieces);
+  assert.equal(bytes.length, read.message.size);
+  return bytes.toString('latin1');
+}
+
+function filesOf({ options }: LiveScene): string[] {
+  return fs.readdirSync(`${options.state}/.spoolroom/tmp`);
+}
+
+test('payloads come as the server stores them, or as it renders them', async (t) => {
+  const native = '\xffA\x01I1@citref\0Palice\0T1\0MHello.\nlast\0';
+  const older = await liveScene(t, '2016');
+  const stored = older.double.postMail('rendered', native);
+  older.double.post(newList(stored, 'b@example.com'));
+  const room = await openProven(older);
+  await room.scan();
+  assert.equal(await bytesOf(room, stored), native);
+  assert.equal((await room.readPayload(99)).kind, 'missing');
+  older.double.commands.length = 0;
+  older.double.deleted.set(77, fromNative(native));
+  assert.equal((await room.readPayload(77)).kind, 'missing', 'a deleted one is not sent');
+  assert.deepEqual(older.double.commands, []);
+  await room.close();
+
+  const newer = await liveScene(t, '2023');
+  const body = `before\r\n000\r\nafter\r\n${'x'.repeat(10_000)}\r\n`;
+  const rendered = newer.double.postMail(`Subject: zeros\r\n\r\n${body}`);
+  newer.double.post(newList(rendered, 'b@example.com'));
+  const second = newer.double.postMail(LARGE);
+  newer.double.post(newList(second, 'b@example.com'));
+  const other = await openProven(newer, SETTINGS_2017);
+  await other.scan();
+  assert.equal(await bytesOf(other, rendered), `Subject: zeros\r\n\r\n${body}`);
+  assert.equal(await bytesOf(other, second), LARGE);
+  newer.double.commands.length = 0;
+  assert.equal(await bytesOf(other, second), LARGE, 'a second time');
+  assert.deepEqual(newer.double.commands, []);
+  await other.close();
+  assert.deepEqual(fs.readdirSync(`${newer.options.state}/.spoolroom/tmp`), []);
+});
+
+test('a connection lost in the middle of a payload gives it whole all the same', async (t) => {
+  const place = await liveScene(t, '2023');
+  const mail = place.double.postMail(MAIL);
+  place.double.post(newList(mail, 'b@example.com'));
+  const room = await openProven(place, SETTINGS_2017);
+  await room.scan();
+  let broken = 0;
+  place.double.fault = (line) => (line.startsWith('MSG2') && broken++ === 0 ? 'lost-after' : null);
+  assert.equal(await bytesOf(room, mail), MAIL);
+  await room.close();
+});
+
+test('a file that cannot be made a second time is not closed a second time', async (t) => {
+  const { double, deps, ...place } = await liveScene(t, '2023');
+  const mail = double.postMail(MAIL);
+  double.post(newList(mail, 'b@example.com'));
+  await (await openProven({ double, deps, ...place }, SETTINGS_2017)).close();
+  const full = fillableDisk();
+  const opened = await openLiveRoom(place.options, { ...deps, disk: full.disk, connect }, SETTINGS_2017);
+  assert.ok(opened.kind === 'open');
+  const { room } = opened;
+  await room.scan();
+  double.fault = (line) => {
+    full.isFull ||= line.startsWith('MSG2');
+    return full.isFull ? 'lost-before' : null;
+  };
+  const read = await room.readPayload(mail);
+  assert.match(read.kind === 'unreadable' ? read.reason : '', /no space is left/, 'and not a bad descriptor');
+  full.isFull = false;
+  double.fault = () => null;
+  await room.close();
+});
+
+test('a mail for several destinations that ask at the same time is fetched once', async (t) => {
+  const scene = await liveScene(t, '2023');
+  const { double } = scene;
+  const mail = double.postMail(LARGE);
+  double.post(newList(mail, 'b@one.example', 'c@two.example'));
+  const room = await openProven(scene);
+  double.commands.length = 0;
+  const texts = await Promise.all([1, 2, 3, 4].map(() => bytesOf(room, mail)));
+  assert.ok(texts.every((text) => text === LARGE));
+  assert.deepEqual(
+    double.commands.filter((line) => line.startsWith('MSG2')),
+    [`MSG2 ${mail}`],
+  );
+  assert.equal(filesOf(scene).length, 1);
+  await room.close();
+  assert.deepEqual(filesOf(scene), []);
+});
+
+test('a mail that is in hand stays on our disk; one that waits, or is gone, does not', async (t) => {
+  const scene = await liveScene(t, '2023');
+  const { double } = scene;
+  const mail = double.postMail(LARGE);
+  const control = double.post(newList(mail, 'b@one.example'));
+  const gone = double.postMail(LARGE);
+  const removed = double.post(newList(gone, 'c@one.example'));
+  const room = await openProven(scene);
+  await room.readPayload(mail);
+  await room.readPayload(gone);
+  await room.scan(new Set([mail, gone]));
+  assert.equal(filesOf(scene).length, 2);
+  await room.record(control, [{ index: 0, address: 'b@one.example', status: 4, text: 'later' }], NOW);
+  double.messages.delete(removed);
+  double.messages.delete(gone);
+  await room.scan(new Set());
+  assert.deepEqual(filesOf(scene), []);
+  assert.equal(await bytesOf(room, mail), LARGE, 'it is fetched again for its next try');
+  await room.close();
+});
+
+for (const era of ['2012', '2016', '2023'] as const) {
+  for (const ending of ['no line end', '000', 'a\r\n000\r\n', 'x\n000\n']) {
+    test(`${era}: a mail that ends in ${JSON.stringify(ending)} comes whole, at everybody’s socket`, async (t) => {
+      const scene = await liveScene(t, era, false);
+      const { double } = scene;
+      const text = `Subject: x\r\n\r\n${ending}`;
+      const mail = double.postMail(text);
+      double.post(newList(mail, 'b@example.com'));
+      const room = await openProven(scene);
+      assert.equal(await bytesOf(room, mail), text);
+      assert.equal((await room.scan()).jobs.length, 1, 'the session is in step');
+      await room.close();
+    });
+  }
+}

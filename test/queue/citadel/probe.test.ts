@@ -1,0 +1,469 @@
+/** The tripwire: nobody else works the queue, or no job is taken. A C queue run of each era plays against it. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { type TestContext, test } from 'node:test';
+import { memoryRecord, parseLeft, parseTrial } from '../../../src/queue/citadel/rival/probe.ts';
+import type { Room } from '../../../src/queue/queue.ts';
+import { cQueueRun, type Fate } from '../../support/c-queue-run.ts';
+import { type CitadelDouble, type Era, listOf } from '../../support/citadel-server.ts';
+import {
+  type LiveScene,
+  listsIn,
+  liveScene,
+  MAIL,
+  neighbour,
+  newList,
+  openLive,
+  openProven,
+  shown,
+  trialsIn,
+} from '../../support/live-room.ts';
+import { NOW, SETTINGS_2012, SETTINGS_2017 } from '../../support/spool.ts';
+
+const ERAS = ['2012', '2016', '2023'] as const satisfies readonly Era[];
+
+function settingsOf(era: Era) {
+  return era === '2023' ? SETTINGS_2017 : SETTINGS_2012;
+}
+
+function listIn({ messages }: CitadelDouble, number: number): string {
+  const message = messages.get(number);
+  return (message === undefined ? null : listOf(message)) ?? '';
+}
+
+/** A job that waits for its time, in any era. */
+function waiting(msgid: number, address: string): string {
+  return `msgid|${msgid}\nsubmitted|${NOW}\nbounceto|\nretry|300\nattempted|${NOW + 86_400}\nremote|${address}|4|later\n`;
+}
+
+test('no job is taken before the trial has lain in the room untouched', async (t) => {
+  const scene = await liveScene(t);
+  const { double, deps } = scene;
+  const mail = double.postMail(MAIL);
+  const control = double.post(newList(mail, 'b@example.com'));
+  const room = await openLive(scene);
+  assert.deepEqual((await room.scan()).jobs, []);
+  assert.match(deps.warnings.join(), /The trial messages 103 and 104 lie in the queue room.*150 seconds/);
+  const id = fs.readFileSync(`${scene.options.state}/.spoolroom/id`, 'utf8').trim();
+  assert.equal(
+    listIn(double, 103),
+    `msgid|0\nsubmitted|${NOW}\nretry|300\nattempted|2147483647\nremote|flag.${id}@spoolroom.invalid|2|put there by the spoolroom program, leave it alone\n`,
+  );
+  assert.equal(
+    listIn(double, 104),
+    `msgid|103\nsubmitted|${NOW}\nbounceto|\nenvelope_from|probe.${id}@spoolroom.invalid\nretry|300\n` +
+      `remote|probe.${id}@spoolroom.invalid|0|put there by the spoolroom program, leave it alone\n`,
+  );
+  deps.clock.advance(149_000);
+  assert.deepEqual((await room.scan()).jobs, []);
+  deps.clock.advance(1000);
+  assert.deepEqual(await shown(room), [[control, 'b@example.com', 0]]);
+  assert.deepEqual(trialsIn(double), [103], 'the probe goes, the flag stays');
+  assert.equal(deps.warnings.length, 1);
+  await room.close();
+  const again = await openLive(scene);
+  assert.equal((await again.scan()).jobs.length, 1, 'the proof is remembered');
+  await again.close();
+});
+
+for (const era of ERAS) {
+  for (const fate of ['accepted', 'refused', 'later', 'no-domain'] as const satisfies readonly Fate[]) {
+    test(`${era}: a queue run whose mail is ${fate} is seen, even an idle one, and nothing is taken ever after`, async (t) => {
+      const scene = await liveScene(t, era);
+      const { double, deps } = scene;
+      const mail = double.postMail(MAIL);
+      // Nothing of it is due, so that the run has nothing else to do.
+      double.post(
+        era === '2023'
+          ? waiting(mail, 'b@example.com').replace('retry|300\n', '')
+          : waiting(mail, 'b@example.com'),
+      );
+      const room = await openLive(scene, settingsOf(era));
+      await room.scan();
+      deps.clock.advance(60_000);
+      const mailed = cQueueRun(double, era, NOW + 60, fate);
+      assert.ok(
+        mailed.every((address) => address.endsWith('@spoolroom.invalid')),
+        mailed.join(),
+      );
+      deps.clock.advance(100_000);
+      await assert.rejects(
+        room.scan(),
+        /Something else works on the queue.*remove the file .*\.spoolroom\/trial/,
+      );
+      await room.close();
+      const next = await openLive(scene, settingsOf(era));
+      deps.clock.advance(1_000_000);
+      await assert.rejects(next.scan(), /Something else works on the queue/, 'cron starts a new process');
+      await next.close();
+      assert.equal(Object.keys(listsIn(double)).length, 1, 'the job of a user is as it was');
+    });
+  }
+
+  test(`${era}: beside a queue run that delivers all the time, cron takes nothing`, async (t) => {
+    const scene = await liveScene(t, era);
+    const { double, deps } = scene;
+    const taken: string[] = [];
+    for (let minute = 0; minute < 8; minute++) {
+      double.post(newList(double.postMail(MAIL), `minute${minute}@example.com`));
+      const room = await openLive(scene, settingsOf(era));
+      const { jobs } = await room.scan().catch(() => ({ jobs: [] }));
+      taken.push(...jobs.map(({ job }) => job.recipients[0]?.address ?? ''));
+      await room.close();
+      deps.clock.advance(60_000);
+      cQueueRun(double, era, NOW + 60 * (minute + 1), 'accepted');
+    }
+    assert.deepEqual(taken, []);
+  });
+}
+
+test('the flag: who removes it, as the server does with old messages, makes the wait begin again', async (t) => {
+  for (const isBetween of [false, true]) {
+    const scene = await liveScene(t);
+    const { double, deps } = scene;
+    double.post(newList(double.postMail(MAIL), 'b@example.com'));
+    const first = await openProven(scene);
+    if (isBetween) await first.close();
+    double.messages.delete(103);
+    const room = isBetween ? await openLive(scene) : first;
+    assert.deepEqual((await room.scan()).jobs, []);
+    assert.match(deps.warnings.at(-1) ?? '', /The flag was removed.*The trial messages 105 and 106/);
+    deps.clock.advance(149_000);
+    assert.deepEqual((await room.scan()).jobs, []);
+    deps.clock.advance(1000);
+    assert.equal((await room.scan()).jobs.length, 1);
+    assert.deepEqual(trialsIn(double), [105]);
+    await room.close();
+  }
+});
+
+/** A room with one job that a queue run has touched, which was seen. */
+async function alarmed(t: TestContext): Promise<{ readonly scene: LiveScene; readonly room: Room }> {
+  const scene = await liveScene(t);
+  const { double } = scene;
+  double.post(newList(double.postMail(MAIL), 'b@example.com'));
+  const room = await openLive(scene);
+  await room.scan();
+  cQueueRun(double, '2012', NOW + 60, 'later');
+  await assert.rejects(room.scan(), /Something else works on the queue/);
+  return { scene, room };
+}
+
+test('an alarm ends when its memory is removed, without a new process', async (t) => {
+  const { scene, room } = await alarmed(t);
+  const { double, deps } = scene;
+  cQueueRun(double, '2012', NOW + 1200, 'later');
+  await assert.rejects(room.scan(), /Something else works on the queue/);
+  fs.rmSync(`${scene.options.state}/.spoolroom/trial`);
+  assert.deepEqual((await room.scan()).jobs, []);
+  deps.clock.advance(150_000);
+  assert.equal((await room.scan()).jobs.length, 1);
+  await room.close();
+});
+
+test('what a queue run did until it was switched off is no evidence in the trial that begins then', async (t) => {
+  const { scene, room } = await alarmed(t);
+  const { double, deps } = scene;
+  await room.close();
+  cQueueRun(double, '2012', NOW + 1200, 'later');
+  fs.rmSync(`${scene.options.state}/.spoolroom/trial`);
+  const next = await openLive(scene);
+  assert.deepEqual((await next.scan()).jobs, []);
+  deps.clock.advance(150_000);
+  assert.equal((await next.scan()).jobs.length, 1);
+  await next.close();
+});
+
+/** What something else does to the control message of a mail. */
+function rewriteAside(double: CitadelDouble, control: number, mail: number): void {
+  double.messages.delete(control);
+  double.post(`${newList(mail, 'b@example.com')}retry|300\nattempted|${NOW + 300}\n`);
+}
+
+async function withOneJob(t: TestContext) {
+  const scene = await liveScene(t);
+  const mail = scene.double.postMail(MAIL);
+  const control = scene.double.post(newList(mail, 'b@example.com'));
+  const room = await openProven(scene);
+  return { scene, ...scene, mail, control, room };
+}
+
+test('a control message that something replaced stops everything, also in the next process', async (t) => {
+  const { scene, double, mail, control, room } = await withOneJob(t);
+  rewriteAside(double, control, mail);
+  await assert.rejects(room.scan(), new RegExp(`replaced the control message of mail ${mail}`));
+  await room.close();
+  const next = await openLive(scene);
+  await assert.rejects(next.scan(), new RegExp(`replaced the control message of mail ${mail}`));
+  await next.close();
+});
+
+test('a replacement is seen as well when it is posted after a look between', async (t) => {
+  const { double, mail, control, room } = await withOneJob(t);
+  double.messages.delete(control);
+  assert.deepEqual((await room.scan()).jobs, []);
+  double.post(newList(mail, 'b@example.com'));
+  await assert.rejects(room.scan(), /replaced the control message/);
+  await room.close();
+});
+
+/** We and a queue run have the same job in hand; ours is over before anybody looks. */
+async function bothAtOnce(t: TestContext, fate: Fate) {
+  const scene = await liveScene(t);
+  const { double } = scene;
+  const room = await openProven(scene);
+  const control = double.post(newList(double.postMail(MAIL), 'b@example.com'));
+  await room.scan();
+  assert.deepEqual(cQueueRun(double, '2012', NOW + 60, fate), ['b@example.com']);
+  await room.record(control, [{ index: 0, address: 'b@example.com', status: 2, text: 'ok' }], NOW);
+  await room.finish(control);
+  await room.settle();
+  double.post(newList(double.postMail(MAIL), 'c@example.com'));
+  return { ...scene, room };
+}
+
+test('a queue run that works the very job we have in hand is seen, and the wait begins again', async (t) => {
+  const { double, deps, room } = await bothAtOnce(t, 'accepted');
+  assert.deepEqual((await room.scan()).jobs, []);
+  assert.match(deps.warnings.at(-1) ?? '', /A control message was deleted, and not by us/);
+  assert.equal(trialsIn(double).length, 2, 'a new probe lies there');
+  await room.close();
+});
+
+test('and when it puts the job back that is over for us, nobody gets it again', async (t) => {
+  const { room } = await bothAtOnce(t, 'later');
+  await assert.rejects(room.scan(), /replaced the control message/);
+  await room.close();
+});
+
+test('a replacement between two processes is seen', async (t) => {
+  const { scene, double, mail, control, room } = await withOneJob(t);
+  await room.close();
+  rewriteAside(double, control, mail);
+  const next = await openLive(scene);
+  await assert.rejects(next.scan(), /replaced the control message/);
+  await next.close();
+});
+
+async function waitsAgain(room: Room, { deps, double }: LiveScene, job: number): Promise<void> {
+  assert.deepEqual((await room.scan()).jobs, []);
+  assert.match(deps.warnings.at(-1) ?? '', /A control message was deleted, and not by us/);
+  assert.equal(trialsIn(double).length, 2, 'a new probe lies there');
+  deps.clock.advance(149_000);
+  assert.deepEqual((await room.scan()).jobs, []);
+  deps.clock.advance(1000);
+  assert.deepEqual(
+    (await room.scan()).jobs.map(({ control }) => control),
+    [job],
+  );
+}
+
+test('after a control message vanished the wait begins again', async (t) => {
+  const { scene, double, mail, control, room } = await withOneJob(t);
+  const other = double.post(newList(double.postMail(MAIL), 'c@example.com'));
+  double.messages.delete(control);
+  double.messages.delete(mail);
+  await waitsAgain(room, scene, other);
+  await room.close();
+});
+
+test('and when it vanished between two processes', async (t) => {
+  const { scene, double, mail, control, room } = await withOneJob(t);
+  const other = double.post(newList(double.postMail(MAIL), 'c@example.com'));
+  await room.close();
+  double.messages.delete(control);
+  double.messages.delete(mail);
+  const next = await openLive(scene);
+  await waitsAgain(next, scene, other);
+  await next.close();
+});
+
+test('what we did ourselves is no evidence, nor is what a killed process had left before', async (t) => {
+  const { scene, double, deps, control, room } = await withOneJob(t);
+  await room.close();
+  const second = await openLive(scene);
+  await second.scan();
+  await second.record(control, [{ index: 0, address: 'b@example.com', status: 2, text: 'ok' }], NOW);
+  await second.finish(control);
+  await second.settle();
+  // Killed here: it never says what it leaves.
+  const third = await openLive(scene);
+  const warnings = deps.warnings.length;
+  await third.scan();
+  assert.equal(deps.warnings.length, warnings);
+  assert.deepEqual(trialsIn(double).length, 1);
+  await third.close();
+});
+
+test('a clock that is set proves nothing', async (t) => {
+  for (const jump of [3_600_000, -3_600_000]) {
+    const scene = await liveScene(t);
+    scene.double.post(newList(scene.double.postMail(MAIL), 'b@example.com'));
+    const room = await openLive(scene);
+    await room.scan();
+    scene.deps.clock.step(jump);
+    assert.deepEqual((await room.scan()).jobs, [], 'the trial has lain there for no time at all');
+    await room.close();
+    const next = await openLive(scene);
+    scene.deps.clock.step(jump);
+    assert.deepEqual((await next.scan()).jobs, [], 'a minute at most between two processes');
+    scene.deps.clock.advance(150_000);
+    assert.equal((await next.scan()).jobs.length, 1);
+    await next.close();
+  }
+});
+
+test('the time in which the server is away proves nothing', async (t) => {
+  const scene = await liveScene(t);
+  const { double, deps } = scene;
+  double.post(newList(double.postMail(MAIL), 'b@example.com'));
+  const room = await openLive(scene);
+  await room.scan();
+  double.fault = () => 'lost-before';
+  for (let minute = 0; minute < 10; minute++) {
+    deps.clock.advance(60_000);
+    await assert.rejects(room.scan(), /is lost/);
+  }
+  double.fault = () => null;
+  assert.deepEqual((await room.scan()).jobs, [], 'its first queue run comes within a minute');
+  deps.clock.advance(90_000);
+  assert.equal((await room.scan()).jobs.length, 1);
+  await room.close();
+});
+
+test('cron takes mail after a few runs, though none of them stays', async (t) => {
+  const scene = await liveScene(t);
+  scene.double.post(newList(scene.double.postMail(MAIL), 'b@example.com'));
+  const taken: number[] = [];
+  for (let minute = 0; minute < 5; minute++) {
+    const room = await openLive(scene);
+    taken.push((await room.scan()).jobs.length);
+    await room.close();
+    scene.deps.clock.advance(60_000);
+  }
+  assert.deepEqual(taken, [0, 0, 0, 1, 1]);
+});
+
+test('a second spoolroom with another state directory takes nothing, and the first one goes on', async (t) => {
+  const first = await liveScene(t);
+  const { double } = first;
+  double.post(newList(double.postMail(MAIL), 'b@example.com'));
+  const room = await openProven(first);
+  const second = neighbour(first);
+  const other = await openLive(second);
+  await assert.rejects(
+    other.scan(),
+    /Another spoolroom, with another state directory.*its flag is the message 103.*delete the message 103/,
+  );
+  assert.deepEqual(trialsIn(double), [103], 'it puts nothing there');
+  assert.equal((await room.scan()).jobs.length, 1);
+  await room.close();
+  // The first one is gone for good, and its flag is deleted by hand.
+  double.messages.delete(103);
+  assert.deepEqual((await other.scan()).jobs, []);
+  second.deps.clock.advance(150_000);
+  assert.equal((await other.scan()).jobs.length, 1);
+  await other.close();
+});
+
+test('two that begin at the same time: one takes nothing', async (t) => {
+  const first = await liveScene(t);
+  const { double } = first;
+  double.post(newList(double.postMail(MAIL), 'b@example.com'));
+  const second = neighbour(first);
+  const rooms = await Promise.all([openLive(first), openLive(second)]);
+  await Promise.all(rooms.map((room) => room.scan().catch(() => {})));
+  for (const { deps } of [first, second]) deps.clock.advance(150_000);
+  const taken = await Promise.all(
+    rooms.map((room) =>
+      room.scan().then(
+        ({ jobs }) => jobs.length,
+        () => 0,
+      ),
+    ),
+  );
+  assert.deepEqual([...taken].sort(), [0, 1]);
+  for (const room of rooms) await room.close();
+});
+
+test('a mail to an address like those of the trial is a mail', async (t) => {
+  const scene = await liveScene(t);
+  const { double } = scene;
+  const control = double.post(
+    newList(
+      double.postMail(MAIL),
+      'flag.ab@spoolroom.invalid',
+      'probe.ab@spoolroom.invalid',
+      'b@example.com',
+    ),
+  );
+  const room = await openProven(scene);
+  assert.deepEqual(
+    (await shown(room)).map(([number]) => number),
+    [control, control, control],
+  );
+  await room.close();
+});
+
+test('a trial that is not shown for a moment is no alarm', async (t) => {
+  const scene = await liveScene(t);
+  const { double, deps } = scene;
+  double.post(newList(double.postMail(MAIL), 'b@example.com'));
+  await (await openProven(scene)).close();
+  double.fault = (line) => (line === 'MSG0 103|1' ? { answer: '552 busy, try again\n' } : null);
+  const room = await openLive(scene);
+  assert.deepEqual((await room.scan()).jobs, []);
+  assert.match(deps.warnings.at(-1) ?? '', /does not show the trial message 103 at the moment/);
+  double.fault = () => null;
+  assert.equal((await room.scan()).jobs.length, 1);
+  await room.close();
+});
+
+test('an earlier trial of ours is cleared away when its memory is gone', async (t) => {
+  const scene = await liveScene(t);
+  await (await openProven(scene)).close();
+  fs.rmSync(`${scene.options.state}/.spoolroom/trial`);
+  const room = await openProven(scene);
+  await room.close();
+  assert.deepEqual(trialsIn(scene.double), [103]);
+});
+
+test('after an alarm an administrator begins anew, and what the queue run left of the probe goes', async (t) => {
+  const scene = await liveScene(t);
+  const { double, deps } = scene;
+  const control = double.post(newList(double.postMail(MAIL), 'b@example.com'));
+  const room = await openLive(scene);
+  await room.scan();
+  double.messages.delete(control);
+  cQueueRun(double, '2012', NOW + 60, 'later');
+  await assert.rejects(room.scan(), /tried to deliver the probe/);
+  await room.close();
+  fs.rmSync(`${scene.options.state}/.spoolroom/trial`);
+  double.post(newList(double.postMail(MAIL), 'c@example.com'));
+  const next = await openLive(scene);
+  assert.deepEqual((await next.scan()).jobs, []);
+  deps.clock.advance(150_000);
+  assert.deepEqual(
+    (await shown(next)).map(([, address]) => address),
+    ['c@example.com'],
+  );
+  assert.equal(trialsIn(double).length, 1);
+  await next.close();
+});
+
+test('the memory of a trial comes back as it was; anything else is none', () => {
+  const trial = { flag: 3, probe: null, waited: 150_000, looked: 7, alarm: 'x' } as const;
+  assert.deepEqual(parseTrial(memoryRecord(trial)), trial);
+  for (const text of [
+    '',
+    'message 3 posted 7\n',
+    '{}',
+    'null',
+    memoryRecord(trial).replace('"x"', '5'),
+    '{"flag":3,"probe":"4"}',
+  ])
+    assert.equal(parseTrial(text), null, text);
+  const left = [[5, 4]] as const;
+  assert.deepEqual(parseLeft(memoryRecord(left)), left);
+  for (const text of ['', '{}', '[[5]]', '[["5",4]]', '[5']) assert.deepEqual(parseLeft(text), [], text);
+});

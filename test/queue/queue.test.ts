@@ -1,0 +1,103 @@
+/** One suite for all rooms: a spool directory, and the queue room of a Citadel server of each era. */
+import fs from 'node:fs';
+import type { TestContext } from 'node:test';
+import { connect } from '../../src/net-stream-utils/index.ts';
+import { openLiveRoom } from '../../src/queue/citadel/open.ts';
+import type { Room } from '../../src/queue/queue.ts';
+import { type DirectorySettings, openDirectoryRoom } from '../../src/queue/spool/open.ts';
+import type { Disk } from '../../src/storage/disk.ts';
+import type { Era } from '../support/citadel-server.ts';
+import { allDead, listsIn, liveScene, MAIL, openProven, trialsIn } from '../support/live-room.ts';
+import { type Bench, bench, HEADER, temporaryDirectory, writeMessage } from '../support/spool.ts';
+import { type RoomKind, type RoomPlace, roomSuite } from './suite.ts';
+
+type Opened =
+  | { readonly kind: 'open'; readonly room: Room }
+  | { readonly kind: 'refused'; readonly text: string };
+
+/** Processes that open a room one after the other, each with a clock and a random source of its own. */
+function processes(open: (deps: Bench) => Promise<Opened>) {
+  let last: Bench | null = null;
+  return {
+    async open({ disk }: { readonly disk?: Disk } = {}): Promise<Room> {
+      last = bench({ processes: allDead, ...(disk && { disk }) });
+      const opened = await open(last);
+      if (opened.kind === 'refused') throw new Error(opened.text);
+      return opened.room;
+    },
+    async openBeside(): Promise<string> {
+      const opened = await open(bench());
+      return opened.kind === 'refused' ? opened.text : 'open';
+    },
+    advance: (milliseconds: number) => last?.clock.advance(milliseconds),
+    get warnings() {
+      return last?.warnings ?? [];
+    },
+  };
+}
+
+function directoryPlace(t: TestContext, settings: DirectorySettings): RoomPlace {
+  const spool = temporaryDirectory(t);
+  let highest = 0;
+  const put = (text: string): number => {
+    writeMessage(spool, String(++highest), text);
+    return highest;
+  };
+  const numbers = () =>
+    fs
+      .readdirSync(spool)
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number)
+      .sort((a, b) => a - b);
+  const textOf = (number: number) => fs.readFileSync(`${spool}/${number}`, 'latin1');
+  const runners = processes((deps) => openDirectoryRoom(spool, deps, settings));
+  return Object.assign(runners, {
+    putMail: (text = MAIL) => put(text),
+    putList: (instructions: string) => put(HEADER + instructions),
+    remove: (number: number) => fs.unlinkSync(`${spool}/${number}`),
+    change: (number: number, instructions: string) =>
+      writeMessage(spool, String(number), HEADER + instructions),
+    numbers,
+    lists: () =>
+      Object.fromEntries(
+        numbers().flatMap((number) =>
+          textOf(number).startsWith(HEADER) ? [[number, textOf(number).slice(HEADER.length)]] : [],
+        ),
+      ),
+  });
+}
+
+async function livePlace(t: TestContext, settings: DirectorySettings, era: Era): Promise<RoomPlace> {
+  const scene = await liveScene(t, era);
+  const { double, options } = scene;
+  await (await openProven(scene, settings)).close();
+  const ours = trialsIn(double);
+  const runners = processes((deps) => openLiveRoom(options, { ...deps, connect }, settings));
+  return Object.assign(runners, {
+    putMail: (text = MAIL) => double.postMail(text),
+    putList: (instructions: string) => double.post(instructions),
+    remove: (number: number) => void double.messages.delete(number),
+    change: (number: number, instructions: string) => {
+      double.messages.delete(number);
+      double.post(instructions);
+    },
+    numbers: () => [...double.messages.keys()].filter((number) => !ours.includes(number)),
+    lists: () => listsIn(double),
+  });
+}
+
+const DIRECTORY: RoomKind = {
+  name: 'a spool directory',
+  make: async (t, settings) => directoryPlace(t, settings),
+  differs: { keepsNumbers: true, movesUnreadable: true, changed: 'merged', enqueues: true },
+};
+
+roomSuite(DIRECTORY);
+
+for (const era of ['2012', '2016', '2023'] as const) {
+  roomSuite({
+    name: `a live room of ${era}`,
+    make: (t, settings) => livePlace(t, settings, era),
+    differs: { keepsNumbers: false, movesUnreadable: false, changed: 'alarm', enqueues: false },
+  });
+}

@@ -1,0 +1,259 @@
+/** What administrators ask for jobs, in a room that heeds it: holds, retries, removals, also interrupted ones. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { test } from 'node:test';
+import type { JobRequest, QueuedJob } from '../../../src/queue/queue.ts';
+import type { Guest } from '../../../src/queue/spool/open.ts';
+import type { Disk, Ownership } from '../../../src/storage/disk.ts';
+import { nodeDisk } from '../../../src/storage/disk.ts';
+import { processTable } from '../../../src/storage/processes.ts';
+import {
+  bench,
+  listFor,
+  MAIL,
+  messagesIn,
+  NOW,
+  openGuest,
+  openRoom,
+  spoolOf,
+  writeMessage,
+} from '../../support/spool.ts';
+
+const FILES = { 1: MAIL, 2: listFor(1, 'b@example.com'), 3: MAIL, 4: listFor(3, 'c@example.com') };
+const ROOT = { by: 'root', at: NOW };
+const FOLDER = '.spoolroom/removed/20120714T000000Z';
+
+async function ask(guest: Guest, request: JobRequest, ...controls: readonly number[]): Promise<void> {
+  const { jobs } = await guest.scan();
+  await guest.ask(
+    request,
+    jobs.filter(({ control }) => controls.includes(control)),
+    ROOT,
+  );
+}
+
+function asked(jobs: readonly QueuedJob[]): readonly (readonly [number, JobRequest | undefined])[] {
+  return jobs.map(({ control, request }) => [control, request]);
+}
+
+function requestsIn(spool: string): readonly string[] {
+  return fs.readdirSync(`${spool}/.spoolroom/requests`);
+}
+
+function removedIn(spool: string, folder = FOLDER): Record<string, string> {
+  const names = fs.readdirSync(`${spool}/${folder}`);
+  return Object.fromEntries(
+    names.map((name) => [name, fs.readFileSync(`${spool}/${folder}/${name}`, 'latin1')]),
+  );
+}
+
+test('a hold is seen by runner and guest until it is withdrawn, and the list stays as it was', async (t) => {
+  const spool = spoolOf(t, FILES);
+  const room = await openRoom(spool, bench());
+  const guest = await openGuest(spool, bench());
+  await ask(guest, 'hold', 2);
+  for (const scanned of [await room.scan(), await room.scan(), await guest.scan()])
+    assert.deepEqual(asked(scanned.jobs), [
+      [2, 'hold'],
+      [4, undefined],
+    ]);
+  assert.deepEqual(messagesIn(spool), FILES);
+  await guest.withdraw((await guest.scan()).jobs);
+  assert.deepEqual(asked((await room.scan()).jobs), [
+    [2, undefined],
+    [4, undefined],
+  ]);
+  assert.deepEqual(requestsIn(spool), []);
+  await room.close();
+});
+
+test('a hold outlives the mail being put right, and does not pass on to a later job of the same number', async (t) => {
+  const spool = spoolOf(t, FILES);
+  const guest = await openGuest(spool, bench());
+  await ask(guest, 'hold', 2, 4);
+  writeMessage(spool, '1', `${MAIL}corrected\n`);
+  writeMessage(spool, '4', listFor(3, 'd@example.com').replace(`submitted|${NOW}`, `submitted|${NOW + 9}`));
+  const room = await openRoom(spool, bench());
+  assert.deepEqual(asked((await room.scan()).jobs), [
+    [2, 'hold'],
+    [4, undefined],
+  ]);
+  assert.deepEqual(requestsIn(spool), ['2']);
+  fs.rmSync(`${spool}/2`);
+  await room.scan();
+  assert.deepEqual(requestsIn(spool), []);
+  await room.close();
+});
+
+test('a retry is asked for until it was tried, and only once (R037)', async (t) => {
+  const spool = spoolOf(t, FILES);
+  const guest = await openGuest(spool, bench());
+  await ask(guest, 'retry', 2, 4);
+  const first = await openRoom(spool, bench());
+  assert.deepEqual(asked((await first.scan()).jobs), [
+    [2, 'retry'],
+    [4, 'retry'],
+  ]);
+  await first.close();
+  const room = await openRoom(spool, bench());
+  await room.scan();
+  await room.record(2, [{ index: 0, address: 'b@example.com', status: 4, text: 'later' }], NOW);
+  assert.deepEqual(requestsIn(spool), ['4']);
+  assert.deepEqual(asked((await room.scan()).jobs), [
+    [2, undefined],
+    [4, 'retry'],
+  ]);
+  await room.close();
+});
+
+test('what is asked while a job is in hand counts at the next scan', async (t) => {
+  const spool = spoolOf(t, FILES);
+  const guest = await openGuest(spool, bench());
+  const room = await openRoom(spool, bench());
+  await ask(guest, 'retry', 2);
+  await room.scan();
+  await ask(guest, 'retry', 2);
+  await ask(guest, 'remove', 4);
+  await room.record(2, [{ index: 0, address: 'b@example.com', status: 4, text: 'later' }], NOW);
+  await room.record(4, [{ index: 0, address: 'c@example.com', status: 4, text: 'full' }], NOW);
+  assert.deepEqual(requestsIn(spool), ['2', '4']);
+  assert.deepEqual(asked((await room.scan()).jobs), [[2, 'retry']]);
+  assert.match(removedIn(spool)[4] ?? '', /^remote\|c@example\.com\|4\|full$/m);
+  await room.close();
+});
+
+test('a job in hand is left alone by looks in the meantime', async (t) => {
+  const spool = spoolOf(t, FILES);
+  const guest = await openGuest(spool, bench());
+  const room = await openRoom(spool, bench());
+  await ask(guest, 'retry', 2);
+  await room.scan();
+  const inHand = new Set([1, 3]);
+  await ask(guest, 'retry', 2);
+  await ask(guest, 'remove', 4);
+  await room.scan(inHand);
+  await room.record(2, [{ index: 0, address: 'b@example.com', status: 4, text: 'later' }], NOW);
+  await room.scan(inHand);
+  assert.deepEqual(Object.keys(messagesIn(spool)), ['1', '2', '3', '4']);
+  assert.deepEqual(asked((await room.scan()).jobs), [[2, 'retry']], 'the second request is another one');
+  assert.deepEqual(Object.keys(messagesIn(spool)), ['1', '2']);
+  await room.close();
+});
+
+test('a removed job lies with its mail and the reason in a folder; nothing else is touched', async (t) => {
+  const spool = spoolOf(t, FILES);
+  const guest = await openGuest(spool, bench());
+  await ask(guest, 'remove', 4);
+  assert.deepEqual(messagesIn(spool), FILES, 'asking alone moves nothing');
+  const room = await openRoom(spool, bench());
+  assert.deepEqual(asked((await room.scan()).jobs), [[2, undefined]]);
+  assert.deepEqual(messagesIn(spool), { 1: MAIL, 2: FILES[2] });
+  const { '4.why': why, ...files } = removedIn(spool);
+  assert.deepEqual(files, { 3: MAIL, 4: FILES[4] });
+  assert.match(
+    why ?? '',
+    /^Job 4 was removed from the spool: user root asked for it at 2012-07-14T00:00:00.*\n.* mail 3 .* list 4 .*\n$/,
+  );
+  assert.deepEqual(requestsIn(spool), []);
+  await room.close();
+});
+
+test('a mail that another job names stays for it, and goes when both are removed', async (t) => {
+  const spool = spoolOf(t, { ...FILES, 4: listFor(1, 'c@example.com'), 5: listFor(1, 'd@example.com') });
+  const guest = await openGuest(spool, bench());
+  const room = await openRoom(spool, bench());
+  await ask(guest, 'remove', 2);
+  assert.deepEqual(asked((await room.scan()).jobs), [
+    [4, undefined],
+    [5, undefined],
+  ]);
+  assert.ok(fs.existsSync(`${spool}/1`));
+  assert.match(removedIn(spool)['2.why'] ?? '', /another job needs it/);
+  await ask(guest, 'remove', 4, 5);
+  assert.deepEqual((await room.scan()).jobs, []);
+  assert.ok(!fs.existsSync(`${spool}/1`));
+  assert.deepEqual(Object.keys(removedIn(spool)).sort(), ['1', '2', '2.why', '4', '4.why', '5', '5.why']);
+  await room.close();
+});
+
+/** A disk that changes nothing any more once `left` steps are used up, as when the process is killed there. */
+function mortalDisk(): { readonly disk: Disk; left: number } {
+  const alive = <T>(call: () => T): T => {
+    if (mortal.left-- <= 0) throw Object.assign(new Error('killed'), { code: 'EIO' });
+    return call();
+  };
+  const { rename, link, unlink, mkdir, create, syncDirectory } = nodeDisk;
+  const mortal = {
+    left: Number.POSITIVE_INFINITY,
+    disk: {
+      ...nodeDisk,
+      rename: (from: string, to: string) => alive(() => rename(from, to)),
+      link: (from: string, to: string) => alive(() => link(from, to)),
+      unlink: (path: string) => alive(() => unlink(path)),
+      mkdir: (path: string, owner: Ownership) => alive(() => mkdir(path, owner)),
+      create: (path: string, owner: Ownership) => alive(() => create(path, owner)),
+      syncDirectory: async (path: string) => alive(() => syncDirectory(path)),
+    },
+  };
+  return mortal;
+}
+
+test('a removal that is cut off at any step is done again, and nothing is lost', async (t) => {
+  const everybodyIsGone = { ...processTable(nodeDisk), alive: () => false };
+  for (let step = 0; ; step++) {
+    const spool = spoolOf(t, FILES);
+    await ask(await openGuest(spool, bench()), 'remove', 4);
+    const mortal = mortalDisk();
+    const room = await openRoom(spool, bench({ disk: mortal.disk }));
+    mortal.left = step;
+    const { jobs } = await room.scan();
+    assert.ok(!jobs.some(({ control, request }) => control === 4 && request === undefined), `step ${step}`);
+    const wasCutOff = mortal.left < 0;
+    const next = await openRoom(spool, bench({ processes: everybodyIsGone }));
+    assert.deepEqual(asked((await next.scan()).jobs), [[2, undefined]]);
+    assert.deepEqual(messagesIn(spool), { 1: MAIL, 2: FILES[2] });
+    const { '4.why': why, ...files } = removedIn(spool);
+    assert.deepEqual(files, { 3: MAIL, 4: FILES[4] }, `step ${step}`);
+    assert.match(why ?? '', /To bring it back/);
+    assert.deepEqual(requestsIn(spool), []);
+    await next.close();
+    if (!wasCutOff) {
+      assert.ok(step > 8, `${step} steps`);
+      return;
+    }
+  }
+});
+
+test('a request that makes no sense is set aside with a warning, once', async (t) => {
+  const spool = spoolOf(t, FILES);
+  const deps = bench();
+  const room = await openRoom(spool, deps);
+  const note = { request: 'hold', msgid: 1, submitted: NOW, by: 'root', at: NOW };
+  const bad = [
+    '',
+    '{',
+    'null',
+    '[]',
+    '{"request":"hold"}',
+    { ...note, request: 'eat' },
+    { ...note, at: 1e300 },
+  ];
+  for (const [index, each] of bad.entries()) {
+    fs.writeFileSync(
+      `${spool}/.spoolroom/requests/2`,
+      typeof each === 'string' ? each : JSON.stringify(each),
+    );
+    assert.deepEqual(asked((await room.scan()).jobs), [
+      [2, undefined],
+      [4, undefined],
+    ]);
+    assert.equal(deps.warnings.length, index + 1);
+    assert.match(deps.warnings.at(-1) ?? '', /request for job 2 makes no sense.*bad\/request\.2/);
+  }
+  fs.writeFileSync(`${spool}/.spoolroom/requests/2`, JSON.stringify(note));
+  assert.deepEqual(asked((await room.scan()).jobs), [
+    [2, 'hold'],
+    [4, undefined],
+  ]);
+  await room.close();
+});

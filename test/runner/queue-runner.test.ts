@@ -1,0 +1,463 @@
+/** Queue runs in a scripted world, over a room held in memory: what became of whole jobs. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Job, StatusChange } from '../../src/delivery-list/job.ts';
+import { blankJob } from '../../src/delivery-list/parse.ts';
+import { unknown8bit } from '../../src/message/charset.ts';
+import type { JobRequest, QueuedJob, Room } from '../../src/queue/queue.ts';
+import { SCHEDULE } from '../../src/queue/schedule.ts';
+import { VirtualClock } from '../../src/replay/world/virtual-clock.ts';
+import type { WorldScript } from '../../src/replay/world/world.ts';
+import { World } from '../../src/replay/world/world.ts';
+import type { Relay } from '../../src/routing/hosts.ts';
+import { parseRelayEntry } from '../../src/routing/relays.ts';
+import type { RunSummary } from '../../src/runner/queue-runner.ts';
+import { Queue, queueRun } from '../../src/runner/queue-runner.ts';
+import type { RunRules } from '../../src/runner/rules.ts';
+import { rulesWith } from '../delivery/scheduling.ts';
+
+const NOW = 1_400_000_000;
+const FRIENDLY: WorldScript = {
+  names: { '*': { mx: [[10, 'mx.$']], a: ['192.0.2.1'] } },
+  servers: { '*': {} },
+};
+
+function job(recipients: readonly (readonly [string, number])[], msgid = 1): Job {
+  return {
+    ...blankJob('2012'),
+    msgid,
+    submitted: NOW - 60,
+    envelopeFrom: 'me@me.example',
+    recipients: recipients.map(([address, status]) => ({ address, status, text: '' })),
+  };
+}
+
+class MemoryRoom implements Room {
+  readonly name = 'memory';
+  readonly changes: (StatusChange & { readonly control: number })[] = [];
+  readonly finished = new Set<number>();
+  readonly #jobs: readonly QueuedJob[];
+  readonly #bytes = Buffer.from('From: me@me.example\r\nSubject: x\r\n\r\nhello\r\n');
+
+  constructor(jobs: readonly Job[]) {
+    this.#jobs = jobs.map((each, index) => ({ control: 100_000 + index, job: each, warnings: [] }));
+  }
+
+  async scan() {
+    return { jobs: this.#jobs, orphans: [], setAside: [] };
+  }
+
+  async readPayload() {
+    const bytes = this.#bytes;
+    const stream = async function* () {
+      yield bytes;
+    };
+    return { kind: 'found', message: { size: bytes.length, bytes, stream } } as const;
+  }
+
+  async record(control: number, changes: readonly StatusChange[]): Promise<void> {
+    this.changes.push(...changes.map((change) => ({ ...change, control })));
+  }
+
+  async finish(control: number): Promise<void> {
+    this.finished.add(control);
+  }
+
+  async settle(): Promise<void> {}
+
+  async enqueue(): Promise<never> {
+    throw new Error('nothing is enqueued here');
+  }
+
+  async close(): Promise<void> {}
+}
+
+interface Ran {
+  readonly room: MemoryRoom;
+  readonly world: World;
+  readonly summary: RunSummary;
+}
+
+function rulesOf({
+  relays,
+  force = false,
+}: {
+  readonly relays?: readonly Relay[];
+  readonly force?: boolean;
+}): RunRules {
+  return {
+    dispatch: rulesWith({}, relays === undefined ? {} : { relays }),
+    due: { schedule: SCHEDULE, force },
+    render: { order: '2012', fqdn: 'me.example', nodeName: '', legacy: unknown8bit, zoneMinutes: 0 },
+    lookAgain: 60_000,
+    postmaster: 'postmaster@me.example',
+  };
+}
+
+async function run(
+  jobs: readonly Job[],
+  script = FRIENDLY,
+  given: {
+    readonly relays?: readonly Relay[];
+    readonly force?: boolean;
+    readonly room?: MemoryRoom;
+    readonly warning?: (text: string) => void;
+  } = {},
+): Promise<Ran> {
+  const clock = new VirtualClock(NOW * 1000);
+  const world = new World(script, clock);
+  const { room = new MemoryRoom(jobs), warning = assert.fail } = given;
+  const events = { outcome: () => {}, setAside: () => {}, warning, step: () => {} };
+  const { connect, resolver } = world;
+  const summary = await clock.runUntil(
+    queueRun(
+      { room, connect, resolver, clock, random: () => 0.5, events },
+      rulesOf(given),
+      new AbortController().signal,
+    ),
+  );
+  return { room, world, summary };
+}
+
+function relay(entry: string): Relay {
+  const parsed = parseRelayEntry(entry, 'smarthost');
+  assert.ok(parsed.kind === 'relay');
+  return parsed.relay;
+}
+
+describe('a queue run', () => {
+  it('tries exactly the recipients of status 0, 3 and 4, by relay as by MX (R008, R080)', async () => {
+    const list = job([
+      ['delivered@a.example', 2],
+      ['new@a.example', 0],
+      ['refused@a.example', 5],
+      ['old@a.example', 3],
+      ['waiting@a.example', 4],
+      ['odd@a.example', 7],
+    ]);
+    for (const given of [{}, { relays: [relay('192.0.2.9:2525')] }]) {
+      const { room, world } = await run([list], FRIENDLY, given);
+      const tried = ['new@a.example', 'old@a.example', 'waiting@a.example'];
+      assert.deepEqual(
+        world.arrived.flatMap(({ recipients }) => recipients),
+        tried,
+      );
+      assert.deepEqual(
+        room.changes.map(({ index, address, status }) => [index, address, status]),
+        [1, 3, 4].map((index, place) => [index, tried[place], 2]),
+      );
+    }
+  });
+
+  it('reaches all of 5,000 recipients, a hundred a transaction (R023, C13)', async () => {
+    const addresses = Array.from({ length: 5000 }, (_, index) => `r${index}@a.example`);
+    const { world, room, summary } = await run([job(addresses.map((address) => [address, 0]))]);
+    assert.deepEqual(world.arrived.flatMap(({ recipients }) => recipients).sort(), addresses.sort());
+    assert.equal(world.arrived.length, 50);
+    assert.deepEqual([summary.delivered, summary.finished, room.finished.size], [5000, 1, 1]);
+  });
+
+  it('takes 10,000 jobs, each once (R105)', async () => {
+    const jobs = Array.from({ length: 10_000 }, (_, index) =>
+      job([[`r@d${index % 100}.example`, 0]], index + 1),
+    );
+    const { world, room } = await run(jobs);
+    assert.equal(world.arrived.length, 10_000);
+    assert.equal(room.finished.size, 10_000);
+    assert.ok(world.mostOpen <= 20, `${world.mostOpen} sessions`);
+  });
+
+  it('sends from the null sender where the list says so (R012, C14)', async () => {
+    const { world } = await run([{ ...job([['r@a.example', 0]]), envelopeFrom: '<>' }]);
+    assert.equal(world.arrived[0]?.sender, '');
+  });
+
+  it('never goes around a relay that fails (R075)', async () => {
+    const world = { ...FRIENDLY, servers: { '192.0.2.9': { connect: 'refused' as const }, '*': {} } };
+    const { room, world: seen } = await run([job([['r@a.example', 0]])], world, {
+      relays: [relay('192.0.2.9')],
+    });
+    assert.deepEqual(seen.lookups, []);
+    assert.deepEqual(
+      room.changes.map(({ status, text }) => [status, text]),
+      [[4, '[192.0.2.9] refuses connections']],
+    );
+  });
+
+  it('counts recipients in upper and lower case domains as one destination', async () => {
+    const { world } = await run([
+      job([
+        ['a@Example.COM', 0],
+        ['b@example.com', 0],
+      ]),
+    ]);
+    assert.deepEqual(
+      world.arrived.map(({ recipients }) => recipients),
+      [['a@Example.COM', 'b@example.com']],
+    );
+  });
+
+  it('ends the others when one job cannot be ended', async () => {
+    const warnings: string[] = [];
+    const warning = (text: string): void => void warnings.push(text);
+    const jobs = [job([['r@a.example', 0]], 1), job([['r@b.example', 0]], 2), job([['r@c.example', 0]], 3)];
+    class StubbornRoom extends MemoryRoom {
+      override async finish(control: number): Promise<void> {
+        if (control === 100_001) throw new Error('It cannot be removed.');
+        await super.finish(control);
+      }
+    }
+    const room = new StubbornRoom(jobs);
+    const { summary } = await run([], FRIENDLY, { room, warning });
+    assert.deepEqual([...room.finished].sort(), [100_000, 100_002]);
+    assert.deepEqual([summary.delivered, summary.finished], [3, 2]);
+    assert.deepEqual(warnings, [
+      'A mail that is done (job 100001) could not be ended, and the next run tries again: It cannot be removed.',
+    ]);
+  });
+
+  it('leaves a large message that cannot be read to its end for later, and says so', async () => {
+    class HalfRoom extends MemoryRoom {
+      override async readPayload() {
+        const stream = async function* () {
+          yield Buffer.from('Subject: x\n\nhello\n');
+          throw Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' });
+        };
+        return { kind: 'found', message: { size: 1_000_000, bytes: null, stream } } as never;
+      }
+    }
+    const room = new HalfRoom([job([['r@a.example', 0]])]);
+    const { world } = await run([], FRIENDLY, { room });
+    assert.deepEqual(world.arrived, []);
+    assert.deepEqual(
+      room.changes.map(({ status, text }) => [status, text]),
+      [[4, 'the message 1 in the spool cannot be read: the disk reports an input/output error (EIO)']],
+    );
+  });
+
+  const triedAt = async (attempted: number, force = false): Promise<number> => {
+    const { world } = await run([{ ...job([['r@a.example', 4]]), attempted }], FRIENDLY, { force });
+    return world.arrived.length;
+  };
+
+  it('leaves a job alone until it is due (R044, R049)', async () => {
+    assert.equal(await triedAt(NOW + 1), 0);
+    assert.equal(await triedAt(NOW), 1);
+  });
+
+  it('takes what is not due when it is forced, and only then (R037)', async () => {
+    assert.equal(await triedAt(NOW + 1, true), 1);
+    assert.equal(await triedAt(NOW + 1), 0);
+  });
+});
+
+describe('a stored message that is not whole', () => {
+  it('goes out as far as it can be read, and that is told once, whatever the number of destinations', async () => {
+    class CutOffRoom extends MemoryRoom {
+      override async readPayload() {
+        const bytes = Buffer.from('\xffA\x04Fme@me.example\0MSubject: x\n\nhello', 'latin1');
+        const stream = async function* () {
+          yield bytes;
+        };
+        return { kind: 'found', message: { size: bytes.length, bytes, stream } } as const;
+      }
+    }
+    const told: string[] = [];
+    const recipients = [
+      ['a@x.example', 0],
+      ['b@y.example', 0],
+    ] as const;
+    const jobs = [job(recipients, 7)];
+    const { world } = await run(jobs, FRIENDLY, {
+      room: new CutOffRoom(jobs),
+      warning: (text) => told.push(text),
+    });
+    for (const { body } of world.arrived) assert.match(body, /hello\r\n$/);
+    assert.equal(world.arrived.length, 2);
+    assert.deepEqual(told, [
+      'Mail 7 of job 100000 goes out as far as it can be read: the stored message is cut off: its text does not end in NUL.',
+    ]);
+  });
+});
+
+describe('a queue that stays', () => {
+  it('sends nothing while outcomes cannot be written, and goes on when they can', async () => {
+    let full = true;
+    class FullRoom extends MemoryRoom {
+      override async record(...given: Parameters<MemoryRoom['record']>): Promise<void> {
+        if (full) throw new Error('the disk is full');
+        await super.record(...given);
+      }
+      override async settle(): Promise<void> {
+        if (full) throw new Error('the disk is still full');
+      }
+    }
+    const warnings: string[] = [];
+    const clock = new VirtualClock(NOW * 1000);
+    const world = new World(FRIENDLY, clock);
+    const room = new FullRoom([job([['a@x.example', 0]], 1)]);
+    const events = {
+      outcome: () => {},
+      setAside: () => {},
+      warning: (text: string) => warnings.push(text),
+      step: () => {},
+    };
+    const { connect, resolver } = world;
+    const ports = { room, connect, resolver, clock, random: () => 0.5, events };
+    const queue = new Queue(ports, rulesOf({}), new AbortController().signal);
+    await queue.look(false);
+    await clock.runUntil(queue.idleOr(60_000));
+    await queue.look(false);
+    assert.deepEqual([queue.halted, queue.busy, world.arrived.length], [true, false, 1]);
+    assert.match(warnings.join(), /^An outcome of job 100000 could not be written: the disk is full/);
+    await assert.rejects(clock.runUntil(queue.resume()), /still full/);
+    full = false;
+    await clock.runUntil(queue.resume());
+    await queue.look(false);
+    await clock.runUntil(queue.close());
+    assert.deepEqual([queue.halted, queue.count.delivered, world.arrived.length], [false, 1, 2]);
+  });
+});
+
+describe('while a slow server is waited for', () => {
+  it('what failed in a forced run is not forced again (R037)', async () => {
+    class RememberingRoom extends MemoryRoom {
+      override async scan() {
+        const { jobs, ...rest } = await super.scan();
+        const tried = new Set(this.changes.map(({ control }) => control));
+        const after = jobs.map((queued) =>
+          tried.has(queued.control) ? { ...queued, job: { ...queued.job, attempted: NOW + 3600 } } : queued,
+        );
+        return { ...rest, jobs: after };
+      }
+    }
+    const jobs = [job([['a@slow.example', 0]], 1), job([['b@grey.example', 0]], 2)];
+    const script: WorldScript = {
+      names: {
+        '*': { mx: [[10, 'mx.$']], a: ['192.0.2.66'] },
+        'grey.example': { mx: [[10, 'mx.grey']] },
+        'mx.grey': { a: ['192.0.2.1'] },
+      },
+      servers: {
+        '192.0.2.66': { dot: { say: '250 ok', after: '5m' } },
+        '192.0.2.1': { rcpt: { '*': '451 later' } },
+      },
+    };
+    const { room } = await run(jobs, script, { force: true, room: new RememberingRoom(jobs) });
+    assert.deepEqual(
+      room.changes.map(({ address, status }) => `${address} ${status}`),
+      ['b@grey.example 4', 'a@slow.example 2'],
+    );
+  });
+
+  it('a room that cannot be read is told of once', async () => {
+    let looks = 0;
+    class BlindRoom extends MemoryRoom {
+      override async scan() {
+        if (looks++ > 0) throw Object.assign(new Error('EACCES'), { code: 'EACCES' });
+        return super.scan();
+      }
+    }
+    const jobs = [job([['a@slow.example', 0]], 1)];
+    const script: WorldScript = {
+      names: { '*': { a: ['192.0.2.66'] } },
+      servers: { '192.0.2.66': { dot: { say: '250 ok', after: '5m' } } },
+    };
+    const warnings: string[] = [];
+    const { summary } = await run(jobs, script, {
+      room: new BlindRoom(jobs),
+      warning: (text) => void warnings.push(text),
+    });
+    assert.equal(summary.delivered, 1);
+    assert.ok(looks > 3);
+    assert.deepEqual(warnings, [
+      'The spool could not be read: permission denied (EACCES). The mail stays; the next look tries again.',
+    ]);
+  });
+
+  it('new mail for others is looked for and delivered', async () => {
+    const slow = job([['a@slow.example', 0]], 1);
+    const fresh = job([['b@quick.example', 0]], 2);
+    class FillingRoom extends MemoryRoom {
+      #looks = 0;
+
+      override async scan() {
+        const { jobs, ...rest } = await super.scan();
+        const there = this.#looks++ === 0 ? jobs.slice(0, 1) : jobs;
+        return { ...rest, jobs: there.filter(({ control }) => !this.finished.has(control)) };
+      }
+    }
+    const script: WorldScript = {
+      names: {
+        'slow.example': { mx: [[10, 'mx.slow.example']] },
+        'mx.slow.example': { a: ['192.0.2.66'] },
+        'quick.example': { mx: [[10, 'mx.quick.example']] },
+        'mx.quick.example': { a: ['192.0.2.1'] },
+      },
+      servers: { '192.0.2.66': { dot: 'silence' }, '192.0.2.1': {} },
+    };
+    const { room, summary } = await run([slow, fresh], script, { room: new FillingRoom([slow, fresh]) });
+    assert.deepEqual(
+      room.changes.map(({ address, status }) => `${address} ${status}`),
+      ['b@quick.example 2', 'a@slow.example 4'],
+    );
+    assert.deepEqual([summary.due, summary.delivered, summary.deferred], [2, 1, 1]);
+  });
+});
+
+describe('what an administrator asked', () => {
+  const LATER = NOW + 1000;
+
+  /** Which control messages got an outcome. A job that is not due, then one that is; both of one mail, or not. */
+  async function tried(requests: readonly (JobRequest | null)[], msgids = [1, 1], force = false) {
+    const jobs = [
+      { ...job([['a@one.example', 4]], msgids[0]), attempted: LATER },
+      job([['b@two.example', 0]], msgids[1]),
+    ];
+    class AskedRoom extends MemoryRoom {
+      override async scan() {
+        const { jobs, ...rest } = await super.scan();
+        const asked = jobs.map((queued, index) => {
+          const request = requests[index] ?? null;
+          return request === null ? queued : { ...queued, request };
+        });
+        return { ...rest, jobs: asked };
+      }
+    }
+    const { room } = await run(jobs, FRIENDLY, { room: new AskedRoom(jobs), force });
+    return [...new Set(room.changes.map(({ control }) => control - 100_000))].sort();
+  }
+
+  for (const [what, requests, msgids, force, expected] of [
+    ['nothing: a mail waits while one of its lists does', [], [1, 1], false, []],
+    ['a try: the whole mail', ['retry'], [1, 1], false, [0, 1]],
+    ['a try of the list that is due: the whole mail', [null, 'retry'], [1, 1], false, [0, 1]],
+    ['a try and a hold of one mail: it is held', ['retry', 'hold'], [1, 1], false, []],
+    ['a try of one mail, not of the other', ['retry'], [1, 2], false, [0, 1]],
+    ['a hold of one mail, not of the other', ['hold', null], [1, 2], true, [1]],
+    ['a hold counts in a forced run', [null, 'hold'], [1, 2], true, [0]],
+    ['what is about to be removed is not tried', [null, 'remove'], [1, 2], false, []],
+  ] as const) {
+    it(what, async () => {
+      assert.deepEqual(await tried(requests, [...msgids], force), expected);
+    });
+  }
+
+  it('a try of a list that is done forces nothing', async () => {
+    const done = { ...job([['c@one.example', 2]]), attempted: LATER };
+    const waiting = { ...job([['a@one.example', 4]]), attempted: LATER };
+    class AskedRoom extends MemoryRoom {
+      override async scan() {
+        const { jobs, ...rest } = await super.scan();
+        return {
+          ...rest,
+          jobs: jobs.map((queued, index) =>
+            index === 0 ? { ...queued, request: 'retry' as const } : queued,
+          ),
+        };
+      }
+    }
+    const { room } = await run([done, waiting], FRIENDLY, { room: new AskedRoom([done, waiting]) });
+    assert.deepEqual(room.changes, []);
+  });
+});

@@ -1,0 +1,64 @@
+/** What only the driver of a session can show: time while a large message is on its way. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Dispatcher } from '../../src/delivery/scheduler.ts';
+import { blankJob } from '../../src/delivery-list/parse.ts';
+import type { Outgoing } from '../../src/message/outgoing.ts';
+import { VirtualClock } from '../../src/replay/world/virtual-clock.ts';
+import { World } from '../../src/replay/world/world.ts';
+import { destinationOf } from '../../src/routing/route.ts';
+import type { Verdict } from '../../src/smtp/outcome.ts';
+import { DEADLINES, message, rulesWith } from '../delivery/scheduling.ts';
+
+const PIECES = 20;
+const PIECE = 'A line of a large message.\r\n';
+
+/** A message whose pieces come one by one, `pause` milliseconds after each other. */
+async function sendSlowly(pause: number): Promise<Verdict | undefined> {
+  const clock = new VirtualClock(0);
+  const world = new World(
+    { names: { '*': { mx: [[10, 'mx']], a: ['192.0.2.1'] } }, servers: { '*': {} } },
+    clock,
+  );
+  const rules = rulesWith();
+  const { connect, resolver } = world;
+  const dispatcher = new Dispatcher(rules, { connect, resolver, clock, random: () => 0.5, step: () => {} });
+  const outgoing: Outgoing = {
+    ...message(''),
+    bytes: null,
+    size: PIECES * PIECE.length,
+    async *chunks() {
+      for (let piece = 0; piece < PIECES; piece++) {
+        await new Promise<void>((resolve) => clock.after(pause, resolve));
+        yield Buffer.from(PIECE);
+      }
+    },
+  };
+  const verdicts: Verdict[] = [];
+  dispatcher.add({
+    queued: { control: 1, job: blankJob('2012'), warnings: [] },
+    indices: [0],
+    destination: destinationOf('a.example', 'me@me.example', rules.routing),
+    recipients: ['r@a.example'],
+    smtpUtf8: false,
+    load: async () => ({ outgoing, sender: 'me@me.example' }),
+    judge: (_, verdict) => verdicts.push(verdict),
+    over: () => {},
+  });
+  await clock.runUntil(dispatcher.run());
+  if (verdicts[0]?.kind === 'delivered') assert.equal(world.arrived[0]?.body, PIECE.repeat(PIECES));
+  return verdicts[0];
+}
+
+describe('a large message over a slow line', () => {
+  it('has time as long as it moves, however long that is in all (R052)', async () => {
+    const verdict = await sendSlowly(DEADLINES.body - 1000);
+    assert.equal(verdict?.kind, 'delivered');
+  });
+
+  it('is given up for this run when nothing moves any more (R032)', async () => {
+    const verdict = await sendSlowly(DEADLINES.body + 1000);
+    assert.ok(verdict?.kind === 'failed' && !verdict.permanent);
+    assert.match(verdict.text, /said nothing for 180 seconds while we were sending the message/);
+  });
+});
