@@ -6,7 +6,7 @@
 import type { ByteString } from '../platform/bytes.ts';
 import type { StatusChange } from './job.ts';
 import { type Dialect, isPending, type Job, type Recipient } from './job.ts';
-import { type RetrySpans, serialiseJob } from './serialise.ts';
+import { type RetryIntervals, serialiseJob } from './serialise.ts';
 
 /** Delivered tops refused, refused tops a number nobody tries, and that tops "still to be tried". */
 function finality(recipient: Recipient): number {
@@ -48,7 +48,12 @@ export function applyChanges(job: Job, changes: readonly StatusChange[]): Job {
  * when the dialect would name no recipient any more (2017 leaves the finished ones out): such a text says nothing, and
  * the old one stays until the job is removed.
  */
-export function rewrittenText(job: Job, dialect: Dialect, now: number, spans: RetrySpans): ByteString | null {
+export function rewrittenText(
+  job: Job,
+  dialect: Dialect,
+  now: number,
+  spans: RetryIntervals,
+): ByteString | null {
   const recipients = job.recipients.map(without3);
   const text = serialiseJob({ ...job, recipients }, dialect, now, spans);
   return text.includes('\nremote|') ? text : null;

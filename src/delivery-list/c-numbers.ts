@@ -27,7 +27,7 @@ function singleDigit(field: ByteString): number {
  * A time or a message number at full width. It saturates at plus and minus 2^53-1, so that what is read is always
  * written back digit by digit (the C code saturates at 2^63).
  */
-export function readWide(field: ByteString): number {
+export function parseLong(field: ByteString): number {
   const value = leadingNumber(field);
   if (value > SAFE_MAX) return Number.MAX_SAFE_INTEGER;
   if (value < -SAFE_MAX) return Number.MIN_SAFE_INTEGER;
@@ -35,7 +35,7 @@ export function readWide(field: ByteString): number {
 }
 
 /** A 32-bit field of the C structs: of the 64-bit value only the low 32 bits count, as a signed number. */
-export function readInt32(field: ByteString): number {
+export function parseInt32(field: ByteString): number {
   const digit = singleDigit(field);
   return Number.isNaN(digit) ? Number(BigInt.asIntN(32, leadingNumber(field))) : digit;
 }

@@ -6,13 +6,13 @@
 import type { ByteString } from '../platform/bytes.ts';
 import type { Dialect } from './job.ts';
 
-export interface Evidence {
+export interface DialectEvidence {
   readonly dialect: Dialect;
   /** completes "the list has ..." for people */
   readonly has: string;
 }
 
-interface Trait extends Evidence {
+interface Trait extends DialectEvidence {
   readonly shows: (instructions: ByteString) => boolean;
 }
 
@@ -53,6 +53,6 @@ function capitalKeyword(text: ByteString): boolean {
 }
 
 /** The strongest evidence in the instruction part of a list, or null where its bytes do not tell. */
-export function dialectEvidence(instructions: ByteString): Evidence | null {
+export function dialectEvidence(instructions: ByteString): DialectEvidence | null {
   return TRAITS.find((trait) => trait.shows(instructions)) ?? null;
 }

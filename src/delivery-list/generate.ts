@@ -3,10 +3,10 @@
  * is put into a room. A status line written later has three bars where this one has four; readers take both.
  */
 import type { ByteString } from '../platform/bytes.ts';
-import { LIST_HEADER } from './serialise.ts';
+import { DELIVERY_LIST_HEADER } from './serialise.ts';
 
 /** `Room.enqueue`'s new job with the number its payload got. */
-export interface NewList {
+export interface NewDeliveryList {
   readonly msgid: number;
   /** Unix seconds */
   readonly submitted: number;
@@ -25,8 +25,8 @@ function oneField(value: ByteString): ByteString {
 }
 
 /** The whole text with its header. Empty recipients are left out. */
-export function firstControlText(list: NewList): ByteString {
-  let text = `${LIST_HEADER}msgid|${list.msgid}\nsubmitted|${list.submitted}\nbounceto|${oneField(list.bounceto)}\n`;
+export function newControlText(list: NewDeliveryList): ByteString {
+  let text = `${DELIVERY_LIST_HEADER}msgid|${list.msgid}\nsubmitted|${list.submitted}\nbounceto|${oneField(list.bounceto)}\n`;
   if (list.envelopeFrom !== null) text += `envelope_from|${oneField(list.envelopeFrom)}\n`;
   if (list.sourceRoom !== null) text += `source_room|${oneField(list.sourceRoom)}\n`;
   for (const recipient of list.recipients) {

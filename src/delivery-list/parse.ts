@@ -5,12 +5,12 @@
  */
 
 import type { ByteString } from '../platform/bytes.ts';
-import { isPlainNumber, readInt32, readWide } from './c-numbers.ts';
+import { isPlainNumber, parseInt32, parseLong } from './c-numbers.ts';
 import { dialectEvidence } from './dialect.ts';
 import type { Dialect, Job, Recipient } from './job.ts';
 
 /** Span of the first retry where a 2012 list does not say one, in seconds. */
-export const FIRST_RETRY = 300;
+export const FIRST_RETRY_INTERVAL = 300;
 
 export interface ParseOptions {
   readonly dialect: Dialect | 'detect';
@@ -50,7 +50,7 @@ interface Era {
 const ERAS: Readonly<Record<Dialect, Era>> = {
   '2012': {
     msgid: -1,
-    readMsgid: readInt32,
+    readMsgid: parseInt32,
     keyword: (line, end) => line.slice(0, end),
     bareKeyword: true,
     textAt: fieldAt,
@@ -58,7 +58,7 @@ const ERAS: Readonly<Record<Dialect, Era>> = {
   },
   '2017': {
     msgid: 0,
-    readMsgid: readWide,
+    readMsgid: parseLong,
     keyword: (line, end) => line.slice(0, end).toLowerCase(),
     bareKeyword: false,
     textAt: (line, from) => line.slice(from),
@@ -85,7 +85,7 @@ function withoutCarriageReturns(text: ByteString, from: number, feed: number): n
 }
 
 /** The Job of a list without a single instruction: what each era's reader starts from. */
-export function blankJob(dialect: Dialect): Job {
+export function emptyJob(dialect: Dialect): Job {
   return blankDraft(dialect);
 }
 
@@ -95,7 +95,7 @@ function blankDraft(dialect: Dialect): Draft {
     msgid: ERAS[dialect].msgid,
     submitted: null,
     attempted: 0,
-    retry: FIRST_RETRY,
+    retry: FIRST_RETRY_INTERVAL,
     bounceto: null,
     envelopeFrom: null,
     sourceRoom: null,
@@ -135,10 +135,13 @@ type Instruction = (reading: Reading, line: ByteString, from: number) => void;
 const INSTRUCTIONS: ReadonlyMap<ByteString, Instruction> = new Map<ByteString, Instruction>([
   ['remote', readRecipient],
   ['msgid', (r, line, from) => set(r, 'msgid', numberIn(r, 'msgid', fieldAt(line, from), r.era.readMsgid))],
-  ['submitted', (r, line, from) => set(r, 'submitted', numberIn(r, 'submitted', line.slice(from), readWide))],
+  [
+    'submitted',
+    (r, line, from) => set(r, 'submitted', numberIn(r, 'submitted', line.slice(from), parseLong)),
+  ],
   [
     'attempted',
-    (r, line, from) => set(r, 'attempted', numberIn(r, 'attempted', fieldAt(line, from), readWide)),
+    (r, line, from) => set(r, 'attempted', numberIn(r, 'attempted', fieldAt(line, from), parseLong)),
   ],
   ['retry', readRetry],
   ['bounceto', (r, line, from) => set(r, 'bounceto', r.era.textAt(line, from))],
@@ -160,14 +163,14 @@ function readRecipient(reading: Reading, line: ByteString, from: number): void {
   const status = fieldAt(line, statusFrom);
   const text = fieldAt(line, statusFrom + status.length + 1);
   if (address === '') warn(reading, 'recipient without an address');
-  const digit = numberIn(reading, 'status', status, readInt32);
+  const digit = numberIn(reading, 'status', status, parseInt32);
   reading.job.recipients.push({ address, status: digit, text });
 }
 
 /** The span is doubled on reading; 0 means "not said". Only the 2012 reader knows the line. */
 function readRetry(reading: Reading, line: ByteString, from: number): void {
-  const span = numberIn(reading, 'retry', fieldAt(line, from), readInt32);
-  if (reading.job.dialect === '2012') set(reading, 'retry', span === 0 ? FIRST_RETRY : 2 * span);
+  const span = numberIn(reading, 'retry', fieldAt(line, from), parseInt32);
+  if (reading.job.dialect === '2012') set(reading, 'retry', span === 0 ? FIRST_RETRY_INTERVAL : 2 * span);
 }
 
 function readLine(reading: Reading, line: ByteString): void {

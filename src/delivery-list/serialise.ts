@@ -7,20 +7,20 @@
 import type { ByteString } from '../platform/bytes.ts';
 import { DELIVERY_LIST_TYPE } from './header.ts';
 import { type Dialect, isPending, type Job, type Recipient } from './job.ts';
-import { FIRST_RETRY } from './parse.ts';
+import { FIRST_RETRY_INTERVAL } from './parse.ts';
 
 /** The 2012 retry spans, in seconds. */
-export interface RetrySpans {
+export interface RetryIntervals {
   /** after the first failure: what a list that names no span stands for */
   readonly first: number;
   readonly ceiling: number;
 }
 
 /** The C module's values; it never used its ceiling of 12 hours, SMTP_RETRY_MAX (R006). */
-export const RETRY_SPANS: RetrySpans = { first: FIRST_RETRY, ceiling: 43_200 };
+export const RETRY_INTERVALS: RetryIntervals = { first: FIRST_RETRY_INTERVAL, ceiling: 43_200 };
 
 /** The one header line and the empty line. 2012 servers loop for ever on any other form. */
-export const LIST_HEADER: ByteString = `Content-type: ${DELIVERY_LIST_TYPE}\n\n`;
+export const DELIVERY_LIST_HEADER: ByteString = `Content-type: ${DELIVERY_LIST_TYPE}\n\n`;
 
 /** Bytes that would end a line. A reader would take what follows for an instruction. */
 function oneLine(field: ByteString): ByteString {
@@ -45,11 +45,14 @@ function optionalLine(keyword: string, value: ByteString | null): ByteString {
   return value === null ? '' : `${keyword}|${oneLine(value)}\n`;
 }
 
-function write2012(job: Job, now: number, spans: RetrySpans): ByteString {
+function write2012(job: Job, now: number, spans: RetryIntervals): ByteString {
   // Whether the list named a span: one that was tried in 2012's way does, and it may double to 300 as well.
   const named = job.dialect === '2012' && job.attempted !== 0;
-  const retry = Math.min(!named && job.retry === FIRST_RETRY ? spans.first : job.retry, spans.ceiling);
-  let text = `${LIST_HEADER}msgid|${job.msgid}\nsubmitted|${job.submitted ?? 0}\n`;
+  const retry = Math.min(
+    !named && job.retry === FIRST_RETRY_INTERVAL ? spans.first : job.retry,
+    spans.ceiling,
+  );
+  let text = `${DELIVERY_LIST_HEADER}msgid|${job.msgid}\nsubmitted|${job.submitted ?? 0}\n`;
   text += optionalLine('bounceto', job.bounceto || null);
   text += optionalLine('envelope_from', job.envelopeFrom || null);
   text += optionalLine('source_room', job.sourceRoom || null);
@@ -72,7 +75,7 @@ function status2017(recipient: Recipient): number | null {
 
 function write2017(job: Job, now: number): ByteString {
   // The extra empty line is what these servers store: their header is made apart from the text.
-  let text = `${LIST_HEADER}\nmsgid|${job.msgid}\nsubmitted|${job.submitted ?? now}\n`;
+  let text = `${DELIVERY_LIST_HEADER}\nmsgid|${job.msgid}\nsubmitted|${job.submitted ?? now}\n`;
   text += optionalLine('bounceto', job.bounceto);
   text += optionalLine('envelope_from', job.envelopeFrom);
   for (const recipient of job.recipients) {
@@ -90,7 +93,7 @@ export function serialiseJob(
   job: Job,
   dialect: Dialect,
   now: number,
-  spans: RetrySpans = RETRY_SPANS,
+  spans: RetryIntervals = RETRY_INTERVALS,
 ): ByteString {
   switch (dialect) {
     case '2012':

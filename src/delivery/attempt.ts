@@ -3,25 +3,25 @@
  * answerable part and the transaction on the wire. Held by one slot of the dispatcher at a time.
  */
 import { hasEightBit } from '../message/charset.ts';
-import type { Outgoing } from '../message/outgoing.ts';
+import type { OutgoingMessage } from '../message/outgoing.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { QueuedJob } from '../queue/queue.ts';
 import type { Destination } from '../routing/hosts.ts';
-import type { Failure, Verdict } from '../smtp/outcome.ts';
-import type { Demands, Transaction } from '../smtp/transaction.ts';
+import type { Failure, Outcome } from '../smtp/outcome.ts';
+import type { MessageRequirements, Transaction } from '../smtp/transaction.ts';
 import type { Delivery, DeliveryEffect, DeliveryEvent } from './delivery.ts';
 import { beginDelivery } from './delivery.ts';
 
 /** A message ready to go, with the envelope sender it goes under. */
-export interface Letter {
-  readonly outgoing: Outgoing;
+export interface PreparedMessage {
+  readonly outgoing: OutgoingMessage;
   /** '' is the null sender */
   readonly sender: ByteString;
 }
 
 /** What the queue run asks to be delivered: recipients of one job with one destination. */
-export interface Order {
+export interface DeliveryAttempt {
   /** the job, and which of its recipients these are */
   readonly queued: QueuedJob;
   readonly indices: readonly number[];
@@ -30,22 +30,22 @@ export interface Order {
   readonly recipients: readonly ByteString[];
   readonly smtpUtf8: boolean;
   /** The message, read when its turn has come and dropped afterwards; a failure when it cannot be sent. */
-  load(): Promise<Letter | Failure>;
+  load(): Promise<PreparedMessage | Failure>;
   /** Recipients by index into `recipients`; each is judged once. */
-  judge(recipients: readonly number[], verdict: Verdict, details: JudgeDetails): void;
+  recordOutcome(recipients: readonly number[], verdict: Outcome, details: OutcomeDetails): void;
   /** Nothing more comes: every recipient is judged, or left as it was because the run is stopping. */
-  over(): void;
+  done(): void;
 }
 
-export interface JudgeDetails {
+export interface OutcomeDetails {
   readonly milliseconds: number;
   readonly tls: string | null;
 }
 
-export class Errand {
-  readonly order: Order;
+export class RunningAttempt {
+  readonly order: DeliveryAttempt;
   delivery: Delivery;
-  letter: Letter | null = null;
+  letter: PreparedMessage | null = null;
   /** id of the transaction on the wire, and which of the order's recipients it names */
   transaction = 0;
   batch: readonly number[] = [];
@@ -56,7 +56,7 @@ export class Errand {
   started = 0;
   finished = false;
   /** who carries it, or carried it last */
-  slot: { tell(errand: Errand, event: DeliveryEvent): void } | null = null;
+  slot: { tell(errand: RunningAttempt, event: DeliveryEvent): void } | null = null;
   /** the session it waits for while its host has none to spare */
   waitingFor: {
     readonly endpoint: string;
@@ -64,7 +64,7 @@ export class Errand {
   } | null = null;
   #loading: Promise<Failure | null> | null = null;
 
-  constructor(order: Order) {
+  constructor(order: DeliveryAttempt) {
     this.order = order;
     this.delivery = beginDelivery(order.recipients.length);
   }
@@ -72,19 +72,19 @@ export class Errand {
   /** The message, read once; null when all is well. */
   load(): Promise<Failure | null> {
     this.#loading ??= this.order.load().then((loaded) => {
-      if ('reach' in loaded) return loaded;
+      if ('scope' in loaded) return loaded;
       this.letter = loaded;
       return null;
     });
     return this.#loading;
   }
 
-  get message(): Outgoing {
+  get message(): OutgoingMessage {
     if (this.letter === null) throw new Error('the message of this errand is not loaded');
     return this.letter.outgoing;
   }
 
-  demands({ outgoing, sender }: Letter): Demands {
+  demands({ outgoing, sender }: PreparedMessage): MessageRequirements {
     const smtpUtf8 = this.order.smtpUtf8 || hasEightBit(sender);
     return { size: outgoing.size, eightBit: outgoing.eightBit, smtpUtf8 };
   }

@@ -3,7 +3,7 @@
  * Plain data; machine.ts moves it, the dispatcher performs the effects.
  */
 import type { Host } from '../routing/hosts.ts';
-import type { Failure, Verdict } from '../smtp/outcome.ts';
+import type { Failure, Outcome } from '../smtp/outcome.ts';
 
 export const DELIVERY_STATES = {
   waiting: 'waiting for its turn',
@@ -17,7 +17,7 @@ export const DELIVERY_STATES = {
 export type DeliveryState = keyof typeof DELIVERY_STATES;
 
 /** How far along its hosts a delivery stands. */
-export interface Standing {
+export interface HostCursor {
   readonly hosts: readonly Host[];
   readonly host: number;
   readonly addresses: readonly string[];
@@ -26,12 +26,12 @@ export interface Standing {
   readonly withoutTls: boolean;
 }
 
-export interface Delivery extends Standing {
+export interface Delivery extends HostCursor {
   readonly state: DeliveryState;
   /** recipients without a verdict in this run, as indices into the delivery's recipients */
   readonly pending: readonly number[];
   /** trouble that reached a host, in the order met */
-  readonly troubles: readonly Failure[];
+  readonly failures: readonly Failure[];
   readonly expired: boolean;
   readonly stopping: boolean;
 }
@@ -39,7 +39,7 @@ export interface Delivery extends Standing {
 export type DeliveryEvent =
   | { readonly type: 'start' }
   /** a session to one of its hosts stands already: another delivery of the same destination came this far */
-  | ({ readonly type: 'adopt' } & Standing)
+  | ({ readonly type: 'adopt' } & HostCursor)
   /** the message itself is missing, empty or unreadable */
   | { readonly type: 'unsendable'; readonly failure: Failure }
   | { readonly type: 'hosts'; readonly hosts: readonly Host[] }
@@ -63,7 +63,7 @@ export type DeliveryEffect =
   | { readonly type: 'transact'; readonly recipients: readonly number[] }
   /** the session it is in is to end now */
   | { readonly type: 'interrupt' }
-  | { readonly type: 'verdict'; readonly recipients: readonly number[]; readonly verdict: Verdict };
+  | { readonly type: 'verdict'; readonly recipients: readonly number[]; readonly verdict: Outcome };
 
 export interface DeliveryStep {
   readonly delivery: Delivery;
@@ -80,7 +80,7 @@ export function beginDelivery(recipients: number): Delivery {
     addresses: [],
     address: 0,
     withoutTls: false,
-    troubles: [],
+    failures: [],
     expired: false,
     stopping: false,
   };

@@ -1,16 +1,16 @@
 /**
  * The lookups of a delivery: the hosts of a destination, the addresses of a host. Asks the resolver and turns its
- * answers into delivery events; what an answer means is decided in plan/route.ts.
+ * answers into delivery events; what an answer means is decided in routing/route.ts.
  */
 
 import type { Random } from '../platform/clock.ts';
-import type { Lookup, LookupFault, MxRecord, Resolver } from '../platform/dns.ts';
+import type { LookupError, LookupResult, MxRecord, Resolver } from '../platform/dns.ts';
 import type { Destination, Host } from '../routing/hosts.ts';
 import type { RoutingRules } from '../routing/route.ts';
-import { knownRoute, LOOKUP_FAULTS, mxRoute } from '../routing/route.ts';
+import { directRoute, LOOKUP_ERRORS, mxRoute } from '../routing/route.ts';
 import type { Failure, Stage } from '../smtp/outcome.ts';
 import type { DeliveryEvent } from './delivery.ts';
-import type { Question, Sight } from './trace.ts';
+import type { Question, TraceEvent } from './trace.ts';
 
 export async function lookupHosts(
   destination: Destination,
@@ -21,7 +21,7 @@ export async function lookupHosts(
   const route =
     destination.kind === 'mx'
       ? mxRoute(destination.domain, await resolver.mx(destination.domain), rules, random)
-      : knownRoute(destination, rules);
+      : directRoute(destination, rules);
   return route.kind === 'hosts'
     ? { type: 'hosts', hosts: route.hosts }
     : { type: 'no-hosts', failure: lookupFailure('routing', route.permanent, route.enhanced, route.text) };
@@ -39,7 +39,7 @@ export async function lookupAddresses(host: Host, resolver: Resolver): Promise<D
   const permanent = proven && host.origin === 'domain';
   const text = permanent
     ? `${host.name} has neither a mail server nor an address`
-    : `no address of ${host.name}: ${LOOKUP_FAULTS[fault]}`;
+    : `no address of ${host.name}: ${LOOKUP_ERRORS[fault]}`;
   return {
     type: 'no-addresses',
     failure: lookupFailure('lookup', permanent, permanent ? '5.1.2' : '4.4.3', text),
@@ -47,8 +47,8 @@ export async function lookupAddresses(host: Host, resolver: Resolver): Promise<D
 }
 
 /** The same resolver, with somebody told of every question and its answer. */
-export function overheard(resolver: Resolver, told: (sight: Sight) => void): Resolver {
-  const telling = async <T extends Lookup<MxRecord> | Lookup<string>>(
+export function traced(resolver: Resolver, told: (sight: TraceEvent) => void): Resolver {
+  const telling = async <T extends LookupResult<MxRecord> | LookupResult<string>>(
     question: Question,
     name: string,
     asked: Promise<T>,
@@ -63,16 +63,16 @@ export function overheard(resolver: Resolver, told: (sight: Sight) => void): Res
   };
 }
 
-function found(lookup: Lookup<string>): readonly string[] {
+function found(lookup: LookupResult<string>): readonly string[] {
   return lookup.kind === 'found' ? lookup.records : [];
 }
 
 /** The fault that keeps the question open, if one of the two lookups left it open. */
-function faultOf(...lookups: readonly Lookup<string>[]): LookupFault {
+function faultOf(...lookups: readonly LookupResult<string>[]): LookupError {
   const faults = lookups.flatMap((lookup) => (lookup.kind === 'failed' ? [lookup.fault] : []));
   return faults.find((fault) => fault !== 'no-data' && fault !== 'no-domain') ?? faults[0] ?? 'no-data';
 }
 
 function lookupFailure(stage: Stage, permanent: boolean, enhanced: string, text: string): Failure {
-  return { reach: 'host', stage, permanent, code: null, enhanced, text, peer: null, maybeDelivered: false };
+  return { scope: 'host', stage, permanent, code: null, enhanced, text, peer: null, maybeDelivered: false };
 }

@@ -5,7 +5,7 @@
  */
 import type { Host } from '../routing/hosts.ts';
 import { indexRows } from '../smtp/machine/row-index.ts';
-import type { Failure, Verdict } from '../smtp/outcome.ts';
+import type { Failure, Outcome } from '../smtp/outcome.ts';
 import type { Delivery, DeliveryEffect, DeliveryEvent, DeliveryState, DeliveryStep } from './delivery.ts';
 import type { DeliveryAction, DeliveryGuard, DeliveryRow } from './table.ts';
 import { DELIVERY_TABLE } from './table.ts';
@@ -79,7 +79,7 @@ const ACTIONS: { readonly [name in DeliveryAction]: (draft: Draft) => void } = {
   },
   transact: ({ delivery, effects }) => effects.push({ type: 'transact', recipients: delivery.pending }),
   noteTrouble: ({ delivery, event }) => {
-    if ('failure' in event) delivery.troubles = [...delivery.troubles, event.failure];
+    if ('failure' in event) delivery.failures = [...delivery.failures, event.failure];
   },
   settle: ({ delivery, event }) => {
     if (event.type !== 'judged') return;
@@ -95,7 +95,7 @@ const ACTIONS: { readonly [name in DeliveryAction]: (draft: Draft) => void } = {
   interrupt: ({ effects }) => effects.push({ type: 'interrupt' }),
   judgeAll: ({ delivery, effects }) => {
     if (delivery.pending.length === 0) return;
-    const verdict: Verdict = { kind: 'failed', ...worst(delivery.troubles, delivery.expired) };
+    const verdict: Outcome = { kind: 'failed', ...worst(delivery.failures, delivery.expired) };
     effects.push({ type: 'verdict', recipients: delivery.pending, verdict });
     delivery.pending = [];
   },
@@ -129,7 +129,7 @@ function progress(failure: Failure): number {
 }
 
 const OUT_OF_TIME: Failure = {
-  reach: 'host',
+  scope: 'host',
   stage: 'connect',
   permanent: false,
   code: null,

@@ -9,39 +9,42 @@
  */
 import type { Connect } from '#net-stream-utils';
 import type { Clock, Random } from '../platform/clock.ts';
-import { WaitingLine } from '../platform/deque.ts';
+import { Deque } from '../platform/deque.ts';
 import type { Resolver } from '../platform/dns.ts';
 import type { Host } from '../routing/hosts.ts';
-import type { SessionDriver } from '../smtp/client.ts';
-import type { Failure, Verdict } from '../smtp/outcome.ts';
-import type { Order } from './attempt.ts';
-import { Errand } from './attempt.ts';
-import type { Counter, DispatchPorts, DispatchRules } from './ports.ts';
-import { Lane } from './ports.ts';
-import type { Observe } from './trace.ts';
-import { Slot } from './worker.ts';
+import type { SmtpClient } from '../smtp/client.ts';
+import type { Failure, Outcome } from '../smtp/outcome.ts';
+import type { DeliveryAttempt } from './attempt.ts';
+import { RunningAttempt } from './attempt.ts';
+import type { DeliveryDeps, DeliveryRules, SchedulerPort } from './ports.ts';
+import { DestinationQueue } from './ports.ts';
+import type { Trace } from './trace.ts';
+import { DeliveryWorker } from './worker.ts';
 
-export class Dispatcher implements Counter {
-  readonly rules: DispatchRules;
+export class Scheduler implements SchedulerPort {
+  readonly rules: DeliveryRules;
   readonly connect: Connect;
   readonly resolver: Resolver;
   readonly clock: Clock;
   readonly random: Random;
-  readonly step: Observe;
+  readonly step: Trace;
 
-  readonly #lanes = new Map<string, Lane>();
+  readonly #lanes = new Map<string, DestinationQueue>();
   /** lanes that want a slot, in turn */
-  readonly #line = new WaitingLine<Lane>();
-  readonly #slots = new Set<Slot>();
+  readonly #line = new Deque<DestinationQueue>();
+  readonly #slots = new Set<DeliveryWorker>();
   /** by endpoint: idle sessions, sessions open in all, errands that wait for one, what went wrong not long ago */
-  readonly #idle = new Map<string, SessionDriver[]>();
+  readonly #idle = new Map<string, SmtpClient[]>();
   readonly #open = new Map<string, number>();
-  readonly #parked = new Map<string, WaitingLine<{ readonly lane: Lane; readonly errand: Errand }>>();
+  readonly #parked = new Map<
+    string,
+    Deque<{ readonly lane: DestinationQueue; readonly errand: RunningAttempt }>
+  >();
   readonly #failed = new Map<string, { readonly failure: Failure; readonly until: number }>();
   /** by address and port: monotonic milliseconds until which TLS is not tried there */
   readonly #brokenTls = new Map<string, number>();
   /** sessions that have said QUIT, with their endpoints */
-  readonly #leaving = new Map<SessionDriver, string>();
+  readonly #leaving = new Map<SmtpClient, string>();
   /** sessions that have not */
   #sessions = 0;
   #unfinished = 0;
@@ -52,7 +55,7 @@ export class Dispatcher implements Counter {
   #done: () => void = () => {};
   #allGone: () => void = () => {};
 
-  constructor(rules: DispatchRules, ports: DispatchPorts) {
+  constructor(rules: DeliveryRules, ports: DeliveryDeps) {
     this.rules = rules;
     this.connect = ports.connect;
     this.resolver = ports.resolver;
@@ -61,10 +64,10 @@ export class Dispatcher implements Counter {
     this.step = ports.step;
   }
 
-  add(order: Order): void {
-    const lane = this.#lanes.get(order.destination.key) ?? new Lane();
+  add(order: DeliveryAttempt): void {
+    const lane = this.#lanes.get(order.destination.key) ?? new DestinationQueue();
     this.#lanes.set(order.destination.key, lane);
-    const errand = new Errand(order);
+    const errand = new RunningAttempt(order);
     this.#unfinished++;
     if (this.#stopping) {
       this.finished(errand);
@@ -82,7 +85,7 @@ export class Dispatcher implements Counter {
         this.#done = done;
       });
     }
-    for (const session of [...this.#idle.values()].flat()) session.leave();
+    for (const session of [...this.#idle.values()].flat()) session.quit();
     if (this.#leaving.size > 0) {
       await new Promise<void>((done) => {
         this.#allGone = done;
@@ -113,18 +116,26 @@ export class Dispatcher implements Counter {
     return ++this.#transactions;
   }
 
-  judge(errand: Errand, recipients: readonly number[], verdict: Verdict, tls: string | null): void {
+  recordOutcome(
+    errand: RunningAttempt,
+    recipients: readonly number[],
+    verdict: Outcome,
+    tls: string | null,
+  ): void {
     this.step([errand.order], { what: 'verdict', recipients, verdict });
-    errand.order.judge(recipients, verdict, { milliseconds: this.clock.monotonic() - errand.started, tls });
+    errand.order.recordOutcome(recipients, verdict, {
+      milliseconds: this.clock.monotonic() - errand.started,
+      tls,
+    });
   }
 
-  finished(errand: Errand): void {
+  finished(errand: RunningAttempt): void {
     if (errand.finished) return;
     errand.finished = true;
     errand.deadline?.cancel();
     errand.sessionStart?.cancel();
     errand.letter = null;
-    errand.order.over();
+    errand.order.done();
     if (--this.#unfinished > 0) return;
     this.#forget();
     this.#done();
@@ -141,7 +152,7 @@ export class Dispatcher implements Counter {
     dropWhere(this.#brokenTls, (until) => until <= now);
   }
 
-  released(slot: Slot): void {
+  released(slot: DeliveryWorker): void {
     this.#slots.delete(slot);
     slot.lane.slots--;
     if (slot.lane.slots === 0) slot.lane.allowed = 1;
@@ -149,18 +160,18 @@ export class Dispatcher implements Counter {
     this.#pump();
   }
 
-  mayGoOn(lane: Lane, carried: number): boolean {
+  mayContinue(lane: DestinationQueue, carried: number): boolean {
     if (this.#stopping) return false;
     if (this.#line.length === 0 || this.#slots.size < this.rules.limits.sessions) return true;
     const share = Math.max(1, Math.floor(this.rules.limits.sessions / (this.#line.length + 1)));
     return lane.slots <= share && (carried === 0 || carried % this.rules.limits.messages !== 0);
   }
 
-  mayPrepare(lane: Lane): boolean {
+  mayPrefetch(lane: DestinationQueue): boolean {
     return lane.slots >= this.#most(lane) || this.#slots.size >= this.rules.limits.sessions;
   }
 
-  prospered(lane: Lane): void {
+  raiseConcurrency(lane: DestinationQueue): void {
     if (lane.allowed >= this.rules.limits.destination) return;
     lane.allowed *= 2;
     this.#queueUp(lane);
@@ -189,14 +200,14 @@ export class Dispatcher implements Counter {
     this.#brokenTls.set(`${address}:${host.port}`, this.clock.monotonic() + FAILURE_MEMORY);
   }
 
-  takeIdle(endpoint: string): SessionDriver | undefined {
+  acquireIdle(endpoint: string): SmtpClient | undefined {
     return this.#idle.get(endpoint)?.pop();
   }
 
-  keepIdle(endpoint: string, session: SessionDriver): void {
+  release(endpoint: string, session: SmtpClient): void {
     const worn = session.transactions >= Math.min(this.rules.limits.messages, session.mailMax);
     if (this.#stopping || worn || this.#unfinished === 0) {
-      session.leave();
+      session.quit();
       return;
     }
     this.#idleAt(endpoint).push(session);
@@ -210,14 +221,14 @@ export class Dispatcher implements Counter {
     return open >= this.rules.limits.host || (open > 0 && turnsAway);
   }
 
-  park(endpoint: string, lane: Lane, errand: Errand): void {
-    const line = this.#parked.get(endpoint) ?? new WaitingLine();
+  enqueueWaiter(endpoint: string, lane: DestinationQueue, errand: RunningAttempt): void {
+    const line = this.#parked.get(endpoint) ?? new Deque();
     this.#parked.set(endpoint, line);
     line.push({ lane, errand });
   }
 
   /** It may have left the endpoint's place free for the next one. Not at once: thousands may wait. */
-  tookTurn(endpoint: string): void {
+  wakeNext(endpoint: string): void {
     queueMicrotask(() => {
       if (!this.hostIsFull(endpoint)) this.#wake(endpoint);
     });
@@ -226,15 +237,15 @@ export class Dispatcher implements Counter {
   sessionOpened(endpoint: string): number {
     this.#sessions++;
     this.#open.set(endpoint, (this.#open.get(endpoint) ?? 0) + 1);
-    if (this.#sessions > this.rules.limits.sessions) [...this.#idle.values()].flat()[0]?.leave();
+    if (this.#sessions > this.rules.limits.sessions) [...this.#idle.values()].flat()[0]?.quit();
     for (const [session, place] of this.#leaving) {
       if (place === endpoint || this.#sessions + this.#leaving.size > this.rules.limits.sessions)
-        session.cut();
+        session.destroy();
     }
     return ++this.#started;
   }
 
-  sessionOver(endpoint: string, session: SessionDriver): void {
+  sessionOver(endpoint: string, session: SmtpClient): void {
     this.#sessions--;
     this.#leaving.set(session, endpoint);
     this.#open.set(endpoint, (this.#open.get(endpoint) ?? 1) - 1);
@@ -243,7 +254,7 @@ export class Dispatcher implements Counter {
     this.#wake(endpoint);
   }
 
-  sessionGone(session: SessionDriver): void {
+  sessionGone(session: SmtpClient): void {
     this.#leaving.delete(session);
     if (this.#leaving.size === 0) this.#allGone();
   }
@@ -256,11 +267,11 @@ export class Dispatcher implements Counter {
     return start - now;
   }
 
-  #most(lane: Lane): number {
+  #most(lane: DestinationQueue): number {
     return Math.min(lane.allowed, this.rules.limits.destination);
   }
 
-  #queueUp(lane: Lane): void {
+  #queueUp(lane: DestinationQueue): void {
     if (lane.inLine || lane.queue.length === 0 || lane.slots >= this.#most(lane)) return;
     lane.inLine = true;
     this.#line.push(lane);
@@ -273,7 +284,7 @@ export class Dispatcher implements Counter {
       lane.inLine = false;
       const errand = lane.queue.shift();
       if (errand === undefined) continue;
-      const slot = new Slot(lane, this);
+      const slot = new DeliveryWorker(lane, this);
       this.#slots.add(slot);
       lane.slots++;
       this.#queueUp(lane);
@@ -290,7 +301,7 @@ export class Dispatcher implements Counter {
     this.#pump();
   }
 
-  #idleAt(endpoint: string): SessionDriver[] {
+  #idleAt(endpoint: string): SmtpClient[] {
     const idle = this.#idle.get(endpoint) ?? [];
     this.#idle.set(endpoint, idle);
     return idle;

@@ -3,30 +3,30 @@
  * concerns. The dispatcher and its slots tell it; transcripts, the dialogue on a screen and `replay` are made from
  * it. Bodies and credentials are never part of it.
  */
-import type { Outgoing } from '../message/outgoing.ts';
-import type { Lookup, MxRecord } from '../platform/dns.ts';
+import type { OutgoingMessage } from '../message/outgoing.ts';
+import type { LookupResult, MxRecord } from '../platform/dns.ts';
 import type { SessionEvent, Step } from '../smtp/machine/session.ts';
-import type { Verdict } from '../smtp/outcome.ts';
-import type { Order } from './attempt.ts';
+import type { Outcome } from '../smtp/outcome.ts';
+import type { DeliveryAttempt } from './attempt.ts';
 import type { DeliveryEvent, DeliveryStep } from './delivery.ts';
 
 export type Question = 'mx' | 'a' | 'aaaa';
 
-export type Sight =
+export type TraceEvent =
   | {
       readonly what: 'lookup';
       readonly question: Question;
       readonly name: string;
-      readonly answer: Lookup<MxRecord> | Lookup<string>;
+      readonly answer: LookupResult<MxRecord> | LookupResult<string>;
     }
   | { readonly what: 'delivery'; readonly event: DeliveryEvent; readonly step: DeliveryStep }
   /** the connection of this session stands; with TLS from the first byte: it is negotiated */
   | { readonly what: 'connected'; readonly session: number; readonly address: string }
   | { readonly what: 'session'; readonly session: number; readonly event: SessionEvent; readonly step: Step }
   /** the message is about to be sent */
-  | { readonly what: 'body'; readonly message: Outgoing }
+  | { readonly what: 'body'; readonly message: OutgoingMessage }
   /** recipients, as indices into the order's, have their outcome; decided by the step seen last */
-  | { readonly what: 'verdict'; readonly recipients: readonly number[]; readonly verdict: Verdict };
+  | { readonly what: 'verdict'; readonly recipients: readonly number[]; readonly verdict: Outcome };
 
 /** `orders`: whose deliveries this belongs to; none for a session between two messages or taking leave. */
-export type Observe = (orders: readonly Order[], sight: Sight) => void;
+export type Trace = (orders: readonly DeliveryAttempt[], sight: TraceEvent) => void;

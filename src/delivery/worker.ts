@@ -6,38 +6,38 @@
 
 import type { Resolver } from '../platform/dns.ts';
 import type { Host } from '../routing/hosts.ts';
-import type { SessionListener } from '../smtp/client.ts';
-import { SessionDriver } from '../smtp/client.ts';
+import type { ClientListener } from '../smtp/client.ts';
+import { SmtpClient } from '../smtp/client.ts';
 import type { Failure } from '../smtp/outcome.ts';
-import type { Errand, Order } from './attempt.ts';
-import type { DeliveryEffect, DeliveryEvent, Standing } from './delivery.ts';
-import { lookupAddresses, lookupHosts, overheard } from './lookups.ts';
+import type { DeliveryAttempt, RunningAttempt } from './attempt.ts';
+import type { DeliveryEffect, DeliveryEvent, HostCursor } from './delivery.ts';
+import { lookupAddresses, lookupHosts, traced } from './lookups.ts';
 import { advance } from './machine.ts';
-import type { Counter, Lane } from './ports.ts';
-import { sessionPlan } from './ports.ts';
+import type { DestinationQueue, SchedulerPort } from './ports.ts';
+import { sessionOptions } from './ports.ts';
 
 type Obtain = Extract<DeliveryEffect, { type: 'obtain' }>;
 
-export class Slot {
-  readonly lane: Lane;
-  readonly #counter: Counter;
-  #errand: Errand | null = null;
+export class DeliveryWorker {
+  readonly lane: DestinationQueue;
+  readonly #counter: SchedulerPort;
+  #errand: RunningAttempt | null = null;
   /** its envelope is on the wire behind the current message */
-  #chained: Errand | null = null;
+  #chained: RunningAttempt | null = null;
   /** its message is being read while the current one is under way */
-  #prepared: Errand | null = null;
-  #session: SessionDriver | null = null;
+  #prepared: RunningAttempt | null = null;
+  #session: SmtpClient | null = null;
   #endpoint = '';
-  #standing: Standing | null = null;
+  #standing: HostCursor | null = null;
   #carried = 0;
 
-  constructor(lane: Lane, counter: Counter) {
+  constructor(lane: DestinationQueue, counter: SchedulerPort) {
     this.lane = lane;
     this.#counter = counter;
   }
 
   /** Take an errand up, or up again after it waited for its host. */
-  carry(errand: Errand): void {
+  carry(errand: RunningAttempt): void {
     this.#errand = errand;
     errand.slot = this;
     const { waitingFor } = errand;
@@ -45,15 +45,15 @@ export class Slot {
     if (errand.delivery.state === 'over') this.#next();
     else if (waitingFor !== null) this.#obtain(errand, waitingFor.wanted);
     else void this.#begin(errand);
-    if (waitingFor !== null) this.#counter.tookTurn(waitingFor.endpoint);
+    if (waitingFor !== null) this.#counter.wakeNext(waitingFor.endpoint);
   }
 
-  tell(errand: Errand, event: DeliveryEvent): void {
+  tell(errand: RunningAttempt, event: DeliveryEvent): void {
     for (const effect of this.#advance(errand, event)) this.#perform(errand, effect);
     if (errand.delivery.state === 'over') this.#finish(errand);
   }
 
-  #advance(errand: Errand, event: DeliveryEvent): readonly DeliveryEffect[] {
+  #advance(errand: RunningAttempt, event: DeliveryEvent): readonly DeliveryEffect[] {
     const step = advance(errand.delivery, event);
     errand.delivery = step.delivery;
     this.#counter.step([errand.order], { what: 'delivery', event, step });
@@ -71,7 +71,7 @@ export class Slot {
     this.#session?.interrupt(text);
   }
 
-  async #begin(errand: Errand): Promise<void> {
+  async #begin(errand: RunningAttempt): Promise<void> {
     errand.started = this.#counter.clock.monotonic();
     this.#limitTime(errand);
     const failure = await errand.load();
@@ -81,14 +81,14 @@ export class Slot {
     else this.tell(errand, { type: 'start' });
   }
 
-  #limitTime(errand: Errand): void {
+  #limitTime(errand: RunningAttempt): void {
     const { clock, rules } = this.#counter;
     errand.deadline = clock.after(rules.deadlines.delivery, () =>
       errand.slot?.tell(errand, { type: 'deadline' }),
     );
   }
 
-  #perform(errand: Errand, effect: DeliveryEffect): void {
+  #perform(errand: RunningAttempt, effect: DeliveryEffect): void {
     const { rules, random } = this.#counter;
     switch (effect.type) {
       case 'lookup-hosts':
@@ -103,24 +103,24 @@ export class Slot {
         this.#obtain(errand, effect);
         return;
       case 'transact':
-        this.#session?.offer(errand.begin(this.#counter.nextTransaction(), effect.recipients));
+        this.#session?.startTransaction(errand.begin(this.#counter.nextTransaction(), effect.recipients));
         this.#prepare();
         return;
       case 'interrupt':
         this.interrupt('was cut off because the time for this delivery was over');
         return;
       case 'verdict':
-        this.#counter.judge(errand, effect.recipients, effect.verdict, null);
+        this.#counter.recordOutcome(errand, effect.recipients, effect.verdict, null);
         return;
     }
   }
 
-  #resolver({ order }: Errand): Resolver {
-    return overheard(this.#counter.resolver, (sight) => this.#counter.step([order], sight));
+  #resolver({ order }: RunningAttempt): Resolver {
+    return traced(this.#counter.resolver, (sight) => this.#counter.step([order], sight));
   }
 
   /** @param hasWaited a new session is to be opened at once: its start has been put off already, as the rate says */
-  #obtain(errand: Errand, wanted: Obtain, hasWaited = false): void {
+  #obtain(errand: RunningAttempt, wanted: Obtain, hasWaited = false): void {
     const withoutTls = wanted.withoutTls || this.#counter.tlsIsBroken(wanted.host, wanted.address);
     const endpoint = endpointName(wanted.host, wanted.address, withoutTls);
     if (this.#usable() && endpoint === this.#endpoint) {
@@ -142,7 +142,7 @@ export class Slot {
   }
 
   /** Whether no session is to be opened: one is idle, the endpoint has none to spare, or it failed not long ago. */
-  #needsNone(errand: Errand, wanted: Obtain): boolean {
+  #needsNone(errand: RunningAttempt, wanted: Obtain): boolean {
     if (this.#takeOrWait(errand, wanted)) return true;
     const failure = this.#counter.failure(this.#endpoint);
     if (failure === undefined) return false;
@@ -151,19 +151,19 @@ export class Slot {
   }
 
   /** An idle session of the endpoint, or a place in the line for one when the endpoint has none to spare. */
-  #takeOrWait(errand: Errand, wanted: Obtain): boolean {
+  #takeOrWait(errand: RunningAttempt, wanted: Obtain): boolean {
     const endpoint = this.#endpoint;
-    const idle = this.#counter.takeIdle(endpoint);
+    const idle = this.#counter.acquireIdle(endpoint);
     if (idle !== undefined) {
       this.#session = idle;
-      idle.handTo(this.#listener(idle, wanted));
+      idle.setListener(this.#listener(idle, wanted));
       this.#stand(errand);
       return true;
     }
     if (!this.#counter.hostIsFull(endpoint)) return false;
     errand.waitingFor = { endpoint, wanted };
     this.#errand = null;
-    this.#counter.park(endpoint, this.lane, errand);
+    this.#counter.enqueueWaiter(endpoint, this.lane, errand);
     this.#next();
     return true;
   }
@@ -171,15 +171,15 @@ export class Slot {
   #connect({ host, address }: Obtain, withoutTls: boolean): void {
     const { rules, clock, connect } = this.#counter;
     const number = this.#counter.sessionOpened(this.#endpoint);
-    this.#session = new SessionDriver(
-      sessionPlan(rules, host, address, { number, withoutTls }),
+    this.#session = new SmtpClient(
+      sessionOptions(rules, host, address, { number, withoutTls }),
       { connect, clock },
       (session) => this.#listener(session, { host, address }),
     );
   }
 
   /** The errand's recipients may be offered: the session is there. */
-  #stand(errand: Errand): void {
+  #stand(errand: RunningAttempt): void {
     const { hosts, host, addresses, address, withoutTls } = errand.delivery;
     this.#standing = { hosts, host, addresses, address, withoutTls };
     this.tell(errand, { type: 'session' });
@@ -190,14 +190,14 @@ export class Slot {
     return session?.ready === true && session.transactions < this.#mostTransactions(session);
   }
 
-  #mostTransactions(session: SessionDriver): number {
+  #mostTransactions(session: SmtpClient): number {
     return Math.min(this.#counter.rules.limits.messages, session.mailMax);
   }
 
   /** Read the next errand's message while this one is on the wire. */
   #prepare(): void {
     const errand = this.lane.queue.first;
-    if (this.#prepared !== null || errand === undefined || !this.#counter.mayPrepare(this.lane)) return;
+    if (this.#prepared !== null || errand === undefined || !this.#counter.mayPrefetch(this.lane)) return;
     // One that waits for its host has begun already, and goes on where it stands.
     if (errand.waitingFor !== null) return;
     this.lane.queue.shift();
@@ -205,13 +205,13 @@ export class Slot {
     void errand.load();
   }
 
-  #chain(session: SessionDriver): Errand | null {
+  #chain(session: SmtpClient): RunningAttempt | null {
     const errand = this.#prepared;
     const fits = session.transactions + 2 <= this.#mostTransactions(session);
     if (errand === null || errand.letter === null || !fits) return null;
     // What this server does not take is refused in its turn, by the row `obstructed`, and never sent behind another.
-    if (!session.takes(errand.demands(errand.letter))) return null;
-    if (this.#standing === null || !this.#counter.mayGoOn(this.lane, this.#carried + 1)) return null;
+    if (!session.supports(errand.demands(errand.letter))) return null;
+    if (this.#standing === null || !this.#counter.mayContinue(this.lane, this.#carried + 1)) return null;
     this.#prepared = null;
     this.#chained = errand;
     errand.slot = this;
@@ -222,7 +222,7 @@ export class Slot {
     return errand;
   }
 
-  #finish(errand: Errand): void {
+  #finish(errand: RunningAttempt): void {
     if (errand.finished) return;
     this.#counter.finished(errand);
     if (errand !== this.#errand) return;
@@ -235,7 +235,7 @@ export class Slot {
   }
 
   #next(): void {
-    const goOn = this.#counter.mayGoOn(this.lane, this.#carried);
+    const goOn = this.#counter.mayContinue(this.lane, this.#carried);
     const prepared = this.#prepared;
     this.#prepared = null;
     if (!goOn && prepared !== null) this.lane.queue.unshift(prepared);
@@ -255,19 +255,19 @@ export class Slot {
     const endpoint = this.#endpoint;
     this.#session = null;
     this.#standing = null;
-    session.handTo(idleListener(endpoint, session, this.#counter));
-    if (session.ready) this.#counter.keepIdle(endpoint, session);
+    session.setListener(idleListener(endpoint, session, this.#counter));
+    if (session.ready) this.#counter.release(endpoint, session);
     else session.interrupt('is not needed any more');
   }
 
-  #listener(session: SessionDriver, { host, address }: Pick<Obtain, 'host' | 'address'>): SessionListener {
+  #listener(session: SmtpClient, { host, address }: Pick<Obtain, 'host' | 'address'>): ClientListener {
     const endpoint = this.#endpoint;
-    const bearer = (transaction: number): Errand => {
+    const bearer = (transaction: number): RunningAttempt => {
       const errand = [this.#errand, this.#chained].find((each) => each?.transaction === transaction);
       if (!errand) throw new Error(`nobody here began transaction ${transaction}`);
       return errand;
     };
-    const carried = (): readonly Order[] =>
+    const carried = (): readonly DeliveryAttempt[] =>
       [this.#errand, this.#chained].flatMap((errand) => (errand === null ? [] : [errand.order]));
     const waiting = (event: DeliveryEvent): void => {
       if (this.#errand !== null) this.tell(this.#errand, event);
@@ -276,7 +276,7 @@ export class Slot {
       ready: () => {
         if (this.#errand?.delivery.state === 'obtain') this.#stand(this.#errand);
       },
-      opened: () =>
+      connected: () =>
         this.#counter.step(carried(), {
           what: 'connected',
           session: session.plan.number,
@@ -287,21 +287,21 @@ export class Slot {
         this.#counter.step([errand.order], { what: 'body', message: errand.message });
         return errand.message;
       },
-      following: () => {
+      nextTransaction: () => {
         const errand = this.#chain(session);
         return errand === null
           ? null
           : errand.begin(this.#counter.nextTransaction(), errand.delivery.pending);
       },
-      verdict: (transaction, places, verdict) => {
+      outcome: (transaction, places, verdict) => {
         const errand = bearer(transaction);
         const recipients = errand.named(places);
-        this.#counter.judge(errand, recipients, verdict, session.tlsFacts?.protocol ?? null);
+        this.#counter.recordOutcome(errand, recipients, verdict, session.tlsFacts?.protocol ?? null);
         this.tell(errand, { type: 'judged', recipients });
-        if (verdict.kind === 'delivered') this.#counter.prospered(this.lane);
+        if (verdict.kind === 'delivered') this.#counter.raiseConcurrency(this.lane);
       },
       transactionDone: (transaction) => this.tell(bearer(transaction), { type: 'transaction-done' }),
-      handBack: (transaction) => this.tell(bearer(transaction), { type: 'hand-back' }),
+      requeue: (transaction) => this.tell(bearer(transaction), { type: 'hand-back' }),
       hostFailed: (failure: Failure) => {
         this.#counter.noteFailure(endpoint, failure);
         waiting({ type: 'host-failed', failure });
@@ -310,35 +310,35 @@ export class Slot {
         this.#counter.noteBrokenTls(host, address);
         waiting({ type: 'tls-unusable', failure });
       },
-      over: () => {
+      ended: () => {
         this.#counter.sessionOver(endpoint, session);
         if (this.#session === session) this.#session = null;
       },
-      gone: () => this.#counter.sessionGone(session),
-      step: (event, step) =>
+      closed: () => this.#counter.sessionGone(session),
+      trace: (event, step) =>
         this.#counter.step(carried(), { what: 'session', session: session.plan.number, event, step }),
     };
   }
 }
 
 /** Who listens to a session that carries nothing: only its end matters. */
-function idleListener(endpoint: string, session: SessionDriver, counter: Counter): SessionListener {
+function idleListener(endpoint: string, session: SmtpClient, counter: SchedulerPort): ClientListener {
   const nothing = (): void => {};
   return {
-    opened: nothing,
+    connected: nothing,
     ready: nothing,
     body: () => {
       throw new Error('an idle session has no message');
     },
-    following: () => null,
-    verdict: nothing,
+    nextTransaction: () => null,
+    outcome: nothing,
     transactionDone: nothing,
-    handBack: nothing,
+    requeue: nothing,
     hostFailed: nothing,
     tlsUnusable: nothing,
-    over: () => counter.sessionOver(endpoint, session),
-    gone: () => counter.sessionGone(session),
-    step: (event, step) => counter.step([], { what: 'session', session: session.plan.number, event, step }),
+    ended: () => counter.sessionOver(endpoint, session),
+    closed: () => counter.sessionGone(session),
+    trace: (event, step) => counter.step([], { what: 'session', session: session.plan.number, event, step }),
   };
 }
 

@@ -5,16 +5,16 @@
  */
 import { type Charset, decodeUnlabelled, hasEightBit, isUtf8 } from '../message/charset.ts';
 import { rfc5322Date } from '../message/dates.ts';
-import { displayName, headerLine, oneLine } from '../message/header-text.ts';
+import { encodeDisplayName, headerLine, oneLine } from '../message/header-text.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import { messagePart, multipart, type Part, textPart } from './mime-parts.ts';
-import type { Original, Report, Stamp } from './report.ts';
+import type { Dsn, Original, Stamp } from './report.ts';
 import { needsUtf8, statusFields } from './status-fields.ts';
 import { humanText } from './text.ts';
 
 const AUTHOR = 'Citadel mail delivery';
 
-export function composeReport(report: Report, stamp: Stamp): Buffer {
+export function composeDsn(report: Dsn, stamp: Stamp): Buffer {
   const boundary = `=_spoolroom_${stamp.unique}`;
   const header = headerOf(report, stamp, boundary).map(([name, value]) => headerLine(name, value));
   const preface = 'This is a report on the delivery of a mail, in MIME format.';
@@ -23,7 +23,7 @@ export function composeReport(report: Report, stamp: Stamp): Buffer {
 }
 
 function headerOf(
-  { notices, to, original }: Report,
+  { notices, to, original }: Dsn,
   { fqdn, author, now, unique, legacy }: Stamp,
   boundary: string,
 ): readonly (readonly [string, ByteString])[] {
@@ -31,7 +31,7 @@ function headerOf(
   const reference = /^<[!-;=?-~]+>$/.exec(original?.messageId ?? '')?.[0];
   return [
     ['Date', rfc5322Date(now, 0) ?? ''],
-    ['From', `${displayName(AUTHOR, legacy)} <${author}>`],
+    ['From', `${encodeDisplayName(AUTHOR, legacy)} <${author}>`],
     ['To', `<${to}>`],
     ['Subject', `Delivery Status Notification (${about})`],
     ['Message-ID', `<report.${unique}@${fqdn}>`],
@@ -47,7 +47,7 @@ function headerOf(
   ];
 }
 
-function partsOf(report: Report, stamp: Stamp): readonly Part[] {
+function partsOf(report: Dsn, stamp: Stamp): readonly Part[] {
   const { notices, sourceRoom, triedUntil, original } = report;
   const readable = (bytes: ByteString): string => readableText(bytes, stamp.legacy);
   const accounts = notices.map(({ kind, recipient, words }) => ({

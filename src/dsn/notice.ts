@@ -1,7 +1,7 @@
 /**
  * What the sender is to be told of one recipient. Made from the verdict while the run knows it, else from the status
  * line, which is all that is left of a failure whose report a crash or a dead return path held up. Called by the
- * reporter (delivery/reporting.ts); decides nothing about who is told.
+ * reporter (dsn/reporter.ts); decides nothing about who is told.
  */
 import type { Recipient } from '../delivery-list/job.ts';
 import type { ByteString } from '../platform/bytes.ts';
@@ -31,7 +31,7 @@ const EXPIRED = '4.4.7';
 const GIVEN_UP = 'given up: ';
 
 /** The failure of a try that was the last one: no longer tried, and the status line says why it ended. */
-export function givenUp(failure: Failure): Failure {
+export function expired(failure: Failure): Failure {
   return {
     ...failure,
     permanent: true,

@@ -4,7 +4,7 @@
  * over, and the Aide room comes last, so that no report is without a reader (R001).
  */
 import type { Job } from '../delivery-list/job.ts';
-import { trimmed } from '../message/headers.ts';
+import { trimWhitespace } from '../message/headers.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import { recipientAddress } from '../routing/address.ts';
 
@@ -15,7 +15,7 @@ export interface Site {
   readonly aide: ByteString;
 }
 
-export interface Addressee {
+export interface DsnRecipient {
   /** what goes between the brackets of RCPT TO */
   readonly address: ByteString;
   /** somebody at this site */
@@ -29,15 +29,15 @@ const NULL = '(null)';
  * In the order in which they are tried. The reports of list mail go to the list's own envelope sender, not to whoever
  * posted (R028).
  */
-export function addresseesOf(job: Job, site: Site): readonly Addressee[] {
+export function dsnRecipients(job: Job, site: Site): readonly DsnRecipient[] {
   const named = job.sourceRoom === null ? [job.bounceto] : [job.envelopeFrom, job.bounceto];
-  const found = [...named, site.aide].flatMap((each) => addresseeOf(each, site.fqdn) ?? []);
+  const found = [...named, site.aide].flatMap((each) => dsnRecipient(each, site.fqdn) ?? []);
   return found.filter(({ address }, at) => found.findIndex((other) => other.address === address) === at);
 }
 
 /** Null when it names nobody. */
-export function addresseeOf(given: ByteString | null, fqdn: string): Addressee | null {
-  const text = trimmed(given ?? '');
+export function dsnRecipient(given: ByteString | null, fqdn: string): DsnRecipient | null {
+  const text = trimWhitespace(given ?? '');
   const direct = recipientAddress(text);
   if (direct.kind === 'address') return addressAt(direct.local, direct.domain, fqdn);
   const at = text.lastIndexOf('@');
@@ -47,7 +47,7 @@ export function addresseeOf(given: ByteString | null, fqdn: string): Addressee |
 }
 
 /** A node name has no dot: it is Citadel's own name for this server. */
-function addressAt(local: ByteString, domain: ByteString, fqdn: string): Addressee | null {
+function addressAt(local: ByteString, domain: ByteString, fqdn: string): DsnRecipient | null {
   const address = recipientAddress(`${local}@${/[.[]/.test(domain) ? domain : fqdn}`);
   if (address.kind === 'unusable') return null;
   return { address: address.command, local: address.domain.toLowerCase() === fqdn.toLowerCase() };

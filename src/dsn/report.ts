@@ -1,5 +1,5 @@
 /**
- * What a report is made of, as values. The reporter (delivery/reporting.ts) brings them together, compose.ts writes them.
+ * What a report is made of, as values. The reporter (dsn/reporter.ts) brings them together, compose.ts writes them.
  */
 import type { Charset } from '../message/charset.ts';
 import type { ByteString } from '../platform/bytes.ts';
@@ -13,7 +13,7 @@ export interface Original {
   readonly messageId: ByteString | null;
 }
 
-export interface Report {
+export interface Dsn {
   /** whom it goes to: what stands between the brackets of RCPT TO */
   readonly to: ByteString;
   readonly notices: readonly Notice[];

@@ -4,29 +4,29 @@
  * are over and written down; the mail ends only when `tell` resolves true. Reports go out one after the other.
  */
 import type { MessageNumber } from '../delivery-list/job.ts';
-import type { Outgoing } from '../message/outgoing.ts';
+import type { OutgoingMessage } from '../message/outgoing.ts';
 import { prepareOutgoing } from '../message/outgoing.ts';
 import type { RenderOptions } from '../message/render.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { Clock, Random } from '../platform/clock.ts';
-import { phraseOf } from '../platform/system-errors.ts';
-import type { ReportPlace, Told } from '../queue/dsn-store.ts';
-import type { Lists } from '../queue/due.ts';
-import type { QueuedJob, Room } from '../queue/queue.ts';
+import { describeError } from '../platform/system-errors.ts';
+import type { DsnStore, Notified } from '../queue/dsn-store.ts';
+import type { ControlMessages } from '../queue/due.ts';
+import type { Queue, QueuedJob } from '../queue/queue.ts';
 import type { Schedule } from '../queue/schedule.ts';
 import { isDelayed } from '../queue/schedule.ts';
 import type { Failure } from '../smtp/outcome.ts';
-import { composeReport } from './compose.ts';
+import { composeDsn } from './compose.ts';
 import type { Notice } from './notice.ts';
 import { noticeFromFailure, noticeFromLine } from './notice.ts';
-import type { Addressee, Site } from './recipient.ts';
-import { addresseesOf } from './recipient.ts';
-import type { Original, Report } from './report.ts';
-import { whyNotTold } from './suppression.ts';
-import type { Handover, Transport } from './transport.ts';
+import type { DsnRecipient, Site } from './recipient.ts';
+import { dsnRecipients } from './recipient.ts';
+import type { Dsn, Original } from './report.ts';
+import { suppressionReason } from './suppression.ts';
+import type { DsnTransport, HandoverResult } from './transport.ts';
 
 /** A recipient after the run. */
-export interface Fate {
+export interface RecipientResult {
   readonly address: ByteString;
   readonly status: number;
   /** the text of its status line */
@@ -35,13 +35,13 @@ export interface Fate {
   readonly failure: Failure | null;
 }
 
-export interface SettledMail {
+export interface FinishedMessage {
   /** the control messages that name the payload */
-  readonly lists: Lists;
-  readonly fates: readonly Fate[];
+  readonly lists: ControlMessages;
+  readonly fates: readonly RecipientResult[];
 }
 
-export interface ReportRules {
+export interface DsnRules {
   readonly site: Site;
   /** address in `From:` */
   readonly author: ByteString;
@@ -49,25 +49,25 @@ export interface ReportRules {
   readonly render: RenderOptions;
 }
 
-export interface ReportPorts {
-  readonly room: Pick<Room, 'readPayload'>;
-  readonly reports: ReportPlace;
-  readonly transport: Transport;
+export interface DsnDeps {
+  readonly room: Pick<Queue, 'readPayload'>;
+  readonly reports: DsnStore;
+  readonly transport: DsnTransport;
   readonly clock: Clock;
   readonly random: Random;
-  readonly events: ReportEvents;
+  readonly events: DsnEvents;
 }
 
-export interface ReportEvents {
+export interface DsnEvents {
   /** durable when it is told */
-  sent(record: SentReport): void;
+  sent(record: SentDsn): void;
   /** nobody may be told; `reason` is a clause */
   withheld(control: MessageNumber, recipients: readonly ByteString[], reason: string): void;
   /** the report is not safe, so the job stays; a full sentence */
   waiting(text: string): void;
 }
 
-export interface SentReport {
+export interface SentDsn {
   readonly control: MessageNumber;
   readonly msgid: MessageNumber;
   readonly to: ByteString;
@@ -85,22 +85,22 @@ const LARGEST_HEADER = 65_536;
 /** A return path that is down is left alone for so many milliseconds. */
 const PAUSE = 60_000;
 
-export class Reporter {
-  readonly #ports: ReportPorts;
-  readonly #rules: ReportRules;
+export class DsnSender {
+  readonly #ports: DsnDeps;
+  readonly #rules: DsnRules;
   /** what senders were told and the disk did not take */
   readonly #unnoted = new Set<string>();
   #turn: Promise<unknown> = Promise.resolve();
   /** monotonic milliseconds before which the return path is not tried */
   #downUntil = Number.NEGATIVE_INFINITY;
 
-  constructor(ports: ReportPorts, rules: ReportRules) {
+  constructor(ports: DsnDeps, rules: DsnRules) {
     this.#ports = ports;
     this.#rules = rules;
   }
 
   /** Resolves true when nothing is left to tell. After `signal` nothing more is begun. */
-  async tell(mail: SettledMail, signal: AbortSignal): Promise<boolean> {
+  async tell(mail: FinishedMessage, signal: AbortSignal): Promise<boolean> {
     const notices = this.#noticesOf(mail);
     if (notices.length === 0) return true;
     const turn = this.#turn.then(() => (signal.aborted ? false : this.#tellNow(mail, notices)));
@@ -109,7 +109,7 @@ export class Reporter {
   }
 
   /** The mail is over: what is known of it goes. */
-  async forget({ lists }: SettledMail): Promise<void> {
+  async forget({ lists }: FinishedMessage): Promise<void> {
     for (const numbers of numbersOf(lists)) await this.#ports.reports.forget(numbers);
   }
 
@@ -117,7 +117,7 @@ export class Reporter {
     return Math.floor(this.#ports.clock.now() / 1000);
   }
 
-  #noticesOf({ lists: [{ job }], fates }: SettledMail): readonly Notice[] {
+  #noticesOf({ lists: [{ job }], fates }: FinishedMessage): readonly Notice[] {
     const late = isDelayed(job, this.#now(), this.#rules.schedule);
     return fates.flatMap(({ address, status, text, failure }) => {
       if (status === 5 && failure === null) return noticeFromLine({ address, status, text });
@@ -127,7 +127,7 @@ export class Reporter {
     });
   }
 
-  async #tellNow(mail: SettledMail, notices: readonly Notice[]): Promise<boolean> {
+  async #tellNow(mail: FinishedMessage, notices: readonly Notice[]): Promise<boolean> {
     try {
       const untold = await this.#untold(mail, notices);
       if (untold.length === 0) return true;
@@ -136,14 +136,14 @@ export class Reporter {
       return permitted.length === 0 || (await this.#send(mail, permitted, message));
     } catch (error) {
       if (!(error instanceof Error && 'code' in error)) throw error;
-      this.#wait(mail, phraseOf(error));
+      this.#wait(mail, describeError(error));
       return false;
     }
   }
 
-  async #untold(mail: SettledMail, notices: readonly Notice[]): Promise<readonly Notice[]> {
-    const told: Told[] = [];
-    for (const numbers of numbersOf(mail.lists)) told.push(...(await this.#ports.reports.told(numbers)));
+  async #untold(mail: FinishedMessage, notices: readonly Notice[]): Promise<readonly Notice[]> {
+    const told: Notified[] = [];
+    for (const numbers of numbersOf(mail.lists)) told.push(...(await this.#ports.reports.notified(numbers)));
     const known = new Set(told.map(({ address, what }) => `${what} ${address}`));
     const untold = notices.filter((notice) => !known.has(`${whatOf(notice)} ${notice.recipient}`));
     const sent = untold.filter((notice) => this.#unnoted.has(keyOf(mail, notice)));
@@ -152,20 +152,20 @@ export class Reporter {
   }
 
   /** Remembered until the disk takes the note: a full one must not have the report sent at every look. */
-  async #noteSent(mail: SettledMail, notices: readonly Notice[]): Promise<void> {
+  async #noteSent(mail: FinishedMessage, notices: readonly Notice[]): Promise<void> {
     const keys = notices.map((notice) => keyOf(mail, notice));
     for (const key of keys) this.#unnoted.add(key);
     await this.#note(mail, notices);
     for (const key of keys) this.#unnoted.delete(key);
   }
 
-  async #note({ lists }: SettledMail, notices: readonly Notice[]): Promise<void> {
+  async #note({ lists }: FinishedMessage, notices: readonly Notice[]): Promise<void> {
     const told = notices.map((notice) => ({ address: notice.recipient, what: whatOf(notice) }));
-    for (const numbers of numbersOf(lists)) await this.#ports.reports.note(numbers, told);
+    for (const numbers of numbersOf(lists)) await this.#ports.reports.recordNotified(numbers, told);
   }
 
   /** Null when there is nothing any more that could be sent. */
-  async #load(msgid: MessageNumber): Promise<Outgoing | null> {
+  async #load(msgid: MessageNumber): Promise<OutgoingMessage | null> {
     const read = await this.#ports.room.readPayload(msgid);
     if (read.kind !== 'found') return null;
     const prepared = await prepareOutgoing(read.message, this.#rules.render);
@@ -174,16 +174,16 @@ export class Reporter {
 
   /** What nobody may be told counts as told. Returns the rest. */
   async #withhold(
-    mail: SettledMail,
+    mail: FinishedMessage,
     notices: readonly Notice[],
-    message: Outgoing | null,
+    message: OutgoingMessage | null,
   ): Promise<readonly Notice[]> {
     const [{ control, job }] = mail.lists;
     const facts = { envelopeFrom: job.envelopeFrom, headers: message?.headers ?? null };
     const permitted: Notice[] = [];
     const withheld = new Map<string, Notice[]>();
     for (const notice of notices) {
-      const reason = whyNotTold(notice.kind, facts);
+      const reason = suppressionReason(notice.kind, facts);
       if (reason === null) permitted.push(notice);
       else withheld.set(reason, [...(withheld.get(reason) ?? []), notice]);
     }
@@ -195,12 +195,16 @@ export class Reporter {
     return permitted;
   }
 
-  async #send(mail: SettledMail, notices: readonly Notice[], message: Outgoing | null): Promise<boolean> {
+  async #send(
+    mail: FinishedMessage,
+    notices: readonly Notice[],
+    message: OutgoingMessage | null,
+  ): Promise<boolean> {
     const { clock, transport, events } = this.#ports;
     if (clock.monotonic() < this.#downUntil) return false;
     const [{ control, job }] = mail.lists;
     const refusals: string[] = [];
-    for (const to of addresseesOf(job, this.#rules.site)) {
+    for (const to of dsnRecipients(job, this.#rules.site)) {
       const handover = await this.#handOver(mail, notices, message, to);
       if (handover.kind === 'safe' || handover.kind === 'left') {
         await this.#noteSent(mail, notices);
@@ -218,7 +222,7 @@ export class Reporter {
     return false;
   }
 
-  #wait({ lists: [{ control }] }: SettledMail, why: string): void {
+  #wait({ lists: [{ control }] }: FinishedMessage, why: string): void {
     this.#ports.events.waiting(
       `The sender of job ${control} could not be told what became of the mail: ${why}. ` +
         'The job stays in the spool and the report is tried again.',
@@ -226,15 +230,15 @@ export class Reporter {
   }
 
   async #handOver(
-    mail: SettledMail,
+    mail: FinishedMessage,
     notices: readonly Notice[],
-    message: Outgoing | null,
-    to: Addressee,
-  ): Promise<Handover> {
+    message: OutgoingMessage | null,
+    to: DsnRecipient,
+  ): Promise<HandoverResult> {
     const { transport } = this.#ports;
     const whole =
       message !== null && message.size <= LARGEST_WHOLE && (transport.eightBit || !message.eightBit);
-    const send = async (original: Original | null): Promise<Handover> => {
+    const send = async (original: Original | null): Promise<HandoverResult> => {
       const unique = this.#unique();
       return transport.send(this.#compose(mail, notices, original, to, unique), to, unique);
     };
@@ -245,16 +249,16 @@ export class Reporter {
   }
 
   #compose(
-    { lists: [{ control, job }] }: SettledMail,
+    { lists: [{ control, job }] }: FinishedMessage,
     notices: readonly Notice[],
     original: Original | null,
-    to: Addressee,
+    to: DsnRecipient,
     unique: string,
   ): Buffer {
     const { site, author, schedule, render } = this.#rules;
     const { sourceRoom, submitted } = job;
     const now = this.#now();
-    const report: Report = {
+    const report: Dsn = {
       to: to.address,
       notices,
       job: control,
@@ -264,7 +268,7 @@ export class Reporter {
       triedUntil: submitted === null ? null : submitted + schedule.giveUpAfter,
       original,
     };
-    return composeReport(report, { fqdn: site.fqdn, author, now, unique, legacy: render.legacy });
+    return composeDsn(report, { fqdn: site.fqdn, author, now, unique, legacy: render.legacy });
   }
 
   #unique(): string {
@@ -274,11 +278,11 @@ export class Reporter {
 }
 
 /** By the payload: in a live room a control message gets a new number whenever it is written. */
-function keyOf({ lists: [{ job }] }: SettledMail, notice: Notice): string {
+function keyOf({ lists: [{ job }] }: FinishedMessage, notice: Notice): string {
   return `${job.msgid} ${whatOf(notice)} ${notice.recipient}`;
 }
 
-function whatOf({ kind }: Notice): Told['what'] {
+function whatOf({ kind }: Notice): Notified['what'] {
   return kind === 'delayed' ? 'delay' : 'failure';
 }
 
@@ -286,7 +290,7 @@ function numbersOf(lists: readonly QueuedJob[]) {
   return lists.map(({ control, job }) => ({ control, msgid: job.msgid }));
 }
 
-async function originalOf(message: Outgoing, whole: boolean): Promise<Original> {
+async function originalOf(message: OutgoingMessage, whole: boolean): Promise<Original> {
   const { messageId } = message.headers;
   const limit = whole ? message.size : LARGEST_HEADER;
   let text = '';

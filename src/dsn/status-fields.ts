@@ -7,7 +7,7 @@ import { headerLine, oneLine } from '../message/header-text.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import { recipientAddress } from '../routing/address.ts';
 import type { Notice, NoticeKind } from './notice.ts';
-import type { Report, Stamp } from './report.ts';
+import type { Dsn, Stamp } from './report.ts';
 
 const ACTIONS: { readonly [kind in NoticeKind]: 'failed' | 'delayed' } = {
   failed: 'failed',
@@ -16,7 +16,7 @@ const ACTIONS: { readonly [kind in NoticeKind]: 'failed' | 'delayed' } = {
 };
 
 /** A group about the message, then one for each recipient; empty lines between them. */
-export function statusFields(report: Report, stamp: Stamp): ByteString {
+export function statusFields(report: Dsn, stamp: Stamp): ByteString {
   const groups = [
     messageFields(report, stamp),
     ...report.notices.map((each) => recipientFields(each, report)),
@@ -26,7 +26,7 @@ export function statusFields(report: Report, stamp: Stamp): ByteString {
 
 type Fields = readonly (readonly [name: string, value: ByteString | null])[];
 
-function messageFields({ job, submitted }: Report, stamp: Stamp): Fields {
+function messageFields({ job, submitted }: Dsn, stamp: Stamp): Fields {
   return [
     ['Reporting-MTA', `dns; ${stamp.fqdn}`],
     ['X-Spoolroom-Job', String(job)],
@@ -34,7 +34,7 @@ function messageFields({ job, submitted }: Report, stamp: Stamp): Fields {
   ];
 }
 
-function recipientFields(notice: Notice, { lastTry, triedUntil }: Report): Fields {
+function recipientFields(notice: Notice, { lastTry, triedUntil }: Dsn): Fields {
   const { kind, enhanced, host, diagnostic } = notice;
   return [
     ['Final-Recipient', finalRecipient(notice.recipient)],

@@ -3,22 +3,22 @@
  * each kind of notice. RFC 5321 6.1 demands a report of every failure, so little forbids one: what would answer an
  * answer. A delay notice is a courtesy, and kept from programs and lists.
  */
-import type { MessageFacts } from '../message/summary.ts';
+import type { MessageSummary } from '../message/summary.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { NoticeKind } from './notice.ts';
 
-export interface MailFacts {
+export interface MessageFacts {
   /** as the delivery list has it */
   readonly envelopeFrom: ByteString | null;
   /** null: the message cannot be read */
-  readonly headers: MessageFacts | null;
+  readonly headers: MessageSummary | null;
 }
 
 interface Rule {
   /** completes "the sender is not told because ..." */
   readonly reason: string;
   readonly forbids: 'every report' | 'delay notices';
-  holds(facts: MailFacts): boolean;
+  holds(facts: MessageFacts): boolean;
 }
 
 const RULES: readonly Rule[] = [
@@ -51,7 +51,7 @@ const RULES: readonly Rule[] = [
 ];
 
 /** Null: the sender may be told. Else why not, as a clause. */
-export function whyNotTold(kind: NoticeKind, facts: MailFacts): string | null {
+export function suppressionReason(kind: NoticeKind, facts: MessageFacts): string | null {
   const rule = RULES.find(
     ({ forbids, holds }) => (forbids === 'every report' || kind === 'delayed') && holds(facts),
   );

@@ -5,7 +5,7 @@
 import { rfc5322Date } from '../message/dates.ts';
 import type { NoticeKind } from './notice.ts';
 
-export interface Account {
+export interface RecipientSummary {
   readonly kind: NoticeKind;
   readonly recipient: string;
   readonly words: string;
@@ -41,7 +41,7 @@ const SECTIONS: readonly { readonly kind: NoticeKind; sentence(until: number | n
 
 /** CRLF line ends. */
 export function humanText(
-  accounts: readonly Account[],
+  accounts: readonly RecipientSummary[],
   sourceRoom: string | null,
   until: number | null,
 ): string {

@@ -3,30 +3,30 @@
  * Called by the reporter, one report after the other. Never tries twice; says what became of it, and the reporter decides.
  */
 import { lookupAddresses } from '../delivery/lookups.ts';
-import type { DispatchRules } from '../delivery/ports.ts';
+import type { DeliveryRules } from '../delivery/ports.ts';
 import { hasEightBit } from '../message/charset.ts';
-import type { Outgoing } from '../message/outgoing.ts';
-import { messageFacts } from '../message/summary.ts';
+import type { OutgoingMessage } from '../message/outgoing.ts';
+import { summarizeMessage } from '../message/summary.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { Resolver } from '../platform/dns.ts';
-import type { ReportPlace } from '../queue/dsn-store.ts';
-import type { Room } from '../queue/queue.ts';
-import type { SessionListener, SessionPorts } from '../smtp/client.ts';
-import { SessionDriver } from '../smtp/client.ts';
+import type { DsnStore } from '../queue/dsn-store.ts';
+import type { Queue } from '../queue/queue.ts';
+import type { ClientDeps, ClientListener } from '../smtp/client.ts';
+import { SmtpClient } from '../smtp/client.ts';
 import type { SessionPolicy } from '../smtp/machine/session.ts';
-import type { Failure, Peer, Verdict } from '../smtp/outcome.ts';
+import type { Failure, Outcome, Peer } from '../smtp/outcome.ts';
 import { place, statusText } from '../smtp/status-text.ts';
 import type { Transaction } from '../smtp/transaction.ts';
-import type { Addressee } from './recipient.ts';
+import type { DsnRecipient } from './recipient.ts';
 
-export type ReturnPath =
+export type DsnTransportSetting =
   | { readonly kind: 'lmtp'; readonly socket: string }
   /** `host` is a name or an IP literal without brackets */
   | { readonly kind: 'smtp'; readonly host: string; readonly literal: 4 | 6 | null; readonly port: number }
   | { readonly kind: 'room' };
 
 /** What became of a report. `where` and `why` are for people. */
-export type Handover =
+export type HandoverResult =
   | { readonly kind: 'safe'; readonly where: string }
   /** safe in a file, which somebody has to bring to its reader */
   | { readonly kind: 'left'; readonly where: string }
@@ -37,17 +37,17 @@ export type Handover =
   /** nobody can get it this way now */
   | { readonly kind: 'down'; readonly why: string };
 
-export interface Transport {
+export interface DsnTransport {
   /** as the setting `return` has it */
   readonly name: string;
   /** whether it may be offered 8-bit mail */
   readonly eightBit: boolean;
   /** `name` is a unique word of letters, digits and `-` */
-  send(report: Buffer, to: Addressee, name: string): Promise<Handover>;
+  send(report: Buffer, to: DsnRecipient, name: string): Promise<HandoverResult>;
 }
 
 /** The setting `return`: `lmtp:/path`, `smtp://host[:port]` or `room`; null when it is none of them. */
-export function parseReturnPath(text: string): ReturnPath | null {
+export function parseDsnTransport(text: string): DsnTransportSetting | null {
   if (text === 'room') return { kind: 'room' };
   const [, socket] = /^lmtp:(?:\/\/)?(\/[^\0]+)$/.exec(text) ?? [];
   if (socket !== undefined) return { kind: 'lmtp', socket };
@@ -59,7 +59,7 @@ export function parseReturnPath(text: string): ReturnPath | null {
   return { kind: 'smtp', host: name, literal: /^[\d.]+$/.test(name) ? 4 : null, port };
 }
 
-function shown(path: ReturnPath): string {
+function shown(path: DsnTransportSetting): string {
   switch (path.kind) {
     case 'room':
       return 'room';
@@ -72,16 +72,16 @@ function shown(path: ReturnPath): string {
 
 /** A job of its own for a reader elsewhere, a file to be picked up for one here. */
 export function roomTransport(
-  room: Pick<Room, 'enqueue'>,
-  reports: Pick<ReportPlace, 'leave'>,
+  room: Pick<Queue, 'enqueue'>,
+  reports: Pick<DsnStore, 'saveForPickup'>,
   now: () => number,
-): Transport {
+): DsnTransport {
   return {
     name: 'room',
     // Nobody knows yet which server will be asked to take it.
     eightBit: false,
     async send(report, to, name) {
-      if (to.local) return { kind: 'left', where: await reports.leave(report, name) };
+      if (to.local) return { kind: 'left', where: await reports.saveForPickup(report, name) };
       const job = { bounceto: '', envelopeFrom: '<>', sourceRoom: null, recipients: [to.address] };
       const { control } = await room.enqueue(report, { ...job, submitted: now() });
       return { kind: 'safe', where: `job ${control}` };
@@ -89,17 +89,17 @@ export function roomTransport(
   };
 }
 
-export interface SessionTransportPorts extends SessionPorts {
+export interface SessionTransportPorts extends ClientDeps {
   readonly resolver: Resolver;
 }
 
 /** A session of its own for each report: there are few, and the server is near. */
 export function sessionTransport(
-  path: Exclude<ReturnPath, { kind: 'room' }>,
+  path: Exclude<DsnTransportSetting, { kind: 'room' }>,
   ports: SessionTransportPorts,
-  deadlines: DispatchRules['deadlines'],
+  deadlines: DeliveryRules['deadlines'],
   ehloName: string,
-): Transport {
+): DsnTransport {
   const policy: SessionPolicy = {
     ehloName,
     tls: path.kind === 'lmtp' ? 'none' : 'opportunistic',
@@ -108,7 +108,12 @@ export function sessionTransport(
     recipients: 1,
     ...(path.kind === 'lmtp' ? { lmtp: true } : {}),
   };
-  const attempt = (transaction: Transaction, message: Outgoing, peer: Peer, tls: SessionPolicy['tls']) =>
+  const attempt = (
+    transaction: Transaction,
+    message: OutgoingMessage,
+    peer: Peer,
+    tls: SessionPolicy['tls'],
+  ) =>
     converse(transaction, message, ports, {
       number: 0,
       endpoint: { address: peer.address ?? peer.host, port: peer.port },
@@ -124,10 +129,10 @@ export function sessionTransport(
     eightBit: true,
     async send(report, to) {
       const peers = await peersOf(path, ports.resolver);
-      if ('reach' in peers) return { kind: 'down', why: peers.text };
+      if ('scope' in peers) return { kind: 'down', why: peers.text };
       const message = outgoing(report);
       const transaction = transactionFor(message, to.address);
-      let handover: Handover = { kind: 'down', why: `${shown(path)} has no address` };
+      let handover: HandoverResult = { kind: 'down', why: `${shown(path)} has no address` };
       for (const peer of peers) {
         let end = await attempt(transaction, message, peer, policy.tls);
         if (end.kind === 'tls-unusable') end = await attempt(transaction, message, peer, 'none');
@@ -139,49 +144,49 @@ export function sessionTransport(
   };
 }
 
-type End = Verdict | { readonly kind: 'tls-unusable'; readonly failure: Failure };
+type End = Outcome | { readonly kind: 'tls-unusable'; readonly failure: Failure };
 
 /** One transaction with one recipient, from the connect to the answer. */
 function converse(
   transaction: Transaction,
-  message: Outgoing,
-  ports: SessionPorts,
-  plan: ConstructorParameters<typeof SessionDriver>[0],
+  message: OutgoingMessage,
+  ports: ClientDeps,
+  plan: ConstructorParameters<typeof SmtpClient>[0],
 ): Promise<End> {
   return new Promise((resolve) => {
-    let verdict: Verdict | null = null;
+    let verdict: Outcome | null = null;
     let offered = false;
     const nothing = (): void => {};
-    const listenerFor = (driver: SessionDriver): SessionListener => ({
-      opened: nothing,
+    const listenerFor = (driver: SmtpClient): ClientListener => ({
+      connected: nothing,
       ready: () => {
-        if (offered) driver.leave();
-        else driver.offer(transaction);
+        if (offered) driver.quit();
+        else driver.startTransaction(transaction);
         offered = true;
       },
       body: () => message,
-      following: () => null,
-      verdict: (_transaction, _recipients, value) => {
+      nextTransaction: () => null,
+      outcome: (_transaction, _recipients, value) => {
         verdict = value;
       },
       transactionDone: () => {
         if (verdict === null) throw new Error('a transaction ended without a verdict');
         resolve(verdict);
       },
-      handBack: () => {
+      requeue: () => {
         throw new Error('a fresh session hands nothing back');
       },
       hostFailed: (failure) => resolve({ kind: 'failed', ...failure }),
       tlsUnusable: (failure) => resolve({ kind: 'tls-unusable', failure }),
-      over: nothing,
-      gone: nothing,
-      step: nothing,
+      ended: nothing,
+      closed: nothing,
+      trace: nothing,
     });
-    new SessionDriver(plan, ports, listenerFor);
+    new SmtpClient(plan, ports, listenerFor);
   });
 }
 
-function handoverOf(end: End): Handover {
+function handoverOf(end: End): HandoverResult {
   if (end.kind === 'tls-unusable') return { kind: 'down', why: end.failure.text };
   if (end.kind === 'delivered') return { kind: 'safe', where: place(end.peer) };
   const why = statusText(end, '2012');
@@ -193,7 +198,7 @@ function handoverOf(end: End): Handover {
 const EIGHT_BIT_OBSTACLE = '5.6.3';
 
 async function peersOf(
-  path: Exclude<ReturnPath, { kind: 'room' }>,
+  path: Exclude<DsnTransportSetting, { kind: 'room' }>,
   resolver: Resolver,
 ): Promise<readonly Peer[] | Failure> {
   if (path.kind === 'lmtp') return [{ host: path.socket, address: null, port: 25 }];
@@ -208,7 +213,7 @@ async function peersOf(
   return event.addresses.map((address) => ({ host: name, address, port }));
 }
 
-function outgoing(bytes: Buffer): Outgoing {
+function outgoing(bytes: Buffer): OutgoingMessage {
   const text = bytes.toString('latin1');
   const header = text.slice(0, text.indexOf('\r\n\r\n') + 2);
   return {
@@ -216,7 +221,7 @@ function outgoing(bytes: Buffer): Outgoing {
     size: bytes.length,
     eightBit: hasEightBit(text),
     sender: null,
-    headers: messageFacts(header),
+    headers: summarizeMessage(header),
     bytes,
     problems: [],
     async *chunks() {
@@ -226,7 +231,7 @@ function outgoing(bytes: Buffer): Outgoing {
 }
 
 /** From the null sender (RFC 3464 section 2), so that nobody reports on a report. */
-function transactionFor({ size, eightBit }: Outgoing, to: ByteString): Transaction {
+function transactionFor({ size, eightBit }: OutgoingMessage, to: ByteString): Transaction {
   return {
     id: 1,
     sender: '',

@@ -7,25 +7,25 @@
  */
 import type { ByteString } from '../platform/bytes.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
-import type { Letter } from './spooled-message.ts';
+import type { SpooledMessage } from './spooled-message.ts';
 
 /** What one transaction brings. */
-export interface Share {
+export interface Submission {
   readonly sender: ByteString;
   readonly recipients: readonly ByteString[];
-  readonly letter: Letter;
+  readonly letter: SpooledMessage;
   /** the Received line of its own way */
   readonly trace: ByteString;
 }
 
 /** What the transactions of one job bring together. The letter is the first one's. */
-export interface Gathered extends Share {
+export interface SubmissionBatch extends Submission {
   readonly transactions: number;
 }
 
 interface Batch<Stored> {
   readonly key: string;
-  readonly first: Share;
+  readonly first: Submission;
   readonly recipients: Set<ByteString>;
   transactions: number;
   readonly timer: Timer;
@@ -33,13 +33,13 @@ interface Batch<Stored> {
   readonly close: () => void;
 }
 
-export interface Gathering<Stored> {
+export interface Batcher<Stored> {
   /** a connection that may bring something: from whom is not known yet (null) or known */
   expect(connection: string, sender: ByteString | null): void;
   /** it has brought it, or will not */
   forget(connection: string): void;
   /** Resolves when the message is safe. Takes the letter over and closes it. */
-  join(share: Share): Promise<Stored>;
+  join(share: Submission): Promise<Stored>;
   /** Wait for nobody any more; resolves when everything handed over so far is safe or has failed. */
   settle(): Promise<void>;
 }
@@ -48,11 +48,11 @@ export interface Gathering<Stored> {
 const PATIENCE = 10;
 
 /** @param window milliseconds a message waits for others at the most */
-export function createGathering<Stored>(
+export function createBatcher<Stored>(
   clock: Clock,
   window: number,
-  store: (gathered: Gathered) => Promise<Stored>,
-): Gathering<Stored> {
+  store: (gathered: SubmissionBatch) => Promise<Stored>,
+): Batcher<Stored> {
   /** the longest silent first */
   const expected = new Map<string, { readonly sender: ByteString | null; readonly since: number }>();
   /** how many of them there are for each sender */
@@ -90,7 +90,7 @@ export function createGathering<Stored>(
     }
   }
 
-  function open(key: string, first: Share): Batch<Stored> {
+  function open(key: string, first: Submission): Batch<Stored> {
     let close = (): void => {};
     const closed = new Promise<void>((resolve) => {
       close = resolve;

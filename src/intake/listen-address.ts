@@ -5,13 +5,13 @@
  */
 import { isIP, isIPv4 } from 'node:net';
 
-export type Place =
+export type ListenAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number; readonly loopback: boolean }
   | { readonly kind: 'unix'; readonly path: string }
   /** a full sentence */
   | { readonly kind: 'unusable'; readonly text: string };
 
-function unusable(text: string, why: string): Place {
+function unusable(text: string, why: string): ListenAddress {
   return { kind: 'unusable', text: `The intake cannot listen at "${text}": ${why}.` };
 }
 
@@ -23,7 +23,7 @@ function isLoopback(address: string): boolean {
 const LONGEST_PATH = 107;
 
 /** `/path`, `PORT`, `ADDRESS:PORT`, `[IPv6]:PORT` or `localhost:PORT`; port 0 is any free one. */
-export function parsePlace(text: string): Place {
+export function parseListenAddress(text: string): ListenAddress {
   if (text.startsWith('/')) {
     return Buffer.byteLength(text) > LONGEST_PATH
       ? unusable(text, `the path of a unix socket has ${LONGEST_PATH} bytes at the most`)
@@ -40,7 +40,10 @@ export function parsePlace(text: string): Place {
 }
 
 /** How people write it; `port` is the one the system gave. */
-export function shownPlace(place: Exclude<Place, { kind: 'unusable' }>, port: number): string {
+export function formatListenAddress(
+  place: Exclude<ListenAddress, { kind: 'unusable' }>,
+  port: number,
+): string {
   if (place.kind === 'unix') return place.path;
   return place.host.includes(':') ? `[${place.host}]:${port}` : `${place.host}:${port}`;
 }

@@ -7,16 +7,16 @@ import { chmod, lstat, unlink } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { IntakeServer } from './connection.ts';
-import { type Place, parsePlace, shownPlace } from './listen-address.ts';
-import { codeOf, Reply } from './reply.ts';
+import { formatListenAddress, type ListenAddress, parseListenAddress } from './listen-address.ts';
+import { replyCode, SmtpReply } from './reply.ts';
 import {
-  Reception,
-  type ReceptionDeps,
-  type ReceptionEvents,
-  type ReceptionOptions,
+  type HandlerDeps,
+  type HandlerEvents,
+  type HandlerOptions,
+  TransactionHandler,
 } from './transaction-handler.ts';
 
-export interface IntakeOptions extends ReceptionOptions {
+export interface IntakeOptions extends HandlerOptions {
   /** `PORT`, `ADDRESS:PORT` or `/path` of a unix socket */
   readonly listen: string;
   /** connections at once; the next one gets 421 */
@@ -40,11 +40,11 @@ export const INTAKE_DEFAULTS = {
   tls: null,
 } as const satisfies Partial<IntakeOptions>;
 
-export interface IntakeEvents extends ReceptionEvents {
+export interface IntakeEvents extends HandlerEvents {
   warning(text: string): void;
 }
 
-export interface IntakeDeps extends ReceptionDeps {
+export interface IntakeDeps extends HandlerDeps {
   readonly events: IntakeEvents;
 }
 
@@ -69,11 +69,11 @@ const BACKLOG = 1024;
 /** Jokes of the library, and extensions by which a client would say that it is somebody else. */
 const NOT_SPOKEN = ['WIZ', 'SHELL', 'KILL', 'XCLIENT', 'XFORWARD'];
 
-type Open = Exclude<Place, { kind: 'unusable' }>;
+type Open = Exclude<ListenAddress, { kind: 'unusable' }>;
 
 /** The listener apart from the place where it listens. */
 export class Intake {
-  readonly #reception: Reception;
+  readonly #reception: TransactionHandler;
   readonly #server: IntakeServer;
   readonly #stopping: number;
   /** what goes wrong now is the listening, and `listen` says so */
@@ -81,7 +81,7 @@ export class Intake {
 
   constructor(options: Omit<IntakeOptions, 'listen'>, deps: IntakeDeps) {
     const { protocol, hostname, size, connections, stopping, authenticate, tls } = options;
-    const reception = new Reception(options, deps);
+    const reception = new TransactionHandler(options, deps);
     const server = new IntakeServer({
       name: hostname,
       banner: 'spoolroom',
@@ -108,7 +108,7 @@ export class Intake {
         if (authenticate?.(username ?? '', password ?? '') === true) callback(null, { user: username });
         else
           deps.clock.after(GUESS_DELAY, () =>
-            callback(new Reply(535, '5.7.8', 'This user and password are not known here')),
+            callback(new SmtpReply(535, '5.7.8', 'This user and password are not known here')),
           );
       },
       onMailFrom: ({ address }, session, callback) => callback(reception.mail(address, session)),
@@ -182,7 +182,7 @@ async function removeStale(path: string): Promise<void> {
   const dead = await new Promise<boolean>((resolve) => {
     const probe = connect(path);
     probe.once('connect', () => resolve(false));
-    probe.once('error', (error) => resolve(codeOf(error) === 'ECONNREFUSED'));
+    probe.once('error', (error) => resolve(replyCode(error) === 'ECONNREFUSED'));
     probe.once('close', () => probe.destroy());
     probe.end();
   });
@@ -207,7 +207,7 @@ async function troubleAt(code: string, place: Open): Promise<string> {
 
 /** Open the listener. What is in the way is a value with a sentence. */
 export async function startIntake(options: IntakeOptions, deps: IntakeDeps): Promise<IntakeStart> {
-  const place = parsePlace(options.listen);
+  const place = parseListenAddress(options.listen);
   if (place.kind === 'unusable') return { kind: 'refused', why: 'place', text: place.text };
   const exposed = exposure(place, options);
   if (exposed !== null) return { kind: 'refused', why: 'place', text: exposed };
@@ -215,9 +215,9 @@ export async function startIntake(options: IntakeOptions, deps: IntakeDeps): Pro
   try {
     if (place.kind === 'unix') await removeStale(place.path);
     const port = await intake.listen(place);
-    return { kind: 'listening', address: shownPlace(place, port), close: () => intake.close() };
+    return { kind: 'listening', address: formatListenAddress(place, port), close: () => intake.close() };
   } catch (error) {
-    const code = codeOf(error);
+    const code = replyCode(error);
     if (typeof code !== 'string') throw error;
     const why = await troubleAt(code, place);
     return { kind: 'refused', why: 'system', text: `The intake cannot listen at ${options.listen}: ${why}.` };

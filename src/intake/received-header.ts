@@ -12,7 +12,7 @@ const MOST_HOPS = 100;
 /** A mailing list that comes home and goes out again passes twice; a loop passes for ever. */
 const MOST_PASSES = 4;
 
-export interface Hop {
+export interface ReceivedFrom {
   /** what the client called itself in HELO */
   readonly helo: string;
   /** its IP address; '' on a unix socket */
@@ -34,12 +34,12 @@ function ourMark(host: string): string {
 }
 
 /** RFC 5321 4.4, with its line end. */
-export function receivedLine({ helo, address, host, protocol, time }: Hop): ByteString {
+export function receivedHeader({ helo, address, host, protocol, time }: ReceivedFrom): ByteString {
   const from = `${printable(helo)}${address === '' ? '' : ` ([${printable(address)}])`}`;
   return `Received: from ${from}\r\n\t${ourMark(host)} with ${protocol};\r\n\t${rfc5322Date(time, 0) ?? 'now'}\r\n`;
 }
 
-export interface HeaderTrouble {
+export interface HeaderProblem {
   /** enhanced status code (RFC 3463 3.5, 3.7, 3.8) */
   readonly status: string;
   /** a sentence without its final dot */
@@ -47,14 +47,14 @@ export interface HeaderTrouble {
 }
 
 /** Why this message is not taken; null when nothing speaks against it. `header` null: it is longer than is looked at. */
-export function headerTrouble(header: ByteString | null, host: string): HeaderTrouble | null {
+export function headerProblem(header: ByteString | null, host: string): HeaderProblem | null {
   if (header === null) return { status: '5.6.0', why: 'its header is longer than 128 KiB' };
   if (isDeliveryList(header))
     return { status: '5.7.1', why: 'this content type is for delivery lists, which cannot be sent as mail' };
   const hops = [...headerFields(header)].filter(({ name }) => name.trim().toLowerCase() === 'received');
   const mark = ourMark(host).toLowerCase();
   const passes = hops.filter(({ value }) => value.toLowerCase().includes(mark)).length;
-  const loop = (way: string): HeaderTrouble => ({
+  const loop = (way: string): HeaderProblem => ({
     status: '5.4.6',
     why: `mail loop: the message has passed ${way}`,
   });

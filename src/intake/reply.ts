@@ -4,7 +4,7 @@
  */
 
 /** An Error only because smtp-server knows its refusals by that. */
-export class Reply extends Error {
+export class SmtpReply extends Error {
   /** RFC 5321 4.2.3 */
   readonly responseCode: number;
   /** for the log: without the status code that `message` begins with */
@@ -21,14 +21,14 @@ export class Reply extends Error {
 const FULL_DISK: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT']);
 
 /** The system's name for an error, such as ENOSPC; null: it has none. */
-export function codeOf(error: unknown): unknown {
+export function replyCode(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : null;
 }
 
 /** What a client is told when its message could not be stored. */
-export function storeTrouble(error: unknown): Reply {
-  if (error instanceof Reply) return error;
-  return FULL_DISK.has(codeOf(error))
-    ? new Reply(452, '4.3.1', 'No space is left on the disk; the message was not taken, try again later')
-    : new Reply(451, '4.3.0', 'The message could not be stored and was not taken; try again later');
+export function storageReply(error: unknown): SmtpReply {
+  if (error instanceof SmtpReply) return error;
+  return FULL_DISK.has(replyCode(error))
+    ? new SmtpReply(452, '4.3.1', 'No space is left on the disk; the message was not taken, try again later')
+    : new SmtpReply(451, '4.3.0', 'The message could not be stored and was not taken; try again later');
 }

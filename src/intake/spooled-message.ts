@@ -12,7 +12,7 @@ import type { ByteString } from '../platform/bytes.ts';
 const HELD = 131_072;
 const PIECE = 65_536;
 
-export interface Letter {
+export interface SpooledMessage {
   readonly kind: 'letter';
   /** bytes, line ends and all */
   readonly size: number;
@@ -25,7 +25,7 @@ export interface Letter {
   close(): Promise<void>;
 }
 
-export interface Oversized {
+export interface OversizedMessage {
   readonly kind: 'oversized';
 }
 
@@ -78,11 +78,11 @@ async function* readBack(file: FileHandle): AsyncGenerator<Uint8Array> {
 }
 
 /** The message's bytes as they arrive. Rejects with the disk's error, or when the stream breaks off. */
-export async function takeLetter(
+export async function spoolMessage(
   stream: AsyncIterable<Uint8Array>,
   limit: number,
   scratch: string,
-): Promise<Letter | Oversized> {
+): Promise<SpooledMessage | OversizedMessage> {
   const hash = createHash('sha256');
   const beginning = new Beginning();
   let size = 0;

@@ -8,14 +8,14 @@ import type { SMTPServerSession as Session, SMTPServerDataStream, SMTPServerEnve
 import type { MessageNumber } from '../delivery-list/job.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { Room } from '../queue/queue.ts';
+import type { Queue } from '../queue/queue.ts';
 import { recipientAddress } from '../routing/address.ts';
-import { createGathering, type Gathered } from './batcher.ts';
-import { headerTrouble, receivedLine } from './received-header.ts';
-import { codeOf, Reply, storeTrouble } from './reply.ts';
-import { takeLetter } from './spooled-message.ts';
+import { createBatcher, type SubmissionBatch } from './batcher.ts';
+import { headerProblem, receivedHeader } from './received-header.ts';
+import { replyCode, SmtpReply, storageReply } from './reply.ts';
+import { spoolMessage } from './spooled-message.ts';
 
-export interface ReceptionOptions {
+export interface HandlerOptions {
   readonly protocol: 'smtp' | 'lmtp';
   /** what the listener calls itself */
   readonly hostname: string;
@@ -29,7 +29,7 @@ export interface ReceptionOptions {
   readonly scratch: string;
 }
 
-export interface QueuedMail {
+export interface QueuedMessage {
   readonly control: MessageNumber;
   readonly payload: MessageNumber;
   readonly sender: ByteString;
@@ -41,30 +41,30 @@ export interface QueuedMail {
 }
 
 /** What is told of mails; full sentences for people. */
-export interface ReceptionEvents {
-  queued(mail: QueuedMail): void;
+export interface HandlerEvents {
+  queued(mail: QueuedMessage): void;
   /** a message was not taken; the client keeps it (4yz) or reports it to its sender (5yz) */
   refused(reply: number, text: string, client: string): void;
 }
 
-export interface ReceptionDeps {
-  readonly room: Pick<Room, 'enqueue'>;
+export interface HandlerDeps {
+  readonly room: Pick<Queue, 'enqueue'>;
   readonly clock: Clock;
-  readonly events: ReceptionEvents;
+  readonly events: HandlerEvents;
 }
 
-type Stored = Awaited<ReturnType<Room['enqueue']>>;
+type Stored = Awaited<ReturnType<Queue['enqueue']>>;
 
 function isDisconnect(error: unknown): boolean {
-  return codeOf(error) === 'ECONNECTION' || codeOf(error) === 'ERR_STREAM_PREMATURE_CLOSE';
+  return replyCode(error) === 'ECONNECTION' || replyCode(error) === 'ERR_STREAM_PREMATURE_CLOSE';
 }
 
 /** RFC 5321 4.5.3.1.6: no command with a longer one would be sent on. */
 const LONGEST_ADDRESS = 980;
 
 /** The address as the queue keeps it, or the reply to one that nobody could deliver to. RFC 3463 3.2, RFC 6531 3.5 */
-function addressOf(given: string, syntaxStatus: string, session: Session): ByteString | Reply {
-  const unusable = (status: string, why: string): Reply => new Reply(553, status, why);
+function addressOf(given: string, syntaxStatus: string, session: Session): ByteString | SmtpReply {
+  const unusable = (status: string, why: string): SmtpReply => new SmtpReply(553, status, why);
   if (given.length > LONGEST_ADDRESS) return unusable(syntaxStatus, 'This address is too long');
   const address = recipientAddress(Buffer.from(given, 'utf8').toString('latin1'));
   if (address.kind === 'unusable')
@@ -83,9 +83,9 @@ function clientOf(session: Session): string {
   return `${session.hostNameAppearsAs} (${address})`;
 }
 
-export class Reception {
-  readonly #options: ReceptionOptions;
-  readonly #deps: ReceptionDeps;
+export class TransactionHandler {
+  readonly #options: HandlerOptions;
+  readonly #deps: HandlerDeps;
   readonly #gathering;
   /** as accepted, letter by letter; the library's own list folds case */
   readonly #recipients = new WeakMap<SMTPServerEnvelope, ByteString[]>();
@@ -93,10 +93,10 @@ export class Reception {
   /** messages between their beginning and their answer */
   readonly #underWay = new Set<Promise<unknown>>();
 
-  constructor(options: ReceptionOptions, deps: ReceptionDeps) {
+  constructor(options: HandlerOptions, deps: HandlerDeps) {
     this.#options = options;
     this.#deps = deps;
-    this.#gathering = createGathering(deps.clock, options.window, (mail) => this.#store(mail));
+    this.#gathering = createBatcher(deps.clock, options.window, (mail) => this.#store(mail));
   }
 
   /** Somebody is there who may bring something. */
@@ -109,9 +109,9 @@ export class Reception {
   }
 
   /** Null: the sender is accepted. */
-  mail(given: string, session: Session): Reply | null {
+  mail(given: string, session: Session): SmtpReply | null {
     const sender = given === '' ? '' : addressOf(given, '5.1.7', session);
-    if (sender instanceof Reply) return sender;
+    if (sender instanceof SmtpReply) return sender;
     this.#senders.set(session.envelope, sender);
     this.#recipients.set(session.envelope, []);
     this.#gathering.expect(session.id, sender);
@@ -119,24 +119,24 @@ export class Reception {
   }
 
   /** Null: the recipient is accepted. */
-  rcpt(given: string, session: Session): Reply | null {
+  rcpt(given: string, session: Session): SmtpReply | null {
     const recipient = addressOf(given, '5.1.3', session);
-    if (recipient instanceof Reply) return recipient;
+    if (recipient instanceof SmtpReply) return recipient;
     const recipients = this.#recipients.get(session.envelope) ?? [];
     if (recipients.length >= this.#options.mostRecipients)
-      return new Reply(452, '4.5.3', 'Too many recipients; send the rest in another transaction');
+      return new SmtpReply(452, '4.5.3', 'Too many recipients; send the rest in another transaction');
     recipients.push(recipient);
     return null;
   }
 
   /** What is said of the message: a text behind 250 or a refusal; LMTP wants that for each RCPT (RFC 2033 4.2). */
-  async message(stream: SMTPServerDataStream, session: Session): Promise<(string | Reply)[]> {
+  async message(stream: SMTPServerDataStream, session: Session): Promise<(string | SmtpReply)[]> {
     const accepted = this.#recipients.get(session.envelope)?.length ?? 1;
     const underWay = this.#answer(stream, session);
     this.#underWay.add(underWay);
     const answer = await underWay;
     this.#underWay.delete(underWay);
-    return Array<string | Reply>(this.#options.protocol === 'lmtp' ? accepted : 1).fill(answer);
+    return Array<string | SmtpReply>(this.#options.protocol === 'lmtp' ? accepted : 1).fill(answer);
   }
 
   /** Wait for no copies any more; resolves when every message that has begun is safe, refused or broken off. */
@@ -145,15 +145,15 @@ export class Reception {
     await Promise.all(this.#underWay);
   }
 
-  async #answer(stream: SMTPServerDataStream, session: Session): Promise<string | Reply> {
+  async #answer(stream: SMTPServerDataStream, session: Session): Promise<string | SmtpReply> {
     try {
       const { payload, control } = await this.#receive(stream, session);
       return `queued as job ${control}, mail ${payload}`;
     } catch (error) {
       // Nobody hears it.
-      if (isDisconnect(error)) return new Reply(421, '4.4.2', 'The connection was lost');
-      const reply = storeTrouble(error);
-      const why = error instanceof Error && !(error instanceof Reply) ? ` (${error.message})` : '';
+      if (isDisconnect(error)) return new SmtpReply(421, '4.4.2', 'The connection was lost');
+      const reply = storageReply(error);
+      const why = error instanceof Error && !(error instanceof SmtpReply) ? ` (${error.message})` : '';
       this.#deps.events.refused(reply.responseCode, `${reply.text}${why}`, clientOf(session));
       return reply;
     } finally {
@@ -163,15 +163,15 @@ export class Reception {
 
   async #receive(stream: SMTPServerDataStream, session: Session): Promise<Stored> {
     const { size, scratch, hostname } = this.#options;
-    const letter = await takeLetter(stream, size, scratch);
+    const letter = await spoolMessage(stream, size, scratch);
     if (letter.kind === 'oversized')
-      throw new Reply(552, '5.3.4', `The message is larger than ${size} bytes and was not taken`);
-    const trouble = headerTrouble(letter.header, hostname);
+      throw new SmtpReply(552, '5.3.4', `The message is larger than ${size} bytes and was not taken`);
+    const trouble = headerProblem(letter.header, hostname);
     if (trouble !== null) {
       await letter.close();
-      throw new Reply(554, trouble.status, `The message was not taken: ${trouble.why}`);
+      throw new SmtpReply(554, trouble.status, `The message was not taken: ${trouble.why}`);
     }
-    const trace = receivedLine({
+    const trace = receivedHeader({
       helo: session.hostNameAppearsAs,
       address: session.remoteAddress,
       host: hostname,
@@ -188,7 +188,7 @@ export class Reception {
     return joined;
   }
 
-  async #store({ sender, recipients, letter, trace, transactions }: Gathered): Promise<Stored> {
+  async #store({ sender, recipients, letter, trace, transactions }: SubmissionBatch): Promise<Stored> {
     async function* payload(): AsyncGenerator<Uint8Array> {
       yield Buffer.from(trace, 'latin1');
       yield* letter.pieces();

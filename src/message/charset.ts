@@ -64,13 +64,13 @@ export async function loadCharset(name: string): Promise<CharsetLookup> {
 }
 
 /** Told piece by piece what a text is made of; `result` names the charset it can be labelled with. */
-export interface Sniffer {
+export interface Utf8Detector {
   write(piece: Buffer): void;
   result(): { readonly eightBit: boolean; readonly charset: Charset };
 }
 
 /** Pure ASCII counts as UTF-8. Decoding starts with the first byte from 0x80 on: ASCII before it changes nothing. */
-export function sniffer(legacy: Charset): Sniffer {
+export function utf8Detector(legacy: Charset): Utf8Detector {
   let candidates: { readonly charset: Charset; readonly decoder: Decoder }[] | null = null;
   return {
     write: (piece) => {

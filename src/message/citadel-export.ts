@@ -9,7 +9,7 @@ export interface NumberRange {
   readonly last: number;
 }
 
-export type MigrationItem =
+export type ExportItem =
   | {
       readonly kind: 'message';
       readonly number: number;
@@ -31,13 +31,13 @@ const LONGEST_TAG = 256;
 type Elements = ReadonlyMap<string, string>;
 
 /** The elements that make an item, and how. */
-const ITEMS: Readonly<Record<string, (elements: Elements) => MigrationItem>> = {
+const ITEMS: Readonly<Record<string, (elements: Elements) => ExportItem>> = {
   message: messageOf,
   room_messages: roomOf,
 };
 
 /** Messages and room lists in the order of the file. Any cutting of the file gives the same items. */
-export async function* readMigration(pieces: AsyncIterable<Buffer>): AsyncGenerator<MigrationItem> {
+export async function* readCitadelExport(pieces: AsyncIterable<Buffer>): AsyncGenerator<ExportItem> {
   const elements = new Map<string, string>();
   let item: string | null = null;
   for await (const event of xmlEvents(pieces)) {
@@ -65,7 +65,7 @@ export async function* readMigration(pieces: AsyncIterable<Buffer>): AsyncGenera
     yield { kind: 'problem', text: `the export ends within <${item}>: its last item is lost` };
 }
 
-function messageOf(elements: Elements): MigrationItem {
+function messageOf(elements: Elements): ExportItem {
   const number = decimal(elements.get('msg_msgnum') ?? '');
   const text = elements.get('msg_text');
   if (number === null)
@@ -81,7 +81,7 @@ function messageOf(elements: Elements): MigrationItem {
   };
 }
 
-function roomOf(elements: Elements): MigrationItem {
+function roomOf(elements: Elements): ExportItem {
   const name = decoded(elements.get('FRname') ?? '');
   const ranges: NumberRange[] = [];
   for (const part of (elements.get('FRmsglist') ?? '').split(',')) {

@@ -5,7 +5,7 @@
  */
 import type { ByteString } from '../platform/bytes.ts';
 import { type Charset, decodeUnlabelled } from './charset.ts';
-import { trimmed } from './headers.ts';
+import { trimWhitespace } from './headers.ts';
 import { LONGEST_LINE } from './lines.ts';
 
 const eightBit = /[\x80-\xff]/;
@@ -15,7 +15,7 @@ const WORD = 62;
 
 /** One line: each run of CR, LF or NUL, and the indentation of a folded line behind it, is one blank. */
 export function oneLine(value: ByteString): ByteString {
-  return /[\r\n\0]/.test(value) ? trimmed(value.replace(/[\r\n\0]+[ \t]*/g, ' ')) : value;
+  return /[\r\n\0]/.test(value) ? trimWhitespace(value.replace(/[\r\n\0]+[ \t]*/g, ' ')) : value;
 }
 
 /** `Name: value`, folded at blanks (or behind commas) when it would be over 998 bytes, CRLF at the end. */
@@ -27,7 +27,7 @@ export function headerLine(name: string, value: ByteString): ByteString {
 }
 
 /** Unstructured text (Subject): from the first to the last word that needs it. */
-export function unstructured(value: ByteString, legacy: Charset): ByteString {
+export function encodeUnstructured(value: ByteString, legacy: Charset): ByteString {
   const text = oneLine(value);
   const first = text.search(eightBit);
   if (first < 0) return text;
@@ -38,7 +38,7 @@ export function unstructured(value: ByteString, legacy: Charset): ByteString {
 }
 
 /** A display name for `"name" <address>`: a quoted string, or encoded words. */
-export function displayName(value: ByteString, legacy: Charset): ByteString {
+export function encodeDisplayName(value: ByteString, legacy: Charset): ByteString {
   const name = oneLine(value);
   return eightBit.test(name) ? encodedWords(name, legacy) : `"${name.replace(/["\\]/g, '\\$&')}"`;
 }
@@ -50,7 +50,7 @@ const piece = /"[^"\\]*(?:\\.[^"\\]*)*"?|\([^()\\]*(?:\\.[^()\\]*)*\)?|<[^>]*>?|
  * An address list: names and comments are encoded where they need it. An address that is not ASCII has no encoded
  * form (RFC 6532) and stays.
  */
-export function addressList(value: ByteString, legacy: Charset): ByteString {
+export function encodeAddressList(value: ByteString, legacy: Charset): ByteString {
   const text = oneLine(value);
   if (!eightBit.test(text)) return text;
   let out = '';
@@ -76,9 +76,9 @@ function encodedPhrase(parts: readonly ByteString[], legacy: Charset): ByteStrin
   const isAddress = parts.some((part) => !part.startsWith('"') && part.includes('@'));
   if (isAddress || !eightBit.test(raw)) return raw;
   const name = parts.map((part) => (part.startsWith('"') ? unquoted(part) : part)).join('');
-  const inner = trimmed(raw);
+  const inner = trimWhitespace(raw);
   const start = raw.indexOf(inner);
-  return raw.slice(0, start) + encodedWords(trimmed(name), legacy) + raw.slice(start + inner.length);
+  return raw.slice(0, start) + encodedWords(trimWhitespace(name), legacy) + raw.slice(start + inner.length);
 }
 
 function encodedComment(part: ByteString, legacy: Charset): ByteString {

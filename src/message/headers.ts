@@ -37,7 +37,7 @@ export function* headerFields(header: ByteString): Generator<HeaderField> {
 }
 
 /** Without blanks, tabs and line ends around it. `trim()` would also take 0xA0, the last byte of a UTF-8 letter. */
-export function trimmed(value: ByteString): ByteString {
+export function trimWhitespace(value: ByteString): ByteString {
   let start = 0;
   let end = value.length;
   while (start < end && isBlank(value.charCodeAt(start))) start += 1;

@@ -6,7 +6,7 @@
 import type { ByteString } from '../platform/bytes.ts';
 
 /** One pass over one text. After `end` it is used up. */
-export interface Filter {
+export interface LineFilter {
   write(piece: Buffer): Buffer;
   end(): Buffer;
 }
@@ -31,7 +31,7 @@ const PRIVATE = /^(?:bcc|envelope-to)[ \t]*:/i;
  * RFC 822 text and format 4: every CR goes, every LF becomes CRLF, as in the C module; private header fields go
  * with their continuation lines. Everything else stays byte for byte.
  */
-export function rfc822Lines(): Filter {
+export function rfc822Lines(): LineFilter {
   const ends = lineEnds();
   const header = withoutPrivateFields();
   return {
@@ -40,7 +40,7 @@ export function rfc822Lines(): Filter {
   };
 }
 
-function lineEnds(): Filter {
+function lineEnds(): LineFilter {
   let last = LF;
   return {
     write: (piece) => {
@@ -106,7 +106,7 @@ function withoutPrivateFields(): (piece: Buffer) => Buffer {
       at = end;
     }
     kept.push(bytes.subarray(from));
-    return join(kept);
+    return concatenate(kept);
   };
 }
 
@@ -118,7 +118,7 @@ function isPrivate(bytes: Buffer, start: number, end: number): boolean {
  * Format 1 (and 0 with `flowColumn`): CRLF, LF and CR end a line, once each (C20). No byte is lost (C19): a line
  * over 998 bytes goes on in the next one behind its last blank, or, having none, between two characters.
  */
-export function plainLines(flowColumn: number | null): Filter {
+export function plainLines(flowColumn: number | null): LineFilter {
   /** the start of a line whose end has not come; a CR at its end may be half of a CRLF */
   let open = '';
 
@@ -176,7 +176,7 @@ function isContinuation(byte: number): boolean {
 }
 
 /** One buffer of several, copied only when more than one has bytes in it. */
-export function join(pieces: readonly Buffer[]): Buffer {
+export function concatenate(pieces: readonly Buffer[]): Buffer {
   const full = pieces.filter((piece) => piece.length > 0);
   const [first] = full;
   if (first === undefined) return NOTHING;

@@ -5,7 +5,7 @@
  * messages are told apart by their fields: a 0xFF inside a text is a letter of that text (formats.md 1.7).
  */
 import type { ByteString } from '../platform/bytes.ts';
-import { trimmed } from './headers.ts';
+import { trimWhitespace } from './headers.ts';
 
 /** Types from the second byte; 0 also occurs and means normal. */
 export const ANONYMOUS = { only: 0x42, option: 0x43 } as const;
@@ -64,7 +64,7 @@ export function field(
   letter: string,
 ): ByteString | null {
   const value = message.fields.get(letter);
-  return value === undefined || trimmed(value) === '' ? null : value;
+  return value === undefined || trimWhitespace(value) === '' ? null : value;
 }
 
 /** Read up to `M`. A string says why these bytes are no native message. */

@@ -4,17 +4,17 @@
  * sent. Opens nothing itself. A message without a text is never sent as an empty mail (R036, C21): that is a value.
  */
 import type { ByteString } from '../platform/bytes.ts';
-import { hasEightBit, type Sniffer, sniffer } from './charset.ts';
-import { type Filter, FLOW_COLUMN, join, plainLines, rfc822Lines } from './lines.ts';
+import { hasEightBit, type Utf8Detector, utf8Detector } from './charset.ts';
+import { concatenate, FLOW_COLUMN, type LineFilter, plainLines, rfc822Lines } from './lines.ts';
 import { field, isAnonymous, type NativeHead, readNativeHead } from './native.ts';
 import { mimeHeader, type RenderOptions, renderHeader } from './render.ts';
 import { isMailbox, senderFromHeaders } from './sender.ts';
 import type { StoredMessage } from './stored.ts';
 import { storedForm } from './stored.ts';
-import { type MessageFacts, messageFacts } from './summary.ts';
+import { type MessageSummary, summarizeMessage } from './summary.ts';
 
 /** A message ready for SMTP: CRLF line ends only, ends with CRLF, not dot-stuffed (the session does that). */
-export interface Outgoing {
+export interface OutgoingMessage {
   readonly kind: 'outgoing';
   /** bytes as they will be sent, before dot-stuffing */
   readonly size: number;
@@ -23,7 +23,7 @@ export interface Outgoing {
   /** envelope sender the message itself suggests; null: none, or none that may be told (anonymous posts) */
   readonly sender: ByteString | null;
   /** from the first 256 KiB of the header */
-  readonly headers: MessageFacts;
+  readonly headers: MessageSummary;
   /** the whole, when the stored message came whole */
   readonly bytes: Buffer | null;
   /** what a person should know about the stored form */
@@ -38,7 +38,7 @@ export interface Unsendable {
   readonly reason: string;
 }
 
-export type Prepared = Outgoing | Unsendable;
+export type PrepareResult = OutgoingMessage | Unsendable;
 
 /** Fields before the text of a streamed native message, in bytes. Citadel's own are a few hundred. */
 const LONGEST_FIELDS = 1_048_576;
@@ -58,24 +58,27 @@ interface Recipe {
   readonly native: NativeHead | null;
   /** formats 0 and 1: no MIME header in the text, so one is made */
   readonly plain: boolean;
-  readonly filter: () => Filter;
+  readonly filter: () => LineFilter;
 }
 
 /** Synchronous when `stored.bytes` is there. */
-export function prepareOutgoing(stored: StoredMessage, options: RenderOptions): Prepared | Promise<Prepared> {
+export function prepareOutgoing(
+  stored: StoredMessage,
+  options: RenderOptions,
+): PrepareResult | Promise<PrepareResult> {
   return stored.bytes === null ? prepareLarge(stored, options) : prepareWhole(stored.bytes, options);
 }
 
-function prepareWhole(bytes: Buffer, options: RenderOptions): Prepared {
+function prepareWhole(bytes: Buffer, options: RenderOptions): PrepareResult {
   const recipe = recipeFor(bytes);
   if (typeof recipe === 'string') return { kind: 'unsendable', reason: recipe };
   const nul = recipe.untilNul ? bytes.indexOf(NUL, recipe.start) : -1;
   const text = bytes.subarray(recipe.start, nul < 0 ? bytes.length : nul);
-  const sniff = recipe.plain ? sniffer(options.legacy) : null;
+  const sniff = recipe.plain ? utf8Detector(options.legacy) : null;
   sniff?.write(text);
   const filter = recipe.filter();
   const head = headOf(recipe, sniff, options);
-  const whole = join([head, filter.write(text), filter.end()]);
+  const whole = concatenate([head, filter.write(text), filter.end()]);
   const survey = surveyor();
   survey.write(whole);
   const chunks = async function* (): AsyncGenerator<Buffer> {
@@ -84,10 +87,10 @@ function prepareWhole(bytes: Buffer, options: RenderOptions): Prepared {
   return prepared(recipe, survey.result(), { cut: recipe.untilNul && nul < 0, bytes: whole, chunks });
 }
 
-async function prepareLarge(stored: StoredMessage, options: RenderOptions): Promise<Prepared> {
+async function prepareLarge(stored: StoredMessage, options: RenderOptions): Promise<PrepareResult> {
   const recipe = recipeFor(await readHead(stored), stored.size);
   if (typeof recipe === 'string') return { kind: 'unsendable', reason: recipe };
-  const sniff = recipe.plain ? sniffer(options.legacy) : null;
+  const sniff = recipe.plain ? utf8Detector(options.legacy) : null;
   if (sniff !== null) for await (const piece of textOf(stored, recipe)) sniff.write(piece);
   const head = headOf(recipe, sniff, options);
   const survey = surveyor();
@@ -119,13 +122,13 @@ function recipeFor(head: Buffer, size = head.length): Recipe | string {
   return { start: native.textStart, untilNul: true, native, plain: native.format !== 4, filter };
 }
 
-function filterFor(format: number): (() => Filter) | null {
+function filterFor(format: number): (() => LineFilter) | null {
   if (format === 0) return () => plainLines(FLOW_COLUMN);
   if (format === 1) return () => plainLines(null);
   return format === 4 ? rfc822Lines : null;
 }
 
-function headOf(recipe: Recipe, sniff: Sniffer | null, options: RenderOptions): Buffer {
+function headOf(recipe: Recipe, sniff: Utf8Detector | null, options: RenderOptions): Buffer {
   if (recipe.native === null) return Buffer.alloc(0);
   const header = renderHeader(recipe.native, options);
   return Buffer.from(sniff === null ? header : header + mimeHeader(sniff.result()), 'latin1');
@@ -134,8 +137,8 @@ function headOf(recipe: Recipe, sniff: Sniffer | null, options: RenderOptions): 
 function prepared(
   recipe: Recipe,
   found: SurveyResult,
-  how: Pick<Outgoing, 'bytes' | 'chunks'> & { readonly cut: boolean },
-): Prepared {
+  how: Pick<OutgoingMessage, 'bytes' | 'chunks'> & { readonly cut: boolean },
+): PrepareResult {
   if (found.size === 0) return { kind: 'unsendable', reason: 'nothing is left of the stored message' };
   const problems = recipe.native?.problems ?? [];
   return {
@@ -143,7 +146,7 @@ function prepared(
     size: found.size,
     eightBit: found.eightBit,
     sender: senderOf(recipe.native, found.header),
-    headers: messageFacts(found.header),
+    headers: summarizeMessage(found.header),
     problems: how.cut
       ? [...problems, 'the stored message is cut off: its text does not end in NUL']
       : problems,

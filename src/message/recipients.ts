@@ -3,7 +3,7 @@
  * bytes; whether an entry is an address is not judged here.
  */
 import type { ByteString } from '../platform/bytes.ts';
-import { headerFields, trimmed } from './headers.ts';
+import { headerFields, trimWhitespace } from './headers.ts';
 
 const NAMING = new Set(['to', 'cc', 'bcc']);
 
@@ -39,7 +39,7 @@ function listEntries(value: ByteString): readonly ByteString[] {
       entry += char;
     }
   }
-  return [...entries, entry].map(trimmed).filter((each) => each !== '');
+  return [...entries, entry].map(trimWhitespace).filter((each) => each !== '');
 }
 
 /** A header without its Bcc fields, every other byte as it was. */

@@ -9,8 +9,14 @@
 import type { ByteString } from '../platform/bytes.ts';
 import type { Charset } from './charset.ts';
 import { rfc5322Date } from './dates.ts';
-import { addressList, displayName, headerLine, oneLine, unstructured } from './header-text.ts';
-import { trimmed } from './headers.ts';
+import {
+  encodeAddressList,
+  encodeDisplayName,
+  encodeUnstructured,
+  headerLine,
+  oneLine,
+} from './header-text.ts';
+import { trimWhitespace } from './headers.ts';
 import { ANONYMOUS, type FieldOrder, field, isAnonymous, type NativeHead } from './native.ts';
 
 export interface RenderOptions {
@@ -39,13 +45,13 @@ const WRITERS: Readonly<Record<string, { readonly name: string; readonly write: 
   },
   R: {
     name: 'To',
-    write: (value, _, options) => addressList(withDomain(value, options.fqdn), options.legacy),
+    write: (value, _, options) => encodeAddressList(withDomain(value, options.fqdn), options.legacy),
   },
   W: { name: 'References', write: (value) => references(value) },
   K: { name: 'Reply-To', write: (value, message, options) => replyTo(value, message, options) },
-  L: { name: 'List-ID', write: (value, _, options) => addressList(value, options.legacy) },
-  Y: { name: 'CC', write: (value, _, options) => addressList(value, options.legacy) },
-  U: { name: 'Subject', write: (value, _, options) => unstructured(value, options.legacy) },
+  L: { name: 'List-ID', write: (value, _, options) => encodeAddressList(value, options.legacy) },
+  Y: { name: 'CC', write: (value, _, options) => encodeAddressList(value, options.legacy) },
+  U: { name: 'Subject', write: (value, _, options) => encodeUnstructured(value, options.legacy) },
 };
 
 const ORDERS: Readonly<Record<FieldOrder, string>> = {
@@ -76,19 +82,21 @@ export function mimeHeader(label: { readonly eightBit: boolean; readonly charset
 
 /** A local name gets our domain; an address has one, and a group (`undisclosed:;`) needs none. */
 function withDomain(value: ByteString, fqdn: string): ByteString {
-  return /[@:]/.test(value) ? value : `${trimmed(value)}@${fqdn}`;
+  return /[@:]/.test(value) ? value : `${trimWhitespace(value)}@${fqdn}`;
 }
 
 function references(value: ByteString): ByteString | null {
   const ids = oneLine(value)
     .split('|')
-    .map((id) => trimmed(id.replace(/[<>]/g, '')))
+    .map((id) => trimWhitespace(id.replace(/[<>]/g, '')))
     .filter((id) => id !== '');
   return ids.length === 0 ? null : ids.map((id) => `<${id}>`).join(' ');
 }
 
 function replyTo(value: ByteString, message: Fields, options: RenderOptions): ByteString | null {
-  return isAnonymous(message) && namesAuthor(value, message) ? null : addressList(value, options.legacy);
+  return isAnonymous(message) && namesAuthor(value, message)
+    ? null
+    : encodeAddressList(value, options.legacy);
 }
 
 function namesAuthor(value: ByteString, message: Fields): boolean {
@@ -110,7 +118,7 @@ function from(message: Fields, options: RenderOptions): ByteString {
   const author = field(message, 'A') ?? '';
   const address = oneLine(field(message, 'F') ?? '').replace(/[<>]/g, '');
   const local = author.toLowerCase().replace(/[^a-z0-9]/g, '_') || 'unknown';
-  const name = author === '' ? '' : `${displayName(author, options.legacy)} `;
+  const name = author === '' ? '' : `${encodeDisplayName(author, options.legacy)} `;
   return `${name}<${address || `${local}@${node(message, options)}`}>`;
 }
 

@@ -11,7 +11,7 @@
  */
 import type { ByteString } from '../platform/bytes.ts';
 import { isUtf8 } from './charset.ts';
-import { headerFields, trimmed } from './headers.ts';
+import { headerFields, trimWhitespace } from './headers.ts';
 
 const unprintable = /[^\x20-\x7e]+/g;
 
@@ -38,16 +38,16 @@ function hasMailboxShape(address: ByteString): boolean {
 export function envelopeSenderFromHeaders(header: ByteString): ByteString | null {
   for (const { name, value } of headerFields(header)) {
     if (name.toLowerCase() !== 'from') continue;
-    const exact = addressIn(trimmed(value));
+    const exact = addressIn(trimWhitespace(value));
     if (hasMailboxShape(exact)) return isUtf8(exact) ? exact : null;
-    return trimmed(addressIn(value.replace(unprintable, ' '))) || null;
+    return trimWhitespace(addressIn(value.replace(unprintable, ' '))) || null;
   }
   return null;
 }
 
 /** As above, but only what a server would take as a sender. */
 export function senderFromHeaders(header: ByteString): ByteString | null {
-  const address = trimmed(envelopeSenderFromHeaders(header) ?? '');
+  const address = trimWhitespace(envelopeSenderFromHeaders(header) ?? '');
   return isMailbox(address) ? address : null;
 }
 
@@ -63,12 +63,12 @@ function withoutComments(value: ByteString): ByteString {
   const after = value.slice(close + 1);
   // What a comment keeps apart never grows together into somebody else's address.
   const gap = before.endsWith('@') || after.startsWith('@') ? '' : ' ';
-  return withoutLeadingComment(trimmed(trimmed(before) + gap + trimmed(after)));
+  return withoutLeadingComment(trimWhitespace(trimWhitespace(before) + gap + trimWhitespace(after)));
 }
 
 function withoutLeadingComment(value: ByteString): ByteString {
   const close = value.startsWith('(') ? value.indexOf(')') : -1;
-  return close < 0 ? value : trimmed(value.slice(close + 1));
+  return close < 0 ? value : trimWhitespace(value.slice(close + 1));
 }
 
 /** Between the last `<` and the last `>`, then once more between the last `<` and the first `>`. */

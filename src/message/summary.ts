@@ -1,9 +1,9 @@
 /** What reports and logs need to know of a message, from its header alone. Called by outgoing.ts. Decodes nothing. */
 import type { ByteString } from '../platform/bytes.ts';
-import { headerFields, trimmed } from './headers.ts';
+import { headerFields, trimWhitespace } from './headers.ts';
 
 /** Values as they stand in the header, unfolded and trimmed; null when there is no such field. */
-export interface MessageFacts {
+export interface MessageSummary {
   readonly messageId: ByteString | null;
   readonly subject: ByteString | null;
   readonly date: ByteString | null;
@@ -23,9 +23,9 @@ const FACTS = {
   'auto-submitted': 'autoSubmitted',
   precedence: 'precedence',
   'list-id': 'listId',
-} as const satisfies Record<string, keyof MessageFacts>;
+} as const satisfies Record<string, keyof MessageSummary>;
 
-const NOTHING: MessageFacts = {
+const NOTHING: MessageSummary = {
   messageId: null,
   subject: null,
   date: null,
@@ -37,12 +37,12 @@ const NOTHING: MessageFacts = {
 };
 
 /** Of a repeated field the first counts. */
-export function messageFacts(header: ByteString): MessageFacts {
+export function summarizeMessage(header: ByteString): MessageSummary {
   const facts = { ...NOTHING };
   for (const { name, value } of headerFields(header)) {
     const key = name.toLowerCase();
     if (key === 'received') facts.received += 1;
-    else if (isFact(key)) facts[FACTS[key]] ??= trimmed(value);
+    else if (isFact(key)) facts[FACTS[key]] ??= trimWhitespace(value);
   }
   return facts;
 }

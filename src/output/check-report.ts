@@ -18,7 +18,7 @@ export const ok = (check: string, seen: string): Finding => ({ check, grade: 'ok
 export const warning = (check: string, seen: string, advice: string): Finding => ({
   ...{ check, grade: 'warning', seen, advice },
 });
-export const trouble = (check: string, seen: string, advice: string): Finding => ({
+export const problem = (check: string, seen: string, advice: string): Finding => ({
   ...{ check, grade: 'trouble', seen, advice },
 });
 

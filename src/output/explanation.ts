@@ -3,14 +3,14 @@
  * called by `explain`. The facts are those of `queue`.
  */
 import { isPending, isSettled, type Job } from '../delivery-list/job.ts';
-import type { PayloadRead, QueuedJob } from '../queue/queue.ts';
+import type { PayloadResult, QueuedJob } from '../queue/queue.ts';
 import type { Schedule } from '../queue/schedule.ts';
-import { ageOf, lastTry } from '../queue/schedule.ts';
-import { adviceFor } from './hints.ts';
+import { ageOf, lastAttempt } from '../queue/schedule.ts';
+import { hintsFor } from './hints.ts';
 import type { JobFacts } from './queue-table.ts';
 import { factsOf } from './queue-table.ts';
-import type { ForPeople } from './text.ts';
-import { calendar, span, wholeSpan } from './text.ts';
+import type { DecodeText } from './text.ts';
+import { duration, formatTime, wholeDuration } from './text.ts';
 
 export interface Explained extends JobFacts {
   readonly sentences: readonly string[];
@@ -18,7 +18,7 @@ export interface Explained extends JobFacts {
   readonly transcripts: readonly string[];
 }
 
-export interface Circumstances {
+export interface ExplanationContext {
   readonly spool: string;
   readonly queued: QueuedJob;
   /** all that name its mail */
@@ -26,11 +26,11 @@ export interface Circumstances {
   /** Unix seconds */
   readonly now: number;
   readonly schedule: Schedule;
-  readonly payload: PayloadRead;
+  readonly payload: PayloadResult;
   readonly transcripts: readonly string[];
 }
 
-export function explanation(circumstances: Circumstances, readable: ForPeople): Explained {
+export function explanation(circumstances: ExplanationContext, readable: DecodeText): Explained {
   const { queued, lists, now, schedule, transcripts } = circumstances;
   const facts = factsOf(queued, lists, now, schedule, readable);
   const sentences = [
@@ -46,7 +46,7 @@ export function explanation(circumstances: Circumstances, readable: ForPeople): 
 function whatItIs({ job, mail, age, pending, delivered, refused }: JobFacts): readonly string[] {
   const count = pending + delivered + refused;
   return [
-    `Job ${job} carries mail ${mail}, handed in ${age === null ? 'nobody knows when' : `${wholeSpan(age)} ago`} for ${count} recipient${count === 1 ? '' : 's'}: ` +
+    `Job ${job} carries mail ${mail}, handed in ${age === null ? 'nobody knows when' : `${wholeDuration(age)} ago`} for ${count} recipient${count === 1 ? '' : 's'}: ` +
       `${delivered} delivered, ${refused} refused for good, ${pending} waiting.`,
   ];
 }
@@ -54,7 +54,7 @@ function whatItIs({ job, mail, age, pending, delivered, refused }: JobFacts): re
 /** More lines than this say nothing that the list itself does not. */
 const MOST_LINES = 10;
 
-function whyHere({ queued, payload }: Circumstances, readable: ForPeople): readonly string[] {
+function whyHere({ queued, payload }: ExplanationContext, readable: DecodeText): readonly string[] {
   const missing =
     payload.kind === 'found' ? [] : [`The mail itself cannot be sent: ${readable(payload.reason)}.`];
   const pending = queued.job.recipients.filter(isPending);
@@ -66,8 +66,8 @@ function whyHere({ queued, payload }: Circumstances, readable: ForPeople): reado
   return [...missing, ...shown, ...(rest > 0 ? [`${rest} more recipients are waiting.`] : [])];
 }
 
-function whatHappened({ queued: { control, job }, now, transcripts }: Circumstances): readonly string[] {
-  const last = lastTry(job);
+function whatHappened({ queued: { control, job }, now, transcripts }: ExplanationContext): readonly string[] {
+  const last = lastAttempt(job);
   const [transcript] = transcripts;
   const replay = `spoolroom replay ${transcript}`;
   if (last === null) {
@@ -77,15 +77,15 @@ function whatHappened({ queued: { control, job }, now, transcripts }: Circumstan
   }
   return [
     last > now
-      ? `Its list says that the last try was at ${calendar(last)}, which is still to come: a clock was wrong. ` +
+      ? `Its list says that the last try was at ${formatTime(last)}, which is still to come: a clock was wrong. ` +
         `\`spoolroom retry ${control}\` tries it now.`
-      : `The last try was at ${calendar(last)}.`,
+      : `The last try was at ${formatTime(last)}.`,
     ...(transcript === undefined ? [] : [`What was said last: ${replay}`]),
   ];
 }
 
 function whatNext(
-  { queued, lists, now, schedule }: Circumstances,
+  { queued, lists, now, schedule }: ExplanationContext,
   { due, next, why, recipients, refused }: JobFacts,
 ): readonly string[] {
   if (recipients.length > 0 && recipients.every(isSettled)) {
@@ -106,7 +106,7 @@ function ladder(
   { dialect, submitted }: Job,
   { retry, earlyRetry, earlyPeriod, lateRetry, noticeAfter }: Schedule,
 ): string {
-  const shown = (seconds: number): string => span(seconds * 1000);
+  const shown = (seconds: number): string => duration(seconds * 1000);
   const waits =
     dialect === '2012'
       ? `Waits begin with ${shown(retry.first)} and double up to ${shown(retry.ceiling)}`
@@ -120,18 +120,18 @@ function end(job: Job, now: number, { giveUpAfter }: Schedule): string {
   if (job.submitted === null) return 'Its list does not say when it was handed in, so it is never given up.';
   const left = giveUpAfter - ageOf(job, now);
   return left > 0
-    ? `If it keeps failing, it is given up in ${span(left * 1000)} and its sender is told.`
+    ? `If it keeps failing, it is given up in ${duration(left * 1000)} and its sender is told.`
     : 'It is older than mail is kept: if the next try fails, it is given up and its sender is told.';
 }
 
 const MOST_ADVICE = 2;
 
-function whatWouldHelp({ spool, queued: { control, job }, payload }: Circumstances): readonly string[] {
+function whatWouldHelp({ spool, queued: { control, job }, payload }: ExplanationContext): readonly string[] {
   const pending = job.recipients.filter(isPending);
   if (pending.length === 0) return [];
   if (payload.kind === 'missing') return ['Put the mail back under its number, or remove the job.'];
   if (payload.kind !== 'found') return ['See to it that the mail can be read, or remove the job.'];
-  const known = new Set(pending.map(({ text }) => adviceFor(text)).filter((advice) => advice !== null));
+  const known = new Set(pending.map(({ text }) => hintsFor(text)).filter((advice) => advice !== null));
   if (known.size === 0) return [];
   const live = `spoolroom replay ${control} --spool ${spool} --live`;
   return [

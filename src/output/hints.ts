@@ -44,6 +44,6 @@ const ADVICE: readonly (readonly [sign: RegExp, advice: string])[] = [
 ];
 
 /** A full sentence; null where we know nothing better than waiting. */
-export function adviceFor(text: ByteString): string | null {
+export function hintsFor(text: ByteString): string | null {
   return ADVICE.find(([sign]) => sign.test(text))?.[1] ?? null;
 }

@@ -2,12 +2,12 @@
  * What lies in a spool, as a table for people and as facts for programs. Pure; called by all that tell of jobs.
  */
 import { isPending, isSettled } from '../delivery-list/job.ts';
-import { byMail, isQueuedDue } from '../queue/due.ts';
-import type { Asker, JobRequest, QueuedJob } from '../queue/queue.ts';
+import { groupByPayload, isQueuedDue } from '../queue/due.ts';
+import type { JobRequest, QueuedJob, Requester } from '../queue/queue.ts';
 import type { Schedule } from '../queue/schedule.ts';
 import { ageOf } from '../queue/schedule.ts';
-import type { ForPeople } from './text.ts';
-import { calendar, counted, harmless, wholeSpan } from './text.ts';
+import type { DecodeText } from './text.ts';
+import { escapeControl, formatTime, plural, wholeDuration } from './text.ts';
 
 export interface JobFacts {
   readonly job: number;
@@ -31,7 +31,7 @@ export interface JobFacts {
     readonly text: string;
   }[];
   /** null: nothing is asked */
-  readonly request: (Asker & { readonly request: JobRequest }) | null;
+  readonly request: (Requester & { readonly request: JobRequest }) | null;
 }
 
 /** Of all jobs of a spool. */
@@ -39,9 +39,9 @@ export function factsOfAll(
   jobs: readonly QueuedJob[],
   now: number,
   schedule: Schedule,
-  readable: ForPeople,
+  readable: DecodeText,
 ): readonly JobFacts[] {
-  const mails = byMail(jobs);
+  const mails = groupByPayload(jobs);
   return jobs.map((queued) =>
     factsOf(queued, mails.get(queued.job.msgid) ?? [queued], now, schedule, readable),
   );
@@ -53,9 +53,9 @@ export function factsOf(
   lists: readonly QueuedJob[],
   now: number,
   schedule: Schedule,
-  readable: ForPeople,
+  readable: DecodeText,
 ): JobFacts {
-  const { control, job, request, asker } = queued;
+  const { control, job, request, requestedBy } = queued;
   const dueness = isQueuedDue(queued, lists, now, { schedule, force: false });
   const withStatus = (status: number): number =>
     job.recipients.filter((each) => each.status === status).length;
@@ -69,7 +69,7 @@ export function factsOf(
     delivered: withStatus(2),
     refused: withStatus(5),
     due: dueness.due,
-    next: dueness.at === null ? null : calendar(dueness.at),
+    next: dueness.at === null ? null : formatTime(dueness.at),
     why: dueness.reason,
     last: last === undefined ? '' : `${readable(last.address)}: ${readable(last.text)}`,
     sender: job.envelopeFrom === null ? null : readable(job.envelopeFrom),
@@ -79,7 +79,9 @@ export function factsOf(
       text: readable(text),
     })),
     request:
-      request === undefined || asker === undefined ? null : { request, by: harmless(asker.by), at: asker.at },
+      request === undefined || requestedBy === undefined
+        ? null
+        : { request, by: escapeControl(requestedBy.by), at: requestedBy.at },
   };
 }
 
@@ -88,7 +90,7 @@ export function queueTable(facts: readonly JobFacts[]): string {
   const rows = facts.map((each) => [
     String(each.job),
     String(each.mail),
-    each.age === null ? '?' : wholeSpan(each.age),
+    each.age === null ? '?' : wholeDuration(each.age),
     `${each.pending} of ${each.pending + each.delivered + each.refused}`,
     waitsFor(each),
     each.last,
@@ -101,7 +103,7 @@ function waitsFor({ due, next, why, refused, recipients, request }: JobFacts): s
   if (due) return 'now';
   switch (request?.request) {
     case 'hold':
-      return `held by ${request.by} since ${calendar(request.at)}`;
+      return `held by ${request.by} since ${formatTime(request.at)}`;
     case 'remove':
       return 'to be removed';
     case 'retry':
@@ -113,9 +115,9 @@ function waitsFor({ due, next, why, refused, recipients, request }: JobFacts): s
 }
 
 /** `5000 jobs: 3333 due now, 1667 wait` */
-export function queueSum(facts: readonly JobFacts[]): string {
+export function queueSummary(facts: readonly JobFacts[]): string {
   const due = facts.filter((each) => each.due).length;
-  return `${counted(facts.length, 'job')}: ${due} due now, ${facts.length - due} wait`;
+  return `${plural(facts.length, 'job')}: ${due} due now, ${facts.length - due} wait`;
 }
 
 /** Columns as wide as their widest cell, the last one as wide as it likes. */

@@ -6,21 +6,21 @@ import type { Charset } from '../message/charset.ts';
 import { decodeUnlabelled } from '../message/charset.ts';
 import type { ByteString } from '../platform/bytes.ts';
 
-export type ForPeople = (bytes: ByteString) => string;
+export type DecodeText = (bytes: ByteString) => string;
 
-export function forPeople(legacy: Charset): ForPeople {
-  return (bytes) => (PLAIN.test(bytes) ? bytes : harmless(decodeUnlabelled(bytes, legacy).text));
+export function textDecoder(legacy: Charset): DecodeText {
+  return (bytes) => (PLAIN.test(bytes) ? bytes : escapeControl(decodeUnlabelled(bytes, legacy).text));
 }
 
 const PLAIN = /^[ -~]*$/;
 
 /** Control characters, invisible ones, line ends and those that turn the direction of writing, shown as what they are. */
-export function harmless(text: string): string {
+export function escapeControl(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) => `\\u{${char.codePointAt(0)?.toString(16)}}`);
 }
 
 /** `0.42 s`, `3 min`, `4 h 30 min`, `5 d` */
-export function span(milliseconds: number): string {
+export function duration(milliseconds: number): string {
   const seconds = milliseconds / 1000;
   if (seconds < 10) return `${seconds.toFixed(2)} s`;
   if (seconds < 120) return `${Math.round(seconds)} s`;
@@ -32,17 +32,17 @@ export function span(milliseconds: number): string {
 }
 
 /** The same for a time that is known to the second only: `3 s`. */
-export function wholeSpan(seconds: number): string {
-  return seconds < 10 ? `${seconds} s` : span(seconds * 1000);
+export function wholeDuration(seconds: number): string {
+  return seconds < 10 ? `${seconds} s` : duration(seconds * 1000);
 }
 
 /** `1 job`, `2 jobs` */
-export function counted(count: number, noun: string): string {
+export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 /** ISO 8601 in UTC, to the second. */
-export function calendar(unixSeconds: number): string {
+export function formatTime(unixSeconds: number): string {
   const date = new Date(unixSeconds * 1000);
   return Number.isNaN(date.getTime()) ? `second ${unixSeconds}` : date.toISOString().replace('.000Z', 'Z');
 }

@@ -2,7 +2,7 @@
  * Who waits for a turn, in order, with a way back to the front. An array would move all that wait at every turn, which
  * for a hundred thousand mails to one relay is seconds; here both ends cost the same at any length.
  */
-export class WaitingLine<T> {
+export class Deque<T> {
   /** the first one last */
   #front: T[] = [];
   #back: T[] = [];

@@ -10,7 +10,7 @@
 import type { promises } from 'node:dns';
 import { isIP } from 'node:net';
 import type { Clock } from './clock.ts';
-import type { Lookup, LookupFault, Resolver } from './dns.ts';
+import type { LookupError, LookupResult, Resolver } from './dns.ts';
 import { createHostsFile } from './hosts-file.ts';
 
 export interface ResolverOptions {
@@ -35,7 +35,7 @@ const CACHE_SIZE = 10_000;
 const CHANNEL_LIFETIME = 60_000;
 
 /** What c-ares and Node report; everything else is trouble on this machine. */
-const FAULTS: ReadonlyMap<string, LookupFault> = new Map([
+const FAULTS: ReadonlyMap<string, LookupError> = new Map([
   ['ENOTFOUND', 'no-domain'],
   ['ENODATA', 'no-data'],
   ['ESERVFAIL', 'server-failure'],
@@ -52,7 +52,7 @@ const NAME = /^(?=.{1,253}$)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/;
 
 /** An answer and how many milliseconds it may be kept. */
 interface Answer<T> {
-  readonly lookup: Lookup<T>;
+  readonly lookup: LookupResult<T>;
   readonly lifetime: number;
 }
 
@@ -101,10 +101,10 @@ function remembering<T>(
   clock: Clock,
   timeout: number,
   ask: (name: string) => Promise<Answer<T>>,
-): (name: string) => Promise<Lookup<T>> {
-  const memory = new Map<string, { readonly lookup: Promise<Lookup<T>>; expires: number }>();
+): (name: string) => Promise<LookupResult<T>> {
+  const memory = new Map<string, { readonly lookup: Promise<LookupResult<T>>; expires: number }>();
 
-  async function lookup(name: string): Promise<Lookup<T>> {
+  async function lookup(name: string): Promise<LookupResult<T>> {
     const answer = await beforeDeadline(clock, timeout, ask(name).catch(failureOf));
     const entry = memory.get(name);
     if (entry !== undefined) entry.expires = clock.monotonic() + answer.lifetime;
@@ -167,7 +167,7 @@ function answerOf<T>(records: readonly T[], lifetime: number): Answer<T> {
   return records.length === 0 ? failure('no-data') : { lookup: { kind: 'found', records }, lifetime };
 }
 
-function failure(fault: LookupFault): Answer<never> {
+function failure(fault: LookupError): Answer<never> {
   return { lookup: { kind: 'failed', fault }, lifetime: LIFETIMES.failure };
 }
 

@@ -7,7 +7,7 @@ export interface MxRecord {
 }
 
 /** Why a lookup gave no records. `no-domain` is NXDOMAIN, `no-data` is NOERROR with an empty answer: both proven. */
-export type LookupFault =
+export type LookupError =
   | 'no-domain'
   | 'no-data'
   | 'server-failure'
@@ -16,13 +16,13 @@ export type LookupFault =
   | 'bad-answer'
   | 'local-fault';
 
-export type Lookup<T> =
+export type LookupResult<T> =
   | { readonly kind: 'found'; readonly records: readonly T[] }
-  | { readonly kind: 'failed'; readonly fault: LookupFault };
+  | { readonly kind: 'failed'; readonly fault: LookupError };
 
 /** Never rejects: every error is a `failed` lookup. Names are ASCII (A-labels). Each lookup has its own deadline. */
 export interface Resolver {
-  mx(name: string): Promise<Lookup<MxRecord>>;
+  mx(name: string): Promise<LookupResult<MxRecord>>;
   /** IPv4 or IPv6 addresses in text form */
-  addresses(name: string, family: 4 | 6): Promise<Lookup<string>>;
+  addresses(name: string, family: 4 | 6): Promise<LookupResult<string>>;
 }

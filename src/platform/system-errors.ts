@@ -4,29 +4,29 @@
  */
 
 /** The system's name for an error of the disk (`ENOSPC`); null for errors that are none, Node's own `ERR_...` among them. */
-export function codeOf(error: unknown): string | null {
+export function errorCode(error: unknown): string | null {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   return /^E[A-Z0-9]+$/.test(code) ? code : null;
 }
 
 /** Another user might be allowed to. */
-export function isDenied(error: unknown): boolean {
-  const code = codeOf(error);
+export function isPermissionDenied(error: unknown): boolean {
+  const code = errorCode(error);
   return code === 'EACCES' || code === 'EPERM';
 }
 
 /** The disk refused something, and the message is a full sentence for people. */
-export class SpoolTrouble extends Error {}
+export class QueueError extends Error {}
 
 /** What we depend on does not answer now; it may in a minute. */
-export class AwayTrouble extends SpoolTrouble {}
+export class UnavailableError extends QueueError {}
 
 /** Another program works on the same queue; only a person can end that. */
-export class RivalTrouble extends SpoolTrouble {}
+export class ConcurrentRunnerError extends QueueError {}
 
 /** Whether the disk or the server is in the way, for now or for good; every other error is a bug. */
-export function isTrouble(error: unknown): boolean {
-  return error instanceof SpoolTrouble || codeOf(error) !== null;
+export function isOperationalError(error: unknown): boolean {
+  return error instanceof QueueError || errorCode(error) !== null;
 }
 
 const WORDS: Readonly<Record<string, string>> = {
@@ -48,8 +48,8 @@ const WORDS: Readonly<Record<string, string>> = {
 };
 
 /** A phrase for people, with the system's code: `no space is left on the disk (ENOSPC)`. */
-export function phraseOf(error: unknown): string {
-  const code = codeOf(error);
+export function describeError(error: unknown): string {
+  const code = errorCode(error);
   if (code !== null && WORDS[code] !== undefined) return `${WORDS[code]} (${code})`;
   return error instanceof Error ? error.message : String(error);
 }

@@ -8,7 +8,7 @@ import { type ParseOptions, parseDeliveryList } from '../delivery-list/parse.ts'
 import { type ControlForm, storedControl, storedForm } from '../message/stored.ts';
 import type { ByteString } from '../platform/bytes.ts';
 
-export type Contents =
+export type MessageContents =
   | { readonly kind: 'payload' }
   | {
       readonly kind: 'control';
@@ -32,7 +32,7 @@ function namesPayload(job: Job, instructions: ByteString): boolean {
 }
 
 /** Look at a whole file. `settled`: nobody can still be writing it, so a missing end is how it stays. */
-export function contentsOf(bytes: Buffer, settled: boolean, options: ParseOptions): Contents {
+export function classifyContents(bytes: Buffer, settled: boolean, options: ParseOptions): MessageContents {
   const control = storedControl(bytes);
   if (control === null) return { kind: 'payload' };
   if (!settled && !isWhole(bytes)) return { kind: 'unfinished' };

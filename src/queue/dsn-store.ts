@@ -6,23 +6,23 @@ import type { MessageNumber } from '../delivery-list/job.ts';
 import type { ByteString } from '../platform/bytes.ts';
 
 /** A recipient whose sender has heard of it, or must not hear of it. A delay and a failure are told apart. */
-export interface Told {
+export interface Notified {
   readonly address: ByteString;
   readonly what: 'failure' | 'delay';
 }
 
 /** A job, as its numbers say; both are used again after it. */
-export interface JobNumbers {
+export interface JobKey {
   readonly control: MessageNumber;
   readonly msgid: MessageNumber;
 }
 
-export interface ReportPlace {
-  told(job: JobNumbers): Promise<readonly Told[]>;
+export interface DsnStore {
+  notified(job: JobKey): Promise<readonly Notified[]>;
   /** Adds to what is known of the job. */
-  note(job: JobNumbers, told: readonly Told[]): Promise<void>;
+  recordNotified(job: JobKey, told: readonly Notified[]): Promise<void>;
   /** The job is over. */
-  forget(job: JobNumbers): Promise<void>;
+  forget(job: JobKey): Promise<void>;
   /** Keep a report for a local reader; where it lies, for people. `name` is letters, digits and `-`. */
-  leave(report: Uint8Array, name: string): Promise<string>;
+  saveForPickup(report: Uint8Array, name: string): Promise<string>;
 }

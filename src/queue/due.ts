@@ -6,7 +6,7 @@
 import type { MessageNumber } from '../delivery-list/job.ts';
 import { isPending, isSettled, type Job } from '../delivery-list/job.ts';
 import type { QueuedJob } from './queue.ts';
-import { nextTry, type Schedule } from './schedule.ts';
+import { nextAttempt, type Schedule } from './schedule.ts';
 
 export interface DueOptions {
   readonly schedule: Schedule;
@@ -14,7 +14,7 @@ export interface DueOptions {
   readonly force: boolean;
 }
 
-export interface Dueness {
+export interface DueDecision {
   readonly due: boolean;
   /** Unix seconds from which on it is due; null when time alone will not make it so */
   readonly at: number | null;
@@ -29,13 +29,13 @@ function calendar(seconds: number): string {
 }
 
 /** `now` is Unix seconds. */
-export function isDue(job: Job, now: number, { schedule, force }: DueOptions): Dueness {
-  const never = (reason: string): Dueness => ({ due: false, at: null, reason });
+export function isDue(job: Job, now: number, { schedule, force }: DueOptions): DueDecision {
+  const never = (reason: string): DueDecision => ({ due: false, at: null, reason });
   // 2017 tries such a job; it then ends like any other whose payload is missing.
   if (job.msgid < 0 && job.dialect === '2012') return never('Its list names no payload message.');
   if (job.recipients.length === 0) return never('Its list names no recipient.');
   if (!job.recipients.some(isPending)) return never(whyNobodyWaits(job));
-  const at = nextTry(job, schedule);
+  const at = nextAttempt(job, schedule);
   if (at === 0) return { due: true, at: now, reason: 'It has not been tried yet.' };
   if (at <= now) return { due: true, at, reason: `Its waiting time ended at ${calendar(at)}.` };
   if (force) return { due: true, at: now, reason: `It would wait until ${calendar(at)}, but is forced.` };
@@ -59,7 +59,7 @@ export function isQueuedDue(
   lists: readonly QueuedJob[],
   now: number,
   options: DueOptions,
-): Dueness {
+): DueDecision {
   const forced = { ...options, force: options.force || lists.some(isToBeTried) };
   const own = listDueness(queued, now, forced);
   if (!own.due) return own;
@@ -74,7 +74,7 @@ export function isQueuedDue(
 }
 
 /** Whether the mail of these lists is to be taken in hand: to be tried, or to be ended because nobody in it waits any more. */
-export function isMailDue(lists: readonly QueuedJob[], now: number, options: DueOptions): boolean {
+export function isMessageDue(lists: readonly QueuedJob[], now: number, options: DueOptions): boolean {
   if (lists.some(({ request }) => request === 'hold' || request === 'remove')) return false;
   const open = lists.filter(isOpen);
   const [first] = open;
@@ -91,7 +91,7 @@ function isToBeTried(list: QueuedJob): boolean {
   return list.request === 'retry' && isOpen(list);
 }
 
-function listDueness({ control, job, request }: QueuedJob, now: number, options: DueOptions): Dueness {
+function listDueness({ control, job, request }: QueuedJob, now: number, options: DueOptions): DueDecision {
   switch (request ?? null) {
     case null:
     case 'retry':
@@ -104,7 +104,7 @@ function listDueness({ control, job, request }: QueuedJob, now: number, options:
 }
 
 /** The lists of each mail, by its number. */
-export function byMail(jobs: readonly QueuedJob[]): ReadonlyMap<MessageNumber, Lists> {
+export function groupByPayload(jobs: readonly QueuedJob[]): ReadonlyMap<MessageNumber, ControlMessages> {
   const mails = new Map<MessageNumber, [QueuedJob, ...QueuedJob[]]>();
   for (const queued of jobs) {
     const lists = mails.get(queued.job.msgid);
@@ -115,4 +115,4 @@ export function byMail(jobs: readonly QueuedJob[]): ReadonlyMap<MessageNumber, L
 }
 
 /** All that name one mail: one, or more where a server crashed while it rewrote one. */
-export type Lists = readonly [QueuedJob, ...QueuedJob[]];
+export type ControlMessages = readonly [QueuedJob, ...QueuedJob[]];

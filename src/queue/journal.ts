@@ -6,15 +6,15 @@
  */
 import type { MessageNumber, StatusChange } from '../delivery-list/job.ts';
 import type { ByteString } from '../platform/bytes.ts';
-import { codeOf, isDenied, phraseOf } from '../platform/system-errors.ts';
-import { removeIfThere, type TemporaryName } from '../storage/atomic-file.ts';
+import { describeError, errorCode, isPermissionDenied } from '../platform/system-errors.ts';
+import { removeIfExists, type TemporaryName } from '../storage/atomic-file.ts';
 import { crc32 } from '../storage/crc32.ts';
 import type { Disk, OpenFile, Ownership } from '../storage/disk.ts';
-import { grouped } from '../storage/group-commit.ts';
-import type { Layout } from '../storage/layout.ts';
+import { groupCommit } from '../storage/group-commit.ts';
+import type { StateLayout } from '../storage/layout.ts';
 
 /** Which job a record means. Numbers are used again, so the payload's own facts go with them. */
-export interface JobKey {
+export interface JournalKey {
   readonly control: MessageNumber;
   readonly msgid: MessageNumber;
   /** size and time of the payload file; null when there was none */
@@ -23,9 +23,13 @@ export interface JobKey {
 
 /** A kind of record is a tag of its own; a reader that meets a tag it does not know refuses the journal. */
 export type JournalRecord =
-  | (JobKey & { readonly record: 'status'; readonly now: number; readonly changes: readonly StatusChange[] })
+  | (JournalKey & {
+      readonly record: 'status';
+      readonly now: number;
+      readonly changes: readonly StatusChange[];
+    })
   /** `recipients`: everybody whose fate is settled with it; who waits besides them was added afterwards */
-  | (JobKey & { readonly record: 'finish'; readonly recipients: readonly ByteString[] });
+  | (JournalKey & { readonly record: 'finish'; readonly recipients: readonly ByteString[] });
 
 const TAGS: ReadonlySet<unknown> = new Set<JournalRecord['record']>(['status', 'finish']);
 
@@ -127,14 +131,14 @@ export function decodeJournal(bytes: Buffer, path: string, spool: string): Journ
 const LONGEST = 1 << 30;
 
 /** The journal of this spool; no file is as good as an empty one. */
-export function readJournal(disk: Disk, layout: Layout, spool: string): JournalRead {
+export function readJournal(disk: Disk, layout: StateLayout, spool: string): JournalRead {
   try {
     return decodeJournal(disk.read(layout.journal, LONGEST).bytes, layout.journal, spool);
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return { kind: 'read', records: [], damaged: 0 };
-    if (codeOf(error) === null) throw error;
-    const why = isDenied(error) ? 'denied' : 'foreign';
-    return refusal(layout.journal, `cannot be read: ${phraseOf(error)}`, why);
+    if (errorCode(error) === 'ENOENT') return { kind: 'read', records: [], damaged: 0 };
+    if (errorCode(error) === null) throw error;
+    const why = isPermissionDenied(error) ? 'denied' : 'foreign';
+    return refusal(layout.journal, `cannot be read: ${describeError(error)}`, why);
   }
 }
 
@@ -150,7 +154,7 @@ export interface Journal {
 
 export interface JournalDeps {
   readonly disk: Disk;
-  readonly layout: Layout;
+  readonly layout: StateLayout;
   readonly temporaryName: TemporaryName;
   readonly owner: Ownership;
   /** the spool's id */
@@ -194,7 +198,7 @@ export function openJournal(deps: JournalDeps, records: readonly JournalRecord[]
       file = fresh;
     } catch (error) {
       fresh.close();
-      removeIfThere(disk, path);
+      removeIfExists(disk, path);
       throw error;
     }
   }
@@ -216,7 +220,7 @@ export function openJournal(deps: JournalDeps, records: readonly JournalRecord[]
     }
   }
 
-  const turn = grouped(() => (file === null || stale ? replace() : extend(file)));
+  const turn = groupCommit(() => (file === null || stale ? replace() : extend(file)));
 
   return {
     append(record) {

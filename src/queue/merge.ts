@@ -6,7 +6,7 @@
 import type { Job, Recipient } from '../delivery-list/job.ts';
 import type { ByteString } from '../platform/bytes.ts';
 
-export interface Place {
+export interface ListPosition {
   /** index into the lists as given */
   readonly list: number;
   /** index into that list's recipients */
@@ -19,7 +19,7 @@ export interface MergedRecipient {
   readonly status: number;
   readonly text: ByteString;
   /** every line that names the recipient; an outcome belongs to all of them */
-  readonly places: readonly Place[];
+  readonly places: readonly ListPosition[];
 }
 
 /** Most final last. Statuses that mean nothing to anyone give way to all that do. */
@@ -34,7 +34,7 @@ function moreFinal(a: Recipient, b: Recipient): boolean {
  * recipients, as each server takes it; the second is then the second in the other lists, too.
  */
 export function mergeLists(lists: readonly Job[]): readonly MergedRecipient[] {
-  const merged = new Map<string, { best: Recipient; places: Place[] }>();
+  const merged = new Map<string, { best: Recipient; places: ListPosition[] }>();
   for (const [list, job] of lists.entries()) {
     const occurrences = new Map<ByteString, number>();
     for (const [index, recipient] of job.recipients.entries()) {

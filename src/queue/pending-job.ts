@@ -17,7 +17,7 @@ interface Outcomes {
   readonly written: number;
 }
 
-export interface HeldJob {
+export interface PendingJob {
   readonly kind: 'control';
   readonly control: MessageNumber;
   /** the control message as it was read before its mail was taken in hand; changes mean its recipients by their index */
@@ -42,7 +42,7 @@ interface ReadControl {
 }
 
 /** A job as just read. What is known of `before`, the same job as it was held until now, may not be in the file and stays. */
-export function heldJob(control: MessageNumber, read: ReadControl, before: HeldJob | null): HeldJob {
+export function pendingJob(control: MessageNumber, read: ReadControl, before: PendingJob | null): PendingJob {
   return {
     kind: 'control',
     control,
@@ -67,12 +67,12 @@ export function currentJob({ base, changes }: Outcomes): Job {
 }
 
 /** Nobody is left to be tried. Somebody may have been added since the mail was taken in hand. */
-export function nobodyWaits(held: HeldJob): boolean {
+export function hasNoPendingRecipients(held: PendingJob): boolean {
   return !currentJob(held).recipients.some(isPending);
 }
 
 /** Whether somebody waits in a job besides these addresses. */
-export function hasOthersWaiting({ recipients }: Job, settled: readonly ByteString[]): boolean {
+export function hasOtherPendingRecipients({ recipients }: Job, settled: readonly ByteString[]): boolean {
   const known = new Set(settled);
   return recipients.some((recipient) => isPending(recipient) && !known.has(recipient.address));
 }

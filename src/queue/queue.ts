@@ -1,6 +1,6 @@
 /**
  * A room: where jobs lie. The queue run sees nothing of files or of the client protocol, only this interface;
- * `directory/` and `citadel/` implement it, and test/room/suite.ts holds both to the same behaviour; what differs by nature
+ * `directory/` and `citadel/` implement it, and test/queue/suite.ts holds both to the same behaviour; what differs by nature
  * is data there.
  *
  * Promises resolve when the thing is durable, never before.
@@ -24,32 +24,32 @@ export interface QueuedJob {
   readonly warnings: readonly string[];
   /** absent: nothing is asked */
   readonly request?: JobRequest;
-  readonly asker?: Asker;
+  readonly requestedBy?: Requester;
 }
 
 /** Who asks something for a job, and when (Unix seconds). */
-export interface Asker {
+export interface Requester {
   readonly by: string;
   readonly at: number;
 }
 
-export interface RoomScan {
+export interface QueueScan {
   /** ascending by control number */
   readonly jobs: readonly QueuedJob[];
   /** payloads no control message names, ascending */
   readonly orphans: readonly MessageNumber[];
   /** control messages that nobody can read, set aside in this scan, once each */
-  readonly setAside: readonly SetAside[];
+  readonly quarantined: readonly QuarantinedMessage[];
 }
 
-export interface SetAside {
+export interface QuarantinedMessage {
   readonly number: MessageNumber;
   readonly reason: string;
   /** where it lies now; absent: where it lay */
   readonly path?: string;
 }
 
-export type PayloadRead =
+export type PayloadResult =
   | { readonly kind: 'found'; readonly message: StoredMessage }
   /** missing, empty or unreadable; `reason` is a full sentence fragment for logs and status lines */
   | { readonly kind: 'missing' | 'empty' | 'unreadable'; readonly reason: string };
@@ -64,17 +64,17 @@ export interface NewJob {
 }
 
 /** The payloads that are being delivered. */
-export type PayloadsInHand = Pick<ReadonlySet<MessageNumber>, 'has'>;
+export type ActivePayloads = Pick<ReadonlySet<MessageNumber>, 'has'>;
 
-export interface Room {
+export interface Queue {
   /** for people: the directory or the server */
   readonly name: string;
   /**
    * What lies there now. Sets unreadable control messages aside, and removes jobs for which that was asked. What is asked
    * for a job whose payload is in hand waits until it is not any more.
    */
-  scan(inHand?: PayloadsInHand): Promise<RoomScan>;
-  readPayload(payload: MessageNumber): Promise<PayloadRead>;
+  scan(inHand?: ActivePayloads): Promise<QueueScan>;
+  readPayload(payload: MessageNumber): Promise<PayloadResult>;
   /**
    * Record outcomes of a job in hand. Resolves when they are durable (group commit); the control message
    * follows at most a second later. `now` is Unix seconds, the base of `attempted|`. Never removes a job.
@@ -84,7 +84,7 @@ export interface Room {
   /** The job is over: its control message goes, then (unless another job names it) its payload. */
   finish(control: MessageNumber): Promise<void>;
   /** Resolves when the control messages alone tell the whole truth. */
-  settle(): Promise<void>;
+  flush(): Promise<void>;
   /** A new job: payload first, control message after it, both durable on return. */
   enqueue(
     payload: AsyncIterable<Uint8Array> | Uint8Array,

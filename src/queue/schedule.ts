@@ -4,11 +4,11 @@
  * themselves; whoever has milliseconds divides first. Clocks may run backwards between two calls (R097, C38).
  */
 import type { Job } from '../delivery-list/job.ts';
-import { RETRY_SPANS, type RetrySpans } from '../delivery-list/serialise.ts';
+import { RETRY_INTERVALS, type RetryIntervals } from '../delivery-list/serialise.ts';
 
 export interface Schedule {
   /** 2012: first span and ceiling of the spans that double after each failure */
-  readonly retry: RetrySpans;
+  readonly retry: RetryIntervals;
   /** 2017: two fixed spans, the early one while the last try lies within `earlyPeriod` of submission */
   readonly earlyRetry: number;
   readonly earlyPeriod: number;
@@ -22,7 +22,7 @@ export interface Schedule {
 const HOUR = 3600;
 
 export const SCHEDULE: Schedule = {
-  retry: RETRY_SPANS,
+  retry: RETRY_INTERVALS,
   earlyRetry: HOUR / 2,
   earlyPeriod: 4 * HOUR,
   lateRetry: 4 * HOUR,
@@ -41,14 +41,14 @@ export function ageOf(job: Job, now: number): number {
 }
 
 /** When the job was last tried, or null when its list tells of no try. */
-export function lastTry(job: Job): number | null {
+export function lastAttempt(job: Job): number | null {
   if (job.attempted === 0) return null;
   // In 2012 the list holds the next try, and `retry` twice the span that leads to it.
   return job.dialect === '2017' ? job.attempted : job.attempted - job.retry / 2;
 }
 
 /** The first second at which the job may be tried; 0 when nothing holds it back. */
-export function nextTry(job: Job, schedule: Schedule): number {
+export function nextAttempt(job: Job, schedule: Schedule): number {
   if (job.attempted === 0 || job.dialect === '2012') return job.attempted;
   // A last try before submission means that the clock was set back: that is early, not "at every tick" (C38).
   const early = job.attempted - submitted(job, job.attempted) <= schedule.earlyPeriod;
@@ -59,7 +59,7 @@ export function nextTry(job: Job, schedule: Schedule): number {
  * Whether a job that failed at `now` is over. One whose list does not say when it was submitted never is: the C module
  * takes it for one of 1970, and would give it up at its first greylisting.
  */
-export function isGivenUp(job: Job, now: number, schedule: Schedule): boolean {
+export function isExpired(job: Job, now: number, schedule: Schedule): boolean {
   return job.submitted !== null && ageOf(job, now) > schedule.giveUpAfter;
 }
 

@@ -5,19 +5,19 @@
 
 import type { MessageNumber } from '../delivery-list/job.ts';
 import type { ParseOptions } from '../delivery-list/parse.ts';
-import type { MigrationItem } from '../message/citadel-export.ts';
-import { readMigration } from '../message/citadel-export.ts';
+import type { ExportItem } from '../message/citadel-export.ts';
+import { readCitadelExport } from '../message/citadel-export.ts';
 import { storedControl } from '../message/stored.ts';
-import type { ControlSubject } from './input.ts';
-import { subjectOf } from './input.ts';
+import type { ControlInput } from './input.ts';
+import { readInput } from './input.ts';
 
 export type Exported =
-  | { readonly kind: 'control'; readonly number: MessageNumber; readonly subject: ControlSubject }
+  | { readonly kind: 'control'; readonly number: MessageNumber; readonly subject: ControlInput }
   /** a control message all the same; `reason` completes "message N ..." */
   | { readonly kind: 'unreadable'; readonly number: MessageNumber; readonly reason: string }
   /** any other message */
   | { readonly kind: 'mail'; readonly number: MessageNumber }
-  | Extract<MigrationItem, { readonly kind: 'room' | 'problem' }>;
+  | Extract<ExportItem, { readonly kind: 'room' | 'problem' }>;
 
 /** Whether a file that begins like this is XML: no control message, no mail and no transcript begins with `<`. */
 export function isExport(head: Buffer): boolean {
@@ -29,14 +29,14 @@ export async function* readExport(
   pieces: AsyncIterable<Buffer>,
   options: ParseOptions,
 ): AsyncGenerator<Exported> {
-  for await (const item of readMigration(pieces)) {
+  for await (const item of readCitadelExport(pieces)) {
     yield item.kind === 'message' ? exported(item.number, item.bytes, options) : item;
   }
 }
 
 function exported(number: MessageNumber, bytes: Buffer, options: ParseOptions): Exported {
   if (storedControl(bytes) === null) return { kind: 'mail', number };
-  const subject = subjectOf(bytes, number, options);
+  const subject = readInput(bytes, number, options);
   switch (subject.kind) {
     case 'control':
       return { kind: 'control', number, subject };
@@ -52,7 +52,7 @@ export async function messageIn(
   pieces: AsyncIterable<Buffer>,
   number: MessageNumber,
 ): Promise<Buffer | null> {
-  for await (const item of readMigration(pieces)) {
+  for await (const item of readCitadelExport(pieces)) {
     if (item.kind === 'message' && item.number === number) return item.bytes;
   }
   return null;

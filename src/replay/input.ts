@@ -12,7 +12,7 @@ import type { QueuedJob } from '../queue/queue.ts';
 import type { Transcript } from './transcript/transcript.ts';
 import { isTranscript, readTranscript } from './transcript/transcript.ts';
 
-export interface ControlSubject {
+export interface ControlInput {
   readonly kind: 'control';
   readonly form: ControlForm;
   readonly bytes: number;
@@ -21,14 +21,14 @@ export interface ControlSubject {
   readonly queued: QueuedJob;
 }
 
-export type Subject =
-  | ControlSubject
+export type ReplayInput =
+  | ControlInput
   | { readonly kind: 'transcript'; readonly transcript: Transcript }
   /** completes "FILE ..." */
   | { readonly kind: 'unusable'; readonly reason: string };
 
 /** `control`: the number to call it by. */
-export function subjectOf(bytes: Buffer, control: number, options: ParseOptions): Subject {
+export function readInput(bytes: Buffer, control: number, options: ParseOptions): ReplayInput {
   if (isTranscript(bytes)) {
     const read = readTranscript(bytes.toString('utf8'));
     if (read.kind === 'transcript') return read;

@@ -4,13 +4,13 @@
  * changed, so greeting, EHLO, TLS, AUTH, MAIL and RCPT are the real ones.
  */
 import type { Connect, Connection, ConnectionEvents } from '#net-stream-utils';
-import type { StoryOutcome } from './timeline.ts';
+import type { TimelineOutcome } from './timeline.ts';
 
 /** What the driver hears instead of an answer to DATA. */
 export const STOPPED = '451 4.3.0 stopped before DATA: the server accepts this much, nothing was sent';
 
 /** Taken up to DATA, and nothing else is known of it. */
-export function wasStopped({ verdict }: Pick<StoryOutcome, 'verdict'>): boolean {
+export function wasStopped({ verdict }: Pick<TimelineOutcome, 'verdict'>): boolean {
   return verdict.kind === 'failed' && verdict.code === 451 && `451 ${verdict.text}` === STOPPED;
 }
 

@@ -3,26 +3,26 @@
  * Touches nothing outside: the room is a copy, the world is a script.
  */
 import type { Clock, Random } from '../platform/clock.ts';
-import type { PayloadRead, QueuedJob } from '../queue/queue.ts';
-import type { RunPorts } from '../runner/queue-runner.ts';
-import { queueRun } from '../runner/queue-runner.ts';
+import type { PayloadResult, QueuedJob } from '../queue/queue.ts';
+import type { RunDeps } from '../runner/queue-runner.ts';
+import { runQueue } from '../runner/queue-runner.ts';
 import type { RunRules } from '../runner/rules.ts';
-import { OneJobRoom } from './single-job-queue.ts';
-import type { Story, StoryOutcome } from './timeline.ts';
-import { outcomesIn, Witness } from './timeline.ts';
+import { SingleJobQueue } from './single-job-queue.ts';
+import type { Timeline, TimelineOutcome } from './timeline.ts';
+import { Collector, outcomesIn } from './timeline.ts';
 import { VirtualClock } from './world/virtual-clock.ts';
 import type { WorldScript } from './world/world.ts';
 import { World } from './world/world.ts';
 
-export interface Play {
+export interface Simulation {
   readonly queued: QueuedJob;
-  readonly payload: PayloadRead;
+  readonly payload: PayloadResult;
   readonly rules: RunRules;
   /** milliseconds since the epoch */
   readonly now: number;
 }
 
-export async function simulate(play: Play, script: WorldScript): Promise<Story> {
+export async function simulate(play: Simulation, script: WorldScript): Promise<Timeline> {
   const clock = new VirtualClock(play.now);
   const world = new World(script, clock);
   // Equal chances for all: records of equal preference stay in the order they were given in.
@@ -32,27 +32,27 @@ export async function simulate(play: Play, script: WorldScript): Promise<Story> 
 
 /** The same in any world, the real one included. */
 export async function perform(
-  { queued, payload, rules }: Play,
-  ports: { readonly clock: Clock; readonly random: Random } & Pick<RunPorts, 'resolver' | 'connect'>,
+  { queued, payload, rules }: Simulation,
+  ports: { readonly clock: Clock; readonly random: Random } & Pick<RunDeps, 'resolver' | 'connect'>,
   unknown: Promise<string>,
   passTime: <T>(done: Promise<T>) => Promise<T>,
-): Promise<Story> {
-  const room = new OneJobRoom(queued, payload);
+): Promise<Timeline> {
+  const room = new SingleJobQueue(queued, payload);
   const began = ports.clock.monotonic();
-  const witness = new Witness(() => ports.clock.monotonic() - began);
-  const unrouted: StoryOutcome[] = [];
-  const events: RunPorts['events'] = {
+  const witness = new Collector(() => ports.clock.monotonic() - began);
+  const unrouted: TimelineOutcome[] = [];
+  const events: RunDeps['events'] = {
     outcome: ({ recipient, verdict }) => {
-      if (verdict.kind !== 'failed' || verdict.stage !== 'routing' || verdict.reach !== 'recipient') return;
+      if (verdict.kind !== 'failed' || verdict.stage !== 'routing' || verdict.scope !== 'recipient') return;
       const index = queued.job.recipients.findIndex(({ address }) => address === recipient);
       unrouted.push({ index, address: recipient, verdict, row: null });
     },
-    setAside: () => {},
+    quarantined: () => {},
     warning: () => {},
-    step: witness.observe,
+    trace: witness.observe,
   };
   const forced = { ...rules, due: { ...rules.due, force: true } };
-  const run = queueRun({ ...ports, room, events }, forced, new AbortController().signal);
+  const run = runQueue({ ...ports, room, events }, forced, new AbortController().signal);
   const missing = await passTime(Promise.race([unknown, run.then(() => null)]));
   const { deliveries, moments } = witness;
   const address = (index: number): string => queued.job.recipients[index]?.address ?? '';

@@ -2,23 +2,23 @@
  * A room with one job in it, held in memory: what `replay` gives to the queue run instead of a spool. It writes
  * nothing anywhere; what became of the job is in the story that is told.
  */
-import type { PayloadRead, QueuedJob, Room } from '../queue/queue.ts';
+import type { PayloadResult, Queue, QueuedJob } from '../queue/queue.ts';
 
-export class OneJobRoom implements Room {
+export class SingleJobQueue implements Queue {
   readonly name = 'a copy';
   readonly #queued: QueuedJob;
-  readonly #payload: PayloadRead;
+  readonly #payload: PayloadResult;
 
-  constructor(queued: QueuedJob, payload: PayloadRead) {
+  constructor(queued: QueuedJob, payload: PayloadResult) {
     this.#queued = queued;
     this.#payload = payload;
   }
 
   async scan() {
-    return { jobs: [this.#queued], orphans: [], setAside: [] };
+    return { jobs: [this.#queued], orphans: [], quarantined: [] };
   }
 
-  async readPayload(): Promise<PayloadRead> {
+  async readPayload(): Promise<PayloadResult> {
     return this.#payload;
   }
 
@@ -26,7 +26,7 @@ export class OneJobRoom implements Room {
 
   async finish(): Promise<void> {}
 
-  async settle(): Promise<void> {}
+  async flush(): Promise<void> {}
 
   async enqueue(): Promise<never> {
     throw new Error('nothing is enqueued in a replay');

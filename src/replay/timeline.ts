@@ -2,57 +2,57 @@
  * What a replay tells: the deliveries of one job, everything that happened to them with its time, and what became of
  * each recipient. Comes from a transcript or from a run in a world; text, JSON and HTML are made from it. Plain data.
  */
-import type { Order } from '../delivery/attempt.ts';
-import type { Observe } from '../delivery/trace.ts';
+import type { DeliveryAttempt } from '../delivery/attempt.ts';
+import type { Trace } from '../delivery/trace.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { Destination } from '../routing/hosts.ts';
-import type { Verdict } from '../smtp/outcome.ts';
+import type { Outcome } from '../smtp/outcome.ts';
 import type { LineBody, Transcript } from './transcript/transcript.ts';
 import { bodyOf } from './transcript/transcript.ts';
 
-export interface StoryDelivery {
+export interface TimelineDelivery {
   readonly destination: Destination;
   /** indices into the job's recipients */
   readonly indices: readonly number[];
 }
 
 /** `at`: milliseconds since the beginning; `deliveries`: whose this is, as indices */
-export type Moment = { readonly at: number; readonly deliveries: readonly number[] } & LineBody;
+export type TimelineEvent = { readonly at: number; readonly deliveries: readonly number[] } & LineBody;
 
-export interface StoryOutcome {
+export interface TimelineOutcome {
   /** index into the job's recipients */
   readonly index: number;
   readonly address: ByteString;
-  readonly verdict: Verdict;
+  readonly verdict: Outcome;
   /** the row of either table that decided it; null: it was decided before there was a delivery */
   readonly row: string | null;
 }
 
-export interface Story {
-  readonly deliveries: readonly StoryDelivery[];
-  readonly moments: readonly Moment[];
-  readonly outcomes: readonly StoryOutcome[];
+export interface Timeline {
+  readonly deliveries: readonly TimelineDelivery[];
+  readonly moments: readonly TimelineEvent[];
+  readonly outcomes: readonly TimelineOutcome[];
   /** what a recording was asked and has no answer to: the story ends there */
   readonly unknown: string | null;
 }
 
 /** Gathers what an observer sees. */
-export class Witness {
-  readonly deliveries: StoryDelivery[] = [];
-  readonly moments: Moment[] = [];
-  readonly #known = new Map<Order, number>();
+export class Collector {
+  readonly deliveries: TimelineDelivery[] = [];
+  readonly moments: TimelineEvent[] = [];
+  readonly #known = new Map<DeliveryAttempt, number>();
   readonly #now: () => number;
 
   constructor(now: () => number) {
     this.#now = now;
   }
 
-  readonly observe: Observe = (orders, sight) => {
+  readonly observe: Trace = (orders, sight) => {
     const deliveries = orders.map((order) => this.#known.get(order) ?? this.#meet(order));
     this.moments.push({ at: this.#now(), deliveries, ...bodyOf(sight) });
   };
 
-  #meet(order: Order): number {
+  #meet(order: DeliveryAttempt): number {
     const number = this.deliveries.length;
     this.#known.set(order, number);
     this.deliveries.push({ destination: order.destination, indices: order.indices });
@@ -60,21 +60,21 @@ export class Witness {
   }
 }
 
-export function storyOf({ header, lines }: Transcript): Story {
+export function timelineOf({ header, lines }: Transcript): Timeline {
   const { destination, indices, job } = header;
   const deliveries = [{ destination, indices }];
-  const moments = lines.map(({ t, ...body }): Moment => ({ at: t, deliveries: [0], ...body }));
+  const moments = lines.map(({ t, ...body }): TimelineEvent => ({ at: t, deliveries: [0], ...body }));
   const address = (index: number): ByteString => job.recipients[index]?.address ?? '';
   return { deliveries, moments, outcomes: outcomesIn(deliveries, moments, address), unknown: null };
 }
 
 /** The verdicts, each with the row that was taken just before it. */
 export function outcomesIn(
-  deliveries: readonly StoryDelivery[],
-  moments: readonly Moment[],
+  deliveries: readonly TimelineDelivery[],
+  moments: readonly TimelineEvent[],
   address: (index: number) => ByteString,
-): readonly StoryOutcome[] {
-  const outcomes: StoryOutcome[] = [];
+): readonly TimelineOutcome[] {
+  const outcomes: TimelineOutcome[] = [];
   const lastRow = new Map<number, string | null>();
   for (const moment of moments) {
     const row = rowOf(moment);
@@ -92,7 +92,7 @@ export function outcomesIn(
 }
 
 /** Of several rows passed through at once, the first answers the event; the others follow from it. */
-function rowOf(moment: Moment): string | null {
+function rowOf(moment: TimelineEvent): string | null {
   if (moment.what === 'session') return moment.rows[0] ?? null;
   return moment.what === 'delivery' ? moment.row : null;
 }

@@ -21,13 +21,13 @@ export interface Address {
   readonly command: ByteString;
 }
 
-export interface Unusable {
+export interface InvalidAddress {
   readonly kind: 'unusable';
   /** a sentence without its final dot, for the status line */
   readonly reason: string;
 }
 
-export type RecipientAddress = Address | Unusable;
+export type RecipientAddress = Address | InvalidAddress;
 
 /** No C writer makes a longer line; it also bounds the scan for closing quotes and parentheses. */
 const LONGEST_ENTRY = 4096;
@@ -40,7 +40,7 @@ const QUOTED_STRING = /^"(?:[ !#-[\]-~\x80-\xff]|\\[ -~])*"$/;
 const HOST_LABEL = /^[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/;
 const LITERAL = /^\[(?:(?:\d{1,3}\.){3}\d{1,3}|IPv6:[0-9A-F:.]+)\]$/i;
 
-function unusable(reason: string): Unusable {
+function unusable(reason: string): InvalidAddress {
   return { kind: 'unusable', reason };
 }
 
@@ -134,7 +134,7 @@ function toALabels(text: string): string | null {
   return /[\0-,/:-@[-^`{-\x7f]/.test(text) || !URL.canParse(url) ? null : new URL(url).hostname;
 }
 
-function hostName(domain: ByteString): { readonly name: string } | Unusable {
+function hostName(domain: ByteString): { readonly name: string } | InvalidAddress {
   const text = utf8Text(domain);
   if (text === null) return unusable('its domain is neither ASCII nor UTF-8');
   const ascii = text === domain ? text : toALabels(text);
@@ -145,14 +145,14 @@ function hostName(domain: ByteString): { readonly name: string } | Unusable {
   return { name };
 }
 
-function literal(domain: ByteString): { readonly name: string } | Unusable {
+function literal(domain: ByteString): { readonly name: string } | InvalidAddress {
   const host = domain.replace(/^\[IPv6:/i, '[').replace(/^\[([\d.]*)\]$/, '$1');
   return LITERAL.test(domain) && URL.canParse(`http://${host}/`)
     ? { name: domain }
     : unusable('what stands in its square brackets is not an IP address');
 }
 
-function checkedLocal(local: ByteString): Unusable | null {
+function checkedLocal(local: ByteString): InvalidAddress | null {
   if (local === '') return unusable('nothing stands in front of its @');
   if (!DOT_STRING.test(local) && !QUOTED_STRING.test(local)) {
     return unusable('what stands in front of its @ has blanks or characters that need quotes');

@@ -7,7 +7,7 @@ import type { Credentials, Relay } from './hosts.ts';
 
 export type RelayKind = Relay['kind'];
 
-export interface BadEntry {
+export interface InvalidRelay {
   readonly kind: 'bad';
   /** the entry with its password blanked */
   readonly shown: string;
@@ -15,12 +15,12 @@ export interface BadEntry {
   readonly reason: string;
 }
 
-export type ParsedEntry = { readonly kind: 'relay'; readonly relay: Relay } | BadEntry;
+export type ParsedRelay = { readonly kind: 'relay'; readonly relay: Relay } | InvalidRelay;
 
 export interface InternetConfig {
   /** in the order of the lines */
   readonly relays: readonly Relay[];
-  readonly problems: readonly (BadEntry & { readonly line: number })[];
+  readonly problems: readonly (InvalidRelay & { readonly line: number })[];
 }
 
 const DEFAULT_PORT = { smtp: 25, smtps: 465 } as const;
@@ -106,10 +106,10 @@ function isTrouble(value: unknown): value is Trouble {
   return typeof value === 'object' && value !== null && 'trouble' in value;
 }
 
-const bad = (shown: string, reason: string): BadEntry => ({ kind: 'bad', shown, reason });
+const bad = (shown: string, reason: string): InvalidRelay => ({ kind: 'bad', shown, reason });
 
 /** An entry without the sender behind it. */
-function parseUrl(entry: string, kind: RelayKind, sender: string | null): ParsedEntry {
+function parseUrl(entry: string, kind: RelayKind, sender: string | null): ParsedRelay {
   const shown = blanked(entry) + (sender === null ? '' : ` ${sender}`);
   const [, written, rest = entry] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(entry) ?? [];
   const scheme = written?.toLowerCase() ?? 'smtp';
@@ -148,7 +148,7 @@ function parseUrl(entry: string, kind: RelayKind, sender: string | null): Parsed
  * sender, an author's name or address for whom alone the relay is (2012 to 2017), follows the first blank behind which
  * it can stand; it holds no colon, so that a blank in the credentials cannot show what follows.
  */
-export function parseRelayEntry(text: string, kind: RelayKind): ParsedEntry {
+export function parseRelayEntry(text: string, kind: RelayKind): ParsedRelay {
   const entry = text.trim();
   for (const { index } of entry.matchAll(/[ \t]+/g)) {
     const sender = entry.slice(index).trim();
@@ -164,7 +164,7 @@ export function parseRelayEntry(text: string, kind: RelayKind): ParsedEntry {
  */
 export function parseInternetConfig(text: string): InternetConfig {
   const relays: Relay[] = [];
-  const problems: (BadEntry & { readonly line: number })[] = [];
+  const problems: (InvalidRelay & { readonly line: number })[] = [];
   for (const [index, row] of text.split('\n').entries()) {
     const [value = '', written = ''] = row.split('|', 2);
     const type = written.toLowerCase();
@@ -181,7 +181,7 @@ export function parseInternetConfig(text: string): InternetConfig {
 }
 
 /** In the order they are tried: smart hosts as configured, then fallback hosts as configured. */
-export function inOrder(relays: readonly Relay[]): readonly Relay[] {
+export function relaysInOrder(relays: readonly Relay[]): readonly Relay[] {
   const ofKind = (kind: RelayKind) => relays.filter((relay) => relay.kind === kind);
   return [...ofKind('smarthost'), ...ofKind('fallbackhost')];
 }

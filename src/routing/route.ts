@@ -5,9 +5,9 @@
  */
 import type { ByteString } from '../platform/bytes.ts';
 import type { Random } from '../platform/clock.ts';
-import type { Lookup, LookupFault, MxRecord } from '../platform/dns.ts';
+import type { LookupError, LookupResult, MxRecord } from '../platform/dns.ts';
 import type { Destination, Host, Relay } from './hosts.ts';
-import { inOrder, relaysFor } from './relays.ts';
+import { relaysFor, relaysInOrder } from './relays.ts';
 
 export interface RoutingRules {
   readonly relays: readonly Relay[];
@@ -27,7 +27,8 @@ export type Route =
  */
 export function destinationOf(domain: string, sender: ByteString, rules: RoutingRules): Destination {
   const smarthosts = rules.relays.filter((relay) => relay.kind === 'smarthost');
-  if (smarthosts.length > 0) return relayDestination(inOrder(relaysFor(rules.relays, [sender])), sender);
+  if (smarthosts.length > 0)
+    return relayDestination(relaysInOrder(relaysFor(rules.relays, [sender])), sender);
   const literal = addressLiteral(domain);
   if (literal !== null) {
     return { key: `literal:${literal.address}`, name: domain, kind: 'literal', ...literal };
@@ -50,7 +51,7 @@ export function addressLiteral(domain: string): { readonly address: string; read
 }
 
 /** The hosts of a destination that needs no MX lookup. */
-export function knownRoute(destination: Exclude<Destination, { kind: 'mx' }>, rules: RoutingRules): Route {
+export function directRoute(destination: Exclude<Destination, { kind: 'mx' }>, rules: RoutingRules): Route {
   switch (destination.kind) {
     case 'literal':
       return hosts([literalHost(destination, rules)], ['the address names its host itself']);
@@ -66,7 +67,7 @@ export function knownRoute(destination: Exclude<Destination, { kind: 'mx' }>, ru
 /** The hosts of a domain from the answer to its MX lookup. Equal preferences are shuffled once, before sorting (R009). */
 export function mxRoute(
   domain: string,
-  answer: Lookup<MxRecord>,
+  answer: LookupResult<MxRecord>,
   rules: RoutingRules,
   random: Random,
 ): Route {
@@ -93,7 +94,7 @@ export function mxRoute(
 /** Only a proven absence of MX records leads to the domain's own address; trouble is never guessed around (C03, C37). */
 function withoutMx(
   domain: string,
-  fault: LookupFault,
+  fault: LookupError,
   fallbacks: readonly Host[],
   rules: RoutingRules,
 ): Route {
@@ -104,13 +105,13 @@ function withoutMx(
   }
   return fallbacks.length > 0
     ? hosts(fallbacks, [
-        `the MX lookup for ${domain} failed (${LOOKUP_FAULTS[fault]}): only fallback hosts are left`,
+        `the MX lookup for ${domain} failed (${LOOKUP_ERRORS[fault]}): only fallback hosts are left`,
       ])
-    : none(false, '4.4.3', `the MX lookup for ${domain} failed: ${LOOKUP_FAULTS[fault]}`);
+    : none(false, '4.4.3', `the MX lookup for ${domain} failed: ${LOOKUP_ERRORS[fault]}`);
 }
 
 /** What a lookup fault is called in status lines and logs (R046, R053). */
-export const LOOKUP_FAULTS: { readonly [fault in LookupFault]: string } = {
+export const LOOKUP_ERRORS: { readonly [fault in LookupError]: string } = {
   'no-domain': 'the name does not exist',
   'no-data': 'the name has no such record',
   'server-failure': 'the name server reports a failure',

@@ -3,62 +3,62 @@
  * rewrote one. Turns verdicts into status changes, has them recorded and the sender told, and ends the mail when
  * nothing is left to do. One owner per mail, finalised once (R064). Called by the queue run; the room does the writing.
  */
-import type { JudgeDetails } from '../delivery/attempt.ts';
+import type { OutcomeDetails } from '../delivery/attempt.ts';
 import type { MessageNumber, StatusChange } from '../delivery-list/job.ts';
 import { isPending, isSettled } from '../delivery-list/job.ts';
-import { givenUp } from '../dsn/notice.ts';
-import type { Fate, Reporter } from '../dsn/reporter.ts';
+import { expired } from '../dsn/notice.ts';
+import type { DsnSender, RecipientResult } from '../dsn/reporter.ts';
 import type { ByteString } from '../platform/bytes.ts';
-import type { Lists } from '../queue/due.ts';
+import type { ControlMessages } from '../queue/due.ts';
 import type { MergedRecipient } from '../queue/merge.ts';
 import { mergeLists } from '../queue/merge.ts';
-import type { QueuedJob, Room } from '../queue/queue.ts';
+import type { Queue, QueuedJob } from '../queue/queue.ts';
 import type { Schedule } from '../queue/schedule.ts';
-import { isGivenUp } from '../queue/schedule.ts';
-import type { Verdict } from '../smtp/outcome.ts';
+import { isExpired } from '../queue/schedule.ts';
+import type { Outcome } from '../smtp/outcome.ts';
 import { statusDigit, statusText } from '../smtp/status-text.ts';
 
 /** What became of one recipient, for logs and tables. */
-export interface OutcomeRecord extends JudgeDetails {
+export interface OutcomeRecord extends OutcomeDetails {
   readonly control: MessageNumber;
   /** number of the payload */
   readonly msgid: MessageNumber;
   readonly recipient: ByteString;
   /** domain, literal or relays */
   readonly destination: string;
-  readonly verdict: Verdict;
+  readonly verdict: Outcome;
   readonly status: 2 | 4 | 5;
   /** the text of the status line */
   readonly text: ByteString;
 }
 
-export interface MailEvents {
+export interface MessageEvents {
   /** Nobody hears of an outcome before it is durable. */
   outcome(record: OutcomeRecord): void;
   /** An outcome could not be made durable: what was just accepted may be sent a second time. */
-  notWritten(mail: MailInHand, error: unknown): void;
+  notWritten(mail: ActiveMessage, error: unknown): void;
 }
 
-export interface MailPorts {
-  readonly room: Room;
+export interface MessageDeps {
+  readonly room: Queue;
   /** Unix seconds */
   readonly now: () => number;
   readonly schedule: Schedule;
   /** null: nobody is told, as in a replay */
-  readonly reporter: Reporter | null;
+  readonly reporter: DsnSender | null;
 }
 
-export class MailInHand {
+export class ActiveMessage {
   /** the control messages that name this payload */
-  readonly lists: Lists;
+  readonly lists: ControlMessages;
   readonly recipients: readonly MergedRecipient[];
-  readonly #ports: MailPorts;
-  readonly #events: MailEvents;
+  readonly #ports: MessageDeps;
+  readonly #events: MessageEvents;
   readonly #writes: Promise<void>[] = [];
-  readonly #fates: Fate[];
+  readonly #fates: RecipientResult[];
   #allWritten = true;
 
-  constructor(lists: Lists, ports: MailPorts, events: MailEvents) {
+  constructor(lists: ControlMessages, ports: MessageDeps, events: MessageEvents) {
     this.lists = lists;
     this.recipients = mergeLists(lists.map(({ job }) => job));
     this.#fates = this.recipients.map(({ address, status, text }) => ({
@@ -72,7 +72,7 @@ export class MailInHand {
   }
 
   /** The job with the recipients of all its lists: what the indices of this class mean. */
-  whole(): QueuedJob {
+  mergedJob(): QueuedJob {
     const [first] = this.lists;
     const recipients = this.recipients.map(({ address, status, text }) => ({ address, status, text }));
     return { ...first, job: { ...first.job, recipients } };
@@ -83,7 +83,12 @@ export class MailInHand {
     return this.recipients.flatMap((recipient, index) => (isPending(recipient) ? [index] : []));
   }
 
-  judge(indices: readonly number[], destination: string, given: Verdict, details: JudgeDetails): void {
+  recordOutcome(
+    indices: readonly number[],
+    destination: string,
+    given: Outcome,
+    details: OutcomeDetails,
+  ): void {
     const [{ job }] = this.lists;
     const verdict = this.#lastTry(given);
     const status = statusDigit(verdict);
@@ -136,11 +141,11 @@ export class MailInHand {
   }
 
   /** A failure that might pass is the last one when the mail is too old for another try. */
-  #lastTry(verdict: Verdict): Verdict {
+  #lastTry(verdict: Outcome): Outcome {
     const { now, schedule } = this.#ports;
     const [{ job }] = this.lists;
-    const over = verdict.kind === 'failed' && !verdict.permanent && isGivenUp(job, now(), schedule);
-    return over ? { kind: 'failed', ...givenUp(verdict) } : verdict;
+    const over = verdict.kind === 'failed' && !verdict.permanent && isExpired(job, now(), schedule);
+    return over ? { kind: 'failed', ...expired(verdict) } : verdict;
   }
 
   #write(changes: readonly ListChange[], then: () => void): void {

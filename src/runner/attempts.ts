@@ -3,44 +3,44 @@
  * Called by the queue run for each mail that it takes.
  */
 
-import type { Letter, Order } from '../delivery/attempt.ts';
+import type { DeliveryAttempt, PreparedMessage } from '../delivery/attempt.ts';
 import type { MessageNumber } from '../delivery-list/job.ts';
-import { type Prepared, prepareOutgoing } from '../message/outgoing.ts';
+import { type PrepareResult, prepareOutgoing } from '../message/outgoing.ts';
 import type { StoredMessage } from '../message/stored.ts';
 import type { ByteString } from '../platform/bytes.ts';
-import { phraseOf } from '../platform/system-errors.ts';
-import { saidOnce } from '../platform/warn-once.ts';
-import type { Room } from '../queue/queue.ts';
+import { describeError } from '../platform/system-errors.ts';
+import { warnOnce } from '../platform/warn-once.ts';
+import type { Queue } from '../queue/queue.ts';
 import { recipientAddress } from '../routing/address.ts';
 import { destinationOf } from '../routing/route.ts';
 import type { Failure, Stage } from '../smtp/outcome.ts';
-import type { MailInHand } from './active-message.ts';
+import type { ActiveMessage } from './active-message.ts';
 import type { RunRules } from './rules.ts';
 
-export interface OrderSources {
-  readonly room: Pick<Room, 'readPayload'>;
+export interface AttemptSources {
+  readonly room: Pick<Queue, 'readPayload'>;
   /** a full sentence for people */
   readonly warn: (text: string) => void;
 }
 
 /** The mail's pending recipients by destination; those that are no addresses are judged on the spot. */
-export function ordersOf(
-  mail: MailInHand,
-  sources: OrderSources,
+export function planAttempts(
+  mail: ActiveMessage,
+  sources: AttemptSources,
   rules: RunRules,
-  over: () => void,
-): readonly Order[] {
+  done: () => void,
+): readonly DeliveryAttempt[] {
   const [{ control, job }] = mail.lists;
-  const queued = mail.whole();
+  const queued = mail.mergedJob();
   const named = envelopeSender(job.envelopeFrom);
   const sender = named ?? '';
   // The mail is read again for each destination, and what is wrong with it is the same each time.
-  const warn = saidOnce(sources.warn);
-  const orders = new Map<string, Order & { indices: number[]; recipients: ByteString[] }>();
+  const warn = warnOnce(sources.warn);
+  const orders = new Map<string, DeliveryAttempt & { indices: number[]; recipients: ByteString[] }>();
   for (const index of mail.pending()) {
     const address = recipientAddress(mail.recipients[index]?.address ?? '');
     if (address.kind === 'unusable') {
-      mail.judge(
+      mail.recordOutcome(
         [index],
         '',
         { kind: 'failed', ...failure('routing', true, '5.1.3', address.reason) },
@@ -48,7 +48,7 @@ export function ordersOf(
       );
       continue;
     }
-    const destination = destinationOf(address.domain, sender, rules.dispatch.routing);
+    const destination = destinationOf(address.domain, sender, rules.delivery.routing);
     const key = `${destination.key} ${address.smtputf8}`;
     const order = orders.get(key);
     if (order !== undefined) {
@@ -64,14 +64,14 @@ export function ordersOf(
       recipients: [address.command],
       smtpUtf8: address.smtputf8,
       load: () => loadLetter({ control, msgid: job.msgid, named }, { ...sources, warn }, rules),
-      judge: (places, verdict, details) =>
-        mail.judge(
+      recordOutcome: (places, verdict, details) =>
+        mail.recordOutcome(
           places.flatMap((place) => indices[place] ?? []),
           destination.name,
           verdict,
           details,
         ),
-      over,
+      done,
     });
   }
   return [...orders.values()];
@@ -90,13 +90,13 @@ interface Wanted {
 /** A message that is missing, empty or unreadable is never sent as an empty mail (R036): it waits, and says why. */
 async function loadLetter(
   { control, msgid, named }: Wanted,
-  { room, warn }: OrderSources,
+  { room, warn }: AttemptSources,
   rules: RunRules,
-): Promise<Letter | Failure> {
+): Promise<PreparedMessage | Failure> {
   const read = await room.readPayload(msgid);
   if (read.kind !== 'found') return failure('payload', false, '4.3.0', read.reason);
   const prepared = await prepare(read.message, rules).catch((error) => unread(msgid, error));
-  if ('reach' in prepared) return prepared;
+  if ('scope' in prepared) return prepared;
   if (prepared.kind === 'unsendable') return failure('payload', false, '4.3.0', prepared.reason);
   for (const problem of prepared.problems)
     warn(`Mail ${msgid} of job ${control} goes out as far as it can be read: ${problem}.`);
@@ -104,7 +104,7 @@ async function loadLetter(
   return { outgoing: prepared, sender };
 }
 
-async function prepare(message: StoredMessage, { render }: RunRules): Promise<Prepared> {
+async function prepare(message: StoredMessage, { render }: RunRules): Promise<PrepareResult> {
   return prepareOutgoing(message, render);
 }
 
@@ -115,7 +115,7 @@ function unread(msgid: MessageNumber, error: unknown): Failure {
     'payload',
     false,
     '4.3.0',
-    `the message ${msgid} in the spool cannot be read: ${phraseOf(error)}`,
+    `the message ${msgid} in the spool cannot be read: ${describeError(error)}`,
   );
 }
 
@@ -128,6 +128,6 @@ function envelopeSender(given: ByteString | null): ByteString | null {
 }
 
 function failure(stage: Stage, permanent: boolean, enhanced: string, text: string): Failure {
-  const reach = stage === 'routing' ? 'recipient' : 'message';
-  return { reach, stage, permanent, code: null, enhanced, text, peer: null, maybeDelivered: false };
+  const scope = stage === 'routing' ? 'recipient' : 'message';
+  return { scope, stage, permanent, code: null, enhanced, text, peer: null, maybeDelivered: false };
 }

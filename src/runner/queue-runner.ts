@@ -4,40 +4,40 @@
  * `run` and `watch`, by the simulation and by the benchmark, each with its own ports.
  */
 import type { Connect } from '#net-stream-utils';
-import { Dispatcher } from '../delivery/scheduler.ts';
-import type { Observe } from '../delivery/trace.ts';
+import { Scheduler } from '../delivery/scheduler.ts';
+import type { Trace } from '../delivery/trace.ts';
 import type { MessageNumber } from '../delivery-list/job.ts';
-import type { Reporter } from '../dsn/reporter.ts';
+import type { DsnSender } from '../dsn/reporter.ts';
 import type { Clock, Random } from '../platform/clock.ts';
 import type { Resolver } from '../platform/dns.ts';
-import { phraseOf } from '../platform/system-errors.ts';
-import { saidOnce } from '../platform/warn-once.ts';
-import { byMail, isMailDue, type Lists } from '../queue/due.ts';
-import type { Room } from '../queue/queue.ts';
-import type { MailEvents, OutcomeRecord } from './active-message.ts';
-import { MailInHand } from './active-message.ts';
-import { ordersOf } from './attempts.ts';
+import { describeError } from '../platform/system-errors.ts';
+import { warnOnce } from '../platform/warn-once.ts';
+import { type ControlMessages, groupByPayload, isMessageDue } from '../queue/due.ts';
+import type { Queue } from '../queue/queue.ts';
+import type { MessageEvents, OutcomeRecord } from './active-message.ts';
+import { ActiveMessage } from './active-message.ts';
+import { planAttempts } from './attempts.ts';
 import type { RunRules } from './rules.ts';
 
-export interface RunPorts {
-  readonly room: Room;
+export interface RunDeps {
+  readonly room: Queue;
   readonly resolver: Resolver;
   readonly connect: Connect;
   readonly clock: Clock;
   readonly random: Random;
   readonly events: RunEvents;
   /** tells senders what became of their mail; without it nobody is told, as in a replay */
-  readonly reporter?: Reporter;
+  readonly reporter?: DsnSender;
 }
 
 /** What a run tells while it runs. Outcomes are durable when they are told. */
 export interface RunEvents {
   outcome(record: OutcomeRecord): void;
   /** a control message was set aside because nobody can read it; to `path`, unless it stays where it lay */
-  setAside(control: MessageNumber, reason: string, path?: string): void;
+  quarantined(control: MessageNumber, reason: string, path?: string): void;
   warning(text: string): void;
   /** a step of a delivery or a session, for transcripts and whoever wants to follow the dialogue */
-  readonly step: Observe;
+  readonly trace: Trace;
 }
 
 export interface RunSummary {
@@ -57,26 +57,26 @@ export interface RunSummary {
  * One queue run: look, deliver, and look again as long as something is on its way, so that one slow server holds up
  * nobody else's mail. Over when nothing is in hand any more.
  */
-export async function queueRun(ports: RunPorts, rules: RunRules, signal: AbortSignal): Promise<RunSummary> {
-  const queue = new Queue(ports, rules, signal);
+export async function runQueue(ports: RunDeps, rules: RunRules, signal: AbortSignal): Promise<RunSummary> {
+  const queue = new QueueRunner(ports, rules, signal);
   const began = ports.clock.monotonic();
   await queue.look(rules.due.force);
-  const warn = saidOnce((text) => ports.events.warning(text));
+  const warn = warnOnce((text) => ports.events.warning(text));
   while (queue.busy) {
-    await queue.idleOr(rules.lookAgain);
-    if (queue.busy && !signal.aborted) await queue.look(false).catch((error) => warn(unreadSpool(error)));
+    await queue.idleOr(rules.pollInterval);
+    if (queue.busy && !signal.aborted) await queue.look(false).catch((error) => warn(unreadableSpool(error)));
   }
   await queue.close();
   return { ...queue.count, milliseconds: Math.round(ports.clock.monotonic() - began) };
 }
 
 /** Mails in hand and the dispatcher that delivers them. `watch` keeps one for as long as it stays. */
-export class Queue {
+export class QueueRunner {
   readonly count = { jobs: 0, due: 0, delivered: 0, deferred: 0, failed: 0, finished: 0 };
-  readonly #ports: RunPorts;
+  readonly #ports: RunDeps;
   readonly #rules: RunRules;
   readonly #signal: AbortSignal;
-  #dispatcher: Dispatcher;
+  #dispatcher: Scheduler;
   #halted = false;
   /** by payload: mails whose deliveries, outcomes or reports are not over */
   readonly #inHand = new Map<MessageNumber, Promise<void>>();
@@ -84,7 +84,7 @@ export class Queue {
   readonly #idle = new Set<() => void>();
   readonly #stop = (): void => this.#dispatcher.stop();
 
-  constructor(ports: RunPorts, rules: RunRules, signal: AbortSignal) {
+  constructor(ports: RunDeps, rules: RunRules, signal: AbortSignal) {
     this.#ports = ports;
     this.#rules = rules;
     this.#signal = signal;
@@ -93,8 +93,8 @@ export class Queue {
     if (signal.aborted) this.#stop();
   }
 
-  #freshDispatcher(): Dispatcher {
-    return new Dispatcher(this.#rules.dispatch, { ...this.#ports, step: this.#ports.events.step });
+  #freshDispatcher(): Scheduler {
+    return new Scheduler(this.#rules.delivery, { ...this.#ports, step: this.#ports.events.trace });
   }
 
   get busy(): boolean {
@@ -109,7 +109,7 @@ export class Queue {
   /** Begin again after a halt. Rejects while the room does not take what it was told. */
   async resume(): Promise<void> {
     await this.#allOver();
-    await this.#ports.room.settle();
+    await this.#ports.room.flush();
     this.#dispatcher = this.#freshDispatcher();
     this.#halted = false;
     if (this.#signal.aborted) this.#stop();
@@ -121,11 +121,12 @@ export class Queue {
    */
   async look(force: boolean): Promise<void> {
     const scan = await this.#ports.room.scan(this.#inHand);
-    for (const { number, reason, path } of scan.setAside) this.#ports.events.setAside(number, reason, path);
+    for (const { number, reason, path } of scan.quarantined)
+      this.#ports.events.quarantined(number, reason, path);
     if (this.#halted) return;
     const options = { ...this.#rules.due, force };
-    const due = [...byMail(scan.jobs).values()].filter(
-      (lists) => !this.#inHand.has(lists[0].job.msgid) && isMailDue(lists, this.#now(), options),
+    const due = [...groupByPayload(scan.jobs).values()].filter(
+      (lists) => !this.#inHand.has(lists[0].job.msgid) && isMessageDue(lists, this.#now(), options),
     );
     this.count.jobs = Math.max(this.count.jobs, scan.jobs.length);
     for (const lists of due) this.#take(lists);
@@ -149,7 +150,7 @@ export class Queue {
   async close(): Promise<void> {
     await this.#allOver();
     this.#signal.removeEventListener('abort', this.#stop);
-    await this.#ports.room.settle();
+    await this.#ports.room.flush();
   }
 
   async #allOver(): Promise<void> {
@@ -161,10 +162,10 @@ export class Queue {
     return Math.floor(this.#ports.clock.now() / 1000);
   }
 
-  #take(lists: Lists): void {
+  #take(lists: ControlMessages): void {
     const { room, reporter = null } = this.#ports;
     const mailPorts = { room, now: () => this.#now(), schedule: this.#rules.due.schedule, reporter };
-    const mail = new MailInHand(lists, mailPorts, this.#mailEvents());
+    const mail = new ActiveMessage(lists, mailPorts, this.#mailEvents());
     const { msgid } = lists[0].job;
     this.count.due += lists.length;
     const over = (): void => {
@@ -174,7 +175,7 @@ export class Queue {
     this.#inHand.set(msgid, this.#deliver(mail).then(over));
   }
 
-  async #deliver(mail: MailInHand): Promise<void> {
+  async #deliver(mail: ActiveMessage): Promise<void> {
     mail.reconcile();
     const { room, events } = this.#ports;
     const sources = { room, warn: (text: string) => events.warning(text) };
@@ -183,7 +184,7 @@ export class Queue {
       const orderOver = (): void => {
         if (--open === 0) allOver();
       };
-      for (const order of ordersOf(mail, sources, this.#rules, orderOver)) {
+      for (const order of planAttempts(mail, sources, this.#rules, orderOver)) {
         open++;
         this.#dispatcher.add(order);
       }
@@ -198,7 +199,7 @@ export class Queue {
     }
   }
 
-  #mailEvents(): MailEvents {
+  #mailEvents(): MessageEvents {
     return {
       outcome: (record) => {
         this.count[COUNTED[record.status]]++;
@@ -217,16 +218,16 @@ export class Queue {
 }
 
 /** A spool that takes no outcomes takes no mail either: what is sent and not noted is sent again. */
-export function unwrittenSpool(error: unknown): string {
+export function unwritableSpool(error: unknown): string {
   return `Nothing is sent, because outcomes cannot be written: ${sentenceOf(error)} The next look tries again.`;
 }
 
 /** A spool that cannot be read now may be readable again; what is in hand goes on. */
-export function unreadSpool(error: unknown): string {
+export function unreadableSpool(error: unknown): string {
   return `The spool could not be read: ${sentenceOf(error)} The mail stays; the next look tries again.`;
 }
 
-function numbersOf(mail: MailInHand): string {
+function numbersOf(mail: ActiveMessage): string {
   return mail.lists.map(({ control }) => control).join(', ');
 }
 
@@ -234,5 +235,5 @@ const COUNTED = { 2: 'delivered', 4: 'deferred', 5: 'failed' } as const;
 
 /** Some errors are whole sentences, those of the disk are phrases. */
 function sentenceOf(error: unknown): string {
-  return phraseOf(error).replace(/\.?$/, '.');
+  return describeError(error).replace(/\.?$/, '.');
 }

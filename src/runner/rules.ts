@@ -3,7 +3,7 @@
  * commands; the queue run and all below it see rules, never settings, files or the environment.
  */
 import type { TlsOptions } from '#net-stream-utils';
-import type { DispatchRules } from '../delivery/ports.ts';
+import type { DeliveryRules } from '../delivery/ports.ts';
 import type { Charset } from '../message/charset.ts';
 import type { RenderOptions } from '../message/render.ts';
 import type { ByteString } from '../platform/bytes.ts';
@@ -13,17 +13,17 @@ import type { Host, Relay, TlsPolicy } from '../routing/hosts.ts';
 import type { Settings } from '../settings/table.ts';
 
 export interface RunRules {
-  readonly dispatch: DispatchRules;
+  readonly delivery: DeliveryRules;
   readonly due: DueOptions;
   readonly render: RenderOptions;
   /** envelope sender of mail that names none */
   readonly postmaster: ByteString;
   /** milliseconds after which a run that is still busy looks for new jobs */
-  readonly lookAgain: number;
+  readonly pollInterval: number;
 }
 
 /** What stands behind settings that name something else: files read, names asked for. */
-export interface Background {
+export interface LoadedConfig {
   /** name of this machine */
   readonly hostname: string;
   readonly relays: readonly Relay[];
@@ -32,10 +32,10 @@ export interface Background {
   readonly certificates: readonly string[];
 }
 
-export function rulesFrom(settings: Settings, background: Background): RunRules {
+export function rulesFrom(settings: Settings, background: LoadedConfig): RunRules {
   const hostname = settings.hostname ?? background.hostname;
   return {
-    dispatch: dispatchRules(settings, background, hostname),
+    delivery: dispatchRules(settings, background, hostname),
     due: { schedule: scheduleFrom(settings), force: false },
     render: {
       order: settings['header-order'],
@@ -44,16 +44,16 @@ export function rulesFrom(settings: Settings, background: Background): RunRules 
       legacy: background.legacy,
       zoneMinutes: 0,
     },
-    lookAgain: settings.poll,
+    pollInterval: settings.poll,
     postmaster: settings.postmaster ?? `postmaster@${hostname}`,
   };
 }
 
 function dispatchRules(
   settings: Settings,
-  { relays, certificates }: Background,
+  { relays, certificates }: LoadedConfig,
   hostname: string,
-): DispatchRules {
+): DeliveryRules {
   const pins = byHost(settings['tls-pin']);
   const tlsOf = tlsPolicies(settings, pins);
   const inClear = new Set(settings['auth-in-clear'].map(hostKey));

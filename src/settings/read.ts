@@ -3,7 +3,7 @@
  * configuration file say; touches none of them itself.
  */
 import type { Setting, SettingName, Settings } from './table.ts';
-import { SETTINGS, TYPED } from './table.ts';
+import { FROM_COMMAND_LINE, SETTINGS } from './table.ts';
 
 /** A place that settings come from. */
 export interface Source {
@@ -49,7 +49,10 @@ export function readSources(sources: readonly Source[]): SettingsRead {
     else problems.push({ source, text: `${source.shown(name)}: ${quoted(raw)} ${read.problem}.` });
   }
   if (problems.length > 0) return { ok: false, problems };
-  return { ok: true, settings: Object.freeze({ ...values, [TYPED]: typed }) as unknown as Settings };
+  return {
+    ok: true,
+    settings: Object.freeze({ ...values, [FROM_COMMAND_LINE]: typed }) as unknown as Settings,
+  };
 }
 
 /** From one place alone. */

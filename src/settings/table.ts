@@ -175,7 +175,7 @@ export type SettingName = keyof typeof SETTINGS;
 /** Values by name, read and checked. Times are milliseconds. */
 export type Settings = {
   readonly [name in SettingName]: (typeof SETTINGS)[name] extends Setting<infer T> ? T : never;
-} & { readonly [TYPED]: ReadonlySet<string> };
+} & { readonly [FROM_COMMAND_LINE]: ReadonlySet<string> };
 
 /** Names of the settings whose values stand on the command line. No part of what is written or compared. */
-export const TYPED: unique symbol = Symbol('typed on the command line');
+export const FROM_COMMAND_LINE: unique symbol = Symbol('typed on the command line');

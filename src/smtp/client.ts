@@ -1,10 +1,10 @@
 /**
  * One session on one connection: feeds the session machine with what the network does and performs the effects
  * that concern the connection. Whatever concerns deliveries goes to the listener, which is the dispatcher's slot.
- * It decides nothing: every decision is a row of session/table.ts.
+ * It decides nothing: every decision is a row of smtp/machine/table.ts.
  */
 import type { CloseReason, Connect, Connection, Endpoint, TlsFacts, TlsOptions } from '#net-stream-utils';
-import type { Outgoing } from '../message/outgoing.ts';
+import type { OutgoingMessage } from '../message/outgoing.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import type { Credentials } from '../routing/hosts.ts';
@@ -14,15 +14,15 @@ import type { Session, SessionEffect, SessionEvent, SessionPolicy, Step } from '
 import { beginSession } from './machine/session.ts';
 import type { Deadline } from './machine/states.ts';
 import { STATES } from './machine/states.ts';
-import { closeText, connectFailure } from './network-errors.ts';
-import type { Failure, Peer, Verdict } from './outcome.ts';
+import { connectFailure, describeClose } from './network-errors.ts';
+import type { Failure, Outcome, Peer } from './outcome.ts';
 import type { PartialReply } from './reply.ts';
 import { NO_LINES, readReplyLine } from './reply.ts';
-import { authLine } from './sasl.ts';
-import type { Demands, Transaction } from './transaction.ts';
-import { obstacle } from './transaction.ts';
+import { authCommand } from './sasl.ts';
+import type { MessageRequirements, Transaction } from './transaction.ts';
+import { unsupportedRequirement } from './transaction.ts';
 
-export interface SessionPlan {
+export interface SessionOptions {
   /** names it in transcripts */
   readonly number: number;
   readonly endpoint: Endpoint;
@@ -34,37 +34,37 @@ export interface SessionPlan {
   readonly deadlines: { readonly [name in Deadline | 'connect']: number };
 }
 
-export interface SessionListener {
+export interface ClientListener {
   /** the connection stands, the greeting is to come */
-  opened(): void;
+  connected(): void;
   /** idle, and willing to take a transaction */
   ready(): void;
-  body(transaction: number): Outgoing;
+  body(transaction: number): OutgoingMessage;
   /** the transaction whose envelope is to travel with the end of this message, if there is one */
-  following(): Transaction | null;
-  verdict(transaction: number, recipients: readonly number[], verdict: Verdict): void;
+  nextTransaction(): Transaction | null;
+  outcome(transaction: number, recipients: readonly number[], verdict: Outcome): void;
   transactionDone(transaction: number): void;
-  handBack(transaction: number): void;
+  requeue(transaction: number): void;
   hostFailed(failure: Failure): void;
   tlsUnusable(failure: Failure): void;
   /** nothing more comes from this session; its place is free (QUIT may still be on its way) */
-  over(): void;
+  ended(): void;
   /** the connection is closed */
-  gone(): void;
+  closed(): void;
   /** every step of the machine, for transcripts */
-  step(event: SessionEvent, step: Step): void;
+  trace(event: SessionEvent, step: Step): void;
 }
 
-export interface SessionPorts {
+export interface ClientDeps {
   readonly connect: Connect;
   readonly clock: Clock;
 }
 
-export class SessionDriver {
-  readonly plan: SessionPlan;
+export class SmtpClient {
+  readonly plan: SessionOptions;
   tlsFacts: TlsFacts | null = null;
-  readonly #ports: SessionPorts;
-  #listener: SessionListener;
+  readonly #ports: ClientDeps;
+  #listener: ClientListener;
   #session: Session;
   readonly #connection: Connection;
   #partial: PartialReply = NO_LINES;
@@ -77,11 +77,7 @@ export class SessionDriver {
   #wakeWriter: () => void = () => {};
 
   /** Connects at once; `listenerFor` is called before anything can happen. */
-  constructor(
-    plan: SessionPlan,
-    ports: SessionPorts,
-    listenerFor: (driver: SessionDriver) => SessionListener,
-  ) {
+  constructor(plan: SessionOptions, ports: ClientDeps, listenerFor: (driver: SmtpClient) => ClientListener) {
     this.plan = plan;
     this.#ports = ports;
     this.#listener = listenerFor(this);
@@ -122,25 +118,25 @@ export class SessionDriver {
   }
 
   /** Whether nothing the peer said of itself keeps it from taking such a message. */
-  takes(demands: Demands): boolean {
-    return obstacle(demands, this.#session.capabilities) === null;
+  supports(demands: MessageRequirements): boolean {
+    return unsupportedRequirement(demands, this.#session.capabilities) === null;
   }
 
   /** An idle session changes hands. */
-  handTo(listener: SessionListener): void {
+  setListener(listener: ClientListener): void {
     this.#listener = listener;
   }
 
-  offer(transaction: Transaction): void {
+  startTransaction(transaction: Transaction): void {
     this.#handle({ type: 'offer', transaction });
   }
 
-  leave(): void {
+  quit(): void {
     this.#handle({ type: 'leave' });
   }
 
   /** Drop a session that is taking leave: its place is needed. */
-  cut(): void {
+  destroy(): void {
     if (this.#over) this.#destroy();
   }
 
@@ -152,13 +148,13 @@ export class SessionDriver {
 
   #opened(): void {
     this.#opening = false;
-    this.#listener.opened();
+    this.#listener.connected();
     this.#armForState();
   }
 
   #closed(reason: CloseReason): void {
-    if (this.#opening) this.#failOpening(closeText(reason), reason.kind === 'tls' ? '4.7.5' : '4.4.1');
-    else this.#handle({ type: reason.kind === 'tls' ? 'tls-failed' : 'lost', text: closeText(reason) });
+    if (this.#opening) this.#failOpening(describeClose(reason), reason.kind === 'tls' ? '4.7.5' : '4.4.1');
+    else this.#handle({ type: reason.kind === 'tls' ? 'tls-failed' : 'lost', text: describeClose(reason) });
   }
 
   #failOpening(text: string, enhanced?: string): void {
@@ -191,7 +187,7 @@ export class SessionDriver {
     for (let each = this.#events.shift(); each !== undefined; each = this.#events.shift()) {
       const step = next(this.#session, each);
       this.#session = step.session;
-      this.#listener.step(each, step);
+      this.#listener.trace(each, step);
       for (const effect of step.effects) this.#perform(effect);
       if (!this.#gone) this.#armForState();
     }
@@ -206,7 +202,7 @@ export class SessionDriver {
       case 'authenticate': {
         if (this.plan.credentials === null) throw new Error('AUTH without credentials');
         const { mechanism, step, challenge } = effect;
-        this.#connection.write(`${authLine(mechanism, step, challenge, this.plan.credentials)}\r\n`);
+        this.#connection.write(`${authCommand(mechanism, step, challenge, this.plan.credentials)}\r\n`);
         return;
       }
       case 'start-tls':
@@ -216,13 +212,13 @@ export class SessionDriver {
         this.#sendBody(this.#listener.body(effect.transaction), effect.stuffed);
         return;
       case 'verdict':
-        this.#listener.verdict(effect.transaction, effect.recipients, effect.verdict);
+        this.#listener.outcome(effect.transaction, effect.recipients, effect.verdict);
         return;
       case 'transaction-done':
         this.#listener.transactionDone(effect.transaction);
         return;
       case 'hand-back':
-        this.#listener.handBack(effect.transaction);
+        this.#listener.requeue(effect.transaction);
         return;
       case 'host-failed':
         this.#listener.hostFailed(effect.failure);
@@ -245,7 +241,7 @@ export class SessionDriver {
   }
 
   /** A small message leaves in the same write as its end and the next envelope. */
-  #sendBody(message: Outgoing, stuffed: boolean): void {
+  #sendBody(message: OutgoingMessage, stuffed: boolean): void {
     if (message.bytes === null) {
       void this.#streamBody(message, stuffed);
       return;
@@ -254,7 +250,7 @@ export class SessionDriver {
     this.#bodySent();
   }
 
-  async #streamBody(message: Outgoing, stuffed: boolean): Promise<void> {
+  async #streamBody(message: OutgoingMessage, stuffed: boolean): Promise<void> {
     let sent = 0;
     let stuffing = stuffDots(Buffer.alloc(0), 'line-start');
     try {
@@ -282,7 +278,7 @@ export class SessionDriver {
     if (this.#session.state !== 'body') return;
     this.#handle({
       type: 'body-sent',
-      following: mayChain(this.#session) ? this.#listener.following() : null,
+      following: mayChain(this.#session) ? this.#listener.nextTransaction() : null,
     });
   }
 
@@ -299,7 +295,7 @@ export class SessionDriver {
   #silence(seconds: number): void {
     if (this.#opening)
       this.#closed({ kind: 'error', code: 'ETIMEDOUT', message: `no answer in ${seconds} seconds` });
-    else if (this.#session.state === 'ready') this.leave();
+    else if (this.#session.state === 'ready') this.quit();
     else this.#handle({ type: 'silence', seconds });
   }
 
@@ -309,12 +305,12 @@ export class SessionDriver {
     this.#deadline?.cancel();
     this.#connection.destroy();
     this.#wakeWriter();
-    this.#listener.gone();
+    this.#listener.closed();
   }
 
   #end(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#listener.over();
+    this.#listener.ended();
   }
 }

@@ -4,7 +4,7 @@
 import type { CloseReason } from '#net-stream-utils';
 import type { Failure, Peer } from './outcome.ts';
 
-export const WORDS: { readonly [code: string]: string } = {
+export const NETWORK_ERRORS: { readonly [code: string]: string } = {
   ECONNREFUSED: 'refuses connections',
   ECONNRESET: 'reset the connection',
   EPIPE: 'closed the connection',
@@ -22,7 +22,7 @@ export const WORDS: { readonly [code: string]: string } = {
   ENOBUFS: 'was not tried: no memory for sockets here',
 };
 
-export function closeText(reason: CloseReason): string {
+export function describeClose(reason: CloseReason): string {
   switch (reason.kind) {
     case 'ended':
       return 'closed the connection';
@@ -31,20 +31,22 @@ export function closeText(reason: CloseReason): string {
     case 'tls':
       return `TLS failed: ${tlsText(reason.message)}`;
     case 'error':
-      return reason.code in WORDS ? `${WORDS[reason.code]}` : `failed (${reason.code}: ${reason.message})`;
+      return reason.code in NETWORK_ERRORS
+        ? `${NETWORK_ERRORS[reason.code]}`
+        : `failed (${reason.code}: ${reason.message})`;
   }
 }
 
 /** What broke off the handshake: OpenSSL's words, or the network's. */
 function tlsText(message: string): string {
   const code = /\bE[A-Z]+$/.exec(message)?.[0] ?? '';
-  return code in WORDS ? `it ${WORDS[code]}` : message;
+  return code in NETWORK_ERRORS ? `it ${NETWORK_ERRORS[code]}` : message;
 }
 
 /** A connection that never came to be: the host's trouble, or ours, and always tried again (C04, R065). */
 export function connectFailure(text: string, peer: Peer, enhanced = '4.4.1'): Failure {
   return {
-    reach: 'host',
+    scope: 'host',
     stage: 'connect',
     permanent: false,
     code: null,

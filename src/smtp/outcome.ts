@@ -6,7 +6,7 @@ import type { ByteString } from '../platform/bytes.ts';
 import type { StateName } from './machine/states.ts';
 
 /** How far a failure reaches: the next host, all recipients of the message, one recipient (techdoc/delivery-states.md). */
-export type Reach = 'host' | 'message' | 'recipient';
+export type FailureScope = 'host' | 'message' | 'recipient';
 
 /** Where in a delivery something happened: before there was a session, or the state the session was in. */
 export type Stage = 'routing' | 'payload' | 'lookup' | 'connect' | StateName;
@@ -19,7 +19,7 @@ export interface Peer {
 }
 
 export interface Failure {
-  readonly reach: Reach;
+  readonly scope: FailureScope;
   readonly stage: Stage;
   /** true: status 5, told to the sender at once. false: status 4, tried again. */
   readonly permanent: boolean;
@@ -41,4 +41,4 @@ export interface Acceptance {
   readonly peer: Peer;
 }
 
-export type Verdict = ({ readonly kind: 'delivered' } & Acceptance) | ({ readonly kind: 'failed' } & Failure);
+export type Outcome = ({ readonly kind: 'delivered' } & Acceptance) | ({ readonly kind: 'failed' } & Failure);

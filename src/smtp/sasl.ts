@@ -11,7 +11,7 @@ import type { Mechanism } from './machine/session.ts';
  * The line to send, without its CRLF: `AUTH ...` when `challenge` is null, else the answer to the server's 334 text.
  * `*` cancels the exchange when there is nothing more to say (RFC 4954 4).
  */
-export function authLine(
+export function authCommand(
   mechanism: Mechanism,
   step: number,
   challenge: ByteString | null,

@@ -4,23 +4,23 @@
  */
 import type { Dialect } from '../delivery-list/job.ts';
 import type { ByteString } from '../platform/bytes.ts';
-import type { Peer, Verdict } from './outcome.ts';
+import type { Outcome, Peer } from './outcome.ts';
 
 /** 2012 and 2016 readers take lines of any length, 2017's cut them at 4095 bytes (formats 1.5). */
 const LONGEST_TEXT = 1000;
 
-export function statusDigit(verdict: Verdict): 2 | 4 | 5 {
+export function statusDigit(verdict: Outcome): 2 | 4 | 5 {
   if (verdict.kind === 'delivered') return 2;
   return verdict.permanent ? 5 : 4;
 }
 
 /** Ready for a `remote|` line: no line end, no bar, no NUL (R066). 2017 writes `CODE (text)`. */
-export function statusText(verdict: Verdict, dialect: Dialect): ByteString {
+export function statusText(verdict: Outcome, dialect: Dialect): ByteString {
   const text = shortened(oneLine(sentence({ ...verdict, text: oneLine(verdict.text) }, dialect)));
   return dialect === '2017' ? `${verdict.code ?? codeWithoutReply(verdict)} (${text})` : text;
 }
 
-function sentence(verdict: Verdict, dialect: Dialect): ByteString {
+function sentence(verdict: Outcome, dialect: Dialect): ByteString {
   const where = verdict.peer === null ? '' : place(verdict.peer);
   const doubt = verdict.kind === 'failed' && verdict.maybeDelivered ? '; the message may have arrived' : '';
   if (verdict.code === null) return `${where === '' ? '' : `${where} `}${verdict.text}${doubt}`;
@@ -38,7 +38,7 @@ export function place(peer: Peer): string {
 }
 
 /** What a 2017 server writes when no answer came. */
-function codeWithoutReply(verdict: Verdict): number {
+function codeWithoutReply(verdict: Outcome): number {
   return statusDigit(verdict) === 5 ? 550 : 421;
 }
 

@@ -1,13 +1,13 @@
 /**
  * One mail transaction (MAIL, RCPT ..., DATA): a value handed to a session, never leftovers in its fields, and
  * the commands it consists of. Nothing taken from data can put a CR or LF into a command: what comes here
- * went through `plan/address.ts`, and `line()` refuses the rest as a bug.
+ * went through `routing/address.ts`, and `line()` refuses the rest as a bug.
  */
 import type { ByteString } from '../platform/bytes.ts';
 import type { Capabilities } from './capabilities.ts';
 
 /** What a message asks of the server that is to take it. */
-export interface Demands {
+export interface MessageRequirements {
   /** bytes as sent, CRLF line ends, before dot-stuffing (RFC 1870) */
   readonly size: number;
   readonly eightBit: boolean;
@@ -15,7 +15,7 @@ export interface Demands {
   readonly smtpUtf8: boolean;
 }
 
-export interface Transaction extends Demands {
+export interface Transaction extends MessageRequirements {
   /** the delivery it belongs to; every effect about it names it again */
   readonly id: number;
   /** envelope sender without brackets, '' is the null sender */
@@ -36,26 +36,29 @@ export function mailCommand(transaction: Transaction, peer: Capabilities): ByteS
     transaction.eightBit && peer.eightBitMime ? ' BODY=8BITMIME' : '',
     transaction.smtpUtf8 ? ' SMTPUTF8' : '',
   ];
-  return line(`MAIL FROM:<${transaction.sender}>${parameters.join('')}`);
+  return commandLine(`MAIL FROM:<${transaction.sender}>${parameters.join('')}`);
 }
 
 export function rcptCommand(transaction: Transaction, index: number, peer: Capabilities): ByteString {
   const address = transaction.recipients[index];
   if (address === undefined) throw new Error(`transaction ${transaction.id} has no recipient ${index}`);
   const notify = peer.dsn && transaction.dsn?.notify ? ` NOTIFY=${transaction.dsn.notify}` : '';
-  return line(`RCPT TO:<${address}>${notify}`);
+  return commandLine(`RCPT TO:<${address}>${notify}`);
 }
 
 /** A command line. CR or LF inside would be a second command of somebody else's choosing. */
-export function line(command: ByteString): ByteString {
+export function commandLine(command: ByteString): ByteString {
   if (/[\r\n\0]/.test(command)) throw new Error('a command with a line end in it reached the session');
   return `${command}\r\n`;
 }
 
 /** What keeps this peer from taking this message at all, known before MAIL is said. */
-export type Obstacle = 'size' | 'eight-bit' | 'smtputf8';
+export type UnsupportedRequirement = 'size' | 'eight-bit' | 'smtputf8';
 
-export function obstacle(demands: Demands, peer: Capabilities): Obstacle | null {
+export function unsupportedRequirement(
+  demands: MessageRequirements,
+  peer: Capabilities,
+): UnsupportedRequirement | null {
   if (peer.maxSize > 0 && demands.size > peer.maxSize) return 'size';
   if (demands.smtpUtf8 && !peer.smtpUtf8) return 'smtputf8';
   if (demands.eightBit && !peer.eightBitMime) return 'eight-bit';

@@ -4,32 +4,32 @@
  * Never touches a file under a final name.
  */
 import type { Random } from '../platform/clock.ts';
-import { codeOf } from '../platform/system-errors.ts';
+import { errorCode } from '../platform/system-errors.ts';
 import type { Disk, Ownership } from './disk.ts';
-import type { Layout } from './layout.ts';
+import type { StateLayout } from './layout.ts';
 import type { ProcessTable } from './processes.ts';
 
 /** A name nobody else uses; it says who made it, so that what a dead process left behind can be told. */
 export type TemporaryName = () => string;
 
-export function temporaryNames(layout: Layout, processes: ProcessTable, random: Random): TemporaryName {
+export function temporaryNames(layout: StateLayout, processes: ProcessTable, random: Random): TemporaryName {
   const { pid, started } = processes.self;
   return () => `${layout.temporary}/${pid}.${started ?? 'x'}.${Math.floor(random() * 2 ** 48).toString(36)}`;
 }
 
 /** Remove a file that need not be there; its absence is as good. */
-export function removeIfThere(disk: Disk, path: string): void {
+export function removeIfExists(disk: Disk, path: string): void {
   try {
     disk.unlink(path);
   } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error;
+    if (errorCode(error) !== 'ENOENT') throw error;
   }
 }
 
 type Pieces = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
 /** A new file with these bytes, on the platter when it resolves. Leaves nothing behind when it fails. */
-export async function writeDurably(
+export async function writeAndSync(
   disk: Disk,
   path: string,
   pieces: Pieces,
@@ -40,7 +40,7 @@ export async function writeDurably(
     for await (const piece of pieces) file.write(piece);
     await file.sync();
   } catch (error) {
-    removeIfThere(disk, path);
+    removeIfExists(disk, path);
     throw error;
   } finally {
     file.close();
@@ -48,11 +48,11 @@ export async function writeDurably(
 }
 
 /** Remove what processes that no longer run have left in `.spoolroom/tmp/`. A live one's files may be in use. */
-export function sweepTemporary(disk: Disk, layout: Layout, processes: ProcessTable): void {
+export function removeStaleTemporary(disk: Disk, layout: StateLayout, processes: ProcessTable): void {
   for (const { name, kind } of disk.list(layout.temporary)) {
     const [, pid, started] = /^(\d+)\.(\d+|x)\.[0-9a-z]+$/.exec(name) ?? [];
     if (kind !== 'file' || pid === undefined || started === undefined) continue;
     const maker = { pid: Number(pid), started: started === 'x' ? null : started, boot: null };
-    if (!processes.alive(maker)) removeIfThere(disk, `${layout.temporary}/${name}`);
+    if (!processes.alive(maker)) removeIfExists(disk, `${layout.temporary}/${name}`);
   }
 }

@@ -3,7 +3,7 @@
  * as a sync of the journal or of a directory. A call resolves when a run of `work` that began after the call is done;
  * calls that arrive during a run share the next one. Its error goes to those callers and to nobody else.
  */
-export function grouped(work: () => Promise<void>): () => Promise<void> {
+export function groupCommit(work: () => Promise<void>): () => Promise<void> {
   let last: Promise<void> = Promise.resolve();
   let waiting: Promise<void> | null = null;
 

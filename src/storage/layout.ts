@@ -4,7 +4,7 @@
  */
 import type { MessageNumber } from '../delivery-list/job.ts';
 
-export interface Layout {
+export interface StateLayout {
   /** the spool directory itself */
   readonly spool: string;
   /** our own folder in it, with the locks, the spool's id and the journal */
@@ -24,7 +24,7 @@ export interface Layout {
   message(number: MessageNumber): string;
 }
 
-export function layoutOf(spool: string): Layout {
+export function layoutOf(spool: string): StateLayout {
   const state = `${spool}/.spoolroom`;
   return {
     spool,

@@ -6,20 +6,20 @@
  * processes removes the faster one's fresh lock, cannot happen. Never waits.
  */
 
-import { codeOf } from '../platform/system-errors.ts';
+import { errorCode } from '../platform/system-errors.ts';
 import type { TemporaryName } from './atomic-file.ts';
-import { removeIfThere } from './atomic-file.ts';
+import { removeIfExists } from './atomic-file.ts';
 import type { Disk, Ownership } from './disk.ts';
-import type { Layout } from './layout.ts';
+import type { StateLayout } from './layout.ts';
 import type { ProcessIdentity, ProcessTable } from './processes.ts';
 
-export type Claim =
+export type LockResult =
   | { readonly kind: 'claimed'; release(): void }
   | { readonly kind: 'busy'; readonly owner: ProcessIdentity };
 
 export interface LockDeps {
   readonly disk: Disk;
-  readonly layout: Layout;
+  readonly layout: StateLayout;
   readonly processes: ProcessTable;
   readonly temporaryName: TemporaryName;
   readonly owner: Ownership;
@@ -68,7 +68,7 @@ function newestLock(deps: LookDeps): Found {
       };
     } catch (error) {
       // It had a successor between the two looks, and its successor's owner removed it.
-      if (codeOf(error) !== 'ENOENT') throw error;
+      if (errorCode(error) !== 'ENOENT') throw error;
     }
   }
 }
@@ -91,7 +91,7 @@ function linkLock(deps: LockDeps, number: number): boolean {
     deps.disk.link(temporary, lockPath(deps, number));
     return true;
   } catch (error) {
-    if (codeOf(error) === 'EEXIST') return false;
+    if (errorCode(error) === 'EEXIST') return false;
     throw error;
   } finally {
     deps.disk.unlink(temporary);
@@ -104,14 +104,14 @@ function releaseLock(deps: LockDeps, number: number): void {
 }
 
 /** Who delivers from this spool now; null when nobody does. Changes nothing. */
-export function lockOwner(deps: LookDeps & Pick<LockDeps, 'processes'>): ProcessIdentity | null {
+export function lockHolder(deps: LookDeps & Pick<LockDeps, 'processes'>): ProcessIdentity | null {
   if (deps.disk.status(deps.layout.state) === null) return null;
   const { owner } = newestLock(deps);
   return owner !== null && deps.processes.alive(owner) ? owner : null;
 }
 
 /** Try to become the one runner of this spool. */
-export function claimLock(deps: LockDeps): Claim {
+export function acquireLock(deps: LockDeps): LockResult {
   for (;;) {
     const found = newestLock(deps);
     if (found.owner !== null && deps.processes.alive(found.owner))
@@ -121,10 +121,10 @@ export function claimLock(deps: LockDeps): Claim {
     const [newest, ...older] = lockNumbers(deps);
     if (newest !== number) {
       // While we looked, others claimed, released and tidied up: our number is history and was free only because of that.
-      removeIfThere(deps.disk, lockPath(deps, number));
+      removeIfExists(deps.disk, lockPath(deps, number));
       continue;
     }
-    for (const old of older) removeIfThere(deps.disk, lockPath(deps, old));
+    for (const old of older) removeIfExists(deps.disk, lockPath(deps, old));
     return { kind: 'claimed', release: () => releaseLock(deps, number) };
   }
 }

@@ -3,14 +3,14 @@
  * queue room. Called when a room is opened, and by `check`. Made once, durable when it is handed out.
  */
 import type { Random } from '../platform/clock.ts';
-import { type TemporaryName, writeDurably } from './atomic-file.ts';
+import { type TemporaryName, writeAndSync } from './atomic-file.ts';
 import type { Disk, Ownership } from './disk.ts';
-import type { Layout } from './layout.ts';
+import type { StateLayout } from './layout.ts';
 
-export interface IdParts {
+export interface QueueIdDeps {
   readonly disk: Disk;
   readonly random: Random;
-  readonly layout: Layout;
+  readonly layout: StateLayout;
   readonly temporaryName: TemporaryName;
   readonly owner: Ownership;
 }
@@ -25,17 +25,23 @@ export function randomHex(random: Random, words: number): string {
 }
 
 /** Null: none was made yet. */
-export function readId(disk: Disk, layout: Layout): string | null {
+export function readQueueId(disk: Disk, layout: StateLayout): string | null {
   if (disk.status(layout.id) === null) return null;
   return disk.read(layout.id, 4096).bytes.toString('latin1').trim();
 }
 
-export async function ownId({ disk, random, layout, temporaryName, owner }: IdParts): Promise<string> {
-  const known = readId(disk, layout);
+export async function ensureQueueId({
+  disk,
+  random,
+  layout,
+  temporaryName,
+  owner,
+}: QueueIdDeps): Promise<string> {
+  const known = readQueueId(disk, layout);
   if (known !== null) return known;
   const id = randomHex(random, 4);
   const temporary = temporaryName();
-  await writeDurably(disk, temporary, [Buffer.from(`${id}\n`)], owner);
+  await writeAndSync(disk, temporary, [Buffer.from(`${id}\n`)], owner);
   disk.rename(temporary, layout.id);
   await disk.syncDirectory(layout.state);
   return id;

@@ -4,7 +4,7 @@
 import { fileURLToPath } from 'node:url';
 import { stripHeader } from '../../src/delivery-list/header.ts';
 import type { Job } from '../../src/delivery-list/job.ts';
-import { blankJob, parseDeliveryList } from '../../src/delivery-list/parse.ts';
+import { emptyJob, parseDeliveryList } from '../../src/delivery-list/parse.ts';
 import { serialiseJob } from '../../src/delivery-list/serialise.ts';
 
 export interface DeliveryListBench {
@@ -22,7 +22,7 @@ const PASSES = 40;
 
 function sample(): Job {
   return {
-    ...blankJob('2012'),
+    ...emptyJob('2012'),
     msgid: 4711,
     submitted: 1_342_277_395,
     bounceto: 'Joe Sixpack@citnode',

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startDnsServer } from '../../src/cli/demo/world/dns-server.ts';
-import { firstControlText } from '../../src/delivery-list/generate.ts';
+import { newControlText } from '../../src/delivery-list/generate.ts';
 import { messageText, startSink } from './load.ts';
 
 const JOBS = 10_000;
@@ -28,7 +28,7 @@ export async function benchManyDomains(): Promise<string> {
   const text = messageText(4096);
   for (let n = 0; n < JOBS; n++) {
     writeFileSync(join(spool, String(2 * n + 1)), text);
-    const list = firstControlText({
+    const list = newControlText({
       msgid: 2 * n + 1,
       submitted: 1_400_000_000,
       bounceto: 'sender@bench.example',

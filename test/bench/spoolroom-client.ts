@@ -3,13 +3,13 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from '#net-stream-utils';
-import { firstControlText } from '../../src/delivery-list/generate.ts';
+import { newControlText } from '../../src/delivery-list/generate.ts';
 import { unknown8bit } from '../../src/message/charset.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { createResolver } from '../../src/platform/dns-resolver.ts';
-import { openDirectoryRoom } from '../../src/queue/spool/open.ts';
+import { openSpoolQueue } from '../../src/queue/spool/open.ts';
 import { parseRelayEntry } from '../../src/routing/relays.ts';
-import { queueRun } from '../../src/runner/queue-runner.ts';
+import { runQueue } from '../../src/runner/queue-runner.ts';
 import { rulesFrom } from '../../src/runner/rules.ts';
 import { readSettings } from '../../src/settings/read.ts';
 import type { Disk } from '../../src/storage/disk.ts';
@@ -25,7 +25,7 @@ function fillSpool({ messages, recipients, size }: Load): void {
   const names = Array.from({ length: recipients }, (_, n) => `r${n}@bench.example`);
   for (let n = 0; n < messages; n++) {
     writeFileSync(join(spool, String(2 * n + 1)), text);
-    const list = firstControlText({
+    const list = newControlText({
       msgid: 2 * n + 1,
       submitted: 1_400_000_000,
       bounceto: 'sender@bench.example',
@@ -70,16 +70,16 @@ client(async (task) => {
     throw new Error(text);
   };
   return async () => {
-    const opened = await openDirectoryRoom(
+    const opened = await openSpoolQueue(
       spool,
       { disk, clock: systemClock, random: Math.random, processes: processTable(disk), warn },
       { dialect: '2012', spans: rules.due.schedule.retry },
     );
     if (opened.kind === 'refused') throw new Error(opened.text);
     const resolver = createResolver({ timeout: 1000, tries: 1, clock: systemClock });
-    const events = { outcome: () => {}, setAside: () => {}, warning: warn, step: () => {} };
+    const events = { outcome: () => {}, quarantined: () => {}, warning: warn, trace: () => {} };
     const ports = { room: opened.room, resolver, connect, clock: systemClock, random: Math.random, events };
-    const summary = await queueRun(ports, rules, new AbortController().signal);
+    const summary = await runQueue(ports, rules, new AbortController().signal);
     await opened.room.close();
     const rest = readdirSync(spool).filter((name) => /^\d+$/.test(name));
     if (summary.delivered !== task.messages * task.recipients || rest.length > 0) {

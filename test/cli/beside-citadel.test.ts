@@ -9,7 +9,7 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { SMTPServer } from 'smtp-server';
 import { startDnsServer } from '../../src/cli/demo/world/dns-server.ts';
-import { greylisting, type JudgeRecipient, startMailServer } from '../../src/cli/demo/world/mail-server.ts';
+import { greylisting, type RecipientPolicy, startMailServer } from '../../src/cli/demo/world/mail-server.ts';
 import { Conversation } from '../intake/conversation.ts';
 import { type LogLine, RunningCommand } from '../support/command.ts';
 import { messagesIn, spoolOf, temporaryDirectory } from '../support/spool.ts';
@@ -38,7 +38,7 @@ function domainOf(recipient: string): Domain {
 /** The servers mail goes to, and what they have got. */
 async function world(t: TestContext) {
   const greylist = greylisting();
-  const judges: Readonly<Record<Domain, JudgeRecipient>> = {
+  const judges: Readonly<Record<Domain, RecipientPolicy>> = {
     'takes.example': () => null,
     'greylists.example': greylist,
     'refuses.example': () => ({ code: 550, text: 'No such mailbox here' }),

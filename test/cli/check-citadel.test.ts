@@ -5,7 +5,7 @@ import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { command } from '../../src/cli/commands/check.ts';
 import type { Finding } from '../../src/output/check-report.ts';
-import { memoryRecord } from '../../src/queue/citadel/rival/probe.ts';
+import { encodeProbeState } from '../../src/queue/citadel/rival/probe.ts';
 import { type CitadelDouble, type Era, startCitadel } from '../support/citadel-server.ts';
 import { caughtTerminal, invocation } from '../support/invocation.ts';
 import { type Script, startRawServer } from '../support/raw-server.ts';
@@ -140,7 +140,7 @@ describe('check --citadel', () => {
     fs.mkdirSync(path.join(state, '.spoolroom'));
     const trial = { flag: number, probe: null, waited: 150_000, looked: 0, alarm: null };
     const remember = (changes: object) =>
-      fs.writeFileSync(path.join(state, '.spoolroom', 'trial'), memoryRecord({ ...trial, ...changes }));
+      fs.writeFileSync(path.join(state, '.spoolroom', 'trial'), encodeProbeState({ ...trial, ...changes }));
     remember({});
     assert.deepEqual((await check(live)).bad, []);
     remember({ probe: number, waited: 70_000 });

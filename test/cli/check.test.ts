@@ -5,15 +5,15 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { connect } from '#net-stream-utils';
-import { greetingOf } from '../../src/cli/check/banner-probe.ts';
+import { readGreeting } from '../../src/cli/check/banner-probe.ts';
 import { runnerFinding } from '../../src/cli/check/jobs.ts';
 import { command } from '../../src/cli/commands/check.ts';
 import type { DemoWorld } from '../../src/cli/demo/world/index.ts';
 import { startDemoWorld } from '../../src/cli/demo/world/index.ts';
-import { blankJob } from '../../src/delivery-list/parse.ts';
+import { emptyJob } from '../../src/delivery-list/parse.ts';
 import { checkReport, type Finding } from '../../src/output/check-report.ts';
 import { SCHEDULE } from '../../src/queue/schedule.ts';
-import { openDirectoryView } from '../../src/queue/spool/open.ts';
+import { openSpoolReadOnly } from '../../src/queue/spool/open.ts';
 import { nodeDisk } from '../../src/storage/disk.ts';
 import { certificates, type ServerCertificate } from '../support/certificates.ts';
 import { caughtTerminal, invocation } from '../support/invocation.ts';
@@ -128,7 +128,7 @@ describe('check', () => {
     await room.scan();
     const guest = await openGuest(spool, bench());
     const { jobs } = await guest.scan();
-    await guest.ask(
+    await guest.request(
       'hold',
       jobs.filter(({ control }) => control === 4),
       { by: 'root', at: NOW },
@@ -406,7 +406,7 @@ describe('the greeting of a server', () => {
         async (relay) => {
           const [address = '', port] = relay.split(':');
           const clock = createManualClock();
-          assert.deepEqual(await greetingOf({ connect, clock }, { address, port: Number(port) }), heard);
+          assert.deepEqual(await readGreeting({ connect, clock }, { address, port: Number(port) }), heard);
         },
       ),
     );
@@ -421,7 +421,7 @@ describe('the greeting of a server', () => {
       let lines: (lines: readonly string[]) => void = () => {};
       let destroyed = 0;
       const connection = { write: () => true, startTls() {}, end() {}, destroy: () => void destroyed++ };
-      const heard = greetingOf(
+      const heard = readGreeting(
         {
           clock,
           connect: (_, events) => {
@@ -442,10 +442,10 @@ describe('the greeting of a server', () => {
 it('a backlog of any size is counted', async (t) => {
   const spool = spoolOf(t, {});
   const deps = bench();
-  const opened = await openDirectoryView(spool, deps, SETTINGS_2012);
+  const opened = await openSpoolReadOnly(spool, deps, SETTINGS_2012);
   assert.ok(opened.kind === 'open');
   const recipients = [{ address: 'b@a.example', status: 0, text: '' }];
-  const job = { ...blankJob('2012'), msgid: 1, submitted: NOW - 3600, recipients };
+  const job = { ...emptyJob('2012'), msgid: 1, submitted: NOW - 3600, recipients };
   const jobs = Array.from({ length: 150_000 }, (_, control) => ({ control, job, warnings: [] }));
   const readable = (text: string): string => text;
   const rest = { schedule: SCHEDULE, readable, orphanAge: 0 };
@@ -458,6 +458,6 @@ it('a spool that may not be read is refused with a sentence', async (t) => {
   const list = (): never => {
     throw Object.assign(new Error('EACCES'), { code: 'EACCES' });
   };
-  const opened = await openDirectoryView(spool, bench({ disk: { ...nodeDisk, list } }), SETTINGS_2012);
+  const opened = await openSpoolReadOnly(spool, bench({ disk: { ...nodeDisk, list } }), SETTINGS_2012);
   assert.equal(opened.kind === 'refused' && opened.why, 'denied');
 });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { main } from '../../src/cli/shell/main.ts';
-import type { Room } from '../../src/queue/queue.ts';
+import type { Queue } from '../../src/queue/queue.ts';
 import { caughtTerminal } from '../support/invocation.ts';
 import { bench, HEADER, listFor, MAIL, messagesIn, NOW, openRoom, spoolOf } from '../support/spool.ts';
 
@@ -33,7 +33,7 @@ async function queue(
 /** With this process delivering from the spool. */
 async function besideRunner(
   t: TestContext,
-  work: (spool: string, room: Room) => Promise<void>,
+  work: (spool: string, room: Queue) => Promise<void>,
 ): Promise<void> {
   const spool = spoolOf(t, FILES);
   const room = await openRoom(spool, bench());

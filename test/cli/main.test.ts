@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { readCommandLine, settingsFor } from '../../src/cli/shell/command-line.ts';
-import { wrapped } from '../../src/cli/shell/help-text.ts';
+import { wrapText } from '../../src/cli/shell/help-text.ts';
 import { COMMANDS, main } from '../../src/cli/shell/main.ts';
 import type { Settings } from '../../src/settings/table.ts';
 import { caughtTerminal } from '../support/invocation.ts';
@@ -89,10 +89,10 @@ test('enqueue takes what programs give to sendmail', async (t) => {
 test('help is broken between words, under its column', () => {
   const text = '  --one    a word and many more words that go on  [string]\n  --other  short';
   assert.equal(
-    wrapped(text, 30),
+    wrapText(text, 30),
     '  --one    a word and many\n           more words that go\n           on [string]\n  --other  short',
   );
-  assert.ok(wrapped(text, 12).split('\n').length > 4);
+  assert.ok(wrapText(text, 12).split('\n').length > 4);
 });
 
 test('a setting of another command may stand in the environment', async (t) => {

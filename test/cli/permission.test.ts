@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { main } from '../../src/cli/shell/main.ts';
-import { openDirectoryGuest, unwritable } from '../../src/queue/spool/open.ts';
+import { firstUnwritable, openSpoolClient } from '../../src/queue/spool/open.ts';
 import { nodeDisk } from '../../src/storage/disk.ts';
 import { caughtTerminal } from '../support/invocation.ts';
 import { AS_NOBODY, asNobody, closeTo } from '../support/permission.ts';
@@ -93,10 +93,10 @@ test('a message to be put into the spool that cannot be read is no bug', AS_NOBO
 
 test('check looks whether all our folders can be written, not the spool alone', async (t) => {
   const spool = await usedSpool(t);
-  assert.equal(unwritable(nodeDisk, spool), null);
+  assert.equal(firstUnwritable(nodeDisk, spool), null);
   const closed = `${spool}/.spoolroom/tmp`;
   const disk = { ...nodeDisk, writable: (path: string) => path !== closed };
-  assert.equal(unwritable(disk, spool), closed);
-  const opened = await openDirectoryGuest(spool, bench({ disk }), SETTINGS_2012);
+  assert.equal(firstUnwritable(disk, spool), closed);
+  const opened = await openSpoolClient(spool, bench({ disk }), SETTINGS_2012);
   assert.ok(opened.kind === 'refused' && opened.why === 'not-writable' && opened.text.startsWith(closed));
 });

@@ -5,7 +5,7 @@ import { envelopeSenderFromHeaders } from '../../src/message/sender.ts';
 import type { ByteString } from '../../src/platform/bytes.ts';
 import { recipientAddress } from '../../src/routing/address.ts';
 import type { Relay } from '../../src/routing/hosts.ts';
-import { inOrder, parseInternetConfig, parseRelayEntry } from '../../src/routing/relays.ts';
+import { parseInternetConfig, parseRelayEntry, relaysInOrder } from '../../src/routing/relays.ts';
 import { ANYTHING, type Suite, undefinedInC } from './judge.ts';
 import { bytes, bytesOf, numberOf, type Row, rowsOf } from './vectors.ts';
 
@@ -263,7 +263,7 @@ export const url: Suite<readonly Contact[]> = {
   },
   ours: (row) => {
     if (isList(row))
-      return inOrder(parseInternetConfig(textOf(bytesOf(row, 'inetcfg'))).relays).map(contactOf);
+      return relaysInOrder(parseInternetConfig(textOf(bytesOf(row, 'inetcfg'))).relays).map(contactOf);
     const parsed = parseRelayEntry(textOf(bytesOf(row, 'entry')), 'smarthost');
     return [parsed.kind === 'relay' ? contactOf(parsed.relay) : null];
   },

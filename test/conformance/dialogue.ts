@@ -11,12 +11,12 @@ import type { StatusChange } from '../../src/delivery-list/job.ts';
 import { parseDeliveryList } from '../../src/delivery-list/parse.ts';
 import { unknown8bit } from '../../src/message/charset.ts';
 import type { ByteString } from '../../src/platform/bytes.ts';
-import type { Lookup, MxRecord, Resolver } from '../../src/platform/dns.ts';
+import type { LookupResult, MxRecord, Resolver } from '../../src/platform/dns.ts';
 import { SCHEDULE } from '../../src/queue/schedule.ts';
-import { OneJobRoom } from '../../src/replay/single-job-queue.ts';
+import { SingleJobQueue } from '../../src/replay/single-job-queue.ts';
 import { VirtualClock } from '../../src/replay/world/virtual-clock.ts';
 import { parseInternetConfig } from '../../src/routing/relays.ts';
-import { queueRun } from '../../src/runner/queue-runner.ts';
+import { runQueue } from '../../src/runner/queue-runner.ts';
 import type { RunRules } from '../../src/runner/rules.ts';
 import { rulesWith } from '../delivery/scheduling.ts';
 import { cModule, DEFECTS, type Defect } from './c-module.ts';
@@ -53,7 +53,7 @@ class Network {
     },
   };
 
-  #answer<T>(question: string, read: (record: string) => T): Lookup<T> {
+  #answer<T>(question: string, read: (record: string) => T): LookupResult<T> {
     const { records, fault } = this.#script.answer(question);
     return records.length > 0 ? { kind: 'found', records: records.map(read) } : { kind: 'failed', fault };
   }
@@ -118,7 +118,7 @@ function rulesFor(script: Script): RunRules {
   const one = { sessions: 1, destination: 1, host: 1, messages: 1 };
   const dispatch = rulesWith(one, { relays: parseInternetConfig(script.relays).relays });
   return {
-    dispatch: {
+    delivery: {
       ...dispatch,
       policyFor: (host, withoutTls) => ({
         ...dispatch.policyFor(host, withoutTls),
@@ -134,13 +134,13 @@ function rulesFor(script: Script): RunRules {
       legacy: unknown8bit,
       zoneMinutes: 0,
     },
-    lookAgain: 60_000,
+    pollInterval: 60_000,
     postmaster: 'postmaster@citadel.example.org',
   };
 }
 
 /** One job, and what would have been written into its list. */
-class RecordingRoom extends OneJobRoom {
+class RecordingRoom extends SingleJobQueue {
   readonly outcomes: Outcome[] = [];
 
   override async record(_?: number, changes: readonly StatusChange[] = []): Promise<void> {
@@ -175,14 +175,14 @@ async function ours(row: Row): Promise<Seen> {
   const { connect, resolver } = network;
   const events = {
     outcome: () => {},
-    setAside: () => {},
+    quarantined: () => {},
     warning: (text: string) => {
       throw new Error(text);
     },
-    step: () => {},
+    trace: () => {},
   };
   await clock.runUntil(
-    queueRun({ room, connect, resolver, clock, random: () => 0.5, events }, rulesFor(script), stop.signal),
+    runQueue({ room, connect, resolver, clock, random: () => 0.5, events }, rulesFor(script), stop.signal),
   );
   const { contacts, sent } = network;
   return { questions: eachOnce(network.questions), contacts, sent, outcomes: room.outcomes.sort(byPlace) };

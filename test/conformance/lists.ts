@@ -1,10 +1,10 @@
 /** Suites about delivery lists: parse, roundtrip, strip, generate, due, eras. */
 import { isDeepStrictEqual } from 'node:util';
-import { firstControlText } from '../../src/delivery-list/generate.ts';
+import { newControlText } from '../../src/delivery-list/generate.ts';
 import { stripHeader } from '../../src/delivery-list/header.ts';
 import { type Dialect, isPending, type Job, type Recipient } from '../../src/delivery-list/job.ts';
-import { blankJob, parseDeliveryList } from '../../src/delivery-list/parse.ts';
-import { RETRY_SPANS, serialiseJob } from '../../src/delivery-list/serialise.ts';
+import { emptyJob, parseDeliveryList } from '../../src/delivery-list/parse.ts';
+import { RETRY_INTERVALS, serialiseJob } from '../../src/delivery-list/serialise.ts';
 import type { ByteString } from '../../src/platform/bytes.ts';
 import { isDue } from '../../src/queue/due.ts';
 import { SCHEDULE } from '../../src/queue/schedule.ts';
@@ -14,7 +14,7 @@ import { bytes, bytesOf, numberOf, type Row, rowOf, rowsOf } from './vectors.ts'
 /** A list without any instruction is not handed on, but the C reader holds its defaults then. */
 function readAs(dialect: Dialect, instructions: ByteString): Job {
   const parsed = parseDeliveryList(instructions, { dialect, fallback: dialect });
-  return parsed.kind === 'list' ? parsed.job : blankJob(dialect);
+  return parsed.kind === 'list' ? parsed.job : emptyJob(dialect);
 }
 
 /** The last number that a keyword's lines give, whole; null without such a line. */
@@ -107,7 +107,7 @@ export const parse: Suite<Struct | null> = {
   ],
 };
 
-const CEILING = RETRY_SPANS.ceiling;
+const CEILING = RETRY_INTERVALS.ceiling;
 
 /** `text` with the numbers of this keyword's line as they are when they do not fit the 54 bits of a safe integer. */
 function inFullLine(text: ByteString, body: ByteString, keyword: string): ByteString {
@@ -165,7 +165,7 @@ export const generate: Suite<ByteString> = {
   name: 'generate',
   expected: (row) => bytesOf(row, 'control_message'),
   ours: (row) =>
-    firstControlText({
+    newControlText({
       msgid: numberOf(row, 'msgid'),
       submitted: numberOf(row, 'now'),
       bounceto: bytesOf(row, 'bounce_to'),

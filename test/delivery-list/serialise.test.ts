@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { firstControlText } from '../../src/delivery-list/generate.ts';
+import { newControlText } from '../../src/delivery-list/generate.ts';
 import { stripHeader } from '../../src/delivery-list/header.ts';
 import type { Dialect, Job } from '../../src/delivery-list/job.ts';
-import { blankJob, parseDeliveryList } from '../../src/delivery-list/parse.ts';
-import { LIST_HEADER, serialiseJob } from '../../src/delivery-list/serialise.ts';
+import { emptyJob, parseDeliveryList } from '../../src/delivery-list/parse.ts';
+import { DELIVERY_LIST_HEADER, serialiseJob } from '../../src/delivery-list/serialise.ts';
 
 const job: Job = {
-  ...blankJob('2012'),
+  ...emptyJob('2012'),
   msgid: 4711,
   submitted: 1342277395,
   bounceto: 'Joe Sixpack@citnode',
@@ -31,7 +31,7 @@ function reread(text: string, dialect: Dialect): Job {
 test('2012 keeps every recipient and writes the next try', () => {
   assert.equal(
     serialiseJob(job, '2012', 1342280000),
-    `${LIST_HEADER}msgid|4711\nsubmitted|1342277395\nbounceto|Joe Sixpack@citnode\nsource_room|Announce\n` +
+    `${DELIVERY_LIST_HEADER}msgid|4711\nsubmitted|1342277395\nbounceto|Joe Sixpack@citnode\nsource_room|Announce\n` +
       'retry|300\nattempted|1342280300\nremote|a@b|2|2.0.0 Ok\nremote|c@d|3|\nremote|e@f|5|550 (no such user)\n' +
       'remote|g@h|5|refused under another server\nremote|i@j|0|\n',
   );
@@ -40,7 +40,7 @@ test('2012 keeps every recipient and writes the next try', () => {
 test('2017 lists who is left and fresh refusals, status 3 as 4, and writes this try', () => {
   assert.equal(
     serialiseJob(job, '2017', 1342280000),
-    `${LIST_HEADER}\nmsgid|4711\nsubmitted|1342277395\nbounceto|Joe Sixpack@citnode\n` +
+    `${DELIVERY_LIST_HEADER}\nmsgid|4711\nsubmitted|1342277395\nbounceto|Joe Sixpack@citnode\n` +
       'remote|c@d|4|\nremote|e@f|5|550 (no such user)\nremote|i@j|0|\nattempted|1342280000\n',
   );
 });
@@ -91,7 +91,7 @@ test('a first control message cannot be talked into other lines', () => {
       hostile,
       fc.array(hostile),
       (bounceto, envelopeFrom, sourceRoom, recipients) => {
-        const text = firstControlText({
+        const text = newControlText({
           msgid: 5,
           submitted: 6,
           bounceto,

@@ -83,7 +83,7 @@ function failure([stage, kind, ...words]: readonly string[]): Failure {
   const permanent = kind === 'permanent';
   const text = words.join(' ');
   return {
-    reach: 'host',
+    scope: 'host',
     stage: stage as Failure['stage'],
     permanent,
     code: null,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import v8 from 'node:v8';
-import { Lane } from '../../src/delivery/ports.ts';
-import type { Dispatcher } from '../../src/delivery/scheduler.ts';
+import { DestinationQueue } from '../../src/delivery/ports.ts';
+import type { Scheduler } from '../../src/delivery/scheduler.ts';
 import { FRIENDLY_EHLO } from '../../src/replay/world/server.ts';
 import type { WorldScript } from '../../src/replay/world/world.ts';
 import type { Mail } from './scheduling.ts';
@@ -30,13 +30,13 @@ it(
   'nothing is kept of destinations that are done with, of which a watcher meets many',
   canCount,
   async () => {
-    const count = (): number => v8.queryObjects(Lane, { format: 'count' });
+    const count = (): number => v8.queryObjects(DestinationQueue, { format: 'count' });
     const before = count();
     const names = Object.fromEntries(
       Array.from({ length: 50 }, (_, n) => [`d${n}.example`, { a: ['192.0.2.1'] }]),
     );
     const mails = Object.keys(names).map((domain) => ({ to: [`u@${domain}`] }));
-    let kept: Dispatcher | null = null;
+    let kept: Scheduler | null = null;
     const run = await dispatch({ names, servers: { '*': {} } }, mails, rulesWith(), (dispatcher) => {
       kept = dispatcher;
     });
@@ -285,7 +285,7 @@ describe('recipients and messages', () => {
 
   it('a message that cannot be read is not sent, the others are', async () => {
     const broken = {
-      reach: 'message',
+      scope: 'message',
       stage: 'payload',
       permanent: false,
       code: null,

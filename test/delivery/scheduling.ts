@@ -1,21 +1,21 @@
 /** Orders through the real dispatcher in a scripted world: what each test of the dispatcher starts from. */
 
-import type { Letter, Order } from '../../src/delivery/attempt.ts';
-import type { DispatchRules } from '../../src/delivery/ports.ts';
-import { Dispatcher } from '../../src/delivery/scheduler.ts';
-import { blankJob } from '../../src/delivery-list/parse.ts';
+import type { DeliveryAttempt, PreparedMessage } from '../../src/delivery/attempt.ts';
+import type { DeliveryRules } from '../../src/delivery/ports.ts';
+import { Scheduler } from '../../src/delivery/scheduler.ts';
+import { emptyJob } from '../../src/delivery-list/parse.ts';
 import { hasEightBit } from '../../src/message/charset.ts';
-import type { Outgoing } from '../../src/message/outgoing.ts';
+import type { OutgoingMessage } from '../../src/message/outgoing.ts';
 import { VirtualClock } from '../../src/replay/world/virtual-clock.ts';
 import type { WorldScript } from '../../src/replay/world/world.ts';
 import { World } from '../../src/replay/world/world.ts';
 import type { Relay } from '../../src/routing/hosts.ts';
 import { destinationOf } from '../../src/routing/route.ts';
-import type { Failure, Verdict } from '../../src/smtp/outcome.ts';
+import type { Failure, Outcome } from '../../src/smtp/outcome.ts';
 
 const MINUTE = 60_000;
 
-export const DEADLINES: DispatchRules['deadlines'] = {
+export const DEADLINES: DeliveryRules['deadlines'] = {
   connect: 30_000,
   greeting: 5 * MINUTE,
   ehlo: 5 * MINUTE,
@@ -35,9 +35,9 @@ export const DEADLINES: DispatchRules['deadlines'] = {
 };
 
 export function rulesWith(
-  limits: Partial<DispatchRules['limits']> = {},
+  limits: Partial<DeliveryRules['limits']> = {},
   more: { readonly relays?: readonly Relay[]; readonly tls?: 'none' | 'opportunistic' | 'require' } = {},
-): DispatchRules {
+): DeliveryRules {
   return {
     routing: { relays: more.relays ?? [], ownNames: ['me.example'], mxPort: 25 },
     limits: { sessions: 20, destination: 10, host: 10, messages: 100, rate: 0, ...limits },
@@ -54,7 +54,7 @@ export function rulesWith(
   };
 }
 
-export function message(text: string): Outgoing {
+export function message(text: string): OutgoingMessage {
   const bytes = Buffer.from(text, 'latin1');
   return {
     kind: 'outgoing',
@@ -87,13 +87,13 @@ export interface Mail {
 }
 
 /** The dispatcher never looks at the job itself. */
-const QUEUED = { control: 1, job: blankJob('2012'), warnings: [] };
+const QUEUED = { control: 1, job: emptyJob('2012'), warnings: [] };
 
 /** Verdicts as `address: status words`, in the order in which they fell. */
 export interface Dispatched {
   readonly world: World;
   readonly clock: VirtualClock;
-  readonly verdicts: readonly { readonly address: string; readonly verdict: Verdict; readonly at: number }[];
+  readonly verdicts: readonly { readonly address: string; readonly verdict: Outcome; readonly at: number }[];
   readonly rows: readonly string[];
   /** lines written, bodies apart */
   readonly commands: readonly string[];
@@ -102,16 +102,16 @@ export interface Dispatched {
 export async function dispatch(
   script: WorldScript,
   mails: readonly Mail[],
-  rules: DispatchRules = rulesWith(),
-  during: (dispatcher: Dispatcher, clock: VirtualClock) => void = () => {},
+  rules: DeliveryRules = rulesWith(),
+  during: (dispatcher: Scheduler, clock: VirtualClock) => void = () => {},
 ): Promise<Dispatched> {
   const clock = new VirtualClock(1_400_000_000_000);
   const world = new World(script, clock);
-  const verdicts: { address: string; verdict: Verdict; at: number }[] = [];
+  const verdicts: { address: string; verdict: Outcome; at: number }[] = [];
   const rows: string[] = [];
   const commands: string[] = [];
   const { connect, resolver } = world;
-  const dispatcher = new Dispatcher(rules, {
+  const dispatcher = new Scheduler(rules, {
     connect,
     resolver,
     clock,
@@ -138,13 +138,13 @@ export async function dispatch(
 
 function ordersOf(
   mail: Mail,
-  rules: DispatchRules,
-  judged: (address: string, verdict: Verdict) => void,
-): readonly Order[] {
+  rules: DeliveryRules,
+  judged: (address: string, verdict: Outcome) => void,
+): readonly DeliveryAttempt[] {
   const domains = [...new Set(mail.to.map((address) => address.slice(address.indexOf('@') + 1)))];
   return domains.map((domain) => {
     const recipients = mail.to.filter((address) => address.endsWith(`@${domain}`));
-    const letter: Letter = {
+    const letter: PreparedMessage = {
       outgoing: message(mail.text ?? 'Subject: x\r\n\r\nhello\r\n'),
       sender: mail.sender ?? 'me@me.example',
     };
@@ -155,10 +155,10 @@ function ordersOf(
       recipients,
       smtpUtf8: false,
       load: async () => mail.broken ?? letter,
-      judge: (indices, verdict) => {
+      recordOutcome: (indices, verdict) => {
         for (const index of indices) judged(recipients[index] ?? '?', verdict);
       },
-      over: () => {},
+      done: () => {},
     };
   });
 }

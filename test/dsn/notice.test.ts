@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { givenUp, noticeFromFailure, noticeFromLine } from '../../src/dsn/notice.ts';
+import { expired, noticeFromFailure, noticeFromLine } from '../../src/dsn/notice.ts';
 import { statusText } from '../../src/smtp/status-text.ts';
 import { BUSY, failure } from './samples.ts';
 
@@ -30,7 +30,7 @@ describe('a notice from a status line', () => {
 
   for (const dialect of ['2012', '2017'] as const) {
     it(`knows a recipient that was given up, in ${dialect}`, () => {
-      const text = statusText({ kind: 'failed', ...givenUp(BUSY) }, dialect);
+      const text = statusText({ kind: 'failed', ...expired(BUSY) }, dialect);
       const notice = noticeFromLine({ address: 'b@example.com', status: 5, text });
       const { kind, words, enhanced } = noticeFromFailure('gave-up', 'b@example.com', BUSY);
       assert.deepEqual(

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { blankJob } from '../../src/delivery-list/parse.ts';
-import { addresseeOf, addresseesOf } from '../../src/dsn/recipient.ts';
+import { emptyJob } from '../../src/delivery-list/parse.ts';
+import { dsnRecipient, dsnRecipients } from '../../src/dsn/recipient.ts';
 
 const FQDN = 'citadel.example.org';
 const AIDE = 'room_aide@citadel.example.org';
@@ -38,28 +38,28 @@ const FORMS: readonly (readonly [bounceto: string | null, address: string | null
 describe('whom a report goes to', () => {
   for (const [bounceto, address] of FORMS) {
     it(`bounceto ${JSON.stringify(bounceto?.slice(0, 40) ?? null)} is ${address}`, () => {
-      const found = addresseeOf(bounceto, FQDN);
+      const found = dsnRecipient(bounceto, FQDN);
       assert.equal(found === null ? null : `${found.local ? '' : '!'}${found.address}`, address);
     });
   }
 
   it('is the Aide room when the list names nobody (R001)', () => {
-    const job = { ...blankJob('2012'), bounceto: '(null)@(null)' };
-    assert.deepEqual(addresseesOf(job, SITE), [{ address: AIDE, local: true }]);
+    const job = { ...emptyJob('2012'), bounceto: '(null)@(null)' };
+    assert.deepEqual(dsnRecipients(job, SITE), [{ address: AIDE, local: true }]);
   });
 
   it('is the Aide room after whom the list names', () => {
-    const job = { ...blankJob('2012'), bounceto: 'alice', envelopeFrom: 'x@example.com' };
+    const job = { ...emptyJob('2012'), bounceto: 'alice', envelopeFrom: 'x@example.com' };
     assert.deepEqual(
-      addresseesOf(job, SITE).map(({ address }) => address),
+      dsnRecipients(job, SITE).map(({ address }) => address),
       ['alice@citadel.example.org', AIDE],
     );
   });
 
   it('is the envelope sender of list mail before its poster (R028)', () => {
-    const job = { ...blankJob('2012'), bounceto: 'alice', envelopeFrom: AIDE, sourceRoom: 'Announce' };
+    const job = { ...emptyJob('2012'), bounceto: 'alice', envelopeFrom: AIDE, sourceRoom: 'Announce' };
     assert.deepEqual(
-      addresseesOf(job, SITE).map(({ address }) => address),
+      dsnRecipients(job, SITE).map(({ address }) => address),
       [AIDE, 'alice@citadel.example.org'],
     );
   });

@@ -6,18 +6,18 @@ import { describe, it } from 'node:test';
 import PostalMime from 'postal-mime';
 import { SMTPServer } from 'smtp-server';
 import { connect } from '#net-stream-utils';
-import type { Addressee } from '../../src/dsn/recipient.ts';
-import type { ReportEvents, SentReport } from '../../src/dsn/reporter.ts';
-import { Reporter } from '../../src/dsn/reporter.ts';
-import type { Handover, ReturnPath, Transport } from '../../src/dsn/transport.ts';
-import { parseReturnPath, roomTransport, sessionTransport } from '../../src/dsn/transport.ts';
+import type { DsnRecipient } from '../../src/dsn/recipient.ts';
+import type { DsnEvents, SentDsn } from '../../src/dsn/reporter.ts';
+import { DsnSender } from '../../src/dsn/reporter.ts';
+import type { DsnTransport, DsnTransportSetting, HandoverResult } from '../../src/dsn/transport.ts';
+import { parseDsnTransport, roomTransport, sessionTransport } from '../../src/dsn/transport.ts';
 import { utf8 } from '../../src/message/charset.ts';
 import { systemClock } from '../../src/platform/clock.ts';
-import type { QueuedJob, Room } from '../../src/queue/queue.ts';
+import type { Queue, QueuedJob } from '../../src/queue/queue.ts';
 import { SCHEDULE } from '../../src/queue/schedule.ts';
-import { openReports } from '../../src/queue/spool/dsn-store.ts';
-import { MailInHand } from '../../src/runner/active-message.ts';
-import type { Failure, Verdict } from '../../src/smtp/outcome.ts';
+import { openDsnStore } from '../../src/queue/spool/dsn-store.ts';
+import { ActiveMessage } from '../../src/runner/active-message.ts';
+import type { Failure, Outcome } from '../../src/smtp/outcome.ts';
 import { type Disk, nodeDisk } from '../../src/storage/disk.ts';
 import { DEADLINES } from '../delivery/scheduling.ts';
 import { startRawServer } from '../support/raw-server.ts';
@@ -47,17 +47,17 @@ const RENDER = {
   zoneMinutes: 0,
 } as const;
 const ON = new AbortController().signal;
-const SAFE: Handover = { kind: 'safe', where: 'here' };
+const SAFE: HandoverResult = { kind: 'safe', where: 'here' };
 
 /** A return path that answers as told and keeps what it took. */
-class TestTransport implements Transport {
+class TestTransport implements DsnTransport {
   readonly name = 'test';
   readonly eightBit = true;
   readonly taken: { readonly to: string; readonly text: string }[] = [];
   asked = 0;
-  answer: (to: Addressee, text: string) => Handover = () => SAFE;
+  answer: (to: DsnRecipient, text: string) => HandoverResult = () => SAFE;
 
-  async send(report: Buffer, to: Addressee): Promise<Handover> {
+  async send(report: Buffer, to: DsnRecipient): Promise<HandoverResult> {
     this.asked++;
     const text = report.toString('latin1');
     const answer = this.answer(to, text);
@@ -69,26 +69,26 @@ class TestTransport implements Transport {
 interface Desk {
   readonly spool: string;
   readonly deps: Bench;
-  readonly room: Room;
+  readonly room: Queue;
   readonly transport: TestTransport;
-  readonly reporter: Reporter;
-  readonly sent: SentReport[];
+  readonly reporter: DsnSender;
+  readonly sent: SentDsn[];
   readonly told: string[];
 }
 
 /** A spool opened by one run: `open` again is the next one, with nothing in memory. */
 async function openDesk(spool: string, transport = new TestTransport(), deps = bench()): Promise<Desk> {
   const room = await openRoom(spool, deps);
-  const sent: SentReport[] = [];
+  const sent: SentDsn[] = [];
   const told: string[] = [];
-  const events: ReportEvents = {
+  const events: DsnEvents = {
     sent: (record) => void sent.push(record),
     withheld: (_, recipients, reason) => void told.push(`${recipients}: ${reason}`),
     waiting: (text) => void told.push(text),
   };
   const { clock, random } = deps;
-  const reports = openReports(spool, deps);
-  const reporter = new Reporter(
+  const reports = openDsnStore(spool, deps);
+  const reporter = new DsnSender(
     { room, reports, transport, clock, random, events },
     { site: SITE, author: 'postmaster@citadel.example.org', schedule: SCHEDULE, render: RENDER },
   );
@@ -103,7 +103,7 @@ async function run(desk: Desk, verdicts: Readonly<Record<string, Failure | 'deli
   assert.ok(first, 'there is no job');
   const lists: [QueuedJob, ...QueuedJob[]] = [first, ...others];
   const now = () => Math.floor(deps.clock.now() / 1000);
-  const mail = new MailInHand(
+  const mail = new ActiveMessage(
     lists,
     { room, now, schedule: SCHEDULE, reporter },
     {
@@ -116,14 +116,14 @@ async function run(desk: Desk, verdicts: Readonly<Record<string, Failure | 'deli
   for (const index of mail.pending()) {
     const given = verdicts[mail.recipients[index]?.address ?? ''];
     if (given !== undefined)
-      mail.judge([index], 'example.com', verdictOf(given), { milliseconds: 1, tls: null });
+      mail.recordOutcome([index], 'example.com', verdictOf(given), { milliseconds: 1, tls: null });
   }
   const over = await mail.close(signal);
-  await room.settle();
+  await room.flush();
   return over;
 }
 
-function verdictOf(given: Failure | 'delivered'): Verdict {
+function verdictOf(given: Failure | 'delivered'): Outcome {
   if (given !== 'delivered') return { kind: 'failed', ...given };
   const peer = { host: 'mx.example.com', address: '192.0.2.25', port: 25 };
   return { kind: 'delivered', code: 250, enhanced: '2.0.0', text: 'ok', peer };
@@ -358,9 +358,9 @@ it('a large mail comes back with its header only, and a missing one not at all',
 
 describe('by real servers', () => {
   const ports = { connect, clock: systemClock, resolver: noResolver() };
-  const alice: Addressee = { address: 'alice@citadel.example.org', local: true };
+  const alice: DsnRecipient = { address: 'alice@citadel.example.org', local: true };
   const REPORT = Buffer.from('Subject: x\r\n\r\n.dots\r\n');
-  const transportTo = (returnPath: ReturnPath | null) => {
+  const transportTo = (returnPath: DsnTransportSetting | null) => {
     assert.ok(returnPath !== null && returnPath.kind !== 'room');
     return sessionTransport(returnPath, ports, DEADLINES, SITE.fqdn);
   };
@@ -387,7 +387,7 @@ describe('by real servers', () => {
     });
     t.after(() => new Promise<void>((closed) => server.close(closed)));
     await once(server.listen(socket), 'listening');
-    const transport = transportTo(parseReturnPath(`lmtp:${socket}`));
+    const transport = transportTo(parseDsnTransport(`lmtp:${socket}`));
     assert.equal((await transport.send(REPORT, alice, 'n')).kind, 'safe');
     assert.equal(got.join(''), `<> -> ${alice.address}\n${REPORT}`);
     const refused = await transport.send(REPORT, { ...alice, address: 'nobody@citadel.example.org' }, 'n');
@@ -399,7 +399,7 @@ describe('by real servers', () => {
     t.after(() => server.close());
     const desk = await openDesk(spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') }));
     desk.transport.send = (report, to) =>
-      transportTo(parseReturnPath(`smtp://127.0.0.1:${server.port}`)).send(report, to, 'n');
+      transportTo(parseDsnTransport(`smtp://127.0.0.1:${server.port}`)).send(report, to, 'n');
     assert.equal(await run(desk, { 'b@example.com': failure() }), true);
     const [mail] = server.accepted;
     assert.equal(mail?.sender, '');
@@ -453,7 +453,7 @@ describe('by the room', () => {
     const deps = bench();
     const spool = spoolOf(t, {});
     const room = await openRoom(spool, deps);
-    const transport = roomTransport(room, openReports(spool, deps), () => NOW);
+    const transport = roomTransport(room, openDsnStore(spool, deps), () => NOW);
     const report = Buffer.from('Subject: x\r\n\r\nx\r\n');
     const local = await transport.send(
       report,
@@ -469,26 +469,26 @@ describe('by the room', () => {
 });
 
 it('the setting names a way back, or none', () => {
-  assert.deepEqual(parseReturnPath('lmtp:/run/lmtp.socket'), { kind: 'lmtp', socket: '/run/lmtp.socket' });
-  assert.deepEqual(parseReturnPath('smtp://localhost'), {
+  assert.deepEqual(parseDsnTransport('lmtp:/run/lmtp.socket'), { kind: 'lmtp', socket: '/run/lmtp.socket' });
+  assert.deepEqual(parseDsnTransport('smtp://localhost'), {
     kind: 'smtp',
     host: 'localhost',
     literal: null,
     port: 25,
   });
-  assert.deepEqual(parseReturnPath('smtp://[::1]:2525'), {
+  assert.deepEqual(parseDsnTransport('smtp://[::1]:2525'), {
     kind: 'smtp',
     host: '::1',
     literal: 6,
     port: 2525,
   });
-  assert.deepEqual(parseReturnPath('smtp://127.0.0.1:26'), {
+  assert.deepEqual(parseDsnTransport('smtp://127.0.0.1:26'), {
     kind: 'smtp',
     host: '127.0.0.1',
     literal: 4,
     port: 26,
   });
-  assert.deepEqual(parseReturnPath('room'), { kind: 'room' });
+  assert.deepEqual(parseDsnTransport('room'), { kind: 'room' });
   for (const text of [
     '',
     'lmtp:',
@@ -499,7 +499,7 @@ it('the setting names a way back, or none', () => {
     'smtp://a@b',
     'aide',
   ])
-    assert.equal(parseReturnPath(text), null, text);
+    assert.equal(parseDsnTransport(text), null, text);
 });
 
 function noResolver() {

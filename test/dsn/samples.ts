@@ -1,12 +1,12 @@
 /**
  * One report of each kind, the golden files of fixtures/reports/ and the examples of techdoc/reports.md.
- * `node --import tsx test/outcome/report/samples.ts` writes the golden files anew, for review.
+ * `node --import tsx test/dsn/samples.ts` writes the golden files anew, for review.
  */
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { composeReport } from '../../src/dsn/compose.ts';
-import { givenUp, noticeFromFailure, noticeFromLine } from '../../src/dsn/notice.ts';
-import type { Report, Stamp } from '../../src/dsn/report.ts';
+import { composeDsn } from '../../src/dsn/compose.ts';
+import { expired, noticeFromFailure, noticeFromLine } from '../../src/dsn/notice.ts';
+import type { Dsn, Stamp } from '../../src/dsn/report.ts';
 import { utf8 } from '../../src/message/charset.ts';
 import type { Failure } from '../../src/smtp/outcome.ts';
 import { statusText } from '../../src/smtp/status-text.ts';
@@ -32,7 +32,7 @@ const TEXT = `${HEADER}\r\nHere they are.\r\n.\r\n--=_spoolroom_\r\n`;
 
 export function failure(change: Partial<Failure> = {}): Failure {
   return {
-    reach: 'recipient',
+    scope: 'recipient',
     stage: 'rcpt',
     permanent: true,
     code: 550,
@@ -52,7 +52,7 @@ export const BUSY = failure({
 });
 
 const REFUSED = failure({
-  reach: 'host',
+  scope: 'host',
   stage: 'connect',
   permanent: false,
   code: null,
@@ -60,7 +60,7 @@ const REFUSED = failure({
   text: 'refuses connections',
 });
 
-export function report(change: Partial<Report> = {}): Report {
+export function report(change: Partial<Dsn> = {}): Dsn {
   return {
     to: 'alice@citadel.example.org',
     notices: [noticeFromFailure('failed', 'Bob <bob@example.com>', failure())],
@@ -77,7 +77,7 @@ export function report(change: Partial<Report> = {}): Report {
 const early = { lastTry: 1_342_238_500 };
 const expiredLine = { address: 'dora@example.net', status: 5 };
 
-export const SAMPLES: { readonly [name: string]: Report } = {
+export const SAMPLES: { readonly [name: string]: Dsn } = {
   failed: report({ ...early, sourceRoom: 'Announce' }),
   'gave-up': report({
     notices: [
@@ -85,7 +85,7 @@ export const SAMPLES: { readonly [name: string]: Report } = {
       noticeFromFailure('gave-up', 'carol@example.net', REFUSED),
       noticeFromLine({
         ...expiredLine,
-        text: statusText({ kind: 'failed', ...givenUp(BUSY) }, '2017'),
+        text: statusText({ kind: 'failed', ...expired(BUSY) }, '2017'),
       }),
     ],
     original: { text: HEADER, whole: false, messageId: null },
@@ -119,5 +119,5 @@ export const SAMPLES: { readonly [name: string]: Report } = {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   for (const [name, sample] of Object.entries(SAMPLES))
-    writeFileSync(`${GOLDEN}${name}.eml`, composeReport(sample, STAMP));
+    writeFileSync(`${GOLDEN}${name}.eml`, composeDsn(sample, STAMP));
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { whyNotTold } from '../../src/dsn/suppression.ts';
-import { messageFacts } from '../../src/message/summary.ts';
+import { suppressionReason } from '../../src/dsn/suppression.ts';
+import { summarizeMessage } from '../../src/message/summary.ts';
 
 /** header, envelope sender, told of failures, told of delays */
 const CASES: readonly (readonly [
@@ -28,15 +28,15 @@ const CASES: readonly (readonly [
 describe('whether the sender may be told', () => {
   for (const [header, envelopeFrom, failed, delayed] of CASES) {
     it(`${header}, envelope_from ${envelopeFrom}: failures ${failed}, delays ${delayed}`, () => {
-      const facts = { envelopeFrom, headers: messageFacts(`${header}\r\n\r\n`) };
-      assert.equal(whyNotTold('failed', facts) === null, failed);
-      assert.equal(whyNotTold('gave-up', facts) === null, failed);
-      assert.equal(whyNotTold('delayed', facts) === null, delayed);
+      const facts = { envelopeFrom, headers: summarizeMessage(`${header}\r\n\r\n`) };
+      assert.equal(suppressionReason('failed', facts) === null, failed);
+      assert.equal(suppressionReason('gave-up', facts) === null, failed);
+      assert.equal(suppressionReason('delayed', facts) === null, delayed);
     });
   }
 
   it('of a message that cannot be read is decided by its envelope', () => {
-    assert.equal(whyNotTold('failed', { envelopeFrom: null, headers: null }), null);
-    assert.notEqual(whyNotTold('failed', { envelopeFrom: '<>', headers: null }), null);
+    assert.equal(suppressionReason('failed', { envelopeFrom: null, headers: null }), null);
+    assert.notEqual(suppressionReason('failed', { envelopeFrom: '<>', headers: null }), null);
   });
 });

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createGathering, type Gathered, type Share } from '../../src/intake/batcher.ts';
+import { createBatcher, type Submission, type SubmissionBatch } from '../../src/intake/batcher.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
 function share(recipient: string, digest = 'same', sender = 'a@citref.example') {
   const closed: string[] = [];
-  const given: Share = {
+  const given: Submission = {
     sender,
     recipients: [recipient],
     trace: '',
@@ -21,10 +21,10 @@ function share(recipient: string, digest = 'same', sender = 'a@citref.example') 
   return { given, closed };
 }
 
-function bench(store = async (_: Gathered): Promise<string> => 'stored') {
+function bench(store = async (_: SubmissionBatch): Promise<string> => 'stored') {
   const clock = createManualClock();
   const jobs: (readonly string[])[] = [];
-  const gathering = createGathering(clock, 100, (gathered) => {
+  const gathering = createBatcher(clock, 100, (gathered) => {
     jobs.push(gathered.recipients);
     return store(gathered);
   });

@@ -7,10 +7,10 @@ import {
   type IntakeOptions,
   startIntake,
 } from '../../src/intake/listener.ts';
-import type { QueuedMail } from '../../src/intake/transaction-handler.ts';
+import type { QueuedMessage } from '../../src/intake/transaction-handler.ts';
 import type { Clock } from '../../src/platform/clock.ts';
 import { systemClock } from '../../src/platform/clock.ts';
-import type { Room } from '../../src/queue/queue.ts';
+import type { Queue } from '../../src/queue/queue.ts';
 import { temporaryDirectory } from '../support/spool.ts';
 import { Conversation } from './conversation.ts';
 
@@ -18,7 +18,7 @@ export const MAIL = 'From: alice@citref.example\r\nTo: b@example.com\r\nSubject:
 
 export interface Intake {
   readonly address: string;
-  readonly queued: QueuedMail[];
+  readonly queued: QueuedMessage[];
   readonly told: string[];
   readonly close: () => Promise<void>;
   readonly client: () => Promise<Conversation>;
@@ -26,11 +26,11 @@ export interface Intake {
 
 export async function start(
   t: TestContext,
-  room: Pick<Room, 'enqueue'>,
+  room: Pick<Queue, 'enqueue'>,
   options: Partial<IntakeOptions> = {},
   clock: Clock = systemClock,
 ): Promise<Intake> {
-  const queued: QueuedMail[] = [];
+  const queued: QueuedMessage[] = [];
   const told: string[] = [];
   const deps: IntakeDeps = {
     room,
@@ -73,7 +73,7 @@ export async function start(
 export function memoryRoom(allow: () => Promise<void> = async () => {}) {
   const jobs: { payload: string; recipients: readonly string[]; from: string | null; bounceto: string }[] =
     [];
-  const enqueue: Room['enqueue'] = async (payload, job) => {
+  const enqueue: Queue['enqueue'] = async (payload, job) => {
     const pieces: Uint8Array[] = [];
     for await (const piece of payload instanceof Uint8Array ? [payload] : payload) pieces.push(piece);
     await allow();

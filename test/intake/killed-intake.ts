@@ -2,7 +2,7 @@
 import { tmpdir } from 'node:os';
 import { INTAKE_DEFAULTS, startIntake } from '../../src/intake/listener.ts';
 import { systemClock } from '../../src/platform/clock.ts';
-import { openDirectoryGuest } from '../../src/queue/spool/open.ts';
+import { openSpoolClient } from '../../src/queue/spool/open.ts';
 import { nodeDisk } from '../../src/storage/disk.ts';
 import { processTable } from '../../src/storage/processes.ts';
 import { SETTINGS_2012 } from '../support/spool.ts';
@@ -15,7 +15,7 @@ const deps = {
   processes: processTable(nodeDisk),
   warn,
 };
-const opened = await openDirectoryGuest(process.argv[2] ?? '', deps, SETTINGS_2012);
+const opened = await openSpoolClient(process.argv[2] ?? '', deps, SETTINGS_2012);
 if (opened.kind === 'refused') throw new Error(opened.text);
 const intake = await startIntake(
   { ...INTAKE_DEFAULTS, listen: '127.0.0.1:0', hostname: 'queue.example', scratch: tmpdir() },

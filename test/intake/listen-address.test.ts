@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parsePlace, shownPlace } from '../../src/intake/listen-address.ts';
+import { formatListenAddress, parseListenAddress } from '../../src/intake/listen-address.ts';
 
 const places = [
   ['2525', '127.0.0.1:2525', true],
@@ -16,12 +16,12 @@ const places = [
 
 test('addresses and ports, and which of them are this machine only', () => {
   for (const [text, shown, loopback] of places) {
-    const place = parsePlace(text);
+    const place = parseListenAddress(text);
     if (place.kind !== 'tcp') throw new Error(text);
-    assert.deepEqual([shownPlace(place, place.port), place.loopback], [shown, loopback], text);
+    assert.deepEqual([formatListenAddress(place, place.port), place.loopback], [shown, loopback], text);
   }
   for (const path of ['/run/intake.sock', `/${'x'.repeat(106)}`])
-    assert.deepEqual(parsePlace(path), { kind: 'unix', path });
+    assert.deepEqual(parseListenAddress(path), { kind: 'unix', path });
 });
 
 test('what is no place is a sentence', () => {
@@ -37,7 +37,7 @@ test('what is no place is a sentence', () => {
     `/${'x'.repeat(107)}`,
   ];
   for (const text of unusable) {
-    const place = parsePlace(text);
+    const place = parseListenAddress(text);
     assert.match(
       place.kind === 'unusable' ? place.text : '',
       /^The intake cannot listen at ".*": .*\.$/s,

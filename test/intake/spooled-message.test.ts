@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { takeLetter } from '../../src/intake/spooled-message.ts';
+import { spoolMessage } from '../../src/intake/spooled-message.ts';
 import { temporaryDirectory } from '../support/spool.ts';
 
 test('however its bytes come, a letter has the same header and gives the same bytes', async (t) => {
@@ -11,7 +11,7 @@ test('however its bytes come, a letter has the same header and gives the same by
     async function* pieces(): AsyncGenerator<Uint8Array> {
       for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
     }
-    const letter = await takeLetter(pieces(), bytes.length, scratch);
+    const letter = await spoolMessage(pieces(), bytes.length, scratch);
     if (letter.kind === 'oversized') throw new Error('oversized');
     assert.equal(letter.header === header, true, `header, pieces of ${size}`);
     const back: Uint8Array[] = [];

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type MigrationItem, readMigration } from '../../src/message/citadel-export.ts';
+import { type ExportItem, readCitadelExport } from '../../src/message/citadel-export.ts';
 import { cut, fixture, latin1 } from './support.ts';
 
-async function items(xml: string | Buffer, cuts: readonly number[] = []): Promise<MigrationItem[]> {
-  const all: MigrationItem[] = [];
-  for await (const item of readMigration(cut(Buffer.from(xml), cuts))) all.push(item);
+async function items(xml: string | Buffer, cuts: readonly number[] = []): Promise<ExportItem[]> {
+  const all: ExportItem[] = [];
+  for await (const item of readCitadelExport(cut(Buffer.from(xml), cuts))) all.push(item);
   return all;
 }
 

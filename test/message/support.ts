@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { type Charset, loadCharset } from '../../src/message/charset.ts';
 import { type NativeMessage, writeNative } from '../../src/message/native.ts';
-import { type Outgoing, type Prepared, prepareOutgoing } from '../../src/message/outgoing.ts';
+import { type OutgoingMessage, type PrepareResult, prepareOutgoing } from '../../src/message/outgoing.ts';
 import type { RenderOptions } from '../../src/message/render.ts';
 import type { StoredMessage } from '../../src/message/stored.ts';
 
@@ -47,7 +47,7 @@ export async function* cut(bytes: Buffer, cuts: readonly number[]): AsyncGenerat
   }
 }
 
-export function outgoing(prepared: Prepared | Promise<Prepared>): Outgoing {
+export function outgoing(prepared: PrepareResult | Promise<PrepareResult>): OutgoingMessage {
   assert.ok(!(prepared instanceof Promise), 'a whole message is prepared at once');
   assert.equal(prepared.kind, 'outgoing', prepared.kind === 'unsendable' ? prepared.reason : '');
   return prepared;

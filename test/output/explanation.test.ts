@@ -1,22 +1,22 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Job } from '../../src/delivery-list/job.ts';
-import { blankJob } from '../../src/delivery-list/parse.ts';
+import { emptyJob } from '../../src/delivery-list/parse.ts';
 import { unknown8bit } from '../../src/message/charset.ts';
-import { type Circumstances, explanation } from '../../src/output/explanation.ts';
-import { adviceFor } from '../../src/output/hints.ts';
-import { forPeople } from '../../src/output/text.ts';
-import type { PayloadRead, QueuedJob } from '../../src/queue/queue.ts';
+import { type ExplanationContext, explanation } from '../../src/output/explanation.ts';
+import { hintsFor } from '../../src/output/hints.ts';
+import { textDecoder } from '../../src/output/text.ts';
+import type { PayloadResult, QueuedJob } from '../../src/queue/queue.ts';
 import { SCHEDULE } from '../../src/queue/schedule.ts';
 
 const NOW = 1_400_000_000;
 
-const MAIL: PayloadRead = {
+const MAIL: PayloadResult = {
   kind: 'found',
   message: { size: 0, bytes: Buffer.alloc(0), stream: async function* () {} },
 };
 
-function sentences(job: Job, seen: Partial<Circumstances> = {}): readonly string[] {
+function sentences(job: Job, seen: Partial<ExplanationContext> = {}): readonly string[] {
   const queued = { control: 2, job, warnings: [] };
   const facts = {
     spool: '/spool',
@@ -27,12 +27,12 @@ function sentences(job: Job, seen: Partial<Circumstances> = {}): readonly string
     payload: MAIL,
     transcripts: [],
   };
-  return explanation({ ...facts, ...seen }, forPeople(unknown8bit)).sentences;
+  return explanation({ ...facts, ...seen }, textDecoder(unknown8bit)).sentences;
 }
 
 function waiting(dialect: Job['dialect'], submitted: number | null): Job {
   const recipients = [{ address: 'a@x.example', status: 4, text: 'later' }];
-  return { ...blankJob(dialect), msgid: 1, submitted, attempted: NOW - 10, recipients };
+  return { ...emptyJob(dialect), msgid: 1, submitted, attempted: NOW - 10, recipients };
 }
 
 describe('what is said of the waits', () => {
@@ -148,8 +148,8 @@ describe('what would help', () => {
     ['a word about carefully chosen authors', null],
   ] as const) {
     it(text, () => {
-      if (advice === null) assert.equal(adviceFor(text), null);
-      else assert.match(adviceFor(text) ?? '', advice);
+      if (advice === null) assert.equal(hintsFor(text), null);
+      else assert.match(hintsFor(text) ?? '', advice);
     });
   }
 

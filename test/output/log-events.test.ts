@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { loadCharset } from '../../src/message/charset.ts';
-import { outcomeLine, reportLine } from '../../src/output/log/log-events.ts';
-import { calendar, forPeople, harmless, span } from '../../src/output/text.ts';
+import { dsnEvent, outcomeEvent } from '../../src/output/log/log-events.ts';
+import { duration, escapeControl, formatTime, textDecoder } from '../../src/output/text.ts';
 import type { OutcomeRecord } from '../../src/runner/active-message.ts';
 
 const peer = { host: 'mx.example.com', address: '192.0.2.1', port: 25 };
@@ -16,7 +16,7 @@ const FAILED: OutcomeRecord = {
   ...DELIVERED,
   ...{ status: 5, tls: null, text: 'x' },
   verdict: {
-    ...{ kind: 'failed', reach: 'recipient', stage: 'rcpt', permanent: true, code: 550, enhanced: '5.1.1' },
+    ...{ kind: 'failed', scope: 'recipient', stage: 'rcpt', permanent: true, code: 550, enhanced: '5.1.1' },
     ...{ text: '5.1.1 no such user', peer, maybeDelivered: false },
   },
 };
@@ -24,7 +24,7 @@ const FAILED: OutcomeRecord = {
 const same = (bytes: string): string => bytes;
 
 test('a delivery', () => {
-  const line = outcomeLine(DELIVERED, same);
+  const line = outcomeEvent(DELIVERED, same);
   assert.deepEqual(line, {
     level: 'info',
     event: 'delivered',
@@ -39,7 +39,7 @@ test('a delivery', () => {
 });
 
 test('a refusal is worth a warning', () => {
-  const line = outcomeLine(FAILED, same);
+  const line = outcomeEvent(FAILED, same);
   assert.equal(line.level, 'warn');
   assert.equal(
     line.message,
@@ -50,13 +50,13 @@ test('a refusal is worth a warning', () => {
 
 test('a mail that cannot be read is worth a warning while it waits', () => {
   const verdict = { ...FAILED.verdict, kind: 'failed', stage: 'payload', permanent: false } as const;
-  assert.equal(outcomeLine({ ...FAILED, status: 4, verdict } as OutcomeRecord, same).level, 'warn');
+  assert.equal(outcomeEvent({ ...FAILED, status: 4, verdict } as OutcomeRecord, same).level, 'warn');
 });
 
 test('a report that lies in a file was not told to anybody', () => {
   const record = { control: 2, msgid: 1, to: 'alice', where: '/spool/.spoolroom/reports/x.eml', notices: [] };
-  assert.match(reportLine({ ...record, how: 'left' }, same).message, /: left for alice in \/spool/);
-  assert.match(reportLine({ ...record, how: 'safe' }, same).message, /: told alice by /);
+  assert.match(dsnEvent({ ...record, how: 'left' }, same).message, /: left for alice in \/spool/);
+  assert.match(dsnEvent({ ...record, how: 'safe' }, same).message, /: told alice by /);
 });
 
 test('no host, no code, and a doubt', () => {
@@ -70,9 +70,9 @@ test('no host, no code, and a doubt', () => {
   const record = {
     ...FAILED,
     status: 4,
-    verdict: { ...verdict, permanent: false, stage: 'lookup', reach: 'host' },
+    verdict: { ...verdict, permanent: false, stage: 'lookup', scope: 'host' },
   } as const;
-  const { message, fields, level } = outcomeLine(record, same);
+  const { message, fields, level } = outcomeEvent(record, same);
   assert.equal(level, 'info');
   assert.equal(
     message,
@@ -84,7 +84,7 @@ test('no host, no code, and a doubt', () => {
 test('bytes become text once: UTF-8 where it is, else the legacy charset, else what they are', async () => {
   const found = await loadCharset('windows-1252');
   assert.ok(found.kind === 'charset');
-  const readable = forPeople(found.charset);
+  const readable = textDecoder(found.charset);
   assert.equal(readable('plain'), 'plain');
   assert.equal(readable('Gr\xc3\xbc\xc3\x9fe'), 'Grüße');
   assert.equal(readable('Gr\xfc\xdfe \x80'), 'Grüße €');
@@ -110,13 +110,13 @@ test('nothing that a terminal obeys, and nothing that turns or breaks a line', (
     '\ufeff',
   ];
   for (const char of obeyed)
-    assert.match(harmless(`a${char}b`), /^a\\u\{[0-9a-f]+\}b$/, JSON.stringify(char));
-  assert.equal(harmless('Grüße, 日本 🙂'), 'Grüße, 日本 🙂');
+    assert.match(escapeControl(`a${char}b`), /^a\\u\{[0-9a-f]+\}b$/, JSON.stringify(char));
+  assert.equal(escapeControl('Grüße, 日本 🙂'), 'Grüße, 日本 🙂');
 });
 
 test('spans and times', () => {
   const spans = [0, 9994, 10_000, 30_000, 119_000, 180_000, 7_200_000, 16_200_000, 172_800_000, 435_600_000];
-  assert.deepEqual(spans.map(span), [
+  assert.deepEqual(spans.map(duration), [
     '0.00 s',
     '9.99 s',
     '10 s',
@@ -128,6 +128,6 @@ test('spans and times', () => {
     '2 d',
     '5 d 1 h',
   ]);
-  assert.equal(calendar(1_342_224_000), '2012-07-14T00:00:00Z');
-  assert.equal(calendar(1e18), 'second 1000000000000000000');
+  assert.equal(formatTime(1_342_224_000), '2012-07-14T00:00:00Z');
+  assert.equal(formatTime(1e18), 'second 1000000000000000000');
 });

@@ -8,17 +8,17 @@ import { Writable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import type { LogOptions } from '../../src/output/log/log.ts';
 import { openLog } from '../../src/output/log/log.ts';
-import type { Line } from '../../src/output/log/log-events.ts';
+import type { LogEvent } from '../../src/output/log/log-events.ts';
 import { temporaryDirectory } from '../support/spool.ts';
 
-const DELIVERED: Line = {
+const DELIVERED: LogEvent = {
   level: 'info',
   event: 'delivered',
   message: 'delivered: job 2',
   fields: { job: 2, tls: null },
 };
-const WARNING: Line = { level: 'warn', event: 'warning', message: 'careful', fields: {} };
-const HOSTILE: Line = {
+const WARNING: LogEvent = { level: 'warn', event: 'warning', message: 'careful', fields: {} };
+const HOSTILE: LogEvent = {
   level: 'info',
   event: 'delivered',
   message: 'said \x1b[2J\nspoofed line\u202e',
@@ -26,7 +26,10 @@ const HOSTILE: Line = {
 };
 
 /** Write lines, close, and give what came out at standard error. */
-async function log(options: Partial<Omit<LogOptions, 'stderr'>>, ...lines: readonly Line[]): Promise<string> {
+async function log(
+  options: Partial<Omit<LogOptions, 'stderr'>>,
+  ...lines: readonly LogEvent[]
+): Promise<string> {
   const written: string[] = [];
   const stderr = new Writable({
     decodeStrings: false,

@@ -19,7 +19,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { firstControlText } from '../../src/delivery-list/generate.ts';
+import { newControlText } from '../../src/delivery-list/generate.ts';
 import { testCa } from '../support/certificates.ts';
 import { CLIENTS, type Client } from './clients.ts';
 import { DOMAIN, isInstalled, LOGIN, PEERS, type Peer, type Place } from './peers.ts';
@@ -52,7 +52,7 @@ function fillSpool(spool: string): void {
   for (const [index, mail] of MAILS.entries()) {
     const msgid = 2 * index + 1;
     writeFileSync(join(spool, String(msgid)), textOf(mail), 'latin1');
-    const list = firstControlText({
+    const list = newControlText({
       msgid,
       submitted: Math.floor(Date.now() / 1000),
       bounceto: `sender@${DOMAIN}`,

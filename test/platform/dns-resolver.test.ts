@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Zones } from '../../src/cli/demo/world/dns-server.ts';
-import type { LookupFault, Resolver } from '../../src/platform/dns.ts';
+import type { LookupError, Resolver } from '../../src/platform/dns.ts';
 import { createResolver } from '../../src/platform/dns-resolver.ts';
 import { parseHosts } from '../../src/platform/hosts-file.ts';
 import { type DnsFault, type FaultyDnsServer, startFaultyDnsServer } from '../support/dns-server.ts';
@@ -66,7 +66,7 @@ async function setup(
   return { server, clock, resolver };
 }
 
-const failed = (fault: LookupFault) => ({ kind: 'failed', fault });
+const failed = (fault: LookupError) => ({ kind: 'failed', fault });
 const found = (...records: readonly unknown[]) => ({ kind: 'found', records });
 
 test('mail exchangers, in lower case, in the order of the answer', async (t) => {
@@ -126,7 +126,7 @@ test('line ends and NUL in an exchange come escaped, and asking for its address 
 const proofsAndFaults: readonly {
   readonly name: string;
   readonly fault?: DnsFault;
-  readonly expected: LookupFault;
+  readonly expected: LookupError;
 }[] = [
   { name: 'gone.example', expected: 'no-domain' },
   { name: 'nowhere.example', expected: 'no-domain' },

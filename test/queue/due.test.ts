@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Job } from '../../src/delivery-list/job.ts';
-import { blankJob } from '../../src/delivery-list/parse.ts';
-import { isDue, isMailDue } from '../../src/queue/due.ts';
+import { emptyJob } from '../../src/delivery-list/parse.ts';
+import { isDue, isMessageDue } from '../../src/queue/due.ts';
 import { SCHEDULE } from '../../src/queue/schedule.ts';
 
 const SUBMITTED = 1_500_000_000;
 
 const job = (change: Partial<Job>): Job => ({
-  ...blankJob('2012'),
+  ...emptyJob('2012'),
   msgid: 5,
   submitted: SUBMITTED,
   recipients: [{ address: 'a@b', status: 4, text: '' }],
@@ -61,9 +61,9 @@ test('a mail is ended when all have a final status, and left alone when a status
     return [{ control: 2, job: job({ recipients }), warnings: [] }];
   };
   const options = { schedule: SCHEDULE, force: false };
-  assert.equal(isMailDue(lists(2, 5), SUBMITTED, options), true);
-  assert.equal(isMailDue(lists(2, 7), SUBMITTED, options), false);
-  assert.equal(isMailDue(lists(), SUBMITTED, options), false);
+  assert.equal(isMessageDue(lists(2, 5), SUBMITTED, options), true);
+  assert.equal(isMessageDue(lists(2, 7), SUBMITTED, options), false);
+  assert.equal(isMessageDue(lists(), SUBMITTED, options), false);
   assert.match(
     due({ recipients: [{ address: 'a@b', status: 7, text: '' }] }, SUBMITTED).reason,
     /^A recipient has the status 7, which means nothing: correct the list/,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
 import { decodeJournal, type JournalRecord, openJournal, readJournal } from '../../src/queue/journal.ts';
-import { openDirectoryRoom } from '../../src/queue/spool/open.ts';
+import { openSpoolQueue } from '../../src/queue/spool/open.ts';
 import { crc32 } from '../../src/storage/crc32.ts';
 import { nodeDisk } from '../../src/storage/disk.ts';
 import { layoutOf } from '../../src/storage/layout.ts';
@@ -257,7 +257,7 @@ for (const { what, change, says } of REFUSALS) {
     const path = `${spool}/.spoolroom/journal`;
     fs.writeFileSync(path, change(fs.readFileSync(path, 'latin1')), 'latin1');
     const before = messagesIn(spool);
-    const opened = await openDirectoryRoom(spool, bench({ processes: machine.start() }), SETTINGS_2012);
+    const opened = await openSpoolQueue(spool, bench({ processes: machine.start() }), SETTINGS_2012);
     assert.ok(opened.kind === 'refused' && opened.why === 'journal');
     assert.match(opened.text, says);
     assert.match(opened.text, /Nothing was sent and no message was changed\. Move this file away/);

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Job } from '../../src/delivery-list/job.ts';
-import { blankJob } from '../../src/delivery-list/parse.ts';
+import { emptyJob } from '../../src/delivery-list/parse.ts';
 import { mergeLists } from '../../src/queue/merge.ts';
 
 const list = (...recipients: readonly (readonly [string, number])[]): Job => ({
-  ...blankJob('2017'),
+  ...emptyJob('2017'),
   recipients: recipients.map(([address, status]) => ({ address, status, text: `text ${status}` })),
 });
 

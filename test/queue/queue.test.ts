@@ -2,9 +2,9 @@
 import fs from 'node:fs';
 import type { TestContext } from 'node:test';
 import { connect } from '../../src/net-stream-utils/index.ts';
-import { openLiveRoom } from '../../src/queue/citadel/open.ts';
-import type { Room } from '../../src/queue/queue.ts';
-import { type DirectorySettings, openDirectoryRoom } from '../../src/queue/spool/open.ts';
+import { openLiveQueue } from '../../src/queue/citadel/open.ts';
+import type { Queue } from '../../src/queue/queue.ts';
+import { type ControlSettings, openSpoolQueue } from '../../src/queue/spool/open.ts';
 import type { Disk } from '../../src/storage/disk.ts';
 import type { Era } from '../support/citadel-server.ts';
 import { allDead, listsIn, liveScene, MAIL, openProven, trialsIn } from '../support/live-room.ts';
@@ -12,14 +12,14 @@ import { type Bench, bench, HEADER, temporaryDirectory, writeMessage } from '../
 import { type RoomKind, type RoomPlace, roomSuite } from './suite.ts';
 
 type Opened =
-  | { readonly kind: 'open'; readonly room: Room }
+  | { readonly kind: 'open'; readonly room: Queue }
   | { readonly kind: 'refused'; readonly text: string };
 
 /** Processes that open a room one after the other, each with a clock and a random source of its own. */
 function processes(open: (deps: Bench) => Promise<Opened>) {
   let last: Bench | null = null;
   return {
-    async open({ disk }: { readonly disk?: Disk } = {}): Promise<Room> {
+    async open({ disk }: { readonly disk?: Disk } = {}): Promise<Queue> {
       last = bench({ processes: allDead, ...(disk && { disk }) });
       const opened = await open(last);
       if (opened.kind === 'refused') throw new Error(opened.text);
@@ -36,7 +36,7 @@ function processes(open: (deps: Bench) => Promise<Opened>) {
   };
 }
 
-function directoryPlace(t: TestContext, settings: DirectorySettings): RoomPlace {
+function directoryPlace(t: TestContext, settings: ControlSettings): RoomPlace {
   const spool = temporaryDirectory(t);
   let highest = 0;
   const put = (text: string): number => {
@@ -50,7 +50,7 @@ function directoryPlace(t: TestContext, settings: DirectorySettings): RoomPlace 
       .map(Number)
       .sort((a, b) => a - b);
   const textOf = (number: number) => fs.readFileSync(`${spool}/${number}`, 'latin1');
-  const runners = processes((deps) => openDirectoryRoom(spool, deps, settings));
+  const runners = processes((deps) => openSpoolQueue(spool, deps, settings));
   return Object.assign(runners, {
     putMail: (text = MAIL) => put(text),
     putList: (instructions: string) => put(HEADER + instructions),
@@ -67,12 +67,12 @@ function directoryPlace(t: TestContext, settings: DirectorySettings): RoomPlace 
   });
 }
 
-async function livePlace(t: TestContext, settings: DirectorySettings, era: Era): Promise<RoomPlace> {
+async function livePlace(t: TestContext, settings: ControlSettings, era: Era): Promise<RoomPlace> {
   const scene = await liveScene(t, era);
   const { double, options } = scene;
   await (await openProven(scene, settings)).close();
   const ours = trialsIn(double);
-  const runners = processes((deps) => openLiveRoom(options, { ...deps, connect }, settings));
+  const runners = processes((deps) => openLiveQueue(options, { ...deps, connect }, settings));
   return Object.assign(runners, {
     putMail: (text = MAIL) => double.postMail(text),
     putList: (instructions: string) => double.post(instructions),

@@ -2,17 +2,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { stripHeader } from '../../src/delivery-list/header.ts';
 import type { Dialect, Job } from '../../src/delivery-list/job.ts';
-import { blankJob, parseDeliveryList } from '../../src/delivery-list/parse.ts';
+import { emptyJob, parseDeliveryList } from '../../src/delivery-list/parse.ts';
 import { serialiseJob } from '../../src/delivery-list/serialise.ts';
 import { isDue } from '../../src/queue/due.ts';
-import { ageOf, isDelayed, isGivenUp, lastTry, SCHEDULE } from '../../src/queue/schedule.ts';
+import { ageOf, isDelayed, isExpired, lastAttempt, SCHEDULE } from '../../src/queue/schedule.ts';
 
 const START = 1_500_000_000;
 const HOUR = 3600;
 
 function fresh(dialect: Dialect): Job {
   return {
-    ...blankJob(dialect),
+    ...emptyJob(dialect),
     msgid: 1,
     submitted: START,
     recipients: [{ address: 'a@b', status: 4, text: '450 (later)' }],
@@ -28,7 +28,7 @@ function life(dialect: Dialect) {
     if (!isDue(job, now, { schedule: SCHEDULE, force: false }).due) continue;
     tries.push(now - START);
     if (isDelayed(job, now, SCHEDULE)) late.push(now - START);
-    if (isGivenUp(job, now, SCHEDULE)) return { tries, late, end: now - START };
+    if (isExpired(job, now, SCHEDULE)) return { tries, late, end: now - START };
     const text = serialiseJob(job, dialect, now, SCHEDULE.retry);
     const parsed = parseDeliveryList(stripHeader(text).instructions, {
       dialect: 'detect',
@@ -59,16 +59,16 @@ test('2017: every half hour for four hours, then every four hours, late by then,
 });
 
 test('what the lists tell of the last try', () => {
-  assert.equal(lastTry(fresh('2012')), null);
-  assert.equal(lastTry({ ...fresh('2012'), retry: 1200, attempted: START + 600 }), START);
-  assert.equal(lastTry({ ...fresh('2017'), attempted: START }), START);
+  assert.equal(lastAttempt(fresh('2012')), null);
+  assert.equal(lastAttempt({ ...fresh('2012'), retry: 1200, attempted: START + 600 }), START);
+  assert.equal(lastAttempt({ ...fresh('2017'), attempted: START }), START);
 });
 
 test('a clock set back makes nobody older and gives nobody up', () => {
   for (const dialect of ['2012', '2017'] as const) {
     const job = { ...fresh(dialect), attempted: START };
     assert.equal(ageOf(job, START - 1_000_000), 0);
-    assert.equal(isGivenUp(job, START - 1_000_000, SCHEDULE), false);
+    assert.equal(isExpired(job, START - 1_000_000, SCHEDULE), false);
     assert.equal(isDelayed(job, START - 1_000_000, SCHEDULE), false);
   }
 });
@@ -80,15 +80,15 @@ test('a missing submission is 1970 in 2012 and now in 2017', () => {
 
 test('both ends of the spans hold at the second', () => {
   const job = fresh('2012');
-  assert.equal(isGivenUp(job, START + SCHEDULE.giveUpAfter, SCHEDULE), false);
-  assert.equal(isGivenUp(job, START + SCHEDULE.giveUpAfter + 1, SCHEDULE), true);
+  assert.equal(isExpired(job, START + SCHEDULE.giveUpAfter, SCHEDULE), false);
+  assert.equal(isExpired(job, START + SCHEDULE.giveUpAfter + 1, SCHEDULE), true);
   assert.equal(isDelayed(job, START + SCHEDULE.noticeAfter - 1, SCHEDULE), false);
   assert.equal(isDelayed(job, START + SCHEDULE.noticeAfter, SCHEDULE), true);
 });
 
 test('a job that does not say when it was submitted is neither late nor given up', () => {
-  const job = { ...blankJob('2012'), submitted: null };
+  const job = { ...emptyJob('2012'), submitted: null };
   assert.equal(isDelayed(job, 1_800_000_000, SCHEDULE), false);
-  assert.equal(isGivenUp(job, 1_800_000_000, SCHEDULE), false);
-  assert.equal(isGivenUp({ ...job, submitted: 0 }, 1_800_000_000, SCHEDULE), true);
+  assert.equal(isExpired(job, 1_800_000_000, SCHEDULE), false);
+  assert.equal(isExpired({ ...job, submitted: 0 }, 1_800_000_000, SCHEDULE), true);
 });

@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { MessageNumber, StatusChange } from '../../src/delivery-list/job.ts';
-import type { Room } from '../../src/queue/queue.ts';
-import type { DirectorySettings } from '../../src/queue/spool/open.ts';
+import type { Queue } from '../../src/queue/queue.ts';
+import type { ControlSettings } from '../../src/queue/spool/open.ts';
 import type { Disk } from '../../src/storage/disk.ts';
 import { nodeDisk } from '../../src/storage/disk.ts';
 import { NOW, SETTINGS_2012, SETTINGS_2017 } from '../support/spool.ts';
@@ -24,7 +24,7 @@ export interface RoomPlace {
   /** Delivery lists without their headers, by number. */
   lists(): Record<MessageNumber, string>;
   /** The next process opens the room and may take jobs; one that was not closed before has died. */
-  open(overrides?: { readonly disk?: Disk }): Promise<Room>;
+  open(overrides?: { readonly disk?: Disk }): Promise<Queue>;
   /** Opens it while the process before is alive; the reason why not. */
   openBeside(): Promise<string>;
   /** of the process that opened last */
@@ -34,7 +34,7 @@ export interface RoomPlace {
 
 export interface RoomKind {
   readonly name: string;
-  make(t: TestContext, settings: DirectorySettings): Promise<RoomPlace>;
+  make(t: TestContext, settings: ControlSettings): Promise<RoomPlace>;
   readonly differs: {
     /** a rewritten list keeps its number, or is a new message */
     readonly keepsNumbers: boolean;
@@ -66,7 +66,7 @@ function instructions(place: RoomPlace): string[] {
   return Object.values(place.lists());
 }
 
-async function bytesOf(room: Room, payload: MessageNumber): Promise<string> {
+async function bytesOf(room: Queue, payload: MessageNumber): Promise<string> {
   const read = await room.readPayload(payload);
   assert.ok(read.kind === 'found', `${payload} is ${read.kind}`);
   const passes: string[] = [];
@@ -81,7 +81,7 @@ async function bytesOf(room: Room, payload: MessageNumber): Promise<string> {
 }
 
 /** Address and status of each recipient a scan shows. */
-async function standing(room: Room): Promise<(readonly [string, number])[]> {
+async function standing(room: Queue): Promise<(readonly [string, number])[]> {
   const { jobs } = await room.scan();
   return jobs.flatMap(({ job }) => job.recipients.map(({ address, status }) => [address, status] as const));
 }
@@ -132,7 +132,7 @@ const CASES: Readonly<Record<string, Case>> = {
     const other = place.putList(newInstructions(second, 'c@example.com', 'd@example.com'));
     const room = await place.open();
     const before = [place.numbers(), place.lists()];
-    const { jobs, orphans, setAside } = await room.scan();
+    const { jobs, orphans, quarantined } = await room.scan();
     assert.deepEqual(
       jobs.map((job) => [job.control, job.job.msgid, job.job.recipients.map(({ address }) => address)]),
       [
@@ -140,7 +140,7 @@ const CASES: Readonly<Record<string, Case>> = {
         [other, second, ['c@example.com', 'd@example.com']],
       ],
     );
-    assert.deepEqual([orphans, setAside], [[orphan], []]);
+    assert.deepEqual([orphans, quarantined], [[orphan], []]);
     assert.deepEqual([place.numbers(), place.lists()], before);
     await room.close();
     assert.deepEqual([place.numbers(), place.lists()], before);
@@ -155,7 +155,7 @@ const CASES: Readonly<Record<string, Case>> = {
     const scan = await room.scan();
     assert.deepEqual(scan.jobs, []);
     assert.deepEqual(
-      scan.setAside.map(({ number, reason, path }) => [number, reason, path !== undefined]),
+      scan.quarantined.map(({ number, reason, path }) => [number, reason, path !== undefined]),
       [
         [
           nameless,
@@ -165,7 +165,7 @@ const CASES: Readonly<Record<string, Case>> = {
         [lonely, 'it has no remote line, so it names no recipient', kind.differs.movesUnreadable],
       ],
     );
-    assert.deepEqual((await room.scan()).setAside, []);
+    assert.deepEqual((await room.scan()).quarantined, []);
     await room.close();
     const left = kind.differs.movesUnreadable ? [] : [nameless, lonely];
     assert.deepEqual(Object.keys(place.lists()).map(Number), left);
@@ -184,7 +184,7 @@ const CASES: Readonly<Record<string, Case>> = {
     await room.record(control, [outcome(2, 'd@example.com', 4, 'later')], NOW);
     assert.deepEqual(place.lists(), before, 'the ledger knows it, the list not yet');
     place.advance(1000);
-    await room.settle();
+    await room.flush();
     const after = place.lists();
     assert.deepEqual(Object.values(after), [
       rewritten(mail, 'b@example.com|2|ok  remote x@y 0  ', 'c@example.com|0|', 'd@example.com|4|later'),
@@ -225,10 +225,10 @@ const CASES: Readonly<Record<string, Case>> = {
     const { place, mail, control, room } = await oneJob(t, kind, ['fast@one.example', 'slow@two.example']);
     await room.scan();
     await room.record(control, [outcome(0, 'fast@one.example', 2)], NOW);
-    await room.settle();
+    await room.flush();
     for (let look = 0; look < 3; look++) await room.scan(new Set([mail]));
     await room.record(control, [outcome(1, 'slow@two.example', 4)], NOW);
-    await room.settle();
+    await room.flush();
     const [left, ...others] = instructions(place);
     assert.match(
       left ?? '',
@@ -248,7 +248,7 @@ const CASES: Readonly<Record<string, Case>> = {
     await room.scan();
     for (const [index, address] of addresses.entries()) {
       await room.record(control, [outcome(index, address, 4, 'later')], NOW);
-      await room.settle();
+      await room.flush();
       await room.scan(new Set([mail]));
     }
     assert.deepEqual(instructions(place), [
@@ -263,7 +263,7 @@ const CASES: Readonly<Record<string, Case>> = {
     const { place, mail, control, room } = await oneJob(t, kind, ['b@example.com', 'c@example.com']);
     await room.scan();
     await room.record(control, [outcome(0, 'b@example.com', 4)], NOW);
-    await room.settle();
+    await room.flush();
     const [again] = (await room.scan()).jobs;
     assert.equal(again?.control === control, kind.differs.keepsNumbers);
     await room.record(again?.control ?? 0, [outcome(1, 'c@example.com', 2)], NOW);
@@ -280,12 +280,12 @@ const CASES: Readonly<Record<string, Case>> = {
     await room.scan();
     await room.record(control, [outcome(0, 'b@example.com', 2)], NOW);
     await room.finish(control);
-    await room.settle();
+    await room.flush();
     assert.deepEqual(place.numbers(), [mail, second]);
     const third = place.putList(newInstructions(mail, 'd@example.com'));
     await room.record(second, [outcome(0, 'c@example.com', 2)], NOW);
     await room.finish(second);
-    await room.settle();
+    await room.flush();
     assert.deepEqual(place.numbers(), [mail, third], 'one that came meanwhile counts');
     await room.scan();
     await room.record(third, [outcome(0, 'd@example.com', 5)], NOW);
@@ -299,7 +299,7 @@ const CASES: Readonly<Record<string, Case>> = {
     await room.scan();
     place.remove(control);
     await room.record(control, [outcome(0, 'b@example.com', 4)], NOW);
-    await room.settle();
+    await room.flush();
     assert.deepEqual(place.numbers(), [mail]);
     await room.finish(control);
     await room.close();
@@ -341,7 +341,7 @@ const CASES: Readonly<Record<string, Case>> = {
       [outcome(0, 'b@example.com', 2), outcome(1, 'c@example.com', 4, '450 (later)')],
       NOW,
     );
-    await room.settle();
+    await room.flush();
     assert.deepEqual(instructions(place), [
       `\nmsgid|${mail}\nsubmitted|${NOW}\nbounceto|a@example.org\nremote|c@example.com|4|450 (later)\nattempted|${NOW}\n`,
     ]);

@@ -6,10 +6,10 @@ import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { unknown8bit } from '../../src/message/charset.ts';
-import { replayPage } from '../../src/output/html/page.ts';
-import { listTextOf, textAfter } from '../../src/output/replay/list-text.ts';
-import { reportOf } from '../../src/output/replay/replay-report.ts';
-import { forPeople } from '../../src/output/text.ts';
+import { htmlPage } from '../../src/output/html/page.ts';
+import { deliveryListText, textAfter } from '../../src/output/replay/list-text.ts';
+import { replayReport } from '../../src/output/replay/replay-report.ts';
+import { textDecoder } from '../../src/output/text.ts';
 import { simulate } from '../../src/replay/simulation.ts';
 import type { WorldScript } from '../../src/replay/world/world.ts';
 import { WORLDS } from '../../src/replay/world/worlds.ts';
@@ -23,10 +23,16 @@ async function page(world: WorldScript, ...recipients: readonly string[]): Promi
   const seconds = NOW / 1000;
   const sources = {
     ...{ title: 'a <title>', job: queued.job, warnings: [], now: seconds, schedule, due: 'It is due.' },
-    ...{ routing: rules.dispatch.routing, story, before: listTextOf(queued.job), notes: [], would: null },
+    ...{
+      routing: rules.delivery.routing,
+      story,
+      before: deliveryListText(queued.job),
+      notes: [],
+      would: null,
+    },
     after: textAfter(queued.job, story, seconds, schedule.retry),
   };
-  return replayPage(reportOf(sources, forPeople(unknown8bit)), story);
+  return htmlPage(replayReport(sources, textDecoder(unknown8bit)), story);
 }
 
 test('nothing is loaded, nothing is run, and nothing a server says is markup', async () => {

@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs';
 import type { Job } from '../../src/delivery-list/job.ts';
 import { parseDeliveryList } from '../../src/delivery-list/parse.ts';
 import { unknown8bit } from '../../src/message/charset.ts';
-import type { PayloadRead, QueuedJob } from '../../src/queue/queue.ts';
-import { OneJobRoom } from '../../src/replay/single-job-queue.ts';
-import type { Tape } from '../../src/replay/transcript/recorder.ts';
+import type { PayloadResult, QueuedJob } from '../../src/queue/queue.ts';
+import { SingleJobQueue } from '../../src/replay/single-job-queue.ts';
+import type { TranscriptWriter } from '../../src/replay/transcript/recorder.ts';
 import { Recorder } from '../../src/replay/transcript/recorder.ts';
 import type { Transcript } from '../../src/replay/transcript/transcript.ts';
 import { readTranscript } from '../../src/replay/transcript/transcript.ts';
@@ -15,7 +15,7 @@ import { World } from '../../src/replay/world/world.ts';
 import { readWorld } from '../../src/replay/world/worlds.ts';
 import type { Relay } from '../../src/routing/hosts.ts';
 import { parseRelayEntry } from '../../src/routing/relays.ts';
-import { queueRun } from '../../src/runner/queue-runner.ts';
+import { runQueue } from '../../src/runner/queue-runner.ts';
 import type { RunRules } from '../../src/runner/rules.ts';
 import { rulesFrom } from '../../src/runner/rules.ts';
 import { readSettings } from '../../src/settings/read.ts';
@@ -36,7 +36,7 @@ export function queuedFor(...recipients: readonly string[]): QueuedJob {
   return { control: 8, job: jobFor(...recipients), warnings: [] };
 }
 
-export function payloadOf(text: string): PayloadRead {
+export function payloadOf(text: string): PayloadResult {
   const bytes = Buffer.from(text, 'latin1');
   return {
     kind: 'found',
@@ -102,27 +102,27 @@ export function longRecorder(
   const clock = new VirtualClock(NOW);
   const tapes: string[] = [];
   let begun = 0;
-  const tape = (): Tape => {
+  const open = (): TranscriptWriter => {
     begun++;
     let text = '';
     return { append: (more) => (text += more), keep: () => tapes.push(text), discard: () => {} };
   };
   const rules = { keep, settings, relays: relaysIn(settings), hostname: 'me.example' };
-  const recorder = new Recorder(rules, clock, { tape });
+  const recorder = new Recorder(rules, clock, { open });
   const events = {
     outcome: () => {},
-    setAside: () => {},
+    quarantined: () => {},
     warning: (text: string) => {
       throw new Error(text);
     },
-    step: recorder.observe,
+    trace: recorder.observe,
   };
   const runIn = async (script: WorldScript): Promise<World> => {
     const world = new World(script, clock);
-    const room = new OneJobRoom(queued, payloadOf(MAIL));
+    const room = new SingleJobQueue(queued, payloadOf(MAIL));
     const { resolver, connect } = world;
     const ports = { room, resolver, connect, clock, random: () => 0.5, events };
-    await clock.runUntil(queueRun(ports, rulesOf(settings), new AbortController().signal));
+    await clock.runUntil(runQueue(ports, rulesOf(settings), new AbortController().signal));
     return world;
   };
   return { recorder, tapes, runIn, begun: () => begun };

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import {
   transcriptFolder,
-  transcriptShelf,
+  transcriptStore,
   transcriptsOf,
 } from '../../src/replay/transcript/transcript-files.ts';
 import { temporaryDirectory } from '../support/spool.ts';
@@ -19,12 +19,12 @@ function complain(text: string): void {
 
 test('a kept transcript is there for its owner alone, a discarded one is not', (t) => {
   const spool = temporaryDirectory(t);
-  const shelf = transcriptShelf(transcriptFolder(spool), ROOMY, complain);
-  const kept = shelf.tape(12, 5_000_000);
+  const shelf = transcriptStore(transcriptFolder(spool), ROOMY, complain);
+  const kept = shelf.open(12, 5_000_000);
   kept.append('one\n');
   kept.append('two\n');
   kept.keep();
-  const discarded = shelf.tape(12, 6_000_000);
+  const discarded = shelf.open(12, 6_000_000);
   discarded.append('three\n');
   discarded.discard();
   const [file = '', ...others] = transcriptsOf(spool, 12);
@@ -38,7 +38,7 @@ test('a kept transcript is there for its owner alone, a discarded one is not', (
 test('the oldest go first, and none outlives its age', (t) => {
   const spool = temporaryDirectory(t);
   const write = (at: number, bounds: typeof ROOMY): void => {
-    const tape = transcriptShelf(transcriptFolder(spool), bounds, complain).tape(1, at);
+    const tape = transcriptStore(transcriptFolder(spool), bounds, complain).open(1, at);
     tape.append('x'.repeat(400));
     tape.keep();
   };
@@ -55,7 +55,7 @@ test('the oldest go first, and none outlives its age', (t) => {
 
 test('one transcript is bounded, and what is in it stays whole lines', (t) => {
   const spool = temporaryDirectory(t);
-  const tape = transcriptShelf(transcriptFolder(spool), ROOMY, complain).tape(1, 0);
+  const tape = transcriptStore(transcriptFolder(spool), ROOMY, complain).open(1, 0);
   const line = `${'x'.repeat(999_999)}\n`;
   for (let count = 0; count < 6; count++) tape.append(line);
   const [file = ''] = transcriptsOf(spool, 1);
@@ -66,9 +66,9 @@ test('a folder that cannot be made is told once and costs nothing', (t) => {
   const spool = temporaryDirectory(t);
   fs.writeFileSync(path.join(spool, '.spoolroom'), '');
   const told: string[] = [];
-  const shelf = transcriptShelf(transcriptFolder(spool), ROOMY, (text) => told.push(text));
+  const shelf = transcriptStore(transcriptFolder(spool), ROOMY, (text) => told.push(text));
   for (const control of [1, 2]) {
-    const tape = shelf.tape(control, 0);
+    const tape = shelf.open(control, 0);
     tape.append('line\n');
     tape.keep();
   }

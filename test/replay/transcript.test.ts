@@ -1,8 +1,8 @@
 /** Transcripts: what is kept, that they lead the same way again, and that they hold no secrets. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkTranscript } from '../../src/replay/transcript/compare.ts';
-import { withPseudonyms } from '../../src/replay/transcript/redact.ts';
+import { compareTranscript } from '../../src/replay/transcript/compare.ts';
+import { redactTranscript } from '../../src/replay/transcript/redact.ts';
 import { isTranscript, readTranscript } from '../../src/replay/transcript/transcript.ts';
 import { WORLDS } from '../../src/replay/world/worlds.ts';
 import { longRecorder, MAIL, queuedFor, record, transcriptOf, worldFile } from './plays.ts';
@@ -16,7 +16,7 @@ for (const [name, world] of Object.entries(WORLDS)) {
     for (const tape of tapes) {
       const transcript = transcriptOf(tape);
       assert.ok(transcript.lines.some(({ what }) => what === 'delivery'));
-      assert.equal(checkTranscript(transcript), null);
+      assert.equal(compareTranscript(transcript), null);
     }
   });
 }
@@ -57,7 +57,7 @@ test('neither a body nor a credential is written down', async () => {
     assert.ok(!tape.includes(secret), secret);
   }
   assert.ok(!tape.includes('A secret body') && MAIL.includes('A secret body'));
-  assert.equal(checkTranscript(transcriptOf(tape)), null);
+  assert.equal(compareTranscript(transcriptOf(tape)), null);
 });
 
 test('a crash leaves a readable beginning, wherever it cuts', async () => {
@@ -69,7 +69,7 @@ test('a crash leaves a readable beginning, wherever it cuts', async () => {
     const { lines, cut: wasCut } = transcriptOf(tape.slice(0, cut));
     assert.ok(lines.length < whole);
     assert.equal(wasCut, tape[cut - 1] !== '\n');
-    assert.equal(checkTranscript({ ...transcriptOf(tape.slice(0, cut)) }), null);
+    assert.equal(compareTranscript({ ...transcriptOf(tape.slice(0, cut)) }), null);
   }
 });
 
@@ -80,7 +80,7 @@ test('the first difference is shown with its line', async () => {
   const lines = transcript.lines.map((line, index) =>
     index === at && line.what === 'session' ? { ...line, rows: ['ehlo-odd'] } : line,
   );
-  const difference = checkTranscript({ ...transcript, lines });
+  const difference = compareTranscript({ ...transcript, lines });
   assert.equal(difference?.line, at + 2);
   assert.deepEqual(difference?.recorded.rows, ['ehlo-odd']);
   assert.equal(difference?.taken.rows[0], 'ehlo-ok');
@@ -108,7 +108,7 @@ test('sessions that come from another delivery tell how they were introduced', a
   const { tapes, world: played } = await record(queuedFor(...recipients), world);
   assert.ok(tapes.length >= 1);
   assert.ok(played.connections >= 1);
-  for (const tape of tapes) assert.equal(checkTranscript(transcriptOf(tape)), null);
+  for (const tape of tapes) assert.equal(compareTranscript(transcriptOf(tape)), null);
 });
 
 test('a recorder that outlives a run takes the next run’s sessions for what they are', async () => {
@@ -118,16 +118,16 @@ test('a recorder that outlives a run takes the next run’s sessions for what th
   await runIn(WORLDS['refuse-rcpt']);
   await recorder.close();
   assert.equal(tapes.length, 2);
-  for (const tape of tapes) assert.equal(checkTranscript(transcriptOf(tape)), null);
+  for (const tape of tapes) assert.equal(compareTranscript(transcriptOf(tape)), null);
 });
 
 test('an alias stands for a whole name, the same one everywhere', async () => {
   const { tapes } = await record(queuedFor(ALICE), worldFile('two-hosts'));
-  const text = withPseudonyms(transcriptOf(tapes[0]), false);
+  const text = redactTranscript(transcriptOf(tapes[0]), false);
   assert.ok(!/\.example\.example|alice|mx1|one\.example/.test(text));
   const { header, lines } = transcriptOf(text);
   const lookups = lines.flatMap((line) => (line.what === 'lookup' ? [line.name] : []));
   assert.equal(new Set(lookups).size, 3);
   assert.equal(lookups[0], header.recipients[0]?.split('@')[1]);
-  assert.ok(withPseudonyms(transcriptOf(tapes[0]), true).includes(ALICE));
+  assert.ok(redactTranscript(transcriptOf(tapes[0]), true).includes(ALICE));
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { simulate } from '../../src/replay/simulation.ts';
-import type { Story } from '../../src/replay/timeline.ts';
+import type { Timeline } from '../../src/replay/timeline.ts';
 import { recordedWorld } from '../../src/replay/world/recorded-world.ts';
 import type { WorldScript } from '../../src/replay/world/world.ts';
 import { WORLDS } from '../../src/replay/world/worlds.ts';
@@ -24,7 +24,7 @@ async function again(
   world: WorldScript,
   given: { readonly [name: string]: unknown } = {},
   recordedUnder: { readonly [name: string]: unknown } = {},
-): Promise<{ readonly story: Story; readonly recorded: readonly unknown[] }> {
+): Promise<{ readonly story: Timeline; readonly recorded: readonly unknown[] }> {
   const queued = queuedFor(ALICE);
   const { tapes } = await record(queued, world, recordedUnder, 'all');
   const transcript = transcriptOf(tapes[0]);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { inOrder, parseInternetConfig, parseRelayEntry, relaysFor } from '../../src/routing/relays.ts';
+import { parseInternetConfig, parseRelayEntry, relaysFor, relaysInOrder } from '../../src/routing/relays.ts';
 
 /** host, port, literal, user, password, sender, scheme */
 type Expected = readonly [
@@ -94,7 +94,7 @@ const CONFIG = 'f1|fallbackhost\nr1|SmartHost\nexample.org|localhost\nr2 joe@x|s
 test('relays in order: smart hosts as configured, then fallback hosts as configured (R076)', () => {
   const { relays, problems } = parseInternetConfig(CONFIG);
   assert.deepEqual(
-    inOrder(relays).map(({ host }) => host),
+    relaysInOrder(relays).map(({ host }) => host),
     ['r1', 'r2', 'f1', 'f2'],
   );
   assert.deepEqual(problems, []);
@@ -102,7 +102,8 @@ test('relays in order: smart hosts as configured, then fallback hosts as configu
 
 test("a relay with a sender is for that sender's mail alone (R078); no author is no crash (C17)", () => {
   const { relays } = parseInternetConfig(CONFIG);
-  const hosts = (author: readonly string[]) => relaysFor(inOrder(relays), author).map(({ host }) => host);
+  const hosts = (author: readonly string[]) =>
+    relaysFor(relaysInOrder(relays), author).map(({ host }) => host);
   assert.deepEqual(hosts(['Joe', 'JOE@x']), ['r1', 'r2', 'f1', 'f2']);
   assert.deepEqual(hosts(['ann@x']), ['r1', 'f1', 'f2']);
   assert.deepEqual(hosts([]), ['r1', 'f1', 'f2']);

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Lookup, LookupFault, MxRecord } from '../../src/platform/dns.ts';
+import type { LookupError, LookupResult, MxRecord } from '../../src/platform/dns.ts';
 import type { Relay } from '../../src/routing/hosts.ts';
 import { parseRelayEntry } from '../../src/routing/relays.ts';
 import type { RoutingRules } from '../../src/routing/route.ts';
-import { destinationOf, knownRoute, mxRoute } from '../../src/routing/route.ts';
+import { destinationOf, directRoute, mxRoute } from '../../src/routing/route.ts';
 
 function relay(entry: string, kind: Relay['kind'] = 'smarthost'): Relay {
   const parsed = parseRelayEntry(entry, kind);
@@ -18,15 +18,19 @@ const rules = (...relays: readonly Relay[]): RoutingRules => ({
   mxPort: 25,
 });
 
-const mx = (...records: readonly (readonly [number, string])[]): Lookup<MxRecord> => ({
+const mx = (...records: readonly (readonly [number, string])[]): LookupResult<MxRecord> => ({
   kind: 'found',
   records: records.map(([preference, exchange]) => ({ preference, exchange })),
 });
 
-const fault = (name: LookupFault): Lookup<MxRecord> => ({ kind: 'failed', fault: name });
+const fault = (name: LookupError): LookupResult<MxRecord> => ({ kind: 'failed', fault: name });
 
 /** The hosts tried, in order, or what is said when there is none. */
-function tried(answer: Lookup<MxRecord>, given = rules(), random = (): number => 0.5): readonly string[] {
+function tried(
+  answer: LookupResult<MxRecord>,
+  given = rules(),
+  random = (): number => 0.5,
+): readonly string[] {
   const route = mxRoute('example.net', answer, given, random);
   return route.kind === 'hosts'
     ? route.hosts.map((host) => host.name)
@@ -107,7 +111,7 @@ test('smart hosts are the only way, in configured order, fallback hosts behind t
   const given = rules(relay('last.example', 'fallbackhost'), relay('one.example:587'), relay('two.example'));
   const destination = destinationOf('example.net', 'a@b', given);
   assert.ok(destination.kind === 'relays');
-  const route = knownRoute(destination, given);
+  const route = directRoute(destination, given);
   assert.ok(route.kind === 'hosts');
   assert.deepEqual(
     route.hosts.map((host) => `${host.name}:${host.port} ${host.origin}`),
@@ -134,6 +138,6 @@ test('a relay for one sender is not for another; without any for this sender the
   );
   assert.deepEqual(ann.relays, []);
   assert.notEqual(joe.key, ann.key);
-  const route = knownRoute(ann, given);
+  const route = directRoute(ann, given);
   assert.ok(route.kind === 'none' && !route.permanent);
 });

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Job, StatusChange } from '../../src/delivery-list/job.ts';
-import { blankJob } from '../../src/delivery-list/parse.ts';
+import { emptyJob } from '../../src/delivery-list/parse.ts';
 import { unknown8bit } from '../../src/message/charset.ts';
-import type { JobRequest, QueuedJob, Room } from '../../src/queue/queue.ts';
+import type { JobRequest, Queue, QueuedJob } from '../../src/queue/queue.ts';
 import { SCHEDULE } from '../../src/queue/schedule.ts';
 import { VirtualClock } from '../../src/replay/world/virtual-clock.ts';
 import type { WorldScript } from '../../src/replay/world/world.ts';
@@ -12,7 +12,7 @@ import { World } from '../../src/replay/world/world.ts';
 import type { Relay } from '../../src/routing/hosts.ts';
 import { parseRelayEntry } from '../../src/routing/relays.ts';
 import type { RunSummary } from '../../src/runner/queue-runner.ts';
-import { Queue, queueRun } from '../../src/runner/queue-runner.ts';
+import { QueueRunner, runQueue } from '../../src/runner/queue-runner.ts';
 import type { RunRules } from '../../src/runner/rules.ts';
 import { rulesWith } from '../delivery/scheduling.ts';
 
@@ -24,7 +24,7 @@ const FRIENDLY: WorldScript = {
 
 function job(recipients: readonly (readonly [string, number])[], msgid = 1): Job {
   return {
-    ...blankJob('2012'),
+    ...emptyJob('2012'),
     msgid,
     submitted: NOW - 60,
     envelopeFrom: 'me@me.example',
@@ -32,7 +32,7 @@ function job(recipients: readonly (readonly [string, number])[], msgid = 1): Job
   };
 }
 
-class MemoryRoom implements Room {
+class MemoryRoom implements Queue {
   readonly name = 'memory';
   readonly changes: (StatusChange & { readonly control: number })[] = [];
   readonly finished = new Set<number>();
@@ -44,7 +44,7 @@ class MemoryRoom implements Room {
   }
 
   async scan() {
-    return { jobs: this.#jobs, orphans: [], setAside: [] };
+    return { jobs: this.#jobs, orphans: [], quarantined: [] };
   }
 
   async readPayload() {
@@ -63,7 +63,7 @@ class MemoryRoom implements Room {
     this.finished.add(control);
   }
 
-  async settle(): Promise<void> {}
+  async flush(): Promise<void> {}
 
   async enqueue(): Promise<never> {
     throw new Error('nothing is enqueued here');
@@ -86,10 +86,10 @@ function rulesOf({
   readonly force?: boolean;
 }): RunRules {
   return {
-    dispatch: rulesWith({}, relays === undefined ? {} : { relays }),
+    delivery: rulesWith({}, relays === undefined ? {} : { relays }),
     due: { schedule: SCHEDULE, force },
     render: { order: '2012', fqdn: 'me.example', nodeName: '', legacy: unknown8bit, zoneMinutes: 0 },
-    lookAgain: 60_000,
+    pollInterval: 60_000,
     postmaster: 'postmaster@me.example',
   };
 }
@@ -107,10 +107,10 @@ async function run(
   const clock = new VirtualClock(NOW * 1000);
   const world = new World(script, clock);
   const { room = new MemoryRoom(jobs), warning = assert.fail } = given;
-  const events = { outcome: () => {}, setAside: () => {}, warning, step: () => {} };
+  const events = { outcome: () => {}, quarantined: () => {}, warning, trace: () => {} };
   const { connect, resolver } = world;
   const summary = await clock.runUntil(
-    queueRun(
+    runQueue(
       { room, connect, resolver, clock, random: () => 0.5, events },
       rulesOf(given),
       new AbortController().signal,
@@ -288,7 +288,7 @@ describe('a queue that stays', () => {
         if (full) throw new Error('the disk is full');
         await super.record(...given);
       }
-      override async settle(): Promise<void> {
+      override async flush(): Promise<void> {
         if (full) throw new Error('the disk is still full');
       }
     }
@@ -298,13 +298,13 @@ describe('a queue that stays', () => {
     const room = new FullRoom([job([['a@x.example', 0]], 1)]);
     const events = {
       outcome: () => {},
-      setAside: () => {},
+      quarantined: () => {},
       warning: (text: string) => warnings.push(text),
-      step: () => {},
+      trace: () => {},
     };
     const { connect, resolver } = world;
     const ports = { room, connect, resolver, clock, random: () => 0.5, events };
-    const queue = new Queue(ports, rulesOf({}), new AbortController().signal);
+    const queue = new QueueRunner(ports, rulesOf({}), new AbortController().signal);
     await queue.look(false);
     await clock.runUntil(queue.idleOr(60_000));
     await queue.look(false);

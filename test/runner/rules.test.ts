@@ -26,7 +26,7 @@ function rulesWith(given: object) {
     relays: [],
     legacy: unknown8bit,
     certificates: ['CA'],
-  }).dispatch;
+  }).delivery;
 }
 
 const credentials = { user: 'u', password: 'p' };

@@ -5,7 +5,7 @@
  */
 import { INTAKE_DEFAULTS, Intake } from '../../src/intake/listener.ts';
 import type { Clock } from '../../src/platform/clock.ts';
-import type { Room } from '../../src/queue/queue.ts';
+import type { Queue } from '../../src/queue/queue.ts';
 import { MemorySocket } from '../support/memory-socket.ts';
 import type { Ledger } from './ledger.ts';
 import type { Life } from './life.ts';
@@ -16,7 +16,7 @@ export interface HandoverDeps {
   readonly process: Life;
   /** aborted: the intake is told to stop */
   readonly signal: AbortSignal;
-  readonly room: Pick<Room, 'enqueue'>;
+  readonly room: Pick<Queue, 'enqueue'>;
   /** that of the world: what is on its way arrives, whoever dies */
   readonly clock: Clock;
   readonly ledger: Ledger;

@@ -3,7 +3,7 @@
  * nobody lost, nobody served twice without an excuse, nothing told that is not so. Called by simulate.ts.
  */
 import type { Job } from '../../src/delivery-list/job.ts';
-import { RETRY_SPANS } from '../../src/delivery-list/serialise.ts';
+import { RETRY_INTERVALS } from '../../src/delivery-list/serialise.ts';
 import type { OutcomeRecord } from '../../src/runner/active-message.ts';
 import type { Acceptance } from './network.ts';
 
@@ -172,7 +172,7 @@ export class Ledger {
     const tries = this.#tries.get(mail ?? '')?.count ?? 0;
     // An outcome that is in the list may have been told by nobody any more.
     const untold = [...this.#endings.values()].filter((ending) => ending !== 'in order').length;
-    const most = RETRY_SPANS.first * 2 ** Math.max(0, tries + untold - 1);
+    const most = RETRY_INTERVALS.first * 2 ** Math.max(0, tries + untold - 1);
     // A reader has doubled it already.
     if (retry / 2 > most) this.violated(`${name} waits ${retry / 2} s after ${tries} tries`);
   }

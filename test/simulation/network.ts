@@ -5,8 +5,8 @@
 import type { CloseReason, Connect, Connection, ConnectionEvents } from '#net-stream-utils';
 import { createLineReader } from '#net-stream-utils';
 import type { Clock } from '../../src/platform/clock.ts';
-import type { Lookup, MxRecord, Resolver } from '../../src/platform/dns.ts';
-import type { Accepted, ScriptMemory, ServerAct, ServerScript } from '../../src/replay/world/server.ts';
+import type { LookupResult, MxRecord, Resolver } from '../../src/platform/dns.ts';
+import type { Accepted, ScriptMemory, ServerAction, ServerScript } from '../../src/replay/world/server.ts';
 import { ScriptedServer } from '../../src/replay/world/server.ts';
 import type { Incident } from './plan.ts';
 
@@ -105,7 +105,7 @@ export class Network {
     records: readonly T[],
     name: string,
     user: NetworkUser,
-  ): Promise<Lookup<T>> {
+  ): Promise<LookupResult<T>> {
     const number = ++this.#lookups;
     const incident = this.#deps.incidents.find((each) => each.what === 'dns' && each.lookup === number);
     if (!user.step(`asks for ${question}`)) return new Promise(() => {});
@@ -130,7 +130,7 @@ function isKnown(name: string): boolean {
   return name in MX || name in HOSTS;
 }
 
-function found<T>(records: readonly T[]): Lookup<T> {
+function found<T>(records: readonly T[]): LookupResult<T> {
   return records.length === 0 ? { kind: 'failed', fault: 'no-data' } : { kind: 'found', records };
 }
 
@@ -287,7 +287,7 @@ class Wire implements Connection {
     this.#plan.accepted(this.#fresh);
   }
 
-  #act(acts: readonly ServerAct[], acceptance: Acceptance | null = null): void {
+  #act(acts: readonly ServerAction[], acceptance: Acceptance | null = null): void {
     const now = this.#plan.clock.monotonic();
     this.#busyUntil = Math.max(this.#busyUntil, now);
     const said = acts.flatMap((act) => (act.do === 'say' ? [act.bytes] : [])).join('');

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Clock } from '../../src/platform/clock.ts';
 import { Recorder } from '../../src/replay/transcript/recorder.ts';
-import { transcriptShelf } from '../../src/replay/transcript/transcript-files.ts';
+import { transcriptStore } from '../../src/replay/transcript/transcript-files.ts';
 import { readSettings } from '../../src/settings/read.ts';
 import { planFor } from './plan.ts';
 import { shrink } from './shrink.ts';
@@ -53,7 +53,7 @@ function recorderInto(folder: string): (clock: Clock) => Recorder {
   if (!read.ok) throw new Error('the settings of the simulation are wrong');
   const rules = { keep: 'all', settings: read.settings, relays: [], hostname: 'me.example' } as const;
   const bounds = { size: Number.POSITIVE_INFINITY, age: Number.POSITIVE_INFINITY };
-  const shelf = transcriptShelf(folder, bounds, (text) => console.error(text));
+  const shelf = transcriptStore(folder, bounds, (text) => console.error(text));
   return (clock) => new Recorder(rules, clock, shelf);
 }
 

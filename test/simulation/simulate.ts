@@ -3,18 +3,18 @@
  * that the plan lets happen; then undisturbed lives until nothing is left to do. Checks all along what must always hold
  * (techdoc/simulation.md). The same plan gives the same run, to the last step.
  */
-import { Reporter } from '../../src/dsn/reporter.ts';
-import type { Handover } from '../../src/dsn/transport.ts';
+import { DsnSender } from '../../src/dsn/reporter.ts';
+import type { HandoverResult } from '../../src/dsn/transport.ts';
 import { unknown8bit } from '../../src/message/charset.ts';
 import type { Clock } from '../../src/platform/clock.ts';
-import { codeOf, SpoolTrouble } from '../../src/platform/system-errors.ts';
-import type { Room } from '../../src/queue/queue.ts';
-import { openReports } from '../../src/queue/spool/dsn-store.ts';
-import type { DirectoryDeps } from '../../src/queue/spool/open.ts';
-import { openDirectoryGuest, openDirectoryRoom } from '../../src/queue/spool/open.ts';
+import { errorCode, QueueError } from '../../src/platform/system-errors.ts';
+import type { Queue } from '../../src/queue/queue.ts';
+import { openDsnStore } from '../../src/queue/spool/dsn-store.ts';
+import type { SpoolDeps } from '../../src/queue/spool/open.ts';
+import { openSpoolClient, openSpoolQueue } from '../../src/queue/spool/open.ts';
 import type { Recorder } from '../../src/replay/transcript/recorder.ts';
 import { VirtualClock } from '../../src/replay/world/virtual-clock.ts';
-import { Queue, queueRun, type RunPorts } from '../../src/runner/queue-runner.ts';
+import { QueueRunner, type RunDeps, runQueue } from '../../src/runner/queue-runner.ts';
 import type { RunRules } from '../../src/runner/rules.ts';
 import { rulesFrom } from '../../src/runner/rules.ts';
 import { readSettings } from '../../src/settings/read.ts';
@@ -199,7 +199,7 @@ class Simulation {
 
   async #work(life: Life, runs: number, { signal }: AbortController): Promise<void> {
     const deps = this.#depsFor(life);
-    const opened = await openDirectoryRoom(SPOOL, deps, this.#settings());
+    const opened = await openSpoolQueue(SPOOL, deps, this.#settings());
     if (!life.alive) return;
     if (opened.kind === 'refused') {
       this.#note(`refused: ${opened.text}`);
@@ -215,7 +215,7 @@ class Simulation {
   }
 
   /** What `run` and, with several runs, `watch` do. */
-  async #deliver(life: Life, room: Room, runs: number, signal: AbortSignal): Promise<void> {
+  async #deliver(life: Life, room: Queue, runs: number, signal: AbortSignal): Promise<void> {
     const recorder = this.#recorder?.(life.clock) ?? null;
     const ports = {
       ...this.#network.portsFor(life),
@@ -227,16 +227,16 @@ class Simulation {
           this.#note(`outcome ${record.recipient} ${record.status} ${record.text}`);
           this.#ledger.outcome(record, life.number);
         },
-        setAside: (control: number, reason: string) =>
+        quarantined: (control: number, reason: string) =>
           this.#ledger.violated(`${control} was set aside: ${reason}`),
         warning: (text: string) => this.#note(`warning: ${text}`),
-        step: recorder?.observe ?? (() => {}),
+        trace: recorder?.observe ?? (() => {}),
       },
     };
     await this.#orTrouble(life, async () => {
       const reporter = this.#reporter(life, room);
       if (runs > 1) await this.#watch(life, { ...ports, reporter }, runs, signal);
-      else await queueRun({ ...ports, reporter }, this.#rulesNow(), signal);
+      else await runQueue({ ...ports, reporter }, this.#rulesNow(), signal);
     });
     await recorder?.close();
     life.claimed = false;
@@ -244,8 +244,8 @@ class Simulation {
   }
 
   /** One queue that stays: looks while it is busy, pauses, looks again; after an outcome that could not be written it begins again. */
-  async #watch(life: Life, ports: RunPorts, looks: number, signal: AbortSignal): Promise<void> {
-    const queue = new Queue(ports, this.#rulesNow(), signal);
+  async #watch(life: Life, ports: RunDeps, looks: number, signal: AbortSignal): Promise<void> {
+    const queue = new QueueRunner(ports, this.#rulesNow(), signal);
     const look = (): Promise<void> =>
       this.#orTrouble(life, async () => {
         if (queue.halted) await queue.resume();
@@ -262,16 +262,16 @@ class Simulation {
     await queue.close();
   }
 
-  #reporter(life: Life, room: Room): Reporter {
+  #reporter(life: Life, room: Queue): DsnSender {
     const { clock } = life;
     const random = seededRandom(this.#plan.seed * 17 + life.number);
     const { fqdn } = this.#rules.render;
-    return new Reporter(
+    return new DsnSender(
       {
         room,
         clock,
         random,
-        reports: openReports(SPOOL, { ...life, random }),
+        reports: openDsnStore(SPOOL, { ...life, random }),
         transport: {
           name: 'a return path',
           eightBit: true,
@@ -297,7 +297,7 @@ class Simulation {
   }
 
   /** What is under way arrives, whatever becomes of the process that sent it. */
-  async #takeReport(report: Buffer, life: Life): Promise<Handover> {
+  async #takeReport(report: Buffer, life: Life): Promise<HandoverResult> {
     if (!life.step('sends a report')) return new Promise(() => {});
     const isDown = !this.#calm && this.#reportsRefused++ < this.#plan.reportsRefused;
     const failed = [...report.toString('latin1').matchAll(FAILED)].flatMap(([, address]) => address ?? []);
@@ -314,7 +314,7 @@ class Simulation {
       await work();
     } catch (error) {
       if (!life.alive) throw new Killed();
-      const isOfDisk = error instanceof SpoolTrouble || codeOf(error) !== null;
+      const isOfDisk = error instanceof QueueError || errorCode(error) !== null;
       if (!life.troubled || !isOfDisk) throw error;
       this.#note(`trouble: ${error instanceof Error ? error.message : String(error)}`);
     }
@@ -328,7 +328,7 @@ class Simulation {
     return { dialect: this.#plan.dialect, spans: this.#rules.due.schedule.retry };
   }
 
-  #depsFor(life: Life): DirectoryDeps {
+  #depsFor(life: Life): SpoolDeps {
     const { disk, clock, processes, number } = life;
     const warn = (text: string): void => this.#note(`warning: ${text}`);
     return { disk, clock, processes, random: seededRandom(this.#plan.seed * 31 + number), warn };
@@ -438,7 +438,7 @@ class Simulation {
 
   /** Takes what Citadel hands over; stays until that is done, or it is told to stop. */
   async #intake(process: Life, signal: AbortSignal): Promise<void> {
-    const opened = await openDirectoryGuest(SPOOL, this.#depsFor(process), this.#settings());
+    const opened = await openSpoolClient(SPOOL, this.#depsFor(process), this.#settings());
     if (opened.kind === 'refused') {
       if (process.alive && !process.troubled)
         this.#ledger.violated(`the intake was refused the spool: ${opened.text}`);
@@ -460,7 +460,7 @@ class Simulation {
 
   /** Cron starts the next one while the first is at work. */
   async #secondRunner(life: Life, second: Life): Promise<void> {
-    const opened = await openDirectoryRoom(SPOOL, this.#depsFor(second), this.#settings());
+    const opened = await openSpoolQueue(SPOOL, this.#depsFor(second), this.#settings());
     if (opened.kind === 'refused') return;
     if (life.claimed) this.#ledger.violated('two runners at once');
     await opened.room.close();
@@ -470,7 +470,7 @@ class Simulation {
   async #enqueue(process: Life): Promise<void> {
     const name = `other${++this.#others}`;
     const recipients = [`${name}@a.example`, `${name}@b.example`];
-    const opened = await openDirectoryGuest(SPOOL, this.#depsFor(process), this.#settings());
+    const opened = await openSpoolClient(SPOOL, this.#depsFor(process), this.#settings());
     if (opened.kind === 'refused') throw new Error(opened.text);
     for (const address of recipients) {
       this.#ledger.expect(name, address);

@@ -3,11 +3,11 @@
  * by other programs. What it says is read straight from the disk, not through the code under test, except for the reader
  * of delivery lists, whose agreement with the C module is tested elsewhere.
  */
-import { firstControlText } from '../../src/delivery-list/generate.ts';
+import { newControlText } from '../../src/delivery-list/generate.ts';
 import { stripHeader } from '../../src/delivery-list/header.ts';
 import { isPending, type Job } from '../../src/delivery-list/job.ts';
 import { parseDeliveryList } from '../../src/delivery-list/parse.ts';
-import { LIST_HEADER } from '../../src/delivery-list/serialise.ts';
+import { DELIVERY_LIST_HEADER } from '../../src/delivery-list/serialise.ts';
 import { writeNative } from '../../src/message/native.ts';
 import { storedControl } from '../../src/message/stored.ts';
 import type { MemoryDisk } from '../support/memory-disk.ts';
@@ -20,9 +20,9 @@ export const OWNER = { mode: 0o660, uid: 0, gid: 0 };
 /** Files that are none of our business. */
 const STRANGERS: Readonly<Record<string, string>> = {
   '.hidden': 'x',
-  '7~': LIST_HEADER,
+  '7~': DELIVERY_LIST_HEADER,
   'notes.tmp': 'buy milk',
-  '007': `${LIST_HEADER}msgid|1\nremote|nobody@a.example|0||\n`,
+  '007': `${DELIVERY_LIST_HEADER}msgid|1\nremote|nobody@a.example|0||\n`,
 };
 
 export function textOf({ name, size }: PlannedMail): string {
@@ -79,7 +79,7 @@ export function fillSpool(disk: MemoryDisk, mails: readonly PlannedMail[], submi
     const msgid = ++number;
     put(disk, String(msgid), Buffer.from(textOf(mail)));
     const facts = { bounceto: 'me@me.example', envelopeFrom: 'me@me.example', sourceRoom: null };
-    const list = firstControlText({ ...facts, msgid, submitted, recipients: mail.recipients });
+    const list = newControlText({ ...facts, msgid, submitted, recipients: mail.recipients });
     for (let copy = 0; copy < mail.lists; copy++) put(disk, String(++number), listIn(mail.form, list));
   }
 }
@@ -101,7 +101,7 @@ function seenAt(disk: MemoryDisk, name: string): Seen {
       ? { kind: 'mail' }
       : { kind: 'broken', why: 'half a mail' };
   }
-  if (control.form === 'bare' && !control.text.startsWith(LIST_HEADER))
+  if (control.form === 'bare' && !control.text.startsWith(DELIVERY_LIST_HEADER))
     return { kind: 'broken', why: 'a header that 2012 servers choke on' };
   if (control.form !== 'native' && bytes.at(-1) !== 0x0a)
     return { kind: 'broken', why: 'no line end at its end' };

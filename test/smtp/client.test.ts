@@ -1,20 +1,20 @@
 /** What only the driver of a session can show: time while a large message is on its way. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Dispatcher } from '../../src/delivery/scheduler.ts';
-import { blankJob } from '../../src/delivery-list/parse.ts';
-import type { Outgoing } from '../../src/message/outgoing.ts';
+import { Scheduler } from '../../src/delivery/scheduler.ts';
+import { emptyJob } from '../../src/delivery-list/parse.ts';
+import type { OutgoingMessage } from '../../src/message/outgoing.ts';
 import { VirtualClock } from '../../src/replay/world/virtual-clock.ts';
 import { World } from '../../src/replay/world/world.ts';
 import { destinationOf } from '../../src/routing/route.ts';
-import type { Verdict } from '../../src/smtp/outcome.ts';
+import type { Outcome } from '../../src/smtp/outcome.ts';
 import { DEADLINES, message, rulesWith } from '../delivery/scheduling.ts';
 
 const PIECES = 20;
 const PIECE = 'A line of a large message.\r\n';
 
 /** A message whose pieces come one by one, `pause` milliseconds after each other. */
-async function sendSlowly(pause: number): Promise<Verdict | undefined> {
+async function sendSlowly(pause: number): Promise<Outcome | undefined> {
   const clock = new VirtualClock(0);
   const world = new World(
     { names: { '*': { mx: [[10, 'mx']], a: ['192.0.2.1'] } }, servers: { '*': {} } },
@@ -22,8 +22,8 @@ async function sendSlowly(pause: number): Promise<Verdict | undefined> {
   );
   const rules = rulesWith();
   const { connect, resolver } = world;
-  const dispatcher = new Dispatcher(rules, { connect, resolver, clock, random: () => 0.5, step: () => {} });
-  const outgoing: Outgoing = {
+  const dispatcher = new Scheduler(rules, { connect, resolver, clock, random: () => 0.5, step: () => {} });
+  const outgoing: OutgoingMessage = {
     ...message(''),
     bytes: null,
     size: PIECES * PIECE.length,
@@ -34,16 +34,16 @@ async function sendSlowly(pause: number): Promise<Verdict | undefined> {
       }
     },
   };
-  const verdicts: Verdict[] = [];
+  const verdicts: Outcome[] = [];
   dispatcher.add({
-    queued: { control: 1, job: blankJob('2012'), warnings: [] },
+    queued: { control: 1, job: emptyJob('2012'), warnings: [] },
     indices: [0],
     destination: destinationOf('a.example', 'me@me.example', rules.routing),
     recipients: ['r@a.example'],
     smtpUtf8: false,
     load: async () => ({ outgoing, sender: 'me@me.example' }),
-    judge: (_, verdict) => verdicts.push(verdict),
-    over: () => {},
+    recordOutcome: (_, verdict) => verdicts.push(verdict),
+    done: () => {},
   });
   await clock.runUntil(dispatcher.run());
   if (verdicts[0]?.kind === 'delivered') assert.equal(world.arrived[0]?.body, PIECE.repeat(PIECES));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { authLine } from '../../src/smtp/sasl.ts';
+import { authCommand } from '../../src/smtp/sasl.ts';
 
 const tim = { user: 'tim', password: 'tanstaaftanstaaf' };
 const base64 = (text: string): string => Buffer.from(text, 'utf8').toString('base64');
@@ -8,33 +8,33 @@ const bytesOf = (line: string): string =>
   Buffer.from(line.split(' ').at(-1) ?? '', 'base64').toString('utf8');
 
 test('PLAIN is NUL user NUL password, and not a byte more (R021)', () => {
-  const line = authLine('PLAIN', 0, null, tim);
+  const line = authCommand('PLAIN', 0, null, tim);
   assert.match(line, /^AUTH PLAIN \S+$/);
   assert.equal(bytesOf(line), '\0tim\0tanstaaftanstaaf');
 });
 
 test('LOGIN says the user first and the password second, each by itself (R084, R089)', () => {
-  assert.equal(authLine('LOGIN', 0, null, tim), 'AUTH LOGIN');
-  assert.equal(authLine('LOGIN', 1, base64('Username:'), tim), base64('tim'));
-  assert.equal(authLine('LOGIN', 2, base64('Password:'), tim), base64('tanstaaftanstaaf'));
-  assert.equal(authLine('LOGIN', 3, base64('Shoe size:'), tim), '*');
+  assert.equal(authCommand('LOGIN', 0, null, tim), 'AUTH LOGIN');
+  assert.equal(authCommand('LOGIN', 1, base64('Username:'), tim), base64('tim'));
+  assert.equal(authCommand('LOGIN', 2, base64('Password:'), tim), base64('tanstaaftanstaaf'));
+  assert.equal(authCommand('LOGIN', 3, base64('Shoe size:'), tim), '*');
 });
 
 test('CRAM-MD5 answers the example of RFC 2195', () => {
   const challenge = base64('<1896.697170952@postoffice.reston.mci.net>');
-  assert.equal(authLine('CRAM-MD5', 0, null, tim), 'AUTH CRAM-MD5');
-  assert.equal(bytesOf(authLine('CRAM-MD5', 1, challenge, tim)), 'tim b913a602c7eda7a495b4e6e7334d3890');
+  assert.equal(authCommand('CRAM-MD5', 0, null, tim), 'AUTH CRAM-MD5');
+  assert.equal(bytesOf(authCommand('CRAM-MD5', 1, challenge, tim)), 'tim b913a602c7eda7a495b4e6e7334d3890');
 });
 
 test('XOAUTH2 sends the token, and an empty line for the error behind a second challenge', () => {
-  const line = authLine('XOAUTH2', 0, null, { user: 'a@b', password: 'token' });
+  const line = authCommand('XOAUTH2', 0, null, { user: 'a@b', password: 'token' });
   assert.equal(bytesOf(line), 'user=a@b\x01auth=Bearer token\x01\x01');
-  assert.equal(authLine('XOAUTH2', 1, base64('{"status":"401"}'), tim), '');
+  assert.equal(authCommand('XOAUTH2', 1, base64('{"status":"401"}'), tim), '');
 });
 
 test('long credentials stay on one line (R091), letters beyond ASCII are UTF-8', () => {
   const who = { user: `jörg@${'long.'.repeat(20)}example`, password: 'ü'.repeat(300) };
-  const line = authLine('PLAIN', 0, null, who);
+  const line = authCommand('PLAIN', 0, null, who);
   assert.doesNotMatch(line, /[\r\n]/);
   assert.equal(bytesOf(line), `\0${who.user}\0${who.password}`);
 });

@@ -1,7 +1,7 @@
 /**
  * Session scenarios: text files that are input and golden record at once. `S:` lines are what the server says, `!`
  * lines other events; everything else is what the machine made of them. Running a file writes it anew from its
- * inputs; the test compares the whole. `node --import tsx test/session/scenario.ts` rewrites the files for review.
+ * inputs; the test compares the whole. `node --import tsx test/smtp/scenario.ts` rewrites the files for review.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Failure, Verdict } from '../../src/smtp/outcome.ts';
+import type { Failure, Outcome } from '../../src/smtp/outcome.ts';
 import { statusDigit, statusText } from '../../src/smtp/status-text.ts';
 
 const PEER = { host: 'mx.example', address: '192.0.2.1', port: 25 };
 
-function failed(more: Partial<Failure>): Verdict {
+function failed(more: Partial<Failure>): Outcome {
   return {
     kind: 'failed',
-    reach: 'recipient',
+    scope: 'recipient',
     stage: 'rcpt',
     permanent: true,
     code: 550,

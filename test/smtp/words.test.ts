@@ -1,10 +1,10 @@
 /** Our own sentences for what a server did not say. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { describe } from '../../src/smtp/machine/messages.ts';
+import { describeEvent } from '../../src/smtp/machine/messages.ts';
 
 test('one second is no seconds', () => {
-  const after = (seconds: number) => describe({ type: 'silence', seconds }, 'greeting');
+  const after = (seconds: number) => describeEvent({ type: 'silence', seconds }, 'greeting');
   assert.equal(after(1), 'said nothing for 1 second while we were waiting for the greeting');
   assert.equal(after(30), 'said nothing for 30 seconds while we were waiting for the greeting');
 });

@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test';
 import { temporaryNames } from '../../src/storage/atomic-file.ts';
 import { type Disk, nodeDisk } from '../../src/storage/disk.ts';
 import { layoutOf } from '../../src/storage/layout.ts';
-import { type Claim, claimLock } from '../../src/storage/lock.ts';
+import { acquireLock, type LockResult } from '../../src/storage/lock.ts';
 import { type ProcessTable, processTable } from '../../src/storage/processes.ts';
 import { FakeMachine } from '../support/processes.ts';
 import { bench, openGuest, openRoom, spoolOf, temporaryDirectory } from '../support/spool.ts';
@@ -20,9 +20,9 @@ function lockable(t: TestContext): string {
   return spool;
 }
 
-function claim(spool: string, processes: ProcessTable, disk: Disk = nodeDisk): Claim {
+function claim(spool: string, processes: ProcessTable, disk: Disk = nodeDisk): LockResult {
   const layout = layoutOf(spool);
-  return claimLock({
+  return acquireLock({
     disk,
     layout,
     processes,

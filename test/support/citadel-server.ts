@@ -1,6 +1,6 @@
 /**
  * A Citadel server's queue room behind a socket: the commands the live room uses, in the bytes of three eras. How far it
- * is right is tested against recorded sessions (test/room/citadel/double.test.ts). It keeps its messages between
+ * is right is tested against recorded sessions (test/queue/citadel/double.test.ts). It keeps its messages between
  * connections, forgets nothing it was not told to, and can be made to fail at any command.
  */
 import { once } from 'node:events';

@@ -5,8 +5,8 @@
 import fs from 'node:fs';
 import type { TestContext } from 'node:test';
 import { connect } from '../../src/net-stream-utils/index.ts';
-import { type LiveOptions, openLiveRoom } from '../../src/queue/citadel/open.ts';
-import type { Room } from '../../src/queue/queue.ts';
+import { type LiveOptions, openLiveQueue } from '../../src/queue/citadel/open.ts';
+import type { Queue } from '../../src/queue/queue.ts';
 import { nodeDisk } from '../../src/storage/disk.ts';
 import { processTable } from '../../src/storage/processes.ts';
 import { type CitadelDouble, type Era, listOf, startCitadel } from './citadel-server.ts';
@@ -45,14 +45,14 @@ export function neighbour(scene: LiveScene): LiveScene {
   return { ...scene, deps: bench({ processes: allDead }), options: { ...scene.options, state } };
 }
 
-export async function openLive({ deps, options }: LiveScene, settings = SETTINGS_2012): Promise<Room> {
-  const opened = await openLiveRoom(options, { ...deps, connect }, settings);
+export async function openLive({ deps, options }: LiveScene, settings = SETTINGS_2012): Promise<Queue> {
+  const opened = await openLiveQueue(options, { ...deps, connect }, settings);
   if (opened.kind === 'refused') throw new Error(opened.text);
   return opened.room;
 }
 
 /** A room whose trial has lain there long enough. */
-export async function openProven(scene: LiveScene, settings = SETTINGS_2012): Promise<Room> {
+export async function openProven(scene: LiveScene, settings = SETTINGS_2012): Promise<Queue> {
   const room = await openLive(scene, settings);
   await room.scan();
   scene.deps.clock.advance(150_000);
@@ -84,7 +84,7 @@ export function trialsIn({ messages }: CitadelDouble): number[] {
 }
 
 /** Control message, address and status of all that a scan shows. */
-export async function shown(room: Room): Promise<(readonly [number, string, number])[]> {
+export async function shown(room: Queue): Promise<(readonly [number, string, number])[]> {
   return (await room.scan()).jobs.flatMap(({ control, job }) =>
     job.recipients.map(({ address, status }) => [control, address, status] as const),
   );

@@ -7,7 +7,7 @@
 import { temporaryNames } from '../../src/storage/atomic-file.ts';
 import { nodeDisk } from '../../src/storage/disk.ts';
 import { layoutOf } from '../../src/storage/layout.ts';
-import { claimLock } from '../../src/storage/lock.ts';
+import { acquireLock } from '../../src/storage/lock.ts';
 import { processTable } from '../../src/storage/processes.ts';
 
 const SPACING = 10;
@@ -17,7 +17,7 @@ const owner = { mode: 0o600, uid: process.geteuid?.() ?? 0, gid: process.getegid
 function claims(spool: string): boolean {
   const layout = layoutOf(spool);
   const temporaryName = temporaryNames(layout, processes, Math.random);
-  return claimLock({ disk: nodeDisk, layout, processes, temporaryName, owner }).kind === 'claimed';
+  return acquireLock({ disk: nodeDisk, layout, processes, temporaryName, owner }).kind === 'claimed';
 }
 
 process.stdin.once('data', (data) => {

@@ -7,8 +7,8 @@ import {
   type AcceptedMail,
   errorOf,
   greylisting,
-  type JudgeRecipient,
   type MailServer,
+  type RecipientPolicy,
   type Refusal,
   startMailServer,
 } from '../../src/cli/demo/world/mail-server.ts';
@@ -40,8 +40,8 @@ export function startSmtpServer(options: SmtpServerOptions = {}): Promise<MailSe
   return startMailServer({ name, host, port }, judgeOf(options), protocolOf(options));
 }
 
-function judgeOf({ refuse = {}, greylist = false }: SmtpServerOptions): JudgeRecipient {
-  const others: JudgeRecipient = greylist ? greylisting() : () => null;
+function judgeOf({ refuse = {}, greylist = false }: SmtpServerOptions): RecipientPolicy {
+  const others: RecipientPolicy = greylist ? greylisting() : () => null;
   return (recipient, sender) => refuse[recipient] ?? others(recipient, sender);
 }
 

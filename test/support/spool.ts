@@ -7,13 +7,13 @@ import os from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import type { Clock } from '../../src/platform/clock.ts';
-import { SpoolTrouble } from '../../src/platform/system-errors.ts';
-import type { Room } from '../../src/queue/queue.ts';
+import { QueueError } from '../../src/platform/system-errors.ts';
+import type { Queue } from '../../src/queue/queue.ts';
 import {
-  type DirectoryDeps,
-  type DirectorySettings,
-  openDirectoryGuest,
-  openDirectoryRoom,
+  type ControlSettings,
+  openSpoolClient,
+  openSpoolQueue,
+  type SpoolDeps,
 } from '../../src/queue/spool/open.ts';
 import type { Disk } from '../../src/storage/disk.ts';
 import { nodeDisk } from '../../src/storage/disk.ts';
@@ -22,8 +22,8 @@ import { type ProcessTable, processTable } from '../../src/storage/processes.ts'
 /** Mail is a day old in tests, so that no file counts as being written this moment. */
 export const NOW = 1_342_224_000;
 
-export const SETTINGS_2012: DirectorySettings = { dialect: '2012', spans: { first: 300, ceiling: 43_200 } };
-export const SETTINGS_2017: DirectorySettings = { ...SETTINGS_2012, dialect: '2017' };
+export const SETTINGS_2012: ControlSettings = { dialect: '2012', spans: { first: 300, ceiling: 43_200 } };
+export const SETTINGS_2017: ControlSettings = { ...SETTINGS_2012, dialect: '2017' };
 
 export const HEADER = 'Content-type: application/x-citadel-delivery-list\n\n';
 export const MAIL = 'From: a@example.org\nTo: b@example.com\nSubject: hello\n\nHello.\n';
@@ -113,7 +113,7 @@ export function seededRandom(seed: number): () => number {
   };
 }
 
-export interface Bench extends DirectoryDeps {
+export interface Bench extends SpoolDeps {
   readonly clock: HandClock;
   readonly warnings: string[];
 }
@@ -134,14 +134,14 @@ export function bench(overrides: { readonly disk?: Disk; readonly processes?: Pr
   };
 }
 
-export async function openRoom(spool: string, deps: Bench, settings = SETTINGS_2012): Promise<Room> {
-  const opened = await openDirectoryRoom(spool, deps, settings);
-  if (opened.kind === 'refused') throw new SpoolTrouble(opened.text);
+export async function openRoom(spool: string, deps: Bench, settings = SETTINGS_2012): Promise<Queue> {
+  const opened = await openSpoolQueue(spool, deps, settings);
+  if (opened.kind === 'refused') throw new QueueError(opened.text);
   return opened.room;
 }
 
 export async function openGuest(spool: string, deps: Bench, settings = SETTINGS_2012) {
-  const opened = await openDirectoryGuest(spool, deps, settings);
-  if (opened.kind === 'refused') throw new SpoolTrouble(opened.text);
+  const opened = await openSpoolClient(spool, deps, settings);
+  if (opened.kind === 'refused') throw new QueueError(opened.text);
   return opened.guest;
 }

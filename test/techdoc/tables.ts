@@ -7,40 +7,40 @@ import { fileURLToPath } from 'node:url';
 import { DELIVERY_STATES } from '../../src/delivery/delivery.ts';
 import { DELIVERY_TABLE } from '../../src/delivery/table.ts';
 import { noticeFromLine } from '../../src/dsn/notice.ts';
-import type { SentReport } from '../../src/dsn/reporter.ts';
-import type { QueuedMail } from '../../src/intake/transaction-handler.ts';
-import type { Line } from '../../src/output/log/log-events.ts';
+import type { SentDsn } from '../../src/dsn/reporter.ts';
+import type { QueuedMessage } from '../../src/intake/transaction-handler.ts';
+import type { LogEvent } from '../../src/output/log/log-events.ts';
 import {
-  busyLine,
-  closedLine,
-  dialogueLine,
-  inClearLine,
-  listeningLine,
-  notTakenLine,
-  outcomeLine,
-  queuedLine,
-  reportLine,
-  setAsideLine,
-  startedLine,
-  stoppedLine,
-  stoppingLine,
-  summaryLine,
-  waitingLine,
-  warningLine,
-  withheldLine,
+  busyEvent,
+  closedEvent,
+  dialogueEvent,
+  dsnEvent,
+  listeningEvent,
+  outcomeEvent,
+  plaintextEvent,
+  quarantineEvent,
+  queuedEvent,
+  rejectedEvent,
+  startedEvent,
+  stoppedEvent,
+  stoppingEvent,
+  summaryEvent,
+  suppressedEvent,
+  waitingEvent,
+  warningEvent,
 } from '../../src/output/log/log-events.ts';
-import { LOOKUP_FAULTS } from '../../src/routing/route.ts';
+import { LOOKUP_ERRORS } from '../../src/routing/route.ts';
 import type { OutcomeRecord } from '../../src/runner/active-message.ts';
 import { SETTING_NAMES } from '../../src/settings/read.ts';
 import type { Setting } from '../../src/settings/table.ts';
 import { SETTINGS } from '../../src/settings/table.ts';
 import { next } from '../../src/smtp/machine/machine.ts';
-import { describe, OBSTACLES } from '../../src/smtp/machine/messages.ts';
+import { describeEvent, UNSUPPORTED } from '../../src/smtp/machine/messages.ts';
 import type { Session, SessionEvent } from '../../src/smtp/machine/session.ts';
 import { beginSession } from '../../src/smtp/machine/session.ts';
 import { STATES, type State } from '../../src/smtp/machine/states.ts';
 import { SESSION_TABLE } from '../../src/smtp/machine/table.ts';
-import { WORDS as NETWORK_WORDS } from '../../src/smtp/network-errors.ts';
+import { NETWORK_ERRORS as NETWORK_WORDS } from '../../src/smtp/network-errors.ts';
 
 export const TECHDOC = fileURLToPath(new URL('../../techdoc/', import.meta.url));
 
@@ -142,7 +142,7 @@ function meaning(session: Session, event: SessionEvent): string {
     if (effect.type === 'verdict') {
       const { verdict } = effect;
       if (verdict.kind === 'delivered') return '**2**';
-      return `${verdict.reach}: ${verdict.permanent ? 5 : 4}${verdict.maybeDelivered ? ', may have arrived' : ''}`;
+      return `${verdict.scope}: ${verdict.permanent ? 5 : 4}${verdict.maybeDelivered ? ', may have arrived' : ''}`;
     }
   }
   return after.state === session.state ? '' : `on to ${after.state}`;
@@ -215,10 +215,10 @@ function phrases(): string {
   return table(
     ['when', 'HOST ...'],
     [
-      ...events.map((event) => [event.type, describe(event, 'dot')]),
-      ...Object.entries(OBSTACLES).map(([name, words]) => [name, words(2000, 1000).text]),
+      ...events.map((event) => [event.type, describeEvent(event, 'dot')]),
+      ...Object.entries(UNSUPPORTED).map(([name, words]) => [name, words(2000, 1000).text]),
       ...Object.entries(NETWORK_WORDS),
-      ...Object.entries(LOOKUP_FAULTS).map(([fault, words]) => [
+      ...Object.entries(LOOKUP_ERRORS).map(([fault, words]) => [
         fault,
         `(no host) ... lookup failed: ${words}`,
       ]),
@@ -235,7 +235,7 @@ function settings(): string {
   return table(['setting', 'value', 'default', 'meaning'], rows);
 }
 
-const QUEUED: QueuedMail = {
+const QUEUED: QueuedMessage = {
   ...{ control: 2, payload: 1, sender: 'alice@citadel.example.org', recipients: ['bob@example.com'] },
   ...{ size: 4711, transactions: 1 },
 };
@@ -244,43 +244,46 @@ const QUEUED: QueuedMail = {
 function logLines(): string {
   const same = (text: string): string => text;
   const summary = { jobs: 3, due: 2, delivered: 1, deferred: 1, failed: 1, finished: 1, milliseconds: 1234 };
-  const lines: readonly (readonly [Line, string])[] = [
-    [outcomeLine(DELIVERED, same), 'a recipient got the mail'],
+  const lines: readonly (readonly [LogEvent, string])[] = [
+    [outcomeEvent(DELIVERED, same), 'a recipient got the mail'],
     [
-      outcomeLine(DEFERRED, same),
+      outcomeEvent(DEFERRED, same),
       'a recipient is tried again later; `warn` where the mail itself cannot be read',
     ],
-    [outcomeLine(REFUSED, same), 'a recipient never gets the mail'],
+    [outcomeEvent(REFUSED, same), 'a recipient never gets the mail'],
     [
-      reportLine(REPORTED, same),
+      dsnEvent(REPORTED, same),
       'a report to the sender is safe; with `how` `left` and the words `left for` it waits in `.spoolroom/reports/` for somebody to bring it',
     ],
     [
-      withheldLine(2, ['bob@example.com'], 'the mail has the null sender', same),
+      suppressedEvent(2, ['bob@example.com'], 'the mail has the null sender', same),
       'nobody may be told of this failure',
     ],
     [
-      setAsideLine(7, 'it has no remote line', '/var/spool/citadel/.spoolroom/bad/7'),
+      quarantineEvent(7, 'it has no remote line', '/var/spool/citadel/.spoolroom/bad/7'),
       'a control message nobody can read; in the queue of a Citadel server it stays where it is, and has no `path`',
     ],
     [
-      warningLine('The spool ...'),
+      warningEvent('The spool ...'),
       'something a person should know; the sentence says what it means for the mail',
     ],
-    [listeningLine('127.0.0.1:2525', '/var/spool/citadel'), 'the intake takes mail'],
-    [queuedLine(QUEUED, same), 'the intake has taken a mail; it is durable'],
+    [listeningEvent('127.0.0.1:2525', '/var/spool/citadel'), 'the intake takes mail'],
+    [queuedEvent(QUEUED, same), 'the intake has taken a mail; it is durable'],
     [
-      notTakenLine(452, 'No space is left on the disk', 'citadel (127.0.0.1)'),
+      rejectedEvent(452, 'No space is left on the disk', 'citadel (127.0.0.1)'),
       'the intake has not taken a mail; who brought it still has it, or tells the sender (codes from 500 up)',
     ],
-    [closedLine('SIGTERM'), 'the intake takes no more mail'],
+    [closedEvent('SIGTERM'), 'the intake takes no more mail'],
     [
-      busyLine('Process 812 is already delivering from /var/spool/citadel; nothing was done.', 812),
+      busyEvent('Process 812 is already delivering from /var/spool/citadel; nothing was done.', 812),
       '`run` beside another process: nothing to do',
     ],
-    [waitingLine('/var/spool/citadel', 812), '`watch` beside another process: it begins when that has ended'],
     [
-      inClearLine(
+      waitingEvent('/var/spool/citadel', 812),
+      '`watch` beside another process: it begins when that has ended',
+    ],
+    [
+      plaintextEvent(
         {
           ...REFUSAL,
           permanent: false,
@@ -292,12 +295,12 @@ function logLines(): string {
       ),
       'a host with which TLS breaks gets mail without it, where the settings allow that',
     ],
-    [stoppingLine('SIGINT', 10_000), 'the program was told to stop'],
-    [startedLine('/var/spool/citadel', 4711), '`watch` has begun'],
-    [stoppedLine('SIGTERM'), '`watch` has ended'],
-    [summaryLine(summary), 'a queue run in which something was due is over; `info` at a terminal'],
+    [stoppingEvent('SIGINT', 10_000), 'the program was told to stop'],
+    [startedEvent('/var/spool/citadel', 4711), '`watch` has begun'],
+    [stoppedEvent('SIGTERM'), '`watch` has ended'],
+    [summaryEvent(summary), 'a queue run in which something was due is over; `info` at a terminal'],
     [
-      dialogueLine(PEER, { from: 'us', text: 'MAIL FROM:<a@b.example>' }, same),
+      dialogueEvent(PEER, { from: 'us', text: 'MAIL FROM:<a@b.example>' }, same),
       'a word of a session; credentials never',
     ],
   ];
@@ -314,7 +317,7 @@ function logLines(): string {
 }
 
 const PEER = { host: 'mx.example.com', address: '192.0.2.1', port: 25 };
-const REPORTED: SentReport = {
+const REPORTED: SentDsn = {
   control: 2,
   msgid: 1,
   to: 'alice@citadel.example.org',
@@ -325,7 +328,7 @@ const REPORTED: SentReport = {
 const JOB = { control: 2, msgid: 1, recipient: 'bob@example.com', destination: 'example.com', text: '' };
 const REFUSAL = {
   kind: 'failed',
-  reach: 'recipient',
+  scope: 'recipient',
   stage: 'rcpt',
   peer: PEER,
   maybeDelivered: false,

@@ -6,7 +6,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { firstControlText } from '../../src/delivery-list/generate.ts';
+import { newControlText } from '../../src/delivery-list/generate.ts';
 import { startSmtpServer } from '../support/smtp-servers.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/spoolroom', import.meta.url));
@@ -60,7 +60,7 @@ export async function deliverFromFullDisk(directory: string, frees: readonly num
     const submitted = Math.floor(Date.now() / 1000);
     fs.writeFileSync(
       `${directory}/${control}`,
-      firstControlText({ ...facts, msgid, submitted, recipients: [name] }),
+      newControlText({ ...facts, msgid, submitted, recipients: [name] }),
     );
   }
   const gotIt = (): Set<string> => new Set(server.accepted.flatMap((mail) => mail.recipients));

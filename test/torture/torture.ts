@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import { setTimeout as passed } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { firstControlText } from '../../src/delivery-list/generate.ts';
+import { newControlText } from '../../src/delivery-list/generate.ts';
 import { stripHeader } from '../../src/delivery-list/header.ts';
 import { parseDeliveryList } from '../../src/delivery-list/parse.ts';
 import { startSmtpServer } from '../support/smtp-servers.ts';
@@ -66,7 +66,7 @@ export async function torture({ spool, kills, seed }: TortureOptions): Promise<T
     );
     const facts = { bounceto: 'me@me.example', envelopeFrom: 'me@me.example', sourceRoom: null };
     const submitted = Math.floor(Date.now() / 1000);
-    putIntoPlace(spool, ++number, firstControlText({ ...facts, msgid, submitted, recipients: names }));
+    putIntoPlace(spool, ++number, newControlText({ ...facts, msgid, submitted, recipients: names }));
   }
 
   function start(command: 'run' | 'watch', round: number): Process {

@@ -3,8 +3,8 @@
  * password is sent.
  */
 import type { Endpoint } from '#net-stream-utils';
-import type { RunPorts } from '../../runner/queue-runner.ts';
-import { closeText } from '../../smtp/network-errors.ts';
+import type { RunDeps } from '../../runner/queue-runner.ts';
+import { describeClose } from '../../smtp/network-errors.ts';
 import { NO_LINES, type PartialReply, readReplyLine } from '../../smtp/reply.ts';
 
 export interface Greeting {
@@ -18,8 +18,8 @@ const DEADLINE = 20_000;
 /** Milliseconds for it to close after QUIT. */
 const LEAVE = 2000;
 
-export function greetingOf(
-  { connect, clock }: Pick<RunPorts, 'connect' | 'clock'>,
+export function readGreeting(
+  { connect, clock }: Pick<RunDeps, 'connect' | 'clock'>,
   endpoint: Endpoint,
 ): Promise<Greeting> {
   return new Promise((resolve) => {
@@ -51,7 +51,7 @@ export function greetingOf(
       secured: () => {},
       drained: () => {},
       lines: (lines) => lines.forEach(hear),
-      closed: (reason) => over(closeText(reason)),
+      closed: (reason) => over(describeClose(reason)),
     });
     let timer = clock.after(DEADLINE, silent);
   });

@@ -3,36 +3,36 @@
  * whether its mail comes to us, and whether two would deliver it or it would go round in a circle. Changes nothing there.
  */
 
-import { type Place, parsePlace } from '../../intake/listen-address.ts';
-import { type Finding, ok, trouble, warning } from '../../output/check-report.ts';
-import { harmless } from '../../output/text.ts';
+import { type ListenAddress, parseListenAddress } from '../../intake/listen-address.ts';
+import { type Finding, ok, problem, warning } from '../../output/check-report.ts';
+import { escapeControl } from '../../output/text.ts';
 import type { CitadelServer } from '../../queue/citadel/client/server.ts';
 import { type CitadelConfig, readCitadelConfig } from '../../queue/citadel/client/server-config.ts';
-import { type Era, eraOf } from '../../queue/citadel/client/server-version.ts';
-import { PATIENCE } from '../../queue/citadel/rival/probe.ts';
-import { readTrial, trialPath } from '../../queue/citadel/rival/probe-store.ts';
-import { Inventory } from '../../queue/citadel/room-index.ts';
+import { type ServerVersion, serverVersion } from '../../queue/citadel/client/server-version.ts';
+import { PROBE_PERIOD } from '../../queue/citadel/rival/probe.ts';
+import { probePath, readProbeState } from '../../queue/citadel/rival/probe-store.ts';
+import { RoomIndex } from '../../queue/citadel/room-index.ts';
 import type { Relay } from '../../routing/hosts.ts';
-import { inOrder } from '../../routing/relays.ts';
-import type { RunPorts } from '../../runner/queue-runner.ts';
+import { relaysInOrder } from '../../routing/relays.ts';
+import type { RunDeps } from '../../runner/queue-runner.ts';
 import type { RunRules } from '../../runner/rules.ts';
 import type { Settings } from '../../settings/table.ts';
 import { nodeDisk } from '../../storage/disk.ts';
 import { layoutOf } from '../../storage/layout.ts';
-import { readId } from '../../storage/queue-id.ts';
+import { readQueueId } from '../../storage/queue-id.ts';
 import { askingCitadel, citadelAccess } from '../setup/citadel-server.ts';
 import { certificatesFrom } from '../setup/load-config.ts';
-import { greetingOf } from './banner-probe.ts';
+import { readGreeting } from './banner-probe.ts';
 
-export interface CitadelCircumstances {
+export interface CitadelContext {
   readonly settings: Settings;
-  readonly ports: Pick<RunPorts, 'connect' | 'clock'>;
+  readonly ports: Pick<RunDeps, 'connect' | 'clock'>;
   /** null: they could not be loaded, which is told elsewhere */
   readonly rules: RunRules | null;
 }
 
 interface Survey {
-  readonly era: Era;
+  readonly era: ServerVersion;
   readonly config: CitadelConfig;
   /** numbers of the messages in its queue room */
   readonly queue: readonly number[];
@@ -40,9 +40,9 @@ interface Survey {
   readonly foreign: readonly number[];
 }
 
-type TcpPlace = Extract<Place, { kind: 'tcp' }>;
+type TcpPlace = Extract<ListenAddress, { kind: 'tcp' }>;
 
-export async function checkCitadel(circumstances: CitadelCircumstances): Promise<readonly Finding[]> {
+export async function checkCitadel(circumstances: CitadelContext): Promise<readonly Finding[]> {
   const { settings } = circumstances;
   const certificates = certificatesFrom(settings);
   if ('kind' in certificates) return [];
@@ -66,24 +66,24 @@ export async function checkCitadel(circumstances: CitadelCircumstances): Promise
 }
 
 function unseen(text: string): Finding {
-  return trouble(
+  return problem(
     'citadel',
-    harmless(text),
+    escapeControl(text),
     'See the settings citadel and citadel-login, and whether the server runs.',
   );
 }
 
 async function surveyOf(server: CitadelServer, { state, dialect }: Settings): Promise<Survey> {
   const options = { dialect: 'detect', fallback: dialect } as const;
-  const inventory = new Inventory({
+  const inventory = new RoomIndex({
     server,
     options,
-    owner: state === null ? '' : (readId(nodeDisk, layoutOf(state)) ?? ''),
+    owner: state === null ? '' : (readQueueId(nodeDisk, layoutOf(state)) ?? ''),
   });
   const queue = await inventory.list();
   if (state !== null) await inventory.update();
   return {
-    era: await eraOf(server),
+    era: await serverVersion(server),
     config: await readCitadelConfig(server),
     queue,
     foreign: inventory.trials('foreign-flag'),
@@ -92,10 +92,13 @@ async function surveyOf(server: CitadelServer, { state, dialect }: Settings): Pr
 
 /** Who reads relay lines how. Servers up to 2017 put each line in front of those before it. */
 const READINGS: readonly { readonly by: string; readonly read: (relays: readonly Relay[]) => string }[] = [
-  { by: 'we', read: (relays) => hosts(inOrder(relays), relays.some(isSmart) ? '' : ' after the MX hosts') },
+  {
+    by: 'we',
+    read: (relays) => hosts(relaysInOrder(relays), relays.some(isSmart) ? '' : ' after the MX hosts'),
+  },
   {
     by: 'servers of 2012 and 2016',
-    read: (relays) => `${hosts(inOrder([...relays].reverse()), '')}, and nobody by MX`,
+    read: (relays) => `${hosts(relaysInOrder([...relays].reverse()), '')}, and nobody by MX`,
   },
   {
     by: 'servers since 2017',
@@ -109,7 +112,7 @@ const READINGS: readonly { readonly by: string; readonly read: (relays: readonly
 const isSmart = ({ kind }: Relay): boolean => kind === 'smarthost';
 
 function hosts(relays: readonly Relay[], when: string): string {
-  return `${relays.map(({ shown }) => harmless(shown)).join(', ')}${when}`;
+  return `${relays.map(({ shown }) => escapeControl(shown)).join(', ')}${when}`;
 }
 
 /** How relay lines are understood, by us and by the module of each era. */
@@ -119,11 +122,11 @@ export function relayReadings(relays: readonly Relay[]): readonly Finding[] {
 }
 
 function relayFindings({ fqdn, internet: { relays, problems } }: CitadelConfig): readonly Finding[] {
-  const name = fqdn === null ? 'does not tell its name' : `calls itself ${harmless(fqdn)}`;
+  const name = fqdn === null ? 'does not tell its name' : `calls itself ${escapeControl(fqdn)}`;
   const wrong = problems.map(({ line, shown, reason }) =>
     warning(
       'its relays',
-      `line ${line}, ${harmless(shown)}: ${reason}`,
+      `line ${line}, ${escapeControl(shown)}: ${reason}`,
       'We cannot use this line. Correct it there.',
     ),
   );
@@ -131,7 +134,7 @@ function relayFindings({ fqdn, internet: { relays, problems } }: CitadelConfig):
 }
 
 function tcpIntakes(settings: Settings): readonly TcpPlace[] {
-  return settings['intake.listen'].map(parsePlace).filter((place) => place.kind === 'tcp');
+  return settings['intake.listen'].map(parseListenAddress).filter((place) => place.kind === 'tcp');
 }
 
 /** Whether this relay is our own intake. */
@@ -140,7 +143,7 @@ function isIntake({ host, port }: Relay, settings: Settings): boolean {
   return isHere && tcpIntakes(settings).some((place) => place.port === port);
 }
 
-function wayFindings({ era, config }: Survey, { settings }: CitadelCircumstances): Finding[] {
+function wayFindings({ era, config }: Survey, { settings }: CitadelContext): Finding[] {
   const { relays } = config.internet;
   const here = relays.filter((relay) => isIntake(relay, settings));
   const others = relays.filter((relay) => !isIntake(relay, settings));
@@ -149,7 +152,7 @@ function wayFindings({ era, config }: Survey, { settings }: CitadelCircumstances
     if (here.length === 0)
       return [ok('way', 'the queue inside the server; it must be built without its queue run')];
     return [
-      trouble(
+      problem(
         'way',
         `its relay lines name the intake (${hosts(here, '')}), and its queue is to be worked as well`,
         'Both ways at once send mail twice. Take the line out, or leave out the setting state.',
@@ -175,11 +178,11 @@ function wayFindings({ era, config }: Survey, { settings }: CitadelCircumstances
   ];
 }
 
-function loopFindings({ settings, rules }: CitadelCircumstances): Finding[] {
-  const loops = (rules?.dispatch.routing.relays ?? []).filter((relay) => isIntake(relay, settings));
+function loopFindings({ settings, rules }: CitadelContext): Finding[] {
+  const loops = (rules?.delivery.routing.relays ?? []).filter((relay) => isIntake(relay, settings));
   if (loops.length === 0 || settings.state !== null) return [];
   return [
-    trouble(
+    problem(
       'loop',
       `our own relay ${hosts(loops, '')} is our intake`,
       'Mail would go round until it is refused for its Received lines. Name the next server in the settings, not the intake.',
@@ -189,22 +192,22 @@ function loopFindings({ settings, rules }: CitadelCircumstances): Finding[] {
 
 async function intakeFindings(
   { config }: Survey,
-  { settings, ports }: CitadelCircumstances,
+  { settings, ports }: CitadelContext,
 ): Promise<readonly Finding[]> {
   const isUsed = config.internet.relays.some((relay) => isIntake(relay, settings));
   return Promise.all(
     tcpIntakes(settings).map(async ({ host: address, port }) => {
-      const { greeted, text } = await greetingOf(ports, { address, port });
-      const said = `${address}:${port} ${greeted ? 'greets: ' : ''}${harmless(text)}`;
+      const { greeted, text } = await readGreeting(ports, { address, port });
+      const said = `${address}:${port} ${greeted ? 'greets: ' : ''}${escapeControl(text)}`;
       if (/\bspoolroom\b/.test(text)) return ok('intake', said);
       if (greeted)
-        return trouble(
+        return problem(
           'intake',
           said,
           'Another program has its port. Stop it, or give intake.listen another one.',
         );
       return isUsed
-        ? trouble(
+        ? problem(
             'intake',
             said,
             'Mail waits in Citadel’s queue. Start `spoolroom intake`, or `watch --intake`.',
@@ -224,10 +227,10 @@ function seconds(milliseconds: number): number {
 
 function trialFinding(state: string, queue: readonly number[], foreign: readonly number[]): Finding {
   const layout = layoutOf(state);
-  const trial = readTrial(nodeDisk, layout);
+  const trial = readProbeState(nodeDisk, layout);
   const [other] = foreign;
   if (other !== undefined && (trial === null || trial.flag > other))
-    return trouble(
+    return problem(
       'trial',
       `the flag of another spoolroom, message ${other}, lies in its queue`,
       'No mail is taken beside it. If that spoolroom is gone for good, delete that message with Citadel’s own tools.',
@@ -235,7 +238,7 @@ function trialFinding(state: string, queue: readonly number[], foreign: readonly
   if (trial === null)
     return ok(
       'trial',
-      `not posted yet; the first run posts it, and takes mail ${seconds(PATIENCE)} seconds later`,
+      `not posted yet; the first run posts it, and takes mail ${seconds(PROBE_PERIOD)} seconds later`,
     );
   const { flag, probe, alarm } = trial;
   const isGone = probe !== null && !queue.includes(probe);
@@ -243,18 +246,18 @@ function trialFinding(state: string, queue: readonly number[], foreign: readonly
     return warning(
       'trial',
       `message ${flag} is gone from its queue`,
-      `The next run posts another one, and takes mail ${seconds(PATIENCE)} seconds later. Let no messages expire in that room.`,
+      `The next run posts another one, and takes mail ${seconds(PROBE_PERIOD)} seconds later. Let no messages expire in that room.`,
     );
   if (alarm === null && !isGone)
     return ok(
       'trial',
       probe === null
         ? `message ${flag} lies untouched in its queue`
-        : `messages ${flag} and ${probe} lie untouched in its queue, ${seconds(trial.waited)} of ${seconds(PATIENCE)} seconds`,
+        : `messages ${flag} and ${probe} lie untouched in its queue, ${seconds(trial.waited)} of ${seconds(PROBE_PERIOD)} seconds`,
     );
-  return trouble(
+  return problem(
     'trial',
     alarm === null ? `message ${probe} is gone from its queue` : `something else ${alarm}`,
-    `Somebody else works that queue, the server itself most likely: two runs would send mail twice. Use the intake, or switch the other one off and remove ${trialPath(layout)}.`,
+    `Somebody else works that queue, the server itself most likely: two runs would send mail twice. Use the intake, or switch the other one off and remove ${probePath(layout)}.`,
   );
 }

@@ -3,15 +3,15 @@
  * The session machine does it by the rules of the run, so what hinders us here hinders a delivery. It is given no password,
  * so none can be sent: a wrong one counts against us at many providers.
  */
-import { type DispatchRules, sessionPlan } from '../../delivery/ports.ts';
+import { type DeliveryRules, sessionOptions } from '../../delivery/ports.ts';
 import type { Host } from '../../routing/hosts.ts';
-import type { RunPorts } from '../../runner/queue-runner.ts';
-import { SessionDriver } from '../../smtp/client.ts';
+import type { RunDeps } from '../../runner/queue-runner.ts';
+import { SmtpClient } from '../../smtp/client.ts';
 import { next } from '../../smtp/machine/machine.ts';
 import type { Session, SessionPolicy } from '../../smtp/machine/session.ts';
 import type { Failure } from '../../smtp/outcome.ts';
 
-export type Introduction =
+export type HandshakeResult =
   | {
       readonly kind: 'welcome';
       /** the first line of the greeting */
@@ -23,19 +23,19 @@ export type Introduction =
   /** STARTTLS broke the connection; a run connects again without it */
   | { readonly kind: 'tls-unusable'; readonly failure: Failure };
 
-export type IntroductionPorts = Pick<RunPorts, 'connect' | 'clock'>;
+export type HandshakeDeps = Pick<RunDeps, 'connect' | 'clock'>;
 
 /** Milliseconds for each step. Nobody waits longer at a prompt, and a server that takes longer is slow for real mail, too. */
 const STEP = 20_000;
 
-export function introduceTo(
+export function probeHandshake(
   host: Host,
   address: string,
   withoutTls: boolean,
-  rules: DispatchRules,
-  ports: IntroductionPorts,
-): Promise<Introduction> {
-  const plan = sessionPlan(rules, host, address, { number: 0, withoutTls });
+  rules: DeliveryRules,
+  ports: HandshakeDeps,
+): Promise<HandshakeResult> {
+  const plan = sessionOptions(rules, host, address, { number: 0, withoutTls });
   const steps = Object.entries(plan.deadlines).map(([step, time]) => [step, Math.min(time, STEP)]);
   const withoutPassword = {
     ...plan,
@@ -50,9 +50,9 @@ export function introduceTo(
     const noMail = (): never => {
       throw new Error('no mail is sent in an introduction');
     };
-    new SessionDriver(withoutPassword, ports, (driver) => ({
-      opened: nothing,
-      step: (event, step) => {
+    new SmtpClient(withoutPassword, ports, (driver) => ({
+      connected: nothing,
+      trace: (event, step) => {
         session = step.session;
         if (event.type === 'reply') greeting ??= event.reply.text.split('\n', 1)[0] ?? '';
       },
@@ -62,17 +62,17 @@ export function introduceTo(
         resolve(
           failure === null ? { kind: 'welcome', greeting: greeting ?? '', tls } : { kind: 'failed', failure },
         );
-        driver.leave();
+        driver.quit();
       },
       hostFailed: (failure) => resolve({ kind: 'failed', failure }),
       tlsUnusable: (failure) => resolve({ kind: 'tls-unusable', failure }),
-      over: nothing,
-      gone: nothing,
-      following: () => null,
+      ended: nothing,
+      closed: nothing,
+      nextTransaction: () => null,
       body: noMail,
-      verdict: noMail,
+      outcome: noMail,
       transactionDone: noMail,
-      handBack: noMail,
+      requeue: noMail,
     }));
   });
 }

@@ -3,39 +3,36 @@
  * what most of them wait after. Changes nothing.
  */
 import { isPending, isSettled } from '../../delivery-list/job.ts';
-import { type Finding, ok, trouble, warning } from '../../output/check-report.ts';
-import { adviceFor } from '../../output/hints.ts';
-import { counted, span } from '../../output/text.ts';
+import { type Finding, ok, problem, warning } from '../../output/check-report.ts';
+import { hintsFor } from '../../output/hints.ts';
+import { duration, plural } from '../../output/text.ts';
 import type { ByteString } from '../../platform/bytes.ts';
 import type { QueuedJob } from '../../queue/queue.ts';
-import { isGivenUp, nextTry, type Schedule } from '../../queue/schedule.ts';
-import { changedAt, unreadableMail } from '../../queue/spool/inspect.ts';
-import type { SpoolCircumstances } from './spool.ts';
+import { isExpired, nextAttempt, type Schedule } from '../../queue/schedule.ts';
+import { modifiedAt, unreadableMail } from '../../queue/spool/inspect.ts';
+import type { SpoolContext } from './spool.ts';
 
 /** Seconds a job may be due before somebody should ask why. */
 const LATE = 900;
 
-export function runnerFinding(
-  jobs: readonly QueuedJob[],
-  { view, now, schedule }: SpoolCircumstances,
-): Finding {
+export function runnerFinding(jobs: readonly QueuedJob[], { view, now, schedule }: SpoolContext): Finding {
   const runner = view.runner();
   const who = runner === null ? 'nobody delivers at this moment' : `process ${runner} delivers`;
   const late = jobs
     .filter(({ job, request }) => request !== 'hold' && job.recipients.some(isPending))
-    .map(({ job }) => now - Math.max(nextTry(job, schedule), job.submitted ?? now))
+    .map(({ job }) => now - Math.max(nextAttempt(job, schedule), job.submitted ?? now))
     .filter((seconds) => seconds > LATE);
   if (late.length === 0) return ok('runner', who);
-  const longest = span(late.reduce((most, seconds) => Math.max(most, seconds), 0) * 1000);
+  const longest = duration(late.reduce((most, seconds) => Math.max(most, seconds), 0) * 1000);
   return runner === null
-    ? trouble(
+    ? problem(
         'runner',
-        `${who}, and ${counted(late.length, 'job')} should have been tried, up to ${longest} ago`,
+        `${who}, and ${plural(late.length, 'job')} should have been tried, up to ${longest} ago`,
         'Is the cron job or the service there, for this spool and as a user who may write to it?',
       )
     : warning(
         'runner',
-        `${who}; ${counted(late.length, 'job')} should have been tried, up to ${longest} ago`,
+        `${who}; ${plural(late.length, 'job')} should have been tried, up to ${longest} ago`,
         'Long runs, or many slow hosts: see its log.',
       );
 }
@@ -45,7 +42,7 @@ const REMARKABLE: readonly {
   readonly check: string;
   readonly seen: string;
   readonly advice: string;
-  readonly applies: (queued: QueuedJob, circumstances: SpoolCircumstances) => boolean;
+  readonly applies: (queued: QueuedJob, circumstances: SpoolContext) => boolean;
 }[] = [
   {
     check: 'held',
@@ -57,7 +54,7 @@ const REMARKABLE: readonly {
     check: 'mail',
     seen: 'jobs whose mail is missing',
     advice: 'Put the mail back under its number, or remove the job.',
-    applies: ({ job }, { spool, deps }) => changedAt(deps.disk, spool, job.msgid) === null,
+    applies: ({ job }, { spool, deps }) => modifiedAt(deps.disk, spool, job.msgid) === null,
   },
   {
     check: 'mail',
@@ -76,18 +73,18 @@ const REMARKABLE: readonly {
     seen: 'jobs whose next try is further ahead than any wait',
     advice: 'A clock was wrong, or another program wrote that time. `spoolroom retry` tries them now.',
     applies: ({ job }, { now, schedule }) =>
-      job.recipients.some(isPending) && nextTry(job, schedule) - now > longestWait(schedule),
+      job.recipients.some(isPending) && nextAttempt(job, schedule) - now > longestWait(schedule),
   },
   {
     check: 'age',
     seen: 'jobs older than mail is kept',
     advice:
       'If their next try fails they are given up and their senders told. See the setting retry.giveup, and the clock.',
-    applies: ({ job }, { now, schedule }) => job.recipients.some(isPending) && isGivenUp(job, now, schedule),
+    applies: ({ job }, { now, schedule }) => job.recipients.some(isPending) && isExpired(job, now, schedule),
   },
 ];
 
-export function jobFindings(jobs: readonly QueuedJob[], circumstances: SpoolCircumstances): Finding[] {
+export function jobFindings(jobs: readonly QueuedJob[], circumstances: SpoolContext): Finding[] {
   return REMARKABLE.flatMap(({ check, seen, advice, applies }) => {
     const numbers = jobs.filter((queued) => applies(queued, circumstances)).map(({ control }) => control);
     return numbers.length === 0 ? [] : [warning(check, `${seen}: ${numbered(numbers)}`, advice)];
@@ -109,7 +106,7 @@ interface Answer {
 /** What most jobs wait after: one wrong password keeps thousands of them. */
 export function answerFindings(
   jobs: readonly QueuedJob[],
-  { readable, spool }: SpoolCircumstances,
+  { readable, spool }: SpoolContext,
 ): readonly Finding[] {
   const answers = new Map<ByteString, Answer>();
   for (const { control, job } of jobs) {
@@ -125,11 +122,11 @@ export function answerFindings(
   const most = [...answers].sort(([, a], [, b]) => b.jobs.size - a.jobs.size).slice(0, MOST_ANSWERS);
   return most.map(([key, { jobs: numbers, texts }]) => {
     const [text = key, ...others] = texts;
-    const waiting = `${counted(numbers.size, 'job')} (${numbered([...numbers])}) wait${numbers.size === 1 ? 's' : ''}`;
+    const waiting = `${plural(numbers.size, 'job')} (${numbered([...numbers])}) wait${numbers.size === 1 ? 's' : ''}`;
     return warning(
       'answers',
       `${waiting} after: ${readable(others.length === 0 ? text : key)}`,
-      adviceFor(text) ?? `For each of them: spoolroom explain ${[...numbers][0]} --spool ${spool}`,
+      hintsFor(text) ?? `For each of them: spoolroom explain ${[...numbers][0]} --spool ${spool}`,
     );
   });
 }

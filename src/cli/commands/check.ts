@@ -5,16 +5,16 @@
  */
 import { statSync } from 'node:fs';
 import { loadCharset, unknown8bit } from '../../message/charset.ts';
-import { checkReport, type Finding, ok, trouble, warning } from '../../output/check-report.ts';
-import { calendar, forPeople } from '../../output/text.ts';
-import { openDirectoryView } from '../../queue/spool/open.ts';
+import { checkReport, type Finding, ok, problem, warning } from '../../output/check-report.ts';
+import { formatTime, textDecoder } from '../../output/text.ts';
+import { openSpoolReadOnly } from '../../queue/spool/open.ts';
 import type { RunRules } from '../../runner/rules.ts';
 import { scheduleFrom } from '../../runner/rules.ts';
 import type { Settings } from '../../settings/table.ts';
 import { checkNetwork } from '../check/network.ts';
 import { checkSpool } from '../check/spool.ts';
-import { returnPathOf } from '../setup/dsn.ts';
-import { clockFor, directoryDeps, directorySettings, loadRules, realPorts } from '../setup/load-config.ts';
+import { dsnTransportOf } from '../setup/dsn.ts';
+import { clockFor, controlSettings, loadRules, spoolDeps, systemDeps } from '../setup/load-config.ts';
 import type { Command } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
 
@@ -37,7 +37,7 @@ async function check(settings: Settings): Promise<readonly Finding[]> {
 type Loaded = Awaited<ReturnType<typeof loadRules>>;
 
 function settingsFindings(settings: Settings, rules: Loaded): readonly Finding[] {
-  if ('kind' in rules) return [trouble('settings', rules.text, 'No run begins before that is put right.')];
+  if ('kind' in rules) return [problem('settings', rules.text, 'No run begins before that is put right.')];
   const { config, now } = settings;
   return [
     ok('settings', config === null ? 'no configuration file is named' : `with those of ${config}`),
@@ -49,7 +49,7 @@ function settingsFindings(settings: Settings, rules: Loaded): readonly Finding[]
       : [
           warning(
             'now',
-            `the clock is set to ${calendar(Math.floor(clockFor(settings).now() / 1000))}`,
+            `the clock is set to ${formatTime(Math.floor(clockFor(settings).now() / 1000))}`,
             'Every time in the lists is written by it. The setting now is for trying things out.',
           ),
         ]),
@@ -66,9 +66,9 @@ function hostnameFinding(name: string): Finding {
 }
 
 /** A file was named to take relays from, and there are none. */
-function relayFileFindings(settings: Settings, { dispatch }: RunRules): readonly Finding[] {
+function relayFileFindings(settings: Settings, { delivery }: RunRules): readonly Finding[] {
   const file = settings['internet-config'];
-  if (file === null || dispatch.routing.relays.some(({ kind }) => kind === 'smarthost')) return [];
+  if (file === null || delivery.routing.relays.some(({ kind }) => kind === 'smarthost')) return [];
   const from = file === 'citadel' ? 'the configuration of the Citadel server' : file;
   return [
     warning(
@@ -80,8 +80,8 @@ function relayFileFindings(settings: Settings, { dispatch }: RunRules): readonly
 }
 
 /** Files that hold passwords and that every user of the machine can read. */
-function secretFindings(settings: Settings, { dispatch }: RunRules): readonly Finding[] {
-  if (dispatch.routing.relays.every(({ credentials }) => credentials === null)) return [];
+function secretFindings(settings: Settings, { delivery }: RunRules): readonly Finding[] {
+  if (delivery.routing.relays.every(({ credentials }) => credentials === null)) return [];
   const { config, 'internet-config': from } = settings;
   return [config, from === 'citadel' ? null : from]
     .filter((file) => file !== null)
@@ -99,20 +99,20 @@ async function spoolFindings(settings: Settings): Promise<readonly Finding[]> {
   const { spool, state, citadel } = settings;
   // Who asks about a server may have no spool yet.
   if (state !== null || (spool === null && citadel !== null)) return [];
-  if (spool === null) return [trouble('spool', 'no spool directory is named', 'Name it with --spool DIR.')];
+  if (spool === null) return [problem('spool', 'no spool directory is named', 'Name it with --spool DIR.')];
   const heard: Finding[] = [];
   const clock = clockFor(settings);
-  const deps = directoryDeps(clock, (text) => {
+  const deps = spoolDeps(clock, (text) => {
     heard.push(warning('spool', text, 'What cannot be read is not delivered.'));
   });
-  const opened = await openDirectoryView(spool, deps, directorySettings(settings));
-  if (opened.kind === 'refused') return [trouble('spool', opened.text, 'Nothing is delivered.')];
+  const opened = await openSpoolReadOnly(spool, deps, controlSettings(settings));
+  if (opened.kind === 'refused') return [problem('spool', opened.text, 'Nothing is delivered.')];
   const charset = await loadCharset(settings.charset);
   const found = await checkSpool({
     ...{ spool, deps, view: opened.view },
     now: Math.floor(clock.now() / 1000),
     schedule: scheduleFrom(settings),
-    readable: forPeople(charset.kind === 'charset' ? charset.charset : unknown8bit),
+    readable: textDecoder(charset.kind === 'charset' ? charset.charset : unknown8bit),
     orphanAge: settings['orphan-age'],
   });
   return [...found, ...heard];
@@ -121,17 +121,17 @@ async function spoolFindings(settings: Settings): Promise<readonly Finding[]> {
 async function citadelFindings(settings: Settings, rules: RunRules | null): Promise<readonly Finding[]> {
   if (settings.citadel === null && settings['internet-config'] === null) return [];
   const { checkCitadel, relayReadings } = await import('../check/citadel.ts');
-  if (settings.citadel === null) return relayReadings(rules?.dispatch.routing.relays ?? []);
-  return checkCitadel({ settings, rules, ports: realPorts(settings, clockFor(settings)) });
+  if (settings.citadel === null) return relayReadings(rules?.delivery.routing.relays ?? []);
+  return checkCitadel({ settings, rules, ports: systemDeps(settings, clockFor(settings)) });
 }
 
 /** Nobody wants to wait longer for a name at a prompt. */
 const LOOKUP = 5000;
 
 async function networkFindings(settings: Settings, rules: RunRules): Promise<readonly Finding[]> {
-  const path = returnPathOf(settings, settings.spool ?? settings.state ?? '/');
+  const path = dsnTransportOf(settings, settings.spool ?? settings.state ?? '/');
   if (path.kind === 'trouble')
-    return [trouble('reports', path.text, 'No run begins before that is put right.')];
+    return [problem('reports', path.text, 'No run begins before that is put right.')];
   const hasty = { ...settings, 'timeout.lookup': Math.min(settings['timeout.lookup'], LOOKUP) };
-  return checkNetwork({ ports: realPorts(hasty, clockFor(settings)), rules, path });
+  return checkNetwork({ ports: systemDeps(hasty, clockFor(settings)), rules, path });
 }

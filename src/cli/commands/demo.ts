@@ -7,38 +7,38 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stripHeader } from '../../delivery-list/header.ts';
 import { controlTextOf } from '../../message/stored.ts';
-import type { Line } from '../../output/log/log-events.ts';
-import { outcomeLine } from '../../output/log/log-events.ts';
+import type { LogEvent } from '../../output/log/log-events.ts';
+import { outcomeEvent } from '../../output/log/log-events.ts';
 import type { JobFacts } from '../../output/queue-table.ts';
 import { factsOfAll } from '../../output/queue-table.ts';
-import type { Utterance } from '../../output/replay/dialogue.ts';
-import { utterances } from '../../output/replay/dialogue.ts';
-import type { ForPeople } from '../../output/text.ts';
-import { calendar, forPeople } from '../../output/text.ts';
-import { codeOf, phraseOf } from '../../platform/system-errors.ts';
-import type { Room } from '../../queue/queue.ts';
-import { openDirectoryRoom } from '../../queue/spool/open.ts';
+import type { DialogueLine } from '../../output/replay/dialogue.ts';
+import { dialogueLines } from '../../output/replay/dialogue.ts';
+import type { DecodeText } from '../../output/text.ts';
+import { formatTime, textDecoder } from '../../output/text.ts';
+import { describeError, errorCode } from '../../platform/system-errors.ts';
+import type { Queue } from '../../queue/queue.ts';
+import { openSpoolQueue } from '../../queue/spool/open.ts';
 import type { OutcomeRecord } from '../../runner/active-message.ts';
 import type { RunEvents } from '../../runner/queue-runner.ts';
-import { queueRun } from '../../runner/queue-runner.ts';
+import { runQueue } from '../../runner/queue-runner.ts';
 import type { RunRules } from '../../runner/rules.ts';
 import { scheduleFrom } from '../../runner/rules.ts';
 import { readSettings } from '../../settings/read.ts';
 import type { Settings } from '../../settings/table.ts';
 import { printer } from '../demo/printer.ts';
-import type { Act, ControlText, Conversation, Story } from '../demo/script.ts';
+import type { Act, ControlText, Conversation, DemoResult } from '../demo/script.ts';
 import type { DemoWorld } from '../demo/world/index.ts';
 import { startDemoWorld } from '../demo/world/index.ts';
-import { reporterFor } from '../setup/dsn.ts';
-import type { Trouble } from '../setup/load-config.ts';
+import { dsnSender } from '../setup/dsn.ts';
+import type { CliError } from '../setup/load-config.ts';
 import {
+  cliError,
   clockFor,
-  directoryDeps,
-  directorySettings,
+  controlSettings,
   loadRules,
-  realPorts,
-  refusal,
-  trouble,
+  openError,
+  spoolDeps,
+  systemDeps,
 } from '../setup/load-config.ts';
 import type { Command, Terminal } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
@@ -49,13 +49,13 @@ const TEN_MINUTES = 600;
 const FIXTURES = join(import.meta.dirname, '../../..', 'fixtures', 'spool');
 
 export const command: Command = async ({ settings, terminal }) => {
-  const fail = ({ text, exit }: Trouble) => {
+  const fail = ({ text, exit }: CliError) => {
     terminal.tell(`spoolroom: ${text}`);
     return exit;
   };
   const spool = makeSpool(settings.spool);
   if (typeof spool !== 'string') return fail(spool);
-  const world = await startDemoWorld().catch((error: Error) => trouble(error.message, EXIT.unavailable));
+  const world = await startDemoWorld().catch((error: Error) => cliError(error.message, EXIT.unavailable));
   if ('kind' in world) return fail(world);
   try {
     const played = await play(spool, world, settings.json ? null : terminal);
@@ -68,14 +68,14 @@ export const command: Command = async ({ settings, terminal }) => {
 };
 
 /** A copy of the fixtures in a new folder. */
-function makeSpool(wanted: string | null): string | Trouble {
+function makeSpool(wanted: string | null): string | CliError {
   const spool = wanted ?? mkdtempSync(join(tmpdir(), 'spoolroom-demo-'));
   try {
     if (wanted !== null) mkdirSync(wanted);
   } catch (error) {
-    if (codeOf(error) === null) throw error;
-    return trouble(
-      `The demo makes its spool itself, and ${wanted} cannot be made: ${phraseOf(error)}.`,
+    if (errorCode(error) === null) throw error;
+    return cliError(
+      `The demo makes its spool itself, and ${wanted} cannot be made: ${describeError(error)}.`,
       EXIT.cannotCreate,
     );
   }
@@ -83,12 +83,16 @@ function makeSpool(wanted: string | null): string | Trouble {
   return spool;
 }
 
-async function play(spool: string, world: DemoWorld, terminal: Terminal | null): Promise<Story | Trouble> {
+async function play(
+  spool: string,
+  world: DemoWorld,
+  terminal: Terminal | null,
+): Promise<DemoResult | CliError> {
   const say = printer(terminal);
   const settings = settingsAt(FIRST_RUN, world);
   const rules = await loadRules(settings);
   if ('kind' in rules) return rules;
-  const readable = forPeople(rules.render.legacy);
+  const readable = textDecoder(rules.render.legacy);
   const stage = { spool, world, rules, readable };
   const before = await look(stage, settings);
   if ('kind' in before) return before;
@@ -110,7 +114,7 @@ interface Stage {
   readonly spool: string;
   readonly world: DemoWorld;
   readonly rules: RunRules;
-  readonly readable: ForPeople;
+  readonly readable: DecodeText;
 }
 
 function settingsAt(now: number, { dns, smtpPort }: DemoWorld): Settings {
@@ -123,12 +127,12 @@ function settingsAt(now: number, { dns, smtpPort }: DemoWorld): Settings {
 async function inRoom<T>(
   spool: string,
   settings: Settings,
-  work: (room: Room) => Promise<T>,
-): Promise<T | Trouble> {
+  work: (room: Queue) => Promise<T>,
+): Promise<T | CliError> {
   const warnings: string[] = [];
-  const deps = directoryDeps(clockFor(settings), (text) => warnings.push(text));
-  const opened = await openDirectoryRoom(spool, deps, directorySettings(settings));
-  if (opened.kind === 'refused') return refusal(opened);
+  const deps = spoolDeps(clockFor(settings), (text) => warnings.push(text));
+  const opened = await openSpoolQueue(spool, deps, controlSettings(settings));
+  if (opened.kind === 'refused') return openError(opened);
   try {
     return await work(opened.room);
   } finally {
@@ -136,7 +140,7 @@ async function inRoom<T>(
   }
 }
 
-function look({ spool, readable }: Stage, settings: Settings): Promise<readonly JobFacts[] | Trouble> {
+function look({ spool, readable }: Stage, settings: Settings): Promise<readonly JobFacts[] | CliError> {
   return inRoom(spool, settings, async (room) => {
     const { jobs } = await room.scan();
     const now = Math.floor(clockFor(settings).now() / 1000);
@@ -144,21 +148,21 @@ function look({ spool, readable }: Stage, settings: Settings): Promise<readonly 
   });
 }
 
-function perform(stage: Stage, now: number): Promise<Act | Trouble> {
+function perform(stage: Stage, now: number): Promise<Act | CliError> {
   const { spool, world, rules, readable } = stage;
   const settings = settingsAt(now, world);
   return inRoom(spool, settings, async (room) => {
     const before = numbersIn(spool);
     const listsBefore = new Set(listsIn(spool, readable).map(({ text }) => text));
     const { events, conversations, outcomes } = listener();
-    const ports = { ...realPorts(settings, clockFor(settings)), room, events };
+    const ports = { ...systemDeps(settings, clockFor(settings)), room, events };
     const told: string[] = [];
-    const log = { write: ({ message }: Line) => void told.push(message), close: async () => {} };
-    const reporter = reporterFor({ kind: 'room' }, { spool, rules, log }, settings, ports);
-    const summary = await queueRun({ ...ports, reporter }, rules, new AbortController().signal);
+    const log = { write: ({ message }: LogEvent) => void told.push(message), close: async () => {} };
+    const reporter = dsnSender({ kind: 'room' }, { spool, rules, log }, settings, ports);
+    const summary = await runQueue({ ...ports, reporter }, rules, new AbortController().signal);
     const left = new Set(numbersIn(spool));
     return {
-      ...{ at: calendar(now), conversations, outcomes, summary, told },
+      ...{ at: formatTime(now), conversations, outcomes, summary, told },
       removed: before.filter((number) => !left.has(number)),
       changed: listsIn(spool, readable).filter(({ text }) => !listsBefore.has(text)),
     };
@@ -167,24 +171,24 @@ function perform(stage: Stage, now: number): Promise<Act | Trouble> {
 
 /** Notes what is said and what becomes of whom. */
 function listener() {
-  const sessions = new Map<number, { readonly host: string; readonly lines: Utterance[] }>();
+  const sessions = new Map<number, { readonly host: string; readonly lines: DialogueLine[] }>();
   const conversations: Conversation[] = [];
   const outcomes: OutcomeRecord[] = [];
   const events: RunEvents = {
     outcome: (record) => outcomes.push(record),
-    setAside: (control, reason) => {
+    quarantined: (control, reason) => {
       throw new Error(`control message ${control} of the fixtures is unreadable: ${reason}`);
     },
     warning: (text) => {
       throw new Error(text);
     },
-    step: (_, sight) => {
+    trace: (_, sight) => {
       if (sight.what !== 'session') return;
       const { host, address } = sight.step.session.peer;
       const known = sessions.get(sight.session) ?? { host: `${host} [${address}]`, lines: [] };
       if (!sessions.has(sight.session)) conversations.push(known);
       sessions.set(sight.session, known);
-      known.lines.push(...utterances(sight.event, sight.step));
+      known.lines.push(...dialogueLines(sight.event, sight.step));
     },
   };
   return { events, conversations, outcomes };
@@ -197,7 +201,7 @@ function numbersIn(spool: string): readonly number[] {
     .sort((a, b) => a - b);
 }
 
-function listsIn(spool: string, readable: ForPeople): readonly ControlText[] {
+function listsIn(spool: string, readable: DecodeText): readonly ControlText[] {
   return numbersIn(spool).flatMap((job) => {
     const text = controlTextOf(readFileSync(join(spool, String(job))));
     if (text === null) return [];
@@ -206,7 +210,7 @@ function listsIn(spool: string, readable: ForPeople): readonly ControlText[] {
   });
 }
 
-function factsFor({ spool, before, acts, after }: Story): object {
+function factsFor({ spool, before, acts, after }: DemoResult): object {
   const plain = (bytes: string): string => Buffer.from(bytes, 'latin1').toString('utf8');
   return {
     spool,
@@ -214,8 +218,8 @@ function factsFor({ spool, before, acts, after }: Story): object {
     runs: acts.map(({ outcomes, ...act }) => ({
       ...act,
       outcomes: outcomes.map((record) => ({
-        event: outcomeLine(record, plain).event,
-        ...outcomeLine(record, plain).fields,
+        event: outcomeEvent(record, plain).event,
+        ...outcomeEvent(record, plain).fields,
       })),
     })),
     after,

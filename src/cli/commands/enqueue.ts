@@ -6,22 +6,15 @@ import { createReadStream, openSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { headerRecipients, withoutBcc } from '../../message/recipients.ts';
 import { senderFromHeaders } from '../../message/sender.ts';
-import { harmless } from '../../output/text.ts';
+import { escapeControl } from '../../output/text.ts';
 import type { ByteString } from '../../platform/bytes.ts';
-import { codeOf, isDenied, phraseOf } from '../../platform/system-errors.ts';
+import { describeError, errorCode, isPermissionDenied } from '../../platform/system-errors.ts';
 import type { NewJob } from '../../queue/queue.ts';
-import { NotAMail } from '../../queue/spool/enqueue.ts';
-import { openDirectoryGuest } from '../../queue/spool/open.ts';
+import { InvalidMessage } from '../../queue/spool/enqueue.ts';
+import { openSpoolClient } from '../../queue/spool/open.ts';
 import { recipientAddress } from '../../routing/address.ts';
-import type { Trouble } from '../setup/load-config.ts';
-import {
-  clockFor,
-  directoryDeps,
-  directorySettings,
-  refusal,
-  spoolOf,
-  trouble,
-} from '../setup/load-config.ts';
+import type { CliError } from '../setup/load-config.ts';
+import { cliError, clockFor, controlSettings, openError, spoolDeps, spoolOf } from '../setup/load-config.ts';
 import type { Command, Invocation } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
 
@@ -48,7 +41,7 @@ function sentence({ control, payload, recipients }: Facts): string {
   return `queued: job ${control}, mail ${payload}, ${recipients} recipient${recipients === 1 ? '' : 's'}`;
 }
 
-type Enqueued = { readonly kind: 'enqueued'; readonly facts: Facts } | Trouble;
+type Enqueued = { readonly kind: 'enqueued'; readonly facts: Facts } | CliError;
 
 async function enqueue({ settings, options, terminal }: Invocation): Promise<Enqueued> {
   const spool = spoolOf(settings);
@@ -66,8 +59,8 @@ async function enqueue({ settings, options, terminal }: Invocation): Promise<Enq
 
   const clock = clockFor(settings);
   const warn = (text: string): void => terminal.tell(`spoolroom: ${text}`);
-  const opened = await openDirectoryGuest(spool, directoryDeps(clock, warn), directorySettings(settings));
-  if (opened.kind === 'refused') return refusal(opened);
+  const opened = await openSpoolClient(spool, spoolDeps(clock, warn), controlSettings(settings));
+  if (opened.kind === 'refused') return openError(opened);
   const job: NewJob = {
     bounceto: bounceTo(options.bounceto, sender, message.header, settings.hostname),
     envelopeFrom: sender,
@@ -93,10 +86,10 @@ function bytesOf(text: string): ByteString {
 }
 
 function textOf(bytes: ByteString): string {
-  return harmless(Buffer.from(bytes, 'latin1').toString('utf8'));
+  return escapeControl(Buffer.from(bytes, 'latin1').toString('utf8'));
 }
 
-function inputFrom(file: unknown, standardInput: NodeJS.ReadableStream): NodeJS.ReadableStream | Trouble {
+function inputFrom(file: unknown, standardInput: NodeJS.ReadableStream): NodeJS.ReadableStream | CliError {
   if (typeof file !== 'string') return standardInput;
   try {
     return createReadStream(file, { fd: openSync(file, 'r') });
@@ -105,12 +98,12 @@ function inputFrom(file: unknown, standardInput: NodeJS.ReadableStream): NodeJS.
   }
 }
 
-function notRead(error: unknown, file: unknown): Trouble {
-  if (codeOf(error) === null) throw error;
+function notRead(error: unknown, file: unknown): CliError {
+  if (errorCode(error) === null) throw error;
   const what = typeof file === 'string' ? `The message ${file}` : 'Standard input';
-  return trouble(
-    `${what} cannot be read: ${phraseOf(error)}. Nothing was queued.`,
-    isDenied(error) ? EXIT.noPermission : EXIT.noInput,
+  return cliError(
+    `${what} cannot be read: ${describeError(error)}. Nothing was queued.`,
+    isPermissionDenied(error) ? EXIT.noPermission : EXIT.noInput,
   );
 }
 
@@ -125,7 +118,7 @@ interface Message {
   readonly rest: AsyncIterator<string | Buffer>;
 }
 
-async function readHead(input: NodeJS.ReadableStream): Promise<Message | Trouble> {
+async function readHead(input: NodeJS.ReadableStream): Promise<Message | CliError> {
   const rest = input[Symbol.asyncIterator]();
   let head = '';
   for (;;) {
@@ -135,7 +128,7 @@ async function readHead(input: NodeJS.ReadableStream): Promise<Message | Trouble
       return { header: head.slice(0, at), begun: Buffer.from(head.slice(at), 'latin1'), rest };
     }
     if (head.length > LONGEST_HEADER) {
-      return trouble(
+      return cliError(
         'The message has no end of its header within its first MiB. Nothing was queued.',
         EXIT.data,
       );
@@ -144,7 +137,7 @@ async function readHead(input: NodeJS.ReadableStream): Promise<Message | Trouble
     if (next.done === true) break;
     head += typeof next.value === 'string' ? bytesOf(next.value) : next.value.toString('latin1');
   }
-  if (head === '') return trouble('The message is empty. Nothing was queued.', EXIT.data);
+  if (head === '') return cliError('The message is empty. Nothing was queued.', EXIT.data);
   return { header: head, begun: Buffer.alloc(0), rest };
 }
 
@@ -156,12 +149,12 @@ async function* whole(header: ByteString, { begun, rest }: Message): AsyncGenera
 }
 
 /** Each address once; or why there are none. */
-function usable(entries: readonly ByteString[]): readonly ByteString[] | Trouble {
+function usable(entries: readonly ByteString[]): readonly ByteString[] | CliError {
   const recipients = new Map<string, ByteString>();
   for (const entry of entries) {
     const address = recipientAddress(entry);
     if (address.kind === 'unusable') {
-      return trouble(
+      return cliError(
         `${textOf(entry)} cannot get mail: ${textOf(address.reason)}. Nothing was queued.`,
         EXIT.data,
       );
@@ -169,20 +162,20 @@ function usable(entries: readonly ByteString[]): readonly ByteString[] | Trouble
     recipients.set(address.command, address.command);
   }
   if (recipients.size > 0) return [...recipients.values()];
-  return trouble(
+  return cliError(
     'For whom? Name recipients, or take them from the header with -t. Nothing was queued.',
     EXIT.usage,
   );
 }
 
 /** null: none is named, the message's own will do. */
-function senderFrom(given: unknown): ByteString | null | Trouble {
+function senderFrom(given: unknown): ByteString | null | CliError {
   if (typeof given !== 'string') return null;
   if (given.trim() === '' || given.trim() === '<>') return '<>';
   const address = recipientAddress(bytesOf(given));
   if (address.kind === 'address') return address.command;
-  return trouble(
-    `${harmless(given)} cannot be the sender: ${textOf(address.reason)}. Nothing was queued.`,
+  return cliError(
+    `${escapeControl(given)} cannot be the sender: ${textOf(address.reason)}. Nothing was queued.`,
     EXIT.usage,
   );
 }
@@ -199,11 +192,11 @@ function bounceTo(
 }
 
 /** Errors of the disk and of the message have their words; anything else is a bug and goes on. */
-function notTaken(error: unknown, spool: string): Trouble {
-  if (error instanceof NotAMail) return trouble(error.message, EXIT.data);
-  if (codeOf(error) === null) throw error;
-  return trouble(
-    `The message could not be put into ${spool}: ${phraseOf(error)}. Nothing was queued.`,
+function notTaken(error: unknown, spool: string): CliError {
+  if (error instanceof InvalidMessage) return cliError(error.message, EXIT.data);
+  if (errorCode(error) === null) throw error;
+  return cliError(
+    `The message could not be put into ${spool}: ${describeError(error)}. Nothing was queued.`,
     EXIT.io,
   );
 }

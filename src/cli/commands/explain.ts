@@ -5,13 +5,13 @@
 
 import { loadCharset, unknown8bit } from '../../message/charset.ts';
 import { explanation } from '../../output/explanation.ts';
-import { forPeople, harmless } from '../../output/text.ts';
-import { whereabouts } from '../../queue/spool/inspect.ts';
-import { openDirectoryView } from '../../queue/spool/open.ts';
+import { escapeControl, textDecoder } from '../../output/text.ts';
+import { locateMessage } from '../../queue/spool/inspect.ts';
+import { openSpoolReadOnly } from '../../queue/spool/open.ts';
 import { transcriptsOf } from '../../replay/transcript/transcript-files.ts';
 import { scheduleFrom } from '../../runner/rules.ts';
 import { messageNumber } from '../../storage/layout.ts';
-import { clockFor, directoryDeps, directorySettings, refusal, spoolOf } from '../setup/load-config.ts';
+import { clockFor, controlSettings, openError, spoolDeps, spoolOf } from '../setup/load-config.ts';
 import type { Command } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
 
@@ -23,32 +23,32 @@ export const command: Command = async ({ settings, options, terminal }) => {
     return spool.exit;
   }
   const clock = clockFor(settings);
-  const deps = directoryDeps(clock, tell);
-  const opened = await openDirectoryView(spool, deps, directorySettings(settings));
+  const deps = spoolDeps(clock, tell);
+  const opened = await openSpoolReadOnly(spool, deps, controlSettings(settings));
   if (opened.kind === 'refused') {
-    const { text, exit } = refusal(opened);
+    const { text, exit } = openError(opened);
     tell(text);
     return exit;
   }
   const number = messageNumber(String(options.job));
   if (number === null) {
-    tell(`${harmless(String(options.job))} is not the number of a job.`);
+    tell(`${escapeControl(String(options.job))} is not the number of a job.`);
     return EXIT.usage;
   }
-  const { jobs, setAside } = await opened.view.scan();
+  const { jobs, quarantined } = await opened.view.scan();
   const queued = jobs.find(({ control, job }) => control === number || job.msgid === number);
   if (queued === undefined) {
-    const reason = setAside.find((each) => each.number === number)?.reason;
+    const reason = quarantined.find((each) => each.number === number)?.reason;
     tell(
       reason === undefined
-        ? `There is no job ${number} in ${spool}: ${harmless(whereabouts(deps.disk, spool, number))} \`spoolroom queue\` lists all.`
-        : `The control message ${number} cannot be read: ${harmless(reason)}.`,
+        ? `There is no job ${number} in ${spool}: ${escapeControl(locateMessage(deps.disk, spool, number))} \`spoolroom queue\` lists all.`
+        : `The control message ${number} cannot be read: ${escapeControl(reason)}.`,
     );
     return reason === undefined ? EXIT.noInput : EXIT.data;
   }
   const payload = await opened.view.readPayload(queued.job.msgid);
   const charset = await loadCharset(settings.charset);
-  const readable = forPeople(charset.kind === 'charset' ? charset.charset : unknown8bit);
+  const readable = textDecoder(charset.kind === 'charset' ? charset.charset : unknown8bit);
   const explained = explanation(
     {
       spool,

@@ -1,7 +1,7 @@
 /** `spoolroom hold N`: do not try jobs until they are released. Their lists stay as they are. */
-import { type Asked, jobCommand } from '../setup/job-command.ts';
+import { jobCommand, type SelectedJobs } from '../setup/job-command.ts';
 
-export const command = jobCommand<Asked>({
+export const command = jobCommand<SelectedJobs>({
   request: 'hold',
   unfit: () => null,
   afterwards: async (asked) => asked,

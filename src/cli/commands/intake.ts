@@ -11,30 +11,30 @@ import { INTAKE_DEFAULTS, startIntake } from '../../intake/listener.ts';
 import { loadCharset } from '../../message/charset.ts';
 import type { Log } from '../../output/log/log.ts';
 import {
-  closedLine,
-  listeningLine,
-  notTakenLine,
-  queuedLine,
-  warningLine,
+  closedEvent,
+  listeningEvent,
+  queuedEvent,
+  rejectedEvent,
+  warningEvent,
 } from '../../output/log/log-events.ts';
-import { forPeople } from '../../output/text.ts';
+import { textDecoder } from '../../output/text.ts';
 import type { Clock } from '../../platform/clock.ts';
-import { codeOf, phraseOf } from '../../platform/system-errors.ts';
+import { describeError, errorCode } from '../../platform/system-errors.ts';
 import { readPrivate } from '../../queue/citadel/client/login.ts';
-import type { Room } from '../../queue/queue.ts';
-import { openDirectoryGuest } from '../../queue/spool/open.ts';
+import type { Queue } from '../../queue/queue.ts';
+import { openSpoolClient } from '../../queue/spool/open.ts';
 import type { Settings } from '../../settings/table.ts';
 import { layoutOf } from '../../storage/layout.ts';
 import { logFor } from '../setup/event-log.ts';
-import type { Trouble } from '../setup/load-config.ts';
+import type { CliError } from '../setup/load-config.ts';
 import {
+  cliError,
   clockFor,
-  directoryDeps,
-  directorySettings,
-  refusal,
+  controlSettings,
+  openError,
+  settingError,
+  spoolDeps,
   spoolOf,
-  trouble,
-  wrongSetting,
 } from '../setup/load-config.ts';
 import type { Command, Invocation } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';
@@ -53,13 +53,13 @@ export const command: Command = async (invocation) => {
   }
 };
 
-async function intake({ settings, terminal }: Invocation, log: Log): Promise<ExitCode | Trouble> {
+async function intake({ settings, terminal }: Invocation, log: Log): Promise<ExitCode | CliError> {
   const spool = spoolOf(settings);
   if (typeof spool !== 'string') return spool;
   const clock = clockFor(settings);
-  const warn = (text: string): void => log.write(warningLine(text));
-  const opened = await openDirectoryGuest(spool, directoryDeps(clock, warn), directorySettings(settings));
-  if (opened.kind === 'refused') return refusal(opened);
+  const warn = (text: string): void => log.write(warningEvent(text));
+  const opened = await openSpoolClient(spool, spoolDeps(clock, warn), controlSettings(settings));
+  if (opened.kind === 'refused') return openError(opened);
   const stop = stopSignal();
   try {
     const listeners = await openListeners(settings, { spool, room: opened.guest, clock, log });
@@ -82,7 +82,7 @@ function stopped(signal: AbortSignal): Promise<void> {
 
 export interface ListenerDeps {
   readonly spool: string;
-  readonly room: Pick<Room, 'enqueue'>;
+  readonly room: Pick<Queue, 'enqueue'>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -94,18 +94,18 @@ export interface Listeners {
 }
 
 /** Listen at every address of the settings, or at none. */
-export async function openListeners(settings: Settings, deps: ListenerDeps): Promise<Listeners | Trouble> {
+export async function openListeners(settings: Settings, deps: ListenerDeps): Promise<Listeners | CliError> {
   const options = optionsFrom(settings, deps.spool);
   if ('kind' in options) return options;
   const charset = await loadCharset(settings.charset);
   if (charset.kind === 'unknown')
-    return wrongSetting(settings, 'charset', `setting charset: ${charset.reason}.`);
-  const readable = forPeople(charset.charset);
+    return settingError(settings, 'charset', `setting charset: ${charset.reason}.`);
+  const readable = textDecoder(charset.charset);
   const { spool, room, clock, log } = deps;
   const events = {
-    queued: (mail: Parameters<typeof queuedLine>[0]) => log.write(queuedLine(mail, readable)),
-    refused: (code: number, text: string, client: string) => log.write(notTakenLine(code, text, client)),
-    warning: (text: string) => log.write(warningLine(text)),
+    queued: (mail: Parameters<typeof queuedEvent>[0]) => log.write(queuedEvent(mail, readable)),
+    refused: (code: number, text: string, client: string) => log.write(rejectedEvent(code, text, client)),
+    warning: (text: string) => log.write(warningEvent(text)),
   };
   const open: Extract<IntakeStart, { kind: 'listening' }>[] = [];
   const close = async (): Promise<void> => {
@@ -116,28 +116,28 @@ export async function openListeners(settings: Settings, deps: ListenerDeps): Pro
     if (started.kind === 'refused') {
       await close();
       return started.why === 'place'
-        ? wrongSetting(settings, 'intake.listen', started.text)
-        : trouble(started.text, EXIT.unavailable);
+        ? settingError(settings, 'intake.listen', started.text)
+        : cliError(started.text, EXIT.unavailable);
     }
     open.push(started);
-    log.write(listeningLine(started.address, spool));
+    log.write(listeningEvent(started.address, spool));
   }
   return {
     addresses: open.map(({ address }) => address),
     async close(why) {
       await close();
-      log.write(closedLine(why));
+      log.write(closedEvent(why));
     },
   };
 }
 
-function optionsFrom(settings: Settings, spool: string): Omit<IntakeOptions, 'listen'> | Trouble {
+function optionsFrom(settings: Settings, spool: string): Omit<IntakeOptions, 'listen'> | CliError {
   const authenticate = usersFrom(settings['intake.users']);
   if (typeof authenticate === 'object' && authenticate !== null) return authenticate;
   const tls = certificateFrom(settings['intake.certificate']);
   if (tls !== null && 'kind' in tls) return tls;
   if (authenticate !== null && tls === null) {
-    return trouble(
+    return cliError(
       'setting intake.users: passwords are never taken in clear, so nobody could hand mail in. Give intake.certificate as well.',
       EXIT.config,
     );
@@ -158,10 +158,10 @@ function digest(text: string): Buffer {
   return createHash('sha256').update(text).digest();
 }
 
-function usersFrom(path: string | null): IntakeOptions['authenticate'] | Trouble {
+function usersFrom(path: string | null): IntakeOptions['authenticate'] | CliError {
   if (path === null) return null;
-  const wrong = (why: string): Trouble =>
-    trouble(`setting intake.users: ${path} cannot be used: ${why}.`, EXIT.config);
+  const wrong = (why: string): CliError =>
+    cliError(`setting intake.users: ${path} cannot be used: ${why}.`, EXIT.config);
   const read = readPrivate(path);
   if ('why' in read) return wrong(read.why);
   const lines = read.text.split(/\r?\n/).filter((line) => line !== '');
@@ -179,7 +179,7 @@ function usersFrom(path: string | null): IntakeOptions['authenticate'] | Trouble
   return (user, password) => timingSafeEqual(users.get(user) ?? nobody, digest(password));
 }
 
-function certificateFrom(path: string | null): IntakeOptions['tls'] | Trouble {
+function certificateFrom(path: string | null): IntakeOptions['tls'] | CliError {
   if (path === null) return null;
   try {
     const pem = readFileSync(path, 'utf8');
@@ -187,7 +187,9 @@ function certificateFrom(path: string | null): IntakeOptions['tls'] | Trouble {
     return { key: pem, cert: pem };
   } catch (error) {
     const why =
-      codeOf(error) === null ? 'it holds no private key with its certificates in PEM form' : phraseOf(error);
-    return trouble(`setting intake.certificate: ${path} cannot be used: ${why}.`, EXIT.config);
+      errorCode(error) === null
+        ? 'it holds no private key with its certificates in PEM form'
+        : describeError(error);
+    return cliError(`setting intake.certificate: ${path} cannot be used: ${why}.`, EXIT.config);
   }
 }

@@ -1,13 +1,13 @@
 /** `spoolroom queue`: what lies in the spool, how old it is, what each job waits for. Beside a runner or without one. */
 
 import { loadCharset, unknown8bit } from '../../message/charset.ts';
-import { factsOfAll, queueSum, queueTable } from '../../output/queue-table.ts';
-import { forPeople, harmless } from '../../output/text.ts';
-import { badMessages } from '../../queue/spool/inspect.ts';
-import { openDirectoryView } from '../../queue/spool/open.ts';
+import { factsOfAll, queueSummary, queueTable } from '../../output/queue-table.ts';
+import { escapeControl, textDecoder } from '../../output/text.ts';
+import { quarantinedFiles } from '../../queue/spool/inspect.ts';
+import { openSpoolReadOnly } from '../../queue/spool/open.ts';
 import { scheduleFrom } from '../../runner/rules.ts';
-import { clockFor, directoryDeps, directorySettings, refusal, spoolOf } from '../setup/load-config.ts';
-import { isFor } from '../setup/selection.ts';
+import { clockFor, controlSettings, openError, spoolDeps, spoolOf } from '../setup/load-config.ts';
+import { matchesRecipient } from '../setup/selection.ts';
 import type { Command } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
 
@@ -19,36 +19,37 @@ export const command: Command = async ({ settings, options, terminal }) => {
   }
   const clock = clockFor(settings);
   const tell = (text: string): void => terminal.tell(`spoolroom: ${text}`);
-  const deps = directoryDeps(clock, tell);
-  const opened = await openDirectoryView(spool, deps, directorySettings(settings));
+  const deps = spoolDeps(clock, tell);
+  const opened = await openSpoolReadOnly(spool, deps, controlSettings(settings));
   if (opened.kind === 'refused') {
-    const { text, exit } = refusal(opened);
+    const { text, exit } = openError(opened);
     tell(text);
     return exit;
   }
-  const { jobs, orphans, setAside } = await opened.view.scan();
+  const { jobs, orphans, quarantined } = await opened.view.scan();
   const charset = await loadCharset(settings.charset);
-  const readable = forPeople(charset.kind === 'charset' ? charset.charset : unknown8bit);
+  const readable = textDecoder(charset.kind === 'charset' ? charset.charset : unknown8bit);
   const now = Math.floor(clock.now() / 1000);
-  const shown = typeof options.to === 'string' ? jobs.filter(isFor(options.to)) : jobs;
+  const shown = typeof options.to === 'string' ? jobs.filter(matchesRecipient(options.to)) : jobs;
   const numbers = new Set(shown.map(({ control }) => control));
   // Of all jobs: one may wait because of another that is not shown.
   const facts = factsOfAll(jobs, now, scheduleFrom(settings), readable).filter(({ job }) => numbers.has(job));
-  const aside = badMessages(deps.disk, spool);
+  const aside = quarantinedFiles(deps.disk, spool);
   if (settings.json) {
-    terminal.print(JSON.stringify({ jobs: facts, orphans, unreadable: setAside, aside }));
+    terminal.print(JSON.stringify({ jobs: facts, orphans, unreadable: quarantined, aside }));
     return EXIT.ok;
   }
-  const table = facts.length === 0 ? null : `${queueTable(facts)}\n${queueSum(facts)}`;
+  const table = facts.length === 0 ? null : `${queueTable(facts)}\n${queueSummary(facts)}`;
   if (typeof options.to === 'string') {
-    terminal.print(table ?? `No job is for ${harmless(options.to)}.`);
+    terminal.print(table ?? `No job is for ${escapeControl(options.to)}.`);
     return EXIT.ok;
   }
-  const isEmpty = setAside.length + orphans.length + aside.length === 0;
+  const isEmpty = quarantined.length + orphans.length + aside.length === 0;
   terminal.print(table ?? (isEmpty ? 'The spool is empty.' : 'There are no jobs.'));
-  for (const { number, reason } of setAside) terminal.print(`unreadable: ${number}: ${harmless(reason)}`);
+  for (const { number, reason } of quarantined)
+    terminal.print(`unreadable: ${number}: ${escapeControl(reason)}`);
   for (const { name, reason } of aside)
-    terminal.print(`set aside as .spoolroom/bad/${harmless(name)}: ${harmless(reason)}`);
+    terminal.print(`set aside as .spoolroom/bad/${escapeControl(name)}: ${escapeControl(reason)}`);
   if (orphans.length > 0) terminal.print(`mails that no job names: ${orphans.join(', ')}`);
   return EXIT.ok;
 };

@@ -1,7 +1,7 @@
 /** `spoolroom release N`: the end of a hold. The jobs are due when their lists say so. */
-import { type Asked, jobCommand } from '../setup/job-command.ts';
+import { jobCommand, type SelectedJobs } from '../setup/job-command.ts';
 
-export const command = jobCommand<Asked>({
+export const command = jobCommand<SelectedJobs>({
   request: 'release',
   unfit: ({ request }) => (request === 'hold' ? null : 'is not held'),
   afterwards: async (asked) => asked,

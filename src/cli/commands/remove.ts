@@ -3,27 +3,20 @@
  * they lie in `.spoolroom/removed/`. Beside a runner it is left to the runner; else it is done here, with its lock.
  */
 import { isPending } from '../../delivery-list/job.ts';
-import { setAsideLine } from '../../output/log/log-events.ts';
-import { harmless } from '../../output/text.ts';
+import { quarantineEvent } from '../../output/log/log-events.ts';
+import { escapeControl } from '../../output/text.ts';
 import type { QueuedJob } from '../../queue/queue.ts';
-import { openDirectoryRoom } from '../../queue/spool/open.ts';
+import { openSpoolQueue } from '../../queue/spool/open.ts';
 import { removalFolder } from '../../queue/spool/requests/removal.ts';
 import { layoutOf } from '../../storage/layout.ts';
-import { type Asked, jobCommand } from '../setup/job-command.ts';
-import type { Trouble } from '../setup/load-config.ts';
-import {
-  clockFor,
-  directoryDeps,
-  directorySettings,
-  refusal,
-  spoolOf,
-  trouble,
-} from '../setup/load-config.ts';
+import { jobCommand, type SelectedJobs } from '../setup/job-command.ts';
+import type { CliError } from '../setup/load-config.ts';
+import { cliError, clockFor, controlSettings, openError, spoolDeps, spoolOf } from '../setup/load-config.ts';
 import type { Invocation } from '../shell/command.ts';
-import { saysYes, somebodySits } from '../shell/confirm.ts';
+import { confirm, isInteractive } from '../shell/confirm.ts';
 import { EXIT } from '../shell/exit.ts';
 
-interface Removed extends Asked {
+interface Removed extends SelectedJobs {
   /** whether they are out of the spool by now */
   readonly done: boolean;
   /** where they lie, or will */
@@ -51,17 +44,17 @@ export const command = jobCommand<Removed>({
 /** Become the runner for as long as one look takes. True: some of the jobs are still there. */
 async function carryOut(
   spool: string,
-  asked: Asked,
+  asked: SelectedJobs,
   { settings, terminal }: Invocation,
-): Promise<boolean | Trouble> {
+): Promise<boolean | CliError> {
   const tell = (text: string): void => terminal.tell(`spoolroom: ${text}`);
-  const deps = directoryDeps(clockFor(settings), tell);
-  const opened = await openDirectoryRoom(spool, deps, directorySettings(settings));
-  if (opened.kind === 'refused') return opened.why === 'busy' ? true : refusal(opened);
+  const deps = spoolDeps(clockFor(settings), tell);
+  const opened = await openSpoolQueue(spool, deps, controlSettings(settings));
+  if (opened.kind === 'refused') return opened.why === 'busy' ? true : openError(opened);
   try {
-    const { jobs, setAside } = await opened.room.scan();
-    for (const { number, reason, path } of setAside)
-      tell(setAsideLine(number, harmless(reason), path).message);
+    const { jobs, quarantined } = await opened.room.scan();
+    for (const { number, reason, path } of quarantined)
+      tell(quarantineEvent(number, escapeControl(reason), path).message);
     return jobs.some(({ control }) => asked.jobs.includes(control));
   } finally {
     await opened.room.close();
@@ -71,17 +64,17 @@ async function carryOut(
 async function consent(
   jobs: readonly QueuedJob[],
   { options, terminal }: Invocation,
-): Promise<Trouble | null> {
+): Promise<CliError | null> {
   if (options.yes === true) return null;
   const waiting = jobs.flatMap(({ job }) => job.recipients.filter(isPending)).length;
   const what = `${jobs.map(({ control }) => control).join(', ')} with ${waiting} waiting recipient${waiting === 1 ? '' : 's'}`;
-  if (!somebodySits(terminal)) {
-    return trouble(
+  if (!isInteractive(terminal)) {
+    return cliError(
       `This removes job ${what}, and their senders are not told. Say --yes if that is meant.`,
       EXIT.usage,
     );
   }
-  return (await saysYes(terminal, `Remove job ${what}? Their senders are not told.`))
+  return (await confirm(terminal, `Remove job ${what}? Their senders are not told.`))
     ? null
-    : trouble('Nothing was changed.', EXIT.ok);
+    : cliError('Nothing was changed.', EXIT.ok);
 }

@@ -1,8 +1,8 @@
 /** `spoolroom retry N`: try jobs once, whatever their time says. A hold of theirs ends with it. */
 import { isPending } from '../../delivery-list/job.ts';
-import { type Asked, jobCommand } from '../setup/job-command.ts';
+import { jobCommand, type SelectedJobs } from '../setup/job-command.ts';
 
-export const command = jobCommand<Asked>({
+export const command = jobCommand<SelectedJobs>({
   request: 'retry',
   unfit: ({ job }) => (job.recipients.some(isPending) ? null : 'has no recipient that waits'),
   afterwards: async (asked) => asked,

@@ -3,23 +3,23 @@
  * directory only makes it look sooner. With `--intake` mail comes in from Citadel's smarthost line as well.
  */
 import { watch } from 'node:fs';
-import { startedLine, stoppedLine } from '../../output/log/log-events.ts';
+import { startedEvent, stoppedEvent } from '../../output/log/log-events.ts';
 import type { Clock } from '../../platform/clock.ts';
-import { Queue, unreadSpool, unwrittenSpool } from '../../runner/queue-runner.ts';
+import { QueueRunner, unreadableSpool, unwritableSpool } from '../../runner/queue-runner.ts';
 import { layoutOf } from '../../storage/layout.ts';
-import { trouble } from '../setup/load-config.ts';
-import { stationed } from '../setup/with-queue.ts';
+import { cliError } from '../setup/load-config.ts';
+import { withQueue } from '../setup/with-queue.ts';
 import { EXIT } from '../shell/exit.ts';
 import type { openListeners } from './intake.ts';
 
-export const command = stationed(
+export const command = withQueue(
   'wait',
   async ({ spool, ports, rules, log, warn, signal }, { settings, options, terminal }) => {
     const listeners = options.intake === true ? await listenersOn(settings, { spool, log, ...ports }) : null;
     if (listeners !== null && 'kind' in listeners) return listeners;
     const bell = changeBell([spool, layoutOf(spool).requests]);
-    log.write(startedLine(ports.room.name, process.pid));
-    const queue = new Queue(ports, rules, signal);
+    log.write(startedEvent(ports.room.name, process.pid));
+    const queue = new QueueRunner(ports, rules, signal);
     let told = '';
     while (!signal.aborted) {
       const began = ports.clock.monotonic();
@@ -29,7 +29,7 @@ export const command = stationed(
         told = '';
       } catch (error) {
         // Said once, not at every look.
-        const text = queue.halted ? unwrittenSpool(error) : unreadSpool(error);
+        const text = queue.halted ? unwritableSpool(error) : unreadableSpool(error);
         if (text !== told) warn(text);
         told = text;
       }
@@ -40,7 +40,7 @@ export const command = stationed(
     await Promise.all([listeners?.close(String(signal.reason)), queue.close()]);
     if (settings.json) terminal.print(JSON.stringify(queue.count));
     bell.close();
-    log.write(stoppedLine(String(signal.reason)));
+    log.write(stoppedEvent(String(signal.reason)));
     return EXIT.ok;
   },
 );
@@ -51,7 +51,7 @@ type OpenListeners = typeof openListeners;
 async function listenersOn(...words: Parameters<OpenListeners>): ReturnType<OpenListeners> {
   const [settings] = words;
   if (settings.state !== null) {
-    return trouble(
+    return cliError(
       'The queue inside a Citadel server takes no mail from outside, so --intake needs a spool. Leave --intake or --state out.',
       EXIT.usage,
     );

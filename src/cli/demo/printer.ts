@@ -1,26 +1,26 @@
 /** How `spoolroom demo` tells its story on a terminal, act by act. Called by demo.ts; does nothing but print. */
 
-import type { Painter } from '../../output/colour.ts';
-import { painter } from '../../output/colour.ts';
-import { outcomeLine } from '../../output/log/log-events.ts';
+import type { Palette } from '../../output/colour.ts';
+import { colours } from '../../output/colour.ts';
+import { outcomeEvent } from '../../output/log/log-events.ts';
 import type { JobFacts } from '../../output/queue-table.ts';
 import { columns, queueTable } from '../../output/queue-table.ts';
-import type { Utterance } from '../../output/replay/dialogue.ts';
-import type { ForPeople } from '../../output/text.ts';
-import { span } from '../../output/text.ts';
+import type { DialogueLine } from '../../output/replay/dialogue.ts';
+import type { DecodeText } from '../../output/text.ts';
+import { duration } from '../../output/text.ts';
 import type { Terminal } from '../shell/command.ts';
 import type { Act, Conversation } from './script.ts';
 
 export interface Printer {
   opening(spool: string, before: readonly JobFacts[]): void;
-  act(act: Act, readable: ForPeople): void;
+  act(act: Act, readable: DecodeText): void;
   /** `now`: Unix seconds, the time of the last act */
   ending(spool: string, after: readonly JobFacts[], now: number): void;
 }
 
 /** `null`: nobody wants to read it. */
 export function printer(terminal: Terminal | null): Printer {
-  const paint = painter(terminal?.interactive ?? false);
+  const paint = colours(terminal?.interactive ?? false);
   const print = (...lines: readonly string[]): void => terminal?.print(lines.join('\n'));
   return {
     opening: (spool, before) =>
@@ -66,8 +66,12 @@ function indented(text: string): string {
 const MARKS = { us: '>', server: '<', neither: '-' } as const;
 
 /** What one side says at a stretch stands on one line. */
-function conversation({ host, lines }: Conversation, readable: ForPeople, paint: Painter): readonly string[] {
-  const turns: Utterance[] = [];
+function conversation(
+  { host, lines }: Conversation,
+  readable: DecodeText,
+  paint: Palette,
+): readonly string[] {
+  const turns: DialogueLine[] = [];
   for (const line of lines) {
     const last = turns.at(-1);
     if (last?.from === line.from) turns.splice(-1, 1, { ...last, text: `${last.text} | ${line.text}` });
@@ -80,10 +84,10 @@ function conversation({ host, lines }: Conversation, readable: ForPeople, paint:
   ];
 }
 
-function outcomes({ outcomes: records }: Act, readable: ForPeople, paint: Painter): string {
+function outcomes({ outcomes: records }: Act, readable: DecodeText, paint: Palette): string {
   const colours = { 2: paint.green, 4: paint.yellow, 5: paint.red } as const;
   const rows = records.map((record) => [
-    outcomeLine(record, readable).event,
+    outcomeEvent(record, readable).event,
     readable(record.recipient),
     readable(record.text),
   ]);
@@ -96,5 +100,5 @@ function outcomes({ outcomes: records }: Act, readable: ForPeople, paint: Painte
 function sentence({ summary, removed }: Act): string {
   const { delivered, deferred, failed, milliseconds } = summary;
   const gone = removed.length === 0 ? 'nothing' : removed.join(', ');
-  return `${delivered} delivered, ${deferred} put off, ${failed} refused, in ${span(milliseconds)}. Removed from the spool: ${gone}.`;
+  return `${delivered} delivered, ${deferred} put off, ${failed} refused, in ${duration(milliseconds)}. Removed from the spool: ${gone}.`;
 }

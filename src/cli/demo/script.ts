@@ -1,13 +1,13 @@
 /** What happens in the demo, as facts: demo.ts gathers them, demo-print.ts shows them. */
 
 import type { JobFacts } from '../../output/queue-table.ts';
-import type { Utterance } from '../../output/replay/dialogue.ts';
+import type { DialogueLine } from '../../output/replay/dialogue.ts';
 import type { OutcomeRecord } from '../../runner/active-message.ts';
 import type { RunSummary } from '../../runner/queue-runner.ts';
 
 export interface Conversation {
   readonly host: string;
-  readonly lines: readonly Utterance[];
+  readonly lines: readonly DialogueLine[];
 }
 
 export interface ControlText {
@@ -29,7 +29,7 @@ export interface Act {
   readonly changed: readonly ControlText[];
 }
 
-export interface Story {
+export interface DemoResult {
   readonly spool: string;
   readonly before: readonly JobFacts[];
   readonly acts: readonly Act[];

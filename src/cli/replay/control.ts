@@ -1,31 +1,31 @@
 /** A control message through the machines, in a simulated world or, with a person's consent, with real servers up to RCPT TO. */
 
 import { textAfter } from '../../output/replay/list-text.ts';
-import { harmless } from '../../output/text.ts';
+import { escapeControl } from '../../output/text.ts';
 import { isDue } from '../../queue/due.ts';
 import type { Schedule } from '../../queue/schedule.ts';
-import { isGivenUp } from '../../queue/schedule.ts';
-import type { ControlSubject } from '../../replay/input.ts';
+import { isExpired } from '../../queue/schedule.ts';
+import type { ControlInput } from '../../replay/input.ts';
 import { wasStopped, withoutData } from '../../replay/live.ts';
-import type { Play } from '../../replay/simulation.ts';
+import type { Simulation } from '../../replay/simulation.ts';
 import { perform, simulate } from '../../replay/simulation.ts';
-import type { Story } from '../../replay/timeline.ts';
+import type { Timeline } from '../../replay/timeline.ts';
 import { recipientAddress } from '../../routing/address.ts';
 import type { Settings } from '../../settings/table.ts';
-import type { Trouble } from '../setup/load-config.ts';
-import { clockFor, loadRules, realPorts, trouble } from '../setup/load-config.ts';
+import type { CliError } from '../setup/load-config.ts';
+import { cliError, clockFor, loadRules, systemDeps } from '../setup/load-config.ts';
 import type { Invocation } from '../shell/command.ts';
-import { saysYes, somebodySits } from '../shell/confirm.ts';
+import { confirm, isInteractive } from '../shell/confirm.ts';
 import { EXIT } from '../shell/exit.ts';
-import type { Told } from './result.ts';
+import type { ReplayResult } from './result.ts';
 import type { Origin } from './source.ts';
 import { withSets, worldNamed } from './what-if.ts';
 
 export async function fromControl(
-  subject: ControlSubject,
+  subject: ControlInput,
   origin: Origin,
   invocation: Invocation,
-): Promise<Told> {
+): Promise<ReplayResult> {
   const { options } = invocation;
   const settings = withSets(invocation.settings, options.set);
   if ('kind' in settings) return settings;
@@ -35,7 +35,7 @@ export async function fromControl(
   const { job, warnings } = subject.queued;
   const payload = await origin.payload(job.msgid);
   if (payload.kind === 'trouble') return payload;
-  const play: Play = { queued: subject.queued, payload: payload.read, rules, now: clock.now() };
+  const play: Simulation = { queued: subject.queued, payload: payload.read, rules, now: clock.now() };
   const played = await playedIn(play, settings, invocation);
   if (played.kind === 'trouble') return played;
   const { story, note, would } = played;
@@ -48,7 +48,7 @@ export async function fromControl(
     now,
     schedule,
     due: isDue(job, now, { schedule, force: false }).reason,
-    routing: rules.dispatch.routing,
+    routing: rules.delivery.routing,
     story,
     would,
     before: subject.text,
@@ -60,16 +60,20 @@ export async function fromControl(
 
 interface Played {
   readonly kind: 'played';
-  readonly story: Story;
+  readonly story: Timeline;
   readonly note: string;
   readonly would: string;
 }
 
-async function playedIn(play: Play, settings: Settings, invocation: Invocation): Promise<Played | Trouble> {
+async function playedIn(
+  play: Simulation,
+  settings: Settings,
+  invocation: Invocation,
+): Promise<Played | CliError> {
   const { options } = invocation;
   if (options.live === true) {
     if (options.world !== undefined) {
-      return trouble('--live contacts the real servers, --world simulates some: leave one out.', EXIT.usage);
+      return cliError('--live contacts the real servers, --world simulates some: leave one out.', EXIT.usage);
     }
     const refused = await consent(play, invocation);
     if (refused !== null) return refused;
@@ -86,27 +90,27 @@ async function playedIn(play: Play, settings: Settings, invocation: Invocation):
   return {
     kind: 'played',
     story: await simulate(play, world),
-    note: `A simulated world (${harmless(name)}); nothing was sent and nothing is written.`,
-    would: `in the simulated world ${harmless(name)}`,
+    note: `A simulated world (${escapeControl(name)}); nothing was sent and nothing is written.`,
+    would: `in the simulated world ${escapeControl(name)}`,
   };
 }
 
 /** Nothing is known that a list could say. */
-function isAllStopped({ outcomes }: Story): boolean {
+function isAllStopped({ outcomes }: Timeline): boolean {
   return outcomes.length > 0 && outcomes.every(wasStopped);
 }
 
 /** Whoever was taken up to DATA keeps his line as it is. */
-function judgedOf(story: Story): Story {
+function judgedOf(story: Timeline): Timeline {
   return { ...story, outcomes: story.outcomes.filter((outcome) => !wasStopped(outcome)) };
 }
 
 const TOO_OLD =
   'The mail is older than mail is kept: after this failure it would be given up and its sender told.';
 
-function tooOld({ queued, now }: Play, { outcomes }: Story, schedule: Schedule): boolean {
+function tooOld({ queued, now }: Simulation, { outcomes }: Timeline, schedule: Schedule): boolean {
   const waits = outcomes.some(({ verdict }) => verdict.kind === 'failed' && !verdict.permanent);
-  return waits && isGivenUp(queued.job, Math.floor(now / 1000), schedule);
+  return waits && isExpired(queued.job, Math.floor(now / 1000), schedule);
 }
 
 const FORMS = {
@@ -116,27 +120,32 @@ const FORMS = {
 } as const;
 
 /** Nobody is contacted unasked. */
-async function consent({ queued, rules }: Play, { options, terminal }: Invocation): Promise<Trouble | null> {
+async function consent(
+  { queued, rules }: Simulation,
+  { options, terminal }: Invocation,
+): Promise<CliError | null> {
   if (options.yes === true) return null;
   const domains = queued.job.recipients.flatMap(({ address }) => {
     const read = recipientAddress(address);
     return read.kind === 'address' ? [read.domain] : [];
   });
-  const { relays } = rules.dispatch.routing;
+  const { relays } = rules.delivery.routing;
   const names = [...new Set(relays.map(({ shown }) => shown))].join(', ');
   const servers = `the mail servers of ${[...new Set(domains)].join(', ')}`;
   const isRelayed = relays.some(({ kind }) => kind === 'smarthost');
-  const who = harmless(isRelayed ? names : [servers, ...(names === '' ? [] : [names])].join(', and then '));
-  if (!somebodySits(terminal)) {
-    return trouble(`--live contacts ${who}; say --yes if they may be contacted.`, EXIT.usage);
+  const who = escapeControl(
+    isRelayed ? names : [servers, ...(names === '' ? [] : [names])].join(', and then '),
+  );
+  if (!isInteractive(terminal)) {
+    return cliError(`--live contacts ${who}; say --yes if they may be contacted.`, EXIT.usage);
   }
-  return (await saysYes(terminal, `Contact ${who}, up to RCPT TO?`))
+  return (await confirm(terminal, `Contact ${who}, up to RCPT TO?`))
     ? null
-    : trouble('Nobody was contacted.', EXIT.ok);
+    : cliError('Nobody was contacted.', EXIT.ok);
 }
 
-function liveStory(play: Play, settings: Settings): Promise<Story> {
-  const ports = realPorts(settings, clockFor(settings));
+function liveStory(play: Simulation, settings: Settings): Promise<Timeline> {
+  const ports = systemDeps(settings, clockFor(settings));
   const never = new Promise<string>(() => {});
   return perform(play, { ...ports, connect: withoutData(ports.connect) }, never, (done) => done);
 }

@@ -8,12 +8,12 @@ import type { ParseOptions } from '../../delivery-list/parse.ts';
 import type { NumberRange } from '../../message/citadel-export.ts';
 import type { JobFacts } from '../../output/queue-table.ts';
 import { queueTable } from '../../output/queue-table.ts';
-import { harmless } from '../../output/text.ts';
+import { escapeControl } from '../../output/text.ts';
 import { QUEUE_ROOM } from '../../queue/citadel/client/protocol.ts';
 import { readExport } from '../../replay/export.ts';
-import type { ControlSubject } from '../../replay/input.ts';
-import type { Trouble } from '../setup/load-config.ts';
-import { trouble } from '../setup/load-config.ts';
+import type { ControlInput } from '../../replay/input.ts';
+import type { CliError } from '../setup/load-config.ts';
+import { cliError } from '../setup/load-config.ts';
 import { EXIT } from '../shell/exit.ts';
 
 export interface ExportedQueue {
@@ -27,7 +27,7 @@ export interface ExportedQueue {
 
 export interface ExportedJob {
   readonly kind: 'job';
-  readonly subject: ControlSubject;
+  readonly subject: ControlInput;
   readonly problems: readonly string[];
 }
 
@@ -38,8 +38,8 @@ export function piecesOf(file: string): AsyncIterable<Buffer> {
 export async function exportedQueue(
   file: string,
   parse: ParseOptions,
-  facts: (subject: ControlSubject) => JobFacts,
-): Promise<ExportedQueue | Trouble> {
+  facts: (subject: ControlInput) => JobFacts,
+): Promise<ExportedQueue | CliError> {
   const jobs: JobFacts[] = [];
   const unreadable: { number: MessageNumber; reason: string }[] = [];
   const problems = new Set<string>();
@@ -76,20 +76,20 @@ export async function exportedQueue(
   };
 }
 
-function noJob(file: string, mails: number, problems: ReadonlySet<string>): Trouble {
+function noJob(file: string, mails: number, problems: ReadonlySet<string>): CliError {
   const sentence =
     mails === 0
       ? `${file} is XML, but no message of a Citadel export is in it.`
       : `${file} holds no control message among its messages (${mails}).`;
-  return trouble([sentence, ...[...problems].map(harmless)].join('\n'), EXIT.data);
+  return cliError([sentence, ...[...problems].map(escapeControl)].join('\n'), EXIT.data);
 }
 
 export function exportedQueueText({ jobs, unreadable, elsewhere, problems }: ExportedQueue): string {
   return [
     ...(jobs.length === 0 ? [] : [queueTable(jobs)]),
-    ...unreadable.map(({ number, reason }) => `message ${number} ${harmless(reason)}`),
+    ...unreadable.map(({ number, reason }) => `message ${number} ${escapeControl(reason)}`),
     ...(elsewhere.length === 0 ? [] : [`not in the room ${QUEUE_ROOM}: ${elsewhere.join(', ')}`]),
-    ...problems.map((problem) => `note: ${harmless(problem)}`),
+    ...problems.map((problem) => `note: ${escapeControl(problem)}`),
   ].join('\n');
 }
 
@@ -98,8 +98,8 @@ export async function exportedJob(
   file: string,
   number: MessageNumber,
   parse: ParseOptions,
-): Promise<ExportedJob | Trouble> {
-  let job: ControlSubject | Trouble | null = null;
+): Promise<ExportedJob | CliError> {
+  let job: ControlInput | CliError | null = null;
   const problems = new Set<string>();
   for await (const found of readExport(piecesOf(file), parse)) {
     if (found.kind === 'problem') problems.add(found.text);
@@ -110,10 +110,10 @@ export async function exportedJob(
         job = found.subject;
         break;
       case 'unreadable':
-        job = trouble(`Message ${number} of ${file} ${harmless(found.reason)}.`, EXIT.data);
+        job = cliError(`Message ${number} of ${file} ${escapeControl(found.reason)}.`, EXIT.data);
         break;
       case 'mail':
-        job = trouble(
+        job = cliError(
           `Message ${number} of ${file} is no control message; without a number all are listed.`,
           EXIT.data,
         );
@@ -122,7 +122,7 @@ export async function exportedJob(
   }
   if (job === null) {
     const sentence = `${file} holds no message ${number}; without a number all control messages are listed.`;
-    return trouble([sentence, ...[...problems].map(harmless)].join('\n'), EXIT.noInput);
+    return cliError([sentence, ...[...problems].map(escapeControl)].join('\n'), EXIT.noInput);
   }
   return job.kind === 'trouble' ? job : { kind: 'job', subject: job, problems: [...problems] };
 }

@@ -5,16 +5,16 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { ParseOptions } from '../../delivery-list/parse.ts';
-import { codeOf, isDenied, phraseOf } from '../../platform/system-errors.ts';
-import type { PayloadRead } from '../../queue/queue.ts';
+import { describeError, errorCode, isPermissionDenied } from '../../platform/system-errors.ts';
+import type { PayloadResult } from '../../queue/queue.ts';
 import { isExport } from '../../replay/export.ts';
 import type { Settings } from '../../settings/table.ts';
-import type { Trouble } from '../setup/load-config.ts';
-import { trouble } from '../setup/load-config.ts';
+import type { CliError } from '../setup/load-config.ts';
+import { cliError } from '../setup/load-config.ts';
 import type { Invocation } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
 
-export interface Place {
+export interface SourceLocation {
   readonly file: string;
   /** where the mail lies, and whether it is a spool in which it must lie */
   readonly folder: string;
@@ -22,7 +22,7 @@ export interface Place {
   readonly control: number;
 }
 
-export function placeOf({ options, settings }: Invocation): Place {
+export function sourceLocation({ options, settings }: Invocation): SourceLocation {
   const file = String(options.file);
   const inSpool = settings.spool !== null && /^\d+$/.test(file);
   const path = inSpool ? join(settings.spool ?? '', file) : file === '-' ? STANDARD_INPUT : file;
@@ -34,7 +34,7 @@ export function parseOptions(settings: Settings): ParseOptions {
   return { dialect: 'detect', fallback: settings.dialect };
 }
 
-export function readBytes(file: string): Buffer | Trouble {
+export function readBytes(file: string): Buffer | CliError {
   try {
     return readFileSync(file);
   } catch (error) {
@@ -42,11 +42,11 @@ export function readBytes(file: string): Buffer | Trouble {
   }
 }
 
-function cannotRead(file: string, error: unknown): Trouble {
-  const code = codeOf(error);
+function cannotRead(file: string, error: unknown): CliError {
+  const code = errorCode(error);
   if (code === null) throw error;
-  const exit = code === 'ENOENT' ? EXIT.noInput : isDenied(error) ? EXIT.noPermission : EXIT.io;
-  return trouble(`${file} cannot be read: ${phraseOf(error)}.`, exit);
+  const exit = code === 'ENOENT' ? EXIT.noInput : isPermissionDenied(error) ? EXIT.noPermission : EXIT.io;
+  return cliError(`${file} cannot be read: ${describeError(error)}.`, exit);
 }
 
 const STANDARD_INPUT = '/dev/stdin';
@@ -55,7 +55,7 @@ const STANDARD_INPUT = '/dev/stdin';
 const HEAD = 256;
 
 /** All of the file, unless it is an export, which may be larger than memory. What came from a pipe is not read twice. */
-export function readSource(file: string): Buffer | 'export' | Trouble {
+export function readSource(file: string): Buffer | 'export' | CliError {
   let descriptor: number | null = null;
   try {
     // A socket cannot be opened by its name.
@@ -64,7 +64,7 @@ export function readSource(file: string): Buffer | 'export' | Trouble {
     const head = buffer.subarray(0, readSync(descriptor, buffer));
     if (!isExport(head)) return Buffer.concat([head, readFileSync(descriptor)]);
     if (fstatSync(descriptor).isFile()) return 'export';
-    return trouble(
+    return cliError(
       `${file} is an exported server, which is read twice: write it into a file first.`,
       EXIT.data,
     );
@@ -75,7 +75,7 @@ export function readSource(file: string): Buffer | 'export' | Trouble {
   }
 }
 
-export async function reading<T>(file: string, read: () => Promise<T>): Promise<T | Trouble> {
+export async function reading<T>(file: string, read: () => Promise<T>): Promise<T | CliError> {
   try {
     return await read();
   } catch (error) {
@@ -87,16 +87,16 @@ export async function reading<T>(file: string, read: () => Promise<T>): Promise<
 export interface Origin {
   readonly title: string;
   readonly notes: readonly string[];
-  payload(msgid: number): Promise<Payload | Trouble>;
+  payload(msgid: number): Promise<Payload | CliError>;
 }
 
 export interface Payload {
   readonly kind: 'payload';
-  readonly read: PayloadRead;
+  readonly read: PayloadResult;
   readonly notes: readonly string[];
 }
 
-export function originOf(place: Place): Origin {
+export function originOf(place: SourceLocation): Origin {
   return {
     title: `Control message ${place.file}`,
     notes: [],
@@ -105,7 +105,7 @@ export function originOf(place: Place): Origin {
 }
 
 /** In a spool a mail that is missing is a finding; beside a single file it is not expected. */
-function payloadFor(msgid: number, { folder, spool }: Place): Payload {
+function payloadFor(msgid: number, { folder, spool }: SourceLocation): Payload {
   const file = join(folder, String(msgid));
   const bytes = readBytes(file);
   if (!('kind' in bytes)) return { kind: 'payload', read: stored(msgid, bytes), notes: [] };
@@ -121,15 +121,15 @@ function payloadFor(msgid: number, { folder, spool }: Place): Payload {
   };
 }
 
-export function missing(msgid: number, where: 'spool' | 'export'): PayloadRead {
+export function missing(msgid: number, where: 'spool' | 'export'): PayloadResult {
   return { kind: 'missing', reason: `the message ${msgid} is not in the ${where}` };
 }
 
-export function stored(msgid: number, bytes: Buffer): PayloadRead {
+export function stored(msgid: number, bytes: Buffer): PayloadResult {
   return bytes.length === 0 ? { kind: 'empty', reason: `the message ${msgid} is empty` } : whole(bytes);
 }
 
-function whole(bytes: Buffer): PayloadRead {
+function whole(bytes: Buffer): PayloadResult {
   async function* stream(): AsyncGenerator<Buffer> {
     yield bytes;
   }
@@ -137,7 +137,7 @@ function whole(bytes: Buffer): PayloadRead {
 }
 
 /** A message of about this many bytes. */
-export function standIn(size: number, from: string | null): PayloadRead {
+export function standIn(size: number, from: string | null): PayloadResult {
   const head = `From: ${from ?? 'stand-in@localhost'}\r\nSubject: stand-in\r\n\r\n`;
   const line = 'A stand-in for a mail that is not here.\r\n';
   const lines = Math.max(1, Math.floor((Math.min(size, 200_000) - head.length) / line.length));

@@ -1,26 +1,26 @@
 /** A transcript: told again, told as it would have been, checked, kept as a fixture. Contacts nobody. */
 
-import { listTextOf, textAfter } from '../../output/replay/list-text.ts';
+import { deliveryListText, textAfter } from '../../output/replay/list-text.ts';
 import type { ReplaySources } from '../../output/replay/replay-report.ts';
-import { calendar, harmless } from '../../output/text.ts';
+import { escapeControl, formatTime } from '../../output/text.ts';
 import { isDue } from '../../queue/due.ts';
-import { subjectOf } from '../../replay/input.ts';
+import { readInput } from '../../replay/input.ts';
 import { simulate } from '../../replay/simulation.ts';
-import type { Story } from '../../replay/timeline.ts';
-import { storyOf } from '../../replay/timeline.ts';
-import { checkTranscript } from '../../replay/transcript/compare.ts';
-import { withPseudonyms } from '../../replay/transcript/redact.ts';
+import type { Timeline } from '../../replay/timeline.ts';
+import { timelineOf } from '../../replay/timeline.ts';
+import { compareTranscript } from '../../replay/transcript/compare.ts';
+import { redactTranscript } from '../../replay/transcript/redact.ts';
 import type { Transcript } from '../../replay/transcript/transcript.ts';
 import { tableVersion } from '../../replay/transcript/transcript.ts';
 import { recordedWorld } from '../../replay/world/recorded-world.ts';
 import type { RunRules } from '../../runner/rules.ts';
 import type { Settings } from '../../settings/table.ts';
-import type { Trouble } from '../setup/load-config.ts';
-import { loadRules, trouble } from '../setup/load-config.ts';
+import type { CliError } from '../setup/load-config.ts';
+import { cliError, loadRules } from '../setup/load-config.ts';
 import type { Invocation } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';
 import { EXIT } from '../shell/exit.ts';
-import { type Told, tell, write } from './result.ts';
+import { printResult, type ReplayResult, write } from './result.ts';
 import { standIn } from './source.ts';
 import { withSets, worldNamed } from './what-if.ts';
 
@@ -28,17 +28,17 @@ export async function replayTranscript(
   transcript: Transcript,
   file: string,
   invocation: Invocation,
-): Promise<ExitCode | Trouble> {
+): Promise<ExitCode | CliError> {
   const { options } = invocation;
   if (options.live === true) {
-    return trouble(
+    return cliError(
       `${file} is a transcript, which tells what was said then; nobody was contacted. To try the servers now: spoolroom replay ${transcript.header.control} --spool DIR --live.`,
       EXIT.usage,
     );
   }
   for (const name of ['check', 'save-fixture']) {
     if (options[name] !== undefined && isWhatIf(invocation)) {
-      return trouble(
+      return cliError(
         `--${name} takes a transcript as it was recorded; leave --set, --world and --now out.`,
         EXIT.usage,
       );
@@ -47,14 +47,18 @@ export async function replayTranscript(
   if (options.check === true) return check(transcript, invocation);
   const fixture = options['save-fixture'];
   if (typeof fixture === 'string') return saveFixture(transcript, fixture, invocation);
-  return tell(await fromTranscript(transcript, file, invocation), invocation);
+  return printResult(await fromTranscript(transcript, file, invocation), invocation);
 }
 
 function isWhatIf({ options, settings }: Invocation): boolean {
   return options.set !== undefined || options.world !== undefined || settings.now !== null;
 }
 
-async function fromTranscript(transcript: Transcript, file: string, invocation: Invocation): Promise<Told> {
+async function fromTranscript(
+  transcript: Transcript,
+  file: string,
+  invocation: Invocation,
+): Promise<ReplayResult> {
   const { options, settings: given } = invocation;
   const { header, cut } = transcript;
   const recorded: Settings = {
@@ -73,16 +77,16 @@ async function fromTranscript(transcript: Transcript, file: string, invocation: 
   const { job } = header;
   const seconds = Math.floor(now / 1000);
   const sources: ReplaySources = {
-    title: `Transcript ${file} of job ${header.control}, recorded ${calendar(Math.floor(header.at / 1000))}`,
+    title: `Transcript ${file} of job ${header.control}, recorded ${formatTime(Math.floor(header.at / 1000))}`,
     job,
     warnings: cut ? ['Its last line is cut off: the program ended while it was written.'] : [],
     now: seconds,
     schedule,
     due: isDue(job, seconds, { schedule, force: false }).reason,
-    routing: rules.dispatch.routing,
+    routing: rules.delivery.routing,
     story,
     would: isWhatIf(invocation) ? 'what would have happened' : null,
-    before: listTextOf(job),
+    before: deliveryListText(job),
     after: textAfter(job, story, seconds, schedule.retry),
     notes,
   };
@@ -100,13 +104,13 @@ async function retold(
   rules: RunRules,
   now: number,
   invocation: Invocation,
-): Promise<{ readonly story: Story | Trouble; readonly notes: readonly string[] }> {
+): Promise<{ readonly story: Timeline | CliError; readonly notes: readonly string[] }> {
   const { header } = transcript;
   const { options } = invocation;
   if (!isWhatIf(invocation)) {
-    const difference = checkTranscript(transcript);
+    const difference = compareTranscript(transcript);
     const note = `From line ${difference?.line} on the machines would go another way now; --check shows it.`;
-    return { story: storyOf(transcript), notes: difference === null ? [] : [note] };
+    return { story: timelineOf(transcript), notes: difference === null ? [] : [note] };
   }
   const world = options.world === undefined ? recordedWorld(transcript) : worldNamed(String(options.world));
   if ('kind' in world) return { story: world, notes: [] };
@@ -123,7 +127,7 @@ async function retold(
 }
 
 function check({ header, lines }: Transcript, { terminal, settings }: Invocation): ExitCode {
-  const difference = checkTranscript({ header, lines, cut: false });
+  const difference = compareTranscript({ header, lines, cut: false });
   const steps = lines.filter(({ what }) => what === 'session' || what === 'delivery').length;
   const sameTables = header.tables === tableVersion();
   if (settings.json) terminal.print(JSON.stringify({ steps, sameTables, difference }));
@@ -132,7 +136,7 @@ function check({ header, lines }: Transcript, { terminal, settings }: Invocation
       `The same way: ${steps} steps${sameTables ? '' : ', recorded under other tables'}, no difference.`,
     );
   } else {
-    const shown = (value: unknown): string => harmless(JSON.stringify(value));
+    const shown = (value: unknown): string => escapeControl(JSON.stringify(value));
     terminal.print(
       [
         `Line ${difference.line} leads another way${sameTables ? '' : ' (recorded under other tables)'}:`,
@@ -150,12 +154,12 @@ function saveFixture(
   transcript: Transcript,
   name: string,
   { options, terminal }: Invocation,
-): ExitCode | Trouble {
-  const text = withPseudonyms(transcript, options['keep-addresses'] === true);
+): ExitCode | CliError {
+  const text = redactTranscript(transcript, options['keep-addresses'] === true);
   const file = name.endsWith('.jsonl') ? name : `${name}.jsonl`;
-  const read = subjectOf(Buffer.from(text), 0, { dialect: 'detect', fallback: '2012' });
-  if (read.kind !== 'transcript' || checkTranscript(read.transcript) !== null) {
-    return trouble(
+  const read = readInput(Buffer.from(text), 0, { dialect: 'detect', fallback: '2012' });
+  if (read.kind !== 'transcript' || compareTranscript(read.transcript) !== null) {
+    return cliError(
       `The transcript does not lead the same way any more (replay it with --check), so ${file} was not written.`,
       EXIT.data,
     );

@@ -6,12 +6,12 @@
 import { isIP } from 'node:net';
 import { connect } from '#net-stream-utils';
 import { systemClock } from '../../platform/clock.ts';
-import { SpoolTrouble } from '../../platform/system-errors.ts';
+import { QueueError } from '../../platform/system-errors.ts';
 import { type Login, readLogin } from '../../queue/citadel/client/login.ts';
 import { type CitadelServer, citadelServer } from '../../queue/citadel/client/server.ts';
 import { type CitadelConfig, readCitadelConfig } from '../../queue/citadel/client/server-config.ts';
 import type { ServerAddress } from '../../queue/citadel/client/session.ts';
-import { type Settings, TYPED } from '../../settings/table.ts';
+import { FROM_COMMAND_LINE, type Settings } from '../../settings/table.ts';
 import type { ExitCode } from '../shell/exit.ts';
 import { EXIT } from '../shell/exit.ts';
 
@@ -46,7 +46,7 @@ export function citadelAccess(settings: Settings, certificates: readonly string[
   const server = addressOf(citadel, settings, certificates);
   if (server === null) {
     const text = `setting citadel: "${citadel}" is neither /path of a socket nor ADDRESS:PORT.`;
-    return noAccess(text, settings[TYPED].has('citadel') ? EXIT.usage : EXIT.config);
+    return noAccess(text, settings[FROM_COMMAND_LINE].has('citadel') ? EXIT.usage : EXIT.config);
   }
   const read = readLogin(file);
   return read.kind === 'refused' ? noAccess(read.text) : { kind: 'access', server, login: read.login };
@@ -77,7 +77,7 @@ export async function askingCitadel<T>(
   try {
     return await ask(citadel);
   } catch (error) {
-    if (error instanceof SpoolTrouble) return noAccess(error.message, EXIT.unavailable);
+    if (error instanceof QueueError) return noAccess(error.message, EXIT.unavailable);
     throw error;
   } finally {
     await citadel.close();

@@ -4,34 +4,34 @@
  */
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { ReportEvents } from '../../dsn/reporter.ts';
-import { Reporter } from '../../dsn/reporter.ts';
-import type { ReturnPath } from '../../dsn/transport.ts';
-import { parseReturnPath, roomTransport, sessionTransport } from '../../dsn/transport.ts';
+import type { DsnEvents } from '../../dsn/reporter.ts';
+import { DsnSender } from '../../dsn/reporter.ts';
+import type { DsnTransportSetting } from '../../dsn/transport.ts';
+import { parseDsnTransport, roomTransport, sessionTransport } from '../../dsn/transport.ts';
 import type { Log } from '../../output/log/log.ts';
-import { reportLine, warningLine, withheldLine } from '../../output/log/log-events.ts';
-import { forPeople, harmless } from '../../output/text.ts';
-import type { RunPorts } from '../../runner/queue-runner.ts';
+import { dsnEvent, suppressedEvent, warningEvent } from '../../output/log/log-events.ts';
+import { escapeControl, textDecoder } from '../../output/text.ts';
+import type { RunDeps } from '../../runner/queue-runner.ts';
 import type { RunRules } from '../../runner/rules.ts';
 import type { Settings } from '../../settings/table.ts';
-import type { Trouble } from './load-config.ts';
-import { directoryDeps, wrongSetting } from './load-config.ts';
-import { reportsOf } from './open-queue.ts';
+import type { CliError } from './load-config.ts';
+import { settingError, spoolDeps } from './load-config.ts';
+import { dsnStoreOf } from './open-queue.ts';
 
 /** Where Citadel puts its sockets: Easy Install, Debian. */
 const CITADEL_FOLDERS = ['/usr/local/citadel', '/run/citadel', '/var/run/citadel'];
 
-export function returnPathOf(settings: Settings, spool: string): ReturnPath | Trouble {
+export function dsnTransportOf(settings: Settings, spool: string): DsnTransportSetting | CliError {
   const path = wayBack(settings, spool);
   if (settings.state === null || path.kind !== 'room') return path;
-  return wrongSetting(
+  return settingError(
     settings,
     'return',
     'setting return: the queue inside a Citadel server takes no reports from outside. Name its lmtp:/path/lmtp.socket, or smtp://host:port.',
   );
 }
 
-function wayBack(settings: Settings, spool: string): ReturnPath | Trouble {
+function wayBack(settings: Settings, spool: string): DsnTransportSetting | CliError {
   const { return: given, citadel } = settings;
   if (given === null) {
     const beside = [spool, ...(citadel?.startsWith('/') === true ? [citadel] : [])].map((path) =>
@@ -42,30 +42,30 @@ function wayBack(settings: Settings, spool: string): ReturnPath | Trouble {
     return socket === undefined ? { kind: 'room' } : { kind: 'lmtp', socket };
   }
   return (
-    parseReturnPath(given) ??
-    wrongSetting(
+    parseDsnTransport(given) ??
+    settingError(
       settings,
       'return',
-      `setting return: ${harmless(given)} is none of lmtp:/path/lmtp.socket, smtp://host:port and room.`,
+      `setting return: ${escapeControl(given)} is none of lmtp:/path/lmtp.socket, smtp://host:port and room.`,
     )
   );
 }
 
-export function reporterFor(
-  path: ReturnPath,
+export function dsnSender(
+  path: DsnTransportSetting,
   { spool, rules, log }: { readonly spool: string; readonly rules: RunRules; readonly log: Log },
   settings: Settings,
-  ports: RunPorts,
-): Reporter {
+  ports: RunDeps,
+): DsnSender {
   const { room, clock, random } = ports;
-  const warn = (text: string): void => log.write(warningLine(text));
-  const reports = reportsOf(spool, settings, directoryDeps(clock, warn));
+  const warn = (text: string): void => log.write(warningEvent(text));
+  const reports = dsnStoreOf(spool, settings, spoolDeps(clock, warn));
   const { fqdn } = rules.render;
   const transport =
     path.kind === 'room'
       ? roomTransport(room, reports, () => Math.floor(clock.now() / 1000))
-      : sessionTransport(path, ports, rules.dispatch.deadlines, fqdn);
-  return new Reporter(
+      : sessionTransport(path, ports, rules.delivery.deadlines, fqdn);
+  return new DsnSender(
     { room, reports, transport, clock, random, events: newsOfReports(log, rules) },
     {
       site: { fqdn, aide: settings.aide ?? `room_aide@${fqdn}` },
@@ -76,11 +76,12 @@ export function reporterFor(
   );
 }
 
-function newsOfReports(log: Log, { render }: RunRules): ReportEvents {
-  const readable = forPeople(render.legacy);
+function newsOfReports(log: Log, { render }: RunRules): DsnEvents {
+  const readable = textDecoder(render.legacy);
   return {
-    sent: (record) => log.write(reportLine(record, readable)),
-    withheld: (control, recipients, reason) => log.write(withheldLine(control, recipients, reason, readable)),
-    waiting: (text) => log.write(warningLine(text)),
+    sent: (record) => log.write(dsnEvent(record, readable)),
+    withheld: (control, recipients, reason) =>
+      log.write(suppressedEvent(control, recipients, reason, readable)),
+    waiting: (text) => log.write(warningEvent(text)),
   };
 }

@@ -1,21 +1,21 @@
 /**
  * What the delivering commands tell: log lines for outcomes and warnings. Called by `run` and `watch`.
  */
-import type { Sight } from '../../delivery/trace.ts';
+import type { TraceEvent } from '../../delivery/trace.ts';
 import type { Charset } from '../../message/charset.ts';
 import type { Log } from '../../output/log/log.ts';
 import { openLog } from '../../output/log/log.ts';
 import type { Level } from '../../output/log/log-events.ts';
 import {
-  dialogueLine,
-  inClearLine,
-  outcomeLine,
-  setAsideLine,
-  warningLine,
+  dialogueEvent,
+  outcomeEvent,
+  plaintextEvent,
+  quarantineEvent,
+  warningEvent,
 } from '../../output/log/log-events.ts';
-import { utterances } from '../../output/replay/dialogue.ts';
-import type { ForPeople } from '../../output/text.ts';
-import { forPeople } from '../../output/text.ts';
+import { dialogueLines } from '../../output/replay/dialogue.ts';
+import type { DecodeText } from '../../output/text.ts';
+import { textDecoder } from '../../output/text.ts';
 import type { RunEvents } from '../../runner/queue-runner.ts';
 import type { Settings } from '../../settings/table.ts';
 import { isTerminal, standardStream } from '../shell/terminal.ts';
@@ -34,23 +34,23 @@ export function logFor(settings: Settings): Log {
   return openLog({ level: levelFor(settings), format: settings['log.format'], target, colour, stderr });
 }
 
-export function newsTo(log: Log, level: Level, legacy: Charset): RunEvents {
-  const readable = forPeople(legacy);
+export function logEvents(log: Log, level: Level, legacy: Charset): RunEvents {
+  const readable = textDecoder(legacy);
   return {
-    outcome: (record) => log.write(outcomeLine(record, readable)),
-    setAside: (...found) => log.write(setAsideLine(...found)),
-    warning: (text) => log.write(warningLine(text)),
-    step: (_, sight) => {
+    outcome: (record) => log.write(outcomeEvent(record, readable)),
+    quarantined: (...found) => log.write(quarantineEvent(...found)),
+    warning: (text) => log.write(warningEvent(text)),
+    trace: (_, sight) => {
       if (level === 'debug') tellDialogue(sight, log, readable);
       if (sight.what === 'delivery' && sight.event.type === 'tls-unusable')
-        log.write(inClearLine(sight.event.failure, readable));
+        log.write(plaintextEvent(sight.event.failure, readable));
     },
   };
 }
 
-function tellDialogue(sight: Sight, log: Log, readable: ForPeople): void {
+function tellDialogue(sight: TraceEvent, log: Log, readable: DecodeText): void {
   if (sight.what !== 'session') return;
-  for (const said of utterances(sight.event, sight.step)) {
-    log.write(dialogueLine(sight.step.session.peer, said, readable));
+  for (const said of dialogueLines(sight.event, sight.step)) {
+    log.write(dialogueEvent(sight.step.session.peer, said, readable));
   }
 }

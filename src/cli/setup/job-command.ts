@@ -4,40 +4,40 @@
  */
 import { userInfo } from 'node:os';
 import type { MessageNumber } from '../../delivery-list/job.ts';
-import { counted, harmless } from '../../output/text.ts';
-import { codeOf, phraseOf } from '../../platform/system-errors.ts';
-import type { Asker, JobRequest, QueuedJob, RoomScan } from '../../queue/queue.ts';
-import { whereabouts } from '../../queue/spool/inspect.ts';
-import type { Guest } from '../../queue/spool/open.ts';
-import { openDirectoryGuest } from '../../queue/spool/open.ts';
+import { escapeControl, plural } from '../../output/text.ts';
+import { describeError, errorCode } from '../../platform/system-errors.ts';
+import type { JobRequest, QueuedJob, QueueScan, Requester } from '../../queue/queue.ts';
+import { locateMessage } from '../../queue/spool/inspect.ts';
+import type { SpoolClient } from '../../queue/spool/open.ts';
+import { openSpoolClient } from '../../queue/spool/open.ts';
 import { messageNumber } from '../../storage/layout.ts';
 import type { Command, Invocation } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
-import type { Trouble } from './load-config.ts';
-import { clockFor, directoryDeps, directorySettings, refusal, spoolOf, trouble } from './load-config.ts';
-import { isFor } from './selection.ts';
+import type { CliError } from './load-config.ts';
+import { cliError, clockFor, controlSettings, openError, spoolDeps, spoolOf } from './load-config.ts';
+import { matchesRecipient } from './selection.ts';
 
 /** The facts for programs. */
-export interface Asked {
+export interface SelectedJobs {
   readonly asked: JobRequest | 'release';
   readonly jobs: readonly MessageNumber[];
   /** number of the process that delivers from the spool now */
   readonly runner: number | null;
 }
 
-export interface JobCommand<Facts extends Asked> {
+export interface JobCommand<Facts extends SelectedJobs> {
   readonly request: Facts['asked'];
   /** why nothing can be asked for this job, completing "Job N "; null: it can */
   unfit(queued: QueuedJob): string | null;
   /** the last moment to say no */
-  consent?(jobs: readonly QueuedJob[], invocation: Invocation): Promise<Trouble | null>;
+  consent?(jobs: readonly QueuedJob[], invocation: Invocation): Promise<CliError | null>;
   /** the requests are durable */
-  afterwards(asked: Asked, asker: Asker, invocation: Invocation): Promise<Facts | Trouble>;
+  afterwards(asked: SelectedJobs, asker: Requester, invocation: Invocation): Promise<Facts | CliError>;
   /** one or more sentences; `jobs` is "job 4", "jobs 4, 6" or "5000 jobs" */
   sentence(facts: Facts, jobs: string): string;
 }
 
-export function jobCommand<Facts extends Asked>(what: JobCommand<Facts>): Command {
+export function jobCommand<Facts extends SelectedJobs>(what: JobCommand<Facts>): Command {
   return async (invocation) => {
     const { settings, terminal } = invocation;
     const done = await perform(what, invocation);
@@ -53,14 +53,14 @@ export function jobCommand<Facts extends Asked>(what: JobCommand<Facts>): Comman
 const MOST_NUMBERS = 20;
 
 function shown(jobs: readonly MessageNumber[]): string {
-  if (jobs.length > MOST_NUMBERS) return counted(jobs.length, 'job');
+  if (jobs.length > MOST_NUMBERS) return plural(jobs.length, 'job');
   return `job${jobs.length === 1 ? '' : 's'} ${jobs.join(', ')}`;
 }
 
-async function perform<Facts extends Asked>(
+async function perform<Facts extends SelectedJobs>(
   what: JobCommand<Facts>,
   invocation: Invocation,
-): Promise<Facts | Trouble> {
+): Promise<Facts | CliError> {
   const { settings, options, terminal } = invocation;
   const spool = spoolOf(settings);
   if (typeof spool !== 'string') return spool;
@@ -69,12 +69,12 @@ async function perform<Facts extends Asked>(
   if (many !== null && 'kind' in many) return many;
   const clock = clockFor(settings);
   const warn = (text: string): void => terminal.tell(`spoolroom: ${text}`);
-  const deps = directoryDeps(clock, warn);
-  const opened = await openDirectoryGuest(spool, deps, directorySettings(settings));
-  if (opened.kind === 'refused') return refusal(opened);
+  const deps = spoolDeps(clock, warn);
+  const opened = await openSpoolClient(spool, deps, controlSettings(settings));
+  if (opened.kind === 'refused') return openError(opened);
   const { guest } = opened;
   const absent = (number: MessageNumber): string =>
-    `There is no job ${number} in ${spool}: ${harmless(whereabouts(deps.disk, spool, number))}`;
+    `There is no job ${number} in ${spool}: ${escapeControl(locateMessage(deps.disk, spool, number))}`;
   const scan = await guest.scan();
   const jobs = many === null ? jobsNamed(words, scan, absent, what) : jobsMeant(many, scan, what);
   if ('kind' in jobs) return jobs;
@@ -96,45 +96,45 @@ interface Many {
 }
 
 /** `--all` or `--to WORD`; null: the numbers count. */
-function manyMeant(words: readonly unknown[], { all, to }: Invocation['options']): Many | Trouble | null {
+function manyMeant(words: readonly unknown[], { all, to }: Invocation['options']): Many | CliError | null {
   const ways = [words.length > 0, all === true, typeof to === 'string'].filter(Boolean).length;
   if (ways !== 1) {
-    return trouble(
+    return cliError(
       'Which jobs? Name their numbers, or say --to WORD for those to an address or domain, or --all: one of the three. Nothing was changed.',
       EXIT.usage,
     );
   }
   if (all === true) return { none: 'is there for which that can be asked', selects: () => true };
   return typeof to === 'string'
-    ? { none: `for ${harmless(to)} is there for which that can be asked`, selects: isFor(to) }
+    ? { none: `for ${escapeControl(to)} is there for which that can be asked`, selects: matchesRecipient(to) }
     : null;
 }
 
 /** Those for which nothing can be asked are not meant. */
 function jobsMeant(
   { none, selects }: Many,
-  { jobs }: RoomScan,
-  { unfit }: Pick<JobCommand<Asked>, 'unfit'>,
-): readonly QueuedJob[] | Trouble {
+  { jobs }: QueueScan,
+  { unfit }: Pick<JobCommand<SelectedJobs>, 'unfit'>,
+): readonly QueuedJob[] | CliError {
   const meant = jobs.filter((queued) => unfit(queued) === null && selects(queued));
-  return meant.length > 0 ? meant : trouble(`No job ${none}. Nothing was changed.`, EXIT.noInput);
+  return meant.length > 0 ? meant : cliError(`No job ${none}. Nothing was changed.`, EXIT.noInput);
 }
 
 function jobsNamed(
   words: readonly unknown[],
-  scan: RoomScan,
+  scan: QueueScan,
   absent: (number: MessageNumber) => string,
-  { unfit }: Pick<JobCommand<Asked>, 'unfit'>,
-): readonly QueuedJob[] | Trouble {
+  { unfit }: Pick<JobCommand<SelectedJobs>, 'unfit'>,
+): readonly QueuedJob[] | CliError {
   const jobs = new Map<MessageNumber, QueuedJob>();
   for (const word of words.map(String)) {
     const number = messageNumber(word);
     if (number === null)
-      return trouble(`${harmless(word)} is not the number of a job. Nothing was changed.`, EXIT.usage);
+      return cliError(`${escapeControl(word)} is not the number of a job. Nothing was changed.`, EXIT.usage);
     const queued = scan.jobs.find(({ control }) => control === number);
     if (queued === undefined) return noSuchJob(number, scan, absent);
     const why = unfit(queued);
-    if (why !== null) return trouble(`Job ${number} ${why}. Nothing was changed.`, EXIT.data);
+    if (why !== null) return cliError(`Job ${number} ${why}. Nothing was changed.`, EXIT.data);
     jobs.set(number, queued);
   }
   return [...jobs.values()];
@@ -142,18 +142,18 @@ function jobsNamed(
 
 function noSuchJob(
   number: MessageNumber,
-  { jobs, setAside }: RoomScan,
+  { jobs, quarantined }: QueueScan,
   absent: (number: MessageNumber) => string,
-): Trouble {
-  const reason = setAside.find((each) => each.number === number)?.reason;
+): CliError {
+  const reason = quarantined.find((each) => each.number === number)?.reason;
   if (reason !== undefined) {
-    return trouble(
-      `The control message ${number} cannot be read: ${harmless(reason)}. Nothing was changed.`,
+    return cliError(
+      `The control message ${number} cannot be read: ${escapeControl(reason)}. Nothing was changed.`,
       EXIT.data,
     );
   }
   const theirs = jobs.filter(({ job }) => job.msgid === number).map(({ control }) => control);
-  return trouble(
+  return cliError(
     theirs.length > 0
       ? `${number} is a mail; the number of its job is ${theirs.join(' or ')}. Nothing was changed.`
       : `${absent(number)} Nothing was changed.`,
@@ -162,18 +162,18 @@ function noSuchJob(
 }
 
 async function leaveRequests(
-  guest: Guest,
-  request: Asked['asked'],
+  guest: SpoolClient,
+  request: SelectedJobs['asked'],
   jobs: readonly QueuedJob[],
-  asker: Asker,
-): Promise<Trouble | null> {
+  asker: Requester,
+): Promise<CliError | null> {
   try {
-    await (request === 'release' ? guest.withdraw(jobs) : guest.ask(request, jobs, asker));
+    await (request === 'release' ? guest.withdraw(jobs) : guest.request(request, jobs, asker));
     return null;
   } catch (error) {
-    if (codeOf(error) === null) throw error;
-    return trouble(
-      `What you asked could not be written to ${guest.name}: ${phraseOf(error)}. It may count for some of the jobs: \`spoolroom queue\` shows it.`,
+    if (errorCode(error) === null) throw error;
+    return cliError(
+      `What you asked could not be written to ${guest.name}: ${describeError(error)}. It may count for some of the jobs: \`spoolroom queue\` shows it.`,
       EXIT.io,
     );
   }

@@ -7,27 +7,27 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { connect } from '#net-stream-utils';
 import { loadCharset } from '../../message/charset.ts';
-import { harmless } from '../../output/text.ts';
+import { escapeControl } from '../../output/text.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { systemClock } from '../../platform/clock.ts';
 import { createResolver } from '../../platform/dns-resolver.ts';
-import { codeOf, phraseOf } from '../../platform/system-errors.ts';
+import { describeError, errorCode } from '../../platform/system-errors.ts';
 import type { CitadelConfig } from '../../queue/citadel/client/server-config.ts';
-import type { DirectoryDeps, DirectorySettings, Refused } from '../../queue/spool/open.ts';
+import type { ControlSettings, OpenRefused, SpoolDeps } from '../../queue/spool/open.ts';
 import type { Relay } from '../../routing/hosts.ts';
 import type { RelayKind } from '../../routing/relays.ts';
 import { parseInternetConfig, parseRelayEntry } from '../../routing/relays.ts';
-import type { RunPorts } from '../../runner/queue-runner.ts';
+import type { RunDeps } from '../../runner/queue-runner.ts';
 import type { RunRules } from '../../runner/rules.ts';
 import { rulesFrom, scheduleFrom } from '../../runner/rules.ts';
 import { hostName } from '../../settings/kinds.ts';
-import { type SettingName, type Settings, TYPED } from '../../settings/table.ts';
+import { FROM_COMMAND_LINE, type SettingName, type Settings } from '../../settings/table.ts';
 import { nodeDisk } from '../../storage/disk.ts';
 import { processTable } from '../../storage/processes.ts';
 import type { ExitCode } from '../shell/exit.ts';
 import { EXIT } from '../shell/exit.ts';
 
-export interface Trouble {
+export interface CliError {
   readonly kind: 'trouble';
   readonly text: string;
   readonly exit: ExitCode;
@@ -35,13 +35,13 @@ export interface Trouble {
   readonly runner?: number;
 }
 
-export function trouble(text: string, exit: ExitCode): Trouble {
+export function cliError(text: string, exit: ExitCode): CliError {
   return { kind: 'trouble', text, exit };
 }
 
 /** A value that makes no sense, found when it is used: a matter of the command line if it stands there. */
-export function wrongSetting(settings: Settings, name: SettingName, text: string): Trouble {
-  return trouble(text, settings[TYPED].has(name) ? EXIT.usage : EXIT.config);
+export function settingError(settings: Settings, name: SettingName, text: string): CliError {
+  return cliError(text, settings[FROM_COMMAND_LINE].has(name) ? EXIT.usage : EXIT.config);
 }
 
 /** The system's clock, or one that shows the time `now` asks for. */
@@ -52,9 +52,9 @@ export function clockFor(settings: Settings): Clock {
   return { ...systemClock, now: () => systemClock.now() + shift };
 }
 
-export function spoolOf(settings: Settings): string | Trouble {
+export function spoolOf(settings: Settings): string | CliError {
   if (settings.spool !== null) return settings.spool;
-  return trouble(
+  return cliError(
     settings.state === null
       ? 'Which spool? Name it with --spool DIR.'
       : `The settings name the queue inside a Citadel server (state ${settings.state}), which that server's own tools show. This command is for a spool: name it with --spool DIR.`,
@@ -62,15 +62,15 @@ export function spoolOf(settings: Settings): string | Trouble {
   );
 }
 
-export function directoryDeps(clock: Clock, warn: (text: string) => void): DirectoryDeps {
+export function spoolDeps(clock: Clock, warn: (text: string) => void): SpoolDeps {
   return { disk: nodeDisk, clock, random: Math.random, processes: processTable(nodeDisk), warn };
 }
 
-export function directorySettings(settings: Settings): DirectorySettings {
+export function controlSettings(settings: Settings): ControlSettings {
   return { dialect: settings.dialect, spans: scheduleFrom(settings).retry };
 }
 
-const REFUSALS: { readonly [why in Refused['why']]: ExitCode } = {
+const REFUSALS: { readonly [why in OpenRefused['why']]: ExitCode } = {
   missing: EXIT.noInput,
   'not-a-directory': EXIT.noInput,
   'not-writable': EXIT.noPermission,
@@ -80,15 +80,15 @@ const REFUSALS: { readonly [why in Refused['why']]: ExitCode } = {
   disk: EXIT.io,
 };
 
-export function refusal({ why, text, runner }: Refused): Trouble {
-  return { ...trouble(text, REFUSALS[why]), ...(runner === undefined ? {} : { runner }) };
+export function openError({ why, text, runner }: OpenRefused): CliError {
+  return { ...cliError(text, REFUSALS[why]), ...(runner === undefined ? {} : { runner }) };
 }
 
 /** The rules of a run, with everything they name read. */
-export async function loadRules(settings: Settings): Promise<RunRules | Trouble> {
+export async function loadRules(settings: Settings): Promise<RunRules | CliError> {
   const charset = await loadCharset(settings.charset);
   if (charset.kind === 'unknown')
-    return wrongSetting(settings, 'charset', `setting charset: ${charset.reason}.`);
+    return settingError(settings, 'charset', `setting charset: ${charset.reason}.`);
   const certificates = certificatesFrom(settings);
   if ('kind' in certificates) return certificates;
   const citadel = await citadelConfig(settings, certificates);
@@ -103,13 +103,13 @@ export async function loadRules(settings: Settings): Promise<RunRules | Trouble>
   });
 }
 
-export function certificatesFrom(settings: Settings): readonly string[] | Trouble {
+export function certificatesFrom(settings: Settings): readonly string[] | CliError {
   const certificates: string[] = [];
   for (const file of settings['tls-ca']) {
     const read = readText(file, 'tls-ca');
     if (typeof read !== 'string') return read;
     if (!holdsCertificates(read)) {
-      return trouble(
+      return cliError(
         `setting tls-ca: ${file} cannot be used: it holds no whole certificate in PEM form.`,
         EXIT.config,
       );
@@ -135,36 +135,36 @@ function holdsCertificates(text: string): boolean {
 async function citadelConfig(
   settings: Settings,
   certificates: readonly string[],
-): Promise<CitadelConfig | Trouble> {
+): Promise<CitadelConfig | CliError> {
   const from = settings['internet-config'];
   const config = await configFrom(from, settings, certificates);
   if ('kind' in config) return config;
   const [problem] = config.internet.problems;
   if (problem === undefined) return config;
-  return trouble(`${from}, line ${problem.line}: relay ${problem.shown}: ${problem.reason}`, EXIT.config);
+  return cliError(`${from}, line ${problem.line}: relay ${problem.shown}: ${problem.reason}`, EXIT.config);
 }
 
 async function configFrom(
   from: string | null,
   settings: Settings,
   certificates: readonly string[],
-): Promise<CitadelConfig | Trouble> {
+): Promise<CitadelConfig | CliError> {
   if (from === null) return { fqdn: null, internet: { relays: [], problems: [] } };
   if (from === 'citadel') {
     const { configOfServer } = await import('./citadel-server.ts');
     const config = await configOfServer(settings, certificates);
-    if ('text' in config) return trouble(config.text, config.exit);
+    if ('text' in config) return cliError(config.text, config.exit);
     const fqdn = config.fqdn === null ? null : hostName.read(config.fqdn);
     if (fqdn === null || fqdn.ok) return config;
-    return trouble(
-      `The Citadel server calls itself ${harmless(config.fqdn ?? '')}, which ${fqdn.problem}. Correct its name there, or give hostname.`,
+    return cliError(
+      `The Citadel server calls itself ${escapeControl(config.fqdn ?? '')}, which ${fqdn.problem}. Correct its name there, or give hostname.`,
       EXIT.config,
     );
   }
   const read = readText(from, 'internet-config');
   if (typeof read !== 'string') return read;
   if (read.trim() !== '' && !read.includes('|')) {
-    return trouble(
+    return cliError(
       `setting internet-config: ${from} holds no line like relay.example.org|smarthost, so no relay can be taken from it.`,
       EXIT.config,
     );
@@ -172,30 +172,30 @@ async function configFrom(
   return { fqdn: null, internet: parseInternetConfig(read) };
 }
 
-function relaysFrom(settings: Settings, taken: readonly Relay[]): readonly Relay[] | Trouble {
+function relaysFrom(settings: Settings, taken: readonly Relay[]): readonly Relay[] | CliError {
   const relays = [...taken];
   for (const kind of ['smarthost', 'fallbackhost'] as const satisfies readonly RelayKind[]) {
     for (const entry of settings[kind]) {
       const parsed = parseRelayEntry(entry, kind);
       if (parsed.kind === 'bad')
-        return wrongSetting(settings, kind, `setting ${kind}: ${parsed.shown}: ${parsed.reason}.`);
+        return settingError(settings, kind, `setting ${kind}: ${parsed.shown}: ${parsed.reason}.`);
       relays.push(parsed.relay);
     }
   }
   return relays;
 }
 
-function readText(file: string, setting: string): string | Trouble {
+function readText(file: string, setting: string): string | CliError {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    if (codeOf(error) === null) throw error;
-    return trouble(`setting ${setting}: ${file} cannot be read: ${phraseOf(error)}.`, EXIT.config);
+    if (errorCode(error) === null) throw error;
+    return cliError(`setting ${setting}: ${file} cannot be read: ${describeError(error)}.`, EXIT.config);
   }
 }
 
 /** The real world: sockets, the name servers, chance. */
-export function realPorts(settings: Settings, clock: Clock): Omit<RunPorts, 'room' | 'events'> {
+export function systemDeps(settings: Settings, clock: Clock): Omit<RunDeps, 'room' | 'events'> {
   const resolver = createResolver({
     servers: settings.dns,
     timeout: settings['timeout.lookup'],

@@ -6,7 +6,7 @@ import type { QueuedJob } from '../../queue/queue.ts';
 import { recipientAddress } from '../../routing/address.ts';
 
 /** `word` is an address or, with or without an `@` in front, a domain. It is read as the lists are. */
-export function isFor(word: string): (queued: QueuedJob) => boolean {
+export function matchesRecipient(word: string): (queued: QueuedJob) => boolean {
   const bytes = Buffer.from(word, 'utf8').toString('latin1');
   const isAddress = bytes.lastIndexOf('@') > 0;
   const wanted = recipientAddress(isAddress ? bytes : `x@${bytes.replace(/^@/, '')}`);

@@ -3,31 +3,37 @@
  * log and the ports ready, signals heard. `run` and `watch` work in it; what is in the way is said here and becomes the
  * exit code.
  */
-import type { ReturnPath } from '../../dsn/transport.ts';
+import type { DsnTransportSetting } from '../../dsn/transport.ts';
 import type { Log } from '../../output/log/log.ts';
-import { busyLine, stoppingLine, waitingLine, warningLine } from '../../output/log/log-events.ts';
+import { busyEvent, stoppingEvent, waitingEvent, warningEvent } from '../../output/log/log-events.ts';
 import type { Clock } from '../../platform/clock.ts';
-import { AwayTrouble, codeOf, phraseOf, RivalTrouble, SpoolTrouble } from '../../platform/system-errors.ts';
-import type { Room } from '../../queue/queue.ts';
+import {
+  ConcurrentRunnerError,
+  describeError,
+  errorCode,
+  QueueError,
+  UnavailableError,
+} from '../../platform/system-errors.ts';
+import type { Queue } from '../../queue/queue.ts';
 import { Recorder } from '../../replay/transcript/recorder.ts';
-import { transcriptFolder, transcriptShelf } from '../../replay/transcript/transcript-files.ts';
-import type { RunEvents, RunPorts } from '../../runner/queue-runner.ts';
+import { transcriptFolder, transcriptStore } from '../../replay/transcript/transcript-files.ts';
+import type { RunDeps, RunEvents } from '../../runner/queue-runner.ts';
 import type { RunRules } from '../../runner/rules.ts';
 import type { Settings } from '../../settings/table.ts';
 import type { Command, Invocation } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';
 import { EXIT } from '../shell/exit.ts';
 import { pause, type Stop, stopSignal } from '../shell/signals.ts';
-import { reporterFor, returnPathOf } from './dsn.ts';
-import { levelFor, logFor, newsTo } from './event-log.ts';
-import type { Trouble } from './load-config.ts';
-import { clockFor, loadRules, realPorts, trouble } from './load-config.ts';
-import { homeOf, type OpenedRoom, openRoom, withRoom } from './open-queue.ts';
+import { dsnSender, dsnTransportOf } from './dsn.ts';
+import { levelFor, logEvents, logFor } from './event-log.ts';
+import type { CliError } from './load-config.ts';
+import { cliError, clockFor, loadRules, systemDeps } from './load-config.ts';
+import { applyRoomOption, type OpenedQueue, openQueue, stateDirectory } from './open-queue.ts';
 
-export interface Station {
+export interface QueueContext {
   /** with our own state: the spool itself, or the directory beside a live room */
   readonly spool: string;
-  readonly ports: RunPorts;
+  readonly ports: RunDeps;
   readonly rules: RunRules;
   readonly log: Log;
   readonly warn: (text: string) => void;
@@ -35,23 +41,23 @@ export interface Station {
   readonly signal: AbortSignal;
 }
 
-type Work = (station: Station, invocation: Invocation) => Promise<ExitCode | Trouble>;
+type Work = (station: QueueContext, invocation: Invocation) => Promise<ExitCode | CliError>;
 
 /** Where another process is at work in our place: the command ends, or it waits until that has ended. */
-export type Beside = 'leave' | 'wait';
+export type WhenBusy = 'leave' | 'wait';
 
 /** A command that works in a station and leaves it in order, whatever happens. */
-export function stationed(beside: Beside, work: Work): Command {
+export function withQueue(beside: WhenBusy, work: Work): Command {
   return async (called) => {
     const { terminal } = called;
-    const fail = ({ text, exit }: Trouble): ExitCode => {
+    const fail = ({ text, exit }: CliError): ExitCode => {
       terminal.tell(`spoolroom: ${text}`);
       return exit;
     };
-    const settings = withRoom(called.settings, called.options.room);
+    const settings = applyRoomOption(called.settings, called.options.room);
     if ('kind' in settings) return fail(settings);
     const invocation = { ...called, settings };
-    const spool = homeOf(settings);
+    const spool = stateDirectory(settings);
     if (typeof spool !== 'string') return fail(spool);
     const rules = await loadRules(settings);
     if ('kind' in rules) return fail(rules);
@@ -61,17 +67,17 @@ export function stationed(beside: Beside, work: Work): Command {
       if (typeof exit === 'number') return exit;
       if (exit.exit !== EXIT.ok) return fail(exit);
       // Another one is at work, which is as it should be: cron need not hear of it.
-      log.write(busyLine(exit.text, exit.runner ?? null));
+      log.write(busyEvent(exit.text, exit.runner ?? null));
       if (settings.json) terminal.print(JSON.stringify({ busy: exit.runner ?? null }));
       return EXIT.ok;
     } catch (error) {
-      if (error instanceof AwayTrouble) return fail(trouble(error.message, EXIT.unavailable));
-      if (error instanceof RivalTrouble) return fail(trouble(error.message, EXIT.config));
-      if (error instanceof SpoolTrouble) return fail(trouble(error.message, EXIT.io));
-      if (codeOf(error) === null) throw error;
+      if (error instanceof UnavailableError) return fail(cliError(error.message, EXIT.unavailable));
+      if (error instanceof ConcurrentRunnerError) return fail(cliError(error.message, EXIT.config));
+      if (error instanceof QueueError) return fail(cliError(error.message, EXIT.io));
+      if (errorCode(error) === null) throw error;
       return fail(
-        trouble(
-          `${spool} cannot be used: ${phraseOf(error)}. Its mail stays, and the next run tries again.`,
+        cliError(
+          `${spool} cannot be used: ${describeError(error)}. Its mail stays, and the next run tries again.`,
           EXIT.io,
         ),
       );
@@ -82,22 +88,22 @@ export function stationed(beside: Beside, work: Work): Command {
 }
 
 async function inStation(
-  { spool, rules, log }: Pick<Station, 'spool' | 'rules' | 'log'>,
+  { spool, rules, log }: Pick<QueueContext, 'spool' | 'rules' | 'log'>,
   invocation: Invocation,
-  beside: Beside,
+  beside: WhenBusy,
   work: Work,
-): Promise<ExitCode | Trouble> {
+): Promise<ExitCode | CliError> {
   const { settings } = invocation;
   const clock = clockFor(settings);
-  const warn = (text: string): void => log.write(warningLine(text));
-  const path = returnPathOf(settings, spool);
+  const warn = (text: string): void => log.write(warningEvent(text));
+  const path = dsnTransportOf(settings, spool);
   if (path.kind === 'trouble') return path;
   const stop = stopSignal();
   try {
-    const open = (): Promise<OpenedRoom> => openRoom(spool, settings, clock, warn);
+    const open = (): Promise<OpenedQueue> => openQueue(spool, settings, clock, warn);
     let opened = await open();
     if (isBusy(opened) && beside === 'wait') {
-      log.write(waitingLine(spool, opened.runner ?? null));
+      log.write(waitingEvent(spool, opened.runner ?? null));
       do {
         await pause(settings.poll, clock, stop.signal);
         if (stop.signal.aborted) return EXIT.ok;
@@ -112,25 +118,25 @@ async function inStation(
 }
 
 async function inRoom(
-  room: Room,
-  place: Omit<Station, 'ports' | 'signal'>,
-  path: ReturnPath,
+  room: Queue,
+  place: Omit<QueueContext, 'ports' | 'signal'>,
+  path: DsnTransportSetting,
   { signal, release }: Stop,
   invocation: Invocation,
   work: Work,
-): Promise<ExitCode | Trouble> {
+): Promise<ExitCode | CliError> {
   const { spool, rules, log, warn } = place;
   const { settings } = invocation;
   const clock = clockFor(settings);
   signal.addEventListener('abort', () =>
-    log.write(stoppingLine(String(signal.reason), settings['timeout.stop'])),
+    log.write(stoppingEvent(String(signal.reason), settings['timeout.stop'])),
   );
   const recorder = recorderFor(spool, rules, settings, clock, warn);
   try {
-    const news = newsTo(log, levelFor(settings), rules.render.legacy);
+    const news = logEvents(log, levelFor(settings), rules.render.legacy);
     const events = recorder === null ? news : recorded(news, recorder);
-    const ports = { ...realPorts(settings, clock), room, events };
-    const reporter = reporterFor(path, { spool, rules, log }, settings, ports);
+    const ports = { ...systemDeps(settings, clock), room, events };
+    const reporter = dsnSender(path, { spool, rules, log }, settings, ports);
     return await work({ ...place, signal, ports: { ...ports, reporter } }, invocation);
   } finally {
     release();
@@ -140,7 +146,7 @@ async function inRoom(
 }
 
 /** Another process at work is no trouble, and its exit code says so. */
-function isBusy(opened: OpenedRoom): opened is Trouble {
+function isBusy(opened: OpenedQueue): opened is CliError {
   return opened.kind === 'trouble' && opened.exit === EXIT.ok;
 }
 
@@ -154,17 +160,17 @@ function recorderFor(
   const keep = settings.transcripts;
   if (keep === 'none') return null;
   const bounds = { size: settings['transcripts.megabytes'] * 1024 ** 2, age: settings['transcripts.age'] };
-  const shelf = transcriptShelf(transcriptFolder(spool), bounds, warn);
-  const { relays } = rules.dispatch.routing;
+  const shelf = transcriptStore(transcriptFolder(spool), bounds, warn);
+  const { relays } = rules.delivery.routing;
   return new Recorder({ keep, settings, relays, hostname: rules.render.fqdn }, clock, shelf);
 }
 
 function recorded(news: RunEvents, recorder: Recorder): RunEvents {
   return {
     ...news,
-    step: (orders, sight) => {
+    trace: (orders, sight) => {
       recorder.observe(orders, sight);
-      news.step(orders, sight);
+      news.trace(orders, sight);
     },
   };
 }

@@ -5,8 +5,8 @@
 import { readFileSync } from 'node:fs';
 import type { Options } from 'yargs';
 import yargs from 'yargs';
-import { harmless } from '../../output/text.ts';
-import { codeOf, phraseOf } from '../../platform/system-errors.ts';
+import { escapeControl } from '../../output/text.ts';
+import { describeError, errorCode } from '../../platform/system-errors.ts';
 import type { SettingProblem, Source } from '../../settings/read.ts';
 import {
   commandLineSource,
@@ -17,7 +17,7 @@ import {
 } from '../../settings/read.ts';
 import type { Setting, Settings } from '../../settings/table.ts';
 import { SETTINGS } from '../../settings/table.ts';
-import type { Trouble } from '../setup/load-config.ts';
+import type { CliError } from '../setup/load-config.ts';
 import type { CommandEntry } from './command.ts';
 import { EXIT } from './exit.ts';
 
@@ -30,7 +30,7 @@ export type CommandLine =
     }
   /** help or the version was asked for */
   | { readonly kind: 'answer'; readonly text: string }
-  | Trouble;
+  | CliError;
 
 /** Set by the build. */
 declare const SPOOLROOM_VERSION: string | undefined;
@@ -116,21 +116,21 @@ function plainly(wrong: string, words: readonly string[], called: CommandEntry |
   const wanting = /^Not enough arguments following: (.*)$/.exec(wrong)?.[1];
   if (wanting !== undefined) return `${dashed(wanting)} wants a value.`;
   if (called === undefined)
-    return first.startsWith('-') || first === '' ? wrong : `Unknown command: ${harmless(first)}`;
+    return first.startsWith('-') || first === '' ? wrong : `Unknown command: ${escapeControl(first)}`;
   if (wrong.startsWith('Not enough non-option arguments')) return `Too few words: spoolroom ${called.usage}`;
   const unknown = /^Unknown arguments?: (.*)$/.exec(wrong)?.[1];
   if (unknown === undefined) return wrong;
   const isOption = (name: string): boolean =>
     words.some((word) => word.startsWith('-') && word.replace(/^-+/, '').split('=', 1)[0] === name);
   const names = unknown.split(', ').map((name) => (isOption(name) ? dashed(name) : `"${name}"`));
-  return `${first} takes no ${harmless(names.join(', '))}.`;
+  return `${first} takes no ${escapeControl(names.join(', '))}.`;
 }
 
 function dashed(name: string): string {
   return name.length === 1 ? `-${name}` : `--${name}`;
 }
 
-function usageTrouble(text: string, called: CommandEntry | undefined): Trouble {
+function usageTrouble(text: string, called: CommandEntry | undefined): CliError {
   const help = called === undefined ? '--help' : `${nameOf(called)} --help`;
   return { kind: 'trouble', text: `${text}\nTry: spoolroom ${help}`, exit: EXIT.usage };
 }
@@ -153,7 +153,7 @@ export function settingsFor(
   entry: CommandEntry,
   parsed: { readonly [name: string]: unknown },
   environment: NodeJS.ProcessEnv,
-): Settings | Trouble {
+): Settings | CliError {
   const words = commandLineSource(Object.fromEntries(entry.settings.map((name) => [name, parsed[name]])));
   const sources = [words, environmentSource(environment)];
   const path = parsed.config ?? environment[environmentName('config')];
@@ -166,7 +166,7 @@ export function settingsFor(
   return read.ok ? read.settings : settingsTrouble(read.problems, words);
 }
 
-function settingsTrouble(problems: readonly SettingProblem[], words: Source): Trouble {
+function settingsTrouble(problems: readonly SettingProblem[], words: Source): CliError {
   const exit = problems.some(({ source }) => source !== words) ? EXIT.config : EXIT.usage;
   return { kind: 'trouble', text: problems.map(({ text }) => text).join('\n'), exit };
 }
@@ -181,8 +181,8 @@ function configuration(path: string): Source | string {
     return `The configuration file ${path} must hold one JSON object of settings.`;
   } catch (error) {
     const isJson = error instanceof SyntaxError;
-    if (!isJson && codeOf(error) === null) throw error;
-    const why = isJson ? `it is no JSON in line ${lineOfTrouble(text)}` : phraseOf(error);
+    if (!isJson && errorCode(error) === null) throw error;
+    const why = isJson ? `it is no JSON in line ${lineOfTrouble(text)}` : describeError(error);
     return `The configuration file ${path} cannot be used: ${why}.`;
   }
 }

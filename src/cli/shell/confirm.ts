@@ -2,11 +2,11 @@
 import { createInterface } from 'node:readline/promises';
 import type { Terminal } from './command.ts';
 
-export function somebodySits({ interactive, input }: Terminal): boolean {
+export function isInteractive({ interactive, input }: Terminal): boolean {
   return interactive && input.isTTY === true;
 }
 
-export async function saysYes({ input }: Terminal, question: string): Promise<boolean> {
+export async function confirm({ input }: Terminal, question: string): Promise<boolean> {
   const lines = createInterface({ input, output: process.stderr });
   const answer = await lines.question(`${question} [y/N] `);
   lines.close();

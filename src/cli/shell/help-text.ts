@@ -1,6 +1,6 @@
 /** Help as wide as the terminal: long lines are broken between words, under the column in which their text begins. Pure. */
 
-export function wrapped(text: string, width: number): string {
+export function wrapText(text: string, width: number): string {
   return text
     .split('\n')
     .map((line) => wrappedLine(line, width))

@@ -3,15 +3,15 @@
  * nothing else.
  */
 import type { Options } from 'yargs';
-import { isDenied, phraseOf } from '../../platform/system-errors.ts';
+import { describeError, isPermissionDenied } from '../../platform/system-errors.ts';
 import { SETTING_NAMES } from '../../settings/read.ts';
 import type { SettingName } from '../../settings/table.ts';
-import type { Trouble } from '../setup/load-config.ts';
+import type { CliError } from '../setup/load-config.ts';
 import type { CommandEntry, Invocation, Terminal } from './command.ts';
 import { readCommandLine, settingsFor } from './command-line.ts';
 import type { ExitCode } from './exit.ts';
 import { EXIT } from './exit.ts';
-import { wrapped } from './help-text.ts';
+import { wrapText } from './help-text.ts';
 
 const DELIVERING = SETTING_NAMES;
 const LOOKING: readonly SettingName[] = ['spool', 'dialect', 'now', 'json', 'config', 'charset'];
@@ -170,7 +170,7 @@ export async function main(
   environment: NodeJS.ProcessEnv,
   terminal: Terminal,
 ): Promise<ExitCode> {
-  const fail = ({ text, exit }: Trouble): ExitCode => {
+  const fail = ({ text, exit }: CliError): ExitCode => {
     terminal.tell(`spoolroom: ${text}`);
     return exit;
   };
@@ -179,7 +179,7 @@ export async function main(
     case 'trouble':
       return fail(line);
     case 'answer':
-      terminal.print(wrapped(line.text, Math.min(process.stdout.columns || NARROW, WIDE)));
+      terminal.print(wrapText(line.text, Math.min(process.stdout.columns || NARROW, WIDE)));
       return EXIT.ok;
     case 'call': {
       const { entry, parsed } = line;
@@ -198,11 +198,11 @@ export async function main(
 }
 
 /** A file that this user may not use and of which nobody thought: no bug. */
-function deniedBy(error: unknown): Trouble | null {
-  if (!(isDenied(error) && error instanceof Error && 'path' in error)) return null;
+function deniedBy(error: unknown): CliError | null {
+  if (!(isPermissionDenied(error) && error instanceof Error && 'path' in error)) return null;
   return {
     kind: 'trouble',
-    text: `${error.path} cannot be used: ${phraseOf(error)}. Run spoolroom as the owner of the spool.`,
+    text: `${error.path} cannot be used: ${describeError(error)}. Run spoolroom as the owner of the spool.`,
     exit: EXIT.noPermission,
   };
 }

@@ -1,7 +1,7 @@
 /** Where the bundle begins: run the command, set the exit code. An error that gets here is a bug and says so. */
 import { EXIT } from './exit.ts';
 import { main } from './main.ts';
-import { standardStream, standardTerminal } from './terminal.ts';
+import { standardStream, systemTerminal } from './terminal.ts';
 
 /** Node itself would print the line of the bundle in which it happened, and that is a page. */
 function stop(error: unknown): never {
@@ -14,6 +14,6 @@ function stop(error: unknown): never {
 }
 
 process.on('uncaughtException', stop);
-main(process.argv.slice(2), process.env, standardTerminal()).then((code) => {
+main(process.argv.slice(2), process.env, systemTerminal()).then((code) => {
   process.exitCode = code;
 }, stop);

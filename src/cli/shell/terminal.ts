@@ -7,7 +7,7 @@ import type { Writable } from 'node:stream';
 import { isatty } from 'node:tty';
 import type { Terminal } from './command.ts';
 
-export function standardTerminal(): Terminal {
+export function systemTerminal(): Terminal {
   return {
     print: (text) => {
       standardStream('stdout').write(`${text}\n`);

@@ -2,28 +2,28 @@
  * A replay as one self-contained page: the timeline as a drawing, the dialogue beside outcomes and list, dark and
  * light, on paper too, without scripts. Called by `replay --html`. Loads nothing from anywhere.
  */
-import type { Story } from '../../replay/timeline.ts';
+import type { Timeline } from '../../replay/timeline.ts';
 import { endOf, type ReplayReport, STOPPED_HERE } from '../replay/replay-report.ts';
-import { escaped } from './escape.ts';
-import { timeline } from './timeline.ts';
+import { escapeHtml } from './escape.ts';
+import { timelineDrawing } from './timeline.ts';
 
-export function replayPage(report: ReplayReport, story: Story): string {
+export function htmlPage(report: ReplayReport, story: Timeline): string {
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>${escaped(report.title)}</title>
+<title>${escapeHtml(report.title)}</title>
 <style>${STYLE}</style>
 </head>
 <body>
 <header>
-<h1>${escaped(report.title)}</h1>
-${report.notes.map((note) => `<p class="note">${escaped(note)}</p>`).join('\n')}
+<h1>${escapeHtml(report.title)}</h1>
+${report.notes.map((note) => `<p class="note">${escapeHtml(note)}</p>`).join('\n')}
 ${outcomeList(report)}
 </header>
-<section class="wide"><h2>Timeline</h2>${timeline(story)}
+<section class="wide"><h2>Timeline</h2>${timelineDrawing(story)}
 <p class="legend">${LEGEND}</p></section>
 <main>
 <section><h2>Dialogue</h2>${dialogue(report)}</section>
@@ -58,11 +58,11 @@ const STATUS_WORDS = { 2: 'delivered', 4: 'try again', 5: 'refused' } as const;
 function outcomeList({ outcomes, unknown }: ReplayReport): string {
   const items = outcomes.map(
     ({ recipient, status, text, row, stopped }) =>
-      `<li><span class="badge s${status}">${status} ${STATUS_WORDS[status]}</span> <b>${escaped(recipient)}</b> ` +
-      `${escaped(stopped ? STOPPED_HERE : text)}${row === null ? '' : ` <code>${escaped(row)}</code>`}</li>`,
+      `<li><span class="badge s${status}">${status} ${STATUS_WORDS[status]}</span> <b>${escapeHtml(recipient)}</b> ` +
+      `${escapeHtml(stopped ? STOPPED_HERE : text)}${row === null ? '' : ` <code>${escapeHtml(row)}</code>`}</li>`,
   );
   const missing =
-    unknown === null ? '' : `<li class="note">The recording does not say ${escaped(unknown)}.</li>`;
+    unknown === null ? '' : `<li class="note">The recording does not say ${escapeHtml(unknown)}.</li>`;
   return `<ul class="outcomes">${items.join('\n')}${missing}</ul>`;
 }
 
@@ -71,7 +71,7 @@ function dialogue({ dialogue: all }: ReplayReport): string {
   const lines = all.map(({ at, who, text }) => {
     const time = at === before ? '' : (at / 1000).toFixed(3);
     before = at;
-    return `<tr class="${who}"><td>${time}</td><td>${escaped(text)}</td></tr>`;
+    return `<tr class="${who}"><td>${time}</td><td>${escapeHtml(text)}</td></tr>`;
   });
   return `<table class="dialogue">${lines.join('\n')}</table>`;
 }
@@ -79,26 +79,26 @@ function dialogue({ dialogue: all }: ReplayReport): string {
 function hosts({ routes, due }: ReplayReport): string {
   const parts = routes.map(
     ({ destination, why, hosts: list }) =>
-      `<h3>${escaped(destination)}</h3><p>${escaped(why.join('; '))}</p>` +
-      `<ol>${list.map(({ name, why: reason }) => `<li><b>${escaped(name)}</b> ${escaped(reason)}</li>`).join('')}</ol>`,
+      `<h3>${escapeHtml(destination)}</h3><p>${escapeHtml(why.join('; '))}</p>` +
+      `<ol>${list.map(({ name, why: reason }) => `<li><b>${escapeHtml(name)}</b> ${escapeHtml(reason)}</li>`).join('')}</ol>`,
   );
-  return `<section><h2>Due, and whereto</h2><p>${escaped(due)}</p>${parts.join('\n')}</section>`;
+  return `<section><h2>Due, and whereto</h2><p>${escapeHtml(due)}</p>${parts.join('\n')}</section>`;
 }
 
 const MARKS = { '+': 'added', '-': 'removed', ' ': 'same' } as const;
 
 function difference({ diff, ends, would }: ReplayReport): string {
   if (ends) return `<p>${endOf(would)}</p>`;
-  const lines = diff.map(({ mark, text }) => `<div class="${MARKS[mark]}">${mark} ${escaped(text)}</div>`);
+  const lines = diff.map(({ mark, text }) => `<div class="${MARKS[mark]}">${mark} ${escapeHtml(text)}</div>`);
   return `<div class="diff">${lines.join('\n')}</div>`;
 }
 
 function fields({ fields: all, warnings }: ReplayReport): string {
   const rows = all.map(
     ({ name, value, meaning }) =>
-      `<tr><th>${escaped(name)}</th><td>${escaped(value)}</td><td>${escaped(meaning)}</td></tr>`,
+      `<tr><th>${escapeHtml(name)}</th><td>${escapeHtml(value)}</td><td>${escapeHtml(meaning)}</td></tr>`,
   );
-  const notes = warnings.map((warning) => `<p class="note">${escaped(warning)}</p>`).join('\n');
+  const notes = warnings.map((warning) => `<p class="note">${escapeHtml(warning)}</p>`).join('\n');
   return `<table class="fields">${rows.join('\n')}</table>${notes}`;
 }
 

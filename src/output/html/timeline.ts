@@ -3,10 +3,10 @@
  * each session, waits as bars, outcomes as dots. Called by page.ts. Time is stretched where much happens and
  * shortened where nothing does, so that a dialogue of milliseconds and a silence of minutes fit on one page.
  */
-import type { Moment, Story } from '../../replay/timeline.ts';
+import type { Timeline, TimelineEvent } from '../../replay/timeline.ts';
 import { STATES } from '../../smtp/machine/states.ts';
-import { span } from '../text.ts';
-import { escaped } from './escape.ts';
+import { duration } from '../text.ts';
+import { escapeHtml } from './escape.ts';
 
 /** What a bar is drawn as; the classes of page.ts. */
 type Kind = 'dns' | 'net' | 'talk' | 'tls' | 'body' | 'silence' | 'bad';
@@ -36,7 +36,7 @@ const WIDTH = 1000;
 const ROW = 30;
 const TOP = 34;
 
-export function timeline(story: Story): string {
+export function timelineDrawing(story: Timeline): string {
   const { bars, dots } = drawingOf(story);
   const rows = [...new Set([...bars.map(({ row }) => row), ...dots.map(({ row }) => row)])];
   if (rows.length === 0) return '';
@@ -51,13 +51,13 @@ export function timeline(story: Story): string {
     ),
     ...rows.map(
       (row) =>
-        `<text class="row" x="${LEFT - 12}" y="${y(row) + 15}">${escaped(shortened(row))}</text>` +
+        `<text class="row" x="${LEFT - 12}" y="${y(row) + 15}">${escapeHtml(shortened(row))}</text>` +
         `<line class="base" x1="${LEFT}" x2="${WIDTH}" y1="${y(row) + 11}" y2="${y(row) + 11}"/>`,
     ),
     ...bars.map((bar) => barDrawn(bar, x, y(bar.row))),
     ...sideBySide(dots).map(
       ({ row, at, status, label, before }) =>
-        `<circle class="${status}" cx="${x.of(at) + 13 * before}" cy="${y(row) + 11}" r="6"><title>${escaped(label)}</title></circle>`,
+        `<circle class="${status}" cx="${x.of(at) + 13 * before}" cy="${y(row) + 11}" r="6"><title>${escapeHtml(label)}</title></circle>`,
     ),
   ];
   return `<svg viewBox="0 0 ${WIDTH + 16} ${height}" role="img" aria-label="Timeline of the delivery">${parts.join('\n')}</svg>`;
@@ -78,11 +78,11 @@ const MOST_DOTS = 8;
 function barDrawn({ from, to, kind, label }: Bar, x: Scale, y: number): string {
   const left = x.of(from);
   const width = Math.max(3, x.of(to) - left);
-  const title = `${label}, ${span(to - from)}`;
+  const title = `${label}, ${duration(to - from)}`;
   const room = Math.floor((width - 6) / 7);
   const text =
-    room >= 4 ? `<text class="on" x="${left + 4}" y="${y + 15}">${escaped(cut(label, room))}</text>` : '';
-  return `<g><title>${escaped(title)}</title><rect class="${kind}" x="${left}" y="${y}" width="${width}" height="22" rx="3"/>${text}</g>`;
+    room >= 4 ? `<text class="on" x="${left + 4}" y="${y + 15}">${escapeHtml(cut(label, room))}</text>` : '';
+  return `<g><title>${escapeHtml(title)}</title><rect class="${kind}" x="${left}" y="${y}" width="${width}" height="22" rx="3"/>${text}</g>`;
 }
 
 function cut(text: string, length: number): string {
@@ -135,7 +135,7 @@ interface Walk {
   readonly rowOf: Map<number, string>;
 }
 
-function drawingOf({ moments, deliveries }: Story): Drawing {
+function drawingOf({ moments, deliveries }: Timeline): Drawing {
   const walk: Walk = { bars: [], dots: [], asked: new Map(), sessions: new Map(), rowOf: new Map() };
   for (const moment of moments) {
     const [delivery = -1] = moment.deliveries;
@@ -145,7 +145,7 @@ function drawingOf({ moments, deliveries }: Story): Drawing {
   return walk;
 }
 
-function step(walk: Walk, moment: Moment, delivery: number, name: string): void {
+function step(walk: Walk, moment: TimelineEvent, delivery: number, name: string): void {
   const { at } = moment;
   switch (moment.what) {
     case 'lookup': {
@@ -201,7 +201,7 @@ function noteLookup({ bars }: Walk, bar: Bar): void {
 
 function noteDelivery(
   walk: Walk,
-  { at, event }: Extract<Moment, { what: 'delivery' }>,
+  { at, event }: Extract<TimelineEvent, { what: 'delivery' }>,
   delivery: number,
   row: string,
 ): void {
@@ -233,7 +233,7 @@ const BAD: ReadonlySet<string> = new Set([
 
 function noteSession(
   walk: Walk,
-  { at, session, event, state, deliveries }: Extract<Moment, { what: 'session' }>,
+  { at, session, event, state, deliveries }: Extract<TimelineEvent, { what: 'session' }>,
 ): void {
   const known = walk.sessions.get(session);
   if (known === undefined) return;

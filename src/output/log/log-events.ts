@@ -2,20 +2,20 @@
  * Every line that is logged: its level, its sentence, its fields. Pure; log.ts writes them, techdoc/logs.md lists
  * them. A field never carries a credential.
  */
-import type { SentReport } from '../../dsn/reporter.ts';
-import type { QueuedMail } from '../../intake/transaction-handler.ts';
+import type { SentDsn } from '../../dsn/reporter.ts';
+import type { QueuedMessage } from '../../intake/transaction-handler.ts';
 import type { ByteString } from '../../platform/bytes.ts';
 import type { OutcomeRecord } from '../../runner/active-message.ts';
 import type { RunSummary } from '../../runner/queue-runner.ts';
 import type { Failure, Peer } from '../../smtp/outcome.ts';
 import { place } from '../../smtp/status-text.ts';
-import type { Utterance } from '../replay/dialogue.ts';
-import type { ForPeople } from '../text.ts';
-import { counted, harmless, span } from '../text.ts';
+import type { DialogueLine } from '../replay/dialogue.ts';
+import type { DecodeText } from '../text.ts';
+import { duration, escapeControl, plural } from '../text.ts';
 
 export type Level = 'error' | 'warn' | 'info' | 'debug';
 
-export interface Line {
+export interface LogEvent {
   readonly level: Level;
   /** names the kind of line, for machines */
   readonly event: string;
@@ -30,7 +30,7 @@ const OUTCOMES = {
 } as const;
 
 /** One line per outcome: job, recipient, destination host and address, duration, code and text. */
-export function outcomeLine(record: OutcomeRecord, readable: ForPeople): Line {
+export function outcomeEvent(record: OutcomeRecord, readable: DecodeText): LogEvent {
   const { verdict } = record;
   const { event, level: usual } = OUTCOMES[record.status];
   // It does not get better by waiting: somebody has to look.
@@ -45,7 +45,7 @@ export function outcomeLine(record: OutcomeRecord, readable: ForPeople): Line {
   return {
     level,
     event,
-    message: `${event}: job ${record.control} to ${recipient}${via}${tls}, ${span(record.milliseconds)}: ${code}${text}${doubt}`,
+    message: `${event}: job ${record.control} to ${recipient}${via}${tls}, ${duration(record.milliseconds)}: ${code}${text}${doubt}`,
     fields: {
       job: record.control,
       mail: record.msgid,
@@ -66,7 +66,7 @@ export function outcomeLine(record: OutcomeRecord, readable: ForPeople): Line {
   };
 }
 
-export function setAsideLine(control: number, reason: string, path?: string): Line {
+export function quarantineEvent(control: number, reason: string, path?: string): LogEvent {
   const next =
     path === undefined
       ? 'Its mail is not delivered before it is corrected'
@@ -80,10 +80,10 @@ export function setAsideLine(control: number, reason: string, path?: string): Li
 }
 
 /** A report is safe with whoever brings it to the sender. */
-export function reportLine(
-  { control, msgid, to, how, where, notices }: SentReport,
-  readable: ForPeople,
-): Line {
+export function dsnEvent(
+  { control, msgid, to, how, where, notices }: SentDsn,
+  readable: DecodeText,
+): LogEvent {
   const reader = readable(to);
   const recipients = notices.map(({ recipient }) => readable(recipient)).join(', ');
   const kinds = [...new Set(notices.map(({ kind }) => kind))].join(', ');
@@ -95,12 +95,12 @@ export function reportLine(
   };
 }
 
-export function withheldLine(
+export function suppressedEvent(
   control: number,
   addresses: readonly ByteString[],
   reason: string,
-  readable: ForPeople,
-): Line {
+  readable: DecodeText,
+): LogEvent {
   const recipients = addresses.map(readable).join(', ');
   return {
     level: 'info',
@@ -111,22 +111,22 @@ export function withheldLine(
 }
 
 /** A queue run in which something was due. Somebody who waited for it at a terminal wants to see it. */
-export function summaryLine(
+export function summaryEvent(
   { jobs, due, delivered, deferred, failed, finished, milliseconds }: RunSummary,
   level: 'info' | 'debug' = 'debug',
-): Line {
+): LogEvent {
   return {
     level,
     event: 'run',
     message:
-      `queue run: ${due} of ${counted(jobs, 'job')} due, ${counted(delivered, 'recipient')} delivered, ${deferred} deferred, ` +
-      `${failed} refused, ${counted(finished, 'mail')} done, ${span(milliseconds)}`,
+      `queue run: ${due} of ${plural(jobs, 'job')} due, ${plural(delivered, 'recipient')} delivered, ${deferred} deferred, ` +
+      `${failed} refused, ${plural(finished, 'mail')} done, ${duration(milliseconds)}`,
     fields: { jobs, due, delivered, deferred, failed, finished, milliseconds: Math.round(milliseconds) },
   };
 }
 
 /** Something said in a session, or its end; only followed when lines of the level debug are wanted. */
-export function dialogueLine(peer: Peer, { from, text }: Utterance, readable: ForPeople): Line {
+export function dialogueEvent(peer: Peer, { from, text }: DialogueLine, readable: DecodeText): LogEvent {
   const words = readable(text);
   const arrow = { us: '>', server: '<', neither: '-' }[from];
   return {
@@ -137,34 +137,34 @@ export function dialogueLine(peer: Peer, { from, text }: Utterance, readable: Fo
   };
 }
 
-export function warningLine(text: string): Line {
+export function warningEvent(text: string): LogEvent {
   return { level: 'warn', event: 'warning', message: text, fields: {} };
 }
 
 /** Another process delivers from there. */
-export function busyLine(text: string, runner: number | null): Line {
+export function busyEvent(text: string, runner: number | null): LogEvent {
   return { level: 'info', event: 'busy', message: text, fields: { runner } };
 }
 
 /** `watch` beside a run, or a second watcher. */
-export function waitingLine(spool: string, runner: number | null): Line {
+export function waitingEvent(spool: string, runner: number | null): LogEvent {
   const who = runner === null ? 'another process' : `process ${runner}`;
   const message = `waiting: ${who} is at work in ${spool}; this one begins when that has ended`;
   return { level: 'info', event: 'waiting', message, fields: { spool, runner } };
 }
 
 /** Told to stop; what that waits for. */
-export function stoppingLine(signal: string, milliseconds: number): Line {
+export function stoppingEvent(signal: string, milliseconds: number): LogEvent {
   return {
     level: 'info',
     event: 'stopping',
-    message: `stopping (${signal}): nothing new is begun, what is on the wire has ${span(milliseconds)} to come to its end; a second signal ends at once`,
+    message: `stopping (${signal}): nothing new is begun, what is on the wire has ${duration(milliseconds)} to come to its end; a second signal ends at once`,
     fields: { signal, milliseconds },
   };
 }
 
 /** STARTTLS failed where mail may go without it. */
-export function inClearLine({ peer, text }: Failure, readable: ForPeople): Line {
+export function plaintextEvent({ peer, text }: Failure, readable: DecodeText): LogEvent {
   const why = readable(text);
   return {
     level: 'info',
@@ -174,11 +174,11 @@ export function inClearLine({ peer, text }: Failure, readable: ForPeople): Line 
   };
 }
 
-export function startedLine(spool: string, pid: number): Line {
+export function startedEvent(spool: string, pid: number): LogEvent {
   return { level: 'info', event: 'started', message: `watching ${spool}`, fields: { spool, pid } };
 }
 
-export function stoppedLine(signal: string): Line {
+export function stoppedEvent(signal: string): LogEvent {
   return {
     level: 'info',
     event: 'stopped',
@@ -188,7 +188,7 @@ export function stoppedLine(signal: string): Line {
 }
 
 /** The intake takes mail at this address. */
-export function listeningLine(address: string, spool: string): Line {
+export function listeningEvent(address: string, spool: string): LogEvent {
   return {
     level: 'info',
     event: 'listening',
@@ -198,7 +198,7 @@ export function listeningLine(address: string, spool: string): Line {
 }
 
 /** A mail the intake acknowledged: it is durable when this is told. */
-export function queuedLine(mail: QueuedMail, readable: ForPeople): Line {
+export function queuedEvent(mail: QueuedMessage, readable: DecodeText): LogEvent {
   const { control, payload, size, transactions } = mail;
   const sender = mail.sender === '' ? '<>' : readable(mail.sender);
   const recipients = mail.recipients.map(readable).join(', ');
@@ -212,8 +212,8 @@ export function queuedLine(mail: QueuedMail, readable: ForPeople): Line {
 }
 
 /** A mail the intake did not take. */
-export function notTakenLine(code: number, reason: string, client: string): Line {
-  const [who, why] = [harmless(client), harmless(reason)];
+export function rejectedEvent(code: number, reason: string, client: string): LogEvent {
+  const [who, why] = [escapeControl(client), escapeControl(reason)];
   const stays = code < 500 ? 'it stays there for another try' : 'its sender is told there';
   return {
     level: 'warn',
@@ -223,7 +223,7 @@ export function notTakenLine(code: number, reason: string, client: string): Line
   };
 }
 
-export function closedLine(signal: string): Line {
+export function closedEvent(signal: string): LogEvent {
   return {
     level: 'info',
     event: 'closed',

@@ -6,9 +6,9 @@
 import { createWriteStream } from 'node:fs';
 import { Writable } from 'node:stream';
 import type { Logger, transport as Transport } from 'winston';
-import { phraseOf } from '../../platform/system-errors.ts';
-import { harmless } from '../text.ts';
-import type { Level, Line } from './log-events.ts';
+import { describeError } from '../../platform/system-errors.ts';
+import { escapeControl } from '../text.ts';
+import type { Level, LogEvent } from './log-events.ts';
 
 export interface LogOptions {
   readonly level: Level;
@@ -21,7 +21,7 @@ export interface LogOptions {
 }
 
 export interface Log {
-  write(line: Line): void;
+  write(line: LogEvent): void;
   /** resolves when all lines are handed over */
   close(): Promise<void>;
 }
@@ -48,12 +48,12 @@ export function openLog(options: LogOptions): Log {
 }
 
 /** Whatever a field was made of, a terminal obeys nothing in it and no line ends early. */
-function entry({ level, event, message, fields }: Line): { level: string; message: string } {
+function entry({ level, event, message, fields }: LogEvent): { level: string; message: string } {
   const clean = Object.entries(fields).map(([name, value]) => [
     name,
-    typeof value === 'string' ? harmless(value) : value,
+    typeof value === 'string' ? escapeControl(value) : value,
   ]);
-  return { level, event, message: harmless(message), ...Object.fromEntries(clean) };
+  return { level, event, message: escapeControl(message), ...Object.fromEntries(clean) };
 }
 
 interface Opened {
@@ -105,7 +105,7 @@ async function withFallback(name: string, chosen: Promise<Writable>, stderr: Wri
     if (told) return;
     told = true;
     stderr.write(
-      `spoolroom: the log ${name} cannot be written: ${phraseOf(error)}; its lines come here instead.\n`,
+      `spoolroom: the log ${name} cannot be written: ${describeError(error)}; its lines come here instead.\n`,
     );
   };
   const target = await chosen.catch((error: Error) => {

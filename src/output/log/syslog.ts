@@ -8,7 +8,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { hostname } from 'node:os';
 import { Writable } from 'node:stream';
-import { phraseOf } from '../../platform/system-errors.ts';
+import { describeError } from '../../platform/system-errors.ts';
 
 const FACILITY_MAIL = 2 * 8;
 const SEVERITIES: { readonly [level: string]: number } = { error: 3, warn: 4, info: 6, debug: 7 };
@@ -30,7 +30,7 @@ async function throughLogger(): Promise<Writable> {
   const probe = startLogger();
   probe.stdin.end();
   const [found] = await once(probe, 'exit').catch((error) => {
-    throw new Error(`the program logger cannot be started: ${phraseOf(error)}`);
+    throw new Error(`the program logger cannot be started: ${describeError(error)}`);
   });
   if (found !== 0) throw new Error('the program logger finds no syslog to write to');
   const child = startLogger();

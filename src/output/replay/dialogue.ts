@@ -5,19 +5,22 @@
 import type { ByteString } from '../../platform/bytes.ts';
 import type { SessionEffect, SessionEvent, Step } from '../../smtp/machine/session.ts';
 
-export interface Utterance {
+export interface DialogueLine {
   readonly from: 'us' | 'server' | 'neither';
   readonly text: ByteString;
 }
 
 /** One step: what came in, then what went out. */
-export function utterances(event: SessionEvent, { effects }: Pick<Step, 'effects'>): readonly Utterance[] {
+export function dialogueLines(
+  event: SessionEvent,
+  { effects }: Pick<Step, 'effects'>,
+): readonly DialogueLine[] {
   const heard = wordsOf(event);
   const said = effects.flatMap(wordsOfEffect);
   return heard === null ? said : [heard, ...said];
 }
 
-function wordsOf(event: SessionEvent): Utterance | null {
+function wordsOf(event: SessionEvent): DialogueLine | null {
   switch (event.type) {
     case 'reply':
       return {
@@ -44,7 +47,7 @@ function wordsOf(event: SessionEvent): Utterance | null {
   }
 }
 
-function wordsOfEffect(effect: SessionEffect): readonly Utterance[] {
+function wordsOfEffect(effect: SessionEffect): readonly DialogueLine[] {
   switch (effect.type) {
     case 'write':
       return effect.bytes

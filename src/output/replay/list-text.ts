@@ -2,22 +2,22 @@
 
 import { applyChanges, rewrittenText } from '../../delivery-list/apply.ts';
 import { isSettled, type Job } from '../../delivery-list/job.ts';
-import type { RetrySpans } from '../../delivery-list/serialise.ts';
-import { RETRY_SPANS, serialiseJob } from '../../delivery-list/serialise.ts';
+import type { RetryIntervals } from '../../delivery-list/serialise.ts';
+import { RETRY_INTERVALS, serialiseJob } from '../../delivery-list/serialise.ts';
 import type { ByteString } from '../../platform/bytes.ts';
-import type { Story } from '../../replay/timeline.ts';
+import type { Timeline } from '../../replay/timeline.ts';
 import { statusDigit, statusText } from '../../smtp/status-text.ts';
 
 /** The list a job was read from, as far as the job remembers it: a 2012 reader doubles the span while it reads. */
-export function listTextOf(job: Job): ByteString {
+export function deliveryListText(job: Job): ByteString {
   if (job.dialect === '2017') return serialiseJob(job, '2017', job.attempted);
-  const retry = job.attempted === 0 ? RETRY_SPANS.first : job.retry / 2;
+  const retry = job.attempted === 0 ? RETRY_INTERVALS.first : job.retry / 2;
   const spans = { first: retry, ceiling: Number.POSITIVE_INFINITY };
   return serialiseJob({ ...job, retry }, '2012', job.attempted - retry, spans);
 }
 
 /** Null: every recipient has a final status and the job ends. `now`: Unix seconds, the beginning of the story. */
-export function textAfter(job: Job, story: Story, now: number, spans: RetrySpans): ByteString | null {
+export function textAfter(job: Job, story: Timeline, now: number, spans: RetryIntervals): ByteString | null {
   const changes = story.outcomes.map(({ index, address, verdict }) => ({
     index,
     address,

@@ -9,14 +9,14 @@ import type { ByteString } from '../../platform/bytes.ts';
 import type { Schedule } from '../../queue/schedule.ts';
 import { ageOf } from '../../queue/schedule.ts';
 import { wasStopped } from '../../replay/live.ts';
-import type { Moment, Story, StoryDelivery } from '../../replay/timeline.ts';
+import type { Timeline, TimelineDelivery, TimelineEvent } from '../../replay/timeline.ts';
 import type { Host } from '../../routing/hosts.ts';
-import { knownRoute, LOOKUP_FAULTS, mxRoute, type RoutingRules } from '../../routing/route.ts';
-import type { Verdict } from '../../smtp/outcome.ts';
+import { directRoute, LOOKUP_ERRORS, mxRoute, type RoutingRules } from '../../routing/route.ts';
+import type { Outcome } from '../../smtp/outcome.ts';
 import { statusDigit, statusText } from '../../smtp/status-text.ts';
-import type { ForPeople } from '../text.ts';
-import { calendar, wholeSpan } from '../text.ts';
-import { utterances } from './dialogue.ts';
+import type { DecodeText } from '../text.ts';
+import { formatTime, wholeDuration } from '../text.ts';
+import { dialogueLines } from './dialogue.ts';
 import type { DiffLine } from './list-diff.ts';
 import { diffLists } from './list-diff.ts';
 
@@ -30,7 +30,7 @@ export interface ReplaySources {
   readonly schedule: Schedule;
   readonly due: string;
   readonly routing: RoutingRules;
-  readonly story: Story;
+  readonly story: Timeline;
   /** in which world this would happen, for people; null: it happened */
   readonly would: string | null;
   /** header and instructions; `after` is null when the job ends */
@@ -51,7 +51,7 @@ export interface ReplayReport {
     readonly why: readonly string[];
     readonly hosts: readonly { readonly name: string; readonly why: string }[];
   }[];
-  readonly dialogue: readonly Utterance[];
+  readonly dialogue: readonly ReplayedLine[];
   readonly outcomes: readonly {
     readonly recipient: string;
     readonly status: 2 | 4 | 5;
@@ -68,7 +68,7 @@ export interface ReplayReport {
   readonly ends: boolean;
 }
 
-export interface Utterance {
+export interface ReplayedLine {
   /** milliseconds since the beginning */
   readonly at: number;
   readonly who: 'us' | 'them' | 'dns' | 'net' | 'outcome';
@@ -87,7 +87,7 @@ export function endOf(would: string | null): string {
     : 'Every recipient would have a final status: the job would end, control message and mail would be removed.';
 }
 
-export function reportOf(sources: ReplaySources, readable: ForPeople): ReplayReport {
+export function replayReport(sources: ReplaySources, readable: DecodeText): ReplayReport {
   const { story, job, before, after } = sources;
   return {
     title: sources.title,
@@ -117,7 +117,7 @@ export function reportOf(sources: ReplaySources, readable: ForPeople): ReplayRep
   };
 }
 
-function diffOf(before: ByteString, after: ByteString, readable: ForPeople): readonly DiffLine[] {
+function diffOf(before: ByteString, after: ByteString, readable: DecodeText): readonly DiffLine[] {
   const instructions = (text: ByteString): ByteString => stripHeader(text).instructions;
   return diffLists(instructions(before), instructions(after)).map(({ mark, text }) => ({
     mark,
@@ -133,7 +133,7 @@ const STATUSES: { readonly [status: number]: string } = {
   5: 'refused for good',
 };
 
-function fieldsOf({ job, now }: ReplaySources, readable: ForPeople): ReplayReport['fields'] {
+function fieldsOf({ job, now }: ReplaySources, readable: DecodeText): ReplayReport['fields'] {
   const era = job.dialect === '2012' ? 'server of 2012 to 2017' : 'server since 2017';
   const text = (value: ByteString | null): string => (value === null ? '(not given)' : readable(value));
   const attempted =
@@ -143,15 +143,15 @@ function fieldsOf({ job, now }: ReplaySources, readable: ForPeople): ReplayRepor
     { name: 'msgid', value: String(job.msgid), meaning: 'number of the mail' },
     {
       name: 'submitted',
-      value: job.submitted === null ? '(not given)' : calendar(job.submitted),
+      value: job.submitted === null ? '(not given)' : formatTime(job.submitted),
       meaning:
         job.submitted === null
           ? 'nobody knows when it was handed in'
-          : `handed in ${wholeSpan(ageOf(job, now))} ago`,
+          : `handed in ${wholeDuration(ageOf(job, now))} ago`,
     },
     {
       name: 'attempted',
-      value: job.attempted === 0 ? '(never)' : calendar(job.attempted),
+      value: job.attempted === 0 ? '(never)' : formatTime(job.attempted),
       meaning: attempted,
     },
     ...(job.dialect === '2012'
@@ -186,10 +186,10 @@ const ORIGINS: { readonly [origin in Host['origin']]: (host: Host) => string } =
 };
 
 function routeOf(
-  { destination }: StoryDelivery,
+  { destination }: TimelineDelivery,
   number: number,
   { story, routing }: ReplaySources,
-  readable: ForPeople,
+  readable: DecodeText,
 ): ReplayReport['routes'][number] {
   const own = story.moments.filter(({ deliveries }) => deliveries.includes(number));
   const hosts = own.flatMap((moment): readonly Host[] => {
@@ -207,12 +207,12 @@ function routeOf(
 }
 
 function reasonsOf(
-  destination: StoryDelivery['destination'],
-  moments: readonly Moment[],
+  destination: TimelineDelivery['destination'],
+  moments: readonly TimelineEvent[],
   routing: RoutingRules,
 ): readonly string[] {
   if (destination.kind !== 'mx') {
-    const route = knownRoute(destination, routing);
+    const route = directRoute(destination, routing);
     return route.kind === 'hosts' ? route.notes : [route.text];
   }
   for (const moment of moments) {
@@ -231,21 +231,21 @@ function reasonsOf(
   return ['the hosts were known from a delivery before this one'];
 }
 
-type Said = Pick<Utterance, 'who' | 'text'>;
+type Said = Pick<ReplayedLine, 'who' | 'text'>;
 
 /** Deliveries to several places run at the same time: each line says whose it is. */
-function destinationIn({ deliveries }: Moment, story: Story, readable: ForPeople): string | null {
+function destinationIn({ deliveries }: TimelineEvent, story: Timeline, readable: DecodeText): string | null {
   if (story.deliveries.length < 2) return null;
   return deliveries.map((at) => readable(story.deliveries[at]?.destination.name ?? '')).join(', ');
 }
 
-type Timed = Omit<Utterance, 'destination'>;
+type Timed = Omit<ReplayedLine, 'destination'>;
 
-function utterancesOf(moment: Moment, story: Story, job: Job): readonly Timed[] {
+function utterancesOf(moment: TimelineEvent, story: Timeline, job: Job): readonly Timed[] {
   return saidIn(moment, story, job).map((said) => ({ at: moment.at, ...said }));
 }
 
-function saidIn(moment: Moment, story: Story, job: Job): readonly Said[] {
+function saidIn(moment: TimelineEvent, story: Timeline, job: Job): readonly Said[] {
   switch (moment.what) {
     case 'lookup':
       return [{ who: 'dns', text: lookupText(moment) }];
@@ -268,10 +268,10 @@ function saidIn(moment: Moment, story: Story, job: Job): readonly Said[] {
   }
 }
 
-function lookupText({ question, name, answer }: Extract<Moment, { what: 'lookup' }>): string {
+function lookupText({ question, name, answer }: Extract<TimelineEvent, { what: 'lookup' }>): string {
   const found =
     answer.kind === 'failed'
-      ? LOOKUP_FAULTS[answer.fault]
+      ? LOOKUP_ERRORS[answer.fault]
       : answer.records
           .map((record) =>
             typeof record === 'string' ? record : `${record.preference} ${record.exchange || '.'}`,
@@ -280,7 +280,7 @@ function lookupText({ question, name, answer }: Extract<Moment, { what: 'lookup'
   return `${question.toUpperCase()} ${name}: ${found}`;
 }
 
-function deliverySaid({ event, effects }: Extract<Moment, { what: 'delivery' }>): readonly Said[] {
+function deliverySaid({ event, effects }: Extract<TimelineEvent, { what: 'delivery' }>): readonly Said[] {
   const news: Said[] =
     event.type === 'host-failed' && event.failure.stage === 'connect'
       ? [{ who: 'net', text: `${event.failure.peer?.host ?? 'the host'} ${event.failure.text}` }]
@@ -297,8 +297,10 @@ function deliverySaid({ event, effects }: Extract<Moment, { what: 'delivery' }>)
 }
 
 /** A reply with all its lines: what a server offers is half of the story. */
-function sessionSaid({ event, effects }: Extract<Moment, { what: 'session' }>): readonly Said[] {
-  const said = utterances(event, { effects }).map(({ from, text }): Said => ({ who: SPEAKERS[from], text }));
+function sessionSaid({ event, effects }: Extract<TimelineEvent, { what: 'session' }>): readonly Said[] {
+  const said = dialogueLines(event, { effects }).map(
+    ({ from, text }): Said => ({ who: SPEAKERS[from], text }),
+  );
   if (event.type !== 'reply') return said;
   const lines = event.reply.text.split('\n');
   const reply = lines.map(
@@ -312,12 +314,12 @@ function sessionSaid({ event, effects }: Extract<Moment, { what: 'session' }>): 
 
 const SPEAKERS = { us: 'us', server: 'them', neither: 'net' } as const;
 
-function verdictText(verdict: Verdict, address: ByteString, job: Job): string {
+function verdictText(verdict: Outcome, address: ByteString, job: Job): string {
   if (wasStopped({ verdict })) return `${address}: ${STOPPED_HERE}`;
   return `${address}: ${statusDigit(verdict)} ${STATUSES[statusDigit(verdict)]}, ${statusText(verdict, job.dialect)}`;
 }
 
-function addressOf(moment: Moment, place: number, { deliveries }: Story, job: Job): ByteString {
+function addressOf(moment: TimelineEvent, place: number, { deliveries }: Timeline, job: Job): ByteString {
   const delivery = deliveries[moment.deliveries[0] ?? -1];
   return job.recipients[delivery?.indices[place] ?? -1]?.address ?? '?';
 }

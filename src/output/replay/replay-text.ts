@@ -1,12 +1,14 @@
 /** A replay for the terminal. Called by the command; colours only where they are wanted. */
-import type { Painter } from '../colour.ts';
-import { painter } from '../colour.ts';
+import type { Palette } from '../colour.ts';
+import { colours } from '../colour.ts';
 import { columns } from '../queue-table.ts';
-import { endOf, type ReplayReport, STOPPED_HERE, type Utterance } from './replay-report.ts';
+import { endOf, type ReplayedLine, type ReplayReport, STOPPED_HERE } from './replay-report.ts';
 
-type Colour = keyof Painter;
+type ColourName = keyof Palette;
 
-const SPEAKERS: { readonly [who in Utterance['who']]: { readonly mark: string; readonly colour: Colour } } = {
+const SPEAKERS: {
+  readonly [who in ReplayedLine['who']]: { readonly mark: string; readonly colour: ColourName };
+} = {
   us: { mark: 'C:', colour: 'green' },
   them: { mark: 'S:', colour: 'bold' },
   dns: { mark: 'DNS', colour: 'dim' },
@@ -18,7 +20,7 @@ const STATUS_COLOURS = { 2: 'green', 4: 'yellow', 5: 'red' } as const;
 const DIFF_COLOURS = { '+': 'green', '-': 'red', ' ': 'dim' } as const;
 
 export function replayText(report: ReplayReport, coloured: boolean): string {
-  const paint = painter(coloured);
+  const paint = colours(coloured);
   const sections = [
     [report.title, ...report.notes.map((note) => paint.yellow(note))],
     ['Read', columns(report.fields.map(({ name, value, meaning }) => [name, value, meaning]))],
@@ -43,7 +45,7 @@ function indented(text: string): string {
   return text.replace(/^/gm, '  ');
 }
 
-function dialogue(all: readonly Utterance[], paint: Painter): readonly string[] {
+function dialogue(all: readonly ReplayedLine[], paint: Palette): readonly string[] {
   const width = Math.max(0, ...all.map(({ destination }) => destination?.length ?? 0));
   return all.map(({ at, who, text, destination }) => {
     const { mark, colour } = SPEAKERS[who];
@@ -52,7 +54,7 @@ function dialogue(all: readonly Utterance[], paint: Painter): readonly string[] 
   });
 }
 
-function outcomes({ outcomes: all, unknown }: ReplayReport, paint: Painter): readonly string[] {
+function outcomes({ outcomes: all, unknown }: ReplayReport, paint: Palette): readonly string[] {
   const known = all.map(({ recipient, status, text, row, stopped }) => {
     const said = stopped ? STOPPED_HERE : paint[STATUS_COLOURS[status]](`${status} ${text}`);
     return `${recipient}: ${said} ${paint.dim(row === null || stopped ? '' : `[row ${row}]`)}`;
@@ -61,7 +63,7 @@ function outcomes({ outcomes: all, unknown }: ReplayReport, paint: Painter): rea
   return [...known, paint.red(`The recording does not say ${unknown}. What follows is not known.`)];
 }
 
-function difference({ diff, ends, would }: ReplayReport, paint: Painter): readonly string[] {
+function difference({ diff, ends, would }: ReplayReport, paint: Palette): readonly string[] {
   if (ends) return [endOf(would)];
   return diff.map(({ mark, text }) => paint[DIFF_COLOURS[mark]](`${mark} ${text}`.trimEnd()));
 }

@@ -7,36 +7,36 @@
 
 import { rewrittenText } from '../../delivery-list/apply.ts';
 import type { Dialect, MessageNumber } from '../../delivery-list/job.ts';
-import type { RetrySpans } from '../../delivery-list/serialise.ts';
+import type { RetryIntervals } from '../../delivery-list/serialise.ts';
 import type { ByteString } from '../../platform/bytes.ts';
-import { SpoolTrouble } from '../../platform/system-errors.ts';
+import { QueueError } from '../../platform/system-errors.ts';
 import type { Journal, JournalRecord } from '../journal.ts';
 import { currentJob, isDirty } from '../pending-job.ts';
 import { COMMANDS, numbersIn } from './client/protocol.ts';
 import type { CitadelServer } from './client/server.ts';
 import { ConnectionLost } from './client/session.ts';
-import { type Held, statusRecord } from './item.ts';
-import { type Inventory, refusalText } from './room-index.ts';
+import { type PendingLiveJob, statusRecord } from './item.ts';
+import { type RoomIndex, refusalText } from './room-index.ts';
 
 /** DELE takes a list of up to 4095 characters. */
 const TOGETHER = 200;
 
-export interface CheckpointParts {
+export interface LiveFlusherDeps {
   readonly server: CitadelServer;
   readonly journal: Journal;
-  readonly inventory: Inventory;
+  readonly inventory: RoomIndex;
   readonly dialect: Dialect;
-  readonly spans: RetrySpans;
+  readonly spans: RetryIntervals;
   /** called before anything in the room is changed; what it rejects with stops the change */
   readonly beforeChange: () => Promise<void>;
   /** a payload is over */
   readonly dropPayload: (payload: MessageNumber) => void;
 }
 
-export class Checkpoint {
-  readonly #parts: CheckpointParts;
+export class LiveFlusher {
+  readonly #parts: LiveFlusherDeps;
 
-  constructor(parts: CheckpointParts) {
+  constructor(parts: LiveFlusherDeps) {
     this.#parts = parts;
   }
 
@@ -51,7 +51,7 @@ export class Checkpoint {
       try {
         await work;
       } catch (error) {
-        if (!(error instanceof SpoolTrouble) || error instanceof ConnectionLost) throw error;
+        if (!(error instanceof QueueError) || error instanceof ConnectionLost) throw error;
         refusals.push(error.message);
       }
     };
@@ -59,7 +59,7 @@ export class Checkpoint {
       if (isDirty(held) && !inventory.over.has(held.control)) await orTell(this.#rewrite(held));
     await orTell(this.#removeAll());
     await journal.retain((record) => this.#isNeeded(record));
-    if (refusals.length > 0) throw new SpoolTrouble(refusals.join(' '));
+    if (refusals.length > 0) throw new QueueError(refusals.join(' '));
   }
 
   /** Post a control message; gives its number. */
@@ -69,11 +69,11 @@ export class Checkpoint {
     const answer = await server.change({ line: COMMANDS.post, text });
     const [number] = numbersIn(answer.body);
     if (answer.code !== 800 || number === undefined)
-      throw new SpoolTrouble(refusalText(server.name, 'take a control message', answer));
+      throw new QueueError(refusalText(server.name, 'take a control message', answer));
     return number;
   }
 
-  async #rewrite(held: Held): Promise<void> {
+  async #rewrite(held: PendingLiveJob): Promise<void> {
     const { inventory, dialect, spans } = this.#parts;
     const changes = held.changes.length;
     const text = rewrittenText(currentJob(held), dialect, held.now, spans);
@@ -125,7 +125,7 @@ export class Checkpoint {
       const answer = await server.change({ line });
       // 575: they are gone already
       if (answer.code !== 200 && answer.code !== 575)
-        throw new SpoolTrouble(refusalText(server.name, 'delete finished messages', answer));
+        throw new QueueError(refusalText(server.name, 'delete finished messages', answer));
     }
     // Only the server's own list says that they are gone; until then they are never read again.
     inventory.forgetAbsent(new Set(await inventory.list()));

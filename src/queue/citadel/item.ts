@@ -6,13 +6,13 @@ import { DELIVERY_LIST_TYPE } from '../../delivery-list/header.ts';
 import type { Job, MessageNumber, StatusChange } from '../../delivery-list/job.ts';
 import type { ParseOptions } from '../../delivery-list/parse.ts';
 import type { ByteString } from '../../platform/bytes.ts';
-import { contentsOf } from '../control-message.ts';
+import { classifyContents } from '../control-message.ts';
 import type { JournalRecord } from '../journal.ts';
 import { QUEUE_ROOM } from './client/protocol.ts';
-import { type TrialKind, trialKind } from './rival/probe.ts';
+import { type ProbeKind, probeKind } from './rival/probe.ts';
 
 /** A job in hand: its control message as it was read, and what has happened since. */
-export interface Held {
+export interface PendingLiveJob {
   readonly kind: 'control';
   /** the number of the control message that stands for it now */
   control: MessageNumber;
@@ -33,12 +33,12 @@ export interface Held {
   isLate: boolean;
 }
 
-export type Item =
-  | Held
+export type RoomEntry =
+  | PendingLiveJob
   | { readonly kind: 'payload' }
   /** replaced by a newer one, or its mail is over: to be deleted */
   | { readonly kind: 'stale' }
-  | { readonly kind: 'trial'; readonly trial: TrialKind }
+  | { readonly kind: 'trial'; readonly trial: ProbeKind }
   | {
       readonly kind: 'unreadable';
       readonly reason: string;
@@ -67,15 +67,15 @@ export function isControl(listing: ByteString): boolean {
 }
 
 /** What a control message is, by its delivery list (header included). A server's messages are whole or were cut off when posted. */
-export function itemOf(
+export function classifyMessage(
   control: MessageNumber,
   text: ByteString,
   options: ParseOptions,
   owner: string,
-): Exclude<Item, { readonly kind: 'payload' | 'stale' }> {
-  const trial = trialKind(text, owner);
+): Exclude<RoomEntry, { readonly kind: 'payload' | 'stale' }> {
+  const trial = probeKind(text, owner);
   if (trial !== null) return { kind: 'trial', trial };
-  const contents = contentsOf(Buffer.from(text, 'latin1'), false, options);
+  const contents = classifyContents(Buffer.from(text, 'latin1'), false, options);
   const names = [...text.matchAll(/\nmsgid\|(\d{1,15})/gi)].map(([, number]) => Number(number));
   const unreadable = (reason: string) => ({ kind: 'unreadable', reason, names, told: false }) as const;
   switch (contents.kind) {
@@ -94,6 +94,9 @@ export function itemOf(
 }
 
 /** What the ledger keeps of these outcomes. */
-export function statusRecord({ control, base, now }: Held, changes: readonly StatusChange[]): JournalRecord {
+export function statusRecord(
+  { control, base, now }: PendingLiveJob,
+  changes: readonly StatusChange[],
+): JournalRecord {
   return { record: 'status', control, msgid: base.msgid, payload: null, now, changes };
 }

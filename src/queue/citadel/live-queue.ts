@@ -7,70 +7,70 @@
 import type { MessageNumber, StatusChange } from '../../delivery-list/job.ts';
 import { isPending } from '../../delivery-list/job.ts';
 import type { Clock, Timer } from '../../platform/clock.ts';
-import { isTrouble, phraseOf, SpoolTrouble } from '../../platform/system-errors.ts';
-import { grouped } from '../../storage/group-commit.ts';
+import { describeError, isOperationalError, QueueError } from '../../platform/system-errors.ts';
+import { groupCommit } from '../../storage/group-commit.ts';
 import type { Journal, JournalRecord } from '../journal.ts';
 import { currentJob, isDirty } from '../pending-job.ts';
-import type { PayloadRead, PayloadsInHand, QueuedJob, Room, RoomScan } from '../queue.ts';
+import type { ActivePayloads, PayloadResult, Queue, QueuedJob, QueueScan } from '../queue.ts';
 import { ServerBusy } from './client/session.ts';
-import { Checkpoint, type CheckpointParts } from './flush.ts';
-import { type Held, statusRecord } from './item.ts';
-import type { PayloadShelf } from './payload.ts';
-import { replay } from './recovery.ts';
-import { type TrialMemory, Tripwire } from './rival/rival-detector.ts';
-import { Inventory, type InventoryParts } from './room-index.ts';
+import { LiveFlusher, type LiveFlusherDeps } from './flush.ts';
+import { type PendingLiveJob, statusRecord } from './item.ts';
+import type { PayloadCache } from './payload.ts';
+import { replayJournal } from './recovery.ts';
+import { type ProbeStore, RivalDetector } from './rival/rival-detector.ts';
+import { RoomIndex, type RoomIndexDeps } from './room-index.ts';
 
 /** The control messages tell the whole truth this many milliseconds after an outcome, at the latest. */
 const CHECKPOINT = 1000;
 
-export interface LiveParts extends InventoryParts, Pick<CheckpointParts, 'journal' | 'dialect' | 'spans'> {
+export interface LiveQueueDeps extends RoomIndexDeps, Pick<LiveFlusherDeps, 'journal' | 'dialect' | 'spans'> {
   readonly journal: Journal;
   /** what the ledger of an interrupted run says */
   readonly records: readonly JournalRecord[];
-  readonly payloads: PayloadShelf;
+  readonly payloads: PayloadCache;
   readonly clock: Clock;
-  readonly trial: TrialMemory;
+  readonly trial: ProbeStore;
   readonly release: () => void;
   /** a full sentence for people */
   readonly warn: (text: string) => void;
 }
 
-const NOTHING: RoomScan = { jobs: [], orphans: [], setAside: [] };
+const NOTHING: QueueScan = { jobs: [], orphans: [], quarantined: [] };
 
 /** Where there may be trouble. */
 type Place = 'look' | 'checkpoint';
 
-export class LiveRoom implements Room {
+export class LiveQueue implements Queue {
   readonly name: string;
-  readonly #parts: LiveParts;
-  readonly #inventory: Inventory;
-  readonly #tripwire: Tripwire;
-  readonly #writer: Checkpoint;
+  readonly #parts: LiveQueueDeps;
+  readonly #inventory: RoomIndex;
+  readonly #tripwire: RivalDetector;
+  readonly #writer: LiveFlusher;
   readonly #checkpoint: () => Promise<void>;
   /** jobs by the number a scan gave them: the last one, or, of a mail in hand, the one it was taken from */
-  #scanned: ReadonlyMap<MessageNumber, Held> = new Map();
+  #scanned: ReadonlyMap<MessageNumber, PendingLiveJob> = new Map();
   #isRecovered = false;
   #timer: Timer | null = null;
   #last: Promise<unknown> = Promise.resolve();
   /** what was last told of each place where there may be trouble */
   readonly #told = new Map<Place, string>();
 
-  constructor(parts: LiveParts) {
+  constructor(parts: LiveQueueDeps) {
     this.name = parts.server.name;
     this.#parts = parts;
-    this.#inventory = new Inventory(parts);
+    this.#inventory = new RoomIndex(parts);
     const inventory = this.#inventory;
-    this.#writer = new Checkpoint({
+    this.#writer = new LiveFlusher({
       ...parts,
       inventory,
       beforeChange: () => this.#tripwire.disarm(),
       dropPayload: (payload) => parts.payloads.drop(payload),
     });
-    this.#tripwire = new Tripwire({
+    this.#tripwire = new RivalDetector({
       ...{ name: this.name, owner: parts.owner, clock: parts.clock, memory: parts.trial, inventory },
       post: (text) => this.#writer.post(text),
     });
-    this.#checkpoint = grouped(() => this.#inTurn(() => this.#runCheckpoint()));
+    this.#checkpoint = groupCommit(() => this.#inTurn(() => this.#runCheckpoint()));
   }
 
   /** The first look, and what the ledger of an interrupted run says. A server that is busy at the moment is asked again. */
@@ -83,7 +83,7 @@ export class LiveRoom implements Room {
     }
   }
 
-  async scan(inHand: PayloadsInHand = new Set()): Promise<RoomScan> {
+  async scan(inHand: ActivePayloads = new Set()): Promise<QueueScan> {
     await this.#inTurn(() => this.#recover());
     // What cannot be written now stays in the ledger, and holds up nobody else's mail.
     await this.#checkpoint().catch((error) => this.#tellTrouble(error));
@@ -95,7 +95,7 @@ export class LiveRoom implements Room {
     );
   }
 
-  async readPayload(payload: MessageNumber): Promise<PayloadRead> {
+  async readPayload(payload: MessageNumber): Promise<PayloadResult> {
     // Servers before 2018 hand out deleted messages as well.
     if (this.#inventory.items.has(payload)) return this.#parts.payloads.read(payload);
     return { kind: 'missing', reason: `the message ${payload} is not in the queue room any more` };
@@ -120,11 +120,11 @@ export class LiveRoom implements Room {
   }
 
   /** The ledger could not be written: the control message can say it as well. */
-  async #writeWithoutLedger(held: Held, error: unknown): Promise<void> {
-    await this.#checkpoint().catch((second) => this.#parts.warn(phraseOf(second)));
+  async #writeWithoutLedger(held: PendingLiveJob, error: unknown): Promise<void> {
+    await this.#checkpoint().catch((second) => this.#parts.warn(describeError(second)));
     if (this.#inventory.tells(held)) return;
-    throw new SpoolTrouble(
-      `What became of recipients of job ${held.control} could not be written: ${phraseOf(error)}. It is kept in memory ` +
+    throw new QueueError(
+      `What became of recipients of job ${held.control} could not be written: ${describeError(error)}. It is kept in memory ` +
         'and written as soon as the disk or the server takes it; if this process ends before, they may get the mail a second time.',
       { cause: error },
     );
@@ -145,14 +145,14 @@ export class LiveRoom implements Room {
     });
   }
 
-  async settle(): Promise<void> {
+  async flush(): Promise<void> {
     await this.#checkpoint();
     // 2017 has no words for a job whose recipients are all settled: what became of them has to be in the ledger.
     if ([...this.#inventory.jobs()].some(isDirty)) await this.#parts.journal.secure();
   }
 
-  async enqueue(): ReturnType<Room['enqueue']> {
-    throw new SpoolTrouble(
+  async enqueue(): ReturnType<Queue['enqueue']> {
+    throw new QueueError(
       `${this.name} is the queue of a running Citadel server, which makes its jobs itself. ` +
         'Hand the message to the server by LMTP or SMTP; nothing was queued.',
     );
@@ -160,7 +160,7 @@ export class LiveRoom implements Room {
 
   async close(): Promise<void> {
     try {
-      await this.settle();
+      await this.flush();
       await this.#inTurn(() => this.#leave());
     } finally {
       this.#timer?.cancel();
@@ -186,7 +186,7 @@ export class LiveRoom implements Room {
     this.#tripwire.compare();
     // What the interrupted run wrote and did not sync must not be undone after we have acted on it.
     if (records.length > 0) await journal.secure();
-    replay(records, this.#inventory, dialect);
+    replayJournal(records, this.#inventory, dialect);
     this.#isRecovered = true;
     await this.#runCheckpoint().catch((error) => this.#tellTrouble(error));
   }
@@ -235,8 +235,8 @@ export class LiveRoom implements Room {
   }
 
   #tellTrouble(error: unknown): void {
-    if (!isTrouble(error)) throw error;
-    this.#warnOnce('checkpoint', phraseOf(error));
+    if (!isOperationalError(error)) throw error;
+    this.#warnOnce('checkpoint', describeError(error));
   }
 
   /** A server that is away for an hour is one line in the log, not 3600. */
@@ -245,7 +245,7 @@ export class LiveRoom implements Room {
     this.#told.set(place, text);
   }
 
-  async #look(inHand: PayloadsInHand): Promise<RoomScan> {
+  async #look(inHand: ActivePayloads): Promise<QueueScan> {
     const inventory = this.#inventory;
     this.#parts.payloads.keepOnly(inHand);
     await inventory.update();
@@ -256,17 +256,17 @@ export class LiveRoom implements Room {
       return NOTHING;
     }
     if (inventory.unseen.size > 0) this.#warnOnce('look', [...inventory.unseen.values()].join(' '));
-    return { jobs: this.#take(inHand), orphans: inventory.orphans(), setAside: inventory.unreadable() };
+    return { jobs: this.#take(inHand), orphans: inventory.orphans(), quarantined: inventory.unreadable() };
   }
 
   /** Outcomes of a mail in hand come under the number it had when it was taken, however often it is rewritten. */
-  #takenBefore(inHand: PayloadsInHand): Map<MessageNumber, Held> {
-    const isHere = (held: Held): boolean =>
+  #takenBefore(inHand: ActivePayloads): Map<MessageNumber, PendingLiveJob> {
+    const isHere = (held: PendingLiveJob): boolean =>
       inHand.has(held.base.msgid) && this.#inventory.items.get(held.control) === held;
     return new Map([...this.#scanned].filter(([, held]) => isHere(held)));
   }
 
-  #take(inHand: PayloadsInHand): QueuedJob[] {
+  #take(inHand: ActivePayloads): QueuedJob[] {
     const inventory = this.#inventory;
     const scanned = new Map(this.#scanned);
     const jobs: QueuedJob[] = [];

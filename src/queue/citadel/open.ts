@@ -5,22 +5,22 @@
  */
 import type { Connect } from '#net-stream-utils';
 import type { Clock, Random } from '../../platform/clock.ts';
-import { codeOf, phraseOf, SpoolTrouble } from '../../platform/system-errors.ts';
-import { sweepTemporary, type TemporaryName, temporaryNames } from '../../storage/atomic-file.ts';
+import { describeError, errorCode, QueueError } from '../../platform/system-errors.ts';
+import { removeStaleTemporary, type TemporaryName, temporaryNames } from '../../storage/atomic-file.ts';
 import type { Disk } from '../../storage/disk.ts';
-import { type Layout, layoutOf } from '../../storage/layout.ts';
-import { claimLock } from '../../storage/lock.ts';
+import { layoutOf, type StateLayout } from '../../storage/layout.ts';
+import { acquireLock } from '../../storage/lock.ts';
 import type { ProcessTable } from '../../storage/processes.ts';
-import { ownId } from '../../storage/queue-id.ts';
+import { ensureQueueId } from '../../storage/queue-id.ts';
 import { openJournal, readJournal } from '../journal.ts';
-import type { Room } from '../queue.ts';
-import type { DirectorySettings } from '../spool/open.ts';
+import type { Queue } from '../queue.ts';
+import type { ControlSettings } from '../spool/open.ts';
 import type { Login } from './client/login.ts';
 import { citadelServer } from './client/server.ts';
 import type { ServerAddress } from './client/session.ts';
-import { LiveRoom } from './live-queue.ts';
-import { payloadShelf } from './payload.ts';
-import { trialMemory } from './rival/probe-store.ts';
+import { LiveQueue } from './live-queue.ts';
+import { payloadCache } from './payload.ts';
+import { probeStore } from './rival/probe-store.ts';
 
 export interface LiveDeps {
   readonly connect: Connect;
@@ -52,22 +52,22 @@ function refused(why: LiveRefused['why'], text: string): LiveRefused {
   return { kind: 'refused', why, text };
 }
 
-function makeFolders(disk: Disk, { state, temporary }: Layout): void {
+function makeFolders(disk: Disk, { state, temporary }: StateLayout): void {
   for (const folder of [state, temporary]) {
     if (disk.status(folder) === null) disk.mkdir(folder, { ...OURS, mode: 0o700 });
   }
 }
 
 async function openClaimed(
-  layout: Layout,
+  layout: StateLayout,
   temporaryName: TemporaryName,
   options: LiveOptions,
   deps: LiveDeps,
-  settings: DirectorySettings,
+  settings: ControlSettings,
   release: () => void,
-): Promise<{ readonly kind: 'open'; readonly room: Room } | LiveRefused> {
+): Promise<{ readonly kind: 'open'; readonly room: Queue } | LiveRefused> {
   const { disk, clock, warn, random } = deps;
-  sweepTemporary(disk, layout, deps.processes);
+  removeStaleTemporary(disk, layout, deps.processes);
   const spool = `citadel ${options.server.endpoint.address} ${options.server.endpoint.port}`;
   const read = readJournal(disk, layout, spool);
   if (read.kind === 'refused') return refused('ledger', read.text);
@@ -78,12 +78,12 @@ async function openClaimed(
     );
   const journal = openJournal({ disk, layout, temporaryName, owner: OURS, spool }, read.records);
   const server = citadelServer(options.server, options.login, deps);
-  const room = new LiveRoom({
+  const room = new LiveQueue({
     ...{ server, journal, clock, warn, release, ...settings, records: read.records },
-    owner: await ownId({ disk, random, layout, temporaryName, owner: OURS }),
-    payloads: payloadShelf({ server, disk, temporaryName }),
+    owner: await ensureQueueId({ disk, random, layout, temporaryName, owner: OURS }),
+    payloads: payloadCache({ server, disk, temporaryName }),
     options: { dialect: 'detect', fallback: settings.dialect },
-    trial: trialMemory(disk, layout, temporaryName, OURS),
+    trial: probeStore(disk, layout, temporaryName, OURS),
   });
   try {
     await room.begin();
@@ -91,17 +91,17 @@ async function openClaimed(
   } catch (error) {
     journal.close();
     await server.close();
-    if (error instanceof SpoolTrouble) return refused('server', error.message);
+    if (error instanceof QueueError) return refused('server', error.message);
     throw error;
   }
 }
 
 /** Open the queue room of a running server. */
-export async function openLiveRoom(
+export async function openLiveQueue(
   options: LiveOptions,
   deps: LiveDeps,
-  settings: DirectorySettings,
-): Promise<{ readonly kind: 'open'; readonly room: Room } | LiveRefused> {
+  settings: ControlSettings,
+): Promise<{ readonly kind: 'open'; readonly room: Queue } | LiveRefused> {
   const { disk, processes, random } = deps;
   const layout = layoutOf(options.state);
   const temporaryName = temporaryNames(layout, processes, random);
@@ -109,7 +109,7 @@ export async function openLiveRoom(
   let opened = false;
   try {
     makeFolders(disk, layout);
-    const claim = claimLock({ disk, layout, processes, temporaryName, owner: OURS });
+    const claim = acquireLock({ disk, layout, processes, temporaryName, owner: OURS });
     if (claim.kind === 'busy') {
       return refused(
         'busy',
@@ -121,10 +121,10 @@ export async function openLiveRoom(
     opened = result.kind === 'open';
     return result;
   } catch (error) {
-    if (codeOf(error) === null) throw error;
+    if (errorCode(error) === null) throw error;
     return refused(
       'state',
-      `The state directory ${options.state} cannot be used: ${phraseOf(error)}. Nothing was sent.`,
+      `The state directory ${options.state} cannot be used: ${describeError(error)}. Nothing was sent.`,
     );
   } finally {
     if (!opened) release();

@@ -7,10 +7,10 @@
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import type { StoredMessage } from '../../message/stored.ts';
 import { storedControl } from '../../message/stored.ts';
-import { isTrouble, phraseOf } from '../../platform/system-errors.ts';
-import { removeIfThere, type TemporaryName } from '../../storage/atomic-file.ts';
+import { describeError, isOperationalError } from '../../platform/system-errors.ts';
+import { removeIfExists, type TemporaryName } from '../../storage/atomic-file.ts';
 import type { Disk, OpenFile, Ownership } from '../../storage/disk.ts';
-import type { PayloadRead, PayloadsInHand } from '../queue.ts';
+import type { ActivePayloads, PayloadResult } from '../queue.ts';
 import { COMMANDS } from './client/protocol.ts';
 import type { CitadelServer } from './client/server.ts';
 
@@ -19,12 +19,12 @@ const WHOLE = 262_144;
 /** A listing comes line by line; so much is written at once. */
 const PIECE = 65_536;
 
-export interface PayloadShelf {
-  read(number: MessageNumber): Promise<PayloadRead>;
+export interface PayloadCache {
+  read(number: MessageNumber): Promise<PayloadResult>;
   /** its mail is over */
   drop(number: MessageNumber): void;
   /** Only what is in hand stays; what waits for its next try is fetched again then. */
-  keepOnly(inHand: PayloadsInHand): void;
+  keepOnly(inHand: ActivePayloads): void;
   clear(): void;
 }
 
@@ -76,7 +76,7 @@ class Filling {
     this.#waiting = [];
     this.#size = 0;
     this.#close();
-    removeIfThere(this.#disk, this.path);
+    removeIfExists(this.#disk, this.path);
   }
 
   /** Once: its number may be another file's by then. */
@@ -93,13 +93,13 @@ class Filling {
   }
 }
 
-export function payloadShelf({ server, disk, temporaryName }: PayloadDeps): PayloadShelf {
+export function payloadCache({ server, disk, temporaryName }: PayloadDeps): PayloadCache {
   const files = new Map<MessageNumber, { readonly path: string; readonly size: number }>();
   /** on their way: several destinations ask for the same mail at the same time */
-  const fetching = new Map<MessageNumber, Promise<PayloadRead>>();
+  const fetching = new Map<MessageNumber, Promise<PayloadResult>>();
 
   /** The first of the forms this server knows. */
-  async function fetch(number: MessageNumber): Promise<PayloadRead> {
+  async function fetch(number: MessageNumber): Promise<PayloadResult> {
     const filling = new Filling(disk, temporaryName());
     const ask = (line: string, guarded: { readonly guarded?: true } = {}) =>
       server.read({ line, ...guarded, sink: (bytes) => filling.add(bytes) }, () => filling.restart());
@@ -119,10 +119,10 @@ export function payloadShelf({ server, disk, temporaryName }: PayloadDeps): Payl
     return found(number, filling.path);
   }
 
-  function found(number: MessageNumber, path: string): PayloadRead {
+  function found(number: MessageNumber, path: string): PayloadResult {
     const { status, bytes } = disk.read(path, WHOLE + 1);
     if (storedControl(bytes) !== null) {
-      removeIfThere(disk, path);
+      removeIfExists(disk, path);
       const reason = `the message ${number} on the server cannot be sent: it is a delivery list, not a mail`;
       return { kind: 'unreadable', reason };
     }
@@ -130,7 +130,7 @@ export function payloadShelf({ server, disk, temporaryName }: PayloadDeps): Payl
       files.set(number, { path, size: status.size });
       return { kind: 'found', message: onDisk(path, status.size) };
     }
-    removeIfThere(disk, path);
+    removeIfExists(disk, path);
     if (bytes.length === 0) return { kind: 'empty', reason: `the message ${number} on the server is empty` };
     return { kind: 'found', message: { size: bytes.length, bytes, stream: () => once(bytes) } };
   }
@@ -143,15 +143,15 @@ export function payloadShelf({ server, disk, temporaryName }: PayloadDeps): Payl
     const file = files.get(number);
     if (file === undefined) return;
     files.delete(number);
-    removeIfThere(disk, file.path);
+    removeIfExists(disk, file.path);
   }
 
-  async function fetchOrSayWhyNot(number: MessageNumber): Promise<PayloadRead> {
+  async function fetchOrSayWhyNot(number: MessageNumber): Promise<PayloadResult> {
     try {
       return await fetch(number);
     } catch (error) {
-      if (!isTrouble(error)) throw error;
-      const why = phraseOf(error);
+      if (!isOperationalError(error)) throw error;
+      const why = describeError(error);
       return { kind: 'unreadable', reason: `the message ${number} on the server cannot be read: ${why}` };
     } finally {
       fetching.delete(number);

@@ -8,18 +8,22 @@ import type { Dialect, MessageNumber } from '../../delivery-list/job.ts';
 import type { ByteString } from '../../platform/bytes.ts';
 import type { JournalRecord } from '../journal.ts';
 import { currentJob } from '../pending-job.ts';
-import type { Held } from './item.ts';
-import type { Inventory } from './room-index.ts';
+import type { PendingLiveJob } from './item.ts';
+import type { RoomIndex } from './room-index.ts';
 
 /**
  * Records in the order in which they were written. A control message may have been replaced before the crash, and its
  * record stays until its deletion is seen: the outcomes up to the posting are in the successor then, and those behind it
  * are about the successor.
  */
-export function replay(records: readonly JournalRecord[], inventory: Inventory, dialect: Dialect): void {
+export function replayJournal(
+  records: readonly JournalRecord[],
+  inventory: RoomIndex,
+  dialect: Dialect,
+): void {
   const successors = successorIndex(inventory, dialect);
   /** what stands for a control message that was replaced */
-  const standing = new Map<MessageNumber, Held>();
+  const standing = new Map<MessageNumber, PendingLiveJob>();
   for (const record of records) {
     const item = standing.get(record.control) ?? inventory.items.get(record.control);
     if (item?.kind !== 'control' || item.base.msgid !== record.msgid) {
@@ -42,8 +46,11 @@ export function replay(records: readonly JournalRecord[], inventory: Inventory, 
 }
 
 /** Finds the control message that says what this one says with its outcomes: a later one, whatever times it names. */
-function successorIndex(inventory: Inventory, dialect: Dialect): (held: Held) => Held | null {
-  const index = new Map<ByteString, Held[]>();
+function successorIndex(
+  inventory: RoomIndex,
+  dialect: Dialect,
+): (held: PendingLiveJob) => PendingLiveJob | null {
+  const index = new Map<ByteString, PendingLiveJob[]>();
   for (const held of inventory.jobs()) {
     const said = saying(held, dialect);
     if (said !== null) index.set(said, [...(index.get(said) ?? []), held]);
@@ -56,7 +63,7 @@ function successorIndex(inventory: Inventory, dialect: Dialect): (held: Held) =>
 }
 
 /** The text without its times. The span doubles with each reading, and a run may write a list more than once. */
-function saying(held: Held, dialect: Dialect): ByteString | null {
+function saying(held: PendingLiveJob, dialect: Dialect): ByteString | null {
   const job = currentJob(held);
   // What a list without this line gets when it is written.
   const submitted = job.submitted ?? (dialect === '2017' ? held.now : 0);

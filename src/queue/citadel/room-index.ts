@@ -6,18 +6,18 @@
 import { DELIVERY_LIST_TYPE } from '../../delivery-list/header.ts';
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import type { ParseOptions } from '../../delivery-list/parse.ts';
-import { LIST_HEADER } from '../../delivery-list/serialise.ts';
+import { DELIVERY_LIST_HEADER } from '../../delivery-list/serialise.ts';
 import type { ByteString } from '../../platform/bytes.ts';
-import { SpoolTrouble } from '../../platform/system-errors.ts';
+import { QueueError } from '../../platform/system-errors.ts';
 import { isDirty } from '../pending-job.ts';
-import type { RoomScan } from '../queue.ts';
+import type { QueueScan } from '../queue.ts';
 import { COMMANDS, isAbsence, numbersIn, partType } from './client/protocol.ts';
 import type { CitadelServer } from './client/server.ts';
-import type { Answer } from './client/session.ts';
-import { type Held, type Item, isControl, itemOf } from './item.ts';
-import type { TrialKind } from './rival/probe.ts';
+import type { CommandResult } from './client/session.ts';
+import { classifyMessage, isControl, type PendingLiveJob, type RoomEntry } from './item.ts';
+import type { ProbeKind } from './rival/probe.ts';
 
-export interface InventoryParts {
+export interface RoomIndexDeps {
   readonly server: CitadelServer;
   readonly options: ParseOptions;
   /** id of our state directory */
@@ -32,12 +32,12 @@ type Sight =
   | { readonly kind: 'unseen'; readonly why: string };
 
 /** The server said no to something; the sentence says to what. */
-export function refusalText(name: string, what: string, { code, text }: Answer): string {
+export function refusalText(name: string, what: string, { code, text }: CommandResult): string {
   return `The Citadel server at ${name} did not ${what}: ${code} ${text}. The mail stays in its queue.`;
 }
 
-export class Inventory {
-  readonly items = new Map<MessageNumber, Item>();
+export class RoomIndex {
+  readonly items = new Map<MessageNumber, RoomEntry>();
   /** messages the server did not show at the last look, with its reason; they are looked at again */
   readonly unseen = new Map<MessageNumber, string>();
   /** jobs that are over: control message -> payload */
@@ -47,10 +47,10 @@ export class Inventory {
   /** texts posted without an answer and posted again since: a server that hung may take them yet, and they say too little */
   readonly givenUp = new Set<ByteString>();
   /** what something else did since the tripwire last asked, as the rest of a sentence */
-  readonly deeds = { deleted: false, replaced: null as string | null };
-  readonly #parts: InventoryParts;
+  readonly evidence = { deleted: false, replaced: null as string | null };
+  readonly #parts: RoomIndexDeps;
 
-  constructor(parts: InventoryParts) {
+  constructor(parts: RoomIndexDeps) {
     this.#parts = parts;
   }
 
@@ -68,7 +68,7 @@ export class Inventory {
   async list(): Promise<MessageNumber[]> {
     const { server } = this.#parts;
     const listing = await server.read({ line: COMMANDS.list });
-    if (listing.code !== 100) throw new SpoolTrouble(refusalText(server.name, 'list its queue', listing));
+    if (listing.code !== 100) throw new QueueError(refusalText(server.name, 'list its queue', listing));
     return numbersIn(listing.body).sort((a, b) => a - b);
   }
 
@@ -80,24 +80,24 @@ export class Inventory {
     for (const [number, item] of [...this.items]) {
       if (present.has(number)) continue;
       this.items.delete(number);
-      if (item.kind === 'control') this.bereave(item.base.msgid);
+      if (item.kind === 'control') this.noteExternalDelete(item.base.msgid);
     }
     for (const msgid of this.#bereft) if (!present.has(msgid)) this.#bereft.delete(msgid);
   }
 
   /** Something else deleted a control message of this mail. */
-  bereave(msgid: MessageNumber): void {
+  noteExternalDelete(msgid: MessageNumber): void {
     this.#bereft.add(msgid);
-    this.deeds.deleted = true;
+    this.evidence.deleted = true;
   }
 
   /** The trial begins from the start: what something else did before is no evidence any more. */
-  forgive(): void {
+  resetEvidence(): void {
     this.#bereft.clear();
-    Object.assign(this.deeds, { deleted: false, replaced: null });
+    Object.assign(this.evidence, { deleted: false, replaced: null });
   }
 
-  async #meet(number: MessageNumber, unanswered: readonly Held[]): Promise<void> {
+  async #meet(number: MessageNumber, unanswered: readonly PendingLiveJob[]): Promise<void> {
     const sight = await this.#look(number);
     switch (sight.kind) {
       case 'gone':
@@ -118,21 +118,21 @@ export class Inventory {
   }
 
   #add(number: MessageNumber, text: ByteString): void {
-    const item = itemOf(number, text, this.#parts.options, this.#parts.owner);
+    const item = classifyMessage(number, text, this.#parts.options, this.#parts.owner);
     this.items.set(number, item);
-    if (item.kind === 'control') this.suspect(item);
+    if (item.kind === 'control') this.checkReplacement(item);
   }
 
   /** A control message that is not ours, for a mail whose own one something else deleted: that was a replacement. */
-  suspect({ base: { msgid } }: Held): void {
-    if (this.#bereft.has(msgid)) this.deeds.replaced = `replaced the control message of mail ${msgid}`;
+  checkReplacement({ base: { msgid } }: PendingLiveJob): void {
+    if (this.#bereft.has(msgid)) this.evidence.replaced = `replaced the control message of mail ${msgid}`;
   }
 
   async #look(number: MessageNumber): Promise<Sight> {
     const { server } = this.#parts;
     const fields = await server.read({ line: COMMANDS.fields(number), guarded: true });
     if (isAbsence(fields.code)) return { kind: 'gone' };
-    const unseen = (answer: Answer): Sight => ({
+    const unseen = (answer: CommandResult): Sight => ({
       kind: 'unseen',
       why: refusalText(server.name, `show the message ${number}`, answer),
     });
@@ -142,11 +142,11 @@ export class Inventory {
     if (isAbsence(part.code)) return { kind: 'gone' };
     if (part.code !== 600) return unseen(part);
     if (partType(part.text) !== DELIVERY_LIST_TYPE) return { kind: 'mail' };
-    return { kind: 'list', text: LIST_HEADER + part.body };
+    return { kind: 'list', text: DELIVERY_LIST_HEADER + part.body };
   }
 
   /** The message `number` stands for the job from now on. */
-  replaced(held: Held, number: MessageNumber): void {
+  replaced(held: PendingLiveJob, number: MessageNumber): void {
     if (held.posting === null) return;
     if (this.over.has(held.control)) this.over.set(number, held.base.msgid);
     this.items.set(held.control, { kind: 'stale' });
@@ -161,23 +161,23 @@ export class Inventory {
   }
 
   /** A job whose control message we rewrote has to be seen as its next reader will see it. */
-  reread(held: Held): Held {
-    const item = itemOf(held.control, held.text, this.#parts.options, this.#parts.owner);
+  reread(held: PendingLiveJob): PendingLiveJob {
+    const item = classifyMessage(held.control, held.text, this.#parts.options, this.#parts.owner);
     this.items.set(held.control, item);
     return item.kind === 'control' ? item : held;
   }
 
   /** Whether the room alone says all we know of this job: a list that was replaced says less as long as it lies there. */
-  tells(held: Held): boolean {
+  tells(held: PendingLiveJob): boolean {
     return !isDirty(held) && !held.former.some((number) => this.items.has(number));
   }
 
-  *jobs(): Generator<Held> {
+  *jobs(): Generator<PendingLiveJob> {
     for (const item of [...this.items.values()]) if (item.kind === 'control') yield item;
   }
 
   /** Our messages of this kind, ascending. */
-  trials(kind: TrialKind): MessageNumber[] {
+  trials(kind: ProbeKind): MessageNumber[] {
     const found: MessageNumber[] = [];
     for (const [number, item] of this.items)
       if (item.kind === 'trial' && item.trial === kind) found.push(number);
@@ -208,7 +208,7 @@ export class Inventory {
   }
 
   /** A server's queue room has no place to set a message aside: it is told once and left alone. */
-  unreadable(): RoomScan['setAside'] {
+  unreadable(): QueueScan['quarantined'] {
     const found: { number: MessageNumber; reason: string }[] = [];
     for (const [number, item] of this.items) {
       if (item.kind !== 'unreadable' || item.told) continue;

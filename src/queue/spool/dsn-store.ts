@@ -5,20 +5,20 @@
  */
 
 import type { MessageNumber } from '../../delivery-list/job.ts';
-import { codeOf } from '../../platform/system-errors.ts';
-import { removeIfThere, temporaryNames, writeDurably } from '../../storage/atomic-file.ts';
+import { errorCode } from '../../platform/system-errors.ts';
+import { removeIfExists, temporaryNames, writeAndSync } from '../../storage/atomic-file.ts';
 import type { Disk, Ownership } from '../../storage/disk.ts';
 import { layoutOf, messageNumber } from '../../storage/layout.ts';
-import type { ReportPlace, Told } from '../dsn-store.ts';
-import { payloadFacts } from './fingerprint.ts';
-import type { DirectoryDeps } from './open.ts';
+import type { DsnStore, Notified } from '../dsn-store.ts';
+import { payloadFingerprint } from './fingerprint.ts';
+import type { SpoolDeps } from './open.ts';
 
 /** The content of a note, as JSON. */
 interface Note {
   readonly msgid: MessageNumber;
   /** size and time of the payload file; null when there is none */
   readonly payload: string | null;
-  readonly told: readonly Told[];
+  readonly told: readonly Notified[];
 }
 
 /** Far more than the recipients of any mail. */
@@ -28,20 +28,20 @@ const LONGEST_NOTE = 1 << 28;
  * The spool has been opened before, which made `.spoolroom/`.
  * @param isThere whether a note's job may still exist
  */
-export function openReports(
+export function openDsnStore(
   spool: string,
-  { disk, processes, random }: Pick<DirectoryDeps, 'disk' | 'processes' | 'random'>,
+  { disk, processes, random }: Pick<SpoolDeps, 'disk' | 'processes' | 'random'>,
   isThere = (control: MessageNumber): boolean => disk.status(layoutOf(spool).message(control)) !== null,
-): ReportPlace {
+): DsnStore {
   const layout = layoutOf(spool);
   const notes = `${layout.state}/reported`;
   const temporaryName = temporaryNames(layout, processes, random);
   sweep(disk, notes, isThere);
 
-  function toldOf(control: MessageNumber, msgid: MessageNumber): readonly Told[] {
+  function toldOf(control: MessageNumber, msgid: MessageNumber): readonly Notified[] {
     const note = readNote(disk, `${notes}/${control}`);
     const isMeant =
-      note !== null && note.msgid === msgid && note.payload === payloadFacts(disk, layout, msgid);
+      note !== null && note.msgid === msgid && note.payload === payloadFingerprint(disk, layout, msgid);
     return isMeant ? note.told : [];
   }
 
@@ -50,24 +50,24 @@ export function openReports(
     const owner = { mode: mode & 0o770, uid, gid };
     await makeFolder(disk, layout.state, folder, owner);
     const temporary = temporaryName();
-    await writeDurably(disk, temporary, [bytes], { ...owner, mode: mode & 0o660 });
+    await writeAndSync(disk, temporary, [bytes], { ...owner, mode: mode & 0o660 });
     disk.rename(temporary, `${folder}/${name}`);
     await disk.syncDirectory(folder);
     return `${folder}/${name}`;
   }
 
   return {
-    told: async ({ control, msgid }) => toldOf(control, msgid),
-    async note({ control, msgid }, told) {
+    notified: async ({ control, msgid }) => toldOf(control, msgid),
+    async recordNotified({ control, msgid }, told) {
       const all = [...toldOf(control, msgid), ...told];
-      const note: Note = { msgid, payload: payloadFacts(disk, layout, msgid), told: all };
+      const note: Note = { msgid, payload: payloadFingerprint(disk, layout, msgid), told: all };
       await put(notes, String(control), Buffer.from(`${JSON.stringify(note)}\n`, 'latin1'));
     },
     async forget({ control }) {
       // A job that another program added to is not over, whatever its owner thinks.
-      if (disk.status(layout.message(control)) === null) removeIfThere(disk, `${notes}/${control}`);
+      if (disk.status(layout.message(control)) === null) removeIfExists(disk, `${notes}/${control}`);
     },
-    leave: (report, name) => put(layout.reports, `${name}.eml`, Buffer.from(report)),
+    saveForPickup: (report, name) => put(layout.reports, `${name}.eml`, Buffer.from(report)),
   };
 }
 
@@ -82,7 +82,7 @@ function readNote(disk: Disk, path: string): Note | null {
   try {
     return JSON.parse(disk.read(path, LONGEST_NOTE).bytes.toString('latin1'));
   } catch (error) {
-    if (error instanceof SyntaxError || codeOf(error) === 'ENOENT') return null;
+    if (error instanceof SyntaxError || errorCode(error) === 'ENOENT') return null;
     throw error;
   }
 }
@@ -91,6 +91,6 @@ function sweep(disk: Disk, folder: string, isWanted: (control: MessageNumber) =>
   if (disk.status(folder) === null) return;
   for (const { name } of disk.list(folder)) {
     const control = messageNumber(name);
-    if (control !== null && !isWanted(control)) removeIfThere(disk, `${folder}/${name}`);
+    if (control !== null && !isWanted(control)) removeIfExists(disk, `${folder}/${name}`);
   }
 }

@@ -3,20 +3,20 @@
  * same way. Called through the room, with or without the claim on the spool, by several processes at once: link(2)
  * gives a number to exactly one of them. Never replaces a file.
  */
-import { firstControlText } from '../../delivery-list/generate.ts';
+import { newControlText } from '../../delivery-list/generate.ts';
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import { storedControl } from '../../message/stored.ts';
-import { codeOf } from '../../platform/system-errors.ts';
-import { removeIfThere, type TemporaryName, writeDurably } from '../../storage/atomic-file.ts';
+import { errorCode } from '../../platform/system-errors.ts';
+import { removeIfExists, type TemporaryName, writeAndSync } from '../../storage/atomic-file.ts';
 import type { Disk, Ownership } from '../../storage/disk.ts';
-import type { Layout } from '../../storage/layout.ts';
-import type { Room } from '../queue.ts';
-import type { Shelf } from './spool-index.ts';
+import type { StateLayout } from '../../storage/layout.ts';
+import type { Queue } from '../queue.ts';
+import type { SpoolIndex } from './spool-index.ts';
 
 export interface EnqueueDeps {
   readonly disk: Disk;
-  readonly layout: Layout;
-  readonly shelf: Shelf;
+  readonly layout: StateLayout;
+  readonly shelf: SpoolIndex;
   readonly temporaryName: TemporaryName;
   readonly owner: Ownership;
   /** resolves when all links made so far are durable */
@@ -24,7 +24,7 @@ export interface EnqueueDeps {
 }
 
 /** A mail that would be read as a delivery list, and so give its author the say over our queue. */
-export class NotAMail extends Error {
+export class InvalidMessage extends Error {
   constructor() {
     super(
       'The message was not taken: its content type makes it a delivery list, which cannot be sent as mail.',
@@ -44,7 +44,7 @@ function linkNext({ disk, layout, shelf }: EnqueueDeps, temporary: string): Mess
       disk.link(temporary, layout.message(number));
       return number;
     } catch (error) {
-      if (codeOf(error) !== 'EEXIST') throw error;
+      if (errorCode(error) !== 'EEXIST') throw error;
       shelf.list();
     }
   }
@@ -52,11 +52,11 @@ function linkNext({ disk, layout, shelf }: EnqueueDeps, temporary: string): Mess
 
 type Pieces = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
-export function enqueueInto(deps: EnqueueDeps): Room['enqueue'] {
+export function createEnqueue(deps: EnqueueDeps): Queue['enqueue'] {
   const { disk, layout, temporaryName, owner, syncSpool } = deps;
 
   function refuseList(path: string): void {
-    if (storedControl(disk.read(path, HEAD).bytes) !== null) throw new NotAMail();
+    if (storedControl(disk.read(path, HEAD).bytes) !== null) throw new InvalidMessage();
   }
 
   /** Write a message, have `accept` look at it, and give it its number, durably. The number is noted in `placed`, too. */
@@ -66,14 +66,14 @@ export function enqueueInto(deps: EnqueueDeps): Room['enqueue'] {
     accept: (path: string) => void,
   ): Promise<MessageNumber> {
     const temporary = temporaryName();
-    await writeDurably(disk, temporary, pieces, owner);
+    await writeAndSync(disk, temporary, pieces, owner);
     let number: MessageNumber;
     try {
       accept(temporary);
       number = linkNext(deps, temporary);
       placed.push(number);
     } finally {
-      removeIfThere(disk, temporary);
+      removeIfExists(disk, temporary);
     }
     await syncSpool();
     return number;
@@ -84,11 +84,11 @@ export function enqueueInto(deps: EnqueueDeps): Room['enqueue'] {
     const placed: MessageNumber[] = [];
     try {
       const msgid = await place(payload instanceof Uint8Array ? [payload] : payload, placed, refuseList);
-      const list = Buffer.from(firstControlText({ ...job, msgid }), 'latin1');
+      const list = Buffer.from(newControlText({ ...job, msgid }), 'latin1');
       return { payload: msgid, control: await place([list], placed, () => {}) };
     } catch (error) {
       // The control message first: better a job nobody was told of than one without its mail, or a mail for ever (C24).
-      for (const number of placed.reverse()) removeIfThere(disk, layout.message(number));
+      for (const number of placed.reverse()) removeIfExists(disk, layout.message(number));
       throw error;
     }
   };

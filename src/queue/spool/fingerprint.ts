@@ -4,14 +4,14 @@
  */
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import type { Disk, FileStatus } from '../../storage/disk.ts';
-import type { Layout } from '../../storage/layout.ts';
+import type { StateLayout } from '../../storage/layout.ts';
 
-export function factsIn({ size, mtimeMs }: FileStatus): string {
+export function fingerprintOf({ size, mtimeMs }: FileStatus): string {
   return `${size}@${mtimeMs}`;
 }
 
 /** As they are now; null: the payload is not there. */
-export function payloadFacts(disk: Disk, layout: Layout, msgid: MessageNumber): string | null {
+export function payloadFingerprint(disk: Disk, layout: StateLayout, msgid: MessageNumber): string | null {
   const status = disk.status(layout.message(msgid));
-  return status === null ? null : factsIn(status);
+  return status === null ? null : fingerprintOf(status);
 }

@@ -4,13 +4,19 @@
  * of techdoc/spool-states.md; nothing is removed before the journal says durably that it may be.
  */
 import type { MessageNumber } from '../../delivery-list/job.ts';
-import { codeOf, phraseOf, SpoolTrouble } from '../../platform/system-errors.ts';
-import { removeIfThere } from '../../storage/atomic-file.ts';
-import type { JobKey, Journal, JournalRecord } from '../journal.ts';
-import { type HeldJob, isDirty } from '../pending-job.ts';
-import { factsIn } from './fingerprint.ts';
-import { type Draft, draft, putInPlace, type ReadyDraft, type RewriteDeps } from './rewrite.ts';
-import type { Shelf } from './spool-index.ts';
+import { describeError, errorCode, QueueError } from '../../platform/system-errors.ts';
+import { removeIfExists } from '../../storage/atomic-file.ts';
+import type { Journal, JournalKey, JournalRecord } from '../journal.ts';
+import { isDirty, type PendingJob } from '../pending-job.ts';
+import { fingerprintOf } from './fingerprint.ts';
+import {
+  commitRewrite,
+  prepareRewrite,
+  type ReadyRewrite,
+  type Rewrite,
+  type RewriteDeps,
+} from './rewrite.ts';
+import type { SpoolIndex } from './spool-index.ts';
 
 /** Control messages that are made durable at the same time. */
 const TOGETHER = 32;
@@ -18,24 +24,24 @@ const TOGETHER = 32;
 const ATTEMPTS = 3;
 
 /** A job that is over. Its payload goes at the next checkpoint after its control message. */
-export interface Over {
-  readonly key: JobKey;
+export interface FinishedJob {
+  readonly key: JournalKey;
   controlGone: boolean;
 }
 
-export interface CheckpointParts extends RewriteDeps {
-  readonly shelf: Shelf;
+export interface FlusherDeps extends RewriteDeps {
+  readonly shelf: SpoolIndex;
   readonly journal: Journal;
   /** resolves when all names in the spool directory are durable */
   readonly syncSpool: () => Promise<void>;
 }
 
-export class Checkpoint {
+export class Flusher {
   /** jobs whose payloads have to go */
-  readonly over = new Set<Over>();
-  readonly #parts: CheckpointParts;
+  readonly over = new Set<FinishedJob>();
+  readonly #parts: FlusherDeps;
 
-  constructor(parts: CheckpointParts) {
+  constructor(parts: FlusherDeps) {
     this.#parts = parts;
   }
 
@@ -45,11 +51,11 @@ export class Checkpoint {
       const troubles = await this.#rewrite();
       await this.#removePayloads([...this.over].filter((job) => job.controlGone));
       await this.#parts.journal.retain(this.#needed());
-      if (troubles.length > 0) throw new SpoolTrouble(troubles.join('\n'));
+      if (troubles.length > 0) throw new QueueError(troubles.join('\n'));
     } catch (error) {
-      if (codeOf(error) === null) throw error;
-      throw new SpoolTrouble(
-        `The control messages in ${this.#parts.layout.spool} could not be brought up to date: ${phraseOf(error)}. ` +
+      if (errorCode(error) === null) throw error;
+      throw new QueueError(
+        `The control messages in ${this.#parts.layout.spool} could not be brought up to date: ${describeError(error)}. ` +
           'What became of their recipients is kept, and written as soon as the disk takes it.',
         { cause: error },
       );
@@ -69,7 +75,7 @@ export class Checkpoint {
     return troubles;
   }
 
-  async #rewriteThese(jobs: readonly HeldJob[], attempt: number): Promise<string[]> {
+  async #rewriteThese(jobs: readonly PendingJob[], attempt: number): Promise<string[]> {
     const drafts = await Promise.all(jobs.map((held) => this.#draft(held)));
     const { placed, changed, troubles } = this.#putInPlace(drafts);
     if (placed.length > 0) await this.#parts.syncSpool();
@@ -82,23 +88,23 @@ export class Checkpoint {
     ];
   }
 
-  async #draft(held: HeldJob): Promise<Draft> {
+  async #draft(held: PendingJob): Promise<Rewrite> {
     try {
-      return await draft(this.#parts, held);
+      return await prepareRewrite(this.#parts, held);
     } catch (error) {
-      if (codeOf(error) === null) throw error;
-      return { kind: 'stuck', held, reason: phraseOf(error) };
+      if (errorCode(error) === null) throw error;
+      return { kind: 'stuck', held, reason: describeError(error) };
     }
   }
 
-  #putInPlace(drafts: readonly Draft[]) {
-    const placed: ReadyDraft[] = [];
-    const changed: HeldJob[] = [];
+  #putInPlace(drafts: readonly Rewrite[]) {
+    const placed: ReadyRewrite[] = [];
+    const changed: PendingJob[] = [];
     const troubles: string[] = [];
     for (const each of drafts) {
       switch (each.kind) {
         case 'ready':
-          if (putInPlace(this.#parts, each)) placed.push(each);
+          if (commitRewrite(this.#parts, each)) placed.push(each);
           else changed.push(each.held);
           break;
         case 'gone':
@@ -118,25 +124,25 @@ export class Checkpoint {
    * The control messages first, durably; then the payloads that no other control message names. One that may be named
    * by a message nobody could look into stays for the next checkpoint.
    */
-  async #removePayloads(over: readonly Over[]): Promise<void> {
+  async #removePayloads(over: readonly FinishedJob[]): Promise<void> {
     if (over.length === 0) return;
     const { shelf } = this.#parts;
     await this.#parts.syncSpool();
     shelf.updateNew();
     const named = shelf.named();
-    const riddle = shelf.highestRiddle();
+    const riddle = shelf.highestUnreadable();
     const done = over.filter(({ key }) => key.msgid > riddle && this.#removePayload(key, named));
     await this.#parts.syncSpool();
     for (const job of done) this.over.delete(job);
   }
 
   /** False: it could not be looked into. */
-  #removePayload({ msgid, payload }: JobKey, named: ReadonlySet<MessageNumber>): boolean {
+  #removePayload({ msgid, payload }: JournalKey, named: ReadonlySet<MessageNumber>): boolean {
     const { shelf, disk, layout } = this.#parts;
     if (payload === null || named.has(msgid)) return true;
     const item = shelf.refresh(msgid);
-    if (item?.kind === 'payload' && factsIn(item.status) === payload) {
-      removeIfThere(disk, layout.message(msgid));
+    if (item?.kind === 'payload' && fingerprintOf(item.status) === payload) {
+      removeIfExists(disk, layout.message(msgid));
       shelf.forget(msgid);
     }
     return item?.kind !== 'refused';

@@ -3,30 +3,30 @@
  * how old files are, how long the disk takes. Called by `check`. Changes nothing, but for one file that comes and goes.
  */
 import type { MessageNumber } from '../../delivery-list/job.ts';
-import { codeOf, phraseOf } from '../../platform/system-errors.ts';
-import { removeIfThere, temporaryNames, writeDurably } from '../../storage/atomic-file.ts';
+import { describeError, errorCode } from '../../platform/system-errors.ts';
+import { removeIfExists, temporaryNames, writeAndSync } from '../../storage/atomic-file.ts';
 import type { Disk } from '../../storage/disk.ts';
 import { layoutOf } from '../../storage/layout.ts';
-import { readId } from '../../storage/queue-id.ts';
+import { readQueueId } from '../../storage/queue-id.ts';
 import { readJournal } from '../journal.ts';
-import type { DirectoryDeps } from './open.ts';
+import type { SpoolDeps } from './open.ts';
 
 /** A sentence when no runner can start because of the journal; null when it is in order, or there is none. */
-export function journalTrouble(disk: Disk, spool: string): string | null {
+export function journalProblem(disk: Disk, spool: string): string | null {
   const layout = layoutOf(spool);
   if (disk.status(layout.journal) === null) return null;
-  const read = readJournal(disk, layout, readId(disk, layout) ?? '');
+  const read = readJournal(disk, layout, readQueueId(disk, layout) ?? '');
   return read.kind === 'refused' ? read.text : null;
 }
 
-export interface BadMessage {
+export interface QuarantinedFile {
   readonly name: string;
   /** a sentence; '' when nobody left one */
   readonly reason: string;
 }
 
 /** What was set aside because nobody can read it. */
-export function badMessages(disk: Disk, spool: string): readonly BadMessage[] {
+export function quarantinedFiles(disk: Disk, spool: string): readonly QuarantinedFile[] {
   const { bad } = layoutOf(spool);
   if (disk.status(bad) === null) return [];
   const names = disk.list(bad).map(({ name }) => name);
@@ -40,9 +40,11 @@ export function badMessages(disk: Disk, spool: string): readonly BadMessage[] {
 }
 
 /** Where the job is that is not in the queue, completing "There is no job N in SPOOL: ". */
-export function whereabouts(disk: Disk, spool: string, number: MessageNumber): string {
+export function locateMessage(disk: Disk, spool: string, number: MessageNumber): string {
   const { bad, message } = layoutOf(spool);
-  const aside = badMessages(disk, spool).findLast(({ name }) => name.split('.', 1)[0] === String(number));
+  const aside = quarantinedFiles(disk, spool).findLast(
+    ({ name }) => name.split('.', 1)[0] === String(number),
+  );
   if (aside !== undefined) return `it lies in ${bad}/${aside.name}. ${aside.reason}`.trimEnd();
   const folder = removedJobs(disk, spool).findLast((path) => disk.status(`${path}/${number}`) !== null);
   if (folder !== undefined) return `it was removed, and lies in ${folder}.`;
@@ -65,12 +67,12 @@ function firstLine(disk: Disk, path: string): string {
 }
 
 /** How many reports wait for somebody to bring them to their readers. */
-export function reportsLeft(disk: Disk, spool: string): number {
+export function pendingReports(disk: Disk, spool: string): number {
   const { reports } = layoutOf(spool);
   return disk.status(reports) === null ? 0 : disk.list(reports).length;
 }
 
-export interface Leftovers {
+export interface RemovedMessages {
   /** removals, each a folder */
   readonly folders: number;
   readonly bytes: number;
@@ -79,7 +81,7 @@ export interface Leftovers {
 }
 
 /** What lies in `removed/`, which nobody sweeps. */
-export function removedLeftovers(disk: Disk, spool: string): Leftovers {
+export function removedMessages(disk: Disk, spool: string): RemovedMessages {
   const folders = removedJobs(disk, spool);
   const files = folders.flatMap((folder) => disk.list(folder).map(({ name }) => `${folder}/${name}`));
   const times = folders.flatMap((folder) => disk.status(folder)?.mtimeMs ?? []);
@@ -96,19 +98,19 @@ export function unreadableMail(disk: Disk, spool: string, number: MessageNumber)
     disk.read(layoutOf(spool).message(number), 1);
     return null;
   } catch (error) {
-    if (codeOf(error) === null) throw error;
-    return codeOf(error) === 'ENOENT' ? null : phraseOf(error);
+    if (errorCode(error) === null) throw error;
+    return errorCode(error) === 'ENOENT' ? null : describeError(error);
   }
 }
 
 /** Milliseconds since the epoch at which the message was last changed; null when it is not there. */
-export function changedAt(disk: Disk, spool: string, number: MessageNumber): number | null {
+export function modifiedAt(disk: Disk, spool: string, number: MessageNumber): number | null {
   return disk.status(layoutOf(spool).message(number))?.mtimeMs ?? null;
 }
 
 /** Milliseconds until a small file is on the platter; null where our folder was not made yet. */
-export async function timeOfSync(
-  { disk, processes, random, clock }: DirectoryDeps,
+export async function measureSync(
+  { disk, processes, random, clock }: SpoolDeps,
   spool: string,
 ): Promise<number | null> {
   const layout = layoutOf(spool);
@@ -116,8 +118,8 @@ export async function timeOfSync(
   if (folder === null) return null;
   const path = temporaryNames(layout, processes, random)();
   const began = clock.monotonic();
-  await writeDurably(disk, path, [Buffer.alloc(512)], { ...folder, mode: 0o600 });
+  await writeAndSync(disk, path, [Buffer.alloc(512)], { ...folder, mode: 0o600 });
   const taken = clock.monotonic() - began;
-  removeIfThere(disk, path);
+  removeIfExists(disk, path);
   return taken;
 }

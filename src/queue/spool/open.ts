@@ -4,26 +4,26 @@
  * a sentence for people. The runner makes good an interrupted run before it returns.
  */
 import type { Dialect } from '../../delivery-list/job.ts';
-import type { RetrySpans } from '../../delivery-list/serialise.ts';
+import type { RetryIntervals } from '../../delivery-list/serialise.ts';
 import type { Clock, Random } from '../../platform/clock.ts';
-import { codeOf, isDenied, phraseOf, SpoolTrouble } from '../../platform/system-errors.ts';
-import { sweepTemporary, type TemporaryName, temporaryNames } from '../../storage/atomic-file.ts';
+import { describeError, errorCode, isPermissionDenied, QueueError } from '../../platform/system-errors.ts';
+import { removeStaleTemporary, type TemporaryName, temporaryNames } from '../../storage/atomic-file.ts';
 import type { Disk, Ownership } from '../../storage/disk.ts';
-import { grouped } from '../../storage/group-commit.ts';
-import { type Layout, layoutOf } from '../../storage/layout.ts';
-import { claimLock, lockOwner } from '../../storage/lock.ts';
+import { groupCommit } from '../../storage/group-commit.ts';
+import { layoutOf, type StateLayout } from '../../storage/layout.ts';
+import { acquireLock, lockHolder } from '../../storage/lock.ts';
 import type { ProcessTable } from '../../storage/processes.ts';
-import { ownId } from '../../storage/queue-id.ts';
+import { ensureQueueId } from '../../storage/queue-id.ts';
 import { openJournal, readJournal } from '../journal.ts';
-import type { Asker, JobRequest, QueuedJob, Room, RoomScan } from '../queue.ts';
-import { enqueueInto } from './enqueue.ts';
+import type { JobRequest, Queue, QueuedJob, QueueScan, Requester } from '../queue.ts';
+import { createEnqueue } from './enqueue.ts';
 import { readPayload } from './payload.ts';
-import { askFor, readRequests, withdraw } from './requests/requests.ts';
-import { scanShelf } from './scan.ts';
-import { Shelf } from './spool-index.ts';
-import { DirectoryRoom } from './spool-queue.ts';
+import { readRequests, withdrawRequests, writeRequests } from './requests/requests.ts';
+import { sortIndex } from './scan.ts';
+import { SpoolIndex } from './spool-index.ts';
+import { SpoolQueue } from './spool-queue.ts';
 
-export interface DirectoryDeps {
+export interface SpoolDeps {
   readonly disk: Disk;
   readonly clock: Clock;
   readonly random: Random;
@@ -32,13 +32,13 @@ export interface DirectoryDeps {
   readonly warn: (text: string) => void;
 }
 
-export interface DirectorySettings {
+export interface ControlSettings {
   /** how control messages are written, and read where their bytes do not tell */
   readonly dialect: Dialect;
-  readonly spans: RetrySpans;
+  readonly spans: RetryIntervals;
 }
 
-export interface Refused {
+export interface OpenRefused {
   readonly kind: 'refused';
   /** `busy` is no trouble: another runner is at work */
   readonly why: 'missing' | 'not-a-directory' | 'not-writable' | 'denied' | 'busy' | 'journal' | 'disk';
@@ -48,43 +48,43 @@ export interface Refused {
 }
 
 /** What can be seen without changing anything. Its scan sets nothing aside: it lists the unreadable ones and leaves them. */
-export interface View extends Pick<Room, 'name' | 'scan' | 'readPayload'> {
+export interface ReadOnlySpool extends Pick<Queue, 'name' | 'scan' | 'readPayload'> {
   /** number of the process that delivers from here now; null: there is none */
   runner(): number | null;
 }
 
 /** What can be done beside a runner. */
-export interface Guest extends View, Pick<Room, 'enqueue'> {
+export interface SpoolClient extends ReadOnlySpool, Pick<Queue, 'enqueue'> {
   /** Leave a request for each of these jobs, durably. It takes the place of an earlier one. */
-  ask(request: JobRequest, jobs: readonly QueuedJob[], asker: Asker): Promise<void>;
+  request(request: JobRequest, jobs: readonly QueuedJob[], asker: Requester): Promise<void>;
   /** Nothing is asked for these jobs any more. */
   withdraw(jobs: readonly QueuedJob[]): Promise<void>;
 }
 
-function refused(why: Refused['why'], text: string): Refused {
+function refused(why: OpenRefused['why'], text: string): OpenRefused {
   return { kind: 'refused', why, text };
 }
 
 interface Place {
   readonly kind: 'place';
-  readonly layout: Layout;
+  readonly layout: StateLayout;
   readonly folders: Ownership;
   /** new files are as open to others as the directory is, and never to everybody */
   readonly files: Ownership;
   readonly temporaryName: TemporaryName;
-  readonly shelf: Shelf;
+  readonly shelf: SpoolIndex;
 }
 
 function makeFolder(disk: Disk, path: string, owner: Ownership): void {
   try {
     disk.mkdir(path, owner);
   } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw error;
+    if (errorCode(error) !== 'EEXIST') throw error;
   }
 }
 
 /** Find the directory. Changes nothing. */
-function findPlace(path: string, deps: DirectoryDeps, settings: DirectorySettings): Place | Refused {
+function findPlace(path: string, deps: SpoolDeps, settings: ControlSettings): Place | OpenRefused {
   const { disk, clock, processes, random } = deps;
   // Through "/." a symbolic link to the directory is followed.
   const status = disk.status(`${path}/.`);
@@ -102,22 +102,22 @@ function findPlace(path: string, deps: DirectoryDeps, settings: DirectorySetting
     folders: owner,
     files: { ...owner, mode: status.mode & 0o660 },
     temporaryName: temporaryNames(layout, processes, random),
-    shelf: new Shelf({ disk, layout, options, now: () => clock.now() }),
+    shelf: new SpoolIndex({ disk, layout, options, now: () => clock.now() }),
   };
 }
 
 /** The first of our folders that is there and in which this process may not make files; null when it may in all. */
-export function unwritable(disk: Disk, spool: string): string | null {
+export function firstUnwritable(disk: Disk, spool: string): string | null {
   const { state, temporary, bad, requests } = layoutOf(spool);
   const folders = [spool, state, temporary, bad, requests];
   return folders.find((folder) => disk.status(folder) !== null && !disk.writable(folder)) ?? null;
 }
 
 /** The same for whoever writes there: our folders are made if need be. */
-function findWorkplace(path: string, deps: DirectoryDeps, settings: DirectorySettings): Place | Refused {
+function findWorkplace(path: string, deps: SpoolDeps, settings: ControlSettings): Place | OpenRefused {
   const place = findPlace(path, deps, settings);
   if (place.kind === 'refused') return place;
-  const closed = unwritable(deps.disk, path);
+  const closed = firstUnwritable(deps.disk, path);
   if (closed !== null) {
     return refused(
       'not-writable',
@@ -137,41 +137,41 @@ function placeOf(error: unknown, spool: string): string {
 }
 
 /** Errors of the disk become a refusal; others are bugs and stay errors. */
-async function orRefused<T>(path: string, open: () => Promise<T | Refused>): Promise<T | Refused> {
+async function orRefused<T>(path: string, open: () => Promise<T | OpenRefused>): Promise<T | OpenRefused> {
   try {
     return await open();
   } catch (error) {
-    if (error instanceof SpoolTrouble) return refused('disk', error.message);
-    if (codeOf(error) === 'ENOTDIR') return refused('not-a-directory', `${path} is not a directory.`);
-    if (codeOf(error) === null) throw error;
-    const denied = isDenied(error);
+    if (error instanceof QueueError) return refused('disk', error.message);
+    if (errorCode(error) === 'ENOTDIR') return refused('not-a-directory', `${path} is not a directory.`);
+    if (errorCode(error) === null) throw error;
+    const denied = isPermissionDenied(error);
     const advice = denied ? ' Run spoolroom as its owner.' : '';
     return refused(
       denied ? 'denied' : 'disk',
-      `${placeOf(error, path)} cannot be used: ${phraseOf(error)}. Nothing was sent.${advice}`,
+      `${placeOf(error, path)} cannot be used: ${describeError(error)}. Nothing was sent.${advice}`,
     );
   }
 }
 
 /** What may not be read is said when it is opened, and not in the midst of a scan. */
-function assertReadable({ layout }: Place, { disk, processes }: DirectoryDeps): void {
+function assertReadable({ layout }: Place, { disk, processes }: SpoolDeps): void {
   disk.list(layout.spool);
-  lockOwner({ disk, layout, processes });
+  lockHolder({ disk, layout, processes });
   readRequests(disk, layout);
 }
 
 async function openClaimed(
   place: Place,
-  deps: DirectoryDeps,
-  settings: DirectorySettings,
+  deps: SpoolDeps,
+  settings: ControlSettings,
   release: () => void,
-): Promise<{ readonly kind: 'open'; readonly room: Room } | Refused> {
+): Promise<{ readonly kind: 'open'; readonly room: Queue } | OpenRefused> {
   const { disk, warn, clock } = deps;
   const { layout, files: owner, temporaryName, shelf } = place;
   // A scan reads them; that they cannot be read is said now.
   readRequests(disk, layout);
-  sweepTemporary(disk, layout, deps.processes);
-  const spool = await ownId({ ...deps, ...place, owner });
+  removeStaleTemporary(disk, layout, deps.processes);
+  const spool = await ensureQueueId({ ...deps, ...place, owner });
   const read = readJournal(disk, layout, spool);
   if (read.kind === 'refused') return refused(read.why === 'denied' ? 'denied' : 'journal', read.text);
   if (read.damaged > 0)
@@ -181,7 +181,7 @@ async function openClaimed(
     );
   const journal = openJournal({ disk, layout, temporaryName, owner, spool }, read.records);
   const options = { dialect: 'detect', fallback: settings.dialect } as const;
-  const room = new DirectoryRoom({
+  const room = new SpoolQueue({
     ...{ disk, layout, shelf, journal, owner, temporaryName, clock, warn, release, options },
     ...settings,
     now: () => clock.now(),
@@ -196,15 +196,15 @@ async function openClaimed(
 }
 
 /** Open a spool directory as its one runner. */
-export function openDirectoryRoom(
+export function openSpoolQueue(
   path: string,
-  deps: DirectoryDeps,
-  settings: DirectorySettings,
-): Promise<{ readonly kind: 'open'; readonly room: Room } | Refused> {
+  deps: SpoolDeps,
+  settings: ControlSettings,
+): Promise<{ readonly kind: 'open'; readonly room: Queue } | OpenRefused> {
   return orRefused(path, async () => {
     const place = findWorkplace(path, deps, settings);
     if (place.kind === 'refused') return place;
-    const claim = claimLock({ ...deps, ...place, owner: place.files });
+    const claim = acquireLock({ ...deps, ...place, owner: place.files });
     if (claim.kind === 'busy') {
       const { pid: runner } = claim.owner;
       const text = `Process ${runner} is already delivering from ${path}; nothing was done.`;
@@ -222,11 +222,11 @@ export function openDirectoryRoom(
 }
 
 /** Open a spool directory beside its runner, if there is one. */
-export function openDirectoryGuest(
+export function openSpoolClient(
   path: string,
-  deps: DirectoryDeps,
-  settings: DirectorySettings,
-): Promise<{ readonly kind: 'open'; readonly guest: Guest } | Refused> {
+  deps: SpoolDeps,
+  settings: ControlSettings,
+): Promise<{ readonly kind: 'open'; readonly guest: SpoolClient } | OpenRefused> {
   return orRefused(path, async () => {
     const place = findWorkplace(path, deps, settings);
     if (place.kind === 'refused') return place;
@@ -236,11 +236,11 @@ export function openDirectoryGuest(
 }
 
 /** Look into a spool directory, which may be somebody else's and read-only. */
-export function openDirectoryView(
+export function openSpoolReadOnly(
   path: string,
-  deps: DirectoryDeps,
-  settings: DirectorySettings,
-): Promise<{ readonly kind: 'open'; readonly view: View } | Refused> {
+  deps: SpoolDeps,
+  settings: ControlSettings,
+): Promise<{ readonly kind: 'open'; readonly view: ReadOnlySpool } | OpenRefused> {
   return orRefused(path, async () => {
     const place = findPlace(path, deps, settings);
     if (place.kind === 'refused') return place;
@@ -249,29 +249,29 @@ export function openDirectoryView(
   });
 }
 
-function viewOf(place: Place, { disk, warn, processes }: DirectoryDeps): View {
+function viewOf(place: Place, { disk, warn, processes }: SpoolDeps): ReadOnlySpool {
   const { layout, shelf } = place;
   return {
     name: layout.spool,
-    runner: () => lockOwner({ disk, layout, processes })?.pid ?? null,
-    scan: async (): Promise<RoomScan> => {
-      const { jobs, orphans, unreadable } = scanShelf(shelf, warn, readRequests(disk, layout).requests);
-      return { jobs, orphans, setAside: unreadable.map(({ number, reason }) => ({ number, reason })) };
+    runner: () => lockHolder({ disk, layout, processes })?.pid ?? null,
+    scan: async (): Promise<QueueScan> => {
+      const { jobs, orphans, unreadable } = sortIndex(shelf, warn, readRequests(disk, layout).requests);
+      return { jobs, orphans, quarantined: unreadable.map(({ number, reason }) => ({ number, reason })) };
     },
     readPayload: async (number) => readPayload(disk, layout, shelf, number),
   };
 }
 
-function guestOf(place: Place, deps: DirectoryDeps): Guest {
+function guestOf(place: Place, deps: SpoolDeps): SpoolClient {
   const { disk } = deps;
   const { layout, shelf, temporaryName, files: owner } = place;
   raiseToJournal(place, disk);
   const parts = { disk, layout, shelf, temporaryName, owner };
   return {
     ...viewOf(place, deps),
-    enqueue: enqueueInto({ ...parts, syncSpool: grouped(() => disk.syncDirectory(layout.spool)) }),
-    ask: (request, jobs, asker) => askFor(parts, request, jobs, asker),
-    withdraw: (jobs) => withdraw(parts, jobs),
+    enqueue: createEnqueue({ ...parts, syncSpool: groupCommit(() => disk.syncDirectory(layout.spool)) }),
+    request: (request, jobs, asker) => writeRequests(parts, request, jobs, asker),
+    withdraw: (jobs) => withdrawRequests(parts, jobs),
   };
 }
 
@@ -280,5 +280,5 @@ function raiseToJournal({ layout, shelf }: Place, disk: Disk): void {
   if (disk.status(layout.journal) === null || disk.status(layout.id) === null) return;
   const read = readJournal(disk, layout, disk.read(layout.id, 4096).bytes.toString('latin1').trim());
   if (read.kind === 'read')
-    for (const { control, msgid } of read.records) shelf.raise(Math.max(control, msgid));
+    for (const { control, msgid } of read.records) shelf.reserveNumber(Math.max(control, msgid));
 }

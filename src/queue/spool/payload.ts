@@ -5,11 +5,11 @@
 
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import { storedControl } from '../../message/stored.ts';
-import { codeOf, phraseOf } from '../../platform/system-errors.ts';
+import { describeError, errorCode } from '../../platform/system-errors.ts';
 import type { Disk } from '../../storage/disk.ts';
-import type { Layout } from '../../storage/layout.ts';
-import type { PayloadRead } from '../queue.ts';
-import type { Shelf } from './spool-index.ts';
+import type { StateLayout } from '../../storage/layout.ts';
+import type { PayloadResult } from '../queue.ts';
+import type { SpoolIndex } from './spool-index.ts';
 
 /** Up to this many bytes a payload is handed out whole. */
 const WHOLE = 262_144;
@@ -18,11 +18,16 @@ async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
   yield bytes;
 }
 
-function unreadable(number: MessageNumber, why: string): PayloadRead {
+function unreadable(number: MessageNumber, why: string): PayloadResult {
   return { kind: 'unreadable', reason: `the message ${number} in the spool cannot be read: ${why}` };
 }
 
-export function readPayload(disk: Disk, layout: Layout, shelf: Shelf, number: MessageNumber): PayloadRead {
+export function readPayload(
+  disk: Disk,
+  layout: StateLayout,
+  shelf: SpoolIndex,
+  number: MessageNumber,
+): PayloadResult {
   const path = layout.message(number);
   try {
     const { status, bytes } = disk.read(path, WHOLE + 1);
@@ -38,8 +43,8 @@ export function readPayload(disk: Disk, layout: Layout, shelf: Shelf, number: Me
     }
     return { kind: 'found', message: { size: bytes.length, bytes, stream: () => once(bytes) } };
   } catch (error) {
-    if (codeOf(error) === null) throw error;
-    if (codeOf(error) !== 'ENOENT') return unreadable(number, phraseOf(error));
+    if (errorCode(error) === null) throw error;
+    if (errorCode(error) !== 'ENOENT') return unreadable(number, describeError(error));
     return { kind: 'missing', reason: `the message ${number} is not in the spool any more` };
   }
 }

@@ -4,35 +4,35 @@
  * these steps is made good by doing them again. Never deletes or changes a message.
  */
 import type { MessageNumber } from '../../delivery-list/job.ts';
-import { codeOf } from '../../platform/system-errors.ts';
-import { removeIfThere, type TemporaryName, writeDurably } from '../../storage/atomic-file.ts';
+import { errorCode } from '../../platform/system-errors.ts';
+import { removeIfExists, type TemporaryName, writeAndSync } from '../../storage/atomic-file.ts';
 import type { Disk, FileStatus, Ownership } from '../../storage/disk.ts';
-import type { Layout } from '../../storage/layout.ts';
+import type { StateLayout } from '../../storage/layout.ts';
 
-export interface SetAsideDeps {
+export interface QuarantineDeps {
   readonly disk: Disk;
-  readonly layout: Layout;
+  readonly layout: StateLayout;
   readonly temporaryName: TemporaryName;
   readonly owner: Ownership;
 }
 
 /** Give the message a name in `bad/`: its number, or `number.1` and so on when an older one has that. */
-function linkIntoBad({ disk, layout }: SetAsideDeps, number: MessageNumber, status: FileStatus): string {
+function linkIntoBad({ disk, layout }: QuarantineDeps, number: MessageNumber, status: FileStatus): string {
   for (let copy = 0; ; copy++) {
     const path = `${layout.bad}/${number}${copy === 0 ? '' : `.${copy}`}`;
     try {
       disk.link(layout.message(number), path);
       return path;
     } catch (error) {
-      if (codeOf(error) !== 'EEXIST') throw error;
+      if (errorCode(error) !== 'EEXIST') throw error;
       if (disk.status(path)?.ino === status.ino) return path;
     }
   }
 }
 
 /** `reason` completes "Message N was set aside, because". Resolves to its place in `bad/` when that is durable. */
-export async function setAside(
-  deps: SetAsideDeps,
+export async function quarantine(
+  deps: QuarantineDeps,
   number: MessageNumber,
   status: FileStatus,
   reason: string,
@@ -46,9 +46,9 @@ export async function setAside(
     'under a free number, or delete it together with the mail.\n',
   ];
   const temporary = temporaryName();
-  await writeDurably(disk, temporary, [Buffer.from(text.join('\n'))], owner);
+  await writeAndSync(disk, temporary, [Buffer.from(text.join('\n'))], owner);
   disk.rename(temporary, `${path}.reason`);
   await disk.syncDirectory(layout.bad);
-  removeIfThere(disk, layout.message(number));
+  removeIfExists(disk, layout.message(number));
   return path;
 }

@@ -6,22 +6,22 @@
 
 import { rewrittenText } from '../../delivery-list/apply.ts';
 import type { Dialect } from '../../delivery-list/job.ts';
-import type { RetrySpans } from '../../delivery-list/serialise.ts';
+import type { RetryIntervals } from '../../delivery-list/serialise.ts';
 import { wrapControlText } from '../../message/stored.ts';
-import { type TemporaryName, writeDurably } from '../../storage/atomic-file.ts';
+import { type TemporaryName, writeAndSync } from '../../storage/atomic-file.ts';
 import type { FileStatus } from '../../storage/disk.ts';
-import { currentJob, type HeldJob, heldJob } from '../pending-job.ts';
-import { type Look, lookAt, type ShelfDeps, sameFile } from './spool-index.ts';
+import { currentJob, type PendingJob, pendingJob } from '../pending-job.ts';
+import { type FileContents, readContents, type SpoolIndexDeps, sameFile } from './spool-index.ts';
 
-export interface RewriteDeps extends ShelfDeps {
+export interface RewriteDeps extends SpoolIndexDeps {
   readonly temporaryName: TemporaryName;
   readonly dialect: Dialect;
-  readonly spans: RetrySpans;
+  readonly spans: RetryIntervals;
 }
 
-export interface ReadyDraft {
+export interface ReadyRewrite {
   readonly kind: 'ready';
-  readonly held: HeldJob;
+  readonly held: PendingJob;
   readonly temporary: string;
   /** the file it takes the place of */
   readonly replaces: FileStatus;
@@ -29,16 +29,16 @@ export interface ReadyDraft {
   readonly changes: number;
 }
 
-export type Draft =
-  | ReadyDraft
+export type Rewrite =
+  | ReadyRewrite
   /** another program removed the message, or put another one in its place: it is not ours any more */
-  | { readonly kind: 'gone'; readonly held: HeldJob }
+  | { readonly kind: 'gone'; readonly held: PendingJob }
   /** the dialect has no words for "all delivered"; the job is about to be removed */
   | { readonly kind: 'unsaid' }
   /** it cannot be rewritten now; `reason` completes "The control message N could not be rewritten: " */
-  | { readonly kind: 'stuck'; readonly held: HeldJob; readonly reason: string };
+  | { readonly kind: 'stuck'; readonly held: PendingJob; readonly reason: string };
 
-function stuckReason(look: Exclude<Look, { kind: 'control' | 'gone' | 'payload' }>): string {
+function stuckReason(look: Exclude<FileContents, { kind: 'control' | 'gone' | 'payload' }>): string {
   switch (look.kind) {
     case 'refused':
     case 'unreadable':
@@ -48,23 +48,23 @@ function stuckReason(look: Exclude<Look, { kind: 'control' | 'gone' | 'payload' 
   }
 }
 
-export async function draft(deps: RewriteDeps, held: HeldJob): Promise<Draft> {
-  const look = lookAt(deps, held.control);
+export async function prepareRewrite(deps: RewriteDeps, held: PendingJob): Promise<Rewrite> {
+  const look = readContents(deps, held.control);
   if (look.kind === 'gone' || look.kind === 'payload') return { kind: 'gone', held };
   if (look.kind !== 'control') return { kind: 'stuck', held, reason: stuckReason(look) };
   if (look.job.msgid !== held.base.msgid) return { kind: 'gone', held };
   const changes = held.changes.length;
   if (!sameFile(look.status, held.status)) held.foreign = true;
-  const job = currentJob(held.foreign ? heldJob(held.control, look, held) : held);
+  const job = currentJob(held.foreign ? pendingJob(held.control, look, held) : held);
   const text = rewrittenText(job, deps.dialect, held.now, deps.spans);
   if (text === null) return { kind: 'unsaid' };
   const temporary = deps.temporaryName();
-  await writeDurably(deps.disk, temporary, [wrapControlText(text, look.form, look.bytes)], look.status);
+  await writeAndSync(deps.disk, temporary, [wrapControlText(text, look.form, look.bytes)], look.status);
   return { kind: 'ready', held, temporary, replaces: look.status, changes };
 }
 
 /** False when the message changed while the draft was written: the draft is thrown away and has to be made again. */
-export function putInPlace({ disk, layout }: RewriteDeps, ready: ReadyDraft): boolean {
+export function commitRewrite({ disk, layout }: RewriteDeps, ready: ReadyRewrite): boolean {
   const path = layout.message(ready.held.control);
   const status = disk.status(path);
   if (status === null || !sameFile(status, ready.replaces)) {

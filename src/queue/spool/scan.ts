@@ -7,11 +7,11 @@ import type { MessageNumber } from '../../delivery-list/job.ts';
 import { isPending } from '../../delivery-list/job.ts';
 import type { FileStatus } from '../../storage/disk.ts';
 import { currentJob, isDirty } from '../pending-job.ts';
-import type { QueuedJob, RoomScan } from '../queue.ts';
+import type { QueuedJob, QueueScan } from '../queue.ts';
 import { type Requests, requestFields } from './requests/requests.ts';
-import { NOTHING_IN_HAND, type Shelf } from './spool-index.ts';
+import { NO_ACTIVE_PAYLOADS, type SpoolIndex } from './spool-index.ts';
 
-export type Found = Omit<RoomScan, 'setAside'> & {
+export type SortedScan = Omit<QueueScan, 'quarantined'> & {
   readonly unreadable: readonly {
     readonly number: MessageNumber;
     readonly status: FileStatus;
@@ -24,18 +24,18 @@ export type Found = Omit<RoomScan, 'setAside'> & {
  * cannot be written; unless nobody in it is waiting any more, so that it can be removed. A mail is an orphan when every
  * message that could name it was looked into.
  */
-export function scanShelf(
-  shelf: Shelf,
+export function sortIndex(
+  shelf: SpoolIndex,
   warn: (text: string) => void,
   requests: Requests,
-  inHand = NOTHING_IN_HAND,
-): Found {
+  inHand = NO_ACTIVE_PAYLOADS,
+): SortedScan {
   const jobs: QueuedJob[] = [];
   const orphans: MessageNumber[] = [];
   const unreadable: { number: MessageNumber; status: FileStatus; reason: string }[] = [];
   const numbers = shelf.update(inHand);
   const named = shelf.named();
-  const riddle = shelf.highestRiddle();
+  const riddle = shelf.highestUnreadable();
   for (const number of [...numbers].reverse()) {
     const item = shelf.get(number);
     switch (item?.kind) {

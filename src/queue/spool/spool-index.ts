@@ -7,24 +7,24 @@
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import type { ParseOptions } from '../../delivery-list/parse.ts';
 import { storedControl } from '../../message/stored.ts';
-import { codeOf, phraseOf } from '../../platform/system-errors.ts';
+import { describeError, errorCode } from '../../platform/system-errors.ts';
 import type { Disk, FileStatus } from '../../storage/disk.ts';
-import { type Layout, messageNumber } from '../../storage/layout.ts';
-import { type Contents, contentsOf } from '../control-message.ts';
-import { type HeldJob, heldJob, isDirty } from '../pending-job.ts';
-import type { PayloadsInHand } from '../queue.ts';
+import { messageNumber, type StateLayout } from '../../storage/layout.ts';
+import { classifyContents, type MessageContents } from '../control-message.ts';
+import { isDirty, type PendingJob, pendingJob } from '../pending-job.ts';
+import type { ActivePayloads } from '../queue.ts';
 
 /** What a number turned out to be. `status` is that of the file looked at. */
-export type Item =
-  | HeldJob
+export type IndexEntry =
+  | PendingJob
   | { readonly kind: 'payload' | 'unfinished'; readonly status: FileStatus }
   | { readonly kind: 'unreadable'; readonly status: FileStatus; readonly reason: string }
   /** the disk did not let us look; says nothing about the file's content */
   | { readonly kind: 'refused'; readonly status: null; readonly reason: string; told: boolean };
 
 /** A file that was looked into. */
-export type Look =
-  | (Contents & { readonly status: FileStatus; readonly bytes: Buffer })
+export type FileContents =
+  | (MessageContents & { readonly status: FileStatus; readonly bytes: Buffer })
   | { readonly kind: 'gone' }
   | { readonly kind: 'refused'; readonly reason: string };
 
@@ -40,9 +40,9 @@ export function sameFile(a: FileStatus, b: FileStatus): boolean {
   return a.ino === b.ino && a.size === b.size && a.mtimeMs === b.mtimeMs && a.ctimeMs === b.ctimeMs;
 }
 
-export interface ShelfDeps {
+export interface SpoolIndexDeps {
   readonly disk: Disk;
-  readonly layout: Layout;
+  readonly layout: StateLayout;
   readonly options: ParseOptions;
   /** wall clock, milliseconds */
   readonly now: () => number;
@@ -55,31 +55,36 @@ function readAsNeeded(disk: Disk, path: string): { readonly status: FileStatus; 
   return longList ? disk.read(path, LONGEST_LIST) : head;
 }
 
-export function lookAt({ disk, layout, options, now }: ShelfDeps, number: MessageNumber): Look {
+export function readContents(
+  { disk, layout, options, now }: SpoolIndexDeps,
+  number: MessageNumber,
+): FileContents {
   try {
     const { status, bytes } = readAsNeeded(disk, layout.message(number));
     if (status.kind !== 'file') return { kind: 'refused', reason: 'it is not a file' };
     const settled = Math.abs(now() - status.mtimeMs) > SETTLED;
-    return { ...contentsOf(bytes, settled, options), status, bytes };
+    return { ...classifyContents(bytes, settled, options), status, bytes };
   } catch (error) {
-    if (codeOf(error) === null) throw error;
-    return codeOf(error) === 'ENOENT' ? { kind: 'gone' } : { kind: 'refused', reason: phraseOf(error) };
+    if (errorCode(error) === null) throw error;
+    return errorCode(error) === 'ENOENT'
+      ? { kind: 'gone' }
+      : { kind: 'refused', reason: describeError(error) };
   }
 }
 
-export const NOTHING_IN_HAND: PayloadsInHand = new Set();
+export const NO_ACTIVE_PAYLOADS: ActivePayloads = new Set();
 
-export class Shelf {
-  readonly #deps: ShelfDeps;
-  readonly #items = new Map<MessageNumber, Item>();
+export class SpoolIndex {
+  readonly #deps: SpoolIndexDeps;
+  readonly #items = new Map<MessageNumber, IndexEntry>();
   /** what the last listing showed */
   #listed: ReadonlySet<MessageNumber> = new Set();
   #highest = 0;
   #listings = 0;
   /** as of the last update */
-  #inHand = NOTHING_IN_HAND;
+  #inHand = NO_ACTIVE_PAYLOADS;
 
-  constructor(deps: ShelfDeps) {
+  constructor(deps: SpoolIndexDeps) {
     this.#deps = deps;
   }
 
@@ -90,11 +95,11 @@ export class Shelf {
   }
 
   /** Numbers up to this one are taken, whether their files still exist or not. */
-  raise(number: MessageNumber): void {
+  reserveNumber(number: MessageNumber): void {
     this.#highest = Math.max(this.#highest, number);
   }
 
-  get(number: MessageNumber): Item | undefined {
+  get(number: MessageNumber): IndexEntry | undefined {
     return this.#items.get(number);
   }
 
@@ -102,7 +107,7 @@ export class Shelf {
     return this.#deps.layout.message(number);
   }
 
-  put(number: MessageNumber, item: Item): void {
+  put(number: MessageNumber, item: IndexEntry): void {
     this.#items.set(number, item);
   }
 
@@ -110,7 +115,7 @@ export class Shelf {
     this.#items.delete(number);
   }
 
-  *jobs(): Generator<HeldJob> {
+  *jobs(): Generator<PendingJob> {
     for (const item of this.#items.values()) if (item.kind === 'control') yield item;
   }
 
@@ -122,7 +127,7 @@ export class Shelf {
   }
 
   /** The highest number that nobody could look into: it may be a list that names a payload below it. */
-  highestRiddle(): MessageNumber {
+  highestUnreadable(): MessageNumber {
     let highest = -1;
     for (const [number, { kind }] of this.#items) {
       if ((kind === 'refused' || kind === 'unfinished') && number > highest) highest = number;
@@ -131,7 +136,7 @@ export class Shelf {
   }
 
   /** What lies under this number now; null when nothing does. What we know of a job outlives a look that fails. */
-  refresh(number: MessageNumber): Item | null {
+  refresh(number: MessageNumber): IndexEntry | null {
     const known = this.#items.get(number);
     if (known !== undefined && this.#isCurrent(number, known)) return known;
     const item = this.#look(number, known);
@@ -149,13 +154,13 @@ export class Shelf {
       if (number !== null) numbers.push(number);
     }
     numbers.sort((a, b) => b - a);
-    this.raise(numbers[0] ?? 0);
+    this.reserveNumber(numbers[0] ?? 0);
     this.#listings++;
     return numbers;
   }
 
   /** Look at everything that may have changed; gives all numbers, newest first. */
-  update(inHand: PayloadsInHand): readonly MessageNumber[] {
+  update(inHand: ActivePayloads): readonly MessageNumber[] {
     this.#inHand = inHand;
     return this.#visit(() => true);
   }
@@ -183,7 +188,7 @@ export class Shelf {
    * A job whose control message we rewrote has to be read as its next reader will: others may have added to it before.
    * Not while its mail is in hand: its next outcome means the list as it was taken, and a 2012 reader doubles the wait.
    */
-  #isCurrent(number: MessageNumber, known: Item): boolean {
+  #isCurrent(number: MessageNumber, known: IndexEntry): boolean {
     if (known.status === null || known.kind === 'unfinished') return false;
     if (known.kind === 'control' && (known.foreign || (known.written > 0 && !this.#isInHand(known))))
       return false;
@@ -191,8 +196,8 @@ export class Shelf {
     return status !== null && sameFile(status, known.status);
   }
 
-  #look(number: MessageNumber, before: Item | undefined): Item | null {
-    const look = lookAt(this.#deps, number);
+  #look(number: MessageNumber, before: IndexEntry | undefined): IndexEntry | null {
+    const look = readContents(this.#deps, number);
     switch (look.kind) {
       case 'gone':
         return null;
@@ -206,16 +211,16 @@ export class Shelf {
       case 'unreadable':
         return { kind: 'unreadable', status: look.status, reason: look.reason };
       case 'control':
-        return heldJob(number, look, this.#unfinishedOf(before, look.job.msgid));
+        return pendingJob(number, look, this.#unfinishedOf(before, look.job.msgid));
     }
   }
 
-  #isInHand({ base }: HeldJob): boolean {
+  #isInHand({ base }: PendingJob): boolean {
     return this.#inHand.has(base.msgid);
   }
 
   /** What was held under this number, if it is the same job and more is to come of it, or its file lacks some. */
-  #unfinishedOf(before: Item | undefined, msgid: MessageNumber): HeldJob | null {
+  #unfinishedOf(before: IndexEntry | undefined, msgid: MessageNumber): PendingJob | null {
     if (before?.kind !== 'control' || before.base.msgid !== msgid) return null;
     return isDirty(before) || this.#isInHand(before) ? before : null;
   }

@@ -5,27 +5,32 @@
  */
 import type { MessageNumber, StatusChange } from '../../delivery-list/job.ts';
 import type { Clock, Timer } from '../../platform/clock.ts';
-import { phraseOf, SpoolTrouble } from '../../platform/system-errors.ts';
-import { removeIfThere } from '../../storage/atomic-file.ts';
+import { describeError, QueueError } from '../../platform/system-errors.ts';
+import { removeIfExists } from '../../storage/atomic-file.ts';
 import type { Ownership } from '../../storage/disk.ts';
-import { grouped } from '../../storage/group-commit.ts';
+import { groupCommit } from '../../storage/group-commit.ts';
 import type { JournalRecord } from '../journal.ts';
-import { type HeldJob, hasOthersWaiting, isDirty, nobodyWaits } from '../pending-job.ts';
-import type { PayloadRead, PayloadsInHand, Room, RoomScan, SetAside } from '../queue.ts';
-import { enqueueInto } from './enqueue.ts';
-import { factsIn, payloadFacts } from './fingerprint.ts';
-import { Checkpoint, type CheckpointParts, type Over } from './flush.ts';
+import {
+  hasNoPendingRecipients,
+  hasOtherPendingRecipients,
+  isDirty,
+  type PendingJob,
+} from '../pending-job.ts';
+import type { ActivePayloads, PayloadResult, QuarantinedMessage, Queue, QueueScan } from '../queue.ts';
+import { createEnqueue } from './enqueue.ts';
+import { fingerprintOf, payloadFingerprint } from './fingerprint.ts';
+import { type FinishedJob, Flusher, type FlusherDeps } from './flush.ts';
 import { readPayload } from './payload.ts';
-import { setAside } from './quarantine.ts';
-import { replay } from './recovery.ts';
-import { HeededRequests } from './requests/apply.ts';
-import { type Found, scanShelf } from './scan.ts';
-import { NOTHING_IN_HAND } from './spool-index.ts';
+import { quarantine } from './quarantine.ts';
+import { replayJournal } from './recovery.ts';
+import { AppliedRequests } from './requests/apply.ts';
+import { type SortedScan, sortIndex } from './scan.ts';
+import { NO_ACTIVE_PAYLOADS } from './spool-index.ts';
 
 /** The control messages tell the whole truth this many milliseconds after an outcome, at the latest. */
 const CHECKPOINT = 1000;
 
-export interface DirectoryParts extends Omit<CheckpointParts, 'syncSpool'> {
+export interface SpoolQueueDeps extends Omit<FlusherDeps, 'syncSpool'> {
   readonly clock: Clock;
   readonly owner: Ownership;
   /** gives up the claim on the spool */
@@ -34,36 +39,36 @@ export interface DirectoryParts extends Omit<CheckpointParts, 'syncSpool'> {
   readonly warn: (text: string) => void;
 }
 
-export class DirectoryRoom implements Room {
+export class SpoolQueue implements Queue {
   readonly name: string;
-  readonly enqueue: Room['enqueue'];
-  readonly #parts: DirectoryParts;
+  readonly enqueue: Queue['enqueue'];
+  readonly #parts: SpoolQueueDeps;
   readonly #syncSpool: () => Promise<void>;
-  readonly #writer: Checkpoint;
+  readonly #writer: Flusher;
   readonly #checkpoint: () => Promise<void>;
-  readonly #requests: HeededRequests;
+  readonly #requests: AppliedRequests;
   #timer: Timer | null = null;
 
-  constructor(parts: DirectoryParts) {
+  constructor(parts: SpoolQueueDeps) {
     this.name = parts.layout.spool;
     this.#parts = parts;
-    this.#syncSpool = grouped(() => parts.disk.syncDirectory(parts.layout.spool));
+    this.#syncSpool = groupCommit(() => parts.disk.syncDirectory(parts.layout.spool));
     const withSync = { ...parts, syncSpool: this.#syncSpool };
-    this.#writer = new Checkpoint(withSync);
-    this.#checkpoint = grouped(() => this.#runCheckpoint());
-    this.#requests = new HeededRequests(withSync);
-    this.enqueue = enqueueInto(withSync);
+    this.#writer = new Flusher(withSync);
+    this.#checkpoint = groupCommit(() => this.#runCheckpoint());
+    this.#requests = new AppliedRequests(withSync);
+    this.enqueue = createEnqueue(withSync);
   }
 
-  async scan(inHand: PayloadsInHand = NOTHING_IN_HAND): Promise<RoomScan> {
-    await this.#checkpoint().catch((error) => this.#parts.warn(phraseOf(error)));
-    const requests = await this.#requests.heed(inHand);
+  async scan(inHand: ActivePayloads = NO_ACTIVE_PAYLOADS): Promise<QueueScan> {
+    await this.#checkpoint().catch((error) => this.#parts.warn(describeError(error)));
+    const requests = await this.#requests.apply(inHand);
     const { shelf, warn } = this.#parts;
-    const { jobs, orphans, unreadable } = scanShelf(shelf, warn, requests, inHand);
-    return { jobs, orphans, setAside: await this.#setAside(unreadable) };
+    const { jobs, orphans, unreadable } = sortIndex(shelf, warn, requests, inHand);
+    return { jobs, orphans, quarantined: await this.#setAside(unreadable) };
   }
 
-  async readPayload(payload: MessageNumber): Promise<PayloadRead> {
+  async readPayload(payload: MessageNumber): Promise<PayloadResult> {
     const { disk, layout, shelf } = this.#parts;
     return readPayload(disk, layout, shelf, payload);
   }
@@ -86,18 +91,18 @@ export class DirectoryRoom implements Room {
     } catch (error) {
       await this.#writeWithoutJournal(held, error);
     }
-    this.#requests.tried(control);
+    this.#requests.retried(control);
   }
 
   async finish(control: MessageNumber): Promise<void> {
     const held = this.#parts.shelf.get(control);
     if (held?.kind !== 'control') return;
-    if (!nobodyWaits(held)) {
+    if (!hasNoPendingRecipients(held)) {
       this.#keep(control);
       return;
     }
     const { msgid } = held.base;
-    const over: Over = { key: { control, msgid, payload: this.#factsNow(msgid) }, controlGone: false };
+    const over: FinishedJob = { key: { control, msgid, payload: this.#factsNow(msgid) }, controlGone: false };
     this.#writer.over.add(over);
     this.#checkpointSoon();
     // Where the journal cannot say it, the directory itself still can.
@@ -112,21 +117,21 @@ export class DirectoryRoom implements Room {
     } catch (error) {
       // A removal that is not durable yet is made so, and its records are kept until then, by the next checkpoint.
       if (!over.controlGone) this.#writer.over.delete(over);
-      throw new SpoolTrouble(
-        `The control message ${control} of a finished job could not be removed from ${this.name}: ${phraseOf(error)}. ` +
+      throw new QueueError(
+        `The control message ${control} of a finished job could not be removed from ${this.name}: ${describeError(error)}. ` +
           'Its recipients are not tried again; the next run removes it.',
         { cause: error },
       );
     }
   }
 
-  async settle(): Promise<void> {
+  async flush(): Promise<void> {
     await this.#checkpoint();
   }
 
   async close(): Promise<void> {
     try {
-      await this.settle();
+      await this.flush();
     } finally {
       this.#timer?.cancel();
       this.#parts.journal.close();
@@ -139,42 +144,45 @@ export class DirectoryRoom implements Room {
     // What the killed run left unsynced is made durable before anything is concluded from it.
     await this.#parts.journal.secure();
     await this.#syncSpool();
-    replay(records, { ...this.#parts, over: this.#writer.over });
+    replayJournal(records, { ...this.#parts, over: this.#writer.over });
     await this.#checkpoint();
   }
 
   #factsNow(msgid: MessageNumber): string | null {
-    return payloadFacts(this.#parts.disk, this.#parts.layout, msgid);
+    return payloadFingerprint(this.#parts.disk, this.#parts.layout, msgid);
   }
 
   /** As it was when it was read for its delivery, if it was: outcomes are many, and are about those bytes. */
   #factsAsRead(msgid: MessageNumber): string | null {
     const read = this.#parts.shelf.get(msgid);
-    return read?.kind === 'payload' ? factsIn(read.status) : this.#factsNow(msgid);
+    return read?.kind === 'payload' ? fingerprintOf(read.status) : this.#factsNow(msgid);
   }
 
   /** The journal could not be written: the control message can say it as well. */
-  async #writeWithoutJournal(held: HeldJob, error: unknown): Promise<void> {
-    await this.#checkpoint().catch((second) => this.#parts.warn(phraseOf(second)));
+  async #writeWithoutJournal(held: PendingJob, error: unknown): Promise<void> {
+    await this.#checkpoint().catch((second) => this.#parts.warn(describeError(second)));
     if (!isDirty(held)) return;
-    throw new SpoolTrouble(
-      `What became of recipients of job ${held.control} could not be written to ${this.name}: ${phraseOf(error)}. ` +
+    throw new QueueError(
+      `What became of recipients of job ${held.control} could not be written to ${this.name}: ${describeError(error)}. ` +
         'It is kept in memory and written as soon as the disk takes it; if this process ends before, they may get the mail a second time.',
       { cause: error },
     );
   }
 
   /** Remove the control message of a job that is over, unless another program has added to it meanwhile. */
-  #removeControl(held: HeldJob, over: Over): void {
+  #removeControl(held: PendingJob, over: FinishedJob): void {
     const { shelf, disk, layout } = this.#parts;
     const item = shelf.refresh(held.control);
-    if (item?.kind === 'refused') throw new SpoolTrouble(item.reason);
-    if (item !== null && (item.kind !== 'control' || hasStrangers(item, held) || !nobodyWaits(item))) {
+    if (item?.kind === 'refused') throw new QueueError(item.reason);
+    if (
+      item !== null &&
+      (item.kind !== 'control' || hasStrangers(item, held) || !hasNoPendingRecipients(item))
+    ) {
       this.#writer.over.delete(over);
       this.#keep(held.control);
       return;
     }
-    removeIfThere(disk, layout.message(held.control));
+    removeIfExists(disk, layout.message(held.control));
     shelf.forget(held.control);
     over.controlGone = true;
   }
@@ -189,7 +197,7 @@ export class DirectoryRoom implements Room {
     this.#timer ??= this.#parts.clock.after(CHECKPOINT, () => {
       this.#timer = null;
       this.#checkpoint().catch((error) => {
-        this.#parts.warn(phraseOf(error));
+        this.#parts.warn(describeError(error));
         this.#checkpointSoon();
       });
     });
@@ -201,15 +209,15 @@ export class DirectoryRoom implements Room {
     return this.#writer.run();
   }
 
-  async #setAside(unreadable: Found['unreadable']): Promise<RoomScan['setAside']> {
-    const done: SetAside[] = [];
+  async #setAside(unreadable: SortedScan['unreadable']): Promise<QueueScan['quarantined']> {
+    const done: QuarantinedMessage[] = [];
     for (const { number, status, reason } of unreadable) {
       try {
-        const path = await setAside(this.#parts, number, status, reason);
+        const path = await quarantine(this.#parts, number, status, reason);
         done.push({ number, reason, path });
       } catch (error) {
         this.#parts.warn(
-          `Message ${number} is no readable delivery list (${reason}) and could not be set aside: ${phraseOf(error)}.`,
+          `Message ${number} is no readable delivery list (${reason}) and could not be set aside: ${describeError(error)}.`,
         );
       }
     }
@@ -219,9 +227,9 @@ export class DirectoryRoom implements Room {
 }
 
 /** Whether somebody waits in this control message whom the finished job did not know. */
-function hasStrangers(item: HeldJob, finished: HeldJob): boolean {
+function hasStrangers(item: PendingJob, finished: PendingJob): boolean {
   if (item === finished) return false;
-  return hasOthersWaiting(
+  return hasOtherPendingRecipients(
     item.base,
     finished.base.recipients.map(({ address }) => address),
   );

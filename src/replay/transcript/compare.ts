@@ -24,7 +24,7 @@ interface Way {
 }
 
 /** The first difference, or null when there is none. */
-export function checkTranscript({ header, lines }: Transcript): Difference | null {
+export function compareTranscript({ header, lines }: Transcript): Difference | null {
   const follow = follower(header.recipients.length);
   for (const [index, line] of lines.entries()) {
     const ways = follow(line);

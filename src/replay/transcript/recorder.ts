@@ -4,9 +4,9 @@
  * first trouble on, or after a second, its transcript is on its tape and a crash leaves what happened until then.
  */
 import { createHash } from 'node:crypto';
-import type { Order } from '../../delivery/attempt.ts';
-import type { Observe, Sight } from '../../delivery/trace.ts';
-import type { Outgoing } from '../../message/outgoing.ts';
+import type { DeliveryAttempt } from '../../delivery/attempt.ts';
+import type { Trace, TraceEvent } from '../../delivery/trace.ts';
+import type { OutgoingMessage } from '../../message/outgoing.ts';
 import type { Clock, Timer } from '../../platform/clock.ts';
 import type { Relay } from '../../routing/hosts.ts';
 import type { Settings } from '../../settings/table.ts';
@@ -16,16 +16,16 @@ import type { LineBody, TranscriptLine } from './transcript.ts';
 import { bodyOf, encode, recordedSettings, tableVersion } from './transcript.ts';
 
 /** Where one transcript goes. Trouble with it is the shelf's to tell; a delivery never fails for its transcript. */
-export interface Tape {
+export interface TranscriptWriter {
   append(text: string): void;
   /** it is complete and stays */
   keep(): void;
   discard(): void;
 }
 
-export interface Shelf {
+export interface TranscriptStore {
   /** `at`: milliseconds since the epoch */
-  tape(control: number, at: number): Tape;
+  open(control: number, at: number): TranscriptWriter;
 }
 
 export interface RecorderRules {
@@ -39,16 +39,16 @@ export interface RecorderRules {
 const PATIENCE = 1000;
 
 interface Recording {
-  readonly order: Order;
+  readonly order: DeliveryAttempt;
   readonly at: number;
   /** monotonic */
   readonly began: number;
   readonly sessions: Set<number>;
   readonly timer: Timer;
-  readonly messages: Outgoing[];
+  readonly messages: OutgoingMessage[];
   /** lines that are not on the tape yet */
   waiting: TranscriptLine[];
-  tape: Tape | null;
+  tape: TranscriptWriter | null;
   judged: number;
   over: boolean;
   /** something went wrong, if only with one of its hosts */
@@ -68,19 +68,19 @@ interface OpenSession {
 export class Recorder {
   readonly #rules: RecorderRules;
   readonly #clock: Clock;
-  readonly #shelf: Shelf;
-  readonly #recordings = new Map<Order, Recording>();
+  readonly #shelf: TranscriptStore;
+  readonly #recordings = new Map<DeliveryAttempt, Recording>();
   readonly #sessions = new Map<number, OpenSession>();
   readonly #connected = new Map<number, number>();
   readonly #closing = new Set<Promise<void>>();
 
-  constructor(rules: RecorderRules, clock: Clock, shelf: Shelf) {
+  constructor(rules: RecorderRules, clock: Clock, shelf: TranscriptStore) {
     this.#rules = rules;
     this.#clock = clock;
     this.#shelf = shelf;
   }
 
-  readonly observe: Observe = (orders, sight) => {
+  readonly observe: Trace = (orders, sight) => {
     const now = this.#clock.monotonic();
     const body = bodyOf(sight);
     if (sight.what === 'connected') {
@@ -104,7 +104,7 @@ export class Recorder {
     await Promise.all(this.#closing);
   }
 
-  #begin(order: Order, now: number): Recording {
+  #begin(order: DeliveryAttempt, now: number): Recording {
     const recording: Recording = {
       order,
       at: this.#clock.now(),
@@ -124,7 +124,7 @@ export class Recorder {
   }
 
   /** A session is new to this delivery: tell how it came here. */
-  #join(recording: Recording, { session, step }: Extract<Sight, { what: 'session' }>): void {
+  #join(recording: Recording, { session, step }: Extract<TraceEvent, { what: 'session' }>): void {
     if (recording.sessions.has(session)) return;
     recording.sessions.add(session);
     const known = this.#sessions.get(session);
@@ -145,7 +145,7 @@ export class Recorder {
     tell(recording.began, { what: 'from', session, value: known.last });
   }
 
-  #remember({ session, step }: Extract<Sight, { what: 'session' }>, body: LineBody, now: number): void {
+  #remember({ session, step }: Extract<TraceEvent, { what: 'session' }>, body: LineBody, now: number): void {
     const after = step.session;
     if (after.state === 'closed') {
       this.#sessions.delete(session);
@@ -164,7 +164,7 @@ export class Recorder {
     known.last = after;
   }
 
-  #weigh(recording: Recording, sight: Sight): void {
+  #weigh(recording: Recording, sight: TraceEvent): void {
     if (sight.what === 'delivery') {
       if (sight.step.delivery.state === 'over') recording.over = true;
       if ('failure' in sight.event) recording.troubled = true;
@@ -182,7 +182,7 @@ export class Recorder {
     const lines = recording.waiting.map(encode);
     recording.waiting = [];
     if (recording.tape === null) {
-      recording.tape = this.#shelf.tape(order.queued.control, at);
+      recording.tape = this.#shelf.open(order.queued.control, at);
       lines.unshift(this.#header(recording));
     }
     recording.tape.append(lines.join(''));
@@ -233,7 +233,7 @@ function sinceBegin({ began }: Recording, now: number): number {
 }
 
 /** Null when the message is gone: a mail that was refused for good is removed as soon as that is written down. */
-async function digestOf(message: Outgoing): Promise<string | null> {
+async function digestOf(message: OutgoingMessage): Promise<string | null> {
   const hash = createHash('sha256');
   try {
     for await (const chunk of message.chunks()) hash.update(chunk);

@@ -11,7 +11,7 @@ import type { Transcript, TranscriptHeader } from './transcript.ts';
 import { encode } from './transcript.ts';
 
 /** The lines of the fixture. */
-export function withPseudonyms(transcript: Transcript, keepAddresses: boolean): string {
+export function redactTranscript(transcript: Transcript, keepAddresses: boolean): string {
   const rename = keepAddresses ? (text: string): string => text : aliases(transcript.header.hostname);
   const header = trimmed(transcript.header);
   const values = [keepAddresses ? header : { ...header, job: withoutNames(header.job) }, ...transcript.lines];

@@ -5,10 +5,10 @@
  */
 import { appendFileSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { phraseOf } from '../../platform/system-errors.ts';
-import type { Shelf, Tape } from './recorder.ts';
+import { describeError } from '../../platform/system-errors.ts';
+import type { TranscriptStore, TranscriptWriter } from './recorder.ts';
 
-export interface Bounds {
+export interface RetentionLimits {
   /** bytes of all transcripts together */
   readonly size: number;
   /** milliseconds */
@@ -25,7 +25,11 @@ export function transcriptFolder(spool: string): string {
   return join(spool, '.spoolroom', 'transcripts');
 }
 
-export function transcriptShelf(folder: string, bounds: Bounds, warn: (text: string) => void): Shelf {
+export function transcriptStore(
+  folder: string,
+  bounds: RetentionLimits,
+  warn: (text: string) => void,
+): TranscriptStore {
   let count = 0;
   let told = false;
   let swept = Number.NEGATIVE_INFINITY;
@@ -35,11 +39,13 @@ export function transcriptShelf(folder: string, bounds: Bounds, warn: (text: str
     } catch (error) {
       if (told) return;
       told = true;
-      warn(`Transcripts cannot be kept in ${folder}: ${phraseOf(error)}. Mail is delivered all the same.`);
+      warn(
+        `Transcripts cannot be kept in ${folder}: ${describeError(error)}. Mail is delivered all the same.`,
+      );
     }
   };
   return {
-    tape: (control, at): Tape => {
+    open: (control, at): TranscriptWriter => {
       const file = join(folder, `${control}-${Math.floor(at / 1000)}-${++count}.jsonl`);
       let length = 0;
       if (count === 1) trying(() => mkdirSync(folder, { recursive: true, mode: 0o700 }));
@@ -61,7 +67,7 @@ export function transcriptShelf(folder: string, bounds: Bounds, warn: (text: str
 }
 
 /** The oldest go first. */
-function sweep(folder: string, { size, age }: Bounds, now: number): void {
+function sweep(folder: string, { size, age }: RetentionLimits, now: number): void {
   const files = readdirSync(folder).flatMap((name) => {
     const match = NAME.exec(name);
     return match === null ? [] : [{ path: join(folder, name), at: Number(match[2]) * 1000 }];

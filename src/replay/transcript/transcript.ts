@@ -9,16 +9,16 @@
 import { createHash } from 'node:crypto';
 import type { DeliveryEffect, DeliveryEvent, DeliveryState } from '../../delivery/delivery.ts';
 import { DELIVERY_TABLE } from '../../delivery/table.ts';
-import type { Question, Sight } from '../../delivery/trace.ts';
+import type { Question, TraceEvent } from '../../delivery/trace.ts';
 import type { Job } from '../../delivery-list/job.ts';
 import type { ByteString } from '../../platform/bytes.ts';
-import type { Lookup, MxRecord } from '../../platform/dns.ts';
+import type { LookupResult, MxRecord } from '../../platform/dns.ts';
 import type { Destination, Relay } from '../../routing/hosts.ts';
 import type { Settings } from '../../settings/table.ts';
 import type { Session, SessionEffect, SessionEvent } from '../../smtp/machine/session.ts';
 import type { StateName } from '../../smtp/machine/states.ts';
 import { SESSION_TABLE } from '../../smtp/machine/table.ts';
-import type { Verdict } from '../../smtp/outcome.ts';
+import type { Outcome } from '../../smtp/outcome.ts';
 
 export interface TranscriptHeader {
   /** version of this form */
@@ -44,7 +44,7 @@ export type LineBody =
       readonly what: 'lookup';
       readonly question: Question;
       readonly name: string;
-      readonly answer: Lookup<MxRecord> | Lookup<string>;
+      readonly answer: LookupResult<MxRecord> | LookupResult<string>;
     }
   | {
       readonly what: 'delivery';
@@ -67,7 +67,7 @@ export type LineBody =
   | { readonly what: 'body'; readonly size: number }
   /** told at the end, so that nobody waits for it; null when the message could not be read again */
   | { readonly what: 'digest'; readonly size: number; readonly sha256: string | null }
-  | { readonly what: 'verdict'; readonly recipients: readonly number[]; readonly verdict: Verdict };
+  | { readonly what: 'verdict'; readonly recipients: readonly number[]; readonly verdict: Outcome };
 
 /** `t`: milliseconds since the header's time */
 export type TranscriptLine = { readonly t: number } & LineBody;
@@ -84,7 +84,7 @@ export type TranscriptRead =
   | { readonly kind: 'unusable'; readonly reason: string };
 
 /** The sight without what a machine's state repeats at each step. */
-export function bodyOf(sight: Sight): LineBody {
+export function bodyOf(sight: TraceEvent): LineBody {
   switch (sight.what) {
     case 'delivery': {
       const { delivery, effects, row } = sight.step;

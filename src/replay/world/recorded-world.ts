@@ -5,10 +5,10 @@
  */
 import type { ByteString } from '../../platform/bytes.ts';
 import type { SessionEffect, SessionEvent } from '../../smtp/machine/session.ts';
-import { closeText, WORDS } from '../../smtp/network-errors.ts';
+import { describeClose, NETWORK_ERRORS } from '../../smtp/network-errors.ts';
 import type { Reply } from '../../smtp/reply.ts';
 import type { Transcript, TranscriptLine } from '../transcript/transcript.ts';
-import type { Answer, Deed, ServerScript } from './server.ts';
+import type { ScriptedReply, ServerFault, ServerScript } from './server.ts';
 import type { WorldScript, Zone } from './world.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -20,8 +20,8 @@ type Asked = Key | { readonly rcpt: ByteString };
 
 interface Server {
   readonly script: Mutable<ServerScript>;
-  readonly answers: Map<Key, Answer[]>;
-  readonly rcpt: Map<ByteString, Answer[]>;
+  readonly answers: Map<Key, ScriptedReply[]>;
+  readonly rcpt: Map<ByteString, ScriptedReply[]>;
 }
 
 /** A session under way: what was asked and is not answered, and since when the peer has had time to answer. */
@@ -104,15 +104,15 @@ function noteLookup(
 }
 
 const REFUSALS: ReadonlyMap<string | undefined, NonNullable<ServerScript['connect']>> = new Map([
-  [WORDS.ECONNREFUSED, 'refused'],
-  [WORDS.EHOSTUNREACH, 'unreachable'],
-  [WORDS.ETIMEDOUT, 'silence'],
+  [NETWORK_ERRORS.ECONNREFUSED, 'refused'],
+  [NETWORK_ERRORS.EHOSTUNREACH, 'unreachable'],
+  [NETWORK_ERRORS.ETIMEDOUT, 'silence'],
 ]);
 
 /** How a peer ends a connection. Any other end was our own doing. */
-const ENDS: ReadonlyMap<string, Deed> = new Map([
-  [closeText({ kind: 'ended' }), 'close'],
-  [WORDS.ECONNRESET ?? '', 'reset'],
+const ENDS: ReadonlyMap<string, ServerFault> = new Map([
+  [describeClose({ kind: 'ended' }), 'close'],
+  [NETWORK_ERRORS.ECONNRESET ?? '', 'reset'],
 ]);
 
 /** A connection that never stood is no event of a session; the delivery hears of it. */
@@ -177,14 +177,14 @@ function wireForm({ code, text }: Reply): string {
   return lines.map((line, at) => `${code}${at === lines.length - 1 ? ' ' : '-'}${line}`).join('\n');
 }
 
-function answer({ server, owed }: Talk, given: Answer): void {
+function answer({ server, owed }: Talk, given: ScriptedReply): void {
   const asked = owed.shift();
   if (asked === undefined) return;
   if (typeof asked === 'string') listOf(server.answers, asked).push(given);
   else listOf(server.rcpt, asked.rcpt).push(given);
 }
 
-function listOf<K>(lists: Map<K, Answer[]>, key: K): Answer[] {
+function listOf<K>(lists: Map<K, ScriptedReply[]>, key: K): ScriptedReply[] {
   const list = lists.get(key) ?? [];
   lists.set(key, list);
   return list;

@@ -10,30 +10,32 @@ import { duration } from '../../settings/kinds.ts';
  * `silence`: nothing more is said; `close` and `reset`: the connection ends, in order or not; `unknown`: nobody knows,
  * the recording ends here.
  */
-export type Deed = 'silence' | 'close' | 'reset' | 'unknown';
+export type ServerFault = 'silence' | 'close' | 'reset' | 'unknown';
 
 /**
  * An answer: reply lines joined by `\n`, or a deed instead, or `250 queued then close` for both. Spelled out it is
  * an object, which can also wait: `after` is a span like `40s`.
  */
-export type Answer = string | { readonly say?: string; readonly after?: string; readonly end?: Deed };
+export type ScriptedReply =
+  | string
+  | { readonly say?: string; readonly after?: string; readonly end?: ServerFault };
 
 /** A list is used up one answer a time, over all connections; the last one stays. */
-export type Answers = Answer | readonly Answer[];
+export type ScriptedReplies = ScriptedReply | readonly ScriptedReply[];
 
 export interface ServerScript {
-  readonly greeting?: Answers;
-  readonly ehlo?: Answers;
-  readonly helo?: Answers;
-  readonly starttls?: Answers;
-  readonly auth?: Answers;
-  readonly mail?: Answers;
+  readonly greeting?: ScriptedReplies;
+  readonly ehlo?: ScriptedReplies;
+  readonly helo?: ScriptedReplies;
+  readonly starttls?: ScriptedReplies;
+  readonly auth?: ScriptedReplies;
+  readonly mail?: ScriptedReplies;
   /** by recipient address, `*` for the others */
-  readonly rcpt?: { readonly [address: string]: Answers };
-  readonly data?: Answers;
-  readonly dot?: Answers;
-  readonly rset?: Answers;
-  readonly quit?: Answer;
+  readonly rcpt?: { readonly [address: string]: ScriptedReplies };
+  readonly data?: ScriptedReplies;
+  readonly dot?: ScriptedReplies;
+  readonly rset?: ScriptedReplies;
+  readonly quit?: ScriptedReply;
   /** the TLS handshake after STARTTLS fails */
   readonly tlsBroken?: boolean;
   /** the connection is refused, or never answered */
@@ -54,7 +56,7 @@ export interface Accepted {
   readonly body: ByteString;
 }
 
-export type ServerAct =
+export type ServerAction =
   | { readonly do: 'say'; readonly bytes: ByteString }
   | { readonly do: 'wait'; readonly milliseconds: number }
   | { readonly do: 'close' }
@@ -87,13 +89,13 @@ export class ScriptedServer {
     this.#accept = accept;
   }
 
-  greet(): readonly ServerAct[] {
+  greet(): readonly ServerAction[] {
     return this.#answer('greeting', this.#script.greeting, '220 mx.example ESMTP');
   }
 
-  receive(bytes: ByteString): readonly ServerAct[] {
+  receive(bytes: ByteString): readonly ServerAction[] {
     this.#input += bytes;
-    const acts: ServerAct[] = [];
+    const acts: ServerAction[] = [];
     while (!this.#dead) {
       const unit = this.#takeUnit();
       if (unit === null) break;
@@ -103,7 +105,7 @@ export class ScriptedServer {
   }
 
   /** One command or one body, when it is there whole. */
-  #takeUnit(): readonly ServerAct[] | null {
+  #takeUnit(): readonly ServerAction[] | null {
     if (this.#body === 'dot') {
       const text = `\r\n${this.#input}`;
       const end = text.indexOf('\r\n.\r\n');
@@ -124,7 +126,7 @@ export class ScriptedServer {
     return this.#command(line);
   }
 
-  #command(line: ByteString): readonly ServerAct[] {
+  #command(line: ByteString): readonly ServerAction[] {
     const script = this.#script;
     const verb = line.split(/[ :]/, 1)[0]?.toUpperCase() ?? '';
     switch (verb) {
@@ -176,7 +178,7 @@ export class ScriptedServer {
     }
   }
 
-  #bodyDone(body: ByteString): readonly ServerAct[] {
+  #bodyDone(body: ByteString): readonly ServerAction[] {
     this.#body = null;
     const acts = this.#answer('the end of the message', this.#script.dot, '250 2.0.0 queued');
     if (says(acts, '2')) {
@@ -187,13 +189,17 @@ export class ScriptedServer {
   }
 
   /** AUTH goes on, line by line, as long as the answers are 334. */
-  #authAnswer(): readonly ServerAct[] {
+  #authAnswer(): readonly ServerAction[] {
     const acts = this.#answer('AUTH', this.#script.auth, '235 2.7.0 welcome');
     this.#authenticating = says(acts, '3');
     return acts;
   }
 
-  #answer(asked: string, scripted: Answers | undefined, friendly: Answer): readonly ServerAct[] {
+  #answer(
+    asked: string,
+    scripted: ScriptedReplies | undefined,
+    friendly: ScriptedReply,
+  ): readonly ServerAction[] {
     if (scripted === undefined && !this.#strict) return this.#given(friendly);
     const list = scripted === undefined ? [] : isList(scripted) ? scripted : [scripted];
     const used = this.#memory.get(asked) ?? 0;
@@ -204,9 +210,9 @@ export class ScriptedServer {
     return [{ do: 'give-up', asked }];
   }
 
-  #given(answer: Answer, asked = ''): readonly ServerAct[] {
+  #given(answer: ScriptedReply, asked = ''): readonly ServerAction[] {
     const { say, after, end } = spelledOut(answer);
-    const acts: ServerAct[] = [];
+    const acts: ServerAction[] = [];
     if (after !== undefined) acts.push({ do: 'wait', milliseconds: spanOf(after) });
     if (say !== undefined) acts.push({ do: 'say', bytes: `${say.split('\n').join('\r\n')}\r\n` });
     if (end !== undefined) this.#dead = true;
@@ -216,18 +222,18 @@ export class ScriptedServer {
   }
 }
 
-function isList(answers: Answers): answers is readonly Answer[] {
+function isList(answers: ScriptedReplies): answers is readonly ScriptedReply[] {
   return Array.isArray(answers);
 }
 
-function says(acts: readonly ServerAct[], digit: string): boolean {
+function says(acts: readonly ServerAction[], digit: string): boolean {
   return acts.some((act) => act.do === 'say' && act.bytes.startsWith(digit));
 }
 
-function spelledOut(answer: Answer): Exclude<Answer, string> {
+function spelledOut(answer: ScriptedReply): Exclude<ScriptedReply, string> {
   if (typeof answer !== 'string') return answer;
   const [, say, end] = /^(?:(.*) then )?(silence|close|reset)$/s.exec(answer) ?? [undefined, answer];
-  return { ...(say === undefined ? {} : { say }), ...(end === undefined ? {} : { end: end as Deed }) };
+  return { ...(say === undefined ? {} : { say }), ...(end === undefined ? {} : { end: end as ServerFault }) };
 }
 
 /** Milliseconds of a span like `40s`. World files are checked when they are read; what is wrong here is a bug. */

@@ -13,15 +13,15 @@ import type {
 } from '#net-stream-utils';
 import { createLineReader } from '#net-stream-utils';
 import type { Clock, Timer } from '../../platform/clock.ts';
-import type { Lookup, LookupFault, MxRecord, Resolver } from '../../platform/dns.ts';
-import type { Accepted, ScriptMemory, ServerAct, ServerScript } from './server.ts';
+import type { LookupError, LookupResult, MxRecord, Resolver } from '../../platform/dns.ts';
+import type { Accepted, ScriptMemory, ServerAction, ServerScript } from './server.ts';
 import { ScriptedServer, spanOf } from './server.ts';
 
 export interface Zone {
   /** preference and host, or the fault the lookup meets */
-  readonly mx?: readonly (readonly [number, string])[] | LookupFault;
-  readonly a?: readonly string[] | LookupFault;
-  readonly aaaa?: readonly string[] | LookupFault;
+  readonly mx?: readonly (readonly [number, string])[] | LookupError;
+  readonly a?: readonly string[] | LookupError;
+  readonly aaaa?: readonly string[] | LookupError;
   /** how long an answer takes, instead of the world's latency */
   readonly after?: string;
 }
@@ -84,8 +84,8 @@ export class World {
   #lookUp<T>(
     name: string,
     type: string,
-    read: (zone: Zone) => readonly T[] | LookupFault | undefined,
-  ): Promise<Lookup<T>> {
+    read: (zone: Zone) => readonly T[] | LookupError | undefined,
+  ): Promise<LookupResult<T>> {
     this.lookups.push(`${type} ${name}`);
     const zone = this.#script.names[name] ?? this.#script.names['*'];
     const known = zone === undefined ? undefined : read(zone);
@@ -94,7 +94,7 @@ export class World {
       return new Promise(() => {});
     }
     const answer = known ?? (zone === undefined ? 'no-domain' : 'no-data');
-    const lookup: Lookup<T> =
+    const lookup: LookupResult<T> =
       typeof answer === 'string' ? { kind: 'failed', fault: answer } : { kind: 'found', records: answer };
     const delay = zone?.after === undefined ? this.#latency : spanOf(zone.after);
     return new Promise((resolve) => this.#clock.after(delay, () => resolve(lookup)));
@@ -135,7 +135,7 @@ export class World {
     };
     // A server that thinks about one answer keeps the next ones waiting.
     let free = 0;
-    const act = (acts: readonly ServerAct[]): void => {
+    const act = (acts: readonly ServerAction[]): void => {
       const now = this.#clock.monotonic();
       free = Math.max(free, now);
       for (const each of acts) {

@@ -5,22 +5,22 @@
 import type { ByteString } from '../../platform/bytes.ts';
 import { NO_CAPABILITIES, readCapabilities } from '../capabilities.ts';
 import { mappedEnhancedCode } from '../enhanced-code.ts';
-import type { Failure, Reach, Verdict } from '../outcome.ts';
+import type { Failure, FailureScope, Outcome } from '../outcome.ts';
 import type { Reply } from '../reply.ts';
 import type { Transaction } from '../transaction.ts';
-import { line, mailCommand, obstacle, rcptCommand } from '../transaction.ts';
-import { chooseMechanism, commandCount, unjudged } from './guards.ts';
-import { describe, OBSTACLES } from './messages.ts';
-import type { Draft, Exchange, SessionEffect } from './session.ts';
+import { commandLine, mailCommand, rcptCommand, unsupportedRequirement } from '../transaction.ts';
+import { chooseMechanism, commandCount, undecided } from './guards.ts';
+import { describeEvent, UNSUPPORTED } from './messages.ts';
+import type { Draft, SessionEffect, TransactionState } from './session.ts';
 
 export type Action = (draft: Draft) => void;
 
 export const ACTIONS = {
   sayEhlo: (draft) => {
     const { lmtp, ehloName } = draft.session.policy;
-    say(draft, line(`${lmtp ? 'LHLO' : 'EHLO'} ${ehloName}`), 1);
+    say(draft, commandLine(`${lmtp ? 'LHLO' : 'EHLO'} ${ehloName}`), 1);
   },
-  sayHelo: (draft) => say(draft, line(`HELO ${draft.session.policy.ehloName}`), 1),
+  sayHelo: (draft) => say(draft, commandLine(`HELO ${draft.session.policy.ehloName}`), 1),
   sayStarttls: (draft) => say(draft, 'STARTTLS\r\n', 1),
   sayRset: (draft) => say(draft, 'RSET\r\n', 1),
   sayLoneDot: (draft) => say(draft, '.\r\n', 1),
@@ -71,7 +71,7 @@ export const ACTIONS = {
     verdict(draft, [recipient], failed(draft, 'recipient'));
   },
 
-  sayBdat: (draft) => say(draft, line(`BDAT ${exchangeOf(draft).transaction.size} LAST`), 0),
+  sayBdat: (draft) => say(draft, commandLine(`BDAT ${exchangeOf(draft).transaction.size} LAST`), 0),
   sendBody: (draft) =>
     draft.effects.push({
       type: 'send-body',
@@ -109,15 +109,15 @@ export const ACTIONS = {
     });
   },
   failMessage: (draft) => {
-    verdict(draft, unjudged(exchangeOf(draft)), failed(draft, 'message'));
+    verdict(draft, undecided(exchangeOf(draft)), failed(draft, 'message'));
     judgeAll(draft);
   },
   failObstructed: (draft) => {
     const { transaction } = exchangeOf(draft);
-    const met = obstacle(transaction, draft.session.capabilities);
+    const met = unsupportedRequirement(transaction, draft.session.capabilities);
     if (met === null) throw new Error('no obstacle is in the way');
-    const words = OBSTACLES[met](transaction.size, draft.session.capabilities.maxSize);
-    verdict(draft, unjudged(exchangeOf(draft)), {
+    const words = UNSUPPORTED[met](transaction.size, draft.session.capabilities.maxSize);
+    verdict(draft, undecided(exchangeOf(draft)), {
       ...failed(draft, 'message'),
       stage: 'mail',
       permanent: true,
@@ -127,12 +127,12 @@ export const ACTIONS = {
   },
   /** the one window in which a second copy can arise, and the words say so (RFC 1047) */
   failMaybeDelivered: (draft) => {
-    verdict(draft, unjudged(exchangeOf(draft)), { ...failed(draft, 'message'), maybeDelivered: true });
+    verdict(draft, undecided(exchangeOf(draft)), { ...failed(draft, 'message'), maybeDelivered: true });
     judgeAll(draft);
   },
   endTransaction: (draft) => {
-    const { transaction, width, postponed } = exchangeOf(draft);
-    const beyond = transaction.recipients.slice(width).map((_, index) => width + index);
+    const { transaction, rcptCount, postponed } = exchangeOf(draft);
+    const beyond = transaction.recipients.slice(rcptCount).map((_, index) => rcptCount + index);
     draft.effects.push({
       type: 'transaction-done',
       transaction: transaction.id,
@@ -181,14 +181,14 @@ function authenticate(draft: Draft, challenge: ByteString | null): void {
   draft.session.awaited++;
 }
 
-function beginExchange(draft: Draft, transaction: Transaction): Exchange {
+function beginExchange(draft: Draft, transaction: Transaction): TransactionState {
   const most = Math.min(
     draft.session.policy.recipients,
     draft.session.capabilities.rcptMax ?? Number.POSITIVE_INFINITY,
   );
   return {
     transaction,
-    width: Math.min(transaction.recipients.length, most),
+    rcptCount: Math.min(transaction.recipients.length, most),
     sent: 0,
     answered: 0,
     accepted: [],
@@ -198,7 +198,7 @@ function beginExchange(draft: Draft, transaction: Transaction): Exchange {
 }
 
 /** Write what may be written now: the whole envelope where PIPELINING is offered, else the one command whose turn it is. */
-function sendAhead(draft: Draft, exchange: Exchange): Exchange {
+function sendAhead(draft: Draft, exchange: TransactionState): TransactionState {
   const peer = draft.session.capabilities;
   const count = commandCount(exchange, peer);
   const until = peer.pipelining ? count : Math.min(exchange.sent + 1, count);
@@ -208,9 +208,9 @@ function sendAhead(draft: Draft, exchange: Exchange): Exchange {
   return { ...exchange, sent: until };
 }
 
-function commandAt(draft: Draft, exchange: Exchange, index: number): ByteString {
+function commandAt(draft: Draft, exchange: TransactionState, index: number): ByteString {
   if (index === 0) return mailCommand(exchange.transaction, draft.session.capabilities);
-  if (index <= exchange.width)
+  if (index <= exchange.rcptCount)
     return rcptCommand(exchange.transaction, index - 1, draft.session.capabilities);
   return 'DATA\r\n';
 }
@@ -226,10 +226,10 @@ function answered(draft: Draft, list: 'accepted' | 'refused' | 'postponed'): voi
 
 function judgeAll(draft: Draft): void {
   const exchange = exchangeOf(draft);
-  draft.session.current = { ...exchange, refused: [...exchange.refused, ...unjudged(exchange)] };
+  draft.session.current = { ...exchange, refused: [...exchange.refused, ...undecided(exchange)] };
 }
 
-function verdict(draft: Draft, recipients: readonly number[], value: Verdict): void {
+function verdict(draft: Draft, recipients: readonly number[], value: Outcome): void {
   if (recipients.length === 0) return;
   const effect: SessionEffect = {
     type: 'verdict',
@@ -245,18 +245,18 @@ function hostFailed(draft: Draft, words: Partial<Failure>): void {
 }
 
 /** The failure this event means: 5yz to message or recipient is permanent, all else is tried again. */
-function failed(draft: Draft, reach: Reach): { readonly kind: 'failed' } & Failure {
+function failed(draft: Draft, scope: FailureScope): { readonly kind: 'failed' } & Failure {
   const reply = draft.event.type === 'reply' ? draft.event.reply : null;
-  const permanent = reach !== 'host' && reply !== null && reply.code >= 500;
+  const permanent = scope !== 'host' && reply !== null && reply.code >= 500;
   const stage = draft.stage;
   return {
     kind: 'failed',
-    reach,
+    scope,
     stage,
     permanent,
     code: reply?.code ?? null,
     enhanced: enhancedOf(reply, permanent) ?? mappedEnhancedCode(stage, reply?.code ?? null, permanent),
-    text: reply?.text ?? describe(draft.event, stage),
+    text: reply?.text ?? describeEvent(draft.event, stage),
     peer: draft.session.peer,
     maybeDelivered: false,
   };
@@ -268,7 +268,7 @@ function enhancedOf(reply: Reply | null, permanent: boolean): string | null {
   return `${permanent ? 5 : 4}${reply.enhanced.slice(1)}`;
 }
 
-function exchangeOf(draft: Draft): Exchange {
+function exchangeOf(draft: Draft): TransactionState {
   if (draft.session.current === null) throw new Error('no transaction is under way');
   return draft.session.current;
 }

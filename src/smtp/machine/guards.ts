@@ -2,8 +2,8 @@
  * What the guard names of the table mean. Each looks at the draft and changes nothing.
  */
 import type { Capabilities } from '../capabilities.ts';
-import { obstacle } from '../transaction.ts';
-import type { Draft, Exchange, Mechanism, Session } from './session.ts';
+import { unsupportedRequirement } from '../transaction.ts';
+import type { Draft, Mechanism, Session, TransactionState } from './session.ts';
 
 export type Guard = (draft: Draft) => boolean;
 
@@ -28,9 +28,10 @@ export const GUARDS = {
     event.type === 'reply' && (event.reply.code === 530 || event.reply.code === 538),
 
   obstructed: (draft) =>
-    draft.event.type === 'offer' && obstacle(draft.event.transaction, draft.session.capabilities) !== null,
+    draft.event.type === 'offer' &&
+    unsupportedRequirement(draft.event.transaction, draft.session.capabilities) !== null,
 
-  recipientsLeft: ({ session: { current } }) => current !== null && current.answered < current.width,
+  recipientsLeft: ({ session: { current } }) => current !== null && current.answered < current.rcptCount,
   noneAccepted: ({ session: { current } }) => current !== null && current.accepted.length === 0,
   chunking: (draft) => draft.session.capabilities.chunking,
   /** RFC 5321 4.5.3.1.10: a limit of the transaction, not a judgement on the recipient. The first one cannot be too many. */
@@ -46,7 +47,7 @@ export const GUARDS = {
     draft.session.awaited === 0 && draft.session.current !== null && dataSent(draft.session.current),
   nothingAwaited: (draft) => draft.session.awaited === 0,
   reused: (draft) => draft.session.transactions > 0,
-  allJudged: ({ session: { current } }) => current !== null && unjudged(current).length === 0,
+  allJudged: ({ session: { current } }) => current !== null && undecided(current).length === 0,
 } as const satisfies Record<string, Guard>;
 
 export type GuardName = keyof typeof GUARDS;
@@ -71,16 +72,18 @@ export function chooseMechanism(session: Session): Mechanism | null {
 }
 
 /** DATA comes after MAIL and the RCPTs; under CHUNKING there is none. */
-export function commandCount(exchange: Exchange, peer: Capabilities): number {
-  return 1 + exchange.width + (peer.chunking ? 0 : 1);
+export function commandCount(exchange: TransactionState, peer: Capabilities): number {
+  return 1 + exchange.rcptCount + (peer.chunking ? 0 : 1);
 }
 
-function dataSent(exchange: Exchange): boolean {
-  return exchange.sent === exchange.width + 2;
+function dataSent(exchange: TransactionState): boolean {
+  return exchange.sent === exchange.rcptCount + 2;
 }
 
 /** Recipients this transaction names that have neither a verdict nor a place in a later transaction. */
-export function unjudged(exchange: Exchange): readonly number[] {
+export function undecided(exchange: TransactionState): readonly number[] {
   const settled = new Set([...exchange.refused, ...exchange.postponed]);
-  return Array.from({ length: exchange.width }, (_, index) => index).filter((index) => !settled.has(index));
+  return Array.from({ length: exchange.rcptCount }, (_, index) => index).filter(
+    (index) => !settled.has(index),
+  );
 }

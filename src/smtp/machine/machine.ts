@@ -6,7 +6,7 @@
  */
 import { rowFor } from './rows.ts';
 import type { Draft, Session, SessionEvent, Step } from './session.ts';
-import { nameOf } from './session.ts';
+import { eventName } from './session.ts';
 
 /** The one entry. An event for which a state has no row changes nothing (`closed` has none at all). */
 export function next(session: Session, event: SessionEvent): Step {
@@ -14,7 +14,7 @@ export function next(session: Session, event: SessionEvent): Step {
   const draft: Draft = { session: after, effects: [], event, stage: session.state };
   if (event.type === 'reply' && after.awaited > 0) after.awaited--;
   const rows: string[] = [];
-  let row = rowFor(after.state, nameOf(event), draft);
+  let row = rowFor(after.state, eventName(event), draft);
   while (row !== undefined) {
     rows.push(row.id);
     after.state = row.to;
@@ -43,6 +43,6 @@ export function mayChain({ capabilities, current }: Session): boolean {
     capabilities.pipelining &&
     current !== null &&
     current.postponed.length === 0 &&
-    current.width === current.transaction.recipients.length
+    current.rcptCount === current.transaction.recipients.length
   );
 }

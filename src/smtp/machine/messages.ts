@@ -4,12 +4,12 @@
  */
 import type { ByteString } from '../../platform/bytes.ts';
 import type { Stage } from '../outcome.ts';
-import type { Obstacle } from '../transaction.ts';
+import type { UnsupportedRequirement } from '../transaction.ts';
 import type { SessionEvent } from './session.ts';
 import { STATES } from './states.ts';
 
 /** What an event without a reply means, for people. */
-export function describe(event: SessionEvent, stage: Stage): ByteString {
+export function describeEvent(event: SessionEvent, stage: Stage): ByteString {
   const phrase = stage in STATES ? STATES[stage as keyof typeof STATES].phrase : stage;
   switch (event.type) {
     case 'silence':
@@ -38,8 +38,8 @@ function excerpt(text: ByteString): ByteString {
 }
 
 /** Why this peer cannot take this message, and the RFC 3463 code for it. */
-export const OBSTACLES: {
-  readonly [name in Obstacle]: (
+export const UNSUPPORTED: {
+  readonly [name in UnsupportedRequirement]: (
     size: number,
     limit: number,
   ) => { readonly enhanced: string; readonly text: string };

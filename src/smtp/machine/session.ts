@@ -6,7 +6,7 @@ import type { ByteString } from '../../platform/bytes.ts';
 import type { TlsPolicy } from '../../routing/hosts.ts';
 import type { Capabilities } from '../capabilities.ts';
 import { NO_CAPABILITIES } from '../capabilities.ts';
-import type { Failure, Peer, Verdict } from '../outcome.ts';
+import type { Failure, Outcome, Peer } from '../outcome.ts';
 import type { Reply } from '../reply.ts';
 import type { Transaction } from '../transaction.ts';
 import type { StateName } from './states.ts';
@@ -26,10 +26,10 @@ export interface SessionPolicy {
 }
 
 /** A transaction on the wire and how far it has come. Recipients are indices into `transaction.recipients`. */
-export interface Exchange {
+export interface TransactionState {
   readonly transaction: Transaction;
   /** how many of its recipients this transaction names; the rest is postponed */
-  readonly width: number;
+  readonly rcptCount: number;
   /** commands written so far: MAIL, each RCPT, DATA */
   readonly sent: number;
   /** RCPTs answered so far */
@@ -55,9 +55,9 @@ export interface Session {
   readonly awaited: number;
   /** transactions ended on this session; above 0 it is a reused one */
   readonly transactions: number;
-  readonly current: Exchange | null;
+  readonly current: TransactionState | null;
   /** its envelope travelled with the end of the current message (RFC 2920 3.1) */
-  readonly following: Exchange | null;
+  readonly following: TransactionState | null;
 }
 
 export type Mechanism = 'PLAIN' | 'LOGIN' | 'CRAM-MD5' | 'XOAUTH2';
@@ -97,7 +97,7 @@ export type SessionEffect =
       readonly type: 'verdict';
       readonly transaction: number;
       readonly recipients: readonly number[];
-      readonly verdict: Verdict;
+      readonly verdict: Outcome;
     }
   /** the transaction is over; `postponed` recipients were not judged and want another transaction */
   | { readonly type: 'transaction-done'; readonly transaction: number; readonly postponed: readonly number[] }
@@ -151,7 +151,7 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 /** Events as the table calls them: replies by class, 421 apart because it may come at any point and ends the session. */
 export type EventName = '2yz' | '3yz' | '4yz' | '5yz' | '421' | Exclude<SessionEvent['type'], 'reply'>;
 
-export function nameOf(event: SessionEvent): EventName {
+export function eventName(event: SessionEvent): EventName {
   if (event.type !== 'reply') return event.type;
   if (event.reply.code === 421) return '421';
   return CLASSES[Math.trunc(event.reply.code / 100) - 2] ?? 'garbage';

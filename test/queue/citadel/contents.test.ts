@@ -121,7 +121,7 @@ test('a job waits while its mail has not been shown yet, and a mail stays while 
   assert.deepEqual(await shown(room), [[control, 'b@example.com', 0]]);
   await room.record(control, [{ index: 0, address: 'b@example.com', status: 2, text: 'ok' }], NOW);
   await room.finish(control);
-  await room.settle();
+  await room.flush();
   double.fault = () => null;
   assert.ok(double.messages.has(mail), 'the other list may have named it');
   assert.deepEqual(await shown(room), [[second, 'c@example.com', 0]]);
@@ -129,7 +129,7 @@ test('a job waits while its mail has not been shown yet, and a mail stays while 
   const foreign = double.post(newList(1, 'd@example.com'));
   await room.record(second, [{ index: 0, address: 'c@example.com', status: 2, text: 'ok' }], NOW);
   await room.finish(second);
-  await room.settle();
+  await room.flush();
   assert.ok(double.messages.has(mail));
   double.fault = () => null;
   await room.close();

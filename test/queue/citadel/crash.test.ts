@@ -7,13 +7,13 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { MessageNumber } from '../../../src/delivery-list/job.ts';
 import { type Connect, type Connection, connect } from '../../../src/net-stream-utils/index.ts';
-import { openLiveRoom } from '../../../src/queue/citadel/open.ts';
-import { byMail } from '../../../src/queue/due.ts';
-import type { Room } from '../../../src/queue/queue.ts';
+import { openLiveQueue } from '../../../src/queue/citadel/open.ts';
+import { groupByPayload } from '../../../src/queue/due.ts';
+import type { Queue } from '../../../src/queue/queue.ts';
 import { SCHEDULE } from '../../../src/queue/schedule.ts';
-import type { DirectorySettings } from '../../../src/queue/spool/open.ts';
-import { type MailEvents, MailInHand } from '../../../src/runner/active-message.ts';
-import type { Verdict } from '../../../src/smtp/outcome.ts';
+import type { ControlSettings } from '../../../src/queue/spool/open.ts';
+import { ActiveMessage, type MessageEvents } from '../../../src/runner/active-message.ts';
+import type { Outcome } from '../../../src/smtp/outcome.ts';
 import { type Disk, nodeDisk, type OpenFile } from '../../../src/storage/disk.ts';
 import type { Era } from '../../support/citadel-server.ts';
 import { type Fault, faultyDisk } from '../../support/faulty-disk.ts';
@@ -31,13 +31,13 @@ import {
 import { type Bench, bench, NOW, SETTINGS_2012, SETTINGS_2017 } from '../../support/spool.ts';
 
 const PEER = { host: 'mx.example', address: '192.0.2.1', port: 25 };
-const DELIVERED: Verdict = { kind: 'delivered', code: 250, enhanced: '2.0.0', text: 'ok', peer: PEER };
-const LATER: Verdict = {
-  ...{ kind: 'failed', reach: 'recipient', stage: 'rcpt', permanent: false, code: 450, enhanced: '4.2.1' },
+const DELIVERED: Outcome = { kind: 'delivered', code: 250, enhanced: '2.0.0', text: 'ok', peer: PEER };
+const LATER: Outcome = {
+  ...{ kind: 'failed', scope: 'recipient', stage: 'rcpt', permanent: false, code: 450, enhanced: '4.2.1' },
   ...{ text: 'later', peer: PEER, maybeDelivered: false },
 };
 const NEVER = new AbortController().signal;
-const SETTINGS: Readonly<Record<string, DirectorySettings>> = {
+const SETTINGS: Readonly<Record<string, ControlSettings>> = {
   '2012': SETTINGS_2012,
   '2023': SETTINGS_2017,
 };
@@ -69,12 +69,12 @@ class World {
 
 /** What a queue run does with a room, a step at a time. */
 class Runner {
-  readonly room: Room;
+  readonly room: Queue;
   readonly #world: World;
-  readonly mails = new Map<MessageNumber, MailInHand>();
+  readonly mails = new Map<MessageNumber, ActiveMessage>();
   #written = (): void => {};
 
-  constructor(room: Room, world: World) {
+  constructor(room: Queue, world: World) {
     this.room = room;
     this.#world = world;
   }
@@ -82,31 +82,31 @@ class Runner {
   /** Looks, and takes in hand what is not yet. */
   async look(): Promise<void> {
     const { jobs } = await this.room.scan(this.mails);
-    for (const [msgid, each] of byMail(jobs)) {
+    for (const [msgid, each] of groupByPayload(jobs)) {
       if (this.mails.has(msgid)) continue;
       const ports = { room: this.room, now: () => NOW, schedule: SCHEDULE, reporter: null };
-      const outcome: MailEvents['outcome'] = ({ recipient, status }) => {
+      const outcome: MessageEvents['outcome'] = ({ recipient, status }) => {
         if (status === 2) this.#world.durable.add(recipient);
         this.#written();
       };
-      const mail = new MailInHand(each, ports, { outcome, notWritten: () => this.#written() });
+      const mail = new ActiveMessage(each, ports, { outcome, notWritten: () => this.#written() });
       mail.reconcile();
       this.mails.set(msgid, mail);
     }
   }
 
   /** The server of this recipient answers. */
-  judge(address: string, verdict: Verdict): void {
+  judge(address: string, verdict: Outcome): void {
     for (const mail of this.mails.values()) {
       const indices = mail.pending().filter((index) => mail.recipients[index]?.address === address);
       if (indices.length === 0) continue;
       if (verdict.kind === 'delivered') this.#world.accept(address);
-      mail.judge(indices, 'example', verdict, { milliseconds: 1, tls: null });
+      mail.recordOutcome(indices, 'example', verdict, { milliseconds: 1, tls: null });
     }
   }
 
   /** Like judge; resolves when the outcome is durable, or cannot be. */
-  async judgeAndWait(address: string, verdict: Verdict): Promise<void> {
+  async judgeAndWait(address: string, verdict: Outcome): Promise<void> {
     const written = new Promise<void>((resolve) => {
       this.#written = resolve;
     });
@@ -126,7 +126,7 @@ class Runner {
       for (const index of mail.pending()) this.judge(mail.recipients[index]?.address ?? '', DELIVERED);
       await this.close(msgid);
     }
-    await this.room.settle();
+    await this.room.flush();
   }
 }
 
@@ -166,18 +166,18 @@ const STORIES: Readonly<Record<string, { readonly isProven: boolean; readonly st
       const runner = await life.open();
       await runner.look();
       runner.judge('b@example.com', DELIVERED);
-      await runner.room.settle();
+      await runner.room.flush();
       await runner.look();
       life.onPost = () => {
         life.onPost = async () => {};
         return runner.judgeAndWait('d@example.com', DELIVERED);
       };
       runner.judge('c@example.com', LATER);
-      await runner.room.settle();
+      await runner.room.flush();
       await runner.look();
       runner.judge('e@example.com', DELIVERED);
       await runner.close(quick);
-      await runner.room.settle();
+      await runner.room.flush();
       runner.judge('f@example.com', DELIVERED);
       await runner.close(slow);
       await runner.room.close();
@@ -189,7 +189,7 @@ const STORIES: Readonly<Record<string, { readonly isProven: boolean; readonly st
       const killed = await life.open();
       await killed.look();
       killed.judge('b@example.com', DELIVERED);
-      await killed.room.settle();
+      await killed.room.flush();
       killed.judge('c@example.com', DELIVERED);
       killed.judge('d@example.com', LATER);
       killed.judge('e@example.com', DELIVERED);
@@ -248,7 +248,7 @@ async function liveAndDie(t: TestContext, era: Era, name: string, cut: Cut): Pro
   const life: Life = {
     ...{ scene, deps, world, onPost: async () => {} },
     async open() {
-      const opened = await openLiveRoom(scene.options, { ...deps, connect: connectAlive }, settings);
+      const opened = await openLiveQueue(scene.options, { ...deps, connect: connectAlive }, settings);
       if (opened.kind === 'refused') throw new Error(opened.text);
       return new Runner(opened.room, world);
     },
@@ -282,7 +282,7 @@ async function liveAndDie(t: TestContext, era: Era, name: string, cut: Cut): Pro
 async function endOfWork(
   scene: LiveScene,
   world: World,
-  settings: DirectorySettings,
+  settings: ControlSettings,
   what: string,
 ): Promise<void> {
   const { double } = scene;

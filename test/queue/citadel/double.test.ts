@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
 import { type TestContext, test } from 'node:test';
-import { createDecoder, type Piece } from '../../../src/queue/citadel/client/protocol.ts';
+import { createDecoder, type ProtocolToken } from '../../../src/queue/citadel/client/protocol.ts';
 import { fromNative, HEADER, ROOM, type StoredDouble } from '../../support/citadel-message.ts';
 import { type CitadelDouble, type Era, startCitadel } from '../../support/citadel-server.ts';
 import { type Exchange, transcript } from '../../support/citadel-transcript.ts';
@@ -186,7 +186,7 @@ function seed(double: CitadelDouble, exchanges: readonly Exchange[], era: Era): 
 class Wire {
   readonly #socket: net.Socket;
   #received = '';
-  #pieces: Piece['kind'][] = [];
+  #pieces: ProtocolToken['kind'][] = [];
   readonly #decoder = createDecoder();
   #wake = (): void => {};
 

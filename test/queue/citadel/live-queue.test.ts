@@ -5,7 +5,7 @@ import type { StatusChange } from '../../../src/delivery-list/job.ts';
 import { connect } from '../../../src/net-stream-utils/index.ts';
 import { citadelServer } from '../../../src/queue/citadel/client/server.ts';
 import { readCitadelConfig } from '../../../src/queue/citadel/client/server-config.ts';
-import { openLiveRoom } from '../../../src/queue/citadel/open.ts';
+import { openLiveQueue } from '../../../src/queue/citadel/open.ts';
 import { type Disk, nodeDisk } from '../../../src/storage/disk.ts';
 import { fillableDisk } from '../../support/faulty-disk.ts';
 import {
@@ -35,10 +35,10 @@ test('outcomes are posted first and the old message deleted then; indices stay t
   double.commands.length = 0;
   await room.record(control, [outcome(0, 'b@example.com', 2, 'ok\r\nremote|x@y|0||')], NOW);
   assert.deepEqual(double.commands, [], 'the ledger knows it, the server not yet');
-  await room.settle();
+  await room.flush();
   assert.deepEqual(double.commands, ['MSGS ALL', 'ENT0 1||0|4|QMSG||1', `DELE ${control}`, 'MSGS ALL']);
   await room.record(control, [outcome(2, 'd@example.com', 4)], NOW);
-  await room.settle();
+  await room.flush();
   const head = `msgid|${mail}\nsubmitted|${NOW}\nbounceto|a@citref.example\nretry|300\nattempted|${NOW + 300}\n`;
   assert.deepEqual(listsIn(double), {
     106: `${head}remote|b@example.com|2|ok  remote x@y 0  \nremote|c@example.com|0|\nremote|d@example.com|4|said so\n`,
@@ -69,7 +69,7 @@ test('a second try in the same second that says the same is no reason to delete 
   const control = double.post(newList(double.postMail(MAIL), 'b@example.com'));
   const room = await openProven(place, SETTINGS_2017);
   await room.record(control, [outcome(0, 'b@example.com', 4, '421 ()')], NOW);
-  await room.settle();
+  await room.flush();
   const [again] = (await room.scan()).jobs;
   await room.record(again?.control ?? 0, [outcome(0, 'b@example.com', 4, '421 ()')], NOW);
   // Killed here, before the checkpoint.
@@ -87,7 +87,7 @@ test('a list without a line of submission is known again after a crash', async (
   const room = await openProven(place, SETTINGS_2017);
   await room.record(control, [outcome(0, 'b@example.com', 2)], NOW);
   double.fault = (line) => (line.startsWith('DELE') ? 'lost-before' : null);
-  await assert.rejects(room.settle());
+  await assert.rejects(room.flush());
   double.fault = () => null;
   // Killed here, between the two lists.
   const next = await openLive(place, SETTINGS_2017);
@@ -111,7 +111,7 @@ test('what the server refuses for one job holds up no other, and is done when it
   assert.match(deps.warnings.at(-1) ?? '', /did not take a control message: 511 Message too large/);
   await room.record(done, [outcome(0, 'd@example.com', 2)], NOW);
   await room.finish(done);
-  await assert.rejects(room.settle(), /511 Message too large/);
+  await assert.rejects(room.flush(), /511 Message too large/);
   assert.equal(double.messages.has(done), false, 'what is over goes all the same');
   double.fault = () => null;
   await room.close();
@@ -165,7 +165,7 @@ for (const hidden of ['the control message', 'what took its place'] as const) {
     await killed.record(control, [outcome(0, 'b@example.com', 2)], NOW);
     if (hidden === 'what took its place') {
       double.fault = (line) => (line.startsWith('DELE') ? { answer: '550 not now\n' } : null);
-      await assert.rejects(killed.settle());
+      await assert.rejects(killed.flush());
       await killed.record(control, [outcome(1, 'c@example.com', 2)], NOW);
     }
     const number = hidden === 'the control message' ? control : Math.max(...double.messages.keys());
@@ -192,11 +192,11 @@ test('what came while a list was posted without an answer is not dropped with th
   const killed = await openProven(place);
   await killed.record(control, [outcome(0, 'b@example.com', 2)], NOW);
   double.fault = (line) => (line === '(text)' ? 'lost-after' : null);
-  await assert.rejects(killed.settle());
+  await assert.rejects(killed.flush());
   await killed.record(control, [outcome(1, 'c@example.com', 2)], NOW);
   // The next text is not taken; the old list goes all the same.
   double.fault = (line) => (line.startsWith('ENT0') ? { answer: '552 busy\n' } : null);
-  await assert.rejects(killed.settle());
+  await assert.rejects(killed.flush());
   assert.ok(!double.messages.has(control));
   double.fault = () => null;
   const room = await openLive(place);
@@ -216,15 +216,15 @@ test('2017: what neither the ledger nor a control message can say is not settled
   await (await openProven(place, SETTINGS_2017)).close();
   const control = double.post(newList(double.postMail(MAIL), 'b@example.com'));
   const full = fillableDisk();
-  const opened = await openLiveRoom(options, { ...deps, disk: full.disk, connect }, SETTINGS_2017);
+  const opened = await openLiveQueue(options, { ...deps, disk: full.disk, connect }, SETTINGS_2017);
   assert.ok(opened.kind === 'open');
   const { room } = opened;
   await room.scan();
   full.isFull = true;
   await assert.rejects(room.record(control, [outcome(0, 'b@example.com', 2)], NOW), /could not be written/);
-  await assert.rejects(room.settle(), 'nothing more is sent');
+  await assert.rejects(room.flush(), 'nothing more is sent');
   full.isFull = false;
-  await room.settle();
+  await room.flush();
   // Killed here.
   const next = await openLive(place, SETTINGS_2017);
   assert.deepEqual(await shown(next), [[control, 'b@example.com', 2]]);
@@ -250,15 +250,15 @@ test('a text that the server takes after we gave it up is no second job', async 
       return null;
     };
   });
-  const settled = assert.rejects(room.settle(), /said nothing for 60 seconds/);
+  const settled = assert.rejects(room.flush(), /said nothing for 60 seconds/);
   await hanging;
   deps.clock.advance(60_000);
   await settled;
-  await room.settle();
+  await room.flush();
   goOn();
   await room.record(control, [outcome(1, 'c@example.com', 2)], NOW);
   await room.finish(control);
-  await room.settle();
+  await room.flush();
   assert.deepEqual(await shown(room), [], 'nobody is tried again');
   await room.close();
   assert.deepEqual([...double.messages.keys()], [103], 'the flag alone is left');
@@ -278,10 +278,10 @@ test('a connection that breaks is made anew; what was posted without an answer i
   double.fault = (line) => (line === '(text)' && lost++ === 0 ? 'lost-after' : null);
   await room.record(control, [outcome(0, 'b@example.com', 2)], NOW);
   await assert.rejects(
-    room.settle(),
+    room.flush(),
     /The connection to the Citadel server at .* is lost: it closed the connection/,
   );
-  await room.settle();
+  await room.flush();
   assert.equal(lost, 1, 'it was not posted a second time');
   assert.deepEqual(Object.keys(listsIn(double)), ['105']);
   await room.close();
@@ -312,7 +312,11 @@ test('a wrong password and a user without rights are refused with a sentence', a
     [{ user: 'nobody', password: 'x' }, /does not know the user nobody \(570/],
     [{ user: 'alice', password: 'alicepass' }, /alice is no admin/],
   ] as const) {
-    const opened = await openLiveRoom({ ...place.options, login }, { ...place.deps, connect }, SETTINGS_2012);
+    const opened = await openLiveQueue(
+      { ...place.options, login },
+      { ...place.deps, connect },
+      SETTINGS_2012,
+    );
     assert.match(opened.kind === 'refused' ? opened.text : '', expected);
   }
   await (await openLive(place)).close();
@@ -321,8 +325,8 @@ test('a wrong password and a user without rights are refused with a sentence', a
 test('two runners of one state directory: the second one is told', async (t) => {
   const place = await liveScene(t);
   const deps = { ...bench(), connect };
-  const first = await openLiveRoom(place.options, deps, SETTINGS_2012);
-  const second = await openLiveRoom(place.options, deps, SETTINGS_2012);
+  const first = await openLiveQueue(place.options, deps, SETTINGS_2012);
+  const second = await openLiveQueue(place.options, deps, SETTINGS_2012);
   assert.equal(second.kind === 'refused' && second.why, 'busy');
   if (first.kind === 'open') await first.room.close();
 });

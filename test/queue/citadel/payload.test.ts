@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
 import { connect } from '../../../src/net-stream-utils/index.ts';
-import { openLiveRoom } from '../../../src/queue/citadel/open.ts';
-import type { Room } from '../../../src/queue/queue.ts';
+import { openLiveQueue } from '../../../src/queue/citadel/open.ts';
+import type { Queue } from '../../../src/queue/queue.ts';
 import { fromNative } from '../../support/citadel-message.ts';
 import { fillableDisk } from '../../support/faulty-disk.ts';
 import { type LiveScene, liveScene, MAIL, newList, openProven } from '../../support/live-room.ts';
@@ -12,7 +12,7 @@ import { NOW, SETTINGS_2017 } from '../../support/spool.ts';
 
 const LARGE = `Subject: large\r\n\r\n${'A line of it, and 000 in it.\r\n'.repeat(20_000)}`;
 
-async function bytesOf(room: Room, payload: number): Promise<string> {
+async function bytesOf(room: Queue, payload: number): Promise<string> {
   const read = await room.readPayload(payload);
   if (read.kind !== 'found') throw new Error(read.reason);
   const pieces: Buffer[] = [];
@@ -76,7 +76,7 @@ test('a file that cannot be made a second time is not closed a second time', asy
   double.post(newList(mail, 'b@example.com'));
   await (await openProven({ double, deps, ...place }, SETTINGS_2017)).close();
   const full = fillableDisk();
-  const opened = await openLiveRoom(place.options, { ...deps, disk: full.disk, connect }, SETTINGS_2017);
+  const opened = await openLiveQueue(place.options, { ...deps, disk: full.disk, connect }, SETTINGS_2017);
   assert.ok(opened.kind === 'open');
   const { room } = opened;
   await room.scan();

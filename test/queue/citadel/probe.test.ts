@@ -2,8 +2,12 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { type TestContext, test } from 'node:test';
-import { memoryRecord, parseLeft, parseTrial } from '../../../src/queue/citadel/rival/probe.ts';
-import type { Room } from '../../../src/queue/queue.ts';
+import {
+  encodeProbeState,
+  parseProbeState,
+  parseShutdownSnapshot,
+} from '../../../src/queue/citadel/rival/probe.ts';
+import type { Queue } from '../../../src/queue/queue.ts';
 import { cQueueRun, type Fate } from '../../support/c-queue-run.ts';
 import { type CitadelDouble, type Era, listOf } from '../../support/citadel-server.ts';
 import {
@@ -138,7 +142,7 @@ test('the flag: who removes it, as the server does with old messages, makes the 
 });
 
 /** A room with one job that a queue run has touched, which was seen. */
-async function alarmed(t: TestContext): Promise<{ readonly scene: LiveScene; readonly room: Room }> {
+async function alarmed(t: TestContext): Promise<{ readonly scene: LiveScene; readonly room: Queue }> {
   const scene = await liveScene(t);
   const { double } = scene;
   double.post(newList(double.postMail(MAIL), 'b@example.com'));
@@ -217,7 +221,7 @@ async function bothAtOnce(t: TestContext, fate: Fate) {
   assert.deepEqual(cQueueRun(double, '2012', NOW + 60, fate), ['b@example.com']);
   await room.record(control, [{ index: 0, address: 'b@example.com', status: 2, text: 'ok' }], NOW);
   await room.finish(control);
-  await room.settle();
+  await room.flush();
   double.post(newList(double.postMail(MAIL), 'c@example.com'));
   return { ...scene, room };
 }
@@ -245,7 +249,7 @@ test('a replacement between two processes is seen', async (t) => {
   await next.close();
 });
 
-async function waitsAgain(room: Room, { deps, double }: LiveScene, job: number): Promise<void> {
+async function waitsAgain(room: Queue, { deps, double }: LiveScene, job: number): Promise<void> {
   assert.deepEqual((await room.scan()).jobs, []);
   assert.match(deps.warnings.at(-1) ?? '', /A control message was deleted, and not by us/);
   assert.equal(trialsIn(double).length, 2, 'a new probe lies there');
@@ -285,7 +289,7 @@ test('what we did ourselves is no evidence, nor is what a killed process had lef
   await second.scan();
   await second.record(control, [{ index: 0, address: 'b@example.com', status: 2, text: 'ok' }], NOW);
   await second.finish(control);
-  await second.settle();
+  await second.flush();
   // Killed here: it never says what it leaves.
   const third = await openLive(scene);
   const warnings = deps.warnings.length;
@@ -453,17 +457,18 @@ test('after an alarm an administrator begins anew, and what the queue run left o
 
 test('the memory of a trial comes back as it was; anything else is none', () => {
   const trial = { flag: 3, probe: null, waited: 150_000, looked: 7, alarm: 'x' } as const;
-  assert.deepEqual(parseTrial(memoryRecord(trial)), trial);
+  assert.deepEqual(parseProbeState(encodeProbeState(trial)), trial);
   for (const text of [
     '',
     'message 3 posted 7\n',
     '{}',
     'null',
-    memoryRecord(trial).replace('"x"', '5'),
+    encodeProbeState(trial).replace('"x"', '5'),
     '{"flag":3,"probe":"4"}',
   ])
-    assert.equal(parseTrial(text), null, text);
+    assert.equal(parseProbeState(text), null, text);
   const left = [[5, 4]] as const;
-  assert.deepEqual(parseLeft(memoryRecord(left)), left);
-  for (const text of ['', '{}', '[[5]]', '[["5",4]]', '[5']) assert.deepEqual(parseLeft(text), [], text);
+  assert.deepEqual(parseShutdownSnapshot(encodeProbeState(left)), left);
+  for (const text of ['', '{}', '[[5]]', '[["5",4]]', '[5'])
+    assert.deepEqual(parseShutdownSnapshot(text), [], text);
 });

@@ -2,14 +2,14 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
-import { createDecoder, type Piece } from '../../../src/queue/citadel/client/protocol.ts';
+import { createDecoder, type ProtocolToken } from '../../../src/queue/citadel/client/protocol.ts';
 import { transcript } from '../../support/citadel-transcript.ts';
 
 const NAMES = fs
   .readdirSync(new URL('../../../fixtures/citadel/', import.meta.url))
   .flatMap((file) => (file.endsWith('.txt') ? [file.slice(0, -4)] : []));
 
-function shown(pieces: readonly Piece[]): string {
+function shown(pieces: readonly ProtocolToken[]): string {
   return pieces
     .map((piece) => (piece.kind === 'data' ? piece.bytes.toString('latin1') : JSON.stringify(piece)))
     .join('');

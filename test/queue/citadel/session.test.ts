@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { connect } from '../../../src/net-stream-utils/index.ts';
 import { readLogin } from '../../../src/queue/citadel/client/login.ts';
 import { CitadelSession } from '../../../src/queue/citadel/client/session.ts';
-import { openLiveRoom } from '../../../src/queue/citadel/open.ts';
+import { openLiveQueue } from '../../../src/queue/citadel/open.ts';
 import { certificates, testCa } from '../../support/certificates.ts';
 import { startCitadel } from '../../support/citadel-server.ts';
 import { allDead, LOGIN, MAIL, newList } from '../../support/live-room.ts';
@@ -127,7 +127,7 @@ test('a live room over TCP: STLS, then trial, delivery, end', async (t) => {
     tls: { serverName: 'mail.example', verify: true, ca: [testCa] },
   };
   const deps = bench({ processes: allDead });
-  const opened = await openLiveRoom({ server, login: LOGIN, state }, { ...deps, connect }, SETTINGS_2012);
+  const opened = await openLiveQueue({ server, login: LOGIN, state }, { ...deps, connect }, SETTINGS_2012);
   assert.ok(opened.kind === 'open', opened.kind === 'refused' ? opened.text : '');
   const { room } = opened;
   await room.scan();
@@ -154,7 +154,7 @@ test('a live room over TCP: STLS, then trial, delivery, end', async (t) => {
   assert.equal(double.messages.size, 1, 'the flag');
 
   const stranger = { ...server, tls: { ...server.tls, ca: [] } };
-  const refused = await openLiveRoom(
+  const refused = await openLiveQueue(
     { server: stranger, login: LOGIN, state },
     { ...bench(), connect },
     SETTINGS_2012,

@@ -6,8 +6,8 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
 import { isPending } from '../../../src/delivery-list/job.ts';
-import { codeOf, SpoolTrouble } from '../../../src/platform/system-errors.ts';
-import type { Room } from '../../../src/queue/queue.ts';
+import { errorCode, QueueError } from '../../../src/platform/system-errors.ts';
+import type { Queue } from '../../../src/queue/queue.ts';
 import { type Disk, nodeDisk } from '../../../src/storage/disk.ts';
 import { type Fault, faultyDisk, Killed } from '../../support/faulty-disk.ts';
 import { MemoryDisk } from '../../support/memory-disk.ts';
@@ -46,11 +46,11 @@ const NEW_JOB = {
 };
 
 /** Deliver everything that is pending, as a queue run does. Trouble with one step does not stop the others. */
-async function run(room: Room, world: World): Promise<void> {
+async function run(room: Queue, world: World): Promise<void> {
   const { jobs } = await room.scan();
   for (const { control, job } of jobs) {
     // Checkpoints that only remove, and that only rewrite.
-    if (control === 4) await room.settle().catch(() => {});
+    if (control === 4) await room.flush().catch(() => {});
     let left = 0;
     for (const [index, recipient] of job.recipients.entries()) {
       const { address } = recipient;
@@ -64,7 +64,7 @@ async function run(room: Room, world: World): Promise<void> {
       );
     }
     if (left === 0) await room.finish(control).catch(() => {});
-    if (control === 4) await room.settle().catch(() => {});
+    if (control === 4) await room.flush().catch(() => {});
   }
 }
 
@@ -95,7 +95,7 @@ function filesIn({ disk, spool }: Ground, folder = ''): [string, string][] {
 
 /** Whether this is what a failing disk leads to, and no bug. */
 function isMeant(error: unknown): boolean {
-  return error instanceof Killed || error instanceof SpoolTrouble || codeOf(error) !== null;
+  return error instanceof Killed || error instanceof QueueError || errorCode(error) !== null;
 }
 
 async function runWithFault(

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
 import type { JobRequest, QueuedJob } from '../../../src/queue/queue.ts';
-import type { Guest } from '../../../src/queue/spool/open.ts';
+import type { SpoolClient } from '../../../src/queue/spool/open.ts';
 import type { Disk, Ownership } from '../../../src/storage/disk.ts';
 import { nodeDisk } from '../../../src/storage/disk.ts';
 import { processTable } from '../../../src/storage/processes.ts';
@@ -23,9 +23,9 @@ const FILES = { 1: MAIL, 2: listFor(1, 'b@example.com'), 3: MAIL, 4: listFor(3, 
 const ROOT = { by: 'root', at: NOW };
 const FOLDER = '.spoolroom/removed/20120714T000000Z';
 
-async function ask(guest: Guest, request: JobRequest, ...controls: readonly number[]): Promise<void> {
+async function ask(guest: SpoolClient, request: JobRequest, ...controls: readonly number[]): Promise<void> {
   const { jobs } = await guest.scan();
-  await guest.ask(
+  await guest.request(
     request,
     jobs.filter(({ control }) => controls.includes(control)),
     ROOT,

@@ -3,8 +3,8 @@ import fs from 'node:fs';
 import { test } from 'node:test';
 import type { StatusChange } from '../../../src/delivery-list/job.ts';
 import { writeNative } from '../../../src/message/native.ts';
-import { NotAMail } from '../../../src/queue/spool/enqueue.ts';
-import { openDirectoryRoom } from '../../../src/queue/spool/open.ts';
+import { InvalidMessage } from '../../../src/queue/spool/enqueue.ts';
+import { openSpoolQueue } from '../../../src/queue/spool/open.ts';
 import { type Disk, nodeDisk } from '../../../src/storage/disk.ts';
 import { FakeMachine } from '../../support/processes.ts';
 import {
@@ -52,7 +52,7 @@ test('a scan tells jobs, payloads and orphans apart and ignores everything else'
   const before = messagesIn(spool);
   const deps = bench();
   const room = await openRoom(spool, deps);
-  const { jobs, orphans, setAside } = await room.scan();
+  const { jobs, orphans, quarantined } = await room.scan();
   assert.deepEqual(
     jobs.map(({ control, job }) => [control, job.msgid, job.recipients[0]?.address]),
     [
@@ -60,7 +60,7 @@ test('a scan tells jobs, payloads and orphans apart and ignores everything else'
       [4, 5, 'c@example.com'],
     ],
   );
-  assert.deepEqual([orphans, setAside, deps.warnings], [[3, 12], [], []]);
+  assert.deepEqual([orphans, quarantined, deps.warnings], [[3, 12], [], []]);
   await room.close();
   assert.deepEqual(messagesIn(spool), before, 'a scan changes nothing');
 });
@@ -77,7 +77,7 @@ test('an unreadable list is set aside once, with its reason; its mail stays', as
   assert.deepEqual(scan.jobs, []);
   assert.deepEqual(scan.orphans, [1]);
   const bad = `${spool}/.spoolroom/bad`;
-  assert.deepEqual(scan.setAside, [
+  assert.deepEqual(scan.quarantined, [
     {
       ...{ number: 2, path: `${bad}/2` },
       reason: 'it has no msgid line, so nobody knows which message it is about',
@@ -99,9 +99,9 @@ test('an unreadable list is set aside once, with its reason; its mail stays', as
     after['.spoolroom/bad/3.reason'] ?? '',
     /^Message 3 was set aside, because it has no remote line/,
   );
-  assert.deepEqual((await room.scan()).setAside, []);
+  assert.deepEqual((await room.scan()).quarantined, []);
   writeMessage(spool, '2', `${HEADER}still no payload\n`);
-  assert.equal((await room.scan()).setAside.length, 1);
+  assert.equal((await room.scan()).quarantined.length, 1);
   assert.equal(
     messagesIn(spool)['.spoolroom/bad/2.1'],
     `${HEADER}still no payload\n`,
@@ -169,13 +169,13 @@ test('a list that changes while its new text is being written is merged, too, an
   const delivered = [outcome(0, 'b@example.com', 2, 'ok')];
   disturbances = 2;
   await room.record(2, delivered, NOW);
-  await room.settle();
+  await room.flush();
   const merged = { '1': MAIL, '2': rewritten(1, 'b@example.com|2|ok', 'new0@example.com|0|') };
   assert.deepEqual(messagesIn(spool), merged);
   await room.record(2, delivered, NOW);
   disturbances = 100;
   await assert.rejects(
-    room.settle(),
+    room.flush(),
     /control message 2 could not be rewritten: another program keeps changing it/,
   );
   disturbances = 0;
@@ -209,7 +209,7 @@ test('so does one to which it was added before the first outcomes were written',
   await room.scan();
   await room.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
   writeMessage(spool, '2', listFor(1, 'b@example.com', 'c@example.com', 'new@example.com'));
-  await room.settle();
+  await room.flush();
   await room.record(2, [outcome(1, 'c@example.com', 2, 'ok')], NOW);
   await room.finish(2);
   await room.close();
@@ -225,7 +225,7 @@ test('a recipient that another program added stays through every rewrite', async
   await room.scan();
   await room.record(2, [outcome(0, 'b@example.com', 4, 'later')], NOW);
   writeMessage(spool, '2', listFor(1, 'b@example.com', 'c@example.com', 'new@example.com'));
-  await room.settle();
+  await room.flush();
   await room.record(2, [outcome(1, 'c@example.com', 2, 'ok')], NOW);
   await room.close();
   assert.equal(
@@ -278,11 +278,11 @@ test('a list that cannot be read when its job is over keeps its outcomes, and th
   const room = await openRoom(spool, bench({ disk }));
   await room.scan();
   await room.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
-  await room.settle();
+  await room.flush();
   await room.record(2, [outcome(1, 'c@example.com', 2, 'ok')], NOW);
   locked.path = `${spool}/2`;
   await assert.rejects(room.finish(2), /could not be removed from .*too many open files/);
-  await assert.rejects(room.settle());
+  await assert.rejects(room.flush());
   locked.path = '';
   const { jobs } = await room.scan();
   assert.deepEqual(
@@ -300,7 +300,7 @@ test('a look that fails while a mail is on its way does not cost its outcome', a
   const room = await openRoom(spool, bench({ disk }));
   await room.scan();
   await room.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
-  await room.settle();
+  await room.flush();
   locked.path = `${spool}/2`;
   await room.scan();
   locked.path = '';
@@ -320,7 +320,7 @@ test('nothing is delivered while a list of which the journal knows more cannot b
   const { disk, locked } = lockingDisk();
   const deps = bench({ disk, processes: machine.start() });
   locked.path = `${spool}/2`;
-  const refused = await openDirectoryRoom(spool, deps, SETTINGS_2012);
+  const refused = await openSpoolQueue(spool, deps, SETTINGS_2012);
   assert.equal(refused.kind, 'refused');
   assert.match(
     refused.kind === 'refused' ? refused.text : '',
@@ -356,7 +356,7 @@ test('a recipient added by another program stays when the job ends while the lis
   await room.scan();
   await room.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
   writeMessage(spool, '2', listFor(1, 'b@example.com', 'c@example.com', 'new@example.com'));
-  const settled = room.settle();
+  const settled = room.flush();
   await syncing;
   await room.record(2, [outcome(1, 'c@example.com', 2, 'ok')], NOW);
   await room.finish(2);
@@ -405,7 +405,7 @@ test('a finished job is remembered until its removal is durable', async (t) => {
   await room.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
   full = true;
   await assert.rejects(room.finish(2));
-  await assert.rejects(room.settle());
+  await assert.rejects(room.flush());
   full = false;
   await room.close();
   assert.deepEqual(messagesIn(spool), {}, 'its mail is removed after it');
@@ -465,7 +465,7 @@ test('a payload stays as long as a later message cannot be read, which may be a 
   await room.scan();
   await room.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
   await room.finish(2);
-  await room.settle();
+  await room.flush();
   assert.deepEqual(messagesIn(spool), { '1': MAIL, '3': listFor(1, 'c@example.com') });
   locked.path = '';
   await room.scan();
@@ -601,7 +601,7 @@ test('a new job gets the next free numbers, payload first, and replaces nothing'
   });
   await room.scan();
   await room.finish(12);
-  await room.settle();
+  await room.flush();
   assert.deepEqual(
     await room.enqueue(Buffer.from(MAIL), NEW_JOB),
     { payload: 13, control: 14 },
@@ -633,7 +633,7 @@ test('a mail that would be read as a delivery list is not taken', async (t) => {
   const spool = spoolOf(t, {});
   const room = await openRoom(spool, bench());
   const mail = `Subject: x\r\nContent-Type:\r\n application/x-citadel-delivery-list\r\n\r\nmsgid|1\r\nremote|victim@example.com|0||\r\n`;
-  await assert.rejects(room.enqueue(Buffer.from(mail), NEW_JOB), NotAMail);
+  await assert.rejects(room.enqueue(Buffer.from(mail), NEW_JOB), InvalidMessage);
   await room.close();
   assert.deepEqual(messagesIn(spool), {});
 });
@@ -656,7 +656,7 @@ test('a guest looks and changes nothing', async (t) => {
   const room = await openRoom(spool, bench());
   const guest = await openGuest(spool, bench());
   const scan = await guest.scan();
-  assert.deepEqual([scan.jobs.length, scan.setAside.map(({ number }) => number)], [1, [3]]);
+  assert.deepEqual([scan.jobs.length, scan.quarantined.map(({ number }) => number)], [1, [3]]);
   assert.deepEqual(messagesIn(spool), before);
   await room.close();
 });
@@ -665,7 +665,7 @@ test('what is in the way is said', async (t) => {
   const spool = temporaryDirectory(t);
   fs.writeFileSync(`${spool}/file`, '');
   const refusal = async (path: string) => {
-    const opened = await openDirectoryRoom(path, bench(), SETTINGS_2012);
+    const opened = await openSpoolQueue(path, bench(), SETTINGS_2012);
     assert.ok(opened.kind === 'refused');
     return [opened.why, opened.text];
   };
@@ -675,7 +675,7 @@ test('what is in the way is said', async (t) => {
   ]);
   assert.deepEqual(await refusal(`${spool}/file`), ['not-a-directory', `${spool}/file is not a directory.`]);
   const readOnly = { ...bench().disk, writable: () => false };
-  const opened = await openDirectoryRoom(spool, bench({ disk: readOnly }), SETTINGS_2012);
+  const opened = await openSpoolQueue(spool, bench({ disk: readOnly }), SETTINGS_2012);
   assert.ok(opened.kind === 'refused' && opened.why === 'not-writable');
   const room = await openRoom(spool, bench());
   assert.deepEqual(await refusal(spool), [

@@ -16,8 +16,8 @@ import { startDnsServer, type Zones } from './dns-server.ts';
 import {
   type AcceptedMail,
   greylisting,
-  type JudgeRecipient,
   type MailServer,
+  type RecipientPolicy,
   startMailServer,
 } from './mail-server.ts';
 
@@ -35,7 +35,7 @@ interface Inhabitant {
   readonly domain: string;
   readonly address: string;
   /** made anew for each world: greylisting remembers */
-  readonly judge: () => JudgeRecipient;
+  readonly judge: () => RecipientPolicy;
 }
 
 const INHABITANTS: readonly Inhabitant[] = [
@@ -44,7 +44,7 @@ const INHABITANTS: readonly Inhabitant[] = [
   { domain: 'refuses.example', address: '127.0.0.3', judge: () => refusing },
 ];
 
-const refusing: JudgeRecipient = (recipient) =>
+const refusing: RecipientPolicy = (recipient) =>
   recipient.toLowerCase() === 'nobody@refuses.example' ? { code: 550, text: 'No such mailbox here' } : null;
 
 const ZONES: Zones = Object.fromEntries([

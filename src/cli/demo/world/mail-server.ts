@@ -11,7 +11,7 @@ export interface Refusal {
 }
 
 /** Null accepts the recipient. Addresses as the client gave them; the null sender is ''. */
-export type JudgeRecipient = (recipient: string, sender: string) => Refusal | null;
+export type RecipientPolicy = (recipient: string, sender: string) => Refusal | null;
 
 export interface AcceptedMail {
   readonly sender: string;
@@ -45,7 +45,7 @@ const CLOSE_TIMEOUT = 100;
 /** Rejects when the address cannot be bound, with Node's error. */
 export async function startMailServer(
   { name, host, port }: MailServerPlace,
-  judge: JudgeRecipient,
+  judge: RecipientPolicy,
   options: SMTPServerOptions = {},
 ): Promise<MailServer> {
   const accepted: AcceptedMail[] = [];
@@ -84,7 +84,7 @@ export async function startMailServer(
 }
 
 /** Refuses each pair of sender and recipient at the first sight, and takes it ever after. */
-export function greylisting(): JudgeRecipient {
+export function greylisting(): RecipientPolicy {
   const seen = new Set<string>();
   return (recipient, sender) => {
     const pair = JSON.stringify([sender, recipient]);

@@ -3,7 +3,7 @@
  * password in the second. Called by the commands. Neither ever reaches a log, an error or a process list.
  */
 import { readFileSync, statSync } from 'node:fs';
-import { codeOf, phraseOf } from '../../../platform/system-errors.ts';
+import { describeError, errorCode } from '../../../platform/system-errors.ts';
 import { isOneLine } from './protocol.ts';
 
 export interface Login {
@@ -52,7 +52,7 @@ export function readPrivate(
       return { why: `others than its owner can read or change it; say "chmod 600 ${path}"` };
     return { text: readFileSync(path, 'utf8') };
   } catch (error) {
-    if (codeOf(error) === null) throw error;
-    return { why: phraseOf(error) };
+    if (errorCode(error) === null) throw error;
+    return { why: describeError(error) };
   }
 }

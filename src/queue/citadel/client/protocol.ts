@@ -13,7 +13,7 @@ import type { ByteString } from '../../../platform/bytes.ts';
 
 export const QUEUE_ROOM = '__CitadelSMTPspoolout__';
 
-export type Piece =
+export type ProtocolToken =
   | { readonly kind: 'status'; readonly code: number; readonly text: ByteString }
   /** part of a listing or of a binary answer, line ends as sent; valid until the next feed */
   | { readonly kind: 'data'; readonly bytes: Buffer }
@@ -23,7 +23,7 @@ export type Piece =
   | { readonly kind: 'broken'; readonly reason: string };
 
 export interface Decoder {
-  feed(bytes: Buffer): Piece[];
+  feed(bytes: Buffer): ProtocolToken[];
   /** The answer to come is followed by that to ECHO with this word. */
   guard(word: string): void;
   /** whether all that came was understood: no half line, no half answer is left */
@@ -67,7 +67,7 @@ export function createDecoder(): Decoder {
   let guard: string | null = null;
 
   /** One piece from the front of `rest`, or null when more bytes are needed. */
-  function next(): Piece | null {
+  function next(): ProtocolToken | null {
     switch (state.reading) {
       case 'status':
         return nextStatus();
@@ -88,7 +88,7 @@ export function createDecoder(): Decoder {
     return bytes;
   }
 
-  function end(): Piece {
+  function end(): ProtocolToken {
     state = { reading: 'status' };
     return { kind: 'end' };
   }
@@ -105,7 +105,7 @@ export function createDecoder(): Decoder {
     }
   }
 
-  function nextStatus(): Piece | null {
+  function nextStatus(): ProtocolToken | null {
     const line = nextLine();
     if (line === null) return null;
     if (line === 'broken') return { kind: 'broken', reason: 'something that is no status line' };
@@ -119,7 +119,7 @@ export function createDecoder(): Decoder {
     return { kind: 'status', ...line };
   }
 
-  function nextOfListing(lineStart: boolean): Piece | null {
+  function nextOfListing(lineStart: boolean): ProtocolToken | null {
     if (lineStart && END_OF_LISTING.subarray(0, rest.length).equals(rest.subarray(0, 4))) {
       if (rest.length < END_OF_LISTING.length) return null;
       take(END_OF_LISTING.length);
@@ -131,7 +131,7 @@ export function createDecoder(): Decoder {
     return { kind: 'data', bytes: take(feed < 0 ? rest.length : feed + 1) };
   }
 
-  function nextOfBinary(left: number): Piece | null {
+  function nextOfBinary(left: number): ProtocolToken | null {
     if (left === 0) return end();
     if (rest.length === 0) return null;
     const bytes = take(Math.min(left, rest.length));
@@ -140,7 +140,7 @@ export function createDecoder(): Decoder {
   }
 
   /** What cannot be the beginning of the end is given out, also from the midst of a line. */
-  function nextOfGuarded(word: string): Piece | null {
+  function nextOfGuarded(word: string): ProtocolToken | null {
     const at = rest.indexOf(`${word}\n`);
     if (at < 0) {
       const sure = rest.length - (GUARDED_END_LENGTH + word.length);
@@ -154,7 +154,7 @@ export function createDecoder(): Decoder {
     return end();
   }
 
-  function nextEcho(word: string): Piece | null {
+  function nextEcho(word: string): ProtocolToken | null {
     const line = nextLine();
     if (line === null) return null;
     if (line === 'broken' || line.code !== 200 || line.text !== word)
@@ -169,7 +169,7 @@ export function createDecoder(): Decoder {
     isClear: () => rest.length === 0 && state.reading === 'status',
     feed(bytes) {
       rest = rest.length === 0 ? bytes : Buffer.concat([rest, bytes]);
-      const pieces: Piece[] = [];
+      const pieces: ProtocolToken[] = [];
       for (let piece = next(); piece !== null; piece = next()) {
         pieces.push(piece);
         if (piece.kind === 'broken') break;

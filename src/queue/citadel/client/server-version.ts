@@ -6,11 +6,11 @@ import { COMMANDS } from './protocol.ts';
 import type { CitadelServer } from './server.ts';
 
 /** `2012`: settings by position. `2016`: by key. `2023`: stored messages are not handed out any more (since 2018). */
-export type Era = '2012' | '2016' | '2023';
+export type ServerVersion = '2012' | '2016' | '2023';
 
 const UNKNOWN_COMMAND = 530;
 
-export async function eraOf(server: CitadelServer): Promise<Era> {
+export async function serverVersion(server: CitadelServer): Promise<ServerVersion> {
   const byKey = await server.read({ line: COMMANDS.fqdn });
   if (byKey.code !== 200) return '2012';
   // No message has this number; a server that knows the command says that, or that it is not for us.

@@ -5,22 +5,22 @@
  */
 import type { Login } from './login.ts';
 import {
-  type Answer,
   CitadelSession,
   type Command,
+  type CommandResult,
   ConnectionLost,
-  nameOf,
   type ServerAddress,
   type SessionDeps,
+  serverName,
 } from './session.ts';
 
 export interface CitadelServer {
   /** for people */
   readonly name: string;
   /** a command that may be said twice; its sink may then get a part of the answer twice, after `again` */
-  read(command: Command, again?: () => void): Promise<Answer>;
+  read(command: Command, again?: () => void): Promise<CommandResult>;
   /** a command that may not */
-  change(command: Command): Promise<Answer>;
+  change(command: Command): Promise<CommandResult>;
   close(): Promise<void>;
 }
 
@@ -35,12 +35,12 @@ export function citadelServer(address: ServerAddress, login: Login, deps: Sessio
     return turn;
   }
 
-  async function ask(command: Command): Promise<Answer> {
+  async function ask(command: Command): Promise<CommandResult> {
     if (session === null || session.isLost) session = await CitadelSession.open(address, login, deps);
     return session.ask(command);
   }
 
-  async function askTwice(command: Command, again: () => void): Promise<Answer> {
+  async function askTwice(command: Command, again: () => void): Promise<CommandResult> {
     const wasOpen = session !== null;
     try {
       return await ask(command);
@@ -52,7 +52,7 @@ export function citadelServer(address: ServerAddress, login: Login, deps: Sessio
   }
 
   return {
-    name: nameOf(address),
+    name: serverName(address),
     read: (command, again = () => {}) => inTurn(() => askTwice(command, again)),
     change: (command) => inTurn(() => ask(command)),
     close: () =>

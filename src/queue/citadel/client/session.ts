@@ -6,10 +6,17 @@
 import type { CloseReason, Connect, Connection, Endpoint, TlsOptions } from '#net-stream-utils';
 import type { ByteString } from '../../../platform/bytes.ts';
 import type { Clock, Random, Timer } from '../../../platform/clock.ts';
-import { AwayTrouble, phraseOf, SpoolTrouble } from '../../../platform/system-errors.ts';
+import { describeError, QueueError, UnavailableError } from '../../../platform/system-errors.ts';
 import { randomHex } from '../../../storage/queue-id.ts';
 import type { Login } from './login.ts';
-import { accessLevel, COMMANDS, createDecoder, isOneLine, isSendable, type Piece } from './protocol.ts';
+import {
+  accessLevel,
+  COMMANDS,
+  createDecoder,
+  isOneLine,
+  isSendable,
+  type ProtocolToken,
+} from './protocol.ts';
 
 export interface ServerAddress {
   /** a unix socket's path (`citadel-admin.socket`) or an IP address */
@@ -24,7 +31,7 @@ export interface SessionDeps {
   readonly random: Random;
 }
 
-export interface Answer {
+export interface CommandResult {
   readonly code: number;
   /** behind the code */
   readonly text: ByteString;
@@ -44,10 +51,10 @@ export interface Command {
 }
 
 /** The server is not there, or the connection to it is not any more: the command may have been done or not. */
-export class ConnectionLost extends AwayTrouble {}
+export class ConnectionLost extends UnavailableError {}
 
 /** The server is there and takes nobody in at the moment: it may in a minute. */
-export class ServerBusy extends AwayTrouble {}
+export class ServerBusy extends UnavailableError {}
 
 /** Milliseconds without a byte after which the server counts as gone. */
 const SILENCE = 60_000;
@@ -62,7 +69,7 @@ const THIS_MACHINE = /^(?:\/|127\.|::1$)/;
 
 interface Waiting {
   readonly command: Command | null;
-  readonly resolve: (answer: Answer) => void;
+  readonly resolve: (answer: CommandResult) => void;
   readonly reject: (error: Error) => void;
   status: { readonly code: number; readonly text: ByteString } | null;
   readonly body: Buffer[];
@@ -78,14 +85,14 @@ function lostReason(reason: CloseReason): string {
     case 'overlong':
       return 'it sent a line without an end';
     case 'error':
-      return phraseOf(Object.assign(new Error(reason.message), { code: reason.code }));
+      return describeError(Object.assign(new Error(reason.message), { code: reason.code }));
     case 'tls':
       return reason.message;
   }
 }
 
 /** For people: a path, or an address with its port. */
-export function nameOf({ endpoint: { address, port } }: ServerAddress): string {
+export function serverName({ endpoint: { address, port } }: ServerAddress): string {
   if (port === 0) return address;
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
@@ -102,7 +109,7 @@ export class CitadelSession {
   #timer: Timer;
 
   private constructor(address: ServerAddress, deps: SessionDeps) {
-    this.#name = nameOf(address);
+    this.#name = serverName(address);
     this.#clock = deps.clock;
     this.#random = deps.random;
     this.#timer = this.#silence();
@@ -133,7 +140,7 @@ export class CitadelSession {
   }
 
   /** One command and its answer, whatever its code. Commands go one after the other; the caller sees to that. */
-  ask(command: Command): Promise<Answer> {
+  ask(command: Command): Promise<CommandResult> {
     if (!isOneLine(command.line) || (command.text !== undefined && !isSendable(command.text)))
       throw new Error('a command that would end before its end');
     return this.#exchange(command, () => this.#connection.write(this.#spoken(command)));
@@ -185,21 +192,21 @@ export class CitadelSession {
     this.#waiting = null;
   }
 
-  #expect(answer: Answer, code: number, otherwise: string): Answer {
+  #expect(answer: CommandResult, code: number, otherwise: string): CommandResult {
     if (Math.floor(answer.code / 100) === Math.floor(code / 100)) return answer;
     throw this.#trouble(
       `${otherwise} (${answer.code} ${answer.text})`,
-      PASSING.has(answer.code) ? ServerBusy : SpoolTrouble,
+      PASSING.has(answer.code) ? ServerBusy : QueueError,
     );
   }
 
-  #trouble(sentence: string, Trouble = SpoolTrouble): SpoolTrouble {
+  #trouble(sentence: string, Trouble = QueueError): QueueError {
     return new Trouble(
       `The Citadel server at ${this.#name} cannot be used: ${sentence}. The mail stays in its queue.`,
     );
   }
 
-  #exchange(command: Command | null, start: () => void): Promise<Answer> {
+  #exchange(command: Command | null, start: () => void): Promise<CommandResult> {
     if (this.#waiting !== null) throw new Error('a command before the answer to the last one');
     return new Promise((resolve, reject) => {
       if (this.#lost !== null) {
@@ -228,7 +235,7 @@ export class CitadelSession {
     for (const piece of this.#decoder.feed(bytes)) this.#piece(piece);
   }
 
-  #piece(piece: Piece): void {
+  #piece(piece: ProtocolToken): void {
     const waiting = this.#waiting;
     if (waiting === null) {
       this.#end('it spoke before it was asked');

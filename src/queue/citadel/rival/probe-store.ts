@@ -3,16 +3,22 @@
  * tripwire; `check` reads. What is written is durable when the promise resolves.
  */
 
-import { removeIfThere, type TemporaryName, writeDurably } from '../../../storage/atomic-file.ts';
+import { removeIfExists, type TemporaryName, writeAndSync } from '../../../storage/atomic-file.ts';
 import type { Disk, Ownership } from '../../../storage/disk.ts';
-import type { Layout } from '../../../storage/layout.ts';
-import { type Left, memoryRecord, parseLeft, parseTrial, type Trial } from './probe.ts';
-import type { TrialMemory } from './rival-detector.ts';
+import type { StateLayout } from '../../../storage/layout.ts';
+import {
+  encodeProbeState,
+  type ProbeState,
+  parseProbeState,
+  parseShutdownSnapshot,
+  type ShutdownSnapshot,
+} from './probe.ts';
+import type { ProbeStore } from './rival-detector.ts';
 
 /** Bytes of what is remembered of a trial; more than the largest queue needs. */
 const LONGEST = 268_435_456;
 
-export function trialPath({ state }: Layout): string {
+export function probePath({ state }: StateLayout): string {
   return `${state}/trial`;
 }
 
@@ -21,31 +27,31 @@ function textIn(disk: Disk, path: string): string {
 }
 
 /** Null: nothing is remembered. */
-export function readTrial(disk: Disk, layout: Layout): Trial | null {
-  return parseTrial(textIn(disk, trialPath(layout)));
+export function readProbeState(disk: Disk, layout: StateLayout): ProbeState | null {
+  return parseProbeState(textIn(disk, probePath(layout)));
 }
 
-export function trialMemory(
+export function probeStore(
   disk: Disk,
-  layout: Layout,
+  layout: StateLayout,
   temporaryName: TemporaryName,
   owner: Ownership,
-): TrialMemory {
+): ProbeStore {
   const leftPath = `${layout.state}/left`;
-  const write = async (path: string, value: Trial | Left): Promise<void> => {
+  const write = async (path: string, value: ProbeState | ShutdownSnapshot): Promise<void> => {
     const temporary = temporaryName();
-    await writeDurably(disk, temporary, [Buffer.from(memoryRecord(value))], owner);
+    await writeAndSync(disk, temporary, [Buffer.from(encodeProbeState(value))], owner);
     disk.rename(temporary, path);
     await disk.syncDirectory(layout.state);
   };
   return {
-    path: trialPath(layout),
-    read: () => readTrial(disk, layout),
-    write: (trial) => write(trialPath(layout), trial),
-    readLeft: () => parseLeft(textIn(disk, leftPath)),
+    path: probePath(layout),
+    read: () => readProbeState(disk, layout),
+    write: (trial) => write(probePath(layout), trial),
+    readLeft: () => parseShutdownSnapshot(textIn(disk, leftPath)),
     writeLeft: (left) => write(leftPath, left),
     async dropLeft() {
-      removeIfThere(disk, leftPath);
+      removeIfExists(disk, leftPath);
       await disk.syncDirectory(layout.state);
     },
   };

@@ -8,11 +8,11 @@
  * reporting a first failure, and without `bounceto` a report of any other goes to the server's admins, who should read it.
  */
 import type { MessageNumber } from '../../../delivery-list/job.ts';
-import { LIST_HEADER } from '../../../delivery-list/serialise.ts';
+import { DELIVERY_LIST_HEADER } from '../../../delivery-list/serialise.ts';
 import type { ByteString } from '../../../platform/bytes.ts';
 
 /** Milliseconds the probe must have lain there: two queue runs of the server, and some. */
-export const PATIENCE = 150_000;
+export const PROBE_PERIOD = 150_000;
 
 /** The last second in which servers of 2012 and 2016 believe. */
 const FAR_AHEAD = 2_147_483_647;
@@ -21,19 +21,19 @@ const LEAVE_ALONE = 'put there by the spoolroom program, leave it alone';
 /** @param owner id of the state directory @param now Unix seconds */
 export function flagText(owner: string, now: number): ByteString {
   const mark = `remote|flag.${owner}@spoolroom.invalid|2|${LEAVE_ALONE}`;
-  return `${LIST_HEADER}msgid|0\nsubmitted|${now}\nretry|300\nattempted|${FAR_AHEAD}\n${mark}\n`;
+  return `${DELIVERY_LIST_HEADER}msgid|0\nsubmitted|${now}\nretry|300\nattempted|${FAR_AHEAD}\n${mark}\n`;
 }
 
 /** @param flag number of the flag @param now Unix seconds */
 export function probeText(owner: string, flag: MessageNumber, now: number): ByteString {
   const mark = `remote|probe.${owner}@spoolroom.invalid|0|${LEAVE_ALONE}`;
   return (
-    `${LIST_HEADER}msgid|${flag}\nsubmitted|${now}\nbounceto|\n` +
+    `${DELIVERY_LIST_HEADER}msgid|${flag}\nsubmitted|${now}\nbounceto|\n` +
     `envelope_from|probe.${owner}@spoolroom.invalid\nretry|300\n${mark}\n`
   );
 }
 
-export type TrialKind =
+export type ProbeKind =
   | 'flag'
   | 'probe'
   /** a probe of ours that something tried to deliver */
@@ -45,7 +45,7 @@ export type TrialKind =
  * What kind of trial message a delivery list is; null for any other list. People can have jobs made for any address, but
  * not for one that holds our id, which is seen in the queue room only, and not with the payload number 0.
  */
-export function trialKind(text: ByteString, owner: string): TrialKind | null {
+export function probeKind(text: ByteString, owner: string): ProbeKind | null {
   const [, what, whose, status, words] =
     /\nremote\|(flag|probe)\.([0-9a-f]+)@spoolroom\.invalid\|(\d+)\|([^|\n]*)/.exec(text) ?? [];
   if (what === undefined) return null;
@@ -55,7 +55,7 @@ export function trialKind(text: ByteString, owner: string): TrialKind | null {
 }
 
 /** What is remembered between runs. */
-export interface Trial {
+export interface ProbeState {
   readonly flag: MessageNumber;
   /** null: it has lain there long enough */
   readonly probe: MessageNumber | null;
@@ -68,9 +68,9 @@ export interface Trial {
 }
 
 /** The delivery lists as a process left them: control message, payload. */
-export type Left = readonly (readonly [MessageNumber, MessageNumber])[];
+export type ShutdownSnapshot = readonly (readonly [MessageNumber, MessageNumber])[];
 
-export function memoryRecord(remembered: Trial | Left): string {
+export function encodeProbeState(remembered: ProbeState | ShutdownSnapshot): string {
   return `${JSON.stringify(remembered)}\n`;
 }
 
@@ -78,9 +78,9 @@ function isNumber(value: unknown): value is number {
   return Number.isSafeInteger(value);
 }
 
-function isTrial(value: unknown): value is Trial {
+function isTrial(value: unknown): value is ProbeState {
   if (typeof value !== 'object' || value === null) return false;
-  const { flag, probe, waited, looked, alarm } = value as { readonly [key in keyof Trial]?: unknown };
+  const { flag, probe, waited, looked, alarm } = value as { readonly [key in keyof ProbeState]?: unknown };
   return (
     [flag, waited, looked].every(isNumber) &&
     (probe === null || isNumber(probe)) &&
@@ -88,19 +88,19 @@ function isTrial(value: unknown): value is Trial {
   );
 }
 
-function isLeft(value: unknown): value is Left {
+function isLeft(value: unknown): value is ShutdownSnapshot {
   const isPair = (pair: unknown): boolean => Array.isArray(pair) && pair.length === 2 && pair.every(isNumber);
   return Array.isArray(value) && value.every(isPair);
 }
 
 /** Null: nothing we can use; then all is done again from the start. */
-export function parseTrial(text: string): Trial | null {
+export function parseProbeState(text: string): ProbeState | null {
   const value = parsed(text);
   return isTrial(value) ? value : null;
 }
 
 /** Nothing we can use is nothing to compare with. */
-export function parseLeft(text: string): Left {
+export function parseShutdownSnapshot(text: string): ShutdownSnapshot {
   const value = parsed(text);
   return isLeft(value) ? value : [];
 }

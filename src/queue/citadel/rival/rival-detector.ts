@@ -6,45 +6,45 @@
  */
 import type { MessageNumber } from '../../../delivery-list/job.ts';
 import type { Clock } from '../../../platform/clock.ts';
-import { RivalTrouble } from '../../../platform/system-errors.ts';
-import type { Inventory } from '../room-index.ts';
-import { flagText, type Left, PATIENCE, probeText, type Trial } from './probe.ts';
+import { ConcurrentRunnerError } from '../../../platform/system-errors.ts';
+import type { RoomIndex } from '../room-index.ts';
+import { flagText, PROBE_PERIOD, type ProbeState, probeText, type ShutdownSnapshot } from './probe.ts';
 
 /** As much of the time between two processes counts as waiting, or of that in which looks failed: only the clock on the wall knows it. */
 const BETWEEN_PROCESSES = 60_000;
 
 /** Where the trial is remembered. Promises resolve when it is durable. */
-export interface TrialMemory {
+export interface ProbeStore {
   /** of the file that an administrator removes to end an alarm */
   readonly path: string;
-  read(): Trial | null;
-  write(trial: Trial): Promise<void>;
-  readLeft(): Left;
-  writeLeft(left: Left): Promise<void>;
+  read(): ProbeState | null;
+  write(trial: ProbeState): Promise<void>;
+  readLeft(): ShutdownSnapshot;
+  writeLeft(left: ShutdownSnapshot): Promise<void>;
   /** needs no space on the disk */
   dropLeft(): Promise<void>;
 }
 
-export interface TripwireParts {
+export interface RivalDetectorDeps {
   /** of the server, for people */
   readonly name: string;
   readonly owner: string;
   readonly clock: Clock;
-  readonly memory: TrialMemory;
-  readonly inventory: Inventory;
+  readonly memory: ProbeStore;
+  readonly inventory: RoomIndex;
   /** posts a control message and gives its number */
   readonly post: (text: string) => Promise<MessageNumber>;
 }
 
-export class Tripwire {
-  readonly #parts: TripwireParts;
-  #trial: Trial | null;
+export class RivalDetector {
+  readonly #parts: RivalDetectorDeps;
+  #trial: ProbeState | null;
   /** as the last process left the room; empty when we have changed something since */
-  #left: Left;
+  #left: ShutdownSnapshot;
   /** monotonic time of the last look of this process */
   #looked: number | null = null;
 
-  constructor(parts: TripwireParts) {
+  constructor(parts: RivalDetectorDeps) {
     this.#parts = parts;
     this.#trial = parts.memory.read();
     this.#left = parts.memory.readLeft();
@@ -57,8 +57,9 @@ export class Tripwire {
     const { inventory } = this.#parts;
     const left = new Map(this.#left);
     for (const [control, msgid] of left)
-      if (!inventory.items.has(control) && !inventory.unseen.has(control)) inventory.bereave(msgid);
-    for (const held of inventory.jobs()) if (!left.has(held.control)) inventory.suspect(held);
+      if (!inventory.items.has(control) && !inventory.unseen.has(control))
+        inventory.noteExternalDelete(msgid);
+    for (const held of inventory.jobs()) if (!left.has(held.control)) inventory.checkReplacement(held);
   }
 
   /** We are about to change the queue: what the last process left there is no evidence any more. */
@@ -70,14 +71,14 @@ export class Tripwire {
   }
 
   /** The process ends; `left` are the delivery lists as they are now. */
-  async rearm(left: Left): Promise<void> {
+  async rearm(left: ShutdownSnapshot): Promise<void> {
     await this.#keepDeeds();
     if (JSON.stringify(this.#left) !== JSON.stringify(left)) await this.#parts.memory.writeLeft(left);
   }
 
   /** What was done to the queue and has not been judged yet. */
   async #keepDeeds(): Promise<void> {
-    const { deleted, replaced } = this.#parts.inventory.deeds;
+    const { deleted, replaced } = this.#parts.inventory.evidence;
     const trial = this.#trial;
     if (trial === null || (!deleted && replaced === null)) return;
     const kept = { ...trial, waited: deleted ? 0 : trial.waited, alarm: trial.alarm ?? replaced };
@@ -95,7 +96,7 @@ export class Tripwire {
     const alarm = trial.alarm ?? this.#alarmIn(trial);
     if (alarm !== null) {
       if (trial.alarm === null) await this.#remember({ ...trial, alarm });
-      throw new RivalTrouble(this.#alarmText(alarm));
+      throw new ConcurrentRunnerError(this.#alarmText(alarm));
     }
     // A queue run leaves it alone: somebody tidied up, or the server's own expiry of old messages did.
     if (this.#isGone(trial.flag))
@@ -118,7 +119,7 @@ export class Tripwire {
   #refuseForeign(): void {
     const [foreign] = this.#parts.inventory.trials('foreign-flag');
     if (foreign === undefined || (this.#trial !== null && this.#trial.flag < foreign)) return;
-    throw new RivalTrouble(
+    throw new ConcurrentRunnerError(
       `Another spoolroom, with another state directory, works on the queue of ${this.#parts.name}: its flag is the ` +
         `message ${foreign}. Two of them would send mail twice, so none is taken. If that spoolroom is gone for good, delete ` +
         `the message ${foreign} in the queue room with Citadel's own tools, and mail is taken after the usual trial.`,
@@ -126,14 +127,14 @@ export class Tripwire {
   }
 
   /** Nothing is remembered: what lies there of ours is of an earlier time. */
-  async #begin(): Promise<Trial> {
+  async #begin(): Promise<ProbeState> {
     const { inventory } = this.#parts;
-    inventory.forgive();
+    inventory.resetEvidence();
     for (const kind of ['flag', 'probe', 'tried-probe'] as const)
       for (const number of inventory.trials(kind)) inventory.discard(number);
     const flag = await this.#post('flag', flagText(this.#parts.owner, this.#seconds()));
     const looked = this.#parts.clock.now();
-    const trial: Trial = { flag, probe: null, waited: 0, looked, alarm: null };
+    const trial: ProbeState = { flag, probe: null, waited: 0, looked, alarm: null };
     await this.#remember(trial);
     return trial;
   }
@@ -149,12 +150,12 @@ export class Tripwire {
   }
 
   /** What something else did, as the rest of a sentence. */
-  #alarmIn({ probe }: Trial): string | null {
+  #alarmIn({ probe }: ProbeState): string | null {
     const { inventory } = this.#parts;
     const [tried] = inventory.trials('tried-probe');
     if (tried !== undefined) return `tried to deliver the probe, which is the message ${tried} now`;
     if (probe !== null && this.#isGone(probe)) return `delivered or removed the probe, the message ${probe}`;
-    return inventory.deeds.replaced;
+    return inventory.evidence.replaced;
   }
 
   #alarmText(what: string): string {
@@ -165,17 +166,17 @@ export class Tripwire {
     );
   }
 
-  async #wait(trial: Trial, discard: () => Promise<void>): Promise<string | null> {
+  async #wait(trial: ProbeState, discard: () => Promise<void>): Promise<string | null> {
     const { inventory, clock } = this.#parts;
-    const isDisturbed = inventory.deeds.deleted;
-    if (!isDisturbed && trial.probe === null && trial.waited >= PATIENCE) {
+    const isDisturbed = inventory.evidence.deleted;
+    if (!isDisturbed && trial.probe === null && trial.waited >= PROBE_PERIOD) {
       await this.#clear(trial, discard);
       return null;
     }
     const waited = isDisturbed || trial.probe === null ? 0 : trial.waited + this.#elapsed(trial);
     this.#looked = clock.monotonic();
     const looked = clock.now();
-    if (trial.probe !== null && waited >= PATIENCE) {
+    if (trial.probe !== null && waited >= PROBE_PERIOD) {
       // The memory first: a probe that is not remembered is deleted, one that is remembered and gone is an alarm.
       await this.#remember({ ...trial, probe: null, waited, looked });
       await this.#clear(trial, discard);
@@ -183,7 +184,7 @@ export class Tripwire {
     }
     await this.#remember({ ...trial, waited, looked });
     if (trial.probe === null) await this.#postProbe(trial.flag);
-    inventory.deeds.deleted = false;
+    inventory.evidence.deleted = false;
     return this.#waitingText(isDisturbed);
   }
 
@@ -192,7 +193,7 @@ export class Tripwire {
     this.#looked = null;
   }
 
-  #elapsed({ looked }: Trial): number {
+  #elapsed({ looked }: ProbeState): number {
     const { clock } = this.#parts;
     if (this.#looked !== null) return clock.monotonic() - this.#looked;
     return Math.max(0, Math.min(clock.now() - looked, BETWEEN_PROCESSES));
@@ -207,7 +208,7 @@ export class Tripwire {
   }
 
   /** What is left of a trial that is over, or of one that a crash cut short. */
-  async #clear({ flag }: Trial, discard: () => Promise<void>): Promise<void> {
+  async #clear({ flag }: ProbeState, discard: () => Promise<void>): Promise<void> {
     const { inventory } = this.#parts;
     const others = [...inventory.trials('flag'), ...inventory.trials('probe')].filter(
       (number) => number !== flag,
@@ -221,12 +222,12 @@ export class Tripwire {
     const { flag, probe } = this.#trial ?? { flag: 0, probe: 0 };
     return (
       `${isDisturbed ? 'A control message was deleted, and not by us. ' : ''}The trial messages ${flag} and ${probe} lie in the ` +
-      `queue room of ${name}. Mail is taken when they have lain there untouched for ${PATIENCE / 1000} seconds, which shows ` +
+      `queue room of ${name}. Mail is taken when they have lain there untouched for ${PROBE_PERIOD / 1000} seconds, which shows ` +
       'that the server runs no queue of its own.'
     );
   }
 
-  async #remember(trial: Trial): Promise<void> {
+  async #remember(trial: ProbeState): Promise<void> {
     await this.#parts.memory.write(trial);
     this.#trial = trial;
   }

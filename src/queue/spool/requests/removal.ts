@@ -6,27 +6,30 @@
  */
 
 import type { MessageNumber } from '../../../delivery-list/job.ts';
-import { codeOf } from '../../../platform/system-errors.ts';
-import { removeIfThere, writeDurably } from '../../../storage/atomic-file.ts';
-import type { Layout } from '../../../storage/layout.ts';
-import type { HeldJob } from '../../pending-job.ts';
-import type { Asker } from '../../queue.ts';
-import type { Shelf } from '../spool-index.ts';
+import { errorCode } from '../../../platform/system-errors.ts';
+import { removeIfExists, writeAndSync } from '../../../storage/atomic-file.ts';
+import type { StateLayout } from '../../../storage/layout.ts';
+import type { PendingJob } from '../../pending-job.ts';
+import type { Requester } from '../../queue.ts';
+import type { SpoolIndex } from '../spool-index.ts';
 import type { Request, RequestDeps } from './requests.ts';
 
 export interface RemovalDeps extends RequestDeps {
-  readonly shelf: Shelf;
+  readonly shelf: SpoolIndex;
   /** resolves when the names in the spool directory are durable */
   readonly syncSpool: () => Promise<void>;
 }
 
 /** What was asked at the same time lies in one folder. */
-export function removalFolder({ removed }: Pick<Layout, 'removed'>, { at }: Pick<Asker, 'at'>): string {
+export function removalFolder(
+  { removed }: Pick<StateLayout, 'removed'>,
+  { at }: Pick<Requester, 'at'>,
+): string {
   return `${removed}/${new Date(at * 1000).toISOString().replace(/[-:]|\.\d+/g, '')}`;
 }
 
 export interface Removal {
-  readonly held: HeldJob;
+  readonly held: PendingJob;
   readonly request: Request;
 }
 
@@ -41,7 +44,7 @@ export async function removeJobs(deps: RemovalDeps, removals: readonly Removal[]
   for (const folder of [...folders, layout.removed, layout.state]) await disk.syncDirectory(folder);
   for (const numbers of [mails, leaving]) {
     for (const number of numbers) {
-      removeIfThere(disk, layout.message(number));
+      removeIfExists(disk, layout.message(number));
       shelf.forget(number);
     }
     await syncSpool();
@@ -50,13 +53,13 @@ export async function removeJobs(deps: RemovalDeps, removals: readonly Removal[]
 
 /** The mails that no job names which stays. One that a message nobody could look into may name stays as well. */
 function mailsOf(
-  shelf: Shelf,
+  shelf: SpoolIndex,
   removals: readonly Removal[],
   leaving: ReadonlySet<MessageNumber>,
 ): ReadonlySet<MessageNumber> {
   const staying = new Set<MessageNumber>();
   for (const { control, base } of shelf.jobs()) if (!leaving.has(control)) staying.add(base.msgid);
-  const riddle = shelf.highestRiddle();
+  const riddle = shelf.highestUnreadable();
   const mails = removals
     .map(({ held }) => held.base.msgid)
     .filter((msgid) => msgid > riddle && !staying.has(msgid) && shelf.refresh(msgid)?.kind === 'payload');
@@ -80,7 +83,7 @@ async function putAway(
       disk.link(layout.message(number), `${folder}/${number}`);
     } catch (error) {
       // From a run that was interrupted here, or of another job whose mail this is, too.
-      const there = codeOf(error) === 'EEXIST' ? disk.status(`${folder}/${number}`) : null;
+      const there = errorCode(error) === 'EEXIST' ? disk.status(`${folder}/${number}`) : null;
       if (there === null || there.ino !== disk.status(layout.message(number))?.ino) throw error;
     }
   }
@@ -92,6 +95,6 @@ async function putAway(
       : `Its mail ${base.msgid} is not here: it was missing, or another job needs it.`,
   ];
   const temporary = temporaryName();
-  await writeDurably(disk, temporary, [Buffer.from(`${text.join('\n')}\n`)], owner);
+  await writeAndSync(disk, temporary, [Buffer.from(`${text.join('\n')}\n`)], owner);
   disk.rename(temporary, `${folder}/${control}.why`);
 }

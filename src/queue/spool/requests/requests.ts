@@ -4,15 +4,15 @@
  * heeds them. A request names the payload and the time of its job, because numbers are used again. Never touches a message.
  */
 import type { Job, MessageNumber } from '../../../delivery-list/job.ts';
-import { codeOf } from '../../../platform/system-errors.ts';
-import { removeIfThere, type TemporaryName, writeDurably } from '../../../storage/atomic-file.ts';
+import { errorCode } from '../../../platform/system-errors.ts';
+import { removeIfExists, type TemporaryName, writeAndSync } from '../../../storage/atomic-file.ts';
 import type { Disk, FileStatus, Ownership } from '../../../storage/disk.ts';
-import { type Layout, messageNumber } from '../../../storage/layout.ts';
-import type { Asker, JobRequest, QueuedJob } from '../../queue.ts';
+import { messageNumber, type StateLayout } from '../../../storage/layout.ts';
+import type { JobRequest, QueuedJob, Requester } from '../../queue.ts';
 import { sameFile } from '../spool-index.ts';
 
 /** The content of the file, as JSON. */
-interface Note extends Asker {
+interface Note extends Requester {
   readonly request: JobRequest;
   readonly msgid: MessageNumber;
   /** Unix seconds; null when the list did not say */
@@ -29,7 +29,7 @@ export type Requests = ReadonlyMap<MessageNumber, Request>;
 
 export interface RequestDeps {
   readonly disk: Disk;
-  readonly layout: Layout;
+  readonly layout: StateLayout;
   readonly temporaryName: TemporaryName;
   readonly owner: Ownership;
 }
@@ -41,14 +41,14 @@ const LONGEST_NOTE = 65_536;
 const LAST_SECOND = 253_402_300_799;
 const KINDS: ReadonlySet<unknown> = new Set<JobRequest>(['hold', 'retry', 'remove']);
 
-function pathOf({ requests }: Layout, control: MessageNumber): string {
+function pathOf({ requests }: StateLayout, control: MessageNumber): string {
   return `${requests}/${control}`;
 }
 
 /** All requests, and the numbers of those that nobody can understand. */
 export function readRequests(
   disk: Disk,
-  layout: Layout,
+  layout: StateLayout,
 ): { readonly requests: Requests; readonly damaged: readonly MessageNumber[] } {
   const requests = new Map<MessageNumber, Request>();
   const damaged: MessageNumber[] = [];
@@ -64,14 +64,14 @@ export function readRequests(
 }
 
 /** Null: it was withdrawn. */
-function readRequest(disk: Disk, layout: Layout, control: MessageNumber): Request | 'damaged' | null {
+function readRequest(disk: Disk, layout: StateLayout, control: MessageNumber): Request | 'damaged' | null {
   try {
     const { status, bytes } = disk.read(pathOf(layout, control), LONGEST_NOTE);
     const note: unknown = JSON.parse(bytes.toString('utf8'));
     return isNote(note) ? { ...note, control, status } : 'damaged';
   } catch (error) {
     if (error instanceof SyntaxError) return 'damaged';
-    if (codeOf(error) === 'ENOENT') return null;
+    if (errorCode(error) === 'ENOENT') return null;
     throw error;
   }
 }
@@ -85,7 +85,7 @@ function isNote(value: unknown): value is Note {
 }
 
 /** Whether this job is meant, and not a later one under the same number. */
-export function isMeant({ msgid, submitted }: Request, job: Job): boolean {
+export function matchesJob({ msgid, submitted }: Request, job: Job): boolean {
   return job.msgid === msgid && (submitted === null || submitted === (job.submitted ?? 0));
 }
 
@@ -94,24 +94,24 @@ export function requestFields(
   requests: Requests,
   control: MessageNumber,
   job: Job,
-): Pick<QueuedJob, 'request' | 'asker'> {
+): Pick<QueuedJob, 'request' | 'requestedBy'> {
   const asked = requests.get(control);
-  if (asked === undefined || !isMeant(asked, job)) return {};
+  if (asked === undefined || !matchesJob(asked, job)) return {};
   const { request, by, at } = asked;
-  return { request, asker: { by, at } };
+  return { request, requestedBy: { by, at } };
 }
 
 /** Resolves when the requests are durable. They take the place of earlier ones for the same jobs. */
-export async function askFor(
+export async function writeRequests(
   { disk, layout, temporaryName, owner }: RequestDeps,
   request: JobRequest,
   jobs: readonly QueuedJob[],
-  { by, at }: Asker,
+  { by, at }: Requester,
 ): Promise<void> {
   const leave = async ({ control, job }: QueuedJob): Promise<void> => {
     const note: Note = { request, msgid: job.msgid, submitted: job.submitted, by, at };
     const temporary = temporaryName();
-    await writeDurably(disk, temporary, [Buffer.from(`${JSON.stringify(note)}\n`)], owner);
+    await writeAndSync(disk, temporary, [Buffer.from(`${JSON.stringify(note)}\n`)], owner);
     disk.rename(temporary, pathOf(layout, control));
   };
   for (let from = 0; from < jobs.length; from += TOGETHER) {
@@ -121,23 +121,23 @@ export async function askFor(
 }
 
 /** Resolves when nothing is asked for these jobs any more, durably. */
-export async function withdraw(
+export async function withdrawRequests(
   { disk, layout }: Pick<RequestDeps, 'disk' | 'layout'>,
   jobs: readonly QueuedJob[],
 ): Promise<void> {
-  for (const { control } of jobs) removeIfThere(disk, pathOf(layout, control));
+  for (const { control } of jobs) removeIfExists(disk, pathOf(layout, control));
   await disk.syncDirectory(layout.requests);
 }
 
 /** The request was carried out, or its job is gone: it goes, unless another one has taken its place. */
-export function dropRequest(disk: Disk, layout: Layout, { control, status }: Request): void {
+export function dropRequest(disk: Disk, layout: StateLayout, { control, status }: Request): void {
   const path = pathOf(layout, control);
   const now = disk.status(path);
-  if (now !== null && sameFile(now, status)) removeIfThere(disk, path);
+  if (now !== null && sameFile(now, status)) removeIfExists(disk, path);
 }
 
 /** Nobody can understand it: it goes to where unreadable things lie. Its new path. */
-export function setRequestAside(disk: Disk, layout: Layout, control: MessageNumber): string {
+export function quarantineRequest(disk: Disk, layout: StateLayout, control: MessageNumber): string {
   const path = `${layout.bad}/request.${control}`;
   disk.rename(pathOf(layout, control), path);
   return path;
