@@ -1,6 +1,8 @@
 /**
- * A delivery under way: the pure machine's state beside what the machine must not see, the message, the job's
- * answerable part and the transaction on the wire. Held by one slot of the dispatcher at a time.
+ * One attempt to deliver a message to its recipients of one destination: a single object from planning to the last outcome.
+ * Holds the state of the pure delivery machine beside what the machine must not see: the message and the timers.
+ *
+ * A recipient is known by its id everywhere: its position among the recipients of the message.
  */
 import { hasEightBit } from '../message/charset.ts';
 import type { OutgoingMessage } from '../message/outgoing.ts';
@@ -9,8 +11,8 @@ import type { Timer } from '../platform/clock.ts';
 import type { QueuedJob } from '../queue/queue.ts';
 import type { Destination } from '../routing/hosts.ts';
 import type { Failure, Outcome } from '../smtp/outcome.ts';
-import type { MessageRequirements, Transaction } from '../smtp/transaction.ts';
-import type { Delivery, DeliveryEffect, DeliveryEvent } from './delivery.ts';
+import type { MessageRequirements, Transaction, TransactionRecipient } from '../smtp/transaction.ts';
+import type { Delivery, DeliveryEffect } from './delivery.ts';
 import { beginDelivery } from './delivery.ts';
 
 /** A message ready to go, with the envelope sender it goes under. */
@@ -20,97 +22,120 @@ export interface PreparedMessage {
   readonly sender: ByteString;
 }
 
-/** What the queue run asks to be delivered: recipients of one job with one destination. */
-export interface DeliveryAttempt {
-  /** the job, and which of its recipients these are */
-  readonly queued: QueuedJob;
-  readonly indices: readonly number[];
-  readonly destination: Destination;
-  /** what goes between the brackets of RCPT TO */
-  readonly recipients: readonly ByteString[];
-  readonly smtpUtf8: boolean;
-  /** The message, read when its turn has come and dropped afterwards; a failure when it cannot be sent. */
-  load(): Promise<PreparedMessage | Failure>;
-  /** Recipients by index into `recipients`; each is judged once. */
-  recordOutcome(recipients: readonly number[], verdict: Outcome, details: OutcomeDetails): void;
-  /** Nothing more comes: every recipient is judged, or left as it was because the run is stopping. */
-  done(): void;
-}
-
 export interface OutcomeDetails {
+  /** from the start of the attempt */
   readonly milliseconds: number;
+  /** protocol version; null: clear text, or no session */
   readonly tls: string | null;
 }
 
-export class RunningAttempt {
-  readonly order: DeliveryAttempt;
+/** The message as its attempts see it. */
+export interface AttemptedMessage {
+  /** the job with all its recipients; their positions are the ids */
+  readonly job: QueuedJob;
+  /** Read when the attempt's turn has come and dropped afterwards; a failure when it cannot be sent. */
+  load(): Promise<PreparedMessage | Failure>;
+  /** Each recipient gets one outcome. `destination` is its name, for people. */
+  recordOutcome(
+    destination: string,
+    recipients: readonly number[],
+    outcome: Outcome,
+    details: OutcomeDetails,
+  ): void;
+  /** Every recipient of the attempt has its outcome, or stays as it was because the run is stopping. */
+  attemptDone(): void;
+}
+
+export type AcquireConnection = Extract<DeliveryEffect, { type: 'obtain' }>;
+
+export class DeliveryAttempt {
+  readonly message: AttemptedMessage;
+  readonly destination: Destination;
+  readonly recipients: readonly TransactionRecipient[];
+  /** an address needs SMTPUTF8 */
+  readonly smtpUtf8: boolean;
   delivery: Delivery;
-  letter: PreparedMessage | null = null;
-  /** id of the transaction on the wire, and which of the order's recipients it names */
+  /** the worker that carries it out, or did so last */
+  worker: { expire(attempt: DeliveryAttempt): void } | null = null;
+  /** the connection it waits for while the endpoint has none to spare */
+  waitingFor: { readonly endpoint: string; readonly wanted: AcquireConnection } | null = null;
+  /** number of the transaction in progress */
   transaction = 0;
-  batch: readonly number[] = [];
-  deadline: Timer | null = null;
-  /** its session may not start before then */
-  sessionStart: Timer | null = null;
   /** monotonic milliseconds */
   started = 0;
-  finished = false;
-  /** who carries it, or carried it last */
-  slot: { tell(errand: RunningAttempt, event: DeliveryEvent): void } | null = null;
-  /** the session it waits for while its host has none to spare */
-  waitingFor: {
-    readonly endpoint: string;
-    readonly wanted: Extract<DeliveryEffect, { type: 'obtain' }>;
-  } | null = null;
+  isDone = false;
+  #prepared: PreparedMessage | null = null;
   #loading: Promise<Failure | null> | null = null;
+  readonly #timers: Timer[] = [];
 
-  constructor(order: DeliveryAttempt) {
-    this.order = order;
-    this.delivery = beginDelivery(order.recipients.length);
+  constructor(
+    message: AttemptedMessage,
+    destination: Destination,
+    recipients: readonly TransactionRecipient[],
+    smtpUtf8: boolean,
+  ) {
+    this.message = message;
+    this.destination = destination;
+    this.recipients = recipients;
+    this.smtpUtf8 = smtpUtf8;
+    this.delivery = beginDelivery(recipients.map(({ id }) => id));
   }
 
-  /** The message, read once; null when all is well. */
+  /** Reads the message, once; null when it can be sent. */
   load(): Promise<Failure | null> {
-    this.#loading ??= this.order.load().then((loaded) => {
+    this.#loading ??= this.message.load().then((loaded) => {
       if ('scope' in loaded) return loaded;
-      this.letter = loaded;
+      this.#prepared = loaded;
       return null;
     });
     return this.#loading;
   }
 
-  get message(): OutgoingMessage {
-    if (this.letter === null) throw new Error('the message of this errand is not loaded');
-    return this.letter.outgoing;
+  get isLoaded(): boolean {
+    return this.#prepared !== null;
   }
 
-  demands({ outgoing, sender }: PreparedMessage): MessageRequirements {
-    const smtpUtf8 = this.order.smtpUtf8 || hasEightBit(sender);
+  get outgoing(): OutgoingMessage {
+    return this.#loaded().outgoing;
+  }
+
+  requirements(): MessageRequirements {
+    const { outgoing, sender } = this.#loaded();
+    const smtpUtf8 = this.smtpUtf8 || hasEightBit(sender);
     return { size: outgoing.size, eightBit: outgoing.eightBit, smtpUtf8 };
   }
 
-  /** A transaction with these recipients, under a number never used before. */
-  begin(id: number, recipients: readonly number[]): Transaction {
-    if (this.letter === null) throw new Error('a transaction needs its message');
-    this.transaction = id;
-    this.batch = recipients;
+  /** A transaction for the pending recipients, under a number never used before in this run. */
+  beginTransaction(number: number): Transaction {
+    const { sender } = this.#loaded();
+    const pending = new Set(this.delivery.pending);
+    this.transaction = number;
     return {
-      id,
-      sender: this.letter.sender,
-      recipients: recipients.map((index) => this.order.recipients[index] ?? ''),
-      ...this.demands(this.letter),
-      // What has the null sender is a report or wants none, and must not cause one (RFC 3461 6.1).
-      dsn: this.letter.sender === '' ? { notify: 'NEVER' } : null,
+      id: number,
+      sender,
+      recipients: this.recipients.filter(({ id }) => pending.has(id)),
+      ...this.requirements(),
+      // A message from the null sender is a report, or must not cause one (RFC 3461 6.1).
+      dsn: sender === '' ? { notify: 'NEVER' } : null,
     };
   }
 
-  /** From places in the transaction to recipients of the order (R082). */
-  named(places: readonly number[]): readonly number[] {
-    return places.map((place) => {
-      const recipient = this.batch[place];
-      if (recipient === undefined)
-        throw new Error(`transaction ${this.transaction} has no recipient ${place}`);
-      return recipient;
-    });
+  /** Cancelled when the attempt is done. */
+  addTimer(timer: Timer): void {
+    this.#timers.push(timer);
+  }
+
+  /** Releases the message and the timers, and tells the message. Only the first call counts. */
+  finish(): void {
+    if (this.isDone) return;
+    this.isDone = true;
+    for (const timer of this.#timers) timer.cancel();
+    this.#prepared = null;
+    this.message.attemptDone();
+  }
+
+  #loaded(): PreparedMessage {
+    if (this.#prepared === null) throw new Error('the message of this attempt is not loaded');
+    return this.#prepared;
   }
 }

@@ -28,7 +28,7 @@ export interface HostCursor {
 
 export interface Delivery extends HostCursor {
   readonly state: DeliveryState;
-  /** recipients without a verdict in this run, as indices into the delivery's recipients */
+  /** ids of the recipients without an outcome in this run */
   readonly pending: readonly number[];
   /** trouble that reached a host, in the order met */
   readonly failures: readonly Failure[];
@@ -71,10 +71,10 @@ export interface DeliveryStep {
   readonly row: string | null;
 }
 
-export function beginDelivery(recipients: number): Delivery {
+export function beginDelivery(recipients: readonly number[]): Delivery {
   return {
     state: 'waiting',
-    pending: Array.from({ length: recipients }, (_, index) => index),
+    pending: recipients,
     hosts: [],
     host: 0,
     addresses: [],

@@ -1,7 +1,6 @@
 /**
- * What can be seen of a delivery while it happens: every answer, event, decision and effect, with the orders it
- * concerns. The dispatcher and its slots tell it; transcripts, the dialogue on a screen and `replay` are made from
- * it. Bodies and credentials are never part of it.
+ * What can be seen of a delivery while it happens: every answer, event, decision and effect, with the attempts it
+ * concerns. Transcripts, the dialogue on a screen and `replay` are made from it. Bodies and credentials are never part of it.
  */
 import type { OutgoingMessage } from '../message/outgoing.ts';
 import type { LookupResult, MxRecord } from '../platform/dns.ts';
@@ -20,13 +19,13 @@ export type TraceEvent =
       readonly answer: LookupResult<MxRecord> | LookupResult<string>;
     }
   | { readonly what: 'delivery'; readonly event: DeliveryEvent; readonly step: DeliveryStep }
-  /** the connection of this session stands; with TLS from the first byte: it is negotiated */
+  /** connected; with TLS from the first byte: negotiated as well */
   | { readonly what: 'connected'; readonly session: number; readonly address: string }
   | { readonly what: 'session'; readonly session: number; readonly event: SessionEvent; readonly step: Step }
   /** the message is about to be sent */
   | { readonly what: 'body'; readonly message: OutgoingMessage }
-  /** recipients, as indices into the order's, have their outcome; decided by the step seen last */
+  /** recipients have their outcome, decided by the step traced last */
   | { readonly what: 'verdict'; readonly recipients: readonly number[]; readonly verdict: Outcome };
 
-/** `orders`: whose deliveries this belongs to; none for a session between two messages or taking leave. */
-export type Trace = (orders: readonly DeliveryAttempt[], sight: TraceEvent) => void;
+/** `attempts`: whom this concerns; nobody for a session between two messages or one that is closing. */
+export type Trace = (attempts: readonly DeliveryAttempt[], event: TraceEvent) => void;

@@ -1,349 +1,338 @@
 /**
- * A place at the counter: carries errands of one lane, one after the other, over one session at a time. It
- * performs the effects of the delivery machine and passes the session's news on to it. When a session takes
- * pipelined commands, the next errand's envelope leaves with the end of the current message.
+ * Carries out attempts of one destination, one after the other, over one connection at a time: performs the effects of the
+ * delivery machine and passes on to it what the SMTP client reports. Decides nothing: what happens next to an attempt is a
+ * row of table.ts, who works next is the scheduler's.
+ *
+ * Where the server takes pipelined commands, the next attempt's envelope leaves together with the end of the current
+ * message (RFC 2920 3.1).
  */
-
 import type { Resolver } from '../platform/dns.ts';
-import type { Host } from '../routing/hosts.ts';
-import type { ClientListener } from '../smtp/client.ts';
-import { SmtpClient } from '../smtp/client.ts';
+import type { ClientListener, SmtpClient } from '../smtp/client.ts';
 import type { Failure } from '../smtp/outcome.ts';
-import type { DeliveryAttempt, RunningAttempt } from './attempt.ts';
+import type { Transaction } from '../smtp/transaction.ts';
+import type { AcquireConnection, DeliveryAttempt } from './attempt.ts';
+import { type ConnectionPool, endpointName } from './connection-pool.ts';
 import type { DeliveryEffect, DeliveryEvent, HostCursor } from './delivery.ts';
+import type { DestinationQueue } from './destination-queue.ts';
 import { lookupAddresses, lookupHosts, traced } from './lookups.ts';
 import { advance } from './machine.ts';
-import type { DestinationQueue, SchedulerPort } from './ports.ts';
-import { sessionOptions } from './ports.ts';
+import type { DeliveryDeps, DeliveryRules } from './rules.ts';
 
-type Obtain = Extract<DeliveryEffect, { type: 'obtain' }>;
+/** What a worker asks of the scheduler. */
+export interface WorkerScheduler {
+  readonly rules: DeliveryRules;
+  readonly deps: DeliveryDeps;
+  readonly pool: ConnectionPool;
+  /** whether idle connections may be of use to somebody */
+  readonly keepsConnections: boolean;
+  nextTransactionNumber(): number;
+  /** whether a worker that has carried out so many attempts may take another one of its destination */
+  mayContinue(queue: DestinationQueue, attempts: number): boolean;
+  /** whether a worker may take its next attempt ahead of time: not while another worker could begin it now */
+  mayPrefetch(queue: DestinationQueue): boolean;
+  /** a message was accepted: the destination may get more workers */
+  raiseConcurrency(queue: DestinationQueue): void;
+  attemptDone(attempt: DeliveryAttempt): void;
+  /** it has nothing to do any more */
+  workerDone(worker: DeliveryWorker): void;
+}
 
 export class DeliveryWorker {
-  readonly lane: DestinationQueue;
-  readonly #counter: SchedulerPort;
-  #errand: RunningAttempt | null = null;
+  readonly queue: DestinationQueue;
+  readonly #scheduler: WorkerScheduler;
+  readonly #pool: ConnectionPool;
+  /** the attempt on the wire, or on its way there */
+  #current: DeliveryAttempt | null = null;
   /** its envelope is on the wire behind the current message */
-  #chained: RunningAttempt | null = null;
-  /** its message is being read while the current one is under way */
-  #prepared: RunningAttempt | null = null;
-  #session: SmtpClient | null = null;
+  #pipelined: DeliveryAttempt | null = null;
+  /** its message is being read while the current one is on the wire */
+  #prefetched: DeliveryAttempt | null = null;
+  #client: SmtpClient | null = null;
   #endpoint = '';
-  #standing: HostCursor | null = null;
-  #carried = 0;
+  /** where the current connection stands among the destination's hosts: later attempts go on from there */
+  #cursor: HostCursor | null = null;
+  #attempts = 0;
 
-  constructor(lane: DestinationQueue, counter: SchedulerPort) {
-    this.lane = lane;
-    this.#counter = counter;
+  constructor(queue: DestinationQueue, scheduler: WorkerScheduler) {
+    this.queue = queue;
+    this.#scheduler = scheduler;
+    this.#pool = scheduler.pool;
   }
 
-  /** Take an errand up, or up again after it waited for its host. */
-  carry(errand: RunningAttempt): void {
-    this.#errand = errand;
-    errand.slot = this;
-    const { waitingFor } = errand;
-    errand.waitingFor = null;
-    if (errand.delivery.state === 'over') this.#next();
-    else if (waitingFor !== null) this.#obtain(errand, waitingFor.wanted);
-    else void this.#begin(errand);
-    if (waitingFor !== null) this.#counter.wakeNext(waitingFor.endpoint);
-  }
-
-  tell(errand: RunningAttempt, event: DeliveryEvent): void {
-    for (const effect of this.#advance(errand, event)) this.#perform(errand, effect);
-    if (errand.delivery.state === 'over') this.#finish(errand);
-  }
-
-  #advance(errand: RunningAttempt, event: DeliveryEvent): readonly DeliveryEffect[] {
-    const step = advance(errand.delivery, event);
-    errand.delivery = step.delivery;
-    this.#counter.step([errand.order], { what: 'delivery', event, step });
-    return step.effects;
+  /** Begins an attempt, or goes on with one that waited for its host. */
+  run(attempt: DeliveryAttempt): void {
+    this.#current = attempt;
+    attempt.worker = this;
+    const { waitingFor } = attempt;
+    attempt.waitingFor = null;
+    if (attempt.delivery.state === 'over') this.#next();
+    else if (waitingFor === null) void this.#begin(attempt);
+    else this.#acquire(attempt, waitingFor.wanted);
+    if (waitingFor !== null) this.#pool.wakeNext(waitingFor.endpoint);
   }
 
   stop(): void {
-    if (this.#prepared !== null) this.#counter.finished(this.#prepared);
-    this.#prepared = null;
-    if (this.#chained !== null) this.tell(this.#chained, { type: 'stop' });
-    if (this.#errand !== null) this.tell(this.#errand, { type: 'stop' });
+    if (this.#prefetched !== null) this.#scheduler.attemptDone(this.#prefetched);
+    this.#prefetched = null;
+    if (this.#pipelined !== null) this.#handle(this.#pipelined, { type: 'stop' });
+    if (this.#current !== null) this.#handle(this.#current, { type: 'stop' });
   }
 
   interrupt(text: string): void {
-    this.#session?.interrupt(text);
+    this.#client?.interrupt(text);
   }
 
-  async #begin(errand: RunningAttempt): Promise<void> {
-    errand.started = this.#counter.clock.monotonic();
-    this.#limitTime(errand);
-    const failure = await errand.load();
-    if (failure !== null) this.tell(errand, { type: 'unsendable', failure });
-    else if (this.#standing !== null && this.#usable())
-      this.tell(errand, { type: 'adopt', ...this.#standing });
-    else this.tell(errand, { type: 'start' });
+  async #begin(attempt: DeliveryAttempt): Promise<void> {
+    attempt.started = this.#scheduler.deps.clock.monotonic();
+    this.#limitTime(attempt);
+    const failure = await attempt.load();
+    if (failure !== null) this.#handle(attempt, { type: 'unsendable', failure });
+    else if (this.#cursor !== null && this.#isUsable())
+      this.#handle(attempt, { type: 'adopt', ...this.#cursor });
+    else this.#handle(attempt, { type: 'start' });
   }
 
-  #limitTime(errand: RunningAttempt): void {
-    const { clock, rules } = this.#counter;
-    errand.deadline = clock.after(rules.deadlines.delivery, () =>
-      errand.slot?.tell(errand, { type: 'deadline' }),
-    );
+  #limitTime(attempt: DeliveryAttempt): void {
+    const { deps, rules } = this.#scheduler;
+    attempt.addTimer(deps.clock.after(rules.deadlines.delivery, () => attempt.worker?.expire(attempt)));
   }
 
-  #perform(errand: RunningAttempt, effect: DeliveryEffect): void {
-    const { rules, random } = this.#counter;
+  /** The time for the whole delivery is over. */
+  expire(attempt: DeliveryAttempt): void {
+    this.#handle(attempt, { type: 'deadline' });
+  }
+
+  /** The one way into the machine: an event, its effects, and the end of the attempt when it was the last. */
+  #handle(attempt: DeliveryAttempt, event: DeliveryEvent): void {
+    for (const effect of this.#advance(attempt, event)) this.#perform(attempt, effect);
+    if (attempt.delivery.state === 'over') this.#finish(attempt);
+  }
+
+  #advance(attempt: DeliveryAttempt, event: DeliveryEvent): readonly DeliveryEffect[] {
+    const step = advance(attempt.delivery, event);
+    attempt.delivery = step.delivery;
+    this.#scheduler.deps.trace([attempt], { what: 'delivery', event, step });
+    return step.effects;
+  }
+
+  #perform(attempt: DeliveryAttempt, effect: DeliveryEffect): void {
+    const { rules, deps } = this.#scheduler;
     switch (effect.type) {
       case 'lookup-hosts':
-        void lookupHosts(errand.order.destination, rules.routing, this.#resolver(errand), random).then(
-          (event) => this.tell(errand, event),
+        void lookupHosts(attempt.destination, rules.routing, this.#resolver(attempt), deps.random).then(
+          (event) => this.#handle(attempt, event),
         );
         return;
       case 'lookup-addresses':
-        void lookupAddresses(effect.host, this.#resolver(errand)).then((event) => this.tell(errand, event));
+        void lookupAddresses(effect.host, this.#resolver(attempt)).then((event) =>
+          this.#handle(attempt, event),
+        );
         return;
       case 'obtain':
-        this.#obtain(errand, effect);
+        this.#acquire(attempt, effect);
         return;
       case 'transact':
-        this.#session?.startTransaction(errand.begin(this.#counter.nextTransaction(), effect.recipients));
-        this.#prepare();
+        this.#client?.startTransaction(attempt.beginTransaction(this.#scheduler.nextTransactionNumber()));
+        this.#prefetch();
         return;
       case 'interrupt':
         this.interrupt('was cut off because the time for this delivery was over');
         return;
       case 'verdict':
-        this.#counter.recordOutcome(errand, effect.recipients, effect.verdict, null);
+        this.#record(attempt, effect, null);
         return;
     }
   }
 
-  #resolver({ order }: RunningAttempt): Resolver {
-    return traced(this.#counter.resolver, (sight) => this.#counter.step([order], sight));
+  #resolver(attempt: DeliveryAttempt): Resolver {
+    const { resolver, trace } = this.#scheduler.deps;
+    return traced(resolver, (event) => trace([attempt], event));
   }
 
-  /** @param hasWaited a new session is to be opened at once: its start has been put off already, as the rate says */
-  #obtain(errand: RunningAttempt, wanted: Obtain, hasWaited = false): void {
-    const withoutTls = wanted.withoutTls || this.#counter.tlsIsBroken(wanted.host, wanted.address);
-    const endpoint = endpointName(wanted.host, wanted.address, withoutTls);
-    if (this.#usable() && endpoint === this.#endpoint) {
-      this.#stand(errand);
+  #record(
+    attempt: DeliveryAttempt,
+    { recipients, verdict }: Pick<Extract<DeliveryEffect, { type: 'verdict' }>, 'recipients' | 'verdict'>,
+    tls: string | null,
+  ): void {
+    const { clock, trace } = this.#scheduler.deps;
+    trace([attempt], { what: 'verdict', recipients, verdict });
+    const milliseconds = clock.monotonic() - attempt.started;
+    attempt.message.recordOutcome(attempt.destination.name, recipients, verdict, { milliseconds, tls });
+  }
+
+  /**
+   * A connection for the attempt: the one in hand, an idle one, a place in the line where the endpoint has none to spare, or
+   * a new one; none where the endpoint failed not long ago. `mayConnect`: a delayed start whose time has come.
+   */
+  #acquire(attempt: DeliveryAttempt, wanted: AcquireConnection, mayConnect = false): void {
+    const endpoint = endpointName(wanted.host, wanted.address, this.#withoutTls(wanted));
+    if (this.#isUsable() && endpoint === this.#endpoint) {
+      this.#use(attempt);
       return;
     }
-    this.#letGo();
+    this.#releaseClient();
     this.#endpoint = endpoint;
-    if (this.#needsNone(errand, wanted)) return;
-    const delay = hasWaited ? 0 : this.#counter.startDelay();
-    if (delay === 0) {
-      this.#connect(wanted, withoutTls);
+    const idle = this.#pool.acquireIdle(endpoint);
+    if (idle !== undefined) {
+      this.#client = idle;
+      idle.setListener(this.#listener(idle, wanted));
+      this.#use(attempt);
       return;
     }
-    errand.sessionStart = this.#counter.clock.after(delay, () => {
-      // The host's sessions may have been opened, have become idle or have failed meanwhile.
-      if (errand === this.#errand && errand.delivery.state === 'obtain') this.#obtain(errand, wanted, true);
-    });
-  }
-
-  /** Whether no session is to be opened: one is idle, the endpoint has none to spare, or it failed not long ago. */
-  #needsNone(errand: RunningAttempt, wanted: Obtain): boolean {
-    if (this.#takeOrWait(errand, wanted)) return true;
-    const failure = this.#counter.failure(this.#endpoint);
-    if (failure === undefined) return false;
-    this.tell(errand, { type: 'host-failed', failure });
-    return true;
-  }
-
-  /** An idle session of the endpoint, or a place in the line for one when the endpoint has none to spare. */
-  #takeOrWait(errand: RunningAttempt, wanted: Obtain): boolean {
-    const endpoint = this.#endpoint;
-    const idle = this.#counter.acquireIdle(endpoint);
-    if (idle !== undefined) {
-      this.#session = idle;
-      idle.setListener(this.#listener(idle, wanted));
-      this.#stand(errand);
-      return true;
+    if (this.#pool.isFull(endpoint)) {
+      attempt.waitingFor = { endpoint, wanted };
+      this.#current = null;
+      this.#pool.enqueueWaiter(endpoint, attempt);
+      this.#next();
+      return;
     }
-    if (!this.#counter.hostIsFull(endpoint)) return false;
-    errand.waitingFor = { endpoint, wanted };
-    this.#errand = null;
-    this.#counter.enqueueWaiter(endpoint, this.lane, errand);
-    this.#next();
-    return true;
+    const failure = this.#pool.backOff(endpoint);
+    if (failure !== undefined) this.#handle(attempt, { type: 'host-failed', failure });
+    else this.#connect(attempt, wanted, mayConnect ? 0 : this.#pool.startDelay());
   }
 
-  #connect({ host, address }: Obtain, withoutTls: boolean): void {
-    const { rules, clock, connect } = this.#counter;
-    const number = this.#counter.sessionOpened(this.#endpoint);
-    this.#session = new SmtpClient(
-      sessionOptions(rules, host, address, { number, withoutTls }),
-      { connect, clock },
-      (session) => this.#listener(session, { host, address }),
-    );
+  #connect(attempt: DeliveryAttempt, wanted: AcquireConnection, delay: number): void {
+    if (delay > 0) {
+      // Meanwhile connections may open, become idle or fail: the choice is made again.
+      const start = (): void => {
+        if (attempt === this.#current && attempt.delivery.state === 'obtain')
+          this.#acquire(attempt, wanted, true);
+      };
+      attempt.addTimer(this.#scheduler.deps.clock.after(delay, start));
+      return;
+    }
+    const target = { ...wanted, withoutTls: this.#withoutTls(wanted) };
+    this.#client = this.#pool.connect(this.#endpoint, target, (client) => this.#listener(client, wanted));
   }
 
-  /** The errand's recipients may be offered: the session is there. */
-  #stand(errand: RunningAttempt): void {
-    const { hosts, host, addresses, address, withoutTls } = errand.delivery;
-    this.#standing = { hosts, host, addresses, address, withoutTls };
-    this.tell(errand, { type: 'session' });
+  #withoutTls({ host, address, withoutTls }: AcquireConnection): boolean {
+    return withoutTls || this.#pool.isTlsBroken(host, address);
   }
 
-  #usable(): boolean {
-    const session = this.#session;
-    return session?.ready === true && session.transactions < this.#mostTransactions(session);
+  /** The connection is ready for the attempt's transaction. */
+  #use(attempt: DeliveryAttempt): void {
+    const { hosts, host, addresses, address, withoutTls } = attempt.delivery;
+    this.#cursor = { hosts, host, addresses, address, withoutTls };
+    this.#handle(attempt, { type: 'session' });
   }
 
-  #mostTransactions(session: SmtpClient): number {
-    return Math.min(this.#counter.rules.limits.messages, session.mailMax);
+  #isUsable(): boolean {
+    const client = this.#client;
+    return client?.ready === true && client.transactions < this.#pool.mostTransactions(client);
   }
 
-  /** Read the next errand's message while this one is on the wire. */
-  #prepare(): void {
-    const errand = this.lane.queue.first;
-    if (this.#prepared !== null || errand === undefined || !this.#counter.mayPrefetch(this.lane)) return;
-    // One that waits for its host has begun already, and goes on where it stands.
-    if (errand.waitingFor !== null) return;
-    this.lane.queue.shift();
-    this.#prepared = errand;
-    void errand.load();
+  /** Takes the next attempt and reads its message while the current one is on the wire. */
+  #prefetch(): void {
+    const attempt = this.queue.attempts.first;
+    if (this.#prefetched !== null || attempt === undefined || !this.#scheduler.mayPrefetch(this.queue))
+      return;
+    // One that waited for its host has begun already and goes on from its own cursor.
+    if (attempt.waitingFor !== null) return;
+    this.queue.attempts.shift();
+    this.#prefetched = attempt;
+    void attempt.load();
   }
 
-  #chain(session: SmtpClient): RunningAttempt | null {
-    const errand = this.#prepared;
-    const fits = session.transactions + 2 <= this.#mostTransactions(session);
-    if (errand === null || errand.letter === null || !fits) return null;
-    // What this server does not take is refused in its turn, by the row `obstructed`, and never sent behind another.
-    if (!session.supports(errand.demands(errand.letter))) return null;
-    if (this.#standing === null || !this.#counter.mayContinue(this.lane, this.#carried + 1)) return null;
-    this.#prepared = null;
-    this.#chained = errand;
-    errand.slot = this;
-    errand.started = this.#counter.clock.monotonic();
-    this.#advance(errand, { type: 'adopt', ...this.#standing });
+  /** The transaction to send along with the end of the current message; null when there is none that may. */
+  #pipelineNext(client: SmtpClient): Transaction | null {
+    const attempt = this.#prefetched;
+    if (attempt === null || !attempt.isLoaded || this.#cursor === null) return null;
+    if (client.transactions + 2 > this.#pool.mostTransactions(client)) return null;
+    // What this server does not take is refused in its turn, never sent behind another message.
+    if (!client.supports(attempt.requirements())) return null;
+    if (!this.#scheduler.mayContinue(this.queue, this.#attempts + 1)) return null;
+    this.#prefetched = null;
+    this.#pipelined = attempt;
+    attempt.worker = this;
+    attempt.started = this.#scheduler.deps.clock.monotonic();
+    this.#advance(attempt, { type: 'adopt', ...this.#cursor });
     // The answers to this envelope may come in one read with the end of the message before: be ready for its end.
-    this.#prepare();
-    return errand;
+    this.#prefetch();
+    return attempt.beginTransaction(this.#scheduler.nextTransactionNumber());
   }
 
-  #finish(errand: RunningAttempt): void {
-    if (errand.finished) return;
-    this.#counter.finished(errand);
-    if (errand !== this.#errand) return;
-    this.#carried++;
-    this.#errand = this.#chained;
-    this.#chained = null;
-    // Only now: its end must not cut off the message before it.
-    if (this.#errand === null) this.#next();
-    else this.#limitTime(this.#errand);
+  #finish(attempt: DeliveryAttempt): void {
+    if (attempt.isDone) return;
+    this.#scheduler.attemptDone(attempt);
+    if (attempt !== this.#current) return;
+    this.#attempts++;
+    this.#current = this.#pipelined;
+    this.#pipelined = null;
+    // Only now: its deadline must not cut off the message before it.
+    if (this.#current === null) this.#next();
+    else this.#limitTime(this.#current);
   }
 
   #next(): void {
-    const goOn = this.#counter.mayContinue(this.lane, this.#carried);
-    const prepared = this.#prepared;
-    this.#prepared = null;
-    if (!goOn && prepared !== null) this.lane.queue.unshift(prepared);
-    const errand = goOn ? (prepared ?? this.lane.queue.shift()) : undefined;
-    if (errand !== undefined) {
-      this.carry(errand);
-      return;
-    }
-    this.#letGo();
-    this.#counter.released(this);
+    const prefetched = this.#prefetched;
+    this.#prefetched = null;
+    if (this.#scheduler.mayContinue(this.queue, this.#attempts)) {
+      const attempt = prefetched ?? this.queue.attempts.shift();
+      if (attempt !== undefined) {
+        this.run(attempt);
+        return;
+      }
+    } else if (prefetched !== null) this.queue.attempts.unshift(prefetched);
+    this.#releaseClient();
+    this.#scheduler.workerDone(this);
   }
 
-  /** The session is not wanted here any more: kept for others when it is idle, ended when it is not. */
-  #letGo(): void {
-    const session = this.#session;
-    if (session === null) return;
-    const endpoint = this.#endpoint;
-    this.#session = null;
-    this.#standing = null;
-    session.setListener(idleListener(endpoint, session, this.#counter));
-    if (session.ready) this.#counter.release(endpoint, session);
-    else session.interrupt('is not needed any more');
+  #releaseClient(): void {
+    const client = this.#client;
+    if (client === null) return;
+    this.#client = null;
+    this.#cursor = null;
+    this.#pool.release(this.#endpoint, client, this.#scheduler.keepsConnections);
   }
 
-  #listener(session: SmtpClient, { host, address }: Pick<Obtain, 'host' | 'address'>): ClientListener {
+  #listener(client: SmtpClient, { host, address }: AcquireConnection): ClientListener {
     const endpoint = this.#endpoint;
-    const bearer = (transaction: number): RunningAttempt => {
-      const errand = [this.#errand, this.#chained].find((each) => each?.transaction === transaction);
-      if (!errand) throw new Error(`nobody here began transaction ${transaction}`);
-      return errand;
-    };
+    const pool = this.#pool;
+    const { trace } = this.#scheduler.deps;
+    const session = client.plan.number;
     const carried = (): readonly DeliveryAttempt[] =>
-      [this.#errand, this.#chained].flatMap((errand) => (errand === null ? [] : [errand.order]));
-    const waiting = (event: DeliveryEvent): void => {
-      if (this.#errand !== null) this.tell(this.#errand, event);
+      [this.#current, this.#pipelined].filter((attempt) => attempt !== null);
+    const attemptFor = (transaction: number): DeliveryAttempt => {
+      const attempt = carried().find((each) => each.transaction === transaction);
+      if (attempt === undefined) throw new Error(`nobody here began transaction ${transaction}`);
+      return attempt;
+    };
+    const toCurrent = (event: DeliveryEvent): void => {
+      if (this.#current !== null) this.#handle(this.#current, event);
     };
     return {
       ready: () => {
-        if (this.#errand?.delivery.state === 'obtain') this.#stand(this.#errand);
+        if (this.#current?.delivery.state === 'obtain') this.#use(this.#current);
       },
-      connected: () =>
-        this.#counter.step(carried(), {
-          what: 'connected',
-          session: session.plan.number,
-          address,
-        }),
+      connected: () => trace(carried(), { what: 'connected', session, address }),
       body: (transaction) => {
-        const errand = bearer(transaction);
-        this.#counter.step([errand.order], { what: 'body', message: errand.message });
-        return errand.message;
+        const attempt = attemptFor(transaction);
+        trace([attempt], { what: 'body', message: attempt.outgoing });
+        return attempt.outgoing;
       },
-      nextTransaction: () => {
-        const errand = this.#chain(session);
-        return errand === null
-          ? null
-          : errand.begin(this.#counter.nextTransaction(), errand.delivery.pending);
+      nextTransaction: () => this.#pipelineNext(client),
+      outcome: (transaction, recipients, verdict) => {
+        const attempt = attemptFor(transaction);
+        this.#record(attempt, { recipients, verdict }, client.tlsFacts?.protocol ?? null);
+        this.#handle(attempt, { type: 'judged', recipients });
+        if (verdict.kind === 'delivered') this.#scheduler.raiseConcurrency(this.queue);
       },
-      outcome: (transaction, places, verdict) => {
-        const errand = bearer(transaction);
-        const recipients = errand.named(places);
-        this.#counter.recordOutcome(errand, recipients, verdict, session.tlsFacts?.protocol ?? null);
-        this.tell(errand, { type: 'judged', recipients });
-        if (verdict.kind === 'delivered') this.#counter.raiseConcurrency(this.lane);
-      },
-      transactionDone: (transaction) => this.tell(bearer(transaction), { type: 'transaction-done' }),
-      requeue: (transaction) => this.tell(bearer(transaction), { type: 'hand-back' }),
+      transactionDone: (transaction) => this.#handle(attemptFor(transaction), { type: 'transaction-done' }),
+      requeue: (transaction) => this.#handle(attemptFor(transaction), { type: 'hand-back' }),
       hostFailed: (failure: Failure) => {
-        this.#counter.noteFailure(endpoint, failure);
-        waiting({ type: 'host-failed', failure });
+        pool.recordFailure(endpoint, failure);
+        toCurrent({ type: 'host-failed', failure });
       },
       tlsUnusable: (failure) => {
-        this.#counter.noteBrokenTls(host, address);
-        waiting({ type: 'tls-unusable', failure });
+        pool.recordBrokenTls(host, address);
+        toCurrent({ type: 'tls-unusable', failure });
       },
       ended: () => {
-        this.#counter.sessionOver(endpoint, session);
-        if (this.#session === session) this.#session = null;
+        pool.ended(endpoint, client);
+        if (this.#client === client) this.#client = null;
       },
-      closed: () => this.#counter.sessionGone(session),
-      trace: (event, step) =>
-        this.#counter.step(carried(), { what: 'session', session: session.plan.number, event, step }),
+      closed: () => pool.closed(client),
+      trace: (event, step) => trace(carried(), { what: 'session', session, event, step }),
     };
   }
-}
-
-/** Who listens to a session that carries nothing: only its end matters. */
-function idleListener(endpoint: string, session: SmtpClient, counter: SchedulerPort): ClientListener {
-  const nothing = (): void => {};
-  return {
-    connected: nothing,
-    ready: nothing,
-    body: () => {
-      throw new Error('an idle session has no message');
-    },
-    nextTransaction: () => null,
-    outcome: nothing,
-    transactionDone: nothing,
-    requeue: nothing,
-    hostFailed: nothing,
-    tlsUnusable: nothing,
-    ended: () => counter.sessionOver(endpoint, session),
-    closed: () => counter.sessionGone(session),
-    trace: (event, step) => counter.step([], { what: 'session', session: session.plan.number, event, step }),
-  };
-}
-
-/** Equal names, interchangeable sessions: same place, same protection, same credentials. */
-function endpointName(host: Host, address: string, withoutTls: boolean): string {
-  const protection = host.implicitTls ? 'smtps' : withoutTls ? 'clear' : 'smtp';
-  return `${protection}://${host.credentials?.user ?? ''}@${host.name}[${address}]:${host.port}`;
 }

@@ -3,7 +3,7 @@
  * Called by the reporter, one report after the other. Never tries twice; says what became of it, and the reporter decides.
  */
 import { lookupAddresses } from '../delivery/lookups.ts';
-import type { DeliveryRules } from '../delivery/ports.ts';
+import type { DeliveryRules } from '../delivery/rules.ts';
 import { hasEightBit } from '../message/charset.ts';
 import type { OutgoingMessage } from '../message/outgoing.ts';
 import { summarizeMessage } from '../message/summary.ts';
@@ -235,7 +235,7 @@ function transactionFor({ size, eightBit }: OutgoingMessage, to: ByteString): Tr
   return {
     id: 1,
     sender: '',
-    recipients: [to],
+    recipients: [{ id: 0, address: to }],
     size,
     eightBit,
     smtpUtf8: hasEightBit(to),

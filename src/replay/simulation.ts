@@ -56,6 +56,6 @@ export async function perform(
   const missing = await passTime(Promise.race([unknown, run.then(() => null)]));
   const { deliveries, moments } = witness;
   const address = (index: number): string => queued.job.recipients[index]?.address ?? '';
-  const outcomes = [...unrouted, ...outcomesIn(deliveries, moments, address)];
+  const outcomes = [...unrouted, ...outcomesIn(moments, address)];
   return { deliveries, moments, outcomes, unknown: missing };
 }

@@ -55,7 +55,7 @@ export class Collector {
   #meet(order: DeliveryAttempt): number {
     const number = this.deliveries.length;
     this.#known.set(order, number);
-    this.deliveries.push({ destination: order.destination, indices: order.indices });
+    this.deliveries.push({ destination: order.destination, indices: order.recipients.map(({ id }) => id) });
     return number;
   }
 }
@@ -65,12 +65,11 @@ export function timelineOf({ header, lines }: Transcript): Timeline {
   const deliveries = [{ destination, indices }];
   const moments = lines.map(({ t, ...body }): TimelineEvent => ({ at: t, deliveries: [0], ...body }));
   const address = (index: number): ByteString => job.recipients[index]?.address ?? '';
-  return { deliveries, moments, outcomes: outcomesIn(deliveries, moments, address), unknown: null };
+  return { deliveries, moments, outcomes: outcomesIn(moments, address), unknown: null };
 }
 
 /** The verdicts, each with the row that was taken just before it. */
 export function outcomesIn(
-  deliveries: readonly TimelineDelivery[],
   moments: readonly TimelineEvent[],
   address: (index: number) => ByteString,
 ): readonly TimelineOutcome[] {
@@ -81,8 +80,7 @@ export function outcomesIn(
     if (row !== null) for (const delivery of moment.deliveries) lastRow.set(delivery, row);
     if (moment.what !== 'verdict') continue;
     for (const delivery of moment.deliveries) {
-      for (const place of moment.recipients) {
-        const index = deliveries[delivery]?.indices[place] ?? -1;
+      for (const index of moment.recipients) {
         const { verdict } = moment;
         outcomes.push({ index, address: address(index), verdict, row: lastRow.get(delivery) ?? null });
       }

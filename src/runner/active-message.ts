@@ -1,22 +1,30 @@
 /**
- * A mail while its deliveries are under way: usually one control message, several when a server crashed while it
- * rewrote one. Turns verdicts into status changes, has them recorded and the sender told, and ends the mail when
- * nothing is left to do. One owner per mail, finalised once (R064). Called by the queue run; the room does the writing.
+ * A message while it is being delivered: its recipients, the attempts it needs, what became of each recipient, and its end.
+ * Usually one control message names it; several do where a server crashed while it rewrote one. Their recipients are merged,
+ * and an outcome is recorded in each control message that names the recipient.
+ *
+ * A recipient's id is its position in `recipients`; attempts, transactions and outcomes carry it.
  */
-import type { OutcomeDetails } from '../delivery/attempt.ts';
+import { type AttemptedMessage, DeliveryAttempt, type OutcomeDetails } from '../delivery/attempt.ts';
 import type { MessageNumber, StatusChange } from '../delivery-list/job.ts';
 import { isPending, isSettled } from '../delivery-list/job.ts';
 import { expired } from '../dsn/notice.ts';
 import type { DsnSender, RecipientResult } from '../dsn/reporter.ts';
 import type { ByteString } from '../platform/bytes.ts';
+import { warnOnce } from '../platform/warn-once.ts';
 import type { ControlMessages } from '../queue/due.ts';
-import type { MergedRecipient } from '../queue/merge.ts';
+import type { ListPosition, MergedRecipient } from '../queue/merge.ts';
 import { mergeLists } from '../queue/merge.ts';
 import type { Queue, QueuedJob } from '../queue/queue.ts';
 import type { Schedule } from '../queue/schedule.ts';
 import { isExpired } from '../queue/schedule.ts';
-import type { Outcome } from '../smtp/outcome.ts';
+import { recipientAddress } from '../routing/address.ts';
+import type { Destination } from '../routing/hosts.ts';
+import type { RoutingRules } from '../routing/route.ts';
+import { destinationOf } from '../routing/route.ts';
+import type { Failure, Outcome } from '../smtp/outcome.ts';
 import { statusDigit, statusText } from '../smtp/status-text.ts';
+import { envelopeSender, type LoadDeps, loadMessage } from './load-message.ts';
 
 /** What became of one recipient, for logs and tables. */
 export interface OutcomeRecord extends OutcomeDetails {
@@ -24,7 +32,7 @@ export interface OutcomeRecord extends OutcomeDetails {
   /** number of the payload */
   readonly msgid: MessageNumber;
   readonly recipient: ByteString;
-  /** domain, literal or relays */
+  /** domain, literal or relays; '' when the address is not one */
   readonly destination: string;
   readonly verdict: Outcome;
   readonly status: 2 | 4 | 5;
@@ -33,146 +41,201 @@ export interface OutcomeRecord extends OutcomeDetails {
 }
 
 export interface MessageEvents {
-  /** Nobody hears of an outcome before it is durable. */
+  /** after it is durable */
   outcome(record: OutcomeRecord): void;
   /** An outcome could not be made durable: what was just accepted may be sent a second time. */
-  notWritten(mail: ActiveMessage, error: unknown): void;
+  notWritten(message: ActiveMessage, error: unknown): void;
 }
 
-export interface MessageDeps {
+export interface MessageDeps extends LoadDeps {
   readonly room: Queue;
+  readonly routing: RoutingRules;
   /** Unix seconds */
   readonly now: () => number;
   readonly schedule: Schedule;
-  /** null: nobody is told, as in a replay */
+  /** null: senders are told nothing, as in a replay */
   readonly reporter: DsnSender | null;
 }
 
-export class ActiveMessage {
+const NO_SESSION: OutcomeDetails = { milliseconds: 0, tls: null };
+
+export class ActiveMessage implements AttemptedMessage {
   /** the control messages that name this payload */
   readonly lists: ControlMessages;
   readonly recipients: readonly MergedRecipient[];
-  readonly #ports: MessageDeps;
+  readonly #deps: MessageDeps;
   readonly #events: MessageEvents;
+  readonly #results: RecipientResult[];
   readonly #writes: Promise<void>[] = [];
-  readonly #fates: RecipientResult[];
-  #allWritten = true;
+  #isWritten = true;
+  #openAttempts = 0;
+  #attemptsDone: () => void = () => {};
 
-  constructor(lists: ControlMessages, ports: MessageDeps, events: MessageEvents) {
+  constructor(lists: ControlMessages, deps: MessageDeps, events: MessageEvents) {
     this.lists = lists;
     this.recipients = mergeLists(lists.map(({ job }) => job));
-    this.#fates = this.recipients.map(({ address, status, text }) => ({
+    this.#results = this.recipients.map(({ address, status, text }) => ({
       address,
       status,
       text,
       failure: null,
     }));
-    this.#ports = ports;
+    // The message is read again for each attempt, and what is wrong with it is the same each time.
+    this.#deps = { ...deps, warn: warnOnce(deps.warn) };
     this.#events = events;
   }
 
-  /** The job with the recipients of all its lists: what the indices of this class mean. */
-  mergedJob(): QueuedJob {
+  /** The job with the recipients of all its control messages. */
+  get job(): QueuedJob {
     const [first] = this.lists;
     const recipients = this.recipients.map(({ address, status, text }) => ({ address, status, text }));
     return { ...first, job: { ...first.job, recipients } };
   }
 
-  /** Indices of the recipients that are still to be delivered. */
-  pending(): readonly number[] {
-    return this.recipients.flatMap((recipient, index) => (isPending(recipient) ? [index] : []));
+  /** Makes each attempt known to `start`; resolves when all of them are done. */
+  async attempt(start: (attempt: DeliveryAttempt) => void): Promise<void> {
+    const attempts = this.planAttempts();
+    if (attempts.length === 0) return;
+    await new Promise<void>((done) => {
+      this.#openAttempts = attempts.length;
+      this.#attemptsDone = done;
+      for (const attempt of attempts) start(attempt);
+    });
   }
 
-  recordOutcome(
-    indices: readonly number[],
-    destination: string,
-    given: Outcome,
-    details: OutcomeDetails,
-  ): void {
+  /** Ids of the recipients that are still to be delivered to. */
+  pending(): readonly number[] {
+    return this.recipients.flatMap((recipient, id) => (isPending(recipient) ? [id] : []));
+  }
+
+  /** One attempt for the pending recipients of each destination. What is not an address fails at once. */
+  planAttempts(): readonly DeliveryAttempt[] {
     const [{ job }] = this.lists;
-    const verdict = this.#lastTry(given);
-    const status = statusDigit(verdict);
-    const text = statusText(verdict, job.dialect);
-    const failure = given.kind === 'failed' ? given : null;
-    const judged = indices.flatMap((index) => this.recipients[index] ?? []);
-    for (const index of indices) {
-      const address = this.recipients[index]?.address ?? '';
-      this.#fates[index] = { address, status, text, failure };
+    const sender = envelopeSender(job.envelopeFrom) ?? '';
+    const plans = new Map<string, AttemptPlan>();
+    for (const id of this.pending()) {
+      const address = recipientAddress(this.#recipient(id).address);
+      if (address.kind === 'unusable') {
+        this.recordOutcome('', [id], { kind: 'failed', ...invalidAddress(address.reason) }, NO_SESSION);
+        continue;
+      }
+      const destination = destinationOf(address.domain, sender, this.#deps.routing);
+      const { smtputf8, command } = address;
+      const key = `${destination.key} ${smtputf8}`;
+      const plan = plans.get(key) ?? { destination, smtputf8, recipients: [] };
+      plans.set(key, plan);
+      plan.recipients.push({ id, address: command });
     }
+    return [...plans.values()].map(
+      ({ destination, recipients, smtputf8 }) => new DeliveryAttempt(this, destination, recipients, smtputf8),
+    );
+  }
+
+  load(): ReturnType<AttemptedMessage['load']> {
+    return loadMessage(this.lists[0], this.#deps);
+  }
+
+  recordOutcome(destination: string, ids: readonly number[], given: Outcome, details: OutcomeDetails): void {
+    const [{ job }] = this.lists;
+    const outcome = this.#expireOutcome(given);
+    const status = statusDigit(outcome);
+    const text = statusText(outcome, job.dialect);
+    const failure = given.kind === 'failed' ? given : null;
+    const recipients = ids.map((id) => this.#recipient(id));
+    for (const [at, id] of ids.entries())
+      this.#results[id] = { address: recipients[at]?.address ?? '', status, text, failure };
     this.#write(
-      judged.flatMap((recipient) => changesFor(recipient, status, text)),
+      recipients.flatMap(({ address, places }) => changesAt(places, { address, status, text })),
       () => {
-        for (const { address, places } of judged) {
+        for (const { address, places } of recipients) {
           const { control } = this.lists[places[0]?.list ?? 0] ?? this.lists[0];
           const what = { control, msgid: job.msgid, recipient: address, destination };
-          this.#events.outcome({ ...what, verdict, status, text, ...details });
+          this.#events.outcome({ ...what, verdict: outcome, status, text, ...details });
         }
       },
     );
   }
 
-  /** Where one list calls a recipient settled and another does not, the settled one is right. */
+  attemptDone(): void {
+    if (--this.#openAttempts === 0) this.#attemptsDone();
+  }
+
+  /** Where one control message calls a recipient settled and another does not, the settled one is right. */
   reconcile(): void {
-    const changes = this.recipients.flatMap((recipient) => {
-      const { status, text, places } = recipient;
+    const changes = this.recipients.flatMap(({ address, status, text, places }) => {
       if (status !== 2 && status !== 5) return [];
       const behind = places.filter(
         ({ list, index }) => this.lists[list]?.job.recipients[index]?.status !== status,
       );
-      return changesFor({ ...recipient, places: behind }, status, text);
+      return changesAt(behind, { address, status, text });
     });
     if (changes.length > 0) this.#write(changes, () => {});
   }
 
   /**
-   * All deliveries are over. Resolves true when the mail is done and removed, false when recipients stay in the
-   * queue, an outcome could not be written, or the sender could not be told (which is not begun after `signal`).
+   * After the last attempt. Resolves true when the message is finished and removed; false when recipients stay in the queue,
+   * an outcome could not be written, or the sender could not be told (which is not begun after `signal`).
    */
   async close(signal: AbortSignal): Promise<boolean> {
     await Promise.all(this.#writes);
-    if (!this.#allWritten) return false;
-    const { room, reporter } = this.#ports;
-    const settled = { lists: this.lists, fates: this.#fates };
-    const told = (await reporter?.tell(settled, signal)) ?? true;
-    if (!told || !this.#fates.every(isSettled)) return false;
+    if (!this.#isWritten) return false;
+    const { room, reporter } = this.#deps;
+    const finished = { lists: this.lists, fates: this.#results };
+    const told = (await reporter?.tell(finished, signal)) ?? true;
+    if (!told || !this.#results.every(isSettled)) return false;
     for (const { control } of this.lists) await room.finish(control);
-    await reporter?.forget(settled);
+    await reporter?.forget(finished);
     return true;
   }
 
-  /** A failure that might pass is the last one when the mail is too old for another try. */
-  #lastTry(verdict: Outcome): Outcome {
-    const { now, schedule } = this.#ports;
+  #recipient(id: number): MergedRecipient {
+    const recipient = this.recipients[id];
+    if (recipient === undefined) throw new Error(`this message has no recipient ${id}`);
+    return recipient;
+  }
+
+  /** A transient failure is the last one when the message is too old for another attempt. */
+  #expireOutcome(outcome: Outcome): Outcome {
+    const { now, schedule } = this.#deps;
     const [{ job }] = this.lists;
-    const over = verdict.kind === 'failed' && !verdict.permanent && isExpired(job, now(), schedule);
-    return over ? { kind: 'failed', ...expired(verdict) } : verdict;
+    const isLast = outcome.kind === 'failed' && !outcome.permanent && isExpired(job, now(), schedule);
+    return isLast ? { kind: 'failed', ...expired(outcome) } : outcome;
   }
 
   #write(changes: readonly ListChange[], then: () => void): void {
-    const now = this.#ports.now();
+    const now = this.#deps.now();
     const written = this.lists.map(async ({ control }, list) => {
-      const own: StatusChange[] = [];
-      for (const { list: of, index, address, status, text } of changes)
-        if (of === list) own.push({ index, address, status, text });
-      if (own.length > 0) await this.#ports.room.record(control, own, now);
+      const own = changes.flatMap(({ list: of, change }) => (of === list ? [change] : []));
+      if (own.length > 0) await this.#deps.room.record(control, own, now);
     });
     const failed = (error: unknown): void => {
-      this.#allWritten = false;
+      this.#isWritten = false;
       this.#events.notWritten(this, error);
     };
     this.#writes.push(Promise.all(written).then(then, failed));
   }
 }
 
-/** A change, and which of the lists it belongs to. */
-interface ListChange extends StatusChange {
-  readonly list: number;
+interface AttemptPlan {
+  readonly destination: Destination;
+  readonly smtputf8: boolean;
+  readonly recipients: { readonly id: number; readonly address: ByteString }[];
 }
 
-function changesFor(
-  { address, places }: MergedRecipient,
-  status: 2 | 4 | 5,
-  text: ByteString,
+/** A change, and which of the control messages it belongs to. */
+interface ListChange {
+  readonly list: number;
+  readonly change: StatusChange;
+}
+
+function changesAt(
+  places: readonly ListPosition[],
+  what: Omit<StatusChange, 'index'>,
 ): readonly ListChange[] {
-  return places.map(({ list, index }) => ({ list, index, address, status, text }));
+  return places.map(({ list, index }) => ({ list, change: { index, ...what } }));
+}
+
+function invalidAddress(text: string): Failure {
+  const nothing = { code: null, peer: null, maybeDelivered: false } as const;
+  return { scope: 'recipient', stage: 'routing', permanent: true, enhanced: '5.1.3', text, ...nothing };
 }

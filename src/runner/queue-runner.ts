@@ -1,7 +1,6 @@
 /**
- * One queue run, the story of the whole program: look into the room, take what is due, find out where each
- * recipient belongs, hand the orders to the dispatcher, record what became of them, end what is done. Called by
- * `run` and `watch`, by the simulation and by the benchmark, each with its own ports.
+ * One queue run, the story of the whole program: scan the queue, activate the messages that are due, hand their attempts to
+ * the scheduler, and finish each message when the last attempt is done.
  */
 import type { Connect } from '#net-stream-utils';
 import { Scheduler } from '../delivery/scheduler.ts';
@@ -14,9 +13,8 @@ import { describeError } from '../platform/system-errors.ts';
 import { warnOnce } from '../platform/warn-once.ts';
 import { type ControlMessages, groupByPayload, isMessageDue } from '../queue/due.ts';
 import type { Queue } from '../queue/queue.ts';
-import type { MessageEvents, OutcomeRecord } from './active-message.ts';
+import type { MessageDeps, MessageEvents, OutcomeRecord } from './active-message.ts';
 import { ActiveMessage } from './active-message.ts';
-import { planAttempts } from './attempts.ts';
 import type { RunRules } from './rules.ts';
 
 export interface RunDeps {
@@ -26,17 +24,17 @@ export interface RunDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly events: RunEvents;
-  /** tells senders what became of their mail; without it nobody is told, as in a replay */
+  /** tells senders what became of their messages; absent: nobody is told, as in a replay */
   readonly reporter?: DsnSender;
 }
 
-/** What a run tells while it runs. Outcomes are durable when they are told. */
 export interface RunEvents {
+  /** after it is durable */
   outcome(record: OutcomeRecord): void;
-  /** a control message was set aside because nobody can read it; to `path`, unless it stays where it lay */
+  /** a control message that cannot be read was set aside; to `path`, unless it stays where it lay */
   quarantined(control: MessageNumber, reason: string, path?: string): void;
   warning(text: string): void;
-  /** a step of a delivery or a session, for transcripts and whoever wants to follow the dialogue */
+  /** a step of a delivery or a session */
   readonly trace: Trace;
 }
 
@@ -48,190 +46,187 @@ export interface RunSummary {
   readonly delivered: number;
   readonly deferred: number;
   readonly failed: number;
-  /** mails that are done and removed */
+  /** messages that are done and removed */
   readonly finished: number;
   readonly milliseconds: number;
 }
 
 /**
- * One queue run: look, deliver, and look again as long as something is on its way, so that one slow server holds up
- * nobody else's mail. Over when nothing is in hand any more.
+ * Scans, delivers, and scans again as long as messages are active, so that a slow server holds up nobody else. Ends when no
+ * message is active any more.
  */
-export async function runQueue(ports: RunDeps, rules: RunRules, signal: AbortSignal): Promise<RunSummary> {
-  const queue = new QueueRunner(ports, rules, signal);
-  const began = ports.clock.monotonic();
-  await queue.look(rules.due.force);
-  const warn = warnOnce((text) => ports.events.warning(text));
-  while (queue.busy) {
-    await queue.idleOr(rules.pollInterval);
-    if (queue.busy && !signal.aborted) await queue.look(false).catch((error) => warn(unreadableSpool(error)));
+export async function runQueue(deps: RunDeps, rules: RunRules, signal: AbortSignal): Promise<RunSummary> {
+  const runner = new QueueRunner(deps, rules, signal);
+  const began = deps.clock.monotonic();
+  await runner.scan(rules.due.force);
+  const warn = warnOnce((text) => deps.events.warning(text));
+  while (runner.isActive) {
+    await runner.idleOr(rules.pollInterval);
+    if (runner.isActive && !signal.aborted)
+      await runner.scan(false).catch((error) => warn(unreadableSpool(error)));
   }
-  await queue.close();
-  return { ...queue.count, milliseconds: Math.round(ports.clock.monotonic() - began) };
+  await runner.close();
+  return { ...runner.count, milliseconds: Math.round(deps.clock.monotonic() - began) };
 }
 
-/** Mails in hand and the dispatcher that delivers them. `watch` keeps one for as long as it stays. */
+/** The active messages and the scheduler that delivers them. `watch` keeps one for as long as it runs. */
 export class QueueRunner {
   readonly count = { jobs: 0, due: 0, delivered: 0, deferred: 0, failed: 0, finished: 0 };
-  readonly #ports: RunDeps;
+  readonly #deps: RunDeps;
   readonly #rules: RunRules;
   readonly #signal: AbortSignal;
-  #dispatcher: Scheduler;
+  readonly #messageDeps: MessageDeps;
+  readonly #messageEvents: MessageEvents;
+  #scheduler: Scheduler;
   #halted = false;
-  /** by payload: mails whose deliveries, outcomes or reports are not over */
-  readonly #inHand = new Map<MessageNumber, Promise<void>>();
-  /** who waits for nothing to be in hand */
-  readonly #idle = new Set<() => void>();
-  readonly #stop = (): void => this.#dispatcher.stop();
+  /** by payload: messages with attempts, outcomes or reports to come */
+  readonly #active = new Map<MessageNumber, Promise<void>>();
+  readonly #whenIdle = new Set<() => void>();
+  readonly #stop = (): void => this.#scheduler.stop();
 
-  constructor(ports: RunDeps, rules: RunRules, signal: AbortSignal) {
-    this.#ports = ports;
+  constructor(deps: RunDeps, rules: RunRules, signal: AbortSignal) {
+    this.#deps = deps;
     this.#rules = rules;
     this.#signal = signal;
-    this.#dispatcher = this.#freshDispatcher();
+    this.#messageDeps = {
+      room: deps.room,
+      render: rules.render,
+      postmaster: rules.postmaster,
+      warn: (text) => deps.events.warning(text),
+      routing: rules.delivery.routing,
+      now: () => this.#now(),
+      schedule: rules.due.schedule,
+      reporter: deps.reporter ?? null,
+    };
+    this.#messageEvents = {
+      outcome: (record) => {
+        this.count[COUNTED[record.status]]++;
+        deps.events.outcome(record);
+      },
+      notWritten: (message, error) => this.#halt(message, error),
+    };
+    this.#scheduler = this.#newScheduler();
     signal.addEventListener('abort', this.#stop, { once: true });
     if (signal.aborted) this.#stop();
   }
 
-  #freshDispatcher(): Scheduler {
-    return new Scheduler(this.#rules.delivery, { ...this.#ports, step: this.#ports.events.trace });
+  get isActive(): boolean {
+    return this.#active.size > 0;
   }
 
-  get busy(): boolean {
-    return this.#inHand.size > 0;
-  }
-
-  /** An outcome could not be written, and nothing is begun any more. */
+  /** An outcome could not be written, and nothing new is begun. */
   get halted(): boolean {
     return this.#halted;
   }
 
-  /** Begin again after a halt. Rejects while the room does not take what it was told. */
+  /** Begins again after a halt. Rejects while the queue does not take what it was told. */
   async resume(): Promise<void> {
-    await this.#allOver();
-    await this.#ports.room.flush();
-    this.#dispatcher = this.#freshDispatcher();
+    await this.#allDone();
+    await this.#deps.room.flush();
+    this.#scheduler = this.#newScheduler();
     this.#halted = false;
     if (this.#signal.aborted) this.#stop();
   }
 
   /**
-   * What lies in the room, and what of it is due and not in hand yet is taken in hand. `force`: all of it, this once,
-   * whatever the rules say: the looks after the first one of a forced run force nothing (R037).
+   * Activates what is due and not active yet. `force`: everything, whatever its time says; scans after the first one of a
+   * forced run force nothing (R037).
    */
-  async look(force: boolean): Promise<void> {
-    const scan = await this.#ports.room.scan(this.#inHand);
-    for (const { number, reason, path } of scan.quarantined)
-      this.#ports.events.quarantined(number, reason, path);
+  async scan(force: boolean): Promise<void> {
+    const { jobs, quarantined } = await this.#deps.room.scan(this.#active);
+    for (const { number, reason, path } of quarantined) this.#deps.events.quarantined(number, reason, path);
     if (this.#halted) return;
+    this.count.jobs = Math.max(this.count.jobs, jobs.length);
     const options = { ...this.#rules.due, force };
-    const due = [...groupByPayload(scan.jobs).values()].filter(
-      (lists) => !this.#inHand.has(lists[0].job.msgid) && isMessageDue(lists, this.#now(), options),
+    const messages = [...groupByPayload(jobs)].filter(
+      ([msgid, lists]) => !this.#active.has(msgid) && isMessageDue(lists, this.#now(), options),
     );
-    this.count.jobs = Math.max(this.count.jobs, scan.jobs.length);
-    for (const lists of due) this.#take(lists);
-  }
-
-  /** Resolves when nothing is in hand, or after so many milliseconds. */
-  idleOr(milliseconds: number): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        timer.cancel();
-        this.#idle.delete(done);
-        resolve();
-      };
-      const timer = this.#ports.clock.after(milliseconds, done);
-      this.#idle.add(done);
-      if (!this.busy) done();
-    });
-  }
-
-  /** Resolves when nothing is in hand, every session has been taken leave of, and the control messages tell the truth. */
-  async close(): Promise<void> {
-    await this.#allOver();
-    this.#signal.removeEventListener('abort', this.#stop);
-    await this.#ports.room.flush();
-  }
-
-  async #allOver(): Promise<void> {
-    await Promise.all(this.#inHand.values());
-    await this.#dispatcher.run();
-  }
-
-  #now(): number {
-    return Math.floor(this.#ports.clock.now() / 1000);
-  }
-
-  #take(lists: ControlMessages): void {
-    const { room, reporter = null } = this.#ports;
-    const mailPorts = { room, now: () => this.#now(), schedule: this.#rules.due.schedule, reporter };
-    const mail = new ActiveMessage(lists, mailPorts, this.#mailEvents());
-    const { msgid } = lists[0].job;
-    this.count.due += lists.length;
-    const over = (): void => {
-      this.#inHand.delete(msgid);
-      if (!this.busy) for (const tell of [...this.#idle]) tell();
-    };
-    this.#inHand.set(msgid, this.#deliver(mail).then(over));
-  }
-
-  async #deliver(mail: ActiveMessage): Promise<void> {
-    mail.reconcile();
-    const { room, events } = this.#ports;
-    const sources = { room, warn: (text: string) => events.warning(text) };
-    await new Promise<void>((allOver) => {
-      let open = 1;
-      const orderOver = (): void => {
-        if (--open === 0) allOver();
-      };
-      for (const order of planAttempts(mail, sources, this.#rules, orderOver)) {
-        open++;
-        this.#dispatcher.add(order);
-      }
-      orderOver();
-    });
-    try {
-      if (await mail.close(this.#signal)) this.count.finished++;
-    } catch (error) {
-      this.#ports.events.warning(
-        `A mail that is done (job ${numbersOf(mail)}) could not be ended, and the next run tries again: ${sentenceOf(error)}`,
+    for (const [msgid, lists] of messages) {
+      this.count.due += lists.length;
+      this.#active.set(
+        msgid,
+        this.#deliver(lists).then(() => this.#deactivate(msgid)),
       );
     }
   }
 
-  #mailEvents(): MessageEvents {
-    return {
-      outcome: (record) => {
-        this.count[COUNTED[record.status]]++;
-        this.#ports.events.outcome(record);
-      },
-      notWritten: (mail, error) => {
-        this.#ports.events.warning(
-          `An outcome of job ${numbersOf(mail)} could not be written: ${sentenceOf(error)} Nothing more is sent until it can; ` +
-            'mail that was accepted in this moment may be sent a second time.',
-        );
-        this.#halted = true;
-        this.#stop();
-      },
-    };
+  /** Resolves when no message is active, or after so many milliseconds. */
+  idleOr(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        timer.cancel();
+        this.#whenIdle.delete(done);
+        resolve();
+      };
+      const timer = this.#deps.clock.after(milliseconds, done);
+      this.#whenIdle.add(done);
+      if (!this.isActive) done();
+    });
+  }
+
+  /** Resolves when no message is active, every connection is closed, and the control messages tell the whole truth. */
+  async close(): Promise<void> {
+    await this.#allDone();
+    this.#signal.removeEventListener('abort', this.#stop);
+    await this.#deps.room.flush();
+  }
+
+  async #deliver(lists: ControlMessages): Promise<void> {
+    const message = new ActiveMessage(lists, this.#messageDeps, this.#messageEvents);
+    message.reconcile();
+    await message.attempt((attempt) => this.#scheduler.add(attempt));
+    try {
+      if (await message.close(this.#signal)) this.count.finished++;
+    } catch (error) {
+      this.#deps.events.warning(
+        `Job ${numbersOf(message)} is finished but could not be removed, and the next run tries again: ${sentenceOf(error)}`,
+      );
+    }
+  }
+
+  #deactivate(msgid: MessageNumber): void {
+    this.#active.delete(msgid);
+    if (!this.isActive) for (const tell of [...this.#whenIdle]) tell();
+  }
+
+  #halt(message: ActiveMessage, error: unknown): void {
+    this.#deps.events.warning(
+      `An outcome of job ${numbersOf(message)} could not be written: ${sentenceOf(error)} Nothing more is sent until it can ` +
+        'be; a message that was just accepted may be sent a second time.',
+    );
+    this.#halted = true;
+    this.#stop();
+  }
+
+  async #allDone(): Promise<void> {
+    await Promise.all(this.#active.values());
+    await this.#scheduler.run();
+  }
+
+  #newScheduler(): Scheduler {
+    return new Scheduler(this.#rules.delivery, { ...this.#deps, trace: this.#deps.events.trace });
+  }
+
+  #now(): number {
+    return Math.floor(this.#deps.clock.now() / 1000);
   }
 }
 
-/** A spool that takes no outcomes takes no mail either: what is sent and not noted is sent again. */
+/** Nothing may be sent while its outcome could not be recorded: it would be sent again. */
 export function unwritableSpool(error: unknown): string {
-  return `Nothing is sent, because outcomes cannot be written: ${sentenceOf(error)} The next look tries again.`;
+  return `Nothing is sent because outcomes cannot be written: ${sentenceOf(error)} The next scan tries again.`;
 }
 
-/** A spool that cannot be read now may be readable again; what is in hand goes on. */
+/** What is active goes on. */
 export function unreadableSpool(error: unknown): string {
-  return `The spool could not be read: ${sentenceOf(error)} The mail stays; the next look tries again.`;
-}
-
-function numbersOf(mail: ActiveMessage): string {
-  return mail.lists.map(({ control }) => control).join(', ');
+  return `The spool could not be read: ${sentenceOf(error)} Nothing in it is lost; the next scan tries again.`;
 }
 
 const COUNTED = { 2: 'delivered', 4: 'deferred', 5: 'failed' } as const;
+
+function numbersOf({ lists }: ActiveMessage): string {
+  return lists.map(({ control }) => control).join(', ');
+}
 
 /** Some errors are whole sentences, those of the disk are phrases. */
 function sentenceOf(error: unknown): string {

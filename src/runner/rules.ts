@@ -3,7 +3,7 @@
  * commands; the queue run and all below it see rules, never settings, files or the environment.
  */
 import type { TlsOptions } from '#net-stream-utils';
-import type { DeliveryRules } from '../delivery/ports.ts';
+import type { DeliveryRules } from '../delivery/rules.ts';
 import type { Charset } from '../message/charset.ts';
 import type { RenderOptions } from '../message/render.ts';
 import type { ByteString } from '../platform/bytes.ts';

@@ -15,13 +15,19 @@ export interface MessageRequirements {
   readonly smtpUtf8: boolean;
 }
 
+export interface TransactionRecipient {
+  /** the caller's; outcomes name it again */
+  readonly id: number;
+  /** what goes between the brackets of RCPT TO */
+  readonly address: ByteString;
+}
+
 export interface Transaction extends MessageRequirements {
   /** the delivery it belongs to; every effect about it names it again */
   readonly id: number;
   /** envelope sender without brackets, '' is the null sender */
   readonly sender: ByteString;
-  /** what goes between the brackets of RCPT TO, one per recipient */
-  readonly recipients: readonly ByteString[];
+  readonly recipients: readonly TransactionRecipient[];
   /** RFC 3461 parameters, used where the peer offers DSN */
   readonly dsn: DsnRequest | null;
 }
@@ -40,10 +46,10 @@ export function mailCommand(transaction: Transaction, peer: Capabilities): ByteS
 }
 
 export function rcptCommand(transaction: Transaction, index: number, peer: Capabilities): ByteString {
-  const address = transaction.recipients[index];
-  if (address === undefined) throw new Error(`transaction ${transaction.id} has no recipient ${index}`);
+  const recipient = transaction.recipients[index];
+  if (recipient === undefined) throw new Error(`transaction ${transaction.id} has no recipient ${index}`);
   const notify = peer.dsn && transaction.dsn?.notify ? ` NOTIFY=${transaction.dsn.notify}` : '';
-  return commandLine(`RCPT TO:<${address}>${notify}`);
+  return commandLine(`RCPT TO:<${recipient.address}>${notify}`);
 }
 
 /** A command line. CR or LF inside would be a second command of somebody else's choosing. */

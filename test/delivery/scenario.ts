@@ -21,7 +21,7 @@ export function rerun(text: string, rowsHit: Set<string>): string {
 
 function rerunScenario(text: string, rowsHit: Set<string>): string {
   const out: string[] = [];
-  let delivery = beginDelivery(2);
+  let delivery = beginDelivery([0, 1]);
   for (const line of text.split('\n')) {
     if (line.startsWith('== ')) out.push(line);
     if (!line.startsWith('! ')) continue;

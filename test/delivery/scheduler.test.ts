@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import v8 from 'node:v8';
-import { DestinationQueue } from '../../src/delivery/ports.ts';
+import { DestinationQueue } from '../../src/delivery/destination-queue.ts';
 import type { Scheduler } from '../../src/delivery/scheduler.ts';
 import { FRIENDLY_EHLO } from '../../src/replay/world/server.ts';
 import type { WorldScript } from '../../src/replay/world/world.ts';

@@ -1,7 +1,7 @@
 /** Orders through the real dispatcher in a scripted world: what each test of the dispatcher starts from. */
 
-import type { DeliveryAttempt, PreparedMessage } from '../../src/delivery/attempt.ts';
-import type { DeliveryRules } from '../../src/delivery/ports.ts';
+import { type AttemptedMessage, DeliveryAttempt, type PreparedMessage } from '../../src/delivery/attempt.ts';
+import type { DeliveryRules } from '../../src/delivery/rules.ts';
 import { Scheduler } from '../../src/delivery/scheduler.ts';
 import { emptyJob } from '../../src/delivery-list/parse.ts';
 import { hasEightBit } from '../../src/message/charset.ts';
@@ -116,7 +116,7 @@ export async function dispatch(
     resolver,
     clock,
     random: () => 0.5,
-    step: (_, sight) => {
+    trace: (_, sight) => {
       if (sight.what !== 'session') return;
       rows.push(...sight.step.rows);
       for (const effect of sight.step.effects) {
@@ -148,18 +148,20 @@ function ordersOf(
       outgoing: message(mail.text ?? 'Subject: x\r\n\r\nhello\r\n'),
       sender: mail.sender ?? 'me@me.example',
     };
-    return {
-      queued: QUEUED,
-      indices: recipients.map((_, index) => index),
-      destination: destinationOf(domain, 'me@me.example', rules.routing),
-      recipients,
-      smtpUtf8: false,
+    const attempted: AttemptedMessage = {
+      job: QUEUED,
       load: async () => mail.broken ?? letter,
-      recordOutcome: (indices, verdict) => {
-        for (const index of indices) judged(recipients[index] ?? '?', verdict);
+      recordOutcome: (_, ids, verdict) => {
+        for (const id of ids) judged(recipients[id] ?? '?', verdict);
       },
-      done: () => {},
+      attemptDone: () => {},
     };
+    return new DeliveryAttempt(
+      attempted,
+      destinationOf(domain, 'me@me.example', rules.routing),
+      recipients.map((address, id) => ({ id, address })),
+      false,
+    );
   });
 }
 

@@ -20,6 +20,7 @@ import { ActiveMessage } from '../../src/runner/active-message.ts';
 import type { Failure, Outcome } from '../../src/smtp/outcome.ts';
 import { type Disk, nodeDisk } from '../../src/storage/disk.ts';
 import { DEADLINES } from '../delivery/scheduling.ts';
+import { MESSAGE_DEPS } from '../support/message-deps.ts';
 import { startRawServer } from '../support/raw-server.ts';
 import { startSmtpServer } from '../support/smtp-servers.ts';
 import {
@@ -105,7 +106,7 @@ async function run(desk: Desk, verdicts: Readonly<Record<string, Failure | 'deli
   const now = () => Math.floor(deps.clock.now() / 1000);
   const mail = new ActiveMessage(
     lists,
-    { room, now, schedule: SCHEDULE, reporter },
+    { ...MESSAGE_DEPS, room, now, reporter },
     {
       outcome: () => {},
       notWritten: (_, error) => {
@@ -116,7 +117,7 @@ async function run(desk: Desk, verdicts: Readonly<Record<string, Failure | 'deli
   for (const index of mail.pending()) {
     const given = verdicts[mail.recipients[index]?.address ?? ''];
     if (given !== undefined)
-      mail.recordOutcome([index], 'example.com', verdictOf(given), { milliseconds: 1, tls: null });
+      mail.recordOutcome('example.com', [index], verdictOf(given), { milliseconds: 1, tls: null });
   }
   const over = await mail.close(signal);
   await room.flush();

@@ -212,7 +212,7 @@ describe('a queue run', () => {
     assert.deepEqual([...room.finished].sort(), [100_000, 100_002]);
     assert.deepEqual([summary.delivered, summary.finished], [3, 2]);
     assert.deepEqual(warnings, [
-      'A mail that is done (job 100001) could not be ended, and the next run tries again: It cannot be removed.',
+      'Job 100001 is finished but could not be removed, and the next run tries again: It cannot be removed.',
     ]);
   });
 
@@ -275,7 +275,7 @@ describe('a stored message that is not whole', () => {
     for (const { body } of world.arrived) assert.match(body, /hello\r\n$/);
     assert.equal(world.arrived.length, 2);
     assert.deepEqual(told, [
-      'Mail 7 of job 100000 goes out as far as it can be read: the stored message is cut off: its text does not end in NUL.',
+      'Message 7 of job 100000 is sent as far as it can be read: the stored message is cut off: its text does not end in NUL.',
     ]);
   });
 });
@@ -305,15 +305,15 @@ describe('a queue that stays', () => {
     const { connect, resolver } = world;
     const ports = { room, connect, resolver, clock, random: () => 0.5, events };
     const queue = new QueueRunner(ports, rulesOf({}), new AbortController().signal);
-    await queue.look(false);
+    await queue.scan(false);
     await clock.runUntil(queue.idleOr(60_000));
-    await queue.look(false);
-    assert.deepEqual([queue.halted, queue.busy, world.arrived.length], [true, false, 1]);
+    await queue.scan(false);
+    assert.deepEqual([queue.halted, queue.isActive, world.arrived.length], [true, false, 1]);
     assert.match(warnings.join(), /^An outcome of job 100000 could not be written: the disk is full/);
     await assert.rejects(clock.runUntil(queue.resume()), /still full/);
     full = false;
     await clock.runUntil(queue.resume());
-    await queue.look(false);
+    await queue.scan(false);
     await clock.runUntil(queue.close());
     assert.deepEqual([queue.halted, queue.count.delivered, world.arrived.length], [false, 1, 2]);
   });
@@ -371,7 +371,7 @@ describe('while a slow server is waited for', () => {
     assert.equal(summary.delivered, 1);
     assert.ok(looks > 3);
     assert.deepEqual(warnings, [
-      'The spool could not be read: permission denied (EACCES). The mail stays; the next look tries again.',
+      'The spool could not be read: permission denied (EACCES). Nothing in it is lost; the next scan tries again.',
     ]);
   });
 

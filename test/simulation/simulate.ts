@@ -249,13 +249,13 @@ class Simulation {
     const look = (): Promise<void> =>
       this.#orTrouble(life, async () => {
         if (queue.halted) await queue.resume();
-        await queue.look(false);
+        await queue.scan(false);
       });
     for (let number = 1; number <= looks && !signal.aborted; number++) {
       await look();
-      while (queue.busy && life.alive) {
+      while (queue.isActive && life.alive) {
         await queue.idleOr(POLL);
-        if (queue.busy && !signal.aborted) await look();
+        if (queue.isActive && !signal.aborted) await look();
       }
       if (number < looks) await pause(life, 400_000, signal);
     }

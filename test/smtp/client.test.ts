@@ -1,6 +1,7 @@
 /** What only the driver of a session can show: time while a large message is on its way. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { type AttemptedMessage, DeliveryAttempt } from '../../src/delivery/attempt.ts';
 import { Scheduler } from '../../src/delivery/scheduler.ts';
 import { emptyJob } from '../../src/delivery-list/parse.ts';
 import type { OutgoingMessage } from '../../src/message/outgoing.ts';
@@ -22,7 +23,7 @@ async function sendSlowly(pause: number): Promise<Outcome | undefined> {
   );
   const rules = rulesWith();
   const { connect, resolver } = world;
-  const dispatcher = new Scheduler(rules, { connect, resolver, clock, random: () => 0.5, step: () => {} });
+  const dispatcher = new Scheduler(rules, { connect, resolver, clock, random: () => 0.5, trace: () => {} });
   const outgoing: OutgoingMessage = {
     ...message(''),
     bytes: null,
@@ -35,16 +36,14 @@ async function sendSlowly(pause: number): Promise<Outcome | undefined> {
     },
   };
   const verdicts: Outcome[] = [];
-  dispatcher.add({
-    queued: { control: 1, job: emptyJob('2012'), warnings: [] },
-    indices: [0],
-    destination: destinationOf('a.example', 'me@me.example', rules.routing),
-    recipients: ['r@a.example'],
-    smtpUtf8: false,
+  const attempted: AttemptedMessage = {
+    job: { control: 1, job: emptyJob('2012'), warnings: [] },
     load: async () => ({ outgoing, sender: 'me@me.example' }),
-    recordOutcome: (_, verdict) => verdicts.push(verdict),
-    done: () => {},
-  });
+    recordOutcome: (_destination, _recipients, verdict) => verdicts.push(verdict),
+    attemptDone: () => {},
+  };
+  const destination = destinationOf('a.example', 'me@me.example', rules.routing);
+  dispatcher.add(new DeliveryAttempt(attempted, destination, [{ id: 0, address: 'r@a.example' }], false));
   await clock.runUntil(dispatcher.run());
   if (verdicts[0]?.kind === 'delivered') assert.equal(world.arrived[0]?.body, PIECE.repeat(PIECES));
   return verdicts[0];

@@ -84,7 +84,9 @@ function eventOf(text: string, session: Session): SessionEvent {
 
 function transactionOf(json: string): Transaction {
   const plain = { sender: 'me@me.example', size: 100, eightBit: false, smtpUtf8: false, dsn: null };
-  return { ...plain, ...JSON.parse(json) };
+  const { recipients, ...given } = JSON.parse(json);
+  const named = recipients.map((address: string, id: number) => ({ id, address }));
+  return { ...plain, ...given, recipients: named };
 }
 
 function shown(effect: SessionEffect): readonly string[] {

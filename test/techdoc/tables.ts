@@ -153,7 +153,7 @@ function specimens(): { readonly [state: string]: Session } {
   const transaction = {
     id: 1,
     sender: 's@me.example',
-    recipients: ['a@x.example'],
+    recipients: [{ id: 0, address: 'a@x.example' }],
     size: 1,
     eightBit: false,
     smtpUtf8: false,

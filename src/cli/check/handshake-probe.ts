@@ -3,7 +3,7 @@
  * The session machine does it by the rules of the run, so what hinders us here hinders a delivery. It is given no password,
  * so none can be sent: a wrong one counts against us at many providers.
  */
-import { type DeliveryRules, sessionOptions } from '../../delivery/ports.ts';
+import { type DeliveryRules, sessionOptions } from '../../delivery/rules.ts';
 import type { Host } from '../../routing/hosts.ts';
 import type { RunDeps } from '../../runner/queue-runner.ts';
 import { SmtpClient } from '../../smtp/client.ts';

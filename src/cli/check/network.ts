@@ -4,7 +4,7 @@
  */
 
 import { lookupAddresses } from '../../delivery/lookups.ts';
-import { endpointOf } from '../../delivery/ports.ts';
+import { endpointOf } from '../../delivery/rules.ts';
 import type { DsnTransportSetting } from '../../dsn/transport.ts';
 import { type Finding, ok, problem, warning } from '../../output/check-report.ts';
 import { hintsFor } from '../../output/hints.ts';

@@ -25,7 +25,7 @@ export const command = withQueue(
       const began = ports.clock.monotonic();
       try {
         if (queue.halted) await queue.resume();
-        await queue.look(false);
+        await queue.scan(false);
         told = '';
       } catch (error) {
         // Said once, not at every look.

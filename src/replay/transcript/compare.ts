@@ -25,7 +25,7 @@ interface Way {
 
 /** The first difference, or null when there is none. */
 export function compareTranscript({ header, lines }: Transcript): Difference | null {
-  const follow = follower(header.recipients.length);
+  const follow = follower(header.indices);
   for (const [index, line] of lines.entries()) {
     const ways = follow(line);
     if (ways !== null && JSON.stringify(ways.recorded) !== JSON.stringify(ways.taken)) {
@@ -35,7 +35,7 @@ export function compareTranscript({ header, lines }: Transcript): Difference | n
   return null;
 }
 
-function follower(recipients: number): (line: TranscriptLine) => Omit<Difference, 'line'> | null {
+function follower(recipients: readonly number[]): (line: TranscriptLine) => Omit<Difference, 'line'> | null {
   let delivery = beginDelivery(recipients);
   const sessions = new Map<number, Session>();
   return (line) => {

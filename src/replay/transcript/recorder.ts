@@ -182,7 +182,7 @@ export class Recorder {
     const lines = recording.waiting.map(encode);
     recording.waiting = [];
     if (recording.tape === null) {
-      recording.tape = this.#shelf.open(order.queued.control, at);
+      recording.tape = this.#shelf.open(order.message.job.control, at);
       lines.unshift(this.#header(recording));
     }
     recording.tape.append(lines.join(''));
@@ -194,10 +194,10 @@ export class Recorder {
       transcript: 1,
       tables: tableVersion(),
       at,
-      control: order.queued.control,
-      job: order.queued.job,
-      indices: order.indices,
-      recipients: order.recipients,
+      control: order.message.job.control,
+      job: order.message.job.job,
+      indices: order.recipients.map(({ id }) => id),
+      recipients: order.recipients.map(({ address }) => address),
       destination: order.destination,
       hostname,
       settings: recordedSettings(settings, relays),

@@ -14,7 +14,9 @@ import { encode } from './transcript.ts';
 export function redactTranscript(transcript: Transcript, keepAddresses: boolean): string {
   const rename = keepAddresses ? (text: string): string => text : aliases(transcript.header.hostname);
   const header = trimmed(transcript.header);
-  const values = [keepAddresses ? header : { ...header, job: withoutNames(header.job) }, ...transcript.lines];
+  const position = new Map(transcript.header.indices.map((id, index) => [id, index]));
+  const lines = transcript.lines.map((line) => renumbered(line, position));
+  const values = [keepAddresses ? header : { ...header, job: withoutNames(header.job) }, ...lines];
   return values.map((value) => encode(renamed(value, rename))).join('');
 }
 
@@ -36,7 +38,28 @@ function trimmed(header: TranscriptHeader): TranscriptHeader {
   };
 }
 
-/** Names that are no addresses: of users and rooms of one server. */
+/** Fields that hold ids of recipients. */
+const IDS: ReadonlySet<string> = new Set(['recipients', 'pending', 'accepted', 'refused', 'postponed']);
+
+/** The ids of recipients as positions in the shortened job. */
+function renumbered<T>(value: T, position: ReadonlyMap<number, number>): T;
+function renumbered(value: unknown, position: ReadonlyMap<number, number>): unknown {
+  if (Array.isArray(value)) return value.map((each) => renumbered(each, position));
+  if (typeof value !== 'object' || value === null) return value;
+  const idOf = (each: unknown): unknown => {
+    if (typeof each === 'number') return position.get(each) ?? each;
+    const { id, ...rest } = each as { readonly id: number };
+    return { id: position.get(id) ?? id, ...rest };
+  };
+  return Object.fromEntries(
+    Object.entries(value).map(([key, each]) => [
+      key,
+      IDS.has(key) && Array.isArray(each) ? each.map(idOf) : renumbered(each, position),
+    ]),
+  );
+}
+
+/** Names that are not addresses: of users and rooms of one server. */
 function withoutNames(job: Job): Job {
   const { bounceto, sourceRoom } = job;
   return {

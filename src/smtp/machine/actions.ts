@@ -66,7 +66,7 @@ export const ACTIONS = {
   acceptRecipient: (draft) => answered(draft, 'accepted'),
   postponeRecipient: (draft) => answered(draft, 'postponed'),
   refuseRecipient: (draft) => {
-    const recipient = exchangeOf(draft).answered;
+    const recipient = awaitedRecipient(exchangeOf(draft));
     answered(draft, 'refused');
     verdict(draft, [recipient], failed(draft, 'recipient'));
   },
@@ -132,7 +132,7 @@ export const ACTIONS = {
   },
   endTransaction: (draft) => {
     const { transaction, rcptCount, postponed } = exchangeOf(draft);
-    const beyond = transaction.recipients.slice(rcptCount).map((_, index) => rcptCount + index);
+    const beyond = transaction.recipients.slice(rcptCount).map(({ id }) => id);
     draft.effects.push({
       type: 'transaction-done',
       transaction: transaction.id,
@@ -220,8 +220,15 @@ function answered(draft: Draft, list: 'accepted' | 'refused' | 'postponed'): voi
   draft.session.current = {
     ...exchange,
     answered: exchange.answered + 1,
-    [list]: [...exchange[list], exchange.answered],
+    [list]: [...exchange[list], awaitedRecipient(exchange)],
   };
+}
+
+/** The recipient whose RCPT is answered next. */
+function awaitedRecipient({ transaction, answered: at }: TransactionState): number {
+  const recipient = transaction.recipients[at];
+  if (recipient === undefined) throw new Error('a reply to RCPT without a recipient');
+  return recipient.id;
 }
 
 function judgeAll(draft: Draft): void {

@@ -83,7 +83,6 @@ function dataSent(exchange: TransactionState): boolean {
 /** Recipients this transaction names that have neither a verdict nor a place in a later transaction. */
 export function undecided(exchange: TransactionState): readonly number[] {
   const settled = new Set([...exchange.refused, ...exchange.postponed]);
-  return Array.from({ length: exchange.rcptCount }, (_, index) => index).filter(
-    (index) => !settled.has(index),
-  );
+  const named = exchange.transaction.recipients.slice(0, exchange.rcptCount);
+  return named.flatMap(({ id }) => (settled.has(id) ? [] : [id]));
 }

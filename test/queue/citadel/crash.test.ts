@@ -10,7 +10,6 @@ import { type Connect, type Connection, connect } from '../../../src/net-stream-
 import { openLiveQueue } from '../../../src/queue/citadel/open.ts';
 import { groupByPayload } from '../../../src/queue/due.ts';
 import type { Queue } from '../../../src/queue/queue.ts';
-import { SCHEDULE } from '../../../src/queue/schedule.ts';
 import type { ControlSettings } from '../../../src/queue/spool/open.ts';
 import { ActiveMessage, type MessageEvents } from '../../../src/runner/active-message.ts';
 import type { Outcome } from '../../../src/smtp/outcome.ts';
@@ -28,6 +27,7 @@ import {
   openProven,
   trialsIn,
 } from '../../support/live-room.ts';
+import { MESSAGE_DEPS } from '../../support/message-deps.ts';
 import { type Bench, bench, NOW, SETTINGS_2012, SETTINGS_2017 } from '../../support/spool.ts';
 
 const PEER = { host: 'mx.example', address: '192.0.2.1', port: 25 };
@@ -84,7 +84,7 @@ class Runner {
     const { jobs } = await this.room.scan(this.mails);
     for (const [msgid, each] of groupByPayload(jobs)) {
       if (this.mails.has(msgid)) continue;
-      const ports = { room: this.room, now: () => NOW, schedule: SCHEDULE, reporter: null };
+      const ports = { ...MESSAGE_DEPS, room: this.room, now: () => NOW, reporter: null };
       const outcome: MessageEvents['outcome'] = ({ recipient, status }) => {
         if (status === 2) this.#world.durable.add(recipient);
         this.#written();
@@ -101,7 +101,7 @@ class Runner {
       const indices = mail.pending().filter((index) => mail.recipients[index]?.address === address);
       if (indices.length === 0) continue;
       if (verdict.kind === 'delivered') this.#world.accept(address);
-      mail.recordOutcome(indices, 'example', verdict, { milliseconds: 1, tls: null });
+      mail.recordOutcome('example', indices, verdict, { milliseconds: 1, tls: null });
     }
   }
 

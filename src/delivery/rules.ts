@@ -1,0 +1,66 @@
+/**
+ * What deliveries work by: limits, deadlines, policies, and the outside world they reach through arguments. Made once for a
+ * run; nothing in here changes while it lasts.
+ */
+import type { Connect, Endpoint, TlsOptions } from '#net-stream-utils';
+import type { Clock, Random } from '../platform/clock.ts';
+import type { Resolver } from '../platform/dns.ts';
+import type { Host } from '../routing/hosts.ts';
+import type { RoutingRules } from '../routing/route.ts';
+import type { SessionOptions } from '../smtp/client.ts';
+import type { SessionPolicy } from '../smtp/machine/session.ts';
+import type { Deadline } from '../smtp/machine/states.ts';
+import type { Trace } from './trace.ts';
+
+export interface DeliveryRules {
+  readonly routing: RoutingRules;
+  readonly limits: {
+    /** sessions at once, in all */
+    readonly sessions: number;
+    /** sessions at once for one destination */
+    readonly destination: number;
+    /** sessions at once with one host */
+    readonly host: number;
+    /** messages in one session */
+    readonly messages: number;
+    /** session starts a second; 0: no limit */
+    readonly rate: number;
+  };
+  /** milliseconds */
+  readonly deadlines: { readonly [name in Deadline | 'connect' | 'delivery' | 'stop']: number };
+  /** source addresses, at most one of each family */
+  readonly localAddresses: readonly string[];
+  policyFor(host: Host, withoutTls: boolean): SessionPolicy;
+  tlsFor(host: Host): TlsOptions;
+}
+
+export interface DeliveryDeps {
+  readonly connect: Connect;
+  readonly resolver: Resolver;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly trace: Trace;
+}
+
+/** One address of a host, connected to from the source address of its family. */
+export function endpointOf({ localAddresses }: DeliveryRules, { port }: Host, address: string): Endpoint {
+  const localAddress = localAddresses.find((each) => each.includes(':') === address.includes(':'));
+  return { address, port, ...(localAddress === undefined ? {} : { localAddress }) };
+}
+
+export function sessionOptions(
+  rules: DeliveryRules,
+  host: Host,
+  address: string,
+  { number, withoutTls }: { readonly number: number; readonly withoutTls: boolean },
+): SessionOptions {
+  return {
+    number,
+    endpoint: endpointOf(rules, host, address),
+    peer: { host: host.name, address, port: host.port },
+    policy: rules.policyFor(host, withoutTls),
+    credentials: host.credentials,
+    tls: rules.tlsFor(host),
+    deadlines: rules.deadlines,
+  };
+}

@@ -1,0 +1,66 @@
+/** The payload of a job made ready to send, with the envelope sender it goes under. */
+import type { PreparedMessage } from '../delivery/attempt.ts';
+import type { MessageNumber } from '../delivery-list/job.ts';
+import { type PrepareResult, prepareOutgoing } from '../message/outgoing.ts';
+import type { RenderOptions } from '../message/render.ts';
+import type { StoredMessage } from '../message/stored.ts';
+import type { ByteString } from '../platform/bytes.ts';
+import { describeError } from '../platform/system-errors.ts';
+import type { Queue, QueuedJob } from '../queue/queue.ts';
+import { recipientAddress } from '../routing/address.ts';
+import type { Failure } from '../smtp/outcome.ts';
+
+export interface LoadDeps {
+  readonly room: Pick<Queue, 'readPayload'>;
+  readonly render: RenderOptions;
+  /** envelope sender of a message that names none */
+  readonly postmaster: ByteString;
+  /** a full sentence for people */
+  readonly warn: (text: string) => void;
+}
+
+/**
+ * A message that is missing, empty or unreadable is never sent as an empty one (R036): it stays, with a failure that says
+ * why.
+ */
+export async function loadMessage(
+  { control, job: { msgid, envelopeFrom } }: QueuedJob,
+  { room, render, postmaster, warn }: LoadDeps,
+): Promise<PreparedMessage | Failure> {
+  const read = await room.readPayload(msgid);
+  if (read.kind !== 'found') return unsendable(read.reason);
+  const prepared = await prepare(msgid, read.message, render);
+  if ('scope' in prepared) return prepared;
+  if (prepared.kind === 'unsendable') return unsendable(prepared.reason);
+  for (const problem of prepared.problems)
+    warn(`Message ${msgid} of job ${control} is sent as far as it can be read: ${problem}.`);
+  const sender = envelopeSender(envelopeFrom) ?? envelopeSender(prepared.sender) ?? postmaster;
+  return { outgoing: prepared, sender };
+}
+
+/** A large message is read piece by piece, and any piece may fail. Errors without a code are bugs. */
+async function prepare(
+  msgid: MessageNumber,
+  message: StoredMessage,
+  render: RenderOptions,
+): Promise<PrepareResult | Failure> {
+  try {
+    return await prepareOutgoing(message, render);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error)) throw error;
+    return unsendable(`the message ${msgid} in the spool cannot be read: ${describeError(error)}`);
+  }
+}
+
+/** null: there is none, or none that can stand in MAIL FROM. `<>` is the null sender. */
+export function envelopeSender(given: ByteString | null): ByteString | null {
+  if (given === null || given === '') return null;
+  if (given.trim() === '<>') return '';
+  const address = recipientAddress(given);
+  return address.kind === 'address' ? address.command : null;
+}
+
+function unsendable(text: string): Failure {
+  const nothing = { code: null, peer: null, maybeDelivered: false } as const;
+  return { scope: 'message', stage: 'payload', permanent: false, enhanced: '4.3.0', text, ...nothing };
+}

@@ -1,0 +1,14 @@
+/** What an active message needs besides its queue, its clock and who is told: nothing a test of outcomes looks at. */
+import { unknown8bit } from '../../src/message/charset.ts';
+import { SCHEDULE } from '../../src/queue/schedule.ts';
+import type { MessageDeps } from '../../src/runner/active-message.ts';
+
+export const MESSAGE_DEPS: Omit<MessageDeps, 'room' | 'now' | 'reporter'> = {
+  render: { order: '2012', fqdn: 'me.example', nodeName: '', legacy: unknown8bit, zoneMinutes: 0 },
+  postmaster: 'postmaster@me.example',
+  warn: (text) => {
+    throw new Error(text);
+  },
+  routing: { relays: [], ownNames: ['me.example'], mxPort: 25 },
+  schedule: SCHEDULE,
+};
