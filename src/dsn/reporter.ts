@@ -37,8 +37,8 @@ export interface RecipientResult {
 
 export interface FinishedMessage {
   /** the control messages that name the payload */
-  readonly lists: ControlMessages;
-  readonly fates: readonly RecipientResult[];
+  readonly controlMessages: ControlMessages;
+  readonly results: readonly RecipientResult[];
 }
 
 export interface DsnRules {
@@ -109,17 +109,17 @@ export class DsnSender {
   }
 
   /** The mail is over: what is known of it goes. */
-  async forget({ lists }: FinishedMessage): Promise<void> {
-    for (const numbers of numbersOf(lists)) await this.#ports.reports.forget(numbers);
+  async forget({ controlMessages }: FinishedMessage): Promise<void> {
+    for (const numbers of numbersOf(controlMessages)) await this.#ports.reports.forget(numbers);
   }
 
   #now(): number {
     return Math.floor(this.#ports.clock.now() / 1000);
   }
 
-  #noticesOf({ lists: [{ job }], fates }: FinishedMessage): readonly Notice[] {
+  #noticesOf({ controlMessages: [{ job }], results }: FinishedMessage): readonly Notice[] {
     const late = isDelayed(job, this.#now(), this.#rules.schedule);
-    return fates.flatMap(({ address, status, text, failure }) => {
+    return results.flatMap(({ address, status, text, failure }) => {
       if (status === 5 && failure === null) return noticeFromLine({ address, status, text });
       if (failure === null) return [];
       if (status === 5) return noticeFromFailure(failure.permanent ? 'failed' : 'gave-up', address, failure);
@@ -131,7 +131,7 @@ export class DsnSender {
     try {
       const untold = await this.#untold(mail, notices);
       if (untold.length === 0) return true;
-      const message = await this.#load(mail.lists[0].job.msgid);
+      const message = await this.#load(mail.controlMessages[0].job.msgid);
       const permitted = await this.#withhold(mail, untold, message);
       return permitted.length === 0 || (await this.#send(mail, permitted, message));
     } catch (error) {
@@ -143,7 +143,8 @@ export class DsnSender {
 
   async #untold(mail: FinishedMessage, notices: readonly Notice[]): Promise<readonly Notice[]> {
     const told: Notified[] = [];
-    for (const numbers of numbersOf(mail.lists)) told.push(...(await this.#ports.reports.notified(numbers)));
+    for (const numbers of numbersOf(mail.controlMessages))
+      told.push(...(await this.#ports.reports.notified(numbers)));
     const known = new Set(told.map(({ address, what }) => `${what} ${address}`));
     const untold = notices.filter((notice) => !known.has(`${whatOf(notice)} ${notice.recipient}`));
     const sent = untold.filter((notice) => this.#unnoted.has(keyOf(mail, notice)));
@@ -159,9 +160,9 @@ export class DsnSender {
     for (const key of keys) this.#unnoted.delete(key);
   }
 
-  async #note({ lists }: FinishedMessage, notices: readonly Notice[]): Promise<void> {
+  async #note({ controlMessages }: FinishedMessage, notices: readonly Notice[]): Promise<void> {
     const told = notices.map((notice) => ({ address: notice.recipient, what: whatOf(notice) }));
-    for (const numbers of numbersOf(lists)) await this.#ports.reports.recordNotified(numbers, told);
+    for (const numbers of numbersOf(controlMessages)) await this.#ports.reports.recordNotified(numbers, told);
   }
 
   /** Null when there is nothing any more that could be sent. */
@@ -178,7 +179,7 @@ export class DsnSender {
     notices: readonly Notice[],
     message: OutgoingMessage | null,
   ): Promise<readonly Notice[]> {
-    const [{ control, job }] = mail.lists;
+    const [{ control, job }] = mail.controlMessages;
     const facts = { envelopeFrom: job.envelopeFrom, headers: message?.headers ?? null };
     const permitted: Notice[] = [];
     const withheld = new Map<string, Notice[]>();
@@ -202,7 +203,7 @@ export class DsnSender {
   ): Promise<boolean> {
     const { clock, transport, events } = this.#ports;
     if (clock.monotonic() < this.#downUntil) return false;
-    const [{ control, job }] = mail.lists;
+    const [{ control, job }] = mail.controlMessages;
     const refusals: string[] = [];
     for (const to of dsnRecipients(job, this.#rules.site)) {
       const handover = await this.#handOver(mail, notices, message, to);
@@ -222,7 +223,7 @@ export class DsnSender {
     return false;
   }
 
-  #wait({ lists: [{ control }] }: FinishedMessage, why: string): void {
+  #wait({ controlMessages: [{ control }] }: FinishedMessage, why: string): void {
     this.#ports.events.waiting(
       `The sender of job ${control} could not be told what became of the mail: ${why}. ` +
         'The job stays in the spool and the report is tried again.',
@@ -249,7 +250,7 @@ export class DsnSender {
   }
 
   #compose(
-    { lists: [{ control, job }] }: FinishedMessage,
+    { controlMessages: [{ control, job }] }: FinishedMessage,
     notices: readonly Notice[],
     original: Original | null,
     to: DsnRecipient,
@@ -278,7 +279,7 @@ export class DsnSender {
 }
 
 /** By the payload: in a live room a control message gets a new number whenever it is written. */
-function keyOf({ lists: [{ job }] }: FinishedMessage, notice: Notice): string {
+function keyOf({ controlMessages: [{ job }] }: FinishedMessage, notice: Notice): string {
   return `${job.msgid} ${whatOf(notice)} ${notice.recipient}`;
 }
 

@@ -37,22 +37,22 @@ export async function perform(
   unknown: Promise<string>,
   passTime: <T>(done: Promise<T>) => Promise<T>,
 ): Promise<Timeline> {
-  const room = new SingleJobQueue(queued, payload);
+  const queue = new SingleJobQueue(queued, payload);
   const began = ports.clock.monotonic();
   const witness = new Collector(() => ports.clock.monotonic() - began);
   const unrouted: TimelineOutcome[] = [];
   const events: RunDeps['events'] = {
-    outcome: ({ recipient, verdict }) => {
-      if (verdict.kind !== 'failed' || verdict.stage !== 'routing' || verdict.scope !== 'recipient') return;
+    outcome: ({ recipient, outcome }) => {
+      if (outcome.kind !== 'failed' || outcome.stage !== 'routing' || outcome.scope !== 'recipient') return;
       const index = queued.job.recipients.findIndex(({ address }) => address === recipient);
-      unrouted.push({ index, address: recipient, verdict, row: null });
+      unrouted.push({ index, address: recipient, verdict: outcome, row: null });
     },
     quarantined: () => {},
     warning: () => {},
     trace: witness.observe,
   };
   const forced = { ...rules, due: { ...rules.due, force: true } };
-  const run = runQueue({ ...ports, room, events }, forced, new AbortController().signal);
+  const run = runQueue({ ...ports, queue, events }, forced, new AbortController().signal);
   const missing = await passTime(Promise.race([unknown, run.then(() => null)]));
   const { deliveries, moments } = witness;
   const address = (index: number): string => queued.job.recipients[index]?.address ?? '';

@@ -34,7 +34,7 @@ export interface OutcomeRecord extends OutcomeDetails {
   readonly recipient: ByteString;
   /** domain, literal or relays; '' when the address is not one */
   readonly destination: string;
-  readonly verdict: Outcome;
+  readonly outcome: Outcome;
   readonly status: 2 | 4 | 5;
   /** the text of the status line */
   readonly text: ByteString;
@@ -48,20 +48,20 @@ export interface MessageEvents {
 }
 
 export interface MessageDeps extends LoadDeps {
-  readonly room: Queue;
+  readonly queue: Queue;
   readonly routing: RoutingRules;
   /** Unix seconds */
   readonly now: () => number;
   readonly schedule: Schedule;
   /** null: senders are told nothing, as in a replay */
-  readonly reporter: DsnSender | null;
+  readonly dsnSender: DsnSender | null;
 }
 
 const NO_SESSION: OutcomeDetails = { milliseconds: 0, tls: null };
 
 export class ActiveMessage implements AttemptedMessage {
   /** the control messages that name this payload */
-  readonly lists: ControlMessages;
+  readonly controlMessages: ControlMessages;
   readonly recipients: readonly MergedRecipient[];
   readonly #deps: MessageDeps;
   readonly #events: MessageEvents;
@@ -71,9 +71,9 @@ export class ActiveMessage implements AttemptedMessage {
   #openAttempts = 0;
   #attemptsDone: () => void = () => {};
 
-  constructor(lists: ControlMessages, deps: MessageDeps, events: MessageEvents) {
-    this.lists = lists;
-    this.recipients = mergeLists(lists.map(({ job }) => job));
+  constructor(controlMessages: ControlMessages, deps: MessageDeps, events: MessageEvents) {
+    this.controlMessages = controlMessages;
+    this.recipients = mergeLists(controlMessages.map(({ job }) => job));
     this.#results = this.recipients.map(({ address, status, text }) => ({
       address,
       status,
@@ -87,7 +87,7 @@ export class ActiveMessage implements AttemptedMessage {
 
   /** The job with the recipients of all its control messages. */
   get job(): QueuedJob {
-    const [first] = this.lists;
+    const [first] = this.controlMessages;
     const recipients = this.recipients.map(({ address, status, text }) => ({ address, status, text }));
     return { ...first, job: { ...first.job, recipients } };
   }
@@ -110,7 +110,7 @@ export class ActiveMessage implements AttemptedMessage {
 
   /** One attempt for the pending recipients of each destination. What is not an address fails at once. */
   planAttempts(): readonly DeliveryAttempt[] {
-    const [{ job }] = this.lists;
+    const [{ job }] = this.controlMessages;
     const sender = envelopeSender(job.envelopeFrom) ?? '';
     const plans = new Map<string, AttemptPlan>();
     for (const id of this.pending()) {
@@ -132,11 +132,11 @@ export class ActiveMessage implements AttemptedMessage {
   }
 
   load(): ReturnType<AttemptedMessage['load']> {
-    return loadMessage(this.lists[0], this.#deps);
+    return loadMessage(this.controlMessages[0], this.#deps);
   }
 
   recordOutcome(destination: string, ids: readonly number[], given: Outcome, details: OutcomeDetails): void {
-    const [{ job }] = this.lists;
+    const [{ job }] = this.controlMessages;
     const outcome = this.#expireOutcome(given);
     const status = statusDigit(outcome);
     const text = statusText(outcome, job.dialect);
@@ -148,9 +148,9 @@ export class ActiveMessage implements AttemptedMessage {
       recipients.flatMap(({ address, places }) => changesAt(places, { address, status, text })),
       () => {
         for (const { address, places } of recipients) {
-          const { control } = this.lists[places[0]?.list ?? 0] ?? this.lists[0];
+          const { control } = this.controlMessages[places[0]?.list ?? 0] ?? this.controlMessages[0];
           const what = { control, msgid: job.msgid, recipient: address, destination };
-          this.#events.outcome({ ...what, verdict: outcome, status, text, ...details });
+          this.#events.outcome({ ...what, outcome: outcome, status, text, ...details });
         }
       },
     );
@@ -165,7 +165,7 @@ export class ActiveMessage implements AttemptedMessage {
     const changes = this.recipients.flatMap(({ address, status, text, places }) => {
       if (status !== 2 && status !== 5) return [];
       const behind = places.filter(
-        ({ list, index }) => this.lists[list]?.job.recipients[index]?.status !== status,
+        ({ list, index }) => this.controlMessages[list]?.job.recipients[index]?.status !== status,
       );
       return changesAt(behind, { address, status, text });
     });
@@ -179,12 +179,12 @@ export class ActiveMessage implements AttemptedMessage {
   async close(signal: AbortSignal): Promise<boolean> {
     await Promise.all(this.#writes);
     if (!this.#isWritten) return false;
-    const { room, reporter } = this.#deps;
-    const finished = { lists: this.lists, fates: this.#results };
-    const told = (await reporter?.tell(finished, signal)) ?? true;
+    const { queue, dsnSender } = this.#deps;
+    const finished = { controlMessages: this.controlMessages, results: this.#results };
+    const told = (await dsnSender?.tell(finished, signal)) ?? true;
     if (!told || !this.#results.every(isSettled)) return false;
-    for (const { control } of this.lists) await room.finish(control);
-    await reporter?.forget(finished);
+    for (const { control } of this.controlMessages) await queue.finish(control);
+    await dsnSender?.forget(finished);
     return true;
   }
 
@@ -197,16 +197,16 @@ export class ActiveMessage implements AttemptedMessage {
   /** A transient failure is the last one when the message is too old for another attempt. */
   #expireOutcome(outcome: Outcome): Outcome {
     const { now, schedule } = this.#deps;
-    const [{ job }] = this.lists;
+    const [{ job }] = this.controlMessages;
     const isLast = outcome.kind === 'failed' && !outcome.permanent && isExpired(job, now(), schedule);
     return isLast ? { kind: 'failed', ...expired(outcome) } : outcome;
   }
 
   #write(changes: readonly ListChange[], then: () => void): void {
     const now = this.#deps.now();
-    const written = this.lists.map(async ({ control }, list) => {
+    const written = this.controlMessages.map(async ({ control }, list) => {
       const own = changes.flatMap(({ list: of, change }) => (of === list ? [change] : []));
-      if (own.length > 0) await this.#deps.room.record(control, own, now);
+      if (own.length > 0) await this.#deps.queue.record(control, own, now);
     });
     const failed = (error: unknown): void => {
       this.#isWritten = false;

@@ -11,7 +11,7 @@ import { recipientAddress } from '../routing/address.ts';
 import type { Failure } from '../smtp/outcome.ts';
 
 export interface LoadDeps {
-  readonly room: Pick<Queue, 'readPayload'>;
+  readonly queue: Pick<Queue, 'readPayload'>;
   readonly render: RenderOptions;
   /** envelope sender of a message that names none */
   readonly postmaster: ByteString;
@@ -25,9 +25,9 @@ export interface LoadDeps {
  */
 export async function loadMessage(
   { control, job: { msgid, envelopeFrom } }: QueuedJob,
-  { room, render, postmaster, warn }: LoadDeps,
+  { queue, render, postmaster, warn }: LoadDeps,
 ): Promise<PreparedMessage | Failure> {
-  const read = await room.readPayload(msgid);
+  const read = await queue.readPayload(msgid);
   if (read.kind !== 'found') return unsendable(read.reason);
   const prepared = await prepare(msgid, read.message, render);
   if ('scope' in prepared) return prepared;

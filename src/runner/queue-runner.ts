@@ -18,14 +18,14 @@ import { ActiveMessage } from './active-message.ts';
 import type { RunRules } from './rules.ts';
 
 export interface RunDeps {
-  readonly room: Queue;
+  readonly queue: Queue;
   readonly resolver: Resolver;
   readonly connect: Connect;
   readonly clock: Clock;
   readonly random: Random;
   readonly events: RunEvents;
   /** tells senders what became of their messages; absent: nobody is told, as in a replay */
-  readonly reporter?: DsnSender;
+  readonly dsnSender?: DsnSender;
 }
 
 export interface RunEvents {
@@ -89,14 +89,14 @@ export class QueueRunner {
     this.#rules = rules;
     this.#signal = signal;
     this.#messageDeps = {
-      room: deps.room,
+      queue: deps.queue,
       render: rules.render,
       postmaster: rules.postmaster,
       warn: (text) => deps.events.warning(text),
       routing: rules.delivery.routing,
       now: () => this.#now(),
       schedule: rules.due.schedule,
-      reporter: deps.reporter ?? null,
+      dsnSender: deps.dsnSender ?? null,
     };
     this.#messageEvents = {
       outcome: (record) => {
@@ -122,7 +122,7 @@ export class QueueRunner {
   /** Begins again after a halt. Rejects while the queue does not take what it was told. */
   async resume(): Promise<void> {
     await this.#allDone();
-    await this.#deps.room.flush();
+    await this.#deps.queue.flush();
     this.#scheduler = this.#newScheduler();
     this.#halted = false;
     if (this.#signal.aborted) this.#stop();
@@ -133,7 +133,7 @@ export class QueueRunner {
    * forced run force nothing (R037).
    */
   async scan(force: boolean): Promise<void> {
-    const { jobs, quarantined } = await this.#deps.room.scan(this.#active);
+    const { jobs, quarantined } = await this.#deps.queue.scan(this.#active);
     for (const { number, reason, path } of quarantined) this.#deps.events.quarantined(number, reason, path);
     if (this.#halted) return;
     this.count.jobs = Math.max(this.count.jobs, jobs.length);
@@ -168,7 +168,7 @@ export class QueueRunner {
   async close(): Promise<void> {
     await this.#allDone();
     this.#signal.removeEventListener('abort', this.#stop);
-    await this.#deps.room.flush();
+    await this.#deps.queue.flush();
   }
 
   async #deliver(lists: ControlMessages): Promise<void> {
@@ -224,8 +224,8 @@ export function unreadableSpool(error: unknown): string {
 
 const COUNTED = { 2: 'delivered', 4: 'deferred', 5: 'failed' } as const;
 
-function numbersOf({ lists }: ActiveMessage): string {
-  return lists.map(({ control }) => control).join(', ');
+function numbersOf({ controlMessages }: ActiveMessage): string {
+  return controlMessages.map(({ control }) => control).join(', ');
 }
 
 /** Some errors are whole sentences, those of the disk are phrases. */

@@ -27,7 +27,7 @@ export interface LoadedConfig {
   /** name of this machine */
   readonly hostname: string;
   readonly relays: readonly Relay[];
-  readonly legacy: Charset;
+  readonly charset: Charset;
   /** PEM */
   readonly certificates: readonly string[];
 }
@@ -41,7 +41,7 @@ export function rulesFrom(settings: Settings, background: LoadedConfig): RunRule
       order: settings['header-order'],
       fqdn: hostname,
       nodeName: '',
-      legacy: background.legacy,
+      legacy: background.charset,
       zoneMinutes: 0,
     },
     pollInterval: settings.poll,

@@ -63,7 +63,7 @@ client(async (task) => {
   const rules = rulesFrom(read.settings, {
     hostname: 'bench.example',
     relays: [relay.relay],
-    legacy: unknown8bit,
+    charset: unknown8bit,
     certificates: [],
   });
   const warn = (text: string): never => {
@@ -78,7 +78,7 @@ client(async (task) => {
     if (opened.kind === 'refused') throw new Error(opened.text);
     const resolver = createResolver({ timeout: 1000, tries: 1, clock: systemClock });
     const events = { outcome: () => {}, quarantined: () => {}, warning: warn, trace: () => {} };
-    const ports = { room: opened.room, resolver, connect, clock: systemClock, random: Math.random, events };
+    const ports = { queue: opened.room, resolver, connect, clock: systemClock, random: Math.random, events };
     const summary = await runQueue(ports, rules, new AbortController().signal);
     await opened.room.close();
     const rest = readdirSync(spool).filter((name) => /^\d+$/.test(name));

@@ -5,8 +5,8 @@ import { DestinationQueue } from '../../src/delivery/destination-queue.ts';
 import type { Scheduler } from '../../src/delivery/scheduler.ts';
 import { FRIENDLY_EHLO } from '../../src/replay/world/server.ts';
 import type { WorldScript } from '../../src/replay/world/world.ts';
-import type { Mail } from './scheduling.ts';
-import { dispatch, rulesWith, summary } from './scheduling.ts';
+import type { TestMessage } from './scheduling.ts';
+import { deliver, rulesWith, summary } from './scheduling.ts';
 
 const TWO_HOSTS = {
   'x.example': {
@@ -19,7 +19,7 @@ const TWO_HOSTS = {
   'mx2.x.example': { a: ['192.0.2.2'] },
 };
 
-function mailsTo(address: string, count: number): Mail[] {
+function mailsTo(address: string, count: number): TestMessage[] {
   return Array.from({ length: count }, (_, n) => ({ to: [address.replace('%', String(n))] }));
 }
 
@@ -35,10 +35,10 @@ it(
     const names = Object.fromEntries(
       Array.from({ length: 50 }, (_, n) => [`d${n}.example`, { a: ['192.0.2.1'] }]),
     );
-    const mails = Object.keys(names).map((domain) => ({ to: [`u@${domain}`] }));
+    const messages = Object.keys(names).map((domain) => ({ to: [`u@${domain}`] }));
     let kept: Scheduler | null = null;
-    const run = await dispatch({ names, servers: { '*': {} } }, mails, rulesWith(), (dispatcher) => {
-      kept = dispatcher;
+    const run = await deliver({ names, servers: { '*': {} } }, messages, rulesWith(), (scheduler) => {
+      kept = scheduler;
     });
     assert.equal(run.world.arrived.length, 50);
     assert.ok(kept !== null);
@@ -48,7 +48,7 @@ it(
 
 describe('hosts', () => {
   it('are tried in order of preference, and only the first good one is used (R011)', async () => {
-    const run = await dispatch({ names: TWO_HOSTS, servers: { '*': {} } }, [{ to: ['a@x.example'] }]);
+    const run = await deliver({ names: TWO_HOSTS, servers: { '*': {} } }, [{ to: ['a@x.example'] }]);
     assert.deepEqual(
       run.world.arrived.map(({ address }) => address),
       ['192.0.2.1'],
@@ -68,7 +68,7 @@ describe('hosts', () => {
     'closed after DATA': { data: 'close' },
   } as const)) {
     it(`the next one is tried when the first is ${trouble} (C05)`, async () => {
-      const run = await dispatch({ names: TWO_HOSTS, servers: { '192.0.2.1': script, '*': {} } }, [
+      const run = await deliver({ names: TWO_HOSTS, servers: { '192.0.2.1': script, '*': {} } }, [
         { to: ['a@x.example'] },
       ]);
       assert.deepEqual(summary(run), ['a@x.example: 2 2.0.0 queued']);
@@ -81,7 +81,7 @@ describe('hosts', () => {
 
   for (const dot of ['close', 'reset', 'silence', '451 later', '421 going'] as const) {
     it(`none other is tried after the body when the answer is ${dot} (R051)`, async () => {
-      const run = await dispatch({ names: TWO_HOSTS, servers: { '192.0.2.1': { dot }, '*': {} } }, [
+      const run = await deliver({ names: TWO_HOSTS, servers: { '192.0.2.1': { dot }, '*': {} } }, [
         { to: ['a@x.example'] },
       ]);
       assert.equal(run.world.arrived.length, 0);
@@ -100,7 +100,7 @@ describe('hosts', () => {
       '192.0.2.2': { connect: 'refused' },
       '2001:db8::1': {},
     } as const;
-    const run = await dispatch({ names, servers }, [{ to: ['a@x.example'] }]);
+    const run = await deliver({ names, servers }, [{ to: ['a@x.example'] }]);
     assert.deepEqual(
       run.world.arrived.map(({ address }) => address),
       ['2001:db8::1'],
@@ -109,10 +109,9 @@ describe('hosts', () => {
 
   it('the words of the one that got furthest are kept, not those of the last (11.18)', async () => {
     const names = { ...TWO_HOSTS, 'mx2.x.example': { a: 'server-failure', aaaa: 'server-failure' } } as const;
-    const run = await dispatch(
-      { names, servers: { '192.0.2.1': { greeting: '554 5.7.1 you are listed' } } },
-      [{ to: ['a@x.example'] }],
-    );
+    const run = await deliver({ names, servers: { '192.0.2.1': { greeting: '554 5.7.1 you are listed' } } }, [
+      { to: ['a@x.example'] },
+    ]);
     assert.deepEqual(summary(run), ['a@x.example: 4 5.7.1 you are listed']);
   });
 
@@ -137,7 +136,7 @@ describe('hosts', () => {
     ['neither MX nor address', {}, '5 x.example has neither a mail server nor an address'],
   ] as const) {
     it(`${what}: ${expected.startsWith('5') ? 'refused for good' : 'tried again'}, nobody contacted`, async () => {
-      const run = await dispatch({ names: zone === undefined ? {} : { 'x.example': zone }, servers: {} }, [
+      const run = await deliver({ names: zone === undefined ? {} : { 'x.example': zone }, servers: {} }, [
         { to: ['a@x.example'] },
       ]);
       assert.deepEqual(summary(run), [`a@x.example: ${expected}`]);
@@ -146,7 +145,7 @@ describe('hosts', () => {
   }
 
   it('a domain without MX is reached at its own address (R005)', async () => {
-    const run = await dispatch({ names: { 'x.example': { a: ['192.0.2.9'] } }, servers: { '*': {} } }, [
+    const run = await deliver({ names: { 'x.example': { a: ['192.0.2.9'] } }, servers: { '*': {} } }, [
       { to: ['a@x.example'] },
     ]);
     assert.deepEqual(
@@ -158,7 +157,7 @@ describe('hosts', () => {
   it('broken STARTTLS is tried again after a while: a watcher stays for months', async () => {
     const ehlo = FRIENDLY_EHLO.replace('250-PIPELINING', '250-STARTTLS');
     const pause = { rcpt: { '*': [{ say: '250 ok', after: '3m' }, '250 ok'] } };
-    const run = await dispatch(
+    const run = await deliver(
       { names: TWO_HOSTS, servers: { '192.0.2.1': { ehlo, tlsBroken: true, ...pause } } },
       mailsTo('u%@x.example', 2),
       rulesWith({ destination: 1, messages: 1 }),
@@ -170,7 +169,7 @@ describe('hosts', () => {
   it('broken STARTTLS is followed by clear text at the same address, once for the whole run', async () => {
     const ehlo = '250-mx\n250 STARTTLS';
     const servers = { '192.0.2.1': { ehlo, tlsBroken: true } };
-    const run = await dispatch(
+    const run = await deliver(
       { names: TWO_HOSTS, servers },
       mailsTo('u%@x.example', 5),
       rulesWith({ destination: 1 }),
@@ -185,8 +184,8 @@ describe('hosts', () => {
       '*': { mx: [[10, 'mx.shared.example']] },
       'mx.shared.example': { a: ['192.0.2.1'] },
     };
-    const mails = Array.from({ length: 5 }, (_, n) => ({ to: [`u@d${n}.example`] }));
-    const run = await dispatch({ names, servers }, mails, rulesWith({ rate: 10 }));
+    const messages = Array.from({ length: 5 }, (_, n) => ({ to: [`u@d${n}.example`] }));
+    const run = await deliver({ names, servers }, messages, rulesWith({ rate: 10 }));
     assert.equal(run.world.arrived.length, 5);
     assert.equal(run.commands.filter((line) => line === 'STARTTLS').length, 1);
   });
@@ -197,7 +196,7 @@ describe('recipients and messages', () => {
     const servers = {
       '*': { rcpt: { 'b@x.example': '550 5.1.1 no b', 'c@x.example': '450 4.2.1 c is busy' } },
     };
-    const run = await dispatch({ names: TWO_HOSTS, servers }, [
+    const run = await deliver({ names: TWO_HOSTS, servers }, [
       { to: ['a@x.example', 'b@x.example', 'c@x.example', 'd@x.example'] },
     ]);
     assert.deepEqual(summary(run), [
@@ -214,17 +213,17 @@ describe('recipients and messages', () => {
 
   it('recipients beyond the transaction limit follow in the next one', async () => {
     const to = Array.from({ length: 250 }, (_, n) => `u${n}@x.example`);
-    const run = await dispatch({ names: TWO_HOSTS, servers: { '*': {} } }, [{ to }]);
+    const run = await deliver({ names: TWO_HOSTS, servers: { '*': {} } }, [{ to }]);
     assert.deepEqual(
       run.world.arrived.map(({ recipients }) => recipients.length),
       [100, 100, 50],
     );
     assert.equal(run.world.connections, 1);
-    assert.equal(new Set(run.verdicts.map(({ address }) => address)).size, 250);
+    assert.equal(new Set(run.outcomes.map(({ address }) => address)).size, 250);
   });
 
   it('one session carries many messages, the next envelope behind each', async () => {
-    const run = await dispatch(
+    const run = await deliver(
       { names: TWO_HOSTS, servers: { '*': {} } },
       mailsTo('u%@x.example', 50),
       rulesWith({ destination: 1 }),
@@ -236,7 +235,7 @@ describe('recipients and messages', () => {
 
   it('what a server does not take is refused behind another message, too (RFC 1870, 6152, 6531)', async () => {
     const ehlo = '250-mx\n250-PIPELINING\n250 SIZE 100';
-    const run = await dispatch(
+    const run = await deliver(
       { names: TWO_HOSTS, servers: { '*': { ehlo } } },
       [
         { to: ['plain@x.example'] },
@@ -248,7 +247,7 @@ describe('recipients and messages', () => {
       rulesWith({ destination: 1 }),
     );
     assert.deepEqual(
-      run.verdicts.map(({ address, verdict }) => `${address} ${verdict.enhanced}`),
+      run.outcomes.map(({ address, outcome }) => `${address} ${outcome.enhanced}`),
       [
         'plain@x.example 2.0.0',
         'eight@x.example 5.6.3',
@@ -262,7 +261,7 @@ describe('recipients and messages', () => {
 
   it('a server that takes three messages a session gets three, and the mail arrives', async () => {
     const ehlo = `250-mx\n250-PIPELINING\n250 LIMITS MAILMAX=3`;
-    const run = await dispatch(
+    const run = await deliver(
       { names: TWO_HOSTS, servers: { '*': { ehlo } } },
       mailsTo('u%@x.example', 10),
       rulesWith({ destination: 1 }),
@@ -273,7 +272,7 @@ describe('recipients and messages', () => {
 
   it('a server that closes after each message costs the following ones nothing', async () => {
     const servers = { '192.0.2.1': { dot: '250 queued then close' } };
-    const run = await dispatch(
+    const run = await deliver(
       { names: TWO_HOSTS, servers },
       mailsTo('u%@x.example', 10),
       rulesWith({ destination: 1 }),
@@ -294,10 +293,10 @@ describe('recipients and messages', () => {
       peer: null,
       maybeDelivered: false,
     } as const;
-    const mails = [{ to: ['a@x.example'] }, { to: ['b@x.example'], broken }, { to: ['c@x.example'] }];
-    const run = await dispatch(
+    const messages = [{ to: ['a@x.example'] }, { to: ['b@x.example'], broken }, { to: ['c@x.example'] }];
+    const run = await deliver(
       { names: TWO_HOSTS, servers: { '*': {} } },
-      mails,
+      messages,
       rulesWith({ destination: 1 }),
     );
     assert.deepEqual(summary(run), [
@@ -324,7 +323,7 @@ describe('delivery status notifications (RFC 3461)', () => {
   ] as const) {
     it(`${sender === '' ? 'are asked off for the null sender' : 'are left to the receiver otherwise'}`, async () => {
       const servers = { '*': { ehlo: '250-mx\n250-PIPELINING\n250 DSN' } };
-      const run = await dispatch({ names: TWO_HOSTS, servers }, [{ to: ['a@x.example'], sender }]);
+      const run = await deliver({ names: TWO_HOSTS, servers }, [{ to: ['a@x.example'], sender }]);
       assert.deepEqual(
         run.commands.filter((line) => line.startsWith('RCPT')),
         [rcpt],
@@ -335,7 +334,7 @@ describe('delivery status notifications (RFC 3461)', () => {
 
 describe('limits', () => {
   it('hold for all sessions together', async () => {
-    const run = await dispatch(
+    const run = await deliver(
       { names: { ...many(60), ...hosts(60) }, servers: { '*': {} } },
       Array.from({ length: 300 }, (_, n) => ({ to: [`u@d${n % 60}.example`] })),
       rulesWith({ sessions: 7 }),
@@ -345,7 +344,7 @@ describe('limits', () => {
   });
 
   it('hold for one destination', async () => {
-    const run = await dispatch(
+    const run = await deliver(
       { names: TWO_HOSTS, servers: { '*': {} } },
       mailsTo('u%@x.example', 200),
       rulesWith({ destination: 4 }),
@@ -358,7 +357,7 @@ describe('limits', () => {
     const names = Object.fromEntries(
       Array.from({ length: 30 }, (_, n) => [`d${n}.example`, { mx: [[10, 'mx.shared.example']] as const }]),
     );
-    const run = await dispatch(
+    const run = await deliver(
       { names: { ...names, 'mx.shared.example': { a: ['192.0.2.7'] } }, servers: { '*': {} } },
       Array.from({ length: 90 }, (_, n) => ({ to: [`u${n}@d${n % 30}.example`] })),
       rulesWith({ host: 3 }),
@@ -371,7 +370,7 @@ describe('limits', () => {
     const names = Object.fromEntries(
       Array.from({ length: 10 }, (_, n) => [`d${n}.example`, { mx: [[10, 'mx.shared.example']] as const }]),
     );
-    const run = await dispatch(
+    const run = await deliver(
       {
         names: { ...names, 'mx.shared.example': { a: ['192.0.2.7'] } },
         servers: { '*': { dot: { say: '250 2.0.0 queued', after: '30s' } } },
@@ -387,7 +386,7 @@ describe('limits', () => {
     const names = Object.fromEntries(
       Array.from({ length: 10 }, (_, n) => [`d${n}.example`, { mx: [[10, 'mx.shared.example']] as const }]),
     );
-    const run = await dispatch(
+    const run = await deliver(
       {
         names: { ...names, 'mx.shared.example': { a: ['192.0.2.7'] } },
         servers: { '192.0.2.7': { connect: 'refused' } },
@@ -395,19 +394,19 @@ describe('limits', () => {
       Array.from({ length: 10 }, (_, n) => ({ to: [`u@d${n}.example`] })),
       rulesWith({ rate: 10 }),
     );
-    assert.equal(run.verdicts.length, 10);
+    assert.equal(run.outcomes.length, 10);
     assert.equal(run.world.connections, 1);
   });
 
   for (const dot of ['reset', '250 queued then close'] as const) {
     it(`an errand that waits for its host is never sent along with another one (${dot})`, async () => {
       const rules = rulesWith({ destination: 1, host: 1, messages: 2 });
-      const run = await dispatch(
+      const run = await deliver(
         { names: TWO_HOSTS, servers: { '*': { dot: [dot, '250 2.0.0 queued'] } } },
         [{ to: ['a@x.example', 'b@x.example', 'c@x.example'] }, { to: ['d@x.example'] }],
         { ...rules, policyFor: (...host) => ({ ...rules.policyFor(...host), recipients: 2 }) },
       );
-      assert.deepEqual(run.verdicts.map(({ address }) => address).sort(), [
+      assert.deepEqual(run.outcomes.map(({ address }) => address).sort(), [
         'a@x.example',
         'b@x.example',
         'c@x.example',
@@ -429,12 +428,12 @@ describe('limits', () => {
       'mx.other.example': { a: ['192.0.2.2'] },
     };
     const shared = { dot: ['silence', '250 2.0.0 queued'], greeting: ['220 mx', 'close'] };
-    const run = await dispatch(
+    const run = await deliver(
       { names, servers: { '192.0.2.1': shared, '*': {} } },
       [...mailsTo('u%@c.example', 2), ...mailsTo('u%@a.example', 2)],
       rulesWith({ sessions: 2, destination: 1, host: 1, rate: 2 }),
     );
-    assert.deepEqual(run.verdicts.map(({ address, verdict }) => `${address} ${verdict.kind}`).sort(), [
+    assert.deepEqual(run.outcomes.map(({ address, outcome }) => `${address} ${outcome.kind}`).sort(), [
       'u0@a.example delivered',
       'u0@c.example failed',
       'u1@a.example delivered',
@@ -443,25 +442,25 @@ describe('limits', () => {
   });
 
   it('a destination that failed at host level is not tried again for each of its jobs', async () => {
-    const run = await dispatch(
+    const run = await deliver(
       {
         names: TWO_HOSTS,
         servers: { '192.0.2.1': { connect: 'refused' }, '192.0.2.2': { greeting: '554 no' } },
       },
       mailsTo('u%@x.example', 200),
     );
-    assert.equal(run.verdicts.length, 200);
+    assert.equal(run.outcomes.length, 200);
     assert.equal(run.world.connections, 2);
   });
 
   it('a server that turns further sessions away goes on with those it has', async () => {
     const greeting = ['220 mx', '220 mx', '421 4.7.0 too many connections from you'];
-    const run = await dispatch(
+    const run = await deliver(
       { names: TWO_HOSTS, servers: { '192.0.2.1': { greeting }, '192.0.2.2': { connect: 'refused' } } },
       mailsTo('u%@x.example', 200),
     );
-    const failed = run.verdicts.filter(({ verdict }) => verdict.kind === 'failed');
-    assert.equal(run.verdicts.length, 200);
+    const failed = run.outcomes.filter(({ outcome }) => outcome.kind === 'failed');
+    assert.equal(run.outcomes.length, 200);
     assert.ok(failed.length <= 10, `${failed.length} of 200 were put off`);
     assert.ok(run.world.connections <= 10, `${run.world.connections} connections`);
   });
@@ -473,17 +472,17 @@ describe('limits', () => {
       'slow.example': { mx: [[1, 'mx.slow.example']] as const },
       'mx.slow.example': { a: ['192.0.2.66'] },
     };
-    const mails = [
+    const messages = [
       ...mailsTo('u%@slow.example', 100),
       ...Array.from({ length: 120 }, (_, n) => ({ to: [`u${n}@d${n % 40}.example`] })),
     ];
-    const run = await dispatch(
+    const run = await deliver(
       { names, servers: { '192.0.2.66': { greeting: 'silence' }, '*': {} } },
-      mails,
+      messages,
       rulesWith({ sessions: 4 }),
     );
     const last = Math.max(
-      ...run.verdicts.filter(({ verdict }) => verdict.kind === 'delivered').map(({ at }) => at),
+      ...run.outcomes.filter(({ outcome }) => outcome.kind === 'delivered').map(({ at }) => at),
     );
     assert.equal(run.world.arrived.length, 120);
     assert.ok(last < 60_000, `the last delivery came after ${last} ms`);
@@ -491,17 +490,17 @@ describe('limits', () => {
 
   it('a huge destination never starves the others', async () => {
     const names = { ...many(10), ...hosts(10), ...TWO_HOSTS };
-    const mails = [
+    const messages = [
       ...mailsTo('u%@x.example', 2000),
       ...Array.from({ length: 10 }, (_, n) => ({ to: [`u@d${n}.example`] })),
     ];
-    const run = await dispatch(
+    const run = await deliver(
       { names, servers: { '*': {} } },
-      mails,
+      messages,
       rulesWith({ sessions: 4, destination: 4 }),
     );
-    const small = run.verdicts.filter(({ address }) => !address.endsWith('@x.example')).map(({ at }) => at);
-    const all = run.verdicts.map(({ at }) => at);
+    const small = run.outcomes.filter(({ address }) => !address.endsWith('@x.example')).map(({ at }) => at);
+    const all = run.outcomes.map(({ at }) => at);
     assert.equal(run.world.arrived.length, 2010);
     assert.ok(
       Math.max(...small) < Math.max(...all) / 2,
@@ -510,7 +509,7 @@ describe('limits', () => {
   });
 
   it('start no more sessions a second than allowed', async () => {
-    const run = await dispatch(
+    const run = await deliver(
       { names: { ...many(10), ...hosts(10) }, servers: { '*': {} } },
       Array.from({ length: 10 }, (_, n) => ({ to: [`u@d${n}.example`] })),
       rulesWith({ rate: 2 }),
@@ -522,7 +521,7 @@ describe('limits', () => {
   it('a delivery whose envelope travelled behind another message has a deadline, too', async () => {
     const rcpt = { 'u1@x.example': { say: '250 ok', after: '4m' } };
     const rules = rulesWith({ destination: 1 });
-    const run = await dispatch({ names: TWO_HOSTS, servers: { '*': { rcpt } } }, mailsTo('u%@x.example', 2), {
+    const run = await deliver({ names: TWO_HOSTS, servers: { '*': { rcpt } } }, mailsTo('u%@x.example', 2), {
       ...rules,
       deadlines: { ...rules.deadlines, delivery: 60_000 },
     });
@@ -532,37 +531,37 @@ describe('limits', () => {
   it('the whole delivery has a deadline, and it says so', async () => {
     const servers = { '*': { greeting: '220 mx', ehlo: FRIENDLY_EHLO, dot: 'silence' } };
     const rules = { ...rulesWith(), deadlines: { ...rulesWith().deadlines, delivery: 1000 } };
-    const run = await dispatch({ names: TWO_HOSTS, servers }, [{ to: ['a@x.example'] }], rules);
+    const run = await deliver({ names: TWO_HOSTS, servers }, [{ to: ['a@x.example'] }], rules);
     assert.match(
       summary(run)[0] ?? '',
       /^a@x\.example: 4 was cut off because the time for this delivery was over/,
     );
-    assert.equal(run.verdicts[0]?.verdict.kind === 'failed' && run.verdicts[0].verdict.maybeDelivered, true);
+    assert.equal(run.outcomes[0]?.outcome.kind === 'failed' && run.outcomes[0].outcome.maybeDelivered, true);
   });
 });
 
 describe('stopping', () => {
   it('lets what is on the wire come to its end and leaves the rest as it was', async () => {
-    const run = await dispatch(
+    const run = await deliver(
       { names: TWO_HOSTS, servers: { '*': {} } },
       mailsTo('u%@x.example', 100),
       rulesWith({ destination: 1 }),
-      (dispatcher, clock) => {
-        clock.after(40, () => dispatcher.stop());
+      (scheduler, clock) => {
+        clock.after(40, () => scheduler.stop());
       },
     );
-    assert.ok(run.verdicts.length > 0 && run.verdicts.length < 100, `${run.verdicts.length} verdicts`);
-    assert.equal(run.world.arrived.length, run.verdicts.length);
+    assert.ok(run.outcomes.length > 0 && run.outcomes.length < 100, `${run.outcomes.length} outcomes`);
+    assert.equal(run.world.arrived.length, run.outcomes.length);
     assert.equal(run.clock.pending, 0, 'no timer is left');
   });
 
   it('waits for no session that was to start later', async () => {
-    const run = await dispatch(
+    const run = await deliver(
       { names: { ...many(10), ...hosts(10) }, servers: { '*': {} } },
       Array.from({ length: 10 }, (_, n) => ({ to: [`u@d${n}.example`] })),
       rulesWith({ rate: 1 }),
-      (dispatcher, clock) => {
-        clock.after(1500, () => dispatcher.stop());
+      (scheduler, clock) => {
+        clock.after(1500, () => scheduler.stop());
       },
     );
     assert.equal(run.world.arrived.length, 2);
@@ -570,12 +569,12 @@ describe('stopping', () => {
   });
 
   it('cuts off what does not end within the grace time', async () => {
-    const run = await dispatch(
+    const run = await deliver(
       { names: TWO_HOSTS, servers: { '*': { dot: 'silence' } } },
       [{ to: ['a@x.example'] }],
       rulesWith(),
-      (dispatcher, clock) => {
-        clock.after(40, () => dispatcher.stop());
+      (scheduler, clock) => {
+        clock.after(40, () => scheduler.stop());
       },
     );
     assert.ok(run.clock.monotonic() < 11_000);

@@ -1,4 +1,4 @@
-/** Orders through the real dispatcher in a scripted world: what each test of the dispatcher starts from. */
+/** Attempts through the real scheduler in a scripted world: what each test of the scheduler starts from. */
 
 import { type AttemptedMessage, DeliveryAttempt, type PreparedMessage } from '../../src/delivery/attempt.ts';
 import type { DeliveryRules } from '../../src/delivery/rules.ts';
@@ -79,80 +79,80 @@ export function message(text: string): OutgoingMessage {
   };
 }
 
-export interface Mail {
+export interface TestMessage {
   readonly to: readonly string[];
   readonly text?: string;
   readonly sender?: string;
   readonly broken?: Failure;
 }
 
-/** The dispatcher never looks at the job itself. */
+/** The scheduler never looks at the job itself. */
 const QUEUED = { control: 1, job: emptyJob('2012'), warnings: [] };
 
-/** Verdicts as `address: status words`, in the order in which they fell. */
-export interface Dispatched {
+/** Outcomes as `address: status words`, in the order in which they were reached. */
+export interface Delivered {
   readonly world: World;
   readonly clock: VirtualClock;
-  readonly verdicts: readonly { readonly address: string; readonly verdict: Outcome; readonly at: number }[];
+  readonly outcomes: readonly { readonly address: string; readonly outcome: Outcome; readonly at: number }[];
   readonly rows: readonly string[];
   /** lines written, bodies apart */
   readonly commands: readonly string[];
 }
 
-export async function dispatch(
+export async function deliver(
   script: WorldScript,
-  mails: readonly Mail[],
+  messages: readonly TestMessage[],
   rules: DeliveryRules = rulesWith(),
-  during: (dispatcher: Scheduler, clock: VirtualClock) => void = () => {},
-): Promise<Dispatched> {
+  during: (scheduler: Scheduler, clock: VirtualClock) => void = () => {},
+): Promise<Delivered> {
   const clock = new VirtualClock(1_400_000_000_000);
   const world = new World(script, clock);
-  const verdicts: { address: string; verdict: Outcome; at: number }[] = [];
+  const outcomes: { address: string; outcome: Outcome; at: number }[] = [];
   const rows: string[] = [];
   const commands: string[] = [];
   const { connect, resolver } = world;
-  const dispatcher = new Scheduler(rules, {
+  const scheduler = new Scheduler(rules, {
     connect,
     resolver,
     clock,
     random: () => 0.5,
-    trace: (_, sight) => {
-      if (sight.what !== 'session') return;
-      rows.push(...sight.step.rows);
-      for (const effect of sight.step.effects) {
+    trace: (_, event) => {
+      if (event.what !== 'session') return;
+      rows.push(...event.step.rows);
+      for (const effect of event.step.effects) {
         if (effect.type === 'write') commands.push(...effect.bytes.split('\r\n').slice(0, -1));
       }
     },
   });
-  for (const mail of mails) {
-    for (const order of ordersOf(mail, rules, (address, verdict) =>
-      verdicts.push({ address, verdict, at: clock.monotonic() }),
+  for (const testMessage of messages) {
+    for (const attempt of attemptsFor(testMessage, rules, (address, outcome) =>
+      outcomes.push({ address, outcome, at: clock.monotonic() }),
     )) {
-      dispatcher.add(order);
+      scheduler.add(attempt);
     }
   }
-  during(dispatcher, clock);
-  await clock.runUntil(dispatcher.run());
-  return { world, clock, verdicts, rows, commands };
+  during(scheduler, clock);
+  await clock.runUntil(scheduler.run());
+  return { world, clock, outcomes, rows, commands };
 }
 
-function ordersOf(
-  mail: Mail,
+function attemptsFor(
+  testMessage: TestMessage,
   rules: DeliveryRules,
-  judged: (address: string, verdict: Outcome) => void,
+  onOutcome: (address: string, outcome: Outcome) => void,
 ): readonly DeliveryAttempt[] {
-  const domains = [...new Set(mail.to.map((address) => address.slice(address.indexOf('@') + 1)))];
+  const domains = [...new Set(testMessage.to.map((address) => address.slice(address.indexOf('@') + 1)))];
   return domains.map((domain) => {
-    const recipients = mail.to.filter((address) => address.endsWith(`@${domain}`));
-    const letter: PreparedMessage = {
-      outgoing: message(mail.text ?? 'Subject: x\r\n\r\nhello\r\n'),
-      sender: mail.sender ?? 'me@me.example',
+    const recipients = testMessage.to.filter((address) => address.endsWith(`@${domain}`));
+    const prepared: PreparedMessage = {
+      outgoing: message(testMessage.text ?? 'Subject: x\r\n\r\nhello\r\n'),
+      sender: testMessage.sender ?? 'me@me.example',
     };
     const attempted: AttemptedMessage = {
       job: QUEUED,
-      load: async () => mail.broken ?? letter,
-      recordOutcome: (_, ids, verdict) => {
-        for (const id of ids) judged(recipients[id] ?? '?', verdict);
+      load: async () => testMessage.broken ?? prepared,
+      recordOutcome: (_, ids, outcome) => {
+        for (const id of ids) onOutcome(recipients[id] ?? '?', outcome);
       },
       attemptDone: () => {},
     };
@@ -166,11 +166,11 @@ function ordersOf(
 }
 
 /** `address: 2|4|5 text` sorted, for comparing a whole outcome at once. */
-export function summary({ verdicts }: Dispatched): readonly string[] {
-  return verdicts
-    .map(({ address, verdict }) => {
-      const status = verdict.kind === 'delivered' ? 2 : verdict.permanent ? 5 : 4;
-      return `${address}: ${status} ${verdict.text}`;
+export function summary({ outcomes }: Delivered): readonly string[] {
+  return outcomes
+    .map(({ address, outcome }) => {
+      const status = outcome.kind === 'delivered' ? 2 : outcome.permanent ? 5 : 4;
+      return `${address}: ${status} ${outcome.text}`;
     })
     .sort();
 }

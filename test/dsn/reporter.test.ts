@@ -106,7 +106,7 @@ async function run(desk: Desk, verdicts: Readonly<Record<string, Failure | 'deli
   const now = () => Math.floor(deps.clock.now() / 1000);
   const mail = new ActiveMessage(
     lists,
-    { ...MESSAGE_DEPS, room, now, reporter },
+    { ...MESSAGE_DEPS, queue: room, now, dsnSender: reporter },
     {
       outcome: () => {},
       notWritten: (_, error) => {

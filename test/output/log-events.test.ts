@@ -10,12 +10,12 @@ const peer = { host: 'mx.example.com', address: '192.0.2.1', port: 25 };
 const DELIVERED: OutcomeRecord = {
   ...{ control: 2, msgid: 1, recipient: 'bob@example.com', destination: 'example.com', status: 2 },
   ...{ text: '2.0.0 queued (250, mx.example.com [192.0.2.1])', milliseconds: 412.6, tls: 'TLSv1.3' },
-  verdict: { kind: 'delivered', code: 250, enhanced: '2.0.0', text: '2.0.0 queued', peer },
+  outcome: { kind: 'delivered', code: 250, enhanced: '2.0.0', text: '2.0.0 queued', peer },
 };
 const FAILED: OutcomeRecord = {
   ...DELIVERED,
   ...{ status: 5, tls: null, text: 'x' },
-  verdict: {
+  outcome: {
     ...{ kind: 'failed', scope: 'recipient', stage: 'rcpt', permanent: true, code: 550, enhanced: '5.1.1' },
     ...{ text: '5.1.1 no such user', peer, maybeDelivered: false },
   },
@@ -49,8 +49,8 @@ test('a refusal is worth a warning', () => {
 });
 
 test('a mail that cannot be read is worth a warning while it waits', () => {
-  const verdict = { ...FAILED.verdict, kind: 'failed', stage: 'payload', permanent: false } as const;
-  assert.equal(outcomeEvent({ ...FAILED, status: 4, verdict } as OutcomeRecord, same).level, 'warn');
+  const outcome = { ...FAILED.outcome, kind: 'failed', stage: 'payload', permanent: false } as const;
+  assert.equal(outcomeEvent({ ...FAILED, status: 4, outcome } as OutcomeRecord, same).level, 'warn');
 });
 
 test('a report that lies in a file was not told to anybody', () => {
@@ -60,8 +60,8 @@ test('a report that lies in a file was not told to anybody', () => {
 });
 
 test('no host, no code, and a doubt', () => {
-  const verdict = {
-    ...FAILED.verdict,
+  const outcome = {
+    ...FAILED.outcome,
     kind: 'failed',
     code: null,
     peer: null,
@@ -70,7 +70,7 @@ test('no host, no code, and a doubt', () => {
   const record = {
     ...FAILED,
     status: 4,
-    verdict: { ...verdict, permanent: false, stage: 'lookup', scope: 'host' },
+    outcome: { ...outcome, permanent: false, stage: 'lookup', scope: 'host' },
   } as const;
   const { message, fields, level } = outcomeEvent(record, same);
   assert.equal(level, 'info');

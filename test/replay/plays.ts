@@ -67,7 +67,7 @@ export function rulesOf(settings: Settings): RunRules {
   return rulesFrom(settings, {
     hostname: 'me.example',
     relays: relaysIn(settings),
-    legacy: unknown8bit,
+    charset: unknown8bit,
     certificates: [],
   });
 }
@@ -121,7 +121,7 @@ export function longRecorder(
     const world = new World(script, clock);
     const room = new SingleJobQueue(queued, payloadOf(MAIL));
     const { resolver, connect } = world;
-    const ports = { room, resolver, connect, clock, random: () => 0.5, events };
+    const ports = { queue: room, resolver, connect, clock, random: () => 0.5, events };
     await clock.runUntil(runQueue(ports, rulesOf(settings), new AbortController().signal));
     return world;
   };

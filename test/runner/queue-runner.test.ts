@@ -111,7 +111,7 @@ async function run(
   const { connect, resolver } = world;
   const summary = await clock.runUntil(
     runQueue(
-      { room, connect, resolver, clock, random: () => 0.5, events },
+      { queue: room, connect, resolver, clock, random: () => 0.5, events },
       rulesOf(given),
       new AbortController().signal,
     ),
@@ -303,7 +303,7 @@ describe('a queue that stays', () => {
       trace: () => {},
     };
     const { connect, resolver } = world;
-    const ports = { room, connect, resolver, clock, random: () => 0.5, events };
+    const ports = { queue: room, connect, resolver, clock, random: () => 0.5, events };
     const queue = new QueueRunner(ports, rulesOf({}), new AbortController().signal);
     await queue.scan(false);
     await clock.runUntil(queue.idleOr(60_000));

@@ -24,7 +24,7 @@ function rulesWith(given: object) {
   return rulesFrom(read.settings, {
     hostname: 'me.example',
     relays: [],
-    legacy: unknown8bit,
+    charset: unknown8bit,
     certificates: ['CA'],
   }).delivery;
 }

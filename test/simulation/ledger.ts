@@ -111,7 +111,7 @@ export class Ledger {
     return before.life !== life && this.#endings.get(before.life) !== 'in order';
   }
 
-  outcome({ recipient, status, verdict }: OutcomeRecord, life: number): void {
+  outcome({ recipient, status, outcome }: OutcomeRecord, life: number): void {
     const fate = this.#fates.get(recipient);
     if (fate === undefined) {
       this.violated(`an outcome was told of ${recipient}, who is no recipient`);
@@ -119,7 +119,7 @@ export class Ledger {
     }
     const heard = fate.acceptances.some((acceptance) => acceptance.life === life && acceptance.heard);
     if (heard && status !== 2)
-      this.violated(`${recipient} was told as ${status} (${verdict.text}) after a final 2yz was heard`);
+      this.violated(`${recipient} was told as ${status} (${outcome.text}) after a final 2yz was heard`);
     this.#noteTry(fate.mail, recipient, life);
     if (status === 4) return;
     if (fate.told.length > 0 && !fate.hidden)

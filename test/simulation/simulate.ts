@@ -219,7 +219,7 @@ class Simulation {
     const recorder = this.#recorder?.(life.clock) ?? null;
     const ports = {
       ...this.#network.portsFor(life),
-      room,
+      queue: room,
       clock: life.clock,
       random: seededRandom(this.#plan.seed + life.number),
       events: {
@@ -234,9 +234,9 @@ class Simulation {
       },
     };
     await this.#orTrouble(life, async () => {
-      const reporter = this.#reporter(life, room);
-      if (runs > 1) await this.#watch(life, { ...ports, reporter }, runs, signal);
-      else await runQueue({ ...ports, reporter }, this.#rulesNow(), signal);
+      const dsnSender = this.#reporter(life, room);
+      if (runs > 1) await this.#watch(life, { ...ports, dsnSender }, runs, signal);
+      else await runQueue({ ...ports, dsnSender }, this.#rulesNow(), signal);
     });
     await recorder?.close();
     life.claimed = false;
@@ -542,7 +542,7 @@ function rulesOf({ limits }: Plan): RunRules {
   const rules = rulesFrom(read.settings, {
     hostname: 'me.example',
     relays: [],
-    legacy: unknown8bit,
+    charset: unknown8bit,
     certificates: [],
   });
   RULES.set(key, rules);

@@ -23,7 +23,7 @@ async function sendSlowly(pause: number): Promise<Outcome | undefined> {
   );
   const rules = rulesWith();
   const { connect, resolver } = world;
-  const dispatcher = new Scheduler(rules, { connect, resolver, clock, random: () => 0.5, trace: () => {} });
+  const scheduler = new Scheduler(rules, { connect, resolver, clock, random: () => 0.5, trace: () => {} });
   const outgoing: OutgoingMessage = {
     ...message(''),
     bytes: null,
@@ -35,29 +35,29 @@ async function sendSlowly(pause: number): Promise<Outcome | undefined> {
       }
     },
   };
-  const verdicts: Outcome[] = [];
+  const outcomes: Outcome[] = [];
   const attempted: AttemptedMessage = {
     job: { control: 1, job: emptyJob('2012'), warnings: [] },
     load: async () => ({ outgoing, sender: 'me@me.example' }),
-    recordOutcome: (_destination, _recipients, verdict) => verdicts.push(verdict),
+    recordOutcome: (_destination, _recipients, outcome) => outcomes.push(outcome),
     attemptDone: () => {},
   };
   const destination = destinationOf('a.example', 'me@me.example', rules.routing);
-  dispatcher.add(new DeliveryAttempt(attempted, destination, [{ id: 0, address: 'r@a.example' }], false));
-  await clock.runUntil(dispatcher.run());
-  if (verdicts[0]?.kind === 'delivered') assert.equal(world.arrived[0]?.body, PIECE.repeat(PIECES));
-  return verdicts[0];
+  scheduler.add(new DeliveryAttempt(attempted, destination, [{ id: 0, address: 'r@a.example' }], false));
+  await clock.runUntil(scheduler.run());
+  if (outcomes[0]?.kind === 'delivered') assert.equal(world.arrived[0]?.body, PIECE.repeat(PIECES));
+  return outcomes[0];
 }
 
 describe('a large message over a slow line', () => {
   it('has time as long as it moves, however long that is in all (R052)', async () => {
-    const verdict = await sendSlowly(DEADLINES.body - 1000);
-    assert.equal(verdict?.kind, 'delivered');
+    const outcome = await sendSlowly(DEADLINES.body - 1000);
+    assert.equal(outcome?.kind, 'delivered');
   });
 
   it('is given up for this run when nothing moves any more (R032)', async () => {
-    const verdict = await sendSlowly(DEADLINES.body + 1000);
-    assert.ok(verdict?.kind === 'failed' && !verdict.permanent);
-    assert.match(verdict.text, /said nothing for 180 seconds while we were sending the message/);
+    const outcome = await sendSlowly(DEADLINES.body + 1000);
+    assert.ok(outcome?.kind === 'failed' && !outcome.permanent);
+    assert.match(outcome.text, /said nothing for 180 seconds while we were sending the message/);
   });
 });

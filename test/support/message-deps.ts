@@ -3,7 +3,7 @@ import { unknown8bit } from '../../src/message/charset.ts';
 import { SCHEDULE } from '../../src/queue/schedule.ts';
 import type { MessageDeps } from '../../src/runner/active-message.ts';
 
-export const MESSAGE_DEPS: Omit<MessageDeps, 'room' | 'now' | 'reporter'> = {
+export const MESSAGE_DEPS: Omit<MessageDeps, 'queue' | 'now' | 'dsnSender'> = {
   render: { order: '2012', fqdn: 'me.example', nodeName: '', legacy: unknown8bit, zoneMinutes: 0 },
   postmaster: 'postmaster@me.example',
   warn: (text) => {

@@ -338,19 +338,19 @@ const REFUSED: OutcomeRecord = {
   status: 5,
   milliseconds: 80,
   tls: null,
-  verdict: { ...REFUSAL, permanent: true, code: 550, enhanced: '5.1.1', text: '5.1.1 no such user' },
+  outcome: { ...REFUSAL, permanent: true, code: 550, enhanced: '5.1.1', text: '5.1.1 no such user' },
 };
 const DEFERRED: OutcomeRecord = {
   ...REFUSED,
   status: 4,
-  verdict: { ...REFUSAL, permanent: false, code: 450, enhanced: '4.2.1', text: '4.2.1 greylisted' },
+  outcome: { ...REFUSAL, permanent: false, code: 450, enhanced: '4.2.1', text: '4.2.1 greylisted' },
 };
 const DELIVERED: OutcomeRecord = {
   ...JOB,
   status: 2,
   milliseconds: 412,
   tls: 'TLSv1.3',
-  verdict: { kind: 'delivered', code: 250, enhanced: '2.0.0', text: '2.0.0 queued', peer: PEER },
+  outcome: { kind: 'delivered', code: 250, enhanced: '2.0.0', text: '2.0.0 queued', peer: PEER },
 };
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

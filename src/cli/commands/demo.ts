@@ -29,7 +29,7 @@ import { printer } from '../demo/printer.ts';
 import type { Act, ControlText, Conversation, DemoResult } from '../demo/script.ts';
 import type { DemoWorld } from '../demo/world/index.ts';
 import { startDemoWorld } from '../demo/world/index.ts';
-import { dsnSender } from '../setup/dsn.ts';
+import { createDsnSender } from '../setup/dsn.ts';
 import type { CliError } from '../setup/load-config.ts';
 import {
   cliError,
@@ -155,11 +155,11 @@ function perform(stage: Stage, now: number): Promise<Act | CliError> {
     const before = numbersIn(spool);
     const listsBefore = new Set(listsIn(spool, readable).map(({ text }) => text));
     const { events, conversations, outcomes } = listener();
-    const ports = { ...systemDeps(settings, clockFor(settings)), room, events };
+    const ports = { ...systemDeps(settings, clockFor(settings)), queue: room, events };
     const told: string[] = [];
     const log = { write: ({ message }: LogEvent) => void told.push(message), close: async () => {} };
-    const reporter = dsnSender({ kind: 'room' }, { spool, rules, log }, settings, ports);
-    const summary = await runQueue({ ...ports, reporter }, rules, new AbortController().signal);
+    const dsnSender = createDsnSender({ kind: 'room' }, { spool, rules, log }, settings, ports);
+    const summary = await runQueue({ ...ports, dsnSender }, rules, new AbortController().signal);
     const left = new Set(numbersIn(spool));
     return {
       ...{ at: formatTime(now), conversations, outcomes, summary, told },

@@ -17,7 +17,7 @@ export const command = withQueue(
     const watched = terminal.interactive && !settings.json;
     if (settings.json) terminal.print(JSON.stringify(summary));
     if (summary.due > 0) log.write(summaryEvent(summary, watched ? 'info' : 'debug'));
-    else if (watched) terminal.tell(await nothingDue(ports.room, rules.due.schedule, ports.clock.now()));
+    else if (watched) terminal.tell(await nothingDue(ports.queue, rules.due.schedule, ports.clock.now()));
     return signal.aborted ? EXIT.tempFail : EXIT.ok;
   },
 );

@@ -51,22 +51,22 @@ function wayBack(settings: Settings, spool: string): DsnTransportSetting | CliEr
   );
 }
 
-export function dsnSender(
+export function createDsnSender(
   path: DsnTransportSetting,
   { spool, rules, log }: { readonly spool: string; readonly rules: RunRules; readonly log: Log },
   settings: Settings,
   ports: RunDeps,
 ): DsnSender {
-  const { room, clock, random } = ports;
+  const { queue, clock, random } = ports;
   const warn = (text: string): void => log.write(warningEvent(text));
   const reports = dsnStoreOf(spool, settings, spoolDeps(clock, warn));
   const { fqdn } = rules.render;
   const transport =
     path.kind === 'room'
-      ? roomTransport(room, reports, () => Math.floor(clock.now() / 1000))
+      ? roomTransport(queue, reports, () => Math.floor(clock.now() / 1000))
       : sessionTransport(path, ports, rules.delivery.deadlines, fqdn);
   return new DsnSender(
-    { room, reports, transport, clock, random, events: newsOfReports(log, rules) },
+    { room: queue, reports, transport, clock, random, events: newsOfReports(log, rules) },
     {
       site: { fqdn, aide: settings.aide ?? `room_aide@${fqdn}` },
       author: rules.postmaster,

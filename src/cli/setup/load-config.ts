@@ -98,7 +98,7 @@ export async function loadRules(settings: Settings): Promise<RunRules | CliError
   return rulesFrom(settings, {
     hostname: citadel.fqdn ?? hostname(),
     relays,
-    legacy: charset.charset,
+    charset: charset.charset,
     certificates,
   });
 }
@@ -195,7 +195,7 @@ function readText(file: string, setting: string): string | CliError {
 }
 
 /** The real world: sockets, the name servers, chance. */
-export function systemDeps(settings: Settings, clock: Clock): Omit<RunDeps, 'room' | 'events'> {
+export function systemDeps(settings: Settings, clock: Clock): Omit<RunDeps, 'queue' | 'events'> {
   const resolver = createResolver({
     servers: settings.dns,
     timeout: settings['timeout.lookup'],

@@ -24,7 +24,7 @@ import type { Command, Invocation } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';
 import { EXIT } from '../shell/exit.ts';
 import { pause, type Stop, stopSignal } from '../shell/signals.ts';
-import { dsnSender, dsnTransportOf } from './dsn.ts';
+import { createDsnSender, dsnTransportOf } from './dsn.ts';
 import { levelFor, logEvents, logFor } from './event-log.ts';
 import type { CliError } from './load-config.ts';
 import { cliError, clockFor, loadRules, systemDeps } from './load-config.ts';
@@ -135,9 +135,9 @@ async function inRoom(
   try {
     const news = logEvents(log, levelFor(settings), rules.render.legacy);
     const events = recorder === null ? news : recorded(news, recorder);
-    const ports = { ...systemDeps(settings, clock), room, events };
-    const reporter = dsnSender(path, { spool, rules, log }, settings, ports);
-    return await work({ ...place, signal, ports: { ...ports, reporter } }, invocation);
+    const ports = { ...systemDeps(settings, clock), queue: room, events };
+    const dsnSender = createDsnSender(path, { spool, rules, log }, settings, ports);
+    return await work({ ...place, signal, ports: { ...ports, dsnSender } }, invocation);
   } finally {
     release();
     await recorder?.close();

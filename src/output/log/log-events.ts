@@ -31,16 +31,16 @@ const OUTCOMES = {
 
 /** One line per outcome: job, recipient, destination host and address, duration, code and text. */
 export function outcomeEvent(record: OutcomeRecord, readable: DecodeText): LogEvent {
-  const { verdict } = record;
+  const { outcome } = record;
   const { event, level: usual } = OUTCOMES[record.status];
   // It does not get better by waiting: somebody has to look.
-  const level = verdict.kind === 'failed' && verdict.stage === 'payload' ? 'warn' : usual;
+  const level = outcome.kind === 'failed' && outcome.stage === 'payload' ? 'warn' : usual;
   const recipient = readable(record.recipient);
-  const text = readable(verdict.text);
-  const via = verdict.peer === null ? '' : ` via ${place(verdict.peer)}`;
+  const text = readable(outcome.text);
+  const via = outcome.peer === null ? '' : ` via ${place(outcome.peer)}`;
   const tls = record.tls === null ? '' : ` ${record.tls}`;
-  const code = verdict.code === null ? '' : `${verdict.code} `;
-  const maybe = verdict.kind === 'failed' && verdict.maybeDelivered;
+  const code = outcome.code === null ? '' : `${outcome.code} `;
+  const maybe = outcome.kind === 'failed' && outcome.maybeDelivered;
   const doubt = maybe ? ' (the message may have arrived)' : '';
   return {
     level,
@@ -52,14 +52,14 @@ export function outcomeEvent(record: OutcomeRecord, readable: DecodeText): LogEv
       recipient,
       status: record.status,
       destination: record.destination,
-      host: verdict.peer?.host ?? null,
-      address: verdict.peer?.address ?? null,
-      port: verdict.peer?.port ?? null,
+      host: outcome.peer?.host ?? null,
+      address: outcome.peer?.address ?? null,
+      port: outcome.peer?.port ?? null,
       tls: record.tls,
       milliseconds: Math.round(record.milliseconds),
-      stage: verdict.kind === 'failed' ? verdict.stage : null,
-      code: verdict.code,
-      enhanced: verdict.enhanced,
+      stage: outcome.kind === 'failed' ? outcome.stage : null,
+      code: outcome.code,
+      enhanced: outcome.enhanced,
       maybeDelivered: maybe,
       text,
     },

@@ -84,7 +84,7 @@ class Runner {
     const { jobs } = await this.room.scan(this.mails);
     for (const [msgid, each] of groupByPayload(jobs)) {
       if (this.mails.has(msgid)) continue;
-      const ports = { ...MESSAGE_DEPS, room: this.room, now: () => NOW, reporter: null };
+      const ports = { ...MESSAGE_DEPS, queue: this.room, now: () => NOW, dsnSender: null };
       const outcome: MessageEvents['outcome'] = ({ recipient, status }) => {
         if (status === 2) this.#world.durable.add(recipient);
         this.#written();
