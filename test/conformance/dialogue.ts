@@ -182,7 +182,11 @@ async function ours(row: Row): Promise<Seen> {
     trace: () => {},
   };
   await clock.runUntil(
-    runQueue({ queue: room, connect, resolver, clock, random: () => 0.5, events }, rulesFor(script), stop.signal),
+    runQueue(
+      { queue: room, connect, resolver, clock, random: () => 0.5, events },
+      rulesFor(script),
+      stop.signal,
+    ),
   );
   const { contacts, sent } = network;
   return { questions: eachOnce(network.questions), contacts, sent, outcomes: room.outcomes.sort(byPlace) };

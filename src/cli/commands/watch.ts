@@ -15,7 +15,10 @@ import type { openListeners } from './intake.ts';
 export const command = withQueue(
   'wait',
   async ({ spool, ports, rules, log, warn, signal }, { settings, options, terminal }) => {
-    const listeners = options.intake === true ? await listenersOn(settings, { spool, log, room: ports.queue, clock: ports.clock }) : null;
+    const listeners =
+      options.intake === true
+        ? await listenersOn(settings, { spool, log, room: ports.queue, clock: ports.clock })
+        : null;
     if (listeners !== null && 'kind' in listeners) return listeners;
     const bell = changeBell([spool, layoutOf(spool).requests]);
     log.write(startedEvent(ports.queue.name, process.pid));
