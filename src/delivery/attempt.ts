@@ -12,6 +12,7 @@ import type { QueuedJob } from '../queue/queue.ts';
 import type { Destination } from '../routing/hosts.ts';
 import type { Failure, Outcome } from '../smtp/outcome.ts';
 import type { MessageRequirements, Transaction, TransactionRecipient } from '../smtp/transaction.ts';
+import type { ConnectionTarget } from './connection-pool.ts';
 import type { Delivery, DeliveryEffect } from './delivery.ts';
 import { beginDelivery } from './delivery.ts';
 
@@ -57,8 +58,8 @@ export class DeliveryAttempt {
   delivery: Delivery;
   /** the worker that carries it out, or did so last */
   worker: { expire(attempt: DeliveryAttempt): void } | null = null;
-  /** the connection it waits for while the endpoint has none to spare */
-  waitingFor: { readonly endpoint: string; readonly wanted: AcquireConnection } | null = null;
+  /** the connection it waits for while the host has none to spare */
+  waitingFor: { readonly target: ConnectionTarget; readonly wanted: AcquireConnection } | null = null;
   /** number of the transaction in progress */
   transaction = 0;
   /** monotonic milliseconds */

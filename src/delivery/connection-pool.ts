@@ -1,9 +1,11 @@
 /**
- * Connections by endpoint (same address, port, protection and credentials): idle ones for reuse, how many are open, which
- * attempts wait for one, and which endpoints are left alone after a failure. Knows nothing of destinations or fairness.
+ * Connections by target: idle ones for reuse, how many are open, which attempts wait for one, and which targets are left
+ * alone after a failure. Knows nothing of destinations or fairness.
  *
- * Limits that hold: sessions in all, sessions per host, messages per session, session starts a second. A session that has
- * sent QUIT counts no more, and is cut when its place is needed.
+ * Limits that hold: sessions in all, sessions per host, messages per session, session starts a second. A host is counted by
+ * its address and port, whatever names led there. It may have two sessions until one has got through EHLO, then twice as
+ * many with each that does, so that a silent address never takes all sessions. A session that has sent QUIT counts no more,
+ * and is cut when its place is needed.
  */
 import type { Clock } from '../platform/clock.ts';
 import { Deque } from '../platform/deque.ts';
@@ -11,7 +13,7 @@ import type { Host } from '../routing/hosts.ts';
 import type { ClientListener } from '../smtp/client.ts';
 import { SmtpClient } from '../smtp/client.ts';
 import type { Failure } from '../smtp/outcome.ts';
-import type { DeliveryAttempt } from './attempt.ts';
+import type { AcquireConnection, DeliveryAttempt } from './attempt.ts';
 import { type DeliveryDeps, type DeliveryRules, sessionOptions } from './rules.ts';
 
 /** Milliseconds for which an endpoint that failed is not tried for other jobs: less than the shortest retry interval. */
@@ -29,26 +31,51 @@ const BEFORE_MAIL: ReadonlySet<string> = new Set([
   'auth',
 ]);
 
+/** Sessions with an address before the first of them has got through EHLO. */
+const FIRST_SESSIONS = 2;
+
+/** Where a connection leads. Connections with the same name are interchangeable. */
+export interface ConnectionTarget {
+  readonly host: Host;
+  readonly address: string;
+  readonly withoutTls: boolean;
+  /** same host name, address, port, protection and credentials */
+  readonly name: string;
+  /** address and port: what the limit of sessions per host counts */
+  readonly place: string;
+}
+
+/** An address and port, as far as its sessions are concerned. */
+interface Place {
+  /** sessions that have not sent QUIT */
+  open: number;
+  /** sessions it may have */
+  allowed: number;
+  readonly waiters: Deque<DeliveryAttempt>;
+}
+
 export class ConnectionPool {
   readonly #rules: DeliveryRules;
   readonly #deps: DeliveryDeps;
   readonly #clock: Clock;
   readonly #resume: (attempt: DeliveryAttempt) => void;
   readonly #idle = new Map<string, SmtpClient[]>();
-  readonly #open = new Map<string, number>();
-  readonly #waiters = new Map<string, Deque<DeliveryAttempt>>();
+  readonly #places = new Map<string, Place>();
+  /** by name of the target */
   readonly #failures = new Map<string, { readonly failure: Failure; readonly until: number }>();
   /** by address and port: monotonic milliseconds until which TLS is not tried there */
   readonly #brokenTls = new Map<string, number>();
-  /** clients that have sent QUIT */
+  /** clients that have sent QUIT, with their places */
   readonly #quitting = new Map<SmtpClient, string>();
+  /** clients that have not got through EHLO yet, oldest first, with the time of their start */
+  readonly #unproven = new Map<SmtpClient, number>();
   /** clients that have not */
   #sessions = 0;
   #started = 0;
   #nextStart = 0;
   #allClosed: () => void = () => {};
 
-  /** `resume` is called with an attempt whose turn has come: its endpoint has a connection to spare again. */
+  /** `resume` is called with an attempt whose turn has come: its host has a connection to spare again. */
   constructor(rules: DeliveryRules, deps: DeliveryDeps, resume: (attempt: DeliveryAttempt) => void) {
     this.#rules = rules;
     this.#deps = deps;
@@ -56,32 +83,48 @@ export class ConnectionPool {
     this.#resume = resume;
   }
 
+  /** STARTTLS is left out where it broke not long ago. */
+  targetOf({ host, address, withoutTls: given }: AcquireConnection): ConnectionTarget {
+    const place = `${address}:${host.port}`;
+    const withoutTls = given || this.#clock.monotonic() < (this.#brokenTls.get(place) ?? 0);
+    const protection = host.implicitTls ? 'smtps' : withoutTls ? 'clear' : 'smtp';
+    const name = `${protection}://${host.credentials?.user ?? ''}@${host.name}[${address}]:${host.port}`;
+    return { host, address, withoutTls, name, place };
+  }
+
   /** An idle connection, which the caller has alone from now on. */
-  acquireIdle(endpoint: string): SmtpClient | undefined {
-    return this.#idle.get(endpoint)?.pop();
+  acquireIdle({ name }: ConnectionTarget): SmtpClient | undefined {
+    return this.#idle.get(name)?.pop();
   }
 
   /** A new connection, which the caller has alone. An idle one elsewhere gives way when the limit is reached. */
-  connect(
-    endpoint: string,
-    target: { readonly host: Host; readonly address: string; readonly withoutTls: boolean },
-    listenerFor: (client: SmtpClient) => ClientListener,
-  ): SmtpClient {
+  connect(target: ConnectionTarget, listenerFor: (client: SmtpClient) => ClientListener): SmtpClient {
+    const { host, address, withoutTls, place } = target;
     this.#sessions++;
-    this.#open.set(endpoint, (this.#open.get(endpoint) ?? 0) + 1);
+    this.#placeAt(place).open++;
     const { sessions } = this.#rules.limits;
     if (this.#sessions > sessions) [...this.#idle.values()].flat()[0]?.quit();
-    for (const [client, place] of this.#quitting)
-      if (place === endpoint || this.#sessions + this.#quitting.size > sessions) client.destroy();
+    for (const [client, left] of this.#quitting)
+      if (left === place || this.#sessions + this.#quitting.size > sessions) client.destroy();
     const number = ++this.#started;
-    const { host, address, withoutTls } = target;
     const options = sessionOptions(this.#rules, host, address, { number, withoutTls });
-    return new SmtpClient(options, this.#deps, listenerFor);
+    const client = new SmtpClient(options, this.#deps, listenerFor);
+    this.#unproven.set(client, this.#clock.monotonic());
+    return client;
+  }
+
+  /** The server has answered and takes transactions: it may have more sessions. */
+  proved({ place }: ConnectionTarget, client: SmtpClient): void {
+    if (!this.#unproven.delete(client)) return;
+    const at = this.#placeAt(place);
+    if (at.allowed >= this.#rules.limits.host) return;
+    at.allowed *= 2;
+    for (let room = at.allowed - at.open; room > 0 && at.waiters.length > 0; room--) this.#wake(place);
   }
 
   /** Gives a connection back: kept for the next attempt when it is idle and `keep` says so, else closed. */
-  release(endpoint: string, client: SmtpClient, keep: boolean): void {
-    client.setListener(this.#idleListener(endpoint, client));
+  release(target: ConnectionTarget, client: SmtpClient, keep: boolean): void {
+    client.setListener(this.#idleListener(target, client));
     if (!client.ready) {
       client.interrupt('is not needed any more');
       return;
@@ -90,18 +133,19 @@ export class ConnectionPool {
       client.quit();
       return;
     }
-    this.#idleAt(endpoint).push(client);
-    this.#wake(endpoint);
+    this.#idleAt(target).push(client);
+    this.#wake(target.place);
   }
 
   /** The client has sent QUIT or was cut off: its place is free. */
-  ended(endpoint: string, client: SmtpClient): void {
+  ended(target: ConnectionTarget, client: SmtpClient): void {
     this.#sessions--;
-    this.#quitting.set(client, endpoint);
-    this.#open.set(endpoint, (this.#open.get(endpoint) ?? 1) - 1);
-    const idle = this.#idleAt(endpoint);
+    this.#unproven.delete(client);
+    this.#quitting.set(client, target.place);
+    this.#placeAt(target.place).open--;
+    const idle = this.#idleAt(target);
     if (idle.includes(client)) idle.splice(idle.indexOf(client), 1);
-    this.#wake(endpoint);
+    this.#wake(target.place);
   }
 
   closed(client: SmtpClient): void {
@@ -114,47 +158,65 @@ export class ConnectionPool {
     return Math.min(this.#rules.limits.messages, client.mailMax);
   }
 
-  /** An endpoint that refuses a new session while others are open there has as many as it takes. */
-  isFull(endpoint: string): boolean {
-    const open = this.#open.get(endpoint) ?? 0;
-    const refusesMore = (this.backOff(endpoint)?.code ?? null) !== null;
-    return open >= this.#rules.limits.host || (open > 0 && refusesMore);
+  /**
+   * Whether the host may not have another session now. One that refuses a new session while others are open has as many as
+   * it takes. An idle session under another name gives way.
+   */
+  isFull(target: ConnectionTarget): boolean {
+    const at = this.#placeAt(target.place);
+    if (at.open > 0 && (this.backOff(target)?.code ?? null) !== null) return true;
+    const most = Math.min(at.allowed, this.#rules.limits.host);
+    if (at.open >= most) this.#idleElsewhere(target)?.quit();
+    return at.open >= most;
   }
 
-  /** The attempt waits, without a worker, until the endpoint has a connection to spare. */
-  enqueueWaiter(endpoint: string, attempt: DeliveryAttempt): void {
-    const waiters = this.#waiters.get(endpoint) ?? new Deque();
-    this.#waiters.set(endpoint, waiters);
-    waiters.push(attempt);
+  /** The attempt waits, without a worker, until the host has a connection to spare. */
+  enqueueWaiter({ place }: ConnectionTarget, attempt: DeliveryAttempt): void {
+    this.#placeAt(place).waiters.push(attempt);
   }
 
   /** A waiter went on, perhaps elsewhere: the next one may have its turn. Not at once: thousands may wait. */
-  wakeNext(endpoint: string): void {
+  wakeNext(target: ConnectionTarget): void {
     queueMicrotask(() => {
-      if (!this.isFull(endpoint)) this.#wake(endpoint);
+      if (!this.isFull(target)) this.#wake(target.place);
     });
   }
 
-  /** The endpoint's failure of not long ago, which would meet the next session as well. */
-  backOff(endpoint: string): Failure | undefined {
-    const failed = this.#failures.get(endpoint);
+  /** The target's failure of not long ago, which would meet the next session as well. */
+  backOff({ name }: ConnectionTarget): Failure | undefined {
+    const failed = this.#failures.get(name);
     return failed !== undefined && this.#clock.monotonic() < failed.until ? failed.failure : undefined;
   }
 
   /** Only what comes before MAIL, or a 421, says something about the next message. */
-  recordFailure(endpoint: string, failure: Failure): void {
+  recordFailure({ name }: ConnectionTarget, failure: Failure): void {
     if (failure.code !== 421 && !BEFORE_MAIL.has(failure.stage)) return;
-    this.#failures.set(endpoint, { failure, until: this.#clock.monotonic() + BACK_OFF });
-  }
-
-  isTlsBroken({ port }: Host, address: string): boolean {
-    const until = this.#brokenTls.get(`${address}:${port}`) ?? Number.NEGATIVE_INFINITY;
-    return this.#clock.monotonic() < until;
+    this.#failures.set(name, { failure, until: this.#clock.monotonic() + BACK_OFF });
   }
 
   /** A handshake may break for a reason that passes: TLS is tried again after two minutes. */
-  recordBrokenTls({ port }: Host, address: string): void {
-    this.#brokenTls.set(`${address}:${port}`, this.#clock.monotonic() + BACK_OFF);
+  recordBrokenTls({ place }: ConnectionTarget): void {
+    this.#brokenTls.set(place, this.#clock.monotonic() + BACK_OFF);
+  }
+
+  /** Milliseconds until `cutSilent` may have something to cut. */
+  untilSilent(): number {
+    const { silence } = this.#rules.deadlines;
+    const [oldest] = this.#unproven.values();
+    return oldest === undefined ? silence : Math.max(0, oldest + silence - this.#clock.monotonic());
+  }
+
+  /**
+   * Cuts off the sessions that have been silent before their first transaction for longer than `timeout.silence`; how many
+   * those were. Called while other messages wait for a connection.
+   */
+  cutSilent(): number {
+    const { silence } = this.#rules.deadlines;
+    const since = this.#clock.monotonic() - silence;
+    const silent = [...this.#unproven].filter(([, started]) => started <= since);
+    for (const [client] of silent)
+      client.interrupt(`was not ready within ${silence / 1000} seconds while other messages waited`);
+    return silent.length;
   }
 
   /** Milliseconds until the next session may start. */
@@ -169,15 +231,15 @@ export class ConnectionPool {
 
   /** All waiting attempts; none waits any more. */
   takeWaiters(): readonly DeliveryAttempt[] {
-    return [...this.#waiters.values()].flatMap((waiters) => waiters.takeAll());
+    return [...this.#places.values()].flatMap(({ waiters }) => waiters.takeAll());
   }
 
-  /** Nothing waits: what is remembered by endpoint would only grow. */
+  /** Nothing waits: what is remembered by place and name would only grow. */
   prune(): void {
     const now = this.#clock.monotonic();
-    this.#waiters.clear();
+    for (const { waiters } of this.#places.values()) waiters.takeAll();
     deleteWhere(this.#idle, (clients) => clients.length === 0);
-    deleteWhere(this.#open, (sessions) => sessions === 0);
+    deleteWhere(this.#places, ({ open }) => open === 0);
     deleteWhere(this.#failures, ({ until }) => until <= now);
     deleteWhere(this.#brokenTls, (until) => until <= now);
   }
@@ -191,19 +253,35 @@ export class ConnectionPool {
     });
   }
 
-  #wake(endpoint: string): void {
-    const attempt = this.#waiters.get(endpoint)?.shift();
+  #wake(place: string): void {
+    const attempt = this.#places.get(place)?.waiters.shift();
     if (attempt !== undefined) this.#resume(attempt);
   }
 
-  #idleAt(endpoint: string): SmtpClient[] {
-    const idle = this.#idle.get(endpoint) ?? [];
-    this.#idle.set(endpoint, idle);
+  #placeAt(name: string): Place {
+    const place = this.#places.get(name) ?? { open: 0, allowed: FIRST_SESSIONS, waiters: new Deque() };
+    this.#places.set(name, place);
+    return place;
+  }
+
+  #idleAt({ name }: ConnectionTarget): SmtpClient[] {
+    const idle = this.#idle.get(name) ?? [];
+    this.#idle.set(name, idle);
     return idle;
   }
 
+  #idleElsewhere({ name, address, host: { port } }: ConnectionTarget): SmtpClient | undefined {
+    for (const [other, clients] of this.#idle) {
+      const [client] = clients;
+      if (other === name || client === undefined) continue;
+      const { peer } = client.plan;
+      if (peer.address === address && peer.port === port) return client;
+    }
+    return undefined;
+  }
+
   /** Of an idle connection only the end matters. */
-  #idleListener(endpoint: string, client: SmtpClient): ClientListener {
+  #idleListener(target: ConnectionTarget, client: SmtpClient): ClientListener {
     const nothing = (): void => {};
     return {
       connected: nothing,
@@ -217,18 +295,12 @@ export class ConnectionPool {
       requeue: nothing,
       hostFailed: nothing,
       tlsUnusable: nothing,
-      ended: () => this.ended(endpoint, client),
+      ended: () => this.ended(target, client),
       closed: () => this.closed(client),
       trace: (event, step) =>
         this.#deps.trace([], { what: 'session', session: client.plan.number, event, step }),
     };
   }
-}
-
-/** Equal names, interchangeable connections: same address, same protection, same credentials. */
-export function endpointName(host: Host, address: string, withoutTls: boolean): string {
-  const protection = host.implicitTls ? 'smtps' : withoutTls ? 'clear' : 'smtp';
-  return `${protection}://${host.credentials?.user ?? ''}@${host.name}[${address}]:${host.port}`;
 }
 
 function deleteWhere<Key, Value>(map: Map<Key, Value>, isOld: (value: Value) => boolean): void {

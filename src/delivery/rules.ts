@@ -27,7 +27,7 @@ export interface DeliveryRules {
     readonly rate: number;
   };
   /** milliseconds */
-  readonly deadlines: { readonly [name in Deadline | 'connect' | 'delivery' | 'stop']: number };
+  readonly deadlines: { readonly [name in Deadline | 'connect' | 'silence' | 'delivery' | 'stop']: number };
   /** source addresses, at most one of each family */
   readonly localAddresses: readonly string[];
   policyFor(host: Host, withoutTls: boolean): SessionPolicy;
@@ -40,6 +40,8 @@ export interface DeliveryDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly trace: Trace;
+  /** a full sentence for people */
+  readonly warn: (text: string) => void;
 }
 
 /** One address of a host, connected to from the source address of its family. */

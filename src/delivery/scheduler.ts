@@ -2,10 +2,14 @@
  * Who works when: attempts wait by destination, workers carry them out, destinations take turns. Connections and their
  * limits are the pool's; what happens next to one attempt is decided in table.ts.
  *
+ * Hosts that accept a connection and then say nothing could keep all workers for minutes. While destinations wait and no
+ * worker is free, sessions that are not ready within `timeout.silence` are cut off.
+ *
  * Fairness: a destination gets its second worker only after every waiting destination had its turn, and a worker gives way
  * after a session's worth of messages. A destination begins with one worker and doubles with each message accepted, so that
  * a dead one costs one connection, not twenty.
  */
+import type { Timer } from '../platform/clock.ts';
 import { Deque } from '../platform/deque.ts';
 import type { DeliveryAttempt } from './attempt.ts';
 import { ConnectionPool } from './connection-pool.ts';
@@ -24,6 +28,8 @@ export class Scheduler implements WorkerScheduler {
   #unfinished = 0;
   #transactions = 0;
   #isStopping = false;
+  /** running while destinations wait and no worker is free */
+  #silenceTimer: Timer | null = null;
   readonly #whenIdle = new Set<() => void>();
 
   constructor(rules: DeliveryRules, deps: DeliveryDeps) {
@@ -143,7 +149,7 @@ export class Scheduler implements WorkerScheduler {
   #startWorkers(): void {
     while (!this.#isStopping && this.#workers.size < this.rules.limits.sessions) {
       const queue = this.#waiting.shift();
-      if (queue === undefined) return;
+      if (queue === undefined) break;
       queue.isQueued = false;
       const attempt = queue.attempts.shift();
       if (attempt === undefined) continue;
@@ -153,5 +159,26 @@ export class Scheduler implements WorkerScheduler {
       this.#enqueue(queue);
       worker.run(attempt);
     }
+    this.#watchForSilence();
+  }
+
+  #watchForSilence(): void {
+    if (this.#isStopping || this.#waiting.length === 0) {
+      this.#silenceTimer?.cancel();
+      this.#silenceTimer = null;
+      return;
+    }
+    this.#silenceTimer ??= this.deps.clock.after(this.pool.untilSilent(), () => {
+      this.#silenceTimer = null;
+      const waiting = this.#waiting.length;
+      const cut = this.pool.cutSilent();
+      if (cut > 0)
+        this.deps.warn(
+          `${cut} of ${this.rules.limits.sessions} sessions were closed: their hosts were not ready to take mail within ` +
+            `${this.rules.deadlines.silence / 1000} seconds, and messages for ${waiting} other destinations were waiting. ` +
+            'What they were to carry goes to the next host, or is tried again later.',
+        );
+      this.#watchForSilence();
+    });
   }
 }

@@ -11,7 +11,7 @@ import type { ClientListener, SmtpClient } from '../smtp/client.ts';
 import type { Failure } from '../smtp/outcome.ts';
 import type { Transaction } from '../smtp/transaction.ts';
 import type { AcquireConnection, DeliveryAttempt } from './attempt.ts';
-import { type ConnectionPool, endpointName } from './connection-pool.ts';
+import type { ConnectionPool, ConnectionTarget } from './connection-pool.ts';
 import type { DeliveryEffect, DeliveryEvent, HostCursor } from './delivery.ts';
 import type { DestinationQueue } from './destination-queue.ts';
 import { lookupAddresses, lookupHosts, traced } from './lookups.ts';
@@ -48,7 +48,7 @@ export class DeliveryWorker {
   /** its message is being read while the current one is on the wire */
   #prefetched: DeliveryAttempt | null = null;
   #client: SmtpClient | null = null;
-  #endpoint = '';
+  #target: ConnectionTarget | null = null;
   /** where the current connection stands among the destination's hosts: later attempts go on from there */
   #cursor: HostCursor | null = null;
   #attempts = 0;
@@ -68,7 +68,7 @@ export class DeliveryWorker {
     if (attempt.delivery.state === 'over') this.#next();
     else if (waitingFor === null) void this.#begin(attempt);
     else this.#acquire(attempt, waitingFor.wanted);
-    if (waitingFor !== null) this.#pool.wakeNext(waitingFor.endpoint);
+    if (waitingFor !== null) this.#pool.wakeNext(waitingFor.target);
   }
 
   stop(): void {
@@ -165,48 +165,44 @@ export class DeliveryWorker {
    * a new one; none where the endpoint failed not long ago. `mayConnect`: a delayed start whose time has come.
    */
   #acquire(attempt: DeliveryAttempt, wanted: AcquireConnection, mayConnect = false): void {
-    const endpoint = endpointName(wanted.host, wanted.address, this.#withoutTls(wanted));
-    if (this.#isUsable() && endpoint === this.#endpoint) {
+    const target = this.#pool.targetOf(wanted);
+    if (this.#isUsable() && target.name === this.#target?.name) {
       this.#use(attempt);
       return;
     }
     this.#releaseClient();
-    this.#endpoint = endpoint;
-    const idle = this.#pool.acquireIdle(endpoint);
+    this.#target = target;
+    const idle = this.#pool.acquireIdle(target);
     if (idle !== undefined) {
       this.#client = idle;
-      idle.setListener(this.#listener(idle, wanted));
+      idle.setListener(this.#listener(idle, target));
       this.#use(attempt);
       return;
     }
-    if (this.#pool.isFull(endpoint)) {
-      attempt.waitingFor = { endpoint, wanted };
+    if (this.#pool.isFull(target)) {
+      attempt.waitingFor = { target, wanted };
       this.#current = null;
-      this.#pool.enqueueWaiter(endpoint, attempt);
+      this.#pool.enqueueWaiter(target, attempt);
       this.#next();
       return;
     }
-    const failure = this.#pool.backOff(endpoint);
-    if (failure !== undefined) this.#handle(attempt, { type: 'host-failed', failure });
-    else this.#connect(attempt, wanted, mayConnect ? 0 : this.#pool.startDelay());
-  }
-
-  #connect(attempt: DeliveryAttempt, wanted: AcquireConnection, delay: number): void {
-    if (delay > 0) {
-      // Meanwhile connections may open, become idle or fail: the choice is made again.
-      const start = (): void => {
-        if (attempt === this.#current && attempt.delivery.state === 'obtain')
-          this.#acquire(attempt, wanted, true);
-      };
-      attempt.addTimer(this.#scheduler.deps.clock.after(delay, start));
+    const failure = this.#pool.backOff(target);
+    if (failure !== undefined) {
+      this.#handle(attempt, { type: 'host-failed', failure });
       return;
     }
-    const target = { ...wanted, withoutTls: this.#withoutTls(wanted) };
-    this.#client = this.#pool.connect(this.#endpoint, target, (client) => this.#listener(client, wanted));
+    const delay = mayConnect ? 0 : this.#pool.startDelay();
+    if (delay === 0) this.#client = this.#pool.connect(target, (client) => this.#listener(client, target));
+    else this.#acquireLater(attempt, wanted, delay);
   }
 
-  #withoutTls({ host, address, withoutTls }: AcquireConnection): boolean {
-    return withoutTls || this.#pool.isTlsBroken(host, address);
+  /** Meanwhile connections may open, become idle or fail: the choice is made again. */
+  #acquireLater(attempt: DeliveryAttempt, wanted: AcquireConnection, delay: number): void {
+    const start = (): void => {
+      if (attempt === this.#current && attempt.delivery.state === 'obtain')
+        this.#acquire(attempt, wanted, true);
+    };
+    attempt.addTimer(this.#scheduler.deps.clock.after(delay, start));
   }
 
   /** The connection is ready for the attempt's transaction. */
@@ -279,14 +275,14 @@ export class DeliveryWorker {
 
   #releaseClient(): void {
     const client = this.#client;
-    if (client === null) return;
+    const target = this.#target;
+    if (client === null || target === null) return;
     this.#client = null;
     this.#cursor = null;
-    this.#pool.release(this.#endpoint, client, this.#scheduler.keepsConnections);
+    this.#pool.release(target, client, this.#scheduler.keepsConnections);
   }
 
-  #listener(client: SmtpClient, { host, address }: AcquireConnection): ClientListener {
-    const endpoint = this.#endpoint;
+  #listener(client: SmtpClient, target: ConnectionTarget): ClientListener {
     const pool = this.#pool;
     const { trace } = this.#scheduler.deps;
     const session = client.plan.number;
@@ -302,9 +298,10 @@ export class DeliveryWorker {
     };
     return {
       ready: () => {
+        pool.proved(target, client);
         if (this.#current?.delivery.state === 'obtain') this.#use(this.#current);
       },
-      connected: () => trace(carried(), { what: 'connected', session, address }),
+      connected: () => trace(carried(), { what: 'connected', session, address: target.address }),
       body: (transaction) => {
         const attempt = attemptFor(transaction);
         trace([attempt], { what: 'body', message: attempt.outgoing });
@@ -320,15 +317,15 @@ export class DeliveryWorker {
       transactionDone: (transaction) => this.#handle(attemptFor(transaction), { type: 'transaction-done' }),
       requeue: (transaction) => this.#handle(attemptFor(transaction), { type: 'hand-back' }),
       hostFailed: (failure: Failure) => {
-        pool.recordFailure(endpoint, failure);
+        pool.recordFailure(target, failure);
         toCurrent({ type: 'host-failed', failure });
       },
       tlsUnusable: (failure) => {
-        pool.recordBrokenTls(host, address);
+        pool.recordBrokenTls(target);
         toCurrent({ type: 'tls-unusable', failure });
       },
       ended: () => {
-        pool.ended(endpoint, client);
+        pool.ended(target, client);
         if (this.#client === client) this.#client = null;
       },
       closed: () => pool.closed(client),

@@ -204,7 +204,12 @@ export class QueueRunner {
   }
 
   #newScheduler(): Scheduler {
-    return new Scheduler(this.#rules.delivery, { ...this.#deps, trace: this.#deps.events.trace });
+    const { events } = this.#deps;
+    return new Scheduler(this.#rules.delivery, {
+      ...this.#deps,
+      trace: events.trace,
+      warn: (text) => events.warning(text),
+    });
   }
 
   #now(): number {

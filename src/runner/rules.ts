@@ -81,6 +81,7 @@ function dispatchRules(
       dot: settings['timeout.dot'],
       rset: settings['timeout.rset'],
       quit: settings['timeout.quit'],
+      silence: settings['timeout.silence'],
       delivery: settings['timeout.delivery'],
       stop: settings['timeout.stop'],
     },

@@ -116,6 +116,11 @@ export const SETTINGS = {
   'timeout.rset': setting(duration, '20s', 'until RSET is answered'),
   'timeout.quit': setting(duration, '2s', 'until the server closes after QUIT'),
   'timeout.lookup': setting(duration, '20s', 'for one DNS lookup'),
+  'timeout.silence': setting(
+    duration,
+    '30s',
+    'until a new session is ready, while other messages wait for a free one',
+  ),
   'timeout.delivery': setting(duration, '2h', 'for one delivery, all its hosts together'),
   'timeout.stop': setting(duration, '10s', 'for what is on the wire when a run is told to stop'),
 

@@ -465,6 +465,68 @@ describe('limits', () => {
     assert.ok(run.world.connections <= 10, `${run.world.connections} connections`);
   });
 
+  /** `count` domains, each with an MX of its own name; all of them have this address. */
+  const oneAddress = (count: number): WorldScript['names'] =>
+    Object.fromEntries(
+      Array.from({ length: count }, (_, n) => [
+        [`d${n}.dead.example`, { mx: [[10, `mx${n}.dead.example`]] as const }],
+        [`mx${n}.dead.example`, { a: ['192.0.2.66'] }],
+      ]).flat(),
+    );
+
+  const deadMail = (count: number): readonly TestMessage[] =>
+    Array.from({ length: count }, (_, n) => ({ to: [`u@d${n}.dead.example`] }));
+
+  it('count a host by its address, whatever names lead there', async () => {
+    const run = await deliver(
+      { names: oneAddress(40), servers: { '*': { rcpt: { '*': { say: '250 ok', after: '5s' } } } } },
+      deadMail(40),
+      rulesWith({ sessions: 50, host: 4, destination: 4 }),
+    );
+    assert.equal(run.world.arrived.length, 40);
+    assert.ok(run.world.mostOpen <= 4, `${run.world.mostOpen} sessions`);
+  });
+
+  it('a silent address with many names takes two sessions, and nobody waits for it', async () => {
+    const names = { ...oneAddress(40), ...many(10), ...hosts(10) };
+    const run = await deliver(
+      { names, servers: { '192.0.2.66': { greeting: 'silence' }, '*': {} } },
+      [...deadMail(40), ...Array.from({ length: 10 }, (_, n) => ({ to: [`u@d${n}.example`] }))],
+      rulesWith({ sessions: 5 }),
+    );
+    const delivered = run.outcomes.filter(({ outcome }) => outcome.kind === 'delivered');
+    assert.equal(delivered.length, 10);
+    assert.ok(delivered.every(({ at }) => at < 1000));
+    assert.equal(run.outcomes.length, 50);
+  });
+
+  it('silent hosts that hold all sessions are cut off while others wait, and that is said', async () => {
+    const silent = Array.from({ length: 20 }, (_, n) => `s${n}.example`);
+    const names = {
+      ...Object.fromEntries(silent.map((name, n) => [name, { a: [`192.0.2.${100 + n}`] }])),
+      ...many(1),
+      ...hosts(1),
+    };
+    const servers = {
+      ...Object.fromEntries(silent.map((_, n) => [`192.0.2.${100 + n}`, { greeting: 'silence' as const }])),
+      '*': {},
+    };
+    const run = await deliver(
+      { names, servers },
+      [...silent.map((name) => ({ to: [`u@${name}`] })), { to: ['u@d0.example'] }],
+      rulesWith({ sessions: 5 }),
+    );
+    const good = run.outcomes.find(({ address }) => address === 'u@d0.example');
+    // Four rounds of five silent hosts, half a minute each, where one round of greetings took five minutes.
+    assert.ok(good?.outcome.kind === 'delivered' && good.at <= 121_000, `after ${good?.at} ms`);
+    assert.match(
+      run.warnings[0] ?? '',
+      /^5 of 5 sessions were closed: .* within 30 seconds, .* 16 other destinations/,
+    );
+    const [first] = run.outcomes;
+    assert.match(first?.outcome.text ?? '', /^was not ready within 30 seconds while other messages waited/);
+  });
+
   it('a silent destination never starves the others', async () => {
     const names = {
       ...many(40),

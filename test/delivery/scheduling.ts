@@ -30,6 +30,7 @@ export const DEADLINES: DeliveryRules['deadlines'] = {
   dot: 10 * MINUTE,
   rset: 20_000,
   quit: 5000,
+  silence: 30_000,
   delivery: 120 * MINUTE,
   stop: 10_000,
 };
@@ -97,6 +98,7 @@ export interface Delivered {
   readonly rows: readonly string[];
   /** lines written, bodies apart */
   readonly commands: readonly string[];
+  readonly warnings: readonly string[];
 }
 
 export async function deliver(
@@ -110,12 +112,14 @@ export async function deliver(
   const outcomes: { address: string; outcome: Outcome; at: number }[] = [];
   const rows: string[] = [];
   const commands: string[] = [];
+  const warnings: string[] = [];
   const { connect, resolver } = world;
   const scheduler = new Scheduler(rules, {
     connect,
     resolver,
     clock,
     random: () => 0.5,
+    warn: (text) => warnings.push(text),
     trace: (_, event) => {
       if (event.what !== 'session') return;
       rows.push(...event.step.rows);
@@ -133,7 +137,7 @@ export async function deliver(
   }
   during(scheduler, clock);
   await clock.runUntil(scheduler.run());
-  return { world, clock, outcomes, rows, commands };
+  return { world, clock, outcomes, rows, commands, warnings };
 }
 
 function attemptsFor(

@@ -23,7 +23,14 @@ async function sendSlowly(pause: number): Promise<Outcome | undefined> {
   );
   const rules = rulesWith();
   const { connect, resolver } = world;
-  const scheduler = new Scheduler(rules, { connect, resolver, clock, random: () => 0.5, trace: () => {} });
+  const scheduler = new Scheduler(rules, {
+    connect,
+    resolver,
+    clock,
+    random: () => 0.5,
+    trace: () => {},
+    warn: () => {},
+  });
   const outgoing: OutgoingMessage = {
     ...message(''),
     bytes: null,
