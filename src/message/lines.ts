@@ -11,6 +11,7 @@ export interface LineFilter {
   end(): Buffer;
 }
 
+const NUL = 0x00;
 const LF = 0x0a;
 const CR = 0x0d;
 const TAB = 0x09;
@@ -24,8 +25,11 @@ export const LONGEST_LINE = 998;
 /** Format 0: a blank behind this many bytes ends the line, as in the C module. */
 export const FLOW_COLUMN = 72;
 
-/** The fields that would show the world who got a blind copy (R031, C34). Obsolete syntax allows blanks before the colon. */
-const PRIVATE = /^(?:bcc|envelope-to)[ \t]*:/i;
+/**
+ * The fields that stay here: who got a blind copy (R031, C34), the path that only the last server writes (RFC 5321
+ * 4.4), and a length that no longer fits. Obsolete syntax allows blanks before the colon.
+ */
+const PRIVATE = /^(?:bcc|resent-bcc|envelope-to|return-path|content-length)[ \t]*:/i;
 
 /**
  * RFC 822 text and format 4: every CR goes, every LF becomes CRLF, as in the C module; private header fields go
@@ -77,6 +81,7 @@ function withoutPrivateFields(): (piece: Buffer) => Buffer {
   return (piece) => {
     if (state === 'body') return piece;
     const bytes = held.length > 0 ? Buffer.concat([held, piece]) : piece;
+    const hasNul = bytes.includes(NUL);
     held = NOTHING;
     const kept: Buffer[] = [];
     /** everything from here on is kept, unless it turns out otherwise */
@@ -84,24 +89,26 @@ function withoutPrivateFields(): (piece: Buffer) => Buffer {
     for (let at = 0; at < bytes.length; ) {
       const feed = bytes.indexOf(LF, at);
       const end = feed < 0 ? bytes.length : feed + 1;
-      if (state === 'line start') {
-        if (bytes[at] === CR && feed >= 0) {
-          state = 'body';
-          break;
-        }
-        if (feed < 0 && end - at < LONGEST_LINE) {
-          held = bytes.subarray(at);
-          kept.push(bytes.subarray(from, at));
-          from = end;
-          break;
-        }
-        // A continuation shares the fate of the field it continues.
-        if (bytes[at] !== BLANK && bytes[at] !== TAB) dropping = isPrivate(bytes, at, end);
-      }
-      if (dropping) {
+      if (state === 'line start' && feed < 0 && end - at < LONGEST_LINE) {
+        held = bytes.subarray(at);
         kept.push(bytes.subarray(from, at));
         from = end;
+        break;
       }
+      const raw = bytes.subarray(at, end);
+      const line = hasNul ? withoutNul(raw) : raw;
+      if (state === 'line start') {
+        if (line[0] === CR && feed >= 0) state = 'body';
+        // A continuation goes or stays with the field it continues.
+        else if (line[0] !== BLANK && line[0] !== TAB) dropping = isPrivate(line);
+      }
+      if (state === 'body') dropping = false;
+      if (dropping || line !== raw) {
+        kept.push(bytes.subarray(from, at));
+        if (!dropping) kept.push(line);
+        from = end;
+      }
+      if (state === 'body') break;
       state = feed < 0 ? 'in line' : 'line start';
       at = end;
     }
@@ -110,8 +117,13 @@ function withoutPrivateFields(): (piece: Buffer) => Buffer {
   };
 }
 
-function isPrivate(bytes: Buffer, start: number, end: number): boolean {
-  return PRIVATE.test(bytes.toString('latin1', start, Math.min(end, start + LONGEST_LINE)));
+/** RFC 5322 has no NUL in a header; a receiver that drops it must not find another field than we did. */
+function withoutNul(line: Buffer): Buffer {
+  return line.includes(NUL) ? Buffer.from(line.filter((byte) => byte !== NUL)) : line;
+}
+
+function isPrivate(line: Buffer): boolean {
+  return PRIVATE.test(line.toString('latin1', 0, LONGEST_LINE));
 }
 
 /**

@@ -3,17 +3,42 @@
  * bytes; whether an entry is an address is not judged here.
  */
 import type { ByteString } from '../platform/bytes.ts';
-import { headerFields, trimWhitespace } from './headers.ts';
+import { type HeaderField, headerFields, trimWhitespace } from './headers.ts';
 
-const NAMING = new Set(['to', 'cc', 'bcc']);
+const ORIGINAL = new Set(['to', 'cc', 'bcc']);
+const RESENT = new Set(['resent-to', 'resent-cc', 'resent-bcc']);
 
-/** Entries of To, Cc and Bcc in order, each once; groups are opened. `header` may be the whole message. */
+/** What tells one resending from an older one below it: servers write these in between ... */
+const TRACE = new Set(['received', 'return-path']);
+/** ... and a resending has each of these once (RFC 5322 3.6.6). */
+const ONCE = new Set(['resent-from', 'resent-sender', 'resent-date', 'resent-message-id']);
+
+/**
+ * Entries of To, Cc and Bcc in order, each once; groups are opened. Of a message that was sent on, those of the
+ * Resent fields of the last resending instead. `header` may be the whole message.
+ */
 export function headerRecipients(header: ByteString): readonly ByteString[] {
-  const entries: ByteString[] = [];
-  for (const { name, value } of headerFields(header)) {
-    if (NAMING.has(name.trim().toLowerCase())) entries.push(...listEntries(value));
-  }
+  const fields = [...headerFields(header)].map(({ name, value }) => ({
+    name: trimWhitespace(name).toLowerCase(),
+    value,
+  }));
+  const resent = lastResending(fields);
+  const naming = resent.some(({ name }) => RESENT.has(name)) ? RESENT : ORIGINAL;
+  const entries = (naming === RESENT ? resent : fields)
+    .filter(({ name }) => naming.has(name))
+    .flatMap(({ value }) => listEntries(value));
   return [...new Set(entries)];
+}
+
+/** The topmost Resent fields, up to where an older resending begins. */
+function lastResending(fields: readonly HeaderField[]): readonly HeaderField[] {
+  const block: HeaderField[] = [];
+  for (const field of fields) {
+    const older = ONCE.has(field.name) && block.some(({ name }) => name === field.name);
+    if (older || (block.length > 0 && TRACE.has(field.name))) break;
+    if (field.name.startsWith('resent-')) block.push(field);
+  }
+  return block;
 }
 
 const CLOSING: { readonly [open: string]: string } = { '"': '"', '(': ')', '<': '>', '[': ']' };
@@ -42,7 +67,7 @@ function listEntries(value: ByteString): readonly ByteString[] {
   return [...entries, entry].map(trimWhitespace).filter((each) => each !== '');
 }
 
-/** A header without its Bcc fields, every other byte as it was. */
+/** A header without its Bcc and Resent-Bcc fields, every other byte as it was. */
 export function withoutBcc(header: ByteString): ByteString {
-  return header.replace(/(?<=^|\n)bcc[ \t]*:[^\n]*(?:\n|$)(?:[ \t][^\n]*(?:\n|$))*/gi, '');
+  return header.replace(/(?<=^|\n)(?:resent-)?bcc[ \t]*:[^\n]*(?:\n|$)(?:[ \t][^\n]*(?:\n|$))*/gi, '');
 }

@@ -1,10 +1,11 @@
 /**
  * The header that Citadel writes over a native message when it goes out as mail (formats.md 2.1, 2.2), in each era's
- * order. Called by outgoing.ts. Writes no body, looks at none, and leaves out field V, the blind copies (R031).
+ * order. Called by outgoing.ts. Writes no body, looks at none, and leaves out field V, the blind copies (R031), and
+ * field P: only the server of final delivery writes a Return-Path (RFC 5321 4.4).
  *
  * Mended against the C module: nothing is cut at 99 bytes (C23), zones with half hours are right (C22), a line break
  * in a field cannot start a header, names are escaped and encoded, and an anonymous post names its author
- * nowhere (C35): neither in From nor in Return-Path, nor in a Reply-To that is the author's own.
+ * nowhere (C35): neither in From nor in a Reply-To that is the author's own.
  */
 import type { ByteString } from '../platform/bytes.ts';
 import type { Charset } from './charset.ts';
@@ -38,7 +39,6 @@ type Writer = (value: ByteString, message: Fields, options: RenderOptions) => By
 
 /** Letter -> header line; null: nothing to write. Blank values never get here. */
 const WRITERS: Readonly<Record<string, { readonly name: string; readonly write: Writer }>> = {
-  P: { name: 'Return-Path', write: (value, message) => (isAnonymous(message) ? null : oneLine(value)) },
   T: {
     name: 'Date',
     write: (value, _, options) => rfc5322Date(Number.parseInt(value, 10), options.zoneMinutes),
@@ -55,9 +55,9 @@ const WRITERS: Readonly<Record<string, { readonly name: string; readonly write: 
 };
 
 const ORDERS: Readonly<Record<FieldOrder, string>> = {
-  '2012': 'KLPRTUWY',
-  '2016': 'PTRWKLYU',
-  '2023': 'PTRWKLYU',
+  '2012': 'KLRTUWY',
+  '2016': 'TRWKLYU',
+  '2023': 'TRWKLYU',
 };
 
 /** The header of a native message up to and with `From:`; CRLF lines, no empty line behind them. */

@@ -36,8 +36,12 @@ function hasMailboxShape(address: ByteString): boolean {
  * is none. The result may be no mailbox at all (`Joe Six`): see `senderFromHeaders`.
  */
 export function envelopeSenderFromHeaders(header: ByteString): ByteString | null {
+  return addressOfField(header, 'from');
+}
+
+function addressOfField(header: ByteString, wanted: string): ByteString | null {
   for (const { name, value } of headerFields(header)) {
-    if (name.toLowerCase() !== 'from') continue;
+    if (name.toLowerCase() !== wanted) continue;
     const exact = addressIn(trimWhitespace(value));
     if (hasMailboxShape(exact)) return isUtf8(exact) ? exact : null;
     return trimWhitespace(addressIn(value.replace(unprintable, ' '))) || null;
@@ -45,10 +49,13 @@ export function envelopeSenderFromHeaders(header: ByteString): ByteString | null
   return null;
 }
 
-/** As above, but only what a server would take as a sender. */
+/** Who sent a message on answers for it, before its author does (RFC 5322 3.6.6). */
+const SENDING = ['resent-sender', 'resent-from', 'from'] as const;
+
+/** As above, of the last resending if there was one, and only what a server would take as a sender. */
 export function senderFromHeaders(header: ByteString): ByteString | null {
-  const address = trimWhitespace(envelopeSenderFromHeaders(header) ?? '');
-  return isMailbox(address) ? address : null;
+  const found = SENDING.map((name) => trimWhitespace(addressOfField(header, name) ?? ''));
+  return found.find(isMailbox) ?? null;
 }
 
 function addressIn(value: ByteString): ByteString {

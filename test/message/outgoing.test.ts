@@ -21,13 +21,13 @@ import {
   whole,
 } from './support.ts';
 
-/** The server's own rendering, with what is mended: zone `-0000`, the label of formats 0 and 1, blind copies, groups. */
+/** The server's own rendering, with what is mended: zone `-0000`, the label of formats 0 and 1, blind copies, the path, groups. */
 function mended(text: string, format: number): string {
   const mime =
     'MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n';
   const header = text
     .replace(/^(Date: .*) -0000\r\n/m, '$1 +0000\r\n')
-    .replace(/^Envelope-To: .*\r\n/m, '')
+    .replace(/^(?:Envelope-To|Return-Path): .*\r\n/gm, '')
     .replace('undisclosed:;@citref.example', 'undisclosed:;');
   return format === 4 ? header : header.replace('\r\n\r\n', `\r\n${mime}\r\n`);
 }
@@ -61,8 +61,8 @@ test('order of the header fields in each era', () => {
       .slice(0, 10)
       .map((line) => line.split(':')[0])
       .join(' ');
-  assert.equal(names('2012'), 'Reply-To List-ID Return-Path To Date Subject References CC Message-ID From');
-  const later = 'Return-Path Date To References Reply-To List-ID CC Subject Message-ID From';
+  assert.equal(names('2012'), 'Reply-To List-ID To Date Subject References CC Message-ID From MIME-Version');
+  const later = 'Date To References Reply-To List-ID CC Subject Message-ID From MIME-Version';
   assert.equal(names('2016'), later);
   assert.equal(names('2023'), later);
   assert.ok(render(stored).includes('References: <a@b> <c@d>\r\n'));
@@ -181,6 +181,43 @@ test('blind copies never leave (R031, C34)', () => {
   assert.equal(render(latin1(`${header}\r\nBcc: in the body\r\n`)), expected);
   const made = render(native(FIELDS, `${header}\r\nBcc: in the body\r\n`, 4));
   assert.ok(made.endsWith(`<alice@citref.example>\r\n${expected}`));
+});
+
+test('fields of an earlier journey do not leave either', () => {
+  const header = [
+    'Return-Path: <alice@citref.example>',
+    'Resent-Bcc: secret@x,',
+    '\tsecret@y',
+    'Resent-To: open@x',
+    'return-path : <>',
+    'Content-Length: 7',
+    'Resent-Bccs: kept',
+    'Return-Receipt-To: kept@x',
+    '',
+  ].join('\r\n');
+  const expected = 'Resent-To: open@x\r\nResent-Bccs: kept\r\nReturn-Receipt-To: kept@x\r\n';
+  const body = '\r\nReturn-Path: in the body\r\n';
+  assert.equal(render(latin1(header + body)), expected + body);
+  assert.ok(render(native(FIELDS, header + body, 4)).endsWith(expected + body));
+  for (const format of [0, 1, 4])
+    assert.doesNotMatch(render(native(FIELDS, 'X: y\n\n', format)), /return-path/i);
+});
+
+test('a NUL hides no blind copy and ends no header', async () => {
+  const header = 'B\0cc: a@b\r\n\0 c@d\r\nTo: x\0\r\nX: y\r\n\0 z\r\n\0Bcc: e@f\r\nY: z\r\n';
+  const expected = 'To: x\r\nX: y\r\n z\r\nY: z\r\n\r\nbody\r\n';
+  assert.equal(render(latin1(`${header}\r\nbody`)), expected);
+  assert.equal(render(latin1(`${header}\0\r\nbody`)), expected);
+  const bytes = latin1(`${header}\0\r\nbody`);
+  const made = await prepareOutgoing(
+    inPieces(
+      bytes,
+      Array.from(bytes, (_, at) => at),
+    ),
+    OPTIONS,
+  );
+  assert.ok(made.kind === 'outgoing');
+  assert.equal((await collect(made.chunks())).toString('latin1'), expected);
 });
 
 const bodies: readonly (readonly [string, number, string, string])[] = [
@@ -377,7 +414,7 @@ test('whatever is stored: strict lines, no made-up header, nothing changed by a 
 
 test('no field can bring in a header of its own', () => {
   const allowed =
-    /^(Return-Path|Date|To|References|Reply-To|List-ID|CC|Subject|Message-ID|From|MIME-Version|Content-Type|Content-Transfer-Encoding): /;
+    /^(Date|To|References|Reply-To|List-ID|CC|Subject|Message-ID|From|MIME-Version|Content-Type|Content-Transfer-Encoding): /;
   fc.assert(
     fc.property(fieldsOf, (fields) => {
       const header = headerOf(render(native(fields, 'text')));

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { completeHeader } from '../../src/message/complete-header.ts';
+
+const DEFAULTS = {
+  from: 'root <root@citref.example>',
+  date: 'Mon, 1 Jan 2024 00:00:00 +0000',
+  messageId: '<1@citref.example>',
+  recipients: ['bob@x.example'],
+};
+const FROM = 'From: root <root@citref.example>\n';
+const TO = 'To: bob@x.example\n';
+const DATE = 'Date: Mon, 1 Jan 2024 00:00:00 +0000\n';
+const ID = 'Message-ID: <1@citref.example>\n';
+const ALL = `${FROM}${TO}${DATE}${ID}\n`;
+
+const rows: readonly (readonly [string, string, string, string])[] = [
+  ['nothing at all', '', ALL, ''],
+  ['a text that is not a message', 'disk is full\nreally: it is\n', ALL, 'disk is full\nreally: it is\n'],
+  ['a text without an end', 'disk is full', ALL, 'disk is full'],
+  ['a text that begins with an empty line', '\nSubject: in the body\n', ALL, 'Subject: in the body\n'],
+  ['a text that begins with blanks', '  indented\n', ALL, '  indented\n'],
+  ['letters beyond ASCII are not a field', 'Gr\xfc\xdfe: x\n', ALL, 'Gr\xfc\xdfe: x\n'],
+  ['a header without its empty line', 'Subject: x\nhello\n', `Subject: x\n${ALL}`, 'hello\n'],
+  ['a header alone', 'Subject: x', `Subject: x\n${ALL}`, ''],
+  ['a folded field', 'Subject: x\n y\n\nhello\n', `Subject: x\n y\n${ALL}`, 'hello\n'],
+  ['blanks do not continue a header', 'Subject: x\n \t\nhello\n', `Subject: x\n${ALL}`, ' \t\nhello\n'],
+  [
+    'what is there stays',
+    'DATE: d\nfrom : f@x\nCc: c@x\nmessage-id: <i@x>\n\nhello\n',
+    'DATE: d\nfrom : f@x\nCc: c@x\nmessage-id: <i@x>\n\n',
+    'hello\n',
+  ],
+  [
+    'a line of a mailbox file',
+    'From alice Mon Jan  1 00:00:00 2024\nSubject: x\n\nhi\n',
+    `Subject: x\n${ALL}`,
+    'hi\n',
+  ],
+  ['a quoted one', '>From alice Mon Jan  1 00:00:00 2024\nSubject: x\n\nhi\n', `Subject: x\n${ALL}`, 'hi\n'],
+  ['only the first line is one', 'Subject: x\n\nFrom here on\n', `Subject: x\n${ALL}`, 'From here on\n'],
+  ['CRLF stays CRLF', 'Subject: x\r\n\r\nhi\r\n', `Subject: x\n${ALL}`.replaceAll('\n', '\r\n'), 'hi\r\n'],
+];
+
+for (const [name, text, header, body] of rows) {
+  test(`header completed: ${name}`, () => assert.deepEqual(completeHeader(text, DEFAULTS), { header, body }));
+}
+
+test('several recipients are not shown to each other', () => {
+  const { header } = completeHeader('hi\n', { ...DEFAULTS, recipients: ['a@x', 'b@x'] });
+  assert.equal(header, ALL.replace(TO, 'To: undisclosed-recipients:;\n'));
+});
+
+test('nothing that is filled in can begin a field of its own', () => {
+  const { header } = completeHeader('hi\n', { ...DEFAULTS, from: 'x\r\nBcc: y@z <a@b>' });
+  assert.match(header, /^From: x Bcc: y@z <a@b>\n/);
+});
