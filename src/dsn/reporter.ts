@@ -38,7 +38,8 @@ export interface RecipientResult {
 export interface FinishedMessage {
   /** the control messages that name the payload */
   readonly controlMessages: ControlMessages;
-  readonly results: readonly RecipientResult[];
+  /** of all recipients; a fresh pass each time */
+  readonly results: () => Iterable<RecipientResult>;
 }
 
 export interface DsnRules {
@@ -119,12 +120,15 @@ export class DsnSender {
 
   #noticesOf({ controlMessages: [{ job }], results }: FinishedMessage): readonly Notice[] {
     const late = isDelayed(job, this.#now(), this.#rules.schedule);
-    return results.flatMap(({ address, status, text, failure }) => {
-      if (status === 5 && failure === null) return noticeFromLine({ address, status, text });
-      if (failure === null) return [];
-      if (status === 5) return noticeFromFailure(failure.permanent ? 'failed' : 'gave-up', address, failure);
-      return status === 4 && late ? noticeFromFailure('delayed', address, failure) : [];
-    });
+    const notices: Notice[] = [];
+    for (const { address, status, text, failure } of results()) {
+      if (status === 5 && failure === null) notices.push(noticeFromLine({ address, status, text }));
+      else if (failure === null) continue;
+      else if (status === 5)
+        notices.push(noticeFromFailure(failure.permanent ? 'failed' : 'gave-up', address, failure));
+      else if (status === 4 && late) notices.push(noticeFromFailure('delayed', address, failure));
+    }
+    return notices;
   }
 
   async #tellNow(mail: FinishedMessage, notices: readonly Notice[]): Promise<boolean> {

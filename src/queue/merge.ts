@@ -52,3 +52,19 @@ export function mergeLists(lists: readonly Job[]): readonly MergedRecipient[] {
   }
   return [...merged.values()].map(({ best, places }) => ({ ...best, places }));
 }
+
+/** The recipients of a message, by id: their position here. */
+export interface MessageRecipients {
+  readonly recipients: readonly Recipient[];
+  /** every line that names the recipient */
+  positions(id: number): readonly ListPosition[];
+}
+
+/** One list, which is the rule and may be long, is taken as it is. */
+export function recipientsOf(lists: readonly Job[]): MessageRecipients {
+  const [only, ...others] = lists;
+  if (only !== undefined && others.length === 0)
+    return { recipients: only.recipients, positions: (index) => [{ list: 0, index }] };
+  const merged = mergeLists(lists);
+  return { recipients: merged, positions: (id) => merged[id]?.places ?? [] };
+}

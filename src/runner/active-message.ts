@@ -6,15 +6,14 @@
  * A recipient's id is its position in `recipients`; attempts, transactions and outcomes carry it.
  */
 import { type AttemptedMessage, DeliveryAttempt, type OutcomeDetails } from '../delivery/attempt.ts';
-import type { MessageNumber, StatusChange } from '../delivery-list/job.ts';
+import type { MessageNumber, Recipient, StatusChange } from '../delivery-list/job.ts';
 import { isPending, isSettled } from '../delivery-list/job.ts';
 import { expired } from '../dsn/notice.ts';
 import type { DsnSender, RecipientResult } from '../dsn/reporter.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import { warnOnce } from '../platform/warn-once.ts';
 import type { ControlMessages } from '../queue/due.ts';
-import type { ListPosition, MergedRecipient } from '../queue/merge.ts';
-import { mergeLists } from '../queue/merge.ts';
+import { type ListPosition, type MessageRecipients, recipientsOf } from '../queue/merge.ts';
 import type { Queue, QueuedJob } from '../queue/queue.ts';
 import type { Schedule } from '../queue/schedule.ts';
 import { isExpired } from '../queue/schedule.ts';
@@ -53,19 +52,26 @@ export interface MessageDeps extends LoadDeps {
   /** Unix seconds */
   readonly now: () => number;
   readonly schedule: Schedule;
+  /** resolves in a later turn of the event loop: a long list must not hold up other messages */
+  readonly nextTurn: () => Promise<void>;
   /** null: senders are told nothing, as in a replay */
   readonly dsnSender: DsnSender | null;
 }
 
 const NO_SESSION: OutcomeDetails = { milliseconds: 0, tls: null };
 
+/** Recipients that are worked on in one turn of the event loop. */
+const RECIPIENTS_A_TURN = 2000;
+
 export class ActiveMessage implements AttemptedMessage {
   /** the control messages that name this payload */
   readonly controlMessages: ControlMessages;
-  readonly recipients: readonly MergedRecipient[];
+  readonly recipients: readonly Recipient[];
+  readonly #positions: MessageRecipients['positions'];
   readonly #deps: MessageDeps;
   readonly #events: MessageEvents;
-  readonly #results: RecipientResult[];
+  /** by id: what became of recipients in this run */
+  readonly #results = new Map<number, RecipientResult>();
   readonly #writes: Promise<void>[] = [];
   #isWritten = true;
   #openAttempts = 0;
@@ -73,13 +79,9 @@ export class ActiveMessage implements AttemptedMessage {
 
   constructor(controlMessages: ControlMessages, deps: MessageDeps, events: MessageEvents) {
     this.controlMessages = controlMessages;
-    this.recipients = mergeLists(controlMessages.map(({ job }) => job));
-    this.#results = this.recipients.map(({ address, status, text }) => ({
-      address,
-      status,
-      text,
-      failure: null,
-    }));
+    const { recipients, positions } = recipientsOf(controlMessages.map(({ job }) => job));
+    this.recipients = recipients;
+    this.#positions = positions;
     // The message is read again for each attempt, and what is wrong with it is the same each time.
     this.#deps = { ...deps, warn: warnOnce(deps.warn) };
     this.#events = events;
@@ -87,14 +89,15 @@ export class ActiveMessage implements AttemptedMessage {
 
   /** The job with the recipients of all its control messages. */
   get job(): QueuedJob {
-    const [first] = this.controlMessages;
+    const [first, ...others] = this.controlMessages;
+    if (others.length === 0) return first;
     const recipients = this.recipients.map(({ address, status, text }) => ({ address, status, text }));
     return { ...first, job: { ...first.job, recipients } };
   }
 
   /** Makes each attempt known to `start`; resolves when all of them are done. */
   async attempt(start: (attempt: DeliveryAttempt) => void): Promise<void> {
-    const attempts = this.planAttempts();
+    const attempts = await this.#planAttempts();
     if (attempts.length === 0) return;
     await new Promise<void>((done) => {
       this.#openAttempts = attempts.length;
@@ -109,14 +112,22 @@ export class ActiveMessage implements AttemptedMessage {
   }
 
   /** One attempt for the pending recipients of each destination. What is not an address fails at once. */
-  planAttempts(): readonly DeliveryAttempt[] {
+  async #planAttempts(): Promise<readonly DeliveryAttempt[]> {
     const [{ job }] = this.controlMessages;
     const sender = envelopeSender(job.envelopeFrom) ?? '';
     const plans = new Map<string, AttemptPlan>();
+    const invalid = new Map<string, number[]>();
+    let planned = 0;
     for (const id of this.pending()) {
       const address = recipientAddress(this.#recipient(id).address);
+      if (++planned % RECIPIENTS_A_TURN === 0) {
+        this.#failInvalid(invalid);
+        await this.#deps.nextTurn();
+      }
       if (address.kind === 'unusable') {
-        this.recordOutcome('', [id], { kind: 'failed', ...invalidAddress(address.reason) }, NO_SESSION);
+        const ids = invalid.get(address.reason) ?? [];
+        invalid.set(address.reason, ids);
+        ids.push(id);
         continue;
       }
       const destination = destinationOf(address.domain, sender, this.#deps.routing);
@@ -126,9 +137,16 @@ export class ActiveMessage implements AttemptedMessage {
       plans.set(key, plan);
       plan.recipients.push({ id, address: command });
     }
+    this.#failInvalid(invalid);
     return [...plans.values()].map(
       ({ destination, recipients, smtputf8 }) => new DeliveryAttempt(this, destination, recipients, smtputf8),
     );
+  }
+
+  #failInvalid(byReason: Map<string, number[]>): void {
+    for (const [reason, ids] of byReason)
+      this.recordOutcome('', ids, { kind: 'failed', ...invalidAddress(reason) }, NO_SESSION);
+    byReason.clear();
   }
 
   load(): ReturnType<AttemptedMessage['load']> {
@@ -141,19 +159,20 @@ export class ActiveMessage implements AttemptedMessage {
     const status = statusDigit(outcome);
     const text = statusText(outcome, job.dialect);
     const failure = given.kind === 'failed' ? given : null;
-    const recipients = ids.map((id) => this.#recipient(id));
-    for (const [at, id] of ids.entries())
-      this.#results[id] = { address: recipients[at]?.address ?? '', status, text, failure };
-    this.#write(
-      recipients.flatMap(({ address, places }) => changesAt(places, { address, status, text })),
-      () => {
-        for (const { address, places } of recipients) {
-          const { control } = this.controlMessages[places[0]?.list ?? 0] ?? this.controlMessages[0];
-          const what = { control, msgid: job.msgid, recipient: address, destination };
-          this.#events.outcome({ ...what, outcome: outcome, status, text, ...details });
-        }
-      },
-    );
+    const changes = ids.flatMap((id) => {
+      const { address } = this.#recipient(id);
+      this.#results.set(id, { address, status, text, failure });
+      return changesAt(this.#positions(id), { address, status, text });
+    });
+    this.#write(changes, () => {
+      for (const id of ids) {
+        const { address: recipient } = this.#recipient(id);
+        const [place] = this.#positions(id);
+        const { control } = this.controlMessages[place?.list ?? 0] ?? this.controlMessages[0];
+        const what = { control, msgid: job.msgid, recipient, destination };
+        this.#events.outcome({ ...what, outcome, status, text, ...details });
+      }
+    });
   }
 
   attemptDone(): void {
@@ -162,9 +181,10 @@ export class ActiveMessage implements AttemptedMessage {
 
   /** Where one control message calls a recipient settled and another does not, the settled one is right. */
   reconcile(): void {
-    const changes = this.recipients.flatMap(({ address, status, text, places }) => {
+    if (this.controlMessages.length === 1) return;
+    const changes = this.recipients.flatMap(({ address, status, text }, id) => {
       if (status !== 2 && status !== 5) return [];
-      const behind = places.filter(
+      const behind = this.#positions(id).filter(
         ({ list, index }) => this.controlMessages[list]?.job.recipients[index]?.status !== status,
       );
       return changesAt(behind, { address, status, text });
@@ -180,15 +200,24 @@ export class ActiveMessage implements AttemptedMessage {
     await Promise.all(this.#writes);
     if (!this.#isWritten) return false;
     const { queue, dsnSender } = this.#deps;
-    const finished = { controlMessages: this.controlMessages, results: this.#results };
+    const finished = { controlMessages: this.controlMessages, results: () => this.#allResults() };
     const told = (await dsnSender?.tell(finished, signal)) ?? true;
-    if (!told || !this.#results.every(isSettled)) return false;
+    if (!told || !this.#isSettled()) return false;
     for (const { control } of this.controlMessages) await queue.finish(control);
     await dsnSender?.forget(finished);
     return true;
   }
 
-  #recipient(id: number): MergedRecipient {
+  *#allResults(): Generator<RecipientResult> {
+    for (const [id, { address, status, text }] of this.recipients.entries())
+      yield this.#results.get(id) ?? { address, status, text, failure: null };
+  }
+
+  #isSettled(): boolean {
+    return this.recipients.every((recipient, id) => isSettled(this.#results.get(id) ?? recipient));
+  }
+
+  #recipient(id: number): Recipient {
     const recipient = this.recipients[id];
     if (recipient === undefined) throw new Error(`this message has no recipient ${id}`);
     return recipient;

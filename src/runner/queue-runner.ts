@@ -95,6 +95,7 @@ export class QueueRunner {
       warn: (text) => deps.events.warning(text),
       routing: rules.delivery.routing,
       now: () => this.#now(),
+      nextTurn: () => new Promise((turn) => deps.clock.after(0, turn)),
       schedule: rules.due.schedule,
       dsnSender: deps.dsnSender ?? null,
     };

@@ -157,6 +157,21 @@ describe('a queue run', () => {
     assert.deepEqual([summary.delivered, summary.finished, room.finished.size], [5000, 1, 1]);
   });
 
+  it('works on a list of 50,000 recipients without a domain in pieces of 2,000', async () => {
+    const pieces: number[] = [];
+    class CountingRoom extends MemoryRoom {
+      override async record(control: number, changes: readonly StatusChange[]): Promise<void> {
+        if (control === 100_000) pieces.push(changes.length);
+        await super.record(control, changes);
+      }
+    }
+    const long = job(Array.from({ length: 50_000 }, (_, index) => [`r${index}`, 0]));
+    const room = new CountingRoom([long, job([['r@a.example', 0]], 2)]);
+    const { summary } = await run([], FRIENDLY, { room });
+    assert.deepEqual([summary.failed, summary.delivered, summary.finished], [50_000, 1, 2]);
+    assert.deepEqual([pieces.length, Math.max(...pieces)], [26, 2000]);
+  });
+
   it('takes 10,000 jobs, each once (R105)', async () => {
     const jobs = Array.from({ length: 10_000 }, (_, index) =>
       job([[`r@d${index % 100}.example`, 0]], index + 1),

@@ -11,4 +11,5 @@ export const MESSAGE_DEPS: Omit<MessageDeps, 'queue' | 'now' | 'dsnSender'> = {
   },
   routing: { relays: [], ownNames: ['me.example'], mxPort: 25 },
   schedule: SCHEDULE,
+  nextTurn: async () => {},
 };
