@@ -1,68 +1,72 @@
 /**
- * A report as a message (RFC 3464 multipart/report, RFC 6533 where addresses need it): header, words for people, fields
- * for machines, the original. Called by the reporter, which brings the time and the unique part of ids with it; the
- * same arguments give the same bytes.
+ * A delivery status notification as a message: multipart/report (RFC 3464, RFC 6533 where an address needs UTF-8) with a
+ * text for people, fields for machines, and the original message or its header. Deterministic: the date, the Message-ID
+ * and the boundary come from the arguments. nodemailer's composer writes the MIME structure and is loaded when the first
+ * report is due.
  */
+import type MimeNode from 'nodemailer/lib/mime-node';
 import { type Charset, decodeUnlabelled, hasEightBit, isUtf8 } from '../message/charset.ts';
 import { rfc5322Date } from '../message/dates.ts';
-import { encodeDisplayName, headerLine, oneLine } from '../message/header-text.ts';
+import { oneLine } from '../message/header-text.ts';
 import type { ByteString } from '../platform/bytes.ts';
-import { messagePart, multipart, type Part, textPart } from './mime-parts.ts';
 import type { Dsn, Original, Stamp } from './report.ts';
 import { needsUtf8, statusFields } from './status-fields.ts';
 import { humanText } from './text.ts';
 
 const AUTHOR = 'Citadel mail delivery';
 
-export function composeDsn(report: Dsn, stamp: Stamp): Buffer {
+/** What a mail program without MIME shows. */
+const PREAMBLE = 'This is a delivery report in MIME format.\r\n\r\n';
+
+/** One part of the report, not encoded yet; line ends are CRLF. */
+interface Part {
+  readonly type: string;
+  readonly description: string;
+  readonly content: ByteString;
+}
+
+/** The bytes of the message. */
+export async function composeDsn(report: Dsn, stamp: Stamp): Promise<Buffer> {
+  const { default: Composer } = await import('nodemailer/lib/mime-node');
   const boundary = `=_spoolroom_${stamp.unique}`;
-  const header = headerOf(report, stamp, boundary).map(([name, value]) => headerLine(name, value));
-  const preface = 'This is a report on the delivery of a mail, in MIME format.';
-  const body = multipart(partsOf(report, stamp), boundary);
-  return Buffer.from(`${header.join('')}\r\n${preface}\r\n\r\n${body}`, 'latin1');
+  const root = new Composer(`multipart/report; report-type=delivery-status; boundary="${boundary}"`)
+    .setHeader(headerOf(report, stamp))
+    .setContent(PREAMBLE);
+  for (const part of partsOf(report, stamp)) addPart(root, part);
+  return root.build();
 }
 
 function headerOf(
   { notices, to, original }: Dsn,
-  { fqdn, author, now, unique, legacy }: Stamp,
-  boundary: string,
-): readonly (readonly [string, ByteString])[] {
-  const about = notices.every(({ kind }) => kind === 'delayed') ? 'Delay' : 'Failure';
-  const reference = /^<[!-;=?-~]+>$/.exec(original?.messageId ?? '')?.[0];
+  { fqdn, author, now, unique }: Stamp,
+): { readonly key: string; readonly value: string | { name: string; address: string } }[] {
+  const subject = notices.every(({ kind }) => kind === 'delayed') ? 'Delay' : 'Failure';
+  const reference = /^<[!-;=?-~]{1,900}>$/.exec(original?.messageId ?? '')?.[0];
   return [
-    ['Date', rfc5322Date(now, 0) ?? ''],
-    ['From', `${encodeDisplayName(AUTHOR, legacy)} <${author}>`],
-    ['To', `<${to}>`],
-    ['Subject', `Delivery Status Notification (${about})`],
-    ['Message-ID', `<report.${unique}@${fqdn}>`],
+    { key: 'Date', value: rfc5322Date(now, 0) ?? '' },
+    { key: 'From', value: { name: AUTHOR, address: utf8Text(author) } },
+    { key: 'To', value: { name: '', address: utf8Text(to) } },
+    { key: 'Subject', value: `Delivery Status Notification (${subject})` },
+    { key: 'Message-ID', value: `<report.${unique}@${fqdn}>` },
     ...(reference === undefined
       ? []
-      : ([
-          ['In-Reply-To', reference],
-          ['References', reference],
-        ] as const)),
-    ['Auto-Submitted', 'auto-replied'],
-    ['MIME-Version', '1.0'],
-    ['Content-Type', `multipart/report; report-type=delivery-status;\r\n boundary="${boundary}"`],
+      : ['In-Reply-To', 'References'].map((key) => ({ key, value: reference }))),
+    { key: 'Auto-Submitted', value: 'auto-replied' },
   ];
 }
 
 function partsOf(report: Dsn, stamp: Stamp): readonly Part[] {
   const { notices, sourceRoom, triedUntil, original } = report;
   const readable = (bytes: ByteString): string => readableText(bytes, stamp.legacy);
-  const accounts = notices.map(({ kind, recipient, words }) => ({
+  const recipients = notices.map(({ kind, recipient, words }) => ({
     ...{ kind, recipient: readable(recipient), words: readable(words) },
   }));
   const room = sourceRoom === null ? null : readable(sourceRoom);
-  const human = Buffer.from(humanText(accounts, room, triedUntil), 'utf8').toString('latin1');
-  const international = notices.some(needsUtf8);
+  const text = Buffer.from(humanText(recipients, room, triedUntil), 'utf8').toString('latin1');
+  const status = notices.some(needsUtf8) ? 'message/global-delivery-status' : 'message/delivery-status';
   return [
-    textPart('text/plain; charset=utf-8', 'Notification', human),
-    textPart(
-      international ? 'message/global-delivery-status' : 'message/delivery-status',
-      'Delivery report',
-      statusFields(report, stamp),
-    ),
+    { type: 'text/plain; charset=utf-8', description: 'Notification', content: text },
+    { type: status, description: 'Delivery report', content: statusFields(report, stamp) },
     ...(original === null ? [] : [originalPart(original)]),
   ];
 }
@@ -73,12 +77,35 @@ function originalPart({ text, whole }: Original): Part {
   const header = end < 0 ? text : text.slice(0, end + 2);
   const global = hasEightBit(header) && isUtf8(header);
   return whole
-    ? messagePart(global ? 'message/global' : 'message/rfc822', 'Undelivered mail', text)
-    : textPart(
-        global ? 'message/global-headers' : 'text/rfc822-headers',
-        'Header of the undelivered mail',
-        text,
-      );
+    ? {
+        type: global ? 'message/global' : 'message/rfc822',
+        description: 'Undelivered message',
+        content: text,
+      }
+    : {
+        type: global ? 'message/global-headers' : 'text/rfc822-headers',
+        description: 'Header of the undelivered message',
+        content: text,
+      };
+}
+
+/**
+ * The composer encodes `text/*` parts where they need it and leaves `message/*` parts to us. A whole message may not be
+ * encoded (RFC 2046 5.2.1); every other part leaves as 7-bit text, so that a server without 8BITMIME takes it.
+ */
+function addPart(root: MimeNode, { type, description, content }: Part): void {
+  const eightBit = hasEightBit(content);
+  const node = root
+    .createChild(type, { textEncoding: 'Q' })
+    .setHeader('Content-Description', description)
+    .setContent(eightBit ? Buffer.from(content, 'latin1') : content);
+  if (!type.startsWith('message/')) return;
+  const encoded = /^message\/(?:rfc822|global)$/.test(type) ? '8bit' : 'quoted-printable';
+  node.setHeader('Content-Transfer-Encoding', eightBit ? encoded : '7bit');
+}
+
+function utf8Text(bytes: ByteString): string {
+  return Buffer.from(bytes, 'latin1').toString('utf8');
 }
 
 /** Decoded, and without anything a terminal or a mail reader would obey. */

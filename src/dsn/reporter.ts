@@ -16,7 +16,7 @@ import type { Queue, QueuedJob } from '../queue/queue.ts';
 import type { Schedule } from '../queue/schedule.ts';
 import { isDelayed } from '../queue/schedule.ts';
 import type { Failure } from '../smtp/outcome.ts';
-import { composeDsn } from './compose.ts';
+import type { composeDsn } from './compose.ts';
 import type { Notice } from './notice.ts';
 import { noticeFromFailure, noticeFromLine } from './notice.ts';
 import type { DsnRecipient, Site } from './recipient.ts';
@@ -54,6 +54,7 @@ export interface DsnDeps {
   readonly room: Pick<Queue, 'readPayload'>;
   readonly reports: DsnStore;
   readonly transport: DsnTransport;
+  readonly compose: typeof composeDsn;
   readonly clock: Clock;
   readonly random: Random;
   readonly events: DsnEvents;
@@ -245,7 +246,8 @@ export class DsnSender {
       message !== null && message.size <= LARGEST_WHOLE && (transport.eightBit || !message.eightBit);
     const send = async (original: Original | null): Promise<HandoverResult> => {
       const unique = this.#unique();
-      return transport.send(this.#compose(mail, notices, original, to, unique), to, unique);
+      const report = await this.#compose(mail, notices, original, to, unique);
+      return transport.send(report, to, unique);
     };
     const handover = await send(message === null ? null : await originalOf(message, whole));
     return handover.kind === 'eight-bit' && message !== null && whole
@@ -259,7 +261,7 @@ export class DsnSender {
     original: Original | null,
     to: DsnRecipient,
     unique: string,
-  ): Buffer {
+  ): Promise<Buffer> {
     const { site, author, schedule, render } = this.#rules;
     const { sourceRoom, submitted } = job;
     const now = this.#now();
@@ -273,7 +275,7 @@ export class DsnSender {
       triedUntil: submitted === null ? null : submitted + schedule.giveUpAfter,
       original,
     };
-    return composeDsn(report, { fqdn: site.fqdn, author, now, unique, legacy: render.legacy });
+    return this.#ports.compose(report, { fqdn: site.fqdn, author, now, unique, legacy: render.legacy });
   }
 
   #unique(): string {

@@ -6,6 +6,7 @@ import { describe, it } from 'node:test';
 import PostalMime from 'postal-mime';
 import { SMTPServer } from 'smtp-server';
 import { connect } from '#net-stream-utils';
+import { composeDsn } from '../../src/dsn/compose.ts';
 import type { DsnRecipient } from '../../src/dsn/recipient.ts';
 import type { DsnEvents, SentDsn } from '../../src/dsn/reporter.ts';
 import { DsnSender } from '../../src/dsn/reporter.ts';
@@ -90,7 +91,7 @@ async function openDesk(spool: string, transport = new TestTransport(), deps = b
   const { clock, random } = deps;
   const reports = openDsnStore(spool, deps);
   const reporter = new DsnSender(
-    { room, reports, transport, clock, random, events },
+    { room, reports, transport, compose: composeDsn, clock, random, events },
     { site: SITE, author: 'postmaster@citadel.example.org', schedule: SCHEDULE, render: RENDER },
   );
   return { spool, deps, room, transport, reporter, sent, told };

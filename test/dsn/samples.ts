@@ -119,5 +119,5 @@ export const SAMPLES: { readonly [name: string]: Dsn } = {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   for (const [name, sample] of Object.entries(SAMPLES))
-    writeFileSync(`${GOLDEN}${name}.eml`, composeDsn(sample, STAMP));
+    writeFileSync(`${GOLDEN}${name}.eml`, await composeDsn(sample, STAMP));
 }

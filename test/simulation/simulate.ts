@@ -3,6 +3,7 @@
  * that the plan lets happen; then undisturbed lives until nothing is left to do. Checks all along what must always hold
  * (techdoc/simulation.md). The same plan gives the same run, to the last step.
  */
+import { composeDsn } from '../../src/dsn/compose.ts';
 import { DsnSender } from '../../src/dsn/reporter.ts';
 import type { HandoverResult } from '../../src/dsn/transport.ts';
 import { unknown8bit } from '../../src/message/charset.ts';
@@ -277,6 +278,7 @@ class Simulation {
           eightBit: true,
           send: (report) => this.#takeReport(report, life),
         },
+        compose: (report, stamp) => this.#clock.standStill(composeDsn(report, stamp)),
         events: {
           sent: ({ notices }) => {
             for (const { kind, recipient } of notices)

@@ -4,6 +4,7 @@
  */
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { composeDsn } from '../../dsn/compose.ts';
 import type { DsnEvents } from '../../dsn/reporter.ts';
 import { DsnSender } from '../../dsn/reporter.ts';
 import type { DsnTransportSetting } from '../../dsn/transport.ts';
@@ -66,7 +67,15 @@ export function createDsnSender(
       ? roomTransport(queue, reports, () => Math.floor(clock.now() / 1000))
       : sessionTransport(path, ports, rules.delivery.deadlines, fqdn);
   return new DsnSender(
-    { room: queue, reports, transport, clock, random, events: newsOfReports(log, rules) },
+    {
+      room: queue,
+      reports,
+      transport,
+      compose: composeDsn,
+      clock,
+      random,
+      events: newsOfReports(log, rules),
+    },
     {
       site: { fqdn, aide: settings.aide ?? `room_aide@${fqdn}` },
       author: rules.postmaster,

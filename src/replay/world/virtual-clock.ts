@@ -18,6 +18,8 @@ export class VirtualClock implements Clock {
   #epoch: number;
   #elapsed = 0;
   #order = 0;
+  /** how much work goes on for which no time passes */
+  #untimed = 0;
   readonly #alarms = new Set<Alarm>();
 
   constructor(epochMilliseconds: number) {
@@ -43,6 +45,16 @@ export class VirtualClock implements Clock {
     this.#epoch += milliseconds;
   }
 
+  /** No time passes until `work` has settled, however many turns of the event loop it takes. */
+  async standStill<T>(work: Promise<T>): Promise<T> {
+    this.#untimed++;
+    try {
+      return await work;
+    } finally {
+      this.#untimed--;
+    }
+  }
+
   /** timers that are set */
   get pending(): number {
     return this.#alarms.size;
@@ -58,7 +70,7 @@ export class VirtualClock implements Clock {
     for (let idle = 0; idle < IDLE_TURNS; idle++) {
       await breath();
       if (settled) return noted;
-      if (this.#fireNext()) idle = 0;
+      if (this.#untimed > 0 || this.#fireNext()) idle = 0;
     }
     throw new Error('nothing is left to happen, and what was waited for has not come');
   }
