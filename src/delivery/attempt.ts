@@ -47,7 +47,7 @@ export interface AttemptedMessage {
   attemptDone(): void;
 }
 
-export type AcquireConnection = Extract<DeliveryEffect, { type: 'obtain' }>;
+export type AcquireConnection = Extract<DeliveryEffect, { type: 'acquire-connection' }>;
 
 export class DeliveryAttempt {
   readonly message: AttemptedMessage;

@@ -25,7 +25,7 @@ const BEFORE_MAIL: ReadonlySet<string> = new Set([
   'greeting',
   'ehlo',
   'helo',
-  'introduced',
+  'capabilities',
   'starttls',
   'handshake',
   'auth',
@@ -274,7 +274,7 @@ export class ConnectionPool {
     for (const [other, clients] of this.#idle) {
       const [client] = clients;
       if (other === name || client === undefined) continue;
-      const { peer } = client.plan;
+      const { peer } = client.options;
       if (peer.address === address && peer.port === port) return client;
     }
     return undefined;
@@ -298,7 +298,7 @@ export class ConnectionPool {
       ended: () => this.ended(target, client),
       closed: () => this.closed(client),
       trace: (event, step) =>
-        this.#deps.trace([], { what: 'session', session: client.plan.number, event, step }),
+        this.#deps.trace([], { what: 'session', session: client.options.number, event, step }),
     };
   }
 }

@@ -9,9 +9,9 @@ export const DELIVERY_STATES = {
   waiting: 'waiting for its turn',
   hosts: 'looking up which hosts take mail for the destination',
   addresses: 'looking up the addresses of a host',
-  obtain: 'connecting, or waiting for a session to be free',
-  talk: 'in a session, the recipients are in its hands',
-  over: 'every recipient has a verdict, or is left as it was',
+  connecting: 'connecting, or waiting for a connection to be free',
+  transaction: 'in a transaction on a connection',
+  done: 'every recipient has its outcome, or stays as it was',
 } as const;
 
 export type DeliveryState = keyof typeof DELIVERY_STATES;
@@ -39,18 +39,18 @@ export interface Delivery extends HostCursor {
 export type DeliveryEvent =
   | { readonly type: 'start' }
   /** a session to one of its hosts stands already: another delivery of the same destination came this far */
-  | ({ readonly type: 'adopt' } & HostCursor)
+  | ({ readonly type: 'reuse' } & HostCursor)
   /** the message itself is missing, empty or unreadable */
   | { readonly type: 'unsendable'; readonly failure: Failure }
   | { readonly type: 'hosts'; readonly hosts: readonly Host[] }
   | { readonly type: 'no-hosts'; readonly failure: Failure }
   | { readonly type: 'addresses'; readonly addresses: readonly string[] }
   | { readonly type: 'no-addresses'; readonly failure: Failure }
-  | { readonly type: 'session' }
+  | { readonly type: 'connection-ready' }
   | { readonly type: 'host-failed'; readonly failure: Failure }
   | { readonly type: 'tls-unusable'; readonly failure: Failure }
-  | { readonly type: 'hand-back' }
-  | { readonly type: 'judged'; readonly recipients: readonly number[] }
+  | { readonly type: 'requeue' }
+  | { readonly type: 'outcome-recorded'; readonly recipients: readonly number[] }
   | { readonly type: 'transaction-done' }
   | { readonly type: 'deadline' }
   | { readonly type: 'stop' };
@@ -59,11 +59,16 @@ export type DeliveryEffect =
   | { readonly type: 'lookup-hosts' }
   | { readonly type: 'lookup-addresses'; readonly host: Host }
   /** a session to this address: an idle one, or a new connection */
-  | { readonly type: 'obtain'; readonly host: Host; readonly address: string; readonly withoutTls: boolean }
-  | { readonly type: 'transact'; readonly recipients: readonly number[] }
+  | {
+      readonly type: 'acquire-connection';
+      readonly host: Host;
+      readonly address: string;
+      readonly withoutTls: boolean;
+    }
+  | { readonly type: 'start-transaction'; readonly recipients: readonly number[] }
   /** the session it is in is to end now */
   | { readonly type: 'interrupt' }
-  | { readonly type: 'verdict'; readonly recipients: readonly number[]; readonly verdict: Outcome };
+  | { readonly type: 'outcome'; readonly recipients: readonly number[]; readonly outcome: Outcome };
 
 export interface DeliveryStep {
   readonly delivery: Delivery;

@@ -37,27 +37,27 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 const GUARDS: { readonly [name in DeliveryGuard]: (delivery: Delivery) => boolean } = {
   anotherAddress: (delivery) => delivery.address + 1 < delivery.addresses.length,
   anotherHost: (delivery) => delivery.host + 1 < delivery.hosts.length,
-  someUnjudged: (delivery) => delivery.pending.length > 0,
+  recipientsPending: (delivery) => delivery.pending.length > 0,
   expired: (delivery) => delivery.expired,
   stopping: (delivery) => delivery.stopping,
 };
 
 const ACTIONS: { readonly [name in DeliveryAction]: (draft: Draft) => void } = {
   lookupHosts: ({ effects }) => effects.push({ type: 'lookup-hosts' }),
-  takeStanding: ({ delivery, event }) => {
-    if (event.type !== 'adopt') return;
+  restoreCursor: ({ delivery, event }) => {
+    if (event.type !== 'reuse') return;
     delivery.hosts = event.hosts;
     delivery.host = event.host;
     delivery.addresses = event.addresses;
     delivery.address = event.address;
     delivery.withoutTls = event.withoutTls;
   },
-  takeHosts: ({ delivery, event }) => {
+  setHosts: ({ delivery, event }) => {
     if (event.type === 'hosts') delivery.hosts = event.hosts;
   },
   lookupAddresses: ({ delivery, effects }) =>
     effects.push({ type: 'lookup-addresses', host: hostOf(delivery) }),
-  takeAddresses: ({ delivery, event }) => {
+  setAddresses: ({ delivery, event }) => {
     if (event.type === 'addresses') delivery.addresses = event.addresses;
     delivery.address = 0;
     delivery.withoutTls = false;
@@ -69,34 +69,40 @@ const ACTIONS: { readonly [name in DeliveryAction]: (draft: Draft) => void } = {
   nextHost: ({ delivery }) => {
     delivery.host++;
   },
-  giveUpTls: ({ delivery }) => {
+  disableTls: ({ delivery }) => {
     delivery.withoutTls = true;
   },
-  obtain: ({ delivery, effects }) => {
+  acquireConnection: ({ delivery, effects }) => {
     const address = delivery.addresses[delivery.address];
     if (address === undefined) throw new Error('a delivery connects only to an address it has');
-    effects.push({ type: 'obtain', host: hostOf(delivery), address, withoutTls: delivery.withoutTls });
+    effects.push({
+      type: 'acquire-connection',
+      host: hostOf(delivery),
+      address,
+      withoutTls: delivery.withoutTls,
+    });
   },
-  transact: ({ delivery, effects }) => effects.push({ type: 'transact', recipients: delivery.pending }),
-  noteTrouble: ({ delivery, event }) => {
+  startTransaction: ({ delivery, effects }) =>
+    effects.push({ type: 'start-transaction', recipients: delivery.pending }),
+  addFailure: ({ delivery, event }) => {
     if ('failure' in event) delivery.failures = [...delivery.failures, event.failure];
   },
-  settle: ({ delivery, event }) => {
-    if (event.type !== 'judged') return;
+  removeDecided: ({ delivery, event }) => {
+    if (event.type !== 'outcome-recorded') return;
     const judged = new Set(event.recipients);
     delivery.pending = delivery.pending.filter((recipient) => !judged.has(recipient));
   },
-  noteExpired: ({ delivery }) => {
+  markExpired: ({ delivery }) => {
     delivery.expired = true;
   },
-  noteStopping: ({ delivery }) => {
+  markStopping: ({ delivery }) => {
     delivery.stopping = true;
   },
   interrupt: ({ effects }) => effects.push({ type: 'interrupt' }),
-  judgeAll: ({ delivery, effects }) => {
+  failPending: ({ delivery, effects }) => {
     if (delivery.pending.length === 0) return;
-    const verdict: Outcome = { kind: 'failed', ...worst(delivery.failures, delivery.expired) };
-    effects.push({ type: 'verdict', recipients: delivery.pending, verdict });
+    const outcome: Outcome = { kind: 'failed', ...worst(delivery.failures, delivery.expired) };
+    effects.push({ type: 'outcome', recipients: delivery.pending, outcome });
     delivery.pending = [];
   },
 };

@@ -4,25 +4,25 @@
  */
 import type { DeliveryEvent, DeliveryState } from './delivery.ts';
 
-export type DeliveryGuard = 'anotherAddress' | 'anotherHost' | 'someUnjudged' | 'expired' | 'stopping';
+export type DeliveryGuard = 'anotherAddress' | 'anotherHost' | 'recipientsPending' | 'expired' | 'stopping';
 
 export type DeliveryAction =
   | 'lookupHosts'
-  | 'takeStanding'
-  | 'takeHosts'
+  | 'restoreCursor'
+  | 'setHosts'
   | 'lookupAddresses'
-  | 'takeAddresses'
+  | 'setAddresses'
   | 'nextAddress'
   | 'nextHost'
-  | 'giveUpTls'
-  | 'obtain'
-  | 'transact'
-  | 'noteTrouble'
-  | 'settle'
-  | 'noteExpired'
-  | 'noteStopping'
+  | 'disableTls'
+  | 'acquireConnection'
+  | 'startTransaction'
+  | 'addFailure'
+  | 'removeDecided'
+  | 'markExpired'
+  | 'markStopping'
   | 'interrupt'
-  | 'judgeAll';
+  | 'failPending';
 
 export interface DeliveryRow {
   readonly id: string;
@@ -34,97 +34,127 @@ export interface DeliveryRow {
 }
 
 export const DELIVERY_TABLE: readonly DeliveryRow[] = [
-  { id: 'unsendable', in: ['waiting'], on: ['unsendable'], to: 'over', do: ['noteTrouble', 'judgeAll'] },
-  { id: 'adopt', in: ['waiting'], on: ['adopt'], to: 'talk', do: ['takeStanding', 'transact'] },
+  { id: 'unsendable', in: ['waiting'], on: ['unsendable'], to: 'done', do: ['addFailure', 'failPending'] },
+  {
+    id: 'reuse',
+    in: ['waiting'],
+    on: ['reuse'],
+    to: 'transaction',
+    do: ['restoreCursor', 'startTransaction'],
+  },
   { id: 'start', in: ['waiting'], on: ['start'], to: 'hosts', do: ['lookupHosts'] },
-  { id: 'hosts', in: ['hosts'], on: ['hosts'], to: 'addresses', do: ['takeHosts', 'lookupAddresses'] },
-  { id: 'no-hosts', in: ['hosts'], on: ['no-hosts'], to: 'over', do: ['noteTrouble', 'judgeAll'] },
+  { id: 'hosts', in: ['hosts'], on: ['hosts'], to: 'addresses', do: ['setHosts', 'lookupAddresses'] },
+  { id: 'no-hosts', in: ['hosts'], on: ['no-hosts'], to: 'done', do: ['addFailure', 'failPending'] },
 
-  { id: 'addresses', in: ['addresses'], on: ['addresses'], to: 'obtain', do: ['takeAddresses', 'obtain'] },
+  {
+    id: 'addresses',
+    in: ['addresses'],
+    on: ['addresses'],
+    to: 'connecting',
+    do: ['setAddresses', 'acquireConnection'],
+  },
   {
     id: 'no-address',
     in: ['addresses'],
     on: ['no-addresses'],
     when: 'anotherHost',
     to: 'addresses',
-    do: ['noteTrouble', 'nextHost', 'lookupAddresses'],
+    do: ['addFailure', 'nextHost', 'lookupAddresses'],
   },
   {
     id: 'no-address-left',
     in: ['addresses'],
     on: ['no-addresses'],
-    to: 'over',
-    do: ['noteTrouble', 'judgeAll'],
+    to: 'done',
+    do: ['addFailure', 'failPending'],
   },
 
-  { id: 'session', in: ['obtain'], on: ['session'], to: 'talk', do: ['transact'] },
-  { id: 'judged', in: ['talk'], on: ['judged'], to: 'talk', do: ['settle'] },
   {
-    id: 'stopped-between',
-    in: ['talk'],
-    on: ['transaction-done', 'hand-back', 'host-failed', 'tls-unusable'],
+    id: 'connection-ready',
+    in: ['connecting'],
+    on: ['connection-ready'],
+    to: 'transaction',
+    do: ['startTransaction'],
+  },
+  {
+    id: 'outcome-recorded',
+    in: ['transaction'],
+    on: ['outcome-recorded'],
+    to: 'transaction',
+    do: ['removeDecided'],
+  },
+  {
+    id: 'stopped-between-transactions',
+    in: ['transaction'],
+    on: ['transaction-done', 'requeue', 'host-failed', 'tls-unusable'],
     when: 'stopping',
-    to: 'over',
+    to: 'done',
     do: [],
   },
   {
     id: 'out-of-time',
-    in: ['obtain', 'talk'],
-    on: ['transaction-done', 'hand-back', 'host-failed', 'tls-unusable'],
+    in: ['connecting', 'transaction'],
+    on: ['transaction-done', 'requeue', 'host-failed', 'tls-unusable'],
     when: 'expired',
-    to: 'over',
-    do: ['noteTrouble', 'judgeAll'],
+    to: 'done',
+    do: ['addFailure', 'failPending'],
   },
   {
-    id: 'postponed',
-    in: ['talk'],
+    id: 'next-transaction',
+    in: ['transaction'],
     on: ['transaction-done'],
-    when: 'someUnjudged',
-    to: 'obtain',
-    do: ['obtain'],
+    when: 'recipientsPending',
+    to: 'connecting',
+    do: ['acquireConnection'],
   },
-  { id: 'done', in: ['talk'], on: ['transaction-done'], to: 'over', do: [] },
-  { id: 'handed-back', in: ['talk'], on: ['hand-back'], to: 'obtain', do: ['obtain'] },
+  { id: 'done', in: ['transaction'], on: ['transaction-done'], to: 'done', do: [] },
+  { id: 'requeue', in: ['transaction'], on: ['requeue'], to: 'connecting', do: ['acquireConnection'] },
   {
-    id: 'tls-unusable',
-    in: ['obtain', 'talk'],
+    id: 'retry-without-tls',
+    in: ['connecting', 'transaction'],
     on: ['tls-unusable'],
-    to: 'obtain',
-    do: ['giveUpTls', 'obtain'],
+    to: 'connecting',
+    do: ['disableTls', 'acquireConnection'],
   },
 
   {
     id: 'next-address',
-    in: ['obtain', 'talk'],
+    in: ['connecting', 'transaction'],
     on: ['host-failed'],
     when: 'anotherAddress',
-    to: 'obtain',
-    do: ['noteTrouble', 'nextAddress', 'obtain'],
+    to: 'connecting',
+    do: ['addFailure', 'nextAddress', 'acquireConnection'],
   },
   {
     id: 'next-host',
-    in: ['obtain', 'talk'],
+    in: ['connecting', 'transaction'],
     on: ['host-failed'],
     when: 'anotherHost',
     to: 'addresses',
-    do: ['noteTrouble', 'nextHost', 'lookupAddresses'],
+    do: ['addFailure', 'nextHost', 'lookupAddresses'],
   },
   {
     id: 'no-host-left',
-    in: ['obtain', 'talk'],
+    in: ['connecting', 'transaction'],
     on: ['host-failed'],
-    to: 'over',
-    do: ['noteTrouble', 'judgeAll'],
+    to: 'done',
+    do: ['addFailure', 'failPending'],
   },
 
-  { id: 'expired-in-talk', in: ['talk'], on: ['deadline'], to: 'talk', do: ['noteExpired', 'interrupt'] },
+  {
+    id: 'expired-in-transaction',
+    in: ['transaction'],
+    on: ['deadline'],
+    to: 'transaction',
+    do: ['markExpired', 'interrupt'],
+  },
   {
     id: 'expired',
-    in: ['hosts', 'addresses', 'obtain'],
+    in: ['hosts', 'addresses', 'connecting'],
     on: ['deadline'],
-    to: 'over',
-    do: ['noteExpired', 'judgeAll'],
+    to: 'done',
+    do: ['markExpired', 'failPending'],
   },
-  { id: 'stop-in-talk', in: ['talk'], on: ['stop'], to: 'talk', do: ['noteStopping'] },
-  { id: 'stop', in: ['waiting', 'hosts', 'addresses', 'obtain'], on: ['stop'], to: 'over', do: [] },
+  { id: 'stop-in-transaction', in: ['transaction'], on: ['stop'], to: 'transaction', do: ['markStopping'] },
+  { id: 'stop', in: ['waiting', 'hosts', 'addresses', 'connecting'], on: ['stop'], to: 'done', do: [] },
 ];

@@ -25,7 +25,7 @@ export type TraceEvent =
   /** the message is about to be sent */
   | { readonly what: 'body'; readonly message: OutgoingMessage }
   /** recipients have their outcome, decided by the step traced last */
-  | { readonly what: 'verdict'; readonly recipients: readonly number[]; readonly verdict: Outcome };
+  | { readonly what: 'outcome'; readonly recipients: readonly number[]; readonly outcome: Outcome };
 
 /** `attempts`: whom this concerns; nobody for a session between two messages or one that is closing. */
 export type Trace = (attempts: readonly DeliveryAttempt[], event: TraceEvent) => void;

@@ -65,7 +65,7 @@ export class DeliveryWorker {
     attempt.worker = this;
     const { waitingFor } = attempt;
     attempt.waitingFor = null;
-    if (attempt.delivery.state === 'over') this.#next();
+    if (attempt.delivery.state === 'done') this.#next();
     else if (waitingFor === null) void this.#begin(attempt);
     else this.#acquire(attempt, waitingFor.wanted);
     if (waitingFor !== null) this.#pool.wakeNext(waitingFor.target);
@@ -88,7 +88,7 @@ export class DeliveryWorker {
     const failure = await attempt.load();
     if (failure !== null) this.#handle(attempt, { type: 'unsendable', failure });
     else if (this.#cursor !== null && this.#isUsable())
-      this.#handle(attempt, { type: 'adopt', ...this.#cursor });
+      this.#handle(attempt, { type: 'reuse', ...this.#cursor });
     else this.#handle(attempt, { type: 'start' });
   }
 
@@ -105,7 +105,7 @@ export class DeliveryWorker {
   /** The one way into the machine: an event, its effects, and the end of the attempt when it was the last. */
   #handle(attempt: DeliveryAttempt, event: DeliveryEvent): void {
     for (const effect of this.#advance(attempt, event)) this.#perform(attempt, effect);
-    if (attempt.delivery.state === 'over') this.#finish(attempt);
+    if (attempt.delivery.state === 'done') this.#finish(attempt);
   }
 
   #advance(attempt: DeliveryAttempt, event: DeliveryEvent): readonly DeliveryEffect[] {
@@ -128,17 +128,17 @@ export class DeliveryWorker {
           this.#handle(attempt, event),
         );
         return;
-      case 'obtain':
+      case 'acquire-connection':
         this.#acquire(attempt, effect);
         return;
-      case 'transact':
+      case 'start-transaction':
         this.#client?.startTransaction(attempt.beginTransaction(this.#scheduler.nextTransactionNumber()));
         this.#prefetch();
         return;
       case 'interrupt':
         this.interrupt('was cut off because the time for this delivery was over');
         return;
-      case 'verdict':
+      case 'outcome':
         this.#record(attempt, effect, null);
         return;
     }
@@ -151,13 +151,13 @@ export class DeliveryWorker {
 
   #record(
     attempt: DeliveryAttempt,
-    { recipients, verdict }: Pick<Extract<DeliveryEffect, { type: 'verdict' }>, 'recipients' | 'verdict'>,
+    { recipients, outcome }: Pick<Extract<DeliveryEffect, { type: 'outcome' }>, 'recipients' | 'outcome'>,
     tls: string | null,
   ): void {
     const { clock, trace } = this.#scheduler.deps;
-    trace([attempt], { what: 'verdict', recipients, verdict });
+    trace([attempt], { what: 'outcome', recipients, outcome });
     const milliseconds = clock.monotonic() - attempt.started;
-    attempt.message.recordOutcome(attempt.destination.name, recipients, verdict, { milliseconds, tls });
+    attempt.message.recordOutcome(attempt.destination.name, recipients, outcome, { milliseconds, tls });
   }
 
   /**
@@ -199,7 +199,7 @@ export class DeliveryWorker {
   /** Meanwhile connections may open, become idle or fail: the choice is made again. */
   #acquireLater(attempt: DeliveryAttempt, wanted: AcquireConnection, delay: number): void {
     const start = (): void => {
-      if (attempt === this.#current && attempt.delivery.state === 'obtain')
+      if (attempt === this.#current && attempt.delivery.state === 'connecting')
         this.#acquire(attempt, wanted, true);
     };
     attempt.addTimer(this.#scheduler.deps.clock.after(delay, start));
@@ -209,7 +209,7 @@ export class DeliveryWorker {
   #use(attempt: DeliveryAttempt): void {
     const { hosts, host, addresses, address, withoutTls } = attempt.delivery;
     this.#cursor = { hosts, host, addresses, address, withoutTls };
-    this.#handle(attempt, { type: 'session' });
+    this.#handle(attempt, { type: 'connection-ready' });
   }
 
   #isUsable(): boolean {
@@ -241,7 +241,7 @@ export class DeliveryWorker {
     this.#pipelined = attempt;
     attempt.worker = this;
     attempt.started = this.#scheduler.deps.clock.monotonic();
-    this.#advance(attempt, { type: 'adopt', ...this.#cursor });
+    this.#advance(attempt, { type: 'reuse', ...this.#cursor });
     // The answers to this envelope may come in one read with the end of the message before: be ready for its end.
     this.#prefetch();
     return attempt.beginTransaction(this.#scheduler.nextTransactionNumber());
@@ -285,7 +285,7 @@ export class DeliveryWorker {
   #listener(client: SmtpClient, target: ConnectionTarget): ClientListener {
     const pool = this.#pool;
     const { trace } = this.#scheduler.deps;
-    const session = client.plan.number;
+    const session = client.options.number;
     const carried = (): readonly DeliveryAttempt[] =>
       [this.#current, this.#pipelined].filter((attempt) => attempt !== null);
     const attemptFor = (transaction: number): DeliveryAttempt => {
@@ -299,7 +299,7 @@ export class DeliveryWorker {
     return {
       ready: () => {
         pool.proved(target, client);
-        if (this.#current?.delivery.state === 'obtain') this.#use(this.#current);
+        if (this.#current?.delivery.state === 'connecting') this.#use(this.#current);
       },
       connected: () => trace(carried(), { what: 'connected', session, address: target.address }),
       body: (transaction) => {
@@ -308,14 +308,14 @@ export class DeliveryWorker {
         return attempt.outgoing;
       },
       nextTransaction: () => this.#pipelineNext(client),
-      outcome: (transaction, recipients, verdict) => {
+      outcome: (transaction, recipients, outcome) => {
         const attempt = attemptFor(transaction);
-        this.#record(attempt, { recipients, verdict }, client.tlsFacts?.protocol ?? null);
-        this.#handle(attempt, { type: 'judged', recipients });
-        if (verdict.kind === 'delivered') this.#scheduler.raiseConcurrency(this.queue);
+        this.#record(attempt, { recipients, outcome }, client.tlsFacts?.protocol ?? null);
+        this.#handle(attempt, { type: 'outcome-recorded', recipients });
+        if (outcome.kind === 'delivered') this.#scheduler.raiseConcurrency(this.queue);
       },
       transactionDone: (transaction) => this.#handle(attemptFor(transaction), { type: 'transaction-done' }),
-      requeue: (transaction) => this.#handle(attemptFor(transaction), { type: 'hand-back' }),
+      requeue: (transaction) => this.#handle(attemptFor(transaction), { type: 'requeue' }),
       hostFailed: (failure: Failure) => {
         pool.recordFailure(target, failure);
         toCurrent({ type: 'host-failed', failure });

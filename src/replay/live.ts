@@ -10,8 +10,8 @@ import type { TimelineOutcome } from './timeline.ts';
 export const STOPPED = '451 4.3.0 stopped before DATA: the server accepts this much, nothing was sent';
 
 /** Taken up to DATA, and nothing else is known of it. */
-export function wasStopped({ verdict }: Pick<TimelineOutcome, 'verdict'>): boolean {
-  return verdict.kind === 'failed' && verdict.code === 451 && `451 ${verdict.text}` === STOPPED;
+export function wasStopped({ outcome }: Pick<TimelineOutcome, 'outcome'>): boolean {
+  return outcome.kind === 'failed' && outcome.code === 451 && `451 ${outcome.text}` === STOPPED;
 }
 
 type Owed = 'pass' | 'stopped';

@@ -23,7 +23,7 @@ export interface TimelineOutcome {
   /** index into the job's recipients */
   readonly index: number;
   readonly address: ByteString;
-  readonly verdict: Outcome;
+  readonly outcome: Outcome;
   /** the row of either table that decided it; null: it was decided before there was a delivery */
   readonly row: string | null;
 }
@@ -78,11 +78,11 @@ export function outcomesIn(
   for (const moment of moments) {
     const row = rowOf(moment);
     if (row !== null) for (const delivery of moment.deliveries) lastRow.set(delivery, row);
-    if (moment.what !== 'verdict') continue;
+    if (moment.what !== 'outcome') continue;
     for (const delivery of moment.deliveries) {
       for (const index of moment.recipients) {
-        const { verdict } = moment;
-        outcomes.push({ index, address: address(index), verdict, row: lastRow.get(delivery) ?? null });
+        const { outcome } = moment;
+        outcomes.push({ index, address: address(index), outcome, row: lastRow.get(delivery) ?? null });
       }
     }
   }

@@ -1,7 +1,7 @@
 /**
- * One session on one connection: feeds the session machine with what the network does and performs the effects
- * that concern the connection. Whatever concerns deliveries goes to the listener, which is the dispatcher's slot.
- * It decides nothing: every decision is a row of smtp/machine/table.ts.
+ * One SMTP session on one connection: passes what the network does to the session machine and performs the effects that
+ * concern the connection. What concerns deliveries goes to the listener. It decides nothing: every decision is a row of
+ * smtp/machine/table.ts.
  */
 import type { CloseReason, Connect, Connection, Endpoint, TlsFacts, TlsOptions } from '#net-stream-utils';
 import type { OutgoingMessage } from '../message/outgoing.ts';
@@ -9,7 +9,7 @@ import type { ByteString } from '../platform/bytes.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import type { Credentials } from '../routing/hosts.ts';
 import { stuffDots } from './dot-stuffing.ts';
-import { mayChain, next, repliesAllowed } from './machine/machine.ts';
+import { mayPipelineNext, next, repliesAllowed } from './machine/machine.ts';
 import type { Session, SessionEffect, SessionEvent, SessionPolicy, Step } from './machine/session.ts';
 import { beginSession } from './machine/session.ts';
 import type { Deadline } from './machine/states.ts';
@@ -23,31 +23,31 @@ import type { MessageRequirements, Transaction } from './transaction.ts';
 import { unsupportedRequirement } from './transaction.ts';
 
 export interface SessionOptions {
-  /** names it in transcripts */
+  /** identifies the session in transcripts */
   readonly number: number;
   readonly endpoint: Endpoint;
   readonly peer: Peer;
   readonly policy: SessionPolicy;
   readonly credentials: Credentials | null;
   readonly tls: TlsOptions;
-  /** milliseconds for each state, and for the connect */
+  /** milliseconds for each state, and for connecting */
   readonly deadlines: { readonly [name in Deadline | 'connect']: number };
 }
 
 export interface ClientListener {
-  /** the connection stands, the greeting is to come */
+  /** connected; the greeting has not arrived yet */
   connected(): void;
-  /** idle, and willing to take a transaction */
+  /** idle and able to take a transaction */
   ready(): void;
   body(transaction: number): OutgoingMessage;
-  /** the transaction whose envelope is to travel with the end of this message, if there is one */
+  /** the transaction whose envelope is to be pipelined with the end of this message, if there is one */
   nextTransaction(): Transaction | null;
-  outcome(transaction: number, recipients: readonly number[], verdict: Outcome): void;
+  outcome(transaction: number, recipients: readonly number[], outcome: Outcome): void;
   transactionDone(transaction: number): void;
   requeue(transaction: number): void;
   hostFailed(failure: Failure): void;
   tlsUnusable(failure: Failure): void;
-  /** nothing more comes from this session; its place is free (QUIT may still be on its way) */
+  /** no more transactions on this session; QUIT may still be in flight */
   ended(): void;
   /** the connection is closed */
   closed(): void;
@@ -60,138 +60,149 @@ export interface ClientDeps {
   readonly clock: Clock;
 }
 
+/**
+ * `connecting` until the connection is open (and TLS negotiated, where that comes first); `open` while the session may carry
+ * transactions; `ending` once QUIT is sent; `closed` when the connection is destroyed. It only ever moves forward.
+ */
+type Lifecycle = 'connecting' | 'open' | 'ending' | 'closed';
+
 export class SmtpClient {
-  readonly plan: SessionOptions;
+  readonly options: SessionOptions;
   tlsFacts: TlsFacts | null = null;
-  readonly #ports: ClientDeps;
+  readonly #deps: ClientDeps;
   #listener: ClientListener;
   #session: Session;
   readonly #connection: Connection;
   #partial: PartialReply = NO_LINES;
-  #deadline: Timer | null = null;
-  #opening = true;
-  #over = false;
-  #gone = false;
-  #handling = false;
+  #timer: Timer | null = null;
+  #lifecycle: Lifecycle = 'connecting';
+  /** the event being handled comes first and stays until it is done; those it causes come behind it */
   readonly #events: SessionEvent[] = [];
   #wakeWriter: () => void = () => {};
 
-  /** Connects at once; `listenerFor` is called before anything can happen. */
-  constructor(plan: SessionOptions, ports: ClientDeps, listenerFor: (driver: SmtpClient) => ClientListener) {
-    this.plan = plan;
-    this.#ports = ports;
+  /** Connects at once; `listenerFor` is called before any event. */
+  constructor(
+    options: SessionOptions,
+    deps: ClientDeps,
+    listenerFor: (client: SmtpClient) => ClientListener,
+  ) {
+    this.options = options;
+    this.#deps = deps;
     this.#listener = listenerFor(this);
-    this.#session = beginSession(plan.policy, plan.peer);
-    const implicit = plan.policy.tls === 'implicit';
-    this.#connection = ports.connect(
-      plan.endpoint,
+    this.#session = beginSession(options.policy, options.peer);
+    const implicit = options.policy.tls === 'implicit';
+    this.#connection = deps.connect(
+      options.endpoint,
       {
         connected: () => {
-          if (!implicit) this.#opened();
+          if (!implicit) this.#connected();
         },
         secured: (facts) => {
           this.tlsFacts = facts;
-          if (implicit) this.#opened();
+          if (implicit) this.#connected();
           else this.#handle({ type: 'secured' });
         },
         lines: (lines, partial) => this.#read(lines, partial),
         drained: () => this.#wakeWriter(),
         closed: (reason) => this.#closed(reason),
       },
-      implicit ? plan.tls : undefined,
+      implicit ? options.tls : undefined,
     );
-    this.#arm(plan.deadlines.connect);
+    this.#setDeadline(options.deadlines.connect);
   }
 
   get ready(): boolean {
-    return !this.#over && !this.#opening && this.#session.state === 'ready';
+    return this.#lifecycle === 'open' && this.#session.state === 'ready';
   }
 
-  /** transactions ended here */
+  /** transactions completed on this session */
   get transactions(): number {
     return this.#session.transactions;
   }
 
-  /** most transactions the peer takes in one session (RFC 9422), if it said so */
+  /** most transactions the server accepts in one session (RFC 9422); infinite when it gave no limit */
   get mailMax(): number {
     return this.#session.capabilities.mailMax ?? Number.POSITIVE_INFINITY;
   }
 
-  /** Whether nothing the peer said of itself keeps it from taking such a message. */
-  supports(demands: MessageRequirements): boolean {
-    return unsupportedRequirement(demands, this.#session.capabilities) === null;
+  /** Whether the server's capabilities allow such a message. */
+  supports(requirements: MessageRequirements): boolean {
+    return unsupportedRequirement(requirements, this.#session.capabilities) === null;
   }
 
-  /** An idle session changes hands. */
+  /** From now on events go to this listener: an idle session is given to another user. */
   setListener(listener: ClientListener): void {
     this.#listener = listener;
   }
 
   startTransaction(transaction: Transaction): void {
-    this.#handle({ type: 'offer', transaction });
+    this.#handle({ type: 'start-transaction', transaction });
   }
 
   quit(): void {
-    this.#handle({ type: 'leave' });
+    this.#handle({ type: 'quit' });
   }
 
-  /** Drop a session that is taking leave: its place is needed. */
+  /** Closes a session that waits for the reply to QUIT. Any other session is left alone. */
   destroy(): void {
-    if (this.#over) this.#destroy();
+    if (this.#lifecycle === 'ending') this.#destroy();
   }
 
-  /** End now, whatever the state; the machine says what that means for the recipients. */
+  /** Ends the session now, in any state; the machine says what that means for the recipients. `text` completes "HOST ...". */
   interrupt(text: ByteString): void {
-    if (this.#opening) this.#failOpening(text);
-    else this.#handle({ type: 'lost', text });
+    if (this.#lifecycle === 'connecting') this.#connectFailed(text);
+    else this.#handle({ type: 'connection-lost', text });
   }
 
-  #opened(): void {
-    this.#opening = false;
+  #connected(): void {
+    this.#lifecycle = 'open';
     this.#listener.connected();
-    this.#armForState();
+    this.#setStateDeadline();
   }
 
   #closed(reason: CloseReason): void {
-    if (this.#opening) this.#failOpening(describeClose(reason), reason.kind === 'tls' ? '4.7.5' : '4.4.1');
-    else this.#handle({ type: reason.kind === 'tls' ? 'tls-failed' : 'lost', text: describeClose(reason) });
+    if (this.#lifecycle === 'connecting')
+      this.#connectFailed(describeClose(reason), reason.kind === 'tls' ? '4.7.5' : '4.4.1');
+    else
+      this.#handle({
+        type: reason.kind === 'tls' ? 'tls-failed' : 'connection-lost',
+        text: describeClose(reason),
+      });
   }
 
-  #failOpening(text: string, enhanced?: string): void {
+  #connectFailed(text: string, enhanced?: string): void {
     this.#end();
     this.#destroy();
-    this.#listener.hostFailed(connectFailure(text, this.plan.peer, enhanced));
+    this.#listener.hostFailed(connectFailure(text, this.options.peer, enhanced));
   }
 
-  /** Replies that came before the command they seem to answer are early, however they were cut into reads. */
+  /** A reply that comes before its command is early, however the network cut the bytes into reads. */
   #read(lines: readonly ByteString[], partial: boolean): void {
     let allowed = repliesAllowed(this.#session);
     for (const line of lines) {
       const step = readReplyLine(this.#partial, line);
       this.#partial = step.kind === 'more' ? step.partial : NO_LINES;
       if (step.kind === 'more') continue;
-      if (step.kind === 'garbage') this.#handle({ type: 'garbage', text: step.line });
+      if (step.kind === 'protocol-error') this.#handle({ type: 'protocol-error', text: step.line });
       else if (allowed-- > 0) this.#handle({ type: 'reply', reply: step.reply });
-      else this.#handle({ type: 'early', text: line });
+      else this.#handle({ type: 'early-talker', text: line });
       if (this.#session.state === 'closed') return;
     }
-    if (partial && allowed <= 0) this.#handle({ type: 'early', text: '' });
+    if (partial && allowed <= 0) this.#handle({ type: 'early-talker', text: '' });
   }
 
-  /** Events wait for each other, so that an effect may cause the next event without nesting. */
+  /** Run to completion: an effect that causes another event does not nest, the event waits its turn. */
   #handle(event: SessionEvent): void {
-    if (this.#gone) return;
-    this.#events.push(event);
-    if (this.#handling) return;
-    this.#handling = true;
-    for (let each = this.#events.shift(); each !== undefined; each = this.#events.shift()) {
+    if (this.#lifecycle === 'closed') return;
+    if (this.#events.push(event) > 1) return;
+    for (let [each] = this.#events; each !== undefined; [each] = this.#events) {
       const step = next(this.#session, each);
       this.#session = step.session;
       this.#listener.trace(each, step);
       for (const effect of step.effects) this.#perform(effect);
-      if (!this.#gone) this.#armForState();
+      this.#setStateDeadline();
+      this.#events.shift();
     }
-    this.#handling = false;
   }
 
   #perform(effect: SessionEffect): void {
@@ -200,24 +211,24 @@ export class SmtpClient {
         this.#connection.write(effect.bytes);
         return;
       case 'authenticate': {
-        if (this.plan.credentials === null) throw new Error('AUTH without credentials');
+        if (this.options.credentials === null) throw new Error('AUTH without credentials');
         const { mechanism, step, challenge } = effect;
-        this.#connection.write(`${authCommand(mechanism, step, challenge, this.plan.credentials)}\r\n`);
+        this.#connection.write(`${authCommand(mechanism, step, challenge, this.options.credentials)}\r\n`);
         return;
       }
       case 'start-tls':
-        this.#connection.startTls(this.plan.tls);
+        this.#connection.startTls(this.options.tls);
         return;
       case 'send-body':
         this.#sendBody(this.#listener.body(effect.transaction), effect.stuffed);
         return;
-      case 'verdict':
-        this.#listener.outcome(effect.transaction, effect.recipients, effect.verdict);
+      case 'outcome':
+        this.#listener.outcome(effect.transaction, effect.recipients, effect.outcome);
         return;
       case 'transaction-done':
         this.#listener.transactionDone(effect.transaction);
         return;
-      case 'hand-back':
+      case 'requeue':
         this.#listener.requeue(effect.transaction);
         return;
       case 'host-failed':
@@ -240,7 +251,7 @@ export class SmtpClient {
     }
   }
 
-  /** A small message leaves in the same write as its end and the next envelope. */
+  /** A small message goes out in one write with the end of data and the next envelope. */
   #sendBody(message: OutgoingMessage, stuffed: boolean): void {
     if (message.bytes === null) {
       void this.#streamBody(message, stuffed);
@@ -259,17 +270,17 @@ export class SmtpClient {
         sent += chunk.length;
         stuffing = stuffDots(chunk, stuffing.position);
         const more = this.#connection.write(stuffed ? stuffing.bytes : chunk);
-        this.#armForState();
+        this.#setStateDeadline();
         if (!more) await new Promise<void>((wake) => (this.#wakeWriter = wake));
       }
     } catch (error) {
-      this.#handle({ type: 'payload-lost', text: error instanceof Error ? error.message : String(error) });
+      this.#handle({ type: 'payload-error', text: error instanceof Error ? error.message : String(error) });
       return;
     }
     if (sent === message.size) this.#bodySent();
     else
       this.#handle({
-        type: 'payload-lost',
+        type: 'payload-error',
         text: `it changed while it was sent (${sent} bytes of ${message.size})`,
       });
   }
@@ -278,39 +289,40 @@ export class SmtpClient {
     if (this.#session.state !== 'body') return;
     this.#handle({
       type: 'body-sent',
-      following: mayChain(this.#session) ? this.#listener.nextTransaction() : null,
+      pipelined: mayPipelineNext(this.#session) ? this.#listener.nextTransaction() : null,
     });
   }
 
-  #armForState(): void {
+  #setStateDeadline(): void {
+    if (this.#lifecycle === 'closed') return;
     const { deadline } = STATES[this.#session.state];
-    if (deadline !== null) this.#arm(this.plan.deadlines[deadline]);
+    if (deadline !== null) this.#setDeadline(this.options.deadlines[deadline]);
   }
 
-  #arm(milliseconds: number): void {
-    this.#deadline?.cancel();
-    this.#deadline = this.#ports.clock.after(milliseconds, () => this.#silence(milliseconds / 1000));
+  #setDeadline(milliseconds: number): void {
+    this.#timer?.cancel();
+    this.#timer = this.#deps.clock.after(milliseconds, () => this.#timeout(milliseconds / 1000));
   }
 
-  #silence(seconds: number): void {
-    if (this.#opening)
+  #timeout(seconds: number): void {
+    if (this.#lifecycle === 'connecting')
       this.#closed({ kind: 'error', code: 'ETIMEDOUT', message: `no answer in ${seconds} seconds` });
     else if (this.#session.state === 'ready') this.quit();
-    else this.#handle({ type: 'silence', seconds });
+    else this.#handle({ type: 'timeout', seconds });
   }
 
   #destroy(): void {
-    if (this.#gone) return;
-    this.#gone = true;
-    this.#deadline?.cancel();
+    if (this.#lifecycle === 'closed') return;
+    this.#lifecycle = 'closed';
+    this.#timer?.cancel();
     this.#connection.destroy();
     this.#wakeWriter();
     this.#listener.closed();
   }
 
   #end(): void {
-    if (this.#over) return;
-    this.#over = true;
+    if (this.#lifecycle === 'ending' || this.#lifecycle === 'closed') return;
+    this.#lifecycle = 'ending';
     this.#listener.ended();
   }
 }

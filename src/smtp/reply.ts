@@ -20,7 +20,7 @@ export type ReplyStep =
   | { readonly kind: 'more'; readonly partial: PartialReply }
   | { readonly kind: 'reply'; readonly reply: Reply }
   /** not SMTP: no three-digit code, a code out of range, or a reply without end */
-  | { readonly kind: 'garbage'; readonly line: ByteString };
+  | { readonly kind: 'protocol-error'; readonly line: ByteString };
 
 /** More than any server has to say; a reply beyond it is taken for noise, so that memory stays bounded. */
 const MOST_LINES = 512;
@@ -30,7 +30,7 @@ export const NO_LINES: PartialReply = [];
 /** One more line, without its line end. The code is three digits 200 to 599; `-` behind it means more lines follow. */
 export function readReplyLine(partial: PartialReply, line: ByteString): ReplyStep {
   const code = replyCode(line);
-  if (code === null || partial.length >= MOST_LINES) return { kind: 'garbage', line };
+  if (code === null || partial.length >= MOST_LINES) return { kind: 'protocol-error', line };
   const text = line.slice(4);
   if (line[3] === '-') return { kind: 'more', partial: [...partial, text] };
   return {

@@ -37,7 +37,7 @@ function rerunScenario(text: string, rowsHit: Set<string>): string {
   return `${out.join('\n')}\n\n`;
 }
 
-/** `hosts mx1 mx2`, `addresses 192.0.2.1 ...`, `judged 0 1`, `host-failed lookup|connect|greeting ... words`. */
+/** `hosts mx1 mx2`, `addresses 192.0.2.1 ...`, `outcome-recorded 0 1`, `host-failed lookup|connect|greeting ... words`. */
 function eventOf(text: string): DeliveryEvent {
   const [type = '', ...words] = text.split(' ');
   switch (type) {
@@ -45,9 +45,9 @@ function eventOf(text: string): DeliveryEvent {
       return { type, hosts: words.map(host) };
     case 'addresses':
       return { type, addresses: words };
-    case 'judged':
+    case 'outcome-recorded':
       return { type, recipients: words.map(Number) };
-    case 'adopt':
+    case 'reuse':
       return { type, hosts: [host('mx1')], host: 0, addresses: ['192.0.2.1'], address: 0, withoutTls: false };
     case 'no-hosts':
     case 'no-addresses':
@@ -56,8 +56,8 @@ function eventOf(text: string): DeliveryEvent {
     case 'unsendable':
       return { type, failure: failure(words) };
     case 'start':
-    case 'session':
-    case 'hand-back':
+    case 'connection-ready':
+    case 'requeue':
     case 'transaction-done':
     case 'deadline':
     case 'stop':
@@ -98,14 +98,14 @@ function shown(effect: DeliveryEffect): string {
   switch (effect.type) {
     case 'lookup-addresses':
       return `lookup-addresses ${effect.host.name}`;
-    case 'obtain':
-      return `obtain ${effect.host.name} [${effect.address}]${effect.withoutTls ? ' without TLS' : ''}`;
-    case 'transact':
-      return `transact [${effect.recipients}]`;
-    case 'verdict': {
-      const { verdict } = effect;
-      if (verdict.kind === 'delivered') throw new Error('the delivery machine delivers nothing itself');
-      return `verdict [${effect.recipients}] ${verdict.permanent ? 5 : 4} at ${verdict.stage}: ${verdict.text}`;
+    case 'acquire-connection':
+      return `acquire-connection ${effect.host.name} [${effect.address}]${effect.withoutTls ? ' without TLS' : ''}`;
+    case 'start-transaction':
+      return `start-transaction [${effect.recipients}]`;
+    case 'outcome': {
+      const { outcome } = effect;
+      if (outcome.kind === 'delivered') throw new Error('the delivery machine delivers nothing itself');
+      return `outcome [${effect.recipients}] ${outcome.permanent ? 5 : 4} at ${outcome.stage}: ${outcome.text}`;
     }
     case 'lookup-hosts':
     case 'interrupt':

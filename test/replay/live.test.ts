@@ -36,7 +36,7 @@ async function probe(script: WorldScript, ...recipients: readonly string[]) {
   };
   const ports = { resolver: world.resolver, connect: withoutData(listening), clock, random: () => 0.5 };
   const story = await perform(play, ports, new Promise(() => {}), (done) => clock.runUntil(done));
-  const outcomes = story.outcomes.map(({ address, verdict }) => `${address} ${verdict.code}`);
+  const outcomes = story.outcomes.map(({ address, outcome }) => `${address} ${outcome.code}`);
   return { world, heard, story, outcomes };
 }
 
@@ -59,7 +59,7 @@ for (const [name, world] of [
     assert.ok(!verbs.includes('DATA') && !verbs.includes('BDAT'));
     assert.equal(verbs.at(-1), 'QUIT');
     assert.equal(story.outcomes.length, 2);
-    for (const { verdict } of story.outcomes) assert.ok(STOPPED.endsWith(verdict.text), verdict.text);
+    for (const { outcome } of story.outcomes) assert.ok(STOPPED.endsWith(outcome.text), outcome.text);
   });
 }
 

@@ -41,7 +41,7 @@ test('a transcript holds lookups, connections, both machines, the body as length
   const kinds = new Set(lines.map(({ what }) => what));
   assert.deepEqual(
     [...kinds].sort(),
-    ['body', 'connected', 'delivery', 'digest', 'from', 'lookup', 'session', 'verdict'].sort(),
+    ['body', 'connected', 'delivery', 'digest', 'session-state', 'lookup', 'session', 'outcome'].sort(),
   );
   const digest = lines.find((line) => line.what === 'digest');
   assert.match(digest?.sha256 ?? '', /^[0-9a-f]{64}$/);

@@ -63,7 +63,7 @@ test('a shorter deadline is missed, as it would have been', async () => {
   const names = { ...world.names, 'mx2.one.example': { a: ['192.0.2.2'] } };
   const { story } = await again({ ...world, names }, { 'timeout.greeting': '30s' });
   assert.equal(story.unknown, null);
-  assert.match(story.outcomes[0]?.verdict.text ?? '', /said nothing for 30 seconds/);
+  assert.match(story.outcomes[0]?.outcome.text ?? '', /said nothing for 30 seconds/);
 });
 
 test('a host that was not contacted in the recording is not made up', async () => {
@@ -85,7 +85,7 @@ test('a command that was never said has no answer', async () => {
 test('rules that need no further answer are followed to the end', async () => {
   const { story } = await again(WORLDS['refuse-rcpt'], { tls: 'require' });
   assert.equal(story.unknown, null);
-  assert.match(story.outcomes[0]?.verdict.text ?? '', /TLS/);
+  assert.match(story.outcomes[0]?.outcome.text ?? '', /TLS/);
 });
 
 test('another destination is not in the recording', async () => {

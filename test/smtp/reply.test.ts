@@ -13,7 +13,7 @@ function replies(...lines: readonly string[]): readonly (Reply | '?')[] {
     const step = readReplyLine(partial, line);
     partial = step.kind === 'more' ? step.partial : NO_LINES;
     if (step.kind === 'reply') found.push(step.reply);
-    if (step.kind === 'garbage') found.push('?');
+    if (step.kind === 'protocol-error') found.push('?');
   }
   return found;
 }
@@ -83,7 +83,7 @@ describe('replies, whatever a server says', () => {
             continue;
           }
           partial = NO_LINES;
-          if (step.kind === 'garbage') continue;
+          if (step.kind === 'protocol-error') continue;
           assert.equal(step.reply.code, Number(line.slice(0, 3)));
           assert.ok(step.reply.code >= 200 && step.reply.code <= 599);
           assert.ok(step.reply.text.endsWith(line.slice(4)));

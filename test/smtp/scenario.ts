@@ -50,7 +50,7 @@ function rerunScenario(text: string, rowsHit: Set<string>): string {
       const step = readReplyLine(partial, line.slice(3));
       partial = step.kind === 'more' ? step.partial : NO_LINES;
       if (step.kind === 'reply') tell({ type: 'reply', reply: step.reply });
-      if (step.kind === 'garbage') tell({ type: 'garbage', text: step.line });
+      if (step.kind === 'protocol-error') tell({ type: 'protocol-error', text: step.line });
     } else if (line.startsWith('! ')) {
       out.push(line);
       tell(eventOf(line.slice(2), session));
@@ -63,19 +63,19 @@ function eventOf(text: string, session: Session): SessionEvent {
   const [type = '', ...rest] = text.split(' ');
   const words = rest.join(' ');
   switch (type) {
-    case 'offer':
+    case 'start-transaction':
       return { type, transaction: transactionOf(words) };
     case 'body-sent':
-      return { type, following: words === '' ? null : transactionOf(words) };
-    case 'silence':
+      return { type, pipelined: words === '' ? null : transactionOf(words) };
+    case 'timeout':
       return { type, seconds: Number(words) };
     case 'secured':
-    case 'leave':
+    case 'quit':
       return { type };
-    case 'lost':
+    case 'connection-lost':
     case 'tls-failed':
-    case 'early':
-    case 'payload-lost':
+    case 'early-talker':
+    case 'payload-error':
       return { type, text: words };
     default:
       throw new Error(`no such event in state ${session.state}: ${text}`);
@@ -96,15 +96,15 @@ function shown(effect: SessionEffect): readonly string[] {
         .split('\r\n')
         .slice(0, -1)
         .map((line) => `C: ${line}`);
-    case 'verdict': {
-      const { verdict } = effect;
-      const { kind, code, enhanced, text } = verdict;
+    case 'outcome': {
+      const { outcome } = effect;
+      const { kind, code, enhanced, text } = outcome;
       const how =
-        verdict.kind === 'delivered'
+        outcome.kind === 'delivered'
           ? ''
-          : ` ${verdict.permanent ? 'permanent' : 'transient'} at ${verdict.stage}${verdict.maybeDelivered ? ', maybe delivered' : ''}`;
+          : ` ${outcome.permanent ? 'permanent' : 'transient'} at ${outcome.stage}${outcome.maybeDelivered ? ', maybe delivered' : ''}`;
       return [
-        `   verdict ${effect.transaction} [${effect.recipients}] ${kind}${how}: ${code} ${enhanced} "${text}"`,
+        `   outcome ${effect.transaction} [${effect.recipients}] ${kind}${how}: ${code} ${enhanced} "${text}"`,
       ];
     }
     case 'host-failed':

@@ -119,9 +119,9 @@ const REPLY_EVENTS: readonly (readonly [string, SessionEvent])[] = [
   ['4yz', reply(450)],
   ['5yz', reply(550)],
   ['421', reply(421)],
-  ['closed or reset', { type: 'lost', text: 'closed the connection' }],
-  ['silence', { type: 'silence', seconds: 1 }],
-  ['not SMTP', { type: 'garbage', text: '?' }],
+  ['closed or reset', { type: 'connection-lost', text: 'closed the connection' }],
+  ['timeout', { type: 'timeout', seconds: 1 }],
+  ['not SMTP', { type: 'protocol-error', text: '?' }],
 ];
 
 /** What each event means in each state: the machine is asked, nothing is typed by hand. */
@@ -137,12 +137,12 @@ function meaning(session: Session, event: SessionEvent): string {
   const { session: after, effects } = next(session, event);
   for (const effect of effects) {
     if (effect.type === 'host-failed') return 'host';
-    if (effect.type === 'hand-back') return 'fresh session, nothing held against the host';
+    if (effect.type === 'requeue') return 'fresh session, nothing held against the host';
     if (effect.type === 'tls-unusable') return 'host, again without TLS';
-    if (effect.type === 'verdict') {
-      const { verdict } = effect;
-      if (verdict.kind === 'delivered') return '**2**';
-      return `${verdict.scope}: ${verdict.permanent ? 5 : 4}${verdict.maybeDelivered ? ', may have arrived' : ''}`;
+    if (effect.type === 'outcome') {
+      const { outcome } = effect;
+      if (outcome.kind === 'delivered') return '**2**';
+      return `${outcome.scope}: ${outcome.permanent ? 5 : 4}${outcome.maybeDelivered ? ', may have arrived' : ''}`;
     }
   }
   return after.state === session.state ? '' : `on to ${after.state}`;
@@ -173,11 +173,11 @@ function specimens(): { readonly [state: string]: Session } {
   const optional = beginSession({ ...plain, tls: 'opportunistic' }, peer);
   const required = beginSession({ ...plain, tls: 'require' }, peer);
   const authenticating = beginSession({ ...plain, tls: 'implicit', credentials: true }, peer);
-  const offer: SessionEvent = { type: 'offer', transaction };
+  const offer: SessionEvent = { type: 'start-transaction', transaction };
   const ready = walk(start, reply(220), reply(250));
   const mail = walk(ready, offer);
   const body = walk(mail, reply(250), reply(250), reply(354));
-  const dot = walk(body, { type: 'body-sent', following: null });
+  const dot = walk(body, { type: 'body-sent', pipelined: null });
   const starttls = [reply(220), reply(250, 'mx\nSTARTTLS')];
   return {
     greeting: start,
@@ -196,7 +196,7 @@ function specimens(): { readonly [state: string]: Session } {
     body,
     dot,
     rset: walk(mail, reply(250), reply(550)),
-    quit: walk(ready, { type: 'leave' }),
+    quit: walk(ready, { type: 'quit' }),
   };
 }
 
@@ -206,11 +206,11 @@ function reply(code: number, text = ''): SessionEvent {
 
 function phrases(): string {
   const events: readonly SessionEvent[] = [
-    { type: 'silence', seconds: 300 },
-    { type: 'lost', text: 'closed the connection' },
-    { type: 'garbage', text: 'HTTP/1.1 400' },
-    { type: 'early', text: '250 ok' },
-    { type: 'payload-lost', text: 'EIO' },
+    { type: 'timeout', seconds: 300 },
+    { type: 'connection-lost', text: 'closed the connection' },
+    { type: 'protocol-error', text: 'HTTP/1.1 400' },
+    { type: 'early-talker', text: '250 ok' },
+    { type: 'payload-error', text: 'EIO' },
   ];
   return table(
     ['when', 'HOST ...'],

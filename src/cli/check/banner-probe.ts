@@ -58,7 +58,7 @@ export function readGreeting(
 }
 
 function judged(step: Exclude<ReturnType<typeof readReplyLine>, { kind: 'more' }>): Greeting {
-  if (step.kind === 'garbage')
+  if (step.kind === 'protocol-error')
     return { greeted: false, text: `is no mail server: it says ${step.line.slice(0, 200)}` };
   const { code, text } = step.reply;
   const said = text.split('\n', 1)[0] ?? '';

@@ -109,7 +109,7 @@ const TOO_OLD =
   'The mail is older than mail is kept: after this failure it would be given up and its sender told.';
 
 function tooOld({ queued, now }: Simulation, { outcomes }: Timeline, schedule: Schedule): boolean {
-  const waits = outcomes.some(({ verdict }) => verdict.kind === 'failed' && !verdict.permanent);
+  const waits = outcomes.some(({ outcome }) => outcome.kind === 'failed' && !outcome.permanent);
   return waits && isExpired(queued.job, Math.floor(now / 1000), schedule);
 }
 

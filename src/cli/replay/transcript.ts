@@ -126,20 +126,21 @@ async function retold(
   return { story, notes: ['This did not happen: it is what would have happened.'] };
 }
 
-function check({ header, lines }: Transcript, { terminal, settings }: Invocation): ExitCode {
-  const difference = compareTranscript({ header, lines, cut: false });
+function check(transcript: Transcript, { terminal, settings }: Invocation): ExitCode {
+  const { header, lines, version } = transcript;
+  const difference = compareTranscript(transcript);
   const steps = lines.filter(({ what }) => what === 'session' || what === 'delivery').length;
   const sameTables = header.tables === tableVersion();
+  const recorded =
+    version === 1 ? 'recorded by an older version' : sameTables ? null : 'recorded with other tables';
   if (settings.json) terminal.print(JSON.stringify({ steps, sameTables, difference }));
   else if (difference === null) {
-    terminal.print(
-      `The same way: ${steps} steps${sameTables ? '' : ', recorded under other tables'}, no difference.`,
-    );
+    terminal.print(`The same way: ${steps} steps${recorded === null ? '' : `, ${recorded}`}, no difference.`);
   } else {
     const shown = (value: unknown): string => escapeControl(JSON.stringify(value));
     terminal.print(
       [
-        `Line ${difference.line} leads another way${sameTables ? '' : ' (recorded under other tables)'}:`,
+        `Line ${difference.line} leads another way${recorded === null ? '' : ` (${recorded})`}:`,
         `  event     ${shown(difference.event)}`,
         `- recorded  ${shown(difference.recorded)}`,
         `+ now       ${shown(difference.taken)}`,

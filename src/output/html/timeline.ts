@@ -170,7 +170,7 @@ function step(walk: Walk, moment: TimelineEvent, delivery: number, name: string)
       walk.sessions.set(moment.session, { row, at, waiting: STATES.greeting.phrase, kind: 'talk' });
       return;
     }
-    case 'from': {
+    case 'session-state': {
       const { peer, state } = moment.value;
       const row = `session ${moment.session} [${peer.address ?? peer.host}]`;
       walk.sessions.set(moment.session, { row, at, waiting: STATES[state].phrase, kind: 'talk' });
@@ -179,10 +179,10 @@ function step(walk: Walk, moment: TimelineEvent, delivery: number, name: string)
     case 'session':
       noteSession(walk, moment);
       return;
-    case 'verdict': {
-      const { verdict } = moment;
-      const status = verdict.kind === 'delivered' ? 'ok' : verdict.permanent ? 'refused' : 'later';
-      walk.dots.push({ row: walk.rowOf.get(delivery) ?? name, at, status, label: verdict.text });
+    case 'outcome': {
+      const { outcome } = moment;
+      const status = outcome.kind === 'delivered' ? 'ok' : outcome.permanent ? 'refused' : 'later';
+      walk.dots.push({ row: walk.rowOf.get(delivery) ?? name, at, status, label: outcome.text });
       return;
     }
     case 'body':
@@ -223,12 +223,12 @@ const KINDS: { readonly [state: string]: Kind } = {
   dot: 'body',
 };
 const BAD: ReadonlySet<string> = new Set([
-  'silence',
-  'lost',
-  'garbage',
-  'early',
+  'timeout',
+  'connection-lost',
+  'protocol-error',
+  'early-talker',
   'tls-failed',
-  'payload-lost',
+  'payload-error',
 ]);
 
 function noteSession(
@@ -239,7 +239,7 @@ function noteSession(
   if (known === undefined) return;
   for (const delivery of deliveries) walk.rowOf.set(delivery, known.row);
   const code = event.type === 'reply' ? ` ${event.reply.code}` : '';
-  const kind = BAD.has(event.type) ? (event.type === 'silence' ? 'silence' : 'bad') : known.kind;
+  const kind = BAD.has(event.type) ? (event.type === 'timeout' ? 'silence' : 'bad') : known.kind;
   const label = `${known.waiting.replace(/^waiting for the (?:answer to )?/, '')}${code}`;
   if (at > known.at) walk.bars.push({ row: known.row, from: known.at, to: at, kind, label });
   const { phrase } = STATES[state];

@@ -27,21 +27,21 @@ function wordsOf(event: SessionEvent): DialogueLine | null {
         from: 'server',
         text: `${event.reply.code} ${event.reply.text.split('\n')[0] ?? ''}`.trimEnd(),
       };
-    case 'garbage':
-    case 'early':
+    case 'protocol-error':
+    case 'early-talker':
       return { from: 'server', text: event.text };
-    case 'silence':
+    case 'timeout':
       return { from: 'neither', text: `no answer for ${event.seconds} s` };
-    case 'lost':
+    case 'connection-lost':
       return { from: 'neither', text: `the server ${event.text}` };
     case 'tls-failed':
       return { from: 'neither', text: event.text };
     case 'secured':
       return { from: 'neither', text: 'from here under TLS' };
-    case 'payload-lost':
+    case 'payload-error':
       return { from: 'neither', text: `the message could not be read: ${event.text}` };
-    case 'offer':
-    case 'leave':
+    case 'start-transaction':
+    case 'quit':
     case 'body-sent':
       return null;
   }
@@ -59,9 +59,9 @@ function wordsOfEffect(effect: SessionEffect): readonly DialogueLine[] {
     case 'send-body':
       return [{ from: 'us', text: '(the message)' }];
     case 'start-tls':
-    case 'verdict':
+    case 'outcome':
     case 'transaction-done':
-    case 'hand-back':
+    case 'requeue':
     case 'host-failed':
     case 'tls-unusable':
     case 'ready':

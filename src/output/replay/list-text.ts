@@ -18,11 +18,11 @@ export function deliveryListText(job: Job): ByteString {
 
 /** Null: every recipient has a final status and the job ends. `now`: Unix seconds, the beginning of the story. */
 export function textAfter(job: Job, story: Timeline, now: number, spans: RetryIntervals): ByteString | null {
-  const changes = story.outcomes.map(({ index, address, verdict }) => ({
+  const changes = story.outcomes.map(({ index, address, outcome }) => ({
     index,
     address,
-    status: statusDigit(verdict),
-    text: statusText(verdict, job.dialect),
+    status: statusDigit(outcome),
+    text: statusText(outcome, job.dialect),
   }));
   const after = applyChanges(job, changes);
   if (after.recipients.every(isSettled)) return null;

@@ -97,7 +97,7 @@ export function replayReport(sources: ReplaySources, readable: DecodeText): Repl
     due: sources.due,
     routes: story.deliveries.map((delivery, number) => routeOf(delivery, number, sources, readable)),
     dialogue: story.moments.flatMap((moment) =>
-      utterancesOf(moment, story, job).map((each) => ({
+      utterancesOf(moment, job).map((each) => ({
         ...each,
         text: readable(each.text),
         destination: destinationIn(moment, story, readable),
@@ -105,8 +105,8 @@ export function replayReport(sources: ReplaySources, readable: DecodeText): Repl
     ),
     outcomes: story.outcomes.map((outcome) => ({
       recipient: readable(outcome.address),
-      status: statusDigit(outcome.verdict),
-      text: readable(statusText(outcome.verdict, job.dialect)),
+      status: statusDigit(outcome.outcome),
+      text: readable(statusText(outcome.outcome, job.dialect)),
       row: outcome.row,
       stopped: wasStopped(outcome),
     })),
@@ -194,7 +194,7 @@ function routeOf(
   const own = story.moments.filter(({ deliveries }) => deliveries.includes(number));
   const hosts = own.flatMap((moment): readonly Host[] => {
     if (moment.what !== 'delivery') return [];
-    return moment.event.type === 'hosts' || moment.event.type === 'adopt' ? moment.event.hosts : [];
+    return moment.event.type === 'hosts' || moment.event.type === 'reuse' ? moment.event.hosts : [];
   });
   return {
     destination: readable(destination.name),
@@ -241,11 +241,11 @@ function destinationIn({ deliveries }: TimelineEvent, story: Timeline, readable:
 
 type Timed = Omit<ReplayedLine, 'destination'>;
 
-function utterancesOf(moment: TimelineEvent, story: Timeline, job: Job): readonly Timed[] {
-  return saidIn(moment, story, job).map((said) => ({ at: moment.at, ...said }));
+function utterancesOf(moment: TimelineEvent, job: Job): readonly Timed[] {
+  return saidIn(moment, job).map((said) => ({ at: moment.at, ...said }));
 }
 
-function saidIn(moment: TimelineEvent, story: Timeline, job: Job): readonly Said[] {
+function saidIn(moment: TimelineEvent, job: Job): readonly Said[] {
   switch (moment.what) {
     case 'lookup':
       return [{ who: 'dns', text: lookupText(moment) }];
@@ -257,12 +257,12 @@ function saidIn(moment: TimelineEvent, story: Timeline, job: Job): readonly Said
       return sessionSaid(moment);
     case 'body':
       return [{ who: 'net', text: `the message has ${moment.size} bytes` }];
-    case 'verdict':
-      return moment.recipients.map((place) => ({
+    case 'outcome':
+      return moment.recipients.map((id) => ({
         who: 'outcome',
-        text: verdictText(moment.verdict, addressOf(moment, place, story, job), job),
+        text: outcomeText(moment.outcome, job.recipients[id]?.address ?? '?', job),
       }));
-    case 'from':
+    case 'session-state':
     case 'digest':
       return [];
   }
@@ -288,7 +288,7 @@ function deliverySaid({ event, effects }: Extract<TimelineEvent, { what: 'delive
         ? [{ who: 'net', text: event.failure.text }]
         : [];
   for (const effect of effects) {
-    if (effect.type === 'obtain') {
+    if (effect.type === 'acquire-connection') {
       const how = effect.withoutTls ? ', without TLS' : '';
       news.push({ who: 'net', text: `to ${effect.host.name} [${effect.address}]:${effect.host.port}${how}` });
     }
@@ -314,12 +314,7 @@ function sessionSaid({ event, effects }: Extract<TimelineEvent, { what: 'session
 
 const SPEAKERS = { us: 'us', server: 'them', neither: 'net' } as const;
 
-function verdictText(verdict: Outcome, address: ByteString, job: Job): string {
-  if (wasStopped({ verdict })) return `${address}: ${STOPPED_HERE}`;
-  return `${address}: ${statusDigit(verdict)} ${STATUSES[statusDigit(verdict)]}, ${statusText(verdict, job.dialect)}`;
-}
-
-function addressOf(moment: TimelineEvent, place: number, { deliveries }: Timeline, job: Job): ByteString {
-  const delivery = deliveries[moment.deliveries[0] ?? -1];
-  return job.recipients[delivery?.indices[place] ?? -1]?.address ?? '?';
+function outcomeText(outcome: Outcome, address: ByteString, job: Job): string {
+  if (wasStopped({ outcome })) return `${address}: ${STOPPED_HERE}`;
+  return `${address}: ${statusDigit(outcome)} ${STATUSES[statusDigit(outcome)]}, ${statusText(outcome, job.dialect)}`;
 }

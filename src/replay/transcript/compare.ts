@@ -40,7 +40,7 @@ function follower(recipients: readonly number[]): (line: TranscriptLine) => Omit
   const sessions = new Map<number, Session>();
   return (line) => {
     switch (line.what) {
-      case 'from':
+      case 'session-state':
         sessions.set(line.session, line.value);
         return null;
       case 'delivery': {
@@ -67,7 +67,7 @@ function follower(recipients: readonly number[]): (line: TranscriptLine) => Omit
       case 'connected':
       case 'body':
       case 'digest':
-      case 'verdict':
+      case 'outcome':
         return null;
     }
   };

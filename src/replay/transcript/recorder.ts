@@ -134,15 +134,15 @@ export class Recorder {
       recording.waiting.push({ t: sinceBegin(recording, at), ...body });
     };
     if (known === undefined) {
-      tell(recording.began, { what: 'from', session, value: began });
+      tell(recording.began, { what: 'session-state', session, value: began });
       return;
     }
     const [first] = known.introduction;
     const since = this.#connected.get(session) ?? first?.at ?? recording.began;
-    tell(since, { what: 'from', session, value: began });
+    tell(since, { what: 'session-state', session, value: began });
     tell(since, { what: 'connected', session, address: peer.address ?? peer.host });
     for (const { at, body } of known.introduction) tell(at, body);
-    tell(recording.began, { what: 'from', session, value: known.last });
+    tell(recording.began, { what: 'session-state', session, value: known.last });
   }
 
   #remember({ session, step }: Extract<TraceEvent, { what: 'session' }>, body: LineBody, now: number): void {
@@ -166,12 +166,12 @@ export class Recorder {
 
   #weigh(recording: Recording, sight: TraceEvent): void {
     if (sight.what === 'delivery') {
-      if (sight.step.delivery.state === 'over') recording.over = true;
+      if (sight.step.delivery.state === 'done') recording.over = true;
       if ('failure' in sight.event) recording.troubled = true;
     }
-    if (sight.what === 'verdict') {
+    if (sight.what === 'outcome') {
       recording.judged += sight.recipients.length;
-      if (sight.verdict.kind === 'failed') recording.failed = true;
+      if (sight.outcome.kind === 'failed') recording.failed = true;
     }
     if (recording.troubled || recording.failed || recording.tape !== null) this.#write(recording);
     if (recording.over && recording.judged === recording.order.recipients.length) this.#end(recording);
@@ -191,7 +191,7 @@ export class Recorder {
   #header({ order, at }: Recording): string {
     const { settings, relays, hostname } = this.#rules;
     return encode({
-      transcript: 1,
+      transcript: 2,
       tables: tableVersion(),
       at,
       control: order.message.job.control,

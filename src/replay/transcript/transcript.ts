@@ -1,10 +1,10 @@
 /**
- * What a transcript is: one delivery as JSON lines, a header and then everything that happened, with its time. Both
- * machines are pure, so the events alone are enough to walk the same way again; rows and effects stand beside them to
- * be compared. Written by the recorder, read by `replay` and `explain`; techdoc/debugging.md describes the lines.
+ * The transcript of one delivery, as JSON lines: a header, then everything that happened, with its time. Both machines are
+ * pure, so their events are enough to repeat a delivery; rows and effects are recorded beside them for comparison.
+ * techdoc/debugging.md describes the lines.
  *
  * Strings are bytes, one character each (U+0000 to U+00FF), as everywhere in the core. No line holds a body or a
- * credential.
+ * credential. Files of version 1 are read as well.
  */
 import { createHash } from 'node:crypto';
 import type { DeliveryEffect, DeliveryEvent, DeliveryState } from '../../delivery/delivery.ts';
@@ -19,10 +19,11 @@ import type { Session, SessionEffect, SessionEvent } from '../../smtp/machine/se
 import type { StateName } from '../../smtp/machine/states.ts';
 import { SESSION_TABLE } from '../../smtp/machine/table.ts';
 import type { Outcome } from '../../smtp/outcome.ts';
+import { upgradeLines } from './version-1.ts';
 
 export interface TranscriptHeader {
-  /** version of this form */
-  readonly transcript: 1;
+  /** version of the format */
+  readonly transcript: 2;
   /** fingerprint of the two tables the machines followed */
   readonly tables: string;
   /** milliseconds since the epoch; times of lines count from here */
@@ -30,9 +31,9 @@ export interface TranscriptHeader {
   /** number of the control message */
   readonly control: number;
   readonly job: Job;
-  /** the recipients of this delivery, as indices into the job's */
+  /** ids of the recipients of this delivery: their positions among the job's */
   readonly indices: readonly number[];
-  /** the same, as they are named in RCPT TO */
+  /** the same recipients, as RCPT TO names them */
   readonly recipients: readonly ByteString[];
   readonly destination: Destination;
   readonly hostname: string;
@@ -53,8 +54,8 @@ export type LineBody =
       readonly state: DeliveryState;
       readonly effects: readonly DeliveryEffect[];
     }
-  /** a session as it was before what follows: at its beginning, or when it came from another delivery */
-  | { readonly what: 'from'; readonly session: number; readonly value: Session }
+  /** the state of a session before the lines that follow: new, or taken over from another delivery */
+  | { readonly what: 'session-state'; readonly session: number; readonly value: Session }
   | { readonly what: 'connected'; readonly session: number; readonly address: string }
   | {
       readonly what: 'session';
@@ -65,9 +66,9 @@ export type LineBody =
       readonly effects: readonly SessionEffect[];
     }
   | { readonly what: 'body'; readonly size: number }
-  /** told at the end, so that nobody waits for it; null when the message could not be read again */
+  /** at the end of the file, so that no delivery waits for it; `sha256` is null when the message could not be read again */
   | { readonly what: 'digest'; readonly size: number; readonly sha256: string | null }
-  | { readonly what: 'verdict'; readonly recipients: readonly number[]; readonly verdict: Outcome };
+  | { readonly what: 'outcome'; readonly recipients: readonly number[]; readonly outcome: Outcome };
 
 /** `t`: milliseconds since the header's time */
 export type TranscriptLine = { readonly t: number } & LineBody;
@@ -75,7 +76,9 @@ export type TranscriptLine = { readonly t: number } & LineBody;
 export interface Transcript {
   readonly header: TranscriptHeader;
   readonly lines: readonly TranscriptLine[];
-  /** the last line was cut off: the program ended while it was written */
+  /** version of the format it was recorded in */
+  readonly version: 1 | 2;
+  /** the last line is incomplete: the program ended while writing it */
   readonly cut: boolean;
 }
 
@@ -83,24 +86,24 @@ export type TranscriptRead =
   | { readonly kind: 'transcript'; readonly transcript: Transcript }
   | { readonly kind: 'unusable'; readonly reason: string };
 
-/** The sight without what a machine's state repeats at each step. */
-export function bodyOf(sight: TraceEvent): LineBody {
-  switch (sight.what) {
+/** The event without the complete state of the machine, which would be repeated at each step. */
+export function bodyOf(event: TraceEvent): LineBody {
+  switch (event.what) {
     case 'delivery': {
-      const { delivery, effects, row } = sight.step;
-      return { what: 'delivery', event: sight.event, row, state: delivery.state, effects };
+      const { delivery, effects, row } = event.step;
+      return { what: 'delivery', event: event.event, row, state: delivery.state, effects };
     }
     case 'session': {
-      const { session, rows, effects } = sight.step;
-      const { what, session: number, event } = sight;
-      return { what, session: number, event, rows, state: session.state, effects };
+      const { session, rows, effects } = event.step;
+      const { what, session: number } = event;
+      return { what, session: number, event: event.event, rows, state: session.state, effects };
     }
     case 'body':
-      return { what: 'body', size: sight.message.size };
+      return { what: 'body', size: event.message.size };
     case 'lookup':
     case 'connected':
-    case 'verdict':
-      return sight;
+    case 'outcome':
+      return event;
   }
 }
 
@@ -115,7 +118,7 @@ function withoutCredentials(key: string, value: unknown): unknown {
   return secret ? { user: WITHHELD, password: WITHHELD } : value;
 }
 
-/** Settings as they may be written down: relays without their passwords, and all of them in one place. */
+/** Settings as they are recorded: all relays, without their passwords. */
 export function recordedSettings(settings: Settings, relays: readonly Relay[]): Settings {
   const entries = (kind: Relay['kind']): readonly string[] =>
     relays
@@ -130,7 +133,7 @@ export function recordedSettings(settings: Settings, relays: readonly Relay[]): 
   };
 }
 
-/** Any change of a row is another version. */
+/** A fingerprint of both tables: any change of a row changes it. */
 export function tableVersion(): string {
   const tables = JSON.stringify([SESSION_TABLE, DELIVERY_TABLE]);
   return createHash('sha256').update(tables).digest('hex').slice(0, 12);
@@ -149,15 +152,18 @@ export function readTranscript(text: string): TranscriptRead {
     if (value === undefined) return { kind: 'unusable', reason: `line ${index + 1} is not JSON` };
     values.push(value);
   }
-  const [header, ...following] = values;
-  if (!isHeader(header)) {
-    return { kind: 'unusable', reason: 'its first line is not the header of a transcript of version 1' };
+  const [first, ...following] = values;
+  if (!isHeader(first)) {
+    return { kind: 'unusable', reason: 'its first line is not the header of a transcript of version 1 or 2' };
   }
-  const strange = following.findIndex((value) => !isLine(value));
-  if (strange >= 0) return { kind: 'unusable', reason: `line ${strange + 2} is no line of a transcript` };
+  const version = first.transcript;
+  const header: TranscriptHeader = { ...first, transcript: 2 };
+  const body = version === 1 ? upgradeLines(header, following) : following;
+  const unknown = body.findIndex((value) => !isLine(value));
+  if (unknown >= 0) return { kind: 'unusable', reason: `line ${unknown + 2} is not a line of a transcript` };
   return {
     kind: 'transcript',
-    transcript: { header, lines: following.filter(isLine), cut: rest !== '' },
+    transcript: { header, lines: body.filter(isLine), version, cut: rest !== '' },
   };
 }
 
@@ -169,11 +175,13 @@ function parsed(line: string): unknown {
   }
 }
 
-function isHeader(value: unknown): value is TranscriptHeader {
+type AnyHeader = Omit<TranscriptHeader, 'transcript'> & { readonly transcript: 1 | 2 };
+
+function isHeader(value: unknown): value is AnyHeader {
   if (typeof value !== 'object' || value === null) return false;
-  const header = value as Partial<TranscriptHeader>;
+  const header = value as Partial<AnyHeader>;
   return (
-    header.transcript === 1 &&
+    (header.transcript === 1 || header.transcript === 2) &&
     typeof header.at === 'number' &&
     Array.isArray(header.job?.recipients) &&
     Array.isArray(header.indices) &&
@@ -186,12 +194,12 @@ function isHeader(value: unknown): value is TranscriptHeader {
 const KINDS: ReadonlySet<unknown> = new Set<LineBody['what']>([
   'lookup',
   'delivery',
-  'from',
+  'session-state',
   'connected',
   'session',
   'body',
   'digest',
-  'verdict',
+  'outcome',
 ]);
 
 function isLine(value: unknown): value is TranscriptLine {

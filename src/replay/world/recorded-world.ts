@@ -56,10 +56,10 @@ export function recordedWorld({ lines }: Transcript): WorldScript {
         if (talk !== undefined) noteStep(talk, line);
         break;
       }
-      case 'from':
+      case 'session-state':
       case 'body':
       case 'digest':
-      case 'verdict':
+      case 'outcome':
         break;
     }
   }
@@ -143,14 +143,14 @@ function noteEvent(talk: Talk, t: number, event: SessionEvent): void {
       answer(talk, { say: wireForm(event.reply), after });
       talk.since = t;
       return;
-    case 'garbage':
+    case 'protocol-error':
       answer(talk, { say: event.text, after });
       return;
-    case 'silence':
+    case 'timeout':
       // We hung up then; what the server would have said later is not known.
       answer(talk, { after: `${t - talk.since + 1}ms`, end: 'unknown' });
       return;
-    case 'lost':
+    case 'connection-lost':
       answer(talk, { after, end: ENDS.get(event.text) ?? 'unknown' });
       return;
     case 'tls-failed':
@@ -164,10 +164,10 @@ function noteEvent(talk: Talk, t: number, event: SessionEvent): void {
       talk.owed.push('dot');
       talk.since = t;
       return;
-    case 'early':
-    case 'offer':
-    case 'leave':
-    case 'payload-lost':
+    case 'early-talker':
+    case 'start-transaction':
+    case 'quit':
+    case 'payload-error':
       return;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What the action names of the table mean: changes to the draft and effects for the driver. Failures get their
- * reach, stage and words here; nothing is sent from here and nothing read.
+ * What the action names of the table mean: changes to the draft, and effects for the client. Failures get their scope,
+ * stage and text here. Nothing is written or read here.
  */
 import type { ByteString } from '../../platform/bytes.ts';
 import { NO_CAPABILITIES, readCapabilities } from '../capabilities.ts';
@@ -16,17 +16,17 @@ import type { Draft, SessionEffect, TransactionState } from './session.ts';
 export type Action = (draft: Draft) => void;
 
 export const ACTIONS = {
-  sayEhlo: (draft) => {
+  sendEhlo: (draft) => {
     const { lmtp, ehloName } = draft.session.policy;
-    say(draft, commandLine(`${lmtp ? 'LHLO' : 'EHLO'} ${ehloName}`), 1);
+    send(draft, commandLine(`${lmtp ? 'LHLO' : 'EHLO'} ${ehloName}`), 1);
   },
-  sayHelo: (draft) => say(draft, commandLine(`HELO ${draft.session.policy.ehloName}`), 1),
-  sayStarttls: (draft) => say(draft, 'STARTTLS\r\n', 1),
-  sayRset: (draft) => say(draft, 'RSET\r\n', 1),
-  sayLoneDot: (draft) => say(draft, '.\r\n', 1),
-  /** QUIT belongs to manners, not to the result: nobody waits for its answer (c-module-behaviour 11.4) */
-  sayQuit: (draft) => {
-    say(draft, 'QUIT\r\n', 1);
+  sendHelo: (draft) => send(draft, commandLine(`HELO ${draft.session.policy.ehloName}`), 1),
+  sendStarttls: (draft) => send(draft, 'STARTTLS\r\n', 1),
+  sendRset: (draft) => send(draft, 'RSET\r\n', 1),
+  sendLoneDot: (draft) => send(draft, '.\r\n', 1),
+  /** the reply to QUIT is ignored: the outcome does not depend on it */
+  sendQuit: (draft) => {
+    send(draft, 'QUIT\r\n', 1);
     draft.effects.push({ type: 'end' });
   },
 
@@ -34,73 +34,73 @@ export const ACTIONS = {
     draft.session.capabilities = readCapabilities(replyOf(draft).text);
   },
   startTls: (draft) => draft.effects.push({ type: 'start-tls' }),
-  declineTls: (draft) => {
+  markTlsDeclined: (draft) => {
     draft.session.tlsDeclined = true;
   },
-  /** RFC 3207 4.2: what was learnt in clear does not count */
-  forgetPlaintext: (draft) => {
+  /** RFC 3207 4.2: what the server said before TLS must be discarded */
+  discardPlaintextState: (draft) => {
     draft.session.secure = true;
     draft.session.capabilities = NO_CAPABILITIES;
-    draft.session.awaited = 0;
+    draft.session.pendingReplies = 0;
   },
 
-  beginAuth: (draft) => {
+  startAuth: (draft) => {
     const mechanism = chooseMechanism(draft.session);
     if (mechanism === null) throw new Error('AUTH without a mechanism');
     draft.session.mechanism = mechanism;
     authenticate(draft, null);
   },
   answerChallenge: (draft) => authenticate(draft, replyOf(draft).text),
-  noteAuthenticated: (draft) => {
+  markAuthenticated: (draft) => {
     draft.session.authenticated = true;
   },
 
-  announceReady: (draft) => draft.effects.push({ type: 'ready' }),
-  takeTransaction: (draft) => {
-    if (draft.event.type !== 'offer') throw new Error('a transaction is taken only when one is offered');
-    draft.session.current = beginExchange(draft, draft.event.transaction);
+  signalReady: (draft) => draft.effects.push({ type: 'ready' }),
+  startTransaction: (draft) => {
+    if (draft.event.type !== 'start-transaction') throw new Error('a transaction begins only with its event');
+    draft.session.current = beginTransaction(draft, draft.event.transaction);
   },
-  sayEnvelope: (draft) => {
-    draft.session.current = sendAhead(draft, exchangeOf(draft));
+  sendEnvelope: (draft) => {
+    draft.session.current = sendCommands(draft, currentOf(draft));
   },
   acceptRecipient: (draft) => answered(draft, 'accepted'),
-  postponeRecipient: (draft) => answered(draft, 'postponed'),
+  keepForNextTransaction: (draft) => answered(draft, 'remaining'),
   refuseRecipient: (draft) => {
-    const recipient = awaitedRecipient(exchangeOf(draft));
+    const recipient = nextRecipient(currentOf(draft));
     answered(draft, 'refused');
-    verdict(draft, [recipient], failed(draft, 'recipient'));
+    recordOutcome(draft, [recipient], failureOf(draft, 'recipient'));
   },
 
-  sayBdat: (draft) => say(draft, commandLine(`BDAT ${exchangeOf(draft).transaction.size} LAST`), 0),
+  sendBdat: (draft) => send(draft, commandLine(`BDAT ${currentOf(draft).transaction.size} LAST`), 0),
   sendBody: (draft) =>
     draft.effects.push({
       type: 'send-body',
-      transaction: exchangeOf(draft).transaction.id,
+      transaction: currentOf(draft).transaction.id,
       stuffed: !draft.session.capabilities.chunking,
     }),
-  sayEndOfBody: (draft) => say(draft, draft.session.capabilities.chunking ? '' : '.\r\n', 1),
-  /** RFC 2920 3.1: the next envelope may travel in the same write as the end of this message */
-  sayFollowing: (draft) => {
-    if (draft.event.type !== 'body-sent' || draft.event.following === null) return;
-    draft.session.following = sendAhead(draft, beginExchange(draft, draft.event.following));
+  sendEndOfData: (draft) => send(draft, draft.session.capabilities.chunking ? '' : '.\r\n', 1),
+  /** RFC 2920 3.1: the next envelope may be sent together with the end of this message */
+  pipelineNext: (draft) => {
+    if (draft.event.type !== 'body-sent' || draft.event.pipelined === null) return;
+    draft.session.pipelined = sendCommands(draft, beginTransaction(draft, draft.event.pipelined));
   },
-  takeFollowing: (draft) => {
-    draft.session.current = draft.session.following;
-    draft.session.following = null;
+  startPipelined: (draft) => {
+    draft.session.current = draft.session.pipelined;
+    draft.session.pipelined = null;
   },
-  handBack: (draft) => {
-    draft.effects.push({ type: 'hand-back', transaction: exchangeOf(draft).transaction.id });
+  requeue: (draft) => {
+    draft.effects.push({ type: 'requeue', transaction: currentOf(draft).transaction.id });
     draft.session.current = null;
   },
-  handBackFollowing: (draft) => {
-    if (draft.session.following === null) return;
-    draft.effects.push({ type: 'hand-back', transaction: draft.session.following.transaction.id });
-    draft.session.following = null;
+  requeuePipelined: (draft) => {
+    if (draft.session.pipelined === null) return;
+    draft.effects.push({ type: 'requeue', transaction: draft.session.pipelined.transaction.id });
+    draft.session.pipelined = null;
   },
 
-  deliver: (draft) => {
+  recordDelivered: (draft) => {
     const reply = replyOf(draft);
-    verdict(draft, exchangeOf(draft).accepted, {
+    recordOutcome(draft, currentOf(draft).accepted, {
       kind: 'delivered',
       code: reply.code,
       enhanced: reply.enhanced ?? '2.0.0',
@@ -109,64 +109,67 @@ export const ACTIONS = {
     });
   },
   failMessage: (draft) => {
-    verdict(draft, undecided(exchangeOf(draft)), failed(draft, 'message'));
-    judgeAll(draft);
+    recordOutcome(draft, undecided(currentOf(draft)), failureOf(draft, 'message'));
+    decideAll(draft);
   },
-  failObstructed: (draft) => {
-    const { transaction } = exchangeOf(draft);
-    const met = unsupportedRequirement(transaction, draft.session.capabilities);
-    if (met === null) throw new Error('no obstacle is in the way');
-    const words = UNSUPPORTED[met](transaction.size, draft.session.capabilities.maxSize);
-    verdict(draft, undecided(exchangeOf(draft)), {
-      ...failed(draft, 'message'),
+  failUnsupported: (draft) => {
+    const { transaction } = currentOf(draft);
+    const requirement = unsupportedRequirement(transaction, draft.session.capabilities);
+    if (requirement === null) throw new Error('the server supports this message');
+    const reason = UNSUPPORTED[requirement](transaction.size, draft.session.capabilities.maxSize);
+    recordOutcome(draft, undecided(currentOf(draft)), {
+      ...failureOf(draft, 'message'),
       stage: 'mail',
       permanent: true,
-      ...words,
+      ...reason,
     });
-    judgeAll(draft);
+    decideAll(draft);
   },
-  /** the one window in which a second copy can arise, and the words say so (RFC 1047) */
+  /** RFC 1047: here, and only here, a retry may deliver a second copy; the text says so */
   failMaybeDelivered: (draft) => {
-    verdict(draft, undecided(exchangeOf(draft)), { ...failed(draft, 'message'), maybeDelivered: true });
-    judgeAll(draft);
+    recordOutcome(draft, undecided(currentOf(draft)), {
+      ...failureOf(draft, 'message'),
+      maybeDelivered: true,
+    });
+    decideAll(draft);
   },
   endTransaction: (draft) => {
-    const { transaction, rcptCount, postponed } = exchangeOf(draft);
-    const beyond = transaction.recipients.slice(rcptCount).map(({ id }) => id);
+    const { transaction, rcptCount, remaining } = currentOf(draft);
+    const unsent = transaction.recipients.slice(rcptCount).map(({ id }) => id);
     draft.effects.push({
       type: 'transaction-done',
       transaction: transaction.id,
-      postponed: [...postponed, ...beyond],
+      remaining: [...remaining, ...unsent],
     });
     draft.session.transactions++;
     draft.session.current = null;
   },
 
-  failHost: (draft) => hostFailed(draft, {}),
+  failHost: (draft) => failHost(draft, {}),
   failTlsMissing: (draft) =>
-    hostFailed(draft, {
+    failHost(draft, {
       code: null,
       enhanced: '4.7.4',
       text: 'offers no STARTTLS, and TLS is required for this host',
     }),
   failAuthMissing: (draft) =>
-    hostFailed(draft, { code: null, enhanced: '4.7.0', text: 'offers no way to authenticate that we know' }),
-  failAuthInClear: (draft) =>
-    hostFailed(draft, {
+    failHost(draft, { code: null, enhanced: '4.7.0', text: 'offers no way to authenticate that we know' }),
+  failAuthNeedsTls: (draft) =>
+    failHost(draft, {
       code: null,
       enhanced: '4.7.0',
       text: 'offers no TLS, and credentials are not sent in clear unless auth-in-clear names the host',
     }),
-  failTls: (draft) => draft.effects.push({ type: 'tls-unusable', failure: failed(draft, 'host') }),
+  failStarttls: (draft) => draft.effects.push({ type: 'tls-unusable', failure: failureOf(draft, 'host') }),
 
   destroy: (draft) => draft.effects.push({ type: 'destroy' }),
 } as const satisfies Record<string, Action>;
 
 export type ActionName = keyof typeof ACTIONS;
 
-function say(draft: Draft, bytes: ByteString, replies: number): void {
+function send(draft: Draft, bytes: ByteString, replies: number): void {
   if (bytes !== '') draft.effects.push({ type: 'write', bytes });
-  draft.session.awaited += replies;
+  draft.session.pendingReplies += replies;
 }
 
 function authenticate(draft: Draft, challenge: ByteString | null): void {
@@ -178,81 +181,80 @@ function authenticate(draft: Draft, challenge: ByteString | null): void {
     challenge,
   });
   draft.session.authSteps++;
-  draft.session.awaited++;
+  draft.session.pendingReplies++;
 }
 
-function beginExchange(draft: Draft, transaction: Transaction): TransactionState {
-  const most = Math.min(
+function beginTransaction(draft: Draft, transaction: Transaction): TransactionState {
+  const limit = Math.min(
     draft.session.policy.recipients,
     draft.session.capabilities.rcptMax ?? Number.POSITIVE_INFINITY,
   );
   return {
     transaction,
-    rcptCount: Math.min(transaction.recipients.length, most),
+    rcptCount: Math.min(transaction.recipients.length, limit),
     sent: 0,
     answered: 0,
     accepted: [],
     refused: [],
-    postponed: [],
+    remaining: [],
   };
 }
 
-/** Write what may be written now: the whole envelope where PIPELINING is offered, else the one command whose turn it is. */
-function sendAhead(draft: Draft, exchange: TransactionState): TransactionState {
+/** Sends the commands that may be sent now: the whole envelope where PIPELINING is offered, else the next command. */
+function sendCommands(draft: Draft, state: TransactionState): TransactionState {
   const peer = draft.session.capabilities;
-  const count = commandCount(exchange, peer);
-  const until = peer.pipelining ? count : Math.min(exchange.sent + 1, count);
+  const count = commandCount(state, peer);
+  const end = peer.pipelining ? count : Math.min(state.sent + 1, count);
   let bytes = '';
-  for (let index = exchange.sent; index < until; index++) bytes += commandAt(draft, exchange, index);
-  say(draft, bytes, until - exchange.sent);
-  return { ...exchange, sent: until };
+  for (let index = state.sent; index < end; index++) bytes += commandAt(draft, state, index);
+  send(draft, bytes, end - state.sent);
+  return { ...state, sent: end };
 }
 
-function commandAt(draft: Draft, exchange: TransactionState, index: number): ByteString {
-  if (index === 0) return mailCommand(exchange.transaction, draft.session.capabilities);
-  if (index <= exchange.rcptCount)
-    return rcptCommand(exchange.transaction, index - 1, draft.session.capabilities);
+function commandAt(draft: Draft, state: TransactionState, index: number): ByteString {
+  if (index === 0) return mailCommand(state.transaction, draft.session.capabilities);
+  if (index <= state.rcptCount) return rcptCommand(state.transaction, index - 1, draft.session.capabilities);
   return 'DATA\r\n';
 }
 
-function answered(draft: Draft, list: 'accepted' | 'refused' | 'postponed'): void {
-  const exchange = exchangeOf(draft);
+function answered(draft: Draft, list: 'accepted' | 'refused' | 'remaining'): void {
+  const state = currentOf(draft);
   draft.session.current = {
-    ...exchange,
-    answered: exchange.answered + 1,
-    [list]: [...exchange[list], awaitedRecipient(exchange)],
+    ...state,
+    answered: state.answered + 1,
+    [list]: [...state[list], nextRecipient(state)],
   };
 }
 
-/** The recipient whose RCPT is answered next. */
-function awaitedRecipient({ transaction, answered: at }: TransactionState): number {
-  const recipient = transaction.recipients[at];
+/** The recipient whose RCPT is answered by the next reply. */
+function nextRecipient({ transaction, answered: index }: TransactionState): number {
+  const recipient = transaction.recipients[index];
   if (recipient === undefined) throw new Error('a reply to RCPT without a recipient');
   return recipient.id;
 }
 
-function judgeAll(draft: Draft): void {
-  const exchange = exchangeOf(draft);
-  draft.session.current = { ...exchange, refused: [...exchange.refused, ...undecided(exchange)] };
+function decideAll(draft: Draft): void {
+  const state = currentOf(draft);
+  draft.session.current = { ...state, refused: [...state.refused, ...undecided(state)] };
 }
 
-function verdict(draft: Draft, recipients: readonly number[], value: Outcome): void {
+function recordOutcome(draft: Draft, recipients: readonly number[], outcome: Outcome): void {
   if (recipients.length === 0) return;
   const effect: SessionEffect = {
-    type: 'verdict',
-    transaction: exchangeOf(draft).transaction.id,
+    type: 'outcome',
+    transaction: currentOf(draft).transaction.id,
     recipients,
-    verdict: value,
+    outcome,
   };
   draft.effects.push(effect);
 }
 
-function hostFailed(draft: Draft, words: Partial<Failure>): void {
-  draft.effects.push({ type: 'host-failed', failure: { ...failed(draft, 'host'), ...words } });
+function failHost(draft: Draft, details: Partial<Failure>): void {
+  draft.effects.push({ type: 'host-failed', failure: { ...failureOf(draft, 'host'), ...details } });
 }
 
-/** The failure this event means: 5yz to message or recipient is permanent, all else is tried again. */
-function failed(draft: Draft, scope: FailureScope): { readonly kind: 'failed' } & Failure {
+/** The failure this event means: 5yz for a message or recipient is permanent, everything else is temporary. */
+function failureOf(draft: Draft, scope: FailureScope): { readonly kind: 'failed' } & Failure {
   const reply = draft.event.type === 'reply' ? draft.event.reply : null;
   const permanent = scope !== 'host' && reply !== null && reply.code >= 500;
   const stage = draft.stage;
@@ -269,14 +271,14 @@ function failed(draft: Draft, scope: FailureScope): { readonly kind: 'failed' } 
   };
 }
 
-/** The remote's own code, unless its class contradicts what we make of the reply (5yz to the host is tried again). */
+/** The server's own code, with the class digit that follows from what we do about it (5yz for a host is temporary). */
 function enhancedOf(reply: Reply | null, permanent: boolean): string | null {
   if (reply === null || reply.enhanced === null) return null;
   return `${permanent ? 5 : 4}${reply.enhanced.slice(1)}`;
 }
 
-function exchangeOf(draft: Draft): TransactionState {
-  if (draft.session.current === null) throw new Error('no transaction is under way');
+function currentOf(draft: Draft): TransactionState {
+  if (draft.session.current === null) throw new Error('no transaction is in progress');
   return draft.session.current;
 }
 

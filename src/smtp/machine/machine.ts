@@ -1,48 +1,47 @@
 /**
- * The protocol logic of one connection: which command next, what an answer means. `next(session, event)` looks
- * up the row of `table.ts` that fits and carries out its actions on a copy; the result and the effects are
- * plain data. Sockets, recorded transcripts and the simulated world drive the same function. It never sees a
- * socket, a clock, a credential or a byte of a message body.
+ * The protocol logic of one connection: which command comes next, what a reply means. `next(session, event)` finds the row
+ * of `table.ts` that applies and runs its actions on a copy; the result and the effects are plain data. Sockets, recorded
+ * transcripts and the simulation all drive this function. It never sees a socket, a clock, a credential or a message body.
  */
 import { rowFor } from './rows.ts';
 import type { Draft, Session, SessionEvent, Step } from './session.ts';
 import { eventName } from './session.ts';
 
-/** The one entry. An event for which a state has no row changes nothing (`closed` has none at all). */
+/** The only entry point. An event without a row in the current state changes nothing (`closed` has no rows). */
 export function next(session: Session, event: SessionEvent): Step {
   const after = { ...session };
   const draft: Draft = { session: after, effects: [], event, stage: session.state };
-  if (event.type === 'reply' && after.awaited > 0) after.awaited--;
+  if (event.type === 'reply' && after.pendingReplies > 0) after.pendingReplies--;
   const rows: string[] = [];
   let row = rowFor(after.state, eventName(event), draft);
   while (row !== undefined) {
     rows.push(row.id);
     after.state = row.to;
     for (const action of row.actions) action(draft);
-    row = rowFor(after.state, 'proceed', draft);
+    row = rowFor(after.state, 'always', draft);
   }
   return { session: after, effects: draft.effects, rows };
 }
 
 /**
- * How many more replies the peer may give now without talking early. While a body is under way or the session
- * is idle the table itself says what an unasked reply means.
+ * How many more replies the server may send now. Beyond that it is an early talker. While a body is being sent or the
+ * session is idle, the table itself says what an unsolicited reply means.
  */
 export function repliesAllowed(session: Session): number {
   return session.state === 'body' || session.state === 'ready' || session.state === 'quit'
     ? Number.POSITIVE_INFINITY
-    : session.awaited;
+    : session.pendingReplies;
 }
 
 /**
- * Whether the next envelope may travel with the end of this message: the peer takes pipelined commands, and no
- * recipient of this one waits for a transaction of its own.
+ * Whether the next envelope may be sent together with the end of this message: the server supports PIPELINING, and no
+ * recipient of this message needs another transaction.
  */
-export function mayChain({ capabilities, current }: Session): boolean {
+export function mayPipelineNext({ capabilities, current }: Session): boolean {
   return (
     capabilities.pipelining &&
     current !== null &&
-    current.postponed.length === 0 &&
+    current.remaining.length === 0 &&
     current.rcptCount === current.transaction.recipients.length
   );
 }

@@ -1,6 +1,6 @@
 /**
- * Our own sentences for what a server did not put into words. They complete "HOST ..." and end up in status
- * lines, logs and reports; the table is printed into techdoc/delivery-states.md.
+ * Texts for failures about which the server said nothing itself. They complete "HOST ..." and appear in status lines, logs
+ * and reports. Printed into techdoc/delivery-states.md.
  */
 import type { ByteString } from '../../platform/bytes.ts';
 import type { Stage } from '../outcome.ts';
@@ -8,26 +8,26 @@ import type { UnsupportedRequirement } from '../transaction.ts';
 import type { SessionEvent } from './session.ts';
 import { STATES } from './states.ts';
 
-/** What an event without a reply means, for people. */
+/** Describes an event that is not a reply; completes "HOST ...". */
 export function describeEvent(event: SessionEvent, stage: Stage): ByteString {
   const phrase = stage in STATES ? STATES[stage as keyof typeof STATES].phrase : stage;
   switch (event.type) {
-    case 'silence':
+    case 'timeout':
       return `said nothing for ${event.seconds} second${event.seconds === 1 ? '' : 's'} while we were ${phrase}`;
-    case 'lost':
+    case 'connection-lost':
       return `${event.text} while we were ${phrase}`;
-    case 'garbage':
+    case 'protocol-error':
       return `does not speak SMTP: "${excerpt(event.text)}" while we were ${phrase}`;
-    case 'early':
+    case 'early-talker':
       return `spoke before it was asked: "${excerpt(event.text)}" while we were ${phrase}`;
     case 'tls-failed':
       return event.text;
-    case 'payload-lost':
+    case 'payload-error':
       return `the message could not be read to its end: ${event.text}`;
     case 'reply':
     case 'secured':
-    case 'offer':
-    case 'leave':
+    case 'start-transaction':
+    case 'quit':
     case 'body-sent':
       return '';
   }

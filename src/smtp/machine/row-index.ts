@@ -1,4 +1,4 @@
-/** Rows of a transition table by state and event, in the order of the table; made once at load, asked for every event. */
+/** Rows of a transition table by state and event, in the order of the table. Built once, when the table is loaded. */
 
 interface Keyed<State extends string, Event extends string> {
   readonly in: readonly State[];

@@ -1,6 +1,6 @@
 /**
- * The session's table ready for use: names bound to functions, rows found by state and event. Called by machine.ts for
- * every event; holds no logic of its own.
+ * The session table with its guard and action names bound to functions, and rows found by state and event. Holds no logic
+ * of its own.
  */
 import type { Action } from './actions.ts';
 import { ACTIONS } from './actions.ts';
@@ -17,7 +17,7 @@ export interface BoundRow extends Row {
   readonly actions: readonly Action[];
 }
 
-const rowsOf = indexRows<StateName, EventName | 'proceed', BoundRow>(
+const rowsOf = indexRows<StateName, EventName | 'always', BoundRow>(
   SESSION_TABLE.map((row) => ({
     ...row,
     guard: row.when === undefined ? null : GUARDS[row.when],
@@ -25,7 +25,7 @@ const rowsOf = indexRows<StateName, EventName | 'proceed', BoundRow>(
   })),
 );
 
-/** The first row of this state and event whose guard holds. */
-export function rowFor(state: StateName, event: EventName | 'proceed', draft: Draft): BoundRow | undefined {
+/** The first row for this state and event whose guard holds. */
+export function rowFor(state: StateName, event: EventName | 'always', draft: Draft): BoundRow | undefined {
   return rowsOf(state, event).find(({ guard }) => guard === null || guard(draft));
 }

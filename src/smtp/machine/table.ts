@@ -1,7 +1,8 @@
 /**
- * The session's transitions, one row each: in one of these states, on one of these events, when the guard holds,
- * go there and do that. The first row that fits is taken. `proceed` rows belong to states passed through at
- * once. Names only: guards.ts and actions.ts hold what they mean; techdoc/delivery-states.md prints these rows.
+ * The transitions of a session, one row each: in one of these states, on one of these events, when the guard holds, go
+ * `to` that state and do those actions. The first row that applies is taken. `always` rows need no event: they belong to
+ * states that are left at once. Names only: guards.ts and actions.ts say what they mean. Printed into
+ * techdoc/delivery-states.md.
  */
 import type { ActionName } from './actions.ts';
 import type { GuardName } from './guards.ts';
@@ -11,138 +12,162 @@ import type { StateName } from './states.ts';
 export interface Row {
   readonly id: string;
   readonly in: readonly StateName[];
-  readonly on: readonly (EventName | 'proceed')[];
+  readonly on: readonly (EventName | 'always')[];
   readonly when?: GuardName;
   readonly to: StateName;
   readonly do: readonly ActionName[];
 }
 
-const INTRODUCTION = ['greeting', 'ehlo', 'helo', 'starttls', 'auth'] as const;
-const ENVELOPE = ['mail', 'rcpt', 'data', 'discard', 'rset'] as const;
+const INITIATION = ['greeting', 'ehlo', 'helo', 'starttls', 'auth'] as const;
+const ENVELOPE = ['mail', 'rcpt', 'data', 'drain', 'rset'] as const;
 const REFUSAL = ['4yz', '5yz'] as const;
-/** the peer is gone, or makes no sense any more */
-const TROUBLE = ['lost', 'silence', 'garbage', 'early', 'tls-failed'] as const;
+/** the connection is lost, or the server no longer follows the protocol */
+const BROKEN = ['connection-lost', 'timeout', 'protocol-error', 'early-talker', 'tls-failed'] as const;
 
 export const SESSION_TABLE: readonly Row[] = [
-  // Nothing is said before the complete greeting (smtpclient: "we musn't say anything before").
-  { id: 'greeted', in: ['greeting'], on: ['2yz'], to: 'ehlo', do: ['sayEhlo'] },
+  // RFC 5321 3.1: the client waits for the complete greeting.
+  { id: 'greeting-ok', in: ['greeting'], on: ['2yz'], to: 'ehlo', do: ['sendEhlo'] },
   {
     id: 'greeting-refused',
     in: ['greeting'],
     on: ['3yz', ...REFUSAL],
     to: 'quit',
-    do: ['failHost', 'sayQuit'],
+    do: ['failHost', 'sendQuit'],
   },
 
-  { id: 'ehlo-ok', in: ['ehlo'], on: ['2yz'], to: 'introduced', do: ['readCapabilities'] },
-  { id: 'ehlo-unknown', in: ['ehlo'], on: ['5yz'], to: 'helo', do: ['sayHelo'] },
-  { id: 'ehlo-refused', in: ['ehlo'], on: ['3yz', '4yz'], to: 'quit', do: ['failHost', 'sayQuit'] },
-  { id: 'helo-ok', in: ['helo'], on: ['2yz'], to: 'introduced', do: [] },
-  { id: 'helo-refused', in: ['helo'], on: ['3yz', ...REFUSAL], to: 'quit', do: ['failHost', 'sayQuit'] },
+  { id: 'ehlo-ok', in: ['ehlo'], on: ['2yz'], to: 'capabilities', do: ['readCapabilities'] },
+  { id: 'ehlo-unsupported', in: ['ehlo'], on: ['5yz'], to: 'helo', do: ['sendHelo'] },
+  { id: 'ehlo-refused', in: ['ehlo'], on: ['3yz', '4yz'], to: 'quit', do: ['failHost', 'sendQuit'] },
+  { id: 'helo-ok', in: ['helo'], on: ['2yz'], to: 'capabilities', do: [] },
+  { id: 'helo-refused', in: ['helo'], on: ['3yz', ...REFUSAL], to: 'quit', do: ['failHost', 'sendQuit'] },
 
   {
-    id: 'tls-wanted',
-    in: ['introduced'],
-    on: ['proceed'],
-    when: 'tlsPossible',
+    id: 'starttls',
+    in: ['capabilities'],
+    on: ['always'],
+    when: 'tlsAvailable',
     to: 'starttls',
-    do: ['sayStarttls'],
+    do: ['sendStarttls'],
   },
   {
     id: 'tls-missing',
-    in: ['introduced'],
-    on: ['proceed'],
+    in: ['capabilities'],
+    on: ['always'],
     when: 'tlsMissing',
     to: 'quit',
-    do: ['failTlsMissing', 'sayQuit'],
+    do: ['failTlsMissing', 'sendQuit'],
   },
   {
-    id: 'auth-wanted',
-    in: ['introduced'],
-    on: ['proceed'],
-    when: 'authPossible',
+    id: 'auth-start',
+    in: ['capabilities'],
+    on: ['always'],
+    when: 'authAvailable',
     to: 'auth',
-    do: ['beginAuth'],
+    do: ['startAuth'],
   },
   {
-    id: 'auth-in-clear',
-    in: ['introduced'],
-    on: ['proceed'],
-    when: 'authOnlyInClear',
+    id: 'auth-needs-tls',
+    in: ['capabilities'],
+    on: ['always'],
+    when: 'authNeedsTls',
     to: 'quit',
-    do: ['failAuthInClear', 'sayQuit'],
+    do: ['failAuthNeedsTls', 'sendQuit'],
   },
   {
     id: 'auth-missing',
-    in: ['introduced'],
-    on: ['proceed'],
+    in: ['capabilities'],
+    on: ['always'],
     when: 'authMissing',
     to: 'quit',
-    do: ['failAuthMissing', 'sayQuit'],
+    do: ['failAuthMissing', 'sendQuit'],
   },
-  { id: 'introduced', in: ['introduced'], on: ['proceed'], to: 'ready', do: ['announceReady'] },
+  { id: 'session-ready', in: ['capabilities'], on: ['always'], to: 'ready', do: ['signalReady'] },
 
-  { id: 'tls-go', in: ['starttls'], on: ['2yz'], to: 'handshake', do: ['startTls'] },
+  { id: 'starttls-ok', in: ['starttls'], on: ['2yz'], to: 'handshake', do: ['startTls'] },
   {
-    id: 'tls-declined',
+    id: 'starttls-declined',
     in: ['starttls'],
     on: ['3yz', ...REFUSAL],
     when: 'tlsOptional',
-    to: 'introduced',
-    do: ['declineTls'],
+    to: 'capabilities',
+    do: ['markTlsDeclined'],
   },
-  { id: 'tls-refused', in: ['starttls'], on: ['3yz', ...REFUSAL], to: 'quit', do: ['failHost', 'sayQuit'] },
-  { id: 'tls-done', in: ['handshake'], on: ['secured'], to: 'ehlo', do: ['forgetPlaintext', 'sayEhlo'] },
   {
-    id: 'tls-broken',
+    id: 'starttls-refused',
+    in: ['starttls'],
+    on: ['3yz', ...REFUSAL],
+    to: 'quit',
+    do: ['failHost', 'sendQuit'],
+  },
+  {
+    id: 'tls-established',
     in: ['handshake'],
-    on: [...TROUBLE],
+    on: ['secured'],
+    to: 'ehlo',
+    do: ['discardPlaintextState', 'sendEhlo'],
+  },
+  {
+    id: 'tls-failed',
+    in: ['handshake'],
+    on: [...BROKEN],
     when: 'tlsOptional',
     to: 'closed',
-    do: ['failTls', 'destroy'],
+    do: ['failStarttls', 'destroy'],
   },
-  { id: 'tls-fatal', in: ['handshake'], on: [...TROUBLE], to: 'closed', do: ['failHost', 'destroy'] },
+  {
+    id: 'tls-failed-required',
+    in: ['handshake'],
+    on: [...BROKEN],
+    to: 'closed',
+    do: ['failHost', 'destroy'],
+  },
 
   {
     id: 'auth-challenge',
     in: ['auth'],
     on: ['3yz'],
-    when: 'authGoesOn',
+    when: 'authMayContinue',
     to: 'auth',
     do: ['answerChallenge'],
   },
-  { id: 'auth-ok', in: ['auth'], on: ['2yz'], to: 'introduced', do: ['noteAuthenticated'] },
-  { id: 'auth-refused', in: ['auth'], on: ['3yz', ...REFUSAL], to: 'quit', do: ['failHost', 'sayQuit'] },
+  { id: 'auth-ok', in: ['auth'], on: ['2yz'], to: 'capabilities', do: ['markAuthenticated'] },
+  { id: 'auth-refused', in: ['auth'], on: ['3yz', ...REFUSAL], to: 'quit', do: ['failHost', 'sendQuit'] },
 
   {
-    id: 'obstructed',
+    id: 'message-unsupported',
     in: ['ready'],
-    on: ['offer'],
-    when: 'obstructed',
-    to: 'settled',
-    do: ['takeTransaction', 'failObstructed'],
+    on: ['start-transaction'],
+    when: 'messageUnsupported',
+    to: 'between-transactions',
+    do: ['startTransaction', 'failUnsupported'],
   },
-  { id: 'begin', in: ['ready'], on: ['offer'], to: 'mail', do: ['takeTransaction', 'sayEnvelope'] },
-  { id: 'leave', in: ['ready'], on: ['leave'], to: 'quit', do: ['sayQuit'] },
   {
-    id: 'idle-lost',
+    id: 'start-transaction',
     in: ['ready'],
-    on: ['2yz', '3yz', ...REFUSAL, '421', ...TROUBLE],
+    on: ['start-transaction'],
+    to: 'mail',
+    do: ['startTransaction', 'sendEnvelope'],
+  },
+  { id: 'quit', in: ['ready'], on: ['quit'], to: 'quit', do: ['sendQuit'] },
+  {
+    id: 'idle-closed',
+    in: ['ready'],
+    on: ['2yz', '3yz', ...REFUSAL, '421', ...BROKEN],
     to: 'closed',
     do: ['destroy'],
   },
 
   { id: 'mail-ok', in: ['mail'], on: ['2yz'], to: 'envelope', do: [] },
-  // We may not speak there as we do, which is no judgement on this mail (RFC 4954 6).
+  // RFC 4954 6: the server wants another session, which says nothing about this message.
   {
-    id: 'login-demanded',
+    id: 'auth-required',
     in: ['mail', 'rcpt'],
     on: [...REFUSAL],
-    when: 'loginDemanded',
+    when: 'authRequired',
     to: 'quit',
-    do: ['failHost', 'sayQuit'],
+    do: ['failHost', 'sendQuit'],
   },
-  { id: 'mail-refused', in: ['mail'], on: ['3yz', ...REFUSAL], to: 'discard', do: ['failMessage'] },
+  { id: 'mail-refused', in: ['mail'], on: ['3yz', ...REFUSAL], to: 'drain', do: ['failMessage'] },
   { id: 'rcpt-ok', in: ['rcpt'], on: ['2yz'], to: 'envelope', do: ['acceptRecipient'] },
   {
     id: 'rcpt-too-many',
@@ -150,34 +175,41 @@ export const SESSION_TABLE: readonly Row[] = [
     on: [...REFUSAL],
     when: 'tooManyRecipients',
     to: 'envelope',
-    do: ['postponeRecipient'],
+    do: ['keepForNextTransaction'],
   },
   { id: 'rcpt-refused', in: ['rcpt'], on: ['3yz', ...REFUSAL], to: 'envelope', do: ['refuseRecipient'] },
 
   {
     id: 'next-rcpt',
     in: ['envelope'],
-    on: ['proceed'],
+    on: ['always'],
     when: 'recipientsLeft',
     to: 'rcpt',
-    do: ['sayEnvelope'],
+    do: ['sendEnvelope'],
   },
-  { id: 'none-accepted', in: ['envelope'], on: ['proceed'], when: 'noneAccepted', to: 'discard', do: [] },
   {
-    id: 'chunk',
+    id: 'no-recipient-accepted',
     in: ['envelope'],
-    on: ['proceed'],
+    on: ['always'],
+    when: 'noneAccepted',
+    to: 'drain',
+    do: [],
+  },
+  {
+    id: 'bdat',
+    in: ['envelope'],
+    on: ['always'],
     when: 'chunking',
     to: 'body',
-    do: ['sayBdat', 'sendBody'],
+    do: ['sendBdat', 'sendBody'],
   },
-  { id: 'data', in: ['envelope'], on: ['proceed'], to: 'data', do: ['sayEnvelope'] },
+  { id: 'data', in: ['envelope'], on: ['always'], to: 'data', do: ['sendEnvelope'] },
 
-  { id: 'data-go', in: ['data'], on: ['3yz'], to: 'body', do: ['sendBody'] },
-  { id: 'data-refused', in: ['data'], on: ['2yz', ...REFUSAL], to: 'discard', do: ['failMessage'] },
+  { id: 'data-ok', in: ['data'], on: ['3yz'], to: 'body', do: ['sendBody'] },
+  { id: 'data-refused', in: ['data'], on: ['2yz', ...REFUSAL], to: 'drain', do: ['failMessage'] },
 
-  // From here on no other host is tried in this run (R051).
-  { id: 'body-sent', in: ['body'], on: ['body-sent'], to: 'dot', do: ['sayEndOfBody', 'sayFollowing'] },
+  // From here on no other host is tried in this run.
+  { id: 'body-sent', in: ['body'], on: ['body-sent'], to: 'dot', do: ['sendEndOfData', 'pipelineNext'] },
   {
     id: 'body-refused',
     in: ['body'],
@@ -186,88 +218,100 @@ export const SESSION_TABLE: readonly Row[] = [
     do: ['failMessage', 'endTransaction', 'destroy'],
   },
   {
-    id: 'body-lost',
+    id: 'body-failed',
     in: ['body'],
-    on: [...TROUBLE, 'payload-lost'],
+    on: [...BROKEN, 'payload-error'],
     to: 'closed',
     do: ['failMessage', 'endTransaction', 'destroy'],
   },
 
-  { id: 'delivered', in: ['dot'], on: ['2yz'], to: 'settled', do: ['deliver'] },
-  { id: 'dot-refused', in: ['dot'], on: ['3yz', ...REFUSAL], to: 'settled', do: ['failMessage'] },
+  { id: 'delivered', in: ['dot'], on: ['2yz'], to: 'between-transactions', do: ['recordDelivered'] },
+  {
+    id: 'dot-refused',
+    in: ['dot'],
+    on: ['3yz', ...REFUSAL],
+    to: 'between-transactions',
+    do: ['failMessage'],
+  },
   {
     id: 'dot-421',
     in: ['dot'],
     on: ['421'],
     to: 'closed',
-    do: ['failMessage', 'endTransaction', 'handBackFollowing', 'destroy'],
+    do: ['failMessage', 'endTransaction', 'requeuePipelined', 'destroy'],
   },
   {
     id: 'dot-lost',
     in: ['dot'],
-    on: [...TROUBLE],
+    on: [...BROKEN],
     to: 'closed',
-    do: ['failMaybeDelivered', 'endTransaction', 'handBackFollowing', 'destroy'],
+    do: ['failMaybeDelivered', 'endTransaction', 'requeuePipelined', 'destroy'],
   },
 
   {
-    id: 'settled-chained',
-    in: ['settled'],
-    on: ['proceed'],
-    when: 'followed',
+    id: 'next-pipelined',
+    in: ['between-transactions'],
+    on: ['always'],
+    when: 'nextPipelined',
     to: 'mail',
-    do: ['endTransaction', 'takeFollowing'],
+    do: ['endTransaction', 'startPipelined'],
   },
-  { id: 'settled', in: ['settled'], on: ['proceed'], to: 'ready', do: ['endTransaction', 'announceReady'] },
+  {
+    id: 'transaction-done',
+    in: ['between-transactions'],
+    on: ['always'],
+    to: 'ready',
+    do: ['endTransaction', 'signalReady'],
+  },
 
   {
-    id: 'discard-lone-dot',
-    in: ['discard'],
+    id: 'drain-data',
+    in: ['drain'],
     on: ['3yz'],
     when: 'dataInFlight',
-    to: 'discard',
-    do: ['sayLoneDot'],
+    to: 'drain',
+    do: ['sendLoneDot'],
   },
-  { id: 'discard-more', in: ['discard'], on: ['2yz', '3yz', ...REFUSAL], to: 'discard', do: [] },
-  { id: 'discarded', in: ['discard'], on: ['proceed'], when: 'nothingAwaited', to: 'rset', do: ['sayRset'] },
-  { id: 'rset-done', in: ['rset'], on: ['2yz', '3yz', ...REFUSAL], to: 'settled', do: [] },
+  { id: 'drain-reply', in: ['drain'], on: ['2yz', '3yz', ...REFUSAL], to: 'drain', do: [] },
+  { id: 'drained', in: ['drain'], on: ['always'], when: 'noReplyPending', to: 'rset', do: ['sendRset'] },
+  { id: 'rset-done', in: ['rset'], on: ['2yz', '3yz', ...REFUSAL], to: 'between-transactions', do: [] },
 
-  { id: 'introduction-421', in: [...INTRODUCTION], on: ['421'], to: 'closed', do: ['failHost', 'destroy'] },
+  { id: 'initiation-421', in: [...INITIATION], on: ['421'], to: 'closed', do: ['failHost', 'destroy'] },
   {
-    id: 'introduction-lost',
-    in: [...INTRODUCTION],
-    on: [...TROUBLE],
+    id: 'initiation-lost',
+    in: [...INITIATION],
+    on: [...BROKEN],
     to: 'closed',
     do: ['failHost', 'destroy'],
   },
   {
-    id: 'envelope-judged',
+    id: 'envelope-decided',
     in: [...ENVELOPE],
-    on: ['421', ...TROUBLE],
-    when: 'allJudged',
+    on: ['421', ...BROKEN],
+    when: 'allDecided',
     to: 'closed',
     do: ['endTransaction', 'destroy'],
   },
   {
     id: 'reused-lost',
     in: ['mail'],
-    on: ['421', ...TROUBLE],
-    when: 'reused',
+    on: ['421', ...BROKEN],
+    when: 'sessionReused',
     to: 'closed',
-    do: ['handBack', 'destroy'],
+    do: ['requeue', 'destroy'],
   },
   {
     id: 'envelope-lost',
     in: [...ENVELOPE],
-    on: ['421', ...TROUBLE],
+    on: ['421', ...BROKEN],
     to: 'closed',
     do: ['failHost', 'destroy'],
   },
 
   {
-    id: 'left',
+    id: 'quit-done',
     in: ['quit'],
-    on: ['2yz', '3yz', ...REFUSAL, '421', ...TROUBLE],
+    on: ['2yz', '3yz', ...REFUSAL, '421', ...BROKEN],
     to: 'closed',
     do: ['destroy'],
   },
