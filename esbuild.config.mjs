@@ -1,9 +1,10 @@
 /**
- * Bundles the command into one file, bin/spoolroom.cjs, and makes V8's code cache for it. Modules that are imported
- * dynamically stay lazy inside the bundle.
+ * Bundles the command into one file, bin/spoolroom.cjs, with the licences of the packages in it, and makes V8's code cache
+ * for it. Modules that are imported dynamically stay lazy inside the bundle. `node esbuild.config.mjs FOLDER` writes the
+ * bundle and the licences to another folder: the same sources, packages and version of Node give the same bytes.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
@@ -47,11 +48,38 @@ const frugal = {
   },
 };
 
-const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
+/** The folders of the packages from which some code is in the bundle, in order. */
+function bundledPackages({ outputs }) {
+  const used = Object.values(outputs).flatMap(({ inputs }) => Object.entries(inputs));
+  const folders = used.flatMap(([input, { bytesInOutput }]) => {
+    const folder = /^.*\bnode_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(input)?.[0];
+    return folder === undefined || bytesInOutput === 0 ? [] : [folder];
+  });
+  return [...new Set(folders)].sort();
+}
 
-await build({
+/** Name, version, licence and the licence's text of one package; throws when the package has no text. */
+function notice(folder) {
+  const { name, version, license } = JSON.parse(readFileSync(`${folder}/package.json`, 'utf8'));
+  const files = readdirSync(folder).filter((file) => /^(?:licen[cs]e|copying|notice)/i.test(file));
+  const texts = files.sort().map((file) => readFileSync(`${folder}/${file}`, 'utf8').trim());
+  if (typeof license !== 'string' || texts.join('') === '') {
+    throw new Error(
+      `${name} ${version} is in the bundle, but ${folder} holds no licence name or no licence text`,
+    );
+  }
+  return [`${name} ${version}`, `Licence: ${license}`, '', ...texts].join('\n').replaceAll('\r\n', '\n');
+}
+
+const RULE = `\n\n${'-'.repeat(80)}\n\n`;
+const HEAD = 'spoolroom.cjs contains code of these packages, each under its own licence.';
+
+const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
+const folder = process.argv[2] ?? 'bin';
+
+const { metafile } = await build({
   entryPoints: ['src/cli/shell/start.ts'],
-  outfile: 'bin/spoolroom.cjs',
+  outfile: `${folder}/spoolroom.cjs`,
   bundle: true,
   platform: 'node',
   target: 'node20',
@@ -65,21 +93,32 @@ await build({
   banner: { js: "const sourceFolder = __dirname + '/../src/cli/shell';" },
   define: { SPOOLROOM_VERSION: JSON.stringify(version), 'import.meta.dirname': 'sourceFolder' },
   plugins: [late, frugal],
+  // The whole texts are in the file of licences.
   legalComments: 'none',
+  metafile: true,
   logLevel: 'warning',
 });
+const notices = [HEAD, ...bundledPackages(metafile).map(notice)].join(RULE);
+writeFileSync(`${folder}/spoolroom.LICENSES.txt`, `${notices}\n`);
+writeFileSync(`${folder}/spoolroom.meta.json`, JSON.stringify(metafile));
 
-// The cache holds what an ordinary start compiles: a run over an empty spool.
-const warmUp = `
-  const { compile, run } = require('./bin/compile.js');
-  const script = compile();
-  process.on('exit', () => require('node:fs').writeFileSync('bin/spoolroom.cache', script.createCachedData()));
-  run(script);
-`;
-rmSync('bin/spoolroom.cache', { force: true });
-const spool = mkdtempSync(join(tmpdir(), 'spoolroom-build-'));
-try {
-  execFileSync(process.execPath, ['-e', warmUp, 'spoolroom', 'run', '--spool', spool], { stdio: 'inherit' });
-} finally {
-  rmSync(spool, { recursive: true });
+if (folder === 'bin') makeCodeCache();
+
+/** The cache holds what an ordinary start compiles: a run over an empty spool. */
+function makeCodeCache() {
+  const warmUp = `
+    const { compile, run } = require('./bin/compile.js');
+    const script = compile();
+    process.on('exit', () => require('node:fs').writeFileSync('bin/spoolroom.cache', script.createCachedData()));
+    run(script);
+  `;
+  rmSync('bin/spoolroom.cache', { force: true });
+  const spool = mkdtempSync(join(tmpdir(), 'spoolroom-build-'));
+  try {
+    execFileSync(process.execPath, ['-e', warmUp, 'spoolroom', 'run', '--spool', spool], {
+      stdio: 'inherit',
+    });
+  } finally {
+    rmSync(spool, { recursive: true });
+  }
 }

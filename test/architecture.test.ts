@@ -166,3 +166,119 @@ test('no other top-level folders', () => {
     .map(({ name }) => name);
   assert.deepEqual(folders.sort(), TOP_LEVEL);
 });
+
+/** A folder with more files than this has parts that want a folder of their own. */
+const MOST_FILES = 14;
+
+test('no folder holds more files than a reader can survey', () => {
+  const counts = new Map<string, number>();
+  for (const file of FILES) {
+    const folder = path.posix.dirname(file);
+    counts.set(folder, (counts.get(folder) ?? 0) + 1);
+  }
+  assert.deepEqual(
+    [...counts].filter(([, count]) => count > MOST_FILES),
+    [],
+  );
+});
+
+/**
+ * Who may know how a spool directory is made: the files that open one, and the commands that look into one. Everything
+ * else works with a Queue (queue/queue.ts) and serves both kinds.
+ */
+const SPOOL_OPENERS = ['cli/', 'queue/citadel/open.ts'];
+
+test('the spool directory is known to those who open it only', () => {
+  const inside = 'src/queue/spool/';
+  const outside = IMPORTS.filter(
+    ({ from, to }) =>
+      to.startsWith(inside) &&
+      !from.startsWith(inside) &&
+      !SPOOL_OPENERS.some((place) => from.startsWith(`src/${place}`)),
+  );
+  assert.deepEqual(shown(outside), []);
+});
+
+interface Hop {
+  /** a file of src/ */
+  readonly file: string;
+  /** `name` or `Class.name` */
+  readonly function: string;
+}
+
+const WALK = /<!-- walk -->\n(?<table>[\s\S]*?)<!-- \/walk -->/;
+
+/** The rows of the table `| hop | file | function | ... |`; null while the page has no such table. */
+function hopsOf(page: string): readonly Hop[] | null {
+  const rows =
+    WALK.exec(page)
+      ?.groups?.table?.split('\n')
+      .filter((line) => line.startsWith('|')) ?? [];
+  if (rows.length === 0) return null;
+  return rows.slice(2).map((row) => {
+    const [, , file = '', name = ''] = row.split('|').map((cell) => cell.replaceAll('`', '').trim());
+    return { file: file.replace(/^src\//, ''), function: name.replace(/\(.*$/, '') };
+  });
+}
+
+const escaped = (name: string): string => name.replace(/[$#]/g, '\\$&');
+
+/** Whether a file defines the function, or the class and in it the method. */
+function isDefined(source: string, name: string): boolean {
+  const [owner, method] = name.split('.');
+  const one = (pattern: string): boolean => new RegExp(pattern, 'm').test(source);
+  const exported = '^(?:export )?';
+  if (method !== undefined) {
+    const body = source.slice(source.search(new RegExp(`${exported}(?:abstract )?class ${owner}\\b`, 'm')));
+    const end = body.search(/^}/m);
+    const members = new RegExp(
+      `^  (?:(?:static|override|async|get) )*\\*?${escaped(method)}(?:<[^>]*>)?\\(`,
+      'm',
+    );
+    return one(`${exported}(?:abstract )?class ${owner}\\b`) && members.test(body.slice(0, end));
+  }
+  const functionName = escaped(owner ?? '');
+  return (
+    one(`${exported}(?:async )?function\\*? ${functionName}\\b`) ||
+    one(`${exported}const ${functionName}\\b.*=`) ||
+    one(`${exported}class ${functionName}\\b`)
+  );
+}
+
+const HOPS = hopsOf(readFileSync(path.join(ROOT, 'techdoc/architecture.md'), 'utf8'));
+
+test('the walk of one message names functions that exist', {
+  skip: HOPS === null && 'not written yet',
+}, () => {
+  const hops = HOPS ?? [];
+  assert.ok(hops.length > 0 && hops.length <= 20, `${hops.length} hops`);
+  const files = new Set(hops.map(({ file }) => file));
+  assert.ok(files.size <= 15, `${files.size} files`);
+  const missing = hops.filter((hop) => {
+    const file = `src/${hop.file}`;
+    return !FILES.includes(file) || !isDefined(readFileSync(path.join(ROOT, file), 'utf8'), hop.function);
+  });
+  assert.deepEqual(missing, []);
+});
+
+test('a walk is read as it is written, and a name that is gone is found', () => {
+  const page = [
+    '<!-- walk -->',
+    '| hop | file | function | what |',
+    '|---|---|---|---|',
+    '| 1 | `src/a/b.ts` | `Queue.record()` | writes |',
+    '| 2 | a/c.ts | scan | reads |',
+    '<!-- /walk -->',
+  ].join('\n');
+  assert.deepEqual(hopsOf(page), [
+    { file: 'a/b.ts', function: 'Queue.record' },
+    { file: 'a/c.ts', function: 'scan' },
+  ]);
+  assert.equal(hopsOf('<!-- walk -->\n<!-- /walk -->'), null);
+  const source =
+    'export class Queue {\n  async record(a: 1) {}\n  #keep(): void {}\n}\nclass Other {\n  scan() {}\n}\nexport async function look() {}\n';
+  for (const name of ['Queue.record', 'Queue.#keep', 'look', 'Other.scan', 'Queue'])
+    assert.ok(isDefined(source, name), name);
+  for (const name of ['Queue.scan', 'Other.record', 'record', 'loo', 'Gone.scan'])
+    assert.ok(!isDefined(source, name), name);
+});
