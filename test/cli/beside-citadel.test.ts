@@ -1,5 +1,5 @@
 /**
- * The whole way of the mail of one Citadel server, on loopback: 500 connections hand over a job each, 500 more the copies
+ * The whole way of the mail of one Citadel server, on loopback: 150 connections hand over a job each, 150 more the copies
  * of one message as servers of 2012 and 2016 do, to `watch --intake`; real SMTP servers take, greylist and refuse it;
  * reports come back by LMTP. The service is killed three times in between. In the end every recipient is accounted for.
  */
@@ -14,16 +14,16 @@ import { Conversation } from '../intake/conversation.ts';
 import { type LogLine, RunningCommand } from '../support/command.ts';
 import { messagesIn, spoolOf, temporaryDirectory } from '../support/spool.ts';
 
-const COUNT = 500;
+const COUNT = 150;
 const SENDER = 'alice@citref.example';
-const SESSIONS = 8;
-const RECIPIENTS = 10;
+const SESSIONS = 4;
+const RECIPIENTS = 5;
 
 /** What the first, the second and the third process have done when they are killed. */
 const KILLS = [
-  { event: 'queued', times: 100 },
-  { event: 'delivered', times: 200 },
-  { event: 'reported', times: 5 },
+  { event: 'queued', times: 30 },
+  { event: 'delivered', times: 60 },
+  { event: 'reported', times: 3 },
 ] as const;
 
 const DOMAINS = ['takes.example', 'greylists.example', 'refuses.example'] as const;

@@ -5,16 +5,14 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import type { DemoWorld } from '../../src/cli/demo/world/index.ts';
 import { startDemoWorld } from '../../src/cli/demo/world/index.ts';
 import { main } from '../../src/cli/shell/main.ts';
 import { caughtTerminal } from '../support/invocation.ts';
+import { PROGRAM } from '../support/program.ts';
 import { bench, listFor, MAIL, messagesIn, openRoom, spoolOf } from '../support/spool.ts';
 
 /** `watch` as a process of its own: it wakes, survives what happens to its directory, and stops cleanly. */
-
-const START = fileURLToPath(new URL('../../src/cli/shell/start.ts', import.meta.url));
 
 /** A watcher that says nothing must not keep the suite waiting. */
 const BOUNDED = { timeout: 30_000 };
@@ -36,13 +34,9 @@ class Watcher {
     const reports = ['--return', `smtp://127.0.0.1:${world.smtpPort}`];
     const patience = ['--retry.notice', '10000d', '--retry.giveup', '10000d'];
     const log = ['--log.level', 'info', '--log.format', 'json', '--poll', poll];
-    this.child = spawn(
-      process.execPath,
-      ['--import', 'tsx', START, ...words, ...reports, ...patience, ...log],
-      {
-        stdio: ['ignore', 'ignore', 'pipe'],
-      },
-    );
+    this.child = spawn(process.execPath, [...PROGRAM, ...words, ...reports, ...patience, ...log], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     t.after(() => this.child.kill('SIGKILL'));
     if (this.child.stderr === null) throw new Error('its standard error is not piped');
     this.#lines = createInterface({ input: this.child.stderr });

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import type { Terminal } from '../../src/cli/shell/command.ts';
 import { main } from '../../src/cli/shell/main.ts';
 import { AS_NOBODY, asNobody, closeTo } from '../support/permission.ts';
+import { PROGRAM } from '../support/program.ts';
 import { startRawServer } from '../support/raw-server.ts';
 import { HEADER, listFor, MAIL, messagesIn, NOW, spoolOf, temporaryDirectory } from '../support/spool.ts';
 import { queuedFor, record, worldFile } from './plays.ts';
@@ -211,7 +212,7 @@ test('a mail that may not be read is not called missing', AS_NOBODY, async (t) =
 });
 
 test('- is standard input', () => {
-  const words = ['--import', 'tsx', path.join(ROOT, 'src/cli/shell/start.ts'), 'replay', '-', ...AT];
+  const words = [...PROGRAM, 'replay', '-', ...AT];
   const { status, stdout, stderr } = spawnSync(process.execPath, words, {
     input: listFor(1, 'alice@one.example'),
     encoding: 'utf8',

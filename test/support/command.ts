@@ -5,9 +5,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
-import { fileURLToPath } from 'node:url';
-
-const START = fileURLToPath(new URL('../../src/cli/shell/start.ts', import.meta.url));
+import { PROGRAM } from './program.ts';
 
 export interface LogLine {
   readonly event?: unknown;
@@ -23,7 +21,7 @@ export class RunningCommand {
 
   constructor(t: TestContext, ...words: readonly string[]) {
     const log = ['--log.level', 'info', '--log.format', 'json'];
-    this.child = spawn(process.execPath, ['--import', 'tsx', START, ...words, ...log], {
+    this.child = spawn(process.execPath, [...PROGRAM, ...words, ...log], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     t.after(() => this.child.kill('SIGKILL'));

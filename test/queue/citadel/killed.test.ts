@@ -10,10 +10,10 @@ import { test } from 'node:test';
 import { decodeJournal } from '../../../src/queue/journal.ts';
 import { type CitadelDouble, listOf } from '../../support/citadel-server.ts';
 import { LOGIN, liveScene, openProven, trialsIn } from '../../support/live-room.ts';
+import { PROGRAM } from '../../support/program.ts';
 import { startSmtpServer } from '../../support/smtp-servers.ts';
 import { SETTINGS_2012, SETTINGS_2017, seededRandom } from '../../support/spool.ts';
 
-const PROGRAM = new URL('../../../src/cli/shell/start.ts', import.meta.url).pathname;
 const MAILS = 12;
 const KILLS = 4;
 const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 32));
@@ -84,7 +84,7 @@ for (const [era, settings] of [
     );
     words.push('--limit.recipients', '1');
     const start = (): ChildProcess =>
-      spawn(process.execPath, ['--import', 'tsx', PROGRAM, ...words], {
+      spawn(process.execPath, [...PROGRAM, ...words], {
         stdio: ['ignore', 'ignore', 'pipe'],
       });
 
