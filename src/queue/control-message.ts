@@ -1,12 +1,19 @@
 /**
- * What a file of the spool is: a payload, a job, or a control message that cannot be read. Called by the shelf for every
- * file it opens. Pure: gets bytes, answers; decides nothing about the file.
+ * Tells a payload from a control message, and a control message that can be read from one that cannot. Pure: bytes in,
+ * answer out.
  */
 import { stripHeader } from '../delivery-list/header.ts';
-import type { Job } from '../delivery-list/job.ts';
+import type { Dialect, Job } from '../delivery-list/job.ts';
 import { type ParseOptions, parseDeliveryList } from '../delivery-list/parse.ts';
+import type { RetryIntervals } from '../delivery-list/serialise.ts';
 import { type ControlForm, storedControl, storedForm } from '../message/stored.ts';
 import type { ByteString } from '../platform/bytes.ts';
+
+export interface ControlSettings {
+  /** how control messages are written, and read where their bytes do not tell */
+  readonly dialect: Dialect;
+  readonly spans: RetryIntervals;
+}
 
 export type MessageContents =
   | { readonly kind: 'payload' }
@@ -18,10 +25,10 @@ export type MessageContents =
     }
   /** a delivery list whose end is missing: still being written, or cut off */
   | { readonly kind: 'unfinished' }
-  /** it says it is a delivery list, and nobody can deliver by it */
+  /** a delivery list by its content type, but nothing can be delivered by it */
   | { readonly kind: 'unreadable'; readonly reason: string };
 
-/** A text ends in a line end, a native message in the NUL of its last field. */
+/** A text ends with a line end, a native message with the NUL of its last field. */
 function isWhole(bytes: Buffer): boolean {
   return bytes.at(-1) === (storedForm(bytes) === 'native' ? 0x00 : 0x0a);
 }
@@ -31,7 +38,7 @@ function namesPayload(job: Job, instructions: ByteString): boolean {
   return job.msgid > 0 || (job.msgid === 0 && /(?:^|\n)msgid\|/i.test(instructions));
 }
 
-/** Look at a whole file. `settled`: nobody can still be writing it, so a missing end is how it stays. */
+/** `bytes` are the whole message. `settled`: no program can still be writing it, so a missing end will stay missing. */
 export function classifyContents(bytes: Buffer, settled: boolean, options: ParseOptions): MessageContents {
   const control = storedControl(bytes);
   if (control === null) return { kind: 'payload' };

@@ -1,17 +1,17 @@
 /**
- * What a room keeps about reports to senders, beside its jobs: which were sent, and those that wait to be picked up.
- * The reporter of delivery/ calls it; `directory/reported.ts` implements it. Promises resolve when the thing is durable.
+ * What a queue keeps about DSNs, beside its jobs: which notifications were sent, and the DSNs that wait to be picked up.
+ * Promises resolve when the change is durable.
  */
 import type { MessageNumber } from '../delivery-list/job.ts';
 import type { ByteString } from '../platform/bytes.ts';
 
-/** A recipient whose sender has heard of it, or must not hear of it. A delay and a failure are told apart. */
+/** A recipient of whose failure or delay the sender was notified, or must not be notified. */
 export interface Notified {
   readonly address: ByteString;
   readonly what: 'failure' | 'delay';
 }
 
-/** A job, as its numbers say; both are used again after it. */
+/** A job by its numbers; both are used again after it is finished. */
 export interface JobKey {
   readonly control: MessageNumber;
   readonly msgid: MessageNumber;
@@ -19,10 +19,10 @@ export interface JobKey {
 
 export interface DsnStore {
   notified(job: JobKey): Promise<readonly Notified[]>;
-  /** Adds to what is known of the job. */
-  recordNotified(job: JobKey, told: readonly Notified[]): Promise<void>;
-  /** The job is over. */
+  /** Adds to the notifications of the job. */
+  recordNotified(job: JobKey, notified: readonly Notified[]): Promise<void>;
+  /** The job is finished. */
   forget(job: JobKey): Promise<void>;
-  /** Keep a report for a local reader; where it lies, for people. `name` is letters, digits and `-`. */
-  saveForPickup(report: Uint8Array, name: string): Promise<string>;
+  /** Keep a DSN for a local reader; resolves to its path, for people. `name` is letters, digits and `-`. */
+  saveForPickup(dsn: Uint8Array, name: string): Promise<string>;
 }

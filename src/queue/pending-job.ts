@@ -1,78 +1,55 @@
 /**
- * A job in hand: its control message as it was read, and what has happened to its recipients since. Called by the shelf,
- * which makes them, by directory.ts, which records outcomes in them, and by the live room, whose jobs in hand are told the
- * same way. Keeps facts, touches nothing.
+ * A job in memory: its control message as it was read, and the outcomes recorded since. The kinds of queue extend it with
+ * what they know of the message itself.
  */
-
 import { applyChanges } from '../delivery-list/apply.ts';
 import type { MessageNumber, StatusChange } from '../delivery-list/job.ts';
 import { isPending, type Job } from '../delivery-list/job.ts';
 import type { ByteString } from '../platform/bytes.ts';
-import type { FileStatus } from '../storage/disk.ts';
-
-/** What every job in hand has, wherever it lies. */
-interface Outcomes {
-  readonly base: Job;
-  readonly changes: readonly StatusChange[];
-  readonly written: number;
-}
+import type { JournalKey } from './journal.ts';
 
 export interface PendingJob {
   readonly kind: 'control';
   readonly control: MessageNumber;
-  /** the control message as it was read before its mail was taken in hand; changes mean its recipients by their index */
+  /** the control message as it was read before its delivery began; changes name its recipients by their index */
   readonly base: Job;
   readonly warnings: readonly string[];
   /** outcomes since then, oldest first */
   readonly changes: StatusChange[];
   /** Unix seconds of the last of them */
   now: number;
-  /** the file as we last read or wrote it */
-  status: FileStatus;
-  /** how many of the changes are safely in the file */
+  /** how many of the changes the control message durably holds */
   written: number;
-  /** another program changed the file since: `base` is not all that it says */
-  foreign: boolean;
 }
 
-interface ReadControl {
-  readonly job: Job;
-  readonly warnings: readonly string[];
-  readonly status: FileStatus;
+/** A job that needs no further attempt, and whose messages have not all been removed yet. */
+export interface FinishedJob {
+  readonly key: JournalKey;
+  /** The next flush may remove what is left of it. */
+  removable: boolean;
 }
 
-/** A job as just read. What is known of `before`, the same job as it was held until now, may not be in the file and stays. */
-export function pendingJob(control: MessageNumber, read: ReadControl, before: PendingJob | null): PendingJob {
-  return {
-    kind: 'control',
-    control,
-    base: before === null ? read.job : { ...read.job, retry: before.base.retry },
-    warnings: read.warnings,
-    changes: before === null ? [] : [...before.changes],
-    now: before?.now ?? 0,
-    status: read.status,
-    written: 0,
-    foreign: false,
-  };
-}
-
-/** Whether the control message lacks some of what we know. */
-export function isDirty({ written, changes }: Outcomes): boolean {
+/** Whether the control message lacks some of the outcomes. */
+export function isDirty({ written, changes }: PendingJob): boolean {
   return written < changes.length;
 }
 
-/** The job as it stands. */
-export function currentJob({ base, changes }: Outcomes): Job {
+/** The job with its outcomes. */
+export function currentJob({ base, changes }: PendingJob): Job {
   return changes.length === 0 ? base : applyChanges(base, changes);
 }
 
-/** Nobody is left to be tried. Somebody may have been added since the mail was taken in hand. */
-export function hasNoPendingRecipients(held: PendingJob): boolean {
-  return !currentJob(held).recipients.some(isPending);
+/** Whether no recipient is left to be tried. Another program may have added one since the delivery began. */
+export function hasNoPendingRecipients(job: PendingJob): boolean {
+  return !currentJob(job).recipients.some(isPending);
 }
 
-/** Whether somebody waits in a job besides these addresses. */
+/** Whether a job has pending recipients besides these addresses. */
 export function hasOtherPendingRecipients({ recipients }: Job, settled: readonly ByteString[]): boolean {
   const known = new Set(settled);
   return recipients.some((recipient) => isPending(recipient) && !known.has(recipient.address));
+}
+
+export function controlsOf(finished: Iterable<FinishedJob>): ReadonlySet<MessageNumber> {
+  return new Set(Array.from(finished, ({ key }) => key.control));
 }

@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { MessageNumber, StatusChange } from '../../src/delivery-list/job.ts';
+import type { ControlSettings } from '../../src/queue/control-message.ts';
 import type { Queue } from '../../src/queue/queue.ts';
-import type { ControlSettings } from '../../src/queue/spool/open.ts';
 import type { Disk } from '../../src/storage/disk.ts';
 import { nodeDisk } from '../../src/storage/disk.ts';
 import { NOW, SETTINGS_2012, SETTINGS_2017 } from '../support/spool.ts';

@@ -8,13 +8,9 @@ import path from 'node:path';
 import type { TestContext } from 'node:test';
 import type { Clock } from '../../src/platform/clock.ts';
 import { QueueError } from '../../src/platform/system-errors.ts';
+import type { ControlSettings } from '../../src/queue/control-message.ts';
 import type { Queue } from '../../src/queue/queue.ts';
-import {
-  type ControlSettings,
-  openSpoolClient,
-  openSpoolQueue,
-  type SpoolDeps,
-} from '../../src/queue/spool/open.ts';
+import { openSpoolClient, openSpoolQueue, type SpoolDeps } from '../../src/queue/spool/open.ts';
 import type { Disk } from '../../src/storage/disk.ts';
 import { nodeDisk } from '../../src/storage/disk.ts';
 import { type ProcessTable, processTable } from '../../src/storage/processes.ts';

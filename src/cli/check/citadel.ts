@@ -86,7 +86,7 @@ async function surveyOf(server: CitadelServer, { state, dialect }: Settings): Pr
     era: await serverVersion(server),
     config: await readCitadelConfig(server),
     queue,
-    foreign: inventory.trials('foreign-flag'),
+    foreign: inventory.probes('foreign-flag'),
   };
 }
 

@@ -1,7 +1,8 @@
 /**
- * Opens the queue room of a running Citadel server as its one runner. Called by the commands. Our ledger, the lock and
- * the memory of the trial lie in a directory of our own on this machine. What is in the way (no such directory, another
- * runner, no server, a login it refuses) is a value with a sentence. An interrupted run is made good before it returns.
+ * Opens the queue room of a running Citadel server as its one runner. The journal, the lock and the state of the trial lie in
+ * a directory of our own on this machine. An obstacle (no such directory, another runner, no server, a login it refuses) is
+ * a value with a sentence for people. The journal of an interrupted run is applied before it returns, or, when the server is
+ * busy, at the first scan.
  */
 import type { Connect } from '#net-stream-utils';
 import type { Clock, Random } from '../../platform/clock.ts';
@@ -12,15 +13,16 @@ import { layoutOf, type StateLayout } from '../../storage/layout.ts';
 import { acquireLock } from '../../storage/lock.ts';
 import type { ProcessTable } from '../../storage/processes.ts';
 import { ensureQueueId } from '../../storage/queue-id.ts';
+import type { ControlSettings } from '../control-message.ts';
 import { openJournal, readJournal } from '../journal.ts';
 import type { Queue } from '../queue.ts';
-import type { ControlSettings } from '../spool/open.ts';
+import { WriteBehindQueue } from '../write-behind-queue.ts';
 import type { Login } from './client/login.ts';
 import { citadelServer } from './client/server.ts';
-import type { ServerAddress } from './client/session.ts';
-import { LiveQueue } from './live-queue.ts';
+import { type ServerAddress, ServerBusy } from './client/session.ts';
 import { payloadCache } from './payload.ts';
 import { probeStore } from './rival/probe-store.ts';
+import { RoomStore } from './room-store.ts';
 
 export interface LiveDeps {
   readonly connect: Connect;
@@ -41,7 +43,7 @@ export interface LiveOptions {
 
 export interface LiveRefused {
   readonly kind: 'refused';
-  /** `busy` is no trouble: another runner is at work */
+  /** `busy` is not an error: another runner is at work */
   readonly why: 'state' | 'busy' | 'ledger' | 'server';
   readonly text: string;
 }
@@ -58,7 +60,7 @@ function makeFolders(disk: Disk, { state, temporary }: StateLayout): void {
   }
 }
 
-async function openClaimed(
+async function openLocked(
   layout: StateLayout,
   temporaryName: TemporaryName,
   options: LiveOptions,
@@ -73,21 +75,25 @@ async function openClaimed(
   if (read.kind === 'refused') return refused('ledger', read.text);
   if (read.damaged > 0)
     warn(
-      `${read.damaged} damaged lines of ${layout.journal} are left out. One at its end is what an interrupted run did not ` +
-        'finish; others are outcomes that were lost, and their recipients may get their mail a second time.',
+      `Damaged lines in ${layout.journal} were ignored: ${read.damaged}. An interrupted run leaves one at the end. ` +
+        'Messages that were being delivered then may be sent a second time.',
     );
   const journal = openJournal({ disk, layout, temporaryName, owner: OURS, spool }, read.records);
   const server = citadelServer(options.server, options.login, deps);
-  const room = new LiveQueue({
-    ...{ server, journal, clock, warn, release, ...settings, records: read.records },
+  const store = new RoomStore({
+    ...{ server, journal, clock, warn, ...settings },
     owner: await ensureQueueId({ disk, random, layout, temporaryName, owner: OURS }),
     payloads: payloadCache({ server, disk, temporaryName }),
     options: { dialect: 'detect', fallback: settings.dialect },
-    trial: probeStore(disk, layout, temporaryName, OURS),
+    probes: probeStore(disk, layout, temporaryName, OURS),
   });
+  const queue = new WriteBehindQueue({ store, journal, records: read.records, clock, warn, release });
   try {
-    await room.begin();
-    return { kind: 'open', room };
+    await queue.recover().catch((error) => {
+      if (!(error instanceof ServerBusy)) throw error;
+      store.warnBusy(error);
+    });
+    return { kind: 'open', room: queue };
   } catch (error) {
     journal.close();
     await server.close();
@@ -109,15 +115,15 @@ export async function openLiveQueue(
   let opened = false;
   try {
     makeFolders(disk, layout);
-    const claim = acquireLock({ disk, layout, processes, temporaryName, owner: OURS });
-    if (claim.kind === 'busy') {
+    const lock = acquireLock({ disk, layout, processes, temporaryName, owner: OURS });
+    if (lock.kind === 'busy') {
       return refused(
         'busy',
-        `Process ${claim.owner.pid} already works with the state in ${options.state}; nothing was done.`,
+        `Process ${lock.owner.pid} is already using the state directory ${options.state}; nothing was done.`,
       );
     }
-    release = claim.release;
-    const result = await openClaimed(layout, temporaryName, options, deps, settings, release);
+    release = lock.release;
+    const result = await openLocked(layout, temporaryName, options, deps, settings, release);
     opened = result.kind === 'open';
     return result;
   } catch (error) {

@@ -1,9 +1,8 @@
 /**
- * Fetches payloads from a Citadel server. Called by the live room. The serialized form where the server gives it out,
- * else the rendered one; either goes into a file of ours in pieces, so that the largest mail costs no memory and can be
- * read again for each session without asking the server again.
+ * Fetches payloads from a Citadel server: the serialized form where the server hands it out, else the rendered one. Either
+ * goes into a file of ours in pieces, so that the largest message costs no memory and can be read again for each session
+ * without asking the server again.
  */
-
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import type { StoredMessage } from '../../message/stored.ts';
 import { storedControl } from '../../message/stored.ts';
@@ -16,15 +15,15 @@ import type { CitadelServer } from './client/server.ts';
 
 /** Up to this many bytes a payload is handed out whole. */
 const WHOLE = 262_144;
-/** A listing comes line by line; so much is written at once. */
+/** Bytes. A listing comes line by line; so much is written at once. */
 const PIECE = 65_536;
 
 export interface PayloadCache {
   read(number: MessageNumber): Promise<PayloadResult>;
-  /** its mail is over */
+  /** its job is finished */
   drop(number: MessageNumber): void;
-  /** Only what is in hand stays; what waits for its next try is fetched again then. */
-  keepOnly(inHand: ActivePayloads): void;
+  /** Drop what is not being delivered; it is fetched again for its next attempt. */
+  keepOnly(active: ActivePayloads): void;
   clear(): void;
 }
 
@@ -40,8 +39,8 @@ async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
   yield bytes;
 }
 
-/** A file that is filled line by line and written in larger pieces. */
-class Filling {
+/** A file that gets single lines and writes them in larger pieces. */
+class PayloadFile {
   readonly path: string;
   readonly #disk: Disk;
   /** null: closed */
@@ -61,7 +60,7 @@ class Filling {
     if (this.#size >= PIECE) this.#write();
   }
 
-  /** What came so far does not count: the answer is given a second time. */
+  /** Discard what came so far: the answer is sent a second time. */
   restart(): void {
     this.drop();
     this.#file = this.#disk.create(this.path, OWNER);
@@ -79,7 +78,7 @@ class Filling {
     removeIfExists(this.#disk, this.path);
   }
 
-  /** Once: its number may be another file's by then. */
+  /** Only once: the file descriptor may belong to another file by then. */
   #close(): void {
     const file = this.#file;
     this.#file = null;
@@ -95,14 +94,14 @@ class Filling {
 
 export function payloadCache({ server, disk, temporaryName }: PayloadDeps): PayloadCache {
   const files = new Map<MessageNumber, { readonly path: string; readonly size: number }>();
-  /** on their way: several destinations ask for the same mail at the same time */
+  /** being fetched: several destinations ask for the same message at the same time */
   const fetching = new Map<MessageNumber, Promise<PayloadResult>>();
 
   /** The first of the forms this server knows. */
   async function fetch(number: MessageNumber): Promise<PayloadResult> {
-    const filling = new Filling(disk, temporaryName());
+    const file = new PayloadFile(disk, temporaryName());
     const ask = (line: string, guarded: { readonly guarded?: true } = {}) =>
-      server.read({ line, ...guarded, sink: (bytes) => filling.add(bytes) }, () => filling.restart());
+      server.read({ line, ...guarded, sink: (bytes) => file.add(bytes) }, () => file.restart());
     let kept = false;
     try {
       const native = await ask(COMMANDS.native(number));
@@ -111,12 +110,12 @@ export function payloadCache({ server, disk, temporaryName }: PayloadDeps): Payl
         const reason = `the message ${number} is not on the server any more (${answer.code} ${answer.text})`;
         return { kind: 'missing', reason };
       }
-      filling.done();
+      file.done();
       kept = true;
     } finally {
-      if (!kept) filling.drop();
+      if (!kept) file.drop();
     }
-    return found(number, filling.path);
+    return found(number, file.path);
   }
 
   function found(number: MessageNumber, path: string): PayloadResult {
@@ -146,7 +145,7 @@ export function payloadCache({ server, disk, temporaryName }: PayloadDeps): Payl
     removeIfExists(disk, file.path);
   }
 
-  async function fetchOrSayWhyNot(number: MessageNumber): Promise<PayloadResult> {
+  async function fetchOrExplain(number: MessageNumber): Promise<PayloadResult> {
     try {
       return await fetch(number);
     } catch (error) {
@@ -163,12 +162,12 @@ export function payloadCache({ server, disk, temporaryName }: PayloadDeps): Payl
     async read(number) {
       const file = files.get(number);
       if (file !== undefined) return { kind: 'found', message: onDisk(file.path, file.size) };
-      const running = fetching.get(number) ?? fetchOrSayWhyNot(number);
+      const running = fetching.get(number) ?? fetchOrExplain(number);
       fetching.set(number, running);
       return running;
     },
-    keepOnly: (inHand) => {
-      for (const number of [...files.keys()]) if (!inHand.has(number)) drop(number);
+    keepOnly: (active) => {
+      for (const number of [...files.keys()]) if (!active.has(number)) drop(number);
     },
     clear: () => {
       for (const number of [...files.keys()]) drop(number);

@@ -1,7 +1,6 @@
 /**
- * What lies in the queue room, as far as we have looked: each message is read once, because the messages of a server never
- * change and their numbers are never used again. Called by the live room and the files it is made of. Only reads; what has
- * to be deleted is marked here and deleted by the checkpoint.
+ * What lies in the queue room. Each message is read once, because the messages of a server never change and their numbers
+ * are never used again. Only reads from the server; what has to be deleted is marked here and deleted by the writer.
  */
 import { DELIVERY_LIST_TYPE } from '../../delivery-list/header.ts';
 import type { MessageNumber } from '../../delivery-list/job.ts';
@@ -9,13 +8,13 @@ import type { ParseOptions } from '../../delivery-list/parse.ts';
 import { DELIVERY_LIST_HEADER } from '../../delivery-list/serialise.ts';
 import type { ByteString } from '../../platform/bytes.ts';
 import { QueueError } from '../../platform/system-errors.ts';
-import { isDirty } from '../pending-job.ts';
+import { controlsOf, type FinishedJob, isDirty } from '../pending-job.ts';
 import type { QueueScan } from '../queue.ts';
 import { COMMANDS, isAbsence, numbersIn, partType } from './client/protocol.ts';
 import type { CitadelServer } from './client/server.ts';
 import type { CommandResult } from './client/session.ts';
-import { classifyMessage, isControl, type PendingLiveJob, type RoomEntry } from './item.ts';
 import type { ProbeKind } from './rival/probe.ts';
+import { classifyMessage, isControl, type RoomEntry, type RoomJob } from './room-message.ts';
 
 export interface RoomIndexDeps {
   readonly server: CitadelServer;
@@ -24,196 +23,202 @@ export interface RoomIndexDeps {
   readonly owner: string;
 }
 
-/** What a look at one message showed. */
-type Sight =
-  | { readonly kind: 'list'; readonly text: ByteString }
-  | { readonly kind: 'mail' | 'gone' }
-  /** the server did not show it now */
-  | { readonly kind: 'unseen'; readonly why: string };
+/** One message as the server shows it. */
+type ShownMessage =
+  | { readonly kind: 'control'; readonly text: ByteString }
+  | { readonly kind: 'payload' | 'gone' }
+  /** the server refused to show it now */
+  | { readonly kind: 'unread'; readonly why: string };
 
-/** The server said no to something; the sentence says to what. */
+/** `what` completes "The Citadel server at HOST did not". */
 export function refusalText(name: string, what: string, { code, text }: CommandResult): string {
-  return `The Citadel server at ${name} did not ${what}: ${code} ${text}. The mail stays in its queue.`;
+  return `The Citadel server at ${name} did not ${what}: ${code} ${text}. All messages stay in its queue.`;
 }
 
 export class RoomIndex {
-  readonly items = new Map<MessageNumber, RoomEntry>();
-  /** messages the server did not show at the last look, with its reason; they are looked at again */
-  readonly unseen = new Map<MessageNumber, string>();
-  /** jobs that are over: control message -> payload */
-  readonly over = new Map<MessageNumber, MessageNumber>();
-  /** payloads whose control messages something else deleted, while they lie there */
-  readonly #bereft = new Set<MessageNumber>();
-  /** texts posted without an answer and posted again since: a server that hung may take them yet, and they say too little */
-  readonly givenUp = new Set<ByteString>();
-  /** what something else did since the tripwire last asked, as the rest of a sentence */
+  readonly entries = new Map<MessageNumber, RoomEntry>();
+  /** messages the server did not show at the last update, with its reason; they are read again */
+  readonly unread = new Map<MessageNumber, string>();
+  readonly finished = new Set<FinishedJob>();
+  /** existing payloads whose control messages were deleted by something else */
+  readonly #lostControl = new Set<MessageNumber>();
+  /** texts posted without an answer and posted anew since: a server that hung may still accept them, and they are outdated */
+  readonly abandonedTexts = new Set<ByteString>();
+  /** what something else did since the rival detector last checked; `replaced` completes "Something else ..." */
   readonly evidence = { deleted: false, replaced: null as string | null };
-  readonly #parts: RoomIndexDeps;
+  readonly #deps: RoomIndexDeps;
 
-  constructor(parts: RoomIndexDeps) {
-    this.#parts = parts;
+  constructor(deps: RoomIndexDeps) {
+    this.#deps = deps;
   }
 
-  /** See what lies in the room now. */
+  /** Read what is new in the room, and forget what is gone. */
   async update(): Promise<void> {
     const numbers = await this.list();
-    // Before what is gone is forgotten: what was posted without an answer may stand for it.
+    // Before what is gone is forgotten: a control message that was posted without an answer may be its successor.
     const unanswered = [...this.jobs()].filter(({ posting }) => posting !== null);
     this.forgetAbsent(new Set(numbers));
-    this.unseen.clear();
-    for (const number of numbers) if (!this.items.has(number)) await this.#meet(number, unanswered);
+    this.unread.clear();
+    for (const number of numbers) if (!this.entries.has(number)) await this.#load(number, unanswered);
   }
 
   /** Numbers of all messages, ascending. */
   async list(): Promise<MessageNumber[]> {
-    const { server } = this.#parts;
+    const { server } = this.#deps;
     const listing = await server.read({ line: COMMANDS.list });
     if (listing.code !== 100) throw new QueueError(refusalText(server.name, 'list its queue', listing));
     return numbersIn(listing.body).sort((a, b) => a - b);
   }
 
   /**
-   * Forget what is not there any more. What we delete is marked before; a control message that is not, also one whose job is
-   * over, was deleted by a queue run, or by a person.
+   * Forget what is not there any more. What we delete is marked before; a control message that is not marked, even one of a
+   * finished job, was deleted by another queue run, or by a person.
    */
   forgetAbsent(present: ReadonlySet<MessageNumber>): void {
-    for (const [number, item] of [...this.items]) {
+    for (const [number, entry] of [...this.entries]) {
       if (present.has(number)) continue;
-      this.items.delete(number);
-      if (item.kind === 'control') this.noteExternalDelete(item.base.msgid);
+      this.entries.delete(number);
+      if (entry.kind === 'control') this.noteExternalDelete(entry.base.msgid);
     }
-    for (const msgid of this.#bereft) if (!present.has(msgid)) this.#bereft.delete(msgid);
+    for (const msgid of this.#lostControl) if (!present.has(msgid)) this.#lostControl.delete(msgid);
   }
 
-  /** Something else deleted a control message of this mail. */
+  /** Something else deleted a control message of this payload. */
   noteExternalDelete(msgid: MessageNumber): void {
-    this.#bereft.add(msgid);
+    this.#lostControl.add(msgid);
     this.evidence.deleted = true;
   }
 
-  /** The trial begins from the start: what something else did before is no evidence any more. */
+  /** A new trial begins: what something else did before does not count. */
   resetEvidence(): void {
-    this.#bereft.clear();
+    this.#lostControl.clear();
     Object.assign(this.evidence, { deleted: false, replaced: null });
   }
 
-  async #meet(number: MessageNumber, unanswered: readonly PendingLiveJob[]): Promise<void> {
-    const sight = await this.#look(number);
-    switch (sight.kind) {
+  async #load(number: MessageNumber, unanswered: readonly RoomJob[]): Promise<void> {
+    const shown = await this.#read(number);
+    switch (shown.kind) {
       case 'gone':
         return;
-      case 'unseen':
-        this.unseen.set(number, sight.why);
+      case 'unread':
+        this.unread.set(number, shown.why);
         return;
-      case 'mail':
-        this.items.set(number, { kind: 'payload' });
+      case 'payload':
+        this.entries.set(number, { kind: 'payload' });
         return;
-      case 'list': {
-        const poster = unanswered.find(({ posting }) => posting?.text === sight.text);
-        if (poster !== undefined) this.replaced(poster, number);
-        else if (this.givenUp.has(sight.text)) this.discard(number);
-        else this.#add(number, sight.text);
+      case 'control': {
+        const job = unanswered.find(({ posting }) => posting?.text === shown.text);
+        if (job !== undefined) this.replaced(job, number);
+        else if (this.abandonedTexts.has(shown.text)) this.discard(number);
+        else this.#add(number, shown.text);
       }
     }
   }
 
   #add(number: MessageNumber, text: ByteString): void {
-    const item = classifyMessage(number, text, this.#parts.options, this.#parts.owner);
-    this.items.set(number, item);
-    if (item.kind === 'control') this.checkReplacement(item);
+    const entry = classifyMessage(number, text, this.#deps.options, this.#deps.owner);
+    this.entries.set(number, entry);
+    if (entry.kind === 'control') this.checkReplacement(entry);
   }
 
-  /** A control message that is not ours, for a mail whose own one something else deleted: that was a replacement. */
-  checkReplacement({ base: { msgid } }: PendingLiveJob): void {
-    if (this.#bereft.has(msgid)) this.evidence.replaced = `replaced the control message of mail ${msgid}`;
+  /** A foreign control message for a payload whose own one was deleted by something else: that was a replacement. */
+  checkReplacement({ base: { msgid } }: RoomJob): void {
+    if (this.#lostControl.has(msgid))
+      this.evidence.replaced = `replaced the control message for message ${msgid}`;
   }
 
-  async #look(number: MessageNumber): Promise<Sight> {
-    const { server } = this.#parts;
+  async #read(number: MessageNumber): Promise<ShownMessage> {
+    const { server } = this.#deps;
     const fields = await server.read({ line: COMMANDS.fields(number), guarded: true });
     if (isAbsence(fields.code)) return { kind: 'gone' };
-    const unseen = (answer: CommandResult): Sight => ({
-      kind: 'unseen',
+    const unread = (answer: CommandResult): ShownMessage => ({
+      kind: 'unread',
       why: refusalText(server.name, `show the message ${number}`, answer),
     });
-    if (fields.code !== 100) return unseen(fields);
-    if (!isControl(fields.body)) return { kind: 'mail' };
+    if (fields.code !== 100) return unread(fields);
+    if (!isControl(fields.body)) return { kind: 'payload' };
     const part = await server.read({ line: COMMANDS.part(number) });
     if (isAbsence(part.code)) return { kind: 'gone' };
-    if (part.code !== 600) return unseen(part);
-    if (partType(part.text) !== DELIVERY_LIST_TYPE) return { kind: 'mail' };
-    return { kind: 'list', text: DELIVERY_LIST_HEADER + part.body };
+    if (part.code !== 600) return unread(part);
+    if (partType(part.text) !== DELIVERY_LIST_TYPE) return { kind: 'payload' };
+    return { kind: 'control', text: DELIVERY_LIST_HEADER + part.body };
   }
 
-  /** The message `number` stands for the job from now on. */
-  replaced(held: PendingLiveJob, number: MessageNumber): void {
-    if (held.posting === null) return;
-    if (this.over.has(held.control)) this.over.set(number, held.base.msgid);
-    this.items.set(held.control, { kind: 'stale' });
-    this.items.set(number, held);
-    held.former.push(held.control);
-    held.control = number;
-    held.text = held.posting.text;
-    held.written = held.posting.changes;
-    held.posting = null;
-    held.isLate = isDirty(held);
-    this.#bereft.delete(held.base.msgid);
+  /** The message `number` is the control message of the job from now on. */
+  replaced(job: RoomJob, number: MessageNumber): void {
+    if (job.posting === null) return;
+    for (const { key, removable } of [...this.finished])
+      if (key.control === job.control) this.finished.add({ key: { ...key, control: number }, removable });
+    this.entries.set(job.control, { kind: 'stale' });
+    this.entries.set(number, job);
+    job.former.push(job.control);
+    job.control = number;
+    job.text = job.posting.text;
+    job.written = job.posting.changes;
+    job.posting = null;
+    job.hasLateChanges = isDirty(job);
+    this.#lostControl.delete(job.base.msgid);
   }
 
-  /** A job whose control message we rewrote has to be seen as its next reader will see it. */
-  reread(held: PendingLiveJob): PendingLiveJob {
-    const item = classifyMessage(held.control, held.text, this.#parts.options, this.#parts.owner);
-    this.items.set(held.control, item);
-    return item.kind === 'control' ? item : held;
+  /** A job whose control message we rewrote, as the next reader of that message will see it. */
+  reread(job: RoomJob): RoomJob {
+    const entry = classifyMessage(job.control, job.text, this.#deps.options, this.#deps.owner);
+    this.entries.set(job.control, entry);
+    return entry.kind === 'control' ? entry : job;
   }
 
-  /** Whether the room alone says all we know of this job: a list that was replaced says less as long as it lies there. */
-  tells(held: PendingLiveJob): boolean {
-    return !isDirty(held) && !held.former.some((number) => this.items.has(number));
+  *jobs(): Generator<RoomJob> {
+    for (const entry of [...this.entries.values()]) if (entry.kind === 'control') yield entry;
   }
 
-  *jobs(): Generator<PendingLiveJob> {
-    for (const item of [...this.items.values()]) if (item.kind === 'control') yield item;
-  }
-
-  /** Our messages of this kind, ascending. */
-  trials(kind: ProbeKind): MessageNumber[] {
+  /** Probe messages of this kind, ascending. */
+  probes(kind: ProbeKind): MessageNumber[] {
     const found: MessageNumber[] = [];
-    for (const [number, item] of this.items)
-      if (item.kind === 'trial' && item.trial === kind) found.push(number);
+    for (const [number, entry] of this.entries)
+      if (entry.kind === 'probe' && entry.probe === kind) found.push(number);
     return found.sort((a, b) => a - b);
+  }
+
+  finishedControls(): ReadonlySet<MessageNumber> {
+    return controlsOf(this.finished);
+  }
+
+  /** The highest number that the server did not show; 0: there is none. It may be a control message that names a payload below. */
+  highestUnread(): MessageNumber {
+    return [...this.unread.keys()].reduce((highest, number) => Math.max(highest, number), 0);
   }
 
   /** Marks a message for deletion. */
   discard(number: MessageNumber): void {
-    this.items.set(number, { kind: 'stale' });
+    this.entries.set(number, { kind: 'stale' });
   }
 
-  /** Payloads that a control message names, also one that nobody can read. */
-  named(): Set<MessageNumber> {
+  /** Payloads that the control message of an unfinished job names, or an unreadable one. */
+  namedPayloads(): Set<MessageNumber> {
     const named = new Set<MessageNumber>();
-    for (const [number, item] of this.items) {
-      if (item.kind === 'control' && !this.over.has(number)) named.add(item.base.msgid);
-      if (item.kind === 'unreadable') for (const name of item.names) named.add(name);
+    const finished = this.finishedControls();
+    for (const [number, entry] of this.entries) {
+      if (entry.kind === 'control' && !finished.has(number)) named.add(entry.base.msgid);
+      if (entry.kind === 'unreadable') for (const payload of entry.payloads) named.add(payload);
     }
     return named;
   }
 
   orphans(): MessageNumber[] {
-    const named = this.named();
+    const named = this.namedPayloads();
     const orphans: MessageNumber[] = [];
-    for (const [number, { kind }] of this.items)
+    for (const [number, { kind }] of this.entries)
       if (kind === 'payload' && !named.has(number)) orphans.push(number);
     return orphans.sort((a, b) => a - b);
   }
 
-  /** A server's queue room has no place to set a message aside: it is told once and left alone. */
+  /** There is nowhere on the server to move an unreadable message to: it is reported once and stays. */
   unreadable(): QueueScan['quarantined'] {
     const found: { number: MessageNumber; reason: string }[] = [];
-    for (const [number, item] of this.items) {
-      if (item.kind !== 'unreadable' || item.told) continue;
-      item.told = true;
-      found.push({ number, reason: item.reason });
+    for (const [number, entry] of this.entries) {
+      if (entry.kind !== 'unreadable' || entry.reported) continue;
+      entry.reported = true;
+      found.push({ number, reason: entry.reason });
     }
     return found.sort((a, b) => a.number - b.number);
   }

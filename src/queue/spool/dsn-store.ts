@@ -1,16 +1,15 @@
 /**
- * Reports of a spool directory: `.spoolroom/reported/<control>` says who was told of what, `.spoolroom/reports/` holds
- * reports to be picked up. Called by the reporter through its port. A note counts only for the payload it was written
- * for, because numbers are used again; notes of jobs that are gone are swept out at the start.
+ * DSNs of a spool directory: `.spoolroom/reported/<control>` lists the notifications that were sent, `.spoolroom/reports/`
+ * holds DSNs to be picked up. A note counts only for the payload it was written for, because numbers are used again; notes
+ * of jobs that are gone are removed at the start.
  */
-
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import { errorCode } from '../../platform/system-errors.ts';
 import { removeIfExists, temporaryNames, writeAndSync } from '../../storage/atomic-file.ts';
 import type { Disk, Ownership } from '../../storage/disk.ts';
+import { payloadFingerprint } from '../../storage/fingerprint.ts';
 import { layoutOf, messageNumber } from '../../storage/layout.ts';
 import type { DsnStore, Notified } from '../dsn-store.ts';
-import { payloadFingerprint } from './fingerprint.ts';
 import type { SpoolDeps } from './open.ts';
 
 /** The content of a note, as JSON. */
@@ -21,24 +20,24 @@ interface Note {
   readonly told: readonly Notified[];
 }
 
-/** Far more than the recipients of any mail. */
+/** Bytes; far more than the recipients of any message need. */
 const LONGEST_NOTE = 1 << 28;
 
 /**
  * The spool has been opened before, which made `.spoolroom/`.
- * @param isThere whether a note's job may still exist
+ * @param exists whether a note's job may still exist
  */
 export function openDsnStore(
   spool: string,
   { disk, processes, random }: Pick<SpoolDeps, 'disk' | 'processes' | 'random'>,
-  isThere = (control: MessageNumber): boolean => disk.status(layoutOf(spool).message(control)) !== null,
+  exists = (control: MessageNumber): boolean => disk.status(layoutOf(spool).message(control)) !== null,
 ): DsnStore {
   const layout = layoutOf(spool);
   const notes = `${layout.state}/reported`;
   const temporaryName = temporaryNames(layout, processes, random);
-  sweep(disk, notes, isThere);
+  removeStale(disk, notes, exists);
 
-  function toldOf(control: MessageNumber, msgid: MessageNumber): readonly Notified[] {
+  function notifiedOf(control: MessageNumber, msgid: MessageNumber): readonly Notified[] {
     const note = readNote(disk, `${notes}/${control}`);
     const isMeant =
       note !== null && note.msgid === msgid && note.payload === payloadFingerprint(disk, layout, msgid);
@@ -57,14 +56,14 @@ export function openDsnStore(
   }
 
   return {
-    notified: async ({ control, msgid }) => toldOf(control, msgid),
-    async recordNotified({ control, msgid }, told) {
-      const all = [...toldOf(control, msgid), ...told];
+    notified: async ({ control, msgid }) => notifiedOf(control, msgid),
+    async recordNotified({ control, msgid }, notified) {
+      const all = [...notifiedOf(control, msgid), ...notified];
       const note: Note = { msgid, payload: payloadFingerprint(disk, layout, msgid), told: all };
       await put(notes, String(control), Buffer.from(`${JSON.stringify(note)}\n`, 'latin1'));
     },
     async forget({ control }) {
-      // A job that another program added to is not over, whatever its owner thinks.
+      // A job to which another program added recipients is not finished.
       if (disk.status(layout.message(control)) === null) removeIfExists(disk, `${notes}/${control}`);
     },
     saveForPickup: (report, name) => put(layout.reports, `${name}.eml`, Buffer.from(report)),
@@ -77,7 +76,7 @@ async function makeFolder(disk: Disk, parent: string, folder: string, owner: Own
   await disk.syncDirectory(parent);
 }
 
-/** Null: there is none. A damaged one is none, too: telling twice is better than not at all. */
+/** Null: there is none, or it is damaged; notifying twice is better than not at all. */
 function readNote(disk: Disk, path: string): Note | null {
   try {
     return JSON.parse(disk.read(path, LONGEST_NOTE).bytes.toString('latin1'));
@@ -87,10 +86,10 @@ function readNote(disk: Disk, path: string): Note | null {
   }
 }
 
-function sweep(disk: Disk, folder: string, isWanted: (control: MessageNumber) => boolean): void {
+function removeStale(disk: Disk, folder: string, exists: (control: MessageNumber) => boolean): void {
   if (disk.status(folder) === null) return;
   for (const { name } of disk.list(folder)) {
     const control = messageNumber(name);
-    if (control !== null && !isWanted(control)) removeIfExists(disk, `${folder}/${name}`);
+    if (control !== null && !exists(control)) removeIfExists(disk, `${folder}/${name}`);
   }
 }

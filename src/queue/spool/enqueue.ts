@@ -1,7 +1,7 @@
 /**
  * Puts a new job into the spool: the payload under the next free number, made durable, then its control message in the
- * same way. Called through the room, with or without the claim on the spool, by several processes at once: link(2)
- * gives a number to exactly one of them. Never replaces a file.
+ * same way. Needs no lock: several processes may do so at once, and link(2) gives a number to exactly one of them. Never
+ * replaces a file.
  */
 import { newControlText } from '../../delivery-list/generate.ts';
 import type { MessageNumber } from '../../delivery-list/job.ts';
@@ -16,36 +16,36 @@ import type { SpoolIndex } from './spool-index.ts';
 export interface EnqueueDeps {
   readonly disk: Disk;
   readonly layout: StateLayout;
-  readonly shelf: SpoolIndex;
+  readonly index: SpoolIndex;
   readonly temporaryName: TemporaryName;
   readonly owner: Ownership;
   /** resolves when all links made so far are durable */
   readonly syncSpool: () => Promise<void>;
 }
 
-/** A mail that would be read as a delivery list, and so give its author the say over our queue. */
+/** The message would be read as a delivery list, so its author could have anything delivered. */
 export class InvalidMessage extends Error {
   constructor() {
     super(
-      'The message was not taken: its content type makes it a delivery list, which cannot be sent as mail.',
+      'The message was not queued: its content type makes it a delivery list, which cannot be sent as mail.',
     );
-    this.name = 'NotAMail';
+    this.name = 'InvalidMessage';
   }
 }
 
-/** As much of a payload as is looked at to tell it from a delivery list. */
+/** Bytes of a payload that tell it from a delivery list. */
 const HEAD = 65_536;
 
 /** Link the file under the next free number. */
-function linkNext({ disk, layout, shelf }: EnqueueDeps, temporary: string): MessageNumber {
+function linkNext({ disk, layout, index }: EnqueueDeps, temporary: string): MessageNumber {
   for (;;) {
-    const number = shelf.nextNumber();
+    const number = index.nextNumber();
     try {
       disk.link(temporary, layout.message(number));
       return number;
     } catch (error) {
       if (errorCode(error) !== 'EEXIST') throw error;
-      shelf.list();
+      index.list();
     }
   }
 }
@@ -59,7 +59,7 @@ export function createEnqueue(deps: EnqueueDeps): Queue['enqueue'] {
     if (storedControl(disk.read(path, HEAD).bytes) !== null) throw new InvalidMessage();
   }
 
-  /** Write a message, have `accept` look at it, and give it its number, durably. The number is noted in `placed`, too. */
+  /** Write a message durably under a number of its own, which is also added to `placed`. `accept` throws to refuse it. */
   async function place(
     pieces: Pieces,
     placed: MessageNumber[],
@@ -87,7 +87,7 @@ export function createEnqueue(deps: EnqueueDeps): Queue['enqueue'] {
       const list = Buffer.from(newControlText({ ...job, msgid }), 'latin1');
       return { payload: msgid, control: await place([list], placed, () => {}) };
     } catch (error) {
-      // The control message first: better a job nobody was told of than one without its mail, or a mail for ever (C24).
+      // The control message first: a job without its payload, or a payload that is never removed, is worse than none.
       for (const number of placed.reverse()) removeIfExists(disk, layout.message(number));
       throw error;
     }

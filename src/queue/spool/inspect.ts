@@ -1,6 +1,6 @@
 /**
  * What an administrator should know of a spool directory besides its jobs: the state of its journal, what lies in `bad/`,
- * how old files are, how long the disk takes. Called by `check`. Changes nothing, but for one file that comes and goes.
+ * how old files are, how fast the disk is. Changes nothing, except for one test file that is removed again.
  */
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
@@ -11,7 +11,7 @@ import { readQueueId } from '../../storage/queue-id.ts';
 import { readJournal } from '../journal.ts';
 import type { SpoolDeps } from './open.ts';
 
-/** A sentence when no runner can start because of the journal; null when it is in order, or there is none. */
+/** Why no runner can start because of the journal, as a sentence; null when it is in order, or missing. */
 export function journalProblem(disk: Disk, spool: string): string | null {
   const layout = layoutOf(spool);
   if (disk.status(layout.journal) === null) return null;
@@ -21,11 +21,11 @@ export function journalProblem(disk: Disk, spool: string): string | null {
 
 export interface QuarantinedFile {
   readonly name: string;
-  /** a sentence; '' when nobody left one */
+  /** a sentence; '' when there is none */
   readonly reason: string;
 }
 
-/** What was set aside because nobody can read it. */
+/** What was moved to `bad/` because it is unreadable. */
 export function quarantinedFiles(disk: Disk, spool: string): readonly QuarantinedFile[] {
   const { bad } = layoutOf(spool);
   if (disk.status(bad) === null) return [];
@@ -42,15 +42,16 @@ export function quarantinedFiles(disk: Disk, spool: string): readonly Quarantine
 /** Where the job is that is not in the queue, completing "There is no job N in SPOOL: ". */
 export function locateMessage(disk: Disk, spool: string, number: MessageNumber): string {
   const { bad, message } = layoutOf(spool);
-  const aside = quarantinedFiles(disk, spool).findLast(
+  const quarantined = quarantinedFiles(disk, spool).findLast(
     ({ name }) => name.split('.', 1)[0] === String(number),
   );
-  if (aside !== undefined) return `it lies in ${bad}/${aside.name}. ${aside.reason}`.trimEnd();
+  if (quarantined !== undefined)
+    return `it lies in ${bad}/${quarantined.name}. ${quarantined.reason}`.trimEnd();
   const folder = removedJobs(disk, spool).findLast((path) => disk.status(`${path}/${number}`) !== null);
   if (folder !== undefined) return `it was removed, and lies in ${folder}.`;
   return disk.status(message(number)) === null
-    ? 'it is done, or it never was.'
-    : `${message(number)} is a mail that no job names, or a file that cannot be read.`;
+    ? 'it is finished, or never existed.'
+    : `${message(number)} is a message that no job names, or an unreadable file.`;
 }
 
 /** The folders in which removed jobs lie, the latest last. */
@@ -66,7 +67,7 @@ function firstLine(disk: Disk, path: string): string {
   return disk.read(path, 4096).bytes.toString('utf8').split('\n', 1)[0] ?? '';
 }
 
-/** How many reports wait for somebody to bring them to their readers. */
+/** How many DSNs for local users wait to be picked up. */
 export function pendingReports(disk: Disk, spool: string): number {
   const { reports } = layoutOf(spool);
   return disk.status(reports) === null ? 0 : disk.list(reports).length;
@@ -80,7 +81,7 @@ export interface RemovedMessages {
   readonly oldest: number | null;
 }
 
-/** What lies in `removed/`, which nobody sweeps. */
+/** What lies in `removed/`, which is never cleaned up by itself. */
 export function removedMessages(disk: Disk, spool: string): RemovedMessages {
   const folders = removedJobs(disk, spool);
   const files = folders.flatMap((folder) => disk.list(folder).map(({ name }) => `${folder}/${name}`));
@@ -92,7 +93,7 @@ export function removedMessages(disk: Disk, spool: string): RemovedMessages {
   };
 }
 
-/** Why a mail that is there cannot be read; null: it can, or it is not there. */
+/** Why an existing message cannot be read; null: it can, or it does not exist. */
 export function unreadableMail(disk: Disk, spool: string, number: MessageNumber): string | null {
   try {
     disk.read(layoutOf(spool).message(number), 1);
@@ -108,7 +109,7 @@ export function modifiedAt(disk: Disk, spool: string, number: MessageNumber): nu
   return disk.status(layoutOf(spool).message(number))?.mtimeMs ?? null;
 }
 
-/** Milliseconds until a small file is on the platter; null where our folder was not made yet. */
+/** Milliseconds that writing and syncing a small file takes; null where our folder does not exist yet. */
 export async function measureSync(
   { disk, processes, random, clock }: SpoolDeps,
   spool: string,

@@ -1,13 +1,16 @@
 /**
- * Reads payloads. Called through the room by the deliveries. A missing, empty or unreadable payload is a value with a
- * sentence (C21: the C module sent an empty mail instead); a delivery list is never handed out as mail.
+ * Reads and removes payloads. A missing, empty or unreadable payload is a value with a sentence, never an empty message; a
+ * delivery list is never handed out as mail.
  */
-
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import { storedControl } from '../../message/stored.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
+import { removeIfExists } from '../../storage/atomic-file.ts';
 import type { Disk } from '../../storage/disk.ts';
+import { fingerprintOf } from '../../storage/fingerprint.ts';
 import type { StateLayout } from '../../storage/layout.ts';
+import type { JournalKey } from '../journal.ts';
+import type { FinishedJob } from '../pending-job.ts';
 import type { PayloadResult } from '../queue.ts';
 import type { SpoolIndex } from './spool-index.ts';
 
@@ -25,7 +28,7 @@ function unreadable(number: MessageNumber, why: string): PayloadResult {
 export function readPayload(
   disk: Disk,
   layout: StateLayout,
-  shelf: SpoolIndex,
+  index: SpoolIndex,
   number: MessageNumber,
 ): PayloadResult {
   const path = layout.message(number);
@@ -34,10 +37,10 @@ export function readPayload(
     if (status.kind !== 'file') return unreadable(number, 'it is not a file');
     if (bytes.length === 0) return { kind: 'empty', reason: `the message ${number} in the spool is empty` };
     if (storedControl(bytes) !== null) {
-      shelf.refresh(number);
+      index.refresh(number);
       return unreadable(number, 'it is a delivery list, not a mail');
     }
-    shelf.put(number, { kind: 'payload', status });
+    index.put(number, { kind: 'payload', status });
     if (bytes.length > WHOLE) {
       return { kind: 'found', message: { size: status.size, bytes: null, stream: () => disk.stream(path) } };
     }
@@ -47,4 +50,47 @@ export function readPayload(
     if (errorCode(error) !== 'ENOENT') return unreadable(number, describeError(error));
     return { kind: 'missing', reason: `the message ${number} is not in the spool any more` };
   }
+}
+
+export interface RemovePayloadDeps {
+  readonly disk: Disk;
+  readonly layout: StateLayout;
+  readonly index: SpoolIndex;
+  /** resolves when all names in the spool directory are durable */
+  readonly syncSpool: () => Promise<void>;
+}
+
+/**
+ * Remove the payloads of finished jobs whose control messages are gone, after making that durable. A payload that another
+ * control message names stays for that one's job; one that an unread message may name stays for the next flush. Resolves,
+ * when the removal is durable, to the jobs of which nothing is left.
+ */
+export async function removePayloads(
+  deps: RemovePayloadDeps,
+  finished: readonly FinishedJob[],
+): Promise<readonly FinishedJob[]> {
+  if (finished.length === 0) return [];
+  const { index, syncSpool } = deps;
+  await syncSpool();
+  index.updateNew();
+  const named = index.namedPayloads();
+  const highestUnread = index.highestUnread();
+  const done = finished.filter(({ key }) => key.msgid > highestUnread && removePayload(deps, key, named));
+  await syncSpool();
+  return done;
+}
+
+/** False: it could not be read. */
+function removePayload(
+  { index, disk, layout }: RemovePayloadDeps,
+  { msgid, payload }: JournalKey,
+  named: ReadonlySet<MessageNumber>,
+): boolean {
+  if (payload === null || named.has(msgid)) return true;
+  const entry = index.refresh(msgid);
+  if (entry?.kind === 'payload' && fingerprintOf(entry.status) === payload) {
+    removeIfExists(disk, layout.message(msgid));
+    index.forget(msgid);
+  }
+  return entry?.kind !== 'refused';
 }

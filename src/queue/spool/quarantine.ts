@@ -1,7 +1,7 @@
 /**
- * Moves a control message that cannot be read to `.spoolroom/bad/`, with a file beside it that says why. Called by the
- * scan. The message has its new name, and its reason lies on the platter, before its old name goes; a crash between
- * these steps is made good by doing them again. Never deletes or changes a message.
+ * Moves a control message that cannot be read to `.spoolroom/bad/`, with a file beside it that says why. New name and
+ * reason are durable before the old name goes; after a crash in between, the steps are done again. Never deletes or changes
+ * a message.
  */
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import { errorCode } from '../../platform/system-errors.ts';

@@ -1,77 +1,136 @@
 /**
- * Rewrites the control message of one job. Called by the room's checkpoint: `draft` makes the new text durable under a
- * temporary name, `putInPlace` gives it the message's name. In between and before, the message is compared with what we
- * read: one that another program changed is read again and merged, one it removed is not brought back.
+ * Rewrites control messages: the new text is made durable under a temporary name, then renamed over the old one. Before
+ * and in between, the file is compared with what was read: one that another program changed is read again and merged, one
+ * it removed is not brought back.
  */
-
 import { rewrittenText } from '../../delivery-list/apply.ts';
-import type { Dialect } from '../../delivery-list/job.ts';
-import type { RetryIntervals } from '../../delivery-list/serialise.ts';
 import { wrapControlText } from '../../message/stored.ts';
+import { describeError, errorCode } from '../../platform/system-errors.ts';
 import { type TemporaryName, writeAndSync } from '../../storage/atomic-file.ts';
 import type { FileStatus } from '../../storage/disk.ts';
-import { currentJob, type PendingJob, pendingJob } from '../pending-job.ts';
-import { type FileContents, readContents, type SpoolIndexDeps, sameFile } from './spool-index.ts';
+import { sameFile } from '../../storage/fingerprint.ts';
+import type { ControlSettings } from '../control-message.ts';
+import { currentJob } from '../pending-job.ts';
+import { type FileContents, readContents, type SpoolIndex, type SpoolIndexDeps } from './spool-index.ts';
+import { type SpoolJob, spoolJob } from './spool-job.ts';
 
-export interface RewriteDeps extends SpoolIndexDeps {
+/** Control messages that are made durable at the same time. */
+const BATCH = 32;
+/** How often a control message that other programs keep changing is tried in one flush. */
+const ATTEMPTS = 3;
+
+export interface RewriteDeps extends SpoolIndexDeps, ControlSettings {
+  readonly index: SpoolIndex;
   readonly temporaryName: TemporaryName;
-  readonly dialect: Dialect;
-  readonly spans: RetryIntervals;
+  /** resolves when all names in the spool directory are durable */
+  readonly syncSpool: () => Promise<void>;
 }
 
-export interface ReadyRewrite {
+interface ReadyRewrite {
   readonly kind: 'ready';
-  readonly held: PendingJob;
+  readonly job: SpoolJob;
   readonly temporary: string;
   /** the file it takes the place of */
   readonly replaces: FileStatus;
-  /** how many changes of `held` are in it */
+  /** how many changes of the job are in it */
   readonly changes: number;
 }
 
-export type Rewrite =
+type Rewrite =
   | ReadyRewrite
   /** another program removed the message, or put another one in its place: it is not ours any more */
-  | { readonly kind: 'gone'; readonly held: PendingJob }
-  /** the dialect has no words for "all delivered"; the job is about to be removed */
-  | { readonly kind: 'unsaid' }
-  /** it cannot be rewritten now; `reason` completes "The control message N could not be rewritten: " */
-  | { readonly kind: 'stuck'; readonly held: PendingJob; readonly reason: string };
+  | { readonly kind: 'gone'; readonly job: SpoolJob }
+  /** the dialect cannot express "all delivered"; the job is about to be removed */
+  | { readonly kind: 'inexpressible' }
+  | { readonly kind: 'stuck'; readonly job: SpoolJob; readonly reason: string };
 
-function stuckReason(look: Exclude<FileContents, { kind: 'control' | 'gone' | 'payload' }>): string {
-  switch (look.kind) {
-    case 'refused':
-    case 'unreadable':
-      return look.reason;
-    case 'unfinished':
-      return 'another program is writing it';
+/** Resolves, when the new texts are durable, to a sentence for each control message that could not be rewritten. */
+export async function rewriteControls(deps: RewriteDeps, jobs: readonly SpoolJob[]): Promise<string[]> {
+  const failures: string[] = [];
+  for (let from = 0; from < jobs.length; from += BATCH)
+    failures.push(...(await rewriteBatch(deps, jobs.slice(from, from + BATCH), 1)));
+  return failures;
+}
+
+async function rewriteBatch(
+  deps: RewriteDeps,
+  jobs: readonly SpoolJob[],
+  attempt: number,
+): Promise<string[]> {
+  const rewrites = await Promise.all(jobs.map((job) => prepareOrSayWhyNot(deps, job)));
+  const { committed, changed, failures } = commitAll(deps, rewrites);
+  if (committed.length > 0) await deps.syncSpool();
+  for (const { job, changes } of committed) job.written = changes;
+  if (changed.length === 0) return failures;
+  if (attempt < ATTEMPTS) return [...failures, ...(await rewriteBatch(deps, changed, attempt + 1))];
+  return [...failures, ...changed.map((job) => failureText(job, 'another program keeps changing it'))];
+}
+
+async function prepareOrSayWhyNot(deps: RewriteDeps, job: SpoolJob): Promise<Rewrite> {
+  try {
+    return await prepare(deps, job);
+  } catch (error) {
+    if (errorCode(error) === null) throw error;
+    return { kind: 'stuck', job, reason: describeError(error) };
   }
 }
 
-export async function prepareRewrite(deps: RewriteDeps, held: PendingJob): Promise<Rewrite> {
-  const look = readContents(deps, held.control);
-  if (look.kind === 'gone' || look.kind === 'payload') return { kind: 'gone', held };
-  if (look.kind !== 'control') return { kind: 'stuck', held, reason: stuckReason(look) };
-  if (look.job.msgid !== held.base.msgid) return { kind: 'gone', held };
-  const changes = held.changes.length;
-  if (!sameFile(look.status, held.status)) held.foreign = true;
-  const job = currentJob(held.foreign ? pendingJob(held.control, look, held) : held);
-  const text = rewrittenText(job, deps.dialect, held.now, deps.spans);
-  if (text === null) return { kind: 'unsaid' };
+async function prepare(deps: RewriteDeps, job: SpoolJob): Promise<Rewrite> {
+  const contents = readContents(deps, job.control);
+  if (contents.kind === 'gone' || contents.kind === 'payload') return { kind: 'gone', job };
+  if (contents.kind !== 'control') return { kind: 'stuck', job, reason: stuckReason(contents) };
+  if (contents.job.msgid !== job.base.msgid) return { kind: 'gone', job };
+  const changes = job.changes.length;
+  if (!sameFile(contents.status, job.status)) job.externallyModified = true;
+  const current = currentJob(job.externallyModified ? spoolJob(job.control, contents, job) : job);
+  const text = rewrittenText(current, deps.dialect, job.now, deps.spans);
+  if (text === null) return { kind: 'inexpressible' };
   const temporary = deps.temporaryName();
-  await writeAndSync(deps.disk, temporary, [wrapControlText(text, look.form, look.bytes)], look.status);
-  return { kind: 'ready', held, temporary, replaces: look.status, changes };
+  const bytes = wrapControlText(text, contents.form, contents.bytes);
+  await writeAndSync(deps.disk, temporary, [bytes], contents.status);
+  return { kind: 'ready', job, temporary, replaces: contents.status, changes };
 }
 
-/** False when the message changed while the draft was written: the draft is thrown away and has to be made again. */
-export function commitRewrite({ disk, layout }: RewriteDeps, ready: ReadyRewrite): boolean {
-  const path = layout.message(ready.held.control);
+function stuckReason(contents: Exclude<FileContents, { kind: 'control' | 'gone' | 'payload' }>): string {
+  return contents.kind === 'unfinished' ? 'another program is writing it' : contents.reason;
+}
+
+function commitAll(deps: RewriteDeps, rewrites: readonly Rewrite[]) {
+  const committed: ReadyRewrite[] = [];
+  const changed: SpoolJob[] = [];
+  const failures: string[] = [];
+  for (const rewrite of rewrites) {
+    switch (rewrite.kind) {
+      case 'ready':
+        if (commit(deps, rewrite)) committed.push(rewrite);
+        else changed.push(rewrite.job);
+        break;
+      case 'gone':
+        deps.index.forget(rewrite.job.control);
+        break;
+      case 'stuck':
+        failures.push(failureText(rewrite.job, rewrite.reason));
+        break;
+      case 'inexpressible':
+        break;
+    }
+  }
+  return { committed, changed, failures };
+}
+
+/** False when the file changed meanwhile: the new text is thrown away and has to be made again. */
+function commit({ disk, layout }: RewriteDeps, { job, temporary, replaces }: ReadyRewrite): boolean {
+  const path = layout.message(job.control);
   const status = disk.status(path);
-  if (status === null || !sameFile(status, ready.replaces)) {
-    disk.unlink(ready.temporary);
+  if (status === null || !sameFile(status, replaces)) {
+    disk.unlink(temporary);
     return false;
   }
-  disk.rename(ready.temporary, path);
-  ready.held.status = disk.status(path) ?? status;
+  disk.rename(temporary, path);
+  job.status = disk.status(path) ?? status;
   return true;
+}
+
+function failureText({ control }: SpoolJob, reason: string): string {
+  return `The control message ${control} could not be rewritten: ${reason}. The outcomes for its recipients stay in the journal.`;
 }

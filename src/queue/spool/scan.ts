@@ -1,8 +1,4 @@
-/**
- * Sorts what lies in the spool into jobs, orphans and lists nobody can read. Called by the room, and by whoever only looks.
- * Changes nothing.
- */
-
+/** Sorts what lies in the spool into jobs, orphans and unreadable lists. Changes nothing. */
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import { isPending } from '../../delivery-list/job.ts';
 import type { FileStatus } from '../../storage/disk.ts';
@@ -20,49 +16,48 @@ export type SortedScan = Omit<QueueScan, 'quarantined'> & {
 };
 
 /**
- * Sort what lies on the shelf. A job of which the file lacks something is left out: its deliveries are under way, or it
- * cannot be written; unless nobody in it is waiting any more, so that it can be removed. A mail is an orphan when every
- * message that could name it was looked into.
+ * A job with unwritten outcomes is left out: it is being delivered, or cannot be written. Unless no recipient is pending any
+ * more, so that it can be removed. A payload is an orphan when every message that could name it was read.
  */
 export function sortIndex(
-  shelf: SpoolIndex,
+  index: SpoolIndex,
   warn: (text: string) => void,
   requests: Requests,
-  inHand = NO_ACTIVE_PAYLOADS,
+  active = NO_ACTIVE_PAYLOADS,
 ): SortedScan {
   const jobs: QueuedJob[] = [];
   const orphans: MessageNumber[] = [];
   const unreadable: { number: MessageNumber; status: FileStatus; reason: string }[] = [];
-  const numbers = shelf.update(inHand);
-  const named = shelf.named();
-  const riddle = shelf.highestUnreadable();
+  const numbers = index.update(active);
+  const named = index.namedPayloads();
+  const highestUnread = index.highestUnread();
   for (const number of [...numbers].reverse()) {
-    const item = shelf.get(number);
-    switch (item?.kind) {
+    const entry = index.get(number);
+    switch (entry?.kind) {
       case undefined:
       case 'unfinished':
         break;
       case 'control': {
-        const job = currentJob(item);
-        if (!isDirty(item) || !job.recipients.some(isPending)) {
-          const asked = requestFields(requests, number, job);
-          jobs.push({ control: number, job, warnings: item.warnings, ...asked });
+        const job = currentJob(entry);
+        if (!isDirty(entry) || !job.recipients.some(isPending)) {
+          const requested = requestFields(requests, number, job);
+          jobs.push({ control: number, job, warnings: entry.warnings, ...requested });
         }
         break;
       }
       case 'payload':
-        if (!named.has(number) && number > riddle) orphans.push(number);
+        if (!named.has(number) && number > highestUnread) orphans.push(number);
         break;
       case 'unreadable':
-        unreadable.push({ number, status: item.status, reason: item.reason });
+        unreadable.push({ number, status: entry.status, reason: entry.reason });
         break;
       case 'refused':
-        if (!item.told)
+        if (!entry.reported)
           warn(
-            `${shelf.pathOf(number)} cannot be read: ${item.reason}. If it is a delivery list, nothing of it is delivered ` +
-              'until this user can read it; it should belong to the owner of the spool.',
+            `${index.pathOf(number)} cannot be read: ${entry.reason}. If it is a delivery list, its message is not delivered ` +
+              'until this user can read it. Make it belong to the owner of the spool.',
           );
-        item.told = true;
+        entry.reported = true;
         break;
     }
   }

@@ -1,44 +1,40 @@
 /**
- * What lies in the spool directory, as far as it has been looked at. Called by all that scans, rewrites and removes.
- * Reads as little as it can: from the newest number down, because a control message is newer than the payload it names
- * and saves the look into that; and never again what has not changed. Changes nothing on the disk.
+ * What lies in the spool directory, as far as it has been read. Reads as little as it can: from the newest number down,
+ * because a control message is newer than the payload it names, which need not be opened then; and nothing again that has
+ * not changed. Changes nothing on the disk.
  */
-
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import type { ParseOptions } from '../../delivery-list/parse.ts';
 import { storedControl } from '../../message/stored.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
 import type { Disk, FileStatus } from '../../storage/disk.ts';
+import { sameFile } from '../../storage/fingerprint.ts';
 import { messageNumber, type StateLayout } from '../../storage/layout.ts';
 import { classifyContents, type MessageContents } from '../control-message.ts';
-import { isDirty, type PendingJob, pendingJob } from '../pending-job.ts';
+import { isDirty } from '../pending-job.ts';
 import type { ActivePayloads } from '../queue.ts';
+import { type SpoolJob, spoolJob } from './spool-job.ts';
 
-/** What a number turned out to be. `status` is that of the file looked at. */
+/** What lies under a number. `status` is that of the file when it was read. */
 export type IndexEntry =
-  | PendingJob
+  | SpoolJob
   | { readonly kind: 'payload' | 'unfinished'; readonly status: FileStatus }
   | { readonly kind: 'unreadable'; readonly status: FileStatus; readonly reason: string }
-  /** the disk did not let us look; says nothing about the file's content */
-  | { readonly kind: 'refused'; readonly status: null; readonly reason: string; told: boolean };
+  /** the disk did not let us read it, which says nothing about the file's content */
+  | { readonly kind: 'refused'; readonly status: null; readonly reason: string; reported: boolean };
 
-/** A file that was looked into. */
+/** A file that was opened. */
 export type FileContents =
   | (MessageContents & { readonly status: FileStatus; readonly bytes: Buffer })
   | { readonly kind: 'gone' }
   | { readonly kind: 'refused'; readonly reason: string };
 
-/** A header is shorter than this, so this much of a payload tells that it is one. */
+/** Bytes. A header is shorter than this, so this much of a payload tells that it is one. */
 const HEAD = 65_536;
-/** Some million recipients. */
+/** Bytes; some million recipients. */
 const LONGEST_LIST = 268_435_456;
 /** A list without an end whose file changed less than this many milliseconds ago is still being written. */
 const SETTLED = 10_000;
-
-/** Same file, unchanged. */
-export function sameFile(a: FileStatus, b: FileStatus): boolean {
-  return a.ino === b.ino && a.size === b.size && a.mtimeMs === b.mtimeMs && a.ctimeMs === b.ctimeMs;
-}
 
 export interface SpoolIndexDeps {
   readonly disk: Disk;
@@ -76,19 +72,19 @@ export const NO_ACTIVE_PAYLOADS: ActivePayloads = new Set();
 
 export class SpoolIndex {
   readonly #deps: SpoolIndexDeps;
-  readonly #items = new Map<MessageNumber, IndexEntry>();
+  readonly #entries = new Map<MessageNumber, IndexEntry>();
   /** what the last listing showed */
   #listed: ReadonlySet<MessageNumber> = new Set();
   #highest = 0;
   #listings = 0;
   /** as of the last update */
-  #inHand = NO_ACTIVE_PAYLOADS;
+  #active = NO_ACTIVE_PAYLOADS;
 
   constructor(deps: SpoolIndexDeps) {
     this.#deps = deps;
   }
 
-  /** A number above all that were ever seen here; not given twice. */
+  /** A number above all that were ever seen here; never returned twice. */
   nextNumber(): MessageNumber {
     if (this.#listings === 0) this.list();
     return ++this.#highest;
@@ -100,50 +96,50 @@ export class SpoolIndex {
   }
 
   get(number: MessageNumber): IndexEntry | undefined {
-    return this.#items.get(number);
+    return this.#entries.get(number);
   }
 
   pathOf(number: MessageNumber): string {
     return this.#deps.layout.message(number);
   }
 
-  put(number: MessageNumber, item: IndexEntry): void {
-    this.#items.set(number, item);
+  put(number: MessageNumber, entry: IndexEntry): void {
+    this.#entries.set(number, entry);
   }
 
   forget(number: MessageNumber): void {
-    this.#items.delete(number);
+    this.#entries.delete(number);
   }
 
-  *jobs(): Generator<PendingJob> {
-    for (const item of this.#items.values()) if (item.kind === 'control') yield item;
+  *jobs(): Generator<SpoolJob> {
+    for (const entry of this.#entries.values()) if (entry.kind === 'control') yield entry;
   }
 
   /** Payloads that some control message names. */
-  named(): ReadonlySet<MessageNumber> {
+  namedPayloads(): ReadonlySet<MessageNumber> {
     const named = new Set<MessageNumber>();
-    for (const held of this.jobs()) named.add(held.base.msgid);
+    for (const { base } of this.jobs()) named.add(base.msgid);
     return named;
   }
 
-  /** The highest number that nobody could look into: it may be a list that names a payload below it. */
-  highestUnreadable(): MessageNumber {
+  /** The highest number that could not be read; -1: all were. It may be a list that names a payload with a lower number. */
+  highestUnread(): MessageNumber {
     let highest = -1;
-    for (const [number, { kind }] of this.#items) {
+    for (const [number, { kind }] of this.#entries) {
       if ((kind === 'refused' || kind === 'unfinished') && number > highest) highest = number;
     }
     return highest;
   }
 
-  /** What lies under this number now; null when nothing does. What we know of a job outlives a look that fails. */
+  /** What lies under this number now; null when nothing does. A read that fails does not make us forget a job. */
   refresh(number: MessageNumber): IndexEntry | null {
-    const known = this.#items.get(number);
+    const known = this.#entries.get(number);
     if (known !== undefined && this.#isCurrent(number, known)) return known;
-    const item = this.#look(number, known);
-    if (item?.kind === 'refused' && known?.kind === 'control') return item;
-    if (item === null) this.#items.delete(number);
-    else this.#items.set(number, item);
-    return item;
+    const entry = this.#read(number, known);
+    if (entry?.kind === 'refused' && known?.kind === 'control') return entry;
+    if (entry === null) this.#entries.delete(number);
+    else this.#entries.set(number, entry);
+    return entry;
   }
 
   /** Numbers of all messages, newest first. Folders, links and other names do not count. */
@@ -159,13 +155,13 @@ export class SpoolIndex {
     return numbers;
   }
 
-  /** Look at everything that may have changed; gives all numbers, newest first. */
-  update(inHand: ActivePayloads): readonly MessageNumber[] {
-    this.#inHand = inHand;
+  /** Read everything that may have changed; returns all numbers, newest first. */
+  update(active: ActivePayloads): readonly MessageNumber[] {
+    this.#active = active;
     return this.#visit(() => true);
   }
 
-  /** Look only at what came since the last listing. */
+  /** Read only what came since the last listing. */
   updateNew(): void {
     const before = this.#listed;
     this.#visit((number) => !before.has(number));
@@ -175,53 +171,56 @@ export class SpoolIndex {
     const numbers = this.list();
     const named = new Set<MessageNumber>();
     for (const number of numbers) {
-      if (!wanted(number) || (named.has(number) && this.#items.get(number)?.kind !== 'control')) continue;
-      const item = this.refresh(number);
-      if (item?.kind === 'control') named.add(item.base.msgid);
+      if (!wanted(number) || (named.has(number) && this.#entries.get(number)?.kind !== 'control')) continue;
+      const entry = this.refresh(number);
+      if (entry?.kind === 'control') named.add(entry.base.msgid);
     }
     this.#listed = new Set(numbers);
-    for (const number of this.#items.keys()) if (!this.#listed.has(number)) this.#items.delete(number);
+    for (const number of this.#entries.keys()) if (!this.#listed.has(number)) this.#entries.delete(number);
     return numbers;
   }
 
   /**
-   * A job whose control message we rewrote has to be read as its next reader will: others may have added to it before.
-   * Not while its mail is in hand: its next outcome means the list as it was taken, and a 2012 reader doubles the wait.
+   * A control message that we rewrote is read again, as its next reader will read it: others may have added to it. Not
+   * during its delivery: the next outcome is about the list as it was, and reading a 2012 list doubles its retry interval.
    */
   #isCurrent(number: MessageNumber, known: IndexEntry): boolean {
     if (known.status === null || known.kind === 'unfinished') return false;
-    if (known.kind === 'control' && (known.foreign || (known.written > 0 && !this.#isInHand(known))))
+    if (
+      known.kind === 'control' &&
+      (known.externallyModified || (known.written > 0 && !this.#isActive(known)))
+    )
       return false;
     const status = this.#deps.disk.status(this.#deps.layout.message(number));
     return status !== null && sameFile(status, known.status);
   }
 
-  #look(number: MessageNumber, before: IndexEntry | undefined): IndexEntry | null {
-    const look = readContents(this.#deps, number);
-    switch (look.kind) {
+  #read(number: MessageNumber, before: IndexEntry | undefined): IndexEntry | null {
+    const contents = readContents(this.#deps, number);
+    switch (contents.kind) {
       case 'gone':
         return null;
       case 'refused':
-        return before?.kind === 'refused' && before.reason === look.reason
+        return before?.kind === 'refused' && before.reason === contents.reason
           ? before
-          : { kind: 'refused', status: null, reason: look.reason, told: false };
+          : { kind: 'refused', status: null, reason: contents.reason, reported: false };
       case 'payload':
       case 'unfinished':
-        return { kind: look.kind, status: look.status };
+        return { kind: contents.kind, status: contents.status };
       case 'unreadable':
-        return { kind: 'unreadable', status: look.status, reason: look.reason };
+        return { kind: 'unreadable', status: contents.status, reason: contents.reason };
       case 'control':
-        return pendingJob(number, look, this.#unfinishedOf(before, look.job.msgid));
+        return spoolJob(number, contents, this.#unfinishedOf(before, contents.job.msgid));
     }
   }
 
-  #isInHand({ base }: PendingJob): boolean {
-    return this.#inHand.has(base.msgid);
+  #isActive({ base }: SpoolJob): boolean {
+    return this.#active.has(base.msgid);
   }
 
-  /** What was held under this number, if it is the same job and more is to come of it, or its file lacks some. */
-  #unfinishedOf(before: IndexEntry | undefined, msgid: MessageNumber): PendingJob | null {
+  /** What was known under this number, if it is the same job and is being delivered or has unwritten outcomes. */
+  #unfinishedOf(before: IndexEntry | undefined, msgid: MessageNumber): SpoolJob | null {
     if (before?.kind !== 'control' || before.base.msgid !== msgid) return null;
-    return isDirty(before) || this.#isInHand(before) ? before : null;
+    return isDirty(before) || this.#isActive(before) ? before : null;
   }
 }

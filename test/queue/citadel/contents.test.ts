@@ -1,7 +1,7 @@
 /** What a message of the queue room is: a control message, or a mail that only looks like one. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isControl } from '../../../src/queue/citadel/item.ts';
+import { isControl } from '../../../src/queue/citadel/room-message.ts';
 import { transcript } from '../../support/citadel-transcript.ts';
 import { listsIn, liveScene, MAIL, newList, openLive, openProven, shown } from '../../support/live-room.ts';
 import { NOW } from '../../support/spool.ts';

@@ -108,7 +108,7 @@ test('what the server refuses for one job holds up no other, and is done when it
     (await shown(room)).map(([, address]) => address),
     ['d@example.com', 'x@example.com'],
   );
-  assert.match(deps.warnings.at(-1) ?? '', /did not take a control message: 511 Message too large/);
+  assert.match(deps.warnings.at(-1) ?? '', /did not accept a control message: 511 Message too large/);
   await room.record(done, [outcome(0, 'd@example.com', 2)], NOW);
   await room.finish(done);
   await assert.rejects(room.flush(), /511 Message too large/);
@@ -128,7 +128,10 @@ test('a damaged record in the midst of the ledger is told', async (t) => {
   const path = `${place.options.state}/.spoolroom/journal`;
   fs.writeFileSync(path, fs.readFileSync(path, 'latin1').replace('b@example', 'X@example'), 'latin1');
   const next = await openLive(place);
-  assert.match(deps.warnings.at(-1) ?? '', /1 damaged lines? of .*journal.*may get their mail a second time/);
+  assert.match(
+    deps.warnings.at(-1) ?? '',
+    /Damaged lines in .*journal were ignored: 1\..*may be sent a second time/,
+  );
   await next.close();
 });
 
@@ -171,7 +174,7 @@ for (const hidden of ['the control message', 'what took its place'] as const) {
     const number = hidden === 'the control message' ? control : Math.max(...double.messages.keys());
     double.fault = (line) => (line === `MSG0 ${number}|1` ? { answer: '510 not now\n' } : null);
     const room = await openLive(place);
-    assert.match(deps.warnings.at(-1) ?? '', /The ledger of an interrupted run may speak of it/);
+    assert.match(deps.warnings.at(-1) ?? '', /The journal of an interrupted run may mention it/);
     await assert.rejects(room.scan(), new RegExp(`did not show the message ${number}`));
     double.fault = () => null;
     const standing = (await shown(room)).map(([, address, status]) => [address, status]);

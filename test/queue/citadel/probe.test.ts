@@ -195,10 +195,10 @@ async function withOneJob(t: TestContext) {
 test('a control message that something replaced stops everything, also in the next process', async (t) => {
   const { scene, double, mail, control, room } = await withOneJob(t);
   rewriteAside(double, control, mail);
-  await assert.rejects(room.scan(), new RegExp(`replaced the control message of mail ${mail}`));
+  await assert.rejects(room.scan(), new RegExp(`replaced the control message for message ${mail}`));
   await room.close();
   const next = await openLive(scene);
-  await assert.rejects(next.scan(), new RegExp(`replaced the control message of mail ${mail}`));
+  await assert.rejects(next.scan(), new RegExp(`replaced the control message for message ${mail}`));
   await next.close();
 });
 

@@ -248,7 +248,7 @@ test('a request that makes no sense is set aside with a warning, once', async (t
       [4, undefined],
     ]);
     assert.equal(deps.warnings.length, index + 1);
-    assert.match(deps.warnings.at(-1) ?? '', /request for job 2 makes no sense.*bad\/request\.2/);
+    assert.match(deps.warnings.at(-1) ?? '', /request for job 2 is not valid.*bad\/request\.2/);
   }
   fs.writeFileSync(`${spool}/.spoolroom/requests/2`, JSON.stringify(note));
   assert.deepEqual(asked((await room.scan()).jobs), [

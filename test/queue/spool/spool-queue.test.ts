@@ -671,7 +671,7 @@ test('what is in the way is said', async (t) => {
   };
   assert.deepEqual(await refusal(`${spool}/none`), [
     'missing',
-    `The spool directory ${spool}/none does not exist. Make it, or name another one.`,
+    `The spool directory ${spool}/none does not exist. Create it, or give another one.`,
   ]);
   assert.deepEqual(await refusal(`${spool}/file`), ['not-a-directory', `${spool}/file is not a directory.`]);
   const readOnly = { ...bench().disk, writable: () => false };

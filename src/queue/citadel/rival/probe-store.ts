@@ -1,7 +1,4 @@
-/**
- * The trial as it is remembered between processes: two files in our folder of the state directory. Made by open.ts for the
- * tripwire; `check` reads. What is written is durable when the promise resolves.
- */
+/** The state of the rival detector between processes: two files in our folder of the state directory, written durably. */
 
 import { removeIfExists, type TemporaryName, writeAndSync } from '../../../storage/atomic-file.ts';
 import type { Disk, Ownership } from '../../../storage/disk.ts';
@@ -15,7 +12,7 @@ import {
 } from './probe.ts';
 import type { ProbeStore } from './rival-detector.ts';
 
-/** Bytes of what is remembered of a trial; more than the largest queue needs. */
+/** Bytes; more than the snapshot of the largest queue needs. */
 const LONGEST = 268_435_456;
 
 export function probePath({ state }: StateLayout): string {
@@ -26,7 +23,7 @@ function textIn(disk: Disk, path: string): string {
   return disk.status(path) === null ? '' : disk.read(path, LONGEST).bytes.toString('latin1');
 }
 
-/** Null: nothing is remembered. */
+/** Null: none is stored, or it is not valid. */
 export function readProbeState(disk: Disk, layout: StateLayout): ProbeState | null {
   return parseProbeState(textIn(disk, probePath(layout)));
 }
@@ -37,7 +34,7 @@ export function probeStore(
   temporaryName: TemporaryName,
   owner: Ownership,
 ): ProbeStore {
-  const leftPath = `${layout.state}/left`;
+  const snapshotPath = `${layout.state}/left`;
   const write = async (path: string, value: ProbeState | ShutdownSnapshot): Promise<void> => {
     const temporary = temporaryName();
     await writeAndSync(disk, temporary, [Buffer.from(encodeProbeState(value))], owner);
@@ -47,11 +44,11 @@ export function probeStore(
   return {
     path: probePath(layout),
     read: () => readProbeState(disk, layout),
-    write: (trial) => write(probePath(layout), trial),
-    readLeft: () => parseShutdownSnapshot(textIn(disk, leftPath)),
-    writeLeft: (left) => write(leftPath, left),
-    async dropLeft() {
-      removeIfExists(disk, leftPath);
+    write: (state) => write(probePath(layout), state),
+    readSnapshot: () => parseShutdownSnapshot(textIn(disk, snapshotPath)),
+    writeSnapshot: (snapshot) => write(snapshotPath, snapshot),
+    async dropSnapshot() {
+      removeIfExists(disk, snapshotPath);
       await disk.syncDirectory(layout.state);
     },
   };

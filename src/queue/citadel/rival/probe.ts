@@ -1,20 +1,20 @@
 /**
- * The two messages of ours in a queue room, and what is remembered of them. Called by the inventory and the tripwire. Pure.
+ * Our two messages in a queue room, the flag and the probe, and the state that is kept of them. Pure.
  *
- * The flag says that a spoolroom works this queue, and which: its time lies in the year 2038 and nobody waits in it, so
- * that no queue run of any era looks at it twice. The probe is a job like any other, due at once, and names the flag as
- * its mail: a queue run of any era tries it within a minute, and then replaces it or deletes it. Its recipient and its
- * sender are in `.invalid` (RFC 2606), so that nobody gets anything; its `retry` line keeps a server of 2012 from
- * reporting a first failure, and without `bounceto` a report of any other goes to the server's admins, who should read it.
+ * The flag says that a spoolroom works on this queue, and which one. Its next attempt lies in the year 2038 and it has no
+ * pending recipient, so no queue run of any era touches it. The probe is a job like any other, due at once, and names the
+ * flag as its payload: a queue run of any era tries it within a minute, and then replaces or deletes it. Its recipient and
+ * sender are in `.invalid` (RFC 2606), so nobody receives anything. Its `retry` line keeps a server of 2012 from reporting a
+ * first failure; without `bounceto`, any other report goes to the server's admins, who should read it.
  */
 import type { MessageNumber } from '../../../delivery-list/job.ts';
 import { DELIVERY_LIST_HEADER } from '../../../delivery-list/serialise.ts';
 import type { ByteString } from '../../../platform/bytes.ts';
 
-/** Milliseconds the probe must have lain there: two queue runs of the server, and some. */
+/** Milliseconds that the probe must stay untouched: a little more than two queue runs of the server. */
 export const PROBE_PERIOD = 150_000;
 
-/** The last second in which servers of 2012 and 2016 believe. */
+/** The last second that servers of 2012 and 2016 can represent. */
 const FAR_AHEAD = 2_147_483_647;
 const LEAVE_ALONE = 'put there by the spoolroom program, leave it alone';
 
@@ -42,43 +42,43 @@ export type ProbeKind =
   | 'foreign-flag';
 
 /**
- * What kind of trial message a delivery list is; null for any other list. People can have jobs made for any address, but
- * not for one that holds our id, which is seen in the queue room only, and not with the payload number 0.
+ * Null for any delivery list that is not a probe message. Users can cause jobs for any address, but not for one with our id,
+ * which appears in the queue room only, and not with the payload number 0.
  */
 export function probeKind(text: ByteString, owner: string): ProbeKind | null {
-  const [, what, whose, status, words] =
+  const [, what, id, status, note] =
     /\nremote\|(flag|probe)\.([0-9a-f]+)@spoolroom\.invalid\|(\d+)\|([^|\n]*)/.exec(text) ?? [];
   if (what === undefined) return null;
-  if (whose !== owner) return what === 'flag' && text.includes('\nmsgid|0\n') ? 'foreign-flag' : null;
+  if (id !== owner) return what === 'flag' && text.includes('\nmsgid|0\n') ? 'foreign-flag' : null;
   if (what === 'flag') return 'flag';
-  return status === '0' && words === LEAVE_ALONE ? 'probe' : 'tried-probe';
+  return status === '0' && note === LEAVE_ALONE ? 'probe' : 'tried-probe';
 }
 
-/** What is remembered between runs. */
+/** Kept between processes, as JSON. */
 export interface ProbeState {
   readonly flag: MessageNumber;
-  /** null: it has lain there long enough */
+  /** null: the trial has succeeded */
   readonly probe: MessageNumber | null;
-  /** milliseconds it has lain there untouched */
+  /** milliseconds that the probe has stayed untouched */
   readonly waited: number;
-  /** wall clock of the last look, milliseconds */
+  /** wall clock of the last check, milliseconds */
   readonly looked: number;
-  /** what something else did to the queue, as the rest of a sentence; no job is taken any more */
+  /** what something else did to the queue, completing "Something else ..."; nothing is delivered any more */
   readonly alarm: string | null;
 }
 
-/** The delivery lists as a process left them: control message, payload. */
+/** The control messages when a process ended: their numbers and those of their payloads. */
 export type ShutdownSnapshot = readonly (readonly [MessageNumber, MessageNumber])[];
 
-export function encodeProbeState(remembered: ProbeState | ShutdownSnapshot): string {
-  return `${JSON.stringify(remembered)}\n`;
+export function encodeProbeState(state: ProbeState | ShutdownSnapshot): string {
+  return `${JSON.stringify(state)}\n`;
 }
 
 function isNumber(value: unknown): value is number {
   return Number.isSafeInteger(value);
 }
 
-function isTrial(value: unknown): value is ProbeState {
+function isProbeState(value: unknown): value is ProbeState {
   if (typeof value !== 'object' || value === null) return false;
   const { flag, probe, waited, looked, alarm } = value as { readonly [key in keyof ProbeState]?: unknown };
   return (
@@ -88,21 +88,21 @@ function isTrial(value: unknown): value is ProbeState {
   );
 }
 
-function isLeft(value: unknown): value is ShutdownSnapshot {
+function isSnapshot(value: unknown): value is ShutdownSnapshot {
   const isPair = (pair: unknown): boolean => Array.isArray(pair) && pair.length === 2 && pair.every(isNumber);
   return Array.isArray(value) && value.every(isPair);
 }
 
-/** Null: nothing we can use; then all is done again from the start. */
+/** Null: not valid; the trial then starts from the beginning. */
 export function parseProbeState(text: string): ProbeState | null {
   const value = parsed(text);
-  return isTrial(value) ? value : null;
+  return isProbeState(value) ? value : null;
 }
 
-/** Nothing we can use is nothing to compare with. */
+/** Empty when it is not valid. */
 export function parseShutdownSnapshot(text: string): ShutdownSnapshot {
   const value = parsed(text);
-  return isLeft(value) ? value : [];
+  return isSnapshot(value) ? value : [];
 }
 
 function parsed(text: string): unknown {

@@ -1,8 +1,7 @@
 /**
- * Heeds what is asked for jobs (`hold`, `retry`, `remove`), as the runner of the spool. Called by directory.ts at each look
- * and with each outcome. What is asked for a job in hand waits until it is not any more.
+ * Applies the requests for jobs (`hold`, `retry`, `remove`) as the runner of the spool. A request for a job that is being
+ * delivered waits until its delivery has ended.
  */
-
 import type { MessageNumber } from '../../../delivery-list/job.ts';
 import { describeError, errorCode } from '../../../platform/system-errors.ts';
 import { isDirty } from '../../pending-job.ts';
@@ -17,39 +16,39 @@ export interface ApplyDeps extends RemovalDeps {
 
 export class AppliedRequests {
   readonly #parts: ApplyDeps;
-  /** as of the last look */
-  #asked: Requests = new Map();
+  /** as of the last scan */
+  #applied: Requests = new Map();
 
   constructor(parts: ApplyDeps) {
     this.#parts = parts;
   }
 
   /**
-   * Read what is asked and remove what is to be removed. What is left is for the queue run to heed. Of a job in hand we
-   * remember what was asked before, because that is what its outcomes are about.
+   * Read the requests and remove the jobs to be removed; the other requests are returned for the queue run. For a job that
+   * is being delivered, the request from before its delivery counts, because its outcomes belong to that.
    */
-  async apply(inHand: ActivePayloads): Promise<Requests> {
-    const { disk, layout, shelf, warn } = this.#parts;
+  async apply(active: ActivePayloads): Promise<Requests> {
+    const { disk, layout, index, warn } = this.#parts;
     const { requests: found, damaged } = readRequests(disk, layout);
-    const requests = new Map([...this.#asked].filter(([, { msgid }]) => inHand.has(msgid)));
-    for (const [control, request] of found) if (!inHand.has(request.msgid)) requests.set(control, request);
+    const requests = new Map([...this.#applied].filter(([, { msgid }]) => active.has(msgid)));
+    for (const [control, request] of found) if (!active.has(request.msgid)) requests.set(control, request);
     for (const control of damaged)
       warn(
-        `A request for job ${control} makes no sense; it lies in ${quarantineRequest(disk, layout, control)}.`,
+        `The request for job ${control} is not valid and was moved to ${quarantineRequest(disk, layout, control)}. Repeat the command that made it.`,
       );
-    this.#asked = requests;
+    this.#applied = requests;
     if (requests.size === 0) return requests;
-    shelf.update(inHand);
+    index.update(active);
     const removals: Removal[] = [];
     for (const request of requests.values()) {
-      if (inHand.has(request.msgid)) continue;
-      const held = shelf.get(request.control);
-      const isGone = held === undefined || held.kind === 'payload';
-      if (isGone || (held.kind === 'control' && !matchesJob(request, held.base)))
+      if (active.has(request.msgid)) continue;
+      const job = index.get(request.control);
+      const isGone = job === undefined || job.kind === 'payload';
+      if (isGone || (job.kind === 'control' && !matchesJob(request, job.base)))
         dropRequest(disk, layout, request);
-      // Outcomes that are not in its control message yet are written first, a later look removes it.
-      else if (held.kind === 'control' && request.request === 'remove' && !isDirty(held))
-        removals.push({ held, request });
+      // Outcomes that are not in its control message yet are written first; a later scan removes it.
+      else if (job.kind === 'control' && request.request === 'remove' && !isDirty(job))
+        removals.push({ job, request });
     }
     await this.#remove(removals);
     return requests;
@@ -63,22 +62,24 @@ export class AppliedRequests {
       for (const { request } of removals) dropRequest(disk, layout, request);
     } catch (error) {
       if (errorCode(error) === null) throw error;
-      const numbers = removals.map(({ held }) => held.control).join(', ');
-      warn(`Jobs to be removed (${numbers}) stay and are not delivered: ${describeError(error)}.`);
+      const numbers = removals.map(({ job }) => job.control).join(', ');
+      warn(
+        `These jobs could not be removed: ${numbers} (${describeError(error)}). They are not delivered; the next scan tries again.`,
+      );
     }
   }
 
-  /** A try that was asked for is asked for once (R037). */
+  /** A requested retry counts for one attempt. */
   retried(control: MessageNumber): void {
     const { disk, layout, warn } = this.#parts;
-    const request = this.#asked.get(control);
+    const request = this.#applied.get(control);
     if (request?.request !== 'retry') return;
     try {
       dropRequest(disk, layout, request);
     } catch (error) {
       if (errorCode(error) === null) throw error;
       warn(
-        `${layout.requests}/${control} cannot be removed, so job ${control} is tried at every look: ${describeError(error)}.`,
+        `${layout.requests}/${control} could not be removed: ${describeError(error)}. Job ${control} will be tried at every scan until it is.`,
       );
     }
   }

@@ -1,26 +1,24 @@
 /**
- * Takes jobs out of the spool for which that was asked: control message and mail go to a folder in `.spoolroom/removed/`
- * with a text that says who asked. Called by requests-heeded.ts, with the claim on the spool and before anything is due. Files
- * have their new name durably before the old one goes; the mail goes first, so that a control message that is still
- * there says that it has to be done again. Deletes nothing.
+ * Takes jobs out of the spool on request: control message and payload go to a folder in `.spoolroom/removed/`, with a text
+ * that says who asked. Files have their new name durably before the old one goes. The payload goes first: as long as the
+ * control message is there, the removal is done again after a crash. Deletes nothing.
  */
-
 import type { MessageNumber } from '../../../delivery-list/job.ts';
 import { errorCode } from '../../../platform/system-errors.ts';
 import { removeIfExists, writeAndSync } from '../../../storage/atomic-file.ts';
 import type { StateLayout } from '../../../storage/layout.ts';
-import type { PendingJob } from '../../pending-job.ts';
 import type { Requester } from '../../queue.ts';
 import type { SpoolIndex } from '../spool-index.ts';
+import type { SpoolJob } from '../spool-job.ts';
 import type { Request, RequestDeps } from './requests.ts';
 
 export interface RemovalDeps extends RequestDeps {
-  readonly shelf: SpoolIndex;
+  readonly index: SpoolIndex;
   /** resolves when the names in the spool directory are durable */
   readonly syncSpool: () => Promise<void>;
 }
 
-/** What was asked at the same time lies in one folder. */
+/** Jobs that were requested at the same time lie in one folder. */
 export function removalFolder(
   { removed }: Pick<StateLayout, 'removed'>,
   { at }: Pick<Requester, 'at'>,
@@ -29,68 +27,70 @@ export function removalFolder(
 }
 
 export interface Removal {
-  readonly held: PendingJob;
+  readonly job: SpoolJob;
   readonly request: Request;
 }
 
-/** Resolves when the jobs are out of the spool, durably. The shelf is up to date. */
+/** Resolves when the jobs are out of the spool, durably. The index has to be up to date. */
 export async function removeJobs(deps: RemovalDeps, removals: readonly Removal[]): Promise<void> {
-  const { disk, layout, shelf, syncSpool } = deps;
-  const leaving = new Set(removals.map(({ held }) => held.control));
-  const mails = mailsOf(shelf, removals, leaving);
+  const { disk, layout, index, syncSpool } = deps;
+  const leaving = new Set(removals.map(({ job }) => job.control));
+  const payloads = payloadsOf(index, removals, leaving);
   const folders = new Set(removals.map(({ request }) => removalFolder(layout, request)));
   for (const folder of [layout.removed, ...folders]) makeFolder(deps, folder);
-  for (const removal of removals) await putAway(deps, removal, mails);
+  for (const removal of removals) await moveAway(deps, removal, payloads);
   for (const folder of [...folders, layout.removed, layout.state]) await disk.syncDirectory(folder);
-  for (const numbers of [mails, leaving]) {
+  for (const numbers of [payloads, leaving]) {
     for (const number of numbers) {
       removeIfExists(disk, layout.message(number));
-      shelf.forget(number);
+      index.forget(number);
     }
     await syncSpool();
   }
 }
 
-/** The mails that no job names which stays. One that a message nobody could look into may name stays as well. */
-function mailsOf(
-  shelf: SpoolIndex,
+/** Payloads of the removals that no remaining job names. One that an unread message may name stays as well. */
+function payloadsOf(
+  index: SpoolIndex,
   removals: readonly Removal[],
   leaving: ReadonlySet<MessageNumber>,
 ): ReadonlySet<MessageNumber> {
   const staying = new Set<MessageNumber>();
-  for (const { control, base } of shelf.jobs()) if (!leaving.has(control)) staying.add(base.msgid);
-  const riddle = shelf.highestUnreadable();
-  const mails = removals
-    .map(({ held }) => held.base.msgid)
-    .filter((msgid) => msgid > riddle && !staying.has(msgid) && shelf.refresh(msgid)?.kind === 'payload');
-  return new Set(mails);
+  for (const { control, base } of index.jobs()) if (!leaving.has(control)) staying.add(base.msgid);
+  const highestUnread = index.highestUnread();
+  const payloads = removals
+    .map(({ job }) => job.base.msgid)
+    .filter(
+      (msgid) => msgid > highestUnread && !staying.has(msgid) && index.refresh(msgid)?.kind === 'payload',
+    );
+  return new Set(payloads);
 }
 
 function makeFolder({ disk, owner }: RemovalDeps, path: string): void {
   if (disk.status(path) !== null) return;
-  // Who may read a file here may pass through its folder.
+  // Whoever may read the files may enter the folder.
   disk.mkdir(path, { ...owner, mode: owner.mode | ((owner.mode & 0o444) >> 2) });
 }
 
-async function putAway(
+async function moveAway(
   { disk, layout, temporaryName, owner }: RemovalDeps,
-  { held: { control, base }, request }: Removal,
-  mails: ReadonlySet<MessageNumber>,
+  { job: { control, base }, request }: Removal,
+  payloads: ReadonlySet<MessageNumber>,
 ): Promise<void> {
   const folder = removalFolder(layout, request);
-  for (const number of mails.has(base.msgid) ? [base.msgid, control] : [control]) {
+  for (const number of payloads.has(base.msgid) ? [base.msgid, control] : [control]) {
     try {
       disk.link(layout.message(number), `${folder}/${number}`);
     } catch (error) {
-      // From a run that was interrupted here, or of another job whose mail this is, too.
+      // Linked by a run that was interrupted here, or for another job with the same payload.
       const there = errorCode(error) === 'EEXIST' ? disk.status(`${folder}/${number}`) : null;
       if (there === null || there.ino !== disk.status(layout.message(number))?.ino) throw error;
     }
   }
-  const withMail = disk.status(`${folder}/${base.msgid}`) !== null;
+  const hasPayload = disk.status(`${folder}/${base.msgid}`) !== null;
   const text = [
     `Job ${control} was removed from the spool: user ${request.by} asked for it at ${new Date(request.at * 1000).toISOString()}.`,
-    withMail
+    hasPayload
       ? `To bring it back, move first the mail ${base.msgid} and then the list ${control} into the spool directory.`
       : `Its mail ${base.msgid} is not here: it was missing, or another job needs it.`,
   ];

@@ -1,15 +1,15 @@
 /**
- * What administrators ask for jobs: one file for each job in `.spoolroom/requests/`, under the number of its control
- * message; the last request counts. Called by the guest, which makes them beside a runner, and by requests-heeded.ts, which
- * heeds them. A request names the payload and the time of its job, because numbers are used again. Never touches a message.
+ * Requests of administrators for jobs: one file for each job in `.spoolroom/requests/`, under the number of its control
+ * message; the last request counts. A request names the payload and the submission time of its job, because numbers are
+ * used again. Never touches a message.
  */
 import type { Job, MessageNumber } from '../../../delivery-list/job.ts';
 import { errorCode } from '../../../platform/system-errors.ts';
 import { removeIfExists, type TemporaryName, writeAndSync } from '../../../storage/atomic-file.ts';
 import type { Disk, FileStatus, Ownership } from '../../../storage/disk.ts';
+import { sameFile } from '../../../storage/fingerprint.ts';
 import { messageNumber, type StateLayout } from '../../../storage/layout.ts';
 import type { JobRequest, QueuedJob, Requester } from '../../queue.ts';
-import { sameFile } from '../spool-index.ts';
 
 /** The content of the file, as JSON. */
 interface Note extends Requester {
@@ -35,7 +35,7 @@ export interface RequestDeps {
 }
 
 /** Requests that are made durable at the same time. */
-const TOGETHER = 32;
+const BATCH = 32;
 const LONGEST_NOTE = 65_536;
 /** The end of the year 9999. */
 const LAST_SECOND = 253_402_300_799;
@@ -45,7 +45,7 @@ function pathOf({ requests }: StateLayout, control: MessageNumber): string {
   return `${requests}/${control}`;
 }
 
-/** All requests, and the numbers of those that nobody can understand. */
+/** All requests, and the numbers of those that are not valid. */
 export function readRequests(
   disk: Disk,
   layout: StateLayout,
@@ -89,15 +89,15 @@ export function matchesJob({ msgid, submitted }: Request, job: Job): boolean {
   return job.msgid === msgid && (submitted === null || submitted === (job.submitted ?? 0));
 }
 
-/** What is asked for this job, in the form of fields of `QueuedJob`. */
+/** The request for this job, as fields of `QueuedJob`. */
 export function requestFields(
   requests: Requests,
   control: MessageNumber,
   job: Job,
 ): Pick<QueuedJob, 'request' | 'requestedBy'> {
-  const asked = requests.get(control);
-  if (asked === undefined || !matchesJob(asked, job)) return {};
-  const { request, by, at } = asked;
+  const found = requests.get(control);
+  if (found === undefined || !matchesJob(found, job)) return {};
+  const { request, by, at } = found;
   return { request, requestedBy: { by, at } };
 }
 
@@ -108,19 +108,19 @@ export async function writeRequests(
   jobs: readonly QueuedJob[],
   { by, at }: Requester,
 ): Promise<void> {
-  const leave = async ({ control, job }: QueuedJob): Promise<void> => {
+  const write = async ({ control, job }: QueuedJob): Promise<void> => {
     const note: Note = { request, msgid: job.msgid, submitted: job.submitted, by, at };
     const temporary = temporaryName();
     await writeAndSync(disk, temporary, [Buffer.from(`${JSON.stringify(note)}\n`)], owner);
     disk.rename(temporary, pathOf(layout, control));
   };
-  for (let from = 0; from < jobs.length; from += TOGETHER) {
-    await Promise.all(jobs.slice(from, from + TOGETHER).map(leave));
+  for (let from = 0; from < jobs.length; from += BATCH) {
+    await Promise.all(jobs.slice(from, from + BATCH).map(write));
   }
   await disk.syncDirectory(layout.requests);
 }
 
-/** Resolves when nothing is asked for these jobs any more, durably. */
+/** Resolves when the requests for these jobs are durably gone. */
 export async function withdrawRequests(
   { disk, layout }: Pick<RequestDeps, 'disk' | 'layout'>,
   jobs: readonly QueuedJob[],
@@ -136,7 +136,7 @@ export function dropRequest(disk: Disk, layout: StateLayout, { control, status }
   if (now !== null && sameFile(now, status)) removeIfExists(disk, path);
 }
 
-/** Nobody can understand it: it goes to where unreadable things lie. Its new path. */
+/** Move a request that is not valid to `bad/`; returns its new path. */
 export function quarantineRequest(disk: Disk, layout: StateLayout, control: MessageNumber): string {
   const path = `${layout.bad}/request.${control}`;
   disk.rename(pathOf(layout, control), path);

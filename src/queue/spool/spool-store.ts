@@ -1,0 +1,182 @@
+/**
+ * The messages of a spool directory (states of its files: techdoc/spool-states.md). A control message is replaced in one
+ * step, by rename; the control message of a finished job goes at once, its payload at the next flush.
+ */
+import type { MessageNumber } from '../../delivery-list/job.ts';
+import { describeError, QueueError } from '../../platform/system-errors.ts';
+import { removeIfExists } from '../../storage/atomic-file.ts';
+import type { Ownership } from '../../storage/disk.ts';
+import { fingerprintOf, payloadFingerprint } from '../../storage/fingerprint.ts';
+import { groupCommit } from '../../storage/group-commit.ts';
+import type { JournalKey, JournalRecord } from '../journal.ts';
+import type { MessageStore } from '../message-store.ts';
+import {
+  type FinishedJob,
+  hasNoPendingRecipients,
+  hasOtherPendingRecipients,
+  isDirty,
+} from '../pending-job.ts';
+import type { ActivePayloads, PayloadResult, QuarantinedMessage, Queue, QueueScan } from '../queue.ts';
+import { createEnqueue } from './enqueue.ts';
+import { readPayload, removePayloads } from './payload.ts';
+import { quarantine } from './quarantine.ts';
+import { replayJournal } from './recovery.ts';
+import { AppliedRequests } from './requests/apply.ts';
+import { type RewriteDeps, rewriteControls } from './rewrite.ts';
+import { type SortedScan, sortIndex } from './scan.ts';
+import type { SpoolJob } from './spool-job.ts';
+
+export interface SpoolStoreDeps extends Omit<RewriteDeps, 'syncSpool'> {
+  readonly owner: Ownership;
+  /** gets full sentences for people */
+  readonly warn: (text: string) => void;
+}
+
+export class SpoolStore implements MessageStore<SpoolJob> {
+  readonly name: string;
+  readonly enqueue: Queue['enqueue'];
+  readonly finished = new Set<FinishedJob>();
+  readonly #deps: SpoolStoreDeps & RewriteDeps;
+  readonly #requests: AppliedRequests;
+
+  constructor(deps: SpoolStoreDeps) {
+    const { disk, layout } = deps;
+    this.name = layout.spool;
+    this.#deps = { ...deps, syncSpool: groupCommit(() => disk.syncDirectory(layout.spool)) };
+    this.#requests = new AppliedRequests(this.#deps);
+    this.enqueue = createEnqueue(this.#deps);
+  }
+
+  jobs(): Iterable<SpoolJob> {
+    return this.#deps.index.jobs();
+  }
+
+  find(control: MessageNumber): SpoolJob | undefined {
+    const entry = this.#deps.index.get(control);
+    return entry?.kind === 'control' ? entry : undefined;
+  }
+
+  /**
+   * An outcome is about the payload as it was read for the delivery; a finished job's payload is removed as it is now.
+   */
+  journalKey({ control, base: { msgid } }: SpoolJob, record: JournalRecord['record']): JournalKey {
+    const { index, disk, layout } = this.#deps;
+    const read = record === 'status' ? index.get(msgid) : undefined;
+    const payload =
+      read?.kind === 'payload' ? fingerprintOf(read.status) : payloadFingerprint(disk, layout, msgid);
+    return { control, msgid, payload };
+  }
+
+  isSafe(job: SpoolJob): boolean {
+    return !isDirty(job);
+  }
+
+  needsRecords(): boolean {
+    return false;
+  }
+
+  async recover(records: readonly JournalRecord[], secure: () => Promise<void>): Promise<void> {
+    if (records.length === 0) return;
+    await secure();
+    // What the interrupted run left unsynced is made durable before anything is concluded from it.
+    await this.#deps.syncSpool();
+    replayJournal(records, { ...this.#deps, finished: this.finished });
+  }
+
+  async scan(active: ActivePayloads): Promise<QueueScan> {
+    const requests = await this.#requests.apply(active);
+    const { index, warn } = this.#deps;
+    const { jobs, orphans, unreadable } = sortIndex(index, warn, requests, active);
+    return { jobs, orphans, quarantined: await this.#quarantineAll(unreadable) };
+  }
+
+  async readPayload(payload: MessageNumber): Promise<PayloadResult> {
+    const { disk, layout, index } = this.#deps;
+    return readPayload(disk, layout, index, payload);
+  }
+
+  /** Each file is read again right before it is replaced or removed. */
+  async refresh(): Promise<void> {}
+
+  rewrite(jobs: readonly SpoolJob[]): Promise<readonly string[]> {
+    return rewriteControls(this.#deps, jobs);
+  }
+
+  async remove(): Promise<readonly string[]> {
+    const removable = [...this.finished].filter((job) => job.removable);
+    for (const job of await removePayloads(this.#deps, removable)) this.finished.delete(job);
+    return [];
+  }
+
+  mayFinish(job: SpoolJob): boolean {
+    if (hasNoPendingRecipients(job)) return true;
+    this.#warnChanged(job);
+    return false;
+  }
+
+  recorded(control: MessageNumber): void {
+    this.#requests.retried(control);
+  }
+
+  /** Where the journal cannot say it, the directory itself still can. */
+  async finishRecorded(job: SpoolJob, finished: FinishedJob, journalError: unknown): Promise<void> {
+    try {
+      this.#removeControl(job, finished);
+      if (journalError !== null) await this.#deps.syncSpool();
+    } catch (error) {
+      // A removal that is not durable yet is made so by the next flush, and its records are kept until then.
+      if (!finished.removable) this.finished.delete(finished);
+      throw new QueueError(
+        `The control message ${job.control} of a finished job could not be removed from ${this.name}: ${describeError(error)}. ` +
+          'Its recipients are not tried again; the next run removes it.',
+        { cause: error },
+      );
+    }
+  }
+
+  async close(): Promise<void> {}
+
+  /** Unless another program has added pending recipients meanwhile. */
+  #removeControl(job: SpoolJob, finished: FinishedJob): void {
+    const { index, disk, layout } = this.#deps;
+    const entry = index.refresh(job.control);
+    if (entry?.kind === 'refused') throw new QueueError(entry.reason);
+    const isOurs = entry === null || (entry.kind === 'control' && !hasNewRecipients(entry, job));
+    if (!isOurs) {
+      this.finished.delete(finished);
+      this.#warnChanged(job);
+      return;
+    }
+    removeIfExists(disk, layout.message(job.control));
+    index.forget(job.control);
+    finished.removable = true;
+  }
+
+  #warnChanged({ control }: SpoolJob): void {
+    this.#deps.warn(
+      `Another program changed the control message ${control} during its delivery. It stays in the spool, and its new ` +
+        'recipients are tried in the next run.',
+    );
+  }
+
+  async #quarantineAll(unreadable: SortedScan['unreadable']): Promise<readonly QuarantinedMessage[]> {
+    const done: QuarantinedMessage[] = [];
+    for (const { number, status, reason } of unreadable) {
+      try {
+        done.push({ number, reason, path: await quarantine(this.#deps, number, status, reason) });
+      } catch (error) {
+        this.#deps.warn(
+          `Message ${number} is an unreadable delivery list (${reason}) and could not be moved away: ${describeError(error)}.`,
+        );
+      }
+    }
+    if (done.length > 0) await this.#deps.syncSpool();
+    return done;
+  }
+}
+
+/** Whether a pending recipient was added to the control message while its job was finished. */
+function hasNewRecipients(now: SpoolJob, finished: SpoolJob): boolean {
+  const known = finished.base.recipients.map(({ address }) => address);
+  return !hasNoPendingRecipients(now) || (now !== finished && hasOtherPendingRecipients(now.base, known));
+}

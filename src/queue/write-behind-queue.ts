@@ -1,0 +1,214 @@
+/**
+ * A queue that writes behind a journal. An outcome is durable when the journal holds it: one sync serves all outcomes that
+ * arrive meanwhile. The control messages follow in a flush, at most a second later. One mechanism for all kinds of queue;
+ * what a queue is made of is its `MessageStore`.
+ *
+ * Invariants (techdoc/spool-states.md): nothing is removed before the journal durably says that it may be, and no record is
+ * dropped before the control messages durably say the same. What cannot be written is kept and tried again each second.
+ */
+import type { MessageNumber, StatusChange } from '../delivery-list/job.ts';
+import type { Clock, Timer } from '../platform/clock.ts';
+import { describeError, errorCode, isOperationalError, QueueError } from '../platform/system-errors.ts';
+import { groupCommit } from '../storage/group-commit.ts';
+import { ChangeWarnings } from './change-warnings.ts';
+import type { Journal, JournalRecord } from './journal.ts';
+import type { MessageStore } from './message-store.ts';
+import { controlsOf, type FinishedJob, isDirty, type PendingJob } from './pending-job.ts';
+import type { ActivePayloads, PayloadResult, Queue, QueueScan } from './queue.ts';
+
+/** Milliseconds between an outcome and the flush that writes it into its control message. */
+const FLUSH_DELAY = 1000;
+
+export interface WriteBehindDeps<J extends PendingJob> {
+  readonly store: MessageStore<J>;
+  readonly journal: Journal;
+  /** what the journal of an interrupted run holds */
+  readonly records: readonly JournalRecord[];
+  readonly clock: Clock;
+  /** gives up the lock on the queue */
+  readonly release: () => void;
+  /** gets full sentences for people */
+  readonly warn: (text: string) => void;
+}
+
+export class WriteBehindQueue<J extends PendingJob> implements Queue {
+  readonly name: string;
+  readonly enqueue: Queue['enqueue'];
+  readonly #store: MessageStore<J>;
+  readonly #deps: WriteBehindDeps<J>;
+  readonly #flush: () => Promise<void>;
+  readonly #flushWarnings: ChangeWarnings;
+  #isRecovered = false;
+  #timer: Timer | null = null;
+  #lastTurn: Promise<unknown> = Promise.resolve();
+
+  constructor(deps: WriteBehindDeps<J>) {
+    this.name = deps.store.name;
+    this.enqueue = deps.store.enqueue.bind(deps.store);
+    this.#store = deps.store;
+    this.#deps = deps;
+    this.#flush = groupCommit(() => this.#inTurn(() => this.#runFlush()));
+    this.#flushWarnings = new ChangeWarnings(deps.warn);
+  }
+
+  /** Apply the journal of an interrupted run, once, and write its outcomes. After an error the next scan tries again. */
+  async recover(): Promise<void> {
+    await this.#inTurn(() => this.#replay());
+    // An outcome that cannot be written now is safe in the journal, and must not hold up other messages.
+    await this.#flushOrWarn();
+  }
+
+  async #replay(): Promise<void> {
+    if (this.#isRecovered) return;
+    const { records, journal } = this.#deps;
+    await this.#store.recover(records, () => journal.secure());
+    this.#isRecovered = true;
+  }
+
+  async scan(active: ActivePayloads = new Set()): Promise<QueueScan> {
+    await this.recover();
+    return this.#inTurn(() => this.#store.scan(active));
+  }
+
+  readPayload(payload: MessageNumber): Promise<PayloadResult> {
+    return this.#store.readPayload(payload);
+  }
+
+  async record(control: MessageNumber, changes: readonly StatusChange[], now: number): Promise<void> {
+    const job = this.#store.find(control);
+    if (job === undefined) {
+      this.#deps.warn(
+        `Job ${control} is no longer in ${this.name}; the outcomes for its recipients are not written.`,
+      );
+      return;
+    }
+    for (const change of changes) job.changes.push(change);
+    job.now = now;
+    this.#flushSoon();
+    try {
+      const key = this.#store.journalKey(job, 'status');
+      await this.#deps.journal.append({ record: 'status', ...key, now, changes });
+    } catch (error) {
+      await this.#writeWithoutJournal(job, error);
+    }
+    this.#store.recorded(control);
+  }
+
+  /** The control message can hold the outcome as well as the journal. */
+  async #writeWithoutJournal(job: J, error: unknown): Promise<void> {
+    await this.#flushOrWarn();
+    if (this.#store.isSafe(job)) return;
+    throw new QueueError(
+      `The outcomes for recipients of job ${job.control} could not be written to ${this.name}: ${describeError(error)}. ` +
+        'They are kept in memory and written as soon as that is possible; if this process ends before, these recipients ' +
+        'may get the message a second time.',
+      { cause: error },
+    );
+  }
+
+  async finish(control: MessageNumber): Promise<void> {
+    const job = this.#store.find(control);
+    if (job === undefined || !this.#store.mayFinish(job)) return;
+    const finished: FinishedJob = { key: this.#store.journalKey(job, 'finish'), removable: false };
+    this.#store.finished.add(finished);
+    const recipients = job.base.recipients.map(({ address }) => address);
+    const journalError: unknown = await this.#deps.journal
+      .append({ record: 'finish', ...finished.key, recipients })
+      .then(() => null)
+      .catch((error: unknown) => error);
+    this.#flushSoon();
+    await this.#store.finishRecorded(job, finished, journalError);
+  }
+
+  async flush(): Promise<void> {
+    await this.#flush();
+    // The 2017 dialect cannot express a job whose recipients are all settled: its outcomes have to be in the journal.
+    if ([...this.#store.jobs()].some(isDirty)) await this.#deps.journal.secure();
+  }
+
+  async close(): Promise<void> {
+    let isFlushed = false;
+    try {
+      await this.flush();
+      isFlushed = this.#isRecovered;
+    } finally {
+      this.#cancelTimer();
+      try {
+        await this.#inTurn(() => this.#store.close(isFlushed));
+      } finally {
+        this.#deps.journal.close();
+        this.#deps.release();
+      }
+    }
+  }
+
+  async #runFlush(): Promise<void> {
+    this.#cancelTimer();
+    if (!this.#isRecovered) return;
+    try {
+      const failures = await this.#write();
+      await this.#deps.journal.retain(this.#neededRecords());
+      if (failures.length > 0) throw new QueueError([...new Set(failures)].join('\n'));
+      this.#flushWarnings.clear();
+    } catch (error) {
+      if (errorCode(error) === null) throw error;
+      throw new QueueError(
+        `The control messages in ${this.name} could not be brought up to date: ${describeError(error)}. ` +
+          'The outcomes for their recipients are kept, and written as soon as the disk allows it.',
+        { cause: error },
+      );
+    }
+  }
+
+  /** Returns a sentence for each control message that could not be written or removed. */
+  async #write(): Promise<readonly string[]> {
+    const store = this.#store;
+    if (store.finished.size > 0 || [...store.jobs()].some(isDirty)) await store.refresh();
+    const finished = controlsOf(store.finished);
+    const dirty = [...store.jobs()].filter((job) => isDirty(job) && !finished.has(job.control));
+    const failures = await store.rewrite(dirty);
+    return [...failures, ...(await store.remove())];
+  }
+
+  /** Which records the journal still has to keep. */
+  #neededRecords(): (record: JournalRecord) => boolean {
+    const store = this.#store;
+    const dirty = new Set([...store.jobs()].filter(isDirty).map(({ control }) => control));
+    const finished = controlsOf(store.finished);
+    return ({ record, control }) =>
+      finished.has(control) || (record === 'status' && dirty.has(control)) || store.needsRecords(control);
+  }
+
+  #flushSoon(): void {
+    this.#timer ??= this.#deps.clock.after(FLUSH_DELAY, () => {
+      this.#timer = null;
+      void this.#flushOrWarn().then((isDone) => {
+        if (!isDone) this.#flushSoon();
+      });
+    });
+  }
+
+  /** False, after a warning, when something could not be written. */
+  async #flushOrWarn(): Promise<boolean> {
+    try {
+      await this.#flush();
+      return true;
+    } catch (error) {
+      if (!isOperationalError(error)) throw error;
+      this.#flushWarnings.warn(describeError(error));
+      return false;
+    }
+  }
+
+  #cancelTimer(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+  }
+
+  /** One after the other, whatever became of the one before. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#lastTurn.then(work, work);
+    this.#lastTurn = turn.catch(() => {});
+    return turn;
+  }
+}
