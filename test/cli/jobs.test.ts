@@ -192,7 +192,7 @@ test('a job that is not there: removed, set aside, or done', async (t) => {
       '6',
       /There is no job 6 in .*: it lies in .*\/\.spoolroom\/bad\/6\. Message 6 was set aside, because it holds no/,
     ],
-    ['9', /There is no job 9 in .*: it is done, or it never was\./],
+    ['9', /There is no job 9 in .*: it is finished, or never existed\./],
   ] as const) {
     const { exit, told: said } = await spoolroom(spool, 'explain', number);
     assert.equal(exit, 66);

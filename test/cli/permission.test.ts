@@ -67,7 +67,7 @@ test('a list that may not be read is told with its path, and its mail is no orph
   assert.equal(exit, 0);
   assert.match(
     told,
-    /^spoolroom: \/\S+\/2 cannot be read: permission denied \(EACCES\)\. If it is a delivery list, nothing of it is delivered/,
+    /^spoolroom: \/\S+\/2 cannot be read: permission denied \(EACCES\)\. If it is a delivery list, its message is not delivered/,
   );
   assert.deepEqual(
     JSON.parse(printed).orphans,
