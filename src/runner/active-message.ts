@@ -8,8 +8,10 @@
 import { type AttemptedMessage, DeliveryAttempt, type OutcomeDetails } from '../delivery/attempt.ts';
 import type { MessageNumber, Recipient, StatusChange } from '../delivery-list/job.ts';
 import { isPending, isSettled } from '../delivery-list/job.ts';
+import type { Signer } from '../dkim/signer.ts';
 import { expired } from '../dsn/notice.ts';
 import type { DsnSender, RecipientResult } from '../dsn/reporter.ts';
+import type { OutgoingMessage } from '../message/outgoing.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import { warnOnce } from '../platform/warn-once.ts';
 import type { ControlMessages } from '../queue/due.ts';
@@ -46,7 +48,9 @@ export interface MessageEvents {
   notWritten(message: ActiveMessage, error: unknown): void;
 }
 
-export interface MessageDeps extends LoadDeps {
+export interface MessageDeps extends Omit<LoadDeps, 'sign'> {
+  /** null: nothing is signed */
+  readonly signer: Signer | null;
   readonly queue: Queue;
   readonly routing: RoutingRules;
   /** Unix seconds */
@@ -74,6 +78,7 @@ export class ActiveMessage implements AttemptedMessage {
   readonly #results = new Map<number, RecipientResult>();
   readonly #writes: Promise<void>[] = [];
   #isWritten = true;
+  #signature: Promise<ByteString> | null = null;
   #openAttempts = 0;
   #attemptsDone: () => void = () => {};
 
@@ -150,7 +155,8 @@ export class ActiveMessage implements AttemptedMessage {
   }
 
   load(): ReturnType<AttemptedMessage['load']> {
-    return loadMessage(this.controlMessages[0], this.#deps);
+    const sign = (message: OutgoingMessage): Promise<ByteString> => this.#signatureFor(message);
+    return loadMessage(this.controlMessages[0], { ...this.#deps, sign });
   }
 
   recordOutcome(destination: string, ids: readonly number[], given: Outcome, details: OutcomeDetails): void {
@@ -173,6 +179,17 @@ export class ActiveMessage implements AttemptedMessage {
         this.#events.outcome({ ...what, outcome, status, text, ...details });
       }
     });
+  }
+
+  /** Once for all attempts: a large message is not hashed again for each destination. */
+  #signatureFor(message: OutgoingMessage): Promise<ByteString> {
+    const { signer, now } = this.#deps;
+    if (signer === null) return Promise.resolve('');
+    this.#signature ??= signer.sign(message, now()).catch((error) => {
+      this.#signature = null;
+      throw error;
+    });
+    return this.#signature;
   }
 
   attemptDone(): void {

@@ -1,9 +1,9 @@
 /** The payload of a job made ready to send, with the envelope sender it goes under. */
 import type { PreparedMessage } from '../delivery/attempt.ts';
 import type { MessageNumber } from '../delivery-list/job.ts';
-import { type PrepareResult, prepareOutgoing } from '../message/outgoing.ts';
+import { withFields } from '../dkim/sign.ts';
+import { type OutgoingMessage, prepareOutgoing } from '../message/outgoing.ts';
 import type { RenderOptions } from '../message/render.ts';
-import type { StoredMessage } from '../message/stored.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import { describeError } from '../platform/system-errors.ts';
 import type { Queue, QueuedJob } from '../queue/queue.ts';
@@ -15,6 +15,8 @@ export interface LoadDeps {
   readonly render: RenderOptions;
   /** envelope sender of a message that names none */
   readonly postmaster: ByteString;
+  /** DKIM-Signature fields for the message, each with its CRLF; '' when it is not signed */
+  readonly sign: (message: OutgoingMessage) => Promise<ByteString>;
   /** a full sentence for people */
   readonly warn: (text: string) => void;
 }
@@ -25,27 +27,24 @@ export interface LoadDeps {
  */
 export async function loadMessage(
   { control, job: { msgid, envelopeFrom } }: QueuedJob,
-  { queue, render, postmaster, warn }: LoadDeps,
+  { queue, render, postmaster, sign, warn }: LoadDeps,
 ): Promise<PreparedMessage | Failure> {
   const read = await queue.readPayload(msgid);
   if (read.kind !== 'found') return unsendable(read.reason);
-  const prepared = await prepare(msgid, read.message, render);
+  const prepared = await readable(msgid, async () => prepareOutgoing(read.message, render));
   if ('scope' in prepared) return prepared;
   if (prepared.kind === 'unsendable') return unsendable(prepared.reason);
   for (const problem of prepared.problems)
     warn(`Message ${msgid} of job ${control} is sent as far as it can be read: ${problem}.`);
   const sender = envelopeSender(envelopeFrom) ?? envelopeSender(prepared.sender) ?? postmaster;
-  return { outgoing: prepared, sender };
+  const outgoing = await readable(msgid, async () => withFields(prepared, await sign(prepared)));
+  return 'scope' in outgoing ? outgoing : { outgoing, sender };
 }
 
 /** A large message is read piece by piece, and any piece may fail. Errors without a code are bugs. */
-async function prepare(
-  msgid: MessageNumber,
-  message: StoredMessage,
-  render: RenderOptions,
-): Promise<PrepareResult | Failure> {
+async function readable<T>(msgid: MessageNumber, work: () => Promise<T>): Promise<T | Failure> {
   try {
-    return await prepareOutgoing(message, render);
+    return await work();
   } catch (error) {
     if (!(error instanceof Error && 'code' in error)) throw error;
     return unsendable(`the message ${msgid} in the spool cannot be read: ${describeError(error)}`);

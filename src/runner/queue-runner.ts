@@ -92,6 +92,7 @@ export class QueueRunner {
       queue: deps.queue,
       render: rules.render,
       postmaster: rules.postmaster,
+      signer: rules.signer,
       warn: (text) => deps.events.warning(text),
       routing: rules.delivery.routing,
       now: () => this.#now(),

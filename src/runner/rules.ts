@@ -4,6 +4,7 @@
  */
 import type { TlsOptions } from '#net-stream-utils';
 import type { DeliveryRules } from '../delivery/rules.ts';
+import type { Signer } from '../dkim/signer.ts';
 import type { Charset } from '../message/charset.ts';
 import type { RenderOptions } from '../message/render.ts';
 import type { ByteString } from '../platform/bytes.ts';
@@ -18,6 +19,10 @@ export interface RunRules {
   readonly render: RenderOptions;
   /** envelope sender of mail that names none */
   readonly postmaster: ByteString;
+  /** null: nothing is signed */
+  readonly signer: Signer | null;
+  /** what should be mended in the configuration, in full sentences */
+  readonly warnings: readonly string[];
   /** milliseconds after which a run that is still busy looks for new jobs */
   readonly pollInterval: number;
 }
@@ -30,20 +35,26 @@ export interface LoadedConfig {
   readonly charset: Charset;
   /** PEM */
   readonly certificates: readonly string[];
+  /** null: nothing is signed */
+  readonly signer: Signer | null;
+  /** what should be mended in the configuration, in full sentences */
+  readonly warnings: readonly string[];
 }
 
-export function rulesFrom(settings: Settings, background: LoadedConfig): RunRules {
-  const hostname = settings.hostname ?? background.hostname;
+export function rulesFrom(settings: Settings, config: LoadedConfig): RunRules {
+  const hostname = settings.hostname ?? config.hostname;
   return {
-    delivery: dispatchRules(settings, background, hostname),
+    delivery: dispatchRules(settings, config, hostname),
     due: { schedule: scheduleFrom(settings), force: false },
     render: {
       order: settings['header-order'],
       fqdn: hostname,
       nodeName: '',
-      legacy: background.charset,
+      legacy: config.charset,
       zoneMinutes: 0,
     },
+    signer: config.signer,
+    warnings: config.warnings,
     pollInterval: settings.poll,
     postmaster: settings.postmaster ?? `postmaster@${hostname}`,
   };

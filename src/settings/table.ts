@@ -83,6 +83,18 @@ export const SETTINGS = {
     'order of the header fields of rendered messages',
   ),
 
+  'dkim.key': setting(
+    list(text),
+    [],
+    'DOMAIN:SELECTOR:PATH: a private key that signs for From addresses of this domain',
+  ),
+  'dkim.key-table': optional(path, 'opendkim’s KeyTable'),
+  'dkim.signing-table': optional(path, 'opendkim’s SigningTable; refile:PATH when it has wildcards'),
+  'dkim.sign': setting(
+    choice('unsigned', 'always', 'never'),
+    'unsigned',
+    'which messages are signed: those without a signature of the same domain, all, or none',
+  ),
   'mx-port': setting(count(1, 65535), '25', 'port of MX hosts'),
   dns: setting(list(nameServer), [], 'name servers as ADDRESS or ADDRESS:PORT; default: those of the system'),
   'local-address': setting(list(ipAddress), [], 'source address of connections, one of each family'),

@@ -65,6 +65,8 @@ client(async (task) => {
     relays: [relay.relay],
     charset: unknown8bit,
     certificates: [],
+    signer: null,
+    warnings: [],
   });
   const warn = (text: string): never => {
     throw new Error(text);

@@ -118,6 +118,8 @@ function rulesFor(script: Script): RunRules {
   const one = { sessions: 1, destination: 1, host: 1, messages: 1 };
   const dispatch = rulesWith(one, { relays: parseInternetConfig(script.relays).relays });
   return {
+    signer: null,
+    warnings: [],
     delivery: {
       ...dispatch,
       policyFor: (host, withoutTls) => ({

@@ -69,6 +69,8 @@ export function rulesOf(settings: Settings): RunRules {
     relays: relaysIn(settings),
     charset: unknown8bit,
     certificates: [],
+    signer: null,
+    warnings: [],
   });
 }
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Job, StatusChange } from '../../src/delivery-list/job.ts';
 import { emptyJob } from '../../src/delivery-list/parse.ts';
+import type { Signer } from '../../src/dkim/signer.ts';
 import { unknown8bit } from '../../src/message/charset.ts';
 import type { JobRequest, Queue, QueuedJob } from '../../src/queue/queue.ts';
 import { SCHEDULE } from '../../src/queue/schedule.ts';
@@ -81,9 +82,11 @@ interface Ran {
 function rulesOf({
   relays,
   force = false,
+  signer = null,
 }: {
   readonly relays?: readonly Relay[];
   readonly force?: boolean;
+  readonly signer?: Signer | null;
 }): RunRules {
   return {
     delivery: rulesWith({}, relays === undefined ? {} : { relays }),
@@ -91,6 +94,8 @@ function rulesOf({
     render: { order: '2012', fqdn: 'me.example', nodeName: '', legacy: unknown8bit, zoneMinutes: 0 },
     pollInterval: 60_000,
     postmaster: 'postmaster@me.example',
+    signer,
+    warnings: [],
   };
 }
 
@@ -102,6 +107,7 @@ async function run(
     readonly force?: boolean;
     readonly room?: MemoryRoom;
     readonly warning?: (text: string) => void;
+    readonly signer?: Signer;
   } = {},
 ): Promise<Ran> {
   const clock = new VirtualClock(NOW * 1000);
@@ -155,6 +161,26 @@ describe('a queue run', () => {
     assert.deepEqual(world.arrived.flatMap(({ recipients }) => recipients).sort(), addresses.sort());
     assert.equal(world.arrived.length, 50);
     assert.deepEqual([summary.delivered, summary.finished, room.finished.size], [5000, 1, 1]);
+  });
+
+  it('signs a message once for all its destinations, and what leaves has the signature', async () => {
+    let signed = 0;
+    const signer = {
+      sign: async () => {
+        signed++;
+        return 'DKIM-Signature: v=1\r\n';
+      },
+    };
+    const two = job([
+      ['r@a.example', 0],
+      ['r@b.example', 0],
+    ]);
+    const { world } = await run([two], FRIENDLY, { signer });
+    assert.equal(signed, 1);
+    assert.deepEqual(
+      world.arrived.map(({ body }) => body.split('\r\n')[0]),
+      ['DKIM-Signature: v=1', 'DKIM-Signature: v=1'],
+    );
   });
 
   it('works on a list of 50,000 recipients without a domain in pieces of 2,000', async () => {

@@ -26,6 +26,8 @@ function rulesWith(given: object) {
     relays: [],
     charset: unknown8bit,
     certificates: ['CA'],
+    signer: null,
+    warnings: [],
   }).delivery;
 }
 

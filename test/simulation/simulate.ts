@@ -546,6 +546,8 @@ function rulesOf({ limits }: Plan): RunRules {
     relays: [],
     charset: unknown8bit,
     certificates: [],
+    signer: null,
+    warnings: [],
   });
   RULES.set(key, rules);
   return rules;

@@ -6,6 +6,7 @@ import type { MessageDeps } from '../../src/runner/active-message.ts';
 export const MESSAGE_DEPS: Omit<MessageDeps, 'queue' | 'now' | 'dsnSender'> = {
   render: { order: '2012', fqdn: 'me.example', nodeName: '', legacy: unknown8bit, zoneMinutes: 0 },
   postmaster: 'postmaster@me.example',
+  signer: null,
   warn: (text) => {
     throw new Error(text);
   },

@@ -19,7 +19,7 @@ import type { Relay } from '../../routing/hosts.ts';
 import type { RelayKind } from '../../routing/relays.ts';
 import { parseInternetConfig, parseRelayEntry } from '../../routing/relays.ts';
 import type { RunDeps } from '../../runner/queue-runner.ts';
-import type { RunRules } from '../../runner/rules.ts';
+import type { LoadedConfig, RunRules } from '../../runner/rules.ts';
 import { rulesFrom, scheduleFrom } from '../../runner/rules.ts';
 import { hostName } from '../../settings/kinds.ts';
 import { FROM_COMMAND_LINE, type SettingName, type Settings } from '../../settings/table.ts';
@@ -96,12 +96,34 @@ export async function loadRules(settings: Settings): Promise<RunRules | CliError
   if ('kind' in citadel) return citadel;
   const relays = relaysFrom(settings, citadel.internet.relays);
   if ('kind' in relays) return relays;
+  const keyring = await keyringFrom(settings);
+  if ('text' in keyring) return keyring;
   return rulesFrom(settings, {
     hostname: citadel.fqdn ?? hostname(),
     relays,
     charset: charset.charset,
     certificates,
+    ...keyring,
   });
+}
+
+/** DKIM keys; what they need is loaded only where there are some. */
+async function keyringFrom(
+  settings: Settings,
+): Promise<Pick<LoadedConfig, 'signer' | 'warnings'> | CliError> {
+  const given = {
+    keys: settings['dkim.key'],
+    keyTable: settings['dkim.key-table'],
+    signingTable: settings['dkim.signing-table'],
+  };
+  const when = settings['dkim.sign'];
+  const none = given.keys.length === 0 && given.keyTable === null && given.signingTable === null;
+  if (none || when === 'never') return { signer: null, warnings: [] };
+  const { loadKeyring } = await import('../../dkim/keyring.ts');
+  const read = loadKeyring(given);
+  if (read.kind === 'unusable') return cliError(read.text, EXIT.config);
+  const { createSigner } = await import('../../dkim/signer.ts');
+  return { signer: createSigner(read.keyring.findKeys, when), warnings: read.keyring.warnings };
 }
 
 export function certificatesFrom(settings: Settings): readonly string[] | CliError {

@@ -62,6 +62,7 @@ export function withQueue(beside: WhenBusy, work: Work): Command {
     const rules = await loadRules(settings);
     if ('kind' in rules) return fail(rules);
     const log = logFor(settings);
+    for (const text of rules.warnings) log.write(warningEvent(text));
     try {
       const exit = await inStation({ spool, rules, log }, invocation, beside, work);
       if (typeof exit === 'number') return exit;

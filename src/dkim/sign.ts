@@ -1,0 +1,81 @@
+/**
+ * Signs messages (RFC 6376, RFC 8463): one pass over what leaves, after rendering and before dot-stuffing, one hash for all
+ * keys. The body is never kept.
+ */
+import { createHash, type KeyObject, sign } from 'node:crypto';
+import type { OutgoingMessage } from '../message/outgoing.ts';
+import type { ByteString } from '../platform/bytes.ts';
+import { relaxedBody } from './canonical.ts';
+import { type SigningIdentity, signedData, signedField, signedNames, unsignedField } from './signature.ts';
+
+export interface SigningKey extends SigningIdentity {
+  readonly key: KeyObject;
+}
+
+export interface MessageDigest {
+  /** CRLF lines, up to and without the empty line */
+  readonly header: ByteString;
+  /** SHA-256 of the canonical body, base64 */
+  readonly bodyHash: string;
+}
+
+/** Rejects with what `chunks` rejects with. */
+export async function digestMessage(chunks: AsyncIterable<Buffer>): Promise<MessageDigest> {
+  const hash = createHash('sha256');
+  const body = relaxedBody();
+  let header: ByteString | null = null;
+  let begun = '';
+  for await (const chunk of chunks) {
+    if (header !== null) {
+      hash.update(body.write(chunk), 'latin1');
+      continue;
+    }
+    // The empty line may be spread over two chunks; a message may begin with it.
+    const from = Math.max(0, begun.length - 3);
+    begun += chunk.toString('latin1');
+    const end = begun.startsWith('\r\n') ? -2 : begun.indexOf('\r\n\r\n', from);
+    if (end === -1) continue;
+    header = begun.slice(0, end + 2);
+    hash.update(body.write(Buffer.from(begun.slice(end + 4), 'latin1')), 'latin1');
+  }
+  hash.update(body.end(), 'latin1');
+  return { header: header ?? begun, bodyHash: hash.digest('base64') };
+}
+
+/** The signature fields for these keys, each with its CRLF; `time` is Unix seconds. */
+export function signatureFields(
+  { header, bodyHash }: MessageDigest,
+  keys: readonly SigningKey[],
+  time: number,
+): ByteString {
+  const names = signedNames(header);
+  return keys
+    .map((identity) => {
+      const unsigned = unsignedField(identity, names, bodyHash, time);
+      const data = Buffer.from(signedData(header, names, unsigned), 'latin1');
+      return signedField(unsigned, signData(identity, data));
+    })
+    .join('');
+}
+
+/** Ed25519 signs the hash (RFC 8463 3). */
+function signData({ algorithm, key }: SigningKey, data: Buffer): Buffer {
+  return algorithm === 'rsa-sha256'
+    ? sign('sha256', data, key)
+    : sign(null, createHash('sha256').update(data).digest(), key);
+}
+
+/** The message with fields before its own. */
+export function withFields(message: OutgoingMessage, fields: ByteString): OutgoingMessage {
+  const head = Buffer.from(fields, 'latin1');
+  const { bytes } = message;
+  return {
+    ...message,
+    size: head.length + message.size,
+    bytes: bytes === null ? null : Buffer.concat([head, bytes]),
+    async *chunks() {
+      yield head;
+      yield* message.chunks();
+    },
+  };
+}
