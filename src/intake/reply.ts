@@ -1,5 +1,5 @@
 /**
- * What the intake answers beside 250: reply code, enhanced status code, words. techdoc/beside-citadel.md lists them. Made
+ * What the intake answers beside 250: reply code, enhanced status code, words. techdoc/intake.md lists them. Made
  * by reception.ts and told by connection.ts; an answer is a value, never a surprise.
  */
 

@@ -1,5 +1,5 @@
 /**
- * The messages of the queue room of a running Citadel server (techdoc/beside-citadel.md). They never change and their
+ * The messages of the queue room of a running Citadel server (techdoc/live-room.md). They never change and their
  * numbers are never used again, so a job goes through several numbers. No job is returned before the rival detector says
  * that nothing else works on the queue.
  */

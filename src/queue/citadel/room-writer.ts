@@ -1,5 +1,5 @@
 /**
- * Changes the queue room: posts control messages and deletes what is stale or finished (techdoc/beside-citadel.md). A server
+ * Changes the queue room: posts control messages and deletes what is stale or finished (techdoc/live-room.md). A server
  * replaces nothing in one step: the new control message is posted, then the old one deleted. Each step can be repeated; what
  * the server refuses for one job does not hold up another.
  */
