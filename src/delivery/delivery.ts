@@ -1,13 +1,13 @@
 /**
- * What a delivery is: how far it has come along its hosts, the events that come in, the effects that go out.
- * Plain data; machine.ts moves it, the dispatcher performs the effects.
+ * A delivery: its position in the list of hosts, the events that come in and the effects that go out. Plain data, written to
+ * transcripts as it is.
  */
 import type { Host } from '../routing/hosts.ts';
 import type { Failure, Outcome } from '../smtp/outcome.ts';
 
 export const DELIVERY_STATES = {
-  waiting: 'waiting for its turn',
-  hosts: 'looking up which hosts take mail for the destination',
+  waiting: 'waiting for a worker',
+  hosts: 'looking up the mail hosts of the destination',
   addresses: 'looking up the addresses of a host',
   connecting: 'connecting, or waiting for a connection to be free',
   transaction: 'in a transaction on a connection',
@@ -16,13 +16,13 @@ export const DELIVERY_STATES = {
 
 export type DeliveryState = keyof typeof DELIVERY_STATES;
 
-/** How far along its hosts a delivery stands. */
+/** The position of a delivery in its list of hosts and addresses. */
 export interface HostCursor {
   readonly hosts: readonly Host[];
   readonly host: number;
   readonly addresses: readonly string[];
   readonly address: number;
-  /** STARTTLS broke at this address and clear text is allowed */
+  /** STARTTLS failed at this address, and clear text is allowed */
   readonly withoutTls: boolean;
 }
 
@@ -30,7 +30,7 @@ export interface Delivery extends HostCursor {
   readonly state: DeliveryState;
   /** ids of the recipients without an outcome in this run */
   readonly pending: readonly number[];
-  /** trouble that reached a host, in the order met */
+  /** failures of hosts, in order */
   readonly failures: readonly Failure[];
   readonly expired: boolean;
   readonly stopping: boolean;
@@ -38,7 +38,7 @@ export interface Delivery extends HostCursor {
 
 export type DeliveryEvent =
   | { readonly type: 'start' }
-  /** a session to one of its hosts stands already: another delivery of the same destination came this far */
+  /** a connection to one of its hosts is open already: continue from the cursor of the delivery that used it */
   | ({ readonly type: 'reuse' } & HostCursor)
   /** the message itself is missing, empty or unreadable */
   | { readonly type: 'unsendable'; readonly failure: Failure }
@@ -58,7 +58,7 @@ export type DeliveryEvent =
 export type DeliveryEffect =
   | { readonly type: 'lookup-hosts' }
   | { readonly type: 'lookup-addresses'; readonly host: Host }
-  /** a session to this address: an idle one, or a new connection */
+  /** a connection to this address, idle or new */
   | {
       readonly type: 'acquire-connection';
       readonly host: Host;
@@ -66,7 +66,7 @@ export type DeliveryEffect =
       readonly withoutTls: boolean;
     }
   | { readonly type: 'start-transaction'; readonly recipients: readonly number[] }
-  /** the session it is in is to end now */
+  /** end the session it uses now */
   | { readonly type: 'interrupt' }
   | { readonly type: 'outcome'; readonly recipients: readonly number[]; readonly outcome: Outcome };
 

@@ -1,7 +1,7 @@
 /**
- * The business logic of one delivery: bring a job's recipients of one destination to one of its hosts, and decide
- * which host is next when that fails. `advance(delivery, event)` takes the row of table.ts that fits. Pure; the
- * dispatcher performs the effects, the session machine does the talking.
+ * The logic of one delivery: which host is tried for the recipients of a job at one destination, and which one is next when
+ * that fails. `advance(delivery, event)` takes the row of table.ts that applies. Pure: the caller performs the effects, and
+ * the session machine holds the dialogue.
  */
 import type { Host } from '../routing/hosts.ts';
 import { indexRows } from '../smtp/machine/row-index.ts';
@@ -10,7 +10,7 @@ import type { Delivery, DeliveryEffect, DeliveryEvent, DeliveryState, DeliverySt
 import type { DeliveryAction, DeliveryGuard, DeliveryRow } from './table.ts';
 import { DELIVERY_TABLE } from './table.ts';
 
-/** The one entry. An event without a row (an answer that comes when all is over) changes nothing. */
+/** The only entry point. An event without a row (an answer that arrives after the end) changes nothing. */
 export function advance(delivery: Delivery, event: DeliveryEvent): DeliveryStep {
   const row = rowFor(delivery, event);
   if (row === undefined) return { delivery, effects: [], row: null };
@@ -74,7 +74,7 @@ const ACTIONS: { readonly [name in DeliveryAction]: (draft: Draft) => void } = {
   },
   acquireConnection: ({ delivery, effects }) => {
     const address = delivery.addresses[delivery.address];
-    if (address === undefined) throw new Error('a delivery connects only to an address it has');
+    if (address === undefined) throw new Error('the delivery has no such address');
     effects.push({
       type: 'acquire-connection',
       host: hostOf(delivery),
@@ -89,8 +89,8 @@ const ACTIONS: { readonly [name in DeliveryAction]: (draft: Draft) => void } = {
   },
   removeDecided: ({ delivery, event }) => {
     if (event.type !== 'outcome-recorded') return;
-    const judged = new Set(event.recipients);
-    delivery.pending = delivery.pending.filter((recipient) => !judged.has(recipient));
+    const decided = new Set(event.recipients);
+    delivery.pending = delivery.pending.filter((recipient) => !decided.has(recipient));
   },
   markExpired: ({ delivery }) => {
     delivery.expired = true;
@@ -101,7 +101,7 @@ const ACTIONS: { readonly [name in DeliveryAction]: (draft: Draft) => void } = {
   interrupt: ({ effects }) => effects.push({ type: 'interrupt' }),
   failPending: ({ delivery, effects }) => {
     if (delivery.pending.length === 0) return;
-    const outcome: Outcome = { kind: 'failed', ...worst(delivery.failures, delivery.expired) };
+    const outcome: Outcome = { kind: 'failed', ...summarise(delivery.failures, delivery.expired) };
     effects.push({ type: 'outcome', recipients: delivery.pending, outcome });
     delivery.pending = [];
   },
@@ -109,29 +109,28 @@ const ACTIONS: { readonly [name in DeliveryAction]: (draft: Draft) => void } = {
 
 function hostOf(delivery: Delivery): Host {
   const host = delivery.hosts[delivery.host];
-  if (host === undefined) throw new Error('a delivery asks only for a host it has');
+  if (host === undefined) throw new Error('the delivery has no such host');
   return host;
 }
 
 /**
- * The trouble that tells a person most: the one that got furthest, the latest of equals, so that a failed
- * lookup of some last host never hides what a server said (c-module-behaviour 11.18). Permanent only when every
- * way was proven not to exist.
+ * The failure that says most to a person: that of the host that got furthest, the latest of equals, so that a failed lookup
+ * of the last host does not hide what a server said. Permanent only when every host was proven not to exist.
  */
-function worst(troubles: readonly Failure[], expired: boolean): Failure {
-  const furthest = troubles.reduce<Failure | null>(
-    (best, trouble) => (best === null || progress(trouble) >= progress(best) ? trouble : best),
+function summarise(failures: readonly Failure[], expired: boolean): Failure {
+  const furthest = failures.reduce<Failure | null>(
+    (best, failure) => (best === null || progress(failure) >= progress(best) ? failure : best),
     null,
   );
   if (furthest === null) return OUT_OF_TIME;
-  return { ...furthest, permanent: !expired && troubles.every((trouble) => trouble.permanent) };
+  return { ...furthest, permanent: !expired && failures.every((failure) => failure.permanent) };
 }
 
 const BEFORE_SESSION = ['routing', 'lookup', 'connect'];
 
 function progress(failure: Failure): number {
-  const early = BEFORE_SESSION.indexOf(failure.stage);
-  return early < 0 ? BEFORE_SESSION.length : early;
+  const index = BEFORE_SESSION.indexOf(failure.stage);
+  return index < 0 ? BEFORE_SESSION.length : index;
 }
 
 const OUT_OF_TIME: Failure = {

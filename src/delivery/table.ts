@@ -1,6 +1,6 @@
 /**
- * The delivery's transitions, one row each; the first that fits is taken. Names only; machine.ts holds what they
- * mean, techdoc/delivery-states.md prints these rows.
+ * The transitions of a delivery, one row each; the first row that applies is taken. Names only: machine.ts says what they
+ * mean. Printed into techdoc/delivery-states.md.
  */
 import type { DeliveryEvent, DeliveryState } from './delivery.ts';
 

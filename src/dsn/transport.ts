@@ -15,7 +15,7 @@ import type { ClientDeps, ClientListener } from '../smtp/client.ts';
 import { SmtpClient } from '../smtp/client.ts';
 import type { SessionPolicy } from '../smtp/machine/session.ts';
 import type { Failure, Outcome, Peer } from '../smtp/outcome.ts';
-import { place, statusText } from '../smtp/status-text.ts';
+import { describePeer, statusText } from '../smtp/status-text.ts';
 import type { Transaction } from '../smtp/transaction.ts';
 import type { DsnRecipient } from './recipient.ts';
 
@@ -188,7 +188,7 @@ function converse(
 
 function handoverOf(end: End): HandoverResult {
   if (end.kind === 'tls-unusable') return { kind: 'down', why: end.failure.text };
-  if (end.kind === 'delivered') return { kind: 'safe', where: place(end.peer) };
+  if (end.kind === 'delivered') return { kind: 'safe', where: describePeer(end.peer) };
   const why = statusText(end, '2012');
   if (end.code === null && end.enhanced === EIGHT_BIT_OBSTACLE) return { kind: 'eight-bit', why };
   return { kind: end.permanent ? 'refused' : 'down', why };

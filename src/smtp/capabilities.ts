@@ -1,6 +1,6 @@
 /**
- * What the peer offered in its EHLO reply (RFC 5321 4.1.1.1). Every line is read (R088); keywords are compared
- * without case; what we do not know is ignored. After HELO nothing is offered.
+ * The capabilities a server lists in its reply to EHLO (RFC 5321 4.1.1.1). Keywords are compared case-insensitively, unknown
+ * ones are ignored. After HELO there are none.
  */
 import type { ByteString } from '../platform/bytes.ts';
 
@@ -11,13 +11,13 @@ export interface Capabilities {
   readonly eightBitMime: boolean;
   readonly smtpUtf8: boolean;
   readonly dsn: boolean;
-  /** SIZE was offered; RFC 1870 */
+  /** SIZE is offered (RFC 1870) */
   readonly size: boolean;
-  /** largest message in bytes, 0 = no fixed limit */
+  /** largest message in bytes; 0: no fixed limit */
   readonly maxSize: number;
   /** SASL mechanisms, upper case */
   readonly auth: readonly string[];
-  /** RFC 9422: transactions in one session, recipients in one transaction; null = not said */
+  /** RFC 9422: transactions in one session, recipients in one transaction; null: no limit given */
   readonly mailMax: number | null;
   readonly rcptMax: number | null;
 }
@@ -36,7 +36,7 @@ export const NO_CAPABILITIES: Capabilities = {
   rcptMax: null,
 };
 
-type Reader = (words: readonly string[], read: Capabilities) => Partial<Capabilities>;
+type Reader = (parameters: readonly string[], before: Capabilities) => Partial<Capabilities>;
 
 const KEYWORDS: { readonly [keyword: string]: Reader } = {
   STARTTLS: () => ({ starttls: true }),
@@ -46,29 +46,32 @@ const KEYWORDS: { readonly [keyword: string]: Reader } = {
   SMTPUTF8: () => ({ smtpUtf8: true }),
   DSN: () => ({ dsn: true }),
   SIZE: ([limit]) => ({ size: true, maxSize: natural(limit) ?? 0 }),
-  AUTH: (mechanisms, read) => ({ auth: [...read.auth, ...mechanisms] }),
-  LIMITS: (words) => ({ mailMax: limitOf(words, 'MAILMAX'), rcptMax: limitOf(words, 'RCPTMAX') }),
+  AUTH: (mechanisms, before) => ({ auth: [...before.auth, ...mechanisms] }),
+  LIMITS: (parameters) => ({
+    mailMax: limitOf(parameters, 'MAILMAX'),
+    rcptMax: limitOf(parameters, 'RCPTMAX'),
+  }),
 };
 
-/** Read the text of an EHLO reply: lines joined by LF, the first of which is the server's name. */
+/** Reads the text of a reply to EHLO: lines joined by LF. The first is the server's name and says nothing else. */
 export function readCapabilities(text: ByteString): Capabilities {
-  let read = NO_CAPABILITIES;
+  let capabilities = NO_CAPABILITIES;
   for (const line of text.split('\n').slice(1)) {
-    // Some servers still say `AUTH=LOGIN`, the form from before RFC 2554.
-    const [keyword = '', ...words] = line
+    // Some servers still send `AUTH=LOGIN`, the form from before RFC 2554.
+    const [keyword = '', ...parameters] = line
       .toUpperCase()
       .replace(/^AUTH=/, 'AUTH ')
       .trim()
       .split(/\s+/);
     const reader = Object.hasOwn(KEYWORDS, keyword) ? KEYWORDS[keyword] : undefined;
-    if (reader !== undefined) read = { ...read, ...reader(words, read) };
+    if (reader !== undefined) capabilities = { ...capabilities, ...reader(parameters, capabilities) };
   }
-  return read;
+  return capabilities;
 }
 
-function limitOf(words: readonly string[], name: string): number | null {
-  const word = words.find((each) => each.startsWith(`${name}=`));
-  return word === undefined ? null : natural(word.slice(name.length + 1)) || null;
+function limitOf(parameters: readonly string[], name: string): number | null {
+  const parameter = parameters.find((each) => each.startsWith(`${name}=`));
+  return parameter === undefined ? null : natural(parameter.slice(name.length + 1)) || null;
 }
 
 function natural(digits: string | undefined): number | null {

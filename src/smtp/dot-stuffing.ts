@@ -1,14 +1,13 @@
 /**
- * Dot-stuffing (RFC 5321 4.5.2) of a body that already has CRLF line ends only: every line that starts with a
- * dot gets one more (R026, C18). The session's driver puts it between the rendered message and the socket; under
- * BDAT it is left out. Works on chunks cut anywhere.
+ * Dot-stuffing (RFC 5321 4.5.2) of a body whose line ends are all CRLF: every line that starts with a dot gets one more
+ * (R026, C18). Works on chunks that may end anywhere. Not needed with BDAT.
  */
 
 const CR = 13;
 const LF = 10;
 const DOT = 46;
 
-/** Where a chunk begins: at the start of a line, or not. The message itself begins at the start of one. */
+/** Where a chunk begins. The message itself begins at the start of a line. */
 export type LinePosition = 'line-start' | 'after-cr' | 'inside';
 
 export interface Stuffed {
@@ -16,7 +15,7 @@ export interface Stuffed {
   readonly position: LinePosition;
 }
 
-/** One chunk; most have no dot to double and come back as they are, uncopied. */
+/** Stuffs one chunk. Most have no dot to double and are returned uncopied. */
 export function stuffDots(chunk: Buffer, position: LinePosition): Stuffed {
   const after = positionAfter(chunk, position);
   const dots = dotsToDouble(chunk, position);

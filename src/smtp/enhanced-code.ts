@@ -1,6 +1,6 @@
 /**
- * RFC 3463 codes where the remote gave none: mapped from the reply code (RFC 5248 3.3), else from where it
- * happened. The class digit follows what we make of the failure.
+ * The RFC 3463 code of a failure for which the server gave none: mapped from the reply code (RFC 5248 3.3), or from the stage
+ * when there was no reply. The class digit says whether the failure is permanent.
  */
 import type { Stage } from './outcome.ts';
 

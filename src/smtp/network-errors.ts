@@ -1,5 +1,5 @@
 /**
- * What the network's error codes mean, in words that complete "HOST ..." (R019: never an errno text alone).
+ * Network errors as texts that complete "HOST ..." (R019: never a bare error code).
  */
 import type { CloseReason } from '#net-stream-utils';
 import type { Failure, Peer } from './outcome.ts';
@@ -37,13 +37,13 @@ export function describeClose(reason: CloseReason): string {
   }
 }
 
-/** What broke off the handshake: OpenSSL's words, or the network's. */
+/** Why the handshake failed: OpenSSL's message, or the network error. */
 function tlsText(message: string): string {
   const code = /\bE[A-Z]+$/.exec(message)?.[0] ?? '';
   return code in NETWORK_ERRORS ? `it ${NETWORK_ERRORS[code]}` : message;
 }
 
-/** A connection that never came to be: the host's trouble, or ours, and always tried again (C04, R065). */
+/** A connection that could not be opened. It is the host's failure and always temporary (C04, R065). */
 export function connectFailure(text: string, peer: Peer, enhanced = '4.4.1'): Failure {
   return {
     scope: 'host',

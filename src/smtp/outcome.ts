@@ -1,17 +1,19 @@
 /**
- * What became of a recipient, and how far a failure reaches. Session and delivery produce these values,
- * outcome/ turns them into status lines and reports. Plain data: they are written to transcripts as they are.
+ * The outcome of an attempt for a recipient, and the scope of a failure. Plain data, written to transcripts as it is.
  */
 import type { ByteString } from '../platform/bytes.ts';
 import type { StateName } from './machine/states.ts';
 
-/** How far a failure reaches: the next host, all recipients of the message, one recipient (techdoc/delivery-states.md). */
+/**
+ * What a failure applies to: this host, so that the next one is tried; all recipients of the message; or one recipient.
+ * See techdoc/delivery-states.md.
+ */
 export type FailureScope = 'host' | 'message' | 'recipient';
 
-/** Where in a delivery something happened: before there was a session, or the state the session was in. */
+/** Where in a delivery something happened: before there was a session, or in which state of the session. */
 export type Stage = 'routing' | 'payload' | 'lookup' | 'connect' | StateName;
 
-/** The server a failure or a delivery is about. `address` is an IP literal without brackets. */
+/** The server of a session. `address` is an IP literal without brackets. */
 export interface Peer {
   readonly host: string;
   readonly address: string | null;
@@ -21,16 +23,16 @@ export interface Peer {
 export interface Failure {
   readonly scope: FailureScope;
   readonly stage: Stage;
-  /** true: status 5, told to the sender at once. false: status 4, tried again. */
+  /** true: status 5, the sender is told; false: status 4, tried again later */
   readonly permanent: boolean;
-  /** SMTP reply code, or null when no reply came */
+  /** SMTP reply code; null when no reply arrived */
   readonly code: number | null;
-  /** RFC 3463 code, the remote's or the one we map; e.g. `4.4.1` */
+  /** RFC 3463 code, e.g. `4.4.1`: the server's, or a mapped one */
   readonly enhanced: string;
-  /** the remote's words (bytes, one or several lines), or our own sentence where it said nothing */
+  /** the text of the server's reply (bytes, one or more lines); without a reply, our own text, which completes "HOST ..." */
   readonly text: ByteString;
   readonly peer: Peer | null;
-  /** the message may have arrived although we count it as failed (lost reply to the final dot) */
+  /** the message may have arrived although the attempt failed: the reply to the end of data was lost */
   readonly maybeDelivered: boolean;
 }
 

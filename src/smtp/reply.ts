@@ -1,36 +1,36 @@
 /**
- * SMTP replies (RFC 5321 4.2): from lines to values. The driver feeds one line at a time; nothing here sees a
- * socket, so the same bytes give the same replies however the network cut them (R003, c-module-behaviour 11.5).
+ * Parses SMTP replies (RFC 5321 4.2), one line at a time. Nothing here sees a socket, so the same bytes give the same replies
+ * however the network splits them (R003).
  */
 import type { ByteString } from '../platform/bytes.ts';
 
 export interface Reply {
-  /** of the last line, as the C module and Postfix take it when the lines disagree */
+  /** of the last line: it decides when the lines disagree, as in Postfix and the C module */
   readonly code: number;
-  /** RFC 3463 code at the head of the last line when its class fits the reply's, else null */
+  /** RFC 3463 code at the start of the last line; null when there is none, or when its class contradicts the reply code */
   readonly enhanced: string | null;
   /** the lines without their codes, joined by LF */
   readonly text: ByteString;
 }
 
-/** The lines of a reply that is not complete yet. */
+/** The lines of an incomplete reply. */
 export type PartialReply = readonly ByteString[];
 
 export type ReplyStep =
   | { readonly kind: 'more'; readonly partial: PartialReply }
   | { readonly kind: 'reply'; readonly reply: Reply }
-  /** not SMTP: no three-digit code, a code out of range, or a reply without end */
+  /** not SMTP: no three-digit code, a code out of range, or a reply that is too long */
   | { readonly kind: 'protocol-error'; readonly line: ByteString };
 
-/** More than any server has to say; a reply beyond it is taken for noise, so that memory stays bounded. */
-const MOST_LINES = 512;
+/** Bounds memory; no real reply is this long. */
+const MAX_LINES = 512;
 
 export const NO_LINES: PartialReply = [];
 
-/** One more line, without its line end. The code is three digits 200 to 599; `-` behind it means more lines follow. */
+/** Adds one line, without its line end. The code is three digits, 200 to 599; `-` after it means that more lines follow. */
 export function readReplyLine(partial: PartialReply, line: ByteString): ReplyStep {
   const code = replyCode(line);
-  if (code === null || partial.length >= MOST_LINES) return { kind: 'protocol-error', line };
+  if (code === null || partial.length >= MAX_LINES) return { kind: 'protocol-error', line };
   const text = line.slice(4);
   if (line[3] === '-') return { kind: 'more', partial: [...partial, text] };
   return {

@@ -1,6 +1,6 @@
 /**
- * What we answer in AUTH (RFC 4954): PLAIN, LOGIN, CRAM-MD5, XOAUTH2. The one place where credentials become
- * bytes; the session driver writes them to the socket and nowhere else (R017).
+ * The client side of AUTH (RFC 4954): PLAIN, LOGIN, CRAM-MD5, XOAUTH2. The only place where credentials become bytes; they
+ * go to the socket and nowhere else (R017).
  */
 import { createHmac } from 'node:crypto';
 import type { ByteString } from '../platform/bytes.ts';
@@ -8,25 +8,25 @@ import type { Credentials } from '../routing/hosts.ts';
 import type { Mechanism } from './machine/session.ts';
 
 /**
- * The line to send, without its CRLF: `AUTH ...` when `challenge` is null, else the answer to the server's 334 text.
- * `*` cancels the exchange when there is nothing more to say (RFC 4954 4).
+ * The line to send, without CRLF: `AUTH ...` when `challenge` is null, else the response to the server's 334. `*` cancels the
+ * exchange when the mechanism has no further response (RFC 4954 4).
  */
 export function authCommand(
   mechanism: Mechanism,
   step: number,
   challenge: ByteString | null,
-  who: Credentials,
+  credentials: Credentials,
 ): ByteString {
-  const answer = ANSWERS[mechanism](step, challenge, who);
-  if (challenge !== null) return answer ?? '*';
-  return answer === null ? `AUTH ${mechanism}` : `AUTH ${mechanism} ${answer}`;
+  const response = RESPONSES[mechanism](step, challenge, credentials);
+  if (challenge !== null) return response ?? '*';
+  return response === null ? `AUTH ${mechanism}` : `AUTH ${mechanism} ${response}`;
 }
 
-type Answer = (step: number, challenge: ByteString | null, who: Credentials) => ByteString | null;
+type Response = (step: number, challenge: ByteString | null, credentials: Credentials) => ByteString | null;
 
-const ANSWERS: { readonly [mechanism in Mechanism]: Answer } = {
+const RESPONSES: { readonly [mechanism in Mechanism]: Response } = {
   PLAIN: (step, _, { user, password }) => (step === 0 ? base64(`\0${user}\0${password}`) : null),
-  /** user name and password in two steps, in the order every server asks for them (R084, R089) */
+  /** user name, then password: every server asks in this order (R084, R089) */
   LOGIN: (step, _, { user, password }) => [null, base64(user), base64(password)][step] ?? null,
   'CRAM-MD5': (step, challenge, { user, password }) =>
     step === 1 && challenge !== null
@@ -34,7 +34,7 @@ const ANSWERS: { readonly [mechanism in Mechanism]: Answer } = {
           `${user} ${createHmac('md5', password).update(Buffer.from(challenge, 'base64')).digest('hex')}`,
         )
       : null,
-  /** the password is the token; a second 334 carries the error and wants an empty answer */
+  /** the password is the token; a second 334 carries an error and needs an empty response */
   XOAUTH2: (step, _, { user, password }) =>
     step === 0 ? base64(`user=${user}\x01auth=Bearer ${password}\x01\x01`) : '',
 };

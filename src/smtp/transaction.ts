@@ -1,34 +1,33 @@
 /**
- * One mail transaction (MAIL, RCPT ..., DATA): a value handed to a session, never leftovers in its fields, and
- * the commands it consists of. Nothing taken from data can put a CR or LF into a command: what comes here
- * went through `routing/address.ts`, and `line()` refuses the rest as a bug.
+ * One mail transaction (RFC 5321 3.3) as a value, and its commands. No data can put CR or LF into a command: addresses have
+ * been checked by routing/address.ts, and `commandLine` throws on the rest.
  */
 import type { ByteString } from '../platform/bytes.ts';
 import type { Capabilities } from './capabilities.ts';
 
-/** What a message asks of the server that is to take it. */
+/** What a message requires of the server that accepts it. */
 export interface MessageRequirements {
-  /** bytes as sent, CRLF line ends, before dot-stuffing (RFC 1870) */
+  /** bytes as sent with CRLF line ends, before dot-stuffing (RFC 1870) */
   readonly size: number;
   readonly eightBit: boolean;
-  /** an address needs RFC 6531 */
+  /** an address needs SMTPUTF8 (RFC 6531) */
   readonly smtpUtf8: boolean;
 }
 
 export interface TransactionRecipient {
-  /** the caller's; outcomes name it again */
+  /** the caller's id; outcomes refer to it */
   readonly id: number;
-  /** what goes between the brackets of RCPT TO */
+  /** between the brackets of RCPT TO */
   readonly address: ByteString;
 }
 
 export interface Transaction extends MessageRequirements {
-  /** the delivery it belongs to; every effect about it names it again */
+  /** the caller's number; effects refer to it */
   readonly id: number;
-  /** envelope sender without brackets, '' is the null sender */
+  /** envelope sender without brackets; '' is the null sender */
   readonly sender: ByteString;
   readonly recipients: readonly TransactionRecipient[];
-  /** RFC 3461 parameters, used where the peer offers DSN */
+  /** RFC 3461 parameters, used where the server offers DSN */
   readonly dsn: DsnRequest | null;
 }
 
@@ -36,37 +35,37 @@ export interface DsnRequest {
   readonly notify: 'NEVER' | null;
 }
 
-export function mailCommand(transaction: Transaction, peer: Capabilities): ByteString {
+export function mailCommand(transaction: Transaction, capabilities: Capabilities): ByteString {
   const parameters = [
-    peer.size ? ` SIZE=${transaction.size}` : '',
-    transaction.eightBit && peer.eightBitMime ? ' BODY=8BITMIME' : '',
+    capabilities.size ? ` SIZE=${transaction.size}` : '',
+    transaction.eightBit && capabilities.eightBitMime ? ' BODY=8BITMIME' : '',
     transaction.smtpUtf8 ? ' SMTPUTF8' : '',
   ];
   return commandLine(`MAIL FROM:<${transaction.sender}>${parameters.join('')}`);
 }
 
-export function rcptCommand(transaction: Transaction, index: number, peer: Capabilities): ByteString {
+export function rcptCommand(transaction: Transaction, index: number, capabilities: Capabilities): ByteString {
   const recipient = transaction.recipients[index];
   if (recipient === undefined) throw new Error(`transaction ${transaction.id} has no recipient ${index}`);
-  const notify = peer.dsn && transaction.dsn?.notify ? ` NOTIFY=${transaction.dsn.notify}` : '';
+  const notify = capabilities.dsn && transaction.dsn?.notify ? ` NOTIFY=${transaction.dsn.notify}` : '';
   return commandLine(`RCPT TO:<${recipient.address}>${notify}`);
 }
 
-/** A command line. CR or LF inside would be a second command of somebody else's choosing. */
+/** A command with its CRLF. Throws when the command contains CR, LF or NUL: that would inject another command. */
 export function commandLine(command: ByteString): ByteString {
-  if (/[\r\n\0]/.test(command)) throw new Error('a command with a line end in it reached the session');
+  if (/[\r\n\0]/.test(command)) throw new Error('an SMTP command contains a line end');
   return `${command}\r\n`;
 }
 
-/** What keeps this peer from taking this message at all, known before MAIL is said. */
+/** A requirement of the message that the server does not support, known before MAIL is sent. */
 export type UnsupportedRequirement = 'size' | 'eight-bit' | 'smtputf8';
 
 export function unsupportedRequirement(
-  demands: MessageRequirements,
-  peer: Capabilities,
+  required: MessageRequirements,
+  capabilities: Capabilities,
 ): UnsupportedRequirement | null {
-  if (peer.maxSize > 0 && demands.size > peer.maxSize) return 'size';
-  if (demands.smtpUtf8 && !peer.smtpUtf8) return 'smtputf8';
-  if (demands.eightBit && !peer.eightBitMime) return 'eight-bit';
+  if (capabilities.maxSize > 0 && required.size > capabilities.maxSize) return 'size';
+  if (required.smtpUtf8 && !capabilities.smtpUtf8) return 'smtputf8';
+  if (required.eightBit && !capabilities.eightBitMime) return 'eight-bit';
   return null;
 }

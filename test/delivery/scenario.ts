@@ -1,6 +1,6 @@
 /**
- * Delivery scenarios: `!` lines are events, everything else is what the delivery machine made of them. Like the
- * session scenarios, a file is input and golden record at once; `node --import tsx test/delivery/scenario.ts` rewrites it.
+ * Delivery scenarios: `!` lines are events, all other lines are what the delivery machine does. As with the session
+ * scenarios, the file is both input and expected result; `node --import tsx test/delivery/scenario.ts` rewrites it.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -37,7 +37,7 @@ function rerunScenario(text: string, rowsHit: Set<string>): string {
   return `${out.join('\n')}\n\n`;
 }
 
-/** `hosts mx1 mx2`, `addresses 192.0.2.1 ...`, `outcome-recorded 0 1`, `host-failed lookup|connect|greeting ... words`. */
+/** `hosts mx1 mx2`, `addresses 192.0.2.1 ...`, `outcome-recorded 0 1`, `host-failed lookup|connect|greeting transient|permanent TEXT`. */
 function eventOf(text: string): DeliveryEvent {
   const [type = '', ...words] = text.split(' ');
   switch (type) {
@@ -63,7 +63,7 @@ function eventOf(text: string): DeliveryEvent {
     case 'stop':
       return { type };
     default:
-      throw new Error(`no such event: ${text}`);
+      throw new Error(`unknown event: ${text}`);
   }
 }
 
@@ -104,7 +104,8 @@ function shown(effect: DeliveryEffect): string {
       return `start-transaction [${effect.recipients}]`;
     case 'outcome': {
       const { outcome } = effect;
-      if (outcome.kind === 'delivered') throw new Error('the delivery machine delivers nothing itself');
+      if (outcome.kind === 'delivered')
+        throw new Error('the delivery machine itself has no delivered outcome');
       return `outcome [${effect.recipients}] ${outcome.permanent ? 5 : 4} at ${outcome.stage}: ${outcome.text}`;
     }
     case 'lookup-hosts':

@@ -4,7 +4,7 @@ import { NO_CAPABILITIES, readCapabilities } from '../../src/smtp/capabilities.t
 
 const offered = (...lines: readonly string[]) => readCapabilities(['mx.example', ...lines].join('\n'));
 
-test('every line of the answer is read, in upper and lower case (R088)', () => {
+test('every line of the reply is read, in upper and lower case (R088)', () => {
   assert.deepEqual(
     offered('PIPELINING', 'size 1000', 'StartTLS', 'AUTH PLAIN LOGIN', '8bitmime', 'DSN', 'CHUNKING'),
     {
@@ -21,12 +21,12 @@ test('every line of the answer is read, in upper and lower case (R088)', () => {
   );
 });
 
-test('the name of the server offers nothing', () => {
+test('the line with the server name is not a capability', () => {
   assert.deepEqual(readCapabilities('PIPELINING'), NO_CAPABILITIES);
   assert.deepEqual(readCapabilities('STARTTLS\nSMTPUTF8'), { ...NO_CAPABILITIES, smtpUtf8: true });
 });
 
-test('AUTH= of old servers counts, and mechanisms add up', () => {
+test('AUTH= of old servers is accepted, and mechanisms of several lines are combined', () => {
   assert.deepEqual(offered('AUTH LOGIN', 'AUTH=CRAM-MD5').auth, ['LOGIN', 'CRAM-MD5']);
 });
 
@@ -42,6 +42,6 @@ test('limits are natural numbers or nothing', () => {
     assert.deepEqual(offered(odd), { ...NO_CAPABILITIES, size: true }, odd);
 });
 
-test('names of object members are no keywords', () => {
+test('names of object members are not keywords', () => {
   assert.deepEqual(offered('constructor', '__proto__', 'toString'), NO_CAPABILITIES);
 });

@@ -1,4 +1,4 @@
-/** What only the driver of a session can show: time while a large message is on its way. */
+/** The client alone: deadlines while a large message is being sent. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type AttemptedMessage, DeliveryAttempt } from '../../src/delivery/attempt.ts';
@@ -14,7 +14,7 @@ import { DEADLINES, message, rulesWith } from '../delivery/scheduling.ts';
 const PIECES = 20;
 const PIECE = 'A line of a large message.\r\n';
 
-/** A message whose pieces come one by one, `pause` milliseconds after each other. */
+/** Sends a message whose chunks become available every `pause` milliseconds. */
 async function sendSlowly(pause: number): Promise<Outcome | undefined> {
   const clock = new VirtualClock(0);
   const world = new World(
@@ -56,13 +56,13 @@ async function sendSlowly(pause: number): Promise<Outcome | undefined> {
   return outcomes[0];
 }
 
-describe('a large message over a slow line', () => {
-  it('has time as long as it moves, however long that is in all (R052)', async () => {
+describe('a large message over a slow connection', () => {
+  it('may take any time as long as bytes are moving (R052)', async () => {
     const outcome = await sendSlowly(DEADLINES.body - 1000);
     assert.equal(outcome?.kind, 'delivered');
   });
 
-  it('is given up for this run when nothing moves any more (R032)', async () => {
+  it('fails for this run when nothing moves any more (R032)', async () => {
     const outcome = await sendSlowly(DEADLINES.body + 1000);
     assert.ok(outcome?.kind === 'failed' && !outcome.permanent);
     assert.match(outcome.text, /said nothing for 180 seconds while we were sending the message/);

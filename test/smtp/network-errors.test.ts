@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connectFailure, describeClose, NETWORK_ERRORS } from '../../src/smtp/network-errors.ts';
 
-test('no error of the network is told by its code alone, or as a success (R019)', () => {
+test('every network error has a text of its own, never its code alone, never a success (R019)', () => {
   for (const code of [...Object.keys(NETWORK_ERRORS), 'EUNHEARDOF', '']) {
     const text = describeClose({ kind: 'error', code, message: 'read' });
     assert.match(text, /^[a-z]+ .*[a-z]/, code);
@@ -10,14 +10,14 @@ test('no error of the network is told by its code alone, or as a success (R019)'
   }
 });
 
-test('an unknown code is told with what the system says', () => {
+test('an unknown code comes with the message of the system', () => {
   assert.equal(
     describeClose({ kind: 'error', code: 'EPROTO', message: 'bad record mac' }),
     'failed (EPROTO: bad record mac)',
   );
 });
 
-test('a connection that never came to be is the host alone, and tried again (C04, R065)', () => {
+test('a failed connect is a temporary failure of the host (C04, R065)', () => {
   const failure = connectFailure('refuses connections', { host: 'mx', address: '192.0.2.1', port: 25 });
   assert.deepEqual([failure.scope, failure.permanent, failure.enhanced], ['host', false, '4.4.1']);
 });

@@ -20,7 +20,7 @@ function replies(...lines: readonly string[]): readonly (Reply | '?')[] {
 
 const only = (...lines: readonly string[]): Reply | '?' | undefined => replies(...lines)[0];
 
-test('a reply of many lines is one reply, all its words kept (R003, R101)', () => {
+test('a multi-line reply is one reply, with its whole text (R003, R101)', () => {
   assert.deepEqual(replies('550-5.1.1 no', '550-such', '550 5.1.1 user', '250 ok'), [
     { code: 550, enhanced: '5.1.1', text: '5.1.1 no\nsuch\n5.1.1 user' },
     { code: 250, enhanced: null, text: 'ok' },
@@ -31,12 +31,12 @@ test('the last line decides when the codes differ', () => {
   assert.deepEqual(only('250-ok', '550 but no'), { code: 550, enhanced: null, text: 'ok\nbut no' });
 });
 
-test('a code is the first three digits of the line, never digits further on (C32)', () => {
+test('a code is the first three digits of the line, not later digits (C32)', () => {
   assert.deepEqual(only('250 SIZE 35500000'), { code: 250, enhanced: null, text: 'SIZE 35500000' });
   assert.deepEqual(only('250'), { code: 250, enhanced: null, text: '' });
 });
 
-test('an enhanced code counts when its class fits the reply', () => {
+test('an enhanced code counts when its class matches the reply', () => {
   assert.equal((only('550 5.7.26 no') as Reply).enhanced, '5.7.26');
   assert.equal((only('450 5.7.26 no') as Reply).enhanced, null);
   assert.equal((only('250 2.0.0') as Reply).enhanced, '2.0.0');
@@ -58,12 +58,12 @@ for (const line of [
 ])
   test(`${JSON.stringify(line)} is no reply`, () => assert.equal(only(line), '?'));
 
-test('a reply without end is noise after 512 lines', () => {
+test('a reply of more than 512 lines is a protocol error', () => {
   assert.equal(only(...Array.from({ length: 512 }, () => '250-more')), undefined);
   assert.equal(only(...Array.from({ length: 513 }, () => '250-more')), '?');
 });
 
-describe('replies, whatever a server says', () => {
+describe('replies to any bytes', () => {
   const bytes = fc.string({
     unit: fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)),
     maxLength: 400,
@@ -71,7 +71,7 @@ describe('replies, whatever a server says', () => {
   const likely = fc.stringMatching(/^[0-9a]{0,4}[ -]?[245]?\.?[0-9.]{0,5} ?.{0,20}$/);
   const lines = fc.array(fc.oneof(bytes, likely), { maxLength: 40 });
 
-  it('never throw, never grow without bound, and are decided by the last line', () => {
+  it('never throw, have a bounded size, and are decided by the last line', () => {
     fc.assert(
       fc.property(lines, (said) => {
         let partial = NO_LINES;
@@ -93,7 +93,7 @@ describe('replies, whatever a server says', () => {
     );
   });
 
-  it('read the same however the network cuts them', () => {
+  it('are the same however the network splits the bytes', () => {
     fc.assert(
       fc.property(
         fc.array(likely, { maxLength: 12 }),

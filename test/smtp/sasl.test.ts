@@ -7,32 +7,32 @@ const base64 = (text: string): string => Buffer.from(text, 'utf8').toString('bas
 const bytesOf = (line: string): string =>
   Buffer.from(line.split(' ').at(-1) ?? '', 'base64').toString('utf8');
 
-test('PLAIN is NUL user NUL password, and not a byte more (R021)', () => {
+test('PLAIN is NUL user NUL password, to the byte (R021)', () => {
   const line = authCommand('PLAIN', 0, null, tim);
   assert.match(line, /^AUTH PLAIN \S+$/);
   assert.equal(bytesOf(line), '\0tim\0tanstaaftanstaaf');
 });
 
-test('LOGIN says the user first and the password second, each by itself (R084, R089)', () => {
+test('LOGIN sends the user name, then the password, separately (R084, R089)', () => {
   assert.equal(authCommand('LOGIN', 0, null, tim), 'AUTH LOGIN');
   assert.equal(authCommand('LOGIN', 1, base64('Username:'), tim), base64('tim'));
   assert.equal(authCommand('LOGIN', 2, base64('Password:'), tim), base64('tanstaaftanstaaf'));
   assert.equal(authCommand('LOGIN', 3, base64('Shoe size:'), tim), '*');
 });
 
-test('CRAM-MD5 answers the example of RFC 2195', () => {
+test('CRAM-MD5 computes the example of RFC 2195', () => {
   const challenge = base64('<1896.697170952@postoffice.reston.mci.net>');
   assert.equal(authCommand('CRAM-MD5', 0, null, tim), 'AUTH CRAM-MD5');
   assert.equal(bytesOf(authCommand('CRAM-MD5', 1, challenge, tim)), 'tim b913a602c7eda7a495b4e6e7334d3890');
 });
 
-test('XOAUTH2 sends the token, and an empty line for the error behind a second challenge', () => {
+test('XOAUTH2 sends the token, and an empty line in reply to an error challenge', () => {
   const line = authCommand('XOAUTH2', 0, null, { user: 'a@b', password: 'token' });
   assert.equal(bytesOf(line), 'user=a@b\x01auth=Bearer token\x01\x01');
   assert.equal(authCommand('XOAUTH2', 1, base64('{"status":"401"}'), tim), '');
 });
 
-test('long credentials stay on one line (R091), letters beyond ASCII are UTF-8', () => {
+test('long credentials stay on one line (R091), non-ASCII letters are UTF-8', () => {
   const who = { user: `jörg@${'long.'.repeat(20)}example`, password: 'ü'.repeat(300) };
   const line = authCommand('PLAIN', 0, null, who);
   assert.doesNotMatch(line, /[\r\n]/);

@@ -1,7 +1,7 @@
 /**
- * Session scenarios: text files that are input and golden record at once. `S:` lines are what the server says, `!`
- * lines other events; everything else is what the machine made of them. Running a file writes it anew from its
- * inputs; the test compares the whole. `node --import tsx test/smtp/scenario.ts` rewrites the files for review.
+ * Session scenarios: text files that are both input and expected result. `S:` lines are replies of the server, `!` lines are
+ * other events, all other lines are what the machine does. The test runs the inputs and compares the whole file;
+ * `node --import tsx test/smtp/scenario.ts` rewrites the files for review.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -22,7 +22,7 @@ const POLICY: SessionPolicy = {
 };
 const PEER = { host: 'mx.example', address: '192.0.2.1', port: 25 };
 
-/** A whole file: scenarios headed `== name: what it shows`. */
+/** Runs a whole file; each scenario begins with `== name: what it shows`. */
 export function rerun(text: string, rowsHit: Set<string>): string {
   return text
     .split(/^(?=== )/m)
@@ -34,7 +34,7 @@ function rerunScenario(text: string, rowsHit: Set<string>): string {
   const out: string[] = [];
   let session = beginSession(POLICY, PEER);
   let partial = NO_LINES;
-  const tell = (event: SessionEvent): void => {
+  const feed = (event: SessionEvent): void => {
     const step = next(session, event);
     session = step.session;
     for (const row of step.rows) rowsHit.add(row);
@@ -49,26 +49,26 @@ function rerunScenario(text: string, rowsHit: Set<string>): string {
       out.push(line);
       const step = readReplyLine(partial, line.slice(3));
       partial = step.kind === 'more' ? step.partial : NO_LINES;
-      if (step.kind === 'reply') tell({ type: 'reply', reply: step.reply });
-      if (step.kind === 'protocol-error') tell({ type: 'protocol-error', text: step.line });
+      if (step.kind === 'reply') feed({ type: 'reply', reply: step.reply });
+      if (step.kind === 'protocol-error') feed({ type: 'protocol-error', text: step.line });
     } else if (line.startsWith('! ')) {
       out.push(line);
-      tell(eventOf(line.slice(2), session));
+      feed(eventOf(line.slice(2), session));
     }
   }
   return `${out.join('\n')}\n\n`;
 }
 
 function eventOf(text: string, session: Session): SessionEvent {
-  const [type = '', ...rest] = text.split(' ');
-  const words = rest.join(' ');
+  const [type = '', ...parts] = text.split(' ');
+  const argument = parts.join(' ');
   switch (type) {
     case 'start-transaction':
-      return { type, transaction: transactionOf(words) };
+      return { type, transaction: transactionOf(argument) };
     case 'body-sent':
-      return { type, pipelined: words === '' ? null : transactionOf(words) };
+      return { type, pipelined: argument === '' ? null : transactionOf(argument) };
     case 'timeout':
-      return { type, seconds: Number(words) };
+      return { type, seconds: Number(argument) };
     case 'secured':
     case 'quit':
       return { type };
@@ -76,17 +76,17 @@ function eventOf(text: string, session: Session): SessionEvent {
     case 'tls-failed':
     case 'early-talker':
     case 'payload-error':
-      return { type, text: words };
+      return { type, text: argument };
     default:
-      throw new Error(`no such event in state ${session.state}: ${text}`);
+      throw new Error(`unknown event in state ${session.state}: ${text}`);
   }
 }
 
 function transactionOf(json: string): Transaction {
-  const plain = { sender: 'me@me.example', size: 100, eightBit: false, smtpUtf8: false, dsn: null };
+  const defaults = { sender: 'me@me.example', size: 100, eightBit: false, smtpUtf8: false, dsn: null };
   const { recipients, ...given } = JSON.parse(json);
   const named = recipients.map((address: string, id: number) => ({ id, address }));
-  return { ...plain, ...given, recipients: named };
+  return { ...defaults, ...given, recipients: named };
 }
 
 function shown(effect: SessionEffect): readonly string[] {
@@ -99,12 +99,12 @@ function shown(effect: SessionEffect): readonly string[] {
     case 'outcome': {
       const { outcome } = effect;
       const { kind, code, enhanced, text } = outcome;
-      const how =
+      const details =
         outcome.kind === 'delivered'
           ? ''
           : ` ${outcome.permanent ? 'permanent' : 'transient'} at ${outcome.stage}${outcome.maybeDelivered ? ', maybe delivered' : ''}`;
       return [
-        `   outcome ${effect.transaction} [${effect.recipients}] ${kind}${how}: ${code} ${enhanced} "${text}"`,
+        `   outcome ${effect.transaction} [${effect.recipients}] ${kind}${details}: ${code} ${enhanced} "${text}"`,
       ];
     }
     case 'host-failed':

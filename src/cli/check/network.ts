@@ -15,7 +15,7 @@ import type { RunDeps } from '../../runner/queue-runner.ts';
 import type { RunRules } from '../../runner/rules.ts';
 import { STATES, type StateName } from '../../smtp/machine/states.ts';
 import type { Failure } from '../../smtp/outcome.ts';
-import { place } from '../../smtp/status-text.ts';
+import { describePeer } from '../../smtp/status-text.ts';
 import { type Greeting, readGreeting } from './banner-probe.ts';
 import { probeHandshake } from './handshake-probe.ts';
 
@@ -103,13 +103,13 @@ async function meetAt(host: Host, address: string, { ports, rules }: NetworkCont
     return { takes: false, text: escapeControl(whatFailed(met.failure)), flaw: null };
   const { greeting, tls } = met;
   const how = [tls ?? 'in clear', ...(host.credentials === null ? [] : ['the password is not tried'])];
-  const where = place({ host: host.name, address, port: host.port });
+  const where = describePeer({ host: host.name, address, port: host.port });
   return { takes: true, text: `${where} greets: ${escapeControl(greeting)} (${how.join('; ')})`, flaw };
 }
 
 /** What was said, and at which step. Our own sentences name the step themselves. */
 function whatFailed({ peer, code, text, stage }: Failure): string {
-  const where = peer === null ? '' : `${place(peer)} `;
+  const where = peer === null ? '' : `${describePeer(peer)} `;
   if (code === null) return `${where}${text}`;
   const said = `${code} ${text.replaceAll('\n', ' ')}`;
   return `${where}answers ${said}${stage in STATES ? ` while we are ${STATES[stage as StateName].phrase}` : ''}`;

@@ -8,7 +8,7 @@ import type { ByteString } from '../../platform/bytes.ts';
 import type { OutcomeRecord } from '../../runner/active-message.ts';
 import type { RunSummary } from '../../runner/queue-runner.ts';
 import type { Failure, Peer } from '../../smtp/outcome.ts';
-import { place } from '../../smtp/status-text.ts';
+import { describePeer } from '../../smtp/status-text.ts';
 import type { DialogueLine } from '../replay/dialogue.ts';
 import type { DecodeText } from '../text.ts';
 import { duration, escapeControl, plural } from '../text.ts';
@@ -37,7 +37,7 @@ export function outcomeEvent(record: OutcomeRecord, readable: DecodeText): LogEv
   const level = outcome.kind === 'failed' && outcome.stage === 'payload' ? 'warn' : usual;
   const recipient = readable(record.recipient);
   const text = readable(outcome.text);
-  const via = outcome.peer === null ? '' : ` via ${place(outcome.peer)}`;
+  const via = outcome.peer === null ? '' : ` via ${describePeer(outcome.peer)}`;
   const tls = record.tls === null ? '' : ` ${record.tls}`;
   const code = outcome.code === null ? '' : `${outcome.code} `;
   const maybe = outcome.kind === 'failed' && outcome.maybeDelivered;
@@ -132,7 +132,7 @@ export function dialogueEvent(peer: Peer, { from, text }: DialogueLine, readable
   return {
     level: 'debug',
     event: 'dialogue',
-    message: `${place(peer)} ${arrow} ${words}`,
+    message: `${describePeer(peer)} ${arrow} ${words}`,
     fields: { host: peer.host, address: peer.address, port: peer.port, from, text: words },
   };
 }
@@ -169,7 +169,7 @@ export function plaintextEvent({ peer, text }: Failure, readable: DecodeText): L
   return {
     level: 'info',
     event: 'in-clear',
-    message: `in clear: mail goes${peer === null ? '' : ` to ${place(peer)}`} without TLS for now, because STARTTLS did not work: ${why}`,
+    message: `in clear: mail goes${peer === null ? '' : ` to ${describePeer(peer)}`} without TLS for now, because STARTTLS did not work: ${why}`,
     fields: { host: peer?.host ?? null, address: peer?.address ?? null, port: peer?.port ?? null, text: why },
   };
 }

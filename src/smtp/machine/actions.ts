@@ -202,9 +202,9 @@ function beginTransaction(draft: Draft, transaction: Transaction): TransactionSt
 
 /** Sends the commands that may be sent now: the whole envelope where PIPELINING is offered, else the next command. */
 function sendCommands(draft: Draft, state: TransactionState): TransactionState {
-  const peer = draft.session.capabilities;
-  const count = commandCount(state, peer);
-  const end = peer.pipelining ? count : Math.min(state.sent + 1, count);
+  const { capabilities } = draft.session;
+  const count = commandCount(state, capabilities);
+  const end = capabilities.pipelining ? count : Math.min(state.sent + 1, count);
   let bytes = '';
   for (let index = state.sent; index < end; index++) bytes += commandAt(draft, state, index);
   send(draft, bytes, end - state.sent);

@@ -72,8 +72,8 @@ export function chooseMechanism(session: Session): Mechanism | null {
 }
 
 /** MAIL, each RCPT, and DATA, which CHUNKING replaces. */
-export function commandCount(state: TransactionState, peer: Capabilities): number {
-  return 1 + state.rcptCount + (peer.chunking ? 0 : 1);
+export function commandCount(state: TransactionState, capabilities: Capabilities): number {
+  return 1 + state.rcptCount + (capabilities.chunking ? 0 : 1);
 }
 
 function dataSent(state: TransactionState): boolean {
