@@ -1,4 +1,4 @@
-/** The pages: every relative link leads somewhere, and every page of techdoc/ is at most two clicks from the README. */
+/** The pages: every relative link leads somewhere, every file named is there, and every page of techdoc/ is at most two clicks from the README. */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -59,6 +59,15 @@ describe('pages', () => {
         assert.ok(existsSync(ROOT + target), `${page} -> ${target}`);
         if (anchor !== '') assert.ok(anchorsOf(target).has(anchor), `${page} -> ${target}#${anchor}`);
       }
+    });
+
+  for (const page of PAGES)
+    it(`${page} names only files that exist`, () => {
+      const text = readFileSync(ROOT + page, 'utf8');
+      const files = [...text.matchAll(/`((?:src|test|fixtures)\/[\w./-]+)`/g)].map(
+        ([, file = '']) => file,
+      );
+      for (const file of files) assert.ok(existsSync(ROOT + file), `${page} names ${file}`);
     });
 
   it('of techdoc are at most two clicks from the README', () => {
