@@ -149,6 +149,7 @@ export class ConnectionPool {
   }
 
   closed(client: SmtpClient): void {
+    this.#deps.trace([], { what: 'closed', session: client.options.number });
     this.#quitting.delete(client);
     if (this.#quitting.size === 0) this.#allClosed();
   }

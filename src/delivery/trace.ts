@@ -22,6 +22,8 @@ export type TraceEvent =
   /** connected; with TLS from the first byte: negotiated as well */
   | { readonly what: 'connected'; readonly session: number; readonly address: string }
   | { readonly what: 'session'; readonly session: number; readonly event: SessionEvent; readonly step: Step }
+  /** the connection is closed: nothing more comes of this session */
+  | { readonly what: 'closed'; readonly session: number }
   /** the message is about to be sent */
   | { readonly what: 'body'; readonly message: OutgoingMessage }
   /** recipients have their outcome, decided by the step traced last */

@@ -49,6 +49,7 @@ export class Collector {
 
   readonly observe: Trace = (orders, sight) => {
     const deliveries = orders.map((order) => this.#known.get(order) ?? this.#meet(order));
+    if (sight.what === 'closed') return;
     this.moments.push({ at: this.#now(), deliveries, ...bodyOf(sight) });
   };
 

@@ -13,8 +13,14 @@ export interface Reply {
   readonly text: ByteString;
 }
 
-/** The lines of an incomplete reply. */
-export type PartialReply = readonly ByteString[];
+/** The lines of a reply that is not complete yet. */
+export interface PartialReply {
+  /** without their codes, joined by LF, as far as they are kept */
+  readonly text: ByteString;
+  readonly lines: number;
+  /** bytes that were not kept */
+  readonly cut: number;
+}
 
 export type ReplyStep =
   | { readonly kind: 'more'; readonly partial: PartialReply }
@@ -22,25 +28,30 @@ export type ReplyStep =
   /** not SMTP: no three-digit code, a code out of range, or a reply that is too long */
   | { readonly kind: 'protocol-error'; readonly line: ByteString };
 
-/** Bounds memory; no real reply is this long. */
-const MAX_LINES = 512;
+/**
+ * What a remote server may make us keep: its text goes into memory, transcripts, logs and status lines. A longer line (not
+ * counting its line end) ends the connection, a reply of more lines is not SMTP, and of a longer text the rest is left out
+ * with a mark. Bytes and lines; printed into techdoc/delivery-states.md.
+ */
+export const BOUNDS = { line: 4096, replyLines: 512, replyText: 16_384 } as const;
 
-export const NO_LINES: PartialReply = [];
+export const NO_LINES: PartialReply = { text: '', lines: 0, cut: 0 };
 
 /** Adds one line, without its line end. The code is three digits, 200 to 599; `-` after it means that more lines follow. */
 export function readReplyLine(partial: PartialReply, line: ByteString): ReplyStep {
   const code = replyCode(line);
-  if (code === null || partial.length >= MAX_LINES) return { kind: 'protocol-error', line };
+  if (code === null || partial.lines >= BOUNDS.replyLines) return { kind: 'protocol-error', line };
   const text = line.slice(4);
-  if (line[3] === '-') return { kind: 'more', partial: [...partial, text] };
-  return {
-    kind: 'reply',
-    reply: {
-      code,
-      enhanced: enhancedCode(text, code),
-      text: partial.length === 0 ? text : `${partial.join('\n')}\n${text}`,
-    },
-  };
+  const { text: all, lines, cut } = withLine(partial, text);
+  if (line[3] === '-') return { kind: 'more', partial: { text: all, lines, cut } };
+  const mark = cut === 0 ? '' : `\n[${cut} more bytes are left out]`;
+  return { kind: 'reply', reply: { code, enhanced: enhancedCode(text, code), text: all + mark } };
+}
+
+function withLine({ text, lines, cut }: PartialReply, line: ByteString): PartialReply {
+  const all = lines === 0 ? line : `${text}\n${line}`;
+  if (cut > 0 || all.length > BOUNDS.replyText) return { text, lines: lines + 1, cut: cut + line.length };
+  return { text: all, lines: lines + 1, cut };
 }
 
 function replyCode(line: ByteString): number | null {

@@ -131,3 +131,27 @@ test('an alias stands for a whole name, the same one everywhere', async () => {
   assert.equal(lookups[0], header.recipients[0]?.split('@')[1]);
   assert.ok(redactTranscript(transcriptOf(tapes[0]), true).includes(ALICE));
 });
+
+test('a fixture of the second destination of a job leads the same way, with its own recipients only', async () => {
+  const queued = queuedFor(ALICE, 'bob@two.example', 'carol@two.example');
+  const { tapes } = await record(queued, WORLDS['refuse-rcpt'], {}, 'all');
+  const tape = tapes.find((each) => transcriptOf(each).header.indices.length === 2);
+  const redacted = redactTranscript(transcriptOf(tape), true);
+  const { header, lines } = transcriptOf(redacted);
+  assert.deepEqual([header.indices, header.job.recipients.length], [[0, 1], 2]);
+  const decided = lines.flatMap((line) => (line.what === 'outcome' ? line.recipients : []));
+  assert.deepEqual(decided.sort(), [0, 1]);
+  assert.equal(compareTranscript(transcriptOf(redacted)), null);
+});
+
+test('nothing is kept of sessions that were cut off while they said QUIT', async () => {
+  const queued = queuedFor(ALICE, 'bob@one.example', 'carol@one.example', 'dan@one.example');
+  const { recorder, runIn } = longRecorder(queued, { 'limit.recipients': 1 });
+  const ehlo = '250-mx.one.example\n250-PIPELINING\n250 LIMITS MAILMAX=1';
+  const world = await runIn({
+    ...WORLDS.accept,
+    servers: { '*': { ehlo, quit: { say: '221 bye', after: '10m' } } },
+  });
+  assert.equal(world.connections, 4);
+  assert.equal(recorder.openSessions, 0);
+});

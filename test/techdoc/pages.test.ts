@@ -64,9 +64,7 @@ describe('pages', () => {
   for (const page of PAGES)
     it(`${page} names only files that exist`, () => {
       const text = readFileSync(ROOT + page, 'utf8');
-      const files = [...text.matchAll(/`((?:src|test|fixtures)\/[\w./-]+)`/g)].map(
-        ([, file = '']) => file,
-      );
+      const files = [...text.matchAll(/`((?:src|test|fixtures)\/[\w./-]+)`/g)].map(([, file = '']) => file);
       for (const file of files) assert.ok(existsSync(ROOT + file), `${page} names ${file}`);
     });
 

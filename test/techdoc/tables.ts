@@ -41,6 +41,7 @@ import { beginSession } from '../../src/smtp/machine/session.ts';
 import { STATES, type State } from '../../src/smtp/machine/states.ts';
 import { SESSION_TABLE } from '../../src/smtp/machine/table.ts';
 import { NETWORK_ERRORS as NETWORK_WORDS } from '../../src/smtp/network-errors.ts';
+import { BOUNDS } from '../../src/smtp/reply.ts';
 
 export const TECHDOC = fileURLToPath(new URL('../../techdoc/', import.meta.url));
 
@@ -53,6 +54,7 @@ export const DOCUMENTS: { readonly [file: string]: { readonly [table: string]: (
     'delivery transitions': () => transitions(DELIVERY_TABLE),
     outcomes,
     phrases,
+    bounds,
   },
   'settings.md': { settings },
   'logs.md': { 'log lines': logLines },
@@ -202,6 +204,18 @@ function specimens(): { readonly [state: string]: Session } {
 
 function reply(code: number, text = ''): SessionEvent {
   return { type: 'reply', reply: { code, enhanced: null, text } };
+}
+
+function bounds(): string {
+  const { line, replyLines, replyText } = BOUNDS;
+  return table(
+    ['of a remote server', 'at most', 'beyond it'],
+    [
+      ['a line', `${line} bytes`, 'the connection is closed: overlong line'],
+      ['a reply', `${replyLines} lines`, 'it is not SMTP: the row `protocol-error`'],
+      ['the text of a reply', `${replyText} bytes`, 'the rest is left out, and the text says how much'],
+    ],
+  );
 }
 
 function phrases(): string {

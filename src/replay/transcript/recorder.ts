@@ -81,6 +81,10 @@ export class Recorder {
   }
 
   readonly observe: Trace = (orders, sight) => {
+    if (sight.what === 'closed') {
+      this.#forget(sight.session);
+      return;
+    }
     const now = this.#clock.monotonic();
     const body = bodyOf(sight);
     if (sight.what === 'connected') {
@@ -148,8 +152,7 @@ export class Recorder {
   #remember({ session, step }: Extract<TraceEvent, { what: 'session' }>, body: LineBody, now: number): void {
     const after = step.session;
     if (after.state === 'closed') {
-      this.#sessions.delete(session);
-      this.#connected.delete(session);
+      this.#forget(session);
       return;
     }
     const known = this.#sessions.get(session) ?? {
@@ -162,6 +165,16 @@ export class Recorder {
     if (!known.introduced) known.introduction.push({ at: now, body });
     if (after.state === 'ready') known.introduced = true;
     known.last = after;
+  }
+
+  #forget(session: number): void {
+    this.#sessions.delete(session);
+    this.#connected.delete(session);
+  }
+
+  /** Sessions that are remembered at this moment. */
+  get openSessions(): number {
+    return this.#sessions.size + this.#connected.size;
   }
 
   #weigh(recording: Recording, sight: TraceEvent): void {

@@ -39,7 +39,7 @@ function trimmed(header: TranscriptHeader): TranscriptHeader {
 }
 
 /** Fields that hold ids of recipients. */
-const IDS: ReadonlySet<string> = new Set(['recipients', 'pending', 'accepted', 'refused', 'postponed']);
+const IDS: ReadonlySet<string> = new Set(['recipients', 'pending', 'accepted', 'refused', 'remaining']);
 
 /** The ids of recipients as positions in the shortened job. */
 function renumbered<T>(value: T, position: ReadonlyMap<number, number>): T;

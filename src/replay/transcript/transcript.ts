@@ -87,7 +87,7 @@ export type TranscriptRead =
   | { readonly kind: 'unusable'; readonly reason: string };
 
 /** The event without the complete state of the machine, which would be repeated at each step. */
-export function bodyOf(event: TraceEvent): LineBody {
+export function bodyOf(event: Exclude<TraceEvent, { what: 'closed' }>): LineBody {
   switch (event.what) {
     case 'delivery': {
       const { delivery, effects, row } = event.step;
