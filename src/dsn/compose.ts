@@ -9,7 +9,7 @@ import { type Charset, decodeUnlabelled, hasEightBit, isUtf8 } from '../message/
 import { rfc5322Date } from '../message/dates.ts';
 import { oneLine } from '../message/header-text.ts';
 import type { ByteString } from '../platform/bytes.ts';
-import type { Dsn, Original, Stamp } from './report.ts';
+import type { Dsn, Original, Stamp } from './dsn.ts';
 import { needsUtf8, statusFields } from './status-fields.ts';
 import { humanText } from './text.ts';
 
@@ -56,27 +56,27 @@ function headerOf(
 }
 
 function partsOf(report: Dsn, stamp: Stamp): readonly Part[] {
-  const { notices, sourceRoom, triedUntil, original } = report;
+  const { notices, sourceRoom, willRetryUntil, original } = report;
   const readable = (bytes: ByteString): string => readableText(bytes, stamp.legacy);
-  const recipients = notices.map(({ kind, recipient, words }) => ({
-    ...{ kind, recipient: readable(recipient), words: readable(words) },
+  const recipients = notices.map(({ kind, recipient, text }) => ({
+    ...{ kind, recipient: readable(recipient), text: readable(text) },
   }));
   const room = sourceRoom === null ? null : readable(sourceRoom);
-  const text = Buffer.from(humanText(recipients, room, triedUntil), 'utf8').toString('latin1');
+  const human = Buffer.from(humanText(recipients, room, willRetryUntil), 'utf8').toString('latin1');
   const status = notices.some(needsUtf8) ? 'message/global-delivery-status' : 'message/delivery-status';
   return [
-    { type: 'text/plain; charset=utf-8', description: 'Notification', content: text },
+    { type: 'text/plain; charset=utf-8', description: 'Notification', content: human },
     { type: status, description: 'Delivery report', content: statusFields(report, stamp) },
     ...(original === null ? [] : [originalPart(original)]),
   ];
 }
 
 /** A header in UTF-8 makes a message "global" (RFC 6532). */
-function originalPart({ text, whole }: Original): Part {
+function originalPart({ text, ret }: Original): Part {
   const end = text.indexOf('\r\n\r\n');
   const header = end < 0 ? text : text.slice(0, end + 2);
   const global = hasEightBit(header) && isUtf8(header);
-  return whole
+  return ret === 'full'
     ? {
         type: global ? 'message/global' : 'message/rfc822',
         description: 'Undelivered message',
@@ -108,7 +108,7 @@ function utf8Text(bytes: ByteString): string {
   return Buffer.from(bytes, 'latin1').toString('utf8');
 }
 
-/** Decoded, and without anything a terminal or a mail reader would obey. */
+/** Decoded; control and direction characters, which terminals and mail programs act on, become `?`. */
 function readableText(bytes: ByteString, legacy: Charset): string {
   return decodeUnlabelled(oneLine(bytes), legacy).text.replace(
     /[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,

@@ -1,7 +1,6 @@
 /**
- * What the sender is to be told of one recipient. Made from the verdict while the run knows it, else from the status
- * line, which is all that is left of a failure whose report a crash or a dead return path held up. Called by the
- * reporter (dsn/reporter.ts); decides nothing about who is told.
+ * What a report says about one recipient. Made from the failure while the run knows it, otherwise from the status line,
+ * which is all that is left when a crash or an unreachable return path held up the report.
  */
 import type { Recipient } from '../delivery-list/job.ts';
 import type { ByteString } from '../platform/bytes.ts';
@@ -15,22 +14,22 @@ export interface Notice {
   readonly kind: NoticeKind;
   /** as the delivery list spells it */
   readonly recipient: ByteString;
-  /** RFC 3463, of the class that fits what became of the mail */
+  /** RFC 3463 */
   readonly enhanced: string;
-  /** for people: the remote's words, its code, its name; one line */
-  readonly words: ByteString;
-  /** for machines: the reply, or what we saw where there was none; one line */
+  /** for people, one line: the server's reply, its code and its name */
+  readonly text: ByteString;
+  /** for programs, one line: the server's reply, or what was observed when there was none */
   readonly diagnostic: { readonly type: 'smtp' | 'x-spoolroom'; readonly text: ByteString };
-  /** name of the server that spoke, where one did */
+  /** name of the server that replied */
   readonly host: string | null;
 }
 
-/** RFC 3463: delivery time expired. The class says that the last refusal was none for good. */
+/** RFC 3463: delivery time expired. Class 4, because the last failure was temporary. */
 const EXPIRED = '4.4.7';
 
 const GIVEN_UP = 'given up: ';
 
-/** The failure of a try that was the last one: no longer tried, and the status line says why it ended. */
+/** The failure of the last attempt before giving up, as the status line records it. */
 export function expired(failure: Failure): Failure {
   return {
     ...failure,
@@ -43,36 +42,35 @@ export function expired(failure: Failure): Failure {
   };
 }
 
-/** `failure` is the last try's own, before it was given up. */
+/** `failure` is that of the last attempt, before `expired`. */
 export function noticeFromFailure(kind: NoticeKind, recipient: ByteString, failure: Failure): Notice {
   const { code, peer, enhanced } = failure;
-  const text = oneLine(failure.text);
+  const reply = oneLine(failure.text);
   return {
     kind,
     recipient,
     enhanced: kind === 'gave-up' ? EXPIRED : enhanced,
-    words: statusText({ kind: 'failed', ...failure }, '2012'),
+    text: statusText({ kind: 'failed', ...failure }, '2012'),
     diagnostic:
       code === null
-        ? { type: 'x-spoolroom', text: peer === null ? text : `${peer.host} ${text}` }
-        : { type: 'smtp', text: `${code} ${text}` },
+        ? { type: 'x-spoolroom', text: peer === null ? reply : `${peer.host} ${reply}` }
+        : { type: 'smtp', text: `${code} ${reply}` },
     host: peer?.host ?? null,
   };
 }
 
-/** From the line of a refused recipient, in any server's words. */
-export function noticeFromLine({ address, text }: Recipient): Notice {
-  const inner = /^\d{3} \((.*)\)$/.exec(text)?.[1] ?? text;
+/** From the status line of a refused recipient, written by any version of Citadel. */
+export function noticeFromLine({ address, text: line }: Recipient): Notice {
+  const inner = /^\d{3} \((.*)\)$/.exec(line)?.[1] ?? line;
   const kind = inner.startsWith(GIVEN_UP) ? 'gave-up' : 'failed';
-  const words = kind === 'gave-up' ? inner.slice(GIVEN_UP.length) : inner;
-  const code = codeIn(words);
+  const text = kind === 'gave-up' ? inner.slice(GIVEN_UP.length) : inner;
+  const code = codeIn(text);
   return {
     kind,
     recipient: address,
-    enhanced: kind === 'gave-up' ? EXPIRED : (ENHANCED.exec(words)?.[0] ?? fromCode(code)),
-    words,
-    diagnostic:
-      code === null ? { type: 'x-spoolroom', text: words } : { type: 'smtp', text: withCode(code, words) },
+    enhanced: kind === 'gave-up' ? EXPIRED : (ENHANCED.exec(text)?.[0] ?? fromCode(code)),
+    text,
+    diagnostic: code === null ? { type: 'x-spoolroom', text } : { type: 'smtp', text: withCode(code, text) },
     host: null,
   };
 }
@@ -84,14 +82,14 @@ function fromCode(code: number | null): string {
 const ENHANCED = /\b5\.\d{1,3}\.\d{1,3}\b/;
 
 /** `550 no such user`, or `no such user (550, mx.example [192.0.2.1])`. */
-function codeIn(words: ByteString): number | null {
-  const [, before, behind] = /^([45]\d\d) |\(([45]\d\d), [^()]*\)/.exec(words) ?? [];
-  const digits = before ?? behind;
+function codeIn(text: ByteString): number | null {
+  const [, leading, trailing] = /^([45]\d\d) |\(([45]\d\d), [^()]*\)/.exec(text) ?? [];
+  const digits = leading ?? trailing;
   return digits === undefined ? null : Number(digits);
 }
 
-function withCode(code: number, words: ByteString): ByteString {
-  return words.startsWith(`${code} `) ? words : `${code} ${words}`;
+function withCode(code: number, text: ByteString): ByteString {
+  return text.startsWith(`${code} `) ? text : `${code} ${text}`;
 }
 
 function oneLine(text: ByteString): ByteString {

@@ -1,7 +1,7 @@
 /**
- * Whom a report goes to: the forms of `bounceto|` -> addresses, best first. Called by the reporter. Citadel writes a
- * local name, `Full Name@node`, an address, nothing, or C's `(null)` (formats.md 1.9); what names nobody is passed
- * over, and the Aide room comes last, so that no report is without a reader (R001).
+ * Whom a report is sent to: the forms of `bounceto|` -> addresses, best first. Citadel writes a local name,
+ * `Full Name@node`, an address, nothing, or C's `(null)` (techdoc/reports.md). An entry without an address is skipped. The
+ * Aide room comes last, so that every report has a reader (R001).
  */
 import type { Job } from '../delivery-list/job.ts';
 import { trimWhitespace } from '../message/headers.ts';
@@ -9,25 +9,25 @@ import type { ByteString } from '../platform/bytes.ts';
 import { recipientAddress } from '../routing/address.ts';
 
 export interface Site {
-  /** this site's domain: what local names get, and Citadel node names stand for */
+  /** this site's domain: completes local names and replaces Citadel node names */
   readonly fqdn: string;
-  /** where reports go that nobody else can get */
+  /** the last resort for reports */
   readonly aide: ByteString;
 }
 
 export interface DsnRecipient {
-  /** what goes between the brackets of RCPT TO */
+  /** envelope address, without brackets */
   readonly address: ByteString;
-  /** somebody at this site */
+  /** at this site */
   readonly local: boolean;
 }
 
-/** What `printf` makes of a missing name. */
+/** What C's `printf` writes for a missing name. */
 const NULL = '(null)';
 
 /**
- * In the order in which they are tried. The reports of list mail go to the list's own envelope sender, not to whoever
- * posted (R028).
+ * In the order in which they are tried. Reports about list mail go to the list's envelope sender, not to the author of the
+ * posting (R028).
  */
 export function dsnRecipients(job: Job, site: Site): readonly DsnRecipient[] {
   const named = job.sourceRoom === null ? [job.bounceto] : [job.envelopeFrom, job.bounceto];
@@ -35,9 +35,9 @@ export function dsnRecipients(job: Job, site: Site): readonly DsnRecipient[] {
   return found.filter(({ address }, at) => found.findIndex((other) => other.address === address) === at);
 }
 
-/** Null when it names nobody. */
-export function dsnRecipient(given: ByteString | null, fqdn: string): DsnRecipient | null {
-  const text = trimWhitespace(given ?? '');
+/** Null when the entry names no one. */
+export function dsnRecipient(entry: ByteString | null, fqdn: string): DsnRecipient | null {
+  const text = trimWhitespace(entry ?? '');
   const direct = recipientAddress(text);
   if (direct.kind === 'address') return addressAt(direct.local, direct.domain, fqdn);
   const at = text.lastIndexOf('@');
@@ -46,7 +46,7 @@ export function dsnRecipient(given: ByteString | null, fqdn: string): DsnRecipie
   return name === '' || name.startsWith(NULL) ? null : addressAt(name.replace(/[ \t]+/g, '_'), node, fqdn);
 }
 
-/** A node name has no dot: it is Citadel's own name for this server. */
+/** A domain without a dot is a Citadel node name: this server. */
 function addressAt(local: ByteString, domain: ByteString, fqdn: string): DsnRecipient | null {
   const address = recipientAddress(`${local}@${/[.[]/.test(domain) ? domain : fqdn}`);
   if (address.kind === 'unusable') return null;

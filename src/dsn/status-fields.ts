@@ -1,13 +1,13 @@
 /**
- * The part of a report that programs read (RFC 3464 section 2; RFC 6533 where an address is not ASCII). Called by
- * compose.ts. Fields that need something nobody knows are left out; all mandatory ones are always there.
+ * The machine-readable part of a report (RFC 3464 section 2; RFC 6533 where an address is not ASCII). All mandatory fields
+ * are always written; an optional field is left out when its value is unknown.
  */
 import { rfc5322Date } from '../message/dates.ts';
 import { headerLine, oneLine } from '../message/header-text.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import { recipientAddress } from '../routing/address.ts';
+import type { Dsn, Stamp } from './dsn.ts';
 import type { Notice, NoticeKind } from './notice.ts';
-import type { Dsn, Stamp } from './report.ts';
 
 const ACTIONS: { readonly [kind in NoticeKind]: 'failed' | 'delayed' } = {
   failed: 'failed',
@@ -15,7 +15,7 @@ const ACTIONS: { readonly [kind in NoticeKind]: 'failed' | 'delayed' } = {
   delayed: 'delayed',
 };
 
-/** A group about the message, then one for each recipient; empty lines between them. */
+/** One group of fields for the message, then one for each recipient, separated by empty lines. */
 export function statusFields(report: Dsn, stamp: Stamp): ByteString {
   const groups = [
     messageFields(report, stamp),
@@ -34,7 +34,7 @@ function messageFields({ job, submitted }: Dsn, stamp: Stamp): Fields {
   ];
 }
 
-function recipientFields(notice: Notice, { lastTry, triedUntil }: Dsn): Fields {
+function recipientFields(notice: Notice, { lastAttempt, willRetryUntil }: Dsn): Fields {
   const { kind, enhanced, host, diagnostic } = notice;
   return [
     ['Final-Recipient', finalRecipient(notice.recipient)],
@@ -42,19 +42,19 @@ function recipientFields(notice: Notice, { lastTry, triedUntil }: Dsn): Fields {
     ['Status', enhanced],
     ['Remote-MTA', host === null ? null : `dns; ${host}`],
     ['Diagnostic-Code', `${diagnostic.type}; ${ascii(diagnostic.text)}`],
-    ['Last-Attempt-Date', dateOf(lastTry)],
-    ['Will-Retry-Until', kind === 'delayed' ? dateOf(triedUntil) : null],
+    ['Last-Attempt-Date', dateOf(lastAttempt)],
+    ['Will-Retry-Until', kind === 'delayed' ? dateOf(willRetryUntil) : null],
   ];
 }
 
-/** An entry that is no address stands there as it was written, so that its author knows it again. */
+/** An entry that is not an address is given as it was written, so that its author recognizes it. */
 function finalRecipient(entry: ByteString): ByteString {
   const address = recipientAddress(entry);
   if (address.kind === 'unusable') return `rfc822; ${ascii(oneLine(entry))}`;
   return `${address.smtputf8 ? 'utf-8' : 'rfc822'}; ${address.command}`;
 }
 
-/** Whether a recipient's address can only be said in UTF-8. */
+/** Whether a recipient's address can only be written in UTF-8. */
 export function needsUtf8({ recipient }: Notice): boolean {
   const address = recipientAddress(recipient);
   return address.kind === 'address' && address.smtputf8;
@@ -68,7 +68,7 @@ function lines(fields: Fields): ByteString {
   return fields.flatMap(([name, value]) => (value === null ? [] : headerLine(name, value))).join('');
 }
 
-/** The words stand in the part for people as they are; here they may only be ASCII. */
+/** These fields are ASCII. The part for people has the text unchanged. */
 function ascii(text: ByteString): ByteString {
   return text.replace(/[^\x20-\x7e]+/g, '?');
 }

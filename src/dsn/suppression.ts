@@ -1,59 +1,59 @@
 /**
- * Whether the sender of a mail may be told of its fate at all (RFC 5321 4.5.5, RFC 3834). Called by the reporter for
- * each kind of notice. RFC 5321 6.1 demands a report of every failure, so little forbids one: what would answer an
- * answer. A delay notice is a courtesy, and kept from programs and lists.
+ * Which notices are not sent (RFC 5321 4.5.5, RFC 3834). RFC 5321 6.1 demands a report of every failure, so failures are
+ * suppressed only where the report would be a reply to an automatic reply. A delay notice is a courtesy, and is not sent to
+ * programs and lists either.
  */
 import type { MessageSummary } from '../message/summary.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { NoticeKind } from './notice.ts';
 
-export interface MessageFacts {
-  /** as the delivery list has it */
+export interface SuppressionInput {
+  /** as in the delivery list */
   readonly envelopeFrom: ByteString | null;
   /** null: the message cannot be read */
   readonly headers: MessageSummary | null;
 }
 
 interface Rule {
-  /** completes "the sender is not told because ..." */
+  /** completes "no report is sent because ..." */
   readonly reason: string;
-  readonly forbids: 'every report' | 'delay notices';
-  holds(facts: MessageFacts): boolean;
+  readonly suppresses: 'every report' | 'delay notices';
+  applies(message: SuppressionInput): boolean;
 }
 
 const RULES: readonly Rule[] = [
   {
-    reason: 'the mail has the null sender',
-    forbids: 'every report',
-    holds: ({ envelopeFrom }) => envelopeFrom?.trim() === '<>',
+    reason: 'the message has the null sender',
+    suppresses: 'every report',
+    applies: ({ envelopeFrom }) => envelopeFrom?.trim() === '<>',
   },
   {
-    reason: 'the mail is an automatic reply (Auto-Submitted)',
-    forbids: 'every report',
-    holds: ({ headers }) => keyword(headers?.autoSubmitted) === 'auto-replied',
+    reason: 'the message is an automatic reply (Auto-Submitted)',
+    suppresses: 'every report',
+    applies: ({ headers }) => keyword(headers?.autoSubmitted) === 'auto-replied',
   },
   {
-    reason: 'the mail asks for no replies (Precedence: junk)',
-    forbids: 'every report',
-    holds: ({ headers }) => keyword(headers?.precedence) === 'junk',
+    reason: 'the message asks for no replies (Precedence: junk)',
+    suppresses: 'every report',
+    applies: ({ headers }) => keyword(headers?.precedence) === 'junk',
   },
   {
-    reason: 'the mail was made by a program (Auto-Submitted)',
-    forbids: 'delay notices',
-    holds: ({ headers }) => !['', 'no'].includes(keyword(headers?.autoSubmitted)),
+    reason: 'the message was made by a program (Auto-Submitted)',
+    suppresses: 'delay notices',
+    applies: ({ headers }) => !['', 'no'].includes(keyword(headers?.autoSubmitted)),
   },
   {
-    reason: 'the mail is bulk or list mail (Precedence, List-Id)',
-    forbids: 'delay notices',
-    holds: ({ headers }) =>
+    reason: 'the message is bulk or list mail (Precedence, List-Id)',
+    suppresses: 'delay notices',
+    applies: ({ headers }) =>
       ['bulk', 'list'].includes(keyword(headers?.precedence)) || (headers?.listId ?? null) !== null,
   },
 ];
 
-/** Null: the sender may be told. Else why not, as a clause. */
-export function suppressionReason(kind: NoticeKind, facts: MessageFacts): string | null {
+/** Why no notice of this kind is sent, as a clause; null when it may be sent. */
+export function suppressionReason(kind: NoticeKind, message: SuppressionInput): string | null {
   const rule = RULES.find(
-    ({ forbids, holds }) => (forbids === 'every report' || kind === 'delayed') && holds(facts),
+    ({ suppresses, applies }) => (suppresses === 'every report' || kind === 'delayed') && applies(message),
   );
   return rule?.reason ?? null;
 }

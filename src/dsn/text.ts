@@ -1,6 +1,6 @@
 /**
- * The part of a report that people read: the module's sentences for each kind of notice, the recipients with what their
- * servers said, the room the mail came from. Called by compose.ts; text comes in decoded.
+ * The human-readable part of a report: a sentence for each kind of notice, the recipients with what their servers replied,
+ * and the room the message was posted in. The sentences are those of Citadel's C module. Text comes in decoded.
  */
 import { rfc5322Date } from '../message/dates.ts';
 import type { NoticeKind } from './notice.ts';
@@ -8,10 +8,10 @@ import type { NoticeKind } from './notice.ts';
 export interface RecipientSummary {
   readonly kind: NoticeKind;
   readonly recipient: string;
-  readonly words: string;
+  readonly text: string;
 }
 
-/** Section by section, in this order. `until` is the end of all tries, Unix seconds. */
+/** The sections in order. `until` is when delivery will be given up, Unix seconds. */
 const SECTIONS: readonly { readonly kind: NoticeKind; sentence(until: number | null): readonly string[] }[] =
   [
     {
@@ -41,14 +41,14 @@ const SECTIONS: readonly { readonly kind: NoticeKind; sentence(until: number | n
 
 /** CRLF line ends. */
 export function humanText(
-  accounts: readonly RecipientSummary[],
+  recipients: readonly RecipientSummary[],
   sourceRoom: string | null,
   until: number | null,
 ): string {
   const sections = SECTIONS.flatMap(({ kind, sentence }) => {
-    const own = accounts.filter((each) => each.kind === kind);
-    if (own.length === 0) return [];
-    return [...sentence(until), '', ...own.map(({ recipient, words }) => `${recipient}: ${words}`), ''];
+    const group = recipients.filter((each) => each.kind === kind);
+    if (group.length === 0) return [];
+    return [...sentence(until), '', ...group.map(({ recipient, text }) => `${recipient}: ${text}`), ''];
   });
   const origin = sourceRoom === null ? [] : [`The message was originally posted in: ${sourceRoom}`, ''];
   return [...sections, ...origin].join('\r\n');
@@ -56,5 +56,5 @@ export function humanText(
 
 function untilSentence(until: number | null): string {
   const date = until === null ? null : rfc5322Date(until, 0);
-  return date === null ? 'Delivery goes on being tried.' : `Delivery will be tried until ${date}.`;
+  return date === null ? 'Delivery will be tried again.' : `Delivery will be tried until ${date}.`;
 }

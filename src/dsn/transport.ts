@@ -1,6 +1,6 @@
 /**
- * The ways back: how a report reaches its reader, by LMTP or SMTP with the session machine, or through the room itself.
- * Called by the reporter, one report after the other. Never tries twice; says what became of it, and the reporter decides.
+ * How a report reaches its reader: by LMTP, by SMTP, or through the queue itself. A transport makes one attempt and returns
+ * the result; retries are the caller's.
  */
 import { lookupAddresses } from '../delivery/lookups.ts';
 import type { DeliveryRules } from '../delivery/rules.ts';
@@ -25,28 +25,31 @@ export type DsnTransportSetting =
   | { readonly kind: 'smtp'; readonly host: string; readonly literal: 4 | 6 | null; readonly port: number }
   | { readonly kind: 'room' };
 
-/** What became of a report. `where` and `why` are for people. */
+/** The result of one attempt. `where` and `why` are for people. */
 export type HandoverResult =
   | { readonly kind: 'safe'; readonly where: string }
-  /** safe in a file, which somebody has to bring to its reader */
+  /** saved as a file that still has to be picked up */
   | { readonly kind: 'left'; readonly where: string }
-  /** this addressee will never get it this way */
+  /** this recipient was refused for good */
   | { readonly kind: 'refused'; readonly why: string }
-  /** the server takes no 8-bit mail */
-  | { readonly kind: 'eight-bit'; readonly why: string }
-  /** nobody can get it this way now */
-  | { readonly kind: 'down'; readonly why: string };
+  /** the server does not offer 8BITMIME, which the report needs */
+  | { readonly kind: 'no-8bitmime'; readonly why: string }
+  /** the server takes no report at the moment */
+  | { readonly kind: 'unavailable'; readonly why: string };
+
+/** A server that takes reports. */
+type ServerSetting = Exclude<DsnTransportSetting, { kind: 'room' }>;
 
 export interface DsnTransport {
-  /** as the setting `return` has it */
+  /** as in the setting `return` */
   readonly name: string;
-  /** whether it may be offered 8-bit mail */
+  /** whether a report with 8-bit bytes may be tried */
   readonly eightBit: boolean;
-  /** `name` is a unique word of letters, digits and `-` */
+  /** `name` is unique; letters, digits and `-` */
   send(report: Buffer, to: DsnRecipient, name: string): Promise<HandoverResult>;
 }
 
-/** The setting `return`: `lmtp:/path`, `smtp://host[:port]` or `room`; null when it is none of them. */
+/** Parses the setting `return`: `lmtp:/path`, `smtp://host[:port]` or `room`; null for anything else. */
 export function parseDsnTransport(text: string): DsnTransportSetting | null {
   if (text === 'room') return { kind: 'room' };
   const [, socket] = /^lmtp:(?:\/\/)?(\/[^\0]+)$/.exec(text) ?? [];
@@ -59,54 +62,54 @@ export function parseDsnTransport(text: string): DsnTransportSetting | null {
   return { kind: 'smtp', host: name, literal: /^[\d.]+$/.test(name) ? 4 : null, port };
 }
 
-function shown(path: DsnTransportSetting): string {
-  switch (path.kind) {
+function format(setting: DsnTransportSetting): string {
+  switch (setting.kind) {
     case 'room':
       return 'room';
     case 'lmtp':
-      return `lmtp:${path.socket}`;
+      return `lmtp:${setting.socket}`;
     case 'smtp':
-      return `smtp://${path.literal === 6 ? `[${path.host}]` : path.host}:${path.port}`;
+      return `smtp://${setting.literal === 6 ? `[${setting.host}]` : setting.host}:${setting.port}`;
   }
 }
 
-/** A job of its own for a reader elsewhere, a file to be picked up for one here. */
-export function roomTransport(
-  room: Pick<Queue, 'enqueue'>,
-  reports: Pick<DsnStore, 'saveForPickup'>,
+/** A new job for a recipient elsewhere, a file to be picked up for one at this site. */
+export function queueTransport(
+  queue: Pick<Queue, 'enqueue'>,
+  store: Pick<DsnStore, 'saveForPickup'>,
   now: () => number,
 ): DsnTransport {
   return {
     name: 'room',
-    // Nobody knows yet which server will be asked to take it.
+    // Which server the job goes to, and whether it offers 8BITMIME, is not known yet.
     eightBit: false,
     async send(report, to, name) {
-      if (to.local) return { kind: 'left', where: await reports.saveForPickup(report, name) };
+      if (to.local) return { kind: 'left', where: await store.saveForPickup(report, name) };
       const job = { bounceto: '', envelopeFrom: '<>', sourceRoom: null, recipients: [to.address] };
-      const { control } = await room.enqueue(report, { ...job, submitted: now() });
+      const { control } = await queue.enqueue(report, { ...job, submitted: now() });
       return { kind: 'safe', where: `job ${control}` };
     },
   };
 }
 
-export interface SessionTransportPorts extends ClientDeps {
+export interface SessionTransportDeps extends ClientDeps {
   readonly resolver: Resolver;
 }
 
-/** A session of its own for each report: there are few, and the server is near. */
+/** One session for each report: reports are few, and the server is near. */
 export function sessionTransport(
-  path: Exclude<DsnTransportSetting, { kind: 'room' }>,
-  ports: SessionTransportPorts,
+  setting: ServerSetting,
+  deps: SessionTransportDeps,
   deadlines: DeliveryRules['deadlines'],
   ehloName: string,
 ): DsnTransport {
   const policy: SessionPolicy = {
     ehloName,
-    tls: path.kind === 'lmtp' ? 'none' : 'opportunistic',
+    tls: setting.kind === 'lmtp' ? 'none' : 'opportunistic',
     credentials: false,
     authInClear: false,
     recipients: 1,
-    ...(path.kind === 'lmtp' ? { lmtp: true } : {}),
+    ...(setting.kind === 'lmtp' ? { lmtp: true } : {}),
   };
   const attempt = (
     transaction: Transaction,
@@ -114,7 +117,7 @@ export function sessionTransport(
     peer: Peer,
     tls: SessionPolicy['tls'],
   ) =>
-    converse(transaction, message, ports, {
+    runSession(transaction, message, deps, {
       number: 0,
       endpoint: { address: peer.address ?? peer.host, port: peer.port },
       peer,
@@ -125,84 +128,81 @@ export function sessionTransport(
     });
 
   return {
-    name: shown(path),
+    name: format(setting),
     eightBit: true,
     async send(report, to) {
-      const peers = await peersOf(path, ports.resolver);
-      if ('scope' in peers) return { kind: 'down', why: peers.text };
-      const message = outgoing(report);
+      const peers = await peersOf(setting, deps.resolver);
+      if ('scope' in peers) return { kind: 'unavailable', why: peers.text };
+      const message = outgoingMessage(report);
       const transaction = transactionFor(message, to.address);
-      let handover: HandoverResult = { kind: 'down', why: `${shown(path)} has no address` };
+      let handover: HandoverResult = { kind: 'unavailable', why: `${format(setting)} has no address` };
       for (const peer of peers) {
-        let end = await attempt(transaction, message, peer, policy.tls);
-        if (end.kind === 'tls-unusable') end = await attempt(transaction, message, peer, 'none');
-        handover = handoverOf(end);
-        if (handover.kind !== 'down') break;
+        let result = await attempt(transaction, message, peer, policy.tls);
+        if (result.kind === 'tls-unusable') result = await attempt(transaction, message, peer, 'none');
+        handover = handoverOf(result);
+        if (handover.kind !== 'unavailable') break;
       }
       return handover;
     },
   };
 }
 
-type End = Outcome | { readonly kind: 'tls-unusable'; readonly failure: Failure };
+type SessionResult = Outcome | { readonly kind: 'tls-unusable'; readonly failure: Failure };
 
-/** One transaction with one recipient, from the connect to the answer. */
-function converse(
+/** One transaction with one recipient, from the connect to the final reply. */
+function runSession(
   transaction: Transaction,
   message: OutgoingMessage,
-  ports: ClientDeps,
+  deps: ClientDeps,
   plan: ConstructorParameters<typeof SmtpClient>[0],
-): Promise<End> {
+): Promise<SessionResult> {
   return new Promise((resolve) => {
-    let verdict: Outcome | null = null;
-    let offered = false;
-    const nothing = (): void => {};
-    const listenerFor = (driver: SmtpClient): ClientListener => ({
-      connected: nothing,
+    let outcome: Outcome | null = null;
+    let started = false;
+    const ignore = (): void => {};
+    const listenerFor = (client: SmtpClient): ClientListener => ({
+      connected: ignore,
       ready: () => {
-        if (offered) driver.quit();
-        else driver.startTransaction(transaction);
-        offered = true;
+        if (started) client.quit();
+        else client.startTransaction(transaction);
+        started = true;
       },
       body: () => message,
       nextTransaction: () => null,
       outcome: (_transaction, _recipients, value) => {
-        verdict = value;
+        outcome = value;
       },
       transactionDone: () => {
-        if (verdict === null) throw new Error('a transaction ended without a verdict');
-        resolve(verdict);
+        if (outcome === null) throw new Error('a transaction ended without an outcome');
+        resolve(outcome);
       },
       requeue: () => {
-        throw new Error('a fresh session hands nothing back');
+        throw new Error('a session with one transaction requeued it');
       },
       hostFailed: (failure) => resolve({ kind: 'failed', ...failure }),
       tlsUnusable: (failure) => resolve({ kind: 'tls-unusable', failure }),
-      ended: nothing,
-      closed: nothing,
-      trace: nothing,
+      ended: ignore,
+      closed: ignore,
+      trace: ignore,
     });
-    new SmtpClient(plan, ports, listenerFor);
+    new SmtpClient(plan, deps, listenerFor);
   });
 }
 
-function handoverOf(end: End): HandoverResult {
-  if (end.kind === 'tls-unusable') return { kind: 'down', why: end.failure.text };
-  if (end.kind === 'delivered') return { kind: 'safe', where: describePeer(end.peer) };
-  const why = statusText(end, '2012');
-  if (end.code === null && end.enhanced === EIGHT_BIT_OBSTACLE) return { kind: 'eight-bit', why };
-  return { kind: end.permanent ? 'refused' : 'down', why };
+function handoverOf(result: SessionResult): HandoverResult {
+  if (result.kind === 'tls-unusable') return { kind: 'unavailable', why: result.failure.text };
+  if (result.kind === 'delivered') return { kind: 'safe', where: describePeer(result.peer) };
+  const why = statusText(result, '2012');
+  if (result.code === null && result.enhanced === CONVERSION_REQUIRED) return { kind: 'no-8bitmime', why };
+  return { kind: result.permanent ? 'refused' : 'unavailable', why };
 }
 
 /** RFC 3463: conversion required but not supported. */
-const EIGHT_BIT_OBSTACLE = '5.6.3';
+const CONVERSION_REQUIRED = '5.6.3';
 
-async function peersOf(
-  path: Exclude<DsnTransportSetting, { kind: 'room' }>,
-  resolver: Resolver,
-): Promise<readonly Peer[] | Failure> {
-  if (path.kind === 'lmtp') return [{ host: path.socket, address: null, port: 25 }];
-  const { host: name, literal, port } = path;
+async function peersOf(setting: ServerSetting, resolver: Resolver): Promise<readonly Peer[] | Failure> {
+  if (setting.kind === 'lmtp') return [{ host: setting.socket, address: null, port: 25 }];
+  const { host: name, literal, port } = setting;
   const origin = 'smarthost';
   const event = await lookupAddresses(
     { name, literal, port, origin, preference: null, credentials: null, implicitTls: false },
@@ -213,7 +213,7 @@ async function peersOf(
   return event.addresses.map((address) => ({ host: name, address, port }));
 }
 
-function outgoing(bytes: Buffer): OutgoingMessage {
+function outgoingMessage(bytes: Buffer): OutgoingMessage {
   const text = bytes.toString('latin1');
   const header = text.slice(0, text.indexOf('\r\n\r\n') + 2);
   return {
@@ -230,7 +230,7 @@ function outgoing(bytes: Buffer): OutgoingMessage {
   };
 }
 
-/** From the null sender (RFC 3464 section 2), so that nobody reports on a report. */
+/** From the null sender (RFC 3464 section 2), so that a report never causes another one. */
 function transactionFor({ size, eightBit }: OutgoingMessage, to: ByteString): Transaction {
   return {
     id: 1,

@@ -10,7 +10,7 @@ import type { MessageNumber, Recipient, StatusChange } from '../delivery-list/jo
 import { isPending, isSettled } from '../delivery-list/job.ts';
 import type { Signer } from '../dkim/signer.ts';
 import { expired } from '../dsn/notice.ts';
-import type { DsnSender, RecipientResult } from '../dsn/reporter.ts';
+import type { DsnSender, RecipientResult } from '../dsn/sender.ts';
 import type { OutgoingMessage } from '../message/outgoing.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import { warnOnce } from '../platform/warn-once.ts';
@@ -218,7 +218,7 @@ export class ActiveMessage implements AttemptedMessage {
     if (!this.#isWritten) return false;
     const { queue, dsnSender } = this.#deps;
     const finished = { controlMessages: this.controlMessages, results: () => this.#allResults() };
-    const told = (await dsnSender?.tell(finished, signal)) ?? true;
+    const told = (await dsnSender?.report(finished, signal)) ?? true;
     if (!told || !this.#isSettled()) return false;
     for (const { control } of this.controlMessages) await queue.finish(control);
     await dsnSender?.forget(finished);

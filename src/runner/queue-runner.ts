@@ -6,7 +6,7 @@ import type { Connect } from '#net-stream-utils';
 import { Scheduler } from '../delivery/scheduler.ts';
 import type { Trace } from '../delivery/trace.ts';
 import type { MessageNumber } from '../delivery-list/job.ts';
-import type { DsnSender } from '../dsn/reporter.ts';
+import type { DsnSender } from '../dsn/sender.ts';
 import type { Clock, Random } from '../platform/clock.ts';
 import type { Resolver } from '../platform/dns.ts';
 import { describeError } from '../platform/system-errors.ts';

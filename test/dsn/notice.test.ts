@@ -30,12 +30,12 @@ describe('a notice from a status line', () => {
 
   for (const dialect of ['2012', '2017'] as const) {
     it(`knows a recipient that was given up, in ${dialect}`, () => {
-      const text = statusText({ kind: 'failed', ...expired(BUSY) }, dialect);
-      const notice = noticeFromLine({ address: 'b@example.com', status: 5, text });
-      const { kind, words, enhanced } = noticeFromFailure('gave-up', 'b@example.com', BUSY);
+      const line = statusText({ kind: 'failed', ...expired(BUSY) }, dialect);
+      const notice = noticeFromLine({ address: 'b@example.com', status: 5, text: line });
+      const { kind, text, enhanced } = noticeFromFailure('gave-up', 'b@example.com', BUSY);
       assert.deepEqual(
-        { kind: notice.kind, words: notice.words, enhanced: notice.enhanced },
-        { kind, words, enhanced },
+        { kind: notice.kind, text: notice.text, enhanced: notice.enhanced },
+        { kind, text, enhanced },
       );
     });
   }
@@ -51,10 +51,10 @@ describe('every kind of failure has words (R053)', () => {
     [{ stage: 'dot', code: null, text: 'closed the connection', maybeDelivered: true }, 'may have arrived'],
     [{ text: 'first line\nsecond line' }, 'first line second line (550, '],
   ];
-  for (const [change, words] of cases) {
-    it(words, () => {
+  for (const [change, excerpt] of cases) {
+    it(excerpt, () => {
       const notice = noticeFromFailure('failed', 'b@example.com', failure(change));
-      assert.ok(notice.words.includes(words), notice.words);
+      assert.ok(notice.text.includes(excerpt), notice.text);
       assert.doesNotMatch(notice.diagnostic.text, /[\r\n]/);
     });
   }

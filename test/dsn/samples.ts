@@ -5,8 +5,8 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { composeDsn } from '../../src/dsn/compose.ts';
+import type { Dsn, Stamp } from '../../src/dsn/dsn.ts';
 import { expired, noticeFromFailure, noticeFromLine } from '../../src/dsn/notice.ts';
-import type { Dsn, Stamp } from '../../src/dsn/report.ts';
 import { utf8 } from '../../src/message/charset.ts';
 import type { Failure } from '../../src/smtp/outcome.ts';
 import { statusText } from '../../src/smtp/status-text.ts';
@@ -67,14 +67,14 @@ export function report(change: Partial<Dsn> = {}): Dsn {
     job: 17,
     sourceRoom: null,
     submitted: 1_342_224_000,
-    lastTry: 1_342_656_299,
-    triedUntil: 1_342_656_000,
-    original: { text: TEXT, whole: true, messageId: '<4FFEE1C0-00000001@citadel.example.org>' },
+    lastAttempt: 1_342_656_299,
+    willRetryUntil: 1_342_656_000,
+    original: { text: TEXT, ret: 'full', messageId: '<4FFEE1C0-00000001@citadel.example.org>' },
     ...change,
   };
 }
 
-const early = { lastTry: 1_342_238_500 };
+const early = { lastAttempt: 1_342_238_500 };
 const expiredLine = { address: 'dora@example.net', status: 5 };
 
 export const SAMPLES: { readonly [name: string]: Dsn } = {
@@ -88,7 +88,7 @@ export const SAMPLES: { readonly [name: string]: Dsn } = {
         text: statusText({ kind: 'failed', ...expired(BUSY) }, '2017'),
       }),
     ],
-    original: { text: HEADER, whole: false, messageId: null },
+    original: { text: HEADER, ret: 'hdrs', messageId: null },
   }),
   delayed: report({ ...early, notices: [noticeFromFailure('delayed', 'bob@example.com', BUSY)] }),
   international: report({
@@ -103,7 +103,7 @@ export const SAMPLES: { readonly [name: string]: Dsn } = {
     ],
     original: {
       text: 'From: J\xc3\xbcrgen <j\xc3\xbcrgen@citadel.example.org>\r\nSubject: Gr\xc3\xbc\xc3\x9fe\r\n\r\nHallo \xc3\xa4\r\n',
-      whole: true,
+      ret: 'full',
       messageId: null,
     },
   }),

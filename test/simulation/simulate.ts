@@ -4,7 +4,7 @@
  * (techdoc/simulation.md). The same plan gives the same run, to the last step.
  */
 import { composeDsn } from '../../src/dsn/compose.ts';
-import { DsnSender } from '../../src/dsn/reporter.ts';
+import { DsnSender } from '../../src/dsn/sender.ts';
 import type { HandoverResult } from '../../src/dsn/transport.ts';
 import { unknown8bit } from '../../src/message/charset.ts';
 import type { Clock } from '../../src/platform/clock.ts';
@@ -269,10 +269,10 @@ class Simulation {
     const { fqdn } = this.#rules.render;
     return new DsnSender(
       {
-        room,
+        queue: room,
         clock,
         random,
-        reports: openDsnStore(SPOOL, { ...life, random }),
+        store: openDsnStore(SPOOL, { ...life, random }),
         transport: {
           name: 'a return path',
           eightBit: true,
@@ -284,7 +284,7 @@ class Simulation {
             for (const { kind, recipient } of notices)
               if (kind !== 'delayed') this.#ledger.reportNoted(recipient);
           },
-          withheld: (_, recipients, reason) =>
+          suppressed: (_, recipients, reason) =>
             this.#ledger.violated(`${recipients.join(' ')} were not reported: ${reason}`),
           waiting: (text) => this.#note(`waiting: ${text}`),
         },
@@ -307,7 +307,7 @@ class Simulation {
       if (!isDown) this.#ledger.reported(failed, life.number);
     });
     await new Promise<void>((done) => life.clock.after(10, done));
-    return isDown ? { kind: 'down', why: 'it is down' } : { kind: 'safe', where: 'a mailbox' };
+    return isDown ? { kind: 'unavailable', why: 'it is down' } : { kind: 'safe', where: 'a mailbox' };
   }
 
   /** A failing disk may end a run with an error of its own, and nothing else may. */

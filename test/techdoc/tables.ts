@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { DELIVERY_STATES } from '../../src/delivery/delivery.ts';
 import { DELIVERY_TABLE } from '../../src/delivery/table.ts';
 import { noticeFromLine } from '../../src/dsn/notice.ts';
-import type { SentDsn } from '../../src/dsn/reporter.ts';
+import type { SentDsn } from '../../src/dsn/sender.ts';
 import type { QueuedMessage } from '../../src/intake/transaction-handler.ts';
 import type { LogEvent } from '../../src/output/log/log-events.ts';
 import {

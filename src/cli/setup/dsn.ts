@@ -5,10 +5,10 @@
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { composeDsn } from '../../dsn/compose.ts';
-import type { DsnEvents } from '../../dsn/reporter.ts';
-import { DsnSender } from '../../dsn/reporter.ts';
+import type { DsnEvents } from '../../dsn/sender.ts';
+import { DsnSender } from '../../dsn/sender.ts';
 import type { DsnTransportSetting } from '../../dsn/transport.ts';
-import { parseDsnTransport, roomTransport, sessionTransport } from '../../dsn/transport.ts';
+import { parseDsnTransport, queueTransport, sessionTransport } from '../../dsn/transport.ts';
 import type { Log } from '../../output/log/log.ts';
 import { dsnEvent, suppressedEvent, warningEvent } from '../../output/log/log-events.ts';
 import { escapeControl, textDecoder } from '../../output/text.ts';
@@ -64,12 +64,12 @@ export function createDsnSender(
   const { fqdn } = rules.render;
   const transport =
     path.kind === 'room'
-      ? roomTransport(queue, reports, () => Math.floor(clock.now() / 1000))
+      ? queueTransport(queue, reports, () => Math.floor(clock.now() / 1000))
       : sessionTransport(path, ports, rules.delivery.deadlines, fqdn);
   return new DsnSender(
     {
-      room: queue,
-      reports,
+      queue,
+      store: reports,
       transport,
       compose: composeDsn,
       clock,
@@ -89,7 +89,7 @@ function newsOfReports(log: Log, { render }: RunRules): DsnEvents {
   const readable = textDecoder(render.legacy);
   return {
     sent: (record) => log.write(dsnEvent(record, readable)),
-    withheld: (control, recipients, reason) =>
+    suppressed: (control, recipients, reason) =>
       log.write(suppressedEvent(control, recipients, reason, readable)),
     waiting: (text) => log.write(warningEvent(text)),
   };

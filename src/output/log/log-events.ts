@@ -2,7 +2,7 @@
  * Every line that is logged: its level, its sentence, its fields. Pure; log.ts writes them, techdoc/logs.md lists
  * them. A field never carries a credential.
  */
-import type { SentDsn } from '../../dsn/reporter.ts';
+import type { SentDsn } from '../../dsn/sender.ts';
 import type { QueuedMessage } from '../../intake/transaction-handler.ts';
 import type { ByteString } from '../../platform/bytes.ts';
 import type { OutcomeRecord } from '../../runner/active-message.ts';

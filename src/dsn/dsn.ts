@@ -1,20 +1,19 @@
-/**
- * What a report is made of, as values. The reporter (dsn/reporter.ts) brings them together, compose.ts writes them.
- */
+/** The data a delivery status notification is made of. */
 import type { Charset } from '../message/charset.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { Notice } from './notice.ts';
 
-/** What comes back of the mail itself. */
+/** What is returned of the original message. */
 export interface Original {
-  /** RFC 822 text with CRLF: the whole mail, or its header */
+  /** RFC 5322 text with CRLF line ends, bytes */
   readonly text: ByteString;
-  readonly whole: boolean;
+  /** the whole message or its header only (RFC 3461 4.3) */
+  readonly ret: 'full' | 'hdrs';
   readonly messageId: ByteString | null;
 }
 
 export interface Dsn {
-  /** whom it goes to: what stands between the brackets of RCPT TO */
+  /** envelope recipient of the report, without brackets */
   readonly to: ByteString;
   readonly notices: readonly Notice[];
   /** number of the control message */
@@ -22,21 +21,22 @@ export interface Dsn {
   readonly sourceRoom: ByteString | null;
   /** Unix seconds; null when the delivery list does not say */
   readonly submitted: number | null;
-  readonly lastTry: number;
-  /** when the mail will be given up */
-  readonly triedUntil: number | null;
-  /** null when the mail cannot be read any more */
+  /** Unix seconds */
+  readonly lastAttempt: number;
+  /** when delivery will be given up, Unix seconds */
+  readonly willRetryUntil: number | null;
+  /** null when the message can no longer be read */
   readonly original: Original | null;
 }
 
 /** Where and when a report is made. */
 export interface Stamp {
   readonly fqdn: string;
-  /** address of its author: the postmaster */
+  /** address in `From:`: the postmaster */
   readonly author: ByteString;
   /** Unix seconds */
   readonly now: number;
-  /** letters and digits nobody could guess or has used before: a part of the Message-ID and of the boundary */
+  /** unique and hard to guess, letters, digits and `-`: becomes part of the Message-ID and of the MIME boundary */
   readonly unique: string;
   /** charset of bytes that are not UTF-8 */
   readonly legacy: Charset;

@@ -8,10 +8,10 @@ import { SMTPServer } from 'smtp-server';
 import { connect } from '#net-stream-utils';
 import { composeDsn } from '../../src/dsn/compose.ts';
 import type { DsnRecipient } from '../../src/dsn/recipient.ts';
-import type { DsnEvents, SentDsn } from '../../src/dsn/reporter.ts';
-import { DsnSender } from '../../src/dsn/reporter.ts';
+import type { DsnEvents, SentDsn } from '../../src/dsn/sender.ts';
+import { DsnSender } from '../../src/dsn/sender.ts';
 import type { DsnTransport, DsnTransportSetting, HandoverResult } from '../../src/dsn/transport.ts';
-import { parseDsnTransport, roomTransport, sessionTransport } from '../../src/dsn/transport.ts';
+import { parseDsnTransport, queueTransport, sessionTransport } from '../../src/dsn/transport.ts';
 import { utf8 } from '../../src/message/charset.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import type { Queue, QueuedJob } from '../../src/queue/queue.ts';
@@ -51,7 +51,7 @@ const RENDER = {
 const ON = new AbortController().signal;
 const SAFE: HandoverResult = { kind: 'safe', where: 'here' };
 
-/** A return path that answers as told and keeps what it took. */
+/** A return path that answers as set and keeps what it took. */
 class TestTransport implements DsnTransport {
   readonly name = 'test';
   readonly eightBit = true;
@@ -68,38 +68,38 @@ class TestTransport implements DsnTransport {
   }
 }
 
-interface Desk {
+interface Harness {
   readonly spool: string;
   readonly deps: Bench;
   readonly room: Queue;
   readonly transport: TestTransport;
-  readonly reporter: DsnSender;
+  readonly sender: DsnSender;
   readonly sent: SentDsn[];
-  readonly told: string[];
+  readonly log: string[];
 }
 
 /** A spool opened by one run: `open` again is the next one, with nothing in memory. */
-async function openDesk(spool: string, transport = new TestTransport(), deps = bench()): Promise<Desk> {
+async function openHarness(spool: string, transport = new TestTransport(), deps = bench()): Promise<Harness> {
   const room = await openRoom(spool, deps);
   const sent: SentDsn[] = [];
-  const told: string[] = [];
+  const log: string[] = [];
   const events: DsnEvents = {
     sent: (record) => void sent.push(record),
-    withheld: (_, recipients, reason) => void told.push(`${recipients}: ${reason}`),
-    waiting: (text) => void told.push(text),
+    suppressed: (_, recipients, reason) => void log.push(`${recipients}: ${reason}`),
+    waiting: (text) => void log.push(text),
   };
   const { clock, random } = deps;
   const reports = openDsnStore(spool, deps);
-  const reporter = new DsnSender(
-    { room, reports, transport, compose: composeDsn, clock, random, events },
+  const sender = new DsnSender(
+    { queue: room, store: reports, transport, compose: composeDsn, clock, random, events },
     { site: SITE, author: 'postmaster@citadel.example.org', schedule: SCHEDULE, render: RENDER },
   );
-  return { spool, deps, room, transport, reporter, sent, told };
+  return { spool, deps, room, transport, sender, sent, log };
 }
 
 /** One run: what becomes of each recipient, in the order of the list; true when the job is over. */
-async function run(desk: Desk, verdicts: Readonly<Record<string, Failure | 'delivered'>>, signal = ON) {
-  const { room, reporter, deps } = desk;
+async function run(harness: Harness, verdicts: Readonly<Record<string, Failure | 'delivered'>>, signal = ON) {
+  const { room, sender, deps } = harness;
   const { jobs } = await room.scan();
   const [first, ...others] = jobs;
   assert.ok(first, 'there is no job');
@@ -107,7 +107,7 @@ async function run(desk: Desk, verdicts: Readonly<Record<string, Failure | 'deli
   const now = () => Math.floor(deps.clock.now() / 1000);
   const mail = new ActiveMessage(
     lists,
-    { ...MESSAGE_DEPS, queue: room, now, dsnSender: reporter },
+    { ...MESSAGE_DEPS, queue: room, now, dsnSender: sender },
     {
       outcome: () => {},
       notWritten: (_, error) => {
@@ -136,27 +136,27 @@ const MIXED = { 'b@example.com': failure(), 'c@example.com': BUSY };
 
 describe('a permanent failure', () => {
   it('is reported at once and once, for all recipients that failed in the run, and ends the job', async (t) => {
-    const desk = await openDesk(spoolOf(t, TWO));
-    const over = await run(desk, { 'b@example.com': failure(), 'c@example.com': failure() });
+    const harness = await openHarness(spoolOf(t, TWO));
+    const over = await run(harness, { 'b@example.com': failure(), 'c@example.com': failure() });
     assert.equal(over, true);
-    assert.deepEqual(messagesIn(desk.spool), {});
-    assert.equal(desk.transport.taken.length, 1);
-    const [taken] = desk.transport.taken;
+    assert.deepEqual(messagesIn(harness.spool), {});
+    assert.equal(harness.transport.taken.length, 1);
+    const [taken] = harness.transport.taken;
     assert.equal(taken?.to, 'a@example.org');
     assert.equal(taken?.text.match(/^Action: failed\r$/gm)?.length, 2);
-    assert.deepEqual(readdirSync(`${desk.spool}/.spoolroom/reported`), []);
+    assert.deepEqual(readdirSync(`${harness.spool}/.spoolroom/reported`), []);
   });
 
-  it('is not told again while others of the job are still tried (R058, R079)', async (t) => {
-    const desk = await openDesk(spoolOf(t, TWO));
-    assert.equal(await run(desk, MIXED), false);
-    assert.equal(await run(desk, MIXED), false);
-    assert.equal(await run(desk, { 'c@example.com': 'delivered' }), true);
-    assert.equal(desk.transport.taken.length, 1);
-    assert.doesNotMatch(desk.transport.taken[0]?.text ?? '', /c@example\.com/);
+  it('is not reported again while others of the job are still tried (R058, R079)', async (t) => {
+    const harness = await openHarness(spoolOf(t, TWO));
+    assert.equal(await run(harness, MIXED), false);
+    assert.equal(await run(harness, MIXED), false);
+    assert.equal(await run(harness, { 'c@example.com': 'delivered' }), true);
+    assert.equal(harness.transport.taken.length, 1);
+    assert.doesNotMatch(harness.transport.taken[0]?.text ?? '', /c@example\.com/);
   });
 
-  it('is not told again at every look while the disk takes no note of it', async (t) => {
+  it('is not reported again at every scan while the disk takes no record of it', async (t) => {
     let full = true;
     const disk: Disk = {
       ...nodeDisk,
@@ -165,103 +165,103 @@ describe('a permanent failure', () => {
         nodeDisk.rename(from, to);
       },
     };
-    const desk = await openDesk(spoolOf(t, TWO), new TestTransport(), bench({ disk }));
-    assert.equal(await run(desk, MIXED), false);
-    assert.equal(await run(desk, MIXED), false);
+    const harness = await openHarness(spoolOf(t, TWO), new TestTransport(), bench({ disk }));
+    assert.equal(await run(harness, MIXED), false);
+    assert.equal(await run(harness, MIXED), false);
     full = false;
-    assert.equal(await run(desk, MIXED), false);
-    assert.equal(desk.transport.taken.length, 1);
-    const note = readFileSync(`${desk.spool}/.spoolroom/reported/2`, 'latin1');
+    assert.equal(await run(harness, MIXED), false);
+    assert.equal(harness.transport.taken.length, 1);
+    const note = readFileSync(`${harness.spool}/.spoolroom/reported/2`, 'latin1');
     assert.match(note, /b@example\.com/);
   });
 
-  it('is not told again when another program adds a recipient at the end of the job', async (t) => {
+  it('is not reported again when another program adds a recipient at the end of the job', async (t) => {
     const spool = spoolOf(t, TWO);
     const transport = new TestTransport();
     transport.answer = () => {
       writeMessage(spool, '2', listFor(1, 'b@example.com', 'c@example.com', 'new@example.com'));
       return { kind: 'safe', where: 'there' };
     };
-    const desk = await openDesk(spool, transport);
-    await run(desk, { 'b@example.com': failure(), 'c@example.com': 'delivered' });
-    await run(desk, { 'new@example.com': 'delivered' });
+    const harness = await openHarness(spool, transport);
+    await run(harness, { 'b@example.com': failure(), 'c@example.com': 'delivered' });
+    await run(harness, { 'new@example.com': 'delivered' });
     assert.equal(transport.taken.length, 1);
     assert.deepEqual(messagesIn(spool), {});
   });
 
-  it('is not told again after a crash behind its note', async (t) => {
+  it('is not reported again after a crash behind its record', async (t) => {
     const spool = spoolOf(t, TWO);
-    const before = await openDesk(spool);
+    const before = await openHarness(spool);
     await run(before, MIXED);
     await before.room.close();
-    const after = await openDesk(spool);
+    const after = await openHarness(spool);
     await run(after, { 'c@example.com': 'delivered' });
     assert.equal(after.transport.taken.length, 0);
   });
 
-  it('is told after a crash in front of its report, from its status line', async (t) => {
+  it('is reported after a crash before its report, from its status line', async (t) => {
     const list = `${HEADER}msgid|1\nsubmitted|${NOW}\nbounceto|a@example.org\nremote|b@example.com|5|5.1.1 Unknown (550, mx.example.com [192.0.2.25])\n`;
-    const desk = await openDesk(spoolOf(t, { '1': MAIL, '2': list }));
-    assert.equal(await run(desk, {}), true);
+    const harness = await openHarness(spoolOf(t, { '1': MAIL, '2': list }));
+    assert.equal(await run(harness, {}), true);
     assert.match(
-      desk.transport.taken[0]?.text ?? '',
+      harness.transport.taken[0]?.text ?? '',
       /Status: 5\.1\.1[\s\S]*Diagnostic-Code: smtp; 550 5\.1\.1 Unknown/,
     );
   });
 
-  it('of a payload that took an old number is told, whatever was told of the number before', async (t) => {
+  it('of a payload that took an old number is reported, whatever was reported about the number before', async (t) => {
     const spool = spoolOf(t, TWO);
-    const before = await openDesk(spool);
+    const before = await openHarness(spool);
     await run(before, MIXED);
     await before.room.close();
     writeMessage(spool, '1', `${MAIL}Another mail.\n`);
     writeMessage(spool, '2', listFor(1, 'b@example.com', 'c@example.com'));
-    const after = await openDesk(spool);
+    const after = await openHarness(spool);
     await run(after, MIXED);
     assert.equal(after.transport.taken.length, 1);
   });
 });
 
 describe('a transient failure', () => {
-  it('is not told while the mail is young (R059)', async (t) => {
-    const desk = await openDesk(spoolOf(t, TWO));
-    await run(desk, { 'b@example.com': BUSY, 'c@example.com': BUSY });
-    assert.equal(desk.transport.asked, 0);
+  it('is not reported while the message is young (R059)', async (t) => {
+    const harness = await openHarness(spoolOf(t, TWO));
+    await run(harness, { 'b@example.com': BUSY, 'c@example.com': BUSY });
+    assert.equal(harness.transport.asked, 0);
   });
 
-  it('is told once to each recipient when the mail is late, then given up once, and the job ends (C09)', async (t) => {
-    const desk = await openDesk(spoolOf(t, TWO));
-    desk.deps.clock.advance(4 * HOUR * 1000);
-    await run(desk, { 'b@example.com': BUSY });
-    await run(desk, { 'b@example.com': BUSY, 'c@example.com': BUSY });
-    await run(desk, { 'b@example.com': BUSY, 'c@example.com': BUSY });
-    const delays = desk.transport.taken.map(({ text }) => text.match(/^Final-Recipient: .*$/gm)?.join());
+  it('is reported once for each recipient when the message is late, then given up once, and the job ends (C09)', async (t) => {
+    const harness = await openHarness(spoolOf(t, TWO));
+    harness.deps.clock.advance(4 * HOUR * 1000);
+    await run(harness, { 'b@example.com': BUSY });
+    await run(harness, { 'b@example.com': BUSY, 'c@example.com': BUSY });
+    await run(harness, { 'b@example.com': BUSY, 'c@example.com': BUSY });
+    const delays = harness.transport.taken.map(({ text }) => text.match(/^Final-Recipient: .*$/gm)?.join());
     assert.deepEqual(delays, [
       'Final-Recipient: rfc822; b@example.com',
       'Final-Recipient: rfc822; c@example.com',
     ]);
-    assert.match(desk.transport.taken[0]?.text ?? '', /Notification \(Delay\)[\s\S]*Will-Retry-Until: /);
+    assert.match(harness.transport.taken[0]?.text ?? '', /Notification \(Delay\)[\s\S]*Will-Retry-Until: /);
 
-    desk.deps.clock.advance(121 * HOUR * 1000);
-    assert.equal(await run(desk, { 'b@example.com': BUSY, 'c@example.com': BUSY }), true);
-    assert.equal(desk.transport.taken.length, 3);
-    assert.match(desk.transport.taken[2]?.text ?? '', /Giving up on[\s\S]*Status: 4\.4\.7/);
-    assert.deepEqual(messagesIn(desk.spool), {});
+    harness.deps.clock.advance(121 * HOUR * 1000);
+    assert.equal(await run(harness, { 'b@example.com': BUSY, 'c@example.com': BUSY }), true);
+    assert.equal(harness.transport.taken.length, 3);
+    assert.match(harness.transport.taken[2]?.text ?? '', /Giving up on[\s\S]*Status: 4\.4\.7/);
+    assert.deepEqual(messagesIn(harness.spool), {});
   });
 
-  it('is not told twice when the clock runs backwards', async (t) => {
-    const desk = await openDesk(spoolOf(t, TWO));
-    desk.deps.clock.advance(5 * HOUR * 1000);
-    await run(desk, MIXED);
-    desk.deps.clock.advance(-5 * HOUR * 1000);
-    await run(desk, MIXED);
-    desk.deps.clock.advance(6 * HOUR * 1000);
-    await run(desk, MIXED);
-    assert.equal(desk.transport.taken.length, 1);
+  it('is not reported twice when the clock runs backwards', async (t) => {
+    const harness = await openHarness(spoolOf(t, TWO));
+    harness.deps.clock.advance(5 * HOUR * 1000);
+    await run(harness, MIXED);
+    harness.deps.clock.advance(-5 * HOUR * 1000);
+    await run(harness, MIXED);
+    harness.deps.clock.advance(6 * HOUR * 1000);
+    await run(harness, MIXED);
+    assert.equal(harness.transport.taken.length, 1);
   });
 });
 
-describe('nobody is told', () => {
+describe('no report is sent', () => {
   const cases: readonly (readonly [name: string, mail: string, list: string])[] = [
     [
       'of a mail with the null sender',
@@ -276,84 +276,87 @@ describe('nobody is told', () => {
   ];
   for (const [name, mail, list] of cases) {
     it(`${name}, and its job ends`, async (t) => {
-      const desk = await openDesk(spoolOf(t, { '1': mail, '2': list }));
-      assert.equal(await run(desk, { 'b@example.com': failure() }), true);
-      assert.equal(desk.transport.asked, 0);
-      assert.match(desk.told.join(), /^b@example\.com: the mail /);
+      const harness = await openHarness(spoolOf(t, { '1': mail, '2': list }));
+      assert.equal(await run(harness, { 'b@example.com': failure() }), true);
+      assert.equal(harness.transport.asked, 0);
+      assert.match(harness.log.join(), /^b@example\.com: the message /);
     });
   }
 
   it('of the same report a second time in the log', async (t) => {
     const mail = `Precedence: bulk\n${MAIL}`;
-    const desk = await openDesk(spoolOf(t, { '1': mail, '2': listFor(1, 'b@example.com') }));
-    desk.deps.clock.advance(5 * HOUR * 1000);
-    await run(desk, { 'b@example.com': BUSY });
-    await run(desk, { 'b@example.com': BUSY });
-    assert.equal(desk.told.length, 1);
+    const harness = await openHarness(spoolOf(t, { '1': mail, '2': listFor(1, 'b@example.com') }));
+    harness.deps.clock.advance(5 * HOUR * 1000);
+    await run(harness, { 'b@example.com': BUSY });
+    await run(harness, { 'b@example.com': BUSY });
+    assert.equal(harness.log.length, 1);
   });
 });
 
 describe('while the return path', () => {
-  it('is down the job stays, says why, and is reported when it is up again', async (t) => {
-    const desk = await openDesk(spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') }));
-    desk.transport.answer = () => ({ kind: 'down', why: 'it refuses connections' });
-    assert.equal(await run(desk, { 'b@example.com': failure() }), false);
+  it('is unavailable the job stays, says why, and is reported when it is available again', async (t) => {
+    const harness = await openHarness(spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') }));
+    harness.transport.answer = () => ({ kind: 'unavailable', why: 'it refuses connections' });
+    assert.equal(await run(harness, { 'b@example.com': failure() }), false);
     assert.match(
-      desk.told.join(),
-      /^The sender of job 2 could not be told .*it refuses connections\. The job stays/,
+      harness.log.join(),
+      /^The report to the sender of job 2 could not be sent: .*it refuses connections\. The job stays/,
     );
-    assert.ok(existsSync(path.join(desk.spool, '2')));
+    assert.ok(existsSync(path.join(harness.spool, '2')));
 
-    desk.transport.answer = () => SAFE;
-    assert.equal(await run(desk, {}), false, 'it is left alone for a while');
-    assert.equal(desk.transport.asked, 1);
-    desk.deps.clock.advance(60_000);
-    assert.equal(await run(desk, {}), true);
-    assert.equal(desk.transport.taken.length, 1);
+    harness.transport.answer = () => SAFE;
+    assert.equal(await run(harness, {}), false, 'it is left alone for a while');
+    assert.equal(harness.transport.asked, 1);
+    harness.deps.clock.advance(60_000);
+    assert.equal(await run(harness, {}), true);
+    assert.equal(harness.transport.taken.length, 1);
   });
 
-  it('refuses the reader the Aide room gets the report', async (t) => {
-    const desk = await openDesk(spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') }));
-    desk.transport.answer = ({ local }) => (local ? SAFE : { kind: 'refused', why: 'unknown' });
-    assert.equal(await run(desk, { 'b@example.com': failure() }), true);
+  it('refuses the recipient the Aide room gets the report', async (t) => {
+    const harness = await openHarness(spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') }));
+    harness.transport.answer = ({ local }) => (local ? SAFE : { kind: 'refused', why: 'unknown' });
+    assert.equal(await run(harness, { 'b@example.com': failure() }), true);
     assert.deepEqual(
-      desk.transport.taken.map(({ to }) => to),
+      harness.transport.taken.map(({ to }) => to),
       [SITE.aide],
     );
   });
 
   it('refuses everybody the job stays', async (t) => {
-    const desk = await openDesk(spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') }));
-    desk.transport.answer = () => ({ kind: 'refused', why: 'unknown' });
-    assert.equal(await run(desk, { 'b@example.com': failure() }), false);
-    assert.match(desk.told.join(), /a@example\.org: unknown; room_aide@citadel\.example\.org: unknown/);
+    const harness = await openHarness(spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') }));
+    harness.transport.answer = () => ({ kind: 'refused', why: 'unknown' });
+    assert.equal(await run(harness, { 'b@example.com': failure() }), false);
+    assert.match(harness.log.join(), /a@example\.org: unknown; room_aide@citadel\.example\.org: unknown/);
   });
 
-  it('takes no 8-bit mail the header comes back alone', async (t) => {
-    const desk = await openDesk(spoolOf(t, { '1': `${MAIL}\xc3\xa4\n`, '2': listFor(1, 'b@example.com') }));
-    desk.transport.answer = (_, text) => (/[\x80-\xff]/.test(text) ? { kind: 'eight-bit', why: 'no' } : SAFE);
-    assert.equal(await run(desk, { 'b@example.com': failure() }), true);
-    assert.match(desk.transport.taken[0]?.text ?? '', /text\/rfc822-headers[\s\S]*Subject: hello/);
+  it('takes no 8-bit mail the header is returned alone', async (t) => {
+    const harness = await openHarness(
+      spoolOf(t, { '1': `${MAIL}\xc3\xa4\n`, '2': listFor(1, 'b@example.com') }),
+    );
+    harness.transport.answer = (_, text) =>
+      /[\x80-\xff]/.test(text) ? { kind: 'no-8bitmime', why: 'no' } : SAFE;
+    assert.equal(await run(harness, { 'b@example.com': failure() }), true);
+    assert.match(harness.transport.taken[0]?.text ?? '', /text\/rfc822-headers[\s\S]*Subject: hello/);
   });
 });
 
 it('a run that is stopped begins no report, and the next one does', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') });
-  const desk = await openDesk(spool);
-  assert.equal(await run(desk, { 'b@example.com': failure() }, AbortSignal.abort()), false);
-  assert.equal(desk.transport.asked, 0);
-  assert.equal(await run(desk, {}), true);
+  const harness = await openHarness(spool);
+  assert.equal(await run(harness, { 'b@example.com': failure() }, AbortSignal.abort()), false);
+  assert.equal(harness.transport.asked, 0);
+  assert.equal(await run(harness, {}), true);
 });
 
-it('a large mail comes back with its header only, and a missing one not at all', async (t) => {
-  const large = await openDesk(
+it('of a large message only the header is returned, of a missing one nothing', async (t) => {
+  const large = await openHarness(
     spoolOf(t, { '1': MAIL + 'x\n'.repeat(40_000), '2': listFor(1, 'b@example.com') }),
   );
   await run(large, { 'b@example.com': failure() });
   const [taken] = large.transport.taken;
   assert.ok(taken && taken.text.length < 3000);
   assert.match(taken.text, /text\/rfc822-headers[\s\S]*Subject: hello\r\n\r\n--=_/);
-  const missing = await openDesk(spoolOf(t, { '2': listFor(1, 'b@example.com') }));
+  const missing = await openHarness(spoolOf(t, { '2': listFor(1, 'b@example.com') }));
   assert.equal(await run(missing, { 'b@example.com': failure() }), true);
   assert.doesNotMatch(missing.transport.taken[0]?.text ?? '', /rfc822-headers|message\/rfc822/);
 });
@@ -399,10 +402,10 @@ describe('by real servers', () => {
   it('a report goes in by SMTP, and a parser reads it', async (t) => {
     const server = await startSmtpServer();
     t.after(() => server.close());
-    const desk = await openDesk(spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') }));
-    desk.transport.send = (report, to) =>
+    const harness = await openHarness(spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') }));
+    harness.transport.send = (report, to) =>
       transportTo(parseDsnTransport(`smtp://127.0.0.1:${server.port}`)).send(report, to, 'n');
-    assert.equal(await run(desk, { 'b@example.com': failure() }), true);
+    assert.equal(await run(harness, { 'b@example.com': failure() }), true);
     const [mail] = server.accepted;
     assert.equal(mail?.sender, '');
     assert.deepEqual(mail?.recipients, ['a@example.org']);
@@ -413,16 +416,20 @@ describe('by real servers', () => {
     );
   });
 
-  it('a way nobody answers on is down', async (t) => {
+  it('a return path that does not answer is unavailable', async (t) => {
     const socket = path.join(temporaryDirectory(t), 'lmtp.socket');
     const handover = await transportTo({ kind: 'lmtp', socket }).send(REPORT, alice, 'n');
-    assert.equal(handover.kind, 'down');
+    assert.equal(handover.kind, 'unavailable');
     assert.match('why' in handover ? handover.why : '', /lmtp\.socket/);
   });
 
   for (const [name, last, kind] of [
-    ['a busy reader is tried again', '450 4.2.1 busy', 'down'],
-    ['a server that goes away before its answer may have the report, and is asked again', null, 'down'],
+    ['a busy reader is tried again', '450 4.2.1 busy', 'unavailable'],
+    [
+      'a server that goes away before its answer may have the report, and is asked again',
+      null,
+      'unavailable',
+    ],
     ['a refusal of the text is one', '554 5.6.0 no', 'refused'],
   ] as const) {
     it(name, async (t) => {
@@ -455,7 +462,7 @@ describe('by the room', () => {
     const deps = bench();
     const spool = spoolOf(t, {});
     const room = await openRoom(spool, deps);
-    const transport = roomTransport(room, openDsnStore(spool, deps), () => NOW);
+    const transport = queueTransport(room, openDsnStore(spool, deps), () => NOW);
     const report = Buffer.from('Subject: x\r\n\r\nx\r\n');
     const local = await transport.send(
       report,

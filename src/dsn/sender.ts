@@ -1,0 +1,314 @@
+/**
+ * Decides which notices are due after a run, and sends each of them once: notices already reported are left out, the rest
+ * are composed into one report, handed over, and recorded. The outcomes must be on disk before `report` is called, and a job
+ * may end only when `report` resolves true. Reports are sent one at a time.
+ */
+import type { MessageNumber } from '../delivery-list/job.ts';
+import type { OutgoingMessage } from '../message/outgoing.ts';
+import { prepareOutgoing } from '../message/outgoing.ts';
+import type { RenderOptions } from '../message/render.ts';
+import type { ByteString } from '../platform/bytes.ts';
+import type { Clock, Random } from '../platform/clock.ts';
+import { describeError } from '../platform/system-errors.ts';
+import type { DsnStore, Notified } from '../queue/dsn-store.ts';
+import type { ControlMessages } from '../queue/due.ts';
+import type { Queue, QueuedJob } from '../queue/queue.ts';
+import type { Schedule } from '../queue/schedule.ts';
+import { isDelayed } from '../queue/schedule.ts';
+import type { Failure } from '../smtp/outcome.ts';
+import type { composeDsn } from './compose.ts';
+import type { Dsn, Original } from './dsn.ts';
+import type { Notice } from './notice.ts';
+import { noticeFromFailure, noticeFromLine } from './notice.ts';
+import type { DsnRecipient, Site } from './recipient.ts';
+import { dsnRecipients } from './recipient.ts';
+import { suppressionReason } from './suppression.ts';
+import type { DsnTransport, HandoverResult } from './transport.ts';
+
+/** A recipient after the run. */
+export interface RecipientResult {
+  readonly address: ByteString;
+  readonly status: number;
+  /** text of its status line */
+  readonly text: ByteString;
+  /** the failure in this run; null when there was none */
+  readonly failure: Failure | null;
+}
+
+export interface FinishedMessage {
+  /** the control messages that name the payload */
+  readonly controlMessages: ControlMessages;
+  /** of all recipients; a fresh pass each time */
+  readonly results: () => Iterable<RecipientResult>;
+}
+
+export interface DsnRules {
+  readonly site: Site;
+  /** address in `From:` */
+  readonly author: ByteString;
+  readonly schedule: Schedule;
+  readonly render: RenderOptions;
+}
+
+export interface DsnDeps {
+  readonly queue: Pick<Queue, 'readPayload'>;
+  readonly store: DsnStore;
+  readonly transport: DsnTransport;
+  readonly compose: typeof composeDsn;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly events: DsnEvents;
+}
+
+export interface DsnEvents {
+  /** the report is handed over, and this is recorded on disk */
+  sent(dsn: SentDsn): void;
+  /** no report is sent about these recipients; `reason` is a clause */
+  suppressed(control: MessageNumber, recipients: readonly ByteString[], reason: string): void;
+  /** the report could not be handed over, so the job stays; `text` is full sentences */
+  waiting(text: string): void;
+}
+
+export interface SentDsn {
+  readonly control: MessageNumber;
+  readonly msgid: MessageNumber;
+  readonly to: ByteString;
+  /** `left`: saved as a file that still has to be picked up */
+  readonly how: 'safe' | 'left';
+  /** the server, job or file that has it now, for people */
+  readonly where: string;
+  readonly notices: readonly Notice[];
+}
+
+/** Of a larger message only the header is returned. Bytes. */
+const MAX_FULL = 50_000;
+/** The most that is returned of a header. Bytes. */
+const MAX_HEADER = 65_536;
+/** How long an unavailable return path is left alone, milliseconds. */
+const RETRY_PAUSE = 60_000;
+
+export class DsnSender {
+  readonly #deps: DsnDeps;
+  readonly #rules: DsnRules;
+  /** keys of notices that were sent but could not be recorded yet */
+  readonly #unrecorded = new Set<string>();
+  #previous: Promise<unknown> = Promise.resolve();
+  /** monotonic milliseconds before which the return path is not tried */
+  #unavailableUntil = Number.NEGATIVE_INFINITY;
+
+  constructor(deps: DsnDeps, rules: DsnRules) {
+    this.#deps = deps;
+    this.#rules = rules;
+  }
+
+  /** Resolves true when nothing is left to report. After `signal` no further report is begun. */
+  async report(message: FinishedMessage, signal: AbortSignal): Promise<boolean> {
+    const notices = this.#noticesFor(message);
+    if (notices.length === 0) return true;
+    const done = this.#previous.then(() => (signal.aborted ? false : this.#reportNow(message, notices)));
+    this.#previous = done.catch(() => {});
+    return done;
+  }
+
+  /** Removes the records of a message whose job ends. */
+  async forget({ controlMessages }: FinishedMessage): Promise<void> {
+    for (const numbers of numbersOf(controlMessages)) await this.#deps.store.forget(numbers);
+  }
+
+  #now(): number {
+    return Math.floor(this.#deps.clock.now() / 1000);
+  }
+
+  #noticesFor({ controlMessages: [{ job }], results }: FinishedMessage): readonly Notice[] {
+    const delayed = isDelayed(job, this.#now(), this.#rules.schedule);
+    const notices: Notice[] = [];
+    for (const { address, status, text, failure } of results()) {
+      if (status === 5 && failure === null) notices.push(noticeFromLine({ address, status, text }));
+      else if (failure === null) continue;
+      else if (status === 5)
+        notices.push(noticeFromFailure(failure.permanent ? 'failed' : 'gave-up', address, failure));
+      else if (status === 4 && delayed) notices.push(noticeFromFailure('delayed', address, failure));
+    }
+    return notices;
+  }
+
+  async #reportNow(message: FinishedMessage, notices: readonly Notice[]): Promise<boolean> {
+    try {
+      const due = await this.#unreported(message, notices);
+      if (due.length === 0) return true;
+      const original = await this.#loadOriginal(message.controlMessages[0].job.msgid);
+      const allowed = await this.#suppress(message, due, original);
+      return allowed.length === 0 || (await this.#send(message, allowed, original));
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error)) throw error;
+      this.#wait(message, describeError(error));
+      return false;
+    }
+  }
+
+  async #unreported(message: FinishedMessage, notices: readonly Notice[]): Promise<readonly Notice[]> {
+    const recorded: Notified[] = [];
+    for (const numbers of numbersOf(message.controlMessages))
+      recorded.push(...(await this.#deps.store.notified(numbers)));
+    const known = new Set(recorded.map(({ address, what }) => `${what} ${address}`));
+    const due = notices.filter((notice) => !known.has(`${whatOf(notice)} ${notice.recipient}`));
+    const sent = due.filter((notice) => this.#unrecorded.has(keyOf(message, notice)));
+    if (sent.length > 0) await this.#recordSent(message, sent);
+    return due.filter((notice) => !sent.includes(notice));
+  }
+
+  /** Kept in memory until the disk takes it: a full disk must not repeat the report at every scan. */
+  async #recordSent(message: FinishedMessage, notices: readonly Notice[]): Promise<void> {
+    const keys = notices.map((notice) => keyOf(message, notice));
+    for (const key of keys) this.#unrecorded.add(key);
+    await this.#record(message, notices);
+    for (const key of keys) this.#unrecorded.delete(key);
+  }
+
+  async #record({ controlMessages }: FinishedMessage, notices: readonly Notice[]): Promise<void> {
+    const records = notices.map((notice) => ({ address: notice.recipient, what: whatOf(notice) }));
+    for (const numbers of numbersOf(controlMessages)) await this.#deps.store.recordNotified(numbers, records);
+  }
+
+  /** Null when the message is gone or cannot be sent. */
+  async #loadOriginal(msgid: MessageNumber): Promise<OutgoingMessage | null> {
+    const read = await this.#deps.queue.readPayload(msgid);
+    if (read.kind !== 'found') return null;
+    const prepared = await prepareOutgoing(read.message, this.#rules.render);
+    return prepared.kind === 'outgoing' ? prepared : null;
+  }
+
+  /** Records suppressed notices as if they had been sent. Returns the others. */
+  async #suppress(
+    message: FinishedMessage,
+    notices: readonly Notice[],
+    original: OutgoingMessage | null,
+  ): Promise<readonly Notice[]> {
+    const [{ control, job }] = message.controlMessages;
+    const input = { envelopeFrom: job.envelopeFrom, headers: original?.headers ?? null };
+    const allowed: Notice[] = [];
+    const suppressed = new Map<string, Notice[]>();
+    for (const notice of notices) {
+      const reason = suppressionReason(notice.kind, input);
+      if (reason === null) allowed.push(notice);
+      else suppressed.set(reason, [...(suppressed.get(reason) ?? []), notice]);
+    }
+    for (const [reason, each] of suppressed) {
+      await this.#record(message, each);
+      const recipients = each.map(({ recipient }) => recipient);
+      this.#deps.events.suppressed(control, recipients, reason);
+    }
+    return allowed;
+  }
+
+  async #send(
+    message: FinishedMessage,
+    notices: readonly Notice[],
+    original: OutgoingMessage | null,
+  ): Promise<boolean> {
+    const { clock, transport, events } = this.#deps;
+    if (clock.monotonic() < this.#unavailableUntil) return false;
+    const [{ control, job }] = message.controlMessages;
+    const refusals: string[] = [];
+    for (const to of dsnRecipients(job, this.#rules.site)) {
+      const handover = await this.#handOver(message, notices, original, to);
+      if (handover.kind === 'safe' || handover.kind === 'left') {
+        await this.#recordSent(message, notices);
+        const { kind: how, where } = handover;
+        events.sent({ control, msgid: job.msgid, to: to.address, how, where, notices });
+        return true;
+      }
+      refusals.push(`${to.address}: ${handover.why}`);
+      if (handover.kind === 'unavailable') {
+        this.#unavailableUntil = clock.monotonic() + RETRY_PAUSE;
+        break;
+      }
+    }
+    this.#wait(message, `${transport.name} did not accept it: ${refusals.join('; ')}`);
+    return false;
+  }
+
+  #wait({ controlMessages: [{ control }] }: FinishedMessage, why: string): void {
+    this.#deps.events.waiting(
+      `The report to the sender of job ${control} could not be sent: ${why}. ` +
+        'The job stays in the spool, and the report will be tried again.',
+    );
+  }
+
+  async #handOver(
+    message: FinishedMessage,
+    notices: readonly Notice[],
+    original: OutgoingMessage | null,
+    to: DsnRecipient,
+  ): Promise<HandoverResult> {
+    const { transport } = this.#deps;
+    const send = async (returned: Original | null): Promise<HandoverResult> => {
+      const unique = this.#unique();
+      const report = await this.#compose(message, notices, returned, to, unique);
+      return transport.send(report, to, unique);
+    };
+    if (original === null) return send(null);
+    const full = original.size <= MAX_FULL && (transport.eightBit || !original.eightBit);
+    const handover = await send(await returnedPart(original, full ? 'full' : 'hdrs'));
+    return handover.kind === 'no-8bitmime' && full ? send(await returnedPart(original, 'hdrs')) : handover;
+  }
+
+  #compose(
+    { controlMessages: [{ control, job }] }: FinishedMessage,
+    notices: readonly Notice[],
+    original: Original | null,
+    to: DsnRecipient,
+    unique: string,
+  ): Promise<Buffer> {
+    const { site, author, schedule, render } = this.#rules;
+    const { sourceRoom, submitted } = job;
+    const now = this.#now();
+    const dsn: Dsn = {
+      to: to.address,
+      notices,
+      job: control,
+      sourceRoom,
+      submitted,
+      lastAttempt: now,
+      willRetryUntil: submitted === null ? null : submitted + schedule.giveUpAfter,
+      original,
+    };
+    return this.#deps.compose(dsn, { fqdn: site.fqdn, author, now, unique, legacy: render.legacy });
+  }
+
+  #unique(): string {
+    const part = (): string => Math.floor(this.#deps.random() * 2 ** 48).toString(36);
+    return `${this.#now()}-${part()}-${part()}`;
+  }
+}
+
+/** By payload, because Citadel gives a control message a new number whenever it is rewritten. */
+function keyOf({ controlMessages: [{ job }] }: FinishedMessage, notice: Notice): string {
+  return `${job.msgid} ${whatOf(notice)} ${notice.recipient}`;
+}
+
+function whatOf({ kind }: Notice): Notified['what'] {
+  return kind === 'delayed' ? 'delay' : 'failure';
+}
+
+function numbersOf(jobs: readonly QueuedJob[]) {
+  return jobs.map(({ control, job }) => ({ control, msgid: job.msgid }));
+}
+
+async function returnedPart(message: OutgoingMessage, ret: Original['ret']): Promise<Original> {
+  const { messageId } = message.headers;
+  const limit = ret === 'full' ? message.size : MAX_HEADER;
+  let text = '';
+  for await (const chunk of message.chunks()) {
+    text += chunk.toString('latin1', 0, limit - text.length);
+    if (text.length >= limit) break;
+  }
+  return { text: ret === 'full' ? text : headerOf(text), ret, messageId };
+}
+
+/** Up to the empty line; of a header that was cut off, its complete lines. */
+function headerOf(text: ByteString): ByteString {
+  if (text.startsWith('\r\n')) return '';
+  const end = text.indexOf('\r\n\r\n');
+  return text.slice(0, (end < 0 ? text.lastIndexOf('\r\n') : end) + 2);
+}
