@@ -109,6 +109,14 @@ test('every folder of src has its place', () => {
   assert.deepEqual([...new Set(FILES.map(layerOf))].sort(), [...LAYERS].sort());
 });
 
+test('techdoc/architecture.md shows the folders in this order', () => {
+  const page = readFileSync(path.join(ROOT, 'techdoc/architecture.md'), 'utf8');
+  assert.deepEqual(
+    [...page.matchAll(/^\| `([\w-]+)\/` \|/gm)].map(([, folder]) => folder),
+    LAYERS,
+  );
+});
+
 test('nothing is imported against the flow', () => {
   const against = IMPORTS.filter(
     ({ from, to }) => to.startsWith('src/') && LAYERS.indexOf(layerOf(to)) > LAYERS.indexOf(layerOf(from)),

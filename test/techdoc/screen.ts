@@ -1,7 +1,7 @@
 /**
  * The screen in the README: real output of the demo, and of `explain` for a job that the demo leaves behind. What differs from run
  * to run is made equal: ports, spans of time, and the order of what happens at the same time.
- * `node --import tsx test/techdoc/screen.ts` writes it; screen.test.ts fails when the README and the program disagree.
+ * `node --import tsx test/techdoc/screen.ts` writes it; readme.test.ts fails when the README and the program disagree.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
