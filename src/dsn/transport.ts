@@ -5,8 +5,7 @@
 import { lookupAddresses } from '../delivery/lookups.ts';
 import type { DeliveryRules } from '../delivery/rules.ts';
 import { hasEightBit } from '../message/charset.ts';
-import type { OutgoingMessage } from '../message/outgoing.ts';
-import { summarizeMessage } from '../message/summary.ts';
+import { type OutgoingMessage, outgoingFrom } from '../message/outgoing.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { Resolver } from '../platform/dns.ts';
 import type { DsnStore } from '../queue/dsn-store.ts';
@@ -133,7 +132,7 @@ export function sessionTransport(
     async send(report, to) {
       const peers = await peersOf(setting, deps.resolver);
       if ('scope' in peers) return { kind: 'unavailable', why: peers.text };
-      const message = outgoingMessage(report);
+      const message = outgoingFrom(report);
       const transaction = transactionFor(message, to.address);
       let handover: HandoverResult = { kind: 'unavailable', why: `${format(setting)} has no address` };
       for (const peer of peers) {
@@ -211,23 +210,6 @@ async function peersOf(setting: ServerSetting, resolver: Resolver): Promise<read
   if (event.type === 'no-addresses') return event.failure;
   if (event.type !== 'addresses') throw new Error(`a lookup of addresses ended in ${event.type}`);
   return event.addresses.map((address) => ({ host: name, address, port }));
-}
-
-function outgoingMessage(bytes: Buffer): OutgoingMessage {
-  const text = bytes.toString('latin1');
-  const header = text.slice(0, text.indexOf('\r\n\r\n') + 2);
-  return {
-    kind: 'outgoing',
-    size: bytes.length,
-    eightBit: hasEightBit(text),
-    sender: null,
-    headers: summarizeMessage(header),
-    bytes,
-    problems: [],
-    async *chunks() {
-      yield bytes;
-    },
-  };
 }
 
 /** From the null sender (RFC 3464 section 2), so that a report never causes another one. */

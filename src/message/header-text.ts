@@ -1,12 +1,12 @@
 /**
  * Field values of a stored message as header text: no CR or LF gets through, bytes from 0x80 on become RFC 2047
- * encoded words, names are quoted, and no line is longer than a server must take. Called by render.ts only.
- * Text that is already encoded passes unchanged.
+ * encoded words, names are quoted. Text that is already encoded passes unchanged. Lines are folded by the one rule
+ * below, where a message is made to fit the wire.
  */
 import type { ByteString } from '../platform/bytes.ts';
 import { type Charset, decodeUnlabelled } from './charset.ts';
 import { trimWhitespace } from './headers.ts';
-import { LONGEST_LINE } from './lines.ts';
+import { isContinuation, LONGEST_LINE } from './lines.ts';
 
 const eightBit = /[\x80-\xff]/;
 
@@ -18,12 +18,9 @@ export function oneLine(value: ByteString): ByteString {
   return /[\r\n\0]/.test(value) ? trimWhitespace(value.replace(/[\r\n\0]+[ \t]*/g, ' ')) : value;
 }
 
-/** `Name: value`, folded at blanks (or behind commas) when it would be over 998 bytes, CRLF at the end. */
+/** `Name: value` with CRLF at its end. */
 export function headerLine(name: string, value: ByteString): ByteString {
-  const line = `${name}: ${value}`;
-  if (line.length <= LONGEST_LINE) return `${line}\r\n`;
-  const [first = '', ...others] = line.split('\r\n');
-  return [fold(first, name.length + 2), ...others.map((other) => fold(other, 1)), ''].join('\r\n');
+  return `${name}: ${value}\r\n`;
 }
 
 /** Unstructured text (Subject): from the first to the last word that needs it. */
@@ -118,25 +115,66 @@ function lastEightBit(text: ByteString): number {
   return at;
 }
 
+const ADDRESSES =
+  /^(?:resent-)?(?:from|sender|reply-to|to|cc)$|^(?:mail-followup-to|mail-reply-to|errors-to)$/;
+const PARAMETERS = /^content-(?:type|disposition)$/;
+
+/** A whole field as 7-bit text; `name` in lower case. Addresses beyond ASCII stay, they have no such form. */
+export function encodeField(text: ByteString, name: string, legacy: Charset): ByteString {
+  const start = /^[ \t]/.test(text) ? 1 : text.indexOf(':') + 1;
+  const value = trimWhitespace(text.slice(start));
+  const begin = /^[ \t]/.test(text) ? '' : text.slice(0, start);
+  if (ADDRESSES.test(name)) return `${begin} ${encodeAddressList(value, legacy)}`;
+  const plain = PARAMETERS.test(name) ? encodeParameters(value, legacy) : value;
+  return `${begin} ${encodeUnstructured(plain, legacy)}`;
+}
+
+/** Parameter values as in RFC 2231 section 4. */
+function encodeParameters(value: ByteString, legacy: Charset): ByteString {
+  return value.replace(/([^\s;=*"]+)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^\s;"]+)/gs, (whole, name, raw) => {
+    if (!eightBit.test(raw)) return whole;
+    const text = raw.startsWith('"') ? unquoted(raw) : raw;
+    const { charset } = decodeUnlabelled(text, legacy);
+    return `${name}*=${charset.name}''${text.replace(/[^A-Za-z0-9._~-]/g, percentEncoded)}`;
+  });
+}
+
+function percentEncoded(char: string): string {
+  return `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
+}
+
 /**
- * Break before the last blank that fits, else behind the last comma that fits, else before the next blank; never
- * within the first `from` bytes. What has none of them stays whole.
+ * A header line over 998 bytes as several: broken before the last blank that fits, else behind the last separator that
+ * fits, else behind the field's name, else between two characters. No line is left blank.
  */
-function fold(line: ByteString, from: number): ByteString {
+export function foldLine(line: ByteString): ByteString {
+  if (line.length <= LONGEST_LINE) return line;
   const lines: ByteString[] = [];
   let rest = line;
-  let least = from;
+  let least = /^[^\s:]+[ \t]*:[ \t]*/.exec(line)?.[0].length ?? 1;
   while (rest.length > LONGEST_LINE) {
     const cuts = [
-      rest.lastIndexOf(' ', LONGEST_LINE),
-      rest.lastIndexOf(',', LONGEST_LINE - 1) + 1,
-      rest.indexOf(' ', LONGEST_LINE),
+      lastOf(rest, [' ', '\t'], LONGEST_LINE),
+      lastOf(rest, [',', ';', '>'], LONGEST_LINE - 1) + 1,
+      rest.length - least < LONGEST_LINE ? least : 0,
     ];
-    const cut = cuts.find((at) => at > least);
-    if (cut === undefined) break;
-    lines.push(rest.slice(0, cut));
-    rest = rest[cut] === ' ' ? rest.slice(cut) : ` ${rest.slice(cut)}`;
+    const cut = cuts.find((at, rank) => at > least || (rank === 2 && at > 1)) ?? characterEnd(rest);
+    const before = rest.slice(0, cut).replace(/[ \t]+$/, '');
+    if (before !== '') lines.push(before);
+    rest = ` ${rest.slice(cut).replace(/^[ \t]+/, '')}`;
     least = 1;
   }
-  return [...lines, rest].join('\r\n');
+  if (rest !== ' ' || lines.length === 0) lines.push(rest);
+  return lines.join('\r\n');
+}
+
+function lastOf(line: ByteString, chars: readonly string[], from: number): number {
+  return Math.max(...chars.map((char) => line.lastIndexOf(char, from)));
+}
+
+/** The last place within 998 bytes that is not inside a UTF-8 character. */
+function characterEnd(line: ByteString): number {
+  let cut = LONGEST_LINE;
+  while (cut > LONGEST_LINE - 3 && isContinuation(line.charCodeAt(cut))) cut -= 1;
+  return cut;
 }

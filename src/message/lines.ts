@@ -183,7 +183,7 @@ function cutOf(line: ByteString): number {
 }
 
 /** A byte inside a UTF-8 character; in other charsets the cut is a byte or two early, which harms nothing. */
-function isContinuation(byte: number): boolean {
+export function isContinuation(byte: number): boolean {
   return byte >= 0x80 && byte < 0xc0;
 }
 
@@ -193,4 +193,14 @@ export function concatenate(pieces: readonly Buffer[]): Buffer {
   const [first] = full;
   if (first === undefined) return NOTHING;
   return full.length === 1 ? first : Buffer.concat(full);
+}
+
+/** A text as it comes out of a filter. */
+export async function* filtered(chunks: AsyncIterable<Buffer>, filter: LineFilter): AsyncGenerator<Buffer> {
+  for await (const piece of chunks) {
+    const out = filter.write(piece);
+    if (out.length > 0) yield out;
+  }
+  const rest = filter.end();
+  if (rest.length > 0) yield rest;
 }

@@ -1,11 +1,12 @@
 /**
- * From a stored message to the bytes that go out. Called for each delivery; a message that came whole is rendered at
- * once, a large one is surveyed in one pass (size, header, charset) and rendered again, piece by piece, each time it is
- * sent. Opens nothing itself. A message without a text is never sent as an empty mail (R036, C21): that is a value.
+ * From a stored message to the bytes that go out. A message that came whole is rendered at once, a large one is surveyed
+ * in one pass (size, header, charset) and rendered again, piece by piece, each time it is sent. What does not fit the
+ * wire is encoded, in two passes more. Opens nothing itself. A message without a text is never sent as an empty mail (R036, C21): that is a value.
  */
 import type { ByteString } from '../platform/bytes.ts';
-import { hasEightBit, type Utf8Detector, utf8Detector } from './charset.ts';
-import { concatenate, FLOW_COLUMN, type LineFilter, plainLines, rfc822Lines } from './lines.ts';
+import { type Charset, type Utf8Detector, unknown8bit, utf8Detector } from './charset.ts';
+import { type Content, encodedContent, fittedLarge, fittedWhole } from './content.ts';
+import { concatenate, FLOW_COLUMN, filtered, type LineFilter, plainLines, rfc822Lines } from './lines.ts';
 import { field, isAnonymous, type NativeHead, readNativeHead } from './native.ts';
 import { mimeHeader, type RenderOptions, renderHeader } from './render.ts';
 import { isMailbox, senderFromHeaders } from './sender.ts';
@@ -30,6 +31,11 @@ export interface OutgoingMessage {
   readonly problems: readonly string[];
   /** a fresh pass each time */
   chunks(): AsyncIterable<Buffer>;
+  /**
+   * The same message for a server without 8BITMIME (RFC 6152 3), with its own size; made at the first call. null when
+   * its 8-bit bytes cannot be encoded: they are in an address, or its author's signature covers them.
+   */
+  sevenBit(): Promise<OutgoingMessage | null>;
 }
 
 /** There is nothing to send; `reason` is a sentence fragment for logs and status lines. */
@@ -42,9 +48,6 @@ export type PrepareResult = OutgoingMessage | Unsendable;
 
 /** Fields before the text of a streamed native message, in bytes. Citadel's own are a few hundred. */
 const LONGEST_FIELDS = 1_048_576;
-
-/** As much of the header as is kept for facts and sender. */
-const KEPT_HEADER = 262_144;
 
 const NUL = 0;
 
@@ -79,12 +82,8 @@ function prepareWhole(bytes: Buffer, options: RenderOptions): PrepareResult {
   const filter = recipe.filter();
   const head = headOf(recipe, sniff, options);
   const whole = concatenate([head, filter.write(text), filter.end()]);
-  const survey = surveyor();
-  survey.write(whole);
-  const chunks = async function* (): AsyncGenerator<Buffer> {
-    yield whole;
-  };
-  return prepared(recipe, survey.result(), { cut: recipe.untilNul && nul < 0, bytes: whole, chunks });
+  const cut = recipe.untilNul && nul < 0;
+  return prepared(recipe, fittedWhole(whole, options.legacy), { cut, legacy: options.legacy });
 }
 
 async function prepareLarge(stored: StoredMessage, options: RenderOptions): Promise<PrepareResult> {
@@ -93,14 +92,18 @@ async function prepareLarge(stored: StoredMessage, options: RenderOptions): Prom
   const sniff = recipe.plain ? utf8Detector(options.legacy) : null;
   if (sniff !== null) for await (const piece of textOf(stored, recipe)) sniff.write(piece);
   const head = headOf(recipe, sniff, options);
-  const survey = surveyor();
   let cut = recipe.untilNul;
   const ended = (): void => {
     cut = false;
   };
-  for await (const piece of rendered(stored, recipe, head, ended)) survey.write(piece);
-  const chunks = (): AsyncIterable<Buffer> => rendered(stored, recipe, head);
-  return prepared(recipe, survey.result(), { cut, bytes: null, chunks });
+  const content = await fittedLarge(() => rendered(stored, recipe, head, ended), options.legacy);
+  return prepared(recipe, content, { cut, legacy: options.legacy });
+}
+
+/** A message of our own making: CRLF line ends only, ends with CRLF. */
+export function outgoingFrom(bytes: Buffer): OutgoingMessage {
+  const content = fittedWhole(bytes, unknown8bit);
+  return outgoing(content, { sender: null, problems: [], legacy: unknown8bit });
 }
 
 /** A string says why there is nothing to send. `head` holds at least the fields of a native message, up to `M`. */
@@ -136,23 +139,40 @@ function headOf(recipe: Recipe, sniff: Utf8Detector | null, options: RenderOptio
 
 function prepared(
   recipe: Recipe,
-  found: SurveyResult,
-  how: Pick<OutgoingMessage, 'bytes' | 'chunks'> & { readonly cut: boolean },
+  content: Content,
+  { cut, legacy }: { readonly cut: boolean; readonly legacy: Charset },
 ): PrepareResult {
-  if (found.size === 0) return { kind: 'unsendable', reason: 'nothing is left of the stored message' };
-  const problems = recipe.native?.problems ?? [];
-  return {
-    kind: 'outgoing',
-    size: found.size,
-    eightBit: found.eightBit,
-    sender: senderOf(recipe.native, found.header),
-    headers: summarizeMessage(found.header),
-    problems: how.cut
-      ? [...problems, 'the stored message is cut off: its text does not end in NUL']
-      : problems,
-    bytes: how.bytes,
-    chunks: how.chunks,
+  if (content.size === 0) return { kind: 'unsendable', reason: 'nothing is left of the stored message' };
+  const problems = [...(recipe.native?.problems ?? [])];
+  if (cut) problems.push('the stored message is cut off: its text does not end in NUL');
+  return outgoing(content, { sender: senderOf(recipe.native, content.header), problems, legacy });
+}
+
+function outgoing(
+  content: Content,
+  about: Pick<OutgoingMessage, 'sender' | 'problems'> & { readonly legacy: Charset },
+): OutgoingMessage {
+  const { size, eightBit, header, bytes, chunks } = content;
+  let encoded: Promise<OutgoingMessage | null> | null = null;
+  const encode = async (): Promise<OutgoingMessage | null> => {
+    const narrow = await encodedContent(content, '7bit', about.legacy);
+    return narrow.eightBit ? null : outgoing(narrow, about);
   };
+  const message: OutgoingMessage = {
+    kind: 'outgoing',
+    size,
+    eightBit,
+    sender: about.sender,
+    headers: summarizeMessage(header),
+    problems: about.problems,
+    bytes,
+    chunks,
+    sevenBit: () => {
+      encoded ??= eightBit ? encode() : Promise.resolve(message);
+      return encoded;
+    },
+  };
+  return message;
 }
 
 /** Field F when it is an address, else what the header says; nothing for anonymous posts (C35). */
@@ -162,39 +182,6 @@ function senderOf(native: NativeHead | null, header: ByteString): ByteString | n
   const author = field(native, 'F');
   if (author !== null && isMailbox(author)) return author;
   return author === null && field(native, 'A') === null ? null : senderFromHeaders(header);
-}
-
-interface SurveyResult {
-  readonly size: number;
-  readonly eightBit: boolean;
-  readonly header: ByteString;
-}
-
-/** Watches the rendered bytes go by. */
-function surveyor(): { write(piece: Buffer): void; result(): SurveyResult } {
-  let size = 0;
-  let eightBit = false;
-  let header = '';
-  let inBody = false;
-  /** the end of the header may be spread over two pieces; a message may begin with it */
-  let seam = '\r\n';
-  const writeHeader = (piece: ByteString): void => {
-    const text = seam + piece;
-    const end = text.indexOf('\r\n\r\n');
-    const part = end < 0 ? piece : text.slice(seam.length, Math.max(seam.length, end + 4));
-    header += part.slice(0, KEPT_HEADER - header.length);
-    inBody = end >= 0;
-    seam = text.slice(-3);
-  };
-  return {
-    write: (piece) => {
-      const text = piece.toString('latin1');
-      size += text.length;
-      eightBit ||= hasEightBit(text);
-      if (!inBody) writeHeader(text);
-    },
-    result: () => ({ size, eightBit, header }),
-  };
 }
 
 /** The start of a large stored message: as far as the fields of a native message need, or any first piece of a text. */
@@ -225,16 +212,10 @@ async function* rendered(
   stored: StoredMessage,
   recipe: Recipe,
   head: Buffer,
-  ended = (): void => {},
+  ended: () => void,
 ): AsyncGenerator<Buffer> {
   if (head.length > 0) yield head;
-  const filter = recipe.filter();
-  for await (const piece of textOf(stored, recipe, ended)) {
-    const out = filter.write(piece);
-    if (out.length > 0) yield out;
-  }
-  const rest = filter.end();
-  if (rest.length > 0) yield rest;
+  yield* filtered(textOf(stored, recipe, ended), recipe.filter());
 }
 
 /** The pieces of the text alone. `ended` is called when its NUL was met. */

@@ -4,8 +4,7 @@ import { type AttemptedMessage, DeliveryAttempt, type PreparedMessage } from '..
 import type { DeliveryRules } from '../../src/delivery/rules.ts';
 import { Scheduler } from '../../src/delivery/scheduler.ts';
 import { emptyJob } from '../../src/delivery-list/parse.ts';
-import { hasEightBit } from '../../src/message/charset.ts';
-import type { OutgoingMessage } from '../../src/message/outgoing.ts';
+import { type OutgoingMessage, outgoingFrom } from '../../src/message/outgoing.ts';
 import { VirtualClock } from '../../src/replay/world/virtual-clock.ts';
 import type { WorldScript } from '../../src/replay/world/world.ts';
 import { World } from '../../src/replay/world/world.ts';
@@ -56,28 +55,7 @@ export function rulesWith(
 }
 
 export function message(text: string): OutgoingMessage {
-  const bytes = Buffer.from(text, 'latin1');
-  return {
-    kind: 'outgoing',
-    size: bytes.length,
-    eightBit: hasEightBit(text),
-    sender: null,
-    headers: {
-      messageId: null,
-      subject: null,
-      date: null,
-      from: null,
-      autoSubmitted: null,
-      precedence: null,
-      listId: null,
-      received: 0,
-    },
-    bytes,
-    problems: [],
-    async *chunks() {
-      yield bytes;
-    },
-  };
+  return outgoingFrom(Buffer.from(text, 'latin1'));
 }
 
 export interface TestMessage {

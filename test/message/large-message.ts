@@ -10,6 +10,8 @@ const BEGIN: Readonly<Record<string, string>> = {
   text: 'From: a@b\n\n',
   'text-one-line': 'From: a@b\n\n',
   'text-all-header': 'X-Header: ',
+  'seven-bit':
+    'Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\n\xfc\n--b\nContent-Type: image/x\n\n\xff',
 };
 const piece = latin1(
   (form === 'text-one-line'
@@ -42,6 +44,7 @@ const made = await prepareOutgoing(
   OPTIONS,
 );
 let size = 0;
-if (made.kind === 'outgoing') for await (const each of made.chunks()) size += each.length;
+const sent = made.kind === 'outgoing' && form === 'seven-bit' ? await made.sevenBit() : made;
+if (sent?.kind === 'outgoing') for await (const each of sent.chunks()) size += each.length;
 look();
 process.stdout.write(JSON.stringify({ size, growth: Math.round((peak - before) / 1_048_576) }));
