@@ -65,8 +65,23 @@ function signData({ algorithm, key }: SigningKey, data: Buffer): Buffer {
     : sign(null, createHash('sha256').update(data).digest(), key);
 }
 
+export type Sign = (message: OutgoingMessage) => Promise<ByteString>;
+
+/** The message with its signatures; its 7-bit form has other bytes and gets its own. Rejects with what `sign` rejects with. */
+export async function signedMessage(message: OutgoingMessage, sign: Sign): Promise<OutgoingMessage> {
+  const signed = withFields(message, await sign(message));
+  let narrow: Promise<OutgoingMessage | null> | null = null;
+  const sevenBit = async (): Promise<OutgoingMessage | null> => {
+    const other = await message.sevenBit();
+    if (other === message) return complete;
+    return other === null ? null : signedMessage(other, sign);
+  };
+  const complete: OutgoingMessage = { ...signed, sevenBit: () => (narrow ??= sevenBit()) };
+  return complete;
+}
+
 /** The message with fields before its own. */
-export function withFields(message: OutgoingMessage, fields: ByteString): OutgoingMessage {
+function withFields(message: OutgoingMessage, fields: ByteString): OutgoingMessage {
   const head = Buffer.from(fields, 'latin1');
   const { bytes } = message;
   return {

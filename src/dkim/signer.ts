@@ -1,6 +1,6 @@
 /**
  * Whether a message is signed, and with which keys: by the domain of its From field. A message that carries a signature of
- * that domain already is left as it is, unless the setting `dkim.sign` is `always`.
+ * that domain already is left as it is, unless the setting `dkim.sign` is `always` or its signature no longer holds.
  */
 import type { OutgoingMessage } from '../message/outgoing.ts';
 import { envelopeSenderFromHeaders } from '../message/sender.ts';
@@ -27,7 +27,7 @@ export function createSigner(findKeys: FindKeys, when: 'unsigned' | 'always'): S
       const keys = address === null ? [] : findKeys(address);
       if (keys.length === 0) return '';
       const digest = await digestMessage(message.chunks());
-      const signed = when === 'always' ? new Set() : signingDomains(digest.header);
+      const signed = when === 'always' || message.reencoded ? new Set() : signingDomains(digest.header);
       const wanted = keys.filter(({ domain }) => !signed.has(domain));
       return wanted.length === 0 ? '' : signatureFields(digest, wanted, time);
     },

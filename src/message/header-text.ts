@@ -1,7 +1,6 @@
 /**
  * Field values of a stored message as header text: no CR or LF gets through, bytes from 0x80 on become RFC 2047
- * encoded words, names are quoted. Text that is already encoded passes unchanged. Lines are folded by the one rule
- * below, where a message is made to fit the wire.
+ * encoded words, names are quoted. Text that is already encoded passes unchanged.
  */
 import type { ByteString } from '../platform/bytes.ts';
 import { type Charset, decodeUnlabelled } from './charset.ts';
@@ -18,9 +17,14 @@ export function oneLine(value: ByteString): ByteString {
   return /[\r\n\0]/.test(value) ? trimWhitespace(value.replace(/[\r\n\0]+[ \t]*/g, ' ')) : value;
 }
 
-/** `Name: value` with CRLF at its end. */
+/** `Name: value`, folded where a line would be over 998 bytes, CRLF at the end. */
 export function headerLine(name: string, value: ByteString): ByteString {
-  return `${name}: ${value}\r\n`;
+  return `${foldField(`${name}: ${value}`)}\r\n`;
+}
+
+/** Each line of a field folded that is over 998 bytes. */
+export function foldField(field: ByteString): ByteString {
+  return field.split('\r\n').map(foldLine).join('\r\n');
 }
 
 /** Unstructured text (Subject): from the first to the last word that needs it. */
@@ -147,7 +151,7 @@ function percentEncoded(char: string): string {
  * A header line over 998 bytes as several: broken before the last blank that fits, else behind the last separator that
  * fits, else behind the field's name, else between two characters. No line is left blank.
  */
-export function foldLine(line: ByteString): ByteString {
+function foldLine(line: ByteString): ByteString {
   if (line.length <= LONGEST_LINE) return line;
   const lines: ByteString[] = [];
   let rest = line;

@@ -5,7 +5,6 @@
  */
 import type { ByteString } from '../platform/bytes.ts';
 import { type Charset, type Utf8Detector, unknown8bit, utf8Detector } from './charset.ts';
-import { type Content, encodedContent, fittedLarge, fittedWhole } from './content.ts';
 import { concatenate, FLOW_COLUMN, filtered, type LineFilter, plainLines, rfc822Lines } from './lines.ts';
 import { field, isAnonymous, type NativeHead, readNativeHead } from './native.ts';
 import { mimeHeader, type RenderOptions, renderHeader } from './render.ts';
@@ -13,6 +12,7 @@ import { isMailbox, senderFromHeaders } from './sender.ts';
 import type { StoredMessage } from './stored.ts';
 import { storedForm } from './stored.ts';
 import { type MessageSummary, summarizeMessage } from './summary.ts';
+import { type Content, encodedContent, fittedLarge, fittedWhole } from './wire/content.ts';
 
 /** A message ready for SMTP: CRLF line ends only, ends with CRLF, not dot-stuffed (the session does that). */
 export interface OutgoingMessage {
@@ -21,6 +21,8 @@ export interface OutgoingMessage {
   readonly size: number;
   /** a byte from 0x80 on anywhere */
   readonly eightBit: boolean;
+  /** a part has another transfer encoding than it came with: a signature over its bytes no longer holds */
+  readonly reencoded: boolean;
   /** envelope sender the message itself suggests; null: none, or none that may be told (anonymous posts) */
   readonly sender: ByteString | null;
   /** from the first 256 KiB of the header */
@@ -32,7 +34,8 @@ export interface OutgoingMessage {
   /** a fresh pass each time */
   chunks(): AsyncIterable<Buffer>;
   /**
-   * The same message for a server without 8BITMIME (RFC 6152 3), with its own size; made at the first call. null when
+   * The same message for a server without 8BITMIME (RFC 6152 3), with its own size; made at the first call, which
+   * rejects when the message cannot be read. null when
    * its 8-bit bytes cannot be encoded: they are in an address, or its author's signature covers them.
    */
   sevenBit(): Promise<OutgoingMessage | null>;
@@ -152,16 +155,18 @@ function outgoing(
   content: Content,
   about: Pick<OutgoingMessage, 'sender' | 'problems'> & { readonly legacy: Charset },
 ): OutgoingMessage {
-  const { size, eightBit, header, bytes, chunks } = content;
+  const { size, eightBit, reencoded, header, bytes, chunks } = content;
   let encoded: Promise<OutgoingMessage | null> | null = null;
   const encode = async (): Promise<OutgoingMessage | null> => {
     const narrow = await encodedContent(content, '7bit', about.legacy);
-    return narrow.eightBit ? null : outgoing(narrow, about);
+    if (narrow.eightBit) return null;
+    return outgoing({ ...narrow, reencoded: reencoded || narrow.reencoded }, about);
   };
   const message: OutgoingMessage = {
     kind: 'outgoing',
     size,
     eightBit,
+    reencoded,
     sender: about.sender,
     headers: summarizeMessage(header),
     problems: about.problems,

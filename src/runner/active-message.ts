@@ -78,7 +78,8 @@ export class ActiveMessage implements AttemptedMessage {
   readonly #results = new Map<number, RecipientResult>();
   readonly #writes: Promise<void>[] = [];
   #isWritten = true;
-  #signature: Promise<ByteString> | null = null;
+  /** by `eightBit`, in which the forms of a message differ */
+  readonly #signatures = new Map<boolean, Promise<ByteString>>();
   #openAttempts = 0;
   #attemptsDone: () => void = () => {};
 
@@ -185,11 +186,15 @@ export class ActiveMessage implements AttemptedMessage {
   #signatureFor(message: OutgoingMessage): Promise<ByteString> {
     const { signer, now } = this.#deps;
     if (signer === null) return Promise.resolve('');
-    this.#signature ??= signer.sign(message, now()).catch((error) => {
-      this.#signature = null;
-      throw error;
-    });
-    return this.#signature;
+    const { eightBit } = message;
+    const signature =
+      this.#signatures.get(eightBit) ??
+      signer.sign(message, now()).catch((error) => {
+        this.#signatures.delete(eightBit);
+        throw error;
+      });
+    this.#signatures.set(eightBit, signature);
+    return signature;
   }
 
   attemptDone(): void {

@@ -1,8 +1,8 @@
 /** The payload of a job made ready to send, with the envelope sender it goes under. */
 import type { PreparedMessage } from '../delivery/attempt.ts';
 import type { MessageNumber } from '../delivery-list/job.ts';
-import { withFields } from '../dkim/sign.ts';
-import { type OutgoingMessage, prepareOutgoing } from '../message/outgoing.ts';
+import { type Sign, signedMessage } from '../dkim/sign.ts';
+import { prepareOutgoing } from '../message/outgoing.ts';
 import type { RenderOptions } from '../message/render.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import { describeError } from '../platform/system-errors.ts';
@@ -16,7 +16,7 @@ export interface LoadDeps {
   /** envelope sender of a message that names none */
   readonly postmaster: ByteString;
   /** DKIM-Signature fields for the message, each with its CRLF; '' when it is not signed */
-  readonly sign: (message: OutgoingMessage) => Promise<ByteString>;
+  readonly sign: Sign;
   /** a full sentence for people */
   readonly warn: (text: string) => void;
 }
@@ -37,7 +37,7 @@ export async function loadMessage(
   for (const problem of prepared.problems)
     warn(`Message ${msgid} of job ${control} is sent as far as it can be read: ${problem}.`);
   const sender = envelopeSender(envelopeFrom) ?? envelopeSender(prepared.sender) ?? postmaster;
-  const outgoing = await readable(msgid, async () => withFields(prepared, await sign(prepared)));
+  const outgoing = await readable(msgid, async () => signedMessage(prepared, sign));
   return 'scope' in outgoing ? outgoing : { outgoing, sender };
 }
 

@@ -11,7 +11,7 @@ import path from 'node:path';
 import { after, describe, it, test } from 'node:test';
 import { dkimVerify } from 'mailauth/lib/dkim/verify.js';
 import { dkimRecord, zoneLine } from '../../src/dkim/dns-record.ts';
-import { digestMessage, type SigningKey, withFields } from '../../src/dkim/sign.ts';
+import { digestMessage, type SigningKey, signedMessage } from '../../src/dkim/sign.ts';
 import { createSigner } from '../../src/dkim/signer.ts';
 import { unknown8bit } from '../../src/message/charset.ts';
 import { type OutgoingMessage, prepareOutgoing } from '../../src/message/outgoing.ts';
@@ -49,8 +49,12 @@ async function outgoing(text: string): Promise<OutgoingMessage> {
 
 async function signed(text: string, keys = KEYS): Promise<Buffer> {
   const message = await outgoing(text);
-  const fields = await createSigner(() => keys, 'unsigned').sign(message, NOW);
-  const whole = withFields(message, fields);
+  const signer = createSigner(() => keys, 'unsigned');
+  const whole = await signedMessage(message, (each) => signer.sign(each, NOW));
+  return bytesOf(whole);
+}
+
+async function bytesOf(whole: OutgoingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of whole.chunks()) chunks.push(chunk);
   const bytes = Buffer.concat(chunks);
@@ -81,6 +85,8 @@ const MESSAGES: { readonly [what: string]: string } = {
   'bare LF': `${HEAD}\r\none\ntwo\n`.replaceAll('\r\n', '\n'),
   'trailing blanks': `${HEAD}\r\nhello \t \r\n \r\n\r\n`,
   'a line of 990 bytes': `${HEAD}\r\n${'x'.repeat(990)}\r\n`,
+  'a line of 3000 bytes': `${HEAD}\r\n${'x'.repeat(3000)}\r\n`,
+  'a header line of 3000 bytes': `${HEAD}Cc: ${'bob@example.net, '.repeat(180)}eve@example.net\r\n\r\nx\r\n`,
   'dots in front': `${HEAD}\r\n.\r\n..\r\n.x\r\n`,
   'folded fields': `From: Alice\r\n <alice@${DOMAIN}>\r\nTo: bob@example.net,\r\n\tcarol@example.net\r\nSubject: a\r\n  b\r\n\tc\r\n\r\nx\r\n`,
   'repeated fields': `${HEAD}To: carol@example.net\r\nReceived: one\r\nReceived: two\r\nList-Unsubscribe: <mailto:a@b>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n\r\nx\r\n`,
@@ -92,6 +98,26 @@ describe('signatures of RSA and Ed25519 side by side', () => {
       assert.deepEqual(await mailauthVerdicts(await signed(text)), ['pass', 'pass']);
     });
   }
+});
+
+test('the form for a server without 8BITMIME has signatures of its own', async () => {
+  const signer = createSigner(() => KEYS, 'unsigned');
+  const sign = (text: string) =>
+    outgoing(text).then((message) => signedMessage(message, (each) => signer.sign(each, NOW)));
+  const message = await sign(`${HEAD}\r\nf\xc3\xbcr dich\r\n`);
+  const narrow = await message.sevenBit();
+  assert.ok(narrow !== null && narrow !== message && !narrow.eightBit);
+  for (const form of [message, narrow])
+    assert.deepEqual(await mailauthVerdicts(await bytesOf(form)), ['pass', 'pass']);
+  assert.equal(await message.sevenBit(), narrow);
+  const plain = await sign(MESSAGES.plain ?? '');
+  assert.equal(await plain.sevenBit(), plain);
+  assert.equal(await (await sign(`${HEAD}To: j\xc3\xb6rg@x\r\n\r\nx\r\n`)).sevenBit(), null);
+});
+
+test('a message that had to be encoded is signed again, its own signature no longer holds', async () => {
+  const text = `DKIM-Signature: v=1; a=rsa-sha256; d=${DOMAIN}; s=x; b=AA\r\n${HEAD}\r\n${'x'.repeat(2000)}\r\n`;
+  assert.deepEqual((await mailauthVerdicts(await signed(text))).slice(0, 2), ['pass', 'pass']);
 });
 
 test('an added field of a name that is covered breaks the signature', async () => {

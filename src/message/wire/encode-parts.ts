@@ -6,10 +6,10 @@
  *
  * Two passes: the first finds out what each part needs, the second writes it. Input has CRLF line ends only.
  */
-import type { ByteString } from '../platform/bytes.ts';
-import { type Charset, hasEightBit, type Utf8Detector, utf8Detector } from './charset.ts';
-import { encodeField, foldLine } from './header-text.ts';
-import type { LineFilter } from './lines.ts';
+import type { ByteString } from '../../platform/bytes.ts';
+import { type Charset, hasEightBit, type Utf8Detector, utf8Detector } from '../charset.ts';
+import { encodeField, foldField } from '../header-text.ts';
+import type { LineFilter } from '../lines.ts';
 import { type Entity, isIdentity, mimeReader, type Segment } from './mime-reader.ts';
 import { type BodyEncoder, ENCODERS, MENDERS, type TransferEncoding } from './transfer-encoding.ts';
 
@@ -155,7 +155,7 @@ function wireField(
   const plain = withoutNul(text);
   if (name === 'content-transfer-encoding') return `${relabelled(plain, planned, limit)}\r\n`;
   const sent = limit === '7bit' && hasEightBit(plain) ? encodeField(plain, name, legacy) : plain;
-  return `${sent.split('\r\n').map(foldLine).join('\r\n')}\r\n`;
+  return `${foldField(sent)}\r\n`;
 }
 
 const TOO_WIDE: Readonly<Record<WireLimit, RegExp>> = {

@@ -2,9 +2,9 @@
  * Finds the MIME parts of a message (RFC 2045, 2046) as it goes by. Input has CRLF line ends only. What is told is the
  * same however the input is cut up, every byte of it is told once, and a few kilobytes are kept at most.
  */
-import type { ByteString } from '../platform/bytes.ts';
-import { trimWhitespace } from './headers.ts';
-import { LONGEST_LINE } from './lines.ts';
+import type { ByteString } from '../../platform/bytes.ts';
+import { trimWhitespace } from '../headers.ts';
+import { LONGEST_LINE } from '../lines.ts';
 
 /** A line without its CRLF; of a longer one, 998 bytes or the rest. */
 export interface Segment {

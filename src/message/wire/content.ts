@@ -2,16 +2,18 @@
  * The bytes of a message that goes out and what a pass over them finds. Bytes that do not fit the wire (lines over 998
  * bytes, NULs) are encoded before anything else is done with them.
  */
-import type { ByteString } from '../platform/bytes.ts';
-import { type Charset, hasEightBit } from './charset.ts';
+import type { ByteString } from '../../platform/bytes.ts';
+import { type Charset, hasEightBit } from '../charset.ts';
+import { concatenate, filtered, LONGEST_LINE } from '../lines.ts';
 import { encodingPlanner, partEncoder, type WireLimit } from './encode-parts.ts';
-import { concatenate, filtered, LONGEST_LINE } from './lines.ts';
 
 /** CRLF line ends only. */
 export interface Content {
   readonly size: number;
   /** a byte from 0x80 on anywhere */
   readonly eightBit: boolean;
+  /** a part has another transfer encoding than it came with: a signature over its bytes no longer holds */
+  readonly reencoded: boolean;
   /** its first 256 KiB */
   readonly header: ByteString;
   /** the whole, when it is in memory */
@@ -28,14 +30,16 @@ const LF = 0x0a;
 
 export function fittedWhole(bytes: Buffer, legacy: Charset): Content {
   const found = surveyed(bytes);
-  return found.fits ? wholeContent(bytes, found) : encodedWhole(bytes, '8bit', legacy);
+  return found.fits ? wholeContent(bytes, found, false) : encodedWhole(bytes, '8bit', legacy);
 }
 
 export async function fittedLarge(chunks: () => AsyncIterable<Buffer>, legacy: Charset): Promise<Content> {
   const survey = surveyor();
   for await (const piece of chunks()) survey.write(piece);
   const found = survey.result();
-  return found.fits ? { ...found, bytes: null, chunks } : encodedLarge(chunks, '8bit', legacy);
+  return found.fits
+    ? { ...found, reencoded: false, bytes: null, chunks }
+    : encodedLarge(chunks, '8bit', legacy);
 }
 
 /** With each part encoded that does not fit the limit, as far as it may be encoded. */
@@ -52,9 +56,10 @@ export function encodedContent(
 function encodedWhole(bytes: Buffer, limit: WireLimit, legacy: Charset): Content {
   const planner = encodingPlanner(limit, legacy);
   planner.write(bytes);
-  const encoder = partEncoder(planner.result(), limit, legacy);
+  const plan = planner.result();
+  const encoder = partEncoder(plan, limit, legacy);
   const encoded = concatenate([encoder.write(bytes), encoder.end()]);
-  return wholeContent(encoded, surveyed(encoded));
+  return wholeContent(encoded, surveyed(encoded), plan.size > 0);
 }
 
 async function encodedLarge(
@@ -68,15 +73,14 @@ async function encodedLarge(
   const encoded = (): AsyncIterable<Buffer> => filtered(chunks(), partEncoder(plan, limit, legacy));
   const survey = surveyor();
   for await (const piece of encoded()) survey.write(piece);
-  return { ...survey.result(), bytes: null, chunks: encoded };
+  return { ...survey.result(), reencoded: plan.size > 0, bytes: null, chunks: encoded };
 }
 
-function wholeContent(bytes: Buffer, found: Survey): Content {
-  const { size, eightBit, header } = found;
+function wholeContent(bytes: Buffer, { size, eightBit, header }: Survey, reencoded: boolean): Content {
   const chunks = async function* (): AsyncGenerator<Buffer> {
     yield bytes;
   };
-  return { size, eightBit, header, bytes, chunks };
+  return { size, eightBit, reencoded, header, bytes, chunks };
 }
 
 interface Survey extends Pick<Content, 'size' | 'eightBit' | 'header'> {
