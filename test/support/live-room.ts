@@ -10,7 +10,7 @@ import type { Queue } from '../../src/queue/queue.ts';
 import { nodeDisk } from '../../src/storage/disk.ts';
 import { processTable } from '../../src/storage/processes.ts';
 import { type CitadelDouble, type Era, listOf, startCitadel } from './citadel-server.ts';
-import { type Bench, bench, NOW, SETTINGS_2012, temporaryDirectory } from './spool.ts';
+import { type Bench, bench, NOW, quickDirectory, SETTINGS_2012 } from './spool.ts';
 
 export const LOGIN = { user: 'admin', password: 'adminpass' };
 export const MAIL = 'From: a@citref.example\r\nSubject: hello\r\n\r\nHello.\r\n';
@@ -25,7 +25,7 @@ export interface LiveScene {
 }
 
 export async function liveScene(t: TestContext, era: Era = '2012', admin = true): Promise<LiveScene> {
-  const directory = temporaryDirectory(t);
+  const directory = quickDirectory(t);
   const double = await startCitadel(`${directory}/citadel-admin.socket`, { era, admin, highest: 100 });
   double.time = NOW;
   t.after(() => double.close());

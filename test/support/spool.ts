@@ -30,8 +30,16 @@ export function listFor(msgid: number, ...recipients: string[]): string {
   return `${HEADER}msgid|${msgid}\nsubmitted|${NOW}\nbounceto|a@example.org\n${lines.join('')}`;
 }
 
-export function temporaryDirectory(t: TestContext): string {
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'spoolroom-test-'));
+/** A file system in memory, where this machine has one. */
+const MEMORY = '/dev/shm';
+
+/** A temporary directory for small files whose disk is not the point of the test: in memory where that is possible. */
+export function quickDirectory(t: TestContext): string {
+  return temporaryDirectory(t, fs.existsSync(MEMORY) ? MEMORY : os.tmpdir());
+}
+
+export function temporaryDirectory(t: TestContext, parent = os.tmpdir()): string {
+  const directory = fs.mkdtempSync(path.join(parent, 'spoolroom-test-'));
   t.after(() => fs.rmSync(directory, { recursive: true, force: true }));
   return directory;
 }
