@@ -1,5 +1,5 @@
 /**
- * How long a delivery list takes against JSON of the same data in the same run. Called by `npm run bench`.
+ * How long a delivery list takes against JSON of the same data in the same run.
  */
 import { fileURLToPath } from 'node:url';
 import { stripHeader } from '../../src/delivery-list/header.ts';

@@ -1,6 +1,9 @@
 /** The loads of the benchmark, and how a client process is started and reports. */
 import { fork } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { newControlText } from '../../src/delivery-list/generate.ts';
 
 export interface Load {
   readonly name: string;
@@ -36,6 +39,23 @@ export function messageText(size: number): string {
   const header = 'From: sender@bench.example\nTo: someone@bench.example\nSubject: bench\n\n';
   const line = `${'the quick brown fox jumps over the lazy dog '.slice(0, 63)}\n`;
   return `${(header + line.repeat(Math.ceil(size / line.length))).slice(0, size - 1)}\n`;
+}
+
+/** Puts jobs for these recipients into an empty spool, each with the same message. */
+export function fillSpool(spool: string, text: string, jobs: readonly (readonly string[])[]): void {
+  for (const [n, recipients] of jobs.entries()) {
+    const msgid = 2 * n + 1;
+    const sender = 'sender@bench.example';
+    const list = {
+      msgid,
+      submitted: 1_400_000_000,
+      bounceto: sender,
+      envelopeFrom: sender,
+      sourceRoom: null,
+    };
+    writeFileSync(join(spool, String(msgid)), text);
+    writeFileSync(join(spool, String(msgid + 1)), newControlText({ ...list, recipients }));
+  }
 }
 
 type Work = () => Promise<{ readonly fsyncs?: number } | undefined>;

@@ -4,13 +4,12 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startDnsServer } from '../../src/cli/demo/world/dns-server.ts';
-import { newControlText } from '../../src/delivery-list/generate.ts';
-import { messageText, startSink } from './load.ts';
+import { fillSpool, messageText, startSink } from './load.ts';
 
 const JOBS = 10_000;
 const DOMAINS = 1000;
@@ -25,19 +24,8 @@ export async function benchManyDomains(): Promise<string> {
   ]);
   const dns = await startDnsServer(Object.fromEntries(zones.flat()));
   const spool = mkdtempSync(join(tmpdir(), 'spoolroom-domains-'));
-  const text = messageText(4096);
-  for (let n = 0; n < JOBS; n++) {
-    writeFileSync(join(spool, String(2 * n + 1)), text);
-    const list = newControlText({
-      msgid: 2 * n + 1,
-      submitted: 1_400_000_000,
-      bounceto: 'sender@bench.example',
-      envelopeFrom: 'sender@bench.example',
-      sourceRoom: null,
-      recipients: [`r${n}@d${n % DOMAINS}.example`],
-    });
-    writeFileSync(join(spool, String(2 * n + 2)), list);
-  }
+  const jobs = Array.from({ length: JOBS }, (_, n) => [`r${n}@d${n % DOMAINS}.example`]);
+  fillSpool(spool, messageText(4096), jobs);
   const words = ['run', '--spool', spool, '--dns', dns.address, '--mx-port', String(sink.port)];
   const began = performance.now();
   const child = spawn(process.execPath, ['--import', REPORT, COMMAND, ...words], {

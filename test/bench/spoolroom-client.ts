@@ -1,9 +1,8 @@
 /** One queue run over a real spool directory: jobs read, delivered through one relay, recorded, removed. */
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from '#net-stream-utils';
-import { newControlText } from '../../src/delivery-list/generate.ts';
 import { unknown8bit } from '../../src/message/charset.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { createResolver } from '../../src/platform/dns-resolver.ts';
@@ -15,30 +14,15 @@ import { readSettings } from '../../src/settings/read.ts';
 import type { Disk } from '../../src/storage/disk.ts';
 import { nodeDisk } from '../../src/storage/disk.ts';
 import { processTable } from '../../src/storage/processes.ts';
-import { client, type Load, messageText, SESSIONS } from './load.ts';
+import { client, fillSpool, messageText, SESSIONS } from './load.ts';
 
 const spool = mkdtempSync(join(tmpdir(), 'spoolroom-bench-'));
 process.on('exit', () => rmSync(spool, { recursive: true }));
 
-function fillSpool({ messages, recipients, size }: Load): void {
-  const text = messageText(size);
-  const names = Array.from({ length: recipients }, (_, n) => `r${n}@bench.example`);
-  for (let n = 0; n < messages; n++) {
-    writeFileSync(join(spool, String(2 * n + 1)), text);
-    const list = newControlText({
-      msgid: 2 * n + 1,
-      submitted: 1_400_000_000,
-      bounceto: 'sender@bench.example',
-      envelopeFrom: 'sender@bench.example',
-      sourceRoom: null,
-      recipients: names,
-    });
-    writeFileSync(join(spool, String(2 * n + 2)), list);
-  }
-}
-
 client(async (task) => {
-  fillSpool(task);
+  const recipients = Array.from({ length: task.recipients }, (_, n) => `r${n}@bench.example`);
+  const jobs = Array.from({ length: task.messages }, () => recipients);
+  fillSpool(spool, messageText(task.size), jobs);
   let fsyncs = 0;
   const counted = (call: () => Promise<void>): Promise<void> => {
     fsyncs++;

@@ -9,14 +9,12 @@ import { beginDelivery } from '../../src/delivery/delivery.ts';
 import { advance } from '../../src/delivery/machine.ts';
 import type { Host } from '../../src/routing/hosts.ts';
 import type { Failure } from '../../src/smtp/outcome.ts';
+import { mapScenarios } from '../support/scenarios.ts';
 
 export const SCENARIOS = fileURLToPath(new URL('../../fixtures/delivery/walks.txt', import.meta.url));
 
 export function rerun(text: string, rowsHit: Set<string>): string {
-  return text
-    .split(/^(?=== )/m)
-    .map((scenario) => (scenario.startsWith('==') ? rerunScenario(scenario, rowsHit) : scenario))
-    .join('');
+  return mapScenarios(text, (scenario) => rerunScenario(scenario, rowsHit));
 }
 
 function rerunScenario(text: string, rowsHit: Set<string>): string {

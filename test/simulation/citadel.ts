@@ -1,7 +1,7 @@
 /**
  * Citadel's side of the intake: hands mail over, connection by connection, and keeps what was not answered with 250. The
- * intake is the program's own, over connections in memory. Called by simulate.ts, in which its process may be killed, lose
- * its disk or be told to stop; whatever it has acknowledged by then is a promise.
+ * intake is the program's own, over connections in memory. Its process may be killed, lose its disk or be told to stop;
+ * whatever it has acknowledged by then must be delivered.
  */
 import { INTAKE_DEFAULTS, Intake } from '../../src/intake/listener.ts';
 import type { Clock } from '../../src/platform/clock.ts';

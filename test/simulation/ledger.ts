@@ -1,6 +1,6 @@
 /**
  * What really happened to each recipient, as the servers, the processes and the disk saw it, and whether that may be:
- * nobody lost, nobody served twice without an excuse, nothing told that is not so. Called by simulate.ts.
+ * nobody lost, nobody served twice without an excuse, nothing told that is not so.
  */
 import type { Job } from '../../src/delivery-list/job.ts';
 import { RETRY_INTERVALS } from '../../src/delivery-list/serialise.ts';

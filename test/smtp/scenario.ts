@@ -10,6 +10,7 @@ import type { Session, SessionEffect, SessionEvent, SessionPolicy } from '../../
 import { beginSession } from '../../src/smtp/machine/session.ts';
 import { NO_LINES, readReplyLine } from '../../src/smtp/reply.ts';
 import type { Transaction } from '../../src/smtp/transaction.ts';
+import { mapScenarios } from '../support/scenarios.ts';
 
 export const SCENARIOS = fileURLToPath(new URL('../../fixtures/session/', import.meta.url));
 
@@ -24,10 +25,7 @@ const PEER = { host: 'mx.example', address: '192.0.2.1', port: 25 };
 
 /** Runs a whole file; each scenario begins with `== name: what it shows`. */
 export function rerun(text: string, rowsHit: Set<string>): string {
-  return text
-    .split(/^(?=== )/m)
-    .map((scenario) => (scenario.startsWith('==') ? rerunScenario(scenario, rowsHit) : scenario))
-    .join('');
+  return mapScenarios(text, (scenario) => rerunScenario(scenario, rowsHit));
 }
 
 function rerunScenario(text: string, rowsHit: Set<string>): string {

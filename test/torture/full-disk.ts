@@ -1,6 +1,6 @@
 /**
- * A file system that is full: a spool on a small one of its own, filled to the last byte. Needs the right to mount;
- * where that is missing the simulation's ENOSPC has to do. Called by run.ts, and by tests of what happens there.
+ * A full disk: a spool on a small file system of its own, filled to the last byte. It needs the right to mount; where
+ * that is missing, only the simulation's ENOSPC covers this case.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

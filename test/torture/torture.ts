@@ -1,7 +1,7 @@
 /**
  * Real processes, killed at random moments: `run` and `watch` deliver from a real directory to real servers, and the
- * servers' memory is the witness. Called by run.ts and by the test. What cannot be seen from outside, such as a power
- * failure, is the simulation's work (test/simulation).
+ * what the servers have received is compared with what they should have. What cannot be seen from outside, such as a
+ * power failure, is left to the simulation (test/simulation).
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
