@@ -46,6 +46,8 @@ export type DeliveryEvent =
   | { readonly type: 'no-hosts'; readonly failure: Failure }
   | { readonly type: 'addresses'; readonly addresses: readonly string[] }
   | { readonly type: 'no-addresses'; readonly failure: Failure }
+  /** the host is this machine */
+  | { readonly type: 'own-host'; readonly failure: Failure }
   | { readonly type: 'connection-ready' }
   | { readonly type: 'host-failed'; readonly failure: Failure }
   | { readonly type: 'tls-unusable'; readonly failure: Failure }

@@ -7,7 +7,7 @@ import type { Random } from '../platform/clock.ts';
 import type { LookupError, LookupResult, MxRecord, Resolver } from '../platform/dns.ts';
 import type { Destination, Host } from '../routing/hosts.ts';
 import type { RoutingRules } from '../routing/route.ts';
-import { directRoute, LOOKUP_ERRORS, mxRoute } from '../routing/route.ts';
+import { directRoute, LOOKUP_ERRORS, leadsToUs, mxRoute } from '../routing/route.ts';
 import type { Failure, Stage } from '../smtp/outcome.ts';
 import type { DeliveryEvent } from './delivery.ts';
 import type { Question, TraceEvent } from './trace.ts';
@@ -44,6 +44,15 @@ export async function lookupAddresses(host: Host, resolver: Resolver): Promise<D
     type: 'no-addresses',
     failure: lookupFailure('lookup', permanent, permanent ? '5.1.2' : '4.4.3', text),
   };
+}
+
+/** The event of a lookup, unless the host turns out to be this machine. */
+export function refuseLoop(event: DeliveryEvent, host: Host, rules: RoutingRules): DeliveryEvent {
+  if (event.type !== 'addresses') return event;
+  const own = event.addresses.find((address) => leadsToUs(host, address, rules));
+  if (own === undefined) return event;
+  const text = `${host.name} is this machine itself (${own}): the message would loop`;
+  return { type: 'own-host', failure: lookupFailure('lookup', true, '5.4.6', text) };
 }
 
 /** The same resolver, with somebody told of every question and its answer. */

@@ -38,6 +38,7 @@ const GUARDS: { readonly [name in DeliveryGuard]: (delivery: Delivery) => boolea
   anotherAddress: (delivery) => delivery.address + 1 < delivery.addresses.length,
   anotherHost: (delivery) => delivery.host + 1 < delivery.hosts.length,
   recipientsPending: (delivery) => delivery.pending.length > 0,
+  fallbackLeft: (delivery) => fallbackAfter(delivery) >= 0,
   expired: (delivery) => delivery.expired,
   stopping: (delivery) => delivery.stopping,
 };
@@ -65,6 +66,9 @@ const ACTIONS: { readonly [name in DeliveryAction]: (draft: Draft) => void } = {
   nextAddress: ({ delivery }) => {
     delivery.address++;
     delivery.withoutTls = false;
+  },
+  skipToFallback: ({ delivery }) => {
+    delivery.host = fallbackAfter(delivery);
   },
   nextHost: ({ delivery }) => {
     delivery.host++;
@@ -106,6 +110,10 @@ const ACTIONS: { readonly [name in DeliveryAction]: (draft: Draft) => void } = {
     delivery.pending = [];
   },
 };
+
+function fallbackAfter({ hosts, host }: Delivery): number {
+  return hosts.findIndex(({ origin }, index) => index > host && origin === 'fallbackhost');
+}
 
 function hostOf(delivery: Delivery): Host {
   const host = delivery.hosts[delivery.host];

@@ -4,7 +4,13 @@
  */
 import type { DeliveryEvent, DeliveryState } from './delivery.ts';
 
-export type DeliveryGuard = 'anotherAddress' | 'anotherHost' | 'recipientsPending' | 'expired' | 'stopping';
+export type DeliveryGuard =
+  | 'anotherAddress'
+  | 'anotherHost'
+  | 'fallbackLeft'
+  | 'recipientsPending'
+  | 'expired'
+  | 'stopping';
 
 export type DeliveryAction =
   | 'lookupHosts'
@@ -14,6 +20,7 @@ export type DeliveryAction =
   | 'setAddresses'
   | 'nextAddress'
   | 'nextHost'
+  | 'skipToFallback'
   | 'disableTls'
   | 'acquireConnection'
   | 'startTransaction'
@@ -69,6 +76,16 @@ export const DELIVERY_TABLE: readonly DeliveryRow[] = [
     do: ['addFailure', 'failPending'],
   },
 
+  // RFC 5321 5.1: hosts from our own on are left out. Fallback hosts are relays of ours.
+  {
+    id: 'own-host',
+    in: ['addresses'],
+    on: ['own-host'],
+    when: 'fallbackLeft',
+    to: 'addresses',
+    do: ['addFailure', 'skipToFallback', 'lookupAddresses'],
+  },
+  { id: 'own-host-last', in: ['addresses'], on: ['own-host'], to: 'done', do: ['addFailure', 'failPending'] },
   {
     id: 'connection-ready',
     in: ['connecting'],

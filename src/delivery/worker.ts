@@ -14,7 +14,7 @@ import type { AcquireConnection, DeliveryAttempt } from './attempt.ts';
 import type { ConnectionPool, ConnectionTarget } from './connection-pool.ts';
 import type { DeliveryEffect, DeliveryEvent, HostCursor } from './delivery.ts';
 import type { DestinationQueue } from './destination-queue.ts';
-import { lookupAddresses, lookupHosts, traced } from './lookups.ts';
+import { lookupAddresses, lookupHosts, refuseLoop, traced } from './lookups.ts';
 import { advance } from './machine.ts';
 import type { DeliveryDeps, DeliveryRules } from './rules.ts';
 
@@ -125,7 +125,7 @@ export class DeliveryWorker {
         return;
       case 'lookup-addresses':
         void lookupAddresses(effect.host, this.#resolver(attempt)).then((event) =>
-          this.#handle(attempt, event),
+          this.#handle(attempt, refuseLoop(event, effect.host, rules.routing)),
         );
         return;
       case 'acquire-connection':

@@ -7,6 +7,7 @@ import type { ByteString } from '../platform/bytes.ts';
 import type { Random } from '../platform/clock.ts';
 import type { LookupError, LookupResult, MxRecord } from '../platform/dns.ts';
 import type { Destination, Host, Relay } from './hosts.ts';
+import { isOwnAddress } from './own-address.ts';
 import { relaysFor, relaysInOrder } from './relays.ts';
 
 export interface RoutingRules {
@@ -14,6 +15,21 @@ export interface RoutingRules {
   /** our own names; an MX list that holds one of them ends there (mail loop) */
   readonly ownNames: readonly string[];
   readonly mxPort: number;
+  /** how strangers' hosts that lead back to this machine are recognised; null: they are contacted like any other */
+  readonly loops: LoopRules | null;
+}
+
+export interface LoopRules {
+  /** addresses of this machine's interfaces */
+  readonly addresses: readonly string[];
+  /** ports on which this machine takes mail: 25, and those of the intake */
+  readonly ports: readonly number[];
+}
+
+/** A relay of ours may well be this machine; a host that an MX record or an address literal names may not. */
+export function leadsToUs({ origin, port }: Host, address: string, { loops }: RoutingRules): boolean {
+  if (loops === null || origin === 'smarthost' || origin === 'fallbackhost') return false;
+  return loops.ports.includes(port) && isOwnAddress(address, loops.addresses);
 }
 
 /** Hosts in the order in which they are tried, with the reasons for people; or why there is none. */
@@ -122,8 +138,13 @@ export const LOOKUP_ERRORS: { readonly [fault in LookupError]: string } = {
 };
 
 function ownPreference(records: readonly MxRecord[], ownNames: readonly string[]): number {
-  const own = records.filter((record) => ownNames.includes(record.exchange.toLowerCase()));
+  const own = records.filter(({ exchange }) => isOwnName(exchange.toLowerCase(), ownNames));
   return Math.min(...own.map((record) => record.preference));
+}
+
+/** `localhost` and names below it are this machine by definition (RFC 6761 6.3). */
+function isOwnName(name: string, ownNames: readonly string[]): boolean {
+  return ownNames.includes(name) || name === 'localhost' || name.endsWith('.localhost');
 }
 
 function unique(records: readonly MxRecord[]): readonly MxRecord[] {

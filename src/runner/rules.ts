@@ -39,6 +39,8 @@ export interface LoadedConfig {
   readonly signer: Signer | null;
   /** what should be mended in the configuration, in full sentences */
   readonly warnings: readonly string[];
+  /** addresses of this machine's network interfaces */
+  readonly interfaces: readonly string[];
 }
 
 export function rulesFrom(settings: Settings, config: LoadedConfig): RunRules {
@@ -62,14 +64,21 @@ export function rulesFrom(settings: Settings, config: LoadedConfig): RunRules {
 
 function dispatchRules(
   settings: Settings,
-  { relays, certificates }: LoadedConfig,
+  { relays, certificates, interfaces }: LoadedConfig,
   hostname: string,
 ): DeliveryRules {
   const pins = byHost(settings['tls-pin']);
   const tlsOf = tlsPolicies(settings, pins);
   const inClear = new Set(settings['auth-in-clear'].map(hostKey));
   return {
-    routing: { relays, ownNames: [hostname.toLowerCase()], mxPort: settings['mx-port'] },
+    routing: {
+      relays,
+      ownNames: [hostname.toLowerCase()],
+      mxPort: settings['mx-port'],
+      loops: settings['allow-loops']
+        ? null
+        : { addresses: interfaces, ports: [25, ...intakePorts(settings)] },
+    },
     limits: {
       sessions: settings['limit.sessions'],
       destination: settings['limit.destination'],
@@ -111,6 +120,14 @@ function dispatchRules(
       ...pinsFor(host, pins),
     }),
   };
+}
+
+/** Ports at which our own intake listens; sockets have none. */
+function intakePorts(settings: Settings): readonly number[] {
+  return settings['intake.listen'].flatMap((place) => {
+    const port = /(?:^|:)(\d{1,5})$/.exec(place)?.[1];
+    return port === undefined ? [] : [Number(port)];
+  });
 }
 
 function pinsFor(host: Host, pins: ReadonlyMap<string, readonly string[]>): Pick<TlsOptions, 'pins'> {

@@ -96,6 +96,11 @@ export const SETTINGS = {
     'which messages are signed: those without a signature of the same domain, all, or none',
   ),
   'mx-port': setting(count(1, 65535), '25', 'port of MX hosts'),
+  'allow-loops': setting(
+    flag,
+    'false',
+    'contact MX hosts and address literals that lead to this machine (port 25 or the intake’s)',
+  ),
   dns: setting(list(nameServer), [], 'name servers as ADDRESS or ADDRESS:PORT; default: those of the system'),
   'local-address': setting(list(ipAddress), [], 'source address of connections, one of each family'),
   tls: setting(choice('none', 'opportunistic', 'require'), 'opportunistic', 'STARTTLS with MX hosts'),

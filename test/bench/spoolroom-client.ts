@@ -51,6 +51,7 @@ client(async (task) => {
     certificates: [],
     signer: null,
     warnings: [],
+    interfaces: [],
   });
   const warn = (text: string): never => {
     throw new Error(text);

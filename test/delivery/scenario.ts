@@ -49,6 +49,7 @@ function eventOf(text: string): DeliveryEvent {
       return { type, hosts: [host('mx1')], host: 0, addresses: ['192.0.2.1'], address: 0, withoutTls: false };
     case 'no-hosts':
     case 'no-addresses':
+    case 'own-host':
     case 'host-failed':
     case 'tls-unusable':
     case 'unsendable':
@@ -70,7 +71,7 @@ function host(name: string): Host {
     name,
     literal: null,
     port: 25,
-    origin: 'mx',
+    origin: name.startsWith('fallback') ? 'fallbackhost' : 'mx',
     preference: 10,
     credentials: null,
     implicitTls: false,

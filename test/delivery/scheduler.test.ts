@@ -133,6 +133,11 @@ describe('hosts', () => {
       },
       '5 the best mail server of x.example is this host itself: the mail would loop',
     ],
+    [
+      'MX localhost',
+      { mx: [[10, 'localhost']] },
+      '5 the best mail server of x.example is this host itself: the mail would loop',
+    ],
     ['neither MX nor address', {}, '5 x.example has neither a mail server nor an address'],
   ] as const) {
     it(`${what}: ${expected.startsWith('5') ? 'refused for good' : 'tried again'}, nobody contacted`, async () => {
@@ -188,6 +193,38 @@ describe('hosts', () => {
     const run = await deliver({ names, servers }, messages, rulesWith({ rate: 10 }));
     assert.equal(run.world.arrived.length, 5);
     assert.equal(run.commands.filter((line) => line === 'STARTTLS').length, 1);
+  });
+});
+
+describe('an MX of a stranger that leads back to this machine', () => {
+  const rules = rulesWith();
+  const loops = { addresses: ['192.0.2.7'], ports: [25] };
+  const careful = { ...rules, routing: { ...rules.routing, loops } };
+
+  for (const address of ['127.0.0.1', '::ffff:127.0.0.1', '0.0.0.0', '192.0.2.7'])
+    it(`is not contacted at ${address}, and what comes behind it neither`, async () => {
+      const names: WorldScript['names'] = {
+        'x.example': {
+          mx: [
+            [10, 'mx1.x.example'],
+            [20, 'mx2.x.example'],
+          ],
+        },
+        'mx1.x.example': address.includes(':') ? { aaaa: [address] } : { a: [address] },
+        'mx2.x.example': { a: ['192.0.2.2'] },
+      };
+      const run = await deliver({ names, servers: { '*': {} } }, [{ to: ['u@x.example'] }], careful);
+      assert.equal(run.world.connections, 0);
+      assert.deepEqual(summary(run), [
+        `u@x.example: 5 mx1.x.example is this machine itself (${address}): the message would loop`,
+      ]);
+    });
+
+  it('is contacted at another port, where only a test would be', async () => {
+    const names: WorldScript['names'] = { 'x.example': { mx: [[10, 'mx']] }, mx: { a: ['127.0.0.1'] } };
+    const elsewhere = { ...careful, routing: { ...careful.routing, mxPort: 2526 } };
+    const run = await deliver({ names, servers: { '*': {} } }, [{ to: ['u@x.example'] }], elsewhere);
+    assert.equal(run.world.arrived.length, 1);
   });
 });
 

@@ -39,7 +39,7 @@ export function rulesWith(
   more: { readonly relays?: readonly Relay[]; readonly tls?: 'none' | 'opportunistic' | 'require' } = {},
 ): DeliveryRules {
   return {
-    routing: { relays: more.relays ?? [], ownNames: ['me.example'], mxPort: 25 },
+    routing: { relays: more.relays ?? [], ownNames: ['me.example'], mxPort: 25, loops: null },
     limits: { sessions: 20, destination: 10, host: 10, messages: 100, rate: 0, ...limits },
     deadlines: DEADLINES,
     localAddresses: [],

@@ -71,6 +71,7 @@ export function rulesOf(settings: Settings): RunRules {
     certificates: [],
     signer: null,
     warnings: [],
+    interfaces: [],
   });
 }
 

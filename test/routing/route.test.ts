@@ -16,6 +16,7 @@ const rules = (...relays: readonly Relay[]): RoutingRules => ({
   relays,
   ownNames: ['me.example'],
   mxPort: 25,
+  loops: null,
 });
 
 const mx = (...records: readonly (readonly [number, string])[]): LookupResult<MxRecord> => ({

@@ -28,6 +28,7 @@ function rulesWith(given: object) {
     certificates: ['CA'],
     signer: null,
     warnings: [],
+    interfaces: [],
   }).delivery;
 }
 

@@ -548,6 +548,7 @@ function rulesOf({ limits }: Plan): RunRules {
     certificates: [],
     signer: null,
     warnings: [],
+    interfaces: [],
   });
   RULES.set(key, rules);
   return rules;

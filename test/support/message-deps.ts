@@ -10,7 +10,7 @@ export const MESSAGE_DEPS: Omit<MessageDeps, 'queue' | 'now' | 'dsnSender'> = {
   warn: (text) => {
     throw new Error(text);
   },
-  routing: { relays: [], ownNames: ['me.example'], mxPort: 25 },
+  routing: { relays: [], ownNames: ['me.example'], mxPort: 25, loops: null },
   schedule: SCHEDULE,
   nextTurn: async () => {},
 };

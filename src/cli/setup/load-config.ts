@@ -4,7 +4,7 @@
  */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { hostname } from 'node:os';
+import { hostname, networkInterfaces } from 'node:os';
 import { connect } from '#net-stream-utils';
 import { loadCharset } from '../../message/charset.ts';
 import { escapeControl } from '../../output/text.ts';
@@ -104,6 +104,7 @@ export async function loadRules(settings: Settings): Promise<RunRules | CliError
     charset: charset.charset,
     certificates,
     ...keyring,
+    interfaces: Object.values(networkInterfaces()).flatMap((each = []) => each.map(({ address }) => address)),
   });
 }
 

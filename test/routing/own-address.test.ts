@@ -1,0 +1,33 @@
+/** Addresses that lead back to this machine. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { isOwnAddress } from '../../src/routing/own-address.ts';
+
+const OWN = ['192.0.2.7', '2001:db8::7', 'fe80::1%eth0'];
+
+for (const address of [
+  ...['127.0.0.1', '127.255.0.3', '0.0.0.0', '::1', '::', '0:0:0:0:0:0:0:1'],
+  ...[
+    '::ffff:127.0.0.1',
+    '::ffff:7f00:1',
+    '::FFFF:0.0.0.0',
+    '::ffff:0:127.0.0.1',
+    '64:ff9b::127.0.0.1',
+    '64:ff9b::7f00:1',
+  ],
+  ...['192.0.2.7', '::ffff:192.0.2.7', '::ffff:c000:207', '2001:db8::7', '2001:0DB8:0:0:0::7', 'fe80::1'],
+])
+  test(`${address} is our own`, () => assert.ok(isOwnAddress(address, OWN)));
+
+for (const address of [
+  '192.0.2.8',
+  '128.0.0.1',
+  '2001:db8::8',
+  '::ffff:192.0.2.8',
+  '2001:db8::127.0.0.1',
+  '',
+  'localhost',
+  '1.2.3',
+  ':::',
+])
+  test(`"${address}" is not`, () => assert.ok(!isOwnAddress(address, OWN)));
