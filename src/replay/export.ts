@@ -1,6 +1,6 @@
 /**
- * The queue inside an exported server (`MIGR export`): its control messages, read as any other, and the mails they
- * name. Called by the replay command, which opens the file and passes its pieces. One message is in memory at a time.
+ * The queue inside the export of a server (`MIGR export`): its control messages and the messages they refer to. Only one
+ * message is in memory at a time.
  */
 
 import type { MessageNumber } from '../delivery-list/job.ts';
@@ -12,19 +12,19 @@ import type { ControlInput } from './input.ts';
 import { readInput } from './input.ts';
 
 export type Exported =
-  | { readonly kind: 'control'; readonly number: MessageNumber; readonly subject: ControlInput }
-  /** a control message all the same; `reason` completes "message N ..." */
+  | { readonly kind: 'control'; readonly number: MessageNumber; readonly input: ControlInput }
+  /** a control message that cannot be parsed; `reason` completes "message N ..." */
   | { readonly kind: 'unreadable'; readonly number: MessageNumber; readonly reason: string }
   /** any other message */
-  | { readonly kind: 'mail'; readonly number: MessageNumber }
+  | { readonly kind: 'message'; readonly number: MessageNumber }
   | Extract<ExportItem, { readonly kind: 'room' | 'problem' }>;
 
-/** Whether a file that begins like this is XML: no control message, no mail and no transcript begins with `<`. */
+/** Whether a file with this beginning is XML: no control message, message or transcript begins with `<`. */
 export function isExport(head: Buffer): boolean {
   return /^(?:\xef\xbb\xbf)?\s*</.test(head.toString('latin1'));
 }
 
-/** Everything in the order of the file. */
+/** The items in the order of the file. */
 export async function* readExport(
   pieces: AsyncIterable<Buffer>,
   options: ParseOptions,
@@ -35,19 +35,19 @@ export async function* readExport(
 }
 
 function exported(number: MessageNumber, bytes: Buffer, options: ParseOptions): Exported {
-  if (storedControl(bytes) === null) return { kind: 'mail', number };
-  const subject = readInput(bytes, number, options);
-  switch (subject.kind) {
+  if (storedControl(bytes) === null) return { kind: 'message', number };
+  const input = readInput(bytes, number, options);
+  switch (input.kind) {
     case 'control':
-      return { kind: 'control', number, subject };
+      return { kind: 'control', number, input };
     case 'unusable':
-      return { kind: 'unreadable', number, reason: subject.reason };
+      return { kind: 'unreadable', number, reason: input.reason };
     case 'transcript':
-      return { kind: 'mail', number };
+      return { kind: 'message', number };
   }
 }
 
-/** One message's stored form; null when the export does not hold it. */
+/** The stored form of a message; null when the export does not contain it. */
 export async function messageIn(
   pieces: AsyncIterable<Buffer>,
   number: MessageNumber,

@@ -1,6 +1,6 @@
 /**
- * What `replay` is given: a transcript, or a control message in any accepted form with the mail it names. Called by
- * the command with bytes it has read; opens nothing itself. What cannot be used is a value with a sentence.
+ * The input of a replay: a transcript, or a control message in any accepted form. Parses bytes and opens nothing; input that
+ * cannot be used is a value with a reason.
  */
 import { stripHeader } from '../delivery-list/header.ts';
 import type { ParseOptions } from '../delivery-list/parse.ts';
@@ -16,7 +16,7 @@ export interface ControlInput {
   readonly kind: 'control';
   readonly form: ControlForm;
   readonly bytes: number;
-  /** header and instructions as stored */
+  /** header and instructions, as stored */
   readonly text: ByteString;
   readonly queued: QueuedJob;
 }
@@ -27,7 +27,7 @@ export type ReplayInput =
   /** completes "FILE ..." */
   | { readonly kind: 'unusable'; readonly reason: string };
 
-/** `control`: the number to call it by. */
+/** `control`: the number the job gets. */
 export function readInput(bytes: Buffer, control: number, options: ParseOptions): ReplayInput {
   if (isTranscript(bytes)) {
     const read = readTranscript(bytes.toString('utf8'));

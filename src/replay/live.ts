@@ -1,34 +1,35 @@
 /**
- * Real sockets that never carry a message: DATA is said to the driver to be refused, and RSET goes out in its place.
- * Called by `replay --live`. The reply to RSET is swallowed and the refusal stands where it was; nothing else is
- * changed, so greeting, EHLO, TLS, AUTH, MAIL and RCPT are the real ones.
+ * Real connections that never send a message: RSET is sent in place of DATA, and its reply is replaced by a refusal of DATA.
+ * CHUNKING is hidden from the client, since BDAT would send the message without DATA. Greeting, EHLO, TLS, AUTH, MAIL and
+ * RCPT are real.
  */
 import type { Connect, Connection, ConnectionEvents } from '#net-stream-utils';
 import type { TimelineOutcome } from './timeline.ts';
 
-/** What the driver hears instead of an answer to DATA. */
+/** The reply to DATA that the client gets. */
 export const STOPPED = '451 4.3.0 stopped before DATA: the server accepts this much, nothing was sent';
 
-/** Taken up to DATA, and nothing else is known of it. */
+/** Whether the server accepted everything up to DATA, where the replay stopped. */
 export function wasStopped({ outcome }: Pick<TimelineOutcome, 'outcome'>): boolean {
   return outcome.kind === 'failed' && outcome.code === 451 && `451 ${outcome.text}` === STOPPED;
 }
 
-type Owed = 'pass' | 'stopped';
+/** What happens to the reply to a command: it is passed on, or replaced by `STOPPED`. */
+type Pending = 'pass' | 'replace';
 
 export function withoutData(connect: Connect): Connect {
   return (endpoint, events, tls) => {
-    // Replies come in the order of the commands; the first one is the greeting.
-    const owed: Owed[] = ['pass'];
-    return outgoing(connect(endpoint, incoming(events, owed), tls), owed);
+    // Replies come in the order of the commands; the first is the greeting.
+    const pending: Pending[] = ['pass'];
+    return outgoing(connect(endpoint, incoming(events, pending), tls), pending);
   };
 }
 
-function outgoing(connection: Connection, owed: Owed[]): Connection {
+function outgoing(connection: Connection, pending: Pending[]): Connection {
   return {
     write: (data) => {
       if (typeof data !== 'string') throw new Error('a message must not be sent in a live replay');
-      return connection.write(data.replace(/[^\n]*\n/g, (line) => commandFor(line, owed)));
+      return connection.write(data.replace(/[^\n]*\n/g, (line) => commandFor(line, pending)));
     },
     startTls: (options) => connection.startTls(options),
     end: () => connection.end(),
@@ -36,27 +37,27 @@ function outgoing(connection: Connection, owed: Owed[]): Connection {
   };
 }
 
-function commandFor(line: string, owed: Owed[]): string {
+function commandFor(line: string, pending: Pending[]): string {
   const stop = line === 'DATA\r\n';
-  owed.push(stop ? 'stopped' : 'pass');
+  pending.push(stop ? 'replace' : 'pass');
   return stop ? 'RSET\r\n' : line;
 }
 
-function incoming(events: ConnectionEvents, owed: Owed[]): ConnectionEvents {
+function incoming(events: ConnectionEvents, pending: Pending[]): ConnectionEvents {
   return {
     ...events,
     lines: (lines, partial) =>
       events.lines(
-        lines.flatMap((line) => heard(line, owed)),
+        lines.flatMap((line) => received(line, pending)),
         partial,
       ),
   };
 }
 
-function heard(line: string, owed: Owed[]): readonly string[] {
-  const stop = owed[0] === 'stopped';
-  if (line[3] !== '-') owed.shift();
-  // Without CHUNKING a message begins with DATA and with nothing else.
+function received(line: string, pending: Pending[]): readonly string[] {
+  const stop = pending[0] === 'replace';
+  if (line[3] !== '-') pending.shift();
+  // Without CHUNKING every message begins with DATA.
   if (!stop) return [line.replace(/^(250[- ])CHUNKING\b/i, '$1X-NOT-NOW')];
   return line[3] === '-' ? [] : [STOPPED];
 }

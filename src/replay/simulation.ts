@@ -1,6 +1,6 @@
 /**
- * One job through the real queue run in a world without a network, on a clock that costs no time. Called by `replay`.
- * Touches nothing outside: the room is a copy, the world is a script.
+ * Runs the real queue runner with one job, in a simulated world and on a virtual clock. Nothing outside is touched: the queue
+ * is a copy in memory, the world is a script.
  */
 import type { Clock, Random } from '../platform/clock.ts';
 import type { PayloadResult, QueuedJob } from '../queue/queue.ts';
@@ -22,24 +22,24 @@ export interface Simulation {
   readonly now: number;
 }
 
-export async function simulate(play: Simulation, script: WorldScript): Promise<Timeline> {
-  const clock = new VirtualClock(play.now);
+export async function simulate(simulation: Simulation, script: WorldScript): Promise<Timeline> {
+  const clock = new VirtualClock(simulation.now);
   const world = new World(script, clock);
-  // Equal chances for all: records of equal preference stay in the order they were given in.
-  const ports = { resolver: world.resolver, connect: world.connect, clock, random: () => 0.5 };
-  return perform(play, ports, world.unknown, (done) => clock.runUntil(done));
+  // A constant: records of equal preference stay in the order in which they were given.
+  const deps = { resolver: world.resolver, connect: world.connect, clock, random: () => 0.5 };
+  return perform(simulation, deps, world.unrecorded, (done) => clock.runUntil(done));
 }
 
-/** The same in any world, the real one included. */
+/** The same in any world, including the real one. `passTime` waits until a promise settles. */
 export async function perform(
   { queued, payload, rules }: Simulation,
-  ports: { readonly clock: Clock; readonly random: Random } & Pick<RunDeps, 'resolver' | 'connect'>,
-  unknown: Promise<string>,
+  deps: { readonly clock: Clock; readonly random: Random } & Pick<RunDeps, 'resolver' | 'connect'>,
+  unrecorded: Promise<string>,
   passTime: <T>(done: Promise<T>) => Promise<T>,
 ): Promise<Timeline> {
   const queue = new SingleJobQueue(queued, payload);
-  const began = ports.clock.monotonic();
-  const witness = new Collector(() => ports.clock.monotonic() - began);
+  const began = deps.clock.monotonic();
+  const collector = new Collector(() => deps.clock.monotonic() - began);
   const unrouted: TimelineOutcome[] = [];
   const events: RunDeps['events'] = {
     outcome: ({ recipient, outcome }) => {
@@ -49,13 +49,13 @@ export async function perform(
     },
     quarantined: () => {},
     warning: () => {},
-    trace: witness.observe,
+    trace: collector.observe,
   };
   const forced = { ...rules, due: { ...rules.due, force: true } };
-  const run = runQueue({ ...ports, queue, events }, forced, new AbortController().signal);
-  const missing = await passTime(Promise.race([unknown, run.then(() => null)]));
-  const { deliveries, moments } = witness;
+  const run = runQueue({ ...deps, queue, events }, forced, new AbortController().signal);
+  const missing = await passTime(Promise.race([unrecorded, run.then(() => null)]));
+  const { deliveries, events: timeline } = collector;
   const address = (index: number): string => queued.job.recipients[index]?.address ?? '';
-  const outcomes = [...unrouted, ...outcomesIn(moments, address)];
-  return { deliveries, moments, outcomes, unknown: missing };
+  const outcomes = [...unrouted, ...outcomesIn(timeline, address)];
+  return { deliveries, events: timeline, outcomes, unrecorded: missing };
 }

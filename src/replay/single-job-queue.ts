@@ -1,6 +1,5 @@
 /**
- * A room with one job in it, held in memory: what `replay` gives to the queue run instead of a spool. It writes
- * nothing anywhere; what became of the job is in the story that is told.
+ * A queue with one job, in memory, in place of the spool. Nothing is written anywhere: the result of a replay is its timeline.
  */
 import type { PayloadResult, Queue, QueuedJob } from '../queue/queue.ts';
 
@@ -29,7 +28,7 @@ export class SingleJobQueue implements Queue {
   async flush(): Promise<void> {}
 
   async enqueue(): Promise<never> {
-    throw new Error('nothing is enqueued in a replay');
+    throw new Error('a replay cannot enqueue messages');
   }
 
   async close(): Promise<void> {}

@@ -1,6 +1,6 @@
 /**
- * What a replay tells: the deliveries of one job, everything that happened to them with its time, and what became of
- * each recipient. Comes from a transcript or from a run in a world; text, JSON and HTML are made from it. Plain data.
+ * The timeline of one job: its deliveries, everything that happened to them with its time, and the outcome of each recipient.
+ * Made from a transcript, or by a run in a world. Plain data; text, JSON and HTML are made from it.
  */
 import type { DeliveryAttempt } from '../delivery/attempt.ts';
 import type { Trace } from '../delivery/trace.ts';
@@ -12,11 +12,11 @@ import { bodyOf } from './transcript/transcript.ts';
 
 export interface TimelineDelivery {
   readonly destination: Destination;
-  /** indices into the job's recipients */
+  /** ids of its recipients: positions among the job's */
   readonly indices: readonly number[];
 }
 
-/** `at`: milliseconds since the beginning; `deliveries`: whose this is, as indices */
+/** `at`: milliseconds since the beginning; `deliveries`: the deliveries it concerns, as indices */
 export type TimelineEvent = { readonly at: number; readonly deliveries: readonly number[] } & LineBody;
 
 export interface TimelineOutcome {
@@ -24,39 +24,40 @@ export interface TimelineOutcome {
   readonly index: number;
   readonly address: ByteString;
   readonly outcome: Outcome;
-  /** the row of either table that decided it; null: it was decided before there was a delivery */
+  /** the row of either table that decided it; null: decided before there was a delivery */
   readonly row: string | null;
 }
 
 export interface Timeline {
   readonly deliveries: readonly TimelineDelivery[];
-  readonly moments: readonly TimelineEvent[];
+  readonly events: readonly TimelineEvent[];
   readonly outcomes: readonly TimelineOutcome[];
-  /** what a recording was asked and has no answer to: the story ends there */
-  readonly unknown: string | null;
+  /** completes "The recording does not say ...": the timeline ends where the recording has no answer; null: it is complete */
+  readonly unrecorded: string | null;
 }
 
-/** Gathers what an observer sees. */
+/** Collects the trace of a run. */
 export class Collector {
   readonly deliveries: TimelineDelivery[] = [];
-  readonly moments: TimelineEvent[] = [];
-  readonly #known = new Map<DeliveryAttempt, number>();
+  readonly events: TimelineEvent[] = [];
+  readonly #numbers = new Map<DeliveryAttempt, number>();
   readonly #now: () => number;
 
   constructor(now: () => number) {
     this.#now = now;
   }
 
-  readonly observe: Trace = (orders, sight) => {
-    const deliveries = orders.map((order) => this.#known.get(order) ?? this.#meet(order));
-    if (sight.what === 'closed') return;
-    this.moments.push({ at: this.#now(), deliveries, ...bodyOf(sight) });
+  readonly observe: Trace = (attempts, event) => {
+    if (event.what === 'closed') return;
+    const deliveries = attempts.map((attempt) => this.#numbers.get(attempt) ?? this.#add(attempt));
+    this.events.push({ at: this.#now(), deliveries, ...bodyOf(event) });
   };
 
-  #meet(order: DeliveryAttempt): number {
+  #add(attempt: DeliveryAttempt): number {
     const number = this.deliveries.length;
-    this.#known.set(order, number);
-    this.deliveries.push({ destination: order.destination, indices: order.recipients.map(({ id }) => id) });
+    this.#numbers.set(attempt, number);
+    const indices = attempt.recipients.map(({ id }) => id);
+    this.deliveries.push({ destination: attempt.destination, indices });
     return number;
   }
 }
@@ -64,25 +65,25 @@ export class Collector {
 export function timelineOf({ header, lines }: Transcript): Timeline {
   const { destination, indices, job } = header;
   const deliveries = [{ destination, indices }];
-  const moments = lines.map(({ t, ...body }): TimelineEvent => ({ at: t, deliveries: [0], ...body }));
+  const events = lines.map(({ t, ...body }): TimelineEvent => ({ at: t, deliveries: [0], ...body }));
   const address = (index: number): ByteString => job.recipients[index]?.address ?? '';
-  return { deliveries, moments, outcomes: outcomesIn(moments, address), unknown: null };
+  return { deliveries, events, outcomes: outcomesIn(events, address), unrecorded: null };
 }
 
-/** The verdicts, each with the row that was taken just before it. */
+/** The outcomes, each with the row taken just before it; in the order of the recipients. */
 export function outcomesIn(
-  moments: readonly TimelineEvent[],
+  events: readonly TimelineEvent[],
   address: (index: number) => ByteString,
 ): readonly TimelineOutcome[] {
   const outcomes: TimelineOutcome[] = [];
   const lastRow = new Map<number, string | null>();
-  for (const moment of moments) {
-    const row = rowOf(moment);
-    if (row !== null) for (const delivery of moment.deliveries) lastRow.set(delivery, row);
-    if (moment.what !== 'outcome') continue;
-    for (const delivery of moment.deliveries) {
-      for (const index of moment.recipients) {
-        const { outcome } = moment;
+  for (const event of events) {
+    const row = rowOf(event);
+    if (row !== null) for (const delivery of event.deliveries) lastRow.set(delivery, row);
+    if (event.what !== 'outcome') continue;
+    for (const delivery of event.deliveries) {
+      for (const index of event.recipients) {
+        const { outcome } = event;
         outcomes.push({ index, address: address(index), outcome, row: lastRow.get(delivery) ?? null });
       }
     }
@@ -90,8 +91,8 @@ export function outcomesIn(
   return outcomes.sort((a, b) => a.index - b.index);
 }
 
-/** Of several rows passed through at once, the first answers the event; the others follow from it. */
-function rowOf(moment: TimelineEvent): string | null {
-  if (moment.what === 'session') return moment.rows[0] ?? null;
-  return moment.what === 'delivery' ? moment.row : null;
+/** Of several rows, the first is the one for the event; the others follow from it. */
+function rowOf(event: TimelineEvent): string | null {
+  if (event.what === 'session') return event.rows[0] ?? null;
+  return event.what === 'delivery' ? event.row : null;
 }

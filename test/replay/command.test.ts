@@ -1,4 +1,4 @@
-/** `replay` and `explain` as they are called, on a copy of a spool, without a network. */
+/** The commands `replay` and `explain`, on a copy of a spool and without a network. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -12,7 +12,7 @@ import { AS_NOBODY, asNobody, closeTo } from '../support/permission.ts';
 import { PROGRAM } from '../support/program.ts';
 import { startRawServer } from '../support/raw-server.ts';
 import { HEADER, listFor, MAIL, messagesIn, NOW, spoolOf, temporaryDirectory } from '../support/spool.ts';
-import { queuedFor, record, worldFile } from './plays.ts';
+import { queuedFor, record, worldFile } from './recording.ts';
 
 const WORLD = fileURLToPath(new URL('../../fixtures/worlds/two-hosts.json', import.meta.url));
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -37,9 +37,9 @@ function spool(t: TestContext): string {
 }
 
 async function transcript(t: TestContext): Promise<string> {
-  const { tapes } = await record(queuedFor('alice@one.example'), worldFile('two-hosts'));
+  const { transcripts } = await record(queuedFor('alice@one.example'), worldFile('two-hosts'));
   const file = path.join(temporaryDirectory(t), 'failed.jsonl');
-  fs.writeFileSync(file, tapes[0] ?? '');
+  fs.writeFileSync(file, transcripts[0] ?? '');
   return file;
 }
 
@@ -63,7 +63,7 @@ test('a control message in a world: read, due, hosts, dialogue, outcomes, list b
   assert.ok(!fs.existsSync(path.join(directory, '.spoolroom')), 'not even a folder was made');
 });
 
-test('every named world brings the outcome it is named after', async (t) => {
+test('every built-in world leads to the outcome in its name', async (t) => {
   const directory = spool(t);
   for (const [world, status, words] of [
     ['accept', 2, /queued/],
@@ -84,7 +84,7 @@ test('every named world brings the outcome it is named after', async (t) => {
   }
 });
 
-test('a mail that is missing is a finding in a spool, and a stand-in beside a lone file', async (t) => {
+test('a missing message is reported in a spool, and replaced by a stand-in for a single file', async (t) => {
   const directory = spoolOf(t, { 2: listFor(1, 'alice@one.example') });
   const inSpool = await call('replay', '2', '--spool', directory, ...AT);
   assert.match(inSpool.out, /4 the message 1 is not in the spool/);
@@ -93,7 +93,7 @@ test('a mail that is missing is a finding in a spool, and a stand-in beside a lo
   assert.match(alone.out, /2 2\.0\.0 queued/);
 });
 
-test('a transcript is told as it was, checked, and asked what would have been', async (t) => {
+test('a transcript is shown as it was, checked, and replayed with other settings', async (t) => {
   const file = await transcript(t);
   const told = await call('replay', file);
   assert.equal(told.exit, 0);
@@ -115,7 +115,7 @@ test('--check exits 1 at the first difference and shows it', async (t) => {
   assert.match(out, /Line \d+ leads another way:\n.*\n- recorded .*welcomed.*\n\+ now .*greeting-ok/);
 });
 
-test('a fixture leads the same way under aliases, and nobody is recognised in it', async (t) => {
+test('a fixture with aliases leads the same way and names nobody', async (t) => {
   const file = await transcript(t);
   const fixture = `${file}.fixture.jsonl`;
   assert.equal((await call('replay', file, '--save-fixture', fixture)).exit, 0);
@@ -127,7 +127,7 @@ test('a fixture leads the same way under aliases, and nobody is recognised in it
   assert.ok(text.length < fs.readFileSync(file, 'utf8').length, 'it is trimmed');
 });
 
-test('--live does not contact anyone unasked', async (t) => {
+test('--live contacts nobody without consent', async (t) => {
   const { exit, told } = await call('replay', '2', '--spool', spool(t), '--live', ...AT);
   assert.equal(exit, 64);
   assert.match(told, /contacts the mail servers of one\.example; say --yes/);
@@ -222,7 +222,7 @@ test('- is standard input', () => {
   assert.match(stdout, /^Control message \/dev\/stdin: /);
 });
 
-test('what cannot be replayed is said, with an exit code', async (t) => {
+test('input that cannot be replayed is refused with a reason and an exit code', async (t) => {
   const directory = spoolOf(t, { 1: MAIL, 2: `${HEADER}nonsense\n`, 3: '{"transcript":1\n' });
   const world = path.join(directory, 'world');
   fs.writeFileSync(world, '{"names":{},"servers":{"192.0.2.1":{"greting":"220 hi"}}}');
@@ -240,7 +240,7 @@ test('what cannot be replayed is said, with an exit code', async (t) => {
   const good = spool(t);
   for (const [words, exit, says] of [
     [['--world', 'nowhere'], 66, /No world is called nowhere \(there are accept,/],
-    [['--world', world], 65, /servers\.192\.0\.2\.1\.greting is not known here; known are greeting/],
+    [['--world', world], 65, /servers\.192\.0\.2\.1\.greting is not a known key; known keys: greeting/],
     [['--set', 'timeout.gretting=1s'], 64, /write NAME=VALUE with the name of a setting/],
     [['--set', 'tls=maybe'], 64, /--set tls: the value/],
     [['--set', 'smarthost=user@host'], 64, /setting smarthost: .* without a password/],

@@ -1,4 +1,4 @@
-/** `replay` on an exported server: the jobs in it, one of them in a world, and exports that are not as they should be. */
+/** `replay` with the export of a server: its jobs, one of them in a world, and damaged exports. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -56,7 +56,7 @@ function written(t: TestContext, text: string): string {
   return file;
 }
 
-test('the jobs of an export are listed: mail, recipients pending, what was said last', async (t) => {
+test('the jobs of an export are listed: message, pending recipients, last reply', async (t) => {
   const { exit, out } = await call('replay', written(t, EXPORT), ...AT);
   assert.equal(exit, 0);
   assert.deepEqual(
@@ -104,7 +104,7 @@ test('a job of an export is replayed exactly as the same job in a spool', async 
   }
 });
 
-test('an export that is cut off says what it lost, once, and gives what is there', async (t) => {
+test('a truncated export is reported once, and what it contains is used', async (t) => {
   const file = written(t, EXPORT.slice(0, EXPORT.lastIndexOf('</msg_text>') - 20));
   const list = await call('replay', file, ...AT);
   assert.equal(list.exit, 0);
@@ -119,7 +119,7 @@ test('an export that is cut off says what it lost, once, and gives what is there
   assert.match(lost.told, /holds no message 60; .*\n.*the export ends within <message>/);
 });
 
-test('a mail that the export does not hold is a finding, and so is an empty one', async (t) => {
+test('a message that is missing from the export is reported, and so is an empty one', async (t) => {
   const list = control(listFor(1, 'alice@one.example'));
   for (const [mail, finding] of [
     ['', /4 the message 1 is not in the export/],

@@ -1,4 +1,4 @@
-/** `--live` goes as far as RCPT TO and no further: what the servers of a world got to hear through its connections. */
+/** `replay --live` stops after RCPT TO: what the servers of a world receive through its connections. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Connect } from '../../src/net-stream-utils/index.ts';
@@ -8,18 +8,20 @@ import { VirtualClock } from '../../src/replay/world/virtual-clock.ts';
 import type { WorldScript } from '../../src/replay/world/world.ts';
 import { World } from '../../src/replay/world/world.ts';
 import { WORLDS } from '../../src/replay/world/worlds.ts';
-import { MAIL, NOW, payloadOf, queuedFor, rulesOf, settingsWith, worldFile } from './plays.ts';
+import { MAIL, NOW, payloadOf, queuedFor, rulesOf, settingsWith, worldFile } from './recording.ts';
 
 async function probe(script: WorldScript, ...recipients: readonly string[]) {
   const clock = new VirtualClock(NOW);
   const world = new World(script, clock);
-  const heard: string[] = [];
-  const listening: Connect = (endpoint, events, tls) => {
+  const received: string[] = [];
+  const recording: Connect = (endpoint, events, tls) => {
     const connection = world.connect(endpoint, events, tls);
     return {
-      ...connection,
+      startTls: (options) => connection.startTls(options),
+      end: () => connection.end(),
+      destroy: () => connection.destroy(),
       write: (data) => {
-        heard.push(
+        received.push(
           ...String(data)
             .split('\r\n')
             .filter((line) => line !== ''),
@@ -28,16 +30,16 @@ async function probe(script: WorldScript, ...recipients: readonly string[]) {
       },
     };
   };
-  const play = {
+  const simulation = {
     queued: queuedFor(...recipients),
     payload: payloadOf(MAIL),
     rules: rulesOf(settingsWith()),
     now: NOW,
   };
-  const ports = { resolver: world.resolver, connect: withoutData(listening), clock, random: () => 0.5 };
-  const story = await perform(play, ports, new Promise(() => {}), (done) => clock.runUntil(done));
+  const deps = { resolver: world.resolver, connect: withoutData(recording), clock, random: () => 0.5 };
+  const story = await perform(simulation, deps, new Promise(() => {}), (done) => clock.runUntil(done));
   const outcomes = story.outcomes.map(({ address, outcome }) => `${address} ${outcome.code}`);
-  return { world, heard, story, outcomes };
+  return { world, received, story, outcomes };
 }
 
 const LINE_BY_LINE: WorldScript = { ...WORLDS.accept, servers: { '*': { ehlo: '250 mx' } } };
@@ -51,10 +53,10 @@ for (const [name, world] of [
   ['line by line', LINE_BY_LINE],
   ['with CHUNKING', CHUNKING],
 ] as const) {
-  test(`${name}: RSET takes the place of DATA, and no message leaves`, async () => {
-    const { world: played, heard, story } = await probe(world, 'a@one.example', 'b@one.example');
-    assert.deepEqual(played.arrived, []);
-    const verbs = heard.map((line) => line.split(/[ :]/)[0]);
+  test(`${name}: RSET is sent in place of DATA, and no message is sent`, async () => {
+    const { world: after, received, story } = await probe(world, 'a@one.example', 'b@one.example');
+    assert.deepEqual(after.arrived, []);
+    const verbs = received.map((line) => line.split(/[ :]/)[0]);
     assert.deepEqual(verbs.slice(0, 5), ['EHLO', 'MAIL', 'RCPT', 'RCPT', 'RSET']);
     assert.ok(!verbs.includes('DATA') && !verbs.includes('BDAT'));
     assert.equal(verbs.at(-1), 'QUIT');
@@ -63,13 +65,13 @@ for (const [name, world] of [
   });
 }
 
-test('what a server says about a recipient is what it says', async () => {
+test('a refusal of a recipient is passed on as it is', async () => {
   const { outcomes, world } = await probe(worldFile('two-hosts'), 'a@one.example', 'gone@one.example');
   assert.deepEqual(outcomes, ['a@one.example 451', 'gone@one.example 550']);
   assert.deepEqual(world.arrived, []);
 });
 
-test('a session that is reused after the stop stays in step', async () => {
+test('a reused session stays in step after the stop', async () => {
   const { outcomes, world } = await probe(WORLDS.accept, 'a@one.example', 'b\xc3\xa9@one.example');
   assert.deepEqual(outcomes, ['a@one.example 451', 'b\xc3\xa9@one.example 451']);
   assert.deepEqual(world.arrived, []);

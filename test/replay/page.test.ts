@@ -1,4 +1,4 @@
-/** The page of `replay --html`: self-contained, without scripts, and whole in a real browser. */
+/** The page of `replay --html`: self-contained, without scripts, and rendered by a real browser. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { textDecoder } from '../../src/output/text.ts';
 import { simulate } from '../../src/replay/simulation.ts';
 import type { WorldScript } from '../../src/replay/world/world.ts';
 import { WORLDS } from '../../src/replay/world/worlds.ts';
-import { MAIL, NOW, payloadOf, queuedFor, rulesOf, settingsWith, worldFile } from './plays.ts';
+import { MAIL, NOW, payloadOf, queuedFor, rulesOf, settingsWith, worldFile } from './recording.ts';
 
 async function page(world: WorldScript, ...recipients: readonly string[]): Promise<string> {
   const queued = queuedFor(...recipients);
@@ -35,7 +35,7 @@ async function page(world: WorldScript, ...recipients: readonly string[]): Promi
   return htmlPage(replayReport(sources, textDecoder(unknown8bit)), story);
 }
 
-test('nothing is loaded, nothing is run, and nothing a server says is markup', async () => {
+test('nothing is loaded or run, and no text of a server is markup', async () => {
   const world = { ...WORLDS.accept, servers: { '*': { greeting: '554 <script>alert(1)</script>"' } } };
   const html = await page(world, 'alice@one.example');
   assert.ok(!/<script|<link|<img|https?:\/\/|url\(/i.test(html));
@@ -43,7 +43,7 @@ test('nothing is loaded, nothing is run, and nothing a server says is markup', a
   assert.ok(html.includes('a &#60;title&#62;'));
 });
 
-test('the drawing stays inside its frame, whatever the story', async () => {
+test('the drawing stays inside its frame', async () => {
   for (const [name, world] of [...Object.entries(WORLDS), ['two-hosts', worldFile('two-hosts')] as const]) {
     const html = await page(world, 'alice@one.example', 'gone@one.example', 'bob@two.example');
     const bars = [...html.matchAll(/<rect class="\w+" x="([\d.]+)" y="[\d.]+" width="([\d.]+)"/g)];
@@ -77,5 +77,5 @@ test('a browser shows it', { skip: BROWSER === undefined && 'no Chromium on this
     stdio: 'ignore',
     timeout: 60_000,
   });
-  assert.ok(statSync(picture).size > 40_000, 'a page with a drawing makes a picture of some size');
+  assert.ok(statSync(picture).size > 40_000, 'the picture shows a drawing');
 });

@@ -1,4 +1,4 @@
-/** Transcripts as files: where they lie, who may read them, how they are bounded, what happens when they cannot be kept. */
+/** Transcript files: where they are, who may read them, their limits, and what happens when they cannot be written. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -11,20 +11,20 @@ import {
 import { temporaryDirectory } from '../support/spool.ts';
 
 const DAY = 86_400_000;
-const ROOMY = { size: 1_000_000, age: 14 * DAY };
+const WIDE = { size: 1_000_000, age: 14 * DAY };
 
 function complain(text: string): void {
   throw new Error(text);
 }
 
-test('a kept transcript is there for its owner alone, a discarded one is not', (t) => {
+test('a kept transcript is readable for its owner alone, a discarded one is removed', (t) => {
   const spool = temporaryDirectory(t);
-  const shelf = transcriptStore(transcriptFolder(spool), ROOMY, complain);
-  const kept = shelf.open(12, 5_000_000);
+  const store = transcriptStore(transcriptFolder(spool), WIDE, complain);
+  const kept = store.open(12, 5_000_000);
   kept.append('one\n');
   kept.append('two\n');
   kept.keep();
-  const discarded = shelf.open(12, 6_000_000);
+  const discarded = store.open(12, 6_000_000);
   discarded.append('three\n');
   discarded.discard();
   const [file = '', ...others] = transcriptsOf(spool, 12);
@@ -35,44 +35,44 @@ test('a kept transcript is there for its owner alone, a discarded one is not', (
   assert.deepEqual(transcriptsOf(spool, 1), []);
 });
 
-test('the oldest go first, and none outlives its age', (t) => {
+test('the oldest are removed first, and all beyond the maximum age', (t) => {
   const spool = temporaryDirectory(t);
-  const write = (at: number, bounds: typeof ROOMY): void => {
-    const tape = transcriptStore(transcriptFolder(spool), bounds, complain).open(1, at);
-    tape.append('x'.repeat(400));
-    tape.keep();
+  const write = (at: number, bounds: typeof WIDE): void => {
+    const text = transcriptStore(transcriptFolder(spool), bounds, complain).open(1, at);
+    text.append('x'.repeat(400));
+    text.keep();
   };
-  for (const day of [1, 2, 3, 4]) write(day * DAY, ROOMY);
+  for (const day of [1, 2, 3, 4]) write(day * DAY, WIDE);
   assert.equal(transcriptsOf(spool, 1).length, 4);
-  write(5 * DAY, { ...ROOMY, size: 1000 });
+  write(5 * DAY, { ...WIDE, size: 1000 });
   assert.deepEqual(
     transcriptsOf(spool, 1).map((file) => path.basename(file)),
     ['1-432000-1.jsonl', '1-345600-1.jsonl'],
   );
-  write(30 * DAY, ROOMY);
+  write(30 * DAY, WIDE);
   assert.equal(transcriptsOf(spool, 1).length, 1);
 });
 
-test('one transcript is bounded, and what is in it stays whole lines', (t) => {
+test('the length of a transcript is limited, and its lines are complete', (t) => {
   const spool = temporaryDirectory(t);
-  const tape = transcriptStore(transcriptFolder(spool), ROOMY, complain).open(1, 0);
+  const text = transcriptStore(transcriptFolder(spool), WIDE, complain).open(1, 0);
   const line = `${'x'.repeat(999_999)}\n`;
-  for (let count = 0; count < 6; count++) tape.append(line);
+  for (let count = 0; count < 6; count++) text.append(line);
   const [file = ''] = transcriptsOf(spool, 1);
   assert.equal(fs.statSync(file).size, 4_000_000);
 });
 
-test('a folder that cannot be made is told once and costs nothing', (t) => {
+test('a folder that cannot be created causes one warning and no other harm', (t) => {
   const spool = temporaryDirectory(t);
   fs.writeFileSync(path.join(spool, '.spoolroom'), '');
-  const told: string[] = [];
-  const shelf = transcriptStore(transcriptFolder(spool), ROOMY, (text) => told.push(text));
+  const warnings: string[] = [];
+  const store = transcriptStore(transcriptFolder(spool), WIDE, (text) => warnings.push(text));
   for (const control of [1, 2]) {
-    const tape = shelf.open(control, 0);
-    tape.append('line\n');
-    tape.keep();
+    const text = store.open(control, 0);
+    text.append('line\n');
+    text.keep();
   }
-  assert.equal(told.length, 1);
-  assert.match(told[0] ?? '', /^Transcripts cannot be kept in .*transcripts: /);
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0] ?? '', /^Transcripts cannot be written to .*transcripts: /);
   assert.deepEqual(transcriptsOf(spool, 1), []);
 });

@@ -1,41 +1,41 @@
-/** Transcripts: what is kept, that they lead the same way again, and that they hold no secrets. */
+/** Transcripts: which are kept, that the machines repeat them, and that they contain no secrets. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compareTranscript } from '../../src/replay/transcript/compare.ts';
 import { redactTranscript } from '../../src/replay/transcript/redact.ts';
 import { isTranscript, readTranscript } from '../../src/replay/transcript/transcript.ts';
 import { WORLDS } from '../../src/replay/world/worlds.ts';
-import { longRecorder, MAIL, queuedFor, record, transcriptOf, worldFile } from './plays.ts';
+import { longRecorder, MAIL, queuedFor, record, transcriptOf, worldFile } from './recording.ts';
 
 const ALICE = 'alice@one.example';
 
 for (const [name, world] of Object.entries(WORLDS)) {
-  test(`in the world ${name} the machines take the recorded way again`, async () => {
-    const { tapes } = await record(queuedFor(ALICE, 'bob@two.example'), world, {}, 'all');
-    assert.equal(tapes.length, 2);
-    for (const tape of tapes) {
-      const transcript = transcriptOf(tape);
+  test(`in the world ${name} the machines repeat the recording`, async () => {
+    const { transcripts } = await record(queuedFor(ALICE, 'bob@two.example'), world, {}, 'all');
+    assert.equal(transcripts.length, 2);
+    for (const text of transcripts) {
+      const transcript = transcriptOf(text);
       assert.ok(transcript.lines.some(({ what }) => what === 'delivery'));
       assert.equal(compareTranscript(transcript), null);
     }
   });
 }
 
-test('a delivery that succeeds at once leaves nothing', async () => {
-  const { tapes, begun } = await record(queuedFor(ALICE), WORLDS.accept);
-  assert.deepEqual([tapes.length, begun], [0, 0]);
+test('a delivery that succeeds at once writes nothing', async () => {
+  const { transcripts, begun } = await record(queuedFor(ALICE), WORLDS.accept);
+  assert.deepEqual([transcripts.length, begun], [0, 0]);
 });
 
-test('a delivery that succeeds at its second host goes on tape and is not kept', async () => {
+test('a delivery that succeeds at its second host is recorded and not kept', async () => {
   const world = worldFile('two-hosts');
   const friendly = { ...world, servers: { ...world.servers, '192.0.2.2': {} } };
-  const { tapes, begun } = await record(queuedFor(ALICE), friendly);
-  assert.deepEqual([tapes.length, begun], [0, 1]);
+  const { transcripts, begun } = await record(queuedFor(ALICE), friendly);
+  assert.deepEqual([transcripts.length, begun], [0, 1]);
 });
 
 test('a transcript holds lookups, connections, both machines, the body as length and hash, and outcomes', async () => {
-  const { tapes } = await record(queuedFor(ALICE), WORLDS['drop-after-data']);
-  const { header, lines } = transcriptOf(tapes[0]);
+  const { transcripts } = await record(queuedFor(ALICE), WORLDS['drop-after-data']);
+  const { header, lines } = transcriptOf(transcripts[0]);
   assert.equal(header.control, 8);
   assert.deepEqual(header.recipients, [ALICE]);
   const kinds = new Set(lines.map(({ what }) => what));
@@ -47,35 +47,35 @@ test('a transcript holds lookups, connections, both machines, the body as length
   assert.match(digest?.sha256 ?? '', /^[0-9a-f]{64}$/);
 });
 
-test('neither a body nor a credential is written down', async () => {
+test('neither bodies nor credentials are recorded', async () => {
   const smarthost = ['smtp://aladdin:open+sesame@smart.example'];
-  const { tapes } = await record(queuedFor(ALICE), worldFile('starttls'), { smarthost });
-  assert.equal(tapes.length, 1);
-  const tape = tapes[0] ?? '';
-  assert.match(tape, /"type":"authenticate"/, 'the relay was authenticated with');
+  const { transcripts } = await record(queuedFor(ALICE), worldFile('starttls'), { smarthost });
+  assert.equal(transcripts.length, 1);
+  const text = transcripts[0] ?? '';
+  assert.match(text, /"type":"authenticate"/, 'the relay was authenticated with');
   for (const secret of ['aladdin', 'sesame', Buffer.from('\0aladdin\0open sesame').toString('base64')]) {
-    assert.ok(!tape.includes(secret), secret);
+    assert.ok(!text.includes(secret), secret);
   }
-  assert.ok(!tape.includes('A secret body') && MAIL.includes('A secret body'));
-  assert.equal(compareTranscript(transcriptOf(tape)), null);
+  assert.ok(!text.includes('A secret body') && MAIL.includes('A secret body'));
+  assert.equal(compareTranscript(transcriptOf(text)), null);
 });
 
-test('a crash leaves a readable beginning, wherever it cuts', async () => {
-  const { tapes } = await record(queuedFor(ALICE), worldFile('two-hosts'));
-  const tape = tapes[0] ?? '';
-  const whole = transcriptOf(tape).lines.length;
-  const end = tape.indexOf('\n') + 1;
-  for (let cut = end; cut < tape.length; cut += 97) {
-    const { lines, cut: wasCut } = transcriptOf(tape.slice(0, cut));
+test('after a crash the beginning is readable, wherever it is cut', async () => {
+  const { transcripts } = await record(queuedFor(ALICE), worldFile('two-hosts'));
+  const text = transcripts[0] ?? '';
+  const whole = transcriptOf(text).lines.length;
+  const end = text.indexOf('\n') + 1;
+  for (let cut = end; cut < text.length; cut += 97) {
+    const { lines, cut: wasCut } = transcriptOf(text.slice(0, cut));
     assert.ok(lines.length < whole);
-    assert.equal(wasCut, tape[cut - 1] !== '\n');
-    assert.equal(compareTranscript({ ...transcriptOf(tape.slice(0, cut)) }), null);
+    assert.equal(wasCut, text[cut - 1] !== '\n');
+    assert.equal(compareTranscript({ ...transcriptOf(text.slice(0, cut)) }), null);
   }
 });
 
 test('the first difference is shown with its line', async () => {
-  const { tapes } = await record(queuedFor(ALICE), WORLDS['refuse-rcpt']);
-  const transcript = transcriptOf(tapes[0]);
+  const { transcripts } = await record(queuedFor(ALICE), WORLDS['refuse-rcpt']);
+  const transcript = transcriptOf(transcripts[0]);
   const at = transcript.lines.findIndex((line) => line.what === 'session' && line.rows.includes('ehlo-ok'));
   const lines = transcript.lines.map((line, index) =>
     index === at && line.what === 'session' ? { ...line, rows: ['ehlo-odd'] } : line,
@@ -86,11 +86,12 @@ test('the first difference is shown with its line', async () => {
   assert.equal(difference?.taken.rows[0], 'ehlo-ok');
 });
 
-test('what is no transcript is refused with its line', () => {
+test('input that is not a transcript is refused with the line number', () => {
   assert.ok(!isTranscript(Buffer.from('Content-type: x')));
   for (const [text, reason] of [
     ['', 'first line'],
     ['{"transcript":2}\n', 'first line'],
+    ['{"transcript":3}\n', 'first line'],
     ['[]\n', 'first line'],
     ['x\n', 'line 1'],
   ] as const) {
@@ -99,44 +100,44 @@ test('what is no transcript is refused with its line', () => {
   }
 });
 
-test('sessions that come from another delivery tell how they were introduced', async () => {
+test('a session taken over from another delivery is recorded from its beginning', async () => {
   const recipients = ['a@one.example', 'b\xe9@one.example'];
   const world = {
     ...WORLDS.accept,
     servers: { '*': { rcpt: { '*': '450 4.2.0 later' } } },
   };
-  const { tapes, world: played } = await record(queuedFor(...recipients), world);
-  assert.ok(tapes.length >= 1);
-  assert.ok(played.connections >= 1);
-  for (const tape of tapes) assert.equal(compareTranscript(transcriptOf(tape)), null);
+  const { transcripts, world: used } = await record(queuedFor(...recipients), world);
+  assert.ok(transcripts.length >= 1);
+  assert.ok(used.connections >= 1);
+  for (const text of transcripts) assert.equal(compareTranscript(transcriptOf(text)), null);
 });
 
-test('a recorder that outlives a run takes the next run’s sessions for what they are', async () => {
-  const { recorder, tapes, runIn } = longRecorder();
+test('a recorder for several runs does not confuse their sessions', async () => {
+  const { recorder, transcripts, runIn } = longRecorder();
   const cut = { ...WORLDS.accept, servers: { '*': { rcpt: { '*': '450 4.2.0 later' }, quit: 'silence' } } };
   await runIn(cut);
   await runIn(WORLDS['refuse-rcpt']);
   await recorder.close();
-  assert.equal(tapes.length, 2);
-  for (const tape of tapes) assert.equal(compareTranscript(transcriptOf(tape)), null);
+  assert.equal(transcripts.length, 2);
+  for (const text of transcripts) assert.equal(compareTranscript(transcriptOf(text)), null);
 });
 
-test('an alias stands for a whole name, the same one everywhere', async () => {
-  const { tapes } = await record(queuedFor(ALICE), worldFile('two-hosts'));
-  const text = redactTranscript(transcriptOf(tapes[0]), false);
+test('an alias replaces a whole name, the same one everywhere', async () => {
+  const { transcripts } = await record(queuedFor(ALICE), worldFile('two-hosts'));
+  const text = redactTranscript(transcriptOf(transcripts[0]), false);
   assert.ok(!/\.example\.example|alice|mx1|one\.example/.test(text));
   const { header, lines } = transcriptOf(text);
   const lookups = lines.flatMap((line) => (line.what === 'lookup' ? [line.name] : []));
   assert.equal(new Set(lookups).size, 3);
   assert.equal(lookups[0], header.recipients[0]?.split('@')[1]);
-  assert.ok(redactTranscript(transcriptOf(tapes[0]), true).includes(ALICE));
+  assert.ok(redactTranscript(transcriptOf(transcripts[0]), true).includes(ALICE));
 });
 
 test('a fixture of the second destination of a job leads the same way, with its own recipients only', async () => {
   const queued = queuedFor(ALICE, 'bob@two.example', 'carol@two.example');
-  const { tapes } = await record(queued, WORLDS['refuse-rcpt'], {}, 'all');
-  const tape = tapes.find((each) => transcriptOf(each).header.indices.length === 2);
-  const redacted = redactTranscript(transcriptOf(tape), true);
+  const { transcripts } = await record(queued, WORLDS['refuse-rcpt'], {}, 'all');
+  const text = transcripts.find((each) => transcriptOf(each).header.indices.length === 2);
+  const redacted = redactTranscript(transcriptOf(text), true);
   const { header, lines } = transcriptOf(redacted);
   assert.deepEqual([header.indices, header.job.recipients.length], [[0, 1], 2]);
   const decided = lines.flatMap((line) => (line.what === 'outcome' ? line.recipients : []));
@@ -144,7 +145,7 @@ test('a fixture of the second destination of a job leads the same way, with its 
   assert.equal(compareTranscript(transcriptOf(redacted)), null);
 });
 
-test('nothing is kept of sessions that were cut off while they said QUIT', async () => {
+test('no state is kept of sessions that were destroyed while waiting for the reply to QUIT', async () => {
   const queued = queuedFor(ALICE, 'bob@one.example', 'carol@one.example', 'dan@one.example');
   const { recorder, runIn } = longRecorder(queued, { 'limit.recipients': 1 });
   const ehlo = '250-mx.one.example\n250-PIPELINING\n250 LIMITS MAILMAX=1';

@@ -8,7 +8,7 @@ import { compareTranscript } from '../../src/replay/transcript/compare.ts';
 import type { Transcript } from '../../src/replay/transcript/transcript.ts';
 import { readTranscript } from '../../src/replay/transcript/transcript.ts';
 import { recordedWorld } from '../../src/replay/world/recorded-world.ts';
-import { transcriptOf } from './plays.ts';
+import { transcriptOf } from './recording.ts';
 
 const FOLDER = fileURLToPath(new URL('../../fixtures/transcripts/', import.meta.url));
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { readWorld, WORLDS } from '../../src/replay/world/worlds.ts';
-import { worldFile } from './plays.ts';
+import { worldFile } from './recording.ts';
 
 const PAGE = readFileSync(new URL('../../techdoc/worlds.md', import.meta.url), 'utf8');
 
@@ -21,20 +21,20 @@ test('the page about worlds shows the file it names, and every named world', () 
 });
 
 for (const [text, reason] of [
-  ['{', 'it is not JSON'],
-  ['[]', 'the whole must be an object'],
-  ['{"names":{}}', 'the whole has no "servers"'],
-  ['{"names":{"a":{"mx":[]}},"servers":{}}', 'names.a.mx must be a list that is not empty'],
+  ['{', 'invalid JSON'],
+  ['[]', 'the file must be an object'],
+  ['{"names":{}}', 'the file has no "servers"'],
+  ['{"names":{"a":{"mx":[]}},"servers":{}}', 'names.a.mx must be a non-empty list'],
   ['{"names":{"a":{"mx":[["10","b"]]}},"servers":{}}', 'names.a.mx[0] must be [preference, "host"]'],
   ['{"names":{"a":{"a":"lost"}},"servers":{}}', 'names.a.a must be one of no-domain'],
   ['{"names":{"a":{"after":"soon"}},"servers":{}}', 'names.a.after must be a span of time'],
   ['{"names":{},"servers":{"*":{"dot":"hello"}}}', 'servers.*.dot must be a reply'],
   ['{"names":{},"servers":{"*":{"dot":"250 ok\\r\\n250 ok"}}}', 'servers.*.dot must be a reply'],
   [
-    '{"names":{},"servers":{"*":{"dot":["250 ok",{"end":"unknown"}]}}}',
+    '{"names":{},"servers":{"*":{"dot":["250 ok",{"end":"unrecorded"}]}}}',
     'servers.*.dot[1].end must be one of',
   ],
-  ['{"names":{},"servers":{"*":{"hello":"250"}}}', 'servers.*.hello is not known here'],
+  ['{"names":{},"servers":{"*":{"hello":"250"}}}', 'servers.*.hello is not a known key'],
   ['{"names":{},"servers":{},"latency":-1}', 'latency must be a number of milliseconds'],
 ] as const) {
   test(`refused: ${text}`, () => {

@@ -290,7 +290,7 @@ class Wire implements Connection {
   #act(acts: readonly ServerAction[], acceptance: Acceptance | null = null): void {
     const now = this.#plan.clock.monotonic();
     this.#busyUntil = Math.max(this.#busyUntil, now);
-    const said = acts.flatMap((act) => (act.do === 'say' ? [act.bytes] : [])).join('');
+    const said = acts.flatMap((act) => (act.do === 'send' ? [act.bytes] : [])).join('');
     for (const act of acts) if (act.do === 'wait') this.#busyUntil += act.milliseconds;
     const delay = this.#busyUntil - now + LATENCY;
     if (said !== '') {

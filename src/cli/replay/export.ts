@@ -48,12 +48,12 @@ export async function exportedQueue(
   for await (const found of readExport(piecesOf(file), parse)) {
     switch (found.kind) {
       case 'control':
-        jobs.push(facts(found.subject));
+        jobs.push(facts(found.input));
         break;
       case 'unreadable':
         unreadable.push({ number: found.number, reason: found.reason });
         break;
-      case 'mail':
+      case 'message':
         mails += 1;
         break;
       case 'room':
@@ -107,12 +107,12 @@ export async function exportedJob(
       continue;
     switch (found.kind) {
       case 'control':
-        job = found.subject;
+        job = found.input;
         break;
       case 'unreadable':
         job = cliError(`Message ${number} of ${file} ${escapeControl(found.reason)}.`, EXIT.data);
         break;
-      case 'mail':
+      case 'message':
         job = cliError(
           `Message ${number} of ${file} is no control message; without a number all are listed.`,
           EXIT.data,

@@ -124,7 +124,7 @@ function ticks(x: Scale): readonly { readonly at: number; readonly text: string 
   return shown;
 }
 
-/** What is known while the moments pass by. */
+/** What is known while the events are read in order. */
 interface Walk {
   readonly bars: Bar[];
   readonly dots: Dot[];
@@ -135,9 +135,9 @@ interface Walk {
   readonly rowOf: Map<number, string>;
 }
 
-function drawingOf({ moments, deliveries }: Timeline): Drawing {
+function drawingOf({ events, deliveries }: Timeline): Drawing {
   const walk: Walk = { bars: [], dots: [], asked: new Map(), sessions: new Map(), rowOf: new Map() };
-  for (const moment of moments) {
+  for (const moment of events) {
     const [delivery = -1] = moment.deliveries;
     const name = deliveries[delivery]?.destination.name ?? '';
     step(walk, moment, delivery, name);

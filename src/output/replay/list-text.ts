@@ -26,6 +26,6 @@ export function textAfter(job: Job, story: Timeline, now: number, spans: RetryIn
   }));
   const after = applyChanges(job, changes);
   if (after.recipients.every(isSettled)) return null;
-  const end = now + Math.floor((story.moments.at(-1)?.at ?? 0) / 1000);
+  const end = now + Math.floor((story.events.at(-1)?.at ?? 0) / 1000);
   return rewrittenText(after, job.dialect, end, spans);
 }

@@ -96,7 +96,7 @@ export function replayReport(sources: ReplaySources, readable: DecodeText): Repl
     warnings: sources.warnings.map(readable),
     due: sources.due,
     routes: story.deliveries.map((delivery, number) => routeOf(delivery, number, sources, readable)),
-    dialogue: story.moments.flatMap((moment) =>
+    dialogue: story.events.flatMap((moment) =>
       utterancesOf(moment, job).map((each) => ({
         ...each,
         text: readable(each.text),
@@ -111,7 +111,7 @@ export function replayReport(sources: ReplaySources, readable: DecodeText): Repl
       stopped: wasStopped(outcome),
     })),
     would: sources.would,
-    unknown: story.unknown,
+    unknown: story.unrecorded,
     diff: after === null ? [] : diffOf(before, after, readable),
     ends: after === null,
   };
@@ -191,7 +191,7 @@ function routeOf(
   { story, routing }: ReplaySources,
   readable: DecodeText,
 ): ReplayReport['routes'][number] {
-  const own = story.moments.filter(({ deliveries }) => deliveries.includes(number));
+  const own = story.events.filter(({ deliveries }) => deliveries.includes(number));
   const hosts = own.flatMap((moment): readonly Host[] => {
     if (moment.what !== 'delivery') return [];
     return moment.event.type === 'hosts' || moment.event.type === 'reuse' ? moment.event.hosts : [];

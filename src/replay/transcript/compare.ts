@@ -1,6 +1,6 @@
 /**
- * Whether the machines still take the way of a transcript: feeds them its events and compares rows, states and
- * effects. Called by `replay --check` and by the test of the fixtures. Performs nothing.
+ * Whether the machines still behave as a transcript says: feeds them its events and compares rows, states and effects. No
+ * effect is performed.
  */
 import { beginDelivery } from '../../delivery/delivery.ts';
 import { advance } from '../../delivery/machine.ts';
@@ -12,30 +12,30 @@ export interface Difference {
   /** line of the transcript, from 1 */
   readonly line: number;
   readonly event: unknown;
-  readonly recorded: Way;
-  readonly taken: Way;
+  readonly recorded: Reaction;
+  readonly taken: Reaction;
 }
 
-/** What a machine made of an event. */
-interface Way {
+/** What a machine did on an event. */
+interface Reaction {
   readonly rows: readonly string[];
   readonly state: string;
   readonly effects: readonly unknown[];
 }
 
-/** The first difference, or null when there is none. */
+/** The first difference; null when there is none. */
 export function compareTranscript({ header, lines }: Transcript): Difference | null {
-  const follow = follower(header.indices);
+  const replay = replayer(header.indices);
   for (const [index, line] of lines.entries()) {
-    const ways = follow(line);
-    if (ways !== null && JSON.stringify(ways.recorded) !== JSON.stringify(ways.taken)) {
-      return { line: index + 2, ...ways };
+    const step = replay(line);
+    if (step !== null && JSON.stringify(step.recorded) !== JSON.stringify(step.taken)) {
+      return { line: index + 2, ...step };
     }
   }
   return null;
 }
 
-function follower(recipients: readonly number[]): (line: TranscriptLine) => Omit<Difference, 'line'> | null {
+function replayer(recipients: readonly number[]): (line: TranscriptLine) => Omit<Difference, 'line'> | null {
   let delivery = beginDelivery(recipients);
   const sessions = new Map<number, Session>();
   return (line) => {
@@ -54,7 +54,7 @@ function follower(recipients: readonly number[]): (line: TranscriptLine) => Omit
       }
       case 'session': {
         const session = sessions.get(line.session);
-        const recorded: Way = { rows: line.rows, state: line.state, effects: line.effects };
+        const recorded: Reaction = { rows: line.rows, state: line.state, effects: line.effects };
         if (session === undefined) {
           return { event: line.event, recorded, taken: { rows: [], state: 'unknown', effects: [] } };
         }

@@ -1,7 +1,7 @@
 /**
- * Keeps transcripts: follows every delivery of a run and writes down those that did not end in success. Called by the
- * delivering commands through the run's events. Nothing is written for a delivery that goes well at once; from the
- * first trouble on, or after a second, its transcript is on its tape and a crash leaves what happened until then.
+ * Records transcripts: follows every delivery of a run and keeps those that did not end in success. Lines are buffered until
+ * the first failure or for one second, so that nothing is written for a delivery that succeeds at once. From then on each
+ * line is written when it happens, and a crash leaves everything up to it.
  */
 import { createHash } from 'node:crypto';
 import type { DeliveryAttempt } from '../../delivery/attempt.ts';
@@ -15,10 +15,10 @@ import { beginSession } from '../../smtp/machine/session.ts';
 import type { LineBody, TranscriptLine } from './transcript.ts';
 import { bodyOf, encode, recordedSettings, tableVersion } from './transcript.ts';
 
-/** Where one transcript goes. Trouble with it is the shelf's to tell; a delivery never fails for its transcript. */
+/** Where one transcript is written. It never throws: the store reports its own errors, and no delivery fails for them. */
 export interface TranscriptWriter {
   append(text: string): void;
-  /** it is complete and stays */
+  /** the transcript is complete and is kept */
   keep(): void;
   discard(): void;
 }
@@ -35,118 +35,121 @@ export interface RecorderRules {
   readonly hostname: string;
 }
 
-/** A delivery with no end in sight after so many milliseconds goes on tape while it lasts. */
-const PATIENCE = 1000;
+/** Milliseconds for which the lines of a delivery are buffered. */
+const BUFFER_TIME = 1000;
 
 interface Recording {
-  readonly order: DeliveryAttempt;
+  readonly attempt: DeliveryAttempt;
+  /** milliseconds since the epoch */
   readonly at: number;
-  /** monotonic */
+  /** monotonic milliseconds */
   readonly began: number;
   readonly sessions: Set<number>;
   readonly timer: Timer;
   readonly messages: OutgoingMessage[];
-  /** lines that are not on the tape yet */
-  waiting: TranscriptLine[];
-  tape: TranscriptWriter | null;
-  judged: number;
-  over: boolean;
-  /** something went wrong, if only with one of its hosts */
-  troubled: boolean;
-  /** a recipient has no success */
+  /** lines that are not written yet */
+  buffered: TranscriptLine[];
+  writer: TranscriptWriter | null;
+  /** number of recipients with an outcome */
+  decided: number;
+  done: boolean;
+  /** a host failed, or a recipient has an outcome other than success */
+  hadFailure: boolean;
+  /** a recipient has an outcome other than success */
   failed: boolean;
 }
 
-/** What a later delivery on the same session must know: how it was introduced, and how it stands. */
+/** What the transcript of a later delivery on the same session needs: how the session began, and its state now. */
 interface OpenSession {
-  readonly began: Session;
-  readonly introduction: { readonly at: number; readonly body: LineBody }[];
-  introduced: boolean;
+  readonly initial: Session;
+  /** the lines until the session was ready for the first time */
+  readonly initiation: { readonly at: number; readonly body: LineBody }[];
+  wasReady: boolean;
   last: Session;
 }
 
 export class Recorder {
   readonly #rules: RecorderRules;
   readonly #clock: Clock;
-  readonly #shelf: TranscriptStore;
+  readonly #store: TranscriptStore;
   readonly #recordings = new Map<DeliveryAttempt, Recording>();
   readonly #sessions = new Map<number, OpenSession>();
   readonly #connected = new Map<number, number>();
   readonly #closing = new Set<Promise<void>>();
 
-  constructor(rules: RecorderRules, clock: Clock, shelf: TranscriptStore) {
+  constructor(rules: RecorderRules, clock: Clock, store: TranscriptStore) {
     this.#rules = rules;
     this.#clock = clock;
-    this.#shelf = shelf;
+    this.#store = store;
   }
 
-  readonly observe: Trace = (orders, sight) => {
-    if (sight.what === 'closed') {
-      this.#forget(sight.session);
+  readonly observe: Trace = (attempts, event) => {
+    if (event.what === 'closed') {
+      this.#forget(event.session);
       return;
     }
     const now = this.#clock.monotonic();
-    const body = bodyOf(sight);
-    if (sight.what === 'connected') {
-      // Numbers of sessions begin anew with each run; one that was cut off left its entry behind.
-      this.#sessions.delete(sight.session);
-      this.#connected.set(sight.session, now);
+    const body = bodyOf(event);
+    if (event.what === 'connected') {
+      // Session numbers start again with each run; a session that was cut off has left its entry behind.
+      this.#sessions.delete(event.session);
+      this.#connected.set(event.session, now);
     }
-    for (const order of orders) {
-      const recording = this.#recordings.get(order) ?? this.#begin(order, now);
-      if (sight.what === 'session') this.#join(recording, sight);
-      if (sight.what === 'body') recording.messages.push(sight.message);
-      recording.waiting.push({ t: sinceBegin(recording, now), ...body });
-      this.#weigh(recording, sight);
+    for (const attempt of attempts) {
+      const recording = this.#recordings.get(attempt) ?? this.#begin(attempt, now);
+      if (event.what === 'session') this.#addSession(recording, event);
+      if (event.what === 'body') recording.messages.push(event.message);
+      recording.buffered.push({ t: sinceBegin(recording, now), ...body });
+      this.#update(recording, event);
     }
-    if (sight.what === 'session') this.#remember(sight, body, now);
+    if (event.what === 'session') this.#remember(event, body, now);
   };
 
-  /** What is unfinished stays as it is; resolves when every tape is complete. */
+  /** Keeps unfinished transcripts as they are; resolves when every transcript is complete. */
   async close(): Promise<void> {
     for (const recording of [...this.#recordings.values()]) this.#end(recording);
     await Promise.all(this.#closing);
   }
 
-  #begin(order: DeliveryAttempt, now: number): Recording {
+  #begin(attempt: DeliveryAttempt, now: number): Recording {
     const recording: Recording = {
-      order,
+      attempt,
       at: this.#clock.now(),
       began: now,
       sessions: new Set(),
-      timer: this.#clock.after(PATIENCE, () => this.#write(recording)),
+      timer: this.#clock.after(BUFFER_TIME, () => this.#write(recording)),
       messages: [],
-      waiting: [],
-      tape: null,
-      judged: 0,
-      over: false,
-      troubled: false,
+      buffered: [],
+      writer: null,
+      decided: 0,
+      done: false,
+      hadFailure: false,
       failed: false,
     };
-    this.#recordings.set(order, recording);
+    this.#recordings.set(attempt, recording);
     return recording;
   }
 
-  /** A session is new to this delivery: tell how it came here. */
-  #join(recording: Recording, { session, step }: Extract<TraceEvent, { what: 'session' }>): void {
+  /** Before the first line of a session that is new to this delivery: how the session began, and its state. */
+  #addSession(recording: Recording, { session, step }: Extract<TraceEvent, { what: 'session' }>): void {
     if (recording.sessions.has(session)) return;
     recording.sessions.add(session);
     const known = this.#sessions.get(session);
     const { policy, peer } = step.session;
-    const began = known?.began ?? beginSession(policy, peer);
-    const tell = (at: number, body: LineBody): void => {
-      recording.waiting.push({ t: sinceBegin(recording, at), ...body });
+    const initial = known?.initial ?? beginSession(policy, peer);
+    const add = (at: number, body: LineBody): void => {
+      recording.buffered.push({ t: sinceBegin(recording, at), ...body });
     };
     if (known === undefined) {
-      tell(recording.began, { what: 'session-state', session, value: began });
+      add(recording.began, { what: 'session-state', session, value: initial });
       return;
     }
-    const [first] = known.introduction;
+    const [first] = known.initiation;
     const since = this.#connected.get(session) ?? first?.at ?? recording.began;
-    tell(since, { what: 'session-state', session, value: began });
-    tell(since, { what: 'connected', session, address: peer.address ?? peer.host });
-    for (const { at, body } of known.introduction) tell(at, body);
-    tell(recording.began, { what: 'session-state', session, value: known.last });
+    add(since, { what: 'session-state', session, value: initial });
+    add(since, { what: 'connected', session, address: peer.address ?? peer.host });
+    for (const { at, body } of known.initiation) add(at, body);
+    add(recording.began, { what: 'session-state', session, value: known.last });
   }
 
   #remember({ session, step }: Extract<TraceEvent, { what: 'session' }>, body: LineBody, now: number): void {
@@ -156,14 +159,14 @@ export class Recorder {
       return;
     }
     const known = this.#sessions.get(session) ?? {
-      began: beginSession(after.policy, after.peer),
-      introduction: [],
-      introduced: false,
+      initial: beginSession(after.policy, after.peer),
+      initiation: [],
+      wasReady: false,
       last: after,
     };
     this.#sessions.set(session, known);
-    if (!known.introduced) known.introduction.push({ at: now, body });
-    if (after.state === 'ready') known.introduced = true;
+    if (!known.wasReady) known.initiation.push({ at: now, body });
+    if (after.state === 'ready') known.wasReady = true;
     known.last = after;
   }
 
@@ -172,46 +175,47 @@ export class Recorder {
     this.#connected.delete(session);
   }
 
-  /** Sessions that are remembered at this moment. */
+  /** number of sessions remembered now */
   get openSessions(): number {
     return this.#sessions.size + this.#connected.size;
   }
 
-  #weigh(recording: Recording, sight: TraceEvent): void {
-    if (sight.what === 'delivery') {
-      if (sight.step.delivery.state === 'done') recording.over = true;
-      if ('failure' in sight.event) recording.troubled = true;
+  /** Takes note of what the event means for the recording; writes or ends it where that follows. */
+  #update(recording: Recording, event: TraceEvent): void {
+    if (event.what === 'delivery') {
+      if (event.step.delivery.state === 'done') recording.done = true;
+      if ('failure' in event.event) recording.hadFailure = true;
     }
-    if (sight.what === 'outcome') {
-      recording.judged += sight.recipients.length;
-      if (sight.outcome.kind === 'failed') recording.failed = true;
+    if (event.what === 'outcome') {
+      recording.decided += event.recipients.length;
+      if (event.outcome.kind === 'failed') recording.hadFailure = recording.failed = true;
     }
-    if (recording.troubled || recording.failed || recording.tape !== null) this.#write(recording);
-    if (recording.over && recording.judged === recording.order.recipients.length) this.#end(recording);
+    if (recording.hadFailure || recording.writer !== null) this.#write(recording);
+    if (isComplete(recording)) this.#end(recording);
   }
 
   #write(recording: Recording): void {
-    const { order, at } = recording;
-    const lines = recording.waiting.map(encode);
-    recording.waiting = [];
-    if (recording.tape === null) {
-      recording.tape = this.#shelf.open(order.message.job.control, at);
+    const { attempt, at } = recording;
+    const lines = recording.buffered.map(encode);
+    recording.buffered = [];
+    if (recording.writer === null) {
+      recording.writer = this.#store.open(attempt.message.job.control, at);
       lines.unshift(this.#header(recording));
     }
-    recording.tape.append(lines.join(''));
+    recording.writer.append(lines.join(''));
   }
 
-  #header({ order, at }: Recording): string {
+  #header({ attempt, at }: Recording): string {
     const { settings, relays, hostname } = this.#rules;
     return encode({
       transcript: 2,
       tables: tableVersion(),
       at,
-      control: order.message.job.control,
-      job: order.message.job.job,
-      indices: order.recipients.map(({ id }) => id),
-      recipients: order.recipients.map(({ address }) => address),
-      destination: order.destination,
+      control: attempt.message.job.control,
+      job: attempt.message.job.job,
+      indices: attempt.recipients.map(({ id }) => id),
+      recipients: attempt.recipients.map(({ address }) => address),
+      destination: attempt.destination,
       hostname,
       settings: recordedSettings(settings, relays),
     });
@@ -219,10 +223,9 @@ export class Recorder {
 
   #end(recording: Recording): void {
     recording.timer.cancel();
-    this.#recordings.delete(recording.order);
-    const complete = recording.over && recording.judged === recording.order.recipients.length;
-    if (this.#rules.keep === 'failures' && complete && !recording.failed) {
-      recording.tape?.discard();
+    this.#recordings.delete(recording.attempt);
+    if (this.#rules.keep === 'failures' && isComplete(recording) && !recording.failed) {
+      recording.writer?.discard();
       return;
     }
     this.#write(recording);
@@ -230,22 +233,28 @@ export class Recorder {
     this.#closing.add(closing);
   }
 
-  /** Bodies are told by length and hash, at the end, so that only kept transcripts cost a second reading. */
+  /** Length and hash of the bodies come at the end: only transcripts that are kept cost a second reading. */
   async #complete(recording: Recording): Promise<void> {
-    const { tape, messages } = recording;
+    const { writer, messages } = recording;
     for (const message of messages) {
       const t = sinceBegin(recording, this.#clock.monotonic());
-      tape?.append(encode({ t, what: 'digest', size: message.size, sha256: await digestOf(message) }));
+      writer?.append(encode({ t, what: 'digest', size: message.size, sha256: await digestOf(message) }));
     }
-    tape?.keep();
+    writer?.keep();
   }
 }
 
+/** The delivery is done, and every recipient has an outcome. */
+function isComplete({ done, decided, attempt }: Recording): boolean {
+  return done && decided === attempt.recipients.length;
+}
+
+/** Milliseconds, with microseconds as decimals. */
 function sinceBegin({ began }: Recording, now: number): number {
   return Math.round((now - began) * 1000) / 1000;
 }
 
-/** Null when the message is gone: a mail that was refused for good is removed as soon as that is written down. */
+/** SHA-256 in hex; null when the message is gone: a refused message is removed as soon as its outcome is recorded. */
 async function digestOf(message: OutgoingMessage): Promise<string | null> {
   const hash = createHash('sha256');
   try {

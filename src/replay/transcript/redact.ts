@@ -1,7 +1,6 @@
 /**
- * A transcript from life becomes one for the test suite: every address, host name and IP address gets an alias, the
- * same one everywhere, and what no machine needs is left out. Called by `replay --save-fixture`, which then checks that
- * the machines still take the same way. Server texts stay, their names replaced.
+ * Makes a transcript fit for the test suite: every address, host name and IP address is replaced by an alias, the same one
+ * everywhere, and what the machines do not need is left out. Texts of servers stay, with the names in them replaced.
  */
 
 import type { Job } from '../../delivery-list/job.ts';
@@ -10,7 +9,7 @@ import { SETTINGS } from '../../settings/table.ts';
 import type { Transcript, TranscriptHeader } from './transcript.ts';
 import { encode } from './transcript.ts';
 
-/** The lines of the fixture. */
+/** The text of the fixture. */
 export function redactTranscript(transcript: Transcript, keepAddresses: boolean): string {
   const rename = keepAddresses ? (text: string): string => text : aliases(transcript.header.hostname);
   const header = trimmed(transcript.header);
@@ -20,16 +19,16 @@ export function redactTranscript(transcript: Transcript, keepAddresses: boolean)
   return values.map((value) => encode(renamed(value, rename))).join('');
 }
 
-/** Only this delivery's recipients, and the settings that are not the usual ones. */
+/** Keeps only the recipients of this delivery, and the settings that differ from the defaults. */
 function trimmed(header: TranscriptHeader): TranscriptHeader {
   const { job, indices } = header;
   const recipients = indices.flatMap((index) => job.recipients[index] ?? []);
   const defaults = readSettings({});
-  const usual = defaults.ok ? defaults.settings : {};
-  const unusual = Object.keys(SETTINGS).filter(
-    (name) => !PLACES.has(name) && !sameValue(usual, header.settings, name),
+  const standard = defaults.ok ? defaults.settings : {};
+  const changed = Object.keys(SETTINGS).filter(
+    (name) => !LOCAL.has(name) && !sameValue(standard, header.settings, name),
   );
-  const kept = Object.fromEntries(unusual.map((name) => [name, Reflect.get(header.settings, name)]));
+  const kept = Object.fromEntries(changed.map((name) => [name, Reflect.get(header.settings, name)]));
   return {
     ...header,
     job: { ...job, recipients, unknownLines: [] },
@@ -41,7 +40,7 @@ function trimmed(header: TranscriptHeader): TranscriptHeader {
 /** Fields that hold ids of recipients. */
 const IDS: ReadonlySet<string> = new Set(['recipients', 'pending', 'accepted', 'refused', 'remaining']);
 
-/** The ids of recipients as positions in the shortened job. */
+/** Replaces the ids of recipients by positions in the shortened job. */
 function renumbered<T>(value: T, position: ReadonlyMap<number, number>): T;
 function renumbered(value: unknown, position: ReadonlyMap<number, number>): unknown {
   if (Array.isArray(value)) return value.map((each) => renumbered(each, position));
@@ -59,7 +58,7 @@ function renumbered(value: unknown, position: ReadonlyMap<number, number>): unkn
   );
 }
 
-/** Names that are not addresses: of users and rooms of one server. */
+/** Replaces names that are not addresses: users and rooms of the server. */
 function withoutNames(job: Job): Job {
   const { bounceto, sourceRoom } = job;
   return {
@@ -69,8 +68,8 @@ function withoutNames(job: Job): Job {
   };
 }
 
-/** Settings that say where things are on one machine. */
-const PLACES: ReadonlySet<string> = new Set([
+/** Settings that only have a meaning on one machine. */
+const LOCAL: ReadonlySet<string> = new Set([
   ...['spool', 'config', 'log.target', 'postmaster', 'json', 'dns'],
   ...['citadel', 'citadel-login', 'state'],
   ...Object.keys(SETTINGS).filter((name) => name.startsWith('intake.')),
@@ -88,7 +87,7 @@ function renamed(value: unknown, rename: (text: string) => string): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, renamed(each, rename)]));
 }
 
-const OURS = 'us.example';
+const OUR_NAME = 'us.example';
 
 const ADDRESS = /[^\s<>@"|,;:()[\]]+@(?=[^\s<>@"|,;:()[\]])/.source;
 const IPV4 = /\b(?:\d{1,3}\.){3}\d{1,3}\b/.source;
@@ -98,8 +97,8 @@ const HOST = /\b(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)+[a-z][a-z0-9-]*[a-z0-9]
 const NAMES = new RegExp(`(${ADDRESS})|(${IPV4})|(${IPV6})|(${HOST})`, 'gi');
 
 /**
- * Every name by its alias, in the order in which they are met; upper and lower case are one name. Our own name may be
- * one without a dot: it is known by where it stands.
+ * Replaces every name by its alias; aliases are numbered in the order of first appearance, and case does not matter. Our own
+ * name may have no dot, so it is recognised by its place in the text.
  */
 function aliases(hostname: string): (text: string) => string {
   const known = new Map<string, string>();
@@ -110,13 +109,13 @@ function aliases(hostname: string): (text: string) => string {
     known.set(key, given);
     return given;
   };
-  const ours = (text: string): string => {
-    if (text === hostname) return OURS;
+  const withOurName = (text: string): string => {
+    if (text === hostname) return OUR_NAME;
     const greeting = ['EHLO', 'HELO'].find((verb) => text === `${verb} ${hostname}\r\n`);
-    return greeting === undefined ? text : `${greeting} ${OURS}\r\n`;
+    return greeting === undefined ? text : `${greeting} ${OUR_NAME}\r\n`;
   };
   return (text) =>
-    ours(text).replace(NAMES, (whole, local?: string, four?: string, six?: string) => {
+    withOurName(text).replace(NAMES, (whole, local?: string, four?: string, six?: string) => {
       if (local !== undefined) return alias(local, 'user', (n) => `user${n}@`);
       if (four !== undefined) return alias(whole, 'four', (n) => `192.0.2.${n}`);
       if (six !== undefined) return alias(whole, 'six', (n) => `2001:db8::${n.toString(16)}`);

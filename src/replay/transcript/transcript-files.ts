@@ -1,7 +1,6 @@
 /**
- * Transcripts as files, one for each delivery: `SPOOL/.spoolroom/transcripts/CONTROL-SECONDS-N.jsonl`. Called by the
- * delivering commands, which write, and by `explain`, which looks. Old ones go when there are too many; a transcript
- * that cannot be written is told once and never costs a delivery.
+ * Transcripts as files, one for each delivery: `SPOOL/.spoolroom/transcripts/CONTROL-SECONDS-N.jsonl`. The oldest are removed
+ * beyond the limits of size and age. A transcript that cannot be written causes one warning and never affects a delivery.
  */
 import { appendFileSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,11 +14,11 @@ export interface RetentionLimits {
   readonly age: number;
 }
 
-/** A transcript longer than this tells nobody more; what follows is left out. */
-const LONGEST = 4_194_304;
+/** Bytes of one transcript; what follows is left out. */
+const MAX_LENGTH = 4_194_304;
 
-/** Milliseconds. In between the bounds may be passed a little. */
-const SWEEP_EVERY = 60_000;
+/** Milliseconds between two sweeps. In between the limits may be exceeded a little. */
+const SWEEP_INTERVAL = 60_000;
 
 export function transcriptFolder(spool: string): string {
   return join(spool, '.spoolroom', 'transcripts');
@@ -27,20 +26,20 @@ export function transcriptFolder(spool: string): string {
 
 export function transcriptStore(
   folder: string,
-  bounds: RetentionLimits,
+  limits: RetentionLimits,
   warn: (text: string) => void,
 ): TranscriptStore {
   let count = 0;
-  let told = false;
-  let swept = Number.NEGATIVE_INFINITY;
-  const trying = (work: () => void): void => {
+  let warned = false;
+  let lastSweep = Number.NEGATIVE_INFINITY;
+  const attempt = (work: () => void): void => {
     try {
       work();
     } catch (error) {
-      if (told) return;
-      told = true;
+      if (warned) return;
+      warned = true;
       warn(
-        `Transcripts cannot be kept in ${folder}: ${describeError(error)}. Mail is delivered all the same.`,
+        `Transcripts cannot be written to ${folder}: ${describeError(error)}. Mail is delivered nevertheless.`,
       );
     }
   };
@@ -48,25 +47,25 @@ export function transcriptStore(
     open: (control, at): TranscriptWriter => {
       const file = join(folder, `${control}-${Math.floor(at / 1000)}-${++count}.jsonl`);
       let length = 0;
-      if (count === 1) trying(() => mkdirSync(folder, { recursive: true, mode: 0o700 }));
+      if (count === 1) attempt(() => mkdirSync(folder, { recursive: true, mode: 0o700 }));
       return {
         append: (text) => {
-          if (length + text.length > LONGEST) return;
+          if (length + text.length > MAX_LENGTH) return;
           length += text.length;
-          trying(() => appendFileSync(file, text, { mode: 0o600 }));
+          attempt(() => appendFileSync(file, text, { mode: 0o600 }));
         },
         keep: () => {
-          if (Math.abs(at - swept) < SWEEP_EVERY) return;
-          swept = at;
-          trying(() => sweep(folder, bounds, at));
+          if (Math.abs(at - lastSweep) < SWEEP_INTERVAL) return;
+          lastSweep = at;
+          attempt(() => sweep(folder, limits, at));
         },
-        discard: () => trying(() => rmSync(file, { force: true })),
+        discard: () => attempt(() => rmSync(file, { force: true })),
       };
     },
   };
 }
 
-/** The oldest go first. */
+/** Removes the oldest files beyond the limits. */
 function sweep(folder: string, { size, age }: RetentionLimits, now: number): void {
   const files = readdirSync(folder).flatMap((name) => {
     const match = NAME.exec(name);
@@ -81,7 +80,7 @@ function sweep(folder: string, { size, age }: RetentionLimits, now: number): voi
 
 const NAME = /^(\d+)-(\d+)-(\d+)\.jsonl$/;
 
-/** Paths of a job's transcripts, the latest first. */
+/** Paths of the transcripts of a job, the latest first. */
 export function transcriptsOf(spool: string, control: number): readonly string[] {
   const folder = transcriptFolder(spool);
   return namesIn(folder)
@@ -97,7 +96,7 @@ function namesIn(folder: string): readonly string[] {
   try {
     return readdirSync(folder);
   } catch {
-    // No folder yet: nothing has failed so far.
+    // No folder yet: no transcript was written so far.
     return [];
   }
 }

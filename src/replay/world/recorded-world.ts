@@ -1,7 +1,6 @@
 /**
- * A world made from a transcript: the names that were asked, the servers that answered, with the time each answer
- * took. Called by `replay` when it is asked what would have happened otherwise. It holds what was recorded and
- * nothing else: a world like this stops at the first question without an answer.
+ * A world made from a transcript: the lookups and servers of the recording, with the time each answer took. It contains what
+ * was recorded and nothing else; a replay in it stops where the recording has no answer.
  */
 import type { ByteString } from '../../platform/bytes.ts';
 import type { SessionEffect, SessionEvent } from '../../smtp/machine/session.ts';
@@ -14,46 +13,56 @@ import type { WorldScript, Zone } from './world.ts';
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 type Step = Extract<TranscriptLine, { what: 'session' }>;
 
-/** What a server's answers are called in its script; RCPTs have an address besides. */
-type Key = 'greeting' | 'ehlo' | 'helo' | 'starttls' | 'auth' | 'mail' | 'data' | 'dot' | 'rset' | 'quit';
-type Asked = Key | { readonly rcpt: ByteString };
+/** The names of replies in a server script; those to RCPT have an address besides. */
+type ReplyName =
+  | 'greeting'
+  | 'ehlo'
+  | 'helo'
+  | 'starttls'
+  | 'auth'
+  | 'mail'
+  | 'data'
+  | 'dot'
+  | 'rset'
+  | 'quit';
+type Command = ReplyName | { readonly rcpt: ByteString };
 
 interface Server {
   readonly script: Mutable<ServerScript>;
-  readonly answers: Map<Key, ScriptedReply[]>;
+  readonly replies: Map<ReplyName, ScriptedReply[]>;
   readonly rcpt: Map<ByteString, ScriptedReply[]>;
 }
 
-/** A session under way: what was asked and is not answered, and since when the peer has had time to answer. */
-interface Talk {
+/** An open session: the commands without a reply so far, and since when the server could reply (milliseconds). */
+interface OpenSession {
   readonly server: Server;
-  readonly owed: Asked[];
+  readonly pending: Command[];
   since: number;
 }
 
 export function recordedWorld({ lines }: Transcript): WorldScript {
   const names = new Map<string, Mutable<Zone>>();
   const servers = new Map<string, Server>();
-  const talks = new Map<number, Talk>();
-  let asked = 0;
+  const sessions = new Map<number, OpenSession>();
+  let previous = 0;
   for (const line of lines) {
     switch (line.what) {
       case 'lookup':
-        noteLookup(names, line, asked);
+        noteLookup(names, line, previous);
         break;
       case 'delivery':
-        noteRefusal(servers, line, line.t - asked);
-        asked = line.t;
+        noteRefusal(servers, line, line.t - previous);
+        previous = line.t;
         break;
       case 'connected': {
         const server = serverAt(servers, line.address);
-        server.script.connectAfter = `${Math.max(0, line.t - asked)}ms`;
-        talks.set(line.session, { server, owed: ['greeting'], since: line.t });
+        server.script.connectAfter = `${Math.max(0, line.t - previous)}ms`;
+        sessions.set(line.session, { server, pending: ['greeting'], since: line.t });
         break;
       }
       case 'session': {
-        const talk = talks.get(line.session);
-        if (talk !== undefined) noteStep(talk, line);
+        const session = sessions.get(line.session);
+        if (session !== undefined) noteStep(session, line);
         break;
       }
       case 'session-state':
@@ -72,23 +81,23 @@ export function recordedWorld({ lines }: Transcript): WorldScript {
 }
 
 function serverAt(servers: Map<string, Server>, address: string): Server {
-  const server = servers.get(address) ?? { script: {}, answers: new Map(), rcpt: new Map() };
+  const server = servers.get(address) ?? { script: {}, replies: new Map(), rcpt: new Map() };
   servers.set(address, server);
   return server;
 }
 
-function scriptOf({ script, answers, rcpt }: Server): ServerScript {
-  return { ...script, ...Object.fromEntries(answers), rcpt: Object.fromEntries(rcpt) };
+function scriptOf({ script, replies, rcpt }: Server): ServerScript {
+  return { ...script, ...Object.fromEntries(replies), rcpt: Object.fromEntries(rcpt) };
 }
 
 function noteLookup(
   names: Map<string, Mutable<Zone>>,
   { question, name, answer, t }: Extract<TranscriptLine, { what: 'lookup' }>,
-  asked: number,
+  previous: number,
 ): void {
   const zone = names.get(name) ?? {};
   names.set(name, zone);
-  zone.after = `${Math.max(0, t - asked)}ms`;
+  zone.after = `${Math.max(0, t - previous)}ms`;
   if (answer.kind === 'failed') {
     zone[question] = answer.fault;
     return;
@@ -109,13 +118,13 @@ const REFUSALS: ReadonlyMap<string | undefined, NonNullable<ServerScript['connec
   [NETWORK_ERRORS.ETIMEDOUT, 'silence'],
 ]);
 
-/** How a peer ends a connection. Any other end was our own doing. */
+/** How a server ends a connection. We caused any other end. */
 const ENDS: ReadonlyMap<string, ServerFault> = new Map([
   [describeClose({ kind: 'ended' }), 'close'],
   [NETWORK_ERRORS.ECONNRESET ?? '', 'reset'],
 ]);
 
-/** A connection that never stood is no event of a session; the delivery hears of it. */
+/** A connection that could not be opened is an event of the delivery, not of a session. */
 function noteRefusal(
   servers: Map<string, Server>,
   { event }: Extract<TranscriptLine, { what: 'delivery' }>,
@@ -130,39 +139,39 @@ function noteRefusal(
   script.connectAfter = `${took + (how === 'silence' ? 1 : 0)}ms`;
 }
 
-function noteStep(talk: Talk, { t, event, effects }: Step): void {
-  noteEvent(talk, t, event);
-  for (const effect of effects) noteWrite(talk, t, effect);
-  if (effects.some(({ type }) => type === 'send-body')) talk.since = t;
+function noteStep(session: OpenSession, { t, event, effects }: Step): void {
+  noteEvent(session, t, event);
+  for (const effect of effects) noteWrite(session, t, effect);
+  if (effects.some(({ type }) => type === 'send-body')) session.since = t;
 }
 
-function noteEvent(talk: Talk, t: number, event: SessionEvent): void {
-  const after = `${Math.max(0, t - talk.since)}ms`;
+function noteEvent(session: OpenSession, t: number, event: SessionEvent): void {
+  const after = `${Math.max(0, t - session.since)}ms`;
   switch (event.type) {
     case 'reply':
-      answer(talk, { say: wireForm(event.reply), after });
-      talk.since = t;
+      addReply(session, { say: wireForm(event.reply), after });
+      session.since = t;
       return;
     case 'protocol-error':
-      answer(talk, { say: event.text, after });
+      addReply(session, { say: event.text, after });
       return;
     case 'timeout':
-      // We hung up then; what the server would have said later is not known.
-      answer(talk, { after: `${t - talk.since + 1}ms`, end: 'unknown' });
+      // We closed the connection then; what the server would have sent later is not recorded.
+      addReply(session, { after: `${t - session.since + 1}ms`, end: 'unrecorded' });
       return;
     case 'connection-lost':
-      answer(talk, { after, end: ENDS.get(event.text) ?? 'unknown' });
+      addReply(session, { after, end: ENDS.get(event.text) ?? 'unrecorded' });
       return;
     case 'tls-failed':
-      talk.server.script.tlsBroken = true;
+      session.server.script.tlsBroken = true;
       return;
     case 'secured':
-      talk.server.script.handshakeAfter = after;
-      talk.since = t;
+      session.server.script.handshakeAfter = after;
+      session.since = t;
       return;
     case 'body-sent':
-      talk.owed.push('dot');
-      talk.since = t;
+      session.pending.push('dot');
+      session.since = t;
       return;
     case 'early-talker':
     case 'start-transaction':
@@ -177,11 +186,11 @@ function wireForm({ code, text }: Reply): string {
   return lines.map((line, at) => `${code}${at === lines.length - 1 ? ' ' : '-'}${line}`).join('\n');
 }
 
-function answer({ server, owed }: Talk, given: ScriptedReply): void {
-  const asked = owed.shift();
-  if (asked === undefined) return;
-  if (typeof asked === 'string') listOf(server.answers, asked).push(given);
-  else listOf(server.rcpt, asked.rcpt).push(given);
+function addReply({ server, pending }: OpenSession, reply: ScriptedReply): void {
+  const command = pending.shift();
+  if (command === undefined) return;
+  if (typeof command === 'string') listOf(server.replies, command).push(reply);
+  else listOf(server.rcpt, command.rcpt).push(reply);
 }
 
 function listOf<K>(lists: Map<K, ScriptedReply[]>, key: K): ScriptedReply[] {
@@ -190,7 +199,7 @@ function listOf<K>(lists: Map<K, ScriptedReply[]>, key: K): ScriptedReply[] {
   return list;
 }
 
-const VERBS: { readonly [verb: string]: Key } = {
+const VERBS: { readonly [verb: string]: ReplyName } = {
   EHLO: 'ehlo',
   HELO: 'helo',
   STARTTLS: 'starttls',
@@ -200,20 +209,20 @@ const VERBS: { readonly [verb: string]: Key } = {
   QUIT: 'quit',
 };
 
-function noteWrite(talk: Talk, t: number, effect: SessionEffect): void {
-  const asked = effect.type === 'authenticate' ? (['auth'] as const) : askedBy(effect);
-  if (asked.length === 0) return;
-  // A server that is still answering does not begin to think about the next command.
-  if (talk.owed.length === 0) talk.since = t;
-  talk.owed.push(...asked);
+function noteWrite(session: OpenSession, t: number, effect: SessionEffect): void {
+  const commands = effect.type === 'authenticate' ? (['auth'] as const) : commandsIn(effect);
+  if (commands.length === 0) return;
+  // A server that is still replying has not begun with the next command.
+  if (session.pending.length === 0) session.since = t;
+  session.pending.push(...commands);
 }
 
-function askedBy(effect: SessionEffect): readonly Asked[] {
+function commandsIn(effect: SessionEffect): readonly Command[] {
   if (effect.type !== 'write') return [];
-  return effect.bytes.split('\r\n').flatMap((line): readonly Asked[] => {
+  return effect.bytes.split('\r\n').flatMap((line): readonly Command[] => {
     const address = /^RCPT TO:<(.*?)>(?: |$)/.exec(line)?.[1];
     if (address !== undefined) return [{ rcpt: address }];
-    const key = VERBS[/^[A-Z]+/.exec(line)?.[0] ?? ''];
-    return key === undefined ? [] : [key];
+    const name = VERBS[/^[A-Z]+/.exec(line)?.[0] ?? ''];
+    return name === undefined ? [] : [name];
   });
 }

@@ -1,26 +1,25 @@
 /**
- * A scripted SMTP server without a socket: bytes of the client in, things to say or do out. What it answers is
- * data (`ServerScript`), the same in world files, fixtures and the built-in worlds; commands it has no line for
- * are answered the way a friendly server would.
+ * A scripted SMTP server without a socket: bytes of the client go in, actions come out. Its replies are data
+ * (`ServerScript`), the same in world files, fixtures and the built-in worlds. A command without a scripted reply is accepted.
  */
 import type { ByteString } from '../../platform/bytes.ts';
 import { duration } from '../../settings/kinds.ts';
 
 /**
- * `silence`: nothing more is said; `close` and `reset`: the connection ends, in order or not; `unknown`: nobody knows,
- * the recording ends here.
+ * `silence`: nothing more is sent; `close` and `reset`: the connection ends, with FIN or RST; `unrecorded`: the recording ends
+ * here. World files cannot contain `unrecorded`.
  */
-export type ServerFault = 'silence' | 'close' | 'reset' | 'unknown';
+export type ServerFault = 'silence' | 'close' | 'reset' | 'unrecorded';
 
 /**
- * An answer: reply lines joined by `\n`, or a deed instead, or `250 queued then close` for both. Spelled out it is
- * an object, which can also wait: `after` is a span like `40s`.
+ * Reply lines joined by `\n`, or a fault instead, or `250 queued then close` for both. Written as an object it can also have a
+ * delay: `after` is a duration like `40s`.
  */
 export type ScriptedReply =
   | string
   | { readonly say?: string; readonly after?: string; readonly end?: ServerFault };
 
-/** A list is used up one answer a time, over all connections; the last one stays. */
+/** A list gives one reply at a time, across all connections; the last one repeats. */
 export type ScriptedReplies = ScriptedReply | readonly ScriptedReply[];
 
 export interface ServerScript {
@@ -40,16 +39,16 @@ export interface ServerScript {
   readonly tlsBroken?: boolean;
   /** the connection is refused, or never answered */
   readonly connect?: 'refused' | 'silence' | 'unreachable';
-  /** how long the connection takes to stand, and TLS to be negotiated */
+  /** how long connecting and the TLS handshake take */
   readonly connectAfter?: string;
   readonly handshakeAfter?: string;
 }
 
-/** Extensions a built-in server offers. */
+/** The reply to EHLO without a script. */
 export const FRIENDLY_EHLO =
   '250-mx.example\n250-PIPELINING\n250-8BITMIME\n250-SMTPUTF8\n250 ENHANCEDSTATUSCODES';
 
-/** What a transaction brought: who accepted what. The simulation's ledger, the demo's mailbox. */
+/** A message that a server has accepted. */
 export interface Accepted {
   readonly sender: ByteString;
   readonly recipients: readonly ByteString[];
@@ -57,32 +56,37 @@ export interface Accepted {
 }
 
 export type ServerAction =
-  | { readonly do: 'say'; readonly bytes: ByteString }
+  | { readonly do: 'send'; readonly bytes: ByteString }
   | { readonly do: 'wait'; readonly milliseconds: number }
   | { readonly do: 'close' }
   | { readonly do: 'reset' }
   | { readonly do: 'start-tls' }
-  /** a recording that has no answer to this */
-  | { readonly do: 'give-up'; readonly asked: string };
+  /** the recording has no reply to this command */
+  | { readonly do: 'unrecorded'; readonly command: string };
 
-/** How often each listed answer has been used, kept across connections: greylisting remembers. */
+/** How many replies of each list have been used, across connections: greylisting needs that. */
 export type ScriptMemory = Map<string, number>;
 
 export class ScriptedServer {
   readonly #script: ServerScript;
   readonly #memory: ScriptMemory;
-  readonly #accept: (mail: Accepted) => void;
-  /** it answers what it has an answer for, and nothing else */
+  readonly #accept: (message: Accepted) => void;
+  /** a command without a scripted reply is `unrecorded` instead of accepted */
   readonly #strict: boolean;
   #input = '';
   #sender = '';
   #recipients: ByteString[] = [];
-  /** null: commands; 'dot': a body that ends with a dot; a number: octets of BDAT to come */
+  /** null: commands; 'dot': a body that ends with a dot; a number: bytes of BDAT to come */
   #body: null | 'dot' | number = null;
   #authenticating = false;
-  #dead = false;
+  #finished = false;
 
-  constructor(script: ServerScript, memory: ScriptMemory, accept: (mail: Accepted) => void, strict = false) {
+  constructor(
+    script: ServerScript,
+    memory: ScriptMemory,
+    accept: (message: Accepted) => void,
+    strict = false,
+  ) {
     this.#strict = strict;
     this.#script = script;
     this.#memory = memory;
@@ -90,21 +94,21 @@ export class ScriptedServer {
   }
 
   greet(): readonly ServerAction[] {
-    return this.#answer('greeting', this.#script.greeting, '220 mx.example ESMTP');
+    return this.#respond('greeting', this.#script.greeting, '220 mx.example ESMTP');
   }
 
   receive(bytes: ByteString): readonly ServerAction[] {
     this.#input += bytes;
-    const acts: ServerAction[] = [];
-    while (!this.#dead) {
+    const actions: ServerAction[] = [];
+    while (!this.#finished) {
       const unit = this.#takeUnit();
       if (unit === null) break;
-      acts.push(...unit);
+      actions.push(...unit);
     }
-    return acts;
+    return actions;
   }
 
-  /** One command or one body, when it is there whole. */
+  /** The actions for one complete command or body; null when it is not complete. */
   #takeUnit(): readonly ServerAction[] | null {
     if (this.#body === 'dot') {
       const text = `\r\n${this.#input}`;
@@ -131,118 +135,123 @@ export class ScriptedServer {
     const verb = line.split(/[ :]/, 1)[0]?.toUpperCase() ?? '';
     switch (verb) {
       case 'EHLO':
-        return this.#answer('EHLO', script.ehlo, FRIENDLY_EHLO);
+        return this.#respond('EHLO', script.ehlo, FRIENDLY_EHLO);
       case 'HELO':
-        return this.#answer('HELO', script.helo, '250 mx.example');
+        return this.#respond('HELO', script.helo, '250 mx.example');
       case 'STARTTLS': {
-        const acts = this.#answer('STARTTLS', script.starttls, '220 2.0.0 go ahead');
-        return says(acts, '2') ? [...acts, { do: 'start-tls' }] : acts;
+        const actions = this.#respond('STARTTLS', script.starttls, '220 2.0.0 go ahead');
+        return hasReply(actions, '2') ? [...actions, { do: 'start-tls' }] : actions;
       }
       case 'AUTH':
         this.#authenticating = true;
-        return this.#authAnswer();
+        return this.#authReply();
       case 'MAIL': {
-        const acts = this.#answer('MAIL FROM', script.mail, '250 2.1.0 sender ok');
-        if (says(acts, '2')) {
-          this.#sender = bracketed(line);
+        const actions = this.#respond('MAIL FROM', script.mail, '250 2.1.0 sender ok');
+        if (hasReply(actions, '2')) {
+          this.#sender = addressIn(line);
           this.#recipients = [];
         }
-        return acts;
+        return actions;
       }
       case 'RCPT': {
-        const address = bracketed(line);
-        const acts = this.#answer(
+        const address = addressIn(line);
+        const actions = this.#respond(
           `RCPT TO:<${address}>`,
           script.rcpt?.[address] ?? script.rcpt?.['*'],
           '250 2.1.5 recipient ok',
         );
-        if (says(acts, '2')) this.#recipients.push(address);
-        return acts;
+        if (hasReply(actions, '2')) this.#recipients.push(address);
+        return actions;
       }
       case 'DATA': {
         const ready = this.#recipients.length > 0;
-        const acts = this.#answer('DATA', script.data, ready ? '354 go ahead' : '503 5.5.1 no recipients');
-        if (says(acts, '3')) this.#body = 'dot';
-        return acts;
+        const actions = this.#respond(
+          'DATA',
+          script.data,
+          ready ? '354 go ahead' : '503 5.5.1 no recipients',
+        );
+        if (hasReply(actions, '3')) this.#body = 'dot';
+        return actions;
       }
       case 'BDAT':
         this.#body = Number(line.split(' ')[1]);
         return [];
       case 'RSET':
         this.#recipients = [];
-        return this.#answer('RSET', script.rset, '250 2.0.0 reset');
+        return this.#respond('RSET', script.rset, '250 2.0.0 reset');
       case 'QUIT':
-        return [...this.#given(script.quit ?? '221 2.0.0 bye'), { do: 'close' }];
+        return [...this.#reply(script.quit ?? '221 2.0.0 bye'), { do: 'close' }];
       default:
-        return this.#authenticating ? this.#authAnswer() : this.#given('500 5.5.2 what is that?');
+        return this.#authenticating ? this.#authReply() : this.#reply('500 5.5.2 what is that?');
     }
   }
 
   #bodyDone(body: ByteString): readonly ServerAction[] {
     this.#body = null;
-    const acts = this.#answer('the end of the message', this.#script.dot, '250 2.0.0 queued');
-    if (says(acts, '2')) {
+    const actions = this.#respond('the end of the message', this.#script.dot, '250 2.0.0 queued');
+    if (hasReply(actions, '2')) {
       this.#accept({ sender: this.#sender, recipients: this.#recipients, body });
     }
     this.#recipients = [];
-    return acts;
+    return actions;
   }
 
-  /** AUTH goes on, line by line, as long as the answers are 334. */
-  #authAnswer(): readonly ServerAction[] {
-    const acts = this.#answer('AUTH', this.#script.auth, '235 2.7.0 welcome');
-    this.#authenticating = says(acts, '3');
-    return acts;
+  /** AUTH continues, line by line, as long as the replies are 334. */
+  #authReply(): readonly ServerAction[] {
+    const actions = this.#respond('AUTH', this.#script.auth, '235 2.7.0 welcome');
+    this.#authenticating = hasReply(actions, '3');
+    return actions;
   }
 
-  #answer(
-    asked: string,
+  /** `command` names it in the memory, and for people. */
+  #respond(
+    command: string,
     scripted: ScriptedReplies | undefined,
-    friendly: ScriptedReply,
+    fallback: ScriptedReply,
   ): readonly ServerAction[] {
-    if (scripted === undefined && !this.#strict) return this.#given(friendly);
+    if (scripted === undefined && !this.#strict) return this.#reply(fallback);
     const list = scripted === undefined ? [] : isList(scripted) ? scripted : [scripted];
-    const used = this.#memory.get(asked) ?? 0;
-    this.#memory.set(asked, used + 1);
-    const answer = list[this.#strict ? used : Math.min(used, list.length - 1)];
-    if (answer !== undefined) return this.#given(answer, asked);
-    this.#dead = true;
-    return [{ do: 'give-up', asked }];
+    const used = this.#memory.get(command) ?? 0;
+    this.#memory.set(command, used + 1);
+    const reply = list[this.#strict ? used : Math.min(used, list.length - 1)];
+    if (reply !== undefined) return this.#reply(reply, command);
+    this.#finished = true;
+    return [{ do: 'unrecorded', command }];
   }
 
-  #given(answer: ScriptedReply, asked = ''): readonly ServerAction[] {
-    const { say, after, end } = spelledOut(answer);
-    const acts: ServerAction[] = [];
-    if (after !== undefined) acts.push({ do: 'wait', milliseconds: spanOf(after) });
-    if (say !== undefined) acts.push({ do: 'say', bytes: `${say.split('\n').join('\r\n')}\r\n` });
-    if (end !== undefined) this.#dead = true;
-    if (end === 'close' || end === 'reset') acts.push({ do: end });
-    if (end === 'unknown') acts.push({ do: 'give-up', asked });
-    return acts;
+  #reply(scripted: ScriptedReply, command = ''): readonly ServerAction[] {
+    const { say, after, end } = asObject(scripted);
+    const actions: ServerAction[] = [];
+    if (after !== undefined) actions.push({ do: 'wait', milliseconds: millisecondsOf(after) });
+    if (say !== undefined) actions.push({ do: 'send', bytes: `${say.split('\n').join('\r\n')}\r\n` });
+    if (end !== undefined) this.#finished = true;
+    if (end === 'close' || end === 'reset') actions.push({ do: end });
+    if (end === 'unrecorded') actions.push({ do: 'unrecorded', command });
+    return actions;
   }
 }
 
-function isList(answers: ScriptedReplies): answers is readonly ScriptedReply[] {
-  return Array.isArray(answers);
+function isList(replies: ScriptedReplies): replies is readonly ScriptedReply[] {
+  return Array.isArray(replies);
 }
 
-function says(acts: readonly ServerAction[], digit: string): boolean {
-  return acts.some((act) => act.do === 'say' && act.bytes.startsWith(digit));
+function hasReply(actions: readonly ServerAction[], digit: string): boolean {
+  return actions.some((action) => action.do === 'send' && action.bytes.startsWith(digit));
 }
 
-function spelledOut(answer: ScriptedReply): Exclude<ScriptedReply, string> {
-  if (typeof answer !== 'string') return answer;
-  const [, say, end] = /^(?:(.*) then )?(silence|close|reset)$/s.exec(answer) ?? [undefined, answer];
+function asObject(scripted: ScriptedReply): Exclude<ScriptedReply, string> {
+  if (typeof scripted !== 'string') return scripted;
+  const [, say, end] = /^(?:(.*) then )?(silence|close|reset)$/s.exec(scripted) ?? [undefined, scripted];
   return { ...(say === undefined ? {} : { say }), ...(end === undefined ? {} : { end: end as ServerFault }) };
 }
 
-/** Milliseconds of a span like `40s`. World files are checked when they are read; what is wrong here is a bug. */
-export function spanOf(text: string): number {
-  const span = duration.read(text);
-  if (!span.ok) throw new Error(`"${text}" ${span.problem}`);
-  return span.value;
+/** Milliseconds of a duration like `40s`. Throws on anything else: world files are checked when they are read. */
+export function millisecondsOf(text: string): number {
+  const read = duration.read(text);
+  if (!read.ok) throw new Error(`"${text}" ${read.problem}`);
+  return read.value;
 }
 
-function bracketed(line: ByteString): ByteString {
+function addressIn(line: ByteString): ByteString {
   return /<([^>]*)>/.exec(line)?.[1] ?? '';
 }

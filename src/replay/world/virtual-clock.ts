@@ -1,13 +1,13 @@
 /**
- * A clock that moves only when nothing else can happen. Used by `replay`, the simulation and the tests, so that
- * five days pass in a moment and always in the same way. Wall time may be set apart from the monotonic time.
+ * A clock that advances only when nothing else can happen, so that five days pass in a moment, and always in the same way.
+ * Wall time can be changed without changing monotonic time.
  */
 import type { Clock, Timer } from '../../platform/clock.ts';
 
-/** Streams pass things on over some turns of the event loop, in which no timer is set. */
+/** Turns of the event loop that streams may need to pass data on while no timer is set. */
 const IDLE_TURNS = 50;
 
-interface Alarm {
+interface VirtualTimer {
   readonly at: number;
   readonly order: number;
   readonly call: () => void;
@@ -20,7 +20,7 @@ export class VirtualClock implements Clock {
   #order = 0;
   /** how much work goes on for which no time passes */
   #untimed = 0;
-  readonly #alarms = new Set<Alarm>();
+  readonly #timers = new Set<VirtualTimer>();
 
   constructor(epochMilliseconds: number) {
     this.#epoch = epochMilliseconds;
@@ -35,12 +35,12 @@ export class VirtualClock implements Clock {
   }
 
   after(milliseconds: number, call: () => void): Timer {
-    const alarm = { at: this.#elapsed + Math.max(0, milliseconds), order: this.#order++, call };
-    this.#alarms.add(alarm);
-    return { cancel: () => this.#alarms.delete(alarm) };
+    const timer = { at: this.#elapsed + Math.max(0, milliseconds), order: this.#order++, call };
+    this.#timers.add(timer);
+    return { cancel: () => this.#timers.delete(timer) };
   }
 
-  /** The wall clock is set; what is due stays due. */
+  /** Sets the wall clock forward or back; timers are not affected. */
   jump(milliseconds: number): void {
     this.#epoch += milliseconds;
   }
@@ -55,41 +55,41 @@ export class VirtualClock implements Clock {
     }
   }
 
-  /** timers that are set */
+  /** number of timers that are set */
   get pending(): number {
-    return this.#alarms.size;
+    return this.#timers.size;
   }
 
-  /** Run all that can run, letting time pass as needed, until `done` settles or nothing is left to wait for. */
+  /** Lets time pass until `done` settles. Throws when it has not settled and no timer is left. */
   async runUntil<T>(done: Promise<T>): Promise<T> {
     let settled = false;
-    const noted = done.finally(() => {
+    const watched = done.finally(() => {
       settled = true;
     });
-    noted.catch(() => {});
+    watched.catch(() => {});
     for (let idle = 0; idle < IDLE_TURNS; idle++) {
-      await breath();
-      if (settled) return noted;
+      await nextTurn();
+      if (settled) return watched;
       if (this.#untimed > 0 || this.#fireNext()) idle = 0;
     }
-    throw new Error('nothing is left to happen, and what was waited for has not come');
+    throw new Error('no timer is left, and the awaited promise has not settled');
   }
 
   #fireNext(): boolean {
-    let next: Alarm | null = null;
-    for (const alarm of this.#alarms) {
-      if (next === null || alarm.at < next.at || (alarm.at === next.at && alarm.order < next.order))
-        next = alarm;
+    let next: VirtualTimer | null = null;
+    for (const timer of this.#timers) {
+      if (next === null || timer.at < next.at || (timer.at === next.at && timer.order < next.order))
+        next = timer;
     }
     if (next === null) return false;
-    this.#alarms.delete(next);
+    this.#timers.delete(next);
     this.#elapsed = Math.max(this.#elapsed, next.at);
     next.call();
     return true;
   }
 }
 
-/** All promises that can settle now have settled. */
-function breath(): Promise<void> {
+/** After it, all promises that can settle without a timer or I/O have settled. */
+function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

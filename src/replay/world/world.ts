@@ -1,7 +1,6 @@
 /**
- * A small world without a network: names, servers, a clock. It implements the ports of a delivery, so that the
- * same driver code that talks to real hosts talks to scripted ones. Worlds are data; `worlds.ts` names the
- * built-in ones, world files have the same form.
+ * A simulated world: names, servers, a clock, no network. It provides resolver and connections, so that the same code that
+ * delivers to real hosts delivers to scripted ones. Worlds are data; worlds.ts has the built-in ones and reads world files.
  */
 import type {
   CloseReason,
@@ -15,25 +14,25 @@ import { createLineReader } from '#net-stream-utils';
 import type { Clock, Timer } from '../../platform/clock.ts';
 import type { LookupError, LookupResult, MxRecord, Resolver } from '../../platform/dns.ts';
 import type { Accepted, ScriptMemory, ServerAction, ServerScript } from './server.ts';
-import { ScriptedServer, spanOf } from './server.ts';
+import { millisecondsOf, ScriptedServer } from './server.ts';
 
 export interface Zone {
-  /** preference and host, or the fault the lookup meets */
+  /** preference and host, or the error of the lookup */
   readonly mx?: readonly (readonly [number, string])[] | LookupError;
   readonly a?: readonly string[] | LookupError;
   readonly aaaa?: readonly string[] | LookupError;
-  /** how long an answer takes, instead of the world's latency */
+  /** how long the lookup takes, instead of the latency of the world */
   readonly after?: string;
 }
 
 export interface WorldScript {
-  /** what names exist; `*` stands for all others */
+  /** by domain or host name; `*` stands for all others */
   readonly names: { readonly [name: string]: Zone };
-  /** what runs at an address; `*` stands for all others */
+  /** by address; `*` stands for all others */
   readonly servers: { readonly [address: string]: ServerScript };
-  /** milliseconds for bytes to arrive and for names to be answered */
+  /** milliseconds for bytes to arrive and for lookups */
   readonly latency?: number;
-  /** made from a recording: it knows what is written here and makes nothing up */
+  /** made from a transcript: has no defaults for what is not given here */
   readonly recorded?: boolean;
 }
 
@@ -41,26 +40,29 @@ export interface Arrival extends Accepted {
   readonly address: string;
 }
 
-/** A world as the ports of a delivery, and what arrived in it. */
+/** A world in use, with the messages that its servers accepted. */
 export class World {
-  /** Resolves when a recorded world is asked something it has no answer to. What waits for the answer waits for ever. */
-  readonly unknown: Promise<string>;
+  /**
+   * Resolves when a recorded world is asked for something that was not recorded; completes "The recording does not say ...".
+   * What was asked for is never answered.
+   */
+  readonly unrecorded: Promise<string>;
   readonly arrived: Arrival[] = [];
   readonly lookups: string[] = [];
   connections = 0;
-  /** sessions open at this moment, and the most there ever were */
+  /** connections open now, and the most that were open at a time */
   open = 0;
   mostOpen = 0;
   readonly #script: WorldScript;
   readonly #clock: Clock;
-  #giveUp: (asked: string) => void = () => {};
+  #reportUnrecorded: (what: string) => void = () => {};
   readonly #memories = new Map<string, ScriptMemory>();
 
   constructor(script: WorldScript, clock: Clock) {
     this.#script = script;
     this.#clock = clock;
-    this.unknown = new Promise((resolve) => {
-      this.#giveUp = resolve;
+    this.unrecorded = new Promise((resolve) => {
+      this.#reportUnrecorded = resolve;
     });
   }
 
@@ -90,13 +92,13 @@ export class World {
     const zone = this.#script.names[name] ?? this.#script.names['*'];
     const known = zone === undefined ? undefined : read(zone);
     if (known === undefined && this.#script.recorded === true) {
-      this.#giveUp(`what the DNS says to "${type.toUpperCase()} ${name}"`);
+      this.#reportUnrecorded(`what the DNS says to "${type.toUpperCase()} ${name}"`);
       return new Promise(() => {});
     }
     const answer = known ?? (zone === undefined ? 'no-domain' : 'no-data');
     const lookup: LookupResult<T> =
       typeof answer === 'string' ? { kind: 'failed', fault: answer } : { kind: 'found', records: answer };
-    const delay = zone?.after === undefined ? this.#latency : spanOf(zone.after);
+    const delay = zone?.after === undefined ? this.#latency : millisecondsOf(zone.after);
     return new Promise((resolve) => this.#clock.after(delay, () => resolve(lookup)));
   }
 
@@ -105,110 +107,161 @@ export class World {
   }
 
   #connect({ address }: Endpoint, events: ConnectionEvents, tls: TlsOptions | undefined): Connection {
-    const script = this.#script.servers[address] ?? this.#script.servers['*'];
+    const memory = this.#memories.get(address) ?? new Map<string, number>();
+    this.#memories.set(address, memory);
     this.connections++;
     this.open++;
     this.mostOpen = Math.max(this.mostOpen, this.open);
-    const memory = this.#memories.get(address) ?? new Map<string, number>();
-    this.#memories.set(address, memory);
-    const strict = this.#script.recorded === true;
-    const accept = (mail: Accepted): unknown => this.arrived.push({ ...mail, address });
-    const server = new ScriptedServer(script ?? {}, memory, accept, strict);
-    const reader = createLineReader();
-    let alive = true;
-    const underWay = new Set<Timer>();
-    const soon = (call: () => void, milliseconds = this.#latency): void => {
-      const timer = this.#clock.after(milliseconds, () => {
-        underWay.delete(timer);
-        call();
-      });
-      underWay.add(timer);
-    };
-    const die = (): void => {
-      if (alive) this.open--;
-      alive = false;
-      for (const timer of underWay) timer.cancel();
-    };
-    const close = (reason: CloseReason): void => {
-      die();
-      events.closed(reason);
-    };
-    // A server that thinks about one answer keeps the next ones waiting.
-    let free = 0;
-    const act = (acts: readonly ServerAction[]): void => {
-      const now = this.#clock.monotonic();
-      free = Math.max(free, now);
-      for (const each of acts) {
-        const later = (call: () => void): void => soon(call, free - now + this.#latency);
-        switch (each.do) {
-          case 'wait':
-            free += each.milliseconds;
-            break;
-          case 'say':
-            later(() => hear(each.bytes));
-            break;
-          case 'close':
-            later(() => close({ kind: 'ended' }));
-            break;
-          case 'reset':
-            later(() => close({ kind: 'error', code: 'ECONNRESET', message: 'reset' }));
-            break;
-          case 'give-up':
-            later(() => this.#giveUp(`what ${address} answers to ${each.asked}`));
-            break;
-          case 'start-tls':
-            break;
-        }
-      }
-    };
-    const hear = (bytes: string): void => {
-      const { lines, partial } = reader.feed(Buffer.from(bytes, 'latin1'));
-      events.lines(lines, partial);
-    };
-    const handshakeTime =
-      script?.handshakeAfter === undefined ? this.#latency : spanOf(script.handshakeAfter);
-    const handshake = (then: () => void = () => {}): void =>
-      soon(() => {
-        if (script?.tlsBroken === true) close({ kind: 'tls', message: 'the server does not speak TLS' });
-        else {
-          events.secured({ protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', verified: true });
-          then();
-        }
-      }, handshakeTime);
+    return new SimulatedConnection(events, tls !== undefined, {
+      address,
+      script: this.#script.servers[address] ?? this.#script.servers['*'],
+      memory,
+      clock: this.#clock,
+      latency: this.#latency,
+      isRecorded: this.#script.recorded === true,
+      accept: (message) => this.arrived.push({ ...message, address }),
+      closed: () => this.open--,
+      reportUnrecorded: (what) => this.#reportUnrecorded(what),
+    });
+  }
+}
 
-    const stand = (): void => {
-      events.connected();
-      const greet = (): void => act(server.greet());
-      if (tls === undefined) greet();
-      else handshake(greet);
-    };
-    const contacted = (): void => {
-      switch (script?.connect ?? (script === undefined ? 'refused' : 'stands')) {
-        case 'refused':
-          close({ kind: 'error', code: 'ECONNREFUSED', message: 'refused' });
-          return;
-        case 'unreachable':
-          close({ kind: 'error', code: 'EHOSTUNREACH', message: 'no route' });
-          return;
-        case 'silence':
-          if (strict) this.#giveUp(`whether ${address} answers after a longer time`);
-          return;
-        case 'stands':
-          stand();
-          return;
+/** What a connection needs to know of the world. */
+interface Surroundings {
+  readonly address: string;
+  /** undefined: nothing runs at this address */
+  readonly script: ServerScript | undefined;
+  readonly memory: ScriptMemory;
+  readonly clock: Clock;
+  readonly latency: number;
+  readonly isRecorded: boolean;
+  accept(message: Accepted): void;
+  closed(): void;
+  reportUnrecorded(what: string): void;
+}
+
+class SimulatedConnection implements Connection {
+  readonly #events: ConnectionEvents;
+  readonly #isImplicitTls: boolean;
+  readonly #world: Surroundings;
+  readonly #server: ScriptedServer;
+  readonly #reader = createLineReader();
+  readonly #timers = new Set<Timer>();
+  #isOpen = true;
+  /** monotonic milliseconds at which the server has sent its last reply so far: a slow reply delays the next ones */
+  #busyUntil = 0;
+
+  constructor(events: ConnectionEvents, isImplicitTls: boolean, world: Surroundings) {
+    this.#events = events;
+    this.#isImplicitTls = isImplicitTls;
+    this.#world = world;
+    const { script, memory, isRecorded, address } = world;
+    this.#server = new ScriptedServer(script ?? {}, memory, (message) => world.accept(message), isRecorded);
+    if (script === undefined && isRecorded)
+      world.reportUnrecorded(`what happens when ${address} is contacted`);
+    else this.#after(this.#duration(script?.connectAfter), () => this.#contact());
+  }
+
+  write(data: string | Uint8Array): boolean {
+    const bytes = typeof data === 'string' ? data : Buffer.from(data).toString('latin1');
+    this.#after(this.#world.latency, () => this.#perform(this.#server.receive(bytes)));
+    return true;
+  }
+
+  startTls(): void {
+    this.#handshake(() => {});
+  }
+
+  end(): void {}
+
+  destroy(): void {
+    if (this.#isOpen) this.#world.closed();
+    this.#isOpen = false;
+    for (const timer of this.#timers) timer.cancel();
+  }
+
+  #contact(): void {
+    const { script, isRecorded, address } = this.#world;
+    switch (script === undefined ? 'refused' : script.connect) {
+      case undefined:
+        this.#open();
+        return;
+      case 'refused':
+        this.#close({ kind: 'error', code: 'ECONNREFUSED', message: 'refused' });
+        return;
+      case 'unreachable':
+        this.#close({ kind: 'error', code: 'EHOSTUNREACH', message: 'no route' });
+        return;
+      case 'silence':
+        if (isRecorded) this.#world.reportUnrecorded(`whether ${address} answers after a longer time`);
+        return;
+    }
+  }
+
+  #open(): void {
+    this.#events.connected();
+    const greet = (): void => this.#perform(this.#server.greet());
+    if (this.#isImplicitTls) this.#handshake(greet);
+    else greet();
+  }
+
+  #handshake(then: () => void): void {
+    const { script } = this.#world;
+    this.#after(this.#duration(script?.handshakeAfter), () => {
+      if (script?.tlsBroken === true) {
+        this.#close({ kind: 'tls', message: 'the server does not speak TLS' });
+        return;
       }
-    };
-    if (script === undefined && strict) this.#giveUp(`what happens when ${address} is contacted`);
-    else soon(contacted, script?.connectAfter === undefined ? this.#latency : spanOf(script.connectAfter));
-    return {
-      write: (data) => {
-        const bytes = typeof data === 'string' ? data : Buffer.from(data).toString('latin1');
-        soon(() => act(server.receive(bytes)));
-        return true;
-      },
-      startTls: () => handshake(),
-      end: () => {},
-      destroy: die,
-    };
+      this.#events.secured({ protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', verified: true });
+      then();
+    });
+  }
+
+  #perform(actions: readonly ServerAction[]): void {
+    const now = this.#world.clock.monotonic();
+    this.#busyUntil = Math.max(this.#busyUntil, now);
+    for (const action of actions) {
+      if (action.do === 'wait') this.#busyUntil += action.milliseconds;
+      // The client starts the handshake.
+      else if (action.do !== 'start-tls')
+        this.#after(this.#busyUntil - now + this.#world.latency, () => this.#do(action));
+    }
+  }
+
+  #do(action: Exclude<ServerAction, { readonly do: 'wait' | 'start-tls' }>): void {
+    switch (action.do) {
+      case 'send': {
+        const { lines, partial } = this.#reader.feed(Buffer.from(action.bytes, 'latin1'));
+        this.#events.lines(lines, partial);
+        return;
+      }
+      case 'close':
+        this.#close({ kind: 'ended' });
+        return;
+      case 'reset':
+        this.#close({ kind: 'error', code: 'ECONNRESET', message: 'reset' });
+        return;
+      case 'unrecorded':
+        this.#world.reportUnrecorded(`what ${this.#world.address} answers to ${action.command}`);
+        return;
+    }
+  }
+
+  #close(reason: CloseReason): void {
+    this.destroy();
+    this.#events.closed(reason);
+  }
+
+  #duration(given: string | undefined): number {
+    return given === undefined ? this.#world.latency : millisecondsOf(given);
+  }
+
+  /** Calls later, unless the connection has been destroyed by then. */
+  #after(milliseconds: number, call: () => void): void {
+    const timer = this.#world.clock.after(milliseconds, () => {
+      this.#timers.delete(timer);
+      call();
+    });
+    this.#timers.add(timer);
   }
 }

@@ -1,12 +1,12 @@
 /**
- * Worlds by name, and world files. Called by `replay --world`, the tests and the simulation. techdoc/worlds.md
- * documents the form; a file that does not have it is refused with the place and the reason.
+ * The built-in worlds, and the reader of world files. techdoc/worlds.md describes the format; a file in any other format is
+ * refused with the place and the reason.
  */
 import { duration } from '../../settings/kinds.ts';
 import { FRIENDLY_EHLO } from './server.ts';
 import type { WorldScript } from './world.ts';
 
-/** Every domain has one MX, `mx.` before its name, and every address a server of this kind. */
+/** Every domain has one MX host, `mx.` before its name, and every address this server. */
 function everywhere(server: WorldScript['servers'][string]): WorldScript {
   return {
     names: { '*': { mx: [[10, 'mx.$']], a: ['192.0.2.25'], aaaa: 'no-data' } },
@@ -31,7 +31,7 @@ export const WORLDS = {
 
 export type WorldRead =
   | { readonly kind: 'world'; readonly world: WorldScript }
-  /** `reason` names the place in the file */
+  /** `reason` says where in the file, and why */
   | { readonly kind: 'unusable'; readonly reason: string };
 
 export function readWorld(text: string): WorldRead {
@@ -39,17 +39,17 @@ export function readWorld(text: string): WorldRead {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    return { kind: 'unusable', reason: `it is not JSON: ${error instanceof Error ? error.message : error}` };
+    return { kind: 'unusable', reason: `invalid JSON: ${error instanceof Error ? error.message : error}` };
   }
   const reason = WORLD(value, '');
   return reason === null ? { kind: 'world', world: value as WorldScript } : { kind: 'unusable', reason };
 }
 
-/** What is wrong with a value, or null. `at` is its place in the file. */
+/** Says what is wrong with a value; null when it is right. `at` is its place in the file. */
 type Shape = (value: unknown, at: string) => string | null;
 
 function wrong(at: string, wanted: string): string {
-  return `${at === '' ? 'the whole' : at} must be ${wanted}`;
+  return `${at === '' ? 'the file' : at} must be ${wanted}`;
 }
 
 function test(wanted: string, holds: (value: unknown) => boolean): Shape {
@@ -58,7 +58,7 @@ function test(wanted: string, holds: (value: unknown) => boolean): Shape {
 
 function listOf(each: Shape): Shape {
   return (value, at) => {
-    if (!Array.isArray(value) || value.length === 0) return wrong(at, 'a list that is not empty');
+    if (!Array.isArray(value) || value.length === 0) return wrong(at, 'a non-empty list');
     for (const [index, item] of value.entries()) {
       const reason = each(item, `${at}[${index}]`);
       if (reason !== null) return reason;
@@ -83,16 +83,16 @@ function mapOf(each: Shape): Shape {
   };
 }
 
-/** An object with these keys and no others, so that a typing error is not silence. */
+/** An object with these keys and no others: a misspelt key must not be ignored. */
 function objectOf(shapes: { readonly [key: string]: Shape }, needed: readonly string[] = []): Shape {
   const known = Object.keys(shapes).join(', ');
   return (value, at) => {
     if (!isObject(value)) return wrong(at, 'an object');
     const missing = needed.find((key) => !(key in value));
-    if (missing !== undefined) return `${at === '' ? 'the whole' : at} has no "${missing}"`;
+    if (missing !== undefined) return `${at === '' ? 'the file' : at} has no "${missing}"`;
     return mapOf((item, place) => {
       const shape = shapes[place.slice(at === '' ? 0 : at.length + 1)];
-      return shape === undefined ? `${place} is not known here; known are ${known}` : shape(item, place);
+      return shape === undefined ? `${place} is not a known key; known keys: ${known}` : shape(item, place);
     })(value, at);
   };
 }
@@ -105,7 +105,7 @@ const isString = (value: unknown): value is string => typeof value === 'string';
 const oneOf = (...words: readonly string[]): Shape =>
   test(`one of ${words.join(', ')}`, (value) => isString(value) && words.includes(value));
 
-const SPAN = test('a span of time like 40s', (value) => isString(value) && duration.read(value).ok);
+const DURATION = test('a span of time like 40s', (value) => isString(value) && duration.read(value).ok);
 const FAULT = oneOf(
   'no-domain',
   'no-data',
@@ -115,18 +115,17 @@ const FAULT = oneOf(
   'bad-answer',
   'local-fault',
 );
-const REPLY =
-  test('a reply like "250 ok", several lines of one joined by \\n, or silence, close or reset', (value) =>
-    isString(value) &&
-    /^(?:\d{3}[^\r\n]*(?:\n\d{3}[^\r\n]*)*(?: then (?:silence|close|reset))?|silence|close|reset)$/.test(
-      value,
-    ));
-const ANSWER = either(
+const REPLY = test('a reply like "250 ok" (lines joined by \\n), or silence, close or reset', (value) =>
+  isString(value) &&
+  /^(?:\d{3}[^\r\n]*(?:\n\d{3}[^\r\n]*)*(?: then (?:silence|close|reset))?|silence|close|reset)$/.test(
+    value,
+  ));
+const SCRIPTED = either(
   REPLY,
   isString,
-  objectOf({ say: REPLY, after: SPAN, end: oneOf('silence', 'close', 'reset') }),
+  objectOf({ say: REPLY, after: DURATION, end: oneOf('silence', 'close', 'reset') }),
 );
-const ANSWERS = either(listOf(ANSWER), Array.isArray, ANSWER);
+const REPLIES = either(listOf(SCRIPTED), Array.isArray, SCRIPTED);
 const ADDRESSES = either(FAULT, isString, listOf(test('an IP address', isString)));
 const MX = either(
   FAULT,
@@ -139,24 +138,24 @@ const MX = either(
 
 const WORLD = objectOf(
   {
-    names: mapOf(objectOf({ mx: MX, a: ADDRESSES, aaaa: ADDRESSES, after: SPAN })),
+    names: mapOf(objectOf({ mx: MX, a: ADDRESSES, aaaa: ADDRESSES, after: DURATION })),
     servers: mapOf(
       objectOf({
-        greeting: ANSWERS,
-        ehlo: ANSWERS,
-        helo: ANSWERS,
-        starttls: ANSWERS,
-        auth: ANSWERS,
-        mail: ANSWERS,
-        rcpt: mapOf(ANSWERS),
-        data: ANSWERS,
-        dot: ANSWERS,
-        rset: ANSWERS,
-        quit: ANSWER,
+        greeting: REPLIES,
+        ehlo: REPLIES,
+        helo: REPLIES,
+        starttls: REPLIES,
+        auth: REPLIES,
+        mail: REPLIES,
+        rcpt: mapOf(REPLIES),
+        data: REPLIES,
+        dot: REPLIES,
+        rset: REPLIES,
+        quit: SCRIPTED,
         tlsBroken: test('true or false', (value) => typeof value === 'boolean'),
         connect: oneOf('refused', 'silence', 'unreachable'),
-        connectAfter: SPAN,
-        handshakeAfter: SPAN,
+        connectAfter: DURATION,
+        handshakeAfter: DURATION,
       }),
     ),
     latency: test('a number of milliseconds', (value) => typeof value === 'number' && value >= 0),

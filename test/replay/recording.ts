@@ -1,4 +1,4 @@
-/** Jobs in worlds, with what is recorded of them: what each test of the replay starts from. */
+/** Runs jobs in worlds and records their transcripts. */
 import { readFileSync } from 'node:fs';
 import type { Job } from '../../src/delivery-list/job.ts';
 import { parseDeliveryList } from '../../src/delivery-list/parse.ts';
@@ -76,26 +76,26 @@ export function rulesOf(settings: Settings): RunRules {
 }
 
 export interface Recorded {
-  /** tapes that were kept, and the number of all that were begun */
-  readonly tapes: readonly string[];
+  /** the transcripts that were kept, and the number of all that were begun */
+  readonly transcripts: readonly string[];
   readonly begun: number;
   readonly world: World;
 }
 
-/** A queue run with a recorder listening. */
+/** A queue run with a recorder. */
 export async function record(
   queued: QueuedJob,
   script: WorldScript,
   given: { readonly [name: string]: unknown } = {},
   keep: 'failures' | 'all' = 'failures',
 ): Promise<Recorded> {
-  const { recorder, tapes, runIn, begun } = longRecorder(queued, given, keep);
+  const { recorder, transcripts, runIn, begun } = longRecorder(queued, given, keep);
   const world = await runIn(script);
   await recorder.close();
-  return { tapes, begun: begun(), world };
+  return { transcripts, begun: begun(), world };
 }
 
-/** A recorder that may listen to several runs, as in `watch`. */
+/** A recorder for several runs, as in `watch`. */
 export function longRecorder(
   queued: QueuedJob = queuedFor('alice@one.example'),
   given: { readonly [name: string]: unknown } = {},
@@ -103,12 +103,12 @@ export function longRecorder(
 ) {
   const settings = settingsWith(given);
   const clock = new VirtualClock(NOW);
-  const tapes: string[] = [];
+  const transcripts: string[] = [];
   let begun = 0;
   const open = (): TranscriptWriter => {
     begun++;
     let text = '';
-    return { append: (more) => (text += more), keep: () => tapes.push(text), discard: () => {} };
+    return { append: (more) => (text += more), keep: () => transcripts.push(text), discard: () => {} };
   };
   const rules = { keep, settings, relays: relaysIn(settings), hostname: 'me.example' };
   const recorder = new Recorder(rules, clock, { open });
@@ -122,17 +122,17 @@ export function longRecorder(
   };
   const runIn = async (script: WorldScript): Promise<World> => {
     const world = new World(script, clock);
-    const room = new SingleJobQueue(queued, payloadOf(MAIL));
+    const queue = new SingleJobQueue(queued, payloadOf(MAIL));
     const { resolver, connect } = world;
-    const ports = { queue: room, resolver, connect, clock, random: () => 0.5, events };
-    await clock.runUntil(runQueue(ports, rulesOf(settings), new AbortController().signal));
+    const deps = { queue, resolver, connect, clock, random: () => 0.5, events };
+    await clock.runUntil(runQueue(deps, rulesOf(settings), new AbortController().signal));
     return world;
   };
-  return { recorder, tapes, runIn, begun: () => begun };
+  return { recorder, transcripts, runIn, begun: () => begun };
 }
 
-export function transcriptOf(tape: string | undefined): Transcript {
-  const read = readTranscript(tape ?? '');
+export function transcriptOf(text: string | undefined): Transcript {
+  const read = readTranscript(text ?? '');
   if (read.kind === 'unusable') throw new Error(read.reason);
   return read.transcript;
 }
