@@ -70,12 +70,14 @@ function withoutComments(value: ByteString): ByteString {
   const after = value.slice(close + 1);
   // What a comment keeps apart never grows together into somebody else's address.
   const gap = before.endsWith('@') || after.startsWith('@') ? '' : ' ';
-  return withoutLeadingComment(trimWhitespace(trimWhitespace(before) + gap + trimWhitespace(after)));
+  return withoutLeadingComments(trimWhitespace(trimWhitespace(before) + gap + trimWhitespace(after)));
 }
 
-function withoutLeadingComment(value: ByteString): ByteString {
-  const close = value.startsWith('(') ? value.indexOf(')') : -1;
-  return close < 0 ? value : trimWhitespace(value.slice(close + 1));
+function withoutLeadingComments(value: ByteString): ByteString {
+  let rest = value;
+  for (let close = rest.indexOf(')'); rest.startsWith('(') && close >= 0; close = rest.indexOf(')'))
+    rest = trimWhitespace(rest.slice(close + 1));
+  return rest;
 }
 
 /** Between the last `<` and the last `>`, then once more between the last `<` and the first `>`. */

@@ -24,19 +24,19 @@ function taken(user: ByteString, node: ByteString, name: ByteString): Taken {
 const LOCAL = String.raw`(?:"(?:[^"\\\x00-\x1f\x7f]|\\[ -~])*"|[\w!#$%&'*+/=?^${'`'}{|}~.\x80-\xff-]+)`;
 const LABEL = String.raw`(?!-)[\w\x80-\xff-]{1,63}(?<!-)`;
 const DOMAIN = String.raw`(?=[^ >)]{1,256}[ \t\r>(]*)(?:${LABEL}(?:\.${LABEL})*\.?|\[[^\]\s]+\])`;
-const SPEC = String.raw`[ \t]*(?<local>${LOCAL})[ \t]*@[ \t]*(?<domain>${DOMAIN})[ \t\r]*`;
-const COMMENT = String.raw`[ \t]*(?:\([^()"<>]*\)[ \t]*)?`;
+/** Comments may stand around each part of an address (RFC 5322 3.4.1). */
+const COMMENTS = String.raw`[ \t]*(?:\((?:[^()"<>]|\([^()"<>]*\))*\)[ \t]*)*`;
+const SPEC = String.raw`${COMMENTS}(?<local>${LOCAL})${COMMENTS}@${COMMENTS}(?<domain>${DOMAIN})[ \t\r]*${COMMENTS}`;
 
 /** RFC 5322 mailboxes with their spec bare or in the one pair of brackets; `outside` is what stands around that. */
-const BARE = new RegExp(`^${COMMENT}${SPEC}${COMMENT}$`);
-const IN_LOCAL_COMMENT = new RegExp(`^${SPEC.replace(`${LOCAL})`, `${LOCAL})${COMMENT}`)}$`);
+const BARE = new RegExp(`^${SPEC}$`);
 const BRACKETED = /^(?<before>[^<>]*)<(?<inside>[^<>]*)>(?<after>[^<>]*)$/;
 
 /** Exported for the tests that hold the parsers against this second grammar. Local part and domain of an entry that is one mail address; null when it is not one. */
 function spec(entry: ByteString): { readonly local: ByteString; readonly domain: ByteString } | null {
   const { before = '', inside, after = '' } = BRACKETED.exec(entry)?.groups ?? {};
   if (isEnclosed(before, after)) return null;
-  const match = inside === undefined ? (BARE.exec(entry) ?? IN_LOCAL_COMMENT.exec(entry)) : BARE.exec(inside);
+  const match = BARE.exec(inside ?? entry);
   const { local = '', domain = '' } = match?.groups ?? {};
   return match === null || local.length + domain.length > 979 ? null : { local, domain };
 }
@@ -45,6 +45,14 @@ function spec(entry: ByteString): { readonly local: ByteString; readonly domain:
 function isEnclosed(before: ByteString, after: ByteString): boolean {
   const open = before.replace(/"[^"]*"|\([^()]*\)/g, '');
   return (open.includes('"') && after.includes('"')) || (open.includes('(') && after.includes(')'));
+}
+
+/** The one quoted string beside the brackets, without its quotes, else the last comment, whole; null without either. */
+function rightName(entry: ByteString): ByteString | null {
+  const outside = entry.replace(/<[^<>]*>/, '');
+  const quoted = [...outside.matchAll(/"((?:[^"\\]|\\.)*)"/g)];
+  if (quoted.length === 1) return quoted[0]?.[1] ?? null;
+  return [...outside.matchAll(/\(((?:[^()]|\([^()]*\))*)\)/g)].at(-1)?.[1] ?? null;
 }
 
 function utf8(text: ByteString): string {
@@ -100,6 +108,14 @@ export const addr: Suite<Taken> = {
         const domain = domainToASCII(utf8(right.domain)) || right.domain;
         const node = /^[\x00-\x7f]*$/.test(right.domain) ? right.domain.replace(/\.$/, '') : domain;
         return taken(right.local, node, expected.name === expected.user ? right.local : expected.name);
+      },
+    },
+    {
+      reason:
+        'the name is the quoted text without its quotes, or the last comment whole (C: the nearest signs)',
+      mend: (expected, row) => {
+        const name = rightName(bytesOf(row, 'address'));
+        return expected === null || name === null ? expected : { ...expected, name };
       },
     },
     {

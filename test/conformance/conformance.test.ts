@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { addr } from './addresses.ts';
 import { judge } from './judge.ts';
-import { parse, roundtrip } from './lists.ts';
+import { eras, parse, roundtrip } from './lists.ts';
 import { conformance, FIXTURES, ofKind } from './run.ts';
 import { idOf, type Row, readRows, rowOf } from './vectors.ts';
 
@@ -34,6 +35,41 @@ function row(name: string, id: string): Row {
 }
 
 const base64 = (text: string): string => Buffer.from(text, 'latin1').toString('base64');
+
+/** What C makes of each: it takes out the last comment with the byte before it, and only then looks for an @. */
+const comments: readonly (readonly [string, string, string, string])[] = [
+  ['(a)(b)user@example.com', '(auser', 'example.com', 'b'],
+  ['user@(comment)example.com', 'userexample.com', 'citnode', 'comment'],
+  ['user (a) @ example.com (b)', 'user (a)', 'example.com', 'b'],
+  ['<user(a)@(b)example.com>', 'user(a)', 'example.com', 'b'],
+  ['user@example.com (a (b) c)', 'user', 'example.com', 'b) c'],
+  ['"user\\"x"@example.com', '"user\\"x"', 'example.com', '"user\\"x"'],
+  ['"Joe \\"Six\\"" <user@example.com>', 'user', 'example.com', '"Joe \\"Six\\""'],
+];
+for (const [address, user, node, name] of comments) {
+  test(`comments and quoted names follow RFC 5322 where C does not: ${address}`, async () => {
+    const same = { address, user, node, name, memory_check: 'ok' };
+    const ours = await addr.ours(same);
+    assert.equal((await judge(addr, same)).kind, 'deviation');
+    assert.match(ours?.command ?? '', /^RCPT TO:<(?:user|"user\\"x")@example\.com>\r\n$/);
+  });
+}
+
+test("of a list of 2023, a refusal in that era's words stays where C drops it", async () => {
+  const header = 'Content-type: application/x-citadel-delivery-list\n\n\n';
+  const body = (...lines: readonly string[]): string =>
+    ['msgid|7', 'submitted|100', 'bounceto|a@b', ...lines, 'attempted|20100', ''].join('\n');
+  const waiting = 'remote|x@y|4|421 (Service not available)';
+  const list = body(waiting, 'remote|z@w|5|550 (no)', 'remote|v@w|5|No such user', 'remote|u@w|3|later');
+  const later = 'remote|x@y|4|421 (later)';
+  const row = (rewritten: string): Row => ({
+    ...{ of: 'x', crash_2012: null, crash_2023: null, now_2023: 20_100 },
+    rewritten_2023_b64: base64(header + rewritten),
+  });
+  const suite = eras(() => list);
+  assert.equal((await judge(suite, row(body(later)))).kind, 'deviation');
+  assert.equal((await judge(suite, row(body(later, 'remote|v@w|5|No such user')))).kind, 'failed');
+});
 
 test('a row that differs without a known defect fails', async () => {
   const plain = row('parse', 'p0001');

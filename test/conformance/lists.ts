@@ -208,10 +208,29 @@ type Eras = Readonly<Record<string, unknown>>;
 /** How a server of 2023 falls short of this program, to be tried on our own result. */
 interface Shortcomings {
   readonly skipsStatus3: boolean;
+  readonly dropsRefusals: boolean;
   readonly cutsLines: boolean;
 }
 
-const NONE: Shortcomings = { skipsStatus3: false, cutsLines: false };
+const NONE: Shortcomings = { skipsStatus3: false, dropsRefusals: false, cutsLines: false };
+
+const SHORTCOMINGS: Readonly<Record<keyof Shortcomings, string>> = {
+  skipsStatus3: 'status 3 is tried and kept as 4 (since 2017 such recipients were dropped unseen)',
+  dropsRefusals:
+    'a refusal in the words of 2017, "550 (text)", stays until the job ends, for its report may be under way (C drops it at the next rewriting, as it does refusals in other words)',
+  cutsLines: 'a line of more than 4095 bytes is not cut',
+};
+
+/** Each alone, then all ways in which several show in one row. */
+const COMBINATIONS: readonly { readonly reason: string; readonly short: Shortcomings }[] = Array.from(
+  { length: 7 },
+  (_, index) => Object.keys(SHORTCOMINGS).filter((__, bit) => ((index + 1) >> bit) & 1),
+)
+  .sort((one, other) => one.length - other.length)
+  .map((names) => ({
+    reason: names.map((name) => SHORTCOMINGS[name as keyof Shortcomings]).join('; '),
+    short: { ...NONE, ...Object.fromEntries(names.map((name) => [name, true])) },
+  }));
 
 function cutLines(body: ByteString): ByteString {
   return body
@@ -224,10 +243,17 @@ function cutLines(body: ByteString): ByteString {
 const AFTER_SUBMISSION = 20_000;
 
 /** A 2023 run in which every recipient that is tried gets `421 later`. */
-function rewritten2023(job: Job, now: number, pending: (recipient: Recipient) => boolean): ByteString {
+function rewritten2023(
+  job: Job,
+  now: number,
+  pending: (recipient: Recipient) => boolean,
+  dropsRefusals: boolean,
+): ByteString {
   const answered = (recipient: Recipient): Recipient =>
     pending(recipient) ? { ...recipient, status: 4, text: '421 (later)' } : recipient;
-  const left = job.recipients.filter((recipient) => pending(recipient) || !isPending(recipient));
+  const left = job.recipients.filter(
+    (recipient) => pending(recipient) || (!isPending(recipient) && !dropsRefusals),
+  );
   return serialiseJob({ ...job, recipients: left.map(answered) }, '2017', now);
 }
 
@@ -252,6 +278,7 @@ function erasOf(row: Row, bodyOf: (id: string) => ByteString, short: Shortcoming
       later,
       row.now_2023 === undefined ? now : numberOf(row, 'now_2023'),
       pending,
+      short.dropsRefusals,
     ),
     rewritten_2012: serialiseJob(then, '2012', now),
   };
@@ -319,11 +346,7 @@ export function eras(bodyOf: (id: string) => ByteString): Suite<Eras> {
           });
         },
       },
-      shortcoming('status 3 is tried and kept as 4 (since 2017 such recipients were dropped unseen)', {
-        skipsStatus3: true,
-        cutsLines: false,
-      }),
-      shortcoming('a line of more than 4095 bytes is not cut', { skipsStatus3: false, cutsLines: true }),
+      ...COMBINATIONS.map(({ reason, short }) => shortcoming(reason, short)),
     ],
   };
 }

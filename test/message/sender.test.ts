@@ -13,6 +13,8 @@ const found: readonly (readonly [string, string, string | null])[] = [
   ['comment without a blank loses no byte (C23, e011)', 'From: joe@example.com(Joe)', 'joe@example.com'],
   ['comment in front (e004)', 'From: (Joe Six) joe@example.com', 'joe@example.com'],
   ['comments around (e007)', 'From: (a) joe@example.com (b)', 'joe@example.com'],
+  ['several comments in front', 'From: (a)(b) (c)joe@example.com', 'joe@example.com'],
+  ['comment behind the @', 'From: joe@(Six)example.com', 'joe@example.com'],
   ['comment inside the address', 'From: joe(Six)@example.com', 'joe@example.com'],
   ['a comment between two words joins nothing', 'From: joe(c)\tx@ex.com', null],
   ['not even without a blank', 'From: joe(c)x@ex.com', null],
