@@ -55,7 +55,7 @@ for (const [address, user, node, name] of comments) {
   });
 }
 
-test("of a list of 2023, a refusal in that era's words stays where C drops it", async () => {
+test('a refusal in the words of a list of 2023 stays where C drops it', async () => {
   const header = 'Content-type: application/x-citadel-delivery-list\n\n\n';
   const body = (...lines: readonly string[]): string =>
     ['msgid|7', 'submitted|100', 'bounceto|a@b', ...lines, 'attempted|20100', ''].join('\n');
