@@ -1,40 +1,37 @@
-/**
- * Words for what a disk refuses. Called by the files of this folder wherever an error of the disk is told to people or
- * decides what happens next. Knows the codes of Node's `fs`, which the simulated disk uses too.
- */
+/** Errors of the system (disk, network) by their code, and in words. The codes are those of Node's `fs` and `net`. */
 
-/** The system's name for an error of the disk (`ENOSPC`); null for errors that are none, Node's own `ERR_...` among them. */
+/** The system's name for an error (`ENOSPC`); null for all others, Node's own `ERR_...` among them. */
 export function errorCode(error: unknown): string | null {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   return /^E[A-Z0-9]+$/.test(code) ? code : null;
 }
 
-/** Another user might be allowed to. */
+/** Another user might be permitted to do it. */
 export function isPermissionDenied(error: unknown): boolean {
   const code = errorCode(error);
   return code === 'EACCES' || code === 'EPERM';
 }
 
-/** The disk refused something, and the message is a full sentence for people. */
+/** The queue cannot do something; the message consists of full sentences for people. */
 export class QueueError extends Error {}
 
-/** What we depend on does not answer now; it may in a minute. */
+/** Something we depend on is not available now; it may be in a minute. */
 export class UnavailableError extends QueueError {}
 
-/** Another program works on the same queue; only a person can end that. */
+/** Another program works on the same queue; only an administrator can stop it. */
 export class ConcurrentRunnerError extends QueueError {}
 
-/** Whether the disk or the server is in the way, for now or for good; every other error is a bug. */
+/** Whether the disk or the server caused it; every other error is a bug. */
 export function isOperationalError(error: unknown): boolean {
   return error instanceof QueueError || errorCode(error) !== null;
 }
 
 const WORDS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
-  ECONNREFUSED: 'nobody listens there',
-  ECONNRESET: 'the other side has cut the connection',
-  EDQUOT: 'the disk quota is used up',
-  EEXIST: 'it is there already',
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'connection reset by the other side',
+  EDQUOT: 'the disk quota is exceeded',
+  EEXIST: 'it already exists',
   EIO: 'the disk reports an input/output error',
   EISDIR: 'it is a directory',
   ELOOP: 'it is a symbolic link',

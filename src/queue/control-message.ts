@@ -48,10 +48,10 @@ export function classifyContents(bytes: Buffer, settled: boolean, options: Parse
   if (parsed.kind === 'unreadable') return parsed;
   const { job } = parsed;
   if (!namesPayload(job, instructions)) {
-    return { kind: 'unreadable', reason: 'it has no msgid line, so nobody knows which message it is about' };
+    return { kind: 'unreadable', reason: 'it has no msgid line, so its message is unknown' };
   }
   if (job.recipients.length === 0) {
-    return { kind: 'unreadable', reason: 'it has no remote line, so it names no recipient' };
+    return { kind: 'unreadable', reason: 'it has no remote line, so it has no recipient' };
   }
   const warnings = parsed.warnings.map(({ line, text }) => `line ${line + headerLines}: ${text}`);
   return { kind: 'control', form: control.form, job, warnings };

@@ -1,8 +1,8 @@
 /**
- * The journal: what happened to recipients since their control messages were last written. Called by the rooms.
- * Append-only, one sync for all records that arrived meanwhile. A line is the CRC-32 of its JSON and the JSON itself, all
- * bytes as they are; the first line binds the file to this spool and this version. What a crash cut off at the end does
- * not count. After a failed write nothing of the old file is trusted: the next turn writes a new one.
+ * The journal: outcomes for recipients that are not in their control messages yet. Append-only, one sync for all records that
+ * arrive meanwhile. A line is the CRC-32 of its JSON, a space, and the JSON, whose strings are bytes (latin1); the first line
+ * binds the file to one queue and one version. An incomplete last line does not count. After a failed write the old file is
+ * not trusted any more: the next write makes a new one.
  */
 import type { MessageNumber, StatusChange } from '../delivery-list/job.ts';
 import type { ByteString } from '../platform/bytes.ts';
@@ -13,22 +13,22 @@ import type { Disk, OpenFile, Ownership } from '../storage/disk.ts';
 import { groupCommit } from '../storage/group-commit.ts';
 import type { StateLayout } from '../storage/layout.ts';
 
-/** Which job a record means. Numbers are used again, so the payload's own facts go with them. */
+/** Identifies the job of a record. Numbers are used again, so the fingerprint of the payload is part of it. */
 export interface JournalKey {
   readonly control: MessageNumber;
   readonly msgid: MessageNumber;
-  /** size and time of the payload file; null when there was none */
+  /** fingerprint of the payload file; null when there was none */
   readonly payload: string | null;
 }
 
-/** A kind of record is a tag of its own; a reader that meets a tag it does not know refuses the journal. */
+/** Kinds of records are told apart by `record`; a reader refuses a journal with a kind it does not know. */
 export type JournalRecord =
   | (JournalKey & {
       readonly record: 'status';
       readonly now: number;
       readonly changes: readonly StatusChange[];
     })
-  /** `recipients`: everybody whose fate is settled with it; who waits besides them was added afterwards */
+  /** `recipients`: all that were settled then; a pending one besides them was added afterwards */
   | (JournalKey & { readonly record: 'finish'; readonly recipients: readonly ByteString[] });
 
 const TAGS: ReadonlySet<unknown> = new Set<JournalRecord['record']>(['status', 'finish']);
@@ -48,10 +48,10 @@ export type JournalRead =
       /** lines that do not match their checksum: the cut-off end after a crash, or a damaged disk */
       readonly damaged: number;
     }
-  /** another version's, another spool's, or no journal at all; a sentence says which and what to do */
+  /** not a journal, or of another version or queue, or not readable; a sentence says which and what to do */
   | {
       readonly kind: 'refused';
-      /** `denied`: it may be in order, but this user must not read it */
+      /** `denied`: it may be valid, but this user may not read it */
       readonly why: 'foreign' | 'denied';
       readonly text: string;
     };
@@ -69,7 +69,7 @@ function decodeLine(line: Buffer): unknown {
   try {
     return JSON.parse(line.toString('latin1', 9));
   } catch {
-    // Damage that hits the right checksum is damage all the same.
+    // Damage with a matching checksum is still damage.
     return null;
   }
 }
@@ -88,17 +88,17 @@ type Refusal = Extract<JournalRead, { kind: 'refused' }>;
 
 const ADVICE: { readonly [why in Refusal['why']]: string } = {
   foreign:
-    'Move this file away to go on without it; mail that was on its way when it was written may then be sent a second time.',
+    'Move this file away to continue without it; messages that were being delivered when it was written may then be sent a second time.',
   denied:
-    'Run spoolroom as the owner of the spool, or give the file to that user. Do not move it away: without it mail may be sent a second time.',
+    'Run spoolroom as the owner of the spool, or give the file to that user. Do not move it away: without it messages may be sent a second time.',
 };
 
 function isHeader(value: unknown): value is Header {
   return typeof value === 'object' && value !== null && 'journal' in value && value.journal === 'spoolroom';
 }
 
-/** Why nothing behind this first line may be applied; null when it may. Where nothing is behind it, whose it is does not matter. */
-function headerTrouble(first: unknown, spool: string, isEmpty: boolean): string | null {
+/** Why the records after this header may not be applied; null when they may. An empty journal may be of any queue. */
+function headerProblem(first: unknown, spool: string, isEmpty: boolean): string | null {
   if (!isHeader(first)) return 'is not a journal of this program';
   if (first.version !== VERSION)
     return `has version ${first.version}, and this program knows version ${VERSION} only`;
@@ -109,17 +109,17 @@ function isKnown(value: unknown): value is JournalRecord {
   return typeof value === 'object' && value !== null && 'record' in value && TAGS.has(value.record);
 }
 
-function refusal(path: string, trouble: string, why: Refusal['why'] = 'foreign'): Refusal {
-  const text = `The journal ${path} ${trouble}. Nothing was sent and no message was changed. ${ADVICE[why]}`;
+function refusal(path: string, problem: string, why: Refusal['why'] = 'foreign'): Refusal {
+  const text = `The journal ${path} ${problem}. Nothing was sent and no message was changed. ${ADVICE[why]}`;
   return { kind: 'refused', why, text };
 }
 
-/** What the journal in `bytes` says, of which `path` is told to people only. */
+/** `path` is for messages only. */
 export function decodeJournal(bytes: Buffer, path: string, spool: string): JournalRead {
   const [first, ...rest] = [...linesOf(bytes)].map(decodeLine);
   const torn = bytes.at(-1) === 0x0a ? 0 : 1;
-  const trouble = headerTrouble(first, spool, rest.length + torn === 0);
-  if (trouble !== null) return refusal(path, trouble);
+  const problem = headerProblem(first, spool, rest.length + torn === 0);
+  if (problem !== null) return refusal(path, problem);
   const intact = rest.filter((value) => value !== null);
   const records = intact.filter(isKnown);
   if (records.length < intact.length)
@@ -127,10 +127,10 @@ export function decodeJournal(bytes: Buffer, path: string, spool: string): Journ
   return { kind: 'read', records, damaged: rest.length - intact.length + torn };
 }
 
-/** More than any spool writes within the second before its control messages follow. */
+/** Bytes; more than any queue writes within the second before its control messages follow. */
 const LONGEST = 1 << 30;
 
-/** The journal of this spool; no file is as good as an empty one. */
+/** The journal of this queue; a missing file counts as an empty one. */
 export function readJournal(disk: Disk, layout: StateLayout, spool: string): JournalRead {
   try {
     return decodeJournal(disk.read(layout.journal, LONGEST).bytes, layout.journal, spool);

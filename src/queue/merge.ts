@@ -1,7 +1,6 @@
 /**
- * Several control messages that name one payload. Servers since 2017 post the new list before they delete the old one,
- * so a crash between leaves both; a recipient in both must be tried once, and not at all if either list says it is
- * settled. Called by the queue run for each payload. Pure: it says what holds, the caller records it.
+ * Merges control messages that name the same payload. Servers since 2017 post the new one before they delete the old one, so
+ * a crash in between leaves both; a recipient in both must be tried once, and not at all if it is settled in either. Pure.
  */
 import type { Job, Recipient } from '../delivery-list/job.ts';
 import type { ByteString } from '../platform/bytes.ts';
@@ -15,14 +14,14 @@ export interface ListPosition {
 
 export interface MergedRecipient {
   readonly address: ByteString;
-  /** the most final status of all places, and its text */
+  /** the most final status in any of the lists, and its text */
   readonly status: number;
   readonly text: ByteString;
   /** every line that names the recipient; an outcome belongs to all of them */
   readonly places: readonly ListPosition[];
 }
 
-/** Most final last. Statuses that mean nothing to anyone give way to all that do. */
+/** Most final last. Unknown statuses give way to known ones. */
 const FINALITY: readonly number[] = [0, 3, 4, 5, 2];
 
 function moreFinal(a: Recipient, b: Recipient): boolean {
@@ -30,8 +29,8 @@ function moreFinal(a: Recipient, b: Recipient): boolean {
 }
 
 /**
- * The recipients of all lists, in the order of their first appearance. An address that stands twice in one list is two
- * recipients, as each server takes it; the second is then the second in the other lists, too.
+ * The recipients of all lists, in the order of their first appearance. An address that appears twice in one list is two
+ * recipients, as it is for every server; the second one corresponds to the second one in the other lists.
  */
 export function mergeLists(lists: readonly Job[]): readonly MergedRecipient[] {
   const merged = new Map<string, { best: Recipient; places: ListPosition[] }>();

@@ -1,57 +1,59 @@
 /**
- * A room: where jobs lie. The queue run sees nothing of files or of the client protocol, only this interface;
- * `directory/` and `citadel/` implement it, and test/queue/suite.ts holds both to the same behaviour; what differs by nature
- * is data there.
+ * A queue: control messages, each a job, and the payloads they name. It lies in a spool directory (spool/) or in the queue
+ * room of a running Citadel server (citadel/); whoever uses it sees neither files nor the client protocol.
  *
- * Promises resolve when the thing is durable, never before.
+ * The life of a job: `scan` returns it, `readPayload` gives its message, `record` takes the outcomes, `finish` removes it
+ * when no recipient is pending any more. An outcome names its recipient by the position in the list that `scan` returned, so
+ * the numbers and recipients of a job stay valid while its payload is among the active ones that later scans are given.
+ *
+ * Promises resolve when the change is durable, never before. They reject with a `QueueError`, whose message consists of full
+ * sentences for people, or with the system's own error.
  */
 import type { Job, MessageNumber, StatusChange } from '../delivery-list/job.ts';
 import type { StoredMessage } from '../message/stored.ts';
 import type { ByteString } from '../platform/bytes.ts';
 
-/**
- * What an administrator asked for a job: not to try it until it is released, to try it once whatever its time says, to
- * take it out of the spool.
- */
+/** What an administrator requested: not to try a job until it is released, to try it once before its time, to remove it. */
 export type JobRequest = 'hold' | 'retry' | 'remove';
 
-/** A control message as found in the room. */
+/** A control message that could be read. */
 export interface QueuedJob {
   /** number of the control message */
   readonly control: MessageNumber;
   readonly job: Job;
-  /** what a person should know about how it was read, with line numbers */
+  /** lines that were read in an unexpected way, as sentences with line numbers */
   readonly warnings: readonly string[];
-  /** absent: nothing is asked */
+  /** absent: there is no request */
   readonly request?: JobRequest;
   readonly requestedBy?: Requester;
 }
 
-/** Who asks something for a job, and when (Unix seconds). */
+/** Who made a request. */
 export interface Requester {
   readonly by: string;
+  /** Unix seconds */
   readonly at: number;
 }
 
 export interface QueueScan {
   /** ascending by control number */
   readonly jobs: readonly QueuedJob[];
-  /** payloads no control message names, ascending */
+  /** payloads that no control message names, ascending */
   readonly orphans: readonly MessageNumber[];
-  /** control messages that nobody can read, set aside in this scan, once each */
+  /** control messages that are unreadable, reported once each */
   readonly quarantined: readonly QuarantinedMessage[];
 }
 
 export interface QuarantinedMessage {
   readonly number: MessageNumber;
   readonly reason: string;
-  /** where it lies now; absent: where it lay */
+  /** where it was moved to; absent: it stays where it is */
   readonly path?: string;
 }
 
 export type PayloadResult =
   | { readonly kind: 'found'; readonly message: StoredMessage }
-  /** missing, empty or unreadable; `reason` is a full sentence fragment for logs and status lines */
+  /** `reason` is a clause for logs and status lines */
   | { readonly kind: 'missing' | 'empty' | 'unreadable'; readonly reason: string };
 
 export interface NewJob {
@@ -63,33 +65,39 @@ export interface NewJob {
   readonly submitted: number;
 }
 
-/** The payloads that are being delivered. */
+/** The payloads that are being delivered at the moment. */
 export type ActivePayloads = Pick<ReadonlySet<MessageNumber>, 'has'>;
 
 export interface Queue {
-  /** for people: the directory or the server */
+  /** for people: the path of the directory, or the address of the server */
   readonly name: string;
   /**
-   * What lies there now. Sets unreadable control messages aside, and removes jobs for which that was asked. What is asked
-   * for a job whose payload is in hand waits until it is not any more.
+   * What is in the queue now. Writes outstanding outcomes, moves unreadable control messages away where that is possible, and
+   * removes jobs on request. Jobs with active payloads keep their numbers and recipients; requests for them wait. A job that
+   * has unwritten outcomes and pending recipients is left out.
    */
-  scan(inHand?: ActivePayloads): Promise<QueueScan>;
+  scan(active?: ActivePayloads): Promise<QueueScan>;
+  /** A missing or unreadable payload is a value; does not reject because of one. */
   readPayload(payload: MessageNumber): Promise<PayloadResult>;
   /**
-   * Record outcomes of a job in hand. Resolves when they are durable (group commit); the control message
-   * follows at most a second later. `now` is Unix seconds, the base of `attempted|`. Never removes a job.
-   * A job that another program changed meanwhile is merged, one it removed is not brought back.
+   * Record outcomes of a job by the number under which `scan` returned it. Resolves when they are durable in the journal, or,
+   * if that cannot be written, in the control message; that follows within a second otherwise. Rejects when they are in
+   * memory only; they are then still written later. `now` is Unix seconds and becomes the time of the attempt. Never removes
+   * a job. A control message that another program changed meanwhile is merged, one that it removed is not brought back.
    */
   record(control: MessageNumber, changes: readonly StatusChange[], now: number): Promise<void>;
-  /** The job is over: its control message goes, then (unless another job names it) its payload. */
+  /**
+   * The job is finished: its control message is removed, then its payload, unless another job names that. A job to which
+   * another program added a pending recipient stays.
+   */
   finish(control: MessageNumber): Promise<void>;
-  /** Resolves when the control messages alone tell the whole truth. */
+  /** Resolves when the control messages alone hold all outcomes; outcomes they cannot express are durable in the journal. */
   flush(): Promise<void>;
-  /** A new job: payload first, control message after it, both durable on return. */
+  /** Add a job: first the payload, then the control message, both durable when it resolves. */
   enqueue(
     payload: AsyncIterable<Uint8Array> | Uint8Array,
     job: NewJob,
   ): Promise<{ readonly payload: MessageNumber; readonly control: MessageNumber }>;
-  /** Settle and give up the claim on the room. */
+  /** Flush, then release the lock on the queue, even when the flush fails. */
   close(): Promise<void>;
 }

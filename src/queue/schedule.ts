@@ -1,21 +1,20 @@
 /**
- * When a job is tried again, when its sender hears of a delay, when it is given up. Called by due.ts, by the queue run
- * after a try, and by `explain`. Everything here is in SECONDS: points in time are Unix seconds, as in the lists
- * themselves; whoever has milliseconds divides first. Clocks may run backwards between two calls (R097, C38).
+ * When a job is tried again, when its sender is notified of a delay, when it expires. All times are Unix seconds and all
+ * intervals seconds, as in the control messages. The clock may run backwards between two calls. Pure.
  */
 import type { Job } from '../delivery-list/job.ts';
 import { RETRY_INTERVALS, type RetryIntervals } from '../delivery-list/serialise.ts';
 
 export interface Schedule {
-  /** 2012: first span and ceiling of the spans that double after each failure */
+  /** 2012: first interval and maximum of the intervals that double after each failure */
   readonly retry: RetryIntervals;
-  /** 2017: two fixed spans, the early one while the last try lies within `earlyPeriod` of submission */
+  /** 2017: two fixed intervals, the early one while the last attempt is within `earlyPeriod` of submission */
   readonly earlyRetry: number;
   readonly earlyPeriod: number;
   readonly lateRetry: number;
-  /** age at which the sender is told once that the mail is delayed */
+  /** age at which the sender is notified once of the delay */
   readonly noticeAfter: number;
-  /** age above which a failed job is given up */
+  /** age above which a failed job expires */
   readonly giveUpAfter: number;
 }
 
@@ -30,42 +29,42 @@ export const SCHEDULE: Schedule = {
   giveUpAfter: 120 * HOUR,
 };
 
-/** What the era's reader takes when the list does not say: 2012 the year 1970, 2017 now. */
+/** When the control message has no time of submission, 2012 assumes the year 1970 and 2017 assumes now. */
 function submitted(job: Job, now: number): number {
   return job.submitted ?? (job.dialect === '2012' ? 0 : now);
 }
 
-/** Age of a job; a submission that lies in the future (a clock was set back) is no age. */
+/** Seconds since submission; 0 when that lies in the future because the clock was set back. */
 export function ageOf(job: Job, now: number): number {
   return Math.max(0, now - submitted(job, now));
 }
 
-/** When the job was last tried, or null when its list tells of no try. */
+/** When the job was last tried; null when it was not. */
 export function lastAttempt(job: Job): number | null {
   if (job.attempted === 0) return null;
-  // In 2012 the list holds the next try, and `retry` twice the span that leads to it.
+  // A 2012 list holds the time of the next attempt, and twice the interval before it as `retry`.
   return job.dialect === '2017' ? job.attempted : job.attempted - job.retry / 2;
 }
 
-/** The first second at which the job may be tried; 0 when nothing holds it back. */
+/** The first second at which the job may be tried; 0: at once. */
 export function nextAttempt(job: Job, schedule: Schedule): number {
   if (job.attempted === 0 || job.dialect === '2012') return job.attempted;
-  // A last try before submission means that the clock was set back: that is early, not "at every tick" (C38).
+  // An attempt before submission means that the clock was set back: that counts as early.
   const early = job.attempted - submitted(job, job.attempted) <= schedule.earlyPeriod;
   return job.attempted + (early ? schedule.earlyRetry : schedule.lateRetry) + 1;
 }
 
 /**
- * Whether a job that failed at `now` is over. One whose list does not say when it was submitted never is: the C module
- * takes it for one of 1970, and would give it up at its first greylisting.
+ * Whether a job that failed at `now` is given up. Never without a time of submission: Citadel's own module assumes 1970 then,
+ * and gives the job up at its first greylisting.
  */
 export function isExpired(job: Job, now: number, schedule: Schedule): boolean {
   return job.submitted !== null && ageOf(job, now) > schedule.giveUpAfter;
 }
 
 /**
- * Whether a job that failed at `now` is late enough for its sender to hear of it; that it is told once is the
- * reporter's knowledge. Nobody knows how late one is whose list does not say when it was submitted.
+ * Whether a job that failed at `now` is late enough for a notification; whether one was sent is not known here. Never
+ * without a time of submission.
  */
 export function isDelayed(job: Job, now: number, schedule: Schedule): boolean {
   return job.submitted !== null && ageOf(job, now) >= schedule.noticeAfter;

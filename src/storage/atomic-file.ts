@@ -1,7 +1,6 @@
 /**
  * Files on their way to their final name: written under a name of their own in `.spoolroom/tmp/`, made durable there,
- * then renamed or linked into place by the caller. Called by the lock, the journal, the rewriting and the enqueuing.
- * Never touches a file under a final name.
+ * then renamed or linked into place by the caller. Never touches a file under a final name.
  */
 import type { Random } from '../platform/clock.ts';
 import { errorCode } from '../platform/system-errors.ts';
@@ -9,7 +8,7 @@ import type { Disk, Ownership } from './disk.ts';
 import type { StateLayout } from './layout.ts';
 import type { ProcessTable } from './processes.ts';
 
-/** A name nobody else uses; it says who made it, so that what a dead process left behind can be told. */
+/** A unique path. It names the process that made it, so that files of a dead process can be recognized. */
 export type TemporaryName = () => string;
 
 export function temporaryNames(layout: StateLayout, processes: ProcessTable, random: Random): TemporaryName {
@@ -17,7 +16,7 @@ export function temporaryNames(layout: StateLayout, processes: ProcessTable, ran
   return () => `${layout.temporary}/${pid}.${started ?? 'x'}.${Math.floor(random() * 2 ** 48).toString(36)}`;
 }
 
-/** Remove a file that need not be there; its absence is as good. */
+/** Remove a file; a missing one is not an error. */
 export function removeIfExists(disk: Disk, path: string): void {
   try {
     disk.unlink(path);
@@ -28,7 +27,7 @@ export function removeIfExists(disk: Disk, path: string): void {
 
 type Pieces = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
-/** A new file with these bytes, on the platter when it resolves. Leaves nothing behind when it fails. */
+/** A new file with these bytes, durable when it resolves. Leaves nothing behind when it fails. */
 export async function writeAndSync(
   disk: Disk,
   path: string,
@@ -47,7 +46,7 @@ export async function writeAndSync(
   }
 }
 
-/** Remove what processes that no longer run have left in `.spoolroom/tmp/`. A live one's files may be in use. */
+/** Remove files in `.spoolroom/tmp/` of processes that no longer run. */
 export function removeStaleTemporary(disk: Disk, layout: StateLayout, processes: ProcessTable): void {
   for (const { name, kind } of disk.list(layout.temporary)) {
     const [, pid, started] = /^(\d+)\.(\d+|x)\.[0-9a-z]+$/.exec(name) ?? [];

@@ -1,6 +1,6 @@
 /**
- * CRC-32 (the polynomial of zlib and Ethernet) over bytes. Called by the journal to tell whole lines from damaged ones.
- * Node's own came with 20.15 only, and loading zlib for it would cost every start more than this table.
+ * CRC-32 (the polynomial of zlib and Ethernet) over bytes. `zlib.crc32` exists since Node 20.15 only, and loading zlib would
+ * cost every start more than this table.
  */
 const TABLE = Int32Array.from({ length: 256 }, (_, byte) => {
   let sum = byte;

@@ -1,16 +1,16 @@
 /**
- * The disk as the spool directory sees it, and the only file of `room/` that touches one. Everything else gets a `Disk`
- * as an argument, so that a simulated one can lose unsynced writes, run full or fail at any step.
- * What only reaches the page cache is synchronous: a read of 4 KB takes some 10 microseconds that way and about 60 through
- * the thread pool. What waits for the platter (`sync`, `syncDirectory`) and reading large payloads is asynchronous.
- * Nothing is durable before the matching sync has resolved. Methods throw errors with a `code` as Node's `fs` does.
+ * The file system operations of a queue. Everything else gets a `Disk` as an argument, so that a simulated one can lose
+ * unsynced writes, run full or fail at any step.
+ * Operations on the page cache are synchronous: a read of 4 KB takes some 10 microseconds that way and about 60 through the
+ * thread pool. Syncs and reading large payloads are asynchronous. Nothing is durable before the matching sync has resolved.
+ * Methods throw errors with a `code` as Node's `fs` does.
  */
 import fs from 'node:fs';
 import { promisify } from 'node:util';
 
 export type FileKind = 'file' | 'directory' | 'other';
 
-/** What tells a file from the one that lay under its name before. */
+/** Of a file, without following a symbolic link. */
 export interface FileStatus {
   readonly kind: FileKind;
   readonly ino: number;
@@ -18,7 +18,7 @@ export interface FileStatus {
   readonly size: number;
   /** milliseconds since the epoch, with fraction */
   readonly mtimeMs: number;
-  /** the same for the last change of any kind; programs cannot set it */
+  /** the same for the last change of any kind; cannot be set by programs */
   readonly ctimeMs: number;
   /** permission bits and owner, for a file that takes this one's place */
   readonly mode: number;
@@ -37,18 +37,18 @@ export interface DirectoryEntry {
 export interface OpenFile {
   /** appends all of it or throws; part of it may then have been written */
   write(bytes: Uint8Array): void;
-  /** resolves when everything written so far is on the platter */
+  /** resolves when everything written so far is durable */
   sync(): Promise<void>;
   close(): void;
 }
 
 export interface Disk {
   list(directory: string): readonly DirectoryEntry[];
-  /** never follows a symbolic link; null when there is nothing under the name */
+  /** never follows a symbolic link; null when there is no such file */
   status(path: string): FileStatus | null;
-  /** whether this process may make and remove names in the directory */
+  /** whether this process may create and remove files in the directory */
   writable(directory: string): boolean;
-  /** The first `limit` bytes (all when there are fewer). Refuses symbolic links; bytes are empty when it is no file. */
+  /** The first `limit` bytes (all when there are fewer). Refuses symbolic links; no bytes when it is not a regular file. */
   read(path: string, limit: number): { readonly status: FileStatus; readonly bytes: Buffer };
   /** A fresh pass over the file in pieces of 64 KB. Refuses symbolic links. */
   stream(path: string): AsyncIterable<Buffer>;
@@ -60,12 +60,12 @@ export interface Disk {
   link(from: string, to: string): void;
   unlink(path: string): void;
   mkdir(path: string, owner: Ownership): void;
-  /** resolves when every link, rename and unlink made in this directory so far is on the platter */
+  /** resolves when every link, rename and unlink made in this directory so far is durable */
   syncDirectory(directory: string): Promise<void>;
 }
 
 const PIECE = 65_536;
-/** A symbolic link is refused, and a named pipe does not make us wait for its writer. */
+/** Refuses a symbolic link, and does not wait for the writer of a named pipe. */
 const READ = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
 
 const fsync = promisify(fs.fsync);
@@ -82,21 +82,21 @@ function fileStatus(stats: fs.Stats): FileStatus {
   return { kind: kindOf(stats), ino, size, mtimeMs, ctimeMs, mode: stats.mode & 0o777, uid, gid };
 }
 
-/** Read to the end or to `limit`: the size a file reports is a hint only (it may grow, and `/proc` reports 0). */
+/** Read to the end or to `limit`: the reported size is a hint only (a file may grow, and `/proc` reports 0). */
 function readUpTo(fd: number, expected: number, limit: number): Buffer {
   let bytes = Buffer.allocUnsafe(Math.min(expected + 1, limit));
   let length = 0;
   for (;;) {
     const count = fs.readSync(fd, bytes, length, bytes.length - length, length);
     length += count;
-    // Exactly the size, although there was room for more: the end of a file on a disk.
+    // The reported size, although there was space for more: the end of a regular file.
     const isAll = count === 0 || (length === expected && length < bytes.length && expected > 0);
     if (isAll || length === limit) return bytes.subarray(0, length);
     if (length === bytes.length) bytes = Buffer.concat([bytes], Math.min(2 * length + PIECE, limit));
   }
 }
 
-/** Hand an open file or folder to its owner; only root can, and nobody else needs to. */
+/** Set mode and owner of an open file or folder; the owner only as root, the only user who can. */
 function own(fd: number, { mode, uid, gid }: Ownership): void {
   fs.fchmodSync(fd, mode);
   if (process.geteuid?.() === 0) fs.fchownSync(fd, uid, gid);

@@ -1,9 +1,8 @@
 /**
- * One runner per spool, across processes (R029, R106). Called by open.ts of either room before it reads the journal.
- * A claim is the file `.spoolroom/lock.<n>`; the highest n counts. It names its owner; `free` stands there after a release.
- * Whoever finds the highest one free, or its owner gone, links `lock.<n+1>`. link(2) lets exactly one process do
- * that, and no stale lock is ever removed before it has a successor: the usual race, in which the slower of two
- * processes removes the faster one's fresh lock, cannot happen. Never waits.
+ * One runner per queue, across processes. The lock is the file `.spoolroom/lock.<n>` with the highest n. It names its owner,
+ * or says `free` after a release. A process that finds it free, or its owner gone, links `lock.<n+1>`. link(2) lets exactly
+ * one process do that, and a stale lock is never removed before it has a successor: the usual race, in which the slower of
+ * two processes removes the faster one's fresh lock, cannot happen. Never waits.
  */
 
 import { errorCode } from '../platform/system-errors.ts';
@@ -14,7 +13,7 @@ import type { StateLayout } from './layout.ts';
 import type { ProcessIdentity, ProcessTable } from './processes.ts';
 
 export type LockResult =
-  | { readonly kind: 'claimed'; release(): void }
+  | { readonly kind: 'acquired'; release(): void }
   | { readonly kind: 'busy'; readonly owner: ProcessIdentity };
 
 export interface LockDeps {
@@ -25,24 +24,24 @@ export interface LockDeps {
   readonly owner: Ownership;
 }
 
-type LookDeps = Pick<LockDeps, 'disk' | 'layout'>;
+type ReadDeps = Pick<LockDeps, 'disk' | 'layout'>;
 
 const FREE = 'free\n';
 const LOCK = /^lock\.([1-9]\d{0,14})$/;
 
 /** Numbers of all lock files, highest first. */
-function lockNumbers({ disk, layout }: LookDeps): number[] {
+function lockNumbers({ disk, layout }: ReadDeps): number[] {
   const numbers = disk.list(layout.state).map(({ name }) => Number(LOCK.exec(name)?.[1] ?? 0));
   return numbers.filter((number) => number > 0).sort((a, b) => b - a);
 }
 
-function lockPath({ layout }: LookDeps, number: number): string {
+function lockPath({ layout }: ReadDeps, number: number): string {
   return `${layout.state}/lock.${number}`;
 }
 
 /**
- * Who is named in a lock. Null: nobody. A lock gets its name when its text is complete, so a text that cannot be
- * understood was cut off by a power failure, and its owner is gone with it.
+ * The owner named in a lock; null: none. A lock gets its name when its text is complete, so a text that is not valid was cut
+ * off by a power failure, and its owner is gone.
  */
 function parseOwner(text: string): ProcessIdentity | null {
   const [, pid, started, boot] = /^pid ([1-9]\d*) started (\S+) boot (\S+)\n$/.exec(text) ?? [];
@@ -54,10 +53,10 @@ function ownerText({ pid, started, boot }: ProcessIdentity): string {
   return `pid ${pid} started ${started ?? '-'} boot ${boot ?? '-'}\n`;
 }
 
-type Found = { readonly number: number; readonly owner: ProcessIdentity | null };
+type NewestLock = { readonly number: number; readonly owner: ProcessIdentity | null };
 
-/** The lock that counts; number 0 when there never was one. */
-function newestLock(deps: LookDeps): Found {
+/** Number 0 when there never was a lock. */
+function newestLock(deps: ReadDeps): NewestLock {
   for (;;) {
     const number = lockNumbers(deps)[0];
     if (number === undefined) return { number: 0, owner: null };
@@ -67,7 +66,7 @@ function newestLock(deps: LookDeps): Found {
         owner: parseOwner(deps.disk.read(lockPath(deps, number), 4096).bytes.toString('latin1')),
       };
     } catch (error) {
-      // It had a successor between the two looks, and its successor's owner removed it.
+      // Between the two calls it got a successor, whose owner removed it.
       if (errorCode(error) !== 'ENOENT') throw error;
     }
   }
@@ -84,7 +83,7 @@ function writeTemporary({ disk, temporaryName, owner }: LockDeps, text: string):
   return path;
 }
 
-/** Link our own lock under this number. False: another process was faster. */
+/** Link a lock of our own under this number. False: another process was faster. */
 function linkLock(deps: LockDeps, number: number): boolean {
   const temporary = writeTemporary(deps, ownerText(deps.processes.self));
   try {
@@ -98,19 +97,19 @@ function linkLock(deps: LockDeps, number: number): boolean {
   }
 }
 
-/** Say in our own lock that it is free. The file stays: the number must not go back while others look. */
+/** Mark our lock as free. The file stays: the highest number must not decrease while others read it. */
 function releaseLock(deps: LockDeps, number: number): void {
   deps.disk.rename(writeTemporary(deps, FREE), lockPath(deps, number));
 }
 
-/** Who delivers from this spool now; null when nobody does. Changes nothing. */
-export function lockHolder(deps: LookDeps & Pick<LockDeps, 'processes'>): ProcessIdentity | null {
+/** The process that holds the lock; null when none does. Changes nothing. */
+export function lockHolder(deps: ReadDeps & Pick<LockDeps, 'processes'>): ProcessIdentity | null {
   if (deps.disk.status(deps.layout.state) === null) return null;
   const { owner } = newestLock(deps);
   return owner !== null && deps.processes.alive(owner) ? owner : null;
 }
 
-/** Try to become the one runner of this spool. */
+/** Try to become the one runner of this queue. */
 export function acquireLock(deps: LockDeps): LockResult {
   for (;;) {
     const found = newestLock(deps);
@@ -120,11 +119,11 @@ export function acquireLock(deps: LockDeps): LockResult {
     if (!linkLock(deps, number)) continue;
     const [newest, ...older] = lockNumbers(deps);
     if (newest !== number) {
-      // While we looked, others claimed, released and tidied up: our number is history and was free only because of that.
+      // Meanwhile others took, released and removed locks: our number was free only because it is outdated.
       removeIfExists(deps.disk, lockPath(deps, number));
       continue;
     }
     for (const old of older) removeIfExists(deps.disk, lockPath(deps, old));
-    return { kind: 'claimed', release: () => releaseLock(deps, number) };
+    return { kind: 'acquired', release: () => releaseLock(deps, number) };
   }
 }

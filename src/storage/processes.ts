@@ -1,30 +1,30 @@
 /**
- * Who holds a claim, and whether that process still runs. Called by the lock and by the sweep of left-over temporary
- * files. A process number alone proves nothing: numbers are used again, and a machine that was rebooted starts anew.
- * So the start time (in ticks since boot, which no clock change moves) and the boot's own id go with it.
+ * Identifies a process, and tells whether it still runs. A process id alone proves nothing, because ids are used again, also
+ * after a reboot. So the start time (in ticks since boot, which does not depend on the clock) and the id of the boot are part
+ * of the identity.
  */
 import type { Disk } from './disk.ts';
 
 export interface ProcessIdentity {
   readonly pid: number;
-  /** clock ticks between boot and start; null where the system does not tell */
+  /** clock ticks between boot and start; null where the system does not report it */
   readonly started: string | null;
-  /** the boot's id; null where the system does not tell */
+  /** the boot's id; null where the system does not report it */
   readonly boot: string | null;
 }
 
 export interface ProcessTable {
   readonly self: ProcessIdentity;
-  /** whether exactly this process still runs; true where it cannot be told */
+  /** whether exactly this process still runs; true when in doubt */
   alive(owner: ProcessIdentity): boolean;
 }
 
-/** Text of a file under `/proc`, null where there is none. */
+/** Text of a file under `/proc`; null when there is none. */
 function systemFile(disk: Disk, path: string): string | null {
   try {
     return disk.read(path, 4096).bytes.toString('latin1');
   } catch {
-    // Not Linux, or the process is gone: both are answers, not errors.
+    // Not Linux, or the process is gone: both are results, not errors.
     return null;
   }
 }
@@ -34,7 +34,7 @@ interface ProcessState {
   readonly started: string;
 }
 
-/** `/proc/N/stat`: the name may hold blanks and parentheses, the fields behind its last `)` do not. */
+/** `/proc/N/stat`: the name may contain blanks and parentheses, the fields after the last `)` do not. */
 function stateOf(disk: Disk, pid: number | 'self'): ProcessState | null {
   const text = systemFile(disk, `/proc/${pid}/stat`);
   const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ');
@@ -42,7 +42,7 @@ function stateOf(disk: Disk, pid: number | 'self'): ProcessState | null {
   return letter === undefined || started === undefined ? null : { letter, started };
 }
 
-/** Whether some process has this number; one of another user's counts. */
+/** Whether any process has this id, also one of another user. */
 function numberInUse(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -62,7 +62,7 @@ export function processTable(disk: Disk): ProcessTable {
       if (!numberInUse(owner.pid)) return false;
       const now = stateOf(disk, owner.pid);
       if (now === null || owner.started === null) return true;
-      // A zombie holds nothing any more, it only waits for its parent to notice.
+      // A zombie no longer does anything; it waits for its parent.
       return now.started === owner.started && now.letter !== 'Z' && now.letter !== 'X';
     },
   };

@@ -1,6 +1,6 @@
 /**
- * A random number that names a state directory: it binds a journal to its spool, and marks what we put into a server's
- * queue room. Called when a room is opened, and by `check`. Made once, durable when it is handed out.
+ * A random id of a state directory: it binds a journal to its queue, and marks the messages we post into a server's queue
+ * room. Created once; durable when it is returned.
  */
 import type { Random } from '../platform/clock.ts';
 import { type TemporaryName, writeAndSync } from './atomic-file.ts';
@@ -15,7 +15,7 @@ export interface QueueIdDeps {
   readonly owner: Ownership;
 }
 
-/** Eight hex digits a word. */
+/** Eight hex digits for each word. */
 export function randomHex(random: Random, words: number): string {
   const word = (): string =>
     Math.floor(random() * 2 ** 32)
@@ -24,7 +24,7 @@ export function randomHex(random: Random, words: number): string {
   return Array.from({ length: words }, word).join('');
 }
 
-/** Null: none was made yet. */
+/** Null: none was created yet. */
 export function readQueueId(disk: Disk, layout: StateLayout): string | null {
   if (disk.status(layout.id) === null) return null;
   return disk.read(layout.id, 4096).bytes.toString('latin1').trim();

@@ -41,7 +41,7 @@ test('one at a time, one after the other, and one lock file however often', (t) 
   for (let turn = 1; turn <= 12; turn++) {
     const [first, second] = [machine.start(), machine.start()];
     const claimed = claim(spool, first);
-    assert.ok(claimed.kind === 'claimed');
+    assert.ok(claimed.kind === 'acquired');
     assert.deepEqual(claim(spool, second), { kind: 'busy', owner: first.self });
     assert.deepEqual(claim(spool, first), { kind: 'busy', owner: first.self });
     claimed.release();
@@ -70,9 +70,9 @@ for (const { what, end } of STALE) {
     const spool = lockable(t);
     const machine = new FakeMachine();
     const owner = machine.start();
-    assert.equal(claim(spool, owner).kind, 'claimed');
+    assert.equal(claim(spool, owner).kind, 'acquired');
     end(machine, owner);
-    assert.equal(claim(spool, machine.start()).kind, 'claimed');
+    assert.equal(claim(spool, machine.start()).kind, 'acquired');
     assert.equal(claim(spool, machine.start()).kind, 'busy');
   });
 }
@@ -82,7 +82,7 @@ test('a lock that a power failure cut off holds nobody', (t) => {
   for (const text of ['', 'pid 1', '\0\0\0\0']) {
     const spool = lockable(t);
     fs.writeFileSync(`${spool}/.spoolroom/lock.3`, text);
-    assert.equal(claim(spool, machine.start()).kind, 'claimed');
+    assert.equal(claim(spool, machine.start()).kind, 'acquired');
     assert.deepEqual(locksIn(spool), ['lock.4']);
   }
 });
@@ -147,7 +147,7 @@ for (const afterwards of AFTERWARDS) {
       const faster = () => {
         const process = machine.start();
         const got = claim(spool, process);
-        if (got.kind !== 'claimed') return;
+        if (got.kind !== 'acquired') return;
         holders.add('faster');
         if (afterwards === 'holds') return;
         holders.delete('faster');
@@ -156,16 +156,16 @@ for (const afterwards of AFTERWARDS) {
         if (!afterwards.includes(' and ')) return;
         const third = machine.start();
         const thirdGot = claim(spool, third);
-        if (thirdGot.kind !== 'claimed') return;
+        if (thirdGot.kind !== 'acquired') return;
         if (afterwards.endsWith('in turn')) {
           thirdGot.release();
-          if (claim(spool, machine.start()).kind === 'claimed') holders.add('fourth');
+          if (claim(spool, machine.start()).kind === 'acquired') holders.add('fourth');
         } else {
           holders.add('third');
         }
       };
       const { disk, calls: count } = interruptedDisk(at, faster);
-      if (claim(spool, machine.start(), disk).kind === 'claimed') holders.add('slower');
+      if (claim(spool, machine.start(), disk).kind === 'acquired') holders.add('slower');
       assert.equal(
         holders.size,
         1,

@@ -17,7 +17,7 @@ const owner = { mode: 0o600, uid: process.geteuid?.() ?? 0, gid: process.getegid
 function claims(spool: string): boolean {
   const layout = layoutOf(spool);
   const temporaryName = temporaryNames(layout, processes, Math.random);
-  return acquireLock({ disk: nodeDisk, layout, processes, temporaryName, owner }).kind === 'claimed';
+  return acquireLock({ disk: nodeDisk, layout, processes, temporaryName, owner }).kind === 'acquired';
 }
 
 process.stdin.once('data', (data) => {

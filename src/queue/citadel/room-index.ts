@@ -32,7 +32,7 @@ type ShownMessage =
 
 /** `what` completes "The Citadel server at HOST did not". */
 export function refusalText(name: string, what: string, { code, text }: CommandResult): string {
-  return `The Citadel server at ${name} did not ${what}: ${code} ${text}. All messages stay in its queue.`;
+  return `The Citadel server at ${name} did not ${what}: ${code} ${text}.`;
 }
 
 export class RoomIndex {
@@ -66,7 +66,10 @@ export class RoomIndex {
   async list(): Promise<MessageNumber[]> {
     const { server } = this.#deps;
     const listing = await server.read({ line: COMMANDS.list });
-    if (listing.code !== 100) throw new QueueError(refusalText(server.name, 'list its queue', listing));
+    if (listing.code !== 100)
+      throw new QueueError(
+        `${refusalText(server.name, 'list its queue', listing)} Its messages stay in its queue.`,
+      );
     return numbersIn(listing.body).sort((a, b) => a - b);
   }
 

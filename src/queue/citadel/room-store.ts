@@ -130,7 +130,8 @@ export class RoomStore implements MessageStore<RoomJob> {
       this.#warnings.warn(obstacle);
       return NOTHING;
     }
-    if (index.unread.size > 0) this.#warnings.warn([...new Set(index.unread.values())].join(' '));
+    if (index.unread.size > 0)
+      this.#warnings.warn(`${[...index.unread.values()].join(' ')} The next scan tries again.`);
     return { jobs: this.#queuedJobs(active), orphans: index.orphans(), quarantined: index.unreadable() };
   }
 

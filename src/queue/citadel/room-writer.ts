@@ -43,7 +43,9 @@ export class RoomWriter {
     const answer = await server.change({ line: COMMANDS.post, text });
     const [number] = numbersIn(answer.body);
     if (answer.code !== 800 || number === undefined)
-      throw new QueueError(refusalText(server.name, 'accept a control message', answer));
+      throw new QueueError(
+        `${refusalText(server.name, 'accept a control message', answer)} It is kept and posted again.`,
+      );
     return number;
   }
 
@@ -101,7 +103,9 @@ export class RoomWriter {
       const answer = await server.change({ line });
       // 575: they are gone already
       if (answer.code !== 200 && answer.code !== 575)
-        throw new QueueError(refusalText(server.name, 'delete finished messages', answer));
+        throw new QueueError(
+          `${refusalText(server.name, 'delete finished messages', answer)} This is tried again.`,
+        );
     }
     // Only the server's own list says that they are gone; until then they are never read again.
     index.forgetAbsent(new Set(await index.list()));

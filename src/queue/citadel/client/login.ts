@@ -1,6 +1,6 @@
 /**
- * The account a live room works with, from a file only its owner can read: the user's name in the first line, the
- * password in the second. Called by the commands. Neither ever reaches a log, an error or a process list.
+ * The account for a Citadel server, from a file that only its owner can read: the user name in the first line, the password
+ * in the second. The password never reaches a log, an error or a process list.
  */
 import { readFileSync, statSync } from 'node:fs';
 import { describeError, errorCode } from '../../../platform/system-errors.ts';
@@ -31,14 +31,14 @@ function parseLogin(path: string, text: string): LoginRead {
   return { kind: 'login', login: { user: bytes(user), password: bytes(password) } };
 }
 
-/** @param self the user we are */
+/** @param self user id of this process */
 export function readLogin(path: string, self = process.geteuid?.() ?? 0): LoginRead {
   const read = readPrivate(path, self);
   return 'why' in read ? refused(path, read.why) : parseLogin(path, read.text);
 }
 
 /**
- * The text of a file with passwords, unless others than we can read or change it: it has to be ours, or of root, who can
+ * The text of a file with passwords, unless other users can read or change it: it has to belong to us, or to root, who can
  * read it anyway. `why` is a clause.
  */
 export function readPrivate(
@@ -47,9 +47,8 @@ export function readPrivate(
 ): { readonly text: string } | { readonly why: string } {
   try {
     const { mode, uid } = statSync(path);
-    if (uid !== self && uid !== 0) return { why: `it belongs to another user; say "chown ${self} ${path}"` };
-    if ((mode & 0o077) !== 0)
-      return { why: `others than its owner can read or change it; say "chmod 600 ${path}"` };
+    if (uid !== self && uid !== 0) return { why: `it belongs to another user; run "chown ${self} ${path}"` };
+    if ((mode & 0o077) !== 0) return { why: `other users can read or change it; run "chmod 600 ${path}"` };
     return { text: readFileSync(path, 'utf8') };
   } catch (error) {
     if (errorCode(error) === null) throw error;

@@ -1,12 +1,11 @@
 /**
- * Citadel's client protocol: what a reply is made of, and the texts of the commands the live room uses. Called by
- * session.ts, and by the tests with the recorded sessions of three eras. Pure: gets bytes, gives pieces.
+ * Citadel's client protocol: the parts of a reply, and the commands we use. Pure: bytes in, tokens out.
  *
- * Lines end in LF. The first digit of a reply says what follows it: 1 a listing up to a line that is exactly `000`,
- * 6 as many bytes as its first number says, 8 (after our text) a listing, 9 a message between others. Nothing is
- * stuffed. A line `000` of a message comes with CRLF (MSG2), so that only `000` LF ends the listing; but a text that does
- * not end in a line end runs into it (2012). So where people wrote the text, an ECHO of a number nobody knew follows the
- * command, and the listing ends where its answer stands.
+ * Lines end with LF. The first digit of a reply tells what follows it: 1 a listing up to a line that is exactly `000`,
+ * 6 as many bytes as its first number says, 8 (after our text) a listing, 9 an asynchronous message. Nothing is
+ * stuffed. A line `000` in a message is sent with CRLF (MSG2), so only `000` LF ends the listing; but a text without a final
+ * line end runs into it (2012). So where users wrote the text, an ECHO of a random word follows the command, and the listing
+ * ends right before the answer to it.
  */
 import type { MessageNumber } from '../../../delivery-list/job.ts';
 import type { ByteString } from '../../../platform/bytes.ts';
@@ -19,14 +18,14 @@ export type ProtocolToken =
   | { readonly kind: 'data'; readonly bytes: Buffer }
   /** the answer is complete */
   | { readonly kind: 'end' }
-  /** this is not the protocol; nothing more can be understood */
+  /** a protocol error; nothing after it can be understood */
   | { readonly kind: 'broken'; readonly reason: string };
 
 export interface Decoder {
   feed(bytes: Buffer): ProtocolToken[];
-  /** The answer to come is followed by that to ECHO with this word. */
+  /** The next answer is followed by the answer to an ECHO of this word. */
   guard(word: string): void;
-  /** whether all that came was understood: no half line, no half answer is left */
+  /** whether no part of a line or of an answer is left over */
   isClear(): boolean;
 }
 
@@ -34,7 +33,7 @@ export interface Decoder {
 const LONGEST_STATUS = 65_536;
 const LF = 0x0a;
 const END_OF_LISTING = Buffer.from('000\n');
-/** in front of the word of the ECHO, at the end of a listing */
+/** what precedes the word of the ECHO at the end of a listing */
 const GUARDED_END = /^000\n200[ *]$/;
 const GUARDED_END_LENGTH = 8;
 
@@ -43,9 +42,9 @@ type State =
   /** `lineStart`: the next byte is the first of a line */
   | { readonly reading: 'listing'; readonly lineStart: boolean }
   | { readonly reading: 'binary'; readonly left: number }
-  /** a listing whose end an ECHO tells */
+  /** a listing whose end is marked by the answer to ECHO */
   | { readonly reading: 'guarded'; readonly word: string }
-  /** the answer to ECHO behind one that is no listing */
+  /** the answer to ECHO after an answer that is not a listing */
   | { readonly reading: 'echo'; readonly word: string };
 
 /** What follows a status line; null when the next one does. */
@@ -66,7 +65,7 @@ export function createDecoder(): Decoder {
   let rest: Buffer = Buffer.alloc(0);
   let guard: string | null = null;
 
-  /** One piece from the front of `rest`, or null when more bytes are needed. */
+  /** One token from the front of `rest`, or null when more bytes are needed. */
   function next(): ProtocolToken | null {
     switch (state.reading) {
       case 'status':
@@ -93,7 +92,7 @@ export function createDecoder(): Decoder {
     return { kind: 'end' };
   }
 
-  /** A line of the protocol itself; a message between others (9) is nobody's answer. Null: its end has not come. */
+  /** A status line, skipping asynchronous messages (9xx). Null: its end has not arrived. */
   function nextLine(): { readonly code: number; readonly text: ByteString } | 'broken' | null {
     for (;;) {
       const feed = rest.indexOf(LF);
@@ -108,11 +107,11 @@ export function createDecoder(): Decoder {
   function nextStatus(): ProtocolToken | null {
     const line = nextLine();
     if (line === null) return null;
-    if (line === 'broken') return { kind: 'broken', reason: 'something that is no status line' };
+    if (line === 'broken') return { kind: 'broken', reason: 'something other than a status line' };
     const follows = after(line.code, line.text);
     if (follows?.reading === 'binary' && !(follows.left >= 0 && Number.isSafeInteger(follows.left)))
       return { kind: 'broken', reason: 'a binary answer without a length' };
-    // A status with nothing behind it ends by itself: length 0 says so in the same words.
+    // A status with nothing after it is treated as a binary answer of length 0.
     state = follows ?? { reading: 'binary', left: 0 };
     if (guard !== null) state = { reading: state.reading === 'listing' ? 'guarded' : 'echo', word: guard };
     guard = null;
@@ -139,12 +138,12 @@ export function createDecoder(): Decoder {
     return { kind: 'data', bytes };
   }
 
-  /** What cannot be the beginning of the end is given out, also from the midst of a line. */
+  /** Bytes that cannot be part of the end mark are passed on, even from the middle of a line. */
   function nextOfGuarded(word: string): ProtocolToken | null {
     const at = rest.indexOf(`${word}\n`);
     if (at < 0) {
-      const sure = rest.length - (GUARDED_END_LENGTH + word.length);
-      return sure > 0 ? { kind: 'data', bytes: take(sure) } : null;
+      const safe = rest.length - (GUARDED_END_LENGTH + word.length);
+      return safe > 0 ? { kind: 'data', bytes: take(safe) } : null;
     }
     const from = at - GUARDED_END_LENGTH;
     if (!GUARDED_END.test(rest.toString('latin1', Math.max(0, from), at)))
@@ -158,7 +157,7 @@ export function createDecoder(): Decoder {
     const line = nextLine();
     if (line === null) return null;
     if (line === 'broken' || line.code !== 200 || line.text !== word)
-      return { kind: 'broken', reason: 'another answer to ECHO than its word' };
+      return { kind: 'broken', reason: 'a wrong answer to ECHO' };
     return end();
   }
 
@@ -169,24 +168,24 @@ export function createDecoder(): Decoder {
     isClear: () => rest.length === 0 && state.reading === 'status',
     feed(bytes) {
       rest = rest.length === 0 ? bytes : Buffer.concat([rest, bytes]);
-      const pieces: ProtocolToken[] = [];
-      for (let piece = next(); piece !== null; piece = next()) {
-        pieces.push(piece);
-        if (piece.kind === 'broken') break;
+      const tokens: ProtocolToken[] = [];
+      for (let token = next(); token !== null; token = next()) {
+        tokens.push(token);
+        if (token.kind === 'broken') break;
       }
-      // The caller's buffer is used again for the next read.
+      // The caller reuses its buffer for the next read.
       rest = Buffer.from(rest);
-      return pieces;
+      return tokens;
     },
   };
 }
 
-/** Whether this text can be sent to the server as it is: a line `000` of its own would end it early. */
+/** Whether this text can be sent to the server as it is: a line `000` in it would end it early. */
 export function isSendable(text: ByteString): boolean {
   return !/(?:^|\n)000\r?(?:\n|$)/.test(text) && !text.includes('\0');
 }
 
-/** Whether this can be said in a command: no line end, no NUL. */
+/** Whether this can be part of a command: no line end, no NUL. */
 export function isOneLine(text: string): boolean {
   return !/[\r\n\0]/.test(text);
 }
@@ -214,7 +213,7 @@ export const COMMANDS = {
   password: (password: string) => `PASS ${password}`,
 } as const;
 
-/** The numbers of a listing; lines that are none are left out. */
+/** The numbers in a listing; other lines are ignored. */
 export function numbersIn(listing: ByteString): MessageNumber[] {
   return listing
     .split('\n')
@@ -222,7 +221,7 @@ export function numbersIn(listing: ByteString): MessageNumber[] {
     .map(Number);
 }
 
-/** A refusal that says: there is no such message, here or at all. Others may be over in a minute. */
+/** Whether a refusal means that there is no such message, here or at all. Other refusals may be temporary. */
 export function isAbsence(code: number): boolean {
   return code === 550 || code === 560 || (code >= 570 && code < 580);
 }

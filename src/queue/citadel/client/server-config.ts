@@ -1,13 +1,10 @@
-/**
- * What a Citadel server is configured with, as far as it concerns mail going out: its own name and its relays. Called by
- * the commands once at the start. Only reads.
- */
+/** The configuration of a Citadel server that matters for outgoing mail: its own name and its relays. Only reads. */
 import { type InternetConfig, parseInternetConfig } from '../../../routing/relays.ts';
 import { COMMANDS } from './protocol.ts';
 import type { CitadelServer } from './server.ts';
 
 export interface CitadelConfig {
-  /** the server's name in EHLO; null when it does not tell */
+  /** the server's name in EHLO; null when it reports none */
   readonly fqdn: string | null;
   readonly internet: InternetConfig;
 }

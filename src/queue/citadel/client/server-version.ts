@@ -1,6 +1,6 @@
 /**
- * Which era a Citadel server is of, told by the commands it knows. Called by `check`. Only reads. Servers say a version
- * too, but it is not the version that decides what they do: many are built from a branch.
+ * Which generation a Citadel server belongs to, by the commands it knows. Only reads. The version that a server reports does
+ * not decide what it can do: many are built from a branch.
  */
 import { COMMANDS } from './protocol.ts';
 import type { CitadelServer } from './server.ts';
@@ -13,7 +13,7 @@ const UNKNOWN_COMMAND = 530;
 export async function serverVersion(server: CitadelServer): Promise<ServerVersion> {
   const byKey = await server.read({ line: COMMANDS.fqdn });
   if (byKey.code !== 200) return '2012';
-  // No message has this number; a server that knows the command says that, or that it is not for us.
+  // No message has this number; a server that knows the command reports that, or that we may not use it.
   const native = await server.read({ line: COMMANDS.native(0) });
   return native.code === UNKNOWN_COMMAND ? '2023' : '2016';
 }

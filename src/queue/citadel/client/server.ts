@@ -1,7 +1,6 @@
 /**
- * The Citadel server as the live room sees it: commands that reconnect when the server was restarted. Called by the
- * room and by config.ts. A command that only reads is said again on a new connection; one that changes something is
- * not, because it may have been done: the room looks at what is there instead.
+ * A Citadel server whose connection is opened anew when it was lost. A command that only reads is sent again on the new
+ * connection. One that changes something is not, because it may have been carried out: the caller has to find out.
  */
 import type { Login } from './login.ts';
 import {
@@ -17,9 +16,9 @@ import {
 export interface CitadelServer {
   /** for people */
   readonly name: string;
-  /** a command that may be said twice; its sink may then get a part of the answer twice, after `again` */
+  /** a command that may be sent twice; its sink may then get part of the answer twice, after a call of `again` */
   read(command: Command, again?: () => void): Promise<CommandResult>;
-  /** a command that may not */
+  /** a command that may not be sent twice */
   change(command: Command): Promise<CommandResult>;
   close(): Promise<void>;
 }
@@ -28,7 +27,7 @@ export function citadelServer(address: ServerAddress, login: Login, deps: Sessio
   let session: CitadelSession | null = null;
   let last: Promise<unknown> = Promise.resolve();
 
-  /** One after the other, whatever became of the one before. */
+  /** One after the other, whether or not the one before succeeded. */
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = last.then(work, work);
     last = turn;

@@ -1,7 +1,6 @@
 /**
- * One connection to a Citadel server: greeting, TLS where the way there needs it, login, and then one command after the
- * other. Called by server.ts, which opens a new one when this is lost. Repeats nothing by itself: only the caller knows
- * whether a command may be said twice.
+ * One connection to a Citadel server: greeting, TLS where the connection leaves this machine, login, and then one command
+ * after the other. Repeats nothing by itself: only the caller knows whether a command may be sent twice.
  */
 import type { CloseReason, Connect, Connection, Endpoint, TlsOptions } from '#net-stream-utils';
 import type { ByteString } from '../../../platform/bytes.ts';
@@ -46,23 +45,23 @@ export interface Command {
   readonly text?: ByteString;
   /** takes the answer's body in pieces, each valid only during the call */
   readonly sink?: (bytes: Buffer, status: ByteString) => void;
-  /** the answer is a listing of what people wrote: its end is made sure by an ECHO */
+  /** the answer is a listing of text that users wrote: an ECHO marks its end */
   readonly guarded?: true;
 }
 
-/** The server is not there, or the connection to it is not any more: the command may have been done or not. */
+/** There is no connection to the server, or it was lost; the command may have been carried out or not. */
 export class ConnectionLost extends UnavailableError {}
 
-/** The server is there and takes nobody in at the moment: it may in a minute. */
+/** The server accepts no session at the moment, but may in a minute. */
 export class ServerBusy extends UnavailableError {}
 
 /** Milliseconds without a byte after which the server counts as gone. */
 const SILENCE = 60_000;
-/** Bytes of an answer that nobody takes in pieces. */
+/** Bytes of an answer without a sink. */
 const LONGEST_BODY = 268_435_456;
 const ADMIN = 6;
 /** shutting down, too many sessions, busy */
-const PASSING: ReadonlySet<number> = new Set([531, 551, 552]);
+const TEMPORARY_CODES: ReadonlySet<number> = new Set([531, 551, 552]);
 const CLOSED = 'it was closed';
 /** a unix socket's path, or a loopback address */
 const THIS_MACHINE = /^(?:\/|127\.|::1$)/;
@@ -143,10 +142,10 @@ export class CitadelSession {
   ask(command: Command): Promise<CommandResult> {
     if (!isOneLine(command.line) || (command.text !== undefined && !isSendable(command.text)))
       throw new Error('a command that would end before its end');
-    return this.#exchange(command, () => this.#connection.write(this.#spoken(command)));
+    return this.#exchange(command, () => this.#connection.write(this.#encode(command)));
   }
 
-  #spoken({ line, guarded }: Command): string {
+  #encode({ line, guarded }: Command): string {
     if (guarded === undefined) return `${line}\n`;
     const word = randomHex(this.#random, 2);
     this.#decoder.guard(word);
@@ -161,27 +160,27 @@ export class CitadelSession {
 
   async #begin({ endpoint, tls }: ServerAddress, { user, password }: Login): Promise<void> {
     if (tls === null && !THIS_MACHINE.test(endpoint.address))
-      throw this.#trouble('The password would go to another machine without TLS');
+      throw this.#unusable('the password would be sent to another machine without TLS');
     const greeting = await this.#exchange(null, () => {});
     if (greeting.code > 200 && greeting.code < 300)
-      throw this.#trouble(`It is no Citadel server: it says ${greeting.code} ${greeting.text}`);
-    this.#expect(greeting, 200, 'It does not take connections');
+      throw this.#unusable(`it is not a Citadel server; its greeting is ${greeting.code} ${greeting.text}`);
+    this.#expect(greeting, 200, 'it does not accept connections');
     if (tls !== null) await this.#startTls(tls);
-    this.#expect(await this.ask({ line: COMMANDS.user(user) }), 300, `It does not know the user ${user}`);
+    this.#expect(await this.ask({ line: COMMANDS.user(user) }), 300, `it does not know the user ${user}`);
     const level = this.#expect(
       await this.ask({ line: COMMANDS.password(password) }),
       200,
-      `It refused the password of the user ${user}`,
+      `it refused the password of the user ${user}`,
     );
     if (accessLevel(level.text) < ADMIN)
-      throw this.#trouble(`The user ${user} is no admin there, so the queue is closed to it`);
-    this.#expect(await this.ask({ line: COMMANDS.goto }), 200, 'It has no queue room');
+      throw this.#unusable(`the user ${user} is not an admin there and may not enter the queue room`);
+    this.#expect(await this.ask({ line: COMMANDS.goto }), 200, 'it has no queue room');
   }
 
   async #startTls(tls: TlsOptions): Promise<void> {
-    this.#expect(await this.ask({ line: COMMANDS.startTls }), 200, 'It offers no TLS');
-    // Whoever sits on the line must not put the beginning of an answer in front of those that come protected.
-    if (!this.#decoder.isClear()) this.#end('it sent clear text where the TLS handshake belongs');
+    this.#expect(await this.ask({ line: COMMANDS.startTls }), 200, 'it does not offer TLS');
+    // An attacker on the network must not be able to inject the beginning of an answer before TLS starts.
+    if (!this.#decoder.isClear()) this.#end('it sent clear text instead of the TLS handshake');
     if (this.#lost !== null) throw this.#lost;
     await new Promise<void>((resolve, reject) => {
       this.#secured = resolve;
@@ -194,15 +193,15 @@ export class CitadelSession {
 
   #expect(answer: CommandResult, code: number, otherwise: string): CommandResult {
     if (Math.floor(answer.code / 100) === Math.floor(code / 100)) return answer;
-    throw this.#trouble(
+    throw this.#unusable(
       `${otherwise} (${answer.code} ${answer.text})`,
-      PASSING.has(answer.code) ? ServerBusy : QueueError,
+      TEMPORARY_CODES.has(answer.code) ? ServerBusy : QueueError,
     );
   }
 
-  #trouble(sentence: string, Trouble = QueueError): QueueError {
-    return new Trouble(
-      `The Citadel server at ${this.#name} cannot be used: ${sentence}. The mail stays in its queue.`,
+  #unusable(reason: string, ErrorClass = QueueError): QueueError {
+    return new ErrorClass(
+      `The Citadel server at ${this.#name} cannot be used: ${reason}. Its messages stay in its queue.`,
     );
   }
 
@@ -220,7 +219,7 @@ export class CitadelSession {
   }
 
   #silence(): Timer {
-    return this.#clock.after(SILENCE, () => this.#end(`it said nothing for ${SILENCE / 1000} seconds`));
+    return this.#clock.after(SILENCE, () => this.#end(`it sent nothing for ${SILENCE / 1000} seconds`));
   }
 
   #rearm(): void {
@@ -229,35 +228,35 @@ export class CitadelSession {
   }
 
   #read(bytes: Buffer): void {
-    // The answer to QUIT: nobody waits for it, and no timer may.
+    // The answer to QUIT is ignored, and starts no timer.
     if (this.#lost !== null) return;
     this.#rearm();
-    for (const piece of this.#decoder.feed(bytes)) this.#piece(piece);
+    for (const token of this.#decoder.feed(bytes)) this.#token(token);
   }
 
-  #piece(piece: ProtocolToken): void {
+  #token(token: ProtocolToken): void {
     const waiting = this.#waiting;
     if (waiting === null) {
-      this.#end('it spoke before it was asked');
+      this.#end('it sent an answer without a command');
       return;
     }
-    switch (piece.kind) {
+    switch (token.kind) {
       case 'broken':
-        this.#end(`it sent ${piece.reason}`);
+        this.#end(`it sent ${token.reason}`);
         return;
       case 'status':
-        waiting.status = piece;
-        this.#sendText(waiting, piece.code);
+        waiting.status = token;
+        this.#sendText(waiting, token.code);
         return;
       case 'data':
-        this.#take(waiting, piece.bytes);
+        this.#take(waiting, token.bytes);
         return;
       case 'end':
         this.#answer(waiting);
     }
   }
 
-  /** 4 and 8 ask for the text. */
+  /** Codes 4xx and 8xx ask for the text. */
   #sendText({ command }: Waiting, code: number): void {
     if (code < 400 || (code >= 500 && code < 800)) return;
     this.#connection.write(`${command?.text ?? ''}000\n`);
@@ -291,7 +290,7 @@ export class CitadelSession {
   #end(reason: string): void {
     if (this.#lost !== null) return;
     this.#lost = new ConnectionLost(
-      `The connection to the Citadel server at ${this.#name} is lost: ${reason}. The mail stays in its queue.`,
+      `The connection to the Citadel server at ${this.#name} is lost: ${reason}. Its messages stay in its queue.`,
     );
     this.#timer.cancel();
     if (reason !== CLOSED) this.#connection.destroy();
