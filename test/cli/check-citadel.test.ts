@@ -189,6 +189,6 @@ describe('check --citadel', () => {
     citadel.fault = (line) => (line.startsWith('GOTO') ? { answer: '572 room not found\n' } : null);
     const { bad, seen } = await check();
     assert.deepEqual(bad, ['trouble citadel']);
-    assert.match(seen('citadel').join(), /It has no queue room/);
+    assert.match(seen('citadel').join(), /it has no queue room/);
   });
 });

@@ -70,7 +70,7 @@ test('a folder that is there already is left alone', async (t) => {
   assert.equal(await command(invocation(caught, { spool })), 73);
   assert.match(
     caught.told.join(''),
-    /makes its spool itself, and .* cannot be made: it is there already \(EEXIST\)\.$/,
+    /makes its spool itself, and .* cannot be made: it already exists \(EEXIST\)\.$/,
   );
   assert.deepEqual(messagesIn(spool), { 1: 'precious' });
 });

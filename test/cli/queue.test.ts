@@ -82,12 +82,12 @@ test('a list waits for the other one that names its mail', async (t) => {
   const other = listFor(3, 'bob@example.com');
   const { jobs } = JSON.parse(await queue(t, { 3: MAIL, 4: WAITING, 6: other }, { json: true }));
   assert.deepEqual([jobs[1].job, jobs[1].due, jobs[1].next], [6, false, '2012-07-14T00:30:00Z']);
-  assert.equal(jobs[1].why, 'Job 4 names the same mail. It waits until 2012-07-14T00:30:00Z.');
+  assert.equal(jobs[1].why, 'Job 4 has the same message. It waits until 2012-07-14T00:30:00Z.');
 });
 
 test('a job whose recipient has a status that means nothing is not to be ended', async (t) => {
   const odd = listFor(1, 'b@example.com').replace('|0||', '|7|what|');
-  const why = 'A recipient has the status 7, which means nothing: correct the list, or remove the job.';
+  const why = 'A recipient has the unknown status 7: correct the control message, or remove the job.';
   assert.ok((await queue(t, { 1: MAIL, 2: odd })).includes(why));
 });
 

@@ -102,7 +102,7 @@ it('a list that waits for the other one of its mail says which', () => {
   });
   const lists = [list(2, 0), list(4, NOW + 600)];
   const said = sentences(waiting('2012', NOW - 60), { queued: lists[0] as QueuedJob, lists });
-  assert.match(said.join('\n'), /^Job 4 names the same mail\. It waits until /m);
+  assert.match(said.join('\n'), /^Job 4 has the same message\. It waits until /m);
 });
 
 it('a job that waits for its report says so', () => {
@@ -120,7 +120,7 @@ it('a job that waits for its report says so', () => {
   };
   assert.equal(
     sentences(odd).at(-1),
-    'A recipient has the status 7, which means nothing: correct the list, or remove the job.',
+    'A recipient has the unknown status 7: correct the control message, or remove the job.',
   );
 });
 

@@ -66,7 +66,7 @@ test('a mail is ended when all have a final status, and left alone when a status
   assert.equal(isMessageDue(lists(), SUBMITTED, options), false);
   assert.match(
     due({ recipients: [{ address: 'a@b', status: 7, text: '' }] }, SUBMITTED).reason,
-    /^A recipient has the status 7, which means nothing: correct the list/,
+    /^A recipient has the unknown status 7: correct the control message/,
   );
 });
 

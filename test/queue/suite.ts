@@ -157,12 +157,8 @@ const CASES: Readonly<Record<string, Case>> = {
     assert.deepEqual(
       scan.quarantined.map(({ number, reason, path }) => [number, reason, path !== undefined]),
       [
-        [
-          nameless,
-          'it has no msgid line, so nobody knows which message it is about',
-          kind.differs.movesUnreadable,
-        ],
-        [lonely, 'it has no remote line, so it names no recipient', kind.differs.movesUnreadable],
+        [nameless, 'it has no msgid line, so its message is unknown', kind.differs.movesUnreadable],
+        [lonely, 'it has no remote line, so it has no recipient', kind.differs.movesUnreadable],
       ],
     );
     assert.deepEqual((await room.scan()).quarantined, []);

@@ -253,7 +253,7 @@ test('a text that the server takes after we gave it up is no second job', async 
       return null;
     };
   });
-  const settled = assert.rejects(room.flush(), /said nothing for 60 seconds/);
+  const settled = assert.rejects(room.flush(), /sent nothing for 60 seconds/);
   await hanging;
   deps.clock.advance(60_000);
   await settled;
@@ -295,7 +295,7 @@ test('a server without a free session is said, and tried again at the next look'
   const { double, deps } = place;
   double.greeting = '551 Too many users are already online (maximum is 100)\n';
   const room = await openLive(place);
-  assert.match(deps.warnings.join(), /does not take connections \(551 Too many users/);
+  assert.match(deps.warnings.join(), /does not accept connections \(551 Too many users/);
   await assert.rejects(room.scan(), /551 Too many users/);
   double.greeting = null;
   await room.scan();
@@ -313,7 +313,7 @@ test('a wrong password and a user without rights are refused with a sentence', a
   for (const [login, expected] of [
     [{ user: 'admin', password: 'wrong' }, /refused the password of the user admin \(540/],
     [{ user: 'nobody', password: 'x' }, /does not know the user nobody \(570/],
-    [{ user: 'alice', password: 'alicepass' }, /alice is no admin/],
+    [{ user: 'alice', password: 'alicepass' }, /alice is not an admin/],
   ] as const) {
     const opened = await openLiveQueue(
       { ...place.options, login },

@@ -21,7 +21,7 @@ test('a login file that others can read is refused', (t) => {
   });
   fs.chmodSync(path, 0o640);
   const open = readLogin(path);
-  assert.match(open.kind === 'refused' ? open.text : '', /others than its owner can read or change it/);
+  assert.match(open.kind === 'refused' ? open.text : '', /other users can read or change it/);
   for (const text of ['', 'admin', 'admin\n', 'admin\npass\nmore\n', 'admin\npa\rss\n']) {
     fs.writeFileSync(path, text);
     fs.chmodSync(path, 0o600);
@@ -60,7 +60,7 @@ test('over TCP the login goes by TLS only', async (t) => {
   const endpoint = { address: bare.host, port: bare.port };
   await assert.rejects(
     CitadelSession.open({ ...address, endpoint }, LOGIN, { ...bench(), connect }),
-    /offers no TLS \(530/,
+    /does not offer TLS \(530/,
   );
   await bare.close();
 });
@@ -73,7 +73,7 @@ test('a mail server is no Citadel server, and hears no name', async (t) => {
   t.after(() => server.close());
   const address = { endpoint: { address: server.host, port: server.port }, tls: null };
   await assert.rejects(CitadelSession.open(address, LOGIN, { ...bench(), connect }), {
-    message: `The Citadel server at ${server.host}:${server.port} cannot be used: It is no Citadel server: it says 220 mx.example ESMTP. The mail stays in its queue.`,
+    message: `The Citadel server at ${server.host}:${server.port} cannot be used: it is not a Citadel server; its greeting is 220 mx.example ESMTP. Its messages stay in its queue.`,
   });
 });
 
@@ -81,7 +81,7 @@ test('without TLS no password leaves this machine', async () => {
   const address = { endpoint: { address: '192.0.2.1', port: 504 }, tls: null };
   await assert.rejects(
     CitadelSession.open(address, LOGIN, { ...bench(), connect }),
-    /would go to another machine without TLS/,
+    /would be sent to another machine without TLS/,
   );
 });
 
@@ -92,7 +92,7 @@ test('a silent server is given up after a minute', async (t) => {
   const address = { endpoint: { address: server.host, port: server.port }, tls: null };
   const opened = CitadelSession.open(address, LOGIN, { connect, clock, random: Math.random });
   clock.advance(60_000);
-  await assert.rejects(opened, /said nothing for 60 seconds/);
+  await assert.rejects(opened, /sent nothing for 60 seconds/);
 });
 
 for (const more of ['300 from the man in the middle: ', '300 in between\n']) {
@@ -109,7 +109,7 @@ for (const more of ['300 from the man in the middle: ', '300 in between\n']) {
     };
     await assert.rejects(
       CitadelSession.open(address, LOGIN, { ...bench(), connect }),
-      /clear text where the TLS handshake belongs|spoke before it was asked/,
+      /clear text instead of the TLS handshake|an answer without a command/,
     );
     await server.close();
   });
@@ -172,5 +172,5 @@ test('a login file of somebody else is refused', (t) => {
   if (self === 0) fs.chownSync(path, 54_321, 54_321);
   const read = readLogin(path, self === 0 ? 0 : self + 1);
   assert.ok(read.kind === 'refused');
-  assert.match(read.text, /it belongs to another user; say "chown/);
+  assert.match(read.text, /it belongs to another user; run "chown/);
 });

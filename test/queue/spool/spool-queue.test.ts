@@ -80,9 +80,9 @@ test('an unreadable list is set aside once, with its reason; its mail stays', as
   assert.deepEqual(scan.quarantined, [
     {
       ...{ number: 2, path: `${bad}/2` },
-      reason: 'it has no msgid line, so nobody knows which message it is about',
+      reason: 'it has no msgid line, so its message is unknown',
     },
-    { number: 3, path: `${bad}/3`, reason: 'it has no remote line, so it names no recipient' },
+    { number: 3, path: `${bad}/3`, reason: 'it has no remote line, so it has no recipient' },
     { number: 4, path: `${bad}/4`, reason: 'it holds no delivery-list instruction at all' },
   ]);
   const after = messagesIn(spool);
