@@ -65,9 +65,9 @@ client(async (task) => {
     if (opened.kind === 'refused') throw new Error(opened.text);
     const resolver = createResolver({ timeout: 1000, tries: 1, clock: systemClock });
     const events = { outcome: () => {}, quarantined: () => {}, warning: warn, trace: () => {} };
-    const ports = { queue: opened.room, resolver, connect, clock: systemClock, random: Math.random, events };
+    const ports = { queue: opened.queue, resolver, connect, clock: systemClock, random: Math.random, events };
     const summary = await runQueue(ports, rules, new AbortController().signal);
-    await opened.room.close();
+    await opened.queue.close();
     const rest = readdirSync(spool).filter((name) => /^\d+$/.test(name));
     if (summary.delivered !== task.messages * task.recipients || rest.length > 0) {
       throw new Error(`delivered ${summary.delivered}, ${rest.length} files left`);

@@ -150,18 +150,18 @@ test('records of twenty callers at a time need less than one sync for five', asy
 async function interrupted(t: Parameters<typeof spoolOf>[0], machine: FakeMachine): Promise<string> {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com', 'c@example.com') });
   const processes = machine.start();
-  const room = await openRoom(spool, bench({ processes }));
-  await room.scan();
-  await room.record(2, [{ index: 0, address: 'b@example.com', status: 2, text: 'ok' }], NOW);
+  const queue = await openRoom(spool, bench({ processes }));
+  await queue.scan();
+  await queue.record(2, [{ index: 0, address: 'b@example.com', status: 2, text: 'ok' }], NOW);
   processes.end();
   return spool;
 }
 
 /** The statuses a new run finds. */
 async function statusesAfter(spool: string, machine: FakeMachine): Promise<readonly number[] | undefined> {
-  const room = await openRoom(spool, bench({ processes: machine.start() }));
-  const [queued] = (await room.scan()).jobs;
-  await room.close();
+  const queue = await openRoom(spool, bench({ processes: machine.start() }));
+  const [queued] = (await queue.scan()).jobs;
+  await queue.close();
   return queued?.job.recipients.map(({ status }) => status);
 }
 
@@ -201,10 +201,10 @@ test('the end of a job does not end another one under its number', async (t) => 
   const machine = new FakeMachine();
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com'), '3': MAIL });
   const processes = machine.start();
-  const room = await openRoom(spool, bench({ processes }));
-  await room.scan();
-  await room.record(2, [{ index: 0, address: 'b@example.com', status: 2, text: 'ok' }], NOW);
-  await room.finish(2);
+  const queue = await openRoom(spool, bench({ processes }));
+  await queue.scan();
+  await queue.record(2, [{ index: 0, address: 'b@example.com', status: 2, text: 'ok' }], NOW);
+  await queue.finish(2);
   processes.end();
   assert.deepEqual(Object.keys(messagesIn(spool)), ['1', '3']);
   writeMessage(spool, '2', listFor(3, 'c@example.com'));

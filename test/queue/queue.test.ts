@@ -10,13 +10,13 @@ import type { Disk } from '../../src/storage/disk.ts';
 import type { Era } from '../support/citadel-server.ts';
 import { allDead, listsIn, liveScene, MAIL, openProven, trialsIn } from '../support/live-room.ts';
 import { type Bench, bench, HEADER, temporaryDirectory, writeMessage } from '../support/spool.ts';
-import { type RoomKind, type RoomPlace, roomSuite } from './suite.ts';
+import { type QueueFixture, type QueueKind, queueSuite } from './suite.ts';
 
 type Opened =
-  | { readonly kind: 'open'; readonly room: Queue }
+  | { readonly kind: 'open'; readonly queue: Queue }
   | { readonly kind: 'refused'; readonly text: string };
 
-/** Processes that open a room one after the other, each with a clock and a random source of its own. */
+/** Processes that open a queue one after the other, each with a clock and a random source of its own. */
 function processes(open: (deps: Bench) => Promise<Opened>) {
   let last: Bench | null = null;
   return {
@@ -24,7 +24,7 @@ function processes(open: (deps: Bench) => Promise<Opened>) {
       last = bench({ processes: allDead, ...(disk && { disk }) });
       const opened = await open(last);
       if (opened.kind === 'refused') throw new Error(opened.text);
-      return opened.room;
+      return opened.queue;
     },
     async openBeside(): Promise<string> {
       const opened = await open(bench());
@@ -37,7 +37,7 @@ function processes(open: (deps: Bench) => Promise<Opened>) {
   };
 }
 
-function directoryPlace(t: TestContext, settings: ControlSettings): RoomPlace {
+function directoryPlace(t: TestContext, settings: ControlSettings): QueueFixture {
   const spool = temporaryDirectory(t);
   let highest = 0;
   const put = (text: string): number => {
@@ -68,7 +68,7 @@ function directoryPlace(t: TestContext, settings: ControlSettings): RoomPlace {
   });
 }
 
-async function livePlace(t: TestContext, settings: ControlSettings, era: Era): Promise<RoomPlace> {
+async function livePlace(t: TestContext, settings: ControlSettings, era: Era): Promise<QueueFixture> {
   const scene = await liveScene(t, era);
   const { double, options } = scene;
   await (await openProven(scene, settings)).close();
@@ -87,16 +87,16 @@ async function livePlace(t: TestContext, settings: ControlSettings, era: Era): P
   });
 }
 
-const DIRECTORY: RoomKind = {
+const DIRECTORY: QueueKind = {
   name: 'a spool directory',
   make: async (t, settings) => directoryPlace(t, settings),
   differs: { keepsNumbers: true, movesUnreadable: true, changed: 'merged', enqueues: true },
 };
 
-roomSuite(DIRECTORY);
+queueSuite(DIRECTORY);
 
 for (const era of ['2012', '2016', '2023'] as const) {
-  roomSuite({
+  queueSuite({
     name: `a live room of ${era}`,
     make: (t, settings) => livePlace(t, settings, era),
     differs: { keepsNumbers: false, movesUnreadable: false, changed: 'alarm', enqueues: false },

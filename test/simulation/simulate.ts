@@ -208,7 +208,7 @@ class Simulation {
         this.#ledger.violated(`the spool was refused: ${opened.text}`);
     } else {
       life.claimed = true;
-      await this.#deliver(life, opened.room, runs, signal);
+      await this.#deliver(life, opened.queue, runs, signal);
     }
     if (life.disk.open > 0) this.#ledger.violated(`life ${life.number} left ${life.disk.open} files open`);
     if (life.timers > 0) this.#ledger.violated(`life ${life.number} left ${life.timers} timers`);
@@ -450,7 +450,7 @@ class Simulation {
     await handOver({
       process,
       signal,
-      room: opened.guest,
+      room: opened.client,
       clock: this.#clock,
       ledger: this.#ledger,
       note: this.#note,
@@ -465,7 +465,7 @@ class Simulation {
     const opened = await openSpoolQueue(SPOOL, this.#depsFor(second), this.#settings());
     if (opened.kind === 'refused') return;
     if (life.claimed) this.#ledger.violated('two runners at once');
-    await opened.room.close();
+    await opened.queue.close();
   }
 
   /** A job that was acknowledged is as good as delivered; one that was not may be there or not. */
@@ -480,7 +480,7 @@ class Simulation {
     }
     const mail = textOf({ name, recipients, form: 'bare', lists: 1, size: 100 });
     const facts = { bounceto: 'me@me.example', envelopeFrom: 'me@me.example', sourceRoom: null };
-    await opened.guest.enqueue(Buffer.from(mail), { ...facts, recipients, submitted: NOW });
+    await opened.client.enqueue(Buffer.from(mail), { ...facts, recipients, submitted: NOW });
     for (const address of recipients) this.#ledger.promise(address);
   }
 

@@ -206,7 +206,7 @@ test('real processes that race for stale locks: each lock has exactly one new ow
 
 test('a guest puts jobs in beside a runner', async (t) => {
   const spool = spoolOf(t, {});
-  const room = await openRoom(spool, bench());
+  const queue = await openRoom(spool, bench());
   const guest = await openGuest(spool, bench());
   const job = {
     bounceto: '',
@@ -216,8 +216,8 @@ test('a guest puts jobs in beside a runner', async (t) => {
     submitted: 5,
   };
   assert.deepEqual(await guest.enqueue(Buffer.from('Subject: x\n\ny\n'), job), { payload: 1, control: 2 });
-  assert.equal((await room.scan()).jobs.length, 1);
-  await room.close();
+  assert.equal((await queue.scan()).jobs.length, 1);
+  await queue.close();
   const next = await openRoom(spool, bench());
   await next.close();
 });
@@ -230,7 +230,7 @@ test('what a dead process left under temporary names is swept, what a live one h
   for (const file of [name(dead), name(alive), 'mine'])
     fs.writeFileSync(`${spool}/.spoolroom/tmp/${file}`, '');
   dead.end();
-  const room = await openRoom(spool, bench({ processes: machine.start() }));
-  await room.close();
+  const queue = await openRoom(spool, bench({ processes: machine.start() }));
+  await queue.close();
   assert.deepEqual(fs.readdirSync(`${spool}/.spoolroom/tmp`).sort(), [name(alive), 'mine'].sort());
 });

@@ -48,7 +48,7 @@ export function neighbour(scene: LiveScene): LiveScene {
 export async function openLive({ deps, options }: LiveScene, settings = SETTINGS_2012): Promise<Queue> {
   const opened = await openLiveQueue(options, { ...deps, connect }, settings);
   if (opened.kind === 'refused') throw new Error(opened.text);
-  return opened.room;
+  return opened.queue;
 }
 
 /** A room whose trial has lain there long enough. */

@@ -141,11 +141,11 @@ export function bench(overrides: { readonly disk?: Disk; readonly processes?: Pr
 export async function openRoom(spool: string, deps: Bench, settings = SETTINGS_2012): Promise<Queue> {
   const opened = await openSpoolQueue(spool, deps, settings);
   if (opened.kind === 'refused') throw new QueueError(opened.text);
-  return opened.room;
+  return opened.queue;
 }
 
 export async function openGuest(spool: string, deps: Bench, settings = SETTINGS_2012) {
   const opened = await openSpoolClient(spool, deps, settings);
   if (opened.kind === 'refused') throw new QueueError(opened.text);
-  return opened.guest;
+  return opened.client;
 }

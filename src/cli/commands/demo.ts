@@ -134,9 +134,9 @@ async function inRoom<T>(
   const opened = await openSpoolQueue(spool, deps, controlSettings(settings));
   if (opened.kind === 'refused') return openError(opened);
   try {
-    return await work(opened.room);
+    return await work(opened.queue);
   } finally {
-    await opened.room.close();
+    await opened.queue.close();
   }
 }
 

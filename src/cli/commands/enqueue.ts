@@ -70,7 +70,7 @@ async function enqueue({ settings, options, terminal }: Invocation): Promise<Enq
   };
   const header = options.t === true ? withoutBcc(message.header) : message.header;
   try {
-    const numbers = await opened.guest.enqueue(whole(header, message), job);
+    const numbers = await opened.client.enqueue(whole(header, message), job);
     return {
       kind: 'enqueued',
       facts: { job: numbers.control, mail: numbers.payload, ...numbers, recipients: recipients.length },

@@ -62,7 +62,7 @@ async function intake({ settings, terminal }: Invocation, log: Log): Promise<Exi
   if (opened.kind === 'refused') return openError(opened);
   const stop = stopSignal();
   try {
-    const listeners = await openListeners(settings, { spool, room: opened.guest, clock, log });
+    const listeners = await openListeners(settings, { spool, room: opened.client, clock, log });
     if ('kind' in listeners) return listeners;
     if (settings.json) terminal.print(JSON.stringify({ listening: listeners.addresses }));
     await stopped(stop.signal);

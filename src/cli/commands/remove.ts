@@ -52,12 +52,12 @@ async function carryOut(
   const opened = await openSpoolQueue(spool, deps, controlSettings(settings));
   if (opened.kind === 'refused') return opened.why === 'busy' ? true : openError(opened);
   try {
-    const { jobs, quarantined } = await opened.room.scan();
+    const { jobs, quarantined } = await opened.queue.scan();
     for (const { number, reason, path } of quarantined)
       tell(quarantineEvent(number, escapeControl(reason), path).message);
     return jobs.some(({ control }) => asked.jobs.includes(control));
   } finally {
-    await opened.room.close();
+    await opened.queue.close();
   }
 }
 

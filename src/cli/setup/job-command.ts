@@ -72,7 +72,7 @@ async function perform<Facts extends SelectedJobs>(
   const deps = spoolDeps(clock, warn);
   const opened = await openSpoolClient(spool, deps, controlSettings(settings));
   if (opened.kind === 'refused') return openError(opened);
-  const { guest } = opened;
+  const { client: guest } = opened;
   const absent = (number: MessageNumber): string =>
     `There is no job ${number} in ${spool}: ${escapeControl(locateMessage(deps.disk, spool, number))}`;
   const scan = await guest.scan();

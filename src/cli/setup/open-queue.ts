@@ -48,7 +48,7 @@ export function stateDirectory(settings: Settings): string | CliError {
   );
 }
 
-export type OpenedQueue = { readonly kind: 'open'; readonly room: Queue } | CliError;
+export type OpenedQueue = { readonly kind: 'open'; readonly queue: Queue } | CliError;
 
 export async function openQueue(
   home: string,
@@ -64,7 +64,7 @@ export async function openQueue(
 const LIVE_REFUSALS: { readonly [why in LiveRefused['why']]: ExitCode } = {
   state: EXIT.noInput,
   busy: EXIT.ok,
-  ledger: EXIT.data,
+  journal: EXIT.data,
   server: EXIT.unavailable,
 };
 

@@ -112,7 +112,7 @@ async function inStation(
       } while (isBusy(opened));
     }
     if (opened.kind === 'trouble') return opened;
-    return await inRoom(opened.room, { spool, rules, log, warn }, path, stop, invocation, work);
+    return await inRoom(opened.queue, { spool, rules, log, warn }, path, stop, invocation, work);
   } finally {
     stop.release();
   }

@@ -44,7 +44,7 @@ export interface LiveOptions {
 export interface LiveRefused {
   readonly kind: 'refused';
   /** `busy` is not an error: another runner is at work */
-  readonly why: 'state' | 'busy' | 'ledger' | 'server';
+  readonly why: 'state' | 'busy' | 'journal' | 'server';
   readonly text: string;
 }
 
@@ -67,12 +67,12 @@ async function openLocked(
   deps: LiveDeps,
   settings: ControlSettings,
   release: () => void,
-): Promise<{ readonly kind: 'open'; readonly room: Queue } | LiveRefused> {
+): Promise<{ readonly kind: 'open'; readonly queue: Queue } | LiveRefused> {
   const { disk, clock, warn, random } = deps;
   removeStaleTemporary(disk, layout, deps.processes);
   const spool = `citadel ${options.server.endpoint.address} ${options.server.endpoint.port}`;
   const read = readJournal(disk, layout, spool);
-  if (read.kind === 'refused') return refused('ledger', read.text);
+  if (read.kind === 'refused') return refused('journal', read.text);
   if (read.damaged > 0)
     warn(
       `Damaged lines in ${layout.journal} were ignored: ${read.damaged}. An interrupted run leaves one at the end. ` +
@@ -93,7 +93,7 @@ async function openLocked(
       if (!(error instanceof ServerBusy)) throw error;
       store.warnBusy(error);
     });
-    return { kind: 'open', room: queue };
+    return { kind: 'open', queue };
   } catch (error) {
     journal.close();
     await server.close();
@@ -107,7 +107,7 @@ export async function openLiveQueue(
   options: LiveOptions,
   deps: LiveDeps,
   settings: ControlSettings,
-): Promise<{ readonly kind: 'open'; readonly room: Queue } | LiveRefused> {
+): Promise<{ readonly kind: 'open'; readonly queue: Queue } | LiveRefused> {
   const { disk, processes, random } = deps;
   const layout = layoutOf(options.state);
   const temporaryName = temporaryNames(layout, processes, random);

@@ -160,7 +160,7 @@ async function openLocked(
   deps: SpoolDeps,
   settings: ControlSettings,
   release: () => void,
-): Promise<{ readonly kind: 'open'; readonly room: Queue } | OpenRefused> {
+): Promise<{ readonly kind: 'open'; readonly queue: Queue } | OpenRefused> {
   const { disk, warn, clock } = deps;
   const { layout, files: owner, temporaryName, index } = spool;
   // A scan reads them; that they cannot be read is said now.
@@ -188,7 +188,7 @@ async function openLocked(
     journal.close();
     throw error;
   }
-  return { kind: 'open', room: queue };
+  return { kind: 'open', queue };
 }
 
 /** Open a spool directory as its one runner. */
@@ -196,7 +196,7 @@ export function openSpoolQueue(
   path: string,
   deps: SpoolDeps,
   settings: ControlSettings,
-): Promise<{ readonly kind: 'open'; readonly room: Queue } | OpenRefused> {
+): Promise<{ readonly kind: 'open'; readonly queue: Queue } | OpenRefused> {
   return orRefused(path, async () => {
     const spool = findWritableSpool(path, deps, settings);
     if (spool.kind === 'refused') return spool;
@@ -222,12 +222,12 @@ export function openSpoolClient(
   path: string,
   deps: SpoolDeps,
   settings: ControlSettings,
-): Promise<{ readonly kind: 'open'; readonly guest: SpoolClient } | OpenRefused> {
+): Promise<{ readonly kind: 'open'; readonly client: SpoolClient } | OpenRefused> {
   return orRefused(path, async () => {
     const spool = findWritableSpool(path, deps, settings);
     if (spool.kind === 'refused') return spool;
     assertReadable(spool, deps);
-    return { kind: 'open', guest: clientOf(spool, deps) } as const;
+    return { kind: 'open', client: clientOf(spool, deps) } as const;
   });
 }
 

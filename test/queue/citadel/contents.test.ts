@@ -1,4 +1,4 @@
-/** What a message of the queue room is: a control message, or a mail that only looks like one. */
+/** What a message of the queue room is: a control message, or a payload that only resembles one. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isControl } from '../../../src/queue/citadel/room-message.ts';
@@ -9,7 +9,7 @@ import { NOW } from '../../support/spool.ts';
 const LIST_PART = 'part=||1||application/x-citadel-delivery-list|81||\n';
 const SERVERS = `type=4\nmsgn=x@citref\npath=Citadel\ntime=1\nfrom=Citadel\nroom=__CitadelSMTPspoolout__\njrnl=do not journal\nsubj=QMSG\n`;
 
-test('control messages and mails are told apart by their fields', () => {
+test('control messages and payloads are distinguished by their fields', () => {
   const rows: readonly (readonly [what: string, listing: string, control: boolean])[] = [
     ['made by the server', SERVERS + LIST_PART, true],
     ['rewritten since 2017: no author, no subject', `type=4\npath=unknown\ntime=1\n${LIST_PART}`, true],
@@ -63,20 +63,20 @@ for (const [what, head] of [
   test(`a mail that is a delivery list ${what} is no control message, listed or not`, async (t) => {
     const scene = await liveScene(t, '2016');
     const { double } = scene;
-    const room = await openProven(scene);
+    const queue = await openProven(scene);
     const victim = double.postMail('Subject: secret\r\n\r\nfor the boss only\r\n');
     const boss = double.post(newList(victim, 'boss@example.com'));
     const fields = { A: 'mallory', F: 'mallory@citref.example', O: 'Mail', R: 'x@example.com' };
     const attack = double.put({ anonymous: 'A', format: 4, fields, text: head(injected(victim)) });
-    assert.deepEqual(await shown(room), [[boss, 'boss@example.com', 0]]);
+    assert.deepEqual(await shown(queue), [[boss, 'boss@example.com', 0]]);
     const control = double.post(newList(attack, 'x@example.com'));
-    assert.deepEqual(await shown(room), [
+    assert.deepEqual(await shown(queue), [
       [boss, 'boss@example.com', 0],
       [control, 'x@example.com', 0],
     ]);
-    await room.record(control, [{ index: 0, address: 'x@example.com', status: 2, text: 'ok' }], NOW);
-    await room.finish(control);
-    await room.close();
+    await queue.record(control, [{ index: 0, address: 'x@example.com', status: 2, text: 'ok' }], NOW);
+    await queue.finish(control);
+    await queue.close();
     const next = await openLive(scene);
     assert.deepEqual(await shown(next), [[boss, 'boss@example.com', 0]]);
     await next.close();
@@ -86,53 +86,53 @@ for (const [what, head] of [
 test('a message the server does not show now is looked at again, and holds up no other', async (t) => {
   const scene = await liveScene(t);
   const { double, deps } = scene;
-  const room = await openProven(scene);
+  const queue = await openProven(scene);
   const mail = double.postMail(MAIL);
   const control = double.post(newList(mail, 'b@example.com'));
   const other = double.post(newList(double.postMail(MAIL), 'c@example.com'));
   for (const command of [`MSG0 ${control}|1`, `DLAT ${control}|1`]) {
     double.fault = (line) => (line === command ? { answer: '552 busy, try again\n' } : null);
-    assert.deepEqual(await shown(room), [[other, 'c@example.com', 0]], command);
+    assert.deepEqual(await shown(queue), [[other, 'c@example.com', 0]], command);
     assert.match(deps.warnings.at(-1) ?? '', /did not show the message \d+: 552 busy/);
   }
   double.fault = (line) => (line === `MSG0 ${mail}|1` ? { answer: '552 busy\n' } : null);
   assert.deepEqual(
-    (await shown(room)).map(([number]) => number),
+    (await shown(queue)).map(([number]) => number),
     [control, other],
   );
   double.fault = () => null;
   assert.deepEqual(
-    (await shown(room)).map(([number]) => number),
+    (await shown(queue)).map(([number]) => number),
     [control, other],
   );
-  await room.close();
+  await queue.close();
 });
 
 test('a job waits while its mail has not been shown yet, and a mail stays while a list may name it', async (t) => {
   const scene = await liveScene(t);
   const { double } = scene;
-  const room = await openProven(scene);
+  const queue = await openProven(scene);
   const mail = double.postMail(MAIL);
   const control = double.post(newList(mail, 'b@example.com'));
   double.fault = (line) => (line === `MSG0 ${mail}|1` ? { answer: '552 busy\n' } : null);
-  assert.deepEqual(await shown(room), []);
+  assert.deepEqual(await shown(queue), []);
   const second = double.post(newList(mail, 'c@example.com'));
   double.fault = (line) => (line === `MSG0 ${second}|1` ? { answer: '552 busy\n' } : null);
-  assert.deepEqual(await shown(room), [[control, 'b@example.com', 0]]);
-  await room.record(control, [{ index: 0, address: 'b@example.com', status: 2, text: 'ok' }], NOW);
-  await room.finish(control);
-  await room.flush();
+  assert.deepEqual(await shown(queue), [[control, 'b@example.com', 0]]);
+  await queue.record(control, [{ index: 0, address: 'b@example.com', status: 2, text: 'ok' }], NOW);
+  await queue.finish(control);
+  await queue.flush();
   double.fault = () => null;
   assert.ok(double.messages.has(mail), 'the other list may have named it');
-  assert.deepEqual(await shown(room), [[second, 'c@example.com', 0]]);
+  assert.deepEqual(await shown(queue), [[second, 'c@example.com', 0]]);
   double.fault = (line) => (line === `MSG0 ${foreign}|1` ? { answer: '552 busy\n' } : null);
   const foreign = double.post(newList(1, 'd@example.com'));
-  await room.record(second, [{ index: 0, address: 'c@example.com', status: 2, text: 'ok' }], NOW);
-  await room.finish(second);
-  await room.flush();
+  await queue.record(second, [{ index: 0, address: 'c@example.com', status: 2, text: 'ok' }], NOW);
+  await queue.finish(second);
+  await queue.flush();
   assert.ok(double.messages.has(mail));
   double.fault = () => null;
-  await room.close();
+  await queue.close();
   assert.ok(!double.messages.has(mail), 'it named another one');
 });
 
@@ -141,15 +141,15 @@ test('a control message that another one names as its mail is neither hidden nor
   const { double } = scene;
   const good = double.post(newList(double.postMail(MAIL), 'b@example.com'));
   const odd = double.post(newList(good, 'c@example.com'));
-  const room = await openProven(scene);
-  assert.deepEqual(await shown(room), [
+  const queue = await openProven(scene);
+  assert.deepEqual(await shown(queue), [
     [good, 'b@example.com', 0],
     [odd, 'c@example.com', 0],
   ]);
-  assert.equal((await room.readPayload(good)).kind, 'unreadable');
-  await room.record(odd, [{ index: 0, address: 'c@example.com', status: 5, text: 'no' }], NOW);
-  await room.finish(odd);
-  await room.close();
+  assert.equal((await queue.readPayload(good)).kind, 'unreadable');
+  await queue.record(odd, [{ index: 0, address: 'c@example.com', status: 5, text: 'no' }], NOW);
+  await queue.finish(odd);
+  await queue.close();
   assert.deepEqual(Object.keys(listsIn(double)), [String(good)]);
 });
 
@@ -159,9 +159,9 @@ test('a mail that an unreadable control message names is not deleted with anothe
   const mail = double.postMail(MAIL);
   const good = double.post(newList(mail, 'b@example.com'));
   const cut = double.post(newList(mail, 'c@example.com').slice(0, -1));
-  const room = await openProven(scene);
-  await room.record(good, [{ index: 0, address: 'b@example.com', status: 2, text: 'ok' }], NOW);
-  await room.finish(good);
-  await room.close();
+  const queue = await openProven(scene);
+  await queue.record(good, [{ index: 0, address: 'b@example.com', status: 2, text: 'ok' }], NOW);
+  await queue.finish(good);
+  await queue.close();
   assert.deepEqual([double.messages.has(mail), double.messages.has(cut)], [true, true]);
 });

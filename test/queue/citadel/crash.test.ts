@@ -57,7 +57,7 @@ function unsynced(file: OpenFile): OpenFile {
 class World {
   /** address -> how often mail was accepted for it */
   readonly accepted = new Map<string, number>();
-  /** addresses whose delivery was told to be durable */
+  /** addresses whose delivery was confirmed to be durable */
   readonly durable = new Set<string>();
   readonly repeated: string[] = [];
 
@@ -67,24 +67,24 @@ class World {
   }
 }
 
-/** What a queue run does with a room, a step at a time. */
+/** What a queue run does with a queue, a step at a time. */
 class Runner {
-  readonly room: Queue;
+  readonly queue: Queue;
   readonly #world: World;
   readonly mails = new Map<MessageNumber, ActiveMessage>();
   #written = (): void => {};
 
-  constructor(room: Queue, world: World) {
-    this.room = room;
+  constructor(queue: Queue, world: World) {
+    this.queue = queue;
     this.#world = world;
   }
 
-  /** Looks, and takes in hand what is not yet. */
-  async look(): Promise<void> {
-    const { jobs } = await this.room.scan(this.mails);
+  /** Scans, and starts to deliver what is not being delivered yet. */
+  async scan(): Promise<void> {
+    const { jobs } = await this.queue.scan(this.mails);
     for (const [msgid, each] of groupByPayload(jobs)) {
       if (this.mails.has(msgid)) continue;
-      const ports = { ...MESSAGE_DEPS, queue: this.room, now: () => NOW, dsnSender: null };
+      const ports = { ...MESSAGE_DEPS, queue: this.queue, now: () => NOW, dsnSender: null };
       const outcome: MessageEvents['outcome'] = ({ recipient, status }) => {
         if (status === 2) this.#world.durable.add(recipient);
         this.#written();
@@ -121,12 +121,12 @@ class Runner {
   }
 
   async deliverAll(): Promise<void> {
-    await this.look();
+    await this.scan();
     for (const [msgid, mail] of this.mails) {
       for (const index of mail.pending()) this.judge(mail.recipients[index]?.address ?? '', DELIVERED);
       await this.close(msgid);
     }
-    await this.room.flush();
+    await this.queue.flush();
   }
 }
 
@@ -152,52 +152,52 @@ const STORIES: Readonly<Record<string, { readonly isProven: boolean; readonly st
     isProven: false,
     async story({ open, deps }) {
       const runner = await open();
-      await runner.look();
+      await runner.scan();
       deps.clock.advance(80_000);
-      await runner.look();
+      await runner.scan();
       deps.clock.advance(80_000);
       await runner.deliverAll();
-      await runner.room.close();
+      await runner.queue.close();
     },
   },
-  'outcomes in steps, a look while in hand, an outcome while a text is posted': {
+  'outcomes in steps, a scan during the delivery, an outcome while a text is posted': {
     isProven: true,
     async story(life, { slow, quick }) {
       const runner = await life.open();
-      await runner.look();
+      await runner.scan();
       runner.judge('b@example.com', DELIVERED);
-      await runner.room.flush();
-      await runner.look();
+      await runner.queue.flush();
+      await runner.scan();
       life.onPost = () => {
         life.onPost = async () => {};
         return runner.judgeAndWait('d@example.com', DELIVERED);
       };
       runner.judge('c@example.com', LATER);
-      await runner.room.flush();
-      await runner.look();
+      await runner.queue.flush();
+      await runner.scan();
       runner.judge('e@example.com', DELIVERED);
       await runner.close(quick);
-      await runner.room.flush();
+      await runner.queue.flush();
       runner.judge('f@example.com', DELIVERED);
       await runner.close(slow);
-      await runner.room.close();
+      await runner.queue.close();
     },
   },
   'the recovery of a killed process': {
     isProven: true,
     async story(life, { quick }) {
       const killed = await life.open();
-      await killed.look();
+      await killed.scan();
       killed.judge('b@example.com', DELIVERED);
-      await killed.room.flush();
+      await killed.queue.flush();
       killed.judge('c@example.com', DELIVERED);
       killed.judge('d@example.com', LATER);
       killed.judge('e@example.com', DELIVERED);
       await killed.close(quick);
-      // It dies here, its ledger full; the story goes on with the next one.
+      // It dies here, with a full journal; the next process continues.
       const runner = await life.open();
       await runner.deliverAll();
-      await runner.room.close();
+      await runner.queue.close();
     },
   },
 };
@@ -250,7 +250,7 @@ async function liveAndDie(t: TestContext, era: Era, name: string, cut: Cut): Pro
     async open() {
       const opened = await openLiveQueue(scene.options, { ...deps, connect: connectAlive }, settings);
       if (opened.kind === 'refused') throw new Error(opened.text);
-      return new Runner(opened.room, world);
+      return new Runner(opened.queue, world);
     },
   };
   double.fault = async (line) => {
@@ -288,10 +288,10 @@ async function endOfWork(
   const { double } = scene;
   const next = { ...scene, deps: bench({ processes: allDead, disk: QUICK_DISK }) };
   const runner = new Runner(await openLive(next, settings), world);
-  await runner.look();
+  await runner.scan();
   next.deps.clock.advance(160_000);
   await runner.deliverAll();
-  await runner.room.close();
+  await runner.queue.close();
   assert.deepEqual(world.repeated, [], `${what}: nobody gets it again`);
   assert.deepEqual([...world.accepted.keys()].sort(), [...SLOW, ...QUICK].sort(), `${what}: nobody is lost`);
   assert.deepEqual(listsIn(double), {}, `${what}: no list is left`);
@@ -314,5 +314,10 @@ for (const era of ['2012', '2023'] as const) {
       test(`${era}: ${name}: dies ${HOW[where]}`, (t) => atEachStep(t, era, name, where));
   for (const code of ['ENOSPC', 'EIO'] as const)
     test(`${era}: no write that fails with ${code} costs a mail or repeats one`, (t) =>
-      atEachStep(t, era, 'outcomes in steps, a look while in hand, an outcome while a text is posted', code));
+      atEachStep(
+        t,
+        era,
+        'outcomes in steps, a scan during the delivery, an outcome while a text is posted',
+        code,
+      ));
 }

@@ -22,7 +22,7 @@ function recipientsOf(mail: number): string[] {
   return ['a', 'b', 'later'].map((who) => `${who}${mail}@example.com`);
 }
 
-/** Recipients whose delivery a later process can see: in the ledger, or in a control message. */
+/** Recipients whose delivery a later process can see: in the journal, or in a control message. */
 function durable(state: string, spool: string, { messages }: CitadelDouble): Set<string> {
   const known = new Set<string>();
   const path = `${state}/.spoolroom/journal`;
@@ -104,12 +104,12 @@ for (const [era, settings] of [
     }
     for (let run = 0; run < 3; run++) {
       const child = start();
-      let told = '';
+      let printed = '';
       child.stderr?.on('data', (bytes) => {
-        told += bytes;
+        printed += bytes;
       });
       const [exit] = await once(child, 'close');
-      assert.equal(exit, 0, told);
+      assert.equal(exit, 0, printed);
     }
 
     const accepted = relay.accepted.map(({ recipients }) => recipients[0] ?? '');

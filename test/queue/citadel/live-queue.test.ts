@@ -30,22 +30,22 @@ test('outcomes are posted first and the old message deleted then; indices stay t
   const { double } = place;
   const mail = double.postMail(MAIL);
   const control = double.post(newList(mail, 'b@example.com', 'c@example.com', 'd@example.com'));
-  const room = await openProven(place);
-  await room.scan();
+  const queue = await openProven(place);
+  await queue.scan();
   double.commands.length = 0;
-  await room.record(control, [outcome(0, 'b@example.com', 2, 'ok\r\nremote|x@y|0||')], NOW);
-  assert.deepEqual(double.commands, [], 'the ledger knows it, the server not yet');
-  await room.flush();
+  await queue.record(control, [outcome(0, 'b@example.com', 2, 'ok\r\nremote|x@y|0||')], NOW);
+  assert.deepEqual(double.commands, [], 'the journal has it, the server not yet');
+  await queue.flush();
   assert.deepEqual(double.commands, ['MSGS ALL', 'ENT0 1||0|4|QMSG||1', `DELE ${control}`, 'MSGS ALL']);
-  await room.record(control, [outcome(2, 'd@example.com', 4)], NOW);
-  await room.flush();
+  await queue.record(control, [outcome(2, 'd@example.com', 4)], NOW);
+  await queue.flush();
   const head = `msgid|${mail}\nsubmitted|${NOW}\nbounceto|a@citref.example\nretry|300\nattempted|${NOW + 300}\n`;
   assert.deepEqual(listsIn(double), {
     106: `${head}remote|b@example.com|2|ok  remote x@y 0  \nremote|c@example.com|0|\nremote|d@example.com|4|said so\n`,
   });
-  const [job] = (await room.scan()).jobs;
+  const [job] = (await queue.scan()).jobs;
   assert.deepEqual([job?.control, job?.job.retry], [106, 600], 'read as the next reader will');
-  await room.close();
+  await queue.close();
 });
 
 test("everybody's socket will do as well, with an admin's login", async (t) => {
@@ -53,13 +53,13 @@ test("everybody's socket will do as well, with an admin's login", async (t) => {
   const { double } = place;
   const mail = double.postMail(MAIL, 'only for citadel-admin.socket');
   const control = double.post(newList(mail, 'b@example.com'));
-  const room = await openProven(place);
-  await room.scan();
-  const read = await room.readPayload(mail);
+  const queue = await openProven(place);
+  await queue.scan();
+  const read = await queue.readPayload(mail);
   assert.equal(read.kind === 'found' && read.message.bytes?.toString('latin1'), MAIL);
-  await room.record(control, [outcome(0, 'b@example.com', 2)], NOW);
-  await room.finish(control);
-  await room.close();
+  await queue.record(control, [outcome(0, 'b@example.com', 2)], NOW);
+  await queue.finish(control);
+  await queue.close();
   assert.deepEqual([...double.messages.keys()], [103]);
 });
 
@@ -67,12 +67,12 @@ test('a second try in the same second that says the same is no reason to delete 
   const place = await liveScene(t, '2023');
   const { double } = place;
   const control = double.post(newList(double.postMail(MAIL), 'b@example.com'));
-  const room = await openProven(place, SETTINGS_2017);
-  await room.record(control, [outcome(0, 'b@example.com', 4, '421 ()')], NOW);
-  await room.flush();
-  const [again] = (await room.scan()).jobs;
-  await room.record(again?.control ?? 0, [outcome(0, 'b@example.com', 4, '421 ()')], NOW);
-  // Killed here, before the checkpoint.
+  const queue = await openProven(place, SETTINGS_2017);
+  await queue.record(control, [outcome(0, 'b@example.com', 4, '421 ()')], NOW);
+  await queue.flush();
+  const [again] = (await queue.scan()).jobs;
+  await queue.record(again?.control ?? 0, [outcome(0, 'b@example.com', 4, '421 ()')], NOW);
+  // Killed here, before the flush.
   const next = await openLive(place, SETTINGS_2017);
   assert.equal((await next.scan()).jobs.length, 1);
   await next.close();
@@ -84,10 +84,10 @@ test('a list without a line of submission is known again after a crash', async (
   const { double } = place;
   const mail = double.postMail(MAIL);
   const control = double.post(`msgid|${mail}\nremote|b@example.com|0||\nremote|c@example.com|0||\n`);
-  const room = await openProven(place, SETTINGS_2017);
-  await room.record(control, [outcome(0, 'b@example.com', 2)], NOW);
+  const queue = await openProven(place, SETTINGS_2017);
+  await queue.record(control, [outcome(0, 'b@example.com', 2)], NOW);
   double.fault = (line) => (line.startsWith('DELE') ? 'lost-before' : null);
-  await assert.rejects(room.flush());
+  await assert.rejects(queue.flush());
   double.fault = () => null;
   // Killed here, between the two lists.
   const next = await openLive(place, SETTINGS_2017);
@@ -99,32 +99,32 @@ test('what the server refuses for one job holds up no other, and is done when it
   const place = await liveScene(t);
   const { double, deps } = place;
   const refused = double.post(newList(double.postMail(MAIL), 'b@example.com', 'c@example.com'));
-  const room = await openProven(place);
-  await room.record(refused, [outcome(0, 'b@example.com', 4)], NOW);
+  const queue = await openProven(place);
+  await queue.record(refused, [outcome(0, 'b@example.com', 4)], NOW);
   const done = double.post(newList(double.postMail(MAIL), 'd@example.com'));
   double.post(newList(double.postMail(MAIL), 'x@example.com'));
   double.fault = (line) => (line.startsWith('ENT0') ? { answer: '511 Message too large.\n' } : null);
   assert.deepEqual(
-    (await shown(room)).map(([, address]) => address),
+    (await shown(queue)).map(([, address]) => address),
     ['d@example.com', 'x@example.com'],
   );
   assert.match(deps.warnings.at(-1) ?? '', /did not accept a control message: 511 Message too large/);
-  await room.record(done, [outcome(0, 'd@example.com', 2)], NOW);
-  await room.finish(done);
-  await assert.rejects(room.flush(), /511 Message too large/);
+  await queue.record(done, [outcome(0, 'd@example.com', 2)], NOW);
+  await queue.finish(done);
+  await assert.rejects(queue.flush(), /511 Message too large/);
   assert.equal(double.messages.has(done), false, 'what is over goes all the same');
   double.fault = () => null;
-  await room.close();
+  await queue.close();
   assert.match(Object.values(listsIn(double)).join(), /remote\|b@example\.com\|4\|said so/);
 });
 
-test('a damaged record in the midst of the ledger is told', async (t) => {
+test('a damaged record in the middle of the journal is reported', async (t) => {
   const place = await liveScene(t);
   const { double, deps } = place;
   const control = double.post(newList(double.postMail(MAIL), 'b@example.com', 'c@example.com'));
-  const room = await openProven(place);
-  await room.record(control, [outcome(0, 'b@example.com', 2)], NOW);
-  await room.record(control, [outcome(1, 'c@example.com', 2)], NOW);
+  const queue = await openProven(place);
+  await queue.record(control, [outcome(0, 'b@example.com', 2)], NOW);
+  await queue.record(control, [outcome(1, 'c@example.com', 2)], NOW);
   const path = `${place.options.state}/.spoolroom/journal`;
   fs.writeFileSync(path, fs.readFileSync(path, 'latin1').replace('b@example', 'X@example'), 'latin1');
   const next = await openLive(place);
@@ -135,12 +135,12 @@ test('a damaged record in the midst of the ledger is told', async (t) => {
   await next.close();
 });
 
-test('the ledger of a killed run is made durable before anything is done that it says', async (t) => {
+test('the journal of a killed run is made durable before it is applied', async (t) => {
   const place = await liveScene(t);
   const { double } = place;
   const control = double.post(newList(double.postMail(MAIL), 'b@example.com', 'c@example.com'));
-  const room = await openProven(place);
-  await room.record(control, [outcome(0, 'b@example.com', 2)], NOW);
+  const queue = await openProven(place);
+  await queue.record(control, [outcome(0, 'b@example.com', 2)], NOW);
   const done: string[] = [];
   const disk: Disk = {
     ...nodeDisk,
@@ -173,17 +173,17 @@ for (const hidden of ['the control message', 'what took its place'] as const) {
     }
     const number = hidden === 'the control message' ? control : Math.max(...double.messages.keys());
     double.fault = (line) => (line === `MSG0 ${number}|1` ? { answer: '510 not now\n' } : null);
-    const room = await openLive(place);
+    const queue = await openLive(place);
     assert.match(deps.warnings.at(-1) ?? '', /The journal of an interrupted run may mention it/);
-    await assert.rejects(room.scan(), new RegExp(`did not show the message ${number}`));
+    await assert.rejects(queue.scan(), new RegExp(`did not show the message ${number}`));
     double.fault = () => null;
-    const standing = (await shown(room)).map(([, address, status]) => [address, status]);
+    const statuses = (await shown(queue)).map(([, address, status]) => [address, status]);
     const late = hidden === 'what took its place' ? 2 : 0;
-    assert.deepEqual(standing, [
+    assert.deepEqual(statuses, [
       ['b@example.com', 2],
       ['c@example.com', late],
     ]);
-    await room.close();
+    await queue.close();
   });
 }
 
@@ -202,18 +202,18 @@ test('what came while a list was posted without an answer is not dropped with th
   await assert.rejects(killed.flush());
   assert.ok(!double.messages.has(control));
   double.fault = () => null;
-  const room = await openLive(place);
+  const queue = await openLive(place);
   assert.deepEqual(
-    (await shown(room)).map(([, address, status]) => [address, status]),
+    (await shown(queue)).map(([, address, status]) => [address, status]),
     [
       ['b@example.com', 2],
       ['c@example.com', 2],
     ],
   );
-  await room.close();
+  await queue.close();
 });
 
-test('2017: what neither the ledger nor a control message can say is not settled', async (t) => {
+test('2017: an outcome that neither journal nor control message can hold is not recorded', async (t) => {
   const place = await liveScene(t, '2023');
   const { double, deps, options } = place;
   await (await openProven(place, SETTINGS_2017)).close();
@@ -221,13 +221,13 @@ test('2017: what neither the ledger nor a control message can say is not settled
   const full = fillableDisk();
   const opened = await openLiveQueue(options, { ...deps, disk: full.disk, connect }, SETTINGS_2017);
   assert.ok(opened.kind === 'open');
-  const { room } = opened;
-  await room.scan();
+  const { queue } = opened;
+  await queue.scan();
   full.isFull = true;
-  await assert.rejects(room.record(control, [outcome(0, 'b@example.com', 2)], NOW), /could not be written/);
-  await assert.rejects(room.flush(), 'nothing more is sent');
+  await assert.rejects(queue.record(control, [outcome(0, 'b@example.com', 2)], NOW), /could not be written/);
+  await assert.rejects(queue.flush(), 'nothing more is sent');
   full.isFull = false;
-  await room.flush();
+  await queue.flush();
   // Killed here.
   const next = await openLive(place, SETTINGS_2017);
   assert.deepEqual(await shown(next), [[control, 'b@example.com', 2]]);
@@ -239,8 +239,8 @@ test('a text that the server takes after we gave it up is no second job', async 
   const { double, deps } = place;
   const mail = double.postMail(MAIL);
   const control = double.post(newList(mail, 'b@example.com', 'c@example.com'));
-  const room = await openProven(place);
-  await room.record(control, [outcome(0, 'b@example.com', 2)], NOW);
+  const queue = await openProven(place);
+  await queue.record(control, [outcome(0, 'b@example.com', 2)], NOW);
   let goOn = (): void => {};
   const hanging = new Promise<void>((resolve) => {
     double.fault = async (line) => {
@@ -253,17 +253,17 @@ test('a text that the server takes after we gave it up is no second job', async 
       return null;
     };
   });
-  const settled = assert.rejects(room.flush(), /sent nothing for 60 seconds/);
+  const settled = assert.rejects(queue.flush(), /sent nothing for 60 seconds/);
   await hanging;
   deps.clock.advance(60_000);
   await settled;
-  await room.flush();
+  await queue.flush();
   goOn();
-  await room.record(control, [outcome(1, 'c@example.com', 2)], NOW);
-  await room.finish(control);
-  await room.flush();
-  assert.deepEqual(await shown(room), [], 'nobody is tried again');
-  await room.close();
+  await queue.record(control, [outcome(1, 'c@example.com', 2)], NOW);
+  await queue.finish(control);
+  await queue.flush();
+  assert.deepEqual(await shown(queue), [], 'nobody is tried again');
+  await queue.close();
   assert.deepEqual([...double.messages.keys()], [103], 'the flag alone is left');
 });
 
@@ -272,40 +272,40 @@ test('a connection that breaks is made anew; what was posted without an answer i
   const { double } = place;
   const mail = double.postMail(MAIL);
   const control = double.post(newList(mail, 'b@example.com', 'c@example.com'));
-  const room = await openProven(place);
-  await room.scan();
+  const queue = await openProven(place);
+  await queue.scan();
   let broken = 0;
   double.fault = (line) => (line === 'MSGS ALL' && broken++ === 0 ? 'lost-before' : null);
-  assert.equal((await room.scan()).jobs.length, 1, 'a reading command is said again');
+  assert.equal((await queue.scan()).jobs.length, 1, 'a reading command is said again');
   let lost = 0;
   double.fault = (line) => (line === '(text)' && lost++ === 0 ? 'lost-after' : null);
-  await room.record(control, [outcome(0, 'b@example.com', 2)], NOW);
+  await queue.record(control, [outcome(0, 'b@example.com', 2)], NOW);
   await assert.rejects(
-    room.flush(),
+    queue.flush(),
     /The connection to the Citadel server at .* is lost: it closed the connection/,
   );
-  await room.flush();
+  await queue.flush();
   assert.equal(lost, 1, 'it was not posted a second time');
   assert.deepEqual(Object.keys(listsIn(double)), ['105']);
-  await room.close();
+  await queue.close();
 });
 
-test('a server without a free session is said, and tried again at the next look', async (t) => {
+test('a server without a free session is reported, and tried again at the next scan', async (t) => {
   const place = await liveScene(t);
   const { double, deps } = place;
   double.greeting = '551 Too many users are already online (maximum is 100)\n';
-  const room = await openLive(place);
+  const queue = await openLive(place);
   assert.match(deps.warnings.join(), /does not accept connections \(551 Too many users/);
-  await assert.rejects(room.scan(), /551 Too many users/);
+  await assert.rejects(queue.scan(), /551 Too many users/);
   double.greeting = null;
-  await room.scan();
+  await queue.scan();
   double.greeting = '551 Too many users\n';
   let broken = 0;
   double.fault = () => (broken++ === 0 ? 'lost-before' : null);
-  await assert.rejects(room.scan(), /551 Too many users/);
+  await assert.rejects(queue.scan(), /551 Too many users/);
   double.greeting = null;
-  assert.deepEqual((await room.scan()).jobs, []);
-  await room.close();
+  assert.deepEqual((await queue.scan()).jobs, []);
+  await queue.close();
 });
 
 test('a wrong password and a user without rights are refused with a sentence', async (t) => {
@@ -325,13 +325,13 @@ test('a wrong password and a user without rights are refused with a sentence', a
   await (await openLive(place)).close();
 });
 
-test('two runners of one state directory: the second one is told', async (t) => {
+test('two runners of one state directory: the second one is refused', async (t) => {
   const place = await liveScene(t);
   const deps = { ...bench(), connect };
   const first = await openLiveQueue(place.options, deps, SETTINGS_2012);
   const second = await openLiveQueue(place.options, deps, SETTINGS_2012);
   assert.equal(second.kind === 'refused' && second.why, 'busy');
-  if (first.kind === 'open') await first.room.close();
+  if (first.kind === 'open') await first.queue.close();
 });
 
 test('name and relays come from the server, by key or by position', async (t) => {

@@ -12,8 +12,8 @@ import { NOW, SETTINGS_2017 } from '../../support/spool.ts';
 
 const LARGE = `Subject: large\r\n\r\n${'A line of it, and 000 in it.\r\n'.repeat(20_000)}`;
 
-async function bytesOf(room: Queue, payload: number): Promise<string> {
-  const read = await room.readPayload(payload);
+async function bytesOf(queue: Queue, payload: number): Promise<string> {
+  const read = await queue.readPayload(payload);
   if (read.kind !== 'found') throw new Error(read.reason);
   const pieces: Buffer[] = [];
   for await (const piece of read.message.stream()) pieces.push(piece);
@@ -31,15 +31,15 @@ test('payloads come as the server stores them, or as it renders them', async (t)
   const older = await liveScene(t, '2016');
   const stored = older.double.postMail('rendered', native);
   older.double.post(newList(stored, 'b@example.com'));
-  const room = await openProven(older);
-  await room.scan();
-  assert.equal(await bytesOf(room, stored), native);
-  assert.equal((await room.readPayload(99)).kind, 'missing');
+  const queue = await openProven(older);
+  await queue.scan();
+  assert.equal(await bytesOf(queue, stored), native);
+  assert.equal((await queue.readPayload(99)).kind, 'missing');
   older.double.commands.length = 0;
   older.double.deleted.set(77, fromNative(native));
-  assert.equal((await room.readPayload(77)).kind, 'missing', 'a deleted one is not sent');
+  assert.equal((await queue.readPayload(77)).kind, 'missing', 'a deleted one is not sent');
   assert.deepEqual(older.double.commands, []);
-  await room.close();
+  await queue.close();
 
   const newer = await liveScene(t, '2023');
   const body = `before\r\n000\r\nafter\r\n${'x'.repeat(10_000)}\r\n`;
@@ -62,12 +62,12 @@ test('a connection lost in the middle of a payload gives it whole all the same',
   const place = await liveScene(t, '2023');
   const mail = place.double.postMail(MAIL);
   place.double.post(newList(mail, 'b@example.com'));
-  const room = await openProven(place, SETTINGS_2017);
-  await room.scan();
+  const queue = await openProven(place, SETTINGS_2017);
+  await queue.scan();
   let broken = 0;
   place.double.fault = (line) => (line.startsWith('MSG2') && broken++ === 0 ? 'lost-after' : null);
-  assert.equal(await bytesOf(room, mail), MAIL);
-  await room.close();
+  assert.equal(await bytesOf(queue, mail), MAIL);
+  await queue.close();
 });
 
 test('a file that cannot be made a second time is not closed a second time', async (t) => {
@@ -78,17 +78,17 @@ test('a file that cannot be made a second time is not closed a second time', asy
   const full = fillableDisk();
   const opened = await openLiveQueue(place.options, { ...deps, disk: full.disk, connect }, SETTINGS_2017);
   assert.ok(opened.kind === 'open');
-  const { room } = opened;
-  await room.scan();
+  const { queue } = opened;
+  await queue.scan();
   double.fault = (line) => {
     full.isFull ||= line.startsWith('MSG2');
     return full.isFull ? 'lost-before' : null;
   };
-  const read = await room.readPayload(mail);
+  const read = await queue.readPayload(mail);
   assert.match(read.kind === 'unreadable' ? read.reason : '', /no space is left/, 'and not a bad descriptor');
   full.isFull = false;
   double.fault = () => null;
-  await room.close();
+  await queue.close();
 });
 
 test('a mail for several destinations that ask at the same time is fetched once', async (t) => {
@@ -96,38 +96,38 @@ test('a mail for several destinations that ask at the same time is fetched once'
   const { double } = scene;
   const mail = double.postMail(LARGE);
   double.post(newList(mail, 'b@one.example', 'c@two.example'));
-  const room = await openProven(scene);
+  const queue = await openProven(scene);
   double.commands.length = 0;
-  const texts = await Promise.all([1, 2, 3, 4].map(() => bytesOf(room, mail)));
+  const texts = await Promise.all([1, 2, 3, 4].map(() => bytesOf(queue, mail)));
   assert.ok(texts.every((text) => text === LARGE));
   assert.deepEqual(
     double.commands.filter((line) => line.startsWith('MSG2')),
     [`MSG2 ${mail}`],
   );
   assert.equal(filesOf(scene).length, 1);
-  await room.close();
+  await queue.close();
   assert.deepEqual(filesOf(scene), []);
 });
 
-test('a mail that is in hand stays on our disk; one that waits, or is gone, does not', async (t) => {
+test('a payload that is being delivered stays on our disk; one that waits, or is gone, does not', async (t) => {
   const scene = await liveScene(t, '2023');
   const { double } = scene;
   const mail = double.postMail(LARGE);
   const control = double.post(newList(mail, 'b@one.example'));
   const gone = double.postMail(LARGE);
   const removed = double.post(newList(gone, 'c@one.example'));
-  const room = await openProven(scene);
-  await room.readPayload(mail);
-  await room.readPayload(gone);
-  await room.scan(new Set([mail, gone]));
+  const queue = await openProven(scene);
+  await queue.readPayload(mail);
+  await queue.readPayload(gone);
+  await queue.scan(new Set([mail, gone]));
   assert.equal(filesOf(scene).length, 2);
-  await room.record(control, [{ index: 0, address: 'b@one.example', status: 4, text: 'later' }], NOW);
+  await queue.record(control, [{ index: 0, address: 'b@one.example', status: 4, text: 'later' }], NOW);
   double.messages.delete(removed);
   double.messages.delete(gone);
-  await room.scan(new Set());
+  await queue.scan(new Set());
   assert.deepEqual(filesOf(scene), []);
-  assert.equal(await bytesOf(room, mail), LARGE, 'it is fetched again for its next try');
-  await room.close();
+  assert.equal(await bytesOf(queue, mail), LARGE, 'it is fetched again for its next try');
+  await queue.close();
 });
 
 for (const era of ['2012', '2016', '2023'] as const) {
@@ -138,10 +138,10 @@ for (const era of ['2012', '2016', '2023'] as const) {
       const text = `Subject: x\r\n\r\n${ending}`;
       const mail = double.postMail(text);
       double.post(newList(mail, 'b@example.com'));
-      const room = await openProven(scene);
-      assert.equal(await bytesOf(room, mail), text);
-      assert.equal((await room.scan()).jobs.length, 1, 'the session is in step');
-      await room.close();
+      const queue = await openProven(scene);
+      assert.equal(await bytesOf(queue, mail), text);
+      assert.equal((await queue.scan()).jobs.length, 1, 'the session is in step');
+      await queue.close();
     });
   }
 }

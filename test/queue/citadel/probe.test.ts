@@ -1,4 +1,4 @@
-/** The tripwire: nobody else works the queue, or no job is taken. A C queue run of each era plays against it. */
+/** The rival detector: no job is delivered while anything else works on the queue. Tested against a C queue run of each era. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { type TestContext, test } from 'node:test';
@@ -45,8 +45,8 @@ test('no job is taken before the trial has lain in the room untouched', async (t
   const { double, deps } = scene;
   const mail = double.postMail(MAIL);
   const control = double.post(newList(mail, 'b@example.com'));
-  const room = await openLive(scene);
-  assert.deepEqual((await room.scan()).jobs, []);
+  const queue = await openLive(scene);
+  assert.deepEqual((await queue.scan()).jobs, []);
   assert.match(deps.warnings.join(), /The trial messages 103 and 104 lie in the queue room.*150 seconds/);
   const id = fs.readFileSync(`${scene.options.state}/.spoolroom/id`, 'utf8').trim();
   assert.equal(
@@ -59,12 +59,12 @@ test('no job is taken before the trial has lain in the room untouched', async (t
       `remote|probe.${id}@spoolroom.invalid|0|put there by the spoolroom program, leave it alone\n`,
   );
   deps.clock.advance(149_000);
-  assert.deepEqual((await room.scan()).jobs, []);
+  assert.deepEqual((await queue.scan()).jobs, []);
   deps.clock.advance(1000);
-  assert.deepEqual(await shown(room), [[control, 'b@example.com', 0]]);
+  assert.deepEqual(await shown(queue), [[control, 'b@example.com', 0]]);
   assert.deepEqual(trialsIn(double), [103], 'the probe goes, the flag stays');
   assert.equal(deps.warnings.length, 1);
-  await room.close();
+  await queue.close();
   const again = await openLive(scene);
   assert.equal((await again.scan()).jobs.length, 1, 'the proof is remembered');
   await again.close();
@@ -82,8 +82,8 @@ for (const era of ERAS) {
           ? waiting(mail, 'b@example.com').replace('retry|300\n', '')
           : waiting(mail, 'b@example.com'),
       );
-      const room = await openLive(scene, settingsOf(era));
-      await room.scan();
+      const queue = await openLive(scene, settingsOf(era));
+      await queue.scan();
       deps.clock.advance(60_000);
       const mailed = cQueueRun(double, era, NOW + 60, fate);
       assert.ok(
@@ -92,10 +92,10 @@ for (const era of ERAS) {
       );
       deps.clock.advance(100_000);
       await assert.rejects(
-        room.scan(),
+        queue.scan(),
         /Something else works on the queue.*remove the file .*\.spoolroom\/trial/,
       );
-      await room.close();
+      await queue.close();
       const next = await openLive(scene, settingsOf(era));
       deps.clock.advance(1_000_000);
       await assert.rejects(next.scan(), /Something else works on the queue/, 'cron starts a new process');
@@ -110,10 +110,10 @@ for (const era of ERAS) {
     const taken: string[] = [];
     for (let minute = 0; minute < 8; minute++) {
       double.post(newList(double.postMail(MAIL), `minute${minute}@example.com`));
-      const room = await openLive(scene, settingsOf(era));
-      const { jobs } = await room.scan().catch(() => ({ jobs: [] }));
+      const queue = await openLive(scene, settingsOf(era));
+      const { jobs } = await queue.scan().catch(() => ({ jobs: [] }));
       taken.push(...jobs.map(({ job }) => job.recipients[0]?.address ?? ''));
-      await room.close();
+      await queue.close();
       deps.clock.advance(60_000);
       cQueueRun(double, era, NOW + 60 * (minute + 1), 'accepted');
     }
@@ -129,46 +129,46 @@ test('the flag: who removes it, as the server does with old messages, makes the 
     const first = await openProven(scene);
     if (isBetween) await first.close();
     double.messages.delete(103);
-    const room = isBetween ? await openLive(scene) : first;
-    assert.deepEqual((await room.scan()).jobs, []);
+    const queue = isBetween ? await openLive(scene) : first;
+    assert.deepEqual((await queue.scan()).jobs, []);
     assert.match(deps.warnings.at(-1) ?? '', /The flag was removed.*The trial messages 105 and 106/);
     deps.clock.advance(149_000);
-    assert.deepEqual((await room.scan()).jobs, []);
+    assert.deepEqual((await queue.scan()).jobs, []);
     deps.clock.advance(1000);
-    assert.equal((await room.scan()).jobs.length, 1);
+    assert.equal((await queue.scan()).jobs.length, 1);
     assert.deepEqual(trialsIn(double), [105]);
-    await room.close();
+    await queue.close();
   }
 });
 
 /** A room with one job that a queue run has touched, which was seen. */
-async function alarmed(t: TestContext): Promise<{ readonly scene: LiveScene; readonly room: Queue }> {
+async function alarmed(t: TestContext): Promise<{ readonly scene: LiveScene; readonly queue: Queue }> {
   const scene = await liveScene(t);
   const { double } = scene;
   double.post(newList(double.postMail(MAIL), 'b@example.com'));
-  const room = await openLive(scene);
-  await room.scan();
+  const queue = await openLive(scene);
+  await queue.scan();
   cQueueRun(double, '2012', NOW + 60, 'later');
-  await assert.rejects(room.scan(), /Something else works on the queue/);
-  return { scene, room };
+  await assert.rejects(queue.scan(), /Something else works on the queue/);
+  return { scene, queue };
 }
 
 test('an alarm ends when its memory is removed, without a new process', async (t) => {
-  const { scene, room } = await alarmed(t);
+  const { scene, queue } = await alarmed(t);
   const { double, deps } = scene;
   cQueueRun(double, '2012', NOW + 1200, 'later');
-  await assert.rejects(room.scan(), /Something else works on the queue/);
+  await assert.rejects(queue.scan(), /Something else works on the queue/);
   fs.rmSync(`${scene.options.state}/.spoolroom/trial`);
-  assert.deepEqual((await room.scan()).jobs, []);
+  assert.deepEqual((await queue.scan()).jobs, []);
   deps.clock.advance(150_000);
-  assert.equal((await room.scan()).jobs.length, 1);
-  await room.close();
+  assert.equal((await queue.scan()).jobs.length, 1);
+  await queue.close();
 });
 
 test('what a queue run did until it was switched off is no evidence in the trial that begins then', async (t) => {
-  const { scene, room } = await alarmed(t);
+  const { scene, queue } = await alarmed(t);
   const { double, deps } = scene;
-  await room.close();
+  await queue.close();
   cQueueRun(double, '2012', NOW + 1200, 'later');
   fs.rmSync(`${scene.options.state}/.spoolroom/trial`);
   const next = await openLive(scene);
@@ -188,93 +188,93 @@ async function withOneJob(t: TestContext) {
   const scene = await liveScene(t);
   const mail = scene.double.postMail(MAIL);
   const control = scene.double.post(newList(mail, 'b@example.com'));
-  const room = await openProven(scene);
-  return { scene, ...scene, mail, control, room };
+  const queue = await openProven(scene);
+  return { scene, ...scene, mail, control, queue };
 }
 
 test('a control message that something replaced stops everything, also in the next process', async (t) => {
-  const { scene, double, mail, control, room } = await withOneJob(t);
+  const { scene, double, mail, control, queue } = await withOneJob(t);
   rewriteAside(double, control, mail);
-  await assert.rejects(room.scan(), new RegExp(`replaced the control message for message ${mail}`));
-  await room.close();
+  await assert.rejects(queue.scan(), new RegExp(`replaced the control message for message ${mail}`));
+  await queue.close();
   const next = await openLive(scene);
   await assert.rejects(next.scan(), new RegExp(`replaced the control message for message ${mail}`));
   await next.close();
 });
 
-test('a replacement is seen as well when it is posted after a look between', async (t) => {
-  const { double, mail, control, room } = await withOneJob(t);
+test('a replacement is noticed even when a scan comes between deletion and posting', async (t) => {
+  const { double, mail, control, queue } = await withOneJob(t);
   double.messages.delete(control);
-  assert.deepEqual((await room.scan()).jobs, []);
+  assert.deepEqual((await queue.scan()).jobs, []);
   double.post(newList(mail, 'b@example.com'));
-  await assert.rejects(room.scan(), /replaced the control message/);
-  await room.close();
+  await assert.rejects(queue.scan(), /replaced the control message/);
+  await queue.close();
 });
 
-/** We and a queue run have the same job in hand; ours is over before anybody looks. */
+/** We and a queue run deliver the same job; ours is finished before anybody scans. */
 async function bothAtOnce(t: TestContext, fate: Fate) {
   const scene = await liveScene(t);
   const { double } = scene;
-  const room = await openProven(scene);
+  const queue = await openProven(scene);
   const control = double.post(newList(double.postMail(MAIL), 'b@example.com'));
-  await room.scan();
+  await queue.scan();
   assert.deepEqual(cQueueRun(double, '2012', NOW + 60, fate), ['b@example.com']);
-  await room.record(control, [{ index: 0, address: 'b@example.com', status: 2, text: 'ok' }], NOW);
-  await room.finish(control);
-  await room.flush();
+  await queue.record(control, [{ index: 0, address: 'b@example.com', status: 2, text: 'ok' }], NOW);
+  await queue.finish(control);
+  await queue.flush();
   double.post(newList(double.postMail(MAIL), 'c@example.com'));
-  return { ...scene, room };
+  return { ...scene, queue };
 }
 
-test('a queue run that works the very job we have in hand is seen, and the wait begins again', async (t) => {
-  const { double, deps, room } = await bothAtOnce(t, 'accepted');
-  assert.deepEqual((await room.scan()).jobs, []);
+test('a queue run that takes the job we are delivering is noticed, and the trial starts again', async (t) => {
+  const { double, deps, queue } = await bothAtOnce(t, 'accepted');
+  assert.deepEqual((await queue.scan()).jobs, []);
   assert.match(deps.warnings.at(-1) ?? '', /A control message was deleted, and not by us/);
   assert.equal(trialsIn(double).length, 2, 'a new probe lies there');
-  await room.close();
+  await queue.close();
 });
 
 test('and when it puts the job back that is over for us, nobody gets it again', async (t) => {
-  const { room } = await bothAtOnce(t, 'later');
-  await assert.rejects(room.scan(), /replaced the control message/);
-  await room.close();
+  const { queue } = await bothAtOnce(t, 'later');
+  await assert.rejects(queue.scan(), /replaced the control message/);
+  await queue.close();
 });
 
 test('a replacement between two processes is seen', async (t) => {
-  const { scene, double, mail, control, room } = await withOneJob(t);
-  await room.close();
+  const { scene, double, mail, control, queue } = await withOneJob(t);
+  await queue.close();
   rewriteAside(double, control, mail);
   const next = await openLive(scene);
   await assert.rejects(next.scan(), /replaced the control message/);
   await next.close();
 });
 
-async function waitsAgain(room: Queue, { deps, double }: LiveScene, job: number): Promise<void> {
-  assert.deepEqual((await room.scan()).jobs, []);
+async function waitsAgain(queue: Queue, { deps, double }: LiveScene, job: number): Promise<void> {
+  assert.deepEqual((await queue.scan()).jobs, []);
   assert.match(deps.warnings.at(-1) ?? '', /A control message was deleted, and not by us/);
   assert.equal(trialsIn(double).length, 2, 'a new probe lies there');
   deps.clock.advance(149_000);
-  assert.deepEqual((await room.scan()).jobs, []);
+  assert.deepEqual((await queue.scan()).jobs, []);
   deps.clock.advance(1000);
   assert.deepEqual(
-    (await room.scan()).jobs.map(({ control }) => control),
+    (await queue.scan()).jobs.map(({ control }) => control),
     [job],
   );
 }
 
 test('after a control message vanished the wait begins again', async (t) => {
-  const { scene, double, mail, control, room } = await withOneJob(t);
+  const { scene, double, mail, control, queue } = await withOneJob(t);
   const other = double.post(newList(double.postMail(MAIL), 'c@example.com'));
   double.messages.delete(control);
   double.messages.delete(mail);
-  await waitsAgain(room, scene, other);
-  await room.close();
+  await waitsAgain(queue, scene, other);
+  await queue.close();
 });
 
 test('and when it vanished between two processes', async (t) => {
-  const { scene, double, mail, control, room } = await withOneJob(t);
+  const { scene, double, mail, control, queue } = await withOneJob(t);
   const other = double.post(newList(double.postMail(MAIL), 'c@example.com'));
-  await room.close();
+  await queue.close();
   double.messages.delete(control);
   double.messages.delete(mail);
   const next = await openLive(scene);
@@ -283,8 +283,8 @@ test('and when it vanished between two processes', async (t) => {
 });
 
 test('what we did ourselves is no evidence, nor is what a killed process had left before', async (t) => {
-  const { scene, double, deps, control, room } = await withOneJob(t);
-  await room.close();
+  const { scene, double, deps, control, queue } = await withOneJob(t);
+  await queue.close();
   const second = await openLive(scene);
   await second.scan();
   await second.record(control, [{ index: 0, address: 'b@example.com', status: 2, text: 'ok' }], NOW);
@@ -303,11 +303,11 @@ test('a clock that is set proves nothing', async (t) => {
   for (const jump of [3_600_000, -3_600_000]) {
     const scene = await liveScene(t);
     scene.double.post(newList(scene.double.postMail(MAIL), 'b@example.com'));
-    const room = await openLive(scene);
-    await room.scan();
+    const queue = await openLive(scene);
+    await queue.scan();
     scene.deps.clock.step(jump);
-    assert.deepEqual((await room.scan()).jobs, [], 'the trial has lain there for no time at all');
-    await room.close();
+    assert.deepEqual((await queue.scan()).jobs, [], 'the trial has lain there for no time at all');
+    await queue.close();
     const next = await openLive(scene);
     scene.deps.clock.step(jump);
     assert.deepEqual((await next.scan()).jobs, [], 'a minute at most between two processes');
@@ -321,18 +321,18 @@ test('the time in which the server is away proves nothing', async (t) => {
   const scene = await liveScene(t);
   const { double, deps } = scene;
   double.post(newList(double.postMail(MAIL), 'b@example.com'));
-  const room = await openLive(scene);
-  await room.scan();
+  const queue = await openLive(scene);
+  await queue.scan();
   double.fault = () => 'lost-before';
   for (let minute = 0; minute < 10; minute++) {
     deps.clock.advance(60_000);
-    await assert.rejects(room.scan(), /is lost/);
+    await assert.rejects(queue.scan(), /is lost/);
   }
   double.fault = () => null;
-  assert.deepEqual((await room.scan()).jobs, [], 'its first queue run comes within a minute');
+  assert.deepEqual((await queue.scan()).jobs, [], 'its first queue run comes within a minute');
   deps.clock.advance(90_000);
-  assert.equal((await room.scan()).jobs.length, 1);
-  await room.close();
+  assert.equal((await queue.scan()).jobs.length, 1);
+  await queue.close();
 });
 
 test('cron takes mail after a few runs, though none of them stays', async (t) => {
@@ -340,9 +340,9 @@ test('cron takes mail after a few runs, though none of them stays', async (t) =>
   scene.double.post(newList(scene.double.postMail(MAIL), 'b@example.com'));
   const taken: number[] = [];
   for (let minute = 0; minute < 5; minute++) {
-    const room = await openLive(scene);
-    taken.push((await room.scan()).jobs.length);
-    await room.close();
+    const queue = await openLive(scene);
+    taken.push((await queue.scan()).jobs.length);
+    await queue.close();
     scene.deps.clock.advance(60_000);
   }
   assert.deepEqual(taken, [0, 0, 0, 1, 1]);
@@ -352,7 +352,7 @@ test('a second spoolroom with another state directory takes nothing, and the fir
   const first = await liveScene(t);
   const { double } = first;
   double.post(newList(double.postMail(MAIL), 'b@example.com'));
-  const room = await openProven(first);
+  const queue = await openProven(first);
   const second = neighbour(first);
   const other = await openLive(second);
   await assert.rejects(
@@ -360,8 +360,8 @@ test('a second spoolroom with another state directory takes nothing, and the fir
     /Another spoolroom, with another state directory.*its flag is the message 103.*delete the message 103/,
   );
   assert.deepEqual(trialsIn(double), [103], 'it puts nothing there');
-  assert.equal((await room.scan()).jobs.length, 1);
-  await room.close();
+  assert.equal((await queue.scan()).jobs.length, 1);
+  await queue.close();
   // The first one is gone for good, and its flag is deleted by hand.
   double.messages.delete(103);
   assert.deepEqual((await other.scan()).jobs, []);
@@ -376,18 +376,18 @@ test('two that begin at the same time: one takes nothing', async (t) => {
   double.post(newList(double.postMail(MAIL), 'b@example.com'));
   const second = neighbour(first);
   const rooms = await Promise.all([openLive(first), openLive(second)]);
-  await Promise.all(rooms.map((room) => room.scan().catch(() => {})));
+  await Promise.all(rooms.map((queue) => queue.scan().catch(() => {})));
   for (const { deps } of [first, second]) deps.clock.advance(150_000);
   const taken = await Promise.all(
-    rooms.map((room) =>
-      room.scan().then(
+    rooms.map((queue) =>
+      queue.scan().then(
         ({ jobs }) => jobs.length,
         () => 0,
       ),
     ),
   );
   assert.deepEqual([...taken].sort(), [0, 1]);
-  for (const room of rooms) await room.close();
+  for (const queue of rooms) await queue.close();
 });
 
 test('a mail to an address like those of the trial is a mail', async (t) => {
@@ -401,12 +401,12 @@ test('a mail to an address like those of the trial is a mail', async (t) => {
       'b@example.com',
     ),
   );
-  const room = await openProven(scene);
+  const queue = await openProven(scene);
   assert.deepEqual(
-    (await shown(room)).map(([number]) => number),
+    (await shown(queue)).map(([number]) => number),
     [control, control, control],
   );
-  await room.close();
+  await queue.close();
 });
 
 test('a trial that is not shown for a moment is no alarm', async (t) => {
@@ -415,20 +415,20 @@ test('a trial that is not shown for a moment is no alarm', async (t) => {
   double.post(newList(double.postMail(MAIL), 'b@example.com'));
   await (await openProven(scene)).close();
   double.fault = (line) => (line === 'MSG0 103|1' ? { answer: '552 busy, try again\n' } : null);
-  const room = await openLive(scene);
-  assert.deepEqual((await room.scan()).jobs, []);
+  const queue = await openLive(scene);
+  assert.deepEqual((await queue.scan()).jobs, []);
   assert.match(deps.warnings.at(-1) ?? '', /does not show the trial message 103 at the moment/);
   double.fault = () => null;
-  assert.equal((await room.scan()).jobs.length, 1);
-  await room.close();
+  assert.equal((await queue.scan()).jobs.length, 1);
+  await queue.close();
 });
 
 test('an earlier trial of ours is cleared away when its memory is gone', async (t) => {
   const scene = await liveScene(t);
   await (await openProven(scene)).close();
   fs.rmSync(`${scene.options.state}/.spoolroom/trial`);
-  const room = await openProven(scene);
-  await room.close();
+  const queue = await openProven(scene);
+  await queue.close();
   assert.deepEqual(trialsIn(scene.double), [103]);
 });
 
@@ -436,12 +436,12 @@ test('after an alarm an administrator begins anew, and what the queue run left o
   const scene = await liveScene(t);
   const { double, deps } = scene;
   const control = double.post(newList(double.postMail(MAIL), 'b@example.com'));
-  const room = await openLive(scene);
-  await room.scan();
+  const queue = await openLive(scene);
+  await queue.scan();
   double.messages.delete(control);
   cQueueRun(double, '2012', NOW + 60, 'later');
-  await assert.rejects(room.scan(), /tried to deliver the probe/);
-  await room.close();
+  await assert.rejects(queue.scan(), /tried to deliver the probe/);
+  await queue.close();
   fs.rmSync(`${scene.options.state}/.spoolroom/trial`);
   double.post(newList(double.postMail(MAIL), 'c@example.com'));
   const next = await openLive(scene);

@@ -129,8 +129,8 @@ test('a live room over TCP: STLS, then trial, delivery, end', async (t) => {
   const deps = bench({ processes: allDead });
   const opened = await openLiveQueue({ server, login: LOGIN, state }, { ...deps, connect }, SETTINGS_2012);
   assert.ok(opened.kind === 'open', opened.kind === 'refused' ? opened.text : '');
-  const { room } = opened;
-  await room.scan();
+  const { queue } = opened;
+  await queue.scan();
   assert.deepEqual(double.commands.slice(0, 4), [
     'STLS',
     'USER admin',
@@ -139,18 +139,18 @@ test('a live room over TCP: STLS, then trial, delivery, end', async (t) => {
   ]);
   deps.clock.advance(150_000);
   assert.deepEqual(
-    (await room.scan()).jobs.map((job) => job.control),
+    (await queue.scan()).jobs.map((job) => job.control),
     [control],
   );
   let broken = 0;
   double.fault = (line) => (line.startsWith('MSG2') && broken++ === 0 ? 'lost-after' : null);
-  const read = await room.readPayload(mail);
+  const read = await queue.readPayload(mail);
   assert.ok(read.kind === 'found');
   assert.equal(read.message.bytes?.toString('latin1'), MAIL);
   assert.equal(double.commands.filter((line) => line === 'STLS').length, 2, 'each connection is protected');
-  await room.record(control, [{ index: 0, address: 'b@example.com', status: 2, text: 'ok' }], NOW);
-  await room.finish(control);
-  await room.close();
+  await queue.record(control, [{ index: 0, address: 'b@example.com', status: 2, text: 'ok' }], NOW);
+  await queue.finish(control);
+  await queue.close();
   assert.equal(double.messages.size, 1, 'the flag');
 
   const stranger = { ...server, tls: { ...server.tls, ca: [] } };

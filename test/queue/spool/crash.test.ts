@@ -46,11 +46,11 @@ const NEW_JOB = {
 };
 
 /** Deliver everything that is pending, as a queue run does. Trouble with one step does not stop the others. */
-async function run(room: Queue, world: World): Promise<void> {
-  const { jobs } = await room.scan();
+async function run(queue: Queue, world: World): Promise<void> {
+  const { jobs } = await queue.scan();
   for (const { control, job } of jobs) {
     // Checkpoints that only remove, and that only rewrite.
-    if (control === 4) await room.flush().catch(() => {});
+    if (control === 4) await queue.flush().catch(() => {});
     let left = 0;
     for (const [index, recipient] of job.recipients.entries()) {
       const { address } = recipient;
@@ -58,13 +58,13 @@ async function run(room: Queue, world: World): Promise<void> {
       const status = address.startsWith('later') ? 4 : 2;
       if (status === 4) left++;
       else world.accepted.push(address);
-      await room.record(control, [{ index, address, status, text: 'said so' }], NOW).then(
+      await queue.record(control, [{ index, address, status, text: 'said so' }], NOW).then(
         () => world.durable.add(address),
         () => left++,
       );
     }
-    if (left === 0) await room.finish(control).catch(() => {});
-    if (control === 4) await room.flush().catch(() => {});
+    if (left === 0) await queue.finish(control).catch(() => {});
+    if (control === 4) await queue.flush().catch(() => {});
   }
 }
 
@@ -107,15 +107,15 @@ async function runWithFault(
   const disk = faultyDisk(fault, ground.disk);
   const processes = machine.start();
   try {
-    const room = await openRoom(ground.spool, bench({ disk, processes }));
-    await run(room, world);
-    await room.enqueue(Buffer.from(MAIL), NEW_JOB).then(
+    const queue = await openRoom(ground.spool, bench({ disk, processes }));
+    await run(queue, world);
+    await queue.enqueue(Buffer.from(MAIL), NEW_JOB).then(
       () => {
         world.taken = true;
       },
       () => {},
     );
-    await room.close();
+    await queue.close();
   } catch (error) {
     // Cut off, as it was meant to be; what the disk holds now is what counts.
     if (!isMeant(error)) throw error;
@@ -137,16 +137,16 @@ async function checkFault(
   afterwards(machine);
   const durableThen = new Set(world.durable);
   const acceptedThen = world.accepted.length;
-  const room = await openRoom(ground.spool, bench({ disk: ground.disk, processes: machine.start() }));
-  const scan = await room.scan();
+  const queue = await openRoom(ground.spool, bench({ disk: ground.disk, processes: machine.start() }));
+  const scan = await queue.scan();
   for (const { job } of scan.jobs) {
     assert.deepEqual(job.unknownLines, [], 'every control message is a whole one');
-    assert.equal((await room.readPayload(job.msgid)).kind, 'found', 'and its mail is there');
+    assert.equal((await queue.readPayload(job.msgid)).kind, 'found', 'and its mail is there');
   }
   const inSpool = scan.jobs.some(({ job }) => job.recipients[0]?.address === 'new@example.com');
   if (world.taken) assert.ok(inSpool, 'an acknowledged job is there');
-  await run(room, world);
-  await room.close();
+  await run(queue, world);
+  await queue.close();
   for (const address of world.accepted.slice(acceptedThen)) {
     assert.ok(!durableThen.has(address), `${address} got the mail again although its outcome was durable`);
   }

@@ -49,22 +49,22 @@ function removedIn(spool: string, folder = FOLDER): Record<string, string> {
 
 test('a hold is seen by runner and guest until it is withdrawn, and the list stays as it was', async (t) => {
   const spool = spoolOf(t, FILES);
-  const room = await openRoom(spool, bench());
+  const queue = await openRoom(spool, bench());
   const guest = await openGuest(spool, bench());
   await ask(guest, 'hold', 2);
-  for (const scanned of [await room.scan(), await room.scan(), await guest.scan()])
+  for (const scanned of [await queue.scan(), await queue.scan(), await guest.scan()])
     assert.deepEqual(asked(scanned.jobs), [
       [2, 'hold'],
       [4, undefined],
     ]);
   assert.deepEqual(messagesIn(spool), FILES);
   await guest.withdraw((await guest.scan()).jobs);
-  assert.deepEqual(asked((await room.scan()).jobs), [
+  assert.deepEqual(asked((await queue.scan()).jobs), [
     [2, undefined],
     [4, undefined],
   ]);
   assert.deepEqual(requestsIn(spool), []);
-  await room.close();
+  await queue.close();
 });
 
 test('a hold outlives the mail being put right, and does not pass on to a later job of the same number', async (t) => {
@@ -73,16 +73,16 @@ test('a hold outlives the mail being put right, and does not pass on to a later 
   await ask(guest, 'hold', 2, 4);
   writeMessage(spool, '1', `${MAIL}corrected\n`);
   writeMessage(spool, '4', listFor(3, 'd@example.com').replace(`submitted|${NOW}`, `submitted|${NOW + 9}`));
-  const room = await openRoom(spool, bench());
-  assert.deepEqual(asked((await room.scan()).jobs), [
+  const queue = await openRoom(spool, bench());
+  assert.deepEqual(asked((await queue.scan()).jobs), [
     [2, 'hold'],
     [4, undefined],
   ]);
   assert.deepEqual(requestsIn(spool), ['2']);
   fs.rmSync(`${spool}/2`);
-  await room.scan();
+  await queue.scan();
   assert.deepEqual(requestsIn(spool), []);
-  await room.close();
+  await queue.close();
 });
 
 test('a retry is asked for until it was tried, and only once (R037)', async (t) => {
@@ -95,49 +95,49 @@ test('a retry is asked for until it was tried, and only once (R037)', async (t) 
     [4, 'retry'],
   ]);
   await first.close();
-  const room = await openRoom(spool, bench());
-  await room.scan();
-  await room.record(2, [{ index: 0, address: 'b@example.com', status: 4, text: 'later' }], NOW);
+  const queue = await openRoom(spool, bench());
+  await queue.scan();
+  await queue.record(2, [{ index: 0, address: 'b@example.com', status: 4, text: 'later' }], NOW);
   assert.deepEqual(requestsIn(spool), ['4']);
-  assert.deepEqual(asked((await room.scan()).jobs), [
+  assert.deepEqual(asked((await queue.scan()).jobs), [
     [2, undefined],
     [4, 'retry'],
   ]);
-  await room.close();
+  await queue.close();
 });
 
-test('what is asked while a job is in hand counts at the next scan', async (t) => {
+test('a request made during the delivery of its job counts at the next scan', async (t) => {
   const spool = spoolOf(t, FILES);
   const guest = await openGuest(spool, bench());
-  const room = await openRoom(spool, bench());
+  const queue = await openRoom(spool, bench());
   await ask(guest, 'retry', 2);
-  await room.scan();
+  await queue.scan();
   await ask(guest, 'retry', 2);
   await ask(guest, 'remove', 4);
-  await room.record(2, [{ index: 0, address: 'b@example.com', status: 4, text: 'later' }], NOW);
-  await room.record(4, [{ index: 0, address: 'c@example.com', status: 4, text: 'full' }], NOW);
+  await queue.record(2, [{ index: 0, address: 'b@example.com', status: 4, text: 'later' }], NOW);
+  await queue.record(4, [{ index: 0, address: 'c@example.com', status: 4, text: 'full' }], NOW);
   assert.deepEqual(requestsIn(spool), ['2', '4']);
-  assert.deepEqual(asked((await room.scan()).jobs), [[2, 'retry']]);
+  assert.deepEqual(asked((await queue.scan()).jobs), [[2, 'retry']]);
   assert.match(removedIn(spool)[4] ?? '', /^remote\|c@example\.com\|4\|full$/m);
-  await room.close();
+  await queue.close();
 });
 
-test('a job in hand is left alone by looks in the meantime', async (t) => {
+test('scans leave a job alone during its delivery', async (t) => {
   const spool = spoolOf(t, FILES);
   const guest = await openGuest(spool, bench());
-  const room = await openRoom(spool, bench());
+  const queue = await openRoom(spool, bench());
   await ask(guest, 'retry', 2);
-  await room.scan();
+  await queue.scan();
   const inHand = new Set([1, 3]);
   await ask(guest, 'retry', 2);
   await ask(guest, 'remove', 4);
-  await room.scan(inHand);
-  await room.record(2, [{ index: 0, address: 'b@example.com', status: 4, text: 'later' }], NOW);
-  await room.scan(inHand);
+  await queue.scan(inHand);
+  await queue.record(2, [{ index: 0, address: 'b@example.com', status: 4, text: 'later' }], NOW);
+  await queue.scan(inHand);
   assert.deepEqual(Object.keys(messagesIn(spool)), ['1', '2', '3', '4']);
-  assert.deepEqual(asked((await room.scan()).jobs), [[2, 'retry']], 'the second request is another one');
+  assert.deepEqual(asked((await queue.scan()).jobs), [[2, 'retry']], 'the second request is another one');
   assert.deepEqual(Object.keys(messagesIn(spool)), ['1', '2']);
-  await room.close();
+  await queue.close();
 });
 
 test('a removed job lies with its mail and the reason in a folder; nothing else is touched', async (t) => {
@@ -145,8 +145,8 @@ test('a removed job lies with its mail and the reason in a folder; nothing else 
   const guest = await openGuest(spool, bench());
   await ask(guest, 'remove', 4);
   assert.deepEqual(messagesIn(spool), FILES, 'asking alone moves nothing');
-  const room = await openRoom(spool, bench());
-  assert.deepEqual(asked((await room.scan()).jobs), [[2, undefined]]);
+  const queue = await openRoom(spool, bench());
+  assert.deepEqual(asked((await queue.scan()).jobs), [[2, undefined]]);
   assert.deepEqual(messagesIn(spool), { 1: MAIL, 2: FILES[2] });
   const { '4.why': why, ...files } = removedIn(spool);
   assert.deepEqual(files, { 3: MAIL, 4: FILES[4] });
@@ -155,25 +155,25 @@ test('a removed job lies with its mail and the reason in a folder; nothing else 
     /^Job 4 was removed from the spool: user root asked for it at 2012-07-14T00:00:00.*\n.* mail 3 .* list 4 .*\n$/,
   );
   assert.deepEqual(requestsIn(spool), []);
-  await room.close();
+  await queue.close();
 });
 
 test('a mail that another job names stays for it, and goes when both are removed', async (t) => {
   const spool = spoolOf(t, { ...FILES, 4: listFor(1, 'c@example.com'), 5: listFor(1, 'd@example.com') });
   const guest = await openGuest(spool, bench());
-  const room = await openRoom(spool, bench());
+  const queue = await openRoom(spool, bench());
   await ask(guest, 'remove', 2);
-  assert.deepEqual(asked((await room.scan()).jobs), [
+  assert.deepEqual(asked((await queue.scan()).jobs), [
     [4, undefined],
     [5, undefined],
   ]);
   assert.ok(fs.existsSync(`${spool}/1`));
   assert.match(removedIn(spool)['2.why'] ?? '', /another job needs it/);
   await ask(guest, 'remove', 4, 5);
-  assert.deepEqual((await room.scan()).jobs, []);
+  assert.deepEqual((await queue.scan()).jobs, []);
   assert.ok(!fs.existsSync(`${spool}/1`));
   assert.deepEqual(Object.keys(removedIn(spool)).sort(), ['1', '2', '2.why', '4', '4.why', '5', '5.why']);
-  await room.close();
+  await queue.close();
 });
 
 /** A disk that changes nothing any more once `left` steps are used up, as when the process is killed there. */
@@ -204,9 +204,9 @@ test('a removal that is cut off at any step is done again, and nothing is lost',
     const spool = spoolOf(t, FILES);
     await ask(await openGuest(spool, bench()), 'remove', 4);
     const mortal = mortalDisk();
-    const room = await openRoom(spool, bench({ disk: mortal.disk }));
+    const queue = await openRoom(spool, bench({ disk: mortal.disk }));
     mortal.left = step;
-    const { jobs } = await room.scan();
+    const { jobs } = await queue.scan();
     assert.ok(!jobs.some(({ control, request }) => control === 4 && request === undefined), `step ${step}`);
     const wasCutOff = mortal.left < 0;
     const next = await openRoom(spool, bench({ processes: everybodyIsGone }));
@@ -227,7 +227,7 @@ test('a removal that is cut off at any step is done again, and nothing is lost',
 test('a request that makes no sense is set aside with a warning, once', async (t) => {
   const spool = spoolOf(t, FILES);
   const deps = bench();
-  const room = await openRoom(spool, deps);
+  const queue = await openRoom(spool, deps);
   const note = { request: 'hold', msgid: 1, submitted: NOW, by: 'root', at: NOW };
   const bad = [
     '',
@@ -243,7 +243,7 @@ test('a request that makes no sense is set aside with a warning, once', async (t
       `${spool}/.spoolroom/requests/2`,
       typeof each === 'string' ? each : JSON.stringify(each),
     );
-    assert.deepEqual(asked((await room.scan()).jobs), [
+    assert.deepEqual(asked((await queue.scan()).jobs), [
       [2, undefined],
       [4, undefined],
     ]);
@@ -251,9 +251,9 @@ test('a request that makes no sense is set aside with a warning, once', async (t
     assert.match(deps.warnings.at(-1) ?? '', /request for job 2 is not valid.*bad\/request\.2/);
   }
   fs.writeFileSync(`${spool}/.spoolroom/requests/2`, JSON.stringify(note));
-  assert.deepEqual(asked((await room.scan()).jobs), [
+  assert.deepEqual(asked((await queue.scan()).jobs), [
     [2, 'hold'],
     [4, undefined],
   ]);
-  await room.close();
+  await queue.close();
 });

@@ -51,8 +51,8 @@ test('a scan tells jobs, payloads and orphans apart and ignores everything else'
   fs.symlinkSync('2', `${spool}/14`);
   const before = messagesIn(spool);
   const deps = bench();
-  const room = await openRoom(spool, deps);
-  const { jobs, orphans, quarantined } = await room.scan();
+  const queue = await openRoom(spool, deps);
+  const { jobs, orphans, quarantined } = await queue.scan();
   assert.deepEqual(
     jobs.map(({ control, job }) => [control, job.msgid, job.recipients[0]?.address]),
     [
@@ -61,19 +61,19 @@ test('a scan tells jobs, payloads and orphans apart and ignores everything else'
     ],
   );
   assert.deepEqual([orphans, quarantined, deps.warnings], [[3, 12], [], []]);
-  await room.close();
+  await queue.close();
   assert.deepEqual(messagesIn(spool), before, 'a scan changes nothing');
 });
 
-test('an unreadable list is set aside once, with its reason; its mail stays', async (t) => {
+test('an unreadable list is moved away once, with its reason; its payload stays', async (t) => {
   const spool = spoolOf(t, {
     '1': MAIL,
     '2': `${HEADER}submitted|5\nremote|x@example.com|0||\n`,
     '3': `${HEADER}msgid|1\nsubmitted|5\n`,
     '4': `${HEADER}nothing of it\n`,
   });
-  const room = await openRoom(spool, bench());
-  const scan = await room.scan();
+  const queue = await openRoom(spool, bench());
+  const scan = await queue.scan();
   assert.deepEqual(scan.jobs, []);
   assert.deepEqual(scan.orphans, [1]);
   const bad = `${spool}/.spoolroom/bad`;
@@ -99,47 +99,47 @@ test('an unreadable list is set aside once, with its reason; its mail stays', as
     after['.spoolroom/bad/3.reason'] ?? '',
     /^Message 3 was set aside, because it has no remote line/,
   );
-  assert.deepEqual((await room.scan()).quarantined, []);
+  assert.deepEqual((await queue.scan()).quarantined, []);
   writeMessage(spool, '2', `${HEADER}still no payload\n`);
-  assert.equal((await room.scan()).quarantined.length, 1);
+  assert.equal((await queue.scan()).quarantined.length, 1);
   assert.equal(
     messagesIn(spool)['.spoolroom/bad/2.1'],
     `${HEADER}still no payload\n`,
     'the older one is not replaced',
   );
-  await room.close();
+  await queue.close();
 });
 
 test('a list another program is writing this moment is left for the next run', async (t) => {
   const spool = spoolOf(t, { '1': MAIL });
   const deps = bench();
-  const room = await openRoom(spool, deps);
+  const queue = await openRoom(spool, deps);
   const whole = listFor(1, 'b@example.com');
   fs.writeFileSync(`${spool}/2`, whole.slice(0, -8));
   fs.utimesSync(`${spool}/2`, NOW - 1, NOW - 1);
-  assert.deepEqual((await room.scan()).jobs, []);
+  assert.deepEqual((await queue.scan()).jobs, []);
   fs.writeFileSync(`${spool}/2`, whole);
   fs.utimesSync(`${spool}/2`, NOW, NOW);
-  assert.equal((await room.scan()).jobs[0]?.job.recipients[0]?.address, 'b@example.com');
-  await room.close();
+  assert.equal((await queue.scan()).jobs[0]?.job.recipients[0]?.address, 'b@example.com');
+  await queue.close();
 });
 
 test('a cut-off list whose writer is long gone is read as far as it goes', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com').slice(0, -1) });
-  const room = await openRoom(spool, bench());
-  assert.equal((await room.scan()).jobs.length, 1);
-  await room.close();
+  const queue = await openRoom(spool, bench());
+  assert.equal((await queue.scan()).jobs.length, 1);
+  await queue.close();
 });
 
 test('a job to which somebody was added is not over, though it was looked at again meanwhile', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') });
-  const room = await openRoom(spool, bench());
-  await room.scan();
+  const queue = await openRoom(spool, bench());
+  await queue.scan();
   writeMessage(spool, '2', listFor(1, 'b@example.com', 'added@example.com'));
-  await room.scan();
-  await room.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
-  await room.finish(2);
-  await room.close();
+  await queue.scan();
+  await queue.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
+  await queue.finish(2);
+  await queue.close();
   const left = messagesIn(spool);
   assert.equal(left['1'], MAIL);
   assert.match(left['2'] ?? '', /remote\|b@example\.com\|2\|ok\nremote\|added@example\.com\|0\|/);
@@ -164,22 +164,22 @@ test('a list that changes while its new text is being written is merged, too, an
     },
   };
   const deps = bench({ disk });
-  const room = await openRoom(spool, deps);
-  await room.scan();
+  const queue = await openRoom(spool, deps);
+  await queue.scan();
   const delivered = [outcome(0, 'b@example.com', 2, 'ok')];
   disturbances = 2;
-  await room.record(2, delivered, NOW);
-  await room.flush();
+  await queue.record(2, delivered, NOW);
+  await queue.flush();
   const merged = { '1': MAIL, '2': rewritten(1, 'b@example.com|2|ok', 'new0@example.com|0|') };
   assert.deepEqual(messagesIn(spool), merged);
-  await room.record(2, delivered, NOW);
+  await queue.record(2, delivered, NOW);
   disturbances = 100;
   await assert.rejects(
-    room.flush(),
+    queue.flush(),
     /control message 2 could not be rewritten: another program keeps changing it/,
   );
   disturbances = 0;
-  await room.close();
+  await queue.close();
   assert.match(
     messagesIn(spool)['2'] ?? '',
     /\nremote\|b@example\.com\|2\|ok\nremote\|new\d+@example\.com\|0\|\n$/,
@@ -190,12 +190,12 @@ test('a list that changes while its new text is being written is merged, too, an
 test('a finished job to which another program added a recipient stays', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') });
   const deps = bench();
-  const room = await openRoom(spool, deps);
-  await room.scan();
-  await room.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
+  const queue = await openRoom(spool, deps);
+  await queue.scan();
+  await queue.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
   writeMessage(spool, '2', listFor(1, 'b@example.com', 'new@example.com'));
-  await room.finish(2);
-  await room.close();
+  await queue.finish(2);
+  await queue.close();
   assert.deepEqual(messagesIn(spool), {
     '1': MAIL,
     '2': rewritten(1, 'b@example.com|2|ok', 'new@example.com|0|'),
@@ -205,14 +205,14 @@ test('a finished job to which another program added a recipient stays', async (t
 
 test('so does one to which it was added before the first outcomes were written', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com', 'c@example.com') });
-  const room = await openRoom(spool, bench());
-  await room.scan();
-  await room.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
+  const queue = await openRoom(spool, bench());
+  await queue.scan();
+  await queue.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
   writeMessage(spool, '2', listFor(1, 'b@example.com', 'c@example.com', 'new@example.com'));
-  await room.flush();
-  await room.record(2, [outcome(1, 'c@example.com', 2, 'ok')], NOW);
-  await room.finish(2);
-  await room.close();
+  await queue.flush();
+  await queue.record(2, [outcome(1, 'c@example.com', 2, 'ok')], NOW);
+  await queue.finish(2);
+  await queue.close();
   assert.deepEqual(messagesIn(spool), {
     '1': MAIL,
     '2': rewritten(1, 'b@example.com|2|ok', 'c@example.com|2|ok', 'new@example.com|0|'),
@@ -221,13 +221,13 @@ test('so does one to which it was added before the first outcomes were written',
 
 test('a recipient that another program added stays through every rewrite', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com', 'c@example.com') });
-  const room = await openRoom(spool, bench());
-  await room.scan();
-  await room.record(2, [outcome(0, 'b@example.com', 4, 'later')], NOW);
+  const queue = await openRoom(spool, bench());
+  await queue.scan();
+  await queue.record(2, [outcome(0, 'b@example.com', 4, 'later')], NOW);
   writeMessage(spool, '2', listFor(1, 'b@example.com', 'c@example.com', 'new@example.com'));
-  await room.flush();
-  await room.record(2, [outcome(1, 'c@example.com', 2, 'ok')], NOW);
-  await room.close();
+  await queue.flush();
+  await queue.record(2, [outcome(1, 'c@example.com', 2, 'ok')], NOW);
+  await queue.close();
   assert.equal(
     messagesIn(spool)['2'],
     rewritten(1, 'b@example.com|4|later', 'c@example.com|2|ok', 'new@example.com|0|'),
@@ -275,37 +275,37 @@ function lockingDisk(): { readonly disk: Disk; readonly locked: { path: string }
 test('a list that cannot be read when its job is over keeps its outcomes, and the job is ended later', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com', 'c@example.com') });
   const { disk, locked } = lockingDisk();
-  const room = await openRoom(spool, bench({ disk }));
-  await room.scan();
-  await room.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
-  await room.flush();
-  await room.record(2, [outcome(1, 'c@example.com', 2, 'ok')], NOW);
+  const queue = await openRoom(spool, bench({ disk }));
+  await queue.scan();
+  await queue.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
+  await queue.flush();
+  await queue.record(2, [outcome(1, 'c@example.com', 2, 'ok')], NOW);
   locked.path = `${spool}/2`;
-  await assert.rejects(room.finish(2), /could not be removed from .*too many open files/);
-  await assert.rejects(room.flush());
+  await assert.rejects(queue.finish(2), /could not be removed from .*too many open files/);
+  await assert.rejects(queue.flush());
   locked.path = '';
-  const { jobs } = await room.scan();
+  const { jobs } = await queue.scan();
   assert.deepEqual(
     jobs.map(({ job }) => job.recipients.map(({ status }) => status)),
     [[2, 2]],
   );
-  await room.finish(2);
-  await room.close();
+  await queue.finish(2);
+  await queue.close();
   assert.deepEqual(messagesIn(spool), {});
 });
 
-test('a look that fails while a mail is on its way does not cost its outcome', async (t) => {
+test('a scan that fails during a delivery does not lose its outcome', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com', 'c@example.com') });
   const { disk, locked } = lockingDisk();
-  const room = await openRoom(spool, bench({ disk }));
-  await room.scan();
-  await room.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
-  await room.flush();
+  const queue = await openRoom(spool, bench({ disk }));
+  await queue.scan();
+  await queue.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
+  await queue.flush();
   locked.path = `${spool}/2`;
-  await room.scan();
+  await queue.scan();
   locked.path = '';
-  await room.record(2, [outcome(1, 'c@example.com', 4, 'later')], NOW);
-  await room.close();
+  await queue.record(2, [outcome(1, 'c@example.com', 4, 'later')], NOW);
+  await queue.close();
   assert.equal(messagesIn(spool)['2'], rewritten(1, 'b@example.com|2|ok', 'c@example.com|4|later'));
 });
 
@@ -327,8 +327,8 @@ test('nothing is delivered while a list of which the journal knows more cannot b
     /message 2 .*cannot be read: .*too many open files/,
   );
   locked.path = '';
-  const room = await openRoom(spool, deps);
-  await room.close();
+  const queue = await openRoom(spool, deps);
+  await queue.close();
   assert.equal(messagesIn(spool)['2'], rewritten(1, 'b@example.com|2|ok', 'c@example.com|0|'));
 });
 
@@ -352,17 +352,17 @@ test('a recipient added by another program stays when the job ends while the lis
       await nodeDisk.syncDirectory(directory);
     },
   };
-  const room = await openRoom(spool, bench({ disk }));
-  await room.scan();
-  await room.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
+  const queue = await openRoom(spool, bench({ disk }));
+  await queue.scan();
+  await queue.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
   writeMessage(spool, '2', listFor(1, 'b@example.com', 'c@example.com', 'new@example.com'));
-  const settled = room.flush();
+  const settled = queue.flush();
   await syncing;
-  await room.record(2, [outcome(1, 'c@example.com', 2, 'ok')], NOW);
-  await room.finish(2);
+  await queue.record(2, [outcome(1, 'c@example.com', 2, 'ok')], NOW);
+  await queue.finish(2);
   release();
   await settled;
-  await room.close();
+  await queue.close();
   assert.deepEqual(messagesIn(spool), {
     '1': MAIL,
     '2': rewritten(1, 'b@example.com|2|ok', 'c@example.com|2|ok', 'new@example.com|0|'),
@@ -371,11 +371,11 @@ test('a recipient added by another program stays when the job ends while the lis
 
 test('a list in whose place another program put a mail is gone', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') });
-  const room = await openRoom(spool, bench());
-  await room.scan();
+  const queue = await openRoom(spool, bench());
+  await queue.scan();
   writeMessage(spool, '2', MAIL);
-  await room.record(2, [outcome(0, 'b@example.com', 4, 'later')], NOW);
-  await room.close();
+  await queue.record(2, [outcome(0, 'b@example.com', 4, 'later')], NOW);
+  await queue.close();
   assert.deepEqual(messagesIn(spool), { '1': MAIL, '2': MAIL });
 });
 
@@ -400,14 +400,14 @@ test('a finished job is remembered until its removal is durable', async (t) => {
       await nodeDisk.syncDirectory(directory);
     },
   };
-  const room = await openRoom(spool, bench({ disk }));
-  await room.scan();
-  await room.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
+  const queue = await openRoom(spool, bench({ disk }));
+  await queue.scan();
+  await queue.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
   full = true;
-  await assert.rejects(room.finish(2));
-  await assert.rejects(room.flush());
+  await assert.rejects(queue.finish(2));
+  await assert.rejects(queue.flush());
   full = false;
-  await room.close();
+  await queue.close();
   assert.deepEqual(messagesIn(spool), {}, 'its mail is removed after it');
 });
 
@@ -416,10 +416,10 @@ test('the mail of a finished job goes after a crash, also when its number is ano
     const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com'), '3': MAIL });
     const machine = new FakeMachine();
     const crashed = machine.start();
-    const room = await openRoom(spool, bench({ processes: crashed }));
-    await room.scan();
-    await room.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
-    await room.finish(2);
+    const queue = await openRoom(spool, bench({ processes: crashed }));
+    await queue.scan();
+    await queue.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
+    await queue.finish(2);
     crashed.end();
     writeMessage(spool, '2', taken);
     await (await openRoom(spool, bench({ processes: machine.start() }))).close();
@@ -447,8 +447,8 @@ test('the journal and the names of a killed run are made durable before anything
       done.push(to.slice(spool.length + 1));
     },
   };
-  const room = await openRoom(spool, bench({ disk, processes: machine.start() }));
-  await room.close();
+  const queue = await openRoom(spool, bench({ disk, processes: machine.start() }));
+  await queue.close();
   assert.deepEqual(done.slice(0, 3).sort(), ['.spoolroom/journal', 'spool', 'state']);
   assert.deepEqual(done.slice(3, 5), ['2', 'spool']);
 });
@@ -461,28 +461,28 @@ test('a payload stays as long as a later message cannot be read, which may be a 
   });
   const { disk, locked } = lockingDisk();
   locked.path = `${spool}/3`;
-  const room = await openRoom(spool, bench({ disk }));
-  await room.scan();
-  await room.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
-  await room.finish(2);
-  await room.flush();
+  const queue = await openRoom(spool, bench({ disk }));
+  await queue.scan();
+  await queue.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
+  await queue.finish(2);
+  await queue.flush();
   assert.deepEqual(messagesIn(spool), { '1': MAIL, '3': listFor(1, 'c@example.com') });
   locked.path = '';
-  await room.scan();
-  assert.equal((await room.readPayload(1)).kind, 'found');
-  await room.record(3, [outcome(0, 'c@example.com', 2, 'ok')], NOW);
-  await room.finish(3);
-  await room.close();
+  await queue.scan();
+  assert.equal((await queue.readPayload(1)).kind, 'found');
+  await queue.record(3, [outcome(0, 'c@example.com', 2, 'ok')], NOW);
+  await queue.finish(3);
+  await queue.close();
   assert.deepEqual(messagesIn(spool), {});
 });
 
-test('a new job under the number of one in hand is not touched', async (t) => {
+test('a new job under the number of one that is being delivered is not touched', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com'), '3': MAIL });
-  const room = await openRoom(spool, bench());
-  await room.scan();
-  await room.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
+  const queue = await openRoom(spool, bench());
+  await queue.scan();
+  await queue.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
   writeMessage(spool, '2', listFor(3, 'b@example.com'));
-  await room.close();
+  await queue.close();
   assert.deepEqual(messagesIn(spool), { '1': MAIL, '2': listFor(3, 'b@example.com'), '3': MAIL });
 });
 
@@ -499,11 +499,11 @@ test('a rewritten list keeps the form and the permissions it came with', async (
     ),
   });
   fs.chmodSync(`${spool}/2`, 0o640);
-  const room = await openRoom(spool, bench());
-  await room.scan();
-  await room.record(2, [outcome(0, 'b@example.com', 4, 'later')], NOW);
-  await room.record(3, [outcome(0, 'b@example.com', 4, 'later')], NOW);
-  await room.close();
+  const queue = await openRoom(spool, bench());
+  await queue.scan();
+  await queue.record(2, [outcome(0, 'b@example.com', 4, 'later')], NOW);
+  await queue.record(3, [outcome(0, 'b@example.com', 4, 'later')], NOW);
+  await queue.close();
   const instructions = rewritten(1, 'b@example.com|4|later').slice(HEADER.length);
   const after = messagesIn(spool);
   assert.equal(
@@ -526,9 +526,9 @@ test('payloads: whole, streamed, missing, empty, a link, a folder, a delivery li
   });
   fs.symlinkSync('1', `${spool}/6`);
   fs.mkdirSync(`${spool}/7`);
-  const room = await openRoom(spool, bench());
+  const queue = await openRoom(spool, bench());
   assert.deepEqual(
-    (await room.scan()).jobs.map(({ control }) => control),
+    (await queue.scan()).jobs.map(({ control }) => control),
     [5],
     'a list names 4 as its payload',
   );
@@ -537,7 +537,7 @@ test('payloads: whole, streamed, missing, empty, a link, a folder, a delivery li
     [2, large],
     [8, large.slice(1)],
   ] as const) {
-    const read = await room.readPayload(number);
+    const read = await queue.readPayload(number);
     assert.ok(read.kind === 'found');
     assert.equal(read.message.size, bytes.length);
     assert.equal(read.message.bytes?.toString('latin1') ?? null, number === 2 ? null : bytes);
@@ -547,7 +547,7 @@ test('payloads: whole, streamed, missing, empty, a link, a folder, a delivery li
       assert.equal(Buffer.concat(pieces).toString('latin1'), bytes, `pass ${pass}`);
     }
   }
-  const reasons = await Promise.all([3, 4, 6, 7, 9].map((number) => room.readPayload(number)));
+  const reasons = await Promise.all([3, 4, 6, 7, 9].map((number) => queue.readPayload(number)));
   assert.deepEqual(reasons, [
     { kind: 'empty', reason: 'the message 3 in the spool is empty' },
     {
@@ -562,12 +562,12 @@ test('payloads: whole, streamed, missing, empty, a link, a folder, a delivery li
     { kind: 'missing', reason: 'the message 9 is not in the spool any more' },
   ]);
   assert.deepEqual(
-    (await room.scan()).jobs.map(({ control }) => control),
+    (await queue.scan()).jobs.map(({ control }) => control),
     [4, 5],
     'noticed as the job it is',
   );
-  await room.finish(5);
-  await room.close();
+  await queue.finish(5);
+  await queue.close();
   assert.ok('4' in messagesIn(spool), 'and not removed as the payload of another');
 });
 
@@ -582,14 +582,14 @@ const NEW_JOB = {
 test('a new job gets the next free numbers, payload first, and replaces nothing', async (t) => {
   const spool = spoolOf(t, { '7': MAIL, '9.tmp': 'x' });
   const deps = bench();
-  const room = await openRoom(spool, deps);
-  assert.deepEqual(await room.enqueue(Buffer.from(MAIL), NEW_JOB), { payload: 8, control: 9 });
+  const queue = await openRoom(spool, deps);
+  assert.deepEqual(await queue.enqueue(Buffer.from(MAIL), NEW_JOB), { payload: 8, control: 9 });
   writeMessage(spool, '10', 'another program was here');
   async function* pieces() {
     yield Buffer.from('Subject: a\n\n');
     yield Buffer.from('b\n');
   }
-  assert.deepEqual(await room.enqueue(pieces(), NEW_JOB), { payload: 11, control: 12 });
+  assert.deepEqual(await queue.enqueue(pieces(), NEW_JOB), { payload: 11, control: 12 });
   assert.deepEqual(messagesIn(spool), {
     '7': MAIL,
     '8': MAIL,
@@ -599,66 +599,66 @@ test('a new job gets the next free numbers, payload first, and replaces nothing'
     '11': 'Subject: a\n\nb\n',
     '12': listFor(11, 'b@example.com'),
   });
-  await room.scan();
-  await room.finish(12);
-  await room.flush();
+  await queue.scan();
+  await queue.finish(12);
+  await queue.flush();
   assert.deepEqual(
-    await room.enqueue(Buffer.from(MAIL), NEW_JOB),
+    await queue.enqueue(Buffer.from(MAIL), NEW_JOB),
     { payload: 13, control: 14 },
     'no number twice in a run',
   );
-  await room.close();
+  await queue.close();
   assert.deepEqual(fs.readdirSync(`${spool}/.spoolroom/tmp`), []);
 });
 
 test('many new jobs at once, from a runner and a guest, get numbers of their own', async (t) => {
   const spool = spoolOf(t, {});
-  const room = await openRoom(spool, bench());
+  const queue = await openRoom(spool, bench());
   const guest = await openGuest(spool, bench());
   const jobs = await Promise.all(
-    Array.from({ length: 40 }, (_, i) => (i % 2 ? room : guest).enqueue(Buffer.from(MAIL), NEW_JOB)),
+    Array.from({ length: 40 }, (_, i) => (i % 2 ? queue : guest).enqueue(Buffer.from(MAIL), NEW_JOB)),
   );
   const numbers = jobs.flatMap(({ payload, control }) => [payload, control]);
   assert.equal(new Set(numbers).size, 80);
-  const { jobs: queued, orphans } = await room.scan();
+  const { jobs: queued, orphans } = await queue.scan();
   assert.deepEqual([queued.length, orphans], [40, []]);
   for (const { payload, control } of jobs) {
     assert.ok(payload < control);
     assert.equal(queued.find((each) => each.control === control)?.job.msgid, payload);
   }
-  await room.close();
+  await queue.close();
 });
 
 test('a mail that would be read as a delivery list is not taken', async (t) => {
   const spool = spoolOf(t, {});
-  const room = await openRoom(spool, bench());
+  const queue = await openRoom(spool, bench());
   const mail = `Subject: x\r\nContent-Type:\r\n application/x-citadel-delivery-list\r\n\r\nmsgid|1\r\nremote|victim@example.com|0||\r\n`;
-  await assert.rejects(room.enqueue(Buffer.from(mail), NEW_JOB), InvalidMessage);
-  await room.close();
+  await assert.rejects(queue.enqueue(Buffer.from(mail), NEW_JOB), InvalidMessage);
+  await queue.close();
   assert.deepEqual(messagesIn(spool), {});
 });
 
 test('fields of a new job cannot bring instructions in', async (t) => {
   const spool = spoolOf(t, {});
-  const room = await openRoom(spool, bench());
-  await room.enqueue(Buffer.from(MAIL), { ...NEW_JOB, bounceto: 'x\nremote|victim@example.com|0||' });
-  const [queued] = (await room.scan()).jobs;
+  const queue = await openRoom(spool, bench());
+  await queue.enqueue(Buffer.from(MAIL), { ...NEW_JOB, bounceto: 'x\nremote|victim@example.com|0||' });
+  const [queued] = (await queue.scan()).jobs;
   assert.deepEqual(
     queued?.job.recipients.map(({ address }) => address),
     ['b@example.com'],
   );
-  await room.close();
+  await queue.close();
 });
 
-test('a guest looks and changes nothing', async (t) => {
+test('a client scans and changes nothing', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com'), '3': `${HEADER}no list\n` });
   const before = messagesIn(spool);
-  const room = await openRoom(spool, bench());
+  const queue = await openRoom(spool, bench());
   const guest = await openGuest(spool, bench());
   const scan = await guest.scan();
   assert.deepEqual([scan.jobs.length, scan.quarantined.map(({ number }) => number)], [1, [3]]);
   assert.deepEqual(messagesIn(spool), before);
-  await room.close();
+  await queue.close();
 });
 
 test('what is in the way is said', async (t) => {
@@ -677,19 +677,19 @@ test('what is in the way is said', async (t) => {
   const readOnly = { ...bench().disk, writable: () => false };
   const opened = await openSpoolQueue(spool, bench({ disk: readOnly }), SETTINGS_2012);
   assert.ok(opened.kind === 'refused' && opened.why === 'not-writable');
-  const room = await openRoom(spool, bench());
+  const queue = await openRoom(spool, bench());
   assert.deepEqual(await refusal(spool), [
     'busy',
     `Process ${process.pid} is already delivering from ${spool}; nothing was done.`,
   ]);
-  await room.close();
+  await queue.close();
 });
 
 test('a link to the spool directory is as good as the directory', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') });
   const link = `${temporaryDirectory(t)}/spool`;
   fs.symlinkSync(spool, link);
-  const room = await openRoom(link, bench());
-  assert.equal((await room.scan()).jobs.length, 1);
-  await room.close();
+  const queue = await openRoom(link, bench());
+  assert.equal((await queue.scan()).jobs.length, 1);
+  await queue.close();
 });

@@ -86,8 +86,8 @@ export class RivalDetector {
   }
 
   /**
-   * At each look, after the index. Resolves to the reason why no job may be taken yet, null when all is well; rejects
-   * when something else works the queue. `discard` has deleted what was discarded when it resolves.
+   * At each scan, after the update of the index. Resolves to the reason why nothing may be delivered yet, or null; rejects when
+   * something else works on the queue. `discard` deletes what was discarded from the index.
    */
   async check(discard: () => Promise<void>): Promise<string | null> {
     this.#refuseForeign();
