@@ -110,6 +110,19 @@ export class DsnSender {
     return done;
   }
 
+  /**
+   * When a job that is old enough to be given up was first tried, in Unix seconds. The first time that is now, and durable on
+   * return. Null: it was tried before it was old, and its age counts from its submission.
+   */
+  async firstAttempt({ control, job }: QueuedJob): Promise<number | null> {
+    const { store } = this.#deps;
+    const key = { control, msgid: job.msgid };
+    if (job.attempted !== 0) return store.firstAttempt(key);
+    const now = this.#now();
+    await store.recordFirstAttempt(key, now);
+    return now;
+  }
+
   /** Removes the records of a message whose job ends. */
   async forget({ controlMessages }: FinishedMessage): Promise<void> {
     for (const numbers of numbersOf(controlMessages)) await this.#deps.store.forget(numbers);

@@ -1,5 +1,6 @@
 /**
- * What a queue keeps about DSNs, beside its jobs: which notifications were sent, and the DSNs that wait to be picked up.
+ * What a queue keeps about DSNs, beside its jobs: which notifications were sent, when an old job was first tried, and the
+ * DSNs that wait to be picked up.
  * Promises resolve when the change is durable.
  */
 import type { MessageNumber } from '../delivery-list/job.ts';
@@ -21,6 +22,9 @@ export interface DsnStore {
   notified(job: JobKey): Promise<readonly Notified[]>;
   /** Adds to the notifications of the job. */
   recordNotified(job: JobKey, notified: readonly Notified[]): Promise<void>;
+  /** When the job was first tried, in Unix seconds; null unless that was recorded. */
+  firstAttempt(job: JobKey): Promise<number | null>;
+  recordFirstAttempt(job: JobKey, at: number): Promise<void>;
   /** The job is finished. */
   forget(job: JobKey): Promise<void>;
   /** Keep a DSN for a local reader; resolves to its path, for people. `name` is letters, digits and `-`. */

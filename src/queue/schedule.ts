@@ -55,11 +55,19 @@ export function nextAttempt(job: Job, schedule: Schedule): number {
 }
 
 /**
- * Whether a job that failed at `now` is given up. Never without a time of submission: Citadel's own module assumes 1970 then,
- * and gives the job up at its first greylisting.
+ * Whether a job that failed at `now` is given up. `firstAttempt` is when it was first tried, if that is known: a message
+ * that was submitted long before it could be tried (the machine was off, or its clock was wrong) has its full time from
+ * then on. A job whose list does not say when it was submitted never expires: the C module takes it for one of 1970, and
+ * would give it up at its first greylisting.
  */
-export function isExpired(job: Job, now: number, schedule: Schedule): boolean {
-  return job.submitted !== null && ageOf(job, now) > schedule.giveUpAfter;
+export function isExpired(
+  job: Job,
+  now: number,
+  schedule: Schedule,
+  firstAttempt: number | null = null,
+): boolean {
+  if (job.submitted === null || ageOf(job, now) <= schedule.giveUpAfter) return false;
+  return firstAttempt === null || now - firstAttempt > schedule.giveUpAfter;
 }
 
 /**

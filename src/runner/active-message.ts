@@ -13,6 +13,7 @@ import { expired } from '../dsn/notice.ts';
 import type { DsnSender, RecipientResult } from '../dsn/sender.ts';
 import type { OutgoingMessage } from '../message/outgoing.ts';
 import type { ByteString } from '../platform/bytes.ts';
+import { describeError, isOperationalError } from '../platform/system-errors.ts';
 import { warnOnce } from '../platform/warn-once.ts';
 import type { ControlMessages } from '../queue/due.ts';
 import { type ListPosition, type MessageRecipients, recipientsOf } from '../queue/merge.ts';
@@ -80,6 +81,8 @@ export class ActiveMessage implements AttemptedMessage {
   #isWritten = true;
   /** by `eightBit`, in which the forms of a message differ */
   readonly #signatures = new Map<boolean, Promise<ByteString>>();
+  /** of a message that is old enough to be given up: when it was first tried, Unix seconds; null: it does not matter */
+  #firstAttempt: number | null = null;
   #openAttempts = 0;
   #attemptsDone: () => void = () => {};
 
@@ -103,6 +106,7 @@ export class ActiveMessage implements AttemptedMessage {
 
   /** Makes each attempt known to `start`; resolves when all of them are done. */
   async attempt(start: (attempt: DeliveryAttempt) => void): Promise<void> {
+    await this.#learnFirstAttempt();
     const attempts = await this.#planAttempts();
     if (attempts.length === 0) return;
     await new Promise<void>((done) => {
@@ -147,6 +151,25 @@ export class ActiveMessage implements AttemptedMessage {
     return [...plans.values()].map(
       ({ destination, recipients, smtputf8 }) => new DeliveryAttempt(this, destination, recipients, smtputf8),
     );
+  }
+
+  /** A message's first failure is never its last, however old the message is. */
+  async #learnFirstAttempt(): Promise<void> {
+    const { now, schedule, dsnSender, warn } = this.#deps;
+    const [queued] = this.controlMessages;
+    if (!isExpired(queued.job, now(), schedule)) return;
+    try {
+      this.#firstAttempt =
+        dsnSender === null && queued.job.attempted === 0
+          ? now()
+          : ((await dsnSender?.firstAttempt(queued)) ?? null);
+    } catch (error) {
+      if (!isOperationalError(error)) throw error;
+      this.#firstAttempt = now();
+      warn(
+        `When job ${queued.control} was first tried could not be recorded: ${describeError(error)}. It is tried again and not given up.`,
+      );
+    }
   }
 
   #failInvalid(byReason: Map<string, number[]>): void {
@@ -249,7 +272,8 @@ export class ActiveMessage implements AttemptedMessage {
   #expireOutcome(outcome: Outcome): Outcome {
     const { now, schedule } = this.#deps;
     const [{ job }] = this.controlMessages;
-    const isLast = outcome.kind === 'failed' && !outcome.permanent && isExpired(job, now(), schedule);
+    const isLast =
+      outcome.kind === 'failed' && !outcome.permanent && isExpired(job, now(), schedule, this.#firstAttempt);
     return isLast ? { kind: 'failed', ...expired(outcome) } : outcome;
   }
 

@@ -249,6 +249,25 @@ describe('a transient failure', () => {
     assert.deepEqual(messagesIn(harness.spool), {});
   });
 
+  it('counts from the first attempt on where that came late, also in a later process and after a notification', async (t) => {
+    const spool = spoolOf(t, TWO);
+    const harness = await openHarness(spool);
+    const { jobs } = await harness.room.scan();
+    const [queued] = jobs;
+    assert.ok(queued);
+    const tried = { ...queued, job: { ...queued.job, attempted: 1 } };
+    assert.equal(await harness.sender.firstAttempt(tried), null);
+    const first = Math.floor(harness.deps.clock.now() / 1000);
+    assert.equal(await harness.sender.firstAttempt(queued), first);
+    harness.deps.clock.advance(5 * HOUR * 1000);
+    await run(harness, { 'b@example.com': BUSY });
+    assert.equal(harness.transport.taken.length, 1);
+    assert.equal(await harness.sender.firstAttempt(tried), first);
+    await harness.room.close();
+    const later = await openHarness(spool, harness.transport, harness.deps);
+    assert.equal(await later.sender.firstAttempt(tried), first);
+  });
+
   it('is not reported twice when the clock runs backwards', async (t) => {
     const harness = await openHarness(spoolOf(t, TWO));
     harness.deps.clock.advance(5 * HOUR * 1000);

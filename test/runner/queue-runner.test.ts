@@ -281,6 +281,21 @@ describe('a queue run', () => {
     return world.arrived.length;
   };
 
+  it('does not give a message up at its first failure, however old it is; at a later one it does', async () => {
+    const world = { ...FRIENDLY, servers: { '*': { rcpt: { '*': '451 4.7.1 Greylisted' } } } };
+    const old = { ...job([['r@a.example', 0]]), submitted: NOW - 6 * 86_400 };
+    const first = await run([old], world);
+    assert.deepEqual(
+      first.room.changes.map(({ status, text }) => [status, text]),
+      [[4, '4.7.1 Greylisted (451, mx.a.example [192.0.2.1])']],
+    );
+    const later = await run([{ ...old, attempted: NOW - 60 }], world);
+    assert.deepEqual(
+      later.room.changes.map(({ status }) => status),
+      [5],
+    );
+  });
+
   it('leaves a job alone until it is due (R044, R049)', async () => {
     assert.equal(await triedAt(NOW + 1), 0);
     assert.equal(await triedAt(NOW), 1);

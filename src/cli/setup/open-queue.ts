@@ -103,6 +103,8 @@ export function dsnStoreOf(
   return {
     notified: (job) => reports.notified(byPayload(job)),
     recordNotified: (job, told) => reports.recordNotified(byPayload(job), told),
+    firstAttempt: (job) => reports.firstAttempt(byPayload(job)),
+    recordFirstAttempt: (job, at) => reports.recordFirstAttempt(byPayload(job), at),
     forget: (job) => reports.forget(byPayload(job)),
     saveForPickup: reports.saveForPickup,
   };

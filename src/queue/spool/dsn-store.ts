@@ -18,6 +18,8 @@ interface Note {
   /** size and time of the payload file; null when there is none */
   readonly payload: string | null;
   readonly told: readonly Notified[];
+  /** Unix seconds; absent: the job was young when it was first tried */
+  readonly firstAttempt?: number;
 }
 
 /** Bytes; far more than the recipients of any message need. */
@@ -37,11 +39,15 @@ export function openDsnStore(
   const temporaryName = temporaryNames(layout, processes, random);
   removeStale(disk, notes, exists);
 
-  function notifiedOf(control: MessageNumber, msgid: MessageNumber): readonly Notified[] {
+  function noteOf(control: MessageNumber, msgid: MessageNumber): Note {
+    const payload = payloadFingerprint(disk, layout, msgid);
     const note = readNote(disk, `${notes}/${control}`);
-    const isMeant =
-      note !== null && note.msgid === msgid && note.payload === payloadFingerprint(disk, layout, msgid);
-    return isMeant ? note.told : [];
+    const isMeant = note !== null && note.msgid === msgid && note.payload === payload;
+    return isMeant ? note : { msgid, payload, told: [] };
+  }
+
+  async function putNote(control: MessageNumber, note: Note): Promise<void> {
+    await put(notes, String(control), Buffer.from(`${JSON.stringify(note)}\n`, 'latin1'));
   }
 
   async function put(folder: string, name: string, bytes: Buffer): Promise<string> {
@@ -56,12 +62,14 @@ export function openDsnStore(
   }
 
   return {
-    notified: async ({ control, msgid }) => notifiedOf(control, msgid),
+    notified: async ({ control, msgid }) => noteOf(control, msgid).told,
     async recordNotified({ control, msgid }, notified) {
-      const all = [...notifiedOf(control, msgid), ...notified];
-      const note: Note = { msgid, payload: payloadFingerprint(disk, layout, msgid), told: all };
-      await put(notes, String(control), Buffer.from(`${JSON.stringify(note)}\n`, 'latin1'));
+      const note = noteOf(control, msgid);
+      await putNote(control, { ...note, told: [...note.told, ...notified] });
     },
+    firstAttempt: async ({ control, msgid }) => noteOf(control, msgid).firstAttempt ?? null,
+    recordFirstAttempt: ({ control, msgid }, at) =>
+      putNote(control, { ...noteOf(control, msgid), firstAttempt: at }),
     async forget({ control }) {
       // A job to which another program added recipients is not finished.
       if (disk.status(layout.message(control)) === null) removeIfExists(disk, `${notes}/${control}`);
