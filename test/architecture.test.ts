@@ -198,7 +198,7 @@ test('no folder holds more files than a reader can survey', () => {
  * Who may know how a spool directory is made: the files that open one, and the commands that look into one. Everything
  * else works with a Queue (queue/queue.ts) and serves both kinds.
  */
-const SPOOL_OPENERS = ['cli/', 'queue/citadel/open.ts'];
+const SPOOL_OPENERS = ['cli/'];
 
 test('the spool directory is known to those who open it only', () => {
   const inside = 'src/queue/spool/';
