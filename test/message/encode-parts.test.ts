@@ -276,6 +276,31 @@ test('no break of a long line makes a delimiter', () => {
   }
 });
 
+const hostile: readonly (readonly [string, string])[] = [
+  [
+    'a hundred thousand parts',
+    `Content-Type: multipart/mixed; boundary=b\r\n\r\n${'--b\r\n\r\n\xff\0\r\n'.repeat(100_000)}`,
+  ],
+  [
+    'many levels, and lines that look like their delimiters',
+    `${Array.from({ length: 2000 }, (_, n) => `Content-Type: multipart/mixed; boundary=b${n}\r\n\r\n--b${n}\r\n`).join('')}${'--b\r\n'.repeat(100_000)}\0`,
+  ],
+  ['messages in messages', `${'Content-Type: message/rfc822\r\n\r\n'.repeat(30_000)}\0`],
+  ['quotes that do not end', `Content-Type: multipart/mixed; ${'; a="'.repeat(12_000)}\r\n\r\n\0`],
+  ['comments that do not end', `Content-Transfer-Encoding: ${'('.repeat(60_000)}\r\n\r\n\0`],
+  ['parameters that are none', `Content-Type: ${'a="\xff\\'.repeat(12_000)}\r\n\r\n\0`],
+  ['escapes that are none', `Content-Transfer-Encoding: quoted-printable\r\n\r\n${'='.repeat(1_000_000)}`],
+];
+for (const [name, text] of hostile) {
+  test(`no message takes more than linear time: ${name}`, async () => {
+    const started = performance.now();
+    const made = outgoing(prepareOutgoing(whole(latin1(`X: y\r\n${text}\r\n`)), OPTIONS));
+    await made.sevenBit();
+    assert.ok(performance.now() - started < 10_000, `${performance.now() - started} ms`);
+    assert.doesNotMatch(made.bytes?.toString('latin1') ?? '', /\0/);
+  });
+}
+
 const CONTENT = fc.string({
   unit: fc.constantFrom(
     'a',

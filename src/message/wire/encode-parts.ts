@@ -26,8 +26,8 @@ interface PartPlan {
 /** By the number of the part; a part that is not in it keeps its body. */
 export type EncodingPlan = ReadonlyMap<number, PartPlan>;
 
-/** More parts than this keep their bodies, so that memory stays bounded. */
-const MOST_PLANNED = 100_000;
+/** More parts than this keep their bodies, so that memory and time stay bounded. */
+const MOST_PLANNED = 10_000;
 
 /** RFC 2046 5.2 allows these no encoding; every reader undoes that of the others of `message/`. */
 const NEVER_ENCODED = /^(?:multipart\/|message\/(?:rfc822|global|partial|external-body)$)/;
@@ -47,7 +47,9 @@ export function encodingPlanner(limit: WireLimit, legacy: Charset): EncodingPlan
     headerEnd: () => {
       facts = bodyFacts(legacy);
     },
-    body: (segment, entity) => facts.write(segment, entity),
+    body: (segment, entity) => {
+      if (plan.size < MOST_PLANNED) facts.write(segment, entity);
+    },
     bodyEnd: (entity) => {
       const planned = plan.size < MOST_PLANNED && facts.unfit(limit) ? planFor(entity, facts) : null;
       if (planned !== null) plan.set(entity.number, planned);
@@ -89,13 +91,13 @@ function bodyFacts(legacy: Charset): BodyFacts {
       escapes += odd;
       nul ||= text.includes('\0');
       eightBit ||= hasEightBit(text);
-      if (entity.has.has('content-type')) return;
+      if (!eightBit || entity.has.has('content-type')) return;
       detector ??= utf8Detector(legacy);
       detector.write(Buffer.from(text, 'latin1'));
     },
     unfit: (limit) => long || nul || (eightBit && limit === '7bit'),
     readable: () => escapes * 6 <= length,
-    charset: () => (detector ?? utf8Detector(legacy)).result().charset.name,
+    charset: () => detector?.result().charset.name ?? 'utf-8',
   };
 }
 

@@ -77,7 +77,7 @@ type State =
 
 export function mimeReader(events: MimeEvents): MimeReader {
   let state: State = { in: 'header', defaultType: 'text/plain', root: true };
-  let open: Multipart[] = [];
+  const open: Multipart[] = [];
   let depth = 0;
   let number = 0;
   /** the field whose end has not come */
@@ -121,14 +121,14 @@ export function mimeReader(events: MimeEvents): MimeReader {
   };
 
   const delimiter = (line: ByteString): boolean => {
-    const found = line.startsWith('--') ? delimited(line, open) : null;
+    const found = open.length > 0 && line.startsWith('--') ? delimited(line, open) : null;
     if (found === null) return false;
     const { at, closes } = found;
     flushField();
     if (state.in === 'body') events.bodyEnd(state.entity, true);
     events.delimiter(line);
     const parent = open[at];
-    open = open.slice(0, closes ? at : at + 1);
+    open.length = closes ? at : at + 1;
     depth = open.length;
     if (closes || parent === undefined) state = { in: open.at(-1)?.signed ? 'signed' : 'margin' };
     else if (parent.signed) state = { in: 'signed' };
@@ -188,10 +188,11 @@ function delimited(
   open: readonly Multipart[],
 ): { readonly at: number; readonly closes: boolean } | null {
   const text = line.slice(2).replace(/[ \t]+$/, '');
+  const closing = text.endsWith('--') ? text.slice(0, -2) : null;
   for (let at = open.length - 1; at >= 0; at -= 1) {
-    const boundary = open[at]?.boundary ?? '';
-    if (text === boundary) return { at, closes: false };
-    if (text === `${boundary}--`) return { at, closes: true };
+    const boundary = open[at]?.boundary;
+    if (boundary === text) return { at, closes: false };
+    if (boundary === closing) return { at, closes: true };
   }
   return null;
 }
