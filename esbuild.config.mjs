@@ -30,24 +30,6 @@ const late = {
   },
 };
 
-/**
- * yargs asks standard output for its width and loads `assert` at every start: either makes a stream, and loads all of the
- * network for it. The lines of help are broken where they are printed, and two comparisons need no module.
- */
-const ASSERT = /import \{ notStrictEqual, strictEqual \} from 'assert'/;
-const COMPARISONS = `
-function strictEqual(a, b, message) { if (!Object.is(a, b)) throw new Error(message); }
-function notStrictEqual(a, b, message) { if (Object.is(a, b)) throw new Error(message); }`;
-
-const frugal = {
-  name: 'frugal',
-  setup({ onLoad }) {
-    onLoad({ filter: /node_modules\/(yargs|cliui)\/.*\.m?js$/ }, ({ path }) => ({
-      contents: readFileSync(path, 'utf8').replaceAll('process.stdout', '({})').replace(ASSERT, COMPARISONS),
-    }));
-  },
-};
-
 /** The folders of the packages from which some code is in the bundle, in order. */
 function bundledPackages({ outputs }) {
   const used = Object.values(outputs).flatMap(({ inputs }) => Object.entries(inputs));
@@ -92,7 +74,7 @@ const { metafile } = await build({
   // The bundle finds the demo's fixtures as the source does.
   banner: { js: "const sourceFolder = __dirname + '/../src/cli/shell';" },
   define: { SPOOLROOM_VERSION: JSON.stringify(version), 'import.meta.dirname': 'sourceFolder' },
-  plugins: [late, frugal],
+  plugins: [late],
   // The whole texts are in the file of licences.
   legalComments: 'none',
   metafile: true,

@@ -1,8 +1,7 @@
-/**
- * What `check` found, for people: the worst last, so that it is seen at the bottom of a terminal. Pure; called by `check`.
- */
+/** The findings of `check` as text, the worst last, where it is seen on a terminal. Pure. */
+import { colours, type Palette } from './colour.ts';
 
-/** `warning`: some mail may wait, or somebody should know. `trouble`: as it is now, mail does not leave. */
+/** `warning`: some mail may wait, or an administrator should know. `trouble`: no mail is delivered as it is now. */
 export type Grade = 'ok' | 'warning' | 'trouble';
 
 export interface Finding {
@@ -10,7 +9,7 @@ export interface Finding {
   readonly grade: Grade;
   /** what was seen */
   readonly seen: string;
-  /** what it means for the mail, and what to do; '' where nothing is to be done */
+  /** what it means for the mail, and what to do; '' for `ok` */
   readonly advice: string;
 }
 
@@ -24,14 +23,21 @@ export const problem = (check: string, seen: string, advice: string): Finding =>
 
 const GRADES: readonly Grade[] = ['ok', 'warning', 'trouble'];
 
+const COLOURS: { readonly [grade in Grade]: keyof Palette } = {
+  ok: 'green',
+  warning: 'yellow',
+  trouble: 'red',
+};
+
 function worstLast(findings: readonly Finding[]): readonly Finding[] {
   return [...findings].sort((a, b) => GRADES.indexOf(a.grade) - GRADES.indexOf(b.grade));
 }
 
-export function checkReport(findings: readonly Finding[]): string {
+export function checkReport(findings: readonly Finding[], coloured: boolean): string {
+  const paint = colours(coloured);
   const width = Math.max(...findings.map(({ check }) => check.length));
   const lines = worstLast(findings).flatMap(({ check, grade, seen, advice }) => [
-    `${grade.padEnd(7)}  ${check.padEnd(width)}  ${seen}`,
+    `${paint[COLOURS[grade]](grade.padEnd(7))}  ${check.padEnd(width)}  ${seen}`,
     ...(advice === '' ? [] : [`${' '.repeat(11 + width)}${advice}`]),
   ]);
   return [...lines, verdict(findings)].join('\n');
@@ -40,11 +46,11 @@ export function checkReport(findings: readonly Finding[]): string {
 function verdict(findings: readonly Finding[]): string {
   switch (worstLast(findings).at(-1)?.grade) {
     case 'trouble':
-      return 'Something stops mail.';
+      return 'Mail is not delivered: see the trouble above.';
     case 'warning':
-      return 'Mail can leave; see the warnings.';
+      return 'Mail can be delivered; see the warnings above.';
     case 'ok':
     case undefined:
-      return 'Nothing stops mail.';
+      return 'No problems found.';
   }
 }

@@ -1,6 +1,4 @@
-/**
- * What lies in a spool, as a table for people and as facts for programs. Pure; called by all that tell of jobs.
- */
+/** The jobs of a spool as a table for people and as facts for programs. Pure. */
 import { isPending, isSettled } from '../delivery-list/job.ts';
 import { groupByPayload, isQueuedDue } from '../queue/due.ts';
 import type { JobRequest, QueuedJob, Requester } from '../queue/queue.ts';
@@ -12,25 +10,25 @@ import { escapeControl, formatTime, plural, wholeDuration } from './text.ts';
 export interface JobFacts {
   readonly job: number;
   readonly mail: number;
-  /** seconds since it was handed in; null: its list does not say when that was */
+  /** seconds since it was queued; null: its list does not say when that was */
   readonly age: number | null;
   readonly pending: number;
   readonly delivered: number;
   readonly refused: number;
   readonly due: boolean;
-  /** ISO 8601, or null when time alone does not bring the next try */
+  /** ISO 8601; null: the next attempt does not depend on time alone */
   readonly next: string | null;
   readonly why: string;
-  /** what was said last about a recipient that is still pending */
+  /** the last reply for a recipient, preferably one that is still pending */
   readonly last: string;
-  /** the envelope sender; null: the mail itself names it */
+  /** the envelope sender; null: the message itself names it */
   readonly sender: string | null;
   readonly recipients: readonly {
     readonly address: string;
     readonly status: number;
     readonly text: string;
   }[];
-  /** null: nothing is asked */
+  /** null: no request was made for it */
   readonly request: (Requester & { readonly request: JobRequest }) | null;
 }
 
@@ -41,13 +39,13 @@ export function factsOfAll(
   schedule: Schedule,
   readable: DecodeText,
 ): readonly JobFacts[] {
-  const mails = groupByPayload(jobs);
+  const byPayload = groupByPayload(jobs);
   return jobs.map((queued) =>
-    factsOf(queued, mails.get(queued.job.msgid) ?? [queued], now, schedule, readable),
+    factsOf(queued, byPayload.get(queued.job.msgid) ?? [queued], now, schedule, readable),
   );
 }
 
-/** The job, among all that name its mail. */
+/** @param lists all jobs with the same message */
 export function factsOf(
   queued: QueuedJob,
   lists: readonly QueuedJob[],
@@ -86,20 +84,20 @@ export function factsOf(
 }
 
 export function queueTable(facts: readonly JobFacts[]): string {
-  const head = ['job', 'mail', 'age', 'pending', 'next try', 'last answer'];
+  const head = ['job', 'message', 'age', 'pending', 'next attempt', 'last reply'];
   const rows = facts.map((each) => [
     String(each.job),
     String(each.mail),
     each.age === null ? '?' : wholeDuration(each.age),
     `${each.pending} of ${each.pending + each.delivered + each.refused}`,
-    waitsFor(each),
+    nextStep(each),
     each.last,
   ]);
   return columns([head, ...rows]);
 }
 
-/** In a few words; `explain` has the sentences. */
-function waitsFor({ due, next, why, refused, recipients, request }: JobFacts): string {
+/** In a few words; `explain` has sentences. */
+function nextStep({ due, next, why, refused, recipients, request }: JobFacts): string {
   if (due) return 'now';
   switch (request?.request) {
     case 'hold':
@@ -109,18 +107,18 @@ function waitsFor({ due, next, why, refused, recipients, request }: JobFacts): s
     case 'retry':
     case undefined:
       if (recipients.length > 0 && recipients.every(isSettled))
-        return refused > 0 ? 'to be reported' : 'to be ended';
+        return refused > 0 ? 'to be reported' : 'to be finished';
       return next ?? why;
   }
 }
 
-/** `5000 jobs: 3333 due now, 1667 wait` */
+/** `5000 jobs: 3333 due now, 1667 waiting` */
 export function queueSummary(facts: readonly JobFacts[]): string {
   const due = facts.filter((each) => each.due).length;
-  return `${plural(facts.length, 'job')}: ${due} due now, ${facts.length - due} wait`;
+  return `${plural(facts.length, 'job')}: ${due} due now, ${facts.length - due} waiting`;
 }
 
-/** Columns as wide as their widest cell, the last one as wide as it likes. */
+/** Pads columns to their widest cell, except the last one. */
 export function columns(rows: readonly (readonly string[])[]): string {
   const widths = rows.reduce<number[]>(
     (wide, row) => row.map((cell, at) => Math.max(wide[at] ?? 0, cell.length)),

@@ -1,6 +1,6 @@
 /**
- * Bytes made readable for people: the one place where text from lists, mails and servers is decoded. What is not
- * UTF-8 is read in the configured legacy charset. Nothing that a terminal would obey gets through.
+ * Bytes as text for people: the one place where bytes from lists, messages and servers are decoded. What is not UTF-8 is read
+ * in the configured legacy charset. No control character gets through.
  */
 import type { Charset } from '../message/charset.ts';
 import { decodeUnlabelled } from '../message/charset.ts';
@@ -14,10 +14,15 @@ export function textDecoder(legacy: Charset): DecodeText {
 
 const PLAIN = /^[ -~]*$/;
 
-/** Control characters, invisible ones, line ends and those that turn the direction of writing, shown as what they are. */
+/** Control characters, invisible characters and those that change the direction of writing become visible: `\n`, `\x1b`, `\u{200b}`. */
 export function escapeControl(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) => `\\u{${char.codePointAt(0)?.toString(16)}}`);
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) => {
+    const code = (char.codePointAt(0) ?? 0).toString(16);
+    return SHORT_ESCAPES[char] ?? (code.length > 2 ? `\\u{${code}}` : `\\x${code.padStart(2, '0')}`);
+  });
 }
+
+const SHORT_ESCAPES: { readonly [char: string]: string } = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
 /** `0.42 s`, `3 min`, `4 h 30 min`, `5 d` */
 export function duration(milliseconds: number): string {
@@ -31,7 +36,7 @@ export function duration(milliseconds: number): string {
   return hours % 24 === 0 ? `${hours / 24} d` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
-/** The same for a time that is known to the second only: `3 s`. */
+/** The same for a time that is known in whole seconds: `3 s`. */
 export function wholeDuration(seconds: number): string {
   return seconds < 10 ? `${seconds} s` : duration(seconds * 1000);
 }

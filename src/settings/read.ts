@@ -2,6 +2,7 @@
  * From given values to checked settings. Called by the commands with what the command line, the environment and the
  * configuration file say; touches none of them itself.
  */
+import { didYouMean } from '../platform/suggest.ts';
 import type { Setting, SettingName, Settings } from './table.ts';
 import { FROM_COMMAND_LINE, SETTINGS } from './table.ts';
 
@@ -60,10 +61,15 @@ export function readSettings(given: Source['given']): SettingsRead {
   return readSources([commandLineSource(given)]);
 }
 
+const PREFIX = 'SPOOLROOM_';
+
+/** As files and command lines name settings, and as the environment does. */
+const KNOWN: readonly string[] = SETTING_NAMES.flatMap((name) => [name, environmentName(name)]);
+
 function unknownNames(source: Source): SettingProblem[] {
   return Object.keys(source.given)
     .filter((name) => !Object.hasOwn(SETTINGS, name))
-    .map((name) => ({ source, text: `${source.shown(name)} is no setting.` }));
+    .map((name) => ({ source, text: `${source.shown(name)}: unknown setting${didYouMean(name, KNOWN)}.` }));
 }
 
 /** Relays carry passwords: they are never shown back. */
@@ -75,8 +81,6 @@ function quoted(raw: unknown): string {
 export function commandLineSource(given: Source['given']): Source {
   return { given, typed: true, shown: (name) => `--${name}` };
 }
-
-const PREFIX = 'SPOOLROOM_';
 
 /** `timeout.greeting` is `SPOOLROOM_TIMEOUT__GREETING` in the environment. */
 export function environmentName(name: string): string {

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { command } from '../../src/cli/commands/check.ts';
+import { perform } from '../../src/cli/shell/main.ts';
 import type { Finding } from '../../src/output/check-report.ts';
 import { encodeProbeState } from '../../src/queue/citadel/rival/probe.ts';
 import { type CitadelDouble, type Era, startCitadel } from '../support/citadel-server.ts';
@@ -21,7 +22,7 @@ interface Site {
   }>;
 }
 
-const LOOKS = new Set(['settings', 'citadel', 'its name', 'its relays', 'way', 'loop', 'intake', 'trial']);
+const LOOKS = new Set(['settings', 'citadel', 'its name', 'its relays', 'route', 'loop', 'intake', 'probe']);
 
 async function site(t: TestContext, era: Era, config: string): Promise<Site> {
   const folder = temporaryDirectory(t);
@@ -37,7 +38,7 @@ async function site(t: TestContext, era: Era, config: string): Promise<Site> {
       ...{ spool, dns: '127.0.0.1:1', hostname: 'queue.example', return: 'smtp://127.0.0.1:1', json: true },
       ...{ citadel: citadel.path, 'citadel-login': login, 'intake.listen': '127.0.0.1:1', ...settings },
     };
-    const exit = await command(invocation(caught, given));
+    const exit = await perform(command, invocation(caught, given));
     const findings: readonly Finding[] = JSON.parse(caught.printed.join('\n')).findings;
     for (const { grade, advice } of findings) assert.equal(advice === '', grade === 'ok');
     return {
@@ -55,6 +56,8 @@ async function site(t: TestContext, era: Era, config: string): Promise<Site> {
 async function greeter(t: TestContext, greeting: string): Promise<number> {
   const script: Script = async (peer) => {
     await peer.say(`${greeting}\r\n`);
+    await peer.expect(/^EHLO/);
+    await peer.say('250 here\r\n');
     await peer.expect('QUIT');
     peer.end();
   };
@@ -68,7 +71,7 @@ describe('check --citadel', () => {
     it(`knows a server of ${era}`, async (t) => {
       const { check } = await site(t, era, '');
       const { seen } = await check();
-      assert.match(seen('citadel').join(), new RegExp(`answers as servers of ${era} do; 0 messages`));
+      assert.match(seen('citadel').join(), new RegExp(`answers like a Citadel server of ${era}; 0 messages`));
       assert.deepEqual(seen('its name'), ['it calls itself citref.example']);
     });
   }
@@ -87,12 +90,12 @@ describe('check --citadel', () => {
     const { check } = await site(t, '2016', `${lines}d.example|smarthost \n`);
     const { seen, bad } = await check();
     assert.deepEqual(seen('its relays'), [
-      'we read them as a.example, ***@b.example, c.example',
-      'servers of 2012 and 2016 read them as ***@b.example, a.example, c.example, and nobody by MX',
+      'spoolroom reads them as a.example, ***@b.example, c.example',
+      'servers of 2012 and 2016 read them as ***@b.example, a.example, c.example, and no delivery by MX',
       'servers since 2017 read them as a.example, ***@b.example',
       'line 4, d.example: blanks or a CR beside "smarthost" switch the line off',
     ]);
-    assert.deepEqual(bad, ['warning its relays', 'warning way', 'warning intake']);
+    assert.deepEqual(bad, ['warning its relays', 'warning route', 'warning intake']);
   });
 
   it('shows the same of a file', async (t) => {
@@ -101,8 +104,8 @@ describe('check --citadel', () => {
     fs.writeFileSync(file, '127.0.0.1:1|fallbackhost\n');
     const { seen } = await check({ citadel: null, 'internet-config': file });
     assert.deepEqual(seen('its relays'), [
-      'we read them as 127.0.0.1:1 after the MX hosts',
-      'servers of 2012 and 2016 read them as 127.0.0.1:1, and nobody by MX',
+      'spoolroom reads them as 127.0.0.1:1 after the MX hosts',
+      'servers of 2012 and 2016 read them as 127.0.0.1:1, and no delivery by MX',
       'servers since 2017 read them as 127.0.0.1:1 after the MX hosts',
     ]);
   });
@@ -112,7 +115,7 @@ describe('check --citadel', () => {
     const { check } = await site(t, '2012', `127.0.0.1:${port}|smarthost\n`);
     const { bad, seen } = await check({ 'intake.listen': `127.0.0.1:${port}` });
     assert.deepEqual(bad, []);
-    assert.match(seen('way').join(), /its mail comes to the intake: 127\.0\.0\.1:\d+$/);
+    assert.match(seen('route').join(), /its mail comes to our intake: 127\.0\.0\.1:\d+$/);
   });
 
   it('tells of an intake that is not there, of another program at its port, of lines beside it', async (t) => {
@@ -121,21 +124,21 @@ describe('check --citadel', () => {
     const port = await greeter(t, '220 other.example ESMTP Postfix');
     citadel.config = `localhost:${port}|smarthost\nb.example|fallbackhost\n`;
     const { bad, exit } = await check({ 'intake.listen': `127.0.0.1:${port}` });
-    assert.deepEqual([exit, bad], [1, ['warning way', 'trouble intake']]);
+    assert.deepEqual([exit, bad], [1, ['warning route', 'trouble intake']]);
   });
 
   it('tells of a circle, and of both ways at once', async (t) => {
     const { check } = await site(t, '2016', '127.0.0.1:1|smarthost\n');
     assert.deepEqual((await check({ 'internet-config': 'citadel' })).bad, ['trouble loop', 'trouble intake']);
     const live = { spool: null, state: temporaryDirectory(t) };
-    assert.deepEqual((await check(live)).bad, ['trouble way']);
+    assert.deepEqual((await check(live)).bad, ['trouble route']);
   });
 
   it('tells of a trial that somebody removed', async (t) => {
     const { check, citadel } = await site(t, '2016', '');
     const state = temporaryDirectory(t);
     const live = { spool: null, state };
-    assert.match((await check(live)).seen('trial').join(), /not posted yet/);
+    assert.match((await check(live)).seen('probe').join(), /not posted yet/);
     const number = citadel.post('msgid|0\n');
     fs.mkdirSync(path.join(state, '.spoolroom'));
     const trial = { flag: number, probe: null, waited: 150_000, looked: 0, alarm: null };
@@ -144,21 +147,21 @@ describe('check --citadel', () => {
     remember({});
     assert.deepEqual((await check(live)).bad, []);
     remember({ probe: number, waited: 70_000 });
-    assert.match((await check(live)).seen('trial').join(), /70 of 150 seconds/);
+    assert.match((await check(live)).seen('probe').join(), /70 of 150 seconds/);
     remember({ alarm: 'removed the flag, the message 3' });
-    assert.match((await check(live)).seen('trial').join(), /something else removed the flag, the message 3/);
+    assert.match((await check(live)).seen('probe').join(), /another program removed the flag, the message 3/);
     remember({});
     citadel.messages.clear();
-    assert.deepEqual((await check(live)).bad, ['warning trial'], 'the trial begins again');
+    assert.deepEqual((await check(live)).bad, ['warning probe'], 'the trial begins again');
     remember({ probe: number });
-    assert.deepEqual((await check(live)).bad, ['trouble trial']);
+    assert.deepEqual((await check(live)).bad, ['trouble probe']);
   });
 
   it('asks for no spool of who only wants to know about the server', async (t) => {
     const { check } = await site(t, '2016', '127.0.0.1:1|smarthost\n');
     const { seen } = await check({ spool: null });
     assert.deepEqual(seen('spool'), []);
-    assert.match(seen('citadel').join(), /answers as servers of 2016 do/);
+    assert.match(seen('citadel').join(), /answers like a Citadel server of 2016/);
   });
 
   it('tells of the flag of another spoolroom, as a run does', async (t) => {
@@ -167,8 +170,8 @@ describe('check --citadel', () => {
     const live = { spool: null, state };
     const flag = citadel.post('msgid|0\nsubmitted|1\nremote|flag.ab@spoolroom.invalid|2|\n');
     const { bad, seen } = await check(live);
-    assert.deepEqual(bad, ['trouble trial']);
-    assert.match(seen('trial').join(), new RegExp(`another spoolroom, message ${flag}`));
+    assert.deepEqual(bad, ['trouble probe']);
+    assert.match(seen('probe').join(), new RegExp(`another spoolroom, ${flag}`));
     fs.mkdirSync(path.join(state, '.spoolroom'));
     fs.writeFileSync(path.join(state, '.spoolroom', 'id'), 'ab\n');
     assert.deepEqual((await check(live)).bad, [], 'our own');

@@ -4,16 +4,20 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { connect } from '#net-stream-utils';
-import { readGreeting } from '../../src/cli/check/banner-probe.ts';
+import type { ConnectionEvents } from '#net-stream-utils';
+import { probeServer } from '../../src/cli/check/banner-probe.ts';
 import { runnerFinding } from '../../src/cli/check/jobs.ts';
+import { reportSession } from '../../src/cli/check/network.ts';
 import { command } from '../../src/cli/commands/check.ts';
 import type { DemoWorld } from '../../src/cli/demo/world/index.ts';
 import { startDemoWorld } from '../../src/cli/demo/world/index.ts';
+import { loadRules } from '../../src/cli/setup/load-config.ts';
+import { perform } from '../../src/cli/shell/main.ts';
 import { emptyJob } from '../../src/delivery-list/parse.ts';
 import { checkReport, type Finding } from '../../src/output/check-report.ts';
 import { SCHEDULE } from '../../src/queue/schedule.ts';
 import { openSpoolReadOnly } from '../../src/queue/spool/open.ts';
+import { readSettings } from '../../src/settings/read.ts';
 import { nodeDisk } from '../../src/storage/disk.ts';
 import { certificates, type ServerCertificate } from '../support/certificates.ts';
 import { caughtTerminal, invocation } from '../support/invocation.ts';
@@ -50,8 +54,8 @@ async function check(spool: string | null, settings: object = {}) {
     json: true,
     ...settings,
   };
-  const exit = await command(invocation(caught, given));
-  assert.deepEqual(caught.told, []);
+  const exit = await perform(command, invocation(caught, given));
+  assert.deepEqual(caught.errors, []);
   const text = caught.printed.join('\n');
   const findings: readonly Finding[] = JSON.parse(text).findings;
   const bad = findings.filter(({ grade }) => grade !== 'ok').map(({ check, grade }) => `${grade} ${check}`);
@@ -114,7 +118,7 @@ describe('check', () => {
         findings.map((finding) => finding.check),
         ['settings', 'hostname', 'spool', 'disk', 'journal', 'runner', 'dns', 'smarthost', 'reports'],
       );
-      assert.match(seen('smarthost'), /^\[127\.0\.0\.1\]:\d+ greets: relay\.example \(in clear\)$/);
+      assert.match(seen('smarthost'), /^\[127\.0\.0\.1\]:\d+ greets: relay\.example \(no TLS\)$/);
       assert.deepEqual(fs.readdirSync(spool), []);
     }));
 
@@ -147,13 +151,13 @@ describe('check', () => {
     assert.match(young.seen('held'), /: 4$/);
     assert.match(young.seen('status'), /: 12$/);
     assert.match(young.seen('mail'), /: 8$/);
-    assert.match(young.seen('orphans'), /longer than 24 h: 5$/);
+    assert.match(young.seen('orphans'), /without a job for more than 24 h: 5$/);
     assert.match(young.seen('unreadable'), /^\.spoolroom\/bad\/6: Message 6 was set aside, because/);
-    assert.match(young.seen('runner'), new RegExp(`^process ${process.pid} delivers$`));
+    assert.match(young.seen('runner'), new RegExp(`^process ${process.pid} is delivering$`));
     assert.ok(!(await check(spool, { now: NOW + 60, 'orphan-age': '2d' })).bad.includes('warning orphans'));
     const late = await check(spool, { now: NOW + 1000 });
     assert.ok(late.bad.includes('warning runner'));
-    assert.match(late.seen('runner'), /; 2 jobs should have been tried, up to 17 min ago/);
+    assert.match(late.seen('runner'), /; 2 jobs are overdue, by up to 17 min/);
     await room.close();
     const left = await check(spool, { now: NOW + 6 * 86_400 });
     assert.ok(left.bad.includes('trouble runner') && left.exit === 1);
@@ -180,11 +184,11 @@ describe('check', () => {
     assert.deepEqual(
       answers.map(({ seen }) => seen),
       [
-        '2 jobs (2, 4) wait after: TLS failed: certificate has expired',
-        '1 job (6) waits after: 5.7.8 wrong (535, mx [192.0.2.1]:587)',
+        '2 jobs (2, 4) are waiting because of this reply: TLS failed: certificate has expired',
+        '1 job (6) is waiting because of this reply: 5.7.8 wrong (535, mx [192.0.2.1]:587)',
       ],
     );
-    assert.match(answers[1]?.advice ?? '', /user and password/);
+    assert.match(answers[1]?.advice ?? '', /user name and password/);
     assert.equal(exit, 0);
   });
 
@@ -210,9 +214,9 @@ describe('check', () => {
       assert.match(seen('mail'), /cannot be read: 4$/);
       assert.match(
         seen('reports'),
-        /^1 report to users here lies in \.spoolroom\/reports: those senders were not told/m,
+        /^1 report to local users in \.spoolroom\/reports: these senders have not got their report/m,
       );
-      assert.match(seen('removed'), /^1 removal in \.spoolroom\/removed, 1 MiB, the oldest of 100 d/);
+      assert.match(seen('removed'), /^1 removal in \.spoolroom\/removed, 1 MiB, the oldest from 100 d/);
     },
   );
 
@@ -264,21 +268,14 @@ describe('check', () => {
       await leaves(peer);
     };
   for (const [what, script, settings, exit, seen, advice] of [
-    [
-      'that takes everything',
-      encrypts(mail, AUTH),
-      password,
-      0,
-      /\(TLSv1\.3; the password is not tried\)$/,
-      /^$/,
-    ],
+    ['that takes everything', encrypts(mail, AUTH), password, 0, /\(TLSv1\.3\), password not tried$/, /^$/],
     [
       'with an expired certificate',
       encrypts(expired),
       password,
       1,
       /TLS failed: .*expired/,
-      /not trusted here/,
+      /certificate is not trusted/,
     ],
     [
       'with a self-made certificate',
@@ -295,14 +292,14 @@ describe('check', () => {
       password,
       1,
       /no way to authenticate/,
-      /user and password out of the entry/,
+      /user and password from the entry/,
     ],
     [
       'that hangs up at EHLO',
       never,
       {},
       1,
-      /answers 421 4\.3\.2 not now while we are waiting for the answer to EHLO$/,
+      /replied 421 4\.3\.2 not now while we were waiting for the answer to EHLO$/,
       /it waits/,
     ],
   ] as const) {
@@ -344,7 +341,7 @@ describe('check', () => {
           smarthost,
         });
         assert.ok(exit === 0 && bad.includes('warning smarthost'));
-        assert.match(seen('smarthost'), /\(in clear\); TLS failed: it reset the connection$/);
+        assert.match(seen('smarthost'), /\(no TLS\); TLS failed: it reset the connection$/);
       },
     ));
 
@@ -359,10 +356,10 @@ describe('check', () => {
     fs.writeFileSync(file, 'citadel.example|localhost\n');
     const { bad, seen } = await check(spoolOf(t, {}), { 'internet-config': file });
     assert.ok(bad.includes('warning settings'));
-    assert.match(seen('settings'), /internet holds no smarthost line/);
+    assert.match(seen('settings'), /internet has no smarthost line/);
     fs.writeFileSync(file, 'relay.example\n');
     const other = await check(spoolOf(t, {}), { 'internet-config': file });
-    assert.match(other.seen('settings'), /holds no line like relay\.example\.org\|smarthost/);
+    assert.match(other.seen('settings'), /has no line like relay\.example\.org\|smarthost/);
   });
 
   it('never shows a password, and tells of a file in which everybody can read it', async (t) => {
@@ -382,58 +379,69 @@ describe('check', () => {
       { check: 'hostname', grade: 'ok', seen: 'a.example', advice: '' },
     ];
     assert.equal(
-      checkReport(findings),
-      'ok       hostname  a.example\ntrouble  dns       no answer\n                   Look.\nSomething stops mail.',
+      checkReport(findings, false),
+      'ok       hostname  a.example\ntrouble  dns       no answer\n                   Look.\nMail is not delivered: see the trouble above.',
     );
-    assert.match(checkReport(findings.slice(1)), /\nNothing stops mail\.$/);
+    assert.match(checkReport(findings.slice(1), false), /\nNo problems found\.$/);
   });
 });
 
-describe('the greeting of a server', () => {
-  for (const [what, said, heard] of [
-    ['ready', '220 mx ready\r\n', { greeted: true, text: 'mx ready' }],
-    ['in no mood', '554-go\r\n554 away\r\n', { greeted: false, text: 'takes no mail now: 554 go' }],
-    ['another protocol', 'SSH-2.0-x\r\n', { greeted: false, text: 'is no mail server: it says SSH-2.0-x' }],
-    ['talkative', '220 a\r\n221 b\r\n500 c\r\n', { greeted: true, text: 'a' }],
+describe('the server that takes reports', () => {
+  for (const [what, script, bad, seen] of [
+    ['is ready', greets, [], /^\[127\.0\.0\.1\]:\d+ greets: relay\.example \(no TLS\)$/],
+    [
+      'refuses mail in its greeting',
+      async (peer: RawPeer) => {
+        await peer.say('554-go\r\n554 away\r\n');
+        await leaves(peer);
+      },
+      ['warning reports'],
+      /:\d+ replied 554 go away while we were waiting for the greeting$/,
+    ],
+    [
+      'speaks another protocol',
+      async (peer: RawPeer) => {
+        await peer.say('SSH-2.0-x\r\n');
+        await peer.expect('QUIT');
+      },
+      ['warning reports'],
+      /SSH-2\.0-x/,
+    ],
   ] as const) {
-    it(what, () =>
-      withRelay(
-        async (peer) => {
-          await peer.say(said);
-          await peer.expect('QUIT');
-          peer.end();
-        },
-        async (relay) => {
-          const [address = '', port] = relay.split(':');
-          const clock = createManualClock();
-          assert.deepEqual(await readGreeting({ connect, clock }, { address, port: Number(port) }), heard);
-        },
-      ),
+    it(what, (t) =>
+      withRelay(script, async (server) => {
+        const found = await check(spoolOf(t, {}), { return: `smtp://${server}` });
+        assert.deepEqual(found.bad, bad);
+        assert.match(found.seen('reports'), seen);
+      }),
     );
   }
 
-  it('that stays silent ends at the deadline, one that does not leave after QUIT soon after', async () => {
-    for (const [said, milliseconds, text] of [
-      ['', 20_000, 'did not greet within 20 s'],
-      ['220 here\r\n', 2000, 'here'],
-    ] as const) {
+  it('is given 20 seconds for each step, and is cut off after QUIT', async () => {
+    for (const said of [[], ['220 here', '250 here']]) {
       const clock = createManualClock();
-      let lines: (lines: readonly string[]) => void = () => {};
+      let events: ConnectionEvents | null = null;
       let destroyed = 0;
       const connection = { write: () => true, startTls() {}, end() {}, destroy: () => void destroyed++ };
-      const heard = readGreeting(
-        {
-          clock,
-          connect: (_, events) => {
-            lines = (each) => events.lines(each, false);
-            return connection;
-          },
+      const peer = { host: 'mx.example', address: '192.0.2.1', port: 25 };
+      const read = readSettings({ hostname: 'citadel.example' });
+      assert.ok(read.ok);
+      const rules = await loadRules(read.settings);
+      assert.ok(!('kind' in rules));
+      const found = probeServer((withoutTls) => reportSession(rules, peer, 'smtp', withoutTls), {
+        clock,
+        connect: (_, listener) => {
+          events = listener;
+          return connection;
         },
-        { address: '192.0.2.1', port: 25 },
-      );
-      if (said !== '') lines([said.trim()]);
-      clock.advance(milliseconds);
-      assert.equal((await heard).text, text);
+      });
+      const server = events as ConnectionEvents | null;
+      server?.connected();
+      for (const line of said) server?.lines([line], false);
+      clock.advance(20_000);
+      const result = await found;
+      assert.equal(result.kind, said.length === 0 ? 'failed' : 'ready');
+      if (result.kind === 'failed') assert.match(result.failure.text, /20 s/);
       assert.equal(destroyed, 1);
     }
   });
@@ -450,7 +458,7 @@ it('a backlog of any size is counted', async (t) => {
   const readable = (text: string): string => text;
   const rest = { schedule: SCHEDULE, readable, orphanAge: 0 };
   const { seen } = runnerFinding(jobs, { spool, deps, view: opened.view, now: NOW, ...rest });
-  assert.match(seen, /150000 jobs should have been tried, up to 60 min ago/);
+  assert.match(seen, /150000 jobs are overdue, by up to 60 min/);
 });
 
 it('a spool that may not be read is refused with a sentence', async (t) => {

@@ -115,11 +115,11 @@ describe('intake', () => {
       [['--intake.listen', 'here'], 64, /write \/path, PORT or ADDRESS:PORT/],
       [['--intake.users', readable], 78, /chmod 600/],
       [['--intake.users', users], 78, /line 1 is not user:password/],
-      [['--intake.users', secretFile(t, 'users', 'a:b\n')], 78, /Give intake\.certificate as well/],
+      [['--intake.users', secretFile(t, 'users', 'a:b\n')], 78, /Set intake\.certificate as well/],
       [
         ['--intake.certificate', users],
         78,
-        /setting intake\.certificate: .* cannot be used: it holds no private key/,
+        /setting intake\.certificate: .* cannot be used: it does not hold a private key/,
       ],
     ];
     await Promise.all(

@@ -19,7 +19,7 @@ const FOLDER = '.spoolroom/removed/20120714T000000Z';
 async function spoolroom(spool: string, ...words: readonly string[]) {
   const caught = caughtTerminal();
   const exit = await main([...words, '--spool', spool, '--now', String(NOW)], {}, caught.terminal);
-  return { exit, printed: caught.printed.join('\n'), told: caught.told.join('\n') };
+  return { exit, printed: caught.printed.join('\n'), told: caught.errors.join('\n') };
 }
 
 /** What `queue` says of each job, by number. */
@@ -68,7 +68,7 @@ test('a retry makes a waiting job due, a held one too', async (t) => {
   const { exit, printed } = await spoolroom(spool, 'retry', '2');
   assert.deepEqual(
     [exit, printed],
-    [0, 'to be tried: job 2. Nobody delivers from this spool now; the next run tries it.'],
+    [0, 'to be tried: job 2. No process is delivering from this spool now; the next run will try it.'],
   );
   assert.equal((await queue(spool))[2]?.due, true);
 });
@@ -76,10 +76,10 @@ test('a retry makes a waiting job due, a held one too', async (t) => {
 test('a removal is done at once where nobody delivers', async (t) => {
   const spool = spoolOf(t, FILES);
   const { exit, printed, told } = await spoolroom(spool, 'remove', '4', '--yes');
-  assert.deepEqual([exit, printed], [0, `removed: job 4. With what belongs to it: ${spool}/${FOLDER}`]);
+  assert.deepEqual([exit, printed], [0, `removed: job 4. The files are in ${spool}/${FOLDER}`]);
   assert.match(
     told,
-    /set aside: control message 6: it holds no delivery-list instruction at all\. It lies in .*\/bad\/6, and its mail is not delivered/,
+    /quarantined: control message 6: it holds no delivery-list instruction at all\. The list is now .*\/bad\/6, and its message is not delivered/,
   );
   assert.deepEqual(
     Object.keys(messagesIn(spool)),
@@ -101,7 +101,10 @@ test('beside a runner everything is left to it, and it is said which process tha
     assert.match((await queue(spool))[4]?.why ?? '', /about to be removed/);
     assert.deepEqual(messagesIn(spool), FILES);
     const held = await spoolroom(spool, 'hold', '2');
-    assert.match(held.printed, new RegExp(`^held: job 2\\. What process ${process.pid} has on its way`));
+    assert.match(
+      held.printed,
+      new RegExp(`^held: job 2\\. Deliveries in progress in process ${process.pid} will finish`),
+    );
     assert.deepEqual(
       (await room.scan()).jobs.map(({ control, request }) => [control, request]),
       [[2, 'hold']],
@@ -109,7 +112,7 @@ test('beside a runner everything is left to it, and it is said which process tha
     const retried = await spoolroom(spool, 'retry', '2');
     assert.match(
       retried.printed,
-      new RegExp(`^to be tried: job 2\\. Process ${process.pid} .* at its next look\\.$`),
+      new RegExp(`^to be tried: job 2\\. Process ${process.pid}, .* at its next scan\\.$`),
     );
   }));
 
@@ -122,18 +125,18 @@ test('a removal that was asked for can be taken back while the runner has not lo
 
 const REFUSED = [
   ['hold 2 9', 66, /There is no job 9 in .*Nothing was changed/],
-  ['hold 2 3', 66, /3 is a mail; the number of its job is 4/],
-  ['hold 2 6', 65, /control message 6 cannot be read: it holds no delivery-list/],
-  ['hold 2 two', 64, /two is not the number of a job/],
-  ['hold 2 0x4', 64, /0x4 is not the number of a job/],
-  ['hold 2 ../4', 64, /\.\.\/4 is not the number of a job/],
+  ['hold 2 3', 66, /3 is a message; its job is 4/],
+  ['hold 2 6', 65, /Control message 6 cannot be read: it holds no delivery-list/],
+  ['hold 2 two', 64, /two is not a job number/],
+  ['hold 2 0x4', 64, /0x4 is not a job number/],
+  ['hold 2 ../4', 64, /\.\.\/4 is not a job number/],
   ['release 2', 65, /Job 2 is not held/],
-  ['remove 2', 64, /removes job 2 with 1 waiting recipient, .* Say --yes/],
-  ['remove', 64, /Too few words: spoolroom remove <jobs\.\.>\nTry: spoolroom remove --help/],
-  ['hold', 64, /Which jobs\? Name their numbers, or say --to WORD .* or --all/],
-  ['hold 2 --all', 64, /one of the three/],
-  ['retry --to nobody.example', 66, /No job for nobody\.example is there .*Nothing was changed/],
-  ['release --all', 66, /No job is there for which that can be asked/],
+  ['remove 2', 64, /removes job 2 with 1 pending recipient, .* Use --yes/],
+  ['remove', 64, /Missing job numbers: spoolroom remove <jobs\.\.>\nTry: spoolroom remove --help/],
+  ['hold', 64, /Give job numbers, or --to ADDRESS\|DOMAIN, or --all/],
+  ['hold 2 --all', 64, /Give job numbers, or/],
+  ['retry --to nobody.example', 66, /No job for nobody\.example can be retried\. Nothing was changed/],
+  ['release --all', 66, /No job can be released/],
 ] as const;
 
 for (const [words, code, said] of REFUSED) {
@@ -165,13 +168,13 @@ test('many at once: all, or those for an address or a domain', async (t) => {
   assert.equal((await spoolroom(spool, 'release', '--to', 'example.com')).printed, 'released: job 4.');
   const shown = async (word: string): Promise<string> =>
     (await spoolroom(spool, 'queue', '--to', word)).printed;
-  assert.match(await shown('C@OTHER.example'), /\n10 .*\n1 job: 0 due now, 1 wait$/);
-  assert.equal(await shown('nobody.example'), 'No job is for nobody.example.');
+  assert.match(await shown('C@OTHER.example'), /\n10 .*\n1 job: 0 due now, 1 waiting$/);
+  assert.equal(await shown('nobody.example'), 'No jobs for nobody.example.');
 });
 
 test('nothing is to be tried in a job that is done', async (t) => {
   const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'b@example.com').replace('|0||', '|2|ok') });
-  assert.match((await spoolroom(spool, 'retry', '2')).told, /Job 2 has no recipient that waits/);
+  assert.match((await spoolroom(spool, 'retry', '2')).told, /Job 2 has no pending recipients/);
 });
 
 test('queue and explain look into a spool without writing there', async (t) => {

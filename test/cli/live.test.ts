@@ -37,7 +37,7 @@ async function bench(t: TestContext) {
     const caught = caughtTerminal();
     const terminal = { ...caught.terminal, interactive };
     const exit = await main([...words, '--log.target', log, '--log.format', 'json'], {}, terminal);
-    return { exit, told: caught.told.join('\n') };
+    return { exit, told: caught.errors.join('\n') };
   };
   const call = (...words: readonly string[]) => callAt(false, ...words);
   const logged = (): string => fs.readFileSync(log, 'utf8');
@@ -158,11 +158,11 @@ describe('the queue inside a Citadel server', () => {
     assert.deepEqual(await call('run', '--room', room, ...others), { exit: 0, told: '' });
     assert.equal(citadel.messages.size, 2, 'the trial lies there');
     const cases: readonly (readonly [readonly string[], RegExp])[] = [
-      [['--room', state, ...others], /--room takes citadel:\/path of a socket/],
-      [['--room', 'citadel:x', ...others], /neither \/path of a socket nor ADDRESS:PORT/],
-      [['--room', 'citadel:', ...others], /--room takes citadel:\/path of a socket/],
-      [['--room', `${room}2`, ...live], /Two Citadel servers are named/],
-      [['--room', room], /Name a directory with --state/],
+      [['--room', state, ...others], /--room takes citadel:\/path\/citadel\.socket/],
+      [['--room', 'citadel:x', ...others], /neither the \/path of a socket nor ADDRESS:PORT/],
+      [['--room', 'citadel:', ...others], /--room takes citadel:\/path\/citadel\.socket/],
+      [['--room', `${room}2`, ...live], /Two Citadel servers given/],
+      [['--room', room], /Name it with --state DIR/],
     ];
     for (const [words, sentence] of cases) {
       const got = await call('run', ...words);
@@ -195,11 +195,11 @@ describe('the queue inside a Citadel server', () => {
     const { state, citadel, call, live, server } = await bench(t);
     const asking = ['run', ...server, '--state', state];
     const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
-      [['run', ...live, '--spool', state], 64, /Two queues are named/],
-      [['run', ...live.slice(4)], 64, /Which Citadel server\?/],
-      [['run', ...live.slice(0, 2), ...live.slice(4)], 64, /Who are we at the Citadel server\?/],
-      [[...asking, '--return', 'room'], 64, /takes no reports from outside/],
-      [['run', ...live.with(1, 'citadel')], 64, /neither \/path of a socket nor ADDRESS:PORT/],
+      [['run', ...live, '--spool', state], 64, /Two queues given/],
+      [['run', ...live.slice(4)], 64, /No Citadel server given\./],
+      [['run', ...live.slice(0, 2), ...live.slice(4)], 64, /No login for the Citadel server given\./],
+      [[...asking, '--return', 'room'], 64, /takes no reports\. Use/],
+      [['run', ...live.with(1, 'citadel')], 64, /neither the \/path of a socket nor ADDRESS:PORT/],
       [['run', ...live.with(1, `${citadel.path}.gone`)], 69, /citadel-admin\.socket\.gone/],
       [['run', ...live.with(5, `${state}/gone`)], 66, /does not exist/],
       [['watch', '--intake', ...live], 64, /--intake needs a spool/],

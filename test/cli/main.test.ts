@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { readCommandLine, settingsFor } from '../../src/cli/shell/command-line.ts';
+import { readCommandLine } from '../../src/cli/shell/command-line.ts';
 import { wrapText } from '../../src/cli/shell/help-text.ts';
 import { COMMANDS, main } from '../../src/cli/shell/main.ts';
+import { settingsFor } from '../../src/cli/shell/settings.ts';
 import type { Settings } from '../../src/settings/table.ts';
 import { caughtTerminal } from '../support/invocation.ts';
 import { MAIL, messagesIn, spoolOf, temporaryDirectory } from '../support/spool.ts';
@@ -13,7 +14,7 @@ import { MAIL, messagesIn, spoolOf, temporaryDirectory } from '../support/spool.
 interface Said {
   readonly exit: number;
   readonly printed: string;
-  readonly told: string;
+  readonly errors: string;
 }
 
 async function spoolroom(
@@ -27,11 +28,11 @@ async function spoolroom(
     environment,
     caught.terminal,
   );
-  return { exit, printed: caught.printed.join('\n'), told: caught.told.join('\n') };
+  return { exit, printed: caught.printed.join('\n'), errors: caught.errors.join('\n') };
 }
 
 async function settingsOf(words: string, environment: NodeJS.ProcessEnv = {}): Promise<Settings> {
-  const line = await readCommandLine(words.split(' '), COMMANDS);
+  const line = readCommandLine(words.split(' '), COMMANDS);
   assert.equal(line.kind, 'call');
   const settings = settingsFor(line.entry, line.parsed, environment);
   assert.ok(!('kind' in settings), JSON.stringify(settings));
@@ -61,7 +62,7 @@ test('a list takes no word that follows it', async (t) => {
     {},
     [MAIL],
   );
-  assert.deepEqual([done.exit, done.told], [0, '']);
+  assert.deepEqual([done.exit, done.errors], [0, '']);
   assert.match(messagesIn(spool)['2'] ?? '', /envelope_from\|a@example\.org\nremote\|bob@.*\nremote\|eve@/);
 });
 
@@ -73,7 +74,7 @@ test('enqueue takes what programs give to sendmail', async (t) => {
   ]) {
     const spool = spoolOf(t, {});
     const done = await spoolroom(`enqueue --spool ${spool} ${words}`, {}, [MAIL]);
-    assert.deepEqual([done.exit, done.told], [0, ''], words);
+    assert.deepEqual([done.exit, done.errors], [0, ''], words);
     assert.match(messagesIn(spool)['2'] ?? '', /envelope_from\|a@example\.org\nremote\|b@example\.com/);
   }
   const spool = spoolOf(t, {});
@@ -82,7 +83,7 @@ test('enqueue takes what programs give to sendmail', async (t) => {
     {},
     [MAIL],
   );
-  assert.deepEqual([done.exit, done.told], [0, ''], 'no recipient is an option');
+  assert.deepEqual([done.exit, done.errors], [0, ''], 'no recipient is an option');
   assert.match(messagesIn(spool)['2'] ?? '', /remote\|--file=\/etc\/passwd@example\.com/);
 });
 
@@ -97,7 +98,7 @@ test('help is broken between words, under its column', () => {
 
 test('a setting of another command may stand in the environment', async (t) => {
   const done = await spoolroom(`queue --spool ${spoolOf(t, {})}`, { SPOOLROOM_SMARTHOST: 'a.example' });
-  assert.deepEqual(done, { exit: 0, printed: 'The spool is empty.', told: '' });
+  assert.deepEqual(done, { exit: 0, printed: 'The spool is empty.', errors: '' });
 });
 
 test('a configuration file, named in the environment', async (t) => {
@@ -107,42 +108,59 @@ test('a configuration file, named in the environment', async (t) => {
 });
 
 test('help and version go to standard output', async () => {
-  for (const words of ['--help', 'run --help', '--version']) {
+  for (const words of ['--help', '-h', 'help', 'run --help', 'run -h', 'help run', '--version', '-V']) {
     const done = await spoolroom(words);
-    assert.deepEqual([done.exit, done.told], [0, ''], words);
+    assert.deepEqual([done.exit, done.errors], [0, ''], words);
     assert.notEqual(done.printed, '');
   }
   const help = await spoolroom('--help');
   for (const { usage } of COMMANDS) assert.ok(help.printed.includes(`spoolroom ${usage}`), usage);
 });
 
-test('help lists the settings a command takes, and no others', async () => {
-  const run = await spoolroom('run --help');
-  assert.match(run.printed, /--timeout\.greeting +until the greeting is complete \[5m\]/);
-  const queue = await spoolroom('queue --help');
-  assert.ok(queue.printed.includes('--spool') && !queue.printed.includes('--smarthost'));
+test('an option may stand before the command, and a value may begin with a dash', async (t) => {
+  const spool = spoolOf(t, {});
+  assert.equal((await spoolroom(`--spool ${spool} queue`)).printed, 'The spool is empty.');
+  const done = await spoolroom(`enqueue --spool ${spool} -f-a@example.org b@example.com`, {}, [MAIL]);
+  assert.deepEqual([done.exit, done.errors], [0, '']);
+  assert.match(messagesIn(spool)['2'] ?? '', /envelope_from\|-a@example\.org/);
 });
 
-const WRONG: readonly (readonly [words: string, exit: number, told: RegExp])[] = [
-  ['', 64, /^spoolroom: Which command\?\nTry: spoolroom --help$/],
-  ['frobnicate', 64, /^spoolroom: Unknown command: frobnicate\nTry: spoolroom --help$/],
-  ['run --spol /x', 64, /^spoolroom: run takes no --spol\.\nTry: spoolroom run --help$/],
-  ['run now', 64, /^spoolroom: run takes no "now"\.\n/],
-  ['queue -x', 64, /^spoolroom: queue takes no -x\.\n/],
-  ['run --spool', 64, /^spoolroom: --spool wants a value\.\n/],
-  ['explain', 64, /^spoolroom: Too few words: spoolroom explain <job>\n/],
-  ['explain -', 64, /^spoolroom: Which spool/],
-  ['explain --spool . -- -5', 64, /^spoolroom: -5 is not the number of a job/],
+test('help lists the settings a command takes, and no others', async () => {
+  const run = await spoolroom('run --help');
+  assert.match(run.printed, /--timeout\.greeting +until the greeting is complete \[default 5m\]/);
+  const queue = await spoolroom('queue --help');
+  assert.ok(queue.printed.includes('--spool') && !queue.printed.includes('--smarthost'));
+  assert.match(queue.printed, /--dialect .*\n? *.*\[2012\|2017; default 2012\]/);
+  assert.ok(!run.printed.includes('--intake.'), 'a run takes no mail in');
+});
+
+const WRONG: readonly (readonly [words: string, exit: number, errors: RegExp])[] = [
+  ['', 64, /^spoolroom: No command given\.\nTry: spoolroom --help$/],
+  ['frobnicate', 64, /^spoolroom: Unknown command "frobnicate"\.\nTry: spoolroom --help$/],
+  ['qeue', 64, /^spoolroom: Unknown command "qeue" \(did you mean queue\?\)\.\n/],
+  ['help rnu', 64, /^spoolroom: Unknown command "rnu" \(did you mean run\?\)\.\n/],
+  ['--spool /x', 64, /^spoolroom: No command given, only --spool\.\n/],
+  [
+    'run --spol /x',
+    64,
+    /^spoolroom: run has no option --spol \(did you mean --spool\?\)\.\nTry: spoolroom run --help$/,
+  ],
+  ['run now', 64, /^spoolroom: Unexpected argument "now"\.\n/],
+  ['queue -x', 64, /^spoolroom: queue has no option -x\.\n/],
+  ['run --spool', 64, /^spoolroom: --spool needs a value\.\n/],
+  ['explain', 64, /^spoolroom: Missing job number: spoolroom explain <job>\n/],
+  ['explain -', 64, /^spoolroom: No spool given/],
+  ['explain --spool . -- -5', 64, /^spoolroom: -5 is not a job number/],
   ['run --spool /a --spool /b', 64, /^spoolroom: --spool: \["\/a","\/b"\] is given more than once\.$/],
   ['run --poll soon', 64, /^spoolroom: --poll: "soon" is not a span of time/],
-  ['run', 64, /^spoolroom: Which spool\? Name it with --spool DIR/],
+  ['run', 64, /^spoolroom: No spool given\. Name it with --spool DIR/],
   ['run --spool /nowhere/at/all', 66, /^spoolroom: The spool directory \/nowhere\/at\/all does not exist/],
   [
     'run --spool . --smarthost user@host',
     64,
     /^spoolroom: setting smarthost: \*\*\*@host: .*without a password/,
   ],
-  ['run --spool . --return foo:bar', 64, /^spoolroom: setting return: foo:bar is none of/],
+  ['run --spool . --return foo:bar', 64, /^spoolroom: setting return: foo:bar is not lmtp:/],
   ['run --spool . --charset klingon', 64, /^spoolroom: .*no charset "klingon" is known here/],
   [
     'run --spool . --config /nowhere',
@@ -152,11 +170,11 @@ const WRONG: readonly (readonly [words: string, exit: number, told: RegExp])[] =
   ['run --spool . --tls-ca /nowhere', 78, /^spoolroom: .*tls-ca.*\/nowhere/],
 ];
 
-for (const [words, exit, told] of WRONG) {
+for (const [words, exit, errors] of WRONG) {
   test(`refused: spoolroom ${words}`, async () => {
     const done = await spoolroom(words);
     assert.equal(done.exit, exit);
-    assert.match(done.told, told);
+    assert.match(done.errors, errors);
     assert.equal(done.printed, '');
   });
 }
@@ -164,38 +182,48 @@ for (const [words, exit, told] of WRONG) {
 test('a command for spools says what the queue inside a server is shown by', async () => {
   const done = await spoolroom('queue', { SPOOLROOM_STATE: '/var/lib/spoolroom' });
   assert.equal(done.exit, 64);
-  assert.match(done.told, /queue inside a Citadel server \(state .*own tools show/);
+  assert.match(done.errors, /queue inside a Citadel server \(state .*own tools show/);
 });
 
 test('a bad value in the environment or in a file is a configuration error that names its place', async (t) => {
   const variable = await spoolroom('queue --spool /x', { SPOOLROOM_POLL: 'soon' });
   assert.deepEqual(
-    [variable.exit, /^spoolroom: SPOOLROOM_POLL: "soon" is not/.test(variable.told)],
+    [variable.exit, /^spoolroom: SPOOLROOM_POLL: "soon" is not/.test(variable.errors)],
     [78, true],
   );
   const relay = await spoolroom('run --spool /x', { SPOOLROOM_SMARTHOST: ':3001' });
-  assert.deepEqual([relay.exit, relay.told.startsWith('spoolroom: setting smarthost: :3001: ')], [78, true]);
+  assert.deepEqual(
+    [relay.exit, relay.errors.startsWith('spoolroom: setting smarthost: :3001: ')],
+    [78, true],
+  );
   const config = configFile(t, '{"pol": "5s"}');
   const file = await spoolroom(`queue --spool /x --config ${config}`);
-  assert.deepEqual([file.exit, file.told], [78, `spoolroom: ${config}: pol is no setting.`]);
+  assert.deepEqual(
+    [file.exit, file.errors],
+    [78, `spoolroom: ${config}: pol: unknown setting (did you mean poll?).`],
+  );
   for (const [text, line] of [
-    ['{"poll": "5s",\n "smarthost": "user:geheim@a.example\n}', 2],
-    ['{\n"smarthost": geheim\n}', 2],
-    ['{\n\n"poll": "5s"\n', 3],
-    ['', 1],
+    ['{"poll": "5s",\n "smarthost": "user:geheim@a.example\n}', 'line 2'],
+    ['{\n"smarthost": geheim\n}', 'line 2'],
+    ['{\n\n"poll": "5s"\n', 'line 3'],
+    ['{"poll": "5s",\n}', 'line 2 (trailing comma?)'],
+    ['', 'line 1'],
   ] as const) {
     const broken = configFile(t, text);
-    const { exit, told } = await spoolroom(`queue --spool /x --config ${broken}`);
+    const { exit, errors } = await spoolroom(`queue --spool /x --config ${broken}`);
     assert.equal(exit, 78);
     assert.equal(
-      told,
-      `spoolroom: The configuration file ${broken} cannot be used: it is no JSON in line ${line}.`,
+      errors,
+      `spoolroom: The configuration file ${broken} cannot be used: invalid JSON at ${line}.`,
     );
   }
   const ca = configFile(t, '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n');
   const pem = await spoolroom(`run --spool /x --tls-ca ${ca}`);
-  assert.deepEqual([pem.exit, /it holds no whole certificate in PEM form\.$/.test(pem.told)], [78, true]);
+  assert.deepEqual(
+    [pem.exit, /it does not hold complete certificates in PEM form\.$/.test(pem.errors)],
+    [78, true],
+  );
   const list = configFile(t, '[]');
   const array = await spoolroom(`queue --spool /x --config ${list}`);
-  assert.deepEqual([array.exit, array.told.endsWith('must hold one JSON object of settings.')], [78, true]);
+  assert.deepEqual([array.exit, array.errors.endsWith('must hold one JSON object of settings.')], [78, true]);
 });

@@ -25,7 +25,7 @@ async function usedSpool(t: TestContext): Promise<string> {
 async function spoolroom(words: string) {
   const caught = caughtTerminal([MAIL]);
   const exit = await asNobody(() => main(words.split(' '), {}, caught.terminal));
-  return { exit, printed: caught.printed.join('\n'), told: caught.told.join('\n') };
+  return { exit, printed: caught.printed.join('\n'), told: caught.errors.join('\n') };
 }
 
 for (const [what, path, command] of [

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { command } from '../../src/cli/commands/queue.ts';
+import { perform } from '../../src/cli/shell/main.ts';
 import { caughtTerminal, invocation } from '../support/invocation.ts';
 import { bench, HEADER, listFor, MAIL, messagesIn, NOW, openRoom, spoolOf } from '../support/spool.ts';
 
@@ -22,9 +23,9 @@ async function queue(t: TestContext, files: Readonly<Record<string, string>>, se
   const spool = spoolOf(t, files);
   const before = messagesIn(spool);
   const caught = caughtTerminal();
-  const exit = await command(invocation(caught, { spool, now: NOW, ...settings }));
+  const exit = await perform(command, invocation(caught, { spool, now: NOW, ...settings }));
   assert.deepEqual(messagesIn(spool), before);
-  assert.deepEqual([exit, caught.told], [0, []]);
+  assert.deepEqual([exit, caught.errors], [0, []]);
   return caught.printed.join('\n');
 }
 
@@ -32,12 +33,12 @@ test('a table for people, bytes made readable', async (t) => {
   assert.equal(
     await queue(t, FILES),
     [
-      'job  mail  age  pending  next try              last answer',
-      '2    1     0 s  1 of 1   now',
-      '4    3     2 h  1 of 3   2012-07-14T00:30:00Z  günter@example.com: 451 Später\\u{1b}[2J',
-      '2 jobs: 1 due now, 1 wait',
+      'job  message  age  pending  next attempt          last reply',
+      '2    1        0 s  1 of 1   now',
+      '4    3        2 h  1 of 3   2012-07-14T00:30:00Z  günter@example.com: 451 Später\\x1b[2J',
+      '2 jobs: 1 due now, 1 waiting',
       'unreadable: 6: it holds no delivery-list instruction at all',
-      'mails that no job names: 5',
+      'messages without a job: 5',
     ].join('\n'),
   );
 });
@@ -48,11 +49,11 @@ test('facts for programs', async (t) => {
   assert.deepEqual(jobs[1], {
     ...{ job: 4, mail: 3, age: 7200, pending: 1, delivered: 1, refused: 1, due: false },
     ...{ next: '2012-07-14T00:30:00Z', why: 'It waits until 2012-07-14T00:30:00Z.' },
-    last: 'günter@example.com: 451 Später\\u{1b}[2J',
+    last: 'günter@example.com: 451 Später\\x1b[2J',
     ...{ sender: null, request: null },
     recipients: [
       { address: 'gone@example.com', status: 2, text: 'ok' },
-      { address: 'günter@example.com', status: 4, text: '451 Später\\u{1b}[2J' },
+      { address: 'günter@example.com', status: 4, text: '451 Später\\x1b[2J' },
       { address: 'no@example.com', status: 5, text: 'no' },
     ],
   });
@@ -68,13 +69,13 @@ test('a spool with nothing but a list that was set aside is not empty', async (t
   await room.scan();
   await room.close();
   const caught = caughtTerminal();
-  await command(invocation(caught, { spool, now: NOW }));
+  await perform(command, invocation(caught, { spool, now: NOW }));
   assert.deepEqual(caught.printed, [
     'There are no jobs.',
-    'set aside as .spoolroom/bad/2: Message 2 was set aside, because it holds no delivery-list instruction at all.',
-    'mails that no job names: 1',
+    'quarantined in .spoolroom/bad/2: Message 2 was set aside, because it holds no delivery-list instruction at all.',
+    'messages without a job: 1',
   ]);
-  await command(invocation(caught, { spool, now: NOW, json: true }));
+  await perform(command, invocation(caught, { spool, now: NOW, json: true }));
   assert.equal(JSON.parse(caught.printed.at(-1) ?? '').aside[0].name, '2');
 });
 

@@ -6,6 +6,7 @@ import { command as run } from '../../src/cli/commands/run.ts';
 import type { DemoWorld } from '../../src/cli/demo/world/index.ts';
 import { startDemoWorld } from '../../src/cli/demo/world/index.ts';
 import { EXIT } from '../../src/cli/shell/exit.ts';
+import { perform } from '../../src/cli/shell/main.ts';
 import { caughtTerminal, invocation } from '../support/invocation.ts';
 import { startRawServer } from '../support/raw-server.ts';
 import { bench, HEADER, listFor, MAIL, messagesIn, NOW, openRoom, spoolOf } from '../support/spool.ts';
@@ -54,7 +55,7 @@ async function runAgain(spool: string, settings: object = {}, now = NOW + 60): P
     'log.format': 'json',
     ...settings,
   };
-  const code = await run(invocation(caught, given));
+  const code = await perform(run, invocation(caught, given));
   const text = fs.existsSync(log) ? fs.readFileSync(log, 'utf8') : '';
   fs.rmSync(log, { force: true });
   const left = messagesIn(spool);
@@ -62,7 +63,7 @@ async function runAgain(spool: string, settings: object = {}, now = NOW + 60): P
     code,
     left,
     now,
-    told: caught.told,
+    told: caught.errors,
     log: text
       .split('\n')
       .filter((line) => line !== '')
@@ -134,7 +135,7 @@ describe('a run', () => {
     const files = { 1: MAIL, 2: listFor(1, 'alice@accepts.example') };
     const ran = await runOver(t, files, { return: 'lmtp' });
     assert.equal(ran.code, EXIT.usage);
-    assert.match(ran.told.join(), /setting return: lmtp is none of lmtp:/);
+    assert.match(ran.told.join(), /setting return: lmtp is not lmtp:/);
     assert.deepEqual(ran.left, files);
   });
 
@@ -178,10 +179,10 @@ describe('a run', () => {
     const room = await openRoom(spool, bench());
     const caught = caughtTerminal();
     const listeners = process.listenerCount('SIGTERM');
-    assert.equal(await run(invocation(caught, { spool, 'log.level': 'warn', json: true })), EXIT.ok);
+    assert.equal(await perform(run, invocation(caught, { spool, 'log.level': 'warn', json: true })), EXIT.ok);
     assert.equal(process.listenerCount('SIGTERM'), listeners, 'signals do again what they do by themselves');
     await room.close();
-    assert.deepEqual([caught.told, caught.printed], [[], [`{"busy":${process.pid}}`]]);
+    assert.deepEqual([caught.errors, caught.printed], [[], [`{"busy":${process.pid}}`]]);
   });
 
   it('says when it is told to stop what that waits for', async (t) => {
@@ -193,7 +194,7 @@ describe('a run', () => {
     await server.close();
     assert.equal(code, EXIT.tempFail);
     assert.equal(log[0]?.event, 'stopping');
-    assert.match(String(log[0]?.message), /^stopping \(SIGINT\): nothing new is begun/);
+    assert.match(String(log[0]?.message), /^stopping \(SIGINT\): no new deliveries are started/);
   });
 
   it('says that mail goes in clear where TLS does not work', async (t) => {
@@ -224,10 +225,16 @@ describe('a run', () => {
       const caught = caughtTerminal();
       const log = { 'log.target': `${spool}/.log`, 'log.level': 'info' };
       const given = { spool, now, dns: world.dns, 'mx-port': world.smtpPort, hostname: 'a.example', ...log };
-      await run(invocation({ ...caught, terminal: { ...caught.terminal, interactive: true } }, given));
-      return caught.told.join();
+      await perform(
+        run,
+        invocation({ ...caught, terminal: { ...caught.terminal, interactive: true } }, given),
+      );
+      return caught.errors.join();
     };
-    assert.equal(await watched(NOW), 'Nothing is due: 1 job waits, the next one at 2012-07-14T00:10:00Z.');
+    assert.equal(
+      await watched(NOW),
+      'No job is due: 1 job waiting; the next attempt is at 2012-07-14T00:10:00Z.',
+    );
     assert.equal(await watched(NOW + 700), '');
     assert.match(
       fs.readFileSync(`${spool}/.log`, 'utf8'),
@@ -260,7 +267,7 @@ describe('bad input', () => {
     );
     assert.match(
       String(ran.log[0]?.message),
-      /It lies in .*\/\.spoolroom\/bad\/2, and its mail is not delivered/,
+      /The list is now .*\/\.spoolroom\/bad\/2, and its message is not delivered/,
     );
     assert.equal(ran.left['1'], MAIL);
     const kept = Object.entries(ran.left).filter(([name]) => name.startsWith('.spoolroom/bad/'));
@@ -340,9 +347,9 @@ describe('bad input', () => {
       ['1', /is not a directory/],
     ] as const) {
       const caught = caughtTerminal();
-      const code = await run(invocation(caught, { spool: path.join(spool, name) }));
+      const code = await perform(run, invocation(caught, { spool: path.join(spool, name) }));
       assert.equal(code, EXIT.noInput);
-      assert.match(caught.told.join(), said);
+      assert.match(caught.errors.join(), said);
     }
   });
 

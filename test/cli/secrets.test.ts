@@ -4,6 +4,7 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { command as run } from '../../src/cli/commands/run.ts';
+import { perform } from '../../src/cli/shell/main.ts';
 import { certificates } from '../support/certificates.ts';
 import { caughtTerminal, invocation } from '../support/invocation.ts';
 import { startSmtpServer } from '../support/smtp-servers.ts';
@@ -38,7 +39,8 @@ for (const [what, users, delivered] of [
       t.after(() => server.close());
       const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'alice@example.com') });
       const caught = caughtTerminal();
-      await run(
+      await perform(
+        run,
         invocation(caught, {
           spool,
           now: String(NOW + 60),
@@ -62,7 +64,7 @@ for (const [what, users, delivered] of [
         const text = fs.readFileSync(file, 'latin1');
         for (const shape of SHAPES) assert.ok(!text.includes(shape), `${file} holds ${shape}`);
       }
-      for (const shape of SHAPES) assert.ok(!caught.told.concat(caught.printed).join().includes(shape));
+      for (const shape of SHAPES) assert.ok(!caught.errors.concat(caught.printed).join().includes(shape));
     });
   });
 }

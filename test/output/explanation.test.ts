@@ -37,8 +37,11 @@ function waiting(dialect: Job['dialect'], submitted: number | null): Job {
 
 describe('what is said of the waits', () => {
   for (const [dialect, said] of [
-    ['2012', 'Waits begin with 5 min and double up to 12 h; its sender is told of the delay after 4 h.'],
-    ['2017', 'It is tried every 30 min for 4 h, then every 4 h; its sender is told of the delay after 4 h.'],
+    [
+      '2012',
+      'It is retried after 5 min, then at intervals that double up to 12 h; its sender gets a delay report after 4 h.',
+    ],
+    ['2017', 'It is retried every 30 min for 4 h, then every 4 h; its sender gets a delay report after 4 h.'],
   ] as const) {
     it(`is the ladder of ${dialect}, as it is set`, () => {
       assert.ok(
@@ -52,8 +55,8 @@ describe('what is said of the waits', () => {
 describe('what is said of the end', () => {
   for (const [what, submitted, said] of [
     ['a young job', NOW - 60, /^If it keeps failing, it is given up in 4 d 23 h/],
-    ['an old job', NOW - 10 * 86_400, /^It is older than mail is kept/],
-    ['a job of unknown age', null, /^Its list does not say when it was handed in, so it is never given up/],
+    ['an old job', NOW - 10 * 86_400, /^It is older than retry\.giveup/],
+    ['a job of unknown age', null, /^Its list does not say when it was queued, so it is never given up/],
   ] as const) {
     it(what, () => {
       assert.equal(sentences(waiting('2012', submitted)).filter((sentence) => said.test(sentence)).length, 1);
@@ -63,8 +66,11 @@ describe('what is said of the end', () => {
 
 it('a list that does not say when it was handed in has no age, and nobody is told of a delay', () => {
   const said = sentences(waiting('2012', null));
-  assert.match(said[0] ?? '', /^Job 2 carries mail 1, handed in nobody knows when for 1 recipient:/);
-  assert.ok(said.includes('Waits begin with 5 min and double up to 12 h.'), said.join('\n'));
+  assert.match(said[0] ?? '', /^Job 2 carries message 1, queued at an unknown time for 1 recipient:/);
+  assert.ok(
+    said.includes('It is retried after 5 min, then at intervals that double up to 12 h.'),
+    said.join('\n'),
+  );
 });
 
 describe('what happened', () => {
@@ -73,7 +79,7 @@ describe('what happened', () => {
   it('is in the latest transcript', () => {
     assert.ok(
       sentences(waiting('2012', NOW - 60), { transcripts }).includes(
-        `What was said last: spoolroom replay ${transcripts[0]}`,
+        `Its dialogue: spoolroom replay ${transcripts[0]}`,
       ),
     );
   });
@@ -82,7 +88,7 @@ describe('what happened', () => {
     const job = { ...waiting('2012', NOW - 60), attempted: 0 };
     assert.match(
       sentences(job, { transcripts }).join('\n'),
-      /^A try is under way, or was cut off; what was said so far: spoolroom replay \S+$/m,
+      /^An attempt is in progress, or was interrupted\. Its dialogue so far: spoolroom replay \S+$/m,
     );
   });
 
@@ -90,7 +96,7 @@ describe('what happened', () => {
     const job = { ...waiting('2017', NOW - 60), attempted: NOW + 200 * 86_400 };
     assert.match(
       sentences(job).join('\n'),
-      /still to come: a clock was wrong\. `spoolroom retry 2` tries it now\./,
+      /in the future: a clock was wrong\. To try it now: spoolroom retry 2/,
     );
   });
 });
@@ -108,9 +114,9 @@ it('a list that waits for the other one of its mail says which', () => {
 it('a job that waits for its report says so', () => {
   const refused = { address: 'a@x.example', status: 5, text: '5.1.1 nobody' };
   const job: Job = { ...waiting('2012', NOW - 60), recipients: [refused] };
-  assert.match(sentences(job).join('\n'), /The job stays until its sender can be told/);
+  assert.match(sentences(job).join('\n'), /The job stays until the report to its sender can be sent/);
   const done: Job = { ...job, recipients: [{ ...refused, status: 2 }] };
-  assert.match(sentences(done).join('\n'), /The next run ends the job\./);
+  assert.match(sentences(done).join('\n'), /The next run will finish the job\./);
   const odd: Job = {
     ...job,
     recipients: [
@@ -128,23 +134,23 @@ describe('what would help', () => {
   for (const [text, advice] of [
     ['mx [192.0.2.1] TLS failed: self-signed certificate', /tls-ca/],
     ['mx [192.0.2.1] TLS failed: wrong version number', /smtps:\/\/ is wrong/],
-    ['mx [192.0.2.1] TLS failed: handshake failure', /no way to encrypt/],
-    ['mx [192.0.2.1] offers no STARTTLS, and TLS is required for this host', /speaks no TLS there/],
-    ['mx [192.0.2.1] offers no way to authenticate that we know', /takes no password there/],
-    ['5.7.8 no (535, mx [192.0.2.1])', /user and password/],
-    ['4.7.1 Greylisted, come back later', /second try/],
-    ['4.7.1 Too many from your address', /rule against us/],
+    ['mx [192.0.2.1] TLS failed: handshake failure', /TLS version or cipher/],
+    ['mx [192.0.2.1] offers no STARTTLS, and TLS is required for this host', /does not offer TLS there/],
+    ['mx [192.0.2.1] offers no way to authenticate that we know', /does not accept a password there/],
+    ['5.7.8 no (535, mx [192.0.2.1])', /user name and password/],
+    ['4.7.1 Greylisted, come back later', /later attempt/],
+    ['4.7.1 Too many from your address', /policy against this mail/],
     ['4.3.0 please read carefully (451, mx [192.0.2.1])', null],
     ['452 4.2.2 mailbox full', /make room in the mailbox/],
     [
       'mx [192.0.2.1] said nothing for 300 seconds while we were waiting for the answer to EHLO',
-      /not to the end/,
+      /stops answering/,
     ],
     [
       'mx [192.0.2.1] said nothing for 300 seconds while we were waiting for the greeting',
-      /Nobody answers there/,
+      /cannot be reached/,
     ],
-    ['mx [192.0.2.1] refuses connections', /Nothing listens there/],
+    ['mx [192.0.2.1] refuses connections', /No server listens there/],
     ['a word about carefully chosen authors', null],
   ] as const) {
     it(text, () => {
@@ -162,7 +168,7 @@ describe('what would help', () => {
     );
     assert.deepEqual(
       sentences({ ...job, recipients }, { payload: { kind: 'missing', reason: 'it is gone' } }).at(-1),
-      'Put the mail back under its number, or remove the job.',
+      'Put the message back under its number, or remove the job.',
     );
   });
 });

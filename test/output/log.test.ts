@@ -85,11 +85,8 @@ test('as JSON every line is one object with all fields', async () => {
 
 test('what a server said can neither steer a terminal nor make a line', async () => {
   const text = await log({}, HOSTILE);
-  assert.match(
-    text,
-    new RegExp(`^${TIME} info said \\\\u\\{1b\\}\\[2J\\\\u\\{a\\}spoofed line\\\\u\\{202e\\}\n$`),
-  );
-  assert.equal(JSON.parse(await log({ format: 'json' }, HOSTILE)).text, '\\u{1b}[2J\\u{d}\\u{a}');
+  assert.match(text, new RegExp(`^${TIME} info said \\\\x1b\\[2J\\\\nspoofed line\\\\u\\{202e\\}\n$`));
+  assert.equal(JSON.parse(await log({ format: 'json' }, HOSTILE)).text, '\\x1b[2J\\r\\n');
 });
 
 test('a file is added to, a thousand lines all arrive, and others cannot read it', async (t) => {
@@ -175,15 +172,12 @@ test('without logger the lines go to standard error', async (t) => {
   const text = await log({ target: 'syslog' }, WARNING);
   assert.match(
     text,
-    /^spoolroom: the log syslog cannot be written: the program logger cannot be started: it does not exist \(ENOENT\); its lines come here instead\.\n/,
+    /^spoolroom: the log syslog cannot be written: the program logger cannot be started: it does not exist \(ENOENT\); its lines follow here\.\n/,
   );
 });
 
 test('without a syslog the lines go to standard error, the first one included', async (t) => {
   loggerProgram(t, 'case "$*" in *--socket-errors=on*) exit 1;; esac; cat > /dev/null');
   const text = await log({ target: 'syslog' }, WARNING);
-  assert.match(
-    text,
-    /cannot be written: the program logger finds no syslog to write to; its lines .*\n.*careful\n/,
-  );
+  assert.match(text, /cannot be written: the program logger finds no syslog; its lines .*\n.*careful\n/);
 });

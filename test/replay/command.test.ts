@@ -20,15 +20,16 @@ const AT = ['--now', String(NOW + 600)];
 
 async function call(...words: readonly string[]) {
   const printed: string[] = [];
-  const told: string[] = [];
+  const errors: string[] = [];
   const terminal: Terminal = {
     print: (text) => printed.push(text),
-    tell: (text) => told.push(text),
+    printError: (text) => errors.push(text),
     interactive: false,
+    coloured: false,
     input: process.stdin,
   };
   const exit = await main(words, {}, terminal);
-  return { exit, out: printed.join('\n'), told: told.join('\n') };
+  return { exit, out: printed.join('\n'), errors: errors.join('\n') };
 }
 
 function spool(t: TestContext): string {
@@ -49,12 +50,12 @@ test('a control message in a world: read, due, hosts, dialogue, outcomes, list b
   const { exit, out } = await call('replay', '2', '--spool', directory, '--world', WORLD, ...AT);
   assert.equal(exit, 0);
   for (const part of [
-    /msgid +1 +number of the mail/,
+    /msgid +1 +number of the message/,
     /line 8: not an instruction, ignored: "odd line"/,
-    /Due\n +It has not been tried yet\./,
+    /Schedule\n +It has not been tried yet\./,
     /1\. mx1\.one\.example \(MX, preference 10\)\n +2\. mx2\.one\.example \(MX, preference 20\)/,
     /43\.\d{3} s +S: +220 mx2 ESMTP/,
-    /alice@one\.example: 4 4\.7\.1 Greylisted .* \[row rcpt-refused\]/,
+    /alice@one\.example: deferred: 4\.7\.1 Greylisted .* \[row rcpt-refused\]/,
     /- remote\|alice@one\.example\|0\|\|\n +\+ remote\|alice@one\.example\|4\|4\.7\.1 Greylisted/,
   ]) {
     assert.match(out, part);
@@ -84,23 +85,23 @@ test('every built-in world leads to the outcome in its name', async (t) => {
   }
 });
 
-test('a missing message is reported in a spool, and replaced by a stand-in for a single file', async (t) => {
+test('a missing message is reported in a spool, and replaced by a placeholder for a single file', async (t) => {
   const directory = spoolOf(t, { 2: listFor(1, 'alice@one.example') });
   const inSpool = await call('replay', '2', '--spool', directory, ...AT);
-  assert.match(inSpool.out, /4 the message 1 is not in the spool/);
+  assert.match(inSpool.out, /deferred: message 1 is not in the spool/);
   const alone = await call('replay', path.join(directory, '2'), ...AT);
-  assert.match(alone.out, /a stand-in takes its place/);
-  assert.match(alone.out, /2 2\.0\.0 queued/);
+  assert.match(alone.out, /a placeholder is used instead/);
+  assert.match(alone.out, /delivered: 2\.0\.0 queued/);
 });
 
 test('a transcript is shown as it was, checked, and replayed with other settings', async (t) => {
   const file = await transcript(t);
-  const told = await call('replay', file);
-  assert.equal(told.exit, 0);
-  assert.match(told.out, /Transcript .*failed\.jsonl of job 8, recorded 2014-05-13T16:53:20Z/);
-  assert.match(told.out, /S: +421 4\.3\.2 too busy/);
+  const shown = await call('replay', file);
+  assert.equal(shown.exit, 0);
+  assert.match(shown.out, /Transcript .*failed\.jsonl of job 8, recorded 2014-05-13T16:53:20Z/);
+  assert.match(shown.out, /S: +421 4\.3\.2 too busy/);
   const checked = await call('replay', file, '--check');
-  assert.deepEqual([checked.exit, /no difference/.test(checked.out)], [0, true]);
+  assert.deepEqual([checked.exit, /^No difference/.test(checked.out)], [0, true]);
   const otherwise = await call('replay', file, '--set', 'timeout.greeting=30s');
   assert.match(otherwise.out, /what would have happened/);
   assert.match(otherwise.out, /The recording does not say what happens when 2001:db8::2 is contacted/);
@@ -112,7 +113,7 @@ test('--check exits 1 at the first difference and shows it', async (t) => {
   fs.writeFileSync(file, text);
   const { exit, out } = await call('replay', file, '--check');
   assert.equal(exit, 1);
-  assert.match(out, /Line \d+ leads another way:\n.*\n- recorded .*welcomed.*\n\+ now .*greeting-ok/);
+  assert.match(out, /Difference at line \d+:\n.*\n- recorded .*welcomed.*\n\+ now .*greeting-ok/);
 });
 
 test('a fixture with aliases leads the same way and names nobody', async (t) => {
@@ -128,9 +129,9 @@ test('a fixture with aliases leads the same way and names nobody', async (t) => 
 });
 
 test('--live contacts nobody without consent', async (t) => {
-  const { exit, told } = await call('replay', '2', '--spool', spool(t), '--live', ...AT);
+  const { exit, errors } = await call('replay', '2', '--spool', spool(t), '--live', ...AT);
   assert.equal(exit, 64);
-  assert.match(told, /contacts the mail servers of one\.example; say --yes/);
+  assert.match(errors, /contacts the mail servers of one\.example\. Use --yes/);
 });
 
 test('--live names the relays where mail goes to relays', async (t) => {
@@ -143,9 +144,9 @@ test('--live names the relays where mail goes to relays', async (t) => {
     '--smarthost',
     'user:geheim@relay.example:587',
   ];
-  const { told } = await call(...words, ...AT);
-  assert.match(told, /--live contacts \S*relay\.example:587; say --yes/);
-  assert.ok(!told.includes('geheim'));
+  const { errors } = await call(...words, ...AT);
+  assert.match(errors, /--live contacts \S*relay\.example:587\. Use --yes/);
+  assert.ok(!errors.includes('geheim'));
 });
 
 test('--live goes to a real server, and what it takes is no failure', async (t) => {
@@ -169,9 +170,9 @@ test('--live goes to a real server, and what it takes is no failure', async (t) 
   const { exit, out } = await call('replay', '2', '--spool', spool(t), '--live', ...relay, ...AT);
   await server.close();
   assert.equal(exit, 0);
-  assert.match(out, /^Outcome \(with the real servers, up to DATA\)$/m);
-  assert.match(out, /alice@one\.example: would be accepted; stopped before DATA, nothing was sent$/m);
-  assert.match(out, /gone@one\.example: 5 5\.1\.1 nobody/);
+  assert.match(out, /^Outcome \(with the real servers, before DATA\)$/m);
+  assert.match(out, /alice@one\.example: would be accepted; stopped before DATA, no message was sent$/m);
+  assert.match(out, /gone@one\.example: refused: 5\.1\.1 nobody/);
   assert.match(out, /\+ remote\|alice@one\.example\|0\|$/m, 'its line stays as it is');
   assert.match(out, / s {2}= {3}alice@one\.example: would be accepted;/);
 });
@@ -180,7 +181,7 @@ test('a simulated end is no end', async (t) => {
   const directory = spoolOf(t, { 1: MAIL, 2: listFor(1, 'alice@one.example') });
   const { out } = await call('replay', '2', '--spool', directory, ...AT);
   assert.match(out, /^Outcome \(in the simulated world accept\)$/m);
-  assert.match(out, /the job would end, control message and mail would be removed/);
+  assert.match(out, /the job would end, control message and message would be removed/);
 });
 
 test('of several destinations each line of the dialogue says whose it is', async (t) => {
@@ -193,13 +194,13 @@ test('of several destinations each line of the dialogue says whose it is', async
 test('what a transcript cannot do is refused', async (t) => {
   const file = await transcript(t);
   for (const [words, says] of [
-    [['--live'], /nobody was contacted\. To try the servers now: spoolroom replay 8 --spool DIR --live/],
-    [['--check', '--set', 'tls=none'], /--check takes a transcript as it was recorded/],
-    [['--save-fixture', 'x', '--world', 'accept'], /--save-fixture takes a transcript as it was recorded/],
+    [['--live'], /no server was contacted\. To try the servers now: spoolroom replay 8 --spool DIR --live/],
+    [['--check', '--set', 'tls=none'], /--check needs the transcript as it was recorded/],
+    [['--save-fixture', 'x', '--world', 'accept'], /--save-fixture needs the transcript as it was recorded/],
   ] as const) {
     const done = await call('replay', file, ...words);
     assert.deepEqual([done.exit, done.out], [64, '']);
-    assert.match(done.told, says);
+    assert.match(done.errors, says);
   }
 });
 
@@ -208,7 +209,7 @@ test('a mail that may not be read is not called missing', AS_NOBODY, async (t) =
   fs.chmodSync(directory, 0o755);
   closeTo(path.join(directory, '1'));
   const { out } = await asNobody(() => call('replay', '2', '--spool', directory, ...AT));
-  assert.match(out, /alice@one\.example: 4 .*\/1 cannot be read: permission denied/);
+  assert.match(out, /alice@one\.example: deferred: .*\/1 cannot be read: permission denied/);
 });
 
 test('- is standard input', () => {
@@ -235,21 +236,25 @@ test('input that cannot be replayed is refused with a reason and an exit code', 
   ] as const) {
     const done = await call('replay', '--spool', directory, ...words);
     assert.equal(done.exit, exit, words.join(' '));
-    assert.match(done.told, says);
+    assert.match(done.errors, says);
   }
   const good = spool(t);
   for (const [words, exit, says] of [
-    [['--world', 'nowhere'], 66, /No world is called nowhere \(there are accept,/],
+    [['--world', 'nowhere'], 66, /Unknown world "nowhere": not one of accept,/],
     [['--world', world], 65, /servers\.192\.0\.2\.1\.greting is not a known key; known keys: greeting/],
-    [['--set', 'timeout.gretting=1s'], 64, /write NAME=VALUE with the name of a setting/],
+    [
+      ['--set', 'timeout.gretting=1s'],
+      64,
+      /unknown setting "timeout\.gretting" \(did you mean timeout\.greeting\?\)/,
+    ],
     [['--set', 'tls=maybe'], 64, /--set tls: the value/],
     [['--set', 'smarthost=user@host'], 64, /setting smarthost: .* without a password/],
-    [['--check'], 64, /take a transcript/],
+    [['--check'], 64, /need a transcript/],
     [['--live', '--world', 'accept'], 64, /leave one out/],
   ] as const) {
     const done = await call('replay', '2', '--spool', good, ...words, ...AT);
     assert.equal(done.exit, exit, words.join(' '));
-    assert.match(done.told, says);
+    assert.match(done.errors, says);
   }
 });
 
@@ -266,12 +271,12 @@ test('explain says why a job is still here, what happened, and what would change
   const directory = spoolOf(t, { 1: MAIL, 2: list });
   const { exit, out } = await call('explain', '2', '--spool', directory, '--now', String(NOW + 60));
   assert.equal(exit, 0);
-  assert.match(out, /Job 2 carries mail 1, .* 2 recipients: 1 delivered, 0 refused for good, 1 waiting\./);
-  assert.match(out, /alice@one\.example could not be delivered so far: 4\.7\.1 Greylisted/);
-  assert.match(out, /The next try is at 2012-07-14T00:10:00Z\./);
-  assert.match(out, /Waiting is enough for greylisting/);
+  assert.match(out, /Job 2 carries message 1, .* 2 recipients: 1 delivered, 0 refused, 1 pending\./);
+  assert.match(out, /Not yet delivered to alice@one\.example: 4\.7\.1 Greylisted/);
+  assert.match(out, /The next attempt is at 2012-07-14T00:10:00Z\./);
+  assert.match(out, /This is greylisting/);
   const gone = await call('explain', '7', '--spool', directory);
-  assert.deepEqual([gone.exit, /There is no job 7/.test(gone.told)], [66, true]);
+  assert.deepEqual([gone.exit, /There is no job 7/.test(gone.errors)], [66, true]);
 });
 
 test('the transcripts among the fixtures lead the same way', async () => {

@@ -14,9 +14,9 @@ import { HEADER, listFor, MAIL, NOW, spoolOf, temporaryDirectory } from '../supp
 const AT = ['--now', String(NOW + 600)];
 
 async function call(...words: readonly string[]) {
-  const { terminal, printed, told } = caughtTerminal();
+  const { terminal, printed, errors } = caughtTerminal();
   const exit = await main(words, {}, terminal);
-  return { exit, out: printed.join('\n'), told: told.join('\n') };
+  return { exit, out: printed.join('\n'), errors: errors.join('\n') };
 }
 
 const control = (text: string): Buffer => native({ A: 'Citadel', U: 'QMSG' }, text, 4);
@@ -62,7 +62,7 @@ test('the jobs of an export are listed: message, pending recipients, last reply'
   assert.deepEqual(
     out.split('\n').map((line) => line.replace(/ {2,}/g, '  ')),
     [
-      'job  mail  age  pending  next try  last answer',
+      'job  message  age  pending  next attempt  last reply',
       '2  1  10 min  1 of 2  2012-07-14T00:13:20Z  alice@one.example: 4.7.1 Greylisted',
       '60  59  0 s  1 of 1  now',
       '90  1  10 min  1 of 1  now',
@@ -113,17 +113,17 @@ test('a truncated export is reported once, and what it contains is used', async 
   const job = await call('replay', file, '2', ...AT);
   assert.equal(job.exit, 0);
   assert.equal(job.out.match(/the export ends within <message>/g)?.length, 1);
-  assert.match(job.out, /alice@one\.example: 2 2\.0\.0 queued/);
+  assert.match(job.out, /alice@one\.example: delivered: 2\.0\.0 queued/);
   const lost = await call('replay', file, '60', ...AT);
   assert.equal(lost.exit, 66);
-  assert.match(lost.told, /holds no message 60; .*\n.*the export ends within <message>/);
+  assert.match(lost.errors, /holds no message 60; .*\n.*the export ends within <message>/);
 });
 
 test('a message that is missing from the export is reported, and so is an empty one', async (t) => {
   const list = control(listFor(1, 'alice@one.example'));
   for (const [mail, finding] of [
-    ['', /4 the message 1 is not in the export/],
-    [message(1, Buffer.alloc(0)), /the message 1 is empty/],
+    ['', /deferred: message 1 is not in the export/],
+    [message(1, Buffer.alloc(0)), /message 1 is empty/],
   ] as const) {
     const { exit, out } = await call('replay', written(t, exportOf(mail, message(2, list))), '2', ...AT);
     assert.equal(exit, 0);
@@ -136,13 +136,13 @@ test('what cannot be replayed of an export is said, with an exit code', async (t
   const lone = spoolOf(t, { 1: MAIL, 2: listFor(1, 'alice@one.example') });
   for (const [words, exit, says] of [
     [[file, '7'], 66, /holds no message 7; without a number all control messages are listed/],
-    [[file, '1'], 65, /Message 1 of .* is no control message/],
+    [[file, '1'], 65, /Message 1 of .* is not a control message/],
     [[file, '3'], 65, /Message 3 of .* cannot be read: it holds no delivery-list instruction/],
-    [[file, '6e1'], 64, /6e1 is not the number of a job/],
-    [[file, '--check'], 64, /take a transcript/],
-    [[file, '2', '--save-fixture', 'x'], 64, /take a transcript/],
-    [[path.join(lone, '2'), '2'], 64, /is no exported server/],
-    [[written(t, '<html><body>hello</body></html>')], 65, /is XML, but no message of a Citadel export/],
+    [[file, '6e1'], 64, /6e1 is not a job number/],
+    [[file, '--check'], 64, /need a transcript/],
+    [[file, '2', '--save-fixture', 'x'], 64, /need a transcript/],
+    [[path.join(lone, '2'), '2'], 64, /is not a Citadel export/],
+    [[written(t, '<html><body>hello</body></html>')], 65, /is XML, but holds no message of a Citadel export/],
     [[written(t, '<message><msg_msgnum>7')], 65, /no message .*\n.*ends within <message>/],
     [
       [written(t, exportOf(message(59, fixture('2012-399.native'))))],
@@ -151,8 +151,8 @@ test('what cannot be replayed of an export is said, with an exit code', async (t
     ],
   ] as const) {
     const done = await call('replay', ...words, ...AT);
-    assert.equal(done.exit, exit, `${words.join(' ')}: ${done.told}`);
-    assert.match(done.told, says);
+    assert.equal(done.exit, exit, `${words.join(' ')}: ${done.errors}`);
+    assert.match(done.errors, says);
   }
 });
 
@@ -163,8 +163,8 @@ test('nothing an export says is obeyed by a terminal', async (t) => {
   );
   const file = written(t, exportOf(room('x\x1b[2J', 'no\x1b[2J'), escapes));
   for (const words of [[file], [file, '2'], [file, '9']]) {
-    const { out, told } = await call('replay', ...words, ...AT);
-    assert.ok(out + told !== '' && !(out + told).includes('\x1b'), words.join(' '));
+    const { out, errors } = await call('replay', ...words, ...AT);
+    assert.ok(out + errors !== '' && !(out + errors).includes('\x1b'), words.join(' '));
   }
 });
 
@@ -174,9 +174,9 @@ test('an export in a pipe is not read twice', async (t) => {
   const descriptor = fs.openSync(pipe, fs.constants.O_RDWR);
   t.after(() => fs.closeSync(descriptor));
   fs.writeSync(descriptor, EXPORT.slice(0, 1000));
-  const { exit, told } = await call('replay', pipe);
+  const { exit, errors } = await call('replay', pipe);
   assert.equal(exit, 65);
-  assert.match(told, /is read twice: write it into a file first/);
+  assert.match(errors, /has to be read twice: save it to a file first/);
 });
 
 test('an export is known by its first character', () => {

@@ -18,21 +18,21 @@ import { MAIL, NOW, payloadOf, queuedFor, rulesOf, settingsWith, worldFile } fro
 async function page(world: WorldScript, ...recipients: readonly string[]): Promise<string> {
   const queued = queuedFor(...recipients);
   const rules = rulesOf(settingsWith());
-  const story = await simulate({ queued, payload: payloadOf(MAIL), rules, now: NOW }, world);
+  const timeline = await simulate({ queued, payload: payloadOf(MAIL), rules, now: NOW }, world);
   const { schedule } = rules.due;
   const seconds = NOW / 1000;
   const sources = {
     ...{ title: 'a <title>', job: queued.job, warnings: [], now: seconds, schedule, due: 'It is due.' },
     ...{
       routing: rules.delivery.routing,
-      story,
+      timeline,
       before: deliveryListText(queued.job),
       notes: [],
       would: null,
     },
-    after: textAfter(queued.job, story, seconds, schedule.retry),
+    after: textAfter(queued.job, timeline, seconds, schedule.retry),
   };
-  return htmlPage(replayReport(sources, textDecoder(unknown8bit)), story);
+  return htmlPage(replayReport(sources, textDecoder(unknown8bit)), timeline);
 }
 
 test('nothing is loaded or run, and no text of a server is markup', async () => {

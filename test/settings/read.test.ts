@@ -138,17 +138,21 @@ const WRONG: readonly (readonly [string, Source, string])[] = [
     '--tls: "maybe" is not one of none, opportunistic, require.',
   ],
   ['environment', environmentSource({ SPOOLROOM_POLL: 'x' }), `SPOOLROOM_POLL: "x" ${SPAN}`],
-  ['environment, unknown', environmentSource({ SPOOLROOM_POL: '5s' }), 'SPOOLROOM_POL is no setting.'],
+  [
+    'environment, unknown',
+    environmentSource({ SPOOLROOM_POL: '5s' }),
+    'SPOOLROOM_POL: unknown setting (did you mean SPOOLROOM_POLL?).',
+  ],
   ['file', fileSource('/etc/s.json', { retry: { first: 'x' } }), `/etc/s.json: retry.first: "x" ${SPAN}`],
   [
     'file, unknown',
     fileSource('/etc/s.json', { retry: { frist: '5m' } }),
-    '/etc/s.json: retry.frist is no setting.',
+    '/etc/s.json: retry.frist: unknown setting (did you mean retry.first?).',
   ],
   [
     'file, not inherited',
     fileSource('/etc/s.json', { toString: 'x' }),
-    '/etc/s.json: toString is no setting.',
+    '/etc/s.json: toString: unknown setting.',
   ],
 ];
 

@@ -1,6 +1,6 @@
 /**
- * A command called as main.ts calls it, with what it prints and tells caught. Settings come through readSettings, so
- * that a test that names one which does not exist fails.
+ * A command called as main.ts calls it, with its output captured. Settings come through readSettings, so that a test with an
+ * unknown setting fails.
  */
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
@@ -10,20 +10,22 @@ import { readSettings } from '../../src/settings/read.ts';
 export interface Caught {
   readonly terminal: Terminal;
   readonly printed: string[];
-  readonly told: string[];
+  /** standard error */
+  readonly errors: string[];
 }
 
 /** `input`: the pieces in which standard input arrives. */
 export function caughtTerminal(input: readonly (string | Buffer)[] = []): Caught {
   const printed: string[] = [];
-  const told: string[] = [];
+  const errors: string[] = [];
   const terminal: Terminal = {
     print: (text) => printed.push(text),
-    tell: (text) => told.push(text),
+    printError: (text) => errors.push(text),
     interactive: false,
+    coloured: false,
     input: Readable.from(input.map((piece) => Buffer.from(piece))) as unknown as NodeJS.ReadStream,
   };
-  return { terminal, printed, told };
+  return { terminal, printed, errors };
 }
 
 export function invocation(

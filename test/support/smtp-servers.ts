@@ -4,7 +4,7 @@
  */
 import type { SMTPServerOptions } from 'smtp-server';
 import {
-  type AcceptedMail,
+  type AcceptedMessage,
   errorOf,
   greylisting,
   type MailServer,
@@ -14,7 +14,7 @@ import {
 } from '../../src/cli/demo/world/mail-server.ts';
 import type { ServerCertificate } from './certificates.ts';
 
-export type { AcceptedMail, MailServer, Refusal };
+export type { AcceptedMessage, MailServer, Refusal };
 
 export interface SmtpServerOptions {
   readonly name?: string;

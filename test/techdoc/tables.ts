@@ -259,42 +259,42 @@ function logLines(): string {
   const same = (text: string): string => text;
   const summary = { jobs: 3, due: 2, delivered: 1, deferred: 1, failed: 1, finished: 1, milliseconds: 1234 };
   const lines: readonly (readonly [LogEvent, string])[] = [
-    [outcomeEvent(DELIVERED, same), 'a recipient got the mail'],
+    [outcomeEvent(DELIVERED, same), 'a recipient got the message'],
     [
       outcomeEvent(DEFERRED, same),
-      'a recipient is tried again later; `warn` where the mail itself cannot be read',
+      'a recipient is tried again later; `warn` if the message itself cannot be read',
     ],
-    [outcomeEvent(REFUSED, same), 'a recipient never gets the mail'],
+    [outcomeEvent(REFUSED, same), 'a recipient will not get the message'],
     [
       dsnEvent(REPORTED, same),
-      'a report to the sender is safe; with `how` `left` and the words `left for` it waits in `.spoolroom/reports/` for somebody to bring it',
+      'a report to the sender was handed over; with `how` `left` it was saved in `.spoolroom/reports/`, where somebody has to pick it up',
     ],
     [
       suppressedEvent(2, ['bob@example.com'], 'the mail has the null sender', same),
-      'nobody may be told of this failure',
+      'there may be no report of this failure',
     ],
     [
       quarantineEvent(7, 'it has no remote line', '/var/spool/citadel/.spoolroom/bad/7'),
-      'a control message nobody can read; in the queue of a Citadel server it stays where it is, and has no `path`',
+      'an unreadable control message; in the queue of a Citadel server it stays in place, and `path` is null',
     ],
     [
       warningEvent('The spool ...'),
-      'something a person should know; the sentence says what it means for the mail',
+      'something an administrator should know; the sentence says what it means for the mail',
     ],
-    [listeningEvent('127.0.0.1:2525', '/var/spool/citadel'), 'the intake takes mail'],
-    [queuedEvent(QUEUED, same), 'the intake has taken a mail; it is durable'],
+    [listeningEvent('127.0.0.1:2525', '/var/spool/citadel'), 'the intake accepts mail'],
+    [queuedEvent(QUEUED, same), 'the intake has accepted a message, which is durable'],
     [
       rejectedEvent(452, 'No space is left on the disk', 'citadel (127.0.0.1)'),
-      'the intake has not taken a mail; who brought it still has it, or tells the sender (codes from 500 up)',
+      'the intake has refused a message; the client keeps it, or reports it to the sender (codes from 500 up)',
     ],
-    [closedEvent('SIGTERM'), 'the intake takes no more mail'],
+    [closedEvent('SIGTERM'), 'the intake is closed'],
     [
       busyEvent('Process 812 is already delivering from /var/spool/citadel; nothing was done.', 812),
-      '`run` beside another process: nothing to do',
+      '`run`, while another process delivers: nothing to do',
     ],
     [
       waitingEvent('/var/spool/citadel', 812),
-      '`watch` beside another process: it begins when that has ended',
+      '`watch`, while another process delivers: it starts when that has ended',
     ],
     [
       plaintextEvent(
@@ -307,15 +307,15 @@ function logLines(): string {
         },
         same,
       ),
-      'a host with which TLS breaks gets mail without it, where the settings allow that',
+      'TLS with a host fails, and its mail goes without TLS, where the settings allow that',
     ],
-    [stoppingEvent('SIGINT', 10_000), 'the program was told to stop'],
-    [startedEvent('/var/spool/citadel', 4711), '`watch` has begun'],
+    [stoppingEvent('SIGINT', 10_000), 'the program got a signal to stop'],
+    [startedEvent('/var/spool/citadel', 4711), '`watch` has started'],
     [stoppedEvent('SIGTERM'), '`watch` has ended'],
-    [summaryEvent(summary), 'a queue run in which something was due is over; `info` at a terminal'],
+    [summaryEvent(summary), 'the end of a queue run in which jobs were due; `info` on a terminal'],
     [
       dialogueEvent(PEER, { from: 'us', text: 'MAIL FROM:<a@b.example>' }, same),
-      'a word of a session; credentials never',
+      'a line of an SMTP dialogue; credentials are never shown',
     ],
   ];
   return table(

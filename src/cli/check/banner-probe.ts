@@ -1,68 +1,98 @@
 /**
- * Whether a server takes connections: connect, hear its greeting, say QUIT. Called by `check`. No mail is named, no
- * password is sent.
+ * How far a server lets us come without a message and without a password: connection, greeting, EHLO or LHLO, TLS, QUIT.
+ * The SMTP machine of the queue run does it, so what stops the probe would stop a delivery. It is given no password, so none
+ * can be sent: many providers lock an account after wrong ones.
  */
-import type { Endpoint } from '#net-stream-utils';
-import type { RunDeps } from '../../runner/queue-runner.ts';
-import { describeClose } from '../../smtp/network-errors.ts';
-import { NO_LINES, type PartialReply, readReplyLine } from '../../smtp/reply.ts';
+import type { Connect } from '#net-stream-utils';
+import type { Clock } from '../../platform/clock.ts';
+import { type SessionOptions, SmtpClient } from '../../smtp/client.ts';
+import { next } from '../../smtp/machine/machine.ts';
+import type { Session, SessionPolicy } from '../../smtp/machine/session.ts';
+import type { Failure } from '../../smtp/outcome.ts';
 
-export interface Greeting {
-  readonly greeted: boolean;
-  /** the greeting, or what completes "HOST ..." */
-  readonly text: string;
+export type ProbeResult =
+  | {
+      readonly kind: 'ready';
+      /** the first line of the greeting, as the server sent it */
+      readonly greeting: string;
+      /** the TLS version; null: mail would go in the clear */
+      readonly tls: string | null;
+      /** why the server was asked again without TLS; null: it was not */
+      readonly tlsFailure: Failure | null;
+    }
+  | { readonly kind: 'failed'; readonly failure: Failure };
+
+export interface ProbeDeps {
+  readonly connect: Connect;
+  readonly clock: Clock;
 }
 
-/** Milliseconds for the connection and the greeting. A server that takes longer is slow for real mail, too. */
-const DEADLINE = 20_000;
-/** Milliseconds for it to close after QUIT. */
-const LEAVE = 2000;
+/** Milliseconds for each step: a server that takes longer is slow for real mail as well. */
+const STEP = 20_000;
 
-export function readGreeting(
-  { connect, clock }: Pick<RunDeps, 'connect' | 'clock'>,
-  endpoint: Endpoint,
-): Promise<Greeting> {
+/** As in a queue run, a server whose STARTTLS fails is tried again without it where the options allow that. */
+export async function probeServer(
+  optionsFor: (withoutTls: boolean) => SessionOptions,
+  deps: ProbeDeps,
+): Promise<ProbeResult> {
+  const first = await probe(optionsFor(false), deps);
+  if (first.kind !== 'tls-unusable') return first;
+  const second = await probe(optionsFor(true), deps);
+  if (second.kind === 'ready') return { ...second, tlsFailure: first.failure };
+  return { kind: 'failed', failure: second.failure };
+}
+
+function probe(
+  options: SessionOptions,
+  deps: ProbeDeps,
+): Promise<ProbeResult | { readonly kind: 'tls-unusable'; readonly failure: Failure }> {
+  const deadlines = Object.entries(options.deadlines).map(([step, time]) => [step, Math.min(time, STEP)]);
+  const withoutPassword = {
+    ...options,
+    credentials: null,
+    policy: { ...options.policy, credentials: false },
+    deadlines: Object.fromEntries(deadlines) as typeof options.deadlines,
+  };
   return new Promise((resolve) => {
-    let partial: PartialReply = NO_LINES;
-    let heard: Greeting | null = null;
-    const over = (otherwise: string): void => {
-      timer.cancel();
-      resolve(heard ?? { greeted: false, text: otherwise });
+    let greeting: string | null = null;
+    let session: Session | null = null;
+    const ignore = (): void => {};
+    const noMessage = (): never => {
+      throw new Error('a probe sends no message');
     };
-    const silent = (): void => {
-      connection.destroy();
-      over(`did not greet within ${DEADLINE / 1000} s`);
-    };
-    const hear = (line: string): void => {
-      const step = readReplyLine(partial, line);
-      if (heard !== null) return;
-      if (step.kind === 'more') {
-        partial = step.partial;
-        return;
-      }
-      heard = judged(step);
-      timer.cancel();
-      timer = clock.after(LEAVE, silent);
-      connection.write('QUIT\r\n');
-      connection.end();
-    };
-    const connection = connect(endpoint, {
-      connected: () => {},
-      secured: () => {},
-      drained: () => {},
-      lines: (lines) => lines.forEach(hear),
-      closed: (reason) => over(describeClose(reason)),
-    });
-    let timer = clock.after(DEADLINE, silent);
+    new SmtpClient(withoutPassword, deps, (client) => ({
+      connected: ignore,
+      trace: (event, step) => {
+        session = step.session;
+        if (event.type === 'reply') greeting ??= event.reply.text.split('\n', 1)[0] ?? '';
+      },
+      ready: () => {
+        const failure = session === null ? null : passwordFailure(session, options.policy);
+        const tls = client.tlsFacts?.protocol ?? null;
+        resolve(
+          failure === null
+            ? { kind: 'ready', greeting: greeting ?? '', tls, tlsFailure: null }
+            : { kind: 'failed', failure },
+        );
+        client.quit();
+      },
+      hostFailed: (failure) => resolve({ kind: 'failed', failure }),
+      tlsUnusable: (failure) => resolve({ kind: 'tls-unusable', failure }),
+      ended: ignore,
+      closed: ignore,
+      nextTransaction: () => null,
+      body: noMessage,
+      outcome: noMessage,
+      transactionDone: noMessage,
+      requeue: noMessage,
+    }));
   });
 }
 
-function judged(step: Exclude<ReturnType<typeof readReplyLine>, { kind: 'more' }>): Greeting {
-  if (step.kind === 'protocol-error')
-    return { greeted: false, text: `is no mail server: it says ${step.line.slice(0, 200)}` };
-  const { code, text } = step.reply;
-  const said = text.split('\n', 1)[0] ?? '';
-  return code === 220
-    ? { greeted: true, text: said }
-    : { greeted: false, text: `takes no mail now: ${code} ${said}` };
+/** Why the machine would not send a password to this server; null: it would. */
+function passwordFailure(session: Session, policy: SessionPolicy): Failure | null {
+  const accepted = { code: 250, enhanced: null, text: '' };
+  const { effects } = next({ ...session, policy, state: 'helo' }, { type: 'reply', reply: accepted });
+  for (const effect of effects) if (effect.type === 'host-failed') return effect.failure;
+  return null;
 }

@@ -1,6 +1,6 @@
 /**
- * The part of `check` that looks at the jobs of a spool: does somebody deliver them, which will not leave by themselves, and
- * what most of them wait after. Changes nothing.
+ * The part of `check` that looks at the jobs of a spool: whether they are being delivered, which need attention, and which
+ * replies most of them are waiting because of. Changes nothing.
  */
 import { isPending, isSettled } from '../../delivery-list/job.ts';
 import { type Finding, ok, problem, warning } from '../../output/check-report.ts';
@@ -10,14 +10,14 @@ import type { ByteString } from '../../platform/bytes.ts';
 import type { QueuedJob } from '../../queue/queue.ts';
 import { isExpired, nextAttempt, type Schedule } from '../../queue/schedule.ts';
 import { modifiedAt, unreadableMail } from '../../queue/spool/inspect.ts';
-import type { SpoolContext } from './spool.ts';
+import type { SpoolReading } from '../setup/read-spool.ts';
 
-/** Seconds a job may be due before somebody should ask why. */
+/** Seconds a job may be due before that is reported. */
 const LATE = 900;
 
-export function runnerFinding(jobs: readonly QueuedJob[], { view, now, schedule }: SpoolContext): Finding {
+export function runnerFinding(jobs: readonly QueuedJob[], { view, now, schedule }: SpoolReading): Finding {
   const runner = view.runner();
-  const who = runner === null ? 'nobody delivers at this moment' : `process ${runner} delivers`;
+  const who = runner === null ? 'no process is delivering' : `process ${runner} is delivering`;
   const late = jobs
     .filter(({ job, request }) => request !== 'hold' && job.recipients.some(isPending))
     .map(({ job }) => now - Math.max(nextAttempt(job, schedule), job.submitted ?? now))
@@ -27,66 +27,66 @@ export function runnerFinding(jobs: readonly QueuedJob[], { view, now, schedule 
   return runner === null
     ? problem(
         'runner',
-        `${who}, and ${plural(late.length, 'job')} should have been tried, up to ${longest} ago`,
-        'Is the cron job or the service there, for this spool and as a user who may write to it?',
+        `${who}, and ${plural(late.length, 'job')} ${late.length === 1 ? 'is' : 'are'} overdue, by up to ${longest}`,
+        'Check that the cron job or the service runs, for this spool and as a user who may write to it.',
       )
     : warning(
         'runner',
-        `${who}; ${plural(late.length, 'job')} should have been tried, up to ${longest} ago`,
-        'Long runs, or many slow hosts: see its log.',
+        `${who}; ${plural(late.length, 'job')} ${late.length === 1 ? 'is' : 'are'} overdue, by up to ${longest}`,
+        'Runs take long, or many hosts are slow: see its log.',
       );
 }
 
-/** Kinds of jobs that somebody should know of. */
-const REMARKABLE: readonly {
+/** Jobs that need attention. */
+const CONDITIONS: readonly {
   readonly check: string;
   readonly seen: string;
   readonly advice: string;
-  readonly applies: (queued: QueuedJob, circumstances: SpoolContext) => boolean;
+  readonly applies: (queued: QueuedJob, context: SpoolReading) => boolean;
 }[] = [
   {
     check: 'held',
     seen: 'held jobs',
-    advice: 'They are not tried before `spoolroom release`.',
+    advice: 'They are not tried until `spoolroom release`.',
     applies: ({ request }) => request === 'hold',
   },
   {
     check: 'mail',
-    seen: 'jobs whose mail is missing',
-    advice: 'Put the mail back under its number, or remove the job.',
+    seen: 'jobs whose message is missing',
+    advice: 'Put the message back under its number, or remove the job.',
     applies: ({ job }, { spool, deps }) => modifiedAt(deps.disk, spool, job.msgid) === null,
   },
   {
     check: 'mail',
-    seen: 'jobs whose mail cannot be read',
-    advice: 'It should belong to the owner of the spool and be readable for that user.',
+    seen: 'jobs whose message cannot be read',
+    advice: 'The message file should belong to the owner of the spool and be readable for that user.',
     applies: ({ job }, { spool, deps }) => unreadableMail(deps.disk, spool, job.msgid) !== null,
   },
   {
     check: 'status',
-    seen: 'jobs that no run takes, because the status of a recipient means nothing',
+    seen: 'jobs that are never tried, because a recipient has an unknown status',
     advice: 'Correct their lists, or remove the jobs.',
     applies: ({ job: { recipients } }) => !recipients.some(isPending) && !recipients.every(isSettled),
   },
   {
     check: 'clock',
-    seen: 'jobs whose next try is further ahead than any wait',
-    advice: 'A clock was wrong, or another program wrote that time. `spoolroom retry` tries them now.',
+    seen: 'jobs whose next attempt is further ahead than the longest retry interval',
+    advice: 'A clock was wrong, or another program wrote that time. To try them now: `spoolroom retry`.',
     applies: ({ job }, { now, schedule }) =>
       job.recipients.some(isPending) && nextAttempt(job, schedule) - now > longestWait(schedule),
   },
   {
     check: 'age',
-    seen: 'jobs older than mail is kept',
+    seen: 'jobs older than retry.giveup',
     advice:
-      'If their next try fails they are given up and their senders told. See the setting retry.giveup, and the clock.',
+      'If the next attempt fails, they are given up and their senders get a report. Check the setting retry.giveup, and the clock.',
     applies: ({ job }, { now, schedule }) => job.recipients.some(isPending) && isExpired(job, now, schedule),
   },
 ];
 
-export function jobFindings(jobs: readonly QueuedJob[], circumstances: SpoolContext): Finding[] {
-  return REMARKABLE.flatMap(({ check, seen, advice, applies }) => {
-    const numbers = jobs.filter((queued) => applies(queued, circumstances)).map(({ control }) => control);
+export function jobFindings(jobs: readonly QueuedJob[], context: SpoolReading): Finding[] {
+  return CONDITIONS.flatMap(({ check, seen, advice, applies }) => {
+    const numbers = jobs.filter((queued) => applies(queued, context)).map(({ control }) => control);
     return numbers.length === 0 ? [] : [warning(check, `${seen}: ${numbered(numbers)}`, advice)];
   });
 }
@@ -95,43 +95,43 @@ function longestWait({ retry, earlyRetry, lateRetry }: Schedule): number {
   return Math.max(retry.first, retry.ceiling, earlyRetry, lateRetry) + 1;
 }
 
-const MOST_ANSWERS = 3;
+const MOST_REPLIES = 3;
 
-interface Answer {
+interface ReplyGroup {
   readonly jobs: Set<number>;
-  /** as they stand in the lists */
+  /** as written in the lists */
   readonly texts: Set<ByteString>;
 }
 
-/** What most jobs wait after: one wrong password keeps thousands of them. */
-export function answerFindings(
+/** The replies most jobs are waiting because of: one wrong password can hold up thousands of jobs. */
+export function replyFindings(
   jobs: readonly QueuedJob[],
-  { readable, spool }: SpoolContext,
+  { readable, spool }: SpoolReading,
 ): readonly Finding[] {
-  const answers = new Map<ByteString, Answer>();
+  const groups = new Map<ByteString, ReplyGroup>();
   for (const { control, job } of jobs) {
     for (const recipient of job.recipients) {
       if (!isPending(recipient) || recipient.text === '') continue;
       const key = withoutHost(recipient.text);
-      const answer = answers.get(key) ?? { jobs: new Set(), texts: new Set() };
-      answers.set(key, answer);
-      answer.jobs.add(control);
-      answer.texts.add(recipient.text);
+      const group = groups.get(key) ?? { jobs: new Set(), texts: new Set() };
+      groups.set(key, group);
+      group.jobs.add(control);
+      group.texts.add(recipient.text);
     }
   }
-  const most = [...answers].sort(([, a], [, b]) => b.jobs.size - a.jobs.size).slice(0, MOST_ANSWERS);
+  const most = [...groups].sort(([, a], [, b]) => b.jobs.size - a.jobs.size).slice(0, MOST_REPLIES);
   return most.map(([key, { jobs: numbers, texts }]) => {
     const [text = key, ...others] = texts;
-    const waiting = `${plural(numbers.size, 'job')} (${numbered([...numbers])}) wait${numbers.size === 1 ? 's' : ''}`;
+    const waiting = `${plural(numbers.size, 'job')} (${numbered([...numbers])}) ${numbers.size === 1 ? 'is' : 'are'} waiting`;
     return warning(
       'answers',
-      `${waiting} after: ${readable(others.length === 0 ? text : key)}`,
-      hintsFor(text) ?? `For each of them: spoolroom explain ${[...numbers][0]} --spool ${spool}`,
+      `${waiting} because of this reply: ${readable(others.length === 0 ? text : key)}`,
+      hintsFor(text) ?? `For details: spoolroom explain ${[...numbers][0]} --spool ${spool}`,
     );
   });
 }
 
-/** The same answer of several hosts is one: `(450, mx.example [192.0.2.1]:25)` becomes `(450)`. */
+/** The same reply from several hosts counts as one: `(450, mx.example [192.0.2.1]:25)` becomes `(450)`. */
 function withoutHost(text: ByteString): ByteString {
   return text.replace(/(?:, )?(?:[\w.-]+ )?\[[\w.:/-]+\](?::\d+)? ?/g, '');
 }

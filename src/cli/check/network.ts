@@ -1,10 +1,9 @@
 /**
- * The part of `check` that asks others: name servers, relays, the server that takes reports. No mail is sent to anybody,
- * and no password.
+ * The part of `check` that asks other hosts: name servers, relays, the server that takes reports. It sends no message and no
+ * password.
  */
-
 import { lookupAddresses } from '../../delivery/lookups.ts';
-import { endpointOf } from '../../delivery/rules.ts';
+import { sessionOptions } from '../../delivery/rules.ts';
 import type { DsnTransportSetting } from '../../dsn/transport.ts';
 import { type Finding, ok, problem, warning } from '../../output/check-report.ts';
 import { hintsFor } from '../../output/hints.ts';
@@ -13,11 +12,11 @@ import type { Host } from '../../routing/hosts.ts';
 import { LOOKUP_ERRORS, relayHost } from '../../routing/route.ts';
 import type { RunDeps } from '../../runner/queue-runner.ts';
 import type { RunRules } from '../../runner/rules.ts';
+import type { SessionOptions } from '../../smtp/client.ts';
 import { STATES, type StateName } from '../../smtp/machine/states.ts';
-import type { Failure } from '../../smtp/outcome.ts';
+import type { Failure, Peer } from '../../smtp/outcome.ts';
 import { describePeer } from '../../smtp/status-text.ts';
-import { type Greeting, readGreeting } from './banner-probe.ts';
-import { probeHandshake } from './handshake-probe.ts';
+import { type ProbeDeps, probeServer } from './banner-probe.ts';
 
 export interface NetworkContext {
   readonly ports: Pick<RunDeps, 'connect' | 'resolver' | 'clock'>;
@@ -25,145 +24,175 @@ export interface NetworkContext {
   readonly path: DsnTransportSetting;
 }
 
-export async function checkNetwork(circumstances: NetworkContext): Promise<readonly Finding[]> {
+export async function checkNetwork(context: NetworkContext): Promise<readonly Finding[]> {
   const [dns, relays, reports] = await Promise.all([
-    checkDns(circumstances),
-    checkRelays(circumstances),
-    checkReturn(circumstances),
+    checkDns(context),
+    checkRelays(context),
+    checkReports(context),
   ]);
   return [dns, ...relays, reports];
 }
 
-/** Any proven answer will do: it is the name servers that are asked, not the name. */
+/** The question is whether the name servers answer, so the answer may as well be that the name does not exist. */
 async function checkDns({ ports, rules }: NetworkContext): Promise<Finding> {
   const name = rules.render.fqdn;
   const began = ports.clock.monotonic();
   const answer = await ports.resolver.mx(name);
   const taken = duration(ports.clock.monotonic() - began);
-  const proven = answer.kind === 'found' || answer.fault === 'no-domain' || answer.fault === 'no-data';
-  if (proven) return ok('dns', `the name servers answer (${taken})`);
+  const answered = answer.kind === 'found' || answer.fault === 'no-domain' || answer.fault === 'no-data';
+  if (answered) return ok('dns', `the name servers answer (${taken})`);
   const seen = `MX of ${name}: ${LOOKUP_ERRORS[answer.fault]} (${taken})`;
   const relayed = rules.delivery.routing.relays.some(({ kind }) => kind === 'smarthost');
   return relayed
     ? warning(
         'dns',
         seen,
-        'Mail goes to relays, so only their names are looked up. See /etc/resolv.conf, or the setting dns.',
+        'Mail goes to relays, so only their names are looked up. Check /etc/resolv.conf, or the setting dns.',
       )
-    : problem('dns', seen, 'No mail can be sent, it all waits. See /etc/resolv.conf, or the setting dns.');
+    : problem('dns', seen, 'No mail can be delivered; it waits. Check /etc/resolv.conf, or the setting dns.');
 }
 
-async function checkRelays(circumstances: NetworkContext): Promise<readonly Finding[]> {
-  const { relays } = circumstances.rules.delivery.routing;
-  const met = await Promise.all(
-    relays.map(async (relay) => ({ relay, ...(await meet(relayHost(relay), circumstances)) })),
+async function checkRelays(context: NetworkContext): Promise<readonly Finding[]> {
+  const { delivery } = context.rules;
+  const probed = await Promise.all(
+    delivery.routing.relays.map(async ({ kind, ...relay }) => ({
+      kind,
+      ...(await probeHost(relayHost({ kind, ...relay }), context, (host, address, withoutTls) =>
+        sessionOptions(delivery, host, address, { number: 0, withoutTls }),
+      )),
+    })),
   );
-  const smarthostTakes = met.some(({ relay, takes }) => relay.kind === 'smarthost' && takes);
-  return met.map(({ relay: { kind }, takes, text, flaw }) => {
-    if (takes) return flaw === null ? ok(kind, text) : warning(kind, `${text}; ${flaw}`, IN_CLEAR);
-    const help = hintsFor(text) ?? 'See the entry, a firewall, the server itself.';
-    return kind === 'fallbackhost' || smarthostTakes
+  const isReachable = probed.some(({ kind, ready }) => kind === 'smarthost' && ready);
+  return probed.map(({ kind, ready, text, tlsFailure }) => {
+    if (ready)
+      return tlsFailure === null ? ok(kind, text) : warning(kind, `${text}; ${tlsFailure}`, IN_CLEAR);
+    const hint = hintsFor(text) ?? 'Check the entry, the firewall, and the server itself.';
+    return kind === 'fallbackhost' || isReachable
       ? warning(
           kind,
           text,
-          `Mail for it goes to the next host in order, or waits where there is none. ${help}`,
+          `Mail for it goes to the next host in order, or waits where there is none. ${hint}`,
         )
-      : problem(kind, text, `All mail goes to smart hosts, and none of them takes any: it waits. ${help}`);
+      : problem(kind, text, `All mail goes to smart hosts, and none of them takes mail: it waits. ${hint}`);
   });
 }
 
-const IN_CLEAR = 'Everybody on the way can read it. The setting relay-tls require has it wait instead.';
+const IN_CLEAR =
+  'Mail goes in the clear and can be read on the way. With the setting relay-tls require it waits instead.';
 
-interface Met {
-  /** as far as that can be seen without sending mail or a password */
-  readonly takes: boolean;
+interface Probed {
+  /** it would take mail, as far as that shows without sending a message or a password */
+  readonly ready: boolean;
   readonly text: string;
-  /** why TLS was given up */
-  readonly flaw: string | null;
+  /** why TLS was given up; null: it was not */
+  readonly tlsFailure: string | null;
 }
 
-/** The first address that takes mail. */
-async function meet(host: Host, circumstances: NetworkContext): Promise<Met> {
-  const addresses = await addressesOf(host, circumstances);
-  if (typeof addresses === 'string') return { takes: false, text: addresses, flaw: null };
+type OptionsFor = (host: Host, address: string, withoutTls: boolean) => SessionOptions;
+
+/** The first address that is ready, or all that failed. */
+async function probeHost(host: Host, { ports }: NetworkContext, optionsFor: OptionsFor): Promise<Probed> {
+  const addresses = await addressesOf(host, ports);
+  if (typeof addresses === 'string') return { ready: false, text: addresses, tlsFailure: null };
   const failures: string[] = [];
   for (const address of addresses) {
-    const met = await meetAt(host, address, circumstances);
-    if (met.takes) return met;
-    failures.push(met.text);
+    const tried = await probePeer((withoutTls) => optionsFor(host, address, withoutTls), ports);
+    if (tried.ready) return withPasswordNote(tried, host);
+    failures.push(tried.text);
   }
-  return { takes: false, text: failures.join('; '), flaw: null };
+  return { ready: false, text: failures.join('; '), tlsFailure: null };
 }
 
-async function meetAt(host: Host, address: string, { ports, rules }: NetworkContext): Promise<Met> {
-  let met = await probeHandshake(host, address, false, rules.delivery, ports);
-  const flaw = met.kind === 'tls-unusable' ? escapeControl(met.failure.text) : null;
-  if (met.kind === 'tls-unusable') met = await probeHandshake(host, address, true, rules.delivery, ports);
-  if (met.kind !== 'welcome')
-    return { takes: false, text: escapeControl(whatFailed(met.failure)), flaw: null };
-  const { greeting, tls } = met;
-  const how = [tls ?? 'in clear', ...(host.credentials === null ? [] : ['the password is not tried'])];
-  const where = describePeer({ host: host.name, address, port: host.port });
-  return { takes: true, text: `${where} greets: ${escapeControl(greeting)} (${how.join('; ')})`, flaw };
+function withPasswordNote(probed: Probed, { credentials }: Host): Probed {
+  return credentials === null ? probed : { ...probed, text: `${probed.text}, password not tried` };
 }
 
-/** What was said, and at which step. Our own sentences name the step themselves. */
-function whatFailed({ peer, code, text, stage }: Failure): string {
+export async function probePeer(
+  optionsFor: (withoutTls: boolean) => SessionOptions,
+  deps: ProbeDeps,
+): Promise<Probed> {
+  const result = await probeServer(optionsFor, deps);
+  if (result.kind === 'failed')
+    return { ready: false, text: escapeControl(failureText(result.failure)), tlsFailure: null };
+  const { peer } = optionsFor(false);
+  const { greeting, tls, tlsFailure } = result;
+  return {
+    ready: true,
+    text: `${escapeControl(describePeer(peer))} greets: ${escapeControl(greeting)} (${tls ?? 'no TLS'})`,
+    tlsFailure: tlsFailure === null ? null : escapeControl(tlsFailure.text),
+  };
+}
+
+/** The reply, and the step it came at. Our own sentences name the step themselves. */
+function failureText({ peer, code, text, stage }: Failure): string {
   const where = peer === null ? '' : `${describePeer(peer)} `;
   if (code === null) return `${where}${text}`;
-  const said = `${code} ${text.replaceAll('\n', ' ')}`;
-  return `${where}answers ${said}${stage in STATES ? ` while we are ${STATES[stage as StateName].phrase}` : ''}`;
+  const step = stage in STATES ? ` while we were ${STATES[stage as StateName].phrase}` : '';
+  return `${where}replied ${code} ${text.replaceAll('\n', ' ')}${step}`;
 }
 
 /** Or a sentence that says why there are none. */
 async function addressesOf(
   host: Host,
-  { ports }: Pick<NetworkContext, 'ports'>,
+  { resolver }: NetworkContext['ports'],
 ): Promise<readonly string[] | string> {
-  const found = await lookupAddresses(host, ports.resolver);
+  const found = await lookupAddresses(host, resolver);
   if (found.type === 'addresses') return found.addresses;
   return found.type === 'no-addresses' ? found.failure.text : `no address of ${host.name}`;
 }
 
-/** The first address that greets. */
-async function greetingOfHost(host: Host, circumstances: NetworkContext): Promise<Greeting> {
-  const addresses = await addressesOf(host, circumstances);
-  if (typeof addresses === 'string') return { greeted: false, text: addresses };
-  const { ports, rules } = circumstances;
-  const failures: string[] = [];
-  for (const address of addresses) {
-    const { greeted, text } = await readGreeting(ports, endpointOf(rules.delivery, host, address));
-    const said = `${host.name} [${address}]:${host.port} ${greeted ? 'greets: ' : ''}${escapeControl(text)}`;
-    if (greeted) return { greeted, text: said };
-    failures.push(said);
-  }
-  return { greeted: false, text: failures.join('; ') };
+/** A session as reports are handed over in: TLS where it is offered, any certificate, no password. */
+export function reportSession(
+  { delivery, render }: RunRules,
+  peer: Peer,
+  protocol: 'lmtp' | 'smtp',
+  withoutTls: boolean,
+): SessionOptions {
+  return {
+    number: 0,
+    endpoint: { address: peer.address ?? peer.host, port: peer.address === null ? 0 : peer.port },
+    peer,
+    policy: {
+      ehloName: render.fqdn,
+      tls: protocol === 'lmtp' || withoutTls ? 'none' : 'opportunistic',
+      credentials: false,
+      authInClear: false,
+      recipients: 1,
+      ...(protocol === 'lmtp' ? { lmtp: true } : {}),
+    },
+    credentials: null,
+    tls: { serverName: peer.host, verify: false },
+    deadlines: delivery.deadlines,
+  };
 }
 
 const NO_REPORTS =
-  'Mail leaves, but no sender is told of a failure, and such jobs stay. See the setting return.';
+  'Mail is delivered, but senders get no reports of failures, and jobs that need one stay. Check the setting return.';
 
-async function checkReturn(circumstances: NetworkContext): Promise<Finding> {
-  const { path, ports } = circumstances;
+async function checkReports(context: NetworkContext): Promise<Finding> {
+  const { path, ports, rules } = context;
   switch (path.kind) {
     case 'room':
-      return ok(
-        'reports',
-        'go into the spool as jobs of their own, those to users here as files into .spoolroom/reports',
-      );
+      return ok('reports', 'go into the spool as jobs; those to local users are saved in .spoolroom/reports');
     case 'lmtp': {
-      const { greeted, text } = await readGreeting(ports, { address: path.socket, port: 0 });
-      const said = `${path.socket} ${greeted ? 'greets: ' : ''}${escapeControl(text)}`;
-      return greeted ? ok('reports', said) : warning('reports', said, NO_REPORTS);
+      const peer = { host: path.socket, address: null, port: 25 };
+      return reportsFinding(
+        await probePeer((withoutTls) => reportSession(rules, peer, 'lmtp', withoutTls), ports),
+      );
     }
     case 'smtp': {
       const { host: name, literal, port } = path;
-      const host = { name, literal, port, origin: 'smarthost', preference: null } as const;
-      const { greeted, text } = await greetingOfHost(
-        { ...host, credentials: null, implicitTls: false },
-        circumstances,
+      const origin = { origin: 'smarthost', preference: null } as const;
+      const host = { name, literal, port, ...origin, credentials: null, implicitTls: false };
+      return reportsFinding(
+        await probeHost(host, context, (_, address, withoutTls) =>
+          reportSession(rules, { host: name, address, port }, 'smtp', withoutTls),
+        ),
       );
-      return greeted ? ok('reports', text) : warning('reports', text, NO_REPORTS);
     }
   }
+}
+
+function reportsFinding({ ready, text }: Probed): Finding {
+  return ready ? ok('reports', text) : warning('reports', text, NO_REPORTS);
 }

@@ -1,13 +1,11 @@
 /**
- * The part of `check` that looks into the spool: can somebody deliver from it, and what lies there besides jobs. Changes
- * nothing, but for one small file that comes and goes.
+ * The part of `check` that looks at the spool: whether mail can be delivered from it, and what it holds besides jobs.
+ * Changes nothing, except that it writes and removes one small file to time the disk.
  */
-
 import { type Finding, ok, problem, warning } from '../../output/check-report.ts';
-import { type DecodeText, duration, escapeControl, plural } from '../../output/text.ts';
+import { duration, escapeControl, plural } from '../../output/text.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
 import type { QueueScan } from '../../queue/queue.ts';
-import type { Schedule } from '../../queue/schedule.ts';
 import {
   journalProblem,
   measureSync,
@@ -16,35 +14,29 @@ import {
   quarantinedFiles,
   removedMessages,
 } from '../../queue/spool/inspect.ts';
-import { firstUnwritable, type ReadOnlySpool, type SpoolDeps } from '../../queue/spool/open.ts';
-import { answerFindings, jobFindings, numbered, runnerFinding } from './jobs.ts';
+import { firstUnwritable } from '../../queue/spool/open.ts';
+import type { SpoolReading } from '../setup/read-spool.ts';
+import { jobFindings, numbered, replyFindings, runnerFinding } from './jobs.ts';
 
-export interface SpoolContext {
-  readonly spool: string;
-  readonly view: ReadOnlySpool;
-  readonly deps: SpoolDeps;
-  /** Unix seconds */
-  readonly now: number;
-  readonly schedule: Schedule;
-  readonly readable: DecodeText;
-  /** milliseconds after which a mail that no job names is told */
+export interface SpoolContext extends SpoolReading {
+  /** milliseconds after which a message without a job is reported */
   readonly orphanAge: number;
 }
 
-export async function checkSpool(circumstances: SpoolContext): Promise<readonly Finding[]> {
-  const scan = await circumstances.view.scan();
+export async function checkSpool(context: SpoolContext): Promise<readonly Finding[]> {
+  const scan = await context.view.scan();
   const { jobs } = scan;
   return [
-    writableFinding(circumstances),
-    await diskFinding(circumstances),
-    journalFinding(circumstances),
-    runnerFinding(jobs, circumstances),
-    ...unreadableFindings(scan, circumstances),
-    ...orphanFindings(scan, circumstances),
-    ...jobFindings(jobs, circumstances),
-    ...answerFindings(jobs, circumstances),
-    ...reportFindings(circumstances),
-    ...removedFindings(circumstances),
+    writableFinding(context),
+    await diskFinding(context),
+    journalFinding(context),
+    runnerFinding(jobs, context),
+    ...unreadableFindings(scan, context),
+    ...orphanFindings(scan, context),
+    ...jobFindings(jobs, context),
+    ...replyFindings(jobs, context),
+    ...reportFindings(context),
+    ...removedFindings(context),
   ];
 }
 
@@ -55,25 +47,29 @@ function writableFinding({ spool, deps }: SpoolContext): Finding {
     : problem(
         'spool',
         `${closed} is not writable for this user`,
-        `Nothing can be delivered from ${spool}. Run spoolroom as its owner, and give what is in it to that user.`,
+        `No mail can be delivered from ${spool}. Run spoolroom as the owner of the spool, and make that user the owner of the files in it.`,
       );
 }
 
-/** Outcomes wait for the disk, many at once; beyond this many milliseconds people notice. */
+/** Milliseconds. Each group of outcomes waits for one write and sync; a slower disk slows delivery noticeably. */
 const SLOW_DISK = 100;
 
 async function diskFinding({ spool, deps }: SpoolContext): Promise<Finding> {
   try {
     const taken = await measureSync(deps, spool);
-    if (taken === null) return ok('disk', 'not tried: nobody has delivered from this spool yet');
-    if (taken < SLOW_DISK) return ok('disk', `a small file is safe after ${duration(taken)}`);
-    return warning('disk', `a small file is safe only after ${duration(taken)}`, 'Mail leaves slowly.');
+    if (taken === null) return ok('disk', 'not tested: nothing has been delivered from this spool yet');
+    if (taken < SLOW_DISK) return ok('disk', `test write and sync took ${duration(taken)}`);
+    return warning(
+      'disk',
+      `test write and sync took ${duration(taken)}`,
+      'The disk is slow, and mail leaves slowly.',
+    );
   } catch (error) {
     if (errorCode(error) === null) throw error;
     return problem(
       'disk',
-      `nothing can be written to ${spool}: ${describeError(error)}`,
-      'Nothing is delivered until there is room and permission.',
+      `cannot write to ${spool}: ${describeError(error)}`,
+      'No mail is delivered until there is space and permission.',
     );
   }
 }
@@ -81,8 +77,8 @@ async function diskFinding({ spool, deps }: SpoolContext): Promise<Finding> {
 function journalFinding({ spool, deps }: SpoolContext): Finding {
   const text = journalProblem(deps.disk, spool);
   return text === null
-    ? ok('journal', 'in order')
-    : problem('journal', text, 'No run begins before that is settled.');
+    ? ok('journal', 'intact')
+    : problem('journal', text, 'No mail is delivered until this is fixed.');
 }
 
 function unreadableFindings({ quarantined }: QueueScan, { spool, deps }: SpoolContext): Finding[] {
@@ -94,7 +90,7 @@ function unreadableFindings({ quarantined }: QueueScan, { spool, deps }: SpoolCo
     warning(
       'unreadable',
       escapeControl(text),
-      'Its mail is not delivered. Correct the list and put it back, or delete it and its mail.',
+      'Its message is not delivered. Correct the list and put it back, or delete the list and its message.',
     ),
   );
 }
@@ -108,39 +104,39 @@ function orphanFindings({ orphans }: QueueScan, { spool, deps, now, orphanAge }:
   return [
     warning(
       'orphans',
-      `mails that no job names, for longer than ${duration(orphanAge)}: ${numbered(old)}`,
-      'Nobody gets them. Their list was lost, set aside or never written; they are never touched.',
+      `messages without a job for more than ${duration(orphanAge)}: ${numbered(old)}`,
+      'They are not delivered: their list was lost, quarantined or never written. They are left as they are.',
     ),
   ];
 }
 
-/** Reports to users here, which nobody hands over by himself. */
+/** Reports to local users, which need somebody to deliver them. */
 function reportFindings({ spool, deps }: SpoolContext): Finding[] {
-  const left = pendingReports(deps.disk, spool);
-  if (left === 0) return [];
+  const count = pendingReports(deps.disk, spool);
+  if (count === 0) return [];
   return [
     warning(
       'reports',
-      `${plural(left, 'report')} to users here ${left === 1 ? 'lies' : 'lie'} in .spoolroom/reports: those senders were not told`,
-      'Bring them to their readers and delete them. With the setting return lmtp:/path/lmtp.socket the server takes them.',
+      `${plural(count, 'report')} to local users in .spoolroom/reports: these senders have not got their report`,
+      'Pass them on and delete them. With the setting return lmtp:/path/lmtp.socket the server takes such reports.',
     ),
   ];
 }
 
-/** What was removed longer ago than this many milliseconds hardly anybody brings back. */
-const LONG_AGO = 90 * 86_400_000;
+/** Milliseconds; older removals are unlikely to be wanted back. */
+const OLD = 90 * 86_400_000;
 /** Bytes. */
-const MUCH = 104_857_600;
+const LARGE = 104_857_600;
 
 function removedFindings({ spool, deps, now }: SpoolContext): Finding[] {
   const { folders, bytes, oldest } = removedMessages(deps.disk, spool);
   const age = oldest === null ? 0 : now * 1000 - oldest;
-  if (age < LONG_AGO && bytes < MUCH) return [];
+  if (age < OLD && bytes < LARGE) return [];
   return [
     warning(
       'removed',
-      `${plural(folders, 'removal')} in .spoolroom/removed, ${Math.ceil(bytes / 1_048_576)} MiB, the oldest of ${duration(age)} ago`,
-      'Nobody sweeps that folder. Delete what nobody will bring back; mail in the spool does not need it.',
+      `${plural(folders, 'removal')} in .spoolroom/removed, ${Math.ceil(bytes / 1_048_576)} MiB, the oldest from ${duration(age)} ago`,
+      'This folder is never emptied automatically. Delete what you will not bring back; mail in the spool does not need it.',
     ),
   ];
 }

@@ -1,26 +1,23 @@
 /**
- * `spoolroom check`: what would stop mail today, and what to do about it. Looks at the settings, the spool, the name
- * servers, the relays and the way back for reports; with `--citadel` at the server beside which it stands. Sends no mail
- * and changes nothing.
+ * `spoolroom check`: what would stop mail, and what to do about it. Looks at the settings, the spool, the name servers, the
+ * relays and the server that takes reports; with `--citadel` also at the Citadel server. Sends no message, changes nothing.
  */
 import { statSync } from 'node:fs';
-import { loadCharset, unknown8bit } from '../../message/charset.ts';
 import { checkReport, type Finding, ok, problem, warning } from '../../output/check-report.ts';
-import { formatTime, textDecoder } from '../../output/text.ts';
-import { openSpoolReadOnly } from '../../queue/spool/open.ts';
+import { formatTime } from '../../output/text.ts';
 import type { RunRules } from '../../runner/rules.ts';
-import { scheduleFrom } from '../../runner/rules.ts';
 import type { Settings } from '../../settings/table.ts';
 import { checkNetwork } from '../check/network.ts';
 import { checkSpool } from '../check/spool.ts';
 import { dsnTransportOf } from '../setup/dsn.ts';
-import { clockFor, controlSettings, loadRules, spoolDeps, systemDeps } from '../setup/load-config.ts';
+import { clockFor, loadRules, systemDeps } from '../setup/load-config.ts';
+import { readSpool } from '../setup/read-spool.ts';
 import type { Command } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
 
 export const command: Command = async ({ settings, terminal }) => {
   const findings = await check(settings);
-  terminal.print(settings.json ? JSON.stringify({ findings }) : checkReport(findings));
+  terminal.print(settings.json ? JSON.stringify({ findings }) : checkReport(findings, terminal.coloured));
   return findings.some(({ grade }) => grade === 'trouble') ? EXIT.difference : EXIT.ok;
 };
 
@@ -37,10 +34,11 @@ async function check(settings: Settings): Promise<readonly Finding[]> {
 type Loaded = Awaited<ReturnType<typeof loadRules>>;
 
 function settingsFindings(settings: Settings, rules: Loaded): readonly Finding[] {
-  if ('kind' in rules) return [problem('settings', rules.text, 'No run begins before that is put right.')];
+  if ('kind' in rules)
+    return [problem('settings', rules.text, 'No mail is delivered until this is corrected.')];
   const { config, now } = settings;
   return [
-    ok('settings', config === null ? 'no configuration file is named' : `with those of ${config}`),
+    ok('settings', config === null ? 'no configuration file' : `configuration file ${config}`),
     ...secretFindings(settings, rules),
     ...relayFileFindings(settings, rules),
     hostnameFinding(rules.render.fqdn),
@@ -50,7 +48,7 @@ function settingsFindings(settings: Settings, rules: Loaded): readonly Finding[]
           warning(
             'now',
             `the clock is set to ${formatTime(Math.floor(clockFor(settings).now() / 1000))}`,
-            'Every time in the lists is written by it. The setting now is for trying things out.',
+            'All times in the lists are written by this clock. The setting now is meant for tests.',
           ),
         ]),
   ];
@@ -60,22 +58,18 @@ function hostnameFinding(name: string): Finding {
   if (/^[^.]+(\.[^.]+)+$/.test(name) && !name.endsWith('.localdomain')) return ok('hostname', name);
   return warning(
     'hostname',
-    `${name} is no full name in the DNS`,
-    'Many servers refuse mail from who calls himself that. Set hostname to the name this machine has in the DNS.',
+    `${name} is not a fully qualified domain name`,
+    'Many servers refuse mail from such a name. Set hostname to the name that this machine has in the DNS.',
   );
 }
 
-/** A file was named to take relays from, and there are none. */
+/** Relays were to come from a file, and there are none in it. */
 function relayFileFindings(settings: Settings, { delivery }: RunRules): readonly Finding[] {
   const file = settings['internet-config'];
   if (file === null || delivery.routing.relays.some(({ kind }) => kind === 'smarthost')) return [];
   const from = file === 'citadel' ? 'the configuration of the Citadel server' : file;
   return [
-    warning(
-      'settings',
-      `${from} holds no smarthost line`,
-      'All mail goes to the MX hosts of its recipients.',
-    ),
+    warning('settings', `${from} has no smarthost line`, 'All mail goes to the MX hosts of its recipients.'),
   ];
 }
 
@@ -89,33 +83,23 @@ function secretFindings(settings: Settings, { delivery }: RunRules): readonly Fi
     .map((file) =>
       warning(
         'secrets',
-        `everybody on this machine can read ${file}`,
-        'If it holds the relay’s password: chmod o-r.',
+        `every user of this machine can read ${file}`,
+        'If it holds the password of a relay: chmod o-r.',
       ),
     );
 }
 
 async function spoolFindings(settings: Settings): Promise<readonly Finding[]> {
   const { spool, state, citadel } = settings;
-  // Who asks about a server may have no spool yet.
+  // Beside a server there may be no spool yet.
   if (state !== null || (spool === null && citadel !== null)) return [];
-  if (spool === null) return [problem('spool', 'no spool directory is named', 'Name it with --spool DIR.')];
-  const heard: Finding[] = [];
-  const clock = clockFor(settings);
-  const deps = spoolDeps(clock, (text) => {
-    heard.push(warning('spool', text, 'What cannot be read is not delivered.'));
+  if (spool === null) return [problem('spool', 'no spool directory is set', 'Give it with --spool DIR.')];
+  const unread: Finding[] = [];
+  const opened = await readSpool(settings, (text) => {
+    unread.push(warning('spool', text, 'What cannot be read is not delivered.'));
   });
-  const opened = await openSpoolReadOnly(spool, deps, controlSettings(settings));
-  if (opened.kind === 'refused') return [problem('spool', opened.text, 'Nothing is delivered.')];
-  const charset = await loadCharset(settings.charset);
-  const found = await checkSpool({
-    ...{ spool, deps, view: opened.view },
-    now: Math.floor(clock.now() / 1000),
-    schedule: scheduleFrom(settings),
-    readable: textDecoder(charset.kind === 'charset' ? charset.charset : unknown8bit),
-    orphanAge: settings['orphan-age'],
-  });
-  return [...found, ...heard];
+  if ('kind' in opened) return [problem('spool', opened.text, 'No mail is delivered.')];
+  return [...(await checkSpool({ ...opened, orphanAge: settings['orphan-age'] })), ...unread];
 }
 
 async function citadelFindings(settings: Settings, rules: RunRules | null): Promise<readonly Finding[]> {
@@ -125,13 +109,13 @@ async function citadelFindings(settings: Settings, rules: RunRules | null): Prom
   return checkCitadel({ settings, rules, ports: systemDeps(settings, clockFor(settings)) });
 }
 
-/** Nobody wants to wait longer for a name at a prompt. */
+/** Milliseconds for a lookup: the command is run interactively. */
 const LOOKUP = 5000;
 
 async function networkFindings(settings: Settings, rules: RunRules): Promise<readonly Finding[]> {
   const path = dsnTransportOf(settings, settings.spool ?? settings.state ?? '/');
-  if (path.kind === 'trouble')
-    return [problem('reports', path.text, 'No run begins before that is put right.')];
-  const hasty = { ...settings, 'timeout.lookup': Math.min(settings['timeout.lookup'], LOOKUP) };
-  return checkNetwork({ ports: systemDeps(hasty, clockFor(settings)), rules, path });
+  if (path.kind === 'error')
+    return [problem('reports', path.text, 'No mail is delivered until this is corrected.')];
+  const impatient = { ...settings, 'timeout.lookup': Math.min(settings['timeout.lookup'], LOOKUP) };
+  return checkNetwork({ ports: systemDeps(impatient, clockFor(settings)), rules, path });
 }

@@ -1,6 +1,6 @@
 /**
- * `spoolroom demo`: everything at once on this machine. A spool made from fixtures, a DNS server and three mail servers
- * on loopback, two queue runs with ten minutes between them. Nothing in it is pretended but the clock.
+ * `spoolroom demo`: a whole delivery on this machine. A spool made from fixtures, a DNS server and three mail servers on
+ * loopback, two queue runs ten minutes apart. Everything in it is real except the clock.
  */
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,13 +26,11 @@ import { scheduleFrom } from '../../runner/rules.ts';
 import { readSettings } from '../../settings/read.ts';
 import type { Settings } from '../../settings/table.ts';
 import { printer } from '../demo/printer.ts';
-import type { Act, ControlText, Conversation, DemoResult } from '../demo/script.ts';
+import type { ControlText, Conversation, DemoResult, DemoRun } from '../demo/script.ts';
 import type { DemoWorld } from '../demo/world/index.ts';
 import { startDemoWorld } from '../demo/world/index.ts';
 import { createDsnSender } from '../setup/dsn.ts';
-import type { CliError } from '../setup/load-config.ts';
 import {
-  cliError,
   clockFor,
   controlSettings,
   loadRules,
@@ -40,27 +38,24 @@ import {
   spoolDeps,
   systemDeps,
 } from '../setup/load-config.ts';
-import type { Command, Terminal } from '../shell/command.ts';
+import type { CliError, Command, Terminal } from '../shell/command.ts';
+import { cliError } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
 
-/** The mails of the fixtures are ten minutes old. */
+/** Unix seconds: the messages of the fixtures are ten minutes old then. */
 const FIRST_RUN = 1_342_224_600;
 const TEN_MINUTES = 600;
 const FIXTURES = join(import.meta.dirname, '../../..', 'fixtures', 'spool');
 
 export const command: Command = async ({ settings, terminal }) => {
-  const fail = ({ text, exit }: CliError) => {
-    terminal.tell(`spoolroom: ${text}`);
-    return exit;
-  };
   const spool = makeSpool(settings.spool);
-  if (typeof spool !== 'string') return fail(spool);
+  if (typeof spool !== 'string') return spool;
   const world = await startDemoWorld().catch((error: Error) => cliError(error.message, EXIT.unavailable));
-  if ('kind' in world) return fail(world);
+  if ('kind' in world) return world;
   try {
-    const played = await play(spool, world, settings.json ? null : terminal);
-    if ('kind' in played) return fail(played);
-    if (settings.json) terminal.print(JSON.stringify(factsFor(played)));
+    const result = await deliver(spool, world, settings.json ? null : terminal);
+    if ('kind' in result) return result;
+    if (settings.json) terminal.print(JSON.stringify(factsFor(result)));
     return EXIT.ok;
   } finally {
     await world.close();
@@ -75,7 +70,7 @@ function makeSpool(wanted: string | null): string | CliError {
   } catch (error) {
     if (errorCode(error) === null) throw error;
     return cliError(
-      `The demo makes its spool itself, and ${wanted} cannot be made: ${describeError(error)}.`,
+      `The demo creates its spool, and ${wanted} cannot be created: ${describeError(error)}.`,
       EXIT.cannotCreate,
     );
   }
@@ -83,34 +78,34 @@ function makeSpool(wanted: string | null): string | CliError {
   return spool;
 }
 
-async function play(
+async function deliver(
   spool: string,
   world: DemoWorld,
   terminal: Terminal | null,
 ): Promise<DemoResult | CliError> {
-  const say = printer(terminal);
+  const print = printer(terminal);
   const settings = settingsAt(FIRST_RUN, world);
   const rules = await loadRules(settings);
   if ('kind' in rules) return rules;
   const readable = textDecoder(rules.render.legacy);
-  const stage = { spool, world, rules, readable };
-  const before = await look(stage, settings);
+  const setup = { spool, world, rules, readable };
+  const before = await jobsIn(setup, settings);
   if ('kind' in before) return before;
-  say.opening(spool, before);
-  const acts: Act[] = [];
+  print.opening(spool, before);
+  const runs: DemoRun[] = [];
   for (const now of [FIRST_RUN, FIRST_RUN + TEN_MINUTES]) {
-    const act = await perform(stage, now);
-    if ('kind' in act) return act;
-    acts.push(act);
-    say.act(act, readable);
+    const run = await performRun(setup, now);
+    if ('kind' in run) return run;
+    runs.push(run);
+    print.run(run, readable);
   }
-  const after = await look(stage, settingsAt(FIRST_RUN + TEN_MINUTES, world));
+  const after = await jobsIn(setup, settingsAt(FIRST_RUN + TEN_MINUTES, world));
   if ('kind' in after) return after;
-  say.ending(spool, after, FIRST_RUN + TEN_MINUTES);
-  return { spool, before, acts, after };
+  print.ending(spool, after, FIRST_RUN + TEN_MINUTES);
+  return { spool, before, runs, after };
 }
 
-interface Stage {
+interface Setup {
   readonly spool: string;
   readonly world: DemoWorld;
   readonly rules: RunRules;
@@ -123,11 +118,11 @@ function settingsAt(now: number, { dns, smtpPort }: DemoWorld): Settings {
   return read.settings;
 }
 
-/** Open the spool, do something in it, and leave it in order. */
-async function inRoom<T>(
+/** Opens the spool, works on it, and closes it. */
+async function withSpool<T>(
   spool: string,
   settings: Settings,
-  work: (room: Queue) => Promise<T>,
+  work: (queue: Queue) => Promise<T>,
 ): Promise<T | CliError> {
   const warnings: string[] = [];
   const deps = spoolDeps(clockFor(settings), (text) => warnings.push(text));
@@ -140,37 +135,37 @@ async function inRoom<T>(
   }
 }
 
-function look({ spool, readable }: Stage, settings: Settings): Promise<readonly JobFacts[] | CliError> {
-  return inRoom(spool, settings, async (room) => {
-    const { jobs } = await room.scan();
+function jobsIn({ spool, readable }: Setup, settings: Settings): Promise<readonly JobFacts[] | CliError> {
+  return withSpool(spool, settings, async (queue) => {
+    const { jobs } = await queue.scan();
     const now = Math.floor(clockFor(settings).now() / 1000);
     return factsOfAll(jobs, now, scheduleFrom(settings), readable);
   });
 }
 
-function perform(stage: Stage, now: number): Promise<Act | CliError> {
-  const { spool, world, rules, readable } = stage;
+function performRun(setup: Setup, now: number): Promise<DemoRun | CliError> {
+  const { spool, world, rules, readable } = setup;
   const settings = settingsAt(now, world);
-  return inRoom(spool, settings, async (room) => {
+  return withSpool(spool, settings, async (queue) => {
     const before = numbersIn(spool);
     const listsBefore = new Set(listsIn(spool, readable).map(({ text }) => text));
-    const { events, conversations, outcomes } = listener();
-    const ports = { ...systemDeps(settings, clockFor(settings)), queue: room, events };
-    const told: string[] = [];
-    const log = { write: ({ message }: LogEvent) => void told.push(message), close: async () => {} };
+    const { events, conversations, outcomes } = recorder();
+    const ports = { ...systemDeps(settings, clockFor(settings)), queue, events };
+    const reports: string[] = [];
+    const log = { write: ({ message }: LogEvent) => void reports.push(message), close: async () => {} };
     const dsnSender = createDsnSender({ kind: 'room' }, { spool, rules, log }, settings, ports);
     const summary = await runQueue({ ...ports, dsnSender }, rules, new AbortController().signal);
-    const left = new Set(numbersIn(spool));
+    const remaining = new Set(numbersIn(spool));
     return {
-      ...{ at: formatTime(now), conversations, outcomes, summary, told },
-      removed: before.filter((number) => !left.has(number)),
+      ...{ at: formatTime(now), conversations, outcomes, summary, reports },
+      removed: before.filter((number) => !remaining.has(number)),
       changed: listsIn(spool, readable).filter(({ text }) => !listsBefore.has(text)),
     };
   });
 }
 
-/** Notes what is said and what becomes of whom. */
-function listener() {
+/** Records dialogues and outcomes. */
+function recorder() {
   const sessions = new Map<number, { readonly host: string; readonly lines: DialogueLine[] }>();
   const conversations: Conversation[] = [];
   const outcomes: OutcomeRecord[] = [];
@@ -182,13 +177,13 @@ function listener() {
     warning: (text) => {
       throw new Error(text);
     },
-    trace: (_, sight) => {
-      if (sight.what !== 'session') return;
-      const { host, address } = sight.step.session.peer;
-      const known = sessions.get(sight.session) ?? { host: `${host} [${address}]`, lines: [] };
-      if (!sessions.has(sight.session)) conversations.push(known);
-      sessions.set(sight.session, known);
-      known.lines.push(...dialogueLines(sight.event, sight.step));
+    trace: (_, traced) => {
+      if (traced.what !== 'session') return;
+      const { host, address } = traced.step.session.peer;
+      const known = sessions.get(traced.session) ?? { host: `${host} [${address}]`, lines: [] };
+      if (!sessions.has(traced.session)) conversations.push(known);
+      sessions.set(traced.session, known);
+      known.lines.push(...dialogueLines(traced.event, traced.step));
     },
   };
   return { events, conversations, outcomes };
@@ -210,13 +205,14 @@ function listsIn(spool: string, readable: DecodeText): readonly ControlText[] {
   });
 }
 
-function factsFor({ spool, before, acts, after }: DemoResult): object {
+function factsFor({ spool, before, runs, after }: DemoResult): object {
   const plain = (bytes: string): string => Buffer.from(bytes, 'latin1').toString('utf8');
   return {
     spool,
     before,
-    runs: acts.map(({ outcomes, ...act }) => ({
-      ...act,
+    runs: runs.map(({ outcomes, reports, ...run }) => ({
+      ...run,
+      told: reports,
       outcomes: outcomes.map((record) => ({
         event: outcomeEvent(record, plain).event,
         ...outcomeEvent(record, plain).fields,

@@ -1,35 +1,31 @@
 /**
- * `spoolroom enqueue`: a message from a file or standard input becomes a job, as `sendmail` would take it. Works beside
- * a running queue run. All or nothing: when one recipient cannot be an address, nothing is put into the spool.
+ * `spoolroom enqueue`: queues a message from a file or standard input, with the options of `sendmail`. Works beside a
+ * running queue run. All or nothing: when one recipient is not a valid address, nothing is put into the spool.
  */
 import { createReadStream, openSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { headerRecipients, withoutBcc } from '../../message/recipients.ts';
 import { senderFromHeaders } from '../../message/sender.ts';
-import { escapeControl } from '../../output/text.ts';
+import { escapeControl, plural } from '../../output/text.ts';
 import type { ByteString } from '../../platform/bytes.ts';
 import { describeError, errorCode, isPermissionDenied } from '../../platform/system-errors.ts';
 import type { NewJob } from '../../queue/queue.ts';
 import { InvalidMessage } from '../../queue/spool/enqueue.ts';
 import { openSpoolClient } from '../../queue/spool/open.ts';
 import { recipientAddress } from '../../routing/address.ts';
-import type { CliError } from '../setup/load-config.ts';
-import { cliError, clockFor, controlSettings, openError, spoolDeps, spoolOf } from '../setup/load-config.ts';
-import type { Command, Invocation } from '../shell/command.ts';
+import { clockFor, controlSettings, openError, spoolDeps, spoolOf } from '../setup/load-config.ts';
+import { type CliError, type Command, cliError, type Invocation, warner } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
 
 export const command: Command = async (invocation) => {
   const done = await enqueue(invocation);
-  if (done.kind === 'trouble') {
-    invocation.terminal.tell(`spoolroom: ${done.text}`);
-    return done.exit;
-  }
+  if (done.kind === 'error') return done;
   invocation.terminal.print(invocation.settings.json ? JSON.stringify(done.facts) : sentence(done.facts));
   return EXIT.ok;
 };
 
 interface Facts {
-  /** as `queue` calls them, and by their older names */
+  /** the numbers under the names that `queue` has for them, and under their older names */
   readonly job: number;
   readonly mail: number;
   readonly control: number;
@@ -38,7 +34,7 @@ interface Facts {
 }
 
 function sentence({ control, payload, recipients }: Facts): string {
-  return `queued: job ${control}, mail ${payload}, ${recipients} recipient${recipients === 1 ? '' : 's'}`;
+  return `queued: job ${control}, message ${payload}, ${plural(recipients, 'recipient')}`;
 }
 
 type Enqueued = { readonly kind: 'enqueued'; readonly facts: Facts } | CliError;
@@ -52,14 +48,16 @@ async function enqueue({ settings, options, terminal }: Invocation): Promise<Enq
   if ('kind' in message) return message;
 
   const named = [options.recipients ?? []].flat().map((word) => bytesOf(String(word)));
-  const recipients = usable([...named, ...(options.t === true ? headerRecipients(message.header) : [])]);
+  const recipients = validRecipients([
+    ...named,
+    ...(options.t === true ? headerRecipients(message.header) : []),
+  ]);
   if ('kind' in recipients) return recipients;
   const sender = senderFrom(options.f);
   if (typeof sender === 'object' && sender !== null) return sender;
 
   const clock = clockFor(settings);
-  const warn = (text: string): void => terminal.tell(`spoolroom: ${text}`);
-  const opened = await openSpoolClient(spool, spoolDeps(clock, warn), controlSettings(settings));
+  const opened = await openSpoolClient(spool, spoolDeps(clock, warner(terminal)), controlSettings(settings));
   if (opened.kind === 'refused') return openError(opened);
   const job: NewJob = {
     bounceto: bounceTo(options.bounceto, sender, message.header, settings.hostname),
@@ -70,13 +68,13 @@ async function enqueue({ settings, options, terminal }: Invocation): Promise<Enq
   };
   const header = options.t === true ? withoutBcc(message.header) : message.header;
   try {
-    const numbers = await opened.client.enqueue(whole(header, message), job);
+    const numbers = await opened.client.enqueue(contentOf(header, message), job);
     return {
       kind: 'enqueued',
       facts: { job: numbers.control, mail: numbers.payload, ...numbers, recipients: recipients.length },
     };
   } catch (error) {
-    return notTaken(error, spool);
+    return notQueued(error, spool);
   }
 }
 
@@ -107,13 +105,13 @@ function notRead(error: unknown, file: unknown): CliError {
   );
 }
 
-/** A header longer than this is no mail's. */
+/** Bytes; a longer header is taken for something that is not a message. */
 const LONGEST_HEADER = 1024 * 1024;
 
 interface Message {
-  /** up to its empty line, that included */
+  /** up to and including the empty line */
   readonly header: ByteString;
-  /** what was read of the body so far */
+  /** the beginning of the body, as far as it was read */
   readonly begun: Buffer;
   readonly rest: AsyncIterator<string | Buffer>;
 }
@@ -129,7 +127,7 @@ async function readHead(input: NodeJS.ReadableStream): Promise<Message | CliErro
     }
     if (head.length > LONGEST_HEADER) {
       return cliError(
-        'The message has no end of its header within its first MiB. Nothing was queued.',
+        'The header of the message does not end within the first MiB. Nothing was queued.',
         EXIT.data,
       );
     }
@@ -141,21 +139,21 @@ async function readHead(input: NodeJS.ReadableStream): Promise<Message | CliErro
   return { header: head, begun: Buffer.alloc(0), rest };
 }
 
-async function* whole(header: ByteString, { begun, rest }: Message): AsyncGenerator<Uint8Array> {
+async function* contentOf(header: ByteString, { begun, rest }: Message): AsyncGenerator<Uint8Array> {
   yield Buffer.concat([Buffer.from(header, 'latin1'), begun]);
   for (let next = await rest.next(); next.done !== true; next = await rest.next()) {
     yield typeof next.value === 'string' ? Buffer.from(next.value) : next.value;
   }
 }
 
-/** Each address once; or why there are none. */
-function usable(entries: readonly ByteString[]): readonly ByteString[] | CliError {
+/** Each address once; or why they cannot be used. */
+function validRecipients(entries: readonly ByteString[]): readonly ByteString[] | CliError {
   const recipients = new Map<string, ByteString>();
   for (const entry of entries) {
     const address = recipientAddress(entry);
     if (address.kind === 'unusable') {
       return cliError(
-        `${textOf(entry)} cannot get mail: ${textOf(address.reason)}. Nothing was queued.`,
+        `${textOf(entry)} is not a usable recipient: ${textOf(address.reason)}. Nothing was queued.`,
         EXIT.data,
       );
     }
@@ -163,19 +161,19 @@ function usable(entries: readonly ByteString[]): readonly ByteString[] | CliErro
   }
   if (recipients.size > 0) return [...recipients.values()];
   return cliError(
-    'For whom? Name recipients, or take them from the header with -t. Nothing was queued.',
+    'No recipients given. Name them, or take them from the header with -t. Nothing was queued.',
     EXIT.usage,
   );
 }
 
-/** null: none is named, the message's own will do. */
+/** null: none is given, and the one in the message's header counts. */
 function senderFrom(given: unknown): ByteString | null | CliError {
   if (typeof given !== 'string') return null;
   if (given.trim() === '' || given.trim() === '<>') return '<>';
   const address = recipientAddress(bytesOf(given));
   if (address.kind === 'address') return address.command;
   return cliError(
-    `${escapeControl(given)} cannot be the sender: ${textOf(address.reason)}. Nothing was queued.`,
+    `${escapeControl(given)} is not a usable sender: ${textOf(address.reason)}. Nothing was queued.`,
     EXIT.usage,
   );
 }
@@ -191,8 +189,8 @@ function bounceTo(
   return senderFromHeaders(header) ?? bytesOf(`${userInfo().username}@${host ?? hostname()}`);
 }
 
-/** Errors of the disk and of the message have their words; anything else is a bug and goes on. */
-function notTaken(error: unknown, spool: string): CliError {
+/** Errors of the disk and of the message get a sentence; anything else is a bug and is thrown on. */
+function notQueued(error: unknown, spool: string): CliError {
   if (error instanceof InvalidMessage) return cliError(error.message, EXIT.data);
   if (errorCode(error) === null) throw error;
   return cliError(

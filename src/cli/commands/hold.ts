@@ -1,12 +1,13 @@
-/** `spoolroom hold N`: do not try jobs until they are released. Their lists stay as they are. */
+/** `spoolroom hold N`: do not try jobs until they are released. Their lists are not changed. */
 import { jobCommand, type SelectedJobs } from '../setup/job-command.ts';
 
 export const command = jobCommand<SelectedJobs>({
   request: 'hold',
-  unfit: () => null,
-  afterwards: async (asked) => asked,
+  participle: 'held',
+  inapplicable: () => null,
+  complete: async (selected) => selected,
   sentence: ({ runner }, jobs) =>
     runner === null
       ? `held: ${jobs}.`
-      : `held: ${jobs}. What process ${runner} has on its way at this moment goes on.`,
+      : `held: ${jobs}. Deliveries in progress in process ${runner} will finish.`,
 });

@@ -1,6 +1,6 @@
 /**
- * `spoolroom intake`: take mail from Citadel's smarthost line and put it into the spool, beside whoever delivers from
- * it. `watch --intake` opens the same listeners on the room it delivers from. Delivers nothing itself.
+ * `spoolroom intake`: accept mail from Citadel's smarthost line and put it into the spool, beside the process that delivers
+ * from it. `watch --intake` opens the same listeners on its own queue. Delivers nothing itself.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -26,9 +26,7 @@ import { openSpoolClient } from '../../queue/spool/open.ts';
 import type { Settings } from '../../settings/table.ts';
 import { layoutOf } from '../../storage/layout.ts';
 import { logFor } from '../setup/event-log.ts';
-import type { CliError } from '../setup/load-config.ts';
 import {
-  cliError,
   clockFor,
   controlSettings,
   openError,
@@ -36,7 +34,8 @@ import {
   spoolDeps,
   spoolOf,
 } from '../setup/load-config.ts';
-import type { Command, Invocation } from '../shell/command.ts';
+import type { CliError, Command, Invocation } from '../shell/command.ts';
+import { cliError } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';
 import { EXIT } from '../shell/exit.ts';
 import { stopSignal } from '../shell/signals.ts';
@@ -44,10 +43,7 @@ import { stopSignal } from '../shell/signals.ts';
 export const command: Command = async (invocation) => {
   const log = logFor(invocation.settings);
   try {
-    const done = await intake(invocation, log);
-    if (typeof done === 'number') return done;
-    invocation.terminal.tell(`spoolroom: ${done.text}`);
-    return done.exit;
+    return await intake(invocation, log);
   } finally {
     await log.close();
   }
@@ -89,11 +85,11 @@ export interface ListenerDeps {
 
 export interface Listeners {
   readonly addresses: readonly string[];
-  /** Everything acknowledged is durable on return. `why` names the signal. */
+  /** Resolves when every acknowledged message is durable. `why`: the signal */
   close(why: string): Promise<void>;
 }
 
-/** Listen at every address of the settings, or at none. */
+/** Listens on every address of the settings, or on none. */
 export async function openListeners(settings: Settings, deps: ListenerDeps): Promise<Listeners | CliError> {
   const options = optionsFrom(settings, deps.spool);
   if ('kind' in options) return options;
@@ -138,7 +134,7 @@ function optionsFrom(settings: Settings, spool: string): Omit<IntakeOptions, 'li
   if (tls !== null && 'kind' in tls) return tls;
   if (authenticate !== null && tls === null) {
     return cliError(
-      'setting intake.users: passwords are never taken in clear, so nobody could hand mail in. Give intake.certificate as well.',
+      'setting intake.users: passwords are accepted only over TLS, so no client could log in. Set intake.certificate as well.',
       EXIT.config,
     );
   }
@@ -173,10 +169,10 @@ function usersFrom(path: string | null): IntakeOptions['authenticate'] | CliErro
       return [line.slice(0, colon), digest(line.slice(colon + 1))] as const;
     }),
   );
-  if (users.size === 0) return wrong('it names nobody');
-  // Nobody's password has no digest of 32 blanks.
-  const nobody = Buffer.alloc(32, ' ');
-  return (user, password) => timingSafeEqual(users.get(user) ?? nobody, digest(password));
+  if (users.size === 0) return wrong('it names no users');
+  // Not the digest of any password; compared all the same, so that the time does not tell whether the user exists.
+  const unknownUser = Buffer.alloc(32, ' ');
+  return (user, password) => timingSafeEqual(users.get(user) ?? unknownUser, digest(password));
 }
 
 function certificateFrom(path: string | null): IntakeOptions['tls'] | CliError {
@@ -188,7 +184,7 @@ function certificateFrom(path: string | null): IntakeOptions['tls'] | CliError {
   } catch (error) {
     const why =
       errorCode(error) === null
-        ? 'it holds no private key with its certificates in PEM form'
+        ? 'it does not hold a private key and its certificates in PEM form'
         : describeError(error);
     return cliError(`setting intake.certificate: ${path} cannot be used: ${why}.`, EXIT.config);
   }

@@ -1,39 +1,21 @@
-/** `spoolroom queue`: what lies in the spool, how old it is, what each job waits for. Beside a runner or without one. */
-
-import { loadCharset, unknown8bit } from '../../message/charset.ts';
+/** `spoolroom queue`: the jobs in the spool, how old they are, and what each is waiting for. */
 import { factsOfAll, queueSummary, queueTable } from '../../output/queue-table.ts';
-import { escapeControl, textDecoder } from '../../output/text.ts';
+import { escapeControl } from '../../output/text.ts';
 import { quarantinedFiles } from '../../queue/spool/inspect.ts';
-import { openSpoolReadOnly } from '../../queue/spool/open.ts';
-import { scheduleFrom } from '../../runner/rules.ts';
-import { clockFor, controlSettings, openError, spoolDeps, spoolOf } from '../setup/load-config.ts';
+import { readSpool } from '../setup/read-spool.ts';
 import { matchesRecipient } from '../setup/selection.ts';
-import type { Command } from '../shell/command.ts';
+import { type Command, warner } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
 
 export const command: Command = async ({ settings, options, terminal }) => {
-  const spool = spoolOf(settings);
-  if (typeof spool !== 'string') {
-    terminal.tell(`spoolroom: ${spool.text}`);
-    return spool.exit;
-  }
-  const clock = clockFor(settings);
-  const tell = (text: string): void => terminal.tell(`spoolroom: ${text}`);
-  const deps = spoolDeps(clock, tell);
-  const opened = await openSpoolReadOnly(spool, deps, controlSettings(settings));
-  if (opened.kind === 'refused') {
-    const { text, exit } = openError(opened);
-    tell(text);
-    return exit;
-  }
-  const { jobs, orphans, quarantined } = await opened.view.scan();
-  const charset = await loadCharset(settings.charset);
-  const readable = textDecoder(charset.kind === 'charset' ? charset.charset : unknown8bit);
-  const now = Math.floor(clock.now() / 1000);
+  const opened = await readSpool(settings, warner(terminal));
+  if ('kind' in opened) return opened;
+  const { spool, view, deps, now, schedule, readable } = opened;
+  const { jobs, orphans, quarantined } = await view.scan();
   const shown = typeof options.to === 'string' ? jobs.filter(matchesRecipient(options.to)) : jobs;
   const numbers = new Set(shown.map(({ control }) => control));
-  // Of all jobs: one may wait because of another that is not shown.
-  const facts = factsOfAll(jobs, now, scheduleFrom(settings), readable).filter(({ job }) => numbers.has(job));
+  // Computed from all jobs: one may be waiting because of another that is not shown.
+  const facts = factsOfAll(jobs, now, schedule, readable).filter(({ job }) => numbers.has(job));
   const aside = quarantinedFiles(deps.disk, spool);
   if (settings.json) {
     terminal.print(JSON.stringify({ jobs: facts, orphans, unreadable: quarantined, aside }));
@@ -41,7 +23,7 @@ export const command: Command = async ({ settings, options, terminal }) => {
   }
   const table = facts.length === 0 ? null : `${queueTable(facts)}\n${queueSummary(facts)}`;
   if (typeof options.to === 'string') {
-    terminal.print(table ?? `No job is for ${escapeControl(options.to)}.`);
+    terminal.print(table ?? `No jobs for ${escapeControl(options.to)}.`);
     return EXIT.ok;
   }
   const isEmpty = quarantined.length + orphans.length + aside.length === 0;
@@ -49,7 +31,7 @@ export const command: Command = async ({ settings, options, terminal }) => {
   for (const { number, reason } of quarantined)
     terminal.print(`unreadable: ${number}: ${escapeControl(reason)}`);
   for (const { name, reason } of aside)
-    terminal.print(`set aside as .spoolroom/bad/${escapeControl(name)}: ${escapeControl(reason)}`);
-  if (orphans.length > 0) terminal.print(`mails that no job names: ${orphans.join(', ')}`);
+    terminal.print(`quarantined in .spoolroom/bad/${escapeControl(name)}: ${escapeControl(reason)}`);
+  if (orphans.length > 0) terminal.print(`messages without a job: ${orphans.join(', ')}`);
   return EXIT.ok;
 };

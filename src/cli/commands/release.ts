@@ -1,9 +1,10 @@
-/** `spoolroom release N`: the end of a hold. The jobs are due when their lists say so. */
+/** `spoolroom release N`: end a hold. The jobs become due as their lists say. */
 import { jobCommand, type SelectedJobs } from '../setup/job-command.ts';
 
 export const command = jobCommand<SelectedJobs>({
   request: 'release',
-  unfit: ({ request }) => (request === 'hold' ? null : 'is not held'),
-  afterwards: async (asked) => asked,
+  participle: 'released',
+  inapplicable: ({ request }) => (request === 'hold' ? null : 'is not held'),
+  complete: async (selected) => selected,
   sentence: (_, jobs) => `released: ${jobs}.`,
 });

@@ -1,9 +1,8 @@
 /**
- * `spoolroom replay`: why a mail did or did not arrive. Takes a control message through the real machines in a chosen
- * world, or a transcript through what was recorded; a control message may lie in an exported server, too. Reads files
- * and never writes into a spool; only `--live` talks to anyone, and it stops before DATA.
+ * `spoolroom replay`: why a message did or did not arrive. Runs the real state machines on a control message (from a spool, a
+ * file or a Citadel export) in a simulated world, or on a transcript with the replies recorded in it. Reads files and never
+ * writes into a spool; only `--live` contacts other hosts, and it stops before DATA.
  */
-
 import { factsOf } from '../../output/queue-table.ts';
 import { escapeControl, textDecoder } from '../../output/text.ts';
 import { messageIn } from '../../replay/export.ts';
@@ -22,62 +21,51 @@ import {
   stored,
 } from '../replay/source.ts';
 import { replayTranscript } from '../replay/transcript.ts';
-import type { CliError } from '../setup/load-config.ts';
-import { cliError, clockFor, loadRules } from '../setup/load-config.ts';
-import type { Command, Invocation } from '../shell/command.ts';
+import { clockFor, loadRules } from '../setup/load-config.ts';
+import type { CliError, Command, Invocation } from '../shell/command.ts';
+import { cliError } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';
 import { EXIT } from '../shell/exit.ts';
 
 export const command: Command = async (invocation) => {
-  const done = await replay(invocation);
-  if (typeof done === 'number') return done;
-  invocation.terminal.tell(`spoolroom: ${done.text}`);
-  return done.exit;
-};
-
-async function replay(invocation: Invocation): Promise<ExitCode | CliError> {
   const { options, settings } = invocation;
-  const place = sourceLocation(invocation);
-  const bytes = readSource(place.file);
-  if (bytes === 'export') return fromExport(place.file, invocation);
+  const location = sourceLocation(invocation);
+  const bytes = readSource(location.file);
+  if (bytes === 'export') return fromExport(location.file, invocation);
   if ('kind' in bytes) return bytes;
   if (options.job !== undefined) {
     return cliError(
-      `${place.file} is no exported server, so no number of a job goes with it; \`--spool DIR N\` names one in a spool.`,
+      `${location.file} is not a Citadel export, so it takes no job number; for a job in a spool give \`--spool DIR N\`.`,
       EXIT.usage,
     );
   }
-  const subject = readInput(bytes, place.control, parseOptions(settings));
-  switch (subject.kind) {
+  const input = readInput(bytes, location.control, parseOptions(settings));
+  switch (input.kind) {
     case 'unusable':
-      return cliError(`${place.file} ${escapeControl(subject.reason)}.`, EXIT.data);
+      return cliError(`${location.file} ${escapeControl(input.reason)}.`, EXIT.data);
     case 'transcript':
-      return replayTranscript(subject.transcript, place.file, invocation);
+      return replayTranscript(input.transcript, location.file, invocation);
     case 'control':
       if (options.check === true || options['save-fixture'] !== undefined) {
         return cliError(
-          `${place.file} is a control message; --check and --save-fixture take a transcript.`,
+          `${location.file} is a control message; --check and --save-fixture need a transcript.`,
           EXIT.usage,
         );
       }
-      return printResult(await fromControl(subject, originOf(place), invocation), invocation);
+      return printResult(await fromControl(input, originOf(location), invocation), invocation);
   }
-}
+};
 
 async function fromExport(file: string, invocation: Invocation): Promise<ExitCode | CliError> {
   const { options, settings } = invocation;
   if (options.check === true || options['save-fixture'] !== undefined) {
-    return cliError(
-      `${file} is an exported server; --check and --save-fixture take a transcript.`,
-      EXIT.usage,
-    );
+    return cliError(`${file} is a Citadel export; --check and --save-fixture need a transcript.`, EXIT.usage);
   }
   if (options.job === undefined) return listExport(file, invocation);
   const job = String(options.job);
-  if (!/^\d{1,15}$/.test(job))
-    return cliError(`${escapeControl(job)} is not the number of a job.`, EXIT.usage);
+  if (!/^\d{1,15}$/.test(job)) return cliError(`${escapeControl(job)} is not a job number.`, EXIT.usage);
   const found = await reading(file, () => exportedJob(file, Number(job), parseOptions(settings)));
-  if (found.kind === 'trouble') return found;
+  if (found.kind === 'error') return found;
   const origin: Origin = {
     title: `Control message ${job} of ${file}`,
     notes: found.problems.map(escapeControl),
@@ -91,7 +79,7 @@ async function fromExport(file: string, invocation: Invocation): Promise<ExitCod
         };
       }),
   };
-  return printResult(await fromControl(found.subject, origin, invocation), invocation);
+  return printResult(await fromControl(found.input, origin, invocation), invocation);
 }
 
 async function listExport(file: string, { settings, terminal }: Invocation): Promise<ExitCode | CliError> {

@@ -1,13 +1,14 @@
-/** `spoolroom retry N`: try jobs once, whatever their time says. A hold of theirs ends with it. */
+/** `spoolroom retry N`: try jobs at the next run, whether they are due or not. This ends a hold. */
 import { isPending } from '../../delivery-list/job.ts';
 import { jobCommand, type SelectedJobs } from '../setup/job-command.ts';
 
 export const command = jobCommand<SelectedJobs>({
   request: 'retry',
-  unfit: ({ job }) => (job.recipients.some(isPending) ? null : 'has no recipient that waits'),
-  afterwards: async (asked) => asked,
-  sentence: ({ runner }, jobs) =>
+  participle: 'retried',
+  inapplicable: ({ job }) => (job.recipients.some(isPending) ? null : 'has no pending recipients'),
+  complete: async (selected) => selected,
+  sentence: ({ runner, jobs: numbers }, jobs) =>
     runner === null
-      ? `to be tried: ${jobs}. Nobody delivers from this spool now; the next run tries it.`
-      : `to be tried: ${jobs}. Process ${runner} delivers from this spool and tries it at its next look.`,
+      ? `to be tried: ${jobs}. No process is delivering from this spool now; the next run will try ${numbers.length === 1 ? 'it' : 'them'}.`
+      : `to be tried: ${jobs}. Process ${runner}, which delivers from this spool, will try ${numbers.length === 1 ? 'it' : 'them'} at its next scan.`,
 });

@@ -1,14 +1,14 @@
 /**
- * `spoolroom watch`: stay, look into the spool, deliver what is due. Looking regularly is the truth; a change in the
- * directory only makes it look sooner. With `--intake` mail comes in from Citadel's smarthost line as well.
+ * `spoolroom watch`: keep running, and deliver jobs as they become due. The spool is scanned at regular intervals; a change
+ * in the directory only makes the next scan come sooner. With `--intake` it also accepts mail from Citadel's smarthost line.
  */
 import { watch } from 'node:fs';
 import { startedEvent, stoppedEvent } from '../../output/log/log-events.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { QueueRunner, unreadableSpool, unwritableSpool } from '../../runner/queue-runner.ts';
 import { layoutOf } from '../../storage/layout.ts';
-import { cliError } from '../setup/load-config.ts';
 import { withQueue } from '../setup/with-queue.ts';
+import { cliError } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
 import type { openListeners } from './intake.ts';
 
@@ -20,29 +20,29 @@ export const command = withQueue(
         ? await listenersOn(settings, { spool, log, room: ports.queue, clock: ports.clock })
         : null;
     if (listeners !== null && 'kind' in listeners) return listeners;
-    const bell = changeBell([spool, layoutOf(spool).requests]);
+    const watcher = watchForChanges([spool, layoutOf(spool).requests]);
     log.write(startedEvent(ports.queue.name, process.pid));
     const queue = new QueueRunner(ports, rules, signal);
-    let told = '';
+    let warned = '';
     while (!signal.aborted) {
       const began = ports.clock.monotonic();
       try {
         if (queue.halted) await queue.resume();
         await queue.scan(false);
-        told = '';
+        warned = '';
       } catch (error) {
-        // Said once, not at every look.
+        // Logged once, not at every scan.
         const text = queue.halted ? unwritableSpool(error) : unreadableSpool(error);
-        if (text !== told) warn(text);
-        told = text;
+        if (text !== warned) warn(text);
+        warned = text;
       }
-      // What we remove and rewrite rings as well: a look that takes long must not follow on the one before.
+      // Our own changes wake us too: a scan that takes long must not follow directly on the one before.
       const pause = Math.min(settings.poll, PAUSE * (ports.clock.monotonic() - began));
-      await bell.wait(pause, settings.poll, ports.clock, signal);
+      await watcher.wait(pause, settings.poll, ports.clock, signal);
     }
     await Promise.all([listeners?.close(String(signal.reason)), queue.close()]);
     if (settings.json) terminal.print(JSON.stringify(queue.count));
-    bell.close();
+    watcher.close();
     log.write(stoppedEvent(String(signal.reason)));
     return EXIT.ok;
   },
@@ -50,39 +50,39 @@ export const command = withQueue(
 
 type OpenListeners = typeof openListeners;
 
-/** What SMTP servers need is loaded only where there is one. */
-async function listenersOn(...words: Parameters<OpenListeners>): ReturnType<OpenListeners> {
-  const [settings] = words;
+/** The SMTP server is loaded only when it is needed. */
+async function listenersOn(...args: Parameters<OpenListeners>): ReturnType<OpenListeners> {
+  const [settings] = args;
   if (settings.state !== null) {
     return cliError(
-      'The queue inside a Citadel server takes no mail from outside, so --intake needs a spool. Leave --intake or --state out.',
+      'The queue inside a Citadel server takes no mail from outside, so --intake needs a spool. Leave out --intake or --state.',
       EXIT.usage,
     );
   }
   const intake = await import('./intake.ts');
-  return intake.openListeners(...words);
+  return intake.openListeners(...args);
 }
 
-/** So many times as long as a look took, nothing makes it look again. */
+/** After a scan, nothing starts the next one for this many times as long as it took. */
 const PAUSE = 10;
 
-interface Bell {
+interface ChangeWatcher {
   /** resolves at a change but not before `least` milliseconds, after `most`, or when stopped */
   wait(least: number, most: number, clock: Clock, signal: AbortSignal): Promise<void>;
   close(): void;
 }
 
-/** Rings when a message or a request for a job appears. Where the system cannot watch, only time passes. */
-function changeBell(directories: readonly string[]): Bell {
-  let rung = false;
+/** Notices new messages and new requests. Where the system cannot watch directories, only time passes. */
+function watchForChanges(directories: readonly string[]): ChangeWatcher {
+  let changed = false;
   const remember = (): void => {
-    rung = true;
+    changed = true;
   };
-  let ring = remember;
-  const heard = (_: string, name: string | null): void => {
-    if (name !== null && /^\d+$/.test(name)) ring();
+  let notify = remember;
+  const onChange = (_: string, name: string | null): void => {
+    if (name !== null && /^\d+$/.test(name)) notify();
   };
-  const watchers = directories.map((directory) => watchOrNothing(directory, heard));
+  const watchers = directories.map((directory) => watchDirectory(directory, onChange));
   return {
     wait: (least, most, clock, signal) =>
       new Promise((resolve) => {
@@ -90,13 +90,13 @@ function changeBell(directories: readonly string[]): Bell {
           pause.cancel();
           end.cancel();
           signal.removeEventListener('abort', done);
-          rung = false;
-          ring = remember;
+          changed = false;
+          notify = remember;
           resolve();
         };
         const pause = clock.after(least, () => {
-          ring = done;
-          if (rung) done();
+          notify = done;
+          if (changed) done();
         });
         const end = clock.after(most, done);
         signal.addEventListener('abort', done);
@@ -108,12 +108,13 @@ function changeBell(directories: readonly string[]): Bell {
   };
 }
 
-function watchOrNothing(
+/** Null: it cannot be watched. */
+function watchDirectory(
   directory: string,
-  heard: (event: string, name: string | null) => void,
+  onChange: (event: string, name: string | null) => void,
 ): ReturnType<typeof watch> | null {
   try {
-    const watcher = watch(directory, { persistent: false }, heard);
+    const watcher = watch(directory, { persistent: false }, onChange);
     watcher.on('error', () => watcher.close());
     return watcher;
   } catch {

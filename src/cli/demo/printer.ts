@@ -1,5 +1,4 @@
-/** How `spoolroom demo` tells its story on a terminal, act by act. Called by demo.ts; does nothing but print. */
-
+/** Prints `spoolroom demo` on a terminal. */
 import type { Palette } from '../../output/colour.ts';
 import { colours } from '../../output/colour.ts';
 import { outcomeEvent } from '../../output/log/log-events.ts';
@@ -9,52 +8,52 @@ import type { DialogueLine } from '../../output/replay/dialogue.ts';
 import type { DecodeText } from '../../output/text.ts';
 import { duration } from '../../output/text.ts';
 import type { Terminal } from '../shell/command.ts';
-import type { Act, Conversation } from './script.ts';
+import type { Conversation, DemoRun } from './script.ts';
 
 export interface Printer {
   opening(spool: string, before: readonly JobFacts[]): void;
-  act(act: Act, readable: DecodeText): void;
-  /** `now`: Unix seconds, the time of the last act */
+  run(run: DemoRun, readable: DecodeText): void;
+  /** `now`: Unix seconds, the time of the last run */
   ending(spool: string, after: readonly JobFacts[], now: number): void;
 }
 
-/** `null`: nobody wants to read it. */
+/** `null`: prints nothing. */
 export function printer(terminal: Terminal | null): Printer {
-  const paint = colours(terminal?.interactive ?? false);
+  const paint = colours(terminal?.coloured ?? false);
   const print = (...lines: readonly string[]): void => terminal?.print(lines.join('\n'));
   return {
     opening: (spool, before) =>
       print(
-        paint.bold('A spool, and a small world to deliver to'),
-        `The mails lie in ${spool}. A DNS server and three mail servers run on loopback: one accepts, one greylists,`,
-        'one knows only some of its recipients. The clock of the demo stands in July 2012.',
+        paint.bold('A spool, and servers to deliver to'),
+        `The spool is ${spool}. A DNS server and three mail servers run on loopback: one accepts all mail, one greylists,`,
+        'and one knows only some of its recipients. The clock of the demo is set to July 2012.',
         '',
         indented(queueTable(before)),
       ),
-    act: (act, readable) =>
+    run: (run, readable) =>
       print(
         '',
-        paint.bold(`Queue run at ${act.at}`),
-        ...act.conversations.flatMap((each) => conversation(each, readable, paint)),
+        paint.bold(`Queue run at ${run.at}`),
+        ...run.conversations.flatMap((each) => conversation(each, readable, paint)),
         '',
-        indented(outcomes(act, readable, paint)),
+        indented(outcomes(run, readable, paint)),
         '',
-        ...(act.told.length === 0 ? [] : [...act.told.map((line) => `  ${line}`), '']),
-        sentence(act),
-        ...act.changed.flatMap(({ job, text }) => [
+        ...(run.reports.length === 0 ? [] : [...run.reports.map((line) => `  ${line}`), '']),
+        summaryLine(run),
+        ...run.changed.flatMap(({ job, text }) => [
           '',
-          paint.dim(`control message ${job} now:`),
+          paint.dim(`control message ${job} is now:`),
           indented(text),
         ]),
       ),
     ending: (spool, after, now) =>
       print(
         '',
-        paint.bold('What is left'),
+        paint.bold('What is left in the spool'),
         indented(after.length === 0 ? 'nothing' : queueTable(after)),
         '',
-        `Look at it: node bin/spoolroom queue --now ${now} --spool ${spool}`,
-        `Clear away: rm -r ${spool}`,
+        `To look at it: node bin/spoolroom queue --now ${now} --spool ${spool}`,
+        `To remove it: rm -r ${spool}`,
       ),
   };
 }
@@ -65,7 +64,7 @@ function indented(text: string): string {
 
 const MARKS = { us: '>', server: '<', neither: '-' } as const;
 
-/** What one side says at a stretch stands on one line. */
+/** Consecutive lines of one side are joined. */
 function conversation(
   { host, lines }: Conversation,
   readable: DecodeText,
@@ -84,7 +83,7 @@ function conversation(
   ];
 }
 
-function outcomes({ outcomes: records }: Act, readable: DecodeText, paint: Palette): string {
+function outcomes({ outcomes: records }: DemoRun, readable: DecodeText, paint: Palette): string {
   const colours = { 2: paint.green, 4: paint.yellow, 5: paint.red } as const;
   const rows = records.map((record) => [
     outcomeEvent(record, readable).event,
@@ -97,8 +96,8 @@ function outcomes({ outcomes: records }: Act, readable: DecodeText, paint: Palet
     .join('\n');
 }
 
-function sentence({ summary, removed }: Act): string {
+function summaryLine({ summary, removed }: DemoRun): string {
   const { delivered, deferred, failed, milliseconds } = summary;
-  const gone = removed.length === 0 ? 'nothing' : removed.join(', ');
-  return `${delivered} delivered, ${deferred} put off, ${failed} refused, in ${duration(milliseconds)}. Removed from the spool: ${gone}.`;
+  const numbers = removed.length === 0 ? 'nothing' : removed.join(', ');
+  return `${delivered} delivered, ${deferred} deferred, ${failed} refused, in ${duration(milliseconds)}. Removed from the spool: ${numbers}.`;
 }

@@ -1,5 +1,4 @@
-/** What happens in the demo, as facts: demo.ts gathers them, demo-print.ts shows them. */
-
+/** What happened in the demo, for its text and its JSON. */
 import type { JobFacts } from '../../output/queue-table.ts';
 import type { DialogueLine } from '../../output/replay/dialogue.ts';
 import type { OutcomeRecord } from '../../runner/active-message.ts';
@@ -15,23 +14,23 @@ export interface ControlText {
   readonly text: string;
 }
 
-/** One queue run and what it left behind. */
-export interface Act {
+/** One queue run and its effects on the spool. */
+export interface DemoRun {
   /** ISO 8601 */
   readonly at: string;
   readonly conversations: readonly Conversation[];
   readonly outcomes: readonly OutcomeRecord[];
   readonly summary: RunSummary;
-  /** who was told of what, in the words of the log */
-  readonly told: readonly string[];
+  /** the log lines about reports */
+  readonly reports: readonly string[];
   readonly removed: readonly number[];
-  /** control messages that read differently now */
+  /** control messages that were rewritten */
   readonly changed: readonly ControlText[];
 }
 
 export interface DemoResult {
   readonly spool: string;
   readonly before: readonly JobFacts[];
-  readonly acts: readonly Act[];
+  readonly runs: readonly DemoRun[];
   readonly after: readonly JobFacts[];
 }

@@ -1,4 +1,4 @@
-/** A control message through the machines, in a simulated world or, with a person's consent, with real servers up to RCPT TO. */
+/** Replays a control message in a simulated world or, after confirmation, with the real servers up to RCPT TO. */
 
 import { textAfter } from '../../output/replay/list-text.ts';
 import { escapeControl } from '../../output/text.ts';
@@ -12,9 +12,9 @@ import { perform, simulate } from '../../replay/simulation.ts';
 import type { Timeline } from '../../replay/timeline.ts';
 import { recipientAddress } from '../../routing/address.ts';
 import type { Settings } from '../../settings/table.ts';
-import type { CliError } from '../setup/load-config.ts';
-import { cliError, clockFor, loadRules, systemDeps } from '../setup/load-config.ts';
-import type { Invocation } from '../shell/command.ts';
+import { clockFor, loadRules, systemDeps } from '../setup/load-config.ts';
+import type { CliError, Invocation } from '../shell/command.ts';
+import { cliError } from '../shell/command.ts';
 import { confirm, isInteractive } from '../shell/confirm.ts';
 import { EXIT } from '../shell/exit.ts';
 import type { ReplayResult } from './result.ts';
@@ -22,7 +22,7 @@ import type { Origin } from './source.ts';
 import { withSets, worldNamed } from './what-if.ts';
 
 export async function fromControl(
-  subject: ControlInput,
+  input: ControlInput,
   origin: Origin,
   invocation: Invocation,
 ): Promise<ReplayResult> {
@@ -32,85 +32,95 @@ export async function fromControl(
   const rules = await loadRules(settings);
   if ('kind' in rules) return rules;
   const clock = clockFor(settings);
-  const { job, warnings } = subject.queued;
+  const { job, warnings } = input.queued;
   const payload = await origin.payload(job.msgid);
-  if (payload.kind === 'trouble') return payload;
-  const play: Simulation = { queued: subject.queued, payload: payload.read, rules, now: clock.now() };
-  const played = await playedIn(play, settings, invocation);
-  if (played.kind === 'trouble') return played;
-  const { story, note, would } = played;
-  const now = Math.floor(play.now / 1000);
+  if (payload.kind === 'error') return payload;
+  const simulation: Simulation = { queued: input.queued, payload: payload.read, rules, now: clock.now() };
+  const result = await simulateOrPerform(simulation, settings, invocation);
+  if (result.kind === 'error') return result;
+  const { timeline, note, would } = result;
+  const now = Math.floor(simulation.now / 1000);
   const schedule = rules.due.schedule;
   const sources = {
-    title: `${origin.title}: ${subject.bytes} bytes, ${FORMS[subject.form]}`,
+    title: `${origin.title}: ${input.bytes} bytes, ${FORMS[input.form]}`,
     job,
     warnings,
     now,
     schedule,
     due: isDue(job, now, { schedule, force: false }).reason,
     routing: rules.delivery.routing,
-    story,
+    timeline,
     would,
-    before: subject.text,
-    after: isAllStopped(story) ? subject.text : textAfter(job, judgedOf(story), now, schedule.retry),
-    notes: [note, ...origin.notes, ...payload.notes, ...(tooOld(play, story, schedule) ? [TOO_OLD] : [])],
+    before: input.text,
+    after: isAllStopped(timeline)
+      ? input.text
+      : textAfter(job, withoutStopped(timeline), now, schedule.retry),
+    notes: [
+      note,
+      ...origin.notes,
+      ...payload.notes,
+      ...(isTooOld(simulation, timeline, schedule) ? [TOO_OLD] : []),
+    ],
   };
-  return { kind: 'told', sources, rules };
+  return { kind: 'sources', sources, rules };
 }
 
-interface Played {
-  readonly kind: 'played';
-  readonly story: Timeline;
+interface Simulated {
+  readonly kind: 'simulated';
+  readonly timeline: Timeline;
   readonly note: string;
   readonly would: string;
 }
 
-async function playedIn(
-  play: Simulation,
+async function simulateOrPerform(
+  simulation: Simulation,
   settings: Settings,
   invocation: Invocation,
-): Promise<Played | CliError> {
+): Promise<Simulated | CliError> {
   const { options } = invocation;
   if (options.live === true) {
     if (options.world !== undefined) {
-      return cliError('--live contacts the real servers, --world simulates some: leave one out.', EXIT.usage);
+      return cliError(
+        '--live contacts the real servers, --world simulates servers: leave one out.',
+        EXIT.usage,
+      );
     }
-    const refused = await consent(play, invocation);
+    const refused = await confirmContact(simulation, invocation);
     if (refused !== null) return refused;
     return {
-      kind: 'played',
-      story: await liveStory(play, settings),
-      note: 'Real DNS, real servers, up to DATA; nothing was sent and nothing is written.',
-      would: 'with the real servers, up to DATA',
+      kind: 'simulated',
+      timeline: await liveTimeline(simulation, settings),
+      note: 'Real DNS and real servers, stopped before DATA; no message was sent and no file was changed.',
+      would: 'with the real servers, before DATA',
     };
   }
   const name = typeof options.world === 'string' ? options.world : 'accept';
   const world = worldNamed(name);
   if ('kind' in world) return world;
   return {
-    kind: 'played',
-    story: await simulate(play, world),
-    note: `A simulated world (${escapeControl(name)}); nothing was sent and nothing is written.`,
+    kind: 'simulated',
+    timeline: await simulate(simulation, world),
+    note: `A simulated world (${escapeControl(name)}); no message was sent and no file was changed.`,
     would: `in the simulated world ${escapeControl(name)}`,
   };
 }
 
-/** Nothing is known that a list could say. */
+/** No recipient has an outcome that belongs in the list. */
 function isAllStopped({ outcomes }: Timeline): boolean {
   return outcomes.length > 0 && outcomes.every(wasStopped);
 }
 
-/** Whoever was taken up to DATA keeps his line as it is. */
-function judgedOf(story: Timeline): Timeline {
-  return { ...story, outcomes: story.outcomes.filter((outcome) => !wasStopped(outcome)) };
+/** Recipients that were accepted up to DATA keep their line. */
+function withoutStopped(timeline: Timeline): Timeline {
+  return { ...timeline, outcomes: timeline.outcomes.filter((outcome) => !wasStopped(outcome)) };
 }
 
 const TOO_OLD =
-  'The mail is older than mail is kept: after this failure it would be given up and its sender told.';
+  'The message is older than the setting retry.giveup: after this failure it would be given up, and its sender would get a report.';
 
-function tooOld({ queued, now }: Simulation, { outcomes }: Timeline, schedule: Schedule): boolean {
-  const waits = outcomes.some(({ outcome }) => outcome.kind === 'failed' && !outcome.permanent);
-  return waits && isExpired(queued.job, Math.floor(now / 1000), schedule);
+function isTooOld({ queued, now }: Simulation, { outcomes }: Timeline, schedule: Schedule): boolean {
+  const isDeferred = outcomes.some(({ outcome }) => outcome.kind === 'failed' && !outcome.permanent);
+  return isDeferred && isExpired(queued.job, Math.floor(now / 1000), schedule);
 }
 
 const FORMS = {
@@ -119,8 +129,8 @@ const FORMS = {
   bare: 'text with Citadel’s one header line',
 } as const;
 
-/** Nobody is contacted unasked. */
-async function consent(
+/** No host is contacted without confirmation. */
+async function confirmContact(
   { queued, rules }: Simulation,
   { options, terminal }: Invocation,
 ): Promise<CliError | null> {
@@ -137,15 +147,15 @@ async function consent(
     isRelayed ? names : [servers, ...(names === '' ? [] : [names])].join(', and then '),
   );
   if (!isInteractive(terminal)) {
-    return cliError(`--live contacts ${who}; say --yes if they may be contacted.`, EXIT.usage);
+    return cliError(`--live contacts ${who}. Use --yes to confirm.`, EXIT.usage);
   }
   return (await confirm(terminal, `Contact ${who}, up to RCPT TO?`))
     ? null
-    : cliError('Nobody was contacted.', EXIT.ok);
+    : cliError('No server was contacted.', EXIT.ok);
 }
 
-function liveStory(play: Simulation, settings: Settings): Promise<Timeline> {
+function liveTimeline(simulation: Simulation, settings: Settings): Promise<Timeline> {
   const ports = systemDeps(settings, clockFor(settings));
   const never = new Promise<string>(() => {});
-  return perform(play, { ...ports, connect: withoutData(ports.connect) }, never, (done) => done);
+  return perform(simulation, { ...ports, connect: withoutData(ports.connect) }, never, (done) => done);
 }

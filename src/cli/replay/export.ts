@@ -1,33 +1,30 @@
-/**
- * The part of `replay` that reads an exported server: which jobs it holds, or one of them. Called by replay.ts, which
- * tells what comes of it. The file is read from its beginning each time, as a stream.
- */
+/** The part of `replay` that reads a Citadel export: all jobs in it, or one. The file is streamed, from the beginning each time. */
 import { createReadStream } from 'node:fs';
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import type { ParseOptions } from '../../delivery-list/parse.ts';
 import type { NumberRange } from '../../message/citadel-export.ts';
 import type { JobFacts } from '../../output/queue-table.ts';
 import { queueTable } from '../../output/queue-table.ts';
-import { escapeControl } from '../../output/text.ts';
+import { escapeControl, plural } from '../../output/text.ts';
 import { QUEUE_ROOM } from '../../queue/citadel/client/protocol.ts';
 import { readExport } from '../../replay/export.ts';
 import type { ControlInput } from '../../replay/input.ts';
-import type { CliError } from '../setup/load-config.ts';
-import { cliError } from '../setup/load-config.ts';
+import type { CliError } from '../shell/command.ts';
+import { cliError } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
 
 export interface ExportedQueue {
   readonly jobs: readonly JobFacts[];
   readonly unreadable: readonly { readonly number: MessageNumber; readonly reason: string }[];
-  /** jobs that, as the export says, did not lie in the queue's room: the server does not try them */
+  /** jobs that, according to the export, were not in the queue room: the server does not try them */
   readonly elsewhere: readonly MessageNumber[];
-  /** what could not be read of the export */
+  /** what could not be read in the export */
   readonly problems: readonly string[];
 }
 
 export interface ExportedJob {
   readonly kind: 'job';
-  readonly subject: ControlInput;
+  readonly input: ControlInput;
   readonly problems: readonly string[];
 }
 
@@ -38,12 +35,12 @@ export function piecesOf(file: string): AsyncIterable<Buffer> {
 export async function exportedQueue(
   file: string,
   parse: ParseOptions,
-  facts: (subject: ControlInput) => JobFacts,
+  facts: (input: ControlInput) => JobFacts,
 ): Promise<ExportedQueue | CliError> {
   const jobs: JobFacts[] = [];
   const unreadable: { number: MessageNumber; reason: string }[] = [];
   const problems = new Set<string>();
-  let mails = 0;
+  let messages = 0;
   let queue: readonly NumberRange[] | null = null;
   for await (const found of readExport(piecesOf(file), parse)) {
     switch (found.kind) {
@@ -54,7 +51,7 @@ export async function exportedQueue(
         unreadable.push({ number: found.number, reason: found.reason });
         break;
       case 'message':
-        mails += 1;
+        messages += 1;
         break;
       case 'room':
         if (found.name === QUEUE_ROOM) queue = found.ranges;
@@ -64,7 +61,7 @@ export async function exportedQueue(
         break;
     }
   }
-  if (jobs.length + unreadable.length === 0) return noJob(file, mails, problems);
+  if (jobs.length + unreadable.length === 0) return noJob(file, messages, problems);
   const ranges = queue;
   const outside = ({ job }: JobFacts): boolean =>
     ranges !== null && !ranges.some(({ first, last }) => first <= job && job <= last);
@@ -76,11 +73,11 @@ export async function exportedQueue(
   };
 }
 
-function noJob(file: string, mails: number, problems: ReadonlySet<string>): CliError {
+function noJob(file: string, messages: number, problems: ReadonlySet<string>): CliError {
   const sentence =
-    mails === 0
-      ? `${file} is XML, but no message of a Citadel export is in it.`
-      : `${file} holds no control message among its messages (${mails}).`;
+    messages === 0
+      ? `${file} is XML, but holds no message of a Citadel export.`
+      : `${file} holds ${plural(messages, 'message')}, but no control message.`;
   return cliError([sentence, ...[...problems].map(escapeControl)].join('\n'), EXIT.data);
 }
 
@@ -114,7 +111,7 @@ export async function exportedJob(
         break;
       case 'message':
         job = cliError(
-          `Message ${number} of ${file} is no control message; without a number all are listed.`,
+          `Message ${number} of ${file} is not a control message; without a number all control messages are listed.`,
           EXIT.data,
         );
         break;
@@ -124,5 +121,5 @@ export async function exportedJob(
     const sentence = `${file} holds no message ${number}; without a number all control messages are listed.`;
     return cliError([sentence, ...[...problems].map(escapeControl)].join('\n'), EXIT.noInput);
   }
-  return job.kind === 'trouble' ? job : { kind: 'job', subject: job, problems: [...problems] };
+  return job.kind === 'error' ? job : { kind: 'job', input: job, problems: [...problems] };
 }

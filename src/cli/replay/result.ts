@@ -1,4 +1,4 @@
-/** What a replay tells, to a terminal, to a program, as a page. Writes only files that were asked for by name. */
+/** Prints the result of a replay as text or JSON, or writes it as an HTML page. */
 import { writeFileSync } from 'node:fs';
 import { htmlPage } from '../../output/html/page.ts';
 import type { ReplaySources } from '../../output/replay/replay-report.ts';
@@ -7,27 +7,26 @@ import { replayText } from '../../output/replay/replay-text.ts';
 import { textDecoder } from '../../output/text.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
 import type { RunRules } from '../../runner/rules.ts';
-import type { CliError } from '../setup/load-config.ts';
-import { cliError } from '../setup/load-config.ts';
-import type { Invocation } from '../shell/command.ts';
+import type { CliError, Invocation } from '../shell/command.ts';
+import { cliError } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';
 import { EXIT } from '../shell/exit.ts';
 
 export type ReplayResult =
-  | { readonly kind: 'told'; readonly sources: ReplaySources; readonly rules: RunRules }
+  | { readonly kind: 'sources'; readonly sources: ReplaySources; readonly rules: RunRules }
   | CliError;
 
 export function printResult(
-  told: ReplayResult,
+  result: ReplayResult,
   { options, settings, terminal }: Invocation,
 ): ExitCode | CliError {
-  if (told.kind === 'trouble') return told;
-  const report = replayReport(told.sources, textDecoder(told.rules.render.legacy));
+  if (result.kind === 'error') return result;
+  const report = replayReport(result.sources, textDecoder(result.rules.render.legacy));
   if (typeof options.html === 'string') {
-    const written = write(options.html, htmlPage(report, told.sources.story));
+    const written = write(options.html, htmlPage(report, result.sources.timeline));
     if (written !== null) return written;
   }
-  terminal.print(settings.json ? JSON.stringify(report) : replayText(report, terminal.interactive));
+  terminal.print(settings.json ? JSON.stringify(report) : replayText(report, terminal.coloured));
   return EXIT.ok;
 }
 

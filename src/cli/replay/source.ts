@@ -1,7 +1,4 @@
-/**
- * Where `replay` finds what it takes through the machines, and the mail that goes with it: a spool, a file, standard input.
- * Only reads.
- */
+/** Where `replay` reads its input and the message that belongs to it: a spool, a file, standard input. Only reads. */
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { ParseOptions } from '../../delivery-list/parse.ts';
@@ -9,15 +6,15 @@ import { describeError, errorCode, isPermissionDenied } from '../../platform/sys
 import type { PayloadResult } from '../../queue/queue.ts';
 import { isExport } from '../../replay/export.ts';
 import type { Settings } from '../../settings/table.ts';
-import type { CliError } from '../setup/load-config.ts';
-import { cliError } from '../setup/load-config.ts';
-import type { Invocation } from '../shell/command.ts';
+import type { CliError, Invocation } from '../shell/command.ts';
+import { cliError } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
 
 export interface SourceLocation {
   readonly file: string;
-  /** where the mail lies, and whether it is a spool in which it must lie */
+  /** where the message should be */
   readonly folder: string;
+  /** whether `folder` is a spool, in which it has to be */
   readonly spool: boolean;
   readonly control: number;
 }
@@ -51,10 +48,10 @@ function cannotRead(file: string, error: unknown): CliError {
 
 const STANDARD_INPUT = '/dev/stdin';
 
-/** Enough to know an export by. */
+/** Bytes, enough to recognise an export. */
 const HEAD = 256;
 
-/** All of the file, unless it is an export, which may be larger than memory. What came from a pipe is not read twice. */
+/** The whole file, unless it is an export, which may be larger than memory. A pipe is read only once. */
 export function readSource(file: string): Buffer | 'export' | CliError {
   let descriptor: number | null = null;
   try {
@@ -65,7 +62,7 @@ export function readSource(file: string): Buffer | 'export' | CliError {
     if (!isExport(head)) return Buffer.concat([head, readFileSync(descriptor)]);
     if (fstatSync(descriptor).isFile()) return 'export';
     return cliError(
-      `${file} is an exported server, which is read twice: write it into a file first.`,
+      `${file} is a Citadel export, which has to be read twice: save it to a file first.`,
       EXIT.data,
     );
   } catch (error) {
@@ -96,15 +93,15 @@ export interface Payload {
   readonly notes: readonly string[];
 }
 
-export function originOf(place: SourceLocation): Origin {
+export function originOf(location: SourceLocation): Origin {
   return {
-    title: `Control message ${place.file}`,
+    title: `Control message ${location.file}`,
     notes: [],
-    payload: async (msgid) => payloadFor(msgid, place),
+    payload: async (msgid) => payloadFor(msgid, location),
   };
 }
 
-/** In a spool a mail that is missing is a finding; beside a single file it is not expected. */
+/** In a spool a missing message is a finding; a single file usually comes without its message. */
 function payloadFor(msgid: number, { folder, spool }: SourceLocation): Payload {
   const file = join(folder, String(msgid));
   const bytes = readBytes(file);
@@ -116,20 +113,20 @@ function payloadFor(msgid: number, { folder, spool }: SourceLocation): Payload {
   if (spool) return { kind: 'payload', read: missing(msgid, 'spool'), notes: [] };
   return {
     kind: 'payload',
-    read: standIn(400, null),
-    notes: [`The mail itself (${file}) is not here; a stand-in takes its place.`],
+    read: placeholder(400, null),
+    notes: [`The message itself (${file}) is not here; a placeholder is used instead.`],
   };
 }
 
 export function missing(msgid: number, where: 'spool' | 'export'): PayloadResult {
-  return { kind: 'missing', reason: `the message ${msgid} is not in the ${where}` };
+  return { kind: 'missing', reason: `message ${msgid} is not in the ${where}` };
 }
 
 export function stored(msgid: number, bytes: Buffer): PayloadResult {
-  return bytes.length === 0 ? { kind: 'empty', reason: `the message ${msgid} is empty` } : whole(bytes);
+  return bytes.length === 0 ? { kind: 'empty', reason: `message ${msgid} is empty` } : found(bytes);
 }
 
-function whole(bytes: Buffer): PayloadResult {
+function found(bytes: Buffer): PayloadResult {
   async function* stream(): AsyncGenerator<Buffer> {
     yield bytes;
   }
@@ -137,9 +134,9 @@ function whole(bytes: Buffer): PayloadResult {
 }
 
 /** A message of about this many bytes. */
-export function standIn(size: number, from: string | null): PayloadResult {
-  const head = `From: ${from ?? 'stand-in@localhost'}\r\nSubject: stand-in\r\n\r\n`;
-  const line = 'A stand-in for a mail that is not here.\r\n';
+export function placeholder(size: number, from: string | null): PayloadResult {
+  const head = `From: ${from ?? 'placeholder@localhost'}\r\nSubject: placeholder\r\n\r\n`;
+  const line = 'A placeholder for a message that is not here.\r\n';
   const lines = Math.max(1, Math.floor((Math.min(size, 200_000) - head.length) / line.length));
-  return whole(Buffer.from(head + line.repeat(lines), 'latin1'));
+  return found(Buffer.from(head + line.repeat(lines), 'latin1'));
 }

@@ -1,8 +1,7 @@
-/** A transcript: told again, told as it would have been, checked, kept as a fixture. Contacts nobody. */
-
+/** Replays a transcript: as it was, as it would have been with other settings, as a check, or saved as a fixture. Contacts no host. */
 import { deliveryListText, textAfter } from '../../output/replay/list-text.ts';
 import type { ReplaySources } from '../../output/replay/replay-report.ts';
-import { escapeControl, formatTime } from '../../output/text.ts';
+import { escapeControl, formatTime, plural } from '../../output/text.ts';
 import { isDue } from '../../queue/due.ts';
 import { readInput } from '../../replay/input.ts';
 import { simulate } from '../../replay/simulation.ts';
@@ -15,13 +14,12 @@ import { tableVersion } from '../../replay/transcript/transcript.ts';
 import { recordedWorld } from '../../replay/world/recorded-world.ts';
 import type { RunRules } from '../../runner/rules.ts';
 import type { Settings } from '../../settings/table.ts';
-import type { CliError } from '../setup/load-config.ts';
-import { cliError, loadRules } from '../setup/load-config.ts';
-import type { Invocation } from '../shell/command.ts';
+import { loadRules } from '../setup/load-config.ts';
+import { type CliError, cliError, type Invocation } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';
 import { EXIT } from '../shell/exit.ts';
 import { printResult, type ReplayResult, write } from './result.ts';
-import { standIn } from './source.ts';
+import { placeholder } from './source.ts';
 import { withSets, worldNamed } from './what-if.ts';
 
 export async function replayTranscript(
@@ -32,14 +30,14 @@ export async function replayTranscript(
   const { options } = invocation;
   if (options.live === true) {
     return cliError(
-      `${file} is a transcript, which tells what was said then; nobody was contacted. To try the servers now: spoolroom replay ${transcript.header.control} --spool DIR --live.`,
+      `${file} is a transcript of an earlier delivery; no server was contacted. To try the servers now: spoolroom replay ${transcript.header.control} --spool DIR --live.`,
       EXIT.usage,
     );
   }
   for (const name of ['check', 'save-fixture']) {
     if (options[name] !== undefined && isWhatIf(invocation)) {
       return cliError(
-        `--${name} takes a transcript as it was recorded; leave --set, --world and --now out.`,
+        `--${name} needs the transcript as it was recorded; leave out --set, --world and --now.`,
         EXIT.usage,
       );
     }
@@ -71,26 +69,26 @@ async function fromTranscript(
   const rules = await loadRules(settings);
   if ('kind' in rules) return rules;
   const now = movedTime(header.at, given.now);
-  const { story, notes } = await retold(transcript, rules, now, invocation);
-  if ('kind' in story) return story;
+  const { timeline, notes } = await timelineFor(transcript, rules, now, invocation);
+  if ('kind' in timeline) return timeline;
   const schedule = rules.due.schedule;
   const { job } = header;
   const seconds = Math.floor(now / 1000);
   const sources: ReplaySources = {
     title: `Transcript ${file} of job ${header.control}, recorded ${formatTime(Math.floor(header.at / 1000))}`,
     job,
-    warnings: cut ? ['Its last line is cut off: the program ended while it was written.'] : [],
+    warnings: cut ? ['The last line is cut off: the program ended while writing it.'] : [],
     now: seconds,
     schedule,
     due: isDue(job, seconds, { schedule, force: false }).reason,
     routing: rules.delivery.routing,
-    story,
+    timeline,
     would: isWhatIf(invocation) ? 'what would have happened' : null,
     before: deliveryListText(job),
-    after: textAfter(job, story, seconds, schedule.retry),
+    after: textAfter(job, timeline, seconds, schedule.retry),
     notes,
   };
-  return { kind: 'told', sources, rules };
+  return { kind: 'sources', sources, rules };
 }
 
 function movedTime(at: number, now: Settings['now']): number {
@@ -98,32 +96,32 @@ function movedTime(at: number, now: Settings['now']): number {
   return 'shift' in now ? at + now.shift : now.at * 1000;
 }
 
-/** As it was; or, where something is asked to be different, as it would have been. */
-async function retold(
+/** As it was; or, with other settings, another world or another time, as it would have been. */
+async function timelineFor(
   transcript: Transcript,
   rules: RunRules,
   now: number,
   invocation: Invocation,
-): Promise<{ readonly story: Timeline | CliError; readonly notes: readonly string[] }> {
+): Promise<{ readonly timeline: Timeline | CliError; readonly notes: readonly string[] }> {
   const { header } = transcript;
   const { options } = invocation;
   if (!isWhatIf(invocation)) {
     const difference = compareTranscript(transcript);
-    const note = `From line ${difference?.line} on the machines would go another way now; --check shows it.`;
-    return { story: timelineOf(transcript), notes: difference === null ? [] : [note] };
+    const note = `From line ${difference?.line} on, this version would act differently; --check shows how.`;
+    return { timeline: timelineOf(transcript), notes: difference === null ? [] : [note] };
   }
   const world = options.world === undefined ? recordedWorld(transcript) : worldNamed(String(options.world));
-  if ('kind' in world) return { story: world, notes: [] };
+  if ('kind' in world) return { timeline: world, notes: [] };
   const recipients = header.job.recipients.map((recipient, index) =>
     header.indices.includes(index) ? { ...recipient, status: 0 } : { ...recipient, status: 2 },
   );
   const queued = { control: header.control, job: { ...header.job, recipients }, warnings: [] };
   const size = transcript.lines.find((line) => line.what === 'body')?.size ?? 400;
-  const story = await simulate(
-    { queued, payload: standIn(size, header.job.envelopeFrom), rules, now },
+  const timeline = await simulate(
+    { queued, payload: placeholder(size, header.job.envelopeFrom), rules, now },
     world,
   );
-  return { story, notes: ['This did not happen: it is what would have happened.'] };
+  return { timeline, notes: ['This did not happen; it shows what would have happened.'] };
 }
 
 function check(transcript: Transcript, { terminal, settings }: Invocation): ExitCode {
@@ -132,15 +130,19 @@ function check(transcript: Transcript, { terminal, settings }: Invocation): Exit
   const steps = lines.filter(({ what }) => what === 'session' || what === 'delivery').length;
   const sameTables = header.tables === tableVersion();
   const recorded =
-    version === 1 ? 'recorded by an older version' : sameTables ? null : 'recorded with other tables';
+    version === 1
+      ? 'recorded by an older version'
+      : sameTables
+        ? null
+        : 'recorded by a version with other state tables';
   if (settings.json) terminal.print(JSON.stringify({ steps, sameTables, difference }));
   else if (difference === null) {
-    terminal.print(`The same way: ${steps} steps${recorded === null ? '' : `, ${recorded}`}, no difference.`);
+    terminal.print(`No difference in ${plural(steps, 'step')}${recorded === null ? '' : ` (${recorded})`}.`);
   } else {
     const shown = (value: unknown): string => escapeControl(JSON.stringify(value));
     terminal.print(
       [
-        `Line ${difference.line} leads another way${recorded === null ? '' : ` (${recorded})`}:`,
+        `Difference at line ${difference.line}${recorded === null ? '' : ` (${recorded})`}:`,
         `  event     ${shown(difference.event)}`,
         `- recorded  ${shown(difference.recorded)}`,
         `+ now       ${shown(difference.taken)}`,
@@ -150,7 +152,7 @@ function check(transcript: Transcript, { terminal, settings }: Invocation): Exit
   return difference === null ? EXIT.ok : EXIT.difference;
 }
 
-/** A transcript that the test suite can take: aliases for names and addresses, and still the same way. */
+/** Saves a transcript for the test suite, with names and addresses replaced; it has to replay without a difference. */
 function saveFixture(
   transcript: Transcript,
   name: string,
@@ -161,12 +163,12 @@ function saveFixture(
   const read = readInput(Buffer.from(text), 0, { dialect: 'detect', fallback: '2012' });
   if (read.kind !== 'transcript' || compareTranscript(read.transcript) !== null) {
     return cliError(
-      `The transcript does not lead the same way any more (replay it with --check), so ${file} was not written.`,
+      `This version would act differently from the transcript (see --check), so ${file} was not written.`,
       EXIT.data,
     );
   }
   const written = write(file, text);
   if (written !== null) return written;
-  terminal.print(`Written: ${file}. It belongs into fixtures/transcripts/.`);
+  terminal.print(`Written: ${file}. It belongs in fixtures/transcripts/.`);
   return EXIT.ok;
 }

@@ -1,24 +1,25 @@
-/** What a replay is asked to have different: settings, the world. */
-
+/** What a replay changes: settings (`--set`) and the simulated world (`--world`). */
 import { escapeControl } from '../../output/text.ts';
+import { didYouMean } from '../../platform/suggest.ts';
 import type { WorldScript } from '../../replay/world/world.ts';
 import { readWorld, WORLDS } from '../../replay/world/worlds.ts';
+import { SETTING_NAMES } from '../../settings/read.ts';
 import type { Setting, Settings } from '../../settings/table.ts';
 import { FROM_COMMAND_LINE, SETTINGS } from '../../settings/table.ts';
-import type { CliError } from '../setup/load-config.ts';
-import { cliError } from '../setup/load-config.ts';
+import type { CliError } from '../shell/command.ts';
+import { cliError } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
 import { readBytes } from './source.ts';
 
-/** `--set name=value`, over whatever else the settings say. */
+/** `--set name=value` overrides all other sources of settings. */
 export function withSets(settings: Settings, given: unknown): Settings | CliError {
   const changed: { [name: string]: unknown } = { ...settings };
-  const typed = new Set(settings[FROM_COMMAND_LINE]);
+  const fromCommandLine = new Set(settings[FROM_COMMAND_LINE]);
   for (const pair of Array.isArray(given) ? given : given === undefined ? [] : [given]) {
     const [, name = '', value = ''] = /^([^=]*)=(.*)$/s.exec(String(pair)) ?? [];
     if (!Object.hasOwn(SETTINGS, name)) {
       return cliError(
-        `--set ${escapeControl(String(pair))}: write NAME=VALUE with the name of a setting.`,
+        `--set ${escapeControl(String(pair))}: ${name === '' ? 'expected NAME=VALUE' : `unknown setting "${escapeControl(name)}"${didYouMean(name, SETTING_NAMES)}`}.`,
         EXIT.usage,
       );
     }
@@ -26,9 +27,9 @@ export function withSets(settings: Settings, given: unknown): Settings | CliErro
     const read = kind.read(value);
     if (!read.ok) return cliError(`--set ${name}: the value ${read.problem}.`, EXIT.usage);
     changed[name] = read.value;
-    typed.add(name);
+    fromCommandLine.add(name);
   }
-  return { ...(changed as Settings), [FROM_COMMAND_LINE]: typed };
+  return { ...(changed as Settings), [FROM_COMMAND_LINE]: fromCommandLine };
 }
 
 export function worldNamed(name: string): WorldScript | CliError {
@@ -36,7 +37,7 @@ export function worldNamed(name: string): WorldScript | CliError {
   const bytes = readBytes(name);
   if ('kind' in bytes) {
     return cliError(
-      `No world is called ${name} (there are ${Object.keys(WORLDS).join(', ')}), and ${bytes.text}`,
+      `Unknown world "${escapeControl(name)}"${didYouMean(name, Object.keys(WORLDS))}: not one of ${Object.keys(WORLDS).join(', ')}, and as a world file, ${bytes.text}`,
       bytes.exit,
     );
   }

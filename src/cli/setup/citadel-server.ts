@@ -1,7 +1,6 @@
 /**
- * The way to a running Citadel server that the settings name: where it is, how the connection is protected, who we are
- * there; and its configuration. Called for the live room, for `internet-config citadel` and by `check`. What is in the
- * way is a sentence and an exit code.
+ * Access to the running Citadel server in the settings: its address, the protection of the connection, the account we log
+ * in with; and its configuration.
  */
 import { isIP } from 'node:net';
 import { connect } from '#net-stream-utils';
@@ -32,27 +31,30 @@ function noAccess(text: string, exit: ExitCode = EXIT.config): NoAccess {
   return { kind: 'no-access', text, exit };
 }
 
-/** @param certificates PEM, trusted besides the usual ones */
+/** @param certificates PEM, trusted in addition to those of the system */
 export function citadelAccess(settings: Settings, certificates: readonly string[]): Access | NoAccess {
   const { citadel, 'citadel-login': file } = settings;
   if (citadel === null)
-    return noAccess('Which Citadel server? Name its socket with --citadel /path/citadel.socket.', EXIT.usage);
+    return noAccess(
+      'No Citadel server given. Name its socket with --citadel /path/citadel.socket.',
+      EXIT.usage,
+    );
   if (file === null) {
     return noAccess(
-      'Who are we at the Citadel server? Name a file with --citadel-login: an admin’s name and password, a line each.',
+      'No login for the Citadel server given. Name a file with --citadel-login that holds the name and the password of an administrator, a line each.',
       EXIT.usage,
     );
   }
   const server = addressOf(citadel, settings, certificates);
   if (server === null) {
-    const text = `setting citadel: "${citadel}" is neither /path of a socket nor ADDRESS:PORT.`;
+    const text = `setting citadel: "${citadel}" is neither the /path of a socket nor ADDRESS:PORT.`;
     return noAccess(text, settings[FROM_COMMAND_LINE].has('citadel') ? EXIT.usage : EXIT.config);
   }
   const read = readLogin(file);
   return read.kind === 'refused' ? noAccess(read.text) : { kind: 'access', server, login: read.login };
 }
 
-/** TLS wherever the connection leaves this machine. Null: this is no address. */
+/** With TLS where the connection leaves this machine. Null: the text is not an address. */
 function addressOf(text: string, settings: Settings, certificates: readonly string[]): ServerAddress | null {
   if (text.startsWith('/')) return { endpoint: { address: text, port: 0 }, tls: null };
   const [, six, plain = '', digits] = /^(?:\[([^\]]*)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
@@ -68,8 +70,8 @@ function addressOf(text: string, settings: Settings, certificates: readonly stri
   return { endpoint, tls: { serverName: address, verify: true, ca: certificates, ...trust } };
 }
 
-/** Ask the server something; rejections for people become `no-access`. */
-export async function askingCitadel<T>(
+/** Asks the server something; errors with a sentence for the user become `no-access`. */
+export async function askCitadel<T>(
   { server, login }: Access,
   ask: (server: CitadelServer) => Promise<T>,
 ): Promise<T | NoAccess> {
@@ -90,5 +92,5 @@ export async function configOfServer(
   certificates: readonly string[],
 ): Promise<CitadelConfig | NoAccess> {
   const access = citadelAccess(settings, certificates);
-  return access.kind === 'access' ? askingCitadel(access, readCitadelConfig) : access;
+  return access.kind === 'access' ? askCitadel(access, readCitadelConfig) : access;
 }

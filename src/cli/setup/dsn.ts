@@ -1,6 +1,6 @@
 /**
- * How `run` and `watch` tell senders what became of their mail: the return path that the setting names or that is
- * found here, and a reporter that uses it and logs what it does.
+ * How delivery reports get to the senders: the transport that the setting `return` names or that is found on this machine,
+ * and a sender of reports that uses it and logs what it does.
  */
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -15,30 +15,30 @@ import { escapeControl, textDecoder } from '../../output/text.ts';
 import type { RunDeps } from '../../runner/queue-runner.ts';
 import type { RunRules } from '../../runner/rules.ts';
 import type { Settings } from '../../settings/table.ts';
-import type { CliError } from './load-config.ts';
+import type { CliError } from '../shell/command.ts';
 import { settingError, spoolDeps } from './load-config.ts';
 import { dsnStoreOf } from './open-queue.ts';
 
-/** Where Citadel puts its sockets: Easy Install, Debian. */
+/** Where Citadel has its sockets: Easy Install, Debian. */
 const CITADEL_FOLDERS = ['/usr/local/citadel', '/run/citadel', '/var/run/citadel'];
 
 export function dsnTransportOf(settings: Settings, spool: string): DsnTransportSetting | CliError {
-  const path = wayBack(settings, spool);
+  const path = returnPath(settings, spool);
   if (settings.state === null || path.kind !== 'room') return path;
   return settingError(
     settings,
     'return',
-    'setting return: the queue inside a Citadel server takes no reports from outside. Name its lmtp:/path/lmtp.socket, or smtp://host:port.',
+    'setting return: the queue inside a Citadel server takes no reports. Use the server’s lmtp:/path/lmtp.socket, or smtp://host:port.',
   );
 }
 
-function wayBack(settings: Settings, spool: string): DsnTransportSetting | CliError {
+function returnPath(settings: Settings, spool: string): DsnTransportSetting | CliError {
   const { return: given, citadel } = settings;
   if (given === null) {
-    const beside = [spool, ...(citadel?.startsWith('/') === true ? [citadel] : [])].map((path) =>
+    const near = [spool, ...(citadel?.startsWith('/') === true ? [citadel] : [])].map((path) =>
       dirname(path),
     );
-    const sockets = [...beside, ...CITADEL_FOLDERS].map((folder) => `${folder}/lmtp.socket`);
+    const sockets = [...near, ...CITADEL_FOLDERS].map((folder) => `${folder}/lmtp.socket`);
     const socket = sockets.find((path) => statSync(path, { throwIfNoEntry: false })?.isSocket() === true);
     return socket === undefined ? { kind: 'room' } : { kind: 'lmtp', socket };
   }
@@ -47,7 +47,7 @@ function wayBack(settings: Settings, spool: string): DsnTransportSetting | CliEr
     settingError(
       settings,
       'return',
-      `setting return: ${escapeControl(given)} is none of lmtp:/path/lmtp.socket, smtp://host:port and room.`,
+      `setting return: ${escapeControl(given)} is not lmtp:/path/lmtp.socket, smtp://host:port or room.`,
     )
   );
 }
@@ -74,7 +74,7 @@ export function createDsnSender(
       compose: composeDsn,
       clock,
       random,
-      events: newsOfReports(log, rules),
+      events: dsnEvents(log, rules),
     },
     {
       site: { fqdn, aide: settings.aide ?? `room_aide@${fqdn}` },
@@ -85,7 +85,7 @@ export function createDsnSender(
   );
 }
 
-function newsOfReports(log: Log, { render }: RunRules): DsnEvents {
+function dsnEvents(log: Log, { render }: RunRules): DsnEvents {
   const readable = textDecoder(render.legacy);
   return {
     sent: (record) => log.write(dsnEvent(record, readable)),

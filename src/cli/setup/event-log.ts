@@ -1,8 +1,7 @@
-/**
- * What the delivering commands tell: log lines for outcomes and warnings. Called by `run` and `watch`.
- */
+/** The log of a command that delivers: its level, its target, and a line for each event of a queue run. */
 import type { TraceEvent } from '../../delivery/trace.ts';
 import type { Charset } from '../../message/charset.ts';
+import { allowsColour } from '../../output/colour.ts';
 import type { Log } from '../../output/log/log.ts';
 import { openLog } from '../../output/log/log.ts';
 import type { Level } from '../../output/log/log-events.ts';
@@ -20,7 +19,7 @@ import type { RunEvents } from '../../runner/queue-runner.ts';
 import type { Settings } from '../../settings/table.ts';
 import { isTerminal, standardStream } from '../shell/terminal.ts';
 
-/** On a terminal everything is told; elsewhere (cron mails what it sees) only what somebody must know. */
+/** `auto`: on a terminal, in files and in syslog everything; else only warnings and errors, because cron mails what it sees. */
 export function levelFor(settings: Settings): Level {
   const chosen = settings['log.level'];
   if (chosen !== 'auto') return chosen;
@@ -29,7 +28,7 @@ export function levelFor(settings: Settings): Level {
 
 export function logFor(settings: Settings): Log {
   const target = settings['log.target'];
-  const colour = target === 'stderr' && isTerminal(2);
+  const colour = target === 'stderr' && isTerminal(2) && allowsColour(process.env);
   const stderr = () => standardStream('stderr');
   return openLog({ level: levelFor(settings), format: settings['log.format'], target, colour, stderr });
 }
@@ -40,17 +39,17 @@ export function logEvents(log: Log, level: Level, legacy: Charset): RunEvents {
     outcome: (record) => log.write(outcomeEvent(record, readable)),
     quarantined: (...found) => log.write(quarantineEvent(...found)),
     warning: (text) => log.write(warningEvent(text)),
-    trace: (_, sight) => {
-      if (level === 'debug') tellDialogue(sight, log, readable);
-      if (sight.what === 'delivery' && sight.event.type === 'tls-unusable')
-        log.write(plaintextEvent(sight.event.failure, readable));
+    trace: (_, traced) => {
+      if (level === 'debug') logDialogue(traced, log, readable);
+      if (traced.what === 'delivery' && traced.event.type === 'tls-unusable')
+        log.write(plaintextEvent(traced.event.failure, readable));
     },
   };
 }
 
-function tellDialogue(sight: TraceEvent, log: Log, readable: DecodeText): void {
-  if (sight.what !== 'session') return;
-  for (const said of dialogueLines(sight.event, sight.step)) {
-    log.write(dialogueEvent(sight.step.session.peer, said, readable));
+function logDialogue(traced: TraceEvent, log: Log, readable: DecodeText): void {
+  if (traced.what !== 'session') return;
+  for (const line of dialogueLines(traced.event, traced.step)) {
+    log.write(dialogueEvent(traced.step.session.peer, line, readable));
   }
 }

@@ -1,6 +1,7 @@
 /**
- * What `retry`, `hold`, `release` and `remove` have in common: find the jobs that are meant, leave a request for each, say
- * who heeds it. All or nothing: when one number is wrong, nothing is asked. Works beside a running watcher and without one.
+ * What `retry`, `hold`, `release` and `remove` have in common: find the selected jobs, write a request for each, and say
+ * which process will carry it out. All or nothing: when one number is wrong, no request is written. Works beside a running
+ * watcher and without one.
  */
 import { userInfo } from 'node:os';
 import type { MessageNumber } from '../../delivery-list/job.ts';
@@ -11,28 +12,29 @@ import { locateMessage } from '../../queue/spool/inspect.ts';
 import type { SpoolClient } from '../../queue/spool/open.ts';
 import { openSpoolClient } from '../../queue/spool/open.ts';
 import { messageNumber } from '../../storage/layout.ts';
-import type { Command, Invocation } from '../shell/command.ts';
+import { type CliError, type Command, cliError, type Invocation, warner } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
-import type { CliError } from './load-config.ts';
-import { cliError, clockFor, controlSettings, openError, spoolDeps, spoolOf } from './load-config.ts';
+import { clockFor, controlSettings, openError, spoolDeps, spoolOf } from './load-config.ts';
 import { matchesRecipient } from './selection.ts';
 
-/** The facts for programs. */
+/** What `--json` prints. */
 export interface SelectedJobs {
   readonly asked: JobRequest | 'release';
   readonly jobs: readonly MessageNumber[];
-  /** number of the process that delivers from the spool now */
+  /** the process that delivers from the spool now; null: none */
   readonly runner: number | null;
 }
 
 export interface JobCommand<Facts extends SelectedJobs> {
   readonly request: Facts['asked'];
-  /** why nothing can be asked for this job, completing "Job N "; null: it can */
-  unfit(queued: QueuedJob): string | null;
-  /** the last moment to say no */
-  consent?(jobs: readonly QueuedJob[], invocation: Invocation): Promise<CliError | null>;
+  /** of the request: "No job can be PARTICIPLE." */
+  readonly participle: string;
+  /** why the request does not apply to this job, completing "Job N "; null: it does */
+  inapplicable(queued: QueuedJob): string | null;
+  /** asks before anything is written */
+  confirm?(jobs: readonly QueuedJob[], invocation: Invocation): Promise<CliError | null>;
   /** the requests are durable */
-  afterwards(asked: SelectedJobs, asker: Requester, invocation: Invocation): Promise<Facts | CliError>;
+  complete(selected: SelectedJobs, requester: Requester, invocation: Invocation): Promise<Facts | CliError>;
   /** one or more sentences; `jobs` is "job 4", "jobs 4, 6" or "5000 jobs" */
   sentence(facts: Facts, jobs: string): string;
 }
@@ -41,18 +43,15 @@ export function jobCommand<Facts extends SelectedJobs>(what: JobCommand<Facts>):
   return async (invocation) => {
     const { settings, terminal } = invocation;
     const done = await perform(what, invocation);
-    if ('kind' in done) {
-      terminal.tell(`spoolroom: ${done.text}`);
-      return done.exit;
-    }
-    terminal.print(settings.json ? JSON.stringify(done) : what.sentence(done, shown(done.jobs)));
+    if ('kind' in done) return done;
+    terminal.print(settings.json ? JSON.stringify(done) : what.sentence(done, jobList(done.jobs)));
     return EXIT.ok;
   };
 }
 
 const MOST_NUMBERS = 20;
 
-function shown(jobs: readonly MessageNumber[]): string {
+function jobList(jobs: readonly MessageNumber[]): string {
   if (jobs.length > MOST_NUMBERS) return plural(jobs.length, 'job');
   return `job${jobs.length === 1 ? '' : 's'} ${jobs.join(', ')}`;
 }
@@ -64,76 +63,81 @@ async function perform<Facts extends SelectedJobs>(
   const { settings, options, terminal } = invocation;
   const spool = spoolOf(settings);
   if (typeof spool !== 'string') return spool;
-  const words = [options.jobs ?? []].flat();
-  const many = manyMeant(words, options);
-  if (many !== null && 'kind' in many) return many;
+  const numbers = [options.jobs ?? []].flat();
+  const filter = filterFrom(numbers, options);
+  if (filter !== null && 'kind' in filter) return filter;
   const clock = clockFor(settings);
-  const warn = (text: string): void => terminal.tell(`spoolroom: ${text}`);
-  const deps = spoolDeps(clock, warn);
+  const deps = spoolDeps(clock, warner(terminal));
   const opened = await openSpoolClient(spool, deps, controlSettings(settings));
   if (opened.kind === 'refused') return openError(opened);
-  const { client: guest } = opened;
+  const { client } = opened;
   const absent = (number: MessageNumber): string =>
     `There is no job ${number} in ${spool}: ${escapeControl(locateMessage(deps.disk, spool, number))}`;
-  const scan = await guest.scan();
-  const jobs = many === null ? jobsNamed(words, scan, absent, what) : jobsMeant(many, scan, what);
+  const scan = await client.scan();
+  const jobs = filter === null ? jobsByNumber(numbers, scan, absent, what) : jobsByFilter(filter, scan, what);
   if ('kind' in jobs) return jobs;
-  const refused = (await what.consent?.(jobs, invocation)) ?? null;
+  const refused = (await what.confirm?.(jobs, invocation)) ?? null;
   if (refused !== null) return refused;
 
-  const asker = { by: userInfo().username, at: Math.floor(clock.now() / 1000) };
-  const failure = await leaveRequests(guest, what.request, jobs, asker);
+  const requester = { by: userInfo().username, at: Math.floor(clock.now() / 1000) };
+  const failure = await writeRequests(client, what.request, jobs, requester);
   if (failure !== null) return failure;
-  const asked = { asked: what.request, jobs: jobs.map(({ control }) => control), runner: guest.runner() };
-  return what.afterwards(asked, asker, invocation);
+  const selected = {
+    asked: what.request,
+    jobs: jobs.map(({ control }) => control),
+    runner: client.runner(),
+  };
+  return what.complete(selected, requester, invocation);
 }
 
-/** Jobs that are not named one by one. */
-interface Many {
-  /** completing "No job ..." */
+/** Selects jobs otherwise than by number. */
+interface JobFilter {
+  /** when it selects no job */
   readonly none: string;
   readonly selects: (queued: QueuedJob) => boolean;
 }
 
-/** `--all` or `--to WORD`; null: the numbers count. */
-function manyMeant(words: readonly unknown[], { all, to }: Invocation['options']): Many | CliError | null {
-  const ways = [words.length > 0, all === true, typeof to === 'string'].filter(Boolean).length;
+/** `--all` or `--to ADDRESS|DOMAIN`; null: jobs are given by number. */
+function filterFrom(
+  numbers: readonly unknown[],
+  { all, to }: Invocation['options'],
+): JobFilter | CliError | null {
+  const ways = [numbers.length > 0, all === true, typeof to === 'string'].filter(Boolean).length;
   if (ways !== 1) {
-    return cliError(
-      'Which jobs? Name their numbers, or say --to WORD for those to an address or domain, or --all: one of the three. Nothing was changed.',
-      EXIT.usage,
-    );
+    return cliError('Give job numbers, or --to ADDRESS|DOMAIN, or --all. Nothing was changed.', EXIT.usage);
   }
-  if (all === true) return { none: 'is there for which that can be asked', selects: () => true };
+  if (all === true) return { none: 'No job', selects: () => true };
   return typeof to === 'string'
-    ? { none: `for ${escapeControl(to)} is there for which that can be asked`, selects: matchesRecipient(to) }
+    ? { none: `No job for ${escapeControl(to)}`, selects: matchesRecipient(to) }
     : null;
 }
 
-/** Those for which nothing can be asked are not meant. */
-function jobsMeant(
-  { none, selects }: Many,
+/** Jobs to which the request does not apply are left out. */
+function jobsByFilter(
+  { none, selects }: JobFilter,
   { jobs }: QueueScan,
-  { unfit }: Pick<JobCommand<SelectedJobs>, 'unfit'>,
+  { inapplicable, participle }: Pick<JobCommand<SelectedJobs>, 'inapplicable' | 'participle'>,
 ): readonly QueuedJob[] | CliError {
-  const meant = jobs.filter((queued) => unfit(queued) === null && selects(queued));
-  return meant.length > 0 ? meant : cliError(`No job ${none}. Nothing was changed.`, EXIT.noInput);
+  const selected = jobs.filter((queued) => inapplicable(queued) === null && selects(queued));
+  return selected.length > 0
+    ? selected
+    : cliError(`${none} can be ${participle}. Nothing was changed.`, EXIT.noInput);
 }
 
-function jobsNamed(
-  words: readonly unknown[],
+function jobsByNumber(
+  numbers: readonly unknown[],
   scan: QueueScan,
   absent: (number: MessageNumber) => string,
-  { unfit }: Pick<JobCommand<SelectedJobs>, 'unfit'>,
+  { inapplicable }: Pick<JobCommand<SelectedJobs>, 'inapplicable'>,
 ): readonly QueuedJob[] | CliError {
   const jobs = new Map<MessageNumber, QueuedJob>();
-  for (const word of words.map(String)) {
+  for (const word of numbers.map(String)) {
     const number = messageNumber(word);
     if (number === null)
-      return cliError(`${escapeControl(word)} is not the number of a job. Nothing was changed.`, EXIT.usage);
+      return cliError(`${escapeControl(word)} is not a job number. Nothing was changed.`, EXIT.usage);
     const queued = scan.jobs.find(({ control }) => control === number);
     if (queued === undefined) return noSuchJob(number, scan, absent);
-    const why = unfit(queued);
+    const why = inapplicable(queued);
     if (why !== null) return cliError(`Job ${number} ${why}. Nothing was changed.`, EXIT.data);
     jobs.set(number, queued);
   }
@@ -148,32 +152,32 @@ function noSuchJob(
   const reason = quarantined.find((each) => each.number === number)?.reason;
   if (reason !== undefined) {
     return cliError(
-      `The control message ${number} cannot be read: ${escapeControl(reason)}. Nothing was changed.`,
+      `Control message ${number} cannot be read: ${escapeControl(reason)}. Nothing was changed.`,
       EXIT.data,
     );
   }
-  const theirs = jobs.filter(({ job }) => job.msgid === number).map(({ control }) => control);
+  const carrying = jobs.filter(({ job }) => job.msgid === number).map(({ control }) => control);
   return cliError(
-    theirs.length > 0
-      ? `${number} is a mail; the number of its job is ${theirs.join(' or ')}. Nothing was changed.`
+    carrying.length > 0
+      ? `${number} is a message; its job is ${carrying.join(' or ')}. Nothing was changed.`
       : `${absent(number)} Nothing was changed.`,
     EXIT.noInput,
   );
 }
 
-async function leaveRequests(
-  guest: SpoolClient,
+async function writeRequests(
+  client: SpoolClient,
   request: SelectedJobs['asked'],
   jobs: readonly QueuedJob[],
-  asker: Requester,
+  requester: Requester,
 ): Promise<CliError | null> {
   try {
-    await (request === 'release' ? guest.withdraw(jobs) : guest.request(request, jobs, asker));
+    await (request === 'release' ? client.withdraw(jobs) : client.request(request, jobs, requester));
     return null;
   } catch (error) {
     if (errorCode(error) === null) throw error;
     return cliError(
-      `What you asked could not be written to ${guest.name}: ${describeError(error)}. It may count for some of the jobs: \`spoolroom queue\` shows it.`,
+      `The request could not be written to ${client.name}: ${describeError(error)}. It may be in effect for some of the jobs: \`spoolroom queue\` shows which.`,
       EXIT.io,
     );
   }

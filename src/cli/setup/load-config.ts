@@ -1,7 +1,4 @@
-/**
- * What stands behind the settings: relays parsed, certificates and charset loaded, the clock set, the spool opened.
- * Called by the commands that deliver. What is wrong is a sentence and an exit code.
- */
+/** What the settings stand for: relays parsed, certificates and charset loaded, clock and ports made. */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
@@ -25,27 +22,17 @@ import { hostName } from '../../settings/kinds.ts';
 import { FROM_COMMAND_LINE, type SettingName, type Settings } from '../../settings/table.ts';
 import { nodeDisk } from '../../storage/disk.ts';
 import { processTable } from '../../storage/processes.ts';
+import type { CliError } from '../shell/command.ts';
+import { cliError } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';
 import { EXIT } from '../shell/exit.ts';
 
-export interface CliError {
-  readonly kind: 'trouble';
-  readonly text: string;
-  readonly exit: ExitCode;
-  /** the process that works in our place: no trouble at all, and `exit` says so */
-  readonly runner?: number;
-}
-
-export function cliError(text: string, exit: ExitCode): CliError {
-  return { kind: 'trouble', text, exit };
-}
-
-/** A value that makes no sense, found when it is used: a matter of the command line if it stands there. */
+/** An unusable value that is found only when it is used: a usage error if it was given on the command line. */
 export function settingError(settings: Settings, name: SettingName, text: string): CliError {
   return cliError(text, settings[FROM_COMMAND_LINE].has(name) ? EXIT.usage : EXIT.config);
 }
 
-/** The system's clock, or one that shows the time `now` asks for. */
+/** The system's clock, or one that shows the time of the setting `now`. */
 export function clockFor(settings: Settings): Clock {
   const { now } = settings;
   if (now === null) return systemClock;
@@ -57,8 +44,8 @@ export function spoolOf(settings: Settings): string | CliError {
   if (settings.spool !== null) return settings.spool;
   return cliError(
     settings.state === null
-      ? 'Which spool? Name it with --spool DIR.'
-      : `The settings name the queue inside a Citadel server (state ${settings.state}), which that server's own tools show. This command is for a spool: name it with --spool DIR.`,
+      ? 'No spool given. Name it with --spool DIR.'
+      : `The settings are for the queue inside a Citadel server (state ${settings.state}), which that server's own tools show. This command needs a spool: name it with --spool DIR.`,
     EXIT.usage,
   );
 }
@@ -85,7 +72,7 @@ export function openError({ why, text, runner }: OpenRefused): CliError {
   return { ...cliError(text, REFUSALS[why]), ...(runner === undefined ? {} : { runner }) };
 }
 
-/** The rules of a run, with everything they name read. */
+/** The rules of a queue run, with all files they name read. */
 export async function loadRules(settings: Settings): Promise<RunRules | CliError> {
   const charset = await loadCharset(settings.charset);
   if (charset.kind === 'unknown')
@@ -134,7 +121,7 @@ export function certificatesFrom(settings: Settings): readonly string[] | CliErr
     if (typeof read !== 'string') return read;
     if (!holdsCertificates(read)) {
       return cliError(
-        `setting tls-ca: ${file} cannot be used: it holds no whole certificate in PEM form.`,
+        `setting tls-ca: ${file} cannot be used: it does not hold complete certificates in PEM form.`,
         EXIT.config,
       );
     }
@@ -150,12 +137,12 @@ function holdsCertificates(text: string): boolean {
   try {
     return blocks?.every((block) => new X509Certificate(block).subject !== null) ?? false;
   } catch {
-    // Whatever OpenSSL calls it, it cannot be read.
+    // OpenSSL's reason does not matter: it cannot be used.
     return false;
   }
 }
 
-/** What Citadel itself is configured with, from where the setting says. */
+/** The configuration of Citadel itself, from where the setting says. */
 async function citadelConfig(
   settings: Settings,
   certificates: readonly string[],
@@ -181,7 +168,7 @@ async function configFrom(
     const fqdn = config.fqdn === null ? null : hostName.read(config.fqdn);
     if (fqdn === null || fqdn.ok) return config;
     return cliError(
-      `The Citadel server calls itself ${escapeControl(config.fqdn ?? '')}, which ${fqdn.problem}. Correct its name there, or give hostname.`,
+      `The Citadel server calls itself ${escapeControl(config.fqdn ?? '')}, which ${fqdn.problem}. Correct its name in its configuration, or set hostname.`,
       EXIT.config,
     );
   }
@@ -189,7 +176,7 @@ async function configFrom(
   if (typeof read !== 'string') return read;
   if (read.trim() !== '' && !read.includes('|')) {
     return cliError(
-      `setting internet-config: ${from} holds no line like relay.example.org|smarthost, so no relay can be taken from it.`,
+      `setting internet-config: ${from} has no line like relay.example.org|smarthost, so no relay can be taken from it.`,
       EXIT.config,
     );
   }
@@ -218,7 +205,7 @@ function readText(file: string, setting: string): string | CliError {
   }
 }
 
-/** The real world: sockets, the name servers, chance. */
+/** The system's sockets, name servers and random numbers. */
 export function systemDeps(settings: Settings, clock: Clock): Omit<RunDeps, 'queue' | 'events'> {
   const resolver = createResolver({
     servers: settings.dns,

@@ -1,6 +1,6 @@
 /**
- * The room that `run` and `watch` deliver from: a spool directory, or the queue inside a running Citadel server, whose
- * code is loaded only then. Called by station.ts.
+ * Opens the queue to deliver from: a spool directory, or the queue inside a running Citadel server, whose code is loaded only
+ * then.
  */
 import { connect } from '#net-stream-utils';
 import type { Clock } from '../../platform/clock.ts';
@@ -10,26 +10,25 @@ import type { Queue } from '../../queue/queue.ts';
 import { openDsnStore } from '../../queue/spool/dsn-store.ts';
 import { openSpoolQueue } from '../../queue/spool/open.ts';
 import { FROM_COMMAND_LINE, type Settings } from '../../settings/table.ts';
+import type { CliError } from '../shell/command.ts';
+import { cliError } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';
 import { EXIT } from '../shell/exit.ts';
-import type { CliError } from './load-config.ts';
-import { certificatesFrom, cliError, controlSettings, openError, spoolDeps, spoolOf } from './load-config.ts';
+import { certificatesFrom, controlSettings, openError, spoolDeps, spoolOf } from './load-config.ts';
 
-/** `--room citadel:WHERE` names the queue inside a server in one word; it is the same as the setting `citadel`. */
+/** `--room citadel:WHERE` is another way to give the setting `citadel`. */
 export function applyRoomOption(settings: Settings, room: unknown): Settings | CliError {
   if (typeof room !== 'string') return settings;
   const where = room.startsWith('citadel:') ? room.slice('citadel:'.length) : '';
   const usage = (text: string): CliError => cliError(text, EXIT.usage);
   if (where === '')
     return usage(
-      `--room takes citadel:/path of a socket or citadel:ADDRESS:PORT, not "${room}". A spool is named with --spool.`,
+      `--room takes citadel:/path/citadel.socket or citadel:ADDRESS:PORT, not "${room}". For a spool use --spool.`,
     );
   if (settings.citadel !== null && settings.citadel !== where)
-    return usage(
-      `Two Citadel servers are named: ${settings.citadel} and, with --room, ${where}. Leave one out.`,
-    );
+    return usage(`Two Citadel servers given: ${settings.citadel} and, with --room, ${where}. Leave one out.`);
   if (settings.state === null)
-    return usage(`Where is our own state of the queue at ${where} to lie? Name a directory with --state.`);
+    return usage(`No state directory given for the queue at ${where}. Name it with --state DIR.`);
   return {
     ...settings,
     citadel: where,
@@ -37,13 +36,13 @@ export function applyRoomOption(settings: Settings, room: unknown): Settings | C
   };
 }
 
-/** The directory that holds our own state: the spool, or a directory of ours beside a server. */
+/** The directory that holds our own state: the spool, or the setting `state` for the queue inside a server. */
 export function stateDirectory(settings: Settings): string | CliError {
   const { spool, state } = settings;
   if (state === null) return spoolOf(settings);
   if (spool === null) return state;
   return cliError(
-    `Two queues are named: the spool ${spool}, and with state ${state} the queue inside the Citadel server. Leave one out.`,
+    `Two queues given: the spool ${spool} and, with state ${state}, the queue inside the Citadel server. Leave one out.`,
     EXIT.usage,
   );
 }
@@ -89,8 +88,8 @@ async function openLive(
 }
 
 /**
- * What is known of reports. A live room's control messages get a new number with each rewriting, its payloads keep theirs
- * and no number is used again: there the payload's number is what a note is kept under.
+ * Which reports were sent. In a live room a control message gets a new number whenever it is rewritten, while its payload
+ * keeps its number, which is never used again: there the records are kept under the number of the payload.
  */
 export function dsnStoreOf(
   home: string,
@@ -102,7 +101,7 @@ export function dsnStoreOf(
   const byPayload = ({ msgid }: { readonly msgid: number }) => ({ control: msgid, msgid });
   return {
     notified: (job) => reports.notified(byPayload(job)),
-    recordNotified: (job, told) => reports.recordNotified(byPayload(job), told),
+    recordNotified: (job, recipients) => reports.recordNotified(byPayload(job), recipients),
     firstAttempt: (job) => reports.firstAttempt(byPayload(job)),
     recordFirstAttempt: (job, at) => reports.recordFirstAttempt(byPayload(job), at),
     forget: (job) => reports.forget(byPayload(job)),

@@ -1,11 +1,8 @@
-/**
- * Jobs by whom they are for: the option `--to` of `queue`, `retry`, `hold` and `release`. Pure.
- */
-
+/** The option `--to`: selects jobs by recipient. Pure. */
 import type { QueuedJob } from '../../queue/queue.ts';
 import { recipientAddress } from '../../routing/address.ts';
 
-/** `word` is an address or, with or without an `@` in front, a domain. It is read as the lists are. */
+/** `word` is an address or a domain, with or without a leading `@`; it is read as addresses in the lists are. */
 export function matchesRecipient(word: string): (queued: QueuedJob) => boolean {
   const bytes = Buffer.from(word, 'utf8').toString('latin1');
   const isAddress = bytes.lastIndexOf('@') > 0;

@@ -1,7 +1,6 @@
 /**
- * A place to deliver from: the spool, or the queue inside a Citadel server, opened as its one runner, the rules loaded, the
- * log and the ports ready, signals heard. `run` and `watch` work in it; what is in the way is said here and becomes the
- * exit code.
+ * Runs a command on an open queue: the spool, or the queue inside a Citadel server, with the lock taken, rules loaded, log and
+ * ports ready and signals handled. Whatever prevents that becomes a sentence and an exit code.
  */
 import type { DsnTransportSetting } from '../../dsn/transport.ts';
 import type { Log } from '../../output/log/log.ts';
@@ -20,18 +19,18 @@ import { transcriptFolder, transcriptStore } from '../../replay/transcript/trans
 import type { RunDeps, RunEvents } from '../../runner/queue-runner.ts';
 import type { RunRules } from '../../runner/rules.ts';
 import type { Settings } from '../../settings/table.ts';
-import type { Command, Invocation } from '../shell/command.ts';
+import type { CliError, Command, Invocation } from '../shell/command.ts';
+import { cliError } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';
 import { EXIT } from '../shell/exit.ts';
 import { pause, type Stop, stopSignal } from '../shell/signals.ts';
 import { createDsnSender, dsnTransportOf } from './dsn.ts';
 import { levelFor, logEvents, logFor } from './event-log.ts';
-import type { CliError } from './load-config.ts';
-import { cliError, clockFor, loadRules, systemDeps } from './load-config.ts';
+import { clockFor, loadRules, systemDeps } from './load-config.ts';
 import { applyRoomOption, type OpenedQueue, openQueue, stateDirectory } from './open-queue.ts';
 
 export interface QueueContext {
-  /** with our own state: the spool itself, or the directory beside a live room */
+  /** the directory with our own state: the spool itself, or the setting `state` */
   readonly spool: string;
   readonly ports: RunDeps;
   readonly rules: RunRules;
@@ -41,69 +40,65 @@ export interface QueueContext {
   readonly signal: AbortSignal;
 }
 
-type Work = (station: QueueContext, invocation: Invocation) => Promise<ExitCode | CliError>;
+type Work = (context: QueueContext, invocation: Invocation) => Promise<ExitCode | CliError>;
 
-/** Where another process is at work in our place: the command ends, or it waits until that has ended. */
-export type WhenBusy = 'leave' | 'wait';
+/** When another process holds the queue: the command ends, or it waits until that process has ended. */
+export type WhenBusy = 'exit' | 'wait';
 
-/** A command that works in a station and leaves it in order, whatever happens. */
-export function withQueue(beside: WhenBusy, work: Work): Command {
+/** A command that works on an open queue, which is closed whatever happens. */
+export function withQueue(whenBusy: WhenBusy, work: Work): Command {
   return async (called) => {
-    const { terminal } = called;
-    const fail = ({ text, exit }: CliError): ExitCode => {
-      terminal.tell(`spoolroom: ${text}`);
-      return exit;
-    };
     const settings = applyRoomOption(called.settings, called.options.room);
-    if ('kind' in settings) return fail(settings);
+    if ('kind' in settings) return settings;
     const invocation = { ...called, settings };
     const spool = stateDirectory(settings);
-    if (typeof spool !== 'string') return fail(spool);
+    if (typeof spool !== 'string') return spool;
     const rules = await loadRules(settings);
-    if ('kind' in rules) return fail(rules);
+    if ('kind' in rules) return rules;
     const log = logFor(settings);
     for (const text of rules.warnings) log.write(warningEvent(text));
     try {
-      const exit = await inStation({ spool, rules, log }, invocation, beside, work);
-      if (typeof exit === 'number') return exit;
-      if (exit.exit !== EXIT.ok) return fail(exit);
-      // Another one is at work, which is as it should be: cron need not hear of it.
-      log.write(busyEvent(exit.text, exit.runner ?? null));
-      if (settings.json) terminal.print(JSON.stringify({ busy: exit.runner ?? null }));
+      const done = await openAndWork({ spool, rules, log }, invocation, whenBusy, work);
+      if (typeof done === 'number' || done.exit !== EXIT.ok) return done;
+      // Another process holds the queue. That is normal, and cron need not mail it.
+      log.write(busyEvent(done.text, done.runner ?? null));
+      if (settings.json) called.terminal.print(JSON.stringify({ busy: done.runner ?? null }));
       return EXIT.ok;
     } catch (error) {
-      if (error instanceof UnavailableError) return fail(cliError(error.message, EXIT.unavailable));
-      if (error instanceof ConcurrentRunnerError) return fail(cliError(error.message, EXIT.config));
-      if (error instanceof QueueError) return fail(cliError(error.message, EXIT.io));
-      if (errorCode(error) === null) throw error;
-      return fail(
-        cliError(
-          `${spool} cannot be used: ${describeError(error)}. Its mail stays, and the next run tries again.`,
-          EXIT.io,
-        ),
-      );
+      return queueFailure(error, spool);
     } finally {
       await log.close();
     }
   };
 }
 
-async function inStation(
+function queueFailure(error: unknown, spool: string): CliError {
+  if (error instanceof UnavailableError) return cliError(error.message, EXIT.unavailable);
+  if (error instanceof ConcurrentRunnerError) return cliError(error.message, EXIT.config);
+  if (error instanceof QueueError) return cliError(error.message, EXIT.io);
+  if (errorCode(error) === null) throw error;
+  return cliError(
+    `${spool} cannot be used: ${describeError(error)}. Its mail stays there, and the next run tries again.`,
+    EXIT.io,
+  );
+}
+
+async function openAndWork(
   { spool, rules, log }: Pick<QueueContext, 'spool' | 'rules' | 'log'>,
   invocation: Invocation,
-  beside: WhenBusy,
+  whenBusy: WhenBusy,
   work: Work,
 ): Promise<ExitCode | CliError> {
   const { settings } = invocation;
   const clock = clockFor(settings);
   const warn = (text: string): void => log.write(warningEvent(text));
   const path = dsnTransportOf(settings, spool);
-  if (path.kind === 'trouble') return path;
+  if (path.kind === 'error') return path;
   const stop = stopSignal();
   try {
     const open = (): Promise<OpenedQueue> => openQueue(spool, settings, clock, warn);
     let opened = await open();
-    if (isBusy(opened) && beside === 'wait') {
+    if (isBusy(opened) && whenBusy === 'wait') {
       log.write(waitingEvent(spool, opened.runner ?? null));
       do {
         await pause(settings.poll, clock, stop.signal);
@@ -111,22 +106,22 @@ async function inStation(
         opened = await open();
       } while (isBusy(opened));
     }
-    if (opened.kind === 'trouble') return opened;
-    return await inRoom(opened.queue, { spool, rules, log, warn }, path, stop, invocation, work);
+    if (opened.kind === 'error') return opened;
+    return await workOn(opened.queue, { spool, rules, log, warn }, path, stop, invocation, work);
   } finally {
     stop.release();
   }
 }
 
-async function inRoom(
-  room: Queue,
-  place: Omit<QueueContext, 'ports' | 'signal'>,
+async function workOn(
+  queue: Queue,
+  context: Omit<QueueContext, 'ports' | 'signal'>,
   path: DsnTransportSetting,
   { signal, release }: Stop,
   invocation: Invocation,
   work: Work,
 ): Promise<ExitCode | CliError> {
-  const { spool, rules, log, warn } = place;
+  const { spool, rules, log, warn } = context;
   const { settings } = invocation;
   const clock = clockFor(settings);
   signal.addEventListener('abort', () =>
@@ -134,21 +129,21 @@ async function inRoom(
   );
   const recorder = recorderFor(spool, rules, settings, clock, warn);
   try {
-    const news = logEvents(log, levelFor(settings), rules.render.legacy);
-    const events = recorder === null ? news : recorded(news, recorder);
-    const ports = { ...systemDeps(settings, clock), queue: room, events };
+    const logged = logEvents(log, levelFor(settings), rules.render.legacy);
+    const events = recorder === null ? logged : recorded(logged, recorder);
+    const ports = { ...systemDeps(settings, clock), queue, events };
     const dsnSender = createDsnSender(path, { spool, rules, log }, settings, ports);
-    return await work({ ...place, signal, ports: { ...ports, dsnSender } }, invocation);
+    return await work({ ...context, signal, ports: { ...ports, dsnSender } }, invocation);
   } finally {
     release();
     await recorder?.close();
-    await room.close();
+    await queue.close();
   }
 }
 
-/** Another process at work is no trouble, and its exit code says so. */
+/** Another process holds the queue, which is not a failure: the exit code is 0. */
 function isBusy(opened: OpenedQueue): opened is CliError {
-  return opened.kind === 'trouble' && opened.exit === EXIT.ok;
+  return opened.kind === 'error' && opened.exit === EXIT.ok;
 }
 
 function recorderFor(
@@ -161,17 +156,17 @@ function recorderFor(
   const keep = settings.transcripts;
   if (keep === 'none') return null;
   const bounds = { size: settings['transcripts.megabytes'] * 1024 ** 2, age: settings['transcripts.age'] };
-  const shelf = transcriptStore(transcriptFolder(spool), bounds, warn);
+  const store = transcriptStore(transcriptFolder(spool), bounds, warn);
   const { relays } = rules.delivery.routing;
-  return new Recorder({ keep, settings, relays, hostname: rules.render.fqdn }, clock, shelf);
+  return new Recorder({ keep, settings, relays, hostname: rules.render.fqdn }, clock, store);
 }
 
-function recorded(news: RunEvents, recorder: Recorder): RunEvents {
+function recorded(events: RunEvents, recorder: Recorder): RunEvents {
   return {
-    ...news,
-    trace: (orders, sight) => {
-      recorder.observe(orders, sight);
-      news.trace(orders, sight);
+    ...events,
+    trace: (attempt, traced) => {
+      recorder.observe(attempt, traced);
+      events.trace(attempt, traced);
     },
   };
 }

@@ -1,39 +1,63 @@
-/**
- * What a command is. main.ts lists them and parses for them; each lives in a file of its own that is loaded only
- * when it is called.
- */
-import type { Options } from 'yargs';
+/** What a command is, and what it is called with. Each command lives in a file of its own, loaded only when it is called. */
 import type { SettingName, Settings } from '../../settings/table.ts';
 import type { ExitCode } from './exit.ts';
 
 export interface CommandEntry {
-  /** as yargs writes it: `enqueue [recipients..]` */
+  /** the name and the positional arguments: `<one>` and `<many..>` are required, `[one]` and `[many..]` are not */
   readonly usage: string;
   readonly about: string;
-  /** settings it takes on the command line; the others come from file and environment all the same */
+  /** settings it takes as options; the configuration file and the environment may give any setting */
   readonly settings: readonly SettingName[];
-  readonly options?: { readonly [name: string]: Options };
-  /** letters of options whose value may stand right behind them, as callers of sendmail write it: `-fADDRESS` */
+  /** those of `settings` that do nothing here, for the sake of one set of options for all commands: not in its help */
+  readonly unused?: readonly SettingName[];
+  readonly options?: { readonly [name: string]: OptionSpec };
+  /** letters of options whose value may follow directly, as with sendmail: `-fADDRESS` */
   readonly attached?: string;
   load(): Promise<{ readonly command: Command }>;
 }
 
-export type Command = (invocation: Invocation) => Promise<ExitCode>;
+export interface OptionSpec {
+  /** a string option needs a value */
+  readonly type: 'string' | 'boolean';
+  readonly describe: string;
+}
+
+export type Command = (invocation: Invocation) => Promise<ExitCode | CliError>;
 
 export interface Invocation {
   readonly settings: Settings;
-  /** values of the command's own options and positional words, by name */
+  /** values of the command's own options and positional arguments, by name */
   readonly options: { readonly [name: string]: unknown };
   readonly terminal: Terminal;
 }
 
-/** The person, or the cron job, at the other end. */
 export interface Terminal {
   /** results, to standard output */
   print(text: string): void;
-  /** complaints and news, to standard error */
-  tell(text: string): void;
-  /** standard output goes to a terminal */
+  /** errors and progress, to standard error */
+  printError(text: string): void;
+  /** standard output is a terminal */
   readonly interactive: boolean;
+  /** standard output is a terminal that shows colours, and the user wants them */
+  readonly coloured: boolean;
   readonly input: NodeJS.ReadStream;
+}
+
+/** Why a command cannot go on, for standard error, and the exit code it ends with. */
+export interface CliError {
+  readonly kind: 'error';
+  /** full sentences */
+  readonly text: string;
+  readonly exit: ExitCode;
+  /** the process that already delivers from there: not a failure, and `exit` is 0 */
+  readonly runner?: number;
+}
+
+export function cliError(text: string, exit: ExitCode): CliError {
+  return { kind: 'error', text, exit };
+}
+
+/** Prints warnings while a command goes on. */
+export function warner(terminal: Terminal): (text: string) => void {
+  return (text) => terminal.printError(`spoolroom: ${text}`);
 }

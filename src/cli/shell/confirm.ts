@@ -1,4 +1,4 @@
-/** Asks a person for a yes. Called by commands that somebody might regret; where nobody sits, they want `--yes`. */
+/** Asks the user for confirmation. Where there is no terminal, commands need `--yes` instead. */
 import { createInterface } from 'node:readline/promises';
 import type { Terminal } from './command.ts';
 

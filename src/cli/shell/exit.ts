@@ -1,19 +1,19 @@
 /** Exit codes, after sysexits(3). Stable: cron jobs and scripts rely on them. Documented in the README. */
 export const EXIT = {
   ok: 0,
-  /** `--check` found a difference, `check` found trouble */
+  /** `replay --check` found a difference, `check` found a problem that stops mail */
   difference: 1,
   /** the command line is wrong */
   usage: 64,
-  /** input that cannot be read as what it should be */
+  /** the input is not in the expected format */
   data: 65,
   /** an input file or the spool directory does not exist */
   noInput: 66,
-  /** something we depend on does not answer */
+  /** a server that we depend on does not answer */
   unavailable: 69,
   /** a bug */
   software: 70,
-  /** a file could not be made */
+  /** a file could not be created */
   cannotCreate: 73,
   /** reading or writing failed */
   io: 74,

@@ -1,4 +1,4 @@
-/** Help as wide as the terminal: long lines are broken between words, under the column in which their text begins. Pure. */
+/** Fits help to the width of the terminal: long lines are broken between words and indented to their column. Pure. */
 
 export function wrapText(text: string, width: number): string {
   return text
@@ -7,7 +7,7 @@ export function wrapText(text: string, width: number): string {
     .join('\n');
 }
 
-/** `  --name   what it does`: the text begins behind the first wide gap. */
+/** `  --name   what it does`: the text begins after the first gap of two spaces or more. */
 const COLUMN = /^\s*\S.*?\s{2,}/;
 
 function wrappedLine(line: string, width: number): string {

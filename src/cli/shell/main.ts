@@ -1,217 +1,225 @@
-/**
- * The list of commands, and the call of the one that is meant, which alone is loaded. Sets the exit code and decides
- * nothing else.
- */
-import type { Options } from 'yargs';
+/** The list of commands, and the call of the one that is meant, which alone is loaded. Sets the exit code. */
 import { describeError, isPermissionDenied } from '../../platform/system-errors.ts';
 import { SETTING_NAMES } from '../../settings/read.ts';
 import type { SettingName } from '../../settings/table.ts';
-import type { CliError } from '../setup/load-config.ts';
-import type { CommandEntry, Invocation, Terminal } from './command.ts';
-import { readCommandLine, settingsFor } from './command-line.ts';
+import type { CliError, Command, CommandEntry, Invocation, OptionSpec, Terminal } from './command.ts';
+import { cliError } from './command.ts';
+import type { Parsed } from './command-line.ts';
+import { positionalsOf, readCommandLine } from './command-line.ts';
 import type { ExitCode } from './exit.ts';
 import { EXIT } from './exit.ts';
-import { wrapText } from './help-text.ts';
+import { settingsFor } from './settings.ts';
 
+/** Commands that deliver, or look at a delivery, take the same options, so that one configuration fits all of them. */
 const DELIVERING = SETTING_NAMES;
-const LOOKING: readonly SettingName[] = ['spool', 'dialect', 'now', 'json', 'config', 'charset'];
-const ROOM = { type: 'string', describe: 'citadel:WHERE, the same as --citadel WHERE' } as const;
-const LISTENING = SETTING_NAMES.filter((name) => /^(intake|log)\./.test(name));
+const READING: readonly SettingName[] = ['spool', 'dialect', 'now', 'json', 'config', 'charset'];
+const ROOM: OptionSpec = { type: 'string', describe: 'citadel:WHERE, the same as --citadel WHERE' };
+const INTAKE = SETTING_NAMES.filter((name) => name.startsWith('intake.'));
+const LOG = SETTING_NAMES.filter((name) => name.startsWith('log.'));
 
-const TO: Options = {
-  type: 'string',
-  requiresArg: true,
-  describe: 'jobs for this address or domain',
+const TO: OptionSpec = { type: 'string', describe: 'jobs for this address or domain' };
+
+const MANY: { readonly [name: string]: OptionSpec } = {
+  to: TO,
+  all: { type: 'boolean', describe: 'all jobs to which it applies' },
 };
-
-const MANY = { to: TO, all: { type: 'boolean', describe: 'all jobs for which it can be asked' } } as const;
 
 export const COMMANDS: readonly CommandEntry[] = [
   {
     usage: 'run',
     about: 'one queue run, then exit (for cron)',
     settings: DELIVERING,
+    unused: INTAKE,
     options: {
-      force: { type: 'boolean', describe: 'try every job, whatever its time says, this once' },
+      force: { type: 'boolean', describe: 'try every job now, whether it is due or not' },
       room: ROOM,
     },
     load: () => import('../commands/run.ts'),
   },
   {
     usage: 'watch',
-    about: 'stay, and deliver what becomes due',
+    about: 'keep running, and deliver jobs as they become due',
     settings: DELIVERING,
     options: {
-      intake: { type: 'boolean', describe: 'take mail from Citadel’s smarthost line as well' },
+      intake: { type: 'boolean', describe: 'also accept mail from Citadel’s smarthost line' },
       room: ROOM,
     },
     load: () => import('../commands/watch.ts'),
   },
   {
     usage: 'intake',
-    about: 'take mail from Citadel’s smarthost line and put it into the spool',
-    settings: [...LOOKING, 'hostname', ...LISTENING],
+    about: 'accept mail from Citadel’s smarthost line and put it into the spool',
+    settings: [...READING, 'hostname', ...INTAKE, ...LOG],
     load: () => import('../commands/intake.ts'),
   },
   {
     usage: 'enqueue [recipients..]',
     about: 'put a message into the spool',
-    settings: [...LOOKING, 'hostname'],
+    settings: [...READING, 'hostname'],
     attached: 'fFoB',
     options: {
-      f: { type: 'string', requiresArg: true, describe: 'envelope sender' },
+      f: { type: 'string', describe: 'envelope sender' },
       t: { type: 'boolean', describe: 'take recipients from To, Cc and Bcc' },
-      i: { type: 'boolean', describe: 'accepted as sendmail does: a lone dot is no end' },
-      o: { type: 'string', describe: 'accepted as sendmail does (-oi, -oem, -odb)' },
-      F: { type: 'string', describe: 'accepted as sendmail does: the full name of the sender' },
-      B: { type: 'string', describe: 'accepted as sendmail does: 7BIT or 8BITMIME' },
-      file: { type: 'string', describe: 'read the message from here instead of standard input' },
-      bounceto: { type: 'string', describe: 'whom to tell of failures; default: the sender' },
-      room: { type: 'string', describe: 'the room a list posting comes from' },
+      i: {
+        type: 'boolean',
+        describe: 'accepted for sendmail: a line with only a dot does not end the message',
+      },
+      o: { type: 'string', describe: 'accepted for sendmail (-oi, -oem, -odb)' },
+      F: { type: 'string', describe: 'accepted for sendmail: the full name of the sender' },
+      B: { type: 'string', describe: 'accepted for sendmail: 7BIT or 8BITMIME' },
+      file: { type: 'string', describe: 'read the message from this file instead of standard input' },
+      bounceto: { type: 'string', describe: 'address for delivery reports; default: the sender' },
+      room: { type: 'string', describe: 'the Citadel room that a mailing list posting comes from' },
     },
     load: () => import('../commands/enqueue.ts'),
   },
   {
     usage: 'queue',
-    about: 'what lies in the spool, and what each job waits for',
-    settings: LOOKING,
+    about: 'list the jobs in the spool, and what each is waiting for',
+    settings: READING,
     options: { to: TO },
     load: () => import('../commands/queue.ts'),
   },
   {
     usage: 'explain <job>',
-    about: 'why a job is still here, what happened last, what would change it',
-    settings: LOOKING,
+    about: 'why a job is still queued, what happened last, and what would help',
+    settings: READING,
     load: () => import('../commands/explain.ts'),
   },
   {
     usage: 'retry [jobs..]',
-    about: 'try jobs once, whatever their time says; a hold ends with it',
-    settings: LOOKING,
+    about: 'try jobs at the next run, whether they are due or not; this ends a hold',
+    settings: READING,
     options: MANY,
     load: () => import('../commands/retry.ts'),
   },
   {
     usage: 'hold [jobs..]',
     about: 'do not try jobs until they are released',
-    settings: LOOKING,
+    settings: READING,
     options: MANY,
     load: () => import('../commands/hold.ts'),
   },
   {
     usage: 'release [jobs..]',
-    about: 'the end of a hold',
-    settings: LOOKING,
+    about: 'end a hold',
+    settings: READING,
     options: MANY,
     load: () => import('../commands/release.ts'),
   },
   {
     usage: 'remove <jobs..>',
-    about: 'take jobs out of the spool; they lie in .spoolroom/removed',
-    settings: LOOKING,
-    options: { yes: { type: 'boolean', describe: 'do not ask' } },
+    about: 'move jobs from the spool to .spoolroom/removed',
+    settings: READING,
+    options: { yes: { type: 'boolean', describe: 'do not ask for confirmation' } },
     load: () => import('../commands/remove.ts'),
   },
   {
     usage: 'check',
-    about: 'what would stop mail today, and what to do about it',
+    about: 'find what would stop mail, and say what to do about it',
     settings: DELIVERING,
+    unused: LOG,
     load: () => import('../commands/check.ts'),
   },
   {
     usage: 'replay <file> [job]',
     about:
-      'why a mail did or did not arrive: a control message, a transcript, or a job of an export, without touching anything',
+      'show why a message did or did not arrive, from a control message, a transcript or a job in an export; changes nothing',
     settings: DELIVERING,
+    unused: [...INTAKE, ...LOG],
     options: {
       world: {
         type: 'string',
-        requiresArg: true,
         describe:
           'accept, greylist, refuse-rcpt, refuse-all, drop-after-data, silent, tls-broken or a world file',
       },
       set: {
         type: 'string',
-        array: true,
-        nargs: 1,
-        requiresArg: true,
-        describe: 'NAME=VALUE: what would have happened under this setting',
+        describe: 'NAME=VALUE: what would have happened with this setting',
       },
       check: {
         type: 'boolean',
-        describe: 'a transcript must lead the same way; exit 1 at the first difference',
+        describe: 'check that the program would act as in the transcript; exit 1 at the first difference',
       },
-      live: { type: 'boolean', describe: 'real DNS and real servers, up to RCPT TO' },
-      yes: { type: 'boolean', describe: 'do not ask before servers are contacted' },
-      html: { type: 'string', requiresArg: true, describe: 'write a page with a drawing to this file' },
+      live: { type: 'boolean', describe: 'contact the real DNS and mail servers, up to RCPT TO' },
+      yes: { type: 'boolean', describe: 'do not ask before contacting servers' },
+      html: { type: 'string', describe: 'write an HTML page with a timeline to this file' },
       'save-fixture': {
         type: 'string',
-        requiresArg: true,
-        describe: 'write the transcript with aliases for names and addresses',
+        describe: 'write the transcript to this file, with names and addresses replaced',
       },
-      'keep-addresses': { type: 'boolean', describe: 'no aliases' },
+      'keep-addresses': { type: 'boolean', describe: 'keep names and addresses in the fixture' },
     },
     load: () => import('../commands/replay.ts'),
   },
   {
     usage: 'demo',
-    about: 'everything at once on this machine, with servers of its own',
+    about: 'show a whole delivery on this machine, with its own DNS and mail servers',
     settings: ['json', 'spool'],
     load: () => import('../commands/demo.ts'),
   },
 ];
 
-/** Columns of help: where nobody says, and at most. */
+/** Columns of help: where the width is not known, and at most. */
 const NARROW = 80;
 const WIDE = 110;
+
+/** Set by the build. */
+declare const SPOOLROOM_VERSION: string | undefined;
 
 export async function main(
   words: readonly string[],
   environment: NodeJS.ProcessEnv,
   terminal: Terminal,
 ): Promise<ExitCode> {
-  const fail = ({ text, exit }: CliError): ExitCode => {
-    terminal.tell(`spoolroom: ${text}`);
-    return exit;
-  };
-  const line = await readCommandLine(words, COMMANDS);
+  const line = readCommandLine(words, COMMANDS);
   switch (line.kind) {
-    case 'trouble':
-      return fail(line);
-    case 'answer':
-      terminal.print(wrapText(line.text, Math.min(process.stdout.columns || NARROW, WIDE)));
+    case 'error':
+      return report(line, terminal);
+    case 'version':
+      terminal.print(typeof SPOOLROOM_VERSION === 'undefined' ? 'not built' : SPOOLROOM_VERSION);
       return EXIT.ok;
+    case 'help': {
+      const { helpText } = await import('./help.ts');
+      const width = Math.min(process.stdout.columns || NARROW, WIDE);
+      terminal.print(await helpText(line.entry, COMMANDS, width));
+      return EXIT.ok;
+    }
     case 'call': {
       const { entry, parsed } = line;
       const settings = settingsFor(entry, parsed, environment);
-      if ('kind' in settings) return fail(settings);
+      if ('kind' in settings) return report(settings, terminal);
       const { command } = await entry.load();
-      try {
-        return await command({ settings, options: ownOptions(entry, parsed), terminal });
-      } catch (error) {
-        const denied = deniedBy(error);
-        if (denied === null) throw error;
-        return fail(denied);
-      }
+      return perform(command, { settings, options: ownOptions(entry, parsed), terminal });
     }
   }
 }
 
-/** A file that this user may not use and of which nobody thought: no bug. */
-function deniedBy(error: unknown): CliError | null {
-  if (!(isPermissionDenied(error) && error instanceof Error && 'path' in error)) return null;
-  return {
-    kind: 'trouble',
-    text: `${error.path} cannot be used: ${describeError(error)}. Run spoolroom as the owner of the spool.`,
-    exit: EXIT.noPermission,
-  };
+/** Calls a command and prints why it could not do its work. */
+export async function perform(command: Command, invocation: Invocation): Promise<ExitCode> {
+  const done = await command(invocation).catch((error) => {
+    const denied = deniedBy(error);
+    if (denied === null) throw error;
+    return denied;
+  });
+  return typeof done === 'number' ? done : report(done, invocation.terminal);
 }
 
-function ownOptions(
-  entry: CommandEntry,
-  parsed: { readonly [name: string]: unknown },
-): Invocation['options'] {
-  const positional = (entry.usage.match(/[<[](\w+)/g) ?? []).map((word) => word.slice(1));
-  const own = [...Object.keys(entry.options ?? {}), ...positional];
+function report({ text, exit }: CliError, terminal: Terminal): ExitCode {
+  terminal.printError(`spoolroom: ${text}`);
+  return exit;
+}
+
+/** A file that this user may not use, where no command expected it: not a bug. */
+function deniedBy(error: unknown): CliError | null {
+  if (!(isPermissionDenied(error) && error instanceof Error && 'path' in error)) return null;
+  return cliError(
+    `${error.path} cannot be used: ${describeError(error)}. Run spoolroom as the owner of the spool.`,
+    EXIT.noPermission,
+  );
+}
+
+function ownOptions(entry: CommandEntry, parsed: Parsed): Invocation['options'] {
+  const own = [...Object.keys(entry.options ?? {}), ...positionalsOf(entry).map(({ name }) => name)];
   return Object.fromEntries(own.map((name) => [name, parsed[name]]));
 }

@@ -1,15 +1,15 @@
-/** SIGTERM and SIGINT as an AbortSignal: asked once, a command ends cleanly; asked twice, at once. */
+/** SIGTERM, SIGINT and SIGHUP as an AbortSignal: after the first a command ends cleanly, a second one kills it. */
 import type { Clock } from '../../platform/clock.ts';
 
 export interface Stop {
   readonly signal: AbortSignal;
-  /** back to what signals do by themselves */
+  /** restores the default action of the signals */
   release(): void;
 }
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
-/** Until the time is over, or the command is told to stop. */
+/** Resolves after the time, or when the command is stopped. */
 export function pause(milliseconds: number, clock: Clock, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {

@@ -1,14 +1,14 @@
-/** Where the bundle begins: run the command, set the exit code. An error that gets here is a bug and says so. */
+/** Entry point of the bundle: runs the command and sets the exit code. An error that gets here is a bug, and is reported as one. */
 import { EXIT } from './exit.ts';
 import { main } from './main.ts';
 import { standardStream, systemTerminal } from './terminal.ts';
 
-/** Node itself would print the line of the bundle in which it happened, and that is a page. */
+/** Node itself would also print the line of the bundle where it happened, which fills the screen. */
 function stop(error: unknown): never {
   const trace = error instanceof Error ? error.stack : String(error);
   standardStream('stderr').write(
-    'spoolroom: this is a bug in spoolroom. What is not delivered stays in the spool, and what is delivered is noted ' +
-      `there. Please report it with these lines:\n${trace}\n`,
+    'spoolroom: this is a bug in spoolroom. Undelivered mail stays in the spool, and what was delivered is recorded there. ' +
+      `Please report the bug with these lines:\n${trace}\n`,
   );
   process.exit(EXIT.software);
 }

@@ -1,10 +1,11 @@
 /**
- * Standard input, output and error as a terminal for the commands. Node makes such a stream when it is first asked for,
- * which costs more than a run over an empty spool; so nobody asks before there is something to say.
+ * Standard input, output and error as the commands use them. Node makes such a stream when it is first accessed, which costs
+ * more than a run over an empty spool, so none is accessed before there is something to print.
  */
 import { fstatSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { isatty } from 'node:tty';
+import { allowsColour } from '../../output/colour.ts';
 import type { Terminal } from './command.ts';
 
 export function systemTerminal(): Terminal {
@@ -12,33 +13,34 @@ export function systemTerminal(): Terminal {
     print: (text) => {
       standardStream('stdout').write(`${text}\n`);
     },
-    tell: (text) => {
+    printError: (text) => {
       standardStream('stderr').write(`${text}\n`);
     },
     interactive: isTerminal(1),
+    coloured: isTerminal(1) && allowsColour(process.env),
     get input() {
       return process.stdin;
     },
   };
 }
 
-/** Pipes and files, which is what cron gives, are told without node:tty, because that loads all of the network. */
+/** Pipes and files, which cron gives, are recognised without node:tty, because that loads all network modules. */
 export function isTerminal(descriptor: 1 | 2): boolean {
   try {
     return fstatSync(descriptor).isCharacterDevice() && isatty(descriptor);
   } catch {
-    // It is closed.
+    // The descriptor is closed.
     return false;
   }
 }
 
 export function standardStream(name: 'stdout' | 'stderr'): Writable {
   const stream = process[name];
-  if (!stream.listeners('error').includes(unlessNobodyReads)) stream.on('error', unlessNobodyReads);
+  if (!stream.listeners('error').includes(ignoreClosedPipe)) stream.on('error', ignoreClosedPipe);
   return stream;
 }
 
-/** Whoever read what we print may leave (`| head`); the mail goes on. */
-function unlessNobodyReads(error: NodeJS.ErrnoException): void {
+/** The reader of our output may end (`| head`); delivery goes on. */
+function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
   if (error.code !== 'EPIPE') throw error;
 }

@@ -1,4 +1,4 @@
-/** Text as HTML text or attribute. Servers and lists say what they like; none of it becomes markup. */
+/** Text for HTML content or attributes: nothing from a server or a list becomes markup. */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
 }

@@ -1,13 +1,13 @@
 /**
- * A replay as one self-contained page: the timeline as a drawing, the dialogue beside outcomes and list, dark and
- * light, on paper too, without scripts. Called by `replay --html`. Loads nothing from anywhere.
+ * The result of a replay as one HTML page: the timeline as a drawing, the dialogue, the outcomes and the list. Light and dark,
+ * printable, without scripts; it loads nothing from other files or hosts.
  */
 import type { Timeline } from '../../replay/timeline.ts';
-import { endOf, type ReplayReport, STOPPED_HERE } from '../replay/replay-report.ts';
+import { endOf, type ReplayReport, STATUS_WORDS, STOPPED_HERE } from '../replay/replay-report.ts';
 import { escapeHtml } from './escape.ts';
 import { timelineDrawing } from './timeline.ts';
 
-export function htmlPage(report: ReplayReport, story: Timeline): string {
+export function htmlPage(report: ReplayReport, timeline: Timeline): string {
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -23,14 +23,14 @@ export function htmlPage(report: ReplayReport, story: Timeline): string {
 ${report.notes.map((note) => `<p class="note">${escapeHtml(note)}</p>`).join('\n')}
 ${outcomeList(report)}
 </header>
-<section class="wide"><h2>Timeline</h2>${timelineDrawing(story)}
+<section class="wide"><h2>Timeline</h2>${timelineDrawing(timeline)}
 <p class="legend">${LEGEND}</p></section>
 <main>
 <section><h2>Dialogue</h2>${dialogue(report)}</section>
 <div>
 ${hosts(report)}
 <section><h2>Control message</h2>${difference(report)}</section>
-<section><h2>What was read</h2>${fields(report)}</section>
+<section><h2>Delivery list</h2>${fields(report)}</section>
 </div>
 </main>
 </body>
@@ -41,11 +41,11 @@ ${hosts(report)}
 const LEGEND = [
   ['dns', 'lookup'],
   ['net', 'connecting'],
-  ['talk', 'waiting for an answer'],
+  ['talk', 'waiting for a reply'],
   ['tls', 'TLS'],
   ['body', 'the message'],
-  ['silence', 'silence'],
-  ['bad', 'trouble'],
+  ['silence', 'no reply'],
+  ['bad', 'failure'],
 ]
   .map(
     ([kind, text]) =>
@@ -53,12 +53,10 @@ const LEGEND = [
   )
   .join(' ');
 
-const STATUS_WORDS = { 2: 'delivered', 4: 'try again', 5: 'refused' } as const;
-
 function outcomeList({ outcomes, unknown }: ReplayReport): string {
   const items = outcomes.map(
     ({ recipient, status, text, row, stopped }) =>
-      `<li><span class="badge s${status}">${status} ${STATUS_WORDS[status]}</span> <b>${escapeHtml(recipient)}</b> ` +
+      `<li><span class="badge s${status}">${STATUS_WORDS[status]}</span> <b>${escapeHtml(recipient)}</b> ` +
       `${escapeHtml(stopped ? STOPPED_HERE : text)}${row === null ? '' : ` <code>${escapeHtml(row)}</code>`}</li>`,
   );
   const missing =
@@ -82,7 +80,7 @@ function hosts({ routes, due }: ReplayReport): string {
       `<h3>${escapeHtml(destination)}</h3><p>${escapeHtml(why.join('; '))}</p>` +
       `<ol>${list.map(({ name, why: reason }) => `<li><b>${escapeHtml(name)}</b> ${escapeHtml(reason)}</li>`).join('')}</ol>`,
   );
-  return `<section><h2>Due, and whereto</h2><p>${escapeHtml(due)}</p>${parts.join('\n')}</section>`;
+  return `<section><h2>Schedule and route</h2><p>${escapeHtml(due)}</p>${parts.join('\n')}</section>`;
 }
 
 const MARKS = { '+': 'added', '-': 'removed', ' ': 'same' } as const;

@@ -1,14 +1,14 @@
 /**
- * The timeline of a story as an SVG drawing: one row for what each delivery asked the DNS and connected to, one for
- * each session, waits as bars, outcomes as dots. Called by page.ts. Time is stretched where much happens and
- * shortened where nothing does, so that a dialogue of milliseconds and a silence of minutes fit on one page.
+ * A timeline as an SVG drawing: one row for the lookups and connections of each delivery, one for each session, waiting times as
+ * bars, outcomes as dots. The time axis is logarithmic between events, so that a dialogue of milliseconds and a silence of
+ * minutes fit on one page.
  */
 import type { Timeline, TimelineEvent } from '../../replay/timeline.ts';
 import { STATES } from '../../smtp/machine/states.ts';
 import { duration } from '../text.ts';
 import { escapeHtml } from './escape.ts';
 
-/** What a bar is drawn as; the classes of page.ts. */
+/** The CSS class of a bar. */
 type Kind = 'dns' | 'net' | 'talk' | 'tls' | 'body' | 'silence' | 'bad';
 
 interface Bar {
@@ -36,8 +36,8 @@ const WIDTH = 1000;
 const ROW = 30;
 const TOP = 34;
 
-export function timelineDrawing(story: Timeline): string {
-  const { bars, dots } = drawingOf(story);
+export function timelineDrawing(timeline: Timeline): string {
+  const { bars, dots } = drawingOf(timeline);
   const rows = [...new Set([...bars.map(({ row }) => row), ...dots.map(({ row }) => row)])];
   if (rows.length === 0) return '';
   const x = scale([...bars.flatMap(({ from, to }) => [from, to]), ...dots.map(({ at }) => at)]);
@@ -63,13 +63,13 @@ export function timelineDrawing(story: Timeline): string {
   return `<svg viewBox="0 0 ${WIDTH + 16} ${height}" role="img" aria-label="Timeline of the delivery">${parts.join('\n')}</svg>`;
 }
 
-/** Dots of one place stand beside each other; of very many, some are enough. */
+/** Dots at the same position are drawn side by side, at most MOST_DOTS of them. */
 function sideBySide(dots: readonly Dot[]): readonly (Dot & { readonly before: number })[] {
   const counts = new Map<string, number>();
   return dots.flatMap((dot) => {
-    const place = `${dot.at} ${dot.row}`;
-    const before = counts.get(place) ?? 0;
-    counts.set(place, before + 1);
+    const position = `${dot.at} ${dot.row}`;
+    const before = counts.get(position) ?? 0;
+    counts.set(position, before + 1);
     return before < MOST_DOTS ? [{ ...dot, before }] : [];
   });
 }
@@ -79,9 +79,11 @@ function barDrawn({ from, to, kind, label }: Bar, x: Scale, y: number): string {
   const left = x.of(from);
   const width = Math.max(3, x.of(to) - left);
   const title = `${label}, ${duration(to - from)}`;
-  const room = Math.floor((width - 6) / 7);
+  const letters = Math.floor((width - 6) / 7);
   const text =
-    room >= 4 ? `<text class="on" x="${left + 4}" y="${y + 15}">${escapeHtml(cut(label, room))}</text>` : '';
+    letters >= 4
+      ? `<text class="on" x="${left + 4}" y="${y + 15}">${escapeHtml(cut(label, letters))}</text>`
+      : '';
   return `<g><title>${escapeHtml(title)}</title><rect class="${kind}" x="${left}" y="${y}" width="${width}" height="22" rx="3"/>${text}</g>`;
 }
 
@@ -93,7 +95,7 @@ function shortened(row: string): string {
   return cut(row, 36);
 }
 
-/** From milliseconds to places on the page: each interval as wide as the logarithm of its length. */
+/** From milliseconds to x positions: each interval is as wide as the logarithm of its length. */
 interface Scale {
   readonly times: readonly number[];
   of(at: number): number;
@@ -103,13 +105,13 @@ function scale(all: readonly number[]): Scale {
   const times = [...new Set(all)].sort((a, b) => a - b);
   const weights = times.slice(1).map((time, index) => 1 + 3 * Math.log10(1 + time - (times[index] ?? time)));
   const total = weights.reduce((sum, weight) => sum + weight, 0) || 1;
-  const places = new Map<number, number>();
-  let place = LEFT;
+  const positions = new Map<number, number>();
+  let position = LEFT;
   for (const [index, time] of times.entries()) {
-    places.set(time, Math.round(place * 10) / 10);
-    place += ((weights[index] ?? 0) * (WIDTH - LEFT)) / total;
+    positions.set(time, Math.round(position * 10) / 10);
+    position += ((weights[index] ?? 0) * (WIDTH - LEFT)) / total;
   }
-  return { times, of: (at) => places.get(at) ?? LEFT };
+  return { times, of: (at) => positions.get(at) ?? LEFT };
 }
 
 function ticks(x: Scale): readonly { readonly at: number; readonly text: string }[] {
@@ -124,65 +126,65 @@ function ticks(x: Scale): readonly { readonly at: number; readonly text: string 
   return shown;
 }
 
-/** What is known while the events are read in order. */
-interface Walk {
+/** The drawing so far, and what is known for the next event. */
+interface Sketch {
   readonly bars: Bar[];
   readonly dots: Dot[];
-  /** when each delivery last did something, and what it connects to */
-  readonly asked: Map<number, number>;
+  /** when each delivery last did something */
+  readonly lastEvent: Map<number, number>;
   readonly sessions: Map<number, { row: string; at: number; waiting: string; kind: Kind }>;
-  /** the row an outcome of a delivery belongs to */
+  /** the row for the outcomes of each delivery */
   readonly rowOf: Map<number, string>;
 }
 
 function drawingOf({ events, deliveries }: Timeline): Drawing {
-  const walk: Walk = { bars: [], dots: [], asked: new Map(), sessions: new Map(), rowOf: new Map() };
+  const sketch: Sketch = { bars: [], dots: [], lastEvent: new Map(), sessions: new Map(), rowOf: new Map() };
   for (const moment of events) {
     const [delivery = -1] = moment.deliveries;
     const name = deliveries[delivery]?.destination.name ?? '';
-    step(walk, moment, delivery, name);
+    step(sketch, moment, delivery, name);
   }
-  return walk;
+  return sketch;
 }
 
-function step(walk: Walk, moment: TimelineEvent, delivery: number, name: string): void {
+function step(sketch: Sketch, moment: TimelineEvent, delivery: number, name: string): void {
   const { at } = moment;
   switch (moment.what) {
     case 'lookup': {
       const label = `${moment.question.toUpperCase()} ${moment.name}`;
       const { answer } = moment;
-      const trouble = answer.kind === 'failed' && answer.fault !== 'no-data';
-      noteLookup(walk, {
-        ...{ row: name, from: walk.asked.get(delivery) ?? at, to: at },
-        kind: trouble ? 'bad' : 'dns',
+      const isFailure = answer.kind === 'failed' && answer.fault !== 'no-data';
+      noteLookup(sketch, {
+        ...{ row: name, from: sketch.lastEvent.get(delivery) ?? at, to: at },
+        kind: isFailure ? 'bad' : 'dns',
         label,
       });
       return;
     }
     case 'delivery':
-      noteDelivery(walk, moment, delivery, name);
-      walk.asked.set(delivery, at);
+      noteDelivery(sketch, moment, delivery, name);
+      sketch.lastEvent.set(delivery, at);
       return;
     case 'connected': {
-      const from = walk.asked.get(delivery) ?? at;
-      walk.bars.push({ row: name, from, to: at, kind: 'net', label: `connect ${moment.address}` });
+      const from = sketch.lastEvent.get(delivery) ?? at;
+      sketch.bars.push({ row: name, from, to: at, kind: 'net', label: `connect ${moment.address}` });
       const row = `session ${moment.session} [${moment.address}]`;
-      walk.sessions.set(moment.session, { row, at, waiting: STATES.greeting.phrase, kind: 'talk' });
+      sketch.sessions.set(moment.session, { row, at, waiting: STATES.greeting.phrase, kind: 'talk' });
       return;
     }
     case 'session-state': {
       const { peer, state } = moment.value;
       const row = `session ${moment.session} [${peer.address ?? peer.host}]`;
-      walk.sessions.set(moment.session, { row, at, waiting: STATES[state].phrase, kind: 'talk' });
+      sketch.sessions.set(moment.session, { row, at, waiting: STATES[state].phrase, kind: 'talk' });
       return;
     }
     case 'session':
-      noteSession(walk, moment);
+      noteSession(sketch, moment);
       return;
     case 'outcome': {
       const { outcome } = moment;
       const status = outcome.kind === 'delivered' ? 'ok' : outcome.permanent ? 'refused' : 'later';
-      walk.dots.push({ row: walk.rowOf.get(delivery) ?? name, at, status, label: outcome.text });
+      sketch.dots.push({ row: sketch.rowOf.get(delivery) ?? name, at, status, label: outcome.text });
       return;
     }
     case 'body':
@@ -191,8 +193,8 @@ function step(walk: Walk, moment: TimelineEvent, delivery: number, name: string)
   }
 }
 
-/** Both address lookups of a host run at once: one bar with both names. */
-function noteLookup({ bars }: Walk, bar: Bar): void {
+/** The two address lookups of a host run at once, and share a bar. */
+function noteLookup({ bars }: Sketch, bar: Bar): void {
   const last = bars.at(-1);
   const together = last?.row === bar.row && last.from === bar.from && last.kind === bar.kind;
   if (last === undefined || !together) bars.push(bar);
@@ -200,14 +202,14 @@ function noteLookup({ bars }: Walk, bar: Bar): void {
 }
 
 function noteDelivery(
-  walk: Walk,
+  sketch: Sketch,
   { at, event }: Extract<TimelineEvent, { what: 'delivery' }>,
   delivery: number,
   row: string,
 ): void {
   if (event.type !== 'host-failed' || event.failure.stage !== 'connect') return;
-  const from = walk.asked.get(delivery) ?? at;
-  walk.bars.push({
+  const from = sketch.lastEvent.get(delivery) ?? at;
+  sketch.bars.push({
     row,
     from,
     to: at,
@@ -232,16 +234,16 @@ const BAD: ReadonlySet<string> = new Set([
 ]);
 
 function noteSession(
-  walk: Walk,
+  sketch: Sketch,
   { at, session, event, state, deliveries }: Extract<TimelineEvent, { what: 'session' }>,
 ): void {
-  const known = walk.sessions.get(session);
+  const known = sketch.sessions.get(session);
   if (known === undefined) return;
-  for (const delivery of deliveries) walk.rowOf.set(delivery, known.row);
+  for (const delivery of deliveries) sketch.rowOf.set(delivery, known.row);
   const code = event.type === 'reply' ? ` ${event.reply.code}` : '';
   const kind = BAD.has(event.type) ? (event.type === 'timeout' ? 'silence' : 'bad') : known.kind;
   const label = `${known.waiting.replace(/^waiting for the (?:answer to )?/, '')}${code}`;
-  if (at > known.at) walk.bars.push({ row: known.row, from: known.at, to: at, kind, label });
+  if (at > known.at) sketch.bars.push({ row: known.row, from: known.at, to: at, kind, label });
   const { phrase } = STATES[state];
-  walk.sessions.set(session, { row: known.row, at, waiting: phrase, kind: KINDS[state] ?? 'talk' });
+  sketch.sessions.set(session, { row: known.row, at, waiting: phrase, kind: KINDS[state] ?? 'talk' });
 }

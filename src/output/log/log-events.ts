@@ -1,6 +1,5 @@
 /**
- * Every line that is logged: its level, its sentence, its fields. Pure; log.ts writes them, techdoc/logs.md lists
- * them. A field never carries a credential.
+ * Every log line: its level, its sentence, its fields. Pure. techdoc/logs.md lists them. No field holds a credential.
  */
 import type { SentDsn } from '../../dsn/sender.ts';
 import type { QueuedMessage } from '../../intake/transaction-handler.ts';
@@ -8,7 +7,7 @@ import type { ByteString } from '../../platform/bytes.ts';
 import type { OutcomeRecord } from '../../runner/active-message.ts';
 import type { RunSummary } from '../../runner/queue-runner.ts';
 import type { Failure, Peer } from '../../smtp/outcome.ts';
-import { describePeer } from '../../smtp/status-text.ts';
+import { describePeer, joinedLines } from '../../smtp/status-text.ts';
 import type { DialogueLine } from '../replay/dialogue.ts';
 import type { DecodeText } from '../text.ts';
 import { duration, escapeControl, plural } from '../text.ts';
@@ -17,7 +16,7 @@ export type Level = 'error' | 'warn' | 'info' | 'debug';
 
 export interface LogEvent {
   readonly level: Level;
-  /** names the kind of line, for machines */
+  /** the kind of line, for programs */
   readonly event: string;
   readonly message: string;
   readonly fields: { readonly [name: string]: string | number | boolean | null };
@@ -33,15 +32,15 @@ const OUTCOMES = {
 export function outcomeEvent(record: OutcomeRecord, readable: DecodeText): LogEvent {
   const { outcome } = record;
   const { event, level: usual } = OUTCOMES[record.status];
-  // It does not get better by waiting: somebody has to look.
+  // Waiting does not help: an administrator has to look.
   const level = outcome.kind === 'failed' && outcome.stage === 'payload' ? 'warn' : usual;
   const recipient = readable(record.recipient);
-  const text = readable(outcome.text);
+  const text = readable(joinedLines(outcome.text));
   const via = outcome.peer === null ? '' : ` via ${describePeer(outcome.peer)}`;
   const tls = record.tls === null ? '' : ` ${record.tls}`;
   const code = outcome.code === null ? '' : `${outcome.code} `;
   const maybe = outcome.kind === 'failed' && outcome.maybeDelivered;
-  const doubt = maybe ? ' (the message may have arrived)' : '';
+  const doubt = maybe ? ' (the message may have been delivered)' : '';
   return {
     level,
     event,
@@ -69,29 +68,29 @@ export function outcomeEvent(record: OutcomeRecord, readable: DecodeText): LogEv
 export function quarantineEvent(control: number, reason: string, path?: string): LogEvent {
   const next =
     path === undefined
-      ? 'Its mail is not delivered before it is corrected'
-      : `It lies in ${path}, and its mail is not delivered: correct it and put it back under a free number`;
+      ? 'Its message is not delivered until the list is corrected'
+      : `The list is now ${path}, and its message is not delivered: correct the list and put it back under an unused number`;
   return {
     level: 'error',
     event: 'set-aside',
-    message: `set aside: control message ${control}: ${reason}. ${next}`,
+    message: `quarantined: control message ${control}: ${reason}. ${next}`,
     fields: { job: control, reason, path: path ?? null },
   };
 }
 
-/** A report is safe with whoever brings it to the sender. */
+/** A report was handed over, or saved for pickup. */
 export function dsnEvent(
   { control, msgid, to, how, where, notices }: SentDsn,
   readable: DecodeText,
 ): LogEvent {
-  const reader = readable(to);
+  const address = readable(to);
   const recipients = notices.map(({ recipient }) => readable(recipient)).join(', ');
   const kinds = [...new Set(notices.map(({ kind }) => kind))].join(', ');
   return {
     level: 'info',
     event: 'reported',
-    message: `reported: job ${control}, ${kinds} ${recipients}: ${how === 'left' ? `left for ${reader} in` : `told ${reader} by`} ${where}`,
-    fields: { job: control, mail: msgid, to: reader, how, where, kinds, recipients },
+    message: `reported: job ${control}, ${kinds} ${recipients}: ${how === 'left' ? `report for ${address} saved in` : `report sent to ${address} through`} ${where}`,
+    fields: { job: control, mail: msgid, to: address, how, where, kinds, recipients },
   };
 }
 
@@ -105,12 +104,12 @@ export function suppressedEvent(
   return {
     level: 'info',
     event: 'not-reported',
-    message: `not reported: job ${control}, ${recipients}: the sender is not told because ${reason}`,
+    message: `not reported: job ${control}, ${recipients}: no report to the sender because ${reason}`,
     fields: { job: control, recipients, reason },
   };
 }
 
-/** A queue run in which something was due. Somebody who waited for it at a terminal wants to see it. */
+/** The end of a queue run in which jobs were due; `info` for a run at a terminal. */
 export function summaryEvent(
   { jobs, due, delivered, deferred, failed, finished, milliseconds }: RunSummary,
   level: 'info' | 'debug' = 'debug',
@@ -120,20 +119,20 @@ export function summaryEvent(
     event: 'run',
     message:
       `queue run: ${due} of ${plural(jobs, 'job')} due, ${plural(delivered, 'recipient')} delivered, ${deferred} deferred, ` +
-      `${failed} refused, ${plural(finished, 'mail')} done, ${duration(milliseconds)}`,
+      `${failed} refused, ${plural(finished, 'message')} finished, ${duration(milliseconds)}`,
     fields: { jobs, due, delivered, deferred, failed, finished, milliseconds: Math.round(milliseconds) },
   };
 }
 
-/** Something said in a session, or its end; only followed when lines of the level debug are wanted. */
+/** A line of an SMTP dialogue, or the end of a session. */
 export function dialogueEvent(peer: Peer, { from, text }: DialogueLine, readable: DecodeText): LogEvent {
-  const words = readable(text);
+  const shown = readable(text);
   const arrow = { us: '>', server: '<', neither: '-' }[from];
   return {
     level: 'debug',
     event: 'dialogue',
-    message: `${describePeer(peer)} ${arrow} ${words}`,
-    fields: { host: peer.host, address: peer.address, port: peer.port, from, text: words },
+    message: `${describePeer(peer)} ${arrow} ${shown}`,
+    fields: { host: peer.host, address: peer.address, port: peer.port, from, text: shown },
   };
 }
 
@@ -141,36 +140,41 @@ export function warningEvent(text: string): LogEvent {
   return { level: 'warn', event: 'warning', message: text, fields: {} };
 }
 
-/** Another process delivers from there. */
+/** Another process holds the queue. */
 export function busyEvent(text: string, runner: number | null): LogEvent {
   return { level: 'info', event: 'busy', message: text, fields: { runner } };
 }
 
-/** `watch` beside a run, or a second watcher. */
+/** `watch` waits until another process has ended. */
 export function waitingEvent(spool: string, runner: number | null): LogEvent {
   const who = runner === null ? 'another process' : `process ${runner}`;
-  const message = `waiting: ${who} is at work in ${spool}; this one begins when that has ended`;
+  const message = `waiting: ${who} holds ${spool}; this one starts when that has ended`;
   return { level: 'info', event: 'waiting', message, fields: { spool, runner } };
 }
 
-/** Told to stop; what that waits for. */
+/** A signal to stop, and what still has to finish. */
 export function stoppingEvent(signal: string, milliseconds: number): LogEvent {
   return {
     level: 'info',
     event: 'stopping',
-    message: `stopping (${signal}): nothing new is begun, what is on the wire has ${duration(milliseconds)} to come to its end; a second signal ends at once`,
+    message: `stopping (${signal}): no new deliveries are started, those in progress have ${duration(milliseconds)} to finish; a second signal stops at once`,
     fields: { signal, milliseconds },
   };
 }
 
 /** STARTTLS failed where mail may go without it. */
 export function plaintextEvent({ peer, text }: Failure, readable: DecodeText): LogEvent {
-  const why = readable(text);
+  const reason = readable(joinedLines(text));
   return {
     level: 'info',
     event: 'in-clear',
-    message: `in clear: mail goes${peer === null ? '' : ` to ${describePeer(peer)}`} without TLS for now, because STARTTLS did not work: ${why}`,
-    fields: { host: peer?.host ?? null, address: peer?.address ?? null, port: peer?.port ?? null, text: why },
+    message: `in clear: mail${peer === null ? '' : ` to ${describePeer(peer)}`} goes without TLS for now, because STARTTLS failed: ${reason}`,
+    fields: {
+      host: peer?.host ?? null,
+      address: peer?.address ?? null,
+      port: peer?.port ?? null,
+      text: reason,
+    },
   };
 }
 
@@ -182,43 +186,44 @@ export function stoppedEvent(signal: string): LogEvent {
   return {
     level: 'info',
     event: 'stopped',
-    message: `stopped by ${signal}; every outcome is written`,
+    message: `stopped by ${signal}; every outcome is recorded`,
     fields: { signal },
   };
 }
 
-/** The intake takes mail at this address. */
+/** The intake accepts mail on this address. */
 export function listeningEvent(address: string, spool: string): LogEvent {
   return {
     level: 'info',
     event: 'listening',
-    message: `listening at ${address} for ${spool}`,
+    message: `listening on ${address} for ${spool}`,
     fields: { address, spool },
   };
 }
 
-/** A mail the intake acknowledged: it is durable when this is told. */
-export function queuedEvent(mail: QueuedMessage, readable: DecodeText): LogEvent {
-  const { control, payload, size, transactions } = mail;
-  const sender = mail.sender === '' ? '<>' : readable(mail.sender);
-  const recipients = mail.recipients.map(readable).join(', ');
-  const brought = transactions === 1 ? '' : ` in ${transactions} transactions`;
+/** A message that the intake acknowledged: it is durable. */
+export function queuedEvent(message: QueuedMessage, readable: DecodeText): LogEvent {
+  const { control, payload, size, transactions } = message;
+  const sender = message.sender === '' ? '<>' : readable(message.sender);
+  const recipients = message.recipients.map(readable).join(', ');
+  const parts = transactions === 1 ? '' : ` in ${transactions} transactions`;
   return {
     level: 'info',
     event: 'queued',
-    message: `queued: job ${control}, mail ${payload} from ${sender} to ${recipients}, ${size} bytes${brought}`,
+    message: `queued: job ${control}, message ${payload} from ${sender} to ${recipients}, ${size} bytes${parts}`,
     fields: { job: control, mail: payload, sender, recipients, size, transactions },
   };
 }
 
-/** A mail the intake did not take. */
+/** A message that the intake refused. */
 export function rejectedEvent(code: number, reason: string, client: string): LogEvent {
   const [who, why] = [escapeControl(client), escapeControl(reason)];
-  const stays = code < 500 ? 'it stays there for another try' : 'its sender is told there';
+  const consequence =
+    code < 500 ? 'the client keeps it and tries again' : 'the client reports it to the sender';
   return {
     level: 'warn',
     event: 'not-taken',
-    message: `not taken: a mail of ${who}: ${code} ${why}; ${stays}`,
+    message: `rejected: a message from ${who}: ${code} ${why}; ${consequence}`,
     fields: { client: who, code, reason: why },
   };
 }
@@ -227,7 +232,7 @@ export function closedEvent(signal: string): LogEvent {
   return {
     level: 'info',
     event: 'closed',
-    message: `intake closed by ${signal}; every mail it acknowledged is in the spool`,
+    message: `intake closed by ${signal}; every message it acknowledged is in the spool`,
     fields: { signal },
   };
 }

@@ -1,7 +1,6 @@
 /**
- * Where log lines go: winston, loaded when the first line is written, so that a run with nothing to say costs
- * nothing. Called by the commands; knows lines and targets, not deliveries. A line that cannot be written to its target
- * goes to standard error, and nothing here ever stops a delivery.
+ * Writes log lines with winston, which is loaded for the first line, so that a run without log lines does not load it. A line
+ * that cannot be written to its target goes to standard error; a log that fails never stops a delivery.
  */
 import { createWriteStream } from 'node:fs';
 import { Writable } from 'node:stream';
@@ -16,13 +15,13 @@ export interface LogOptions {
   /** `stderr`, `syslog`, `syslog:HOST:PORT` or a file */
   readonly target: string;
   readonly colour: boolean;
-  /** standard error, asked for when there is something to write */
+  /** standard error, opened when there is something to write */
   readonly stderr: () => Writable;
 }
 
 export interface Log {
   write(line: LogEvent): void;
-  /** resolves when all lines are handed over */
+  /** resolves when all lines are written */
   close(): Promise<void>;
 }
 
@@ -39,15 +38,15 @@ export function openLog(options: LogOptions): Log {
     close: async () => {
       if (opened === null) return;
       const { logger, transport, lines } = await opened;
-      const handedOver = new Promise((resolve) => transport.once('finish', resolve));
+      const finished = new Promise((resolve) => transport.once('finish', resolve));
       logger.end();
-      await handedOver;
+      await finished;
       await new Promise<void>((resolve) => lines.end(resolve));
     },
   };
 }
 
-/** Whatever a field was made of, a terminal obeys nothing in it and no line ends early. */
+/** With control characters escaped: no field can steer a terminal or begin a line of its own. */
 function entry({ level, event, message, fields }: LogEvent): { level: string; message: string } {
   const clean = Object.entries(fields).map(([name, value]) => [
     name,
@@ -91,35 +90,35 @@ async function open(options: LogOptions): Promise<Opened> {
   };
 }
 
-/** Where winston keeps the finished text of a line. */
+/** The property in which winston keeps the formatted line. */
 const TEXT = Symbol.for('message');
 
 async function plainStream(target: string, stderr: Writable): Promise<Writable> {
   return target === 'stderr' ? stderr : createWriteStream(target, { flags: 'a', mode: 0o640 });
 }
 
-/** Lines to their target, and to standard error when it does not take them. */
+/** Writes lines to their target, and to standard error when that fails. */
 async function withFallback(name: string, chosen: Promise<Writable>, stderr: Writable): Promise<Writable> {
-  let told = false;
-  const tell = (error: Error): void => {
-    if (told) return;
-    told = true;
+  let warned = false;
+  const warn = (error: Error): void => {
+    if (warned) return;
+    warned = true;
     stderr.write(
-      `spoolroom: the log ${name} cannot be written: ${describeError(error)}; its lines come here instead.\n`,
+      `spoolroom: the log ${name} cannot be written: ${describeError(error)}; its lines follow here.\n`,
     );
   };
   const target = await chosen.catch((error: Error) => {
-    tell(error);
+    warn(error);
     return stderr;
   });
-  if (target !== stderr) target.on('error', tell);
+  if (target !== stderr) target.on('error', warn);
   return new Writable({
     decodeStrings: false,
     write: (line: string, _, done) => {
       const plain = line.replace(/^<\d+>/, '');
       target.write(target === stderr ? plain : line, (error) => {
         if (error && target !== stderr) {
-          tell(error);
+          warn(error);
           stderr.write(plain);
         }
         done();

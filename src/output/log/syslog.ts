@@ -1,7 +1,6 @@
 /**
  * Log lines to syslog. Node has no unix datagram sockets, so the local syslog is reached through util-linux' `logger`;
  * `syslog:HOST:PORT` sends RFC 5424 datagrams itself. Both streams take lines that begin with their priority (`<22>`).
- * Used by log.ts alone.
  */
 import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
@@ -13,7 +12,7 @@ import { describeError } from '../../platform/system-errors.ts';
 const FACILITY_MAIL = 2 * 8;
 const SEVERITIES: { readonly [level: string]: number } = { error: 3, warn: 4, info: 6, debug: 7 };
 
-/** What a line of this level begins with. */
+/** The priority at the head of a line of this level. */
 export function priority(level: string): string {
   return `<${FACILITY_MAIL + (SEVERITIES[level] ?? 6)}>`;
 }
@@ -26,13 +25,13 @@ export async function syslogStream(target: string): Promise<Writable> {
 }
 
 async function throughLogger(): Promise<Writable> {
-  // Asked to log nothing, it says whether there is a syslog: no line is lost in finding out.
+  // Given no lines, its exit code says whether there is a syslog, so that no line is lost in finding out.
   const probe = startLogger();
   probe.stdin.end();
   const [found] = await once(probe, 'exit').catch((error) => {
     throw new Error(`the program logger cannot be started: ${describeError(error)}`);
   });
-  if (found !== 0) throw new Error('the program logger finds no syslog to write to');
+  if (found !== 0) throw new Error('the program logger finds no syslog');
   const child = startLogger();
   child.on('exit', (code) => {
     if (code !== 0) child.stdin.destroy(new Error(`the program logger ended with ${code}`));
@@ -42,10 +41,10 @@ async function throughLogger(): Promise<Writable> {
 }
 
 function startLogger() {
-  // Without --socket-errors it keeps quiet about a syslog that is not there, unless the machine runs systemd.
-  const words = ['--tag', 'spoolroom', '--prio-prefix', '--socket-errors=on'];
-  const child = spawn('logger', words, { stdio: ['pipe', 'ignore', 'ignore'] });
-  // Without a program its standard input fails, too, and less plainly.
+  // Without --socket-errors a missing syslog is not reported, unless the machine runs systemd.
+  const args = ['--tag', 'spoolroom', '--prio-prefix', '--socket-errors=on'];
+  const child = spawn('logger', args, { stdio: ['pipe', 'ignore', 'ignore'] });
+  // When logger is missing, its standard input fails as well, with a less useful error.
   child.stdin.on('error', () => {});
   return child;
 }

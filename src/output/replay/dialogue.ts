@@ -1,6 +1,6 @@
 /**
- * What was said in a session, for people: pure, made of the same events and effects that move the machine. Called by
- * `demo` and by the debug log. Bodies appear as a word; credentials do not appear, they never pass through here.
+ * The SMTP dialogue of a session, for people, from the events and effects of the state machine. Pure. Message bodies are not
+ * shown; credentials never come here.
  */
 import type { ByteString } from '../../platform/bytes.ts';
 import type { SessionEffect, SessionEvent, Step } from '../../smtp/machine/session.ts';
@@ -10,17 +10,17 @@ export interface DialogueLine {
   readonly text: ByteString;
 }
 
-/** One step: what came in, then what went out. */
+/** One step: first what was received, then what was sent. */
 export function dialogueLines(
   event: SessionEvent,
   { effects }: Pick<Step, 'effects'>,
 ): readonly DialogueLine[] {
-  const heard = wordsOf(event);
-  const said = effects.flatMap(wordsOfEffect);
-  return heard === null ? said : [heard, ...said];
+  const received = lineOfEvent(event);
+  const sent = effects.flatMap(linesOfEffect);
+  return received === null ? sent : [received, ...sent];
 }
 
-function wordsOf(event: SessionEvent): DialogueLine | null {
+function lineOfEvent(event: SessionEvent): DialogueLine | null {
   switch (event.type) {
     case 'reply':
       return {
@@ -37,7 +37,7 @@ function wordsOf(event: SessionEvent): DialogueLine | null {
     case 'tls-failed':
       return { from: 'neither', text: event.text };
     case 'secured':
-      return { from: 'neither', text: 'from here under TLS' };
+      return { from: 'neither', text: 'TLS starts here' };
     case 'payload-error':
       return { from: 'neither', text: `the message could not be read: ${event.text}` };
     case 'start-transaction':
@@ -47,7 +47,7 @@ function wordsOf(event: SessionEvent): DialogueLine | null {
   }
 }
 
-function wordsOfEffect(effect: SessionEffect): readonly DialogueLine[] {
+function linesOfEffect(effect: SessionEffect): readonly DialogueLine[] {
   switch (effect.type) {
     case 'write':
       return effect.bytes

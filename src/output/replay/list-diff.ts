@@ -1,7 +1,6 @@
 /**
- * What changed between two delivery lists, line by line. Called by the renderings of `replay`. A line is known again
- * by its keyword, a recipient's by its address, so that a changed status stands beside the old one. Takes time linear
- * in the lists.
+ * The difference between two delivery lists, line by line. Lines are matched by keyword, those of recipients by address, so
+ * that a changed status stands beside the old one. Takes time linear in the length of the lists.
  */
 import type { ByteString } from '../../platform/bytes.ts';
 
@@ -11,27 +10,27 @@ export interface DiffLine {
 }
 
 export function diffLists(before: ByteString, after: ByteString): readonly DiffLine[] {
-  const olds = linesOf(before);
-  const news = linesOf(after);
-  const stays = new Set(news.map(({ key }) => key));
-  const had = new Set(olds.map(({ key }) => key));
+  const oldLines = linesOf(before);
+  const newLines = linesOf(after);
+  const stays = new Set(newLines.map(({ key }) => key));
+  const had = new Set(oldLines.map(({ key }) => key));
   const diff: DiffLine[] = [];
   let at = 0;
   const addNew = (): void => {
-    for (let line = news[at]; line !== undefined && !had.has(line.key); line = news[++at]) {
+    for (let line = newLines[at]; line !== undefined && !had.has(line.key); line = newLines[++at]) {
       diff.push({ mark: '+', text: line.text });
     }
   };
-  const place = new Map(news.map((line) => [line.key, line.text]));
+  const place = new Map(newLines.map((line) => [line.key, line.text]));
   const shown = new Set<string>();
-  for (const { key, text } of olds) {
+  for (const { key, text } of oldLines) {
     addNew();
     const now = place.get(key);
     if (!stays.has(key) || now === undefined) diff.push({ mark: '-', text });
     else if (now === text) diff.push({ mark: ' ', text });
     else diff.push({ mark: '-', text }, { mark: '+', text: now });
     shown.add(key);
-    while (at < news.length && shown.has(news[at]?.key ?? '')) at++;
+    while (at < newLines.length && shown.has(newLines[at]?.key ?? '')) at++;
   }
   addNew();
   return diff;

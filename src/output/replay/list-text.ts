@@ -1,5 +1,4 @@
-/** Delivery lists as they were before a run and as they would be after it, for `replay`. Pure. */
-
+/** Delivery lists as they were before a run and as they are after it. Pure. */
 import { applyChanges, rewrittenText } from '../../delivery-list/apply.ts';
 import { isSettled, type Job } from '../../delivery-list/job.ts';
 import type { RetryIntervals } from '../../delivery-list/serialise.ts';
@@ -16,9 +15,14 @@ export function deliveryListText(job: Job): ByteString {
   return serialiseJob({ ...job, retry }, '2012', job.attempted - retry, spans);
 }
 
-/** Null: every recipient has a final status and the job ends. `now`: Unix seconds, the beginning of the story. */
-export function textAfter(job: Job, story: Timeline, now: number, spans: RetryIntervals): ByteString | null {
-  const changes = story.outcomes.map(({ index, address, outcome }) => ({
+/** Null: every recipient has a final status and the job ends. `now`: Unix seconds, the beginning of the timeline. */
+export function textAfter(
+  job: Job,
+  timeline: Timeline,
+  now: number,
+  spans: RetryIntervals,
+): ByteString | null {
+  const changes = timeline.outcomes.map(({ index, address, outcome }) => ({
     index,
     address,
     status: statusDigit(outcome),
@@ -26,6 +30,6 @@ export function textAfter(job: Job, story: Timeline, now: number, spans: RetryIn
   }));
   const after = applyChanges(job, changes);
   if (after.recipients.every(isSettled)) return null;
-  const end = now + Math.floor((story.events.at(-1)?.at ?? 0) / 1000);
+  const end = now + Math.floor((timeline.events.at(-1)?.at ?? 0) / 1000);
   return rewrittenText(after, job.dialect, end, spans);
 }

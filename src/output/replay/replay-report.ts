@@ -1,7 +1,7 @@
 /**
- * A replay as people want to know it: what was read, whether it is due, which hosts and why, the dialogue, what became
- * of each recipient, the control message before and after. Pure; from it come the text, the JSON and the page of
- * `replay`, so that the three never disagree. All strings are readable and harmless.
+ * The result of a replay: the job, whether it is due, which hosts and why, the dialogue, the outcome of each recipient, the
+ * control message before and after. Pure. The text, the JSON and the HTML page of `replay` are made from it. All strings are
+ * decoded, with control characters escaped.
  */
 import { stripHeader } from '../../delivery-list/header.ts';
 import type { Job } from '../../delivery-list/job.ts';
@@ -21,7 +21,7 @@ import type { DiffLine } from './list-diff.ts';
 import { diffLists } from './list-diff.ts';
 
 export interface ReplaySources {
-  /** "control message 12, 214 bytes, bare form" */
+  /** "Control message 12: 214 bytes, ..." */
   readonly title: string;
   readonly job: Job;
   readonly warnings: readonly string[];
@@ -30,13 +30,13 @@ export interface ReplaySources {
   readonly schedule: Schedule;
   readonly due: string;
   readonly routing: RoutingRules;
-  readonly story: Timeline;
-  /** in which world this would happen, for people; null: it happened */
+  readonly timeline: Timeline;
+  /** the world in which this would happen, for people; null: it did happen */
   readonly would: string | null;
   /** header and instructions; `after` is null when the job ends */
   readonly before: ByteString;
   readonly after: ByteString | null;
-  /** what else a person must know to read the rest rightly */
+  /** what the reader has to know to understand the rest */
   readonly notes: readonly string[];
 }
 
@@ -57,12 +57,12 @@ export interface ReplayReport {
     readonly status: 2 | 4 | 5;
     readonly text: string;
     readonly row: string | null;
-    /** taken as far as it was asked, which is not to the end */
+    /** accepted up to DATA, where the replay stopped */
     readonly stopped: boolean;
   }[];
-  /** in which world this would happen; null: it happened */
+  /** the world in which this would happen; null: it did happen */
   readonly would: string | null;
-  /** recipients that got no outcome because the recording has no answer */
+  /** what the recording has no answer to, so that recipients have no outcome; null: nothing */
   readonly unknown: string | null;
   readonly diff: readonly DiffLine[];
   readonly ends: boolean;
@@ -73,37 +73,37 @@ export interface ReplayedLine {
   readonly at: number;
   readonly who: 'us' | 'them' | 'dns' | 'net' | 'outcome';
   readonly text: string;
-  /** where the mail goes that this is about; null when all goes to one place */
+  /** the destination this line is about; null: there is only one */
   readonly destination: string | null;
 }
 
-/** What is said of a recipient whose outcome is `stopped`. */
-export const STOPPED_HERE = 'would be accepted; stopped before DATA, nothing was sent';
+/** The outcome of a recipient that is `stopped`. */
+export const STOPPED_HERE = 'would be accepted; stopped before DATA, no message was sent';
 
-/** What is said of a job that `ends`. */
+/** The sentence for a job that `ends`. */
 export function endOf(would: string | null): string {
   return would === null
-    ? 'Every recipient has a final status: the job ends, control message and mail are removed.'
-    : 'Every recipient would have a final status: the job would end, control message and mail would be removed.';
+    ? 'Every recipient has a final status: the job ends, control message and message are removed.'
+    : 'Every recipient would have a final status: the job would end, control message and message would be removed.';
 }
 
 export function replayReport(sources: ReplaySources, readable: DecodeText): ReplayReport {
-  const { story, job, before, after } = sources;
+  const { timeline, job, before, after } = sources;
   return {
     title: sources.title,
     notes: sources.notes,
     fields: fieldsOf(sources, readable),
     warnings: sources.warnings.map(readable),
     due: sources.due,
-    routes: story.deliveries.map((delivery, number) => routeOf(delivery, number, sources, readable)),
-    dialogue: story.events.flatMap((moment) =>
-      utterancesOf(moment, job).map((each) => ({
+    routes: timeline.deliveries.map((delivery, number) => routeOf(delivery, number, sources, readable)),
+    dialogue: timeline.events.flatMap((moment) =>
+      linesOf(moment, job).map((each) => ({
         ...each,
         text: readable(each.text),
-        destination: destinationIn(moment, story, readable),
+        destination: destinationIn(moment, timeline, readable),
       })),
     ),
-    outcomes: story.outcomes.map((outcome) => ({
+    outcomes: timeline.outcomes.map((outcome) => ({
       recipient: readable(outcome.address),
       status: statusDigit(outcome.outcome),
       text: readable(statusText(outcome.outcome, job.dialect)),
@@ -111,7 +111,7 @@ export function replayReport(sources: ReplaySources, readable: DecodeText): Repl
       stopped: wasStopped(outcome),
     })),
     would: sources.would,
-    unknown: story.unrecorded,
+    unknown: timeline.unrecorded,
     diff: after === null ? [] : diffOf(before, after, readable),
     ends: after === null,
   };
@@ -125,29 +125,30 @@ function diffOf(before: ByteString, after: ByteString, readable: DecodeText): re
   }));
 }
 
-const STATUSES: { readonly [status: number]: string } = {
-  0: 'new',
+/** The status digits of a delivery list. */
+export const STATUS_WORDS: { readonly [status: number]: string } = {
+  0: 'not tried',
   2: 'delivered',
-  3: 'try again (old form)',
-  4: 'try again',
-  5: 'refused for good',
+  3: 'deferred (old form)',
+  4: 'deferred',
+  5: 'refused',
 };
 
 function fieldsOf({ job, now }: ReplaySources, readable: DecodeText): ReplayReport['fields'] {
-  const era = job.dialect === '2012' ? 'server of 2012 to 2017' : 'server since 2017';
+  const server = job.dialect === '2012' ? 'a server of 2012 to 2017' : 'a server since 2017';
   const text = (value: ByteString | null): string => (value === null ? '(not given)' : readable(value));
   const attempted =
-    job.dialect === '2012' ? 'not before this time' : 'the last try; the next one follows from it';
+    job.dialect === '2012' ? 'no attempt before this time' : 'the last attempt; the next one follows from it';
   const single = [
-    { name: 'dialect', value: job.dialect, meaning: `as a ${era} writes it` },
-    { name: 'msgid', value: String(job.msgid), meaning: 'number of the mail' },
+    { name: 'dialect', value: job.dialect, meaning: `as ${server} writes it` },
+    { name: 'msgid', value: String(job.msgid), meaning: 'number of the message' },
     {
       name: 'submitted',
       value: job.submitted === null ? '(not given)' : formatTime(job.submitted),
       meaning:
         job.submitted === null
-          ? 'nobody knows when it was handed in'
-          : `handed in ${wholeDuration(ageOf(job, now))} ago`,
+          ? 'it is not known when it was queued'
+          : `queued ${wholeDuration(ageOf(job, now))} ago`,
     },
     {
       name: 'attempted',
@@ -155,24 +156,30 @@ function fieldsOf({ job, now }: ReplaySources, readable: DecodeText): ReplayRepo
       meaning: attempted,
     },
     ...(job.dialect === '2012'
-      ? [{ name: 'retry', value: `${job.retry} s`, meaning: 'wait if this try fails; doubled each time' }]
+      ? [
+          {
+            name: 'retry',
+            value: `${job.retry} s`,
+            meaning: 'interval after a failed attempt, doubled each time',
+          },
+        ]
       : []),
-    { name: 'bounceto', value: text(job.bounceto), meaning: 'who is told when it fails' },
+    { name: 'bounceto', value: text(job.bounceto), meaning: 'gets the delivery reports' },
     {
       name: 'envelope_from',
       value: text(job.envelopeFrom),
-      meaning: 'envelope sender; when not given, the mail names it',
+      meaning: 'envelope sender; if not given, that of the message',
     },
     ...(job.sourceRoom === null
       ? []
-      : [{ name: 'source_room', value: text(job.sourceRoom), meaning: 'the room whose list this is' }]),
+      : [{ name: 'source_room', value: text(job.sourceRoom), meaning: 'the room of this mailing list' }]),
   ];
   return [
     ...single,
     ...job.recipients.map(({ address, status, text: last }) => ({
       name: 'remote',
       value: readable(address),
-      meaning: `${status}: ${STATUSES[status] ?? 'unknown, never tried'}${last === '' ? '' : `, ${readable(last)}`}`,
+      meaning: `${status}: ${STATUS_WORDS[status] ?? 'unknown status, never tried'}${last === '' ? '' : `, ${readable(last)}`}`,
     })),
   ];
 }
@@ -180,7 +187,7 @@ function fieldsOf({ job, now }: ReplaySources, readable: DecodeText): ReplayRepo
 const ORIGINS: { readonly [origin in Host['origin']]: (host: Host) => string } = {
   mx: ({ preference }) => `MX, preference ${preference}`,
   domain: () => 'the domain itself',
-  literal: () => 'named in the address',
+  literal: () => 'address literal',
   smarthost: () => 'smart host',
   fallbackhost: () => 'fallback host',
 };
@@ -188,10 +195,10 @@ const ORIGINS: { readonly [origin in Host['origin']]: (host: Host) => string } =
 function routeOf(
   { destination }: TimelineDelivery,
   number: number,
-  { story, routing }: ReplaySources,
+  { timeline, routing }: ReplaySources,
   readable: DecodeText,
 ): ReplayReport['routes'][number] {
-  const own = story.events.filter(({ deliveries }) => deliveries.includes(number));
+  const own = timeline.events.filter(({ deliveries }) => deliveries.includes(number));
   const hosts = own.flatMap((moment): readonly Host[] => {
     if (moment.what !== 'delivery') return [];
     return moment.event.type === 'hosts' || moment.event.type === 'reuse' ? moment.event.hosts : [];
@@ -228,33 +235,37 @@ function reasonsOf(
     const route = mxRoute(destination.domain, records, routing, () => 0.5);
     return route.kind === 'hosts' ? route.notes : [route.text];
   }
-  return ['the hosts were known from a delivery before this one'];
+  return ['the hosts are known from an earlier delivery'];
 }
 
-type Said = Pick<ReplayedLine, 'who' | 'text'>;
+type SpokenLine = Pick<ReplayedLine, 'who' | 'text'>;
 
-/** Deliveries to several places run at the same time: each line says whose it is. */
-function destinationIn({ deliveries }: TimelineEvent, story: Timeline, readable: DecodeText): string | null {
-  if (story.deliveries.length < 2) return null;
-  return deliveries.map((at) => readable(story.deliveries[at]?.destination.name ?? '')).join(', ');
+/** Deliveries to several destinations run at the same time, so each line names its destination. */
+function destinationIn(
+  { deliveries }: TimelineEvent,
+  timeline: Timeline,
+  readable: DecodeText,
+): string | null {
+  if (timeline.deliveries.length < 2) return null;
+  return deliveries.map((at) => readable(timeline.deliveries[at]?.destination.name ?? '')).join(', ');
 }
 
 type Timed = Omit<ReplayedLine, 'destination'>;
 
-function utterancesOf(moment: TimelineEvent, job: Job): readonly Timed[] {
-  return saidIn(moment, job).map((said) => ({ at: moment.at, ...said }));
+function linesOf(moment: TimelineEvent, job: Job): readonly Timed[] {
+  return spokenIn(moment, job).map((line) => ({ at: moment.at, ...line }));
 }
 
-function saidIn(moment: TimelineEvent, job: Job): readonly Said[] {
+function spokenIn(moment: TimelineEvent, job: Job): readonly SpokenLine[] {
   switch (moment.what) {
     case 'lookup':
       return [{ who: 'dns', text: lookupText(moment) }];
     case 'delivery':
-      return deliverySaid(moment);
+      return deliveryLines(moment);
     case 'connected':
       return [{ who: 'net', text: `connected to ${moment.address}` }];
     case 'session':
-      return sessionSaid(moment);
+      return sessionLines(moment);
     case 'body':
       return [{ who: 'net', text: `the message has ${moment.size} bytes` }];
     case 'outcome':
@@ -280,8 +291,11 @@ function lookupText({ question, name, answer }: Extract<TimelineEvent, { what: '
   return `${question.toUpperCase()} ${name}: ${found}`;
 }
 
-function deliverySaid({ event, effects }: Extract<TimelineEvent, { what: 'delivery' }>): readonly Said[] {
-  const news: Said[] =
+function deliveryLines({
+  event,
+  effects,
+}: Extract<TimelineEvent, { what: 'delivery' }>): readonly SpokenLine[] {
+  const lines: SpokenLine[] =
     event.type === 'host-failed' && event.failure.stage === 'connect'
       ? [{ who: 'net', text: `${event.failure.peer?.host ?? 'the host'} ${event.failure.text}` }]
       : 'failure' in event && (event.type === 'unsendable' || event.type === 'tls-unusable')
@@ -290,31 +304,37 @@ function deliverySaid({ event, effects }: Extract<TimelineEvent, { what: 'delive
   for (const effect of effects) {
     if (effect.type === 'acquire-connection') {
       const how = effect.withoutTls ? ', without TLS' : '';
-      news.push({ who: 'net', text: `to ${effect.host.name} [${effect.address}]:${effect.host.port}${how}` });
+      lines.push({
+        who: 'net',
+        text: `to ${effect.host.name} [${effect.address}]:${effect.host.port}${how}`,
+      });
     }
   }
-  return news;
+  return lines;
 }
 
-/** A reply with all its lines: what a server offers is half of the story. */
-function sessionSaid({ event, effects }: Extract<TimelineEvent, { what: 'session' }>): readonly Said[] {
-  const said = dialogueLines(event, { effects }).map(
-    ({ from, text }): Said => ({ who: SPEAKERS[from], text }),
+/** Replies with all their lines, as they were on the wire: they list the extensions of the server. */
+function sessionLines({
+  event,
+  effects,
+}: Extract<TimelineEvent, { what: 'session' }>): readonly SpokenLine[] {
+  const dialogue = dialogueLines(event, { effects }).map(
+    ({ from, text }): SpokenLine => ({ who: SPEAKERS[from], text }),
   );
-  if (event.type !== 'reply') return said;
+  if (event.type !== 'reply') return dialogue;
   const lines = event.reply.text.split('\n');
   const reply = lines.map(
-    (line, at): Said => ({
+    (line, at): SpokenLine => ({
       who: 'them',
       text: `${event.reply.code}${at === lines.length - 1 ? ' ' : '-'}${line}`,
     }),
   );
-  return [...reply, ...said.slice(1)];
+  return [...reply, ...dialogue.slice(1)];
 }
 
 const SPEAKERS = { us: 'us', server: 'them', neither: 'net' } as const;
 
 function outcomeText(outcome: Outcome, address: ByteString, job: Job): string {
   if (wasStopped({ outcome })) return `${address}: ${STOPPED_HERE}`;
-  return `${address}: ${statusDigit(outcome)} ${STATUSES[statusDigit(outcome)]}, ${statusText(outcome, job.dialect)}`;
+  return `${address}: ${STATUS_WORDS[statusDigit(outcome)]}: ${statusText(outcome, job.dialect)}`;
 }

@@ -1,8 +1,8 @@
-/** A replay for the terminal. Called by the command; colours only where they are wanted. */
+/** The result of a replay as text for a terminal. */
 import type { Palette } from '../colour.ts';
 import { colours } from '../colour.ts';
 import { columns } from '../queue-table.ts';
-import { endOf, type ReplayedLine, type ReplayReport, STOPPED_HERE } from './replay-report.ts';
+import { endOf, type ReplayedLine, type ReplayReport, STATUS_WORDS, STOPPED_HERE } from './replay-report.ts';
 
 type ColourName = keyof Palette;
 
@@ -23,11 +23,11 @@ export function replayText(report: ReplayReport, coloured: boolean): string {
   const paint = colours(coloured);
   const sections = [
     [report.title, ...report.notes.map((note) => paint.yellow(note))],
-    ['Read', columns(report.fields.map(({ name, value, meaning }) => [name, value, meaning]))],
+    ['Delivery list', columns(report.fields.map(({ name, value, meaning }) => [name, value, meaning]))],
     ['Warnings', ...report.warnings],
-    ['Due', report.due],
+    ['Schedule', report.due],
     ...report.routes.map(({ destination, why, hosts }) => [
-      `Hosts for ${destination}`,
+      `Route to ${destination}`,
       ...why.map((reason) => paint.dim(reason)),
       ...hosts.map((host, at) => `${at + 1}. ${host.name} (${host.why})`),
     ]),
@@ -49,18 +49,20 @@ function dialogue(all: readonly ReplayedLine[], paint: Palette): readonly string
   const width = Math.max(0, ...all.map(({ destination }) => destination?.length ?? 0));
   return all.map(({ at, who, text, destination }) => {
     const { mark, colour } = SPEAKERS[who];
-    const whose = destination === null ? '' : `${destination.padEnd(width)}  `;
-    return `${(at / 1000).toFixed(3).padStart(9)} s  ${whose}${mark.padEnd(3)} ${paint[colour](text)}`;
+    const prefix = destination === null ? '' : `${destination.padEnd(width)}  `;
+    return `${(at / 1000).toFixed(3).padStart(9)} s  ${prefix}${mark.padEnd(3)} ${paint[colour](text)}`;
   });
 }
 
 function outcomes({ outcomes: all, unknown }: ReplayReport, paint: Palette): readonly string[] {
   const known = all.map(({ recipient, status, text, row, stopped }) => {
-    const said = stopped ? STOPPED_HERE : paint[STATUS_COLOURS[status]](`${status} ${text}`);
-    return `${recipient}: ${said} ${paint.dim(row === null || stopped ? '' : `[row ${row}]`)}`;
+    const outcome = stopped
+      ? STOPPED_HERE
+      : paint[STATUS_COLOURS[status]](`${STATUS_WORDS[status]}: ${text}`);
+    return `${recipient}: ${outcome} ${paint.dim(row === null || stopped ? '' : `[row ${row}]`)}`;
   });
   if (unknown === null) return known.map((line) => line.trimEnd());
-  return [...known, paint.red(`The recording does not say ${unknown}. What follows is not known.`)];
+  return [...known, paint.red(`The recording does not say ${unknown}. What would follow is unknown.`)];
 }
 
 function difference({ diff, ends, would }: ReplayReport, paint: Palette): readonly string[] {

@@ -1,7 +1,6 @@
 /**
- * A small authoritative DNS server on loopback, UDP and TCP on one port, answering from a plain map of names.
- * The demonstration's world and the tests use it. It answers MX, A, AAAA and CNAME, says NXDOMAIN for every
- * other name, asks nobody, and remembers nothing.
+ * A small authoritative DNS server on loopback, UDP and TCP on one port, for the demo and the tests. It answers MX, A, AAAA
+ * and CNAME queries from a map of names, and NXDOMAIN for every other name. It neither forwards nor caches.
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
@@ -16,7 +15,7 @@ import {
   TRUNCATED_RESPONSE,
 } from 'dns-packet';
 
-/** The records of one name. A `CNAME` stands alone and is followed within the zones. */
+/** The records of one name. A `CNAME` excludes other records and is followed within the zones. */
 export interface Records {
   readonly MX?: readonly { readonly preference: number; readonly exchange: string }[];
   readonly A?: readonly string[];
@@ -26,7 +25,7 @@ export interface Records {
   readonly ttl?: number;
 }
 
-/** Lower-case names without final dot. */
+/** Lower-case names without the final dot. */
 export type Zones = Readonly<Record<string, Records>>;
 
 export type Transport = 'udp' | 'tcp';
@@ -45,7 +44,7 @@ export const RCODES = { NOERROR: 0, FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP
 /** What fits into a UDP answer without EDNS (RFC 1035 section 4.2.1). */
 const UDP_LIMIT = 512;
 
-/** How many CNAMEs are followed; a loop ends there. */
+/** How many CNAMEs are followed, which also ends loops. */
 const CNAME_LIMIT = 8;
 
 export function startDnsServer(zones: Zones): Promise<DnsServer> {
@@ -55,7 +54,7 @@ export function startDnsServer(zones: Zones): Promise<DnsServer> {
   });
 }
 
-/** The answer the zones give. */
+/** The answer from the zones. */
 export function answerFrom(zones: Zones, query: DecodedPacket): Packet {
   const question = query.questions?.[0];
   if (question === undefined) return reply(query, RCODES.FORMERR, []);
@@ -92,14 +91,14 @@ export function reply(query: DecodedPacket, rcode: number, answers: readonly Ans
   };
 }
 
-/** Too long for UDP: an empty answer that sends the client to TCP. */
+/** An answer too long for UDP becomes an empty, truncated one, after which the client asks by TCP. */
 export function encodeFor(transport: Transport, packet: Packet): Buffer {
   const whole = encode(packet);
   if (transport === 'tcp' || whole.length <= UDP_LIMIT) return whole;
   return encode({ ...packet, flags: (packet.flags ?? 0) | TRUNCATED_RESPONSE, answers: [] });
 }
 
-/** Null when the bytes are no query: nobody can be answered then. */
+/** Null: the bytes are not a DNS query, and cannot be answered. */
 export function decodeQuery(bytes: Buffer): DecodedPacket | null {
   try {
     return decode(bytes);
@@ -154,7 +153,7 @@ async function bindBoth(tcp: Server): Promise<{ readonly udp: Socket; readonly p
   }
 }
 
-/** Over TCP each packet comes with its length in two bytes before it (RFC 1035 section 4.2.2). */
+/** Over TCP each packet is preceded by its length in two bytes (RFC 1035 section 4.2.2). */
 function answerStream(socket: TcpSocket, respond: Respond): void {
   let rest = Buffer.alloc(0);
   socket.on('data', (bytes: Buffer) => {

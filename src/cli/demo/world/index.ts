@@ -1,20 +1,20 @@
 /**
- * The world `spoolroom demo` delivers to: a DNS server and three SMTP servers on loopback, all real. The command
- * loads this file when it runs, nobody else does; it reaches no other machine and writes no file.
+ * The servers that `spoolroom demo` delivers to: a DNS server and three SMTP servers on loopback. They contact no other machine
+ * and write no file.
  *
  * A delivery uses one port number for all mail exchangers, so the servers have one port on three addresses.
  *
- * | domain | what becomes of its mail |
+ * | domain | its mail |
  * |---|---|
  * | accepts.example | accepted |
- * | greylist.example | refused for now at the first attempt, accepted at the next |
- * | refuses.example | accepted, but for nobody@refuses.example: no such mailbox |
- * | nomail.example | null MX: takes no mail |
- * | every other one | does not exist, for instance gone.example |
+ * | greylist.example | deferred at the first attempt, accepted at the next |
+ * | refuses.example | accepted, except for nobody@refuses.example: no such mailbox |
+ * | nomail.example | null MX: accepts no mail |
+ * | any other domain | does not exist, for instance gone.example |
  */
 import { startDnsServer, type Zones } from './dns-server.ts';
 import {
-  type AcceptedMail,
+  type AcceptedMessage,
   greylisting,
   type MailServer,
   type RecipientPolicy,
@@ -27,35 +27,35 @@ export interface DemoWorld {
   /** for the setting `mx-port` */
   readonly smtpPort: number;
   /** what each server has accepted so far */
-  accepted(): readonly { readonly server: string; readonly messages: readonly AcceptedMail[] }[];
+  accepted(): readonly { readonly server: string; readonly messages: readonly AcceptedMessage[] }[];
   close(): Promise<void>;
 }
 
-interface Inhabitant {
+interface MailHost {
   readonly domain: string;
   readonly address: string;
-  /** made anew for each world: greylisting remembers */
-  readonly judge: () => RecipientPolicy;
+  /** a new one for each demo: greylisting has a memory */
+  readonly policy: () => RecipientPolicy;
 }
 
-const INHABITANTS: readonly Inhabitant[] = [
-  { domain: 'accepts.example', address: '127.0.0.1', judge: () => () => null },
-  { domain: 'greylist.example', address: '127.0.0.2', judge: greylisting },
-  { domain: 'refuses.example', address: '127.0.0.3', judge: () => refusing },
+const MAIL_HOSTS: readonly MailHost[] = [
+  { domain: 'accepts.example', address: '127.0.0.1', policy: () => () => null },
+  { domain: 'greylist.example', address: '127.0.0.2', policy: greylisting },
+  { domain: 'refuses.example', address: '127.0.0.3', policy: () => refusing },
 ];
 
 const refusing: RecipientPolicy = (recipient) =>
   recipient.toLowerCase() === 'nobody@refuses.example' ? { code: 550, text: 'No such mailbox here' } : null;
 
 const ZONES: Zones = Object.fromEntries([
-  ...INHABITANTS.flatMap(({ domain, address }) => [
+  ...MAIL_HOSTS.flatMap(({ domain, address }) => [
     [domain, { MX: [{ preference: 10, exchange: `mx.${domain}` }] }],
     [`mx.${domain}`, { A: [address] }],
   ]),
   ['nomail.example', { MX: [{ preference: 0, exchange: '' }] }],
 ]);
 
-/** Rejects with an Error for people when the loopback addresses cannot be had. */
+/** Rejects with a sentence for the user when the loopback addresses are not available. */
 export async function startDemoWorld(): Promise<DemoWorld> {
   const dns = await startDnsServer(ZONES);
   const servers = await startMailServers().catch(async (error) => {
@@ -72,14 +72,14 @@ export async function startDemoWorld(): Promise<DemoWorld> {
   };
 }
 
-/** The first server takes a free port; where it is not free for the others, another one is tried. */
+/** The first server takes a free port; if it is not free for the others, another one is tried. */
 async function startMailServers(): Promise<readonly MailServer[]> {
   for (let attempt = 1; ; attempt++) {
     const servers: MailServer[] = [];
     try {
-      for (const { domain, address, judge } of INHABITANTS) {
-        const place = { name: `mx.${domain}`, host: address, port: servers[0]?.port ?? 0 };
-        servers.push(await startMailServer(place, judge()));
+      for (const { domain, address, policy } of MAIL_HOSTS) {
+        const listen = { name: `mx.${domain}`, host: address, port: servers[0]?.port ?? 0 };
+        servers.push(await startMailServer(listen, policy()));
       }
       return servers;
     } catch (error) {
@@ -92,9 +92,9 @@ async function startMailServers(): Promise<readonly MailServer[]> {
 }
 
 function noAddresses(): string {
-  const addresses = INHABITANTS.map(({ address }) => address).join(', ');
+  const addresses = MAIL_HOSTS.map(({ address }) => address).join(', ');
   return (
-    `the demonstration needs the loopback addresses ${addresses}, and this system lacks one of them. ` +
-    'On macOS, for instance, "sudo ifconfig lo0 alias 127.0.0.2 up" adds one until the next start.'
+    `The demo needs the loopback addresses ${addresses}, and this system lacks one of them. ` +
+    'On macOS, for instance, "sudo ifconfig lo0 alias 127.0.0.2 up" adds one until the next restart.'
   );
 }

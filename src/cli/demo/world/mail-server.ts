@@ -1,6 +1,6 @@
 /**
- * An SMTP server on loopback that keeps what it accepts, and refuses the recipients it is told to. The
- * demonstration starts three of them; the tests start others with more options. It delivers nothing anywhere.
+ * An SMTP server on loopback for the demo and the tests. It keeps the messages it accepts, and refuses recipients by a policy.
+ * It never forwards a message.
  */
 import { once } from 'node:events';
 import { SMTPServer, type SMTPServerOptions, type SMTPServerSession } from 'smtp-server';
@@ -13,7 +13,7 @@ export interface Refusal {
 /** Null accepts the recipient. Addresses as the client gave them; the null sender is ''. */
 export type RecipientPolicy = (recipient: string, sender: string) => Refusal | null;
 
-export interface AcceptedMail {
+export interface AcceptedMessage {
   readonly sender: string;
   readonly recipients: readonly string[];
   /** dot-stuffing undone */
@@ -27,28 +27,28 @@ export interface MailServer {
   readonly name: string;
   readonly host: string;
   readonly port: number;
-  readonly accepted: readonly AcceptedMail[];
+  readonly accepted: readonly AcceptedMessage[];
   close(): Promise<void>;
 }
 
-export interface MailServerPlace {
-  /** the name it greets with */
+export interface ListenAddress {
+  /** the name in its greeting */
   readonly name: string;
   readonly host: string;
   /** 0: any free one */
   readonly port: number;
 }
 
-/** Milliseconds a client may take to go once the server closes. */
+/** Milliseconds that clients have to disconnect once the server closes. */
 const CLOSE_TIMEOUT = 100;
 
 /** Rejects when the address cannot be bound, with Node's error. */
 export async function startMailServer(
-  { name, host, port }: MailServerPlace,
+  { name, host, port }: ListenAddress,
   judge: RecipientPolicy,
   options: SMTPServerOptions = {},
 ): Promise<MailServer> {
-  const accepted: AcceptedMail[] = [];
+  const accepted: AcceptedMessage[] = [];
   const server = new SMTPServer({
     name,
     disabledCommands: ['AUTH', 'STARTTLS'],
@@ -62,13 +62,13 @@ export async function startMailServer(
     },
     onData(stream, session, done) {
       contentOf(stream).then((content) => {
-        accepted.push(acceptedMail(session, content));
+        accepted.push(acceptedMessage(session, content));
         done(null, 'Accepted');
       }, done);
     },
     ...options,
   });
-  // errors of single connections: clients that reset. That of the address comes by way of `once`
+  // Errors of single connections, such as resets. An unusable address is reported through `once`.
   server.on('error', () => {});
   const listener = server.listen(port, host);
   await once(listener, 'listening');
@@ -83,7 +83,7 @@ export async function startMailServer(
   };
 }
 
-/** Refuses each pair of sender and recipient at the first sight, and takes it ever after. */
+/** Refuses each pair of sender and recipient the first time, and accepts it from then on. */
 export function greylisting(): RecipientPolicy {
   const seen = new Set<string>();
   return (recipient, sender) => {
@@ -94,7 +94,7 @@ export function greylisting(): RecipientPolicy {
   };
 }
 
-/** What smtp-server turns into a reply line. */
+/** An error that smtp-server turns into a reply. */
 export function errorOf({ code, text }: Refusal): Error {
   return Object.assign(new Error(text), { responseCode: code });
 }
@@ -109,7 +109,7 @@ async function contentOf(stream: AsyncIterable<Buffer>): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-function acceptedMail(session: SMTPServerSession, content: Buffer): AcceptedMail {
+function acceptedMessage(session: SMTPServerSession, content: Buffer): AcceptedMessage {
   return {
     sender: senderOf(session),
     recipients: session.envelope.rcptTo.map(({ address }) => address),

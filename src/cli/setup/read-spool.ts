@@ -1,0 +1,40 @@
+/** A spool opened for reading, with what is needed to show its jobs. Writes nothing; works beside a running queue run. */
+import { loadCharset, unknown8bit } from '../../message/charset.ts';
+import { type DecodeText, textDecoder } from '../../output/text.ts';
+import type { Schedule } from '../../queue/schedule.ts';
+import type { ReadOnlySpool, SpoolDeps } from '../../queue/spool/open.ts';
+import { openSpoolReadOnly } from '../../queue/spool/open.ts';
+import { scheduleFrom } from '../../runner/rules.ts';
+import type { Settings } from '../../settings/table.ts';
+import type { CliError } from '../shell/command.ts';
+import { clockFor, controlSettings, openError, spoolDeps, spoolOf } from './load-config.ts';
+
+export interface SpoolReading {
+  readonly spool: string;
+  readonly view: ReadOnlySpool;
+  readonly deps: SpoolDeps;
+  /** Unix seconds */
+  readonly now: number;
+  readonly schedule: Schedule;
+  readonly readable: DecodeText;
+}
+
+/** @param warn gets a full sentence about what in the spool could not be read */
+export async function readSpool(
+  settings: Settings,
+  warn: (text: string) => void,
+): Promise<SpoolReading | CliError> {
+  const spool = spoolOf(settings);
+  if (typeof spool !== 'string') return spool;
+  const clock = clockFor(settings);
+  const deps = spoolDeps(clock, warn);
+  const opened = await openSpoolReadOnly(spool, deps, controlSettings(settings));
+  if (opened.kind === 'refused') return openError(opened);
+  const charset = await loadCharset(settings.charset);
+  return {
+    ...{ spool, deps, view: opened.view },
+    now: Math.floor(clock.now() / 1000),
+    schedule: scheduleFrom(settings),
+    readable: textDecoder(charset.kind === 'charset' ? charset.charset : unknown8bit),
+  };
+}
