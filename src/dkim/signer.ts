@@ -3,7 +3,7 @@
  * that domain already is left as it is, unless the setting `dkim.sign` is `always` or its signature no longer holds.
  */
 import type { OutgoingMessage } from '../message/outgoing.ts';
-import { envelopeSenderFromHeaders } from '../message/sender.ts';
+import { addressInField } from '../message/sender.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import { recipientAddress } from '../routing/address.ts';
 import { digestMessage, type SigningKey, signatureFields } from './sign.ts';
@@ -37,7 +37,7 @@ export function createSigner(findKeys: FindKeys, when: 'unsigned' | 'always'): S
 /** The first address in From with its domain in A-labels; null when there is none to sign for. */
 export function authorAddress({ headers: { from } }: Pick<OutgoingMessage, 'headers'>): string | null {
   if (from === null) return null;
-  const found = envelopeSenderFromHeaders(`From: ${from}\r\n`);
+  const found = addressInField(`From: ${from}\r\n`, 'from');
   const address = recipientAddress(found ?? '');
   if (address.kind === 'unusable') return null;
   const local = address.command.slice(0, address.command.lastIndexOf('@'));

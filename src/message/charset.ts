@@ -1,20 +1,19 @@
 /**
- * Which charset bytes without a label are in: UTF-8 when they are valid UTF-8, else the configured legacy charset
- * when it has a character for each of them, else `unknown-8bit` (RFC 1428). Called by words.ts for header fields
- * and by outgoing.ts for bodies. Bodies are never converted: the label is all that is added.
+ * Decides which charset unlabelled bytes are in: UTF-8 when they are valid UTF-8, otherwise the configured legacy charset
+ * when it has a character for each of them, otherwise `unknown-8bit` (RFC 1428). Text is labelled, never converted.
  *
- * iconv-lite knows the legacy charsets. It is loaded when a charset is asked for by name, not at start.
+ * iconv-lite provides the legacy charsets. It is loaded when a charset is looked up by name, not at start-up.
  */
 import type { ByteString } from '../platform/bytes.ts';
 
-/** Bytes piece by piece into text; null as soon as the bytes so far cannot be in this charset. */
+/** Decodes bytes piece by piece; null as soon as the bytes so far cannot be in this charset. */
 export interface Decoder {
   write(piece: Uint8Array): string | null;
   end(): string | null;
 }
 
 export interface Charset {
-  /** as it goes into a MIME label */
+  /** as in a MIME label */
   readonly name: string;
   decoder(): Decoder;
   encode(text: string): Uint8Array;
@@ -29,7 +28,7 @@ export const utf8: Charset = {
   encode: (text) => Buffer.from(text, 'utf8'),
 };
 
-/** The last resort: every byte is itself. Readers are told that nobody knows what it means. */
+/** The last resort: every byte becomes the character of the same number. */
 export const unknown8bit: Charset = {
   name: 'unknown-8bit',
   decoder: () => ({ write: (piece) => Buffer.from(piece).toString('latin1'), end: () => '' }),
@@ -46,7 +45,7 @@ export async function loadCharset(name: string): Promise<CharsetLookup> {
   if (!/^[\w.:+-]{1,40}$/.test(name) || !iconv.encodingExists(name)) {
     return {
       kind: 'unknown',
-      reason: `no charset "${name}" is known here; use a name like iso-8859-1 or windows-1252`,
+      reason: `unknown charset "${name}"; use a name such as iso-8859-1 or windows-1252`,
     };
   }
   const charset: Charset = {
@@ -63,13 +62,13 @@ export async function loadCharset(name: string): Promise<CharsetLookup> {
   return { kind: 'charset', charset };
 }
 
-/** Told piece by piece what a text is made of; `result` names the charset it can be labelled with. */
+/** Reads a text piece by piece; `result` is the charset it can be labelled with. */
 export interface Utf8Detector {
   write(piece: Buffer): void;
   result(): { readonly eightBit: boolean; readonly charset: Charset };
 }
 
-/** Pure ASCII counts as UTF-8. Decoding starts with the first byte from 0x80 on: ASCII before it changes nothing. */
+/** Pure ASCII counts as UTF-8. Decoding starts with the first piece that has a byte from 0x80 on. */
 export function utf8Detector(legacy: Charset): Utf8Detector {
   let candidates: { readonly charset: Charset; readonly decoder: Decoder }[] | null = null;
   return {
@@ -88,33 +87,33 @@ export function utf8Detector(legacy: Charset): Utf8Detector {
   };
 }
 
-/** A byte from 0x80 on takes two in UTF-8: counting them so is ten times faster than looking at each. */
+/** A byte from 0x80 on takes two in UTF-8: comparing lengths is ten times faster than looking at each byte. */
 export function hasEightBit(text: ByteString): boolean {
   return Buffer.byteLength(text, 'utf8') !== text.length;
 }
 
-/** The charset of a short text, and the text. */
+/** The charset of a short text, and the decoded text. */
 export function decodeUnlabelled(
   text: ByteString,
   legacy: Charset,
 ): { readonly charset: Charset; readonly text: string } {
   const bytes = Buffer.from(text, 'latin1');
   for (const charset of [utf8, legacy]) {
-    const decoded = decodeWhole(bytes, charset);
+    const decoded = decodeAll(bytes, charset);
     if (decoded !== null) return { charset, text: decoded };
   }
   return { charset: unknown8bit, text };
 }
 
 export function isUtf8(text: ByteString): boolean {
-  return !hasEightBit(text) || decodeWhole(Buffer.from(text, 'latin1'), utf8) !== null;
+  return !hasEightBit(text) || decodeAll(Buffer.from(text, 'latin1'), utf8) !== null;
 }
 
-function decodeWhole(bytes: Uint8Array, charset: Charset): string | null {
+function decodeAll(bytes: Uint8Array, charset: Charset): string | null {
   const decoder = charset.decoder();
-  const body = decoder.write(bytes);
-  const tail = body === null ? null : decoder.end();
-  return body === null || tail === null ? null : body + tail;
+  const text = decoder.write(bytes);
+  const tail = text === null ? null : decoder.end();
+  return text === null || tail === null ? null : text + tail;
 }
 
 /** iconv-lite puts U+FFFD where a charset has no character; no legacy charset has a byte for U+FFFD itself. */
@@ -122,7 +121,7 @@ function decodable(text: string): string | null {
   return text.includes('\ufffd') ? null : text;
 }
 
-/** `TextDecoder` says "not UTF-8" by throwing, once; here that is an answer. */
+/** `TextDecoder` throws on invalid UTF-8; here that is a result. */
 function attempt(
   decoder: InstanceType<typeof TextDecoder>,
   piece: Uint8Array | undefined,

@@ -1,7 +1,7 @@
 /**
- * Reads the XML that Citadel's MIGR command exports, so that the queue in a backup can be replayed. Called by the
- * replay command. Reads this XML and no other: elements without attributes, the five named entities and numeric
- * ones. One message is in memory at a time; what cannot be used is told and passed over, never guessed.
+ * Reads the XML that Citadel's MIGR command exports, so that the queue in a backup can be replayed
+ * (techdoc/stored-messages.md). It reads this XML only: elements without attributes, the five named entities and numeric
+ * ones. One message is in memory at a time. Unusable items become problems and are skipped, never guessed.
  */
 
 export interface NumberRange {
@@ -13,30 +13,30 @@ export type ExportItem =
   | {
       readonly kind: 'message';
       readonly number: number;
-      /** as the export says; '' when it does not */
+      /** '' when the export has none */
       readonly contentType: string;
       /** the native serialized message */
       readonly bytes: Buffer;
     }
-  /** which messages lie in a room; ranges as written, both ends included */
+  /** the message numbers of a room; both ends of a range are included */
   | { readonly kind: 'room'; readonly name: string; readonly ranges: readonly NumberRange[] }
   | { readonly kind: 'problem'; readonly text: string };
 
-/** Base64 of the largest element taken into memory; Citadel's own limit for a message is 10 MB. */
-const LONGEST_TEXT = 134_217_728;
+/** Characters of the longest element text read; Citadel's own limit for a message is 10 MB. */
+const MAX_TEXT = 134_217_728;
 
 /** Longer than any element name of the export. */
-const LONGEST_TAG = 256;
+const MAX_TAG = 256;
 
 type Elements = ReadonlyMap<string, string>;
 
-/** The elements that make an item, and how. */
+/** The elements that make up an item. */
 const ITEMS: Readonly<Record<string, (elements: Elements) => ExportItem>> = {
   message: messageOf,
   room_messages: roomOf,
 };
 
-/** Messages and room lists in the order of the file. Any cutting of the file gives the same items. */
+/** Messages and room lists in the order of the file, however it is cut into pieces. */
 export async function* readCitadelExport(pieces: AsyncIterable<Buffer>): AsyncGenerator<ExportItem> {
   const elements = new Map<string, string>();
   let item: string | null = null;
@@ -62,16 +62,19 @@ export async function* readCitadelExport(pieces: AsyncIterable<Buffer>): AsyncGe
     }
   }
   if (item !== null)
-    yield { kind: 'problem', text: `the export ends within <${item}>: its last item is lost` };
+    yield {
+      kind: 'problem',
+      text: `the export ends within <${item}>: its last item is incomplete and was skipped`,
+    };
 }
 
 function messageOf(elements: Elements): ExportItem {
   const number = decimal(elements.get('msg_msgnum') ?? '');
   const text = elements.get('msg_text');
   if (number === null)
-    return { kind: 'problem', text: 'a <message> has no usable <msg_msgnum>; it was passed over' };
+    return { kind: 'problem', text: 'a <message> has no usable <msg_msgnum>; it was skipped' };
   if (text === undefined)
-    return { kind: 'problem', text: `message ${number} has no <msg_text>; it was passed over` };
+    return { kind: 'problem', text: `message ${number} has no <msg_text>; it was skipped` };
   const contentType = elements.get('msg_meta_content_type') ?? elements.get('msg_mimetype') ?? '';
   return {
     kind: 'message',
@@ -90,13 +93,13 @@ function roomOf(elements: Elements): ExportItem {
     else if (part.trim() !== '')
       return {
         kind: 'problem',
-        text: `the list of room "${name}" has an unusable part "${part.trim().slice(0, 40)}"; the list was passed over`,
+        text: `the list of room "${name}" has an unusable part "${part.trim().slice(0, 40)}"; the list was skipped`,
       };
   }
   return { kind: 'room', name, ranges };
 }
 
-/** `7` or `5:9`; the open end `5:*` of message sets means all from 5 on. */
+/** `7` or `5:9`; `5:*` means all from 5 on. */
 function rangeOf(part: string): NumberRange | null {
   const [from = '', to = from] = part.split(':');
   const first = decimal(from);
@@ -112,7 +115,7 @@ function decimal(text: string): number | null {
 
 const ENTITIES: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
 
-/** UTF-8 text with its entities resolved; an entity nobody knows stays as written. */
+/** UTF-8 text with its entities resolved; an unknown entity stays as written. */
 function decoded(text: string): string {
   return Buffer.from(text, 'latin1')
     .toString('utf8')
@@ -125,11 +128,11 @@ function decoded(text: string): string {
 
 type XmlEvent =
   | { readonly kind: 'open'; readonly name: string }
-  /** `text`: what stood between the last opening tag and this closing one, one character per byte */
+  /** `text`: what is between the last opening tag and this closing one, one character per byte */
   | { readonly kind: 'close'; readonly name: string; readonly text: string }
   | { readonly kind: 'problem'; readonly text: string };
 
-/** Tags and texts as they come. `open` is at most one unfinished tag or one element's text. */
+/** Tags and texts in order. Holds at most one unfinished tag and one element's text. */
 async function* xmlEvents(pieces: AsyncIterable<Buffer>): AsyncGenerator<XmlEvent> {
   let tag: string | null = null;
   let text: string[] = [];
@@ -142,17 +145,17 @@ async function* xmlEvents(pieces: AsyncIterable<Buffer>): AsyncGenerator<XmlEven
       at = end < 0 ? source.length : end + 1;
       if (tag === null) {
         length += part.length;
-        if (length <= LONGEST_TEXT) text.push(part);
+        if (length <= MAX_TEXT) text.push(part);
         if (end >= 0) tag = '';
         continue;
       }
-      tag = (tag + part.slice(0, LONGEST_TAG)).slice(0, LONGEST_TAG);
+      tag = (tag + part.slice(0, MAX_TAG)).slice(0, MAX_TAG);
       if (end < 0) continue;
       const name = tag.replace(/^\//, '').trim();
-      if (length > LONGEST_TEXT) {
+      if (length > MAX_TEXT) {
         yield {
           kind: 'problem',
-          text: `the text of <${name.slice(0, 40)}> is over ${LONGEST_TEXT} bytes; it was passed over`,
+          text: `the text of <${name.slice(0, 40)}> is over ${MAX_TEXT} bytes; it was skipped`,
         };
       } else if (tag.startsWith('/')) {
         yield { kind: 'close', name, text: text.join('') };

@@ -1,15 +1,12 @@
-/**
- * `Date:` of a stored time (field T). Called by render.ts. The C module's zone was wrong for zones with a half hour
- * in them, in all eras (C22).
- */
+/** RFC 5322 dates. The zones of Citadel's C module were wrong where they are not whole hours (C22). */
 
 const DAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'] as const;
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'] as const;
 
-/** The year 9999 ends here; RFC 5322 has no word for more. */
+/** The end of the year 9999; a longer year has no RFC 5322 form. */
 const LAST_SECOND = 253_402_300_799;
 
-/** RFC 5322 3.3. `seconds` since 1970, `zoneMinutes` east of Greenwich; null when it is no time of the years 1970 to 9999. */
+/** RFC 5322 3.3. `seconds` since 1970, `zoneMinutes` east of Greenwich; null outside the years 1970 to 9999. */
 export function rfc5322Date(seconds: number, zoneMinutes: number): string | null {
   const local = seconds + zoneMinutes * 60;
   if (!(seconds >= 0 && local >= 0 && local <= LAST_SECOND)) return null;

@@ -1,6 +1,6 @@
 /**
- * Field values of a stored message as header text: no CR or LF gets through, bytes from 0x80 on become RFC 2047
- * encoded words, names are quoted. Text that is already encoded passes unchanged.
+ * Writes field values as header text: no CR or LF passes, bytes from 0x80 on become RFC 2047 encoded words, names are
+ * quoted, and long lines are folded. Text that is already encoded passes unchanged.
  */
 import type { ByteString } from '../platform/bytes.ts';
 import { type Charset, decodeUnlabelled } from './charset.ts';
@@ -9,25 +9,25 @@ import { isContinuation, LONGEST_LINE } from './lines.ts';
 
 const eightBit = /[\x80-\xff]/;
 
-/** RFC 2047 allows words of 75 and lines of 76 characters; this leaves room for the field's name on the first line. */
-const WORD = 62;
+/** RFC 2047 allows encoded words of 75 and lines of 76 characters; this leaves room for the field's name. */
+const MAX_ENCODED_WORD = 62;
 
-/** One line: each run of CR, LF or NUL, and the indentation of a folded line behind it, is one blank. */
+/** Makes one line: each run of CR, LF and NUL, with the indentation after it, becomes one blank. */
 export function oneLine(value: ByteString): ByteString {
   return /[\r\n\0]/.test(value) ? trimWhitespace(value.replace(/[\r\n\0]+[ \t]*/g, ' ')) : value;
 }
 
-/** `Name: value`, folded where a line would be over 998 bytes, CRLF at the end. */
+/** `Name: value` with CRLF at the end, folded where a line would be over 998 bytes. */
 export function headerLine(name: string, value: ByteString): ByteString {
   return `${foldField(`${name}: ${value}`)}\r\n`;
 }
 
-/** Each line of a field folded that is over 998 bytes. */
+/** Folds each line of a field that is over 998 bytes. */
 export function foldField(field: ByteString): ByteString {
   return field.split('\r\n').map(foldLine).join('\r\n');
 }
 
-/** Unstructured text (Subject): from the first to the last word that needs it. */
+/** Unstructured text (Subject): everything from the first to the last word with 8-bit bytes is encoded. */
 export function encodeUnstructured(value: ByteString, legacy: Charset): ByteString {
   const text = oneLine(value);
   const first = text.search(eightBit);
@@ -44,8 +44,8 @@ export function encodeDisplayName(value: ByteString, legacy: Charset): ByteStrin
   return eightBit.test(name) ? encodedWords(name, legacy) : `"${name.replace(/["\\]/g, '\\$&')}"`;
 }
 
-/** Quoted string, comment, address in brackets, separator, blanks, anything else: the pieces of an address list. */
-const piece = /"[^"\\]*(?:\\.[^"\\]*)*"?|\([^()\\]*(?:\\.[^()\\]*)*\)?|<[^>]*>?|[,;:]|[^"(<,;:]+/g;
+/** The tokens of an address list: quoted string, comment, address in brackets, separator, anything else. */
+const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"?|\([^()\\]*(?:\\.[^()\\]*)*\)?|<[^>]*>?|[,;:]|[^"(<,;:]+/g;
 
 /**
  * An address list: names and comments are encoded where they need it. An address that is not ASCII has no encoded
@@ -60,7 +60,7 @@ export function encodeAddressList(value: ByteString, legacy: Charset): ByteStrin
     out += encodedPhrase(phrase, legacy);
     phrase = [];
   };
-  for (const [part] of text.matchAll(piece)) {
+  for (const [part] of text.matchAll(TOKEN)) {
     if (/^[(<,;:]/.test(part)) {
       flush();
       out += part.startsWith('(') ? encodedComment(part, legacy) : part;
@@ -91,10 +91,10 @@ function unquoted(part: ByteString): ByteString {
   return part.slice(1, /[")]$/.test(part) && part.length > 1 ? -1 : part.length).replace(/\\(.)/g, '$1');
 }
 
-/** As many words as it takes, one a line; no character is spread over two (RFC 2047 section 5). */
+/** One encoded word a line; no character is split between two (RFC 2047 section 5). */
 function encodedWords(value: ByteString, legacy: Charset): ByteString {
   const { charset, text } = decodeUnlabelled(value, legacy);
-  const room = Math.floor((WORD - `=?${charset.name}?B??=`.length) / 4) * 3;
+  const room = Math.floor((MAX_ENCODED_WORD - `=?${charset.name}?B??=`.length) / 4) * 3;
   const words: string[] = [];
   let word: Uint8Array[] = [];
   let length = 0;
@@ -123,7 +123,7 @@ const ADDRESSES =
   /^(?:resent-)?(?:from|sender|reply-to|to|cc)$|^(?:mail-followup-to|mail-reply-to|errors-to)$/;
 const PARAMETERS = /^content-(?:type|disposition)$/;
 
-/** A whole field as 7-bit text; `name` in lower case. Addresses beyond ASCII stay, they have no such form. */
+/** A field as 7-bit text; `name` in lower case. Addresses in UTF-8 are kept, because they have no 7-bit form. */
 export function encodeField(text: ByteString, name: string, legacy: Charset): ByteString {
   const start = /^[ \t]/.test(text) ? 1 : text.indexOf(':') + 1;
   const value = trimWhitespace(text.slice(start));
@@ -148,8 +148,8 @@ function percentEncoded(char: string): string {
 }
 
 /**
- * A header line over 998 bytes as several: broken before the last blank that fits, else behind the last separator that
- * fits, else behind the field's name, else between two characters. No line is left blank.
+ * Folds a header line over 998 bytes: before the last blank that fits, else after the last separator that fits, else after
+ * the field's name, else between two characters. No line is left blank.
  */
 function foldLine(line: ByteString): ByteString {
   if (line.length <= LONGEST_LINE) return line;
@@ -176,7 +176,7 @@ function lastOf(line: ByteString, chars: readonly string[], from: number): numbe
   return Math.max(...chars.map((char) => line.lastIndexOf(char, from)));
 }
 
-/** The last place within 998 bytes that is not inside a UTF-8 character. */
+/** The last position within 998 bytes that is not inside a UTF-8 character. */
 function characterEnd(line: ByteString): number {
   let cut = LONGEST_LINE;
   while (cut > LONGEST_LINE - 3 && isContinuation(line.charCodeAt(cut))) cut -= 1;

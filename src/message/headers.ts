@@ -1,18 +1,14 @@
-/**
- * Reads the header of a message that is already text: one field after the other, folding undone, up to the
- * first empty line and never beyond it. Called for envelope senders (sender.ts), for what reports need
- * (facts.ts) and for control messages (stored.ts). Bytes stay bytes; nothing is decoded and nothing is judged.
- */
+/** Reads a message header: field by field, unfolded, up to the first empty line. Nothing is decoded or checked. */
 import type { ByteString } from '../platform/bytes.ts';
 
 export interface HeaderField {
   /** as written, without the colon */
   readonly name: ByteString;
-  /** everything behind the colon, unfolded, not trimmed */
+  /** everything after the colon, unfolded, not trimmed */
   readonly value: ByteString;
 }
 
-/** Fields in order. Lines end in LF or CRLF; a line that is neither a field nor a continuation is passed over. */
+/** Fields in order. Lines end in LF or CRLF; a line that is neither a field nor a continuation is skipped. */
 export function* headerFields(header: ByteString): Generator<HeaderField> {
   let name: ByteString | null = null;
   let value = '';
@@ -36,7 +32,7 @@ export function* headerFields(header: ByteString): Generator<HeaderField> {
   if (name !== null) yield { name, value };
 }
 
-/** Without blanks, tabs and line ends around it. `trim()` would also take 0xA0, the last byte of a UTF-8 letter. */
+/** Without surrounding blanks, tabs and line ends. `trim()` would also remove 0xA0, which can end a UTF-8 character. */
 export function trimWhitespace(value: ByteString): ByteString {
   let start = 0;
   let end = value.length;

@@ -1,11 +1,11 @@
 /**
- * What becomes of line ends, long lines and header fields that must not leave, piece by piece. Called by
- * outgoing.ts only. A filter gives the same bytes however its input is cut up, keeps a few kilobytes at most, and
- * its output has no bare CR or LF and ends in CRLF (R026, R030, C18 to C20). Dots are the session's work.
+ * Filters that normalize line ends, cut long lines, and remove header fields that must not leave this site. The output of a
+ * filter does not depend on how its input is cut into pieces; it has no bare CR or LF and ends in CRLF (R026, R030, C18 to
+ * C20). A filter holds a few kilobytes at most. Dot-stuffing is done in the SMTP session.
  */
 import type { ByteString } from '../platform/bytes.ts';
 
-/** One pass over one text. After `end` it is used up. */
+/** For one text; not to be used after `end`. */
 export interface LineFilter {
   write(piece: Buffer): Buffer;
   end(): Buffer;
@@ -22,18 +22,18 @@ const NOTHING = Buffer.alloc(0);
 /** Longest line of RFC 5322 2.1.1, without its CRLF. */
 export const LONGEST_LINE = 998;
 
-/** Format 0: a blank behind this many bytes ends the line, as in the C module. */
+/** Format 0: the first blank after this many bytes ends the line, as in the C module. */
 export const FLOW_COLUMN = 72;
 
 /**
- * The fields that stay here: who got a blind copy (R031, C34), the path that only the last server writes (RFC 5321
- * 4.4), and a length that no longer fits. Obsolete syntax allows blanks before the colon.
+ * Fields that are removed: blind copies (R031, C34), the path that only the final server writes (RFC 5321 4.4), and a length
+ * that no longer fits. Obsolete syntax allows blanks before the colon.
  */
 const PRIVATE = /^(?:bcc|resent-bcc|envelope-to|return-path|content-length)[ \t]*:/i;
 
 /**
- * RFC 822 text and format 4: every CR goes, every LF becomes CRLF, as in the C module; private header fields go
- * with their continuation lines. Everything else stays byte for byte.
+ * RFC 822 text and format 4: every CR is removed and every LF becomes CRLF, as in the C module; private header fields are
+ * removed with their continuation lines. All other bytes are kept.
  */
 export function rfc822Lines(): LineFilter {
   const ends = lineEnds();
@@ -48,7 +48,7 @@ function lineEnds(): LineFilter {
   let last = LF;
   return {
     write: (piece) => {
-      const out = hasStrictEnds(piece) ? piece : withStrictEnds(piece);
+      const out = hasOnlyCrlf(piece) ? piece : withCrlf(piece);
       last = out[out.length - 1] ?? last;
       return out;
     },
@@ -56,12 +56,12 @@ function lineEnds(): LineFilter {
   };
 }
 
-function withStrictEnds(piece: Buffer): Buffer {
+function withCrlf(piece: Buffer): Buffer {
   return Buffer.from(piece.toString('latin1').replaceAll('\r', '').replaceAll('\n', '\r\n'), 'latin1');
 }
 
-/** Most mail needs no change; finding that out is several times faster than copying it. */
-function hasStrictEnds(piece: Buffer): boolean {
+/** Most mail needs no change, and checking is several times faster than copying. */
+function hasOnlyCrlf(piece: Buffer): boolean {
   for (let at = piece.indexOf(LF); at >= 0; at = piece.indexOf(LF, at + 1))
     if (piece[at - 1] !== CR) return false;
   for (let at = piece.indexOf(CR); at >= 0; at = piece.indexOf(CR, at + 1))
@@ -70,8 +70,8 @@ function hasStrictEnds(piece: Buffer): boolean {
 }
 
 /**
- * Decides at the start of each header line, then passes it on or drops it to its end. Holds the start of a line
- * back until its CRLF comes; `lineEnds` sees to it that one does.
+ * Decides at the start of each header line whether to pass or drop it. Holds back the start of a line until its CRLF comes,
+ * which `lineEnds` guarantees.
  */
 function withoutPrivateFields(): (piece: Buffer) => Buffer {
   let state: 'line start' | 'in line' | 'body' = 'line start';
@@ -84,7 +84,7 @@ function withoutPrivateFields(): (piece: Buffer) => Buffer {
     const hasNul = bytes.includes(NUL);
     held = NOTHING;
     const kept: Buffer[] = [];
-    /** everything from here on is kept, unless it turns out otherwise */
+    /** start of the bytes not yet copied to `kept` */
     let from = 0;
     for (let at = 0; at < bytes.length; ) {
       const feed = bytes.indexOf(LF, at);
@@ -99,7 +99,7 @@ function withoutPrivateFields(): (piece: Buffer) => Buffer {
       const line = hasNul ? withoutNul(raw) : raw;
       if (state === 'line start') {
         if (line[0] === CR && feed >= 0) state = 'body';
-        // A continuation goes or stays with the field it continues.
+        // A continuation is treated like the field it continues.
         else if (line[0] !== BLANK && line[0] !== TAB) dropping = isPrivate(line);
       }
       if (state === 'body') dropping = false;
@@ -117,7 +117,7 @@ function withoutPrivateFields(): (piece: Buffer) => Buffer {
   };
 }
 
-/** RFC 5322 has no NUL in a header; a receiver that drops it must not find another field than we did. */
+/** A receiver that drops NULs from a header must not see another field name than we do. */
 function withoutNul(line: Buffer): Buffer {
   return line.includes(NUL) ? Buffer.from(line.filter((byte) => byte !== NUL)) : line;
 }
@@ -127,11 +127,11 @@ function isPrivate(line: Buffer): boolean {
 }
 
 /**
- * Format 1 (and 0 with `flowColumn`): CRLF, LF and CR end a line, once each (C20). No byte is lost (C19): a line
- * over 998 bytes goes on in the next one behind its last blank, or, having none, between two characters.
+ * Format 1 (and 0 with `flowColumn`): CRLF, LF and CR each end one line (C20). No byte is lost (C19): a line over 998 bytes
+ * is cut after its last blank, or between two characters when it has none.
  */
 export function plainLines(flowColumn: number | null): LineFilter {
-  /** the start of a line whose end has not come; a CR at its end may be half of a CRLF */
+  /** the unfinished last line; a CR at its end may be half of a CRLF */
   let open = '';
 
   const write = (piece: Buffer): Buffer => {
@@ -145,10 +145,10 @@ export function plainLines(flowColumn: number | null): LineFilter {
     const unfinished = lines.pop() ?? '';
     let out = '';
     for (const line of lines) out += `${cutLine(line, flowColumn)}\r\n`;
-    const grown = cutLine(unfinished, flowColumn);
-    const last = grown.lastIndexOf('\n') + 1;
-    open = grown.slice(last) + cr;
-    return Buffer.from(out + grown.slice(0, last), 'latin1');
+    const cut = cutLine(unfinished, flowColumn);
+    const last = cut.lastIndexOf('\n') + 1;
+    open = cut.slice(last) + cr;
+    return Buffer.from(out + cut.slice(0, last), 'latin1');
   };
 
   return {
@@ -157,7 +157,7 @@ export function plainLines(flowColumn: number | null): LineFilter {
   };
 }
 
-/** A line with CRLF wherever it must be cut. What is behind the last one may still grow: its last byte decides nothing. */
+/** The line with CRLF wherever it must be cut. The part after the last cut may still grow, so its last byte is not considered. */
 function cutLine(line: ByteString, flowColumn: number | null): ByteString {
   if (line.length <= (flowColumn ?? LONGEST_LINE)) return line;
   const lines: ByteString[] = [];
@@ -166,7 +166,7 @@ function cutLine(line: ByteString, flowColumn: number | null): ByteString {
     const blank = flowColumn === null ? -1 : rest.indexOf(' ', flowColumn);
     const flows = blank >= 0 && blank < LONGEST_LINE && blank < rest.length - 1;
     if (!flows && rest.length <= LONGEST_LINE) break;
-    const cut = flows ? blank : cutOf(rest);
+    const cut = flows ? blank : cutPosition(rest);
     lines.push(rest.slice(0, cut));
     rest = rest.slice(flows ? cut + 1 : cut);
   }
@@ -174,7 +174,7 @@ function cutLine(line: ByteString, flowColumn: number | null): ByteString {
 }
 
 /** Where to cut a line of more than 998 bytes. */
-function cutOf(line: ByteString): number {
+function cutPosition(line: ByteString): number {
   const blank = line.lastIndexOf(' ', LONGEST_LINE - 1);
   if (blank > 0) return blank + 1;
   let cut = LONGEST_LINE;
@@ -182,20 +182,20 @@ function cutOf(line: ByteString): number {
   return cut;
 }
 
-/** A byte inside a UTF-8 character; in other charsets the cut is a byte or two early, which harms nothing. */
+/** A continuation byte of UTF-8; in other charsets the line is cut a byte or two early, which does no harm. */
 export function isContinuation(byte: number): boolean {
   return byte >= 0x80 && byte < 0xc0;
 }
 
-/** One buffer of several, copied only when more than one has bytes in it. */
+/** One buffer from several, copied only when more than one is not empty. */
 export function concatenate(pieces: readonly Buffer[]): Buffer {
-  const full = pieces.filter((piece) => piece.length > 0);
-  const [first] = full;
+  const nonEmpty = pieces.filter((piece) => piece.length > 0);
+  const [first] = nonEmpty;
   if (first === undefined) return NOTHING;
-  return full.length === 1 ? first : Buffer.concat(full);
+  return nonEmpty.length === 1 ? first : Buffer.concat(nonEmpty);
 }
 
-/** A text as it comes out of a filter. */
+/** The output of a filter for all pieces of a text. */
 export async function* filtered(chunks: AsyncIterable<Buffer>, filter: LineFilter): AsyncGenerator<Buffer> {
   for await (const piece of chunks) {
     const out = filter.write(piece);

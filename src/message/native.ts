@@ -1,21 +1,20 @@
 /**
- * Citadel's native serialized message: 0xFF, two type bytes, fields of one letter and a value that ends in NUL,
- * last field `M`. Reads and writes single messages and reads files that hold several. Called by stored.ts,
- * outgoing.ts and render.ts. Every field is bounded by the end of the bytes (the C readers ran past it), and
- * messages are told apart by their fields: a 0xFF inside a text is a letter of that text (formats.md 1.7).
+ * Reads and writes Citadel's native serialized message: 0xFF, two type bytes, then fields of one letter and a value that ends
+ * in NUL, field `M` last (techdoc/stored-messages.md). No field is read past the end of the bytes, as the C readers did. A
+ * 0xFF inside a text does not begin a message.
  */
 import type { ByteString } from '../platform/bytes.ts';
 import { trimWhitespace } from './headers.ts';
 
-/** Types from the second byte; 0 also occurs and means normal. */
+/** Values of the second byte for anonymous posts. */
 export const ANONYMOUS = { only: 0x42, option: 0x43 } as const;
 
 export interface NativeMessage {
-  /** second byte: 'A' normal, 'B' and 'C' anonymous, 0 from converted mail */
+  /** second byte: 'A' or 0 named author, 'B' and 'C' anonymous */
   readonly anonymous: number;
   /** third byte: 0 flowed text, 1 fixed lines, 4 RFC 822 */
   readonly format: number;
-  /** all fields but `M`, by letter, in the order of the bytes; of a repeated letter the last value */
+  /** all fields except `M`, by letter, in order; a repeated letter has its last value */
   readonly fields: ReadonlyMap<string, ByteString>;
   /** field `M`; null when the message has none */
   readonly text: Buffer | null;
@@ -25,21 +24,21 @@ export type NativeRead =
   | {
       readonly kind: 'message';
       readonly message: NativeMessage;
-      /** offset of the first byte behind the message and the NULs that follow it */
+      /** offset of the first byte after the message and the NULs that follow it */
       readonly end: number;
-      /** what a person should know: sentences with offsets */
+      /** damage that was found: sentences with offsets, for people */
       readonly problems: readonly string[];
     }
   | { readonly kind: 'unreadable'; readonly problem: string };
 
-/** Everything before the text, and where the text begins. */
+/** The fields before the text, and where the text begins. */
 export interface NativeHead {
   readonly anonymous: number;
   readonly format: number;
   readonly fields: ReadonlyMap<string, ByteString>;
-  /** offset of the first byte of `M`'s value; null when no `M` was met */
+  /** offset of the first byte of `M`'s value; null when there is no `M` */
   readonly textStart: number | null;
-  /** offset at which reading stopped: `textStart`, the next message's 0xFF, or the end of the bytes */
+  /** offset at which reading ended: `textStart`, the next message's 0xFF, or the end of the bytes */
   readonly end: number;
   readonly problems: readonly string[];
 }
@@ -47,9 +46,9 @@ export interface NativeHead {
 export const MAGIC = 0xff;
 const NUL = 0;
 const TEXT = 0x4d;
-const PREAMBLE = 3;
+const PREFIX_LENGTH = 3;
 
-/** Which letters each era's writer knew, in its order. `M` comes last in all of them. */
+/** The letters each Citadel version writes, in its order. `M` is last in all of them. */
 const LETTERS = {
   '2012': 'IPTAFONHRDBCEWJGKLQSVXZYU',
   '2016': 'IPTAFONHRDBCEWJKLSVYU012',
@@ -58,7 +57,7 @@ const LETTERS = {
 
 export type FieldOrder = keyof typeof LETTERS;
 
-/** Field `f` of a message, null when absent or blank. */
+/** A field of a message; null when absent or blank. */
 export function field(
   message: { readonly fields: NativeMessage['fields'] },
   letter: string,
@@ -67,22 +66,22 @@ export function field(
   return value === undefined || trimWhitespace(value) === '' ? null : value;
 }
 
-/** Read up to `M`. A string says why these bytes are no native message. */
+/** Reads up to `M`. A string says why these bytes are not a native message. */
 export function readNativeHead(bytes: Buffer, offset = 0): NativeHead | string {
-  if (bytes[offset] !== MAGIC) return `no native message at offset ${offset}: the first byte is not 0xFF`;
+  if (bytes[offset] !== MAGIC) return `not a native message at offset ${offset}: the first byte is not 0xFF`;
   const anonymous = bytes[offset + 1];
   const format = bytes[offset + 2];
   if (anonymous === undefined || format === undefined) {
-    return `no native message at offset ${offset}: it ends within its first three bytes`;
+    return `not a native message at offset ${offset}: it ends within its first three bytes`;
   }
   const fields = new Map<string, ByteString>();
   const problems: string[] = [];
-  let at = offset + PREAMBLE;
+  let at = offset + PREFIX_LENGTH;
   while (at < bytes.length) {
     const letter = bytes[at];
     if (letter === MAGIC) break;
     if (letter === TEXT) return { anonymous, format, fields, textStart: at + 1, end: at + 1, problems };
-    // NULs between fields: found in messages of buggy writers, skipped since 2016.
+    // Some writers leave NULs between fields; Citadel skips them since 2016.
     if (letter !== NUL) {
       const end = bytes.indexOf(NUL, at + 1);
       if (end < 0) problems.push(`field at offset ${at} is cut off: the bytes end before its NUL`);
@@ -96,8 +95,8 @@ export function readNativeHead(bytes: Buffer, offset = 0): NativeHead | string {
 }
 
 /**
- * One message. What follows it is left alone: `end` says where. A message without `M` is a message (its text lay
- * in a table that did not come with it); a text that ends without its NUL is taken as far as it goes.
+ * One message; `end` is where it ends. A message without `M` is valid (Citadel keeps long texts in another table); a text that
+ * ends without its NUL is read up to the end of the bytes.
  */
 export function readNative(bytes: Buffer, offset = 0): NativeRead {
   const head = readNativeHead(bytes, offset);
@@ -116,35 +115,9 @@ export function readNative(bytes: Buffer, offset = 0): NativeRead {
   return { kind: 'message', message: { ...message, text }, end: afterNuls(bytes, stop), problems };
 }
 
-export interface Concatenation {
-  readonly messages: readonly NativeMessage[];
-  /** offset at which reading stopped: the length of the bytes when all of it was understood */
-  readonly end: number;
-  readonly problems: readonly string[];
-}
-
-/** Several messages one behind the other, as in Citadel's network spool files. Stops where no message begins. */
-export function readConcatenation(bytes: Buffer): Concatenation {
-  const messages: NativeMessage[] = [];
-  const problems: string[] = [];
-  let at = 0;
-  while (at < bytes.length) {
-    const read = readNative(bytes, at);
-    if (read.kind === 'unreadable') {
-      problems.push(`${read.problem}; ${bytes.length - at} bytes were not read`);
-      break;
-    }
-    messages.push(read.message);
-    problems.push(...read.problems);
-    at = read.end;
-  }
-  return { messages, end: at, problems };
-}
-
 /**
- * The bytes of a message, fields in the order of an era's writer. Letters that writer did not know (it would have
- * lost them) follow in the order they were read, then `M`. A NUL inside a value would end the field and start
- * another one; it becomes a blank.
+ * The bytes of a message, fields in the order of a Citadel version. Letters that version does not know follow in the order
+ * they were read, then `M`. A NUL inside a value would start another field; it becomes a blank.
  */
 export function writeNative(message: NativeMessage, order: FieldOrder): Buffer {
   const known = [...LETTERS[order]].filter((letter) => message.fields.has(letter));

@@ -1,7 +1,8 @@
 /**
- * From a stored message to the bytes that go out. A message that came whole is rendered at once, a large one is surveyed
- * in one pass (size, header, charset) and rendered again, piece by piece, each time it is sent. What does not fit the
- * wire is encoded, in two passes more. Opens nothing itself. A message without a text is never sent as an empty mail (R036, C21): that is a value.
+ * Renders a stored message into the bytes that are sent. A message in memory is rendered at once. A large one is streamed:
+ * one pass measures it (size, header, charset), and it is rendered again, piece by piece, each time it is sent. Lines that
+ * SMTP cannot carry are encoded, which takes two more passes. A message without a text is never sent as an empty one (R036,
+ * C21).
  */
 import type { ByteString } from '../platform/bytes.ts';
 import { type Charset, type Utf8Detector, unknown8bit, utf8Detector } from './charset.ts';
@@ -14,24 +15,24 @@ import { storedForm } from './stored.ts';
 import { type MessageSummary, summarizeMessage } from './summary.ts';
 import { type Content, encodedContent, fittedLarge, fittedWhole } from './wire/content.ts';
 
-/** A message ready for SMTP: CRLF line ends only, ends with CRLF, not dot-stuffed (the session does that). */
+/** A message ready for SMTP: lines end in CRLF, the last one too; not dot-stuffed. */
 export interface OutgoingMessage {
   readonly kind: 'outgoing';
   /** bytes as they will be sent, before dot-stuffing */
   readonly size: number;
-  /** a byte from 0x80 on anywhere */
+  /** it has a byte from 0x80 on */
   readonly eightBit: boolean;
   /** a part has another transfer encoding than it came with: a signature over its bytes no longer holds */
   readonly reencoded: boolean;
-  /** envelope sender the message itself suggests; null: none, or none that may be told (anonymous posts) */
+  /** envelope sender the message suggests; null: none, or an anonymous post */
   readonly sender: ByteString | null;
   /** from the first 256 KiB of the header */
   readonly headers: MessageSummary;
-  /** the whole, when the stored message came whole */
+  /** all of it, when the stored message was in memory */
   readonly bytes: Buffer | null;
-  /** what a person should know about the stored form */
+  /** damage found in the stored form, for people */
   readonly problems: readonly string[];
-  /** a fresh pass each time */
+  /** from the start each time */
   chunks(): AsyncIterable<Buffer>;
   /**
    * The same message for a server without 8BITMIME (RFC 6152 3), with its own size; made at the first call, which
@@ -41,7 +42,7 @@ export interface OutgoingMessage {
   sevenBit(): Promise<OutgoingMessage | null>;
 }
 
-/** There is nothing to send; `reason` is a sentence fragment for logs and status lines. */
+/** The message cannot be sent; `reason` is a clause for logs and status lines. */
 export interface Unsendable {
   readonly kind: 'unsendable';
   readonly reason: string;
@@ -49,68 +50,68 @@ export interface Unsendable {
 
 export type PrepareResult = OutgoingMessage | Unsendable;
 
-/** Fields before the text of a streamed native message, in bytes. Citadel's own are a few hundred. */
-const LONGEST_FIELDS = 1_048_576;
+/** The most that is read of the fields before the text. Bytes; Citadel's own are a few hundred. */
+const MAX_FIELDS = 1_048_576;
 
 const NUL = 0;
 
-/** How one stored message is rendered: where its text lies, what goes over it, what the text passes through. */
-interface Recipe {
+/** How a stored message is rendered: where its text is, which header it gets, and which filter the text passes. */
+interface RenderPlan {
   /** offset of the text in the stored form */
   readonly start: number;
   /** the text ends at the first NUL */
   readonly untilNul: boolean;
-  /** header of a native message, null for text */
+  /** fields of a native message, null for text */
   readonly native: NativeHead | null;
-  /** formats 0 and 1: no MIME header in the text, so one is made */
+  /** formats 0 and 1: the text has no MIME header, so one is written */
   readonly plain: boolean;
   readonly filter: () => LineFilter;
 }
 
-/** Synchronous when `stored.bytes` is there. */
+/** Synchronous when the message is in memory. */
 export function prepareOutgoing(
   stored: StoredMessage,
   options: RenderOptions,
 ): PrepareResult | Promise<PrepareResult> {
-  return stored.bytes === null ? prepareLarge(stored, options) : prepareWhole(stored.bytes, options);
+  return stored.bytes === null ? prepareStreamed(stored, options) : prepareBuffered(stored.bytes, options);
 }
 
-function prepareWhole(bytes: Buffer, options: RenderOptions): PrepareResult {
-  const recipe = recipeFor(bytes);
-  if (typeof recipe === 'string') return { kind: 'unsendable', reason: recipe };
-  const nul = recipe.untilNul ? bytes.indexOf(NUL, recipe.start) : -1;
-  const text = bytes.subarray(recipe.start, nul < 0 ? bytes.length : nul);
-  const sniff = recipe.plain ? utf8Detector(options.legacy) : null;
-  sniff?.write(text);
-  const filter = recipe.filter();
-  const head = headOf(recipe, sniff, options);
-  const whole = concatenate([head, filter.write(text), filter.end()]);
-  const cut = recipe.untilNul && nul < 0;
-  return prepared(recipe, fittedWhole(whole, options.legacy), { cut, legacy: options.legacy });
+function prepareBuffered(bytes: Buffer, options: RenderOptions): PrepareResult {
+  const plan = planFor(bytes);
+  if (typeof plan === 'string') return { kind: 'unsendable', reason: plan };
+  const nul = plan.untilNul ? bytes.indexOf(NUL, plan.start) : -1;
+  const text = bytes.subarray(plan.start, nul < 0 ? bytes.length : nul);
+  const detector = plan.plain ? utf8Detector(options.legacy) : null;
+  detector?.write(text);
+  const filter = plan.filter();
+  const head = headOf(plan, detector, options);
+  const rendered = concatenate([head, filter.write(text), filter.end()]);
+  const cutOff = plan.untilNul && nul < 0;
+  return prepared(plan, fittedWhole(rendered, options.legacy), { cutOff, legacy: options.legacy });
 }
 
-async function prepareLarge(stored: StoredMessage, options: RenderOptions): Promise<PrepareResult> {
-  const recipe = recipeFor(await readHead(stored), stored.size);
-  if (typeof recipe === 'string') return { kind: 'unsendable', reason: recipe };
-  const sniff = recipe.plain ? utf8Detector(options.legacy) : null;
-  if (sniff !== null) for await (const piece of textOf(stored, recipe)) sniff.write(piece);
-  const head = headOf(recipe, sniff, options);
-  let cut = recipe.untilNul;
+async function prepareStreamed(stored: StoredMessage, options: RenderOptions): Promise<PrepareResult> {
+  const plan = planFor(await readHead(stored), stored.size);
+  if (typeof plan === 'string') return { kind: 'unsendable', reason: plan };
+  const detector = plan.plain ? utf8Detector(options.legacy) : null;
+  if (detector !== null) for await (const piece of textOf(stored, plan)) detector.write(piece);
+  const head = headOf(plan, detector, options);
+  let cutOff = plan.untilNul;
   const ended = (): void => {
-    cut = false;
+    cutOff = false;
   };
-  const content = await fittedLarge(() => rendered(stored, recipe, head, ended), options.legacy);
-  return prepared(recipe, content, { cut, legacy: options.legacy });
+  const content = await fittedLarge(() => renderStream(stored, plan, head, ended), options.legacy);
+  return prepared(plan, content, { cutOff, legacy: options.legacy });
 }
 
-/** A message of our own making: CRLF line ends only, ends with CRLF. */
+/** A message composed here: lines end in CRLF, the last one too. */
 export function outgoingFrom(bytes: Buffer): OutgoingMessage {
   const content = fittedWhole(bytes, unknown8bit);
   return outgoing(content, { sender: null, problems: [], legacy: unknown8bit });
 }
 
-/** A string says why there is nothing to send. `head` holds at least the fields of a native message, up to `M`. */
-function recipeFor(head: Buffer, size = head.length): Recipe | string {
+/** A string says why the message cannot be sent. `head` has at least the fields of a native message, up to `M`. */
+function planFor(head: Buffer, size = head.length): RenderPlan | string {
   if (head.length === 0) return 'the stored message is empty';
   if (storedForm(head) === 'text') {
     return { start: 0, untilNul: false, native: null, plain: false, filter: rfc822Lines };
@@ -134,21 +135,21 @@ function filterFor(format: number): (() => LineFilter) | null {
   return format === 4 ? rfc822Lines : null;
 }
 
-function headOf(recipe: Recipe, sniff: Utf8Detector | null, options: RenderOptions): Buffer {
-  if (recipe.native === null) return Buffer.alloc(0);
-  const header = renderHeader(recipe.native, options);
-  return Buffer.from(sniff === null ? header : header + mimeHeader(sniff.result()), 'latin1');
+function headOf(plan: RenderPlan, detector: Utf8Detector | null, options: RenderOptions): Buffer {
+  if (plan.native === null) return Buffer.alloc(0);
+  const header = renderHeader(plan.native, options);
+  return Buffer.from(detector === null ? header : header + mimeHeader(detector.result()), 'latin1');
 }
 
 function prepared(
-  recipe: Recipe,
+  plan: RenderPlan,
   content: Content,
-  { cut, legacy }: { readonly cut: boolean; readonly legacy: Charset },
+  { cutOff, legacy }: { readonly cutOff: boolean; readonly legacy: Charset },
 ): PrepareResult {
-  if (content.size === 0) return { kind: 'unsendable', reason: 'nothing is left of the stored message' };
-  const problems = [...(recipe.native?.problems ?? [])];
-  if (cut) problems.push('the stored message is cut off: its text does not end in NUL');
-  return outgoing(content, { sender: senderOf(recipe.native, content.header), problems, legacy });
+  if (content.size === 0) return { kind: 'unsendable', reason: 'the stored message has no content to send' };
+  const problems = [...(plan.native?.problems ?? [])];
+  if (cutOff) problems.push('the stored message is cut off: its text does not end in NUL');
+  return outgoing(content, { sender: senderOf(plan.native, content.header), problems, legacy });
 }
 
 function outgoing(
@@ -180,7 +181,7 @@ function outgoing(
   return message;
 }
 
-/** Field F when it is an address, else what the header says; nothing for anonymous posts (C35). */
+/** Field F when it is an address, else the sender in the header; none for anonymous posts (C35). */
 function senderOf(native: NativeHead | null, header: ByteString): ByteString | null {
   if (native === null) return senderFromHeaders(header);
   if (isAnonymous(native)) return null;
@@ -189,7 +190,7 @@ function senderOf(native: NativeHead | null, header: ByteString): ByteString | n
   return author === null && field(native, 'A') === null ? null : senderFromHeaders(header);
 }
 
-/** The start of a large stored message: as far as the fields of a native message need, or any first piece of a text. */
+/** The start of a large stored message: up to `M` of a native message, or the first piece of a text. */
 async function readHead(stored: StoredMessage): Promise<Buffer> {
   let pieces: Buffer[] = [];
   let length = 0;
@@ -199,9 +200,9 @@ async function readHead(stored: StoredMessage): Promise<Buffer> {
     length += piece.length;
     if (length < wanted) continue;
     const head = Buffer.concat(pieces);
-    if (length > LONGEST_FIELDS || isHeadComplete(head)) return head;
+    if (length > MAX_FIELDS || isHeadComplete(head)) return head;
     pieces = [head];
-    // Doubling keeps the reading of many small pieces linear.
+    // Doubling keeps reading many small pieces linear.
     wanted = length * 2;
   }
   return Buffer.concat(pieces);
@@ -213,27 +214,27 @@ function isHeadComplete(head: Buffer): boolean {
   return typeof native !== 'string' && native.textStart !== null;
 }
 
-async function* rendered(
+async function* renderStream(
   stored: StoredMessage,
-  recipe: Recipe,
+  plan: RenderPlan,
   head: Buffer,
   ended: () => void,
 ): AsyncGenerator<Buffer> {
   if (head.length > 0) yield head;
-  yield* filtered(textOf(stored, recipe, ended), recipe.filter());
+  yield* filtered(textOf(stored, plan, ended), plan.filter());
 }
 
-/** The pieces of the text alone. `ended` is called when its NUL was met. */
+/** The pieces of the text. `ended` is called when its NUL was found. */
 async function* textOf(
   stored: StoredMessage,
-  recipe: Recipe,
+  plan: RenderPlan,
   ended = (): void => {},
 ): AsyncGenerator<Buffer> {
-  let skip = recipe.start;
+  let skip = plan.start;
   for await (const piece of stored.stream()) {
     const part = piece.subarray(Math.min(skip, piece.length));
     skip -= piece.length - part.length;
-    const nul = recipe.untilNul ? part.indexOf(NUL) : -1;
+    const nul = plan.untilNul ? part.indexOf(NUL) : -1;
     if (nul >= 0) {
       ended();
       yield part.subarray(0, nul);

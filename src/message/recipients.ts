@@ -1,21 +1,18 @@
-/**
- * The recipients a message names in its own header, as `enqueue -t` takes them (what sendmail's -t does). Bytes stay
- * bytes; whether an entry is an address is not judged here.
- */
+/** The recipients in a message's header, for `enqueue -t` (sendmail's -t). Entries are not checked to be addresses. */
 import type { ByteString } from '../platform/bytes.ts';
 import { type HeaderField, headerFields, trimWhitespace } from './headers.ts';
 
 const ORIGINAL = new Set(['to', 'cc', 'bcc']);
 const RESENT = new Set(['resent-to', 'resent-cc', 'resent-bcc']);
 
-/** What tells one resending from an older one below it: servers write these in between ... */
+/** Servers write these between one resending and an older one below it ... */
 const TRACE = new Set(['received', 'return-path']);
 /** ... and a resending has each of these once (RFC 5322 3.6.6). */
 const ONCE = new Set(['resent-from', 'resent-sender', 'resent-date', 'resent-message-id']);
 
 /**
- * Entries of To, Cc and Bcc in order, each once; groups are opened. Of a message that was sent on, those of the
- * Resent fields of the last resending instead. `header` may be the whole message.
+ * Entries of To, Cc and Bcc in order, without duplicates; the members of a group are listed. Of a resent message, those of
+ * the last resending instead. `header` may be the whole message.
  */
 export function headerRecipients(header: ByteString): readonly ByteString[] {
   const fields = [...headerFields(header)].map(({ name, value }) => ({
@@ -43,7 +40,7 @@ function lastResending(fields: readonly HeaderField[]): readonly HeaderField[] {
 
 const CLOSING: { readonly [open: string]: string } = { '"': '"', '(': ')', '<': '>', '[': ']' };
 
-/** RFC 5322 3.4: entries end at commas and semicolons that stand in no quotes, comments or brackets; `Name:` opens a group. */
+/** RFC 5322 3.4: entries end at commas and semicolons outside quotes, comments and brackets; `Name:` opens a group. */
 function listEntries(value: ByteString): readonly ByteString[] {
   const entries: ByteString[] = [];
   let entry = '';
@@ -67,7 +64,7 @@ function listEntries(value: ByteString): readonly ByteString[] {
   return [...entries, entry].map(trimWhitespace).filter((each) => each !== '');
 }
 
-/** A header without its Bcc and Resent-Bcc fields, every other byte as it was. */
+/** A header without its Bcc and Resent-Bcc fields; all other bytes are kept. */
 export function withoutBcc(header: ByteString): ByteString {
   return header.replace(/(?<=^|\n)(?:resent-)?bcc[ \t]*:[^\n]*(?:\n|$)(?:[ \t][^\n]*(?:\n|$))*/gi, '');
 }

@@ -1,11 +1,11 @@
 /**
- * The header that Citadel writes over a native message when it goes out as mail (formats.md 2.1, 2.2), in each era's
- * order. Called by outgoing.ts. Writes no body, looks at none, and leaves out field V, the blind copies (R031), and
- * field P: only the server of final delivery writes a Return-Path (RFC 5321 4.4).
+ * Writes the header of a native message that goes out as mail (techdoc/stored-messages.md), in the order of a Citadel
+ * version. Field V, the blind copies (R031), is left out, and so is field P: only the server of final delivery writes a
+ * Return-Path (RFC 5321 4.4).
  *
- * Mended against the C module: nothing is cut at 99 bytes (C23), zones with half hours are right (C22), a line break
- * in a field cannot start a header, names are escaped and encoded, and an anonymous post names its author
- * nowhere (C35): neither in From nor in a Reply-To that is the author's own.
+ * Unlike the C module: nothing is cut at 99 bytes (C23), zones with half hours are right (C22), a line break in a field
+ * cannot start another one, names are escaped and encoded, and an anonymous post never names its author (C35), neither in
+ * From nor in Reply-To.
  */
 import type { ByteString } from '../platform/bytes.ts';
 import type { Charset } from './charset.ts';
@@ -21,13 +21,13 @@ import { trimWhitespace } from './headers.ts';
 import { ANONYMOUS, type FieldOrder, field, isAnonymous, type NativeHead } from './native.ts';
 
 export interface RenderOptions {
-  /** which era's order of header fields */
+  /** the Citadel version whose order of header fields is used */
   readonly order: FieldOrder;
-  /** this site's domain (`c_fqdn`): right side of addresses and ids that have none */
+  /** this site's domain (`c_fqdn`): completes addresses and ids without one */
   readonly fqdn: string;
-  /** this server's Citadel name (`c_nodename`), which stands for `fqdn` in field N; '' when unknown */
+  /** this server's Citadel name (`c_nodename`): in field N it means `fqdn`; '' when unknown */
   readonly nodeName: string;
-  /** what bytes are in that are not UTF-8 */
+  /** charset of bytes that are not UTF-8 */
   readonly legacy: Charset;
   /** minutes east of Greenwich for `Date:` */
   readonly zoneMinutes: number;
@@ -37,7 +37,7 @@ export type Fields = Pick<NativeHead, 'anonymous' | 'fields'>;
 
 type Writer = (value: ByteString, message: Fields, options: RenderOptions) => ByteString | null;
 
-/** Letter -> header line; null: nothing to write. Blank values never get here. */
+/** Letter -> header field; `write` is called for values that are not blank, null writes nothing. */
 const WRITERS: Readonly<Record<string, { readonly name: string; readonly write: Writer }>> = {
   T: {
     name: 'Date',
@@ -60,7 +60,7 @@ const ORDERS: Readonly<Record<FieldOrder, string>> = {
   '2023': 'TRWKLYU',
 };
 
-/** The header of a native message up to and with `From:`; CRLF lines, no empty line behind them. */
+/** The header of a native message up to `From:`; CRLF lines, without the final empty line. */
 export function renderHeader(message: Fields, options: RenderOptions): ByteString {
   let header = '';
   for (const letter of ORDERS[options.order]) {
@@ -74,13 +74,13 @@ export function renderHeader(message: Fields, options: RenderOptions): ByteStrin
   return header + headerLine('From', from(message, options));
 }
 
-/** What formats 0 and 1 lack in every era: readers had to guess the charset. Ends with the empty line. */
+/** The MIME fields that formats 0 and 1 lack, with the final empty line. Without them readers guess the charset. */
 export function mimeHeader(label: { readonly eightBit: boolean; readonly charset: Charset }): ByteString {
   const encoding = label.eightBit ? '8bit' : '7bit';
   return `MIME-Version: 1.0\r\nContent-Type: text/plain; charset=${label.charset.name}\r\nContent-Transfer-Encoding: ${encoding}\r\n\r\n`;
 }
 
-/** A local name gets our domain; an address has one, and a group (`undisclosed:;`) needs none. */
+/** Completes a local name. An address has a domain, and a group (`undisclosed:;`) needs none. */
 function withDomain(value: ByteString, fqdn: string): ByteString {
   return /[@:]/.test(value) ? value : `${trimWhitespace(value)}@${fqdn}`;
 }
@@ -122,7 +122,7 @@ function from(message: Fields, options: RenderOptions): ByteString {
   return `${name}<${address || `${local}@${node(message, options)}`}>`;
 }
 
-/** Field N, unless it is our own server's name or missing (2016 put the mail address here, 2023 nothing). */
+/** Field N; this site's domain when the field is missing or names this server. */
 function node(message: Fields, options: RenderOptions): string {
   const name = oneLine(field(message, 'N') ?? '');
   return name === '' || name === options.nodeName ? options.fqdn : name;

@@ -1,13 +1,9 @@
 /**
- * Who a message says it is from, for `MAIL FROM`. Called by outgoing.ts; that a job's `envelope_from|` wins is the
- * queue run's work. Never looks into the body and never invents an address: null means "nothing found", and the
- * caller decides between postmaster and the null sender.
+ * The envelope sender that a message's own header suggests, for `MAIL FROM`. Only the header is read, and no address is
+ * invented: null means that there is none.
  *
- * The search is the C module's (c-module-behaviour 6) where that was right. It departs from it in:
- * the body is not searched (e048); no default sender (e049); `(` loses no byte before it (e011) and a comment
- * in front of the address goes too (e004, e007); folded lines are read whole and uncut (e058, e059); unprintable
- * bytes are dropped around an address (e041) but never out of it, which would make it somebody else's (e042 to
- * e045): an address in UTF-8 stays as it is (RFC 6531), one in any other charset cannot be used.
+ * The search is that of Citadel's C module (techdoc/c-module.md) with the corrections that techdoc/stored-messages.md lists
+ * under "The envelope sender".
  */
 import type { ByteString } from '../platform/bytes.ts';
 import { isUtf8 } from './charset.ts';
@@ -15,31 +11,30 @@ import { headerFields, trimWhitespace } from './headers.ts';
 
 const unprintable = /[^\x20-\x7e]+/g;
 
-/** Local part (quoted: without brackets, on which servers disagree), `@`, domain or literal; bytes from 0x80 on are letters. */
-const mailbox =
+/**
+ * Local part, `@`, domain or literal; bytes from 0x80 on count as letters. A quoted local part with angle brackets is left out,
+ * because servers disagree about it.
+ */
+const MAILBOX =
   /^(?:"[^"\\<>\x00-\x1f\x7f]*(?:\\[^<>\x00-\x1f\x7f-\xff][^"\\<>\x00-\x1f\x7f]*)*"|[^\x00-\x20\x7f<>()[\]\\,;:@"]+)@(?:[^\x00-\x20\x7f<>()[\]\\,;:@"]+|\[[^\x00-\x20\x7f<>()[\]\\]+\])$/;
 
-/** Longest path of RFC 5321 4.5.3.1.3, without its brackets. */
-const longestMailbox = 254;
+/** Longest path of RFC 5321 4.5.3.1.3, without brackets. */
+const MAX_MAILBOX = 254;
 
-/** May this stand between the brackets of `MAIL FROM:<>`? UTF-8 may (it needs SMTPUTF8), other 8-bit bytes may not. */
+/** Whether the address can be used in `MAIL FROM:<>`. UTF-8 can (with SMTPUTF8), other 8-bit bytes cannot. */
 export function isMailbox(address: ByteString): boolean {
   return hasMailboxShape(address) && isUtf8(address);
 }
 
 function hasMailboxShape(address: ByteString): boolean {
-  return address.length <= longestMailbox && mailbox.test(address);
+  return address.length <= MAX_MAILBOX && MAILBOX.test(address);
 }
 
 /**
- * The address in the first `From:` of a header (a whole message will do, its body is not read); null when there
- * is none. The result may be no mailbox at all (`Joe Six`): see `senderFromHeaders`.
+ * The address in the first field with that name (lower case); null when there is none. The result need not be a mailbox
+ * (`Joe Six`). `header` may be the whole message.
  */
-export function envelopeSenderFromHeaders(header: ByteString): ByteString | null {
-  return addressOfField(header, 'from');
-}
-
-function addressOfField(header: ByteString, wanted: string): ByteString | null {
+export function addressInField(header: ByteString, wanted: string): ByteString | null {
   for (const { name, value } of headerFields(header)) {
     if (name.toLowerCase() !== wanted) continue;
     const exact = addressIn(trimWhitespace(value));
@@ -49,12 +44,12 @@ function addressOfField(header: ByteString, wanted: string): ByteString | null {
   return null;
 }
 
-/** Who sent a message on answers for it, before its author does (RFC 5322 3.6.6). */
+/** Whoever resent a message is its sender, before its author (RFC 5322 3.6.6). */
 const SENDING = ['resent-sender', 'resent-from', 'from'] as const;
 
-/** As above, of the last resending if there was one, and only what a server would take as a sender. */
+/** The first of these fields whose address is a mailbox. */
 export function senderFromHeaders(header: ByteString): ByteString | null {
-  const found = SENDING.map((name) => trimWhitespace(addressOfField(header, name) ?? ''));
+  const found = SENDING.map((name) => trimWhitespace(addressInField(header, name) ?? ''));
   return found.find(isMailbox) ?? null;
 }
 
@@ -68,7 +63,7 @@ function withoutComments(value: ByteString): ByteString {
   if (open < 0 || close < open) return value;
   const before = value.slice(0, open);
   const after = value.slice(close + 1);
-  // What a comment keeps apart never grows together into somebody else's address.
+  // A comment separates: what is on its two sides must not be joined into another address.
   const gap = before.endsWith('@') || after.startsWith('@') ? '' : ' ';
   return withoutLeadingComments(trimWhitespace(trimWhitespace(before) + gap + trimWhitespace(after)));
 }

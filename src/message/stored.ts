@@ -1,6 +1,6 @@
 /**
- * The forms in which a control message may lie in a room, and how to write a changed one back in the form it came
- * in. Called by the rooms when they scan and when they record. Never looks at the instructions themselves.
+ * The forms in which messages are stored (techdoc/stored-messages.md), and how a changed control message is written back in
+ * the form it had. The instructions of a delivery list are not interpreted here.
  */
 import { isDeliveryList, stripHeader } from '../delivery-list/header.ts';
 import type { ByteString } from '../platform/bytes.ts';
@@ -16,37 +16,37 @@ export interface StoredControl {
   readonly text: ByteString;
 }
 
-/** A header longer than this is no control message's. */
-const HEAD = 65_536;
+/** A longer header is not that of a control message. Bytes. */
+const MAX_HEADER = 65_536;
 
-/** What the first byte says. Needs one byte; no text starts with 0xFF. */
+/** Decided by the first byte: no text starts with 0xFF. */
 export function storedForm(head: Buffer): 'native' | 'text' {
   return head[0] === MAGIC ? 'native' : 'text';
 }
 
-/** The control message in these bytes, or null when they are something else (a payload, or nothing readable). */
+/** The control message in these bytes; null when they are anything else. */
 export function storedControl(bytes: Buffer): StoredControl | null {
   const text = storedForm(bytes) === 'native' ? nativeText(bytes) : bytes;
-  if (text === null || !isDeliveryList(text.toString('latin1', 0, HEAD))) return null;
-  const whole = text.toString('latin1');
-  return { form: text === bytes ? textForm(whole) : 'native', text: whole };
+  if (text === null || !isDeliveryList(text.toString('latin1', 0, MAX_HEADER))) return null;
+  const list = text.toString('latin1');
+  return { form: text === bytes ? textForm(list) : 'native', text: list };
 }
 
-/** The delivery list in these bytes, header included; null when they are no control message. */
+/** The delivery list in these bytes with its header; null when they are not a control message. */
 export function controlTextOf(bytes: Buffer): ByteString | null {
   return storedControl(bytes)?.text ?? null;
 }
 
 /**
- * The bytes to store for a rewritten control message. `text` is the whole list with its one header line, as
- * serialise.ts writes it; `original` are the bytes it replaces, whose other headers or fields stay.
+ * The bytes to store for a rewritten control message. `text` is the list with its one header line, as `serialiseJob` writes
+ * it; `original` are the bytes it replaces, whose other header fields or native fields are kept.
  */
 export function wrapControlText(text: ByteString, form: ControlForm, original: Buffer): Buffer {
   switch (form) {
     case 'bare':
       return Buffer.from(text, 'latin1');
     case 'rfc822':
-      return Buffer.from(underHeader(original.toString('latin1'), text), 'latin1');
+      return Buffer.from(withHeaderOf(original.toString('latin1'), text), 'latin1');
     case 'native':
       return writeNative(controlMessage(original, text), '2016');
   }
@@ -62,7 +62,7 @@ function textForm(text: ByteString): 'rfc822' | 'bare' {
 }
 
 /** The header of `original`, an empty line, the instructions of `text`; line ends as in that header. */
-function underHeader(original: ByteString, text: ByteString): ByteString {
+function withHeaderOf(original: ByteString, text: ByteString): ByteString {
   const lines = original.split('\n', stripHeader(original).headerLines);
   const header = lines.filter((line) => line !== '' && line !== '\r');
   const eol = lines[0]?.endsWith('\r') ? '\r\n' : '\n';
@@ -70,7 +70,7 @@ function underHeader(original: ByteString, text: ByteString): ByteString {
   return `${header.join('\n')}\n${eol}${eol === '\n' ? instructions : instructions.replaceAll('\n', eol)}`;
 }
 
-/** Citadel's own marks of a control message: without J a journaling server would file each rewrite (formats.md 1.9). */
+/** With Citadel's marks of a control message; without J a journaling server would file each rewrite. */
 function controlMessage(original: Buffer, text: ByteString): NativeMessage {
   const read = readNative(original);
   const before = read.kind === 'message' ? read.message : { anonymous: 0x41, format: 4, fields: new Map() };
@@ -78,11 +78,11 @@ function controlMessage(original: Buffer, text: ByteString): NativeMessage {
   return { anonymous: before.anonymous, format: 4, fields, text: Buffer.from(text, 'latin1') };
 }
 
-/** The stored bytes of a payload. Small ones come whole; large ones are read as they are sent, as often as asked. */
+/** The stored bytes of a payload. A small one is in memory; a large one is streamed each time it is sent. */
 export interface StoredMessage {
   /** length of the stored form in bytes */
   readonly size: number;
-  /** the whole stored form when it is small, else null */
+  /** the stored form when it is small, else null */
   readonly bytes: Buffer | null;
   /** a fresh pass over the stored form */
   stream(): AsyncIterable<Buffer>;

@@ -1,8 +1,8 @@
-/** What reports and logs need to know of a message, from its header alone. Called by outgoing.ts. Decodes nothing. */
+/** The header fields that reports and logs need. Nothing is decoded. */
 import type { ByteString } from '../platform/bytes.ts';
 import { headerFields, trimWhitespace } from './headers.ts';
 
-/** Values as they stand in the header, unfolded and trimmed; null when there is no such field. */
+/** Values as in the header, unfolded and trimmed; null when there is no such field. */
 export interface MessageSummary {
   readonly messageId: ByteString | null;
   readonly subject: ByteString | null;
@@ -11,11 +11,11 @@ export interface MessageSummary {
   readonly autoSubmitted: ByteString | null;
   readonly precedence: ByteString | null;
   readonly listId: ByteString | null;
-  /** number of `Received:` fields: the hops so far */
+  /** number of `Received:` fields */
   readonly received: number;
 }
 
-const FACTS = {
+const FIELDS = {
   'message-id': 'messageId',
   subject: 'subject',
   date: 'date',
@@ -25,7 +25,7 @@ const FACTS = {
   'list-id': 'listId',
 } as const satisfies Record<string, keyof MessageSummary>;
 
-const NOTHING: MessageSummary = {
+const EMPTY: MessageSummary = {
   messageId: null,
   subject: null,
   date: null,
@@ -36,17 +36,17 @@ const NOTHING: MessageSummary = {
   received: 0,
 };
 
-/** Of a repeated field the first counts. */
+/** The first of a repeated field counts. */
 export function summarizeMessage(header: ByteString): MessageSummary {
-  const facts = { ...NOTHING };
+  const summary = { ...EMPTY };
   for (const { name, value } of headerFields(header)) {
     const key = name.toLowerCase();
-    if (key === 'received') facts.received += 1;
-    else if (isFact(key)) facts[FACTS[key]] ??= trimWhitespace(value);
+    if (key === 'received') summary.received += 1;
+    else if (isSummaryField(key)) summary[FIELDS[key]] ??= trimWhitespace(value);
   }
-  return facts;
+  return summary;
 }
 
-function isFact(name: string): name is keyof typeof FACTS {
-  return Object.hasOwn(FACTS, name);
+function isSummaryField(name: string): name is keyof typeof FIELDS {
+  return Object.hasOwn(FIELDS, name);
 }

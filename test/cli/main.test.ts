@@ -161,7 +161,7 @@ const WRONG: readonly (readonly [words: string, exit: number, errors: RegExp])[]
     /^spoolroom: setting smarthost: \*\*\*@host: .*without a password/,
   ],
   ['run --spool . --return foo:bar', 64, /^spoolroom: setting return: foo:bar is not lmtp:/],
-  ['run --spool . --charset klingon', 64, /^spoolroom: .*no charset "klingon" is known here/],
+  ['run --spool . --charset klingon', 64, /^spoolroom: .*unknown charset "klingon"/],
   [
     'run --spool . --config /nowhere',
     78,

@@ -1,7 +1,7 @@
 /** Suites about addresses: addr (recipients), url (relay entries and lists of them), envfrom (envelope senders). */
 import { isIP, isIPv6 } from 'node:net';
 import { domainToASCII } from 'node:url';
-import { envelopeSenderFromHeaders } from '../../src/message/sender.ts';
+import { addressInField } from '../../src/message/sender.ts';
 import type { ByteString } from '../../src/platform/bytes.ts';
 import { recipientAddress } from '../../src/routing/address.ts';
 import type { Relay } from '../../src/routing/hosts.ts';
@@ -354,8 +354,7 @@ export const envfrom: Suite<ByteString | null> = {
   expected: (row) => bytesOf(row, 'envelope_from'),
   // What cannot be said in MAIL FROM counts as nothing found, unless it is just what C found.
   ours: (row) => {
-    const found =
-      usable(bytes(row, 'item_envelope_from')) ?? envelopeSenderFromHeaders(bytesOf(row, 'message'));
+    const found = usable(bytes(row, 'item_envelope_from')) ?? addressInField(bytesOf(row, 'message'), 'from');
     return found === bytesOf(row, 'envelope_from') ? found : usable(found);
   },
   rules: [

@@ -72,7 +72,7 @@ const problems: readonly (readonly [string, string, RegExp])[] = [
   ['an end in the middle', '<message><msg_msgnum>7</msg_msgnum><msg_text>AAAA', /ends within <message>/],
 ];
 for (const [name, xml, text] of problems) {
-  test(`told and passed over: ${name}`, async () => {
+  test(`skipped with a problem: ${name}`, async () => {
     const found = await items(xml);
     assert.equal(found.length, 1);
     assert.ok(found[0]?.kind === 'problem');

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type NativeMessage, readConcatenation, readNative, writeNative } from '../../src/message/native.ts';
+import { type NativeMessage, readNative, writeNative } from '../../src/message/native.ts';
+import { readConcatenation } from './concatenation.ts';
 import { fixture, latin1 } from './support.ts';
 
 function read(bytes: Buffer): { message: NativeMessage; end: number; problems: readonly string[] } {

@@ -344,7 +344,7 @@ for (const [name, fields, expected] of senders) {
 
 const unsendable: readonly (readonly [string, Buffer, RegExp])[] = [
   ['no bytes', Buffer.alloc(0), /empty/],
-  ['nothing but carriage returns', latin1('\r\r'), /nothing is left/],
+  ['nothing but carriage returns', latin1('\r\r'), /no content to send/],
   ['no field M', native(FIELDS, null), /no text \(field M\)/],
   ['a beginning only', latin1('\xffA'), /first three bytes/],
   ['a format nobody knows', native(FIELDS, 'x', 7), /format type 7/],
