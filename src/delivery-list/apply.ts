@@ -1,6 +1,6 @@
 /**
- * Outcomes -> updated job. Called by the rooms when they rewrite a control message or merge one that another program
- * changed meanwhile. A status only ever becomes more final: nothing calls a delivered recipient undelivered again.
+ * Applies outcomes to a job. A status only ever becomes more final: a delivered recipient never becomes undelivered again,
+ * even when another program changed the list meanwhile.
  */
 
 import type { ByteString } from '../platform/bytes.ts';
@@ -8,14 +8,14 @@ import type { StatusChange } from './job.ts';
 import { type Dialect, isPending, type Job, type Recipient } from './job.ts';
 import { type RetryIntervals, serialiseJob } from './serialise.ts';
 
-/** Delivered tops refused, refused tops a number nobody tries, and that tops "still to be tried". */
+/** From pending (0) over unknown numbers and refused to delivered (3). */
 function finality(recipient: Recipient): number {
   if (isPending(recipient)) return 0;
   if (recipient.status === 2) return 3;
   return recipient.status === 5 ? 2 : 1;
 }
 
-/** The first line of each address. */
+/** Index of the first recipient with each address. */
 function firstByAddress(recipients: readonly Recipient[]): ReadonlyMap<ByteString, number> {
   const first = new Map<ByteString, number>();
   for (const [index, { address }] of recipients.entries()) if (!first.has(address)) first.set(address, index);
@@ -23,8 +23,8 @@ function firstByAddress(recipients: readonly Recipient[]): ReadonlyMap<ByteStrin
 }
 
 /**
- * The job after these outcomes. An outcome goes to the recipient at its index; where another address stands there (the
- * list was changed by somebody else), to the first recipient with its address; to none when there is none.
+ * The job after these outcomes. An outcome belongs to the recipient at its index; if another program put another address
+ * there, to the first recipient with its address; if there is none, to no recipient.
  */
 export function applyChanges(job: Job, changes: readonly StatusChange[]): Job {
   const recipients = [...job.recipients];
@@ -44,22 +44,21 @@ export function applyChanges(job: Job, changes: readonly StatusChange[]): Job {
 }
 
 /**
- * The text that takes the place of a job's control message after a run at `now` (Unix seconds), header included. Null
- * when the dialect would name no recipient any more (2017 leaves the finished ones out): such a text says nothing, and
- * the old one stays until the job is removed.
+ * The text that replaces a job's control message after a run at `now` (Unix seconds), header included. Null when it would
+ * have no recipient left (2017 leaves out the finished ones): then the old text stays until the job is removed.
  */
 export function rewrittenText(
   job: Job,
   dialect: Dialect,
   now: number,
-  spans: RetryIntervals,
+  intervals: RetryIntervals,
 ): ByteString | null {
-  const recipients = job.recipients.map(without3);
-  const text = serialiseJob({ ...job, recipients }, dialect, now, spans);
+  const recipients = job.recipients.map(withoutStatus3);
+  const text = serialiseJob({ ...job, recipients }, dialect, now, intervals);
   return text.includes('\nremote|') ? text : null;
 }
 
-/** Status 3 is read but never written: servers since 2017 drop such recipients without a word (C11). */
-function without3(recipient: Recipient): Recipient {
+/** Status 3 is read but never written, because servers since 2017 silently drop such recipients (C11). */
+function withoutStatus3(recipient: Recipient): Recipient {
   return recipient.status === 3 ? { ...recipient, status: 4 } : recipient;
 }

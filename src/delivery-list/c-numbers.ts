@@ -1,6 +1,6 @@
 /**
- * Numbers as the C readers of delivery lists take them: leading blanks, one sign, digits, and whatever follows
- * is ignored; no digits give 0. Called by parse.ts for every numeric field. Never throws, never gives -0.
+ * Parses numbers as the C readers of delivery lists do: leading blanks, one sign, digits; the rest is ignored, and no digits
+ * are 0. Never throws and never returns -0.
  */
 import type { ByteString } from '../platform/bytes.ts';
 
@@ -11,21 +11,21 @@ const SAFE_MAX = BigInt(Number.MAX_SAFE_INTEGER);
 /** The number at the start of `field`, saturating like a signed 64-bit integer. */
 function leadingNumber(field: ByteString): bigint {
   const [, sign, digits = ''] = LEADING_NUMBER.exec(field) ?? [];
-  // 20 digits are beyond 64 bits whatever they are: a megabyte of digits must not become a bigint first.
+  // Any 20 digits are beyond 64 bits; a megabyte of digits must not be made into a bigint first.
   const magnitude = digits.length > 19 ? INT64_MAX + 1n : BigInt(digits);
   if (sign === '-') return -magnitude < -INT64_MAX - 1n ? -INT64_MAX - 1n : -magnitude;
   return magnitude > INT64_MAX ? INT64_MAX : magnitude;
 }
 
-/** Nearly every numeric field is one digit; it is read without any of the rest. NaN for anything else. */
+/** A fast path, because nearly every numeric field is one digit. NaN for anything else. */
 function singleDigit(field: ByteString): number {
   const code = field.length === 1 ? field.charCodeAt(0) : 0;
   return code >= 48 && code <= 57 ? code - 48 : Number.NaN;
 }
 
 /**
- * A time or a message number at full width. It saturates at plus and minus 2^53-1, so that what is read is always
- * written back digit by digit (the C code saturates at 2^63).
+ * A time or a message number. It saturates at plus and minus 2^53-1, so that it can be written back exactly (the C code
+ * saturates at 2^63).
  */
 export function parseLong(field: ByteString): number {
   const value = leadingNumber(field);
@@ -34,13 +34,13 @@ export function parseLong(field: ByteString): number {
   return Number(value);
 }
 
-/** A 32-bit field of the C structs: of the 64-bit value only the low 32 bits count, as a signed number. */
+/** A 32-bit field of the C structs: the low 32 bits of the 64-bit value, as a signed number. */
 export function parseInt32(field: ByteString): number {
   const digit = singleDigit(field);
   return Number.isNaN(digit) ? Number(BigInt.asIntN(32, leadingNumber(field))) : digit;
 }
 
-/** Whether the field says in full what was read from it: for warnings only. */
+/** Whether the field is exactly the number that was read from it; for warnings. */
 export function isPlainNumber(field: ByteString, read: number): boolean {
   return field === '' || !Number.isNaN(singleDigit(field)) || field === String(read);
 }

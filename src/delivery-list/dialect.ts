@@ -1,6 +1,6 @@
 /**
- * Which era's server wrote a delivery list, as far as its bytes tell. Called by parse.ts when the setting leaves
- * the question open. A first control message is the same in all eras and tells nothing; then the setting decides.
+ * Detects the dialect of a delivery list from its bytes. A new control message is the same in both dialects; then the setting
+ * decides.
  */
 
 import type { ByteString } from '../platform/bytes.ts';
@@ -13,35 +13,35 @@ export interface DialectEvidence {
 }
 
 interface Trait extends DialectEvidence {
-  readonly shows: (instructions: ByteString) => boolean;
+  readonly matches: (instructions: ByteString) => boolean;
 }
 
 /**
- * Strongest first: what a writer of one era always leaves and the other never. Line starts are spelled
- * `(?:^|\n)`, because with the `m` flag a lone CR inside a field would start a line, too.
+ * Strongest first. Line starts are written `(?:^|\n)`, because with the `m` flag a lone CR inside a field would start a line
+ * as well.
  */
 const TRAITS: readonly Trait[] = [
-  { dialect: '2012', has: 'a retry| line', shows: (text) => /(?:^|\n)retry\|/.test(text) },
-  { dialect: '2017', has: 'attempted| behind its recipients', shows: attemptedBehindRecipients },
+  { dialect: '2012', has: 'a retry| line', matches: (text) => /(?:^|\n)retry\|/.test(text) },
+  { dialect: '2017', has: 'attempted| after its recipients', matches: attemptedAfterRecipients },
   {
     dialect: '2017',
     has: 'a status text of the form "CODE (text)"',
-    shows: (text) => /(?:^|\n)remote\|[^|\n]*\|[45]\|\d{3} \(/.test(text),
+    matches: (text) => /(?:^|\n)remote\|[^|\n]*\|[45]\|\d{3} \(/.test(text),
   },
   {
     dialect: '2012',
     has: 'a delivered recipient that is still listed',
-    shows: (text) => /(?:^|\n)remote\|[^|\n]*\|2\|/.test(text),
+    matches: (text) => /(?:^|\n)remote\|[^|\n]*\|2\|/.test(text),
   },
-  { dialect: '2017', has: 'a keyword in capitals', shows: capitalKeyword },
+  { dialect: '2017', has: 'a keyword in capitals', matches: capitalKeyword },
 ];
 
-function attemptedBehindRecipients(text: ByteString): boolean {
+function attemptedAfterRecipients(text: ByteString): boolean {
   const attempted = text.lastIndexOf('\nattempted|');
   return attempted >= 0 && (text.startsWith('remote|') || text.lastIndexOf('\nremote|', attempted) >= 0);
 }
 
-/** Servers before 2017 ignore such a line; whoever wrote it had a later one in mind. */
+/** Servers before 2017 ignore such a line. */
 function capitalKeyword(text: ByteString): boolean {
   const lines = text.matchAll(
     /(?:^|\n)(msgid|submitted|attempted|bounceto|envelope_from|source_room|remote)\|/gi,
@@ -52,7 +52,7 @@ function capitalKeyword(text: ByteString): boolean {
   return false;
 }
 
-/** The strongest evidence in the instruction part of a list, or null where its bytes do not tell. */
+/** The strongest evidence in the instruction part of a list; null when there is none. */
 export function dialectEvidence(instructions: ByteString): DialectEvidence | null {
-  return TRAITS.find((trait) => trait.shows(instructions)) ?? null;
+  return TRAITS.find((trait) => trait.matches(instructions)) ?? null;
 }

@@ -1,23 +1,23 @@
 /**
- * The head of a stored delivery list: recognising one by its content type, and taking the header off. Called by the
- * rooms. Citadel stores exactly one header line; mail programs, the client protocol (MSG2, CRLF) and people leave
- * others, on which servers before 2017 looped for ever (R087, vectors s001-s024). Never looks at the instructions.
+ * The header of a stored delivery list: recognizes a list by its content type, and strips the header. Citadel stores exactly
+ * one header line. Mail programs, the client protocol (MSG2, CRLF) and people write others, on which servers before 2017 loop
+ * for ever (R087).
  */
 import type { ByteString } from '../platform/bytes.ts';
 
 export const DELIVERY_LIST_TYPE = 'application/x-citadel-delivery-list';
 
 export interface StrippedList {
-  /** the instruction part; LF line ends when the header ended its lines in CRLF, else as it was */
+  /** the instruction part; with LF line ends when those of the header were CRLF, else unchanged */
   readonly instructions: ByteString;
-  /** lines taken off, the empty one included: what to add to a line number inside the instructions */
+  /** number of lines stripped, the empty one included: to be added to line numbers of the instructions */
   readonly headerLines: number;
 }
 
-/** A header field or the continuation of one. Instructions have a bar before any colon. */
+/** A header field or its continuation. Instructions have a bar before any colon. */
 const HEADER_LINE = /^(?:[!-9;-{}~]+[ \t]*:|[ \t])/;
 
-/** End of the line that starts at `from`, and where the next one starts. LF ends a line, a CR before it is cut. */
+/** The line that starts at `from`, and where the next one starts. LF ends a line; a CR before it is cut off. */
 function lineAt(text: ByteString, from: number): { readonly line: ByteString; readonly next: number } {
   const feed = text.indexOf('\n', from);
   const end = feed < 0 ? text.length : feed;
@@ -26,10 +26,11 @@ function lineAt(text: ByteString, from: number): { readonly line: ByteString; re
 }
 
 /**
- * Take the header off. `stored` is the text as stored, in field M or in a file.
- * Like the C reader: the text ends at the first NUL; one line of any content before an empty line is a header; a text
- * without a line end is all instructions. Where that reader hung: any number of header lines, folded or not,
- * with LF or CRLF; no header at all; no empty line behind it.
+ * Strips the header. `stored` is the text as stored, in field M or in a file.
+ *
+ * As in the C reader, the text ends at the first NUL, one line of any content before an empty line is a header, and a text
+ * without a line end is all instructions. Also accepted, where that reader loops: any number of header lines, folded or not,
+ * with LF or CRLF; no header at all; no empty line after it.
  */
 export function stripHeader(stored: ByteString): StrippedList {
   const nul = stored.indexOf('\0');
@@ -37,10 +38,10 @@ export function stripHeader(stored: ByteString): StrippedList {
   if (!text.includes('\n')) return { instructions: text, headerLines: 0 };
   const first = lineAt(text, 0);
   const second = lineAt(text, first.next);
-  const lone = first.next < text.length && second.line === '' && second.next > first.next;
-  const body = lone ? { at: second.next, lines: 2 } : headerEnd(text);
+  const singleLine = first.next < text.length && second.line === '' && second.next > first.next;
+  const body = singleLine ? { at: second.next, lines: 2 } : headerEnd(text);
   const instructions = text.slice(body.at);
-  // The C reader's own form keeps its bytes; where the header's last line ends in CRLF, all lines do.
+  // Where the header's last line ends in CRLF, all lines do; otherwise no byte is changed.
   const crlf = text[body.at - 2] === '\r';
   return {
     instructions: crlf ? instructions.replaceAll('\r\n', '\n') : instructions,
@@ -48,7 +49,7 @@ export function stripHeader(stored: ByteString): StrippedList {
   };
 }
 
-/** Where the header block ends: behind the empty line, or before the first line that is no header line. */
+/** Where the header ends: after the empty line, or before the first line that is not a header line. */
 function headerEnd(text: ByteString): { readonly at: number; readonly lines: number } {
   let at = 0;
   for (let lines = 0; ; lines++) {
@@ -61,8 +62,8 @@ function headerEnd(text: ByteString): { readonly at: number; readonly lines: num
 }
 
 /**
- * Whether a stored text is a delivery list: its header says so. `head` is the start of the text, at least its whole
- * header block. Name and type in any case, parameters and folding allowed.
+ * Whether a stored text is a delivery list by its content type. `head` is the start of the text, with at least its header.
+ * Name and type in any case; parameters and folding are allowed.
  */
 export function isDeliveryList(head: ByteString): boolean {
   const block = head.slice(0, headerEnd(head).at);

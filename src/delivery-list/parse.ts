@@ -1,7 +1,7 @@
 /**
- * Delivery-list text -> Job, as the C readers of both eras take it (c-module-behaviour 1 and 13): exact keywords, order
- * free, the last line of a kind wins, unknown lines ignored, surplus fields dropped. Called by the rooms and by replay.
- * Never throws, never hangs, has no length limit and takes time linear in the text.
+ * Parses a delivery list as the C readers of both dialects do (techdoc/delivery-list.md, techdoc/c-module.md): order is free,
+ * the last line of a kind counts, unknown lines are ignored, surplus fields are dropped. Never throws; takes time linear in
+ * the text, which may be of any length.
  */
 
 import type { ByteString } from '../platform/bytes.ts';
@@ -9,45 +9,45 @@ import { isPlainNumber, parseInt32, parseLong } from './c-numbers.ts';
 import { dialectEvidence } from './dialect.ts';
 import type { Dialect, Job, Recipient } from './job.ts';
 
-/** Span of the first retry where a 2012 list does not say one, in seconds. */
+/** First retry interval where a 2012 list has none, seconds. */
 export const FIRST_RETRY_INTERVAL = 300;
 
 export interface ParseOptions {
   readonly dialect: Dialect | 'detect';
-  /** taken when the bytes do not tell */
+  /** used when the dialect cannot be detected */
   readonly fallback: Dialect;
 }
 
 export interface Warning {
-  /** line in the instruction part, from 1 */
+  /** line of the instruction part, from 1 */
   readonly line: number;
   readonly text: string;
 }
 
 export type ParsedList =
   | { readonly kind: 'list'; readonly job: Job; readonly warnings: readonly Warning[] }
-  /** nothing in it is an instruction; `reason` is a sentence fragment for people */
+  /** it has no instruction; `reason` is a clause for people */
   | { readonly kind: 'unreadable'; readonly reason: string };
 
-/** More would help nobody, and a text of a million odd lines must not become a million warnings. */
-const MOST_WARNINGS = 100;
+/** A text of a million bad lines must not give a million warnings. */
+const MAX_WARNINGS = 100;
 
-/** What the eras' readers do differently. */
-interface Era {
-  /** what the C reader holds when the list names no payload */
+/** How the readers of the two dialects differ. */
+interface DialectRules {
+  /** `msgid` when the list has none */
   readonly msgid: number;
   readMsgid(field: ByteString): number;
-  /** the keyword to look up; 2017 compares without regard to case */
+  /** the keyword to look up; 2017 ignores case */
   keyword(line: ByteString, end: number): ByteString;
-  /** whether a keyword without a bar behind it counts, with an empty value */
+  /** whether a keyword without a bar counts, with an empty value */
   readonly bareKeyword: boolean;
-  /** value of bounceto, envelope_from, source_room: 2017 takes the bars, too */
+  /** value of bounceto, envelope_from, source_room: 2017 includes bars */
   textAt(line: ByteString, from: number): ByteString;
-  /** 2017 drops the CRs in front of a line end */
+  /** 2017 drops the CRs before a line end */
   endOfLine(text: ByteString, from: number, feed: number): number;
 }
 
-const ERAS: Readonly<Record<Dialect, Era>> = {
+const RULES: Readonly<Record<Dialect, DialectRules>> = {
   '2012': {
     msgid: -1,
     readMsgid: parseInt32,
@@ -66,11 +66,14 @@ const ERAS: Readonly<Record<Dialect, Era>> = {
   },
 };
 
-type Draft = { -readonly [K in keyof Job]: Job[K] } & { recipients: Recipient[]; unknownLines: ByteString[] };
+type MutableJob = { -readonly [K in keyof Job]: Job[K] } & {
+  recipients: Recipient[];
+  unknownLines: ByteString[];
+};
 
-interface Reading {
-  readonly era: Era;
-  readonly job: Draft;
+interface ParseState {
+  readonly rules: DialectRules;
+  readonly job: MutableJob;
   /** the single-valued fields given so far */
   readonly seen: Set<keyof Job>;
   readonly warnings: Warning[];
@@ -84,15 +87,11 @@ function withoutCarriageReturns(text: ByteString, from: number, feed: number): n
   return end;
 }
 
-/** The Job of a list without a single instruction: what each era's reader starts from. */
-export function emptyJob(dialect: Dialect): Job {
-  return blankDraft(dialect);
-}
-
-function blankDraft(dialect: Dialect): Draft {
+/** The values of a list without instructions. */
+function emptyJob(dialect: Dialect): MutableJob {
   return {
     dialect,
-    msgid: ERAS[dialect].msgid,
+    msgid: RULES[dialect].msgid,
     submitted: null,
     attempted: 0,
     retry: FIRST_RETRY_INTERVAL,
@@ -110,18 +109,18 @@ function fieldAt(line: ByteString, from: number): ByteString {
   return bar < 0 ? line.slice(from) : line.slice(from, bar);
 }
 
-function warn(reading: Reading, text: string): void {
-  const { warnings, line } = reading;
-  if (warnings.length < MOST_WARNINGS) warnings.push({ line, text });
-  else if (warnings.length === MOST_WARNINGS) warnings.push({ line, text: 'further warnings are left out' });
+function warn(state: ParseState, text: string): void {
+  const { warnings, line } = state;
+  if (warnings.length < MAX_WARNINGS) warnings.push({ line, text });
+  else if (warnings.length === MAX_WARNINGS) warnings.push({ line, text: 'further warnings are not shown' });
 }
 
 type ReadNumber = (field: ByteString) => number;
 
-/** Read a numeric field, and say so when the value is not what the field shows. */
-function numberIn(reading: Reading, what: string, field: ByteString, read: ReadNumber): number {
+/** Reads a numeric field, with a warning when the field is not exactly that number. */
+function numberIn(state: ParseState, what: string, field: ByteString, read: ReadNumber): number {
   const value = read(field);
-  if (!isPlainNumber(field, value)) warn(reading, `${what} is "${shorten(field)}", read as ${value}`);
+  if (!isPlainNumber(field, value)) warn(state, `${what} is "${shorten(field)}", read as ${value}`);
   return value;
 }
 
@@ -129,71 +128,71 @@ function shorten(field: ByteString): string {
   return field.length > 40 ? `${field.slice(0, 40)}...` : field;
 }
 
-/** What a line does to the job; its value starts at `from`. */
-type Instruction = (reading: Reading, line: ByteString, from: number) => void;
+/** Applies a line to the job; its value starts at `from`. */
+type Instruction = (state: ParseState, line: ByteString, from: number) => void;
 
 const INSTRUCTIONS: ReadonlyMap<ByteString, Instruction> = new Map<ByteString, Instruction>([
   ['remote', readRecipient],
-  ['msgid', (r, line, from) => set(r, 'msgid', numberIn(r, 'msgid', fieldAt(line, from), r.era.readMsgid))],
+  ['msgid', (s, line, from) => set(s, 'msgid', numberIn(s, 'msgid', fieldAt(line, from), s.rules.readMsgid))],
   [
     'submitted',
-    (r, line, from) => set(r, 'submitted', numberIn(r, 'submitted', line.slice(from), parseLong)),
+    (s, line, from) => set(s, 'submitted', numberIn(s, 'submitted', line.slice(from), parseLong)),
   ],
   [
     'attempted',
-    (r, line, from) => set(r, 'attempted', numberIn(r, 'attempted', fieldAt(line, from), parseLong)),
+    (s, line, from) => set(s, 'attempted', numberIn(s, 'attempted', fieldAt(line, from), parseLong)),
   ],
   ['retry', readRetry],
-  ['bounceto', (r, line, from) => set(r, 'bounceto', r.era.textAt(line, from))],
-  ['envelope_from', (r, line, from) => set(r, 'envelopeFrom', r.era.textAt(line, from))],
-  ['source_room', (r, line, from) => set(r, 'sourceRoom', r.era.textAt(line, from))],
+  ['bounceto', (s, line, from) => set(s, 'bounceto', s.rules.textAt(line, from))],
+  ['envelope_from', (s, line, from) => set(s, 'envelopeFrom', s.rules.textAt(line, from))],
+  ['source_room', (s, line, from) => set(s, 'sourceRoom', s.rules.textAt(line, from))],
 ]);
 
-/** The last line of a kind wins, also with an empty value. */
-function set<K extends keyof Draft>(reading: Reading, key: K, value: Draft[K]): void {
-  if (reading.seen.has(key)) warn(reading, `${key} is given again, this line counts`);
-  reading.seen.add(key);
-  reading.job[key] = value;
+/** The last line of a kind counts, even with an empty value. */
+function set<K extends keyof MutableJob>(state: ParseState, key: K, value: MutableJob[K]): void {
+  if (state.seen.has(key)) warn(state, `${key} is given more than once, this line counts`);
+  state.seen.add(key);
+  state.job[key] = value;
 }
 
 /** `remote|address|status|text`; one recipient for each line, duplicates included. */
-function readRecipient(reading: Reading, line: ByteString, from: number): void {
+function readRecipient(state: ParseState, line: ByteString, from: number): void {
   const address = fieldAt(line, from);
   const statusFrom = from + address.length + 1;
   const status = fieldAt(line, statusFrom);
   const text = fieldAt(line, statusFrom + status.length + 1);
-  if (address === '') warn(reading, 'recipient without an address');
-  const digit = numberIn(reading, 'status', status, parseInt32);
-  reading.job.recipients.push({ address, status: digit, text });
+  if (address === '') warn(state, 'recipient without an address');
+  const digit = numberIn(state, 'status', status, parseInt32);
+  state.job.recipients.push({ address, status: digit, text });
 }
 
-/** The span is doubled on reading; 0 means "not said". Only the 2012 reader knows the line. */
-function readRetry(reading: Reading, line: ByteString, from: number): void {
-  const span = numberIn(reading, 'retry', fieldAt(line, from), parseInt32);
-  if (reading.job.dialect === '2012') set(reading, 'retry', span === 0 ? FIRST_RETRY_INTERVAL : 2 * span);
+/** The interval is doubled on reading, as in C; 0 is read as none. 2017 ignores the line. */
+function readRetry(state: ParseState, line: ByteString, from: number): void {
+  const interval = numberIn(state, 'retry', fieldAt(line, from), parseInt32);
+  if (state.job.dialect === '2012') set(state, 'retry', interval === 0 ? FIRST_RETRY_INTERVAL : 2 * interval);
 }
 
-function readLine(reading: Reading, line: ByteString): void {
-  const { era, job } = reading;
+function readLine(state: ParseState, line: ByteString): void {
+  const { rules, job } = state;
   const bar = line.indexOf('|');
   const end = bar < 0 ? line.length : bar;
-  const instruction = bar >= 0 || era.bareKeyword ? INSTRUCTIONS.get(era.keyword(line, end)) : undefined;
+  const instruction = bar >= 0 || rules.bareKeyword ? INSTRUCTIONS.get(rules.keyword(line, end)) : undefined;
   if (instruction === undefined) {
-    warn(reading, `not an instruction, ignored: "${shorten(line)}"`);
+    warn(state, `not an instruction, ignored: "${shorten(line)}"`);
     job.unknownLines.push(line);
   } else if (line === 'submitted') {
-    warn(reading, 'submitted without a value, ignored');
+    warn(state, 'submitted without a value, ignored');
   } else {
-    instruction(reading, line, end + 1);
+    instruction(state, line, end + 1);
   }
 }
 
-function readLines(reading: Reading, text: ByteString): void {
-  for (let from = 0; from < text.length; reading.line++) {
+function readLines(state: ParseState, text: ByteString): void {
+  for (let from = 0; from < text.length; state.line++) {
     const found = text.indexOf('\n', from);
     const feed = found < 0 ? text.length : found;
-    const end = reading.era.endOfLine(text, from, feed);
-    if (end > from) readLine(reading, text.slice(from, end));
+    const end = state.rules.endOfLine(text, from, feed);
+    if (end > from) readLine(state, text.slice(from, end));
     from = feed + 1;
   }
 }
@@ -204,26 +203,26 @@ function dialectOf(text: ByteString, { dialect, fallback }: ParseOptions): Diale
 }
 
 /**
- * Read the instruction part of a delivery list (header.ts takes the header off). Like a C string it ends at the first
- * NUL. Bad values are read as the C code reads them and warned about.
+ * Parses the instruction part of a delivery list, without its header. Like a C string it ends at the first NUL. Bad values
+ * are read as the C code reads them, with a warning.
  */
 export function parseDeliveryList(instructions: ByteString, options: ParseOptions): ParsedList {
   const nul = instructions.indexOf('\0');
   const text = nul < 0 ? instructions : instructions.slice(0, nul);
   const dialect = dialectOf(text, options);
-  const reading: Reading = {
-    era: ERAS[dialect],
-    job: blankDraft(dialect),
+  const state: ParseState = {
+    rules: RULES[dialect],
+    job: emptyJob(dialect),
     seen: new Set(),
     warnings: [],
     line: 1,
   };
-  readLines(reading, text);
-  const { job, seen, warnings } = reading;
+  readLines(state, text);
+  const { job, seen, warnings } = state;
   if (seen.size === 0 && job.recipients.length === 0) {
-    return { kind: 'unreadable', reason: 'it holds no delivery-list instruction at all' };
+    return { kind: 'unreadable', reason: 'it has no delivery-list instruction' };
   }
-  if (nul >= 0) warn(reading, 'a NUL byte: everything behind it is ignored');
-  if (!seen.has('msgid')) warn(reading, 'no msgid line: the list names no payload');
+  if (nul >= 0) warn(state, 'a NUL byte: everything after it is ignored');
+  if (!seen.has('msgid')) warn(state, 'no msgid line: the list names no payload');
   return { kind: 'list', job, warnings };
 }

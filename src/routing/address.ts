@@ -1,39 +1,39 @@
 /**
- * A recipient as a delivery list spells it -> the address that goes into RCPT TO. Called before routing. Plain and
- * bracketed forms come out as from the C code; quoted local parts, comments, `%`, `!` and international domains come
- * out right instead (c-module-behaviour 6 and 11.24). What cannot be an address becomes a sentence, never a guess:
- * nothing is cut, joined or given our own domain, and no control byte or blank outside quotes reaches the command.
+ * Turns a recipient of a delivery list into the address for RCPT TO. Plain and bracketed forms give the same as in the C
+ * module; quoted local parts, comments, `%`, `!` and international domains are kept, where it changed them
+ * (techdoc/c-module.md). An entry that is not an address becomes a reason, never a guess: nothing is cut, joined or
+ * completed, and no control byte or blank outside quotes reaches the command.
  */
 import { hasEightBit } from '../message/charset.ts';
 import type { ByteString } from '../platform/bytes.ts';
 
 export interface Address {
   readonly kind: 'address';
-  /** as it is sent: dot-string or quoted string, ASCII or UTF-8 bytes */
+  /** dot-string or quoted string, ASCII or UTF-8 bytes */
   readonly local: ByteString;
   /** ASCII: a host name with A-labels, or an address literal in its brackets */
   readonly domain: string;
   /** the local part needs SMTPUTF8 */
   readonly smtputf8: boolean;
-  /** the person, for people: the quoted text, else the comment, else the text outside the brackets, else `local` */
+  /** for people: the quoted text, else the comment, else the text outside the brackets, else `local` */
   readonly display: ByteString;
-  /** what goes inside `RCPT TO:<...>` */
+  /** for `RCPT TO:<...>` */
   readonly command: ByteString;
 }
 
 export interface InvalidAddress {
   readonly kind: 'unusable';
-  /** a sentence without its final dot, for the status line */
+  /** a sentence without its full stop, for the status line */
   readonly reason: string;
 }
 
 export type RecipientAddress = Address | InvalidAddress;
 
-/** No C writer makes a longer line; it also bounds the scan for closing quotes and parentheses. */
-const LONGEST_ENTRY = 4096;
-/** RFC 5321 4.5.3.1: a domain, and an address that fits a command line of 1000 bytes (4.5.3.1.6). */
-const LONGEST_DOMAIN = 255;
-const LONGEST_ADDRESS = 980;
+/** No C writer makes a longer line. It bounds the scan for closing quotes and parentheses. */
+const MAX_ENTRY = 4096;
+/** RFC 5321 4.5.3.1.2: a domain; 4.5.3.1.6: an address that fits a command line of 1000 bytes. */
+const MAX_DOMAIN = 255;
+const MAX_ADDRESS = 980;
 
 const DOT_STRING = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\x80-\xff-]+$/;
 const QUOTED_STRING = /^"(?:[ !#-[\]-~\x80-\xff]|\\[ -~])*"$/;
@@ -44,14 +44,14 @@ function unusable(reason: string): InvalidAddress {
   return { kind: 'unusable', reason };
 }
 
-/** Blanks and tabs alone: `trim()` would take a CR as well, and 0xA0, the last byte of a UTF-8 letter. */
+/** Removes blanks and tabs only: `trim()` would also remove CR, and 0xA0, which can end a UTF-8 character. */
 function withoutBlanks(text: ByteString): ByteString {
   return text.replace(/^[ \t]+|[ \t]+$/g, '');
 }
 
-/** The entry taken apart. Comments are in none of the parts but their own. */
-interface Parts {
-  /** between the brackets, or the whole when there are none */
+/** The parts of an entry. `spec` and `outside` have no comments. */
+interface EntryParts {
+  /** the text between the brackets, or all of it when there are none */
   readonly spec: ByteString;
   readonly outside: ByteString | null;
   readonly quoted: ByteString | null;
@@ -78,8 +78,8 @@ function closingParenthesis(raw: ByteString, from: number): number {
   return -1;
 }
 
-/** Null when the brackets do not make exactly one pair. A lone quote or parenthesis is an ordinary character. */
-function takeApart(raw: ByteString): Parts | null {
+/** Null when the brackets are not exactly one pair. An unpaired quote or parenthesis is an ordinary character. */
+function splitEntry(raw: ByteString): EntryParts | null {
   let outside = '';
   let inside: ByteString | null = null;
   let open = false;
@@ -139,7 +139,7 @@ function hostName(domain: ByteString): { readonly name: string } | InvalidAddres
   if (text === null) return unusable('its domain is neither ASCII nor UTF-8');
   const ascii = text === domain ? text : toALabels(text);
   const name = ascii?.endsWith('.') ? ascii.slice(0, -1) : ascii;
-  if (!name || name.length > LONGEST_DOMAIN || !name.split('.').every((label) => HOST_LABEL.test(label))) {
+  if (!name || name.length > MAX_DOMAIN || !name.split('.').every((label) => HOST_LABEL.test(label))) {
     return unusable('its domain is not a host name');
   }
   return { name };
@@ -149,36 +149,36 @@ function literal(domain: ByteString): { readonly name: string } | InvalidAddress
   const host = domain.replace(/^\[IPv6:/i, '[').replace(/^\[([\d.]*)\]$/, '$1');
   return LITERAL.test(domain) && URL.canParse(`http://${host}/`)
     ? { name: domain }
-    : unusable('what stands in its square brackets is not an IP address');
+    : unusable('the text in its square brackets is not an IP address');
 }
 
 function checkedLocal(local: ByteString): InvalidAddress | null {
-  if (local === '') return unusable('nothing stands in front of its @');
+  if (local === '') return unusable('there is nothing before its @');
   if (!DOT_STRING.test(local) && !QUOTED_STRING.test(local)) {
-    return unusable('what stands in front of its @ has blanks or characters that need quotes');
+    return unusable('the part before its @ has blanks or characters that need quotes');
   }
   return utf8Text(local) === null ? unusable('it is neither ASCII nor UTF-8') : null;
 }
 
-/** The address in one `remote|` line. `raw` is bytes; it may hold a display name, comments and brackets. */
+/** The address in one `remote|` line. `raw` may have a display name, comments and brackets. */
 export function recipientAddress(raw: ByteString): RecipientAddress {
   const entry = raw.replace(/^[ \t\r\n]+|[ \t\r\n]+$/g, '');
   if (entry === '') return unusable('the recipient has no address');
-  if (entry.length > LONGEST_ENTRY) return unusable('it is longer than any mail address can be');
-  const parts = takeApart(entry);
+  if (entry.length > MAX_ENTRY) return unusable('it is longer than any mail address can be');
+  const parts = splitEntry(entry);
   if (parts === null) return unusable('its angle brackets do not enclose one address');
   const spec = withoutBlanks(parts.spec);
   const at = spec.lastIndexOf('@');
   if (at < 0) return unusable('it has no domain: there is no @ in it');
   const local = withoutBlanks(spec.slice(0, at));
   const domain = withoutBlanks(spec.slice(at + 1));
-  if (domain === '') return unusable('no domain stands behind its @');
+  if (domain === '') return unusable('there is no domain after its @');
   const fault = checkedLocal(local);
   if (fault !== null) return fault;
   const host = domain.startsWith('[') ? literal(domain) : hostName(domain);
   if ('kind' in host) return host;
   const command = `${local}@${host.name}`;
-  if (command.length > LONGEST_ADDRESS) return unusable('it is longer than any mail address can be');
+  if (command.length > MAX_ADDRESS) return unusable('it is longer than any mail address can be');
   return {
     kind: 'address',
     local,

@@ -1,6 +1,4 @@
-/**
- * The words for "where does this go": relays, destinations, hosts. Ordering and reasons live beside this file.
- */
+/** Where mail is sent: relays, destinations and hosts. */
 
 /** How the connection to a host is protected. */
 export type TlsPolicy =
@@ -18,7 +16,7 @@ export interface Credentials {
   readonly password: string;
 }
 
-/** One `smarthost` or `fallbackhost` entry, in either era's syntax. */
+/** One `smarthost` or `fallbackhost` entry. */
 export interface Relay {
   readonly kind: 'smarthost' | 'fallbackhost';
   /** name or IP literal without brackets */
@@ -27,13 +25,13 @@ export interface Relay {
   readonly port: number;
   readonly scheme: 'smtp' | 'smtps' | null;
   readonly credentials: Credentials | null;
-  /** only for mail of this author or address (Jul 2012 - 2017: ` user` behind the entry) */
+  /** only for mail of this author or address (July 2012 to 2017: ` user` after the entry) */
   readonly sender: string | null;
-  /** the entry as it was written, credentials blanked, for people */
+  /** the entry as written, without its credentials, for people */
   readonly shown: string;
 }
 
-/** A host to try, in order, before its addresses are looked up. */
+/** A host to try, before its addresses are looked up. */
 export interface Host {
   readonly name: string;
   readonly literal: 4 | 6 | null;
@@ -49,11 +47,11 @@ export interface Host {
 export type Destination = {
   /** `mx:example.com`, `literal:192.0.2.1`, `relays` or `relays:<sender>`: equal keys, equal hosts */
   readonly key: string;
-  /** what people call it: the domain, the literal, or the relays */
+  /** for people: the domain, the literal, or the relays */
   readonly name: string;
 } & (
   | { readonly kind: 'mx'; readonly domain: string }
   | { readonly kind: 'literal'; readonly address: string; readonly family: 4 | 6 }
-  /** relay mode; empty when relays are configured but none of them is for this sender */
+  /** relay mode; empty when none of the configured relays is for this sender */
   | { readonly kind: 'relays'; readonly relays: readonly Relay[] }
 );

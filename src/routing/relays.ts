@@ -1,7 +1,6 @@
 /**
- * `smarthost` and `fallbackhost` entries in both eras' syntax -> Relay, and their order. Called by the settings (command
- * line, configuration, a Citadel server's own table) and by routing. An entry that cannot be used is a value with a
- * reason, never a crash (u023, u027, u073) and never a host of another name. Passwords appear in no reason.
+ * Parses and orders `smarthost` and `fallbackhost` entries, in the syntax of all Citadel versions. A bad entry becomes a value
+ * with a reason, never another host. No reason contains a password.
  */
 import type { Credentials, Relay } from './hosts.ts';
 
@@ -9,9 +8,9 @@ export type RelayKind = Relay['kind'];
 
 export interface InvalidRelay {
   readonly kind: 'bad';
-  /** the entry with its password blanked */
+  /** the entry without its credentials */
   readonly shown: string;
-  /** a sentence without its final dot */
+  /** a sentence without its full stop */
   readonly reason: string;
 }
 
@@ -29,13 +28,13 @@ type Scheme = keyof typeof DEFAULT_PORT;
 const HOST_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/;
 const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
 
-/** Whatever may be a password goes: everything up to the last @. */
-function blanked(entry: string): string {
+/** Without anything that may be a password: everything up to the last @. */
+function withoutCredentials(entry: string): string {
   return entry.replace(/^([a-z]+:\/\/)?.*@/is, '$1***@');
 }
 
 /**
- * Percent-decoding as servers of 2012 do it: `+` is a blank, escapes are UTF-8 where they can be. Null when a `%` is not
+ * Percent-decoding as in servers of 2012: `+` is a blank, escapes are UTF-8 if valid, else latin1. Null when a `%` is not
  * followed by two hexadecimal digits.
  */
 function decoded(text: string): string | null {
@@ -48,28 +47,28 @@ function decoded(text: string): string | null {
   });
 }
 
-interface Trouble {
-  readonly trouble: string;
+interface Invalid {
+  readonly reason: string;
 }
 
-function credentialsIn(userInfo: string | null): Credentials | null | Trouble {
+function credentialsIn(userInfo: string | null): Credentials | null | Invalid {
   if (userInfo === null) return null;
   const colon = userInfo.indexOf(':');
-  if (colon < 0) return { trouble: 'it names a user without a password; write user:password@host' };
+  if (colon < 0) return { reason: 'it names a user without a password; write user:password@host' };
   const user = decoded(userInfo.slice(0, colon));
   const password = decoded(userInfo.slice(colon + 1));
   if (user === null || password === null) {
     return {
-      trouble: 'a % in its user or password is not followed by two hexadecimal digits; write %25 for a %',
+      reason: 'a % in its user or password is not followed by two hexadecimal digits; write %25 for a %',
     };
   }
-  if (`${user}${password}`.includes('\0')) return { trouble: 'its user or password holds a NUL byte' };
+  if (`${user}${password}`.includes('\0')) return { reason: 'its user or password holds a NUL byte' };
   return { user, password };
 }
 
 function literalFamily(host: string): 4 | 6 | null {
   if (IPV4.test(host)) return 4;
-  // URL drops tabs and line ends by itself.
+  // The pattern excludes tabs and line ends, which URL would drop.
   return /^[0-9a-f.]*:[0-9a-f:.]*$/i.test(host) && URL.canParse(`http://[${host}]/`) ? 6 : null;
 }
 
@@ -81,53 +80,53 @@ interface HostAndPort {
 }
 
 /** `host`, `host:port`, `[literal]`, `[literal]:port`, or an IPv6 address alone. */
-function hostAndPort(text: string): HostAndPort | Trouble {
+function hostAndPort(text: string): HostAndPort | Invalid {
   if (literalFamily(text) === 6) return { host: text, literal: 6, port: undefined };
   const bracketed = /^\[([^\]]*)\](?::(.*))?$/s.exec(text);
   if (bracketed) {
     const host = (bracketed[1] ?? '').replace(/^IPv6:/i, '');
     const family = literalFamily(host);
-    if (family === null) return { trouble: 'what stands in its square brackets is not an IP address' };
+    if (family === null) return { reason: 'the text in its square brackets is not an IP address' };
     return { host, literal: family, port: bracketed[2] };
   }
   const [, host = '', port] = /^\s*([^:]*?)\s*(?::\s*(.*))?$/s.exec(text) ?? [];
-  if (host === '') return { trouble: 'it names no host' };
-  if (!HOST_NAME.test(host)) return { trouble: `"${host}" is not a host name` };
+  if (host === '') return { reason: 'it names no host' };
+  if (!HOST_NAME.test(host)) return { reason: `"${host}" is not a host name` };
   return { host, literal: literalFamily(host), port };
 }
 
-function portNumber(written: string | undefined, scheme: Scheme): number | Trouble {
+function portNumber(written: string | undefined, scheme: Scheme): number | Invalid {
   if (written === undefined) return DEFAULT_PORT[scheme];
   const port = /^\d{1,5}$/.test(written) ? Number(written) : 0;
-  return port >= 1 && port <= 65_535 ? port : { trouble: `"${written}" is not a port (1 to 65535)` };
+  return port >= 1 && port <= 65_535 ? port : { reason: `"${written}" is not a port (1 to 65535)` };
 }
 
-function isTrouble(value: unknown): value is Trouble {
-  return typeof value === 'object' && value !== null && 'trouble' in value;
+function isInvalid(value: unknown): value is Invalid {
+  return typeof value === 'object' && value !== null && 'reason' in value;
 }
 
 const bad = (shown: string, reason: string): InvalidRelay => ({ kind: 'bad', shown, reason });
 
-/** An entry without the sender behind it. */
+/** Parses an entry without the sender after it. */
 function parseUrl(entry: string, kind: RelayKind, sender: string | null): ParsedRelay {
-  const shown = blanked(entry) + (sender === null ? '' : ` ${sender}`);
+  const shown = withoutCredentials(entry) + (sender === null ? '' : ` ${sender}`);
   const [, written, rest = entry] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(entry) ?? [];
   const scheme = written?.toLowerCase() ?? 'smtp';
   if (scheme !== 'smtp' && scheme !== 'smtps')
     return bad(shown, `"${scheme}://" is neither smtp:// nor smtps://`);
   const at = rest.lastIndexOf('@');
   const credentials = credentialsIn(at < 0 ? null : rest.slice(0, at));
-  if (isTrouble(credentials)) return bad(shown, credentials.trouble);
-  const place = hostAndPort(
+  if (isInvalid(credentials)) return bad(shown, credentials.reason);
+  const target = hostAndPort(
     rest
       .slice(at + 1)
       .replace(/\/.*$/, '')
       .trim(),
   );
-  if (isTrouble(place)) return bad(shown, place.trouble);
-  const port = portNumber(place.port, scheme);
-  if (isTrouble(port)) return bad(shown, port.trouble);
-  const { host, literal } = place;
+  if (isInvalid(target)) return bad(shown, target.reason);
+  const port = portNumber(target.port, scheme);
+  if (isInvalid(port)) return bad(shown, port.reason);
+  const { host, literal } = target;
   return {
     kind: 'relay',
     relay: {
@@ -144,23 +143,23 @@ function parseUrl(entry: string, kind: RelayKind, sender: string | null): Parsed
 }
 
 /**
- * One entry: `[smtp://|smtps://][user:password@]host[:port][/][ sender]`. The last @ ends the credentials (R020). The
- * sender, an author's name or address for whom alone the relay is (2012 to 2017), follows the first blank behind which
- * it can stand; it holds no colon, so that a blank in the credentials cannot show what follows.
+ * Parses one entry: `[smtp://|smtps://][user:password@]host[:port][/][ sender]`. The last @ ends the credentials (R020). With a
+ * sender (2012 to 2017) the relay is only for that author's name or address. A sender has no colon, so that a blank in a
+ * password does not make the rest of it a sender, which would be shown.
  */
 export function parseRelayEntry(text: string, kind: RelayKind): ParsedRelay {
   const entry = text.trim();
   for (const { index } of entry.matchAll(/[ \t]+/g)) {
     const sender = entry.slice(index).trim();
-    const head = parseUrl(entry.slice(0, index), kind, sender);
-    if (head.kind === 'relay' && !/^@|:|@$/.test(sender)) return head;
+    const relay = parseUrl(entry.slice(0, index), kind, sender);
+    if (relay.kind === 'relay' && !/^@|:|@$/.test(sender)) return relay;
   }
   return parseUrl(entry, kind, null);
 }
 
 /**
- * The table a Citadel server keeps (`CONF GETSYS|application/x-citadel-internet-config`): `value|type` lines, of which
- * the two relay types count here. As in C the type must be exact but for its case.
+ * Parses a Citadel server's table (`CONF GETSYS|application/x-citadel-internet-config`) of `value|type` lines. Only the two
+ * relay types count here. As in C the type must match exactly, but in any case.
  */
 export function parseInternetConfig(text: string): InternetConfig {
   const relays: Relay[] = [];
@@ -173,20 +172,20 @@ export function parseInternetConfig(text: string): InternetConfig {
       if (parsed.kind === 'relay') relays.push(parsed.relay);
       else problems.push({ ...parsed, line: index + 1 });
     } else if (/^\s*(?:smarthost|fallbackhost)\s*$/.test(type)) {
-      const reason = `blanks or a CR beside "${type.trim()}" switch the line off`;
-      problems.push({ ...bad(blanked(value), reason), line: index + 1 });
+      const reason = `Citadel ignores the line, because there are blanks or a CR around "${type.trim()}"`;
+      problems.push({ ...bad(withoutCredentials(value), reason), line: index + 1 });
     }
   }
   return { relays, problems };
 }
 
-/** In the order they are tried: smart hosts as configured, then fallback hosts as configured. */
+/** In the order they are tried: smart hosts, then fallback hosts, each as configured. */
 export function relaysInOrder(relays: readonly Relay[]): readonly Relay[] {
   const ofKind = (kind: RelayKind) => relays.filter((relay) => relay.kind === kind);
   return [...ofKind('smarthost'), ...ofKind('fallbackhost')];
 }
 
-/** Those this mail may use: entries without a sender, and those for one of the names or addresses of its author. */
+/** The relays a message may use: those without a sender, and those for one of the names or addresses of its author. */
 export function relaysFor(relays: readonly Relay[], author: readonly string[]): readonly Relay[] {
   const names = new Set(author.map((name) => name.toLowerCase()));
   return relays.filter(({ sender }) => sender === null || names.has(sender.toLowerCase()));

@@ -1,7 +1,6 @@
 /**
- * Which destination a recipient belongs to, and which hosts of it are tried in which order, and why
- * (techdoc/smtpclient.md, RFC 5321 5.1). Pure: answers of the DNS come in, lists of hosts go out. Called by the queue run
- * and by `replay`; never looks anything up itself.
+ * Which destination a recipient belongs to, and which of its hosts are tried in which order, with the reasons
+ * (techdoc/smtpclient.md, RFC 5321 5.1). DNS answers are arguments; nothing is looked up here.
  */
 import type { ByteString } from '../platform/bytes.ts';
 import type { Random } from '../platform/clock.ts';
@@ -12,7 +11,7 @@ import { relaysFor, relaysInOrder } from './relays.ts';
 
 export interface RoutingRules {
   readonly relays: readonly Relay[];
-  /** our own names; an MX list that holds one of them ends there (mail loop) */
+  /** our own names; MX hosts from one of them on are left out, because mail would loop (RFC 5321 5.1) */
   readonly ownNames: readonly string[];
   readonly mxPort: number;
   /** how strangers' hosts that lead back to this machine are recognised; null: they are contacted like any other */
@@ -32,14 +31,14 @@ export function leadsToUs({ origin, port }: Host, address: string, { loops }: Ro
   return loops.ports.includes(port) && isOwnAddress(address, loops.addresses);
 }
 
-/** Hosts in the order in which they are tried, with the reasons for people; or why there is none. */
+/** The hosts in order, with notes for people; or why there is none. */
 export type Route =
   | { readonly kind: 'hosts'; readonly hosts: readonly Host[]; readonly notes: readonly string[] }
   | { readonly kind: 'none'; readonly permanent: boolean; readonly enhanced: string; readonly text: string };
 
 /**
- * Domains are the same in upper and lower case: one destination, one transaction (RFC 5321 2.4).
- * With any smarthost there is no other way than the relays (R075); a fallbackhost alone does not make relay mode (C02).
+ * Domains compare in lower case, so that they share one destination (RFC 5321 2.4). With any smarthost all mail goes to the
+ * relays (R075); a fallbackhost alone does not cause that (C02).
  */
 export function destinationOf(domain: string, sender: ByteString, rules: RoutingRules): Destination {
   const smarthosts = rules.relays.filter((relay) => relay.kind === 'smarthost');
@@ -59,7 +58,7 @@ function relayDestination(relays: readonly Relay[], sender: ByteString): Destina
   return { key: own || relays.length === 0 ? `relays:${sender}` : 'relays', name, kind: 'relays', relays };
 }
 
-/** `[192.0.2.1]` and `[IPv6:2001:db8::1]` (RFC 5321 4.1.3); `[2001:db8::1]` is taken for what it means. */
+/** `[192.0.2.1]` and `[IPv6:2001:db8::1]` (RFC 5321 4.1.3); `[2001:db8::1]` is accepted as well. */
 export function addressLiteral(domain: string): { readonly address: string; readonly family: 4 | 6 } | null {
   const inside = /^\[(?:IPv6:)?([0-9a-f.:]+)\]$/i.exec(domain)?.[1];
   if (inside === undefined) return null;
@@ -70,7 +69,7 @@ export function addressLiteral(domain: string): { readonly address: string; read
 export function directRoute(destination: Exclude<Destination, { kind: 'mx' }>, rules: RoutingRules): Route {
   switch (destination.kind) {
     case 'literal':
-      return hosts([literalHost(destination, rules)], ['the address names its host itself']);
+      return hosts([literalHost(destination, rules)], ['the address contains its host']);
     case 'relays':
       return destination.relays.length === 0
         ? none(false, '4.4.4', 'relays are configured, but none of them is for this sender')
@@ -80,7 +79,7 @@ export function directRoute(destination: Exclude<Destination, { kind: 'mx' }>, r
   }
 }
 
-/** The hosts of a domain from the answer to its MX lookup. Equal preferences are shuffled once, before sorting (R009). */
+/** The hosts of a domain from its MX records. Equal preferences are shuffled once, before sorting (R009). */
 export function mxRoute(
   domain: string,
   answer: LookupResult<MxRecord>,
@@ -90,24 +89,24 @@ export function mxRoute(
   const fallbacks = relaysFor(rules.relays, []).map(relayHost);
   if (answer.kind === 'failed') return withoutMx(domain, answer.fault, fallbacks, rules);
   const offered = answer.records.filter((record) => record.exchange !== '');
-  if (offered.length === 0) return none(true, '5.1.10', `${domain} takes no mail (null MX)`);
+  if (offered.length === 0) return none(true, '5.1.10', `${domain} accepts no mail (null MX)`);
   const own = ownPreference(offered, rules.ownNames);
   const useful = offered.filter((record) => record.preference < own);
   if (useful.length === 0) {
-    return none(true, '5.4.6', `the best mail server of ${domain} is this host itself: the mail would loop`);
+    return none(true, '5.4.6', `the best mail server of ${domain} is this host: the message would loop`);
   }
   const sorted = shuffled(useful, random).sort((a, b) => a.preference - b.preference);
   return hosts(
     [...unique(sorted).map((record) => mxHost(record, rules)), ...fallbacks],
     [
       `MX of ${domain}, by preference, equal ones in random order`,
-      ...(useful.length < offered.length ? ['hosts from our own preference on are left out'] : []),
+      ...(useful.length < offered.length ? ['this host and those after it are left out'] : []),
       ...(fallbacks.length > 0 ? ['fallback hosts come last'] : []),
     ],
   );
 }
 
-/** Only a proven absence of MX records leads to the domain's own address; trouble is never guessed around (C03, C37). */
+/** The domain itself is used only if the DNS proved that it has no MX; a failed lookup is temporary (C03, C37). */
 function withoutMx(
   domain: string,
   fault: LookupError,
@@ -126,14 +125,14 @@ function withoutMx(
     : none(false, '4.4.3', `the MX lookup for ${domain} failed: ${LOOKUP_ERRORS[fault]}`);
 }
 
-/** What a lookup fault is called in status lines and logs (R046, R053). */
-export const LOOKUP_ERRORS: { readonly [fault in LookupError]: string } = {
+/** Lookup errors in status lines and logs (R046, R053). */
+export const LOOKUP_ERRORS: { readonly [error in LookupError]: string } = {
   'no-domain': 'the name does not exist',
   'no-data': 'the name has no such record',
   'server-failure': 'the name server reports a failure',
   refused: 'the name server refuses to answer',
   timeout: 'no name server answered in time',
-  'bad-answer': 'the name server answered nonsense',
+  'bad-answer': 'the answer of the name server is invalid',
   'local-fault': 'no name server can be reached from here',
 };
 

@@ -4,8 +4,9 @@
 import { fileURLToPath } from 'node:url';
 import { stripHeader } from '../../src/delivery-list/header.ts';
 import type { Job } from '../../src/delivery-list/job.ts';
-import { emptyJob, parseDeliveryList } from '../../src/delivery-list/parse.ts';
+import { parseDeliveryList } from '../../src/delivery-list/parse.ts';
 import { serialiseJob } from '../../src/delivery-list/serialise.ts';
+import { emptyJob } from '../support/jobs.ts';
 
 export interface DeliveryListBench {
   readonly recipients: number;

@@ -93,7 +93,7 @@ describe('check --citadel', () => {
       'spoolroom reads them as a.example, ***@b.example, c.example',
       'servers of 2012 and 2016 read them as ***@b.example, a.example, c.example, and no delivery by MX',
       'servers since 2017 read them as a.example, ***@b.example',
-      'line 4, d.example: blanks or a CR beside "smarthost" switch the line off',
+      'line 4, d.example: Citadel ignores the line, because there are blanks or a CR around "smarthost"',
     ]);
     assert.deepEqual(bad, ['warning its relays', 'warning route', 'warning intake']);
   });

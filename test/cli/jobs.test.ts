@@ -79,7 +79,7 @@ test('a removal is done at once where nobody delivers', async (t) => {
   assert.deepEqual([exit, printed], [0, `removed: job 4. The files are in ${spool}/${FOLDER}`]);
   assert.match(
     told,
-    /quarantined: control message 6: it holds no delivery-list instruction at all\. The list is now .*\/bad\/6, and its message is not delivered/,
+    /quarantined: control message 6: it has no delivery-list instruction\. The list is now .*\/bad\/6, and its message is not delivered/,
   );
   assert.deepEqual(
     Object.keys(messagesIn(spool)),
@@ -126,7 +126,7 @@ test('a removal that was asked for can be taken back while the runner has not lo
 const REFUSED = [
   ['hold 2 9', 66, /There is no job 9 in .*Nothing was changed/],
   ['hold 2 3', 66, /3 is a message; its job is 4/],
-  ['hold 2 6', 65, /Control message 6 cannot be read: it holds no delivery-list/],
+  ['hold 2 6', 65, /Control message 6 cannot be read: it has no delivery-list/],
   ['hold 2 two', 64, /two is not a job number/],
   ['hold 2 0x4', 64, /0x4 is not a job number/],
   ['hold 2 ../4', 64, /\.\.\/4 is not a job number/],
@@ -193,7 +193,7 @@ test('a job that is not there: removed, set aside, or done', async (t) => {
     ],
     [
       '6',
-      /There is no job 6 in .*: it lies in .*\/\.spoolroom\/bad\/6\. Message 6 was set aside, because it holds no/,
+      /There is no job 6 in .*: it lies in .*\/\.spoolroom\/bad\/6\. Message 6 was set aside, because it has no/,
     ],
     ['9', /There is no job 9 in .*: it is finished, or never existed\./],
   ] as const) {

@@ -37,7 +37,7 @@ test('a table for people, bytes made readable', async (t) => {
       '2    1        0 s  1 of 1   now',
       '4    3        2 h  1 of 3   2012-07-14T00:30:00Z  günter@example.com: 451 Später\\x1b[2J',
       '2 jobs: 1 due now, 1 waiting',
-      'unreadable: 6: it holds no delivery-list instruction at all',
+      'unreadable: 6: it has no delivery-list instruction',
       'messages without a job: 5',
     ].join('\n'),
   );
@@ -72,7 +72,7 @@ test('a spool with nothing but a list that was set aside is not empty', async (t
   await perform(command, invocation(caught, { spool, now: NOW }));
   assert.deepEqual(caught.printed, [
     'There are no jobs.',
-    'quarantined in .spoolroom/bad/2: Message 2 was set aside, because it holds no delivery-list instruction at all.',
+    'quarantined in .spoolroom/bad/2: Message 2 was set aside, because it has no delivery-list instruction.',
     'messages without a job: 1',
   ]);
   await perform(command, invocation(caught, { spool, now: NOW, json: true }));

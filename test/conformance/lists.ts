@@ -3,11 +3,12 @@ import { isDeepStrictEqual } from 'node:util';
 import { newControlText } from '../../src/delivery-list/generate.ts';
 import { stripHeader } from '../../src/delivery-list/header.ts';
 import { type Dialect, isPending, type Job, type Recipient } from '../../src/delivery-list/job.ts';
-import { emptyJob, parseDeliveryList } from '../../src/delivery-list/parse.ts';
+import { parseDeliveryList } from '../../src/delivery-list/parse.ts';
 import { RETRY_INTERVALS, serialiseJob } from '../../src/delivery-list/serialise.ts';
 import type { ByteString } from '../../src/platform/bytes.ts';
 import { isDue } from '../../src/queue/due.ts';
 import { SCHEDULE } from '../../src/queue/schedule.ts';
+import { emptyJob } from '../support/jobs.ts';
 import { ANYTHING, type Rule, type Suite, undefinedInC } from './judge.ts';
 import { bytes, bytesOf, numberOf, type Row, rowOf, rowsOf } from './vectors.ts';
 

@@ -62,7 +62,7 @@ test('what a person should know is a warning with its line', () => {
   assert.deepEqual(warnings, [
     { line: 1, text: 'msgid is "12x", read as 12' },
     { line: 2, text: 'not an instruction, ignored: "foo|bar"' },
-    { line: 4, text: 'msgid is given again, this line counts' },
+    { line: 4, text: 'msgid is given more than once, this line counts' },
     { line: 5, text: 'recipient without an address' },
     { line: 6, text: 'submitted without a value, ignored' },
   ]);

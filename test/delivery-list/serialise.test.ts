@@ -4,8 +4,9 @@ import fc from 'fast-check';
 import { newControlText } from '../../src/delivery-list/generate.ts';
 import { stripHeader } from '../../src/delivery-list/header.ts';
 import type { Dialect, Job } from '../../src/delivery-list/job.ts';
-import { emptyJob, parseDeliveryList } from '../../src/delivery-list/parse.ts';
+import { parseDeliveryList } from '../../src/delivery-list/parse.ts';
 import { DELIVERY_LIST_HEADER, serialiseJob } from '../../src/delivery-list/serialise.ts';
+import { emptyJob } from '../support/jobs.ts';
 
 const job: Job = {
   ...emptyJob('2012'),

@@ -116,7 +116,7 @@ describe('hosts', () => {
   });
 
   for (const [what, zone, expected] of [
-    ['null MX', { mx: [[0, '']] }, '5 x.example takes no mail (null MX)'],
+    ['null MX', { mx: [[0, '']] }, '5 x.example accepts no mail (null MX)'],
     ['no such domain', undefined, '5 the domain x.example does not exist'],
     [
       'SERVFAIL at the MX',
@@ -131,7 +131,7 @@ describe('hosts', () => {
           [10, 'mx.x.example'],
         ],
       },
-      '5 the best mail server of x.example is this host itself: the mail would loop',
+      '5 the best mail server of x.example is this host: the message would loop',
     ],
     [
       'MX localhost',

@@ -3,14 +3,16 @@
 import { type AttemptedMessage, DeliveryAttempt, type PreparedMessage } from '../../src/delivery/attempt.ts';
 import type { DeliveryRules } from '../../src/delivery/rules.ts';
 import { Scheduler } from '../../src/delivery/scheduler.ts';
-import { emptyJob } from '../../src/delivery-list/parse.ts';
+
 import { type OutgoingMessage, outgoingFrom } from '../../src/message/outgoing.ts';
+
 import { VirtualClock } from '../../src/replay/world/virtual-clock.ts';
 import type { WorldScript } from '../../src/replay/world/world.ts';
 import { World } from '../../src/replay/world/world.ts';
 import type { Relay } from '../../src/routing/hosts.ts';
 import { destinationOf } from '../../src/routing/route.ts';
 import type { Failure, Outcome } from '../../src/smtp/outcome.ts';
+import { emptyJob } from '../support/jobs.ts';
 
 const MINUTE = 60_000;
 

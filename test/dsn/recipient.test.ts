@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { emptyJob } from '../../src/delivery-list/parse.ts';
 import { dsnRecipient, dsnRecipients } from '../../src/dsn/recipient.ts';
+import { emptyJob } from '../support/jobs.ts';
 
 const FQDN = 'citadel.example.org';
 const AIDE = 'room_aide@citadel.example.org';

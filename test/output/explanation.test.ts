@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Job } from '../../src/delivery-list/job.ts';
-import { emptyJob } from '../../src/delivery-list/parse.ts';
 import { unknown8bit } from '../../src/message/charset.ts';
 import { type ExplanationContext, explanation } from '../../src/output/explanation.ts';
 import { hintsFor } from '../../src/output/hints.ts';
 import { textDecoder } from '../../src/output/text.ts';
 import type { PayloadResult, QueuedJob } from '../../src/queue/queue.ts';
 import { SCHEDULE } from '../../src/queue/schedule.ts';
+import { emptyJob } from '../support/jobs.ts';
 
 const NOW = 1_400_000_000;
 

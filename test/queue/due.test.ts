@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Job } from '../../src/delivery-list/job.ts';
-import { emptyJob } from '../../src/delivery-list/parse.ts';
 import { isDue, isMessageDue } from '../../src/queue/due.ts';
 import { SCHEDULE } from '../../src/queue/schedule.ts';
+import { emptyJob } from '../support/jobs.ts';
 
 const SUBMITTED = 1_500_000_000;
 

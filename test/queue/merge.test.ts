@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Job } from '../../src/delivery-list/job.ts';
-import { emptyJob } from '../../src/delivery-list/parse.ts';
 import { mergeLists } from '../../src/queue/merge.ts';
+import { emptyJob } from '../support/jobs.ts';
 
 const list = (...recipients: readonly (readonly [string, number])[]): Job => ({
   ...emptyJob('2017'),

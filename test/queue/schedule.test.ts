@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { stripHeader } from '../../src/delivery-list/header.ts';
 import type { Dialect, Job } from '../../src/delivery-list/job.ts';
-import { emptyJob, parseDeliveryList } from '../../src/delivery-list/parse.ts';
+import { parseDeliveryList } from '../../src/delivery-list/parse.ts';
 import { serialiseJob } from '../../src/delivery-list/serialise.ts';
 import { isDue } from '../../src/queue/due.ts';
 import { ageOf, isDelayed, isExpired, lastAttempt, SCHEDULE } from '../../src/queue/schedule.ts';
+import { emptyJob } from '../support/jobs.ts';
 
 const START = 1_500_000_000;
 const HOUR = 3600;

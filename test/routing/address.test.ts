@@ -41,7 +41,7 @@ const UNUSABLE: readonly (readonly [string, RegExp])[] = [
   [' \t\r\n', /no address/],
   ['user', /no domain/],
   ['user@', /no domain/],
-  ['@example.com', /in front of its @/],
+  ['@example.com', /before its @/],
   ['<>', /no domain/],
   ['a@b, c@d', /quotes/],
   ['<a@b> <c@d>', /angle brackets/],

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Job, StatusChange } from '../../src/delivery-list/job.ts';
-import { emptyJob } from '../../src/delivery-list/parse.ts';
 import type { Signer } from '../../src/dkim/signer.ts';
 import { unknown8bit } from '../../src/message/charset.ts';
 import type { JobRequest, Queue, QueuedJob } from '../../src/queue/queue.ts';
@@ -16,6 +15,7 @@ import type { RunSummary } from '../../src/runner/queue-runner.ts';
 import { QueueRunner, runQueue } from '../../src/runner/queue-runner.ts';
 import type { RunRules } from '../../src/runner/rules.ts';
 import { rulesWith } from '../delivery/scheduling.ts';
+import { emptyJob } from '../support/jobs.ts';
 
 const NOW = 1_400_000_000;
 const FRIENDLY: WorldScript = {

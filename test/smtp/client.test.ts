@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type AttemptedMessage, DeliveryAttempt } from '../../src/delivery/attempt.ts';
 import { Scheduler } from '../../src/delivery/scheduler.ts';
-import { emptyJob } from '../../src/delivery-list/parse.ts';
 import type { OutgoingMessage } from '../../src/message/outgoing.ts';
 import { VirtualClock } from '../../src/replay/world/virtual-clock.ts';
 import { World } from '../../src/replay/world/world.ts';
 import { destinationOf } from '../../src/routing/route.ts';
 import type { Outcome } from '../../src/smtp/outcome.ts';
 import { DEADLINES, message, rulesWith } from '../delivery/scheduling.ts';
+import { emptyJob } from '../support/jobs.ts';
 
 const PIECES = 20;
 const PIECE = 'A line of a large message.\r\n';

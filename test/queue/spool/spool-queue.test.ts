@@ -83,7 +83,7 @@ test('an unreadable list is moved away once, with its reason; its payload stays'
       reason: 'it has no msgid line, so its message is unknown',
     },
     { number: 3, path: `${bad}/3`, reason: 'it has no remote line, so it has no recipient' },
-    { number: 4, path: `${bad}/4`, reason: 'it holds no delivery-list instruction at all' },
+    { number: 4, path: `${bad}/4`, reason: 'it has no delivery-list instruction' },
   ]);
   const after = messagesIn(spool);
   assert.deepEqual(Object.keys(after).sort(), [
