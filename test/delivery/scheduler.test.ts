@@ -136,7 +136,7 @@ describe('hosts', () => {
     [
       'MX localhost',
       { mx: [[10, 'localhost']] },
-      '5 the best mail server of x.example is this host itself: the mail would loop',
+      '5 the best mail server of x.example is this host: the message would loop',
     ],
     ['neither MX nor address', {}, '5 x.example has neither a mail server nor an address'],
   ] as const) {
