@@ -1,7 +1,8 @@
 /** Outcomes as log lines, and how bytes, spans and times are shown to people. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { loadCharset } from '../../src/message/charset.ts';
+import { loadCharset, unknown8bit } from '../../src/message/charset.ts';
+import { allowsColour } from '../../src/output/colour.ts';
 import { dsnEvent, outcomeEvent } from '../../src/output/log/log-events.ts';
 import { duration, escapeControl, formatTime, textDecoder } from '../../src/output/text.ts';
 import type { OutcomeRecord } from '../../src/runner/active-message.ts';
@@ -22,6 +23,26 @@ const FAILED: OutcomeRecord = {
 };
 
 const same = (bytes: string): string => bytes;
+
+test('a reply of several lines is one line, its enhanced code said once', () => {
+  const text = '5.1.1 no such user\n5.1.1 see https://mx.example.com/\n5.1.1 or ask\r\x1b';
+  const { message, fields } = outcomeEvent(
+    { ...FAILED, outcome: { ...FAILED.outcome, text } },
+    textDecoder(unknown8bit),
+  );
+  assert.match(message, /: 550 5\.1\.1 no such user see https:\/\/mx\.example\.com\/ or ask \\x1b$/);
+  assert.equal(fields.text, '5.1.1 no such user see https://mx.example.com/ or ask \\x1b');
+});
+
+test('NO_COLOR and a dumb terminal turn colours off', () => {
+  for (const [environment, allowed] of [
+    [{}, true],
+    [{ TERM: 'xterm', NO_COLOR: '' }, true],
+    [{ NO_COLOR: '1' }, false],
+    [{ TERM: 'dumb' }, false],
+  ] as const)
+    assert.equal(allowsColour(environment), allowed);
+});
 
 test('a delivery', () => {
   const line = outcomeEvent(DELIVERED, same);

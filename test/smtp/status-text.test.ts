@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Failure, Outcome } from '../../src/smtp/outcome.ts';
-import { statusDigit, statusText } from '../../src/smtp/status-text.ts';
+import { joinedLines, statusDigit, statusText } from '../../src/smtp/status-text.ts';
 
 const PEER = { host: 'mx.example', address: '192.0.2.1', port: 25 };
 
@@ -66,4 +66,13 @@ test('every outcome that is neither delivered nor permanent is 4 (C27)', () => {
   assert.equal(statusDigit(failed({})), 5);
   assert.equal(statusDigit(failed({ permanent: false, code: 354 })), 4);
   assert.equal(statusDigit({ kind: 'delivered', code: 250, enhanced: '2.0.0', text: 'ok', peer: PEER }), 2);
+});
+
+test('an enhanced code that a server repeats in each line stands once', () => {
+  const text = '5.7.26 This mail is unauthenticated.\n5.7.26 See https://mx.example/\n4.7.0 other';
+  assert.equal(
+    statusText(failed({ text }), '2012'),
+    '5.7.26 This mail is unauthenticated. See https://mx.example/ 4.7.0 other (550, mx.example [192.0.2.1])',
+  );
+  assert.equal(joinedLines('a\na'), 'a a');
 });

@@ -22,8 +22,8 @@ export const command = withQueue(
   },
 );
 
-async function nothingDue(room: Queue, schedule: Schedule, now: number): Promise<string> {
-  const { jobs } = await room.scan();
+async function nothingDue(queue: Queue, schedule: Schedule, now: number): Promise<string> {
+  const { jobs } = await queue.scan();
   // There are none, or none is handed out: in its probe period a live room keeps them, which it has logged.
   if (jobs.length === 0) return 'There is nothing to deliver now.';
   const options = { schedule, force: false };

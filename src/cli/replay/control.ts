@@ -29,7 +29,7 @@ export async function fromControl(
   const { options } = invocation;
   const settings = withSets(invocation.settings, options.set);
   if ('kind' in settings) return settings;
-  const rules = await loadRules(settings);
+  const rules = await (options.live === true ? loadRules(settings) : loadRules(settings, []));
   if ('kind' in rules) return rules;
   const clock = clockFor(settings);
   const { job, warnings } = input.queued;

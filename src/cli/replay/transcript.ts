@@ -66,7 +66,7 @@ async function fromTranscript(
   };
   const settings = withSets(recorded, options.set);
   if ('kind' in settings) return settings;
-  const rules = await loadRules(settings);
+  const rules = await loadRules(settings, []);
   if ('kind' in rules) return rules;
   const now = movedTime(header.at, given.now);
   const { timeline, notes } = await timelineFor(transcript, rules, now, invocation);

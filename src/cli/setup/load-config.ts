@@ -72,8 +72,14 @@ export function openError({ why, text, runner }: OpenRefused): CliError {
   return { ...cliError(text, REFUSALS[why]), ...(runner === undefined ? {} : { runner }) };
 }
 
-/** The rules of a queue run, with all files they name read. */
-export async function loadRules(settings: Settings): Promise<RunRules | CliError> {
+/**
+ * The rules of a queue run, with all files they name read.
+ * @param interfaces addresses that are this machine; none in a simulation, whose result must not depend on where it runs
+ */
+export async function loadRules(
+  settings: Settings,
+  interfaces: readonly string[] = ownAddresses(),
+): Promise<RunRules | CliError> {
   const charset = await loadCharset(settings.charset);
   if (charset.kind === 'unknown')
     return settingError(settings, 'charset', `setting charset: ${charset.reason}.`);
@@ -91,8 +97,13 @@ export async function loadRules(settings: Settings): Promise<RunRules | CliError
     charset: charset.charset,
     certificates,
     ...keyring,
-    interfaces: Object.values(networkInterfaces()).flatMap((each = []) => each.map(({ address }) => address)),
+    interfaces,
   });
+}
+
+/** Of the network interfaces of this machine. */
+function ownAddresses(): readonly string[] {
+  return Object.values(networkInterfaces()).flatMap((each = []) => each.map(({ address }) => address));
 }
 
 /** DKIM keys; what they need is loaded only where there are some. */
