@@ -402,7 +402,6 @@ describe('the server that takes reports', () => {
       'speaks another protocol',
       async (peer: RawPeer) => {
         await peer.say('SSH-2.0-x\r\n');
-        await peer.expect('QUIT');
       },
       ['warning reports'],
       /SSH-2\.0-x/,
