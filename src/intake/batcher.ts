@@ -1,9 +1,8 @@
 /**
- * Makes one job out of the same message for many recipients. Servers of 2012 to 2017 open one connection per recipient,
- * all at once; the copies that arrive in this moment are put into the room together. Called by reception.ts. Nobody is
- * told that a message is safe before the room says so, and a lone connection never waits: waiting is only for those
- * that are already connected and may still bring the same, and never longer than the window. One that has been silent for
- * long is waited for no more: it would cost every mail of everybody the window.
+ * Makes one job of the same message for many recipients. Citadel servers of 2012 to 2017 open one connection per recipient,
+ * all at once; the copies that arrive together are queued together. A message is acknowledged only when the queue has it on
+ * disk. It waits, at most one window, only while another connection may still bring a copy: a single connection never waits,
+ * and a connection that has long been silent is not waited for, because it would delay everyone's messages.
  */
 import type { ByteString } from '../platform/bytes.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
@@ -13,12 +12,12 @@ import type { SpooledMessage } from './spooled-message.ts';
 export interface Submission {
   readonly sender: ByteString;
   readonly recipients: readonly ByteString[];
-  readonly letter: SpooledMessage;
-  /** the Received line of its own way */
-  readonly trace: ByteString;
+  readonly message: SpooledMessage;
+  /** its Received header field */
+  readonly receivedHeader: ByteString;
 }
 
-/** What the transactions of one job bring together. The letter is the first one's. */
+/** The submissions of one job together. The message is that of the first one. */
 export interface SubmissionBatch extends Submission {
   readonly transactions: number;
 }
@@ -34,28 +33,28 @@ interface Batch<Stored> {
 }
 
 export interface Batcher<Stored> {
-  /** a connection that may bring something: from whom is not known yet (null) or known */
+  /** a connection that may bring a message; `sender` is null before MAIL */
   expect(connection: string, sender: ByteString | null): void;
-  /** it has brought it, or will not */
+  /** the connection has brought its message, or will not */
   forget(connection: string): void;
-  /** Resolves when the message is safe. Takes the letter over and closes it. */
-  join(share: Submission): Promise<Stored>;
-  /** Wait for nobody any more; resolves when everything handed over so far is safe or has failed. */
+  /** Resolves when the message is queued. Takes over the message and closes it. */
+  join(submission: Submission): Promise<Stored>;
+  /** Stops waiting for copies; resolves when every message so far is queued or has failed. */
   settle(): Promise<void>;
 }
 
-/** So many windows after it last said something that counts, nobody waits for a connection. */
-const PATIENCE = 10;
+/** A connection is not waited for when its last MAIL is this many windows ago. */
+const SILENT_WINDOWS = 10;
 
-/** @param window milliseconds a message waits for others at the most */
+/** @param window the longest a message waits for its other copies, milliseconds */
 export function createBatcher<Stored>(
   clock: Clock,
   window: number,
-  store: (gathered: SubmissionBatch) => Promise<Stored>,
+  store: (batch: SubmissionBatch) => Promise<Stored>,
 ): Batcher<Stored> {
-  /** the longest silent first */
+  /** by connection, the longest silent first */
   const expected = new Map<string, { readonly sender: ByteString | null; readonly since: number }>();
-  /** how many of them there are for each sender */
+  /** number of expected connections for each sender */
   const counts = new Map<ByteString | null, number>();
   const batches = new Map<string, Batch<Stored>>();
   const storing = new Set<Promise<unknown>>();
@@ -75,15 +74,15 @@ export function createBatcher<Stored>(
   }
 
   function forget(connection: string): void {
-    const before = expected.get(connection);
-    if (before === undefined) return;
+    const previous = expected.get(connection);
+    if (previous === undefined) return;
     expected.delete(connection);
-    count(before.sender, -1);
+    count(previous.sender, -1);
     closeComplete();
   }
 
   function forgetSilent(): void {
-    const since = clock.monotonic() - PATIENCE * window;
+    const since = clock.monotonic() - SILENT_WINDOWS * window;
     for (const [connection, known] of expected) {
       if (known.since > since) return;
       forget(connection);
@@ -112,31 +111,31 @@ export function createBatcher<Stored>(
       },
     };
     batches.set(key, batch);
-    const over = batch.stored.finally(() => first.letter.close()).catch(() => {});
-    storing.add(over);
-    over.finally(() => storing.delete(over));
+    const done = batch.stored.finally(() => first.message.close()).catch(() => {});
+    storing.add(done);
+    done.finally(() => storing.delete(done));
     return batch;
   }
 
   return {
     forget,
     expect(connection, sender) {
-      const before = expected.get(connection);
+      const previous = expected.get(connection);
       expected.delete(connection);
       expected.set(connection, { sender, since: clock.monotonic() });
       count(sender, 1);
-      if (before !== undefined) count(before.sender, -1);
+      if (previous !== undefined) count(previous.sender, -1);
       closeComplete();
     },
-    async join(share) {
+    async join(submission) {
       forgetSilent();
-      const key = `${share.letter.size} ${share.letter.digest} ${share.sender}`;
+      const key = `${submission.message.size} ${submission.message.digest} ${submission.sender}`;
       const known = batches.get(key);
-      const batch = known ?? open(key, share);
+      const batch = known ?? open(key, submission);
       batch.transactions++;
-      for (const recipient of share.recipients) batch.recipients.add(recipient);
-      if (isComplete(share.sender)) batch.close();
-      if (known !== undefined) await share.letter.close();
+      for (const recipient of submission.recipients) batch.recipients.add(recipient);
+      if (isComplete(submission.sender)) batch.close();
+      if (known !== undefined) await submission.message.close();
       return batch.stored;
     },
     async settle() {

@@ -1,7 +1,6 @@
 /**
- * One connection to the intake: smtp-server's, and what that library does not speak. BDAT (RFC 3030), enhanced status
- * codes that fit the reply, and a greeting without delay. Made by the server below, which listener.ts opens. Knows no
- * mail: a message that came in chunks goes the same way as one behind DATA.
+ * One connection to the intake: that of smtp-server, with what the library lacks. These are BDAT (RFC 3030), enhanced status
+ * codes that fit the reply, and a greeting without delay. A message sent in chunks is handled like one sent with DATA.
  */
 import type { Socket } from 'node:net';
 import { PassThrough, type Writable } from 'node:stream';
@@ -9,14 +8,14 @@ import { SMTPServer, type SMTPServerDataStream } from 'smtp-server';
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection';
 import { SMTPStream } from 'smtp-server/lib/smtp-stream';
 
-/** What a BDAT command announces. */
-interface Announced {
+/** The arguments of a BDAT command. */
+interface BdatCommand {
   /** octets */
   readonly size: number;
   readonly last: boolean;
 }
 
-/** A chunk under way. */
+/** A chunk being received. */
 interface Chunk {
   /** octets still to come */
   left: number;
@@ -26,24 +25,24 @@ interface Chunk {
   readonly end: (next: () => void) => void;
 }
 
-/** Null: no syntax of RFC 3030 2. */
-function announced(command: string): Announced | null {
+/** Null when the syntax is not that of RFC 3030 2. */
+function parseBdat(command: string): BdatCommand | null {
   const [, size, last] = /^BDAT +(\d{1,15})( +LAST)?\s*$/i.exec(command) ?? [];
   return size === undefined ? null : { size: Number(size), last: last !== undefined };
 }
 
-/** So many command lines are read before others have their turn. */
-const LINES_AT_ONCE = 50;
+/** Command lines read in one turn of the event loop. */
+const LINES_PER_TURN = 50;
 
-/** Commands, and what is no command: behind DATA (the library's part) and behind BDAT. */
+/** Separates commands from the bytes after DATA (the library's part) and after BDAT. */
 class ChunkParser extends SMTPStream {
   #chunk: Chunk | null = null;
   #lines = 0;
 
-  /** What comes behind the command just read is a chunk. */
+  /** The bytes after the command just read are a chunk. */
   expect(chunk: Chunk): void {
     this.#chunk = chunk;
-    // With that the library leaves its loop over command lines and gives the rest to _write.
+    // This makes the library leave its loop over command lines and pass the rest to _write.
     this._dataMode = true;
   }
 
@@ -67,12 +66,12 @@ class ChunkParser extends SMTPStream {
       }
       this.#chunk = null;
       this._dataMode = false;
-      // Not at once: thousands of small chunks may lie in one piece.
+      // In a later turn, because one piece may contain thousands of small chunks.
       chunk.end(() => setImmediate(() => this._write(rest, encoding, next)));
     });
   }
 
-  /** A line alone: the library copies all that lies behind one which leads to a chunk, for each of thousands. */
+  /** One line at a time: the library would copy everything after each BDAT command, thousands of times. */
   #readLine(octets: Buffer, ...[encoding, next]: ParametersBehindFirst<SMTPStream['_write']>): void {
     const end = octets.indexOf('\n') + 1;
     const rest = octets.subarray(end);
@@ -81,62 +80,62 @@ class ChunkParser extends SMTPStream {
       return;
     }
     super._write(octets.subarray(0, end), encoding, (error) => {
-      const goOn = (): void => this._write(rest, encoding, next);
+      const proceed = (): void => this._write(rest, encoding, next);
       if (error) next(error);
-      else if (++this.#lines % LINES_AT_ONCE === 0) setImmediate(goOn);
-      else goOn();
+      else if (++this.#lines % LINES_PER_TURN === 0) setImmediate(proceed);
+      else proceed();
     });
   }
 }
 
 type ParametersBehindFirst<F> = F extends (first: never, ...rest: infer Rest) => unknown ? Rest : never;
 
-/** Octets for a reader; what one does not want any more is dropped. */
+/** Writes octets to a reader; they are dropped when it no longer reads. */
 function feed(body: Writable, octets: Buffer, next: () => void): void {
   if (!body.writable || body.write(octets)) {
     next();
     return;
   }
-  const goOn = (): void => {
-    body.off('drain', goOn).off('close', goOn);
+  const proceed = (): void => {
+    body.off('drain', proceed).off('close', proceed);
     next();
   };
-  body.on('drain', goOn).on('close', goOn);
+  body.on('drain', proceed).on('close', proceed);
 }
 
-/** The library answers while both sides are open; a client that has closed its own still listens. */
-function keepAnswerable(socket: Socket): void {
+/** The library replies only while both sides are open, but a client that has closed its own still reads. */
+function allowReplies(socket: Socket): void {
   if (socket.readyState !== 'writeOnly') return;
   Object.defineProperty(socket, 'readyState', { get: () => (socket.writable ? 'open' : 'closed') });
 }
 
-/** A reply's text may begin with its own enhanced status code (RFC 3463); else the library's for the number is taken. */
+/** A reply text with its own enhanced status code (RFC 3463); otherwise the library adds one. */
 const OWN_STATUS = /^[245]\.\d{1,3}\.\d{1,3} /;
 
-type Answer = Parameters<Parameters<SMTPServer['onData']>[2]>;
+type DataResult = Parameters<Parameters<SMTPServer['onData']>[2]>;
 
-/** A message some chunks of which have come, and what will be said of it. */
-interface Chunked {
+/** A message of which some chunks have arrived, and its later replies. */
+interface ChunkedMessage {
   readonly body: SMTPServerDataStream;
-  readonly answer: Promise<Answer>;
+  readonly result: Promise<DataResult>;
 }
 
-/** How long a client has for the last reply and for closing its side, milliseconds, when the intake stops. */
-const FAREWELL = 1000;
+/** When the intake stops: time a client has to read the last reply and close its side, milliseconds. */
+const CLOSE_GRACE = 1000;
 
 /** Wrong passwords on one connection. */
-const MOST_GUESSES = 3;
+const MAX_AUTH_FAILURES = 3;
 
 class IntakeConnection extends SMTPConnection {
-  #guesses = 0;
-  #chunked: Chunked | null = null;
+  #authFailures = 0;
+  #chunked: ChunkedMessage | null = null;
 
-  /** a message is being received or stored */
+  /** whether a message is being received or stored */
   get receiving(): boolean {
     return this.#chunked !== null || Boolean(this._dataStream);
   }
 
-  /** The library waits 100 ms here for clients that talk too early, as spammers do; none of them reaches us. */
+  /** Without the library's 100 ms pause for clients that talk too early: those are spammers, which cannot connect here. */
   override init(): void {
     this._setListeners(() => {
       const { maxClients } = this._server.options;
@@ -146,23 +145,24 @@ class IntakeConnection extends SMTPConnection {
     });
   }
 
-  /** A stop does not wait for a client that never closes its side. */
+  /** When the intake stops, a client that does not close its side is cut off. */
   override close(): void {
     super.close();
     if (!this._server._closeTimeout) return;
     const socket = this._socket;
-    setTimeout(() => socket.destroy(), FAREWELL).unref();
+    setTimeout(() => socket.destroy(), CLOSE_GRACE).unref();
   }
 
   override send(...[code, data, context]: Parameters<SMTPConnection['send']>): void {
-    keepAnswerable(this._socket);
-    // The only list of lines the library sends are its extensions.
-    const said = Array.isArray(data) ? [...data, 'CHUNKING'] : data;
-    super.send(code, said, typeof said === 'string' && OWN_STATUS.test(said) ? false : context);
-    if (code === 535 && ++this.#guesses >= MOST_GUESSES) this.send(421, '4.7.0 Too many wrong passwords');
+    allowReplies(this._socket);
+    // The library sends only its list of extensions as an array.
+    const lines = Array.isArray(data) ? [...data, 'CHUNKING'] : data;
+    super.send(code, lines, typeof lines === 'string' && OWN_STATUS.test(lines) ? false : context);
+    if (code === 535 && ++this.#authFailures >= MAX_AUTH_FAILURES)
+      this.send(421, '4.7.0 Too many wrong passwords');
   }
 
-  /** A client that closes its side before TLS stands is gone. Without this nobody would see it until the idle timeout. */
+  /** A client that closes its side during the TLS handshake is gone; otherwise this would be noticed only at the idle timeout. */
   override upgrade(callback: () => void, secureCallback?: () => void): void {
     this._socket.allowHalfOpen = false;
     super.upgrade(callback, () => {
@@ -175,16 +175,16 @@ class IntakeConnection extends SMTPConnection {
     const parser = new ChunkParser();
     parser.oncommand = (command, callback) => this._onCommand(command, callback);
     parser.on('error', (error) => this.send(421, `4.5.0 ${error.message}`));
-    // The client has said all, and all of it is answered.
+    // The client has closed its side, and everything it sent is answered.
     parser.on('finish', () => this.close());
     return parser;
   }
 
   handler_BDAT(command: Buffer, callback: () => void): void {
-    const chunk = announced(command.toString('latin1'));
+    const chunk = parseBdat(command.toString('latin1'));
     if (chunk === null) {
       this.send(501, '5.5.4 Syntax: BDAT size [LAST]');
-      // Nobody knows where the next command begins.
+      // Without a size the next command cannot be found.
       this.close();
     } else {
       this.#expect(chunk);
@@ -192,7 +192,7 @@ class IntakeConnection extends SMTPConnection {
     callback();
   }
 
-  #expect({ size, last }: Announced): void {
+  #expect({ size, last }: BdatCommand): void {
     if (!(this._parser instanceof ChunkParser)) return;
     this.#chunked ??= this.#begin();
     const chunked = this.#chunked;
@@ -214,23 +214,23 @@ class IntakeConnection extends SMTPConnection {
     });
   }
 
-  #begin(): Chunked | null {
+  #begin(): ChunkedMessage | null {
     const { mailFrom, rcptTo } = this.session.envelope;
     if (mailFrom === false || rcptTo.length === 0) return null;
     const body = Object.assign(new PassThrough(), { byteLength: 0, sizeExceeded: false });
-    const answer = new Promise<Answer>((resolve) => {
-      this._server.onData(body, this.session, (...words) => resolve(words));
+    const result = new Promise<DataResult>((resolve) => {
+      this._server.onData(body, this.session, (...args) => resolve(args));
     });
-    return { body, answer };
+    return { body, result };
   }
 
-  /** The last chunk is answered when the message is stored, as the final dot is. */
-  #finish({ body, answer }: Chunked, next: () => void): void {
+  /** The last chunk is answered when the message is stored, like the final dot of DATA. */
+  #finish({ body, result }: ChunkedMessage, next: () => void): void {
     this.#chunked = null;
-    // While the library sees a whole message here the connection may be idle for as long as storing takes.
+    // While the library sees a message here, the idle timeout does not run.
     this._dataStream = body;
     body.end();
-    answer.then(([error, replies]) => {
+    result.then(([error, replies]) => {
       this._dataStream = false;
       for (const reply of error ? [error] : [replies ?? ''].flat()) {
         if (reply instanceof Error) this.send(replyCodeOf(reply), reply.message);
@@ -243,9 +243,11 @@ class IntakeConnection extends SMTPConnection {
     });
   }
 
-  /** RSET, EHLO or the end of the connection, with chunks still to come. */
+  /** After RSET, EHLO or the end of the connection, with chunks still to come. */
   #abandon(): void {
-    this.#chunked?.body.destroy(Object.assign(new Error('the rest never came'), { code: 'ECONNECTION' }));
+    this.#chunked?.body.destroy(
+      Object.assign(new Error('the client did not send the rest of the message'), { code: 'ECONNECTION' }),
+    );
     this.#chunked = null;
   }
 
@@ -260,8 +262,8 @@ class IntakeConnection extends SMTPConnection {
   }
 
   /**
-   * The address as it was given. The library writes A-labels out, and what they say is not always what they were made
-   * of: xn--xample-hy68a.com would become example.com, which is somebody else.
+   * The address as given. The library decodes A-labels, which can change the domain: xn--xample-hy68a.com would become
+   * example.com, which is another domain.
    */
   override _parseAddressCommand(
     ...[name, command]: Parameters<SMTPConnection['_parseAddressCommand']>
@@ -271,7 +273,7 @@ class IntakeConnection extends SMTPConnection {
     return parsed === false ? false : { ...parsed, address: given ?? parsed.address };
   }
 
-  /** RFC 3030 2: behind the first chunk only chunks belong to the transaction. */
+  /** RFC 3030 2: after the first chunk only chunks may follow. */
   #betweenChunks(callback: () => void): boolean {
     if (this.#chunked === null) return false;
     this.send(503, '5.5.1 Send the rest of the message by BDAT, or RSET');
@@ -279,7 +281,7 @@ class IntakeConnection extends SMTPConnection {
     return true;
   }
 
-  /** Whatever stands behind the word, a chunk follows it. */
+  /** A chunk follows any BDAT command, whatever its arguments. */
   override _getHandler(command: string): ReturnType<SMTPConnection['_getHandler']> {
     return super._getHandler(command.replace(/^BDAT\s.*$/, 'BDAT'));
   }
@@ -299,7 +301,7 @@ function replyCodeOf(error: Error): number {
 
 /** smtp-server with connections as above. */
 export class IntakeServer extends SMTPServer {
-  /** told of each connection by its session's id, before anything else happens to it */
+  /** called with the session id of each connection, before anything else happens to it */
   accepted: (session: string) => void = () => {};
 
   override connect(...[socket, details]: Parameters<SMTPServer['connect']>): void {
@@ -311,14 +313,14 @@ export class IntakeServer extends SMTPServer {
     connection.init();
   }
 
-  /** Take no more; resolves when no connection is left. Those that bring something have `patience` milliseconds. */
-  async stop(patience: number): Promise<void> {
-    this.options.closeTimeout = Math.max(1, patience - FAREWELL);
+  /** Stops listening; resolves when no connection is left. Those that are sending a message have `grace` milliseconds. */
+  async stop(grace: number): Promise<void> {
+    this.options.closeTimeout = Math.max(1, grace - CLOSE_GRACE);
     await new Promise<void>((resolve) => super.close(resolve));
   }
 
-  /** Tell all connections that bring nothing now to go. */
-  dismiss(code: number, text: string): void {
+  /** Sends a final reply to all connections that are not sending a message. */
+  closeIdle(code: number, text: string): void {
     for (const connection of this.connections) {
       if (!(connection instanceof IntakeConnection && connection.receiving)) connection.send(code, text);
     }

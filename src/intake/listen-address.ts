@@ -1,32 +1,28 @@
-/**
- * Where the intake listens: a loopback address and port, or a unix socket. Called by listener.ts before it opens
- * anything. Another address is taken only with authentication and TLS, so that no mistyped option makes an open relay.
- * Pure: resolves no name and opens nothing.
- */
+/** Parses the address the intake listens on: an IP address and port, or a unix socket. No name is resolved. */
 import { isIP, isIPv4 } from 'node:net';
 
 export type ListenAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number; readonly loopback: boolean }
   | { readonly kind: 'unix'; readonly path: string }
-  /** a full sentence */
+  /** `text` is a full sentence */
   | { readonly kind: 'unusable'; readonly text: string };
 
 function unusable(text: string, why: string): ListenAddress {
-  return { kind: 'unusable', text: `The intake cannot listen at "${text}": ${why}.` };
+  return { kind: 'unusable', text: `The intake cannot listen on "${text}": ${why}.` };
 }
 
 function isLoopback(address: string): boolean {
   return isIPv4(address) ? address.startsWith('127.') : address === '::1';
 }
 
-/** Bytes of a unix socket's path; a longer one is cut off by the system, and the socket then lies somewhere else. */
-const LONGEST_PATH = 107;
+/** Longest path of a unix socket, bytes. The system cuts off a longer one, and the socket is then at another path. */
+const MAX_PATH = 107;
 
 /** `/path`, `PORT`, `ADDRESS:PORT`, `[IPv6]:PORT` or `localhost:PORT`; port 0 is any free one. */
 export function parseListenAddress(text: string): ListenAddress {
   if (text.startsWith('/')) {
-    return Buffer.byteLength(text) > LONGEST_PATH
-      ? unusable(text, `the path of a unix socket has ${LONGEST_PATH} bytes at the most`)
+    return Buffer.byteLength(text) > MAX_PATH
+      ? unusable(text, `the path of a unix socket can have at most ${MAX_PATH} bytes`)
       : { kind: 'unix', path: text };
   }
   const [, bracketed, plain, written = ''] = /^(?:\[([^\]]*)\]:|([^:]*):)?(\d{1,5})$/.exec(text) ?? [];
@@ -35,15 +31,15 @@ export function parseListenAddress(text: string): ListenAddress {
   const named = bracketed ?? plain ?? 'localhost';
   const host = named.toLowerCase() === 'localhost' ? '127.0.0.1' : named;
   if (isIP(host) === 0)
-    return unusable(text, 'name an IP address; a host name may mean another machine tomorrow');
+    return unusable(text, 'use an IP address, because a host name can change its meaning');
   return { kind: 'tcp', host, port, loopback: isLoopback(host) };
 }
 
-/** How people write it; `port` is the one the system gave. */
+/** As people write it; `port` is the one the system assigned. */
 export function formatListenAddress(
-  place: Exclude<ListenAddress, { kind: 'unusable' }>,
+  address: Exclude<ListenAddress, { kind: 'unusable' }>,
   port: number,
 ): string {
-  if (place.kind === 'unix') return place.path;
-  return place.host.includes(':') ? `[${place.host}]:${port}` : `${place.host}:${port}`;
+  if (address.kind === 'unix') return address.path;
+  return address.host.includes(':') ? `[${address.host}]:${port}` : `${address.host}:${port}`;
 }

@@ -1,7 +1,6 @@
 /**
- * The SMTP and LMTP listener that Citadel's smarthost line points at. Called by `intake` and `watch --intake`. Opens and
- * closes; reception.ts makes jobs of what comes in, connection.ts speaks. It listens to this machine only, unless another
- * address is named together with users and a certificate.
+ * The SMTP and LMTP listener for Citadel's smarthost entry. It listens on this machine only, unless another address is given
+ * together with users and a certificate, so that a mistyped option does not make an open relay.
  */
 import { chmod, lstat, unlink } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
@@ -19,11 +18,11 @@ import {
 export interface IntakeOptions extends HandlerOptions {
   /** `PORT`, `ADDRESS:PORT` or `/path` of a unix socket */
   readonly listen: string;
-  /** connections at once; the next one gets 421 */
+  /** most connections at the same time; further ones get 421 */
   readonly connections: number;
-  /** milliseconds a stop waits for what is being received */
+  /** the longest a stop waits for messages being received, milliseconds */
   readonly stopping: number;
-  /** null: nobody has to authenticate */
+  /** null: no authentication */
   readonly authenticate: ((user: string, password: string) => boolean) | null;
   /** PEM; null: no STARTTLS */
   readonly tls: { readonly key: string; readonly cert: string } | null;
@@ -34,7 +33,7 @@ export const INTAKE_DEFAULTS = {
   size: 104_857_600,
   connections: 1000,
   window: 100,
-  mostRecipients: 1000,
+  maxRecipients: 1000,
   stopping: 10_000,
   authenticate: null,
   tls: null,
@@ -51,37 +50,37 @@ export interface IntakeDeps extends HandlerDeps {
 export type IntakeStart =
   | {
       readonly kind: 'listening';
-      /** as in `listen`, with the port the system gave */
+      /** as in `listen`, with the port the system assigned */
       readonly address: string;
-      /** Take no more; what is being received is finished or refused. Everything acknowledged is durable on return. */
+      /** Stops listening; messages being received are finished or refused. */
       close(): Promise<void>;
     }
-  /** `place`: it must not or cannot be there; `system`: the system does not let us. A full sentence */
-  | { readonly kind: 'refused'; readonly why: 'place' | 'system'; readonly text: string };
+  /** because of the given `address`, or an error of the `system`; `text` is full sentences */
+  | { readonly kind: 'refused'; readonly why: 'address' | 'system'; readonly text: string };
 
-/** RFC 5321 4.5.3.2.7 */
-const IDLE = 300_000;
-/** Milliseconds a wrong password waits for its answer. */
-const GUESS_DELAY = 1000;
-/** Citadel opens a connection for each recipient at once. */
+/** RFC 5321 4.5.3.2.7, milliseconds */
+const IDLE_TIMEOUT = 300_000;
+/** Delay of the reply to a wrong password, milliseconds. */
+const AUTH_FAILURE_DELAY = 1000;
+/** Citadel opens connections for all recipients at the same time. */
 const BACKLOG = 1024;
 
-/** Jokes of the library, and extensions by which a client would say that it is somebody else. */
-const NOT_SPOKEN = ['WIZ', 'SHELL', 'KILL', 'XCLIENT', 'XFORWARD'];
+/** Jokes of the library, and extensions with which a client gives another identity. */
+const DISABLED_COMMANDS = ['WIZ', 'SHELL', 'KILL', 'XCLIENT', 'XFORWARD'];
 
-type Open = Exclude<ListenAddress, { kind: 'unusable' }>;
+type ListenTarget = Exclude<ListenAddress, { kind: 'unusable' }>;
 
-/** The listener apart from the place where it listens. */
+/** The listener without its address. */
 export class Intake {
-  readonly #reception: TransactionHandler;
+  readonly #handler: TransactionHandler;
   readonly #server: IntakeServer;
   readonly #stopping: number;
-  /** what goes wrong now is the listening, and `listen` says so */
+  /** while it opens, errors are reported by `listen` */
   #opening = false;
 
   constructor(options: Omit<IntakeOptions, 'listen'>, deps: IntakeDeps) {
     const { protocol, hostname, size, connections, stopping, authenticate, tls } = options;
-    const reception = new TransactionHandler(options, deps);
+    const handler = new TransactionHandler(options, deps);
     const server = new IntakeServer({
       name: hostname,
       banner: 'spoolroom',
@@ -89,16 +88,16 @@ export class Intake {
       lmtp: protocol === 'lmtp',
       size,
       maxClients: connections,
-      socketTimeout: IDLE,
+      socketTimeout: IDLE_TIMEOUT,
       disableReverseLookup: true,
-      // Some clients close their side behind a QUIT sent ahead; their mail is answered all the same (RFC 5321 4.1.1.10).
+      // Some clients close their side right after a pipelined QUIT; they still get their replies (RFC 5321 4.1.1.10).
       allowHalfOpen: true,
       hideENHANCEDSTATUSCODES: false,
-      // The library refuses some that mail reaches all the same (a..b@, x_y.example); the reception judges them.
+      // The library refuses some addresses that can be delivered (a..b@, x_y.example); the handler checks them.
       lenientAddressParsing: true,
       authOptional: authenticate === null,
       disabledCommands: [
-        ...NOT_SPOKEN,
+        ...DISABLED_COMMANDS,
         ...(authenticate === null ? ['AUTH'] : []),
         ...(tls === null ? ['STARTTLS'] : []),
       ],
@@ -107,35 +106,36 @@ export class Intake {
       onAuth: ({ username, password }, _session, callback) => {
         if (authenticate?.(username ?? '', password ?? '') === true) callback(null, { user: username });
         else
-          deps.clock.after(GUESS_DELAY, () =>
-            callback(new SmtpReply(535, '5.7.8', 'This user and password are not known here')),
+          deps.clock.after(AUTH_FAILURE_DELAY, () =>
+            callback(new SmtpReply(535, '5.7.8', 'Wrong user name or password')),
           );
       },
-      onMailFrom: ({ address }, session, callback) => callback(reception.mail(address, session)),
-      onRcptTo: ({ address }, session, callback) => callback(reception.rcpt(address, session)),
+      onMailFrom: ({ address }, session, callback) => callback(handler.mail(address, session)),
+      onRcptTo: ({ address }, session, callback) => callback(handler.rcpt(address, session)),
       onData: (stream, session, callback) => {
-        reception.message(stream, session).then((replies) => callback(null, replies));
+        handler.message(stream, session).then((replies) => callback(null, replies));
       },
-      onClose: (session) => reception.left(session.id),
+      onClose: (session) => handler.disconnected(session.id),
     });
-    server.accepted = (session) => reception.arrived(session);
+    server.accepted = (session) => handler.connected(session);
     server.on('error', (error: Error) => {
       if (!this.#opening) deps.events.warning(`A connection to the intake was lost: ${error.message}.`);
     });
-    this.#reception = reception;
+    this.#handler = handler;
     this.#server = server;
     this.#stopping = stopping;
   }
 
-  /** A connection that stands. */
+  /** Serves a socket that is already connected. */
   accept(socket: Socket): void {
     this.#server.connect(socket);
   }
 
-  /** The port it listens at, or 0; rejects with the system's error. */
-  async listen(place: Open): Promise<number> {
+  /** Resolves to the port it listens on, 0 for a unix socket; rejects with the system's error. */
+  async listen(address: ListenTarget): Promise<number> {
     const { server } = this.#server;
-    const target = place.kind === 'unix' ? { path: place.path } : { host: place.host, port: place.port };
+    const target =
+      address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port };
     this.#opening = true;
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
@@ -146,36 +146,36 @@ export class Intake {
     });
     this.#opening = false;
     try {
-      if (place.kind === 'unix') await chmod(place.path, 0o660);
+      if (address.kind === 'unix') await chmod(address.path, 0o660);
     } catch (error) {
-      // Else it would go on listening after it has said that it cannot.
+      // Otherwise it would go on listening after the failure was reported.
       await this.close();
       throw error;
     }
-    const address = server.address();
-    return typeof address === 'object' && address !== null ? address.port : 0;
+    const bound = server.address();
+    return typeof bound === 'object' && bound !== null ? bound.port : 0;
   }
 
   async close(): Promise<void> {
     const closed = this.#server.stop(this.#stopping);
-    this.#server.dismiss(421, '4.3.2 Shutting down; try again later');
-    await this.#reception.settle();
+    this.#server.closeIdle(421, '4.3.2 Shutting down; try again later');
+    await this.#handler.settle();
     await closed;
-    await this.#reception.settle();
+    await this.#handler.settle();
   }
 }
 
-/** Why it must not listen there; null when it may. */
-function exposure(place: Open, { authenticate, tls }: IntakeOptions): string | null {
-  if (place.kind !== 'tcp' || place.loopback) return null;
+/** Why it must not listen on this address; null when it may. */
+function exposureProblem(address: ListenTarget, { authenticate, tls }: IntakeOptions): string | null {
+  if (address.kind !== 'tcp' || address.loopback) return null;
   if (authenticate !== null && tls !== null) return null;
   return (
-    `The intake does not listen at ${place.host} for everybody: other machines could send mail through it. ` +
-    'Name a loopback address or a unix socket, or give it users and a certificate.'
+    `The intake does not listen on ${address.host}, because other machines could send mail through it. ` +
+    'Use a loopback address or a unix socket, or set intake.users and intake.certificate.'
   );
 }
 
-/** A socket file nobody listens at any more, as `kill -9` leaves it, goes; anything else stays and is in the way. */
+/** Removes a socket file on which no process listens, as left by `kill -9`. Anything else stays. */
 async function removeStale(path: string): Promise<void> {
   const status = await lstat(path).catch(() => null);
   if (status?.isSocket() !== true) return;
@@ -189,37 +189,37 @@ async function removeStale(path: string): Promise<void> {
   if (dead) await unlink(path);
 }
 
-const LISTEN_TROUBLE: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another program listens there already',
-  EACCES: 'this user may not (permission denied)',
+const LISTEN_ERRORS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program already listens there',
+  EACCES: 'permission denied for this user',
   EADDRNOTAVAIL: 'this machine has no such address',
   ENOENT: 'its directory does not exist',
 };
 
-/** libuv takes the missing directory of a socket for a matter of permission. */
-async function troubleAt(code: string, place: Open): Promise<string> {
-  const isGone =
+/** libuv reports the missing directory of a socket as EACCES. */
+async function listenError(code: string, address: ListenTarget): Promise<string> {
+  const isMissing =
     code === 'EACCES' &&
-    place.kind === 'unix' &&
-    (await lstat(dirname(place.path)).catch(() => null)) === null;
-  return LISTEN_TROUBLE[isGone ? 'ENOENT' : code] ?? code;
+    address.kind === 'unix' &&
+    (await lstat(dirname(address.path)).catch(() => null)) === null;
+  return LISTEN_ERRORS[isMissing ? 'ENOENT' : code] ?? code;
 }
 
-/** Open the listener. What is in the way is a value with a sentence. */
+/** Opens the listener. An expected failure is a value with a sentence. */
 export async function startIntake(options: IntakeOptions, deps: IntakeDeps): Promise<IntakeStart> {
-  const place = parseListenAddress(options.listen);
-  if (place.kind === 'unusable') return { kind: 'refused', why: 'place', text: place.text };
-  const exposed = exposure(place, options);
-  if (exposed !== null) return { kind: 'refused', why: 'place', text: exposed };
+  const address = parseListenAddress(options.listen);
+  if (address.kind === 'unusable') return { kind: 'refused', why: 'address', text: address.text };
+  const exposed = exposureProblem(address, options);
+  if (exposed !== null) return { kind: 'refused', why: 'address', text: exposed };
   const intake = new Intake(options, deps);
   try {
-    if (place.kind === 'unix') await removeStale(place.path);
-    const port = await intake.listen(place);
-    return { kind: 'listening', address: formatListenAddress(place, port), close: () => intake.close() };
+    if (address.kind === 'unix') await removeStale(address.path);
+    const port = await intake.listen(address);
+    return { kind: 'listening', address: formatListenAddress(address, port), close: () => intake.close() };
   } catch (error) {
     const code = replyCode(error);
     if (typeof code !== 'string') throw error;
-    const why = await troubleAt(code, place);
-    return { kind: 'refused', why: 'system', text: `The intake cannot listen at ${options.listen}: ${why}.` };
+    const why = await listenError(code, address);
+    return { kind: 'refused', why: 'system', text: `The intake cannot listen on ${options.listen}: ${why}.` };
   }
 }

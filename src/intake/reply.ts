@@ -1,13 +1,12 @@
 /**
- * What the intake answers beside 250: reply code, enhanced status code, words. techdoc/intake.md lists them. Made
- * by reception.ts and told by connection.ts; an answer is a value, never a surprise.
+ * The replies of the intake other than 250: reply code, enhanced status code, text. techdoc/intake.md lists them.
  */
 
-/** An Error only because smtp-server knows its refusals by that. */
+/** An Error, because smtp-server expects refusals to be errors. */
 export class SmtpReply extends Error {
   /** RFC 5321 4.2.3 */
   readonly responseCode: number;
-  /** for the log: without the status code that `message` begins with */
+  /** for the log: `message` without its status code */
   readonly text: string;
 
   /** @param status enhanced status code (RFC 3463), such as 4.3.1 */
@@ -20,12 +19,12 @@ export class SmtpReply extends Error {
 
 const FULL_DISK: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT']);
 
-/** The system's name for an error, such as ENOSPC; null: it has none. */
+/** The system's code of an error, such as ENOSPC; null when it has none. */
 export function replyCode(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : null;
 }
 
-/** What a client is told when its message could not be stored. */
+/** The reply when a message could not be stored. */
 export function storageReply(error: unknown): SmtpReply {
   if (error instanceof SmtpReply) return error;
   return FULL_DISK.has(replyCode(error))

@@ -1,26 +1,25 @@
 /**
- * Takes one message off the wire. Called by reception.ts for each message. The beginning stays in memory, the rest goes to a
- * scratch file without a name, so that memory stays bounded whatever the size and nothing is left behind by a crash.
- * Knows no queue: what is taken here is durable nowhere and acknowledged to nobody.
+ * Receives one message. Its beginning stays in memory and the rest goes to an unlinked temporary file, so that memory is
+ * bounded and a crash leaves nothing behind. The message is not queued yet, and must not be acknowledged.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ByteString } from '../platform/bytes.ts';
 
-/** Bytes of a message that are kept in memory; its header has to fit. 500 connections need 64 MB. */
-const HELD = 131_072;
-const PIECE = 65_536;
+/** Bytes of a message kept in memory; its header has to fit. 500 connections need 64 MB. */
+const MAX_IN_MEMORY = 131_072;
+const READ_SIZE = 65_536;
 
 export interface SpooledMessage {
-  readonly kind: 'letter';
-  /** bytes, line ends and all */
+  readonly kind: 'message';
+  /** bytes, line ends included */
   readonly size: number;
   /** equal for equal bytes */
   readonly digest: string;
-  /** up to its empty line; null when that does not come within the first 128 KiB */
+  /** up to its empty line; null when that is not within the first 128 KiB */
   readonly header: ByteString | null;
-  /** the bytes, once or as often as asked */
+  /** its bytes, from the start each time */
   pieces(): AsyncGenerator<Uint8Array>;
   close(): Promise<void>;
 }
@@ -29,14 +28,14 @@ export interface OversizedMessage {
   readonly kind: 'oversized';
 }
 
-function headerOf(held: Buffer, isAll: boolean): ByteString | null {
-  const text = held.toString('latin1');
+function headerOf(beginning: Buffer, isAll: boolean): ByteString | null {
+  const text = beginning.toString('latin1');
   const end = /(?:^|\n)\r?\n/.exec(text);
   if (end !== null) return text.slice(0, end.index + 1);
   return isAll ? text : null;
 }
 
-/** The beginning of a message. Copied: a piece may be one byte of a large buffer, and there may be many of them. */
+/** The beginning of a message. Copied, because a piece may be one byte of a large buffer. */
 class Beginning {
   #bytes = Buffer.alloc(4096);
   #length = 0;
@@ -45,12 +44,12 @@ class Beginning {
     return this.#bytes.subarray(0, this.#length);
   }
 
-  /** Keeps what fits; gives the rest. */
+  /** Keeps what fits and returns the rest. */
   add(piece: Uint8Array): Uint8Array {
-    const taken = piece.subarray(0, HELD - this.#length);
+    const taken = piece.subarray(0, MAX_IN_MEMORY - this.#length);
     const length = this.#length + taken.length;
     if (length > this.#bytes.length) {
-      const larger = Buffer.alloc(Math.min(HELD, Math.max(length, 2 * this.#bytes.length)));
+      const larger = Buffer.alloc(Math.min(MAX_IN_MEMORY, Math.max(length, 2 * this.#bytes.length)));
       larger.set(this.bytes);
       this.#bytes = larger;
     }
@@ -60,8 +59,8 @@ class Beginning {
   }
 }
 
-/** A file only this process can reach, gone when it is closed. */
-async function scratchFile(directory: string): Promise<FileHandle> {
+/** A file without a name, gone when it is closed. */
+async function temporaryFile(directory: string): Promise<FileHandle> {
   const path = join(directory, `spoolroom-${randomUUID()}`);
   const file = await open(path, 'wx+', 0o600);
   await unlink(path);
@@ -70,14 +69,14 @@ async function scratchFile(directory: string): Promise<FileHandle> {
 
 async function* readBack(file: FileHandle): AsyncGenerator<Uint8Array> {
   for (let at = 0; ; ) {
-    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(PIECE), 0, PIECE, at);
+    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(READ_SIZE), 0, READ_SIZE, at);
     if (bytesRead === 0) return;
     at += bytesRead;
     yield buffer.subarray(0, bytesRead);
   }
 }
 
-/** The message's bytes as they arrive. Rejects with the disk's error, or when the stream breaks off. */
+/** Reads a message from its stream. Rejects with the disk's error, or when the stream ends early. */
 export async function spoolMessage(
   stream: AsyncIterable<Uint8Array>,
   limit: number,
@@ -95,7 +94,7 @@ export async function spoolMessage(
       hash.update(piece);
       const more = beginning.add(piece);
       if (more.length === 0) continue;
-      file ??= await scratchFile(scratch);
+      file ??= await temporaryFile(scratch);
       await file.appendFile(more);
     }
     kept = size <= limit;
@@ -106,7 +105,7 @@ export async function spoolMessage(
   const rest = file;
   const head = beginning.bytes;
   return {
-    kind: 'letter',
+    kind: 'message',
     size,
     digest: hash.digest('hex'),
     header: headerOf(head, rest === null),

@@ -108,7 +108,7 @@ describe('intake', () => {
       [
         ['--intake.listen', `127.0.0.1:${port}`],
         69,
-        /^spoolroom: The intake cannot listen at .*: another program listens there already\.$/,
+        /^spoolroom: The intake cannot listen on .*: another program already listens there\.$/,
       ],
       [['--intake.listen', `${spool}/gone/socket`], 69, /its directory does not exist/],
       [['--intake.listen', '0.0.0.0:0'], 64, /other machines could send mail through it/],

@@ -3,14 +3,14 @@ import { test } from 'node:test';
 import { createBatcher, type Submission, type SubmissionBatch } from '../../src/intake/batcher.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
-function share(recipient: string, digest = 'same', sender = 'a@citref.example') {
+function submission(recipient: string, digest = 'same', sender = 'a@citref.example') {
   const closed: string[] = [];
   const given: Submission = {
     sender,
     recipients: [recipient],
-    trace: '',
-    letter: {
-      kind: 'letter',
+    receivedHeader: '',
+    message: {
+      kind: 'message',
       size: 1,
       digest,
       header: '',
@@ -24,19 +24,19 @@ function share(recipient: string, digest = 'same', sender = 'a@citref.example') 
 function bench(store = async (_: SubmissionBatch): Promise<string> => 'stored') {
   const clock = createManualClock();
   const jobs: (readonly string[])[] = [];
-  const gathering = createBatcher(clock, 100, (gathered) => {
-    jobs.push(gathered.recipients);
-    return store(gathered);
+  const batcher = createBatcher(clock, 100, (batch) => {
+    jobs.push(batch.recipients);
+    return store(batch);
   });
-  return { clock, jobs, gathering };
+  return { clock, jobs, batcher };
 }
 
 test('a silent connection is waited for no longer than the window, counted from the first copy', async () => {
-  const { clock, jobs, gathering } = bench();
-  gathering.expect('silent', null);
-  const first = gathering.join(share('b@example.com').given);
+  const { clock, jobs, batcher } = bench();
+  batcher.expect('silent', null);
+  const first = batcher.join(submission('b@example.com').given);
   clock.advance(99);
-  const second = gathering.join(share('c@example.com').given);
+  const second = batcher.join(submission('c@example.com').given);
   await Promise.resolve();
   assert.deepEqual(jobs, []);
   clock.advance(1);
@@ -46,11 +46,11 @@ test('a silent connection is waited for no longer than the window, counted from 
 });
 
 test('equal bytes of different senders stay apart', async () => {
-  const { clock, jobs, gathering } = bench();
-  gathering.expect('silent', null);
+  const { clock, jobs, batcher } = bench();
+  batcher.expect('silent', null);
   const both = [
-    gathering.join(share('b@example.com').given),
-    gathering.join(share('b@example.com', 'same', 'other@citref.example').given),
+    batcher.join(submission('b@example.com').given),
+    batcher.join(submission('b@example.com', 'same', 'other@citref.example').given),
   ];
   clock.advance(100);
   await Promise.all(both);
@@ -58,57 +58,57 @@ test('equal bytes of different senders stay apart', async () => {
 });
 
 test('a connection that names its sender frees the others', async () => {
-  const { jobs, gathering } = bench();
-  gathering.expect('one', null);
-  const waiting = gathering.join(share('b@example.com').given);
-  gathering.expect('one', 'other@citref.example');
+  const { jobs, batcher } = bench();
+  batcher.expect('one', null);
+  const waiting = batcher.join(submission('b@example.com').given);
+  batcher.expect('one', 'other@citref.example');
   await waiting;
   assert.equal(jobs.length, 1);
 });
 
 test('a connection that has long been silent costs nobody the window', async () => {
-  const { clock, jobs, gathering } = bench();
-  gathering.expect('silent', null);
-  gathering.expect('named', 'a@citref.example');
+  const { clock, jobs, batcher } = bench();
+  batcher.expect('silent', null);
+  batcher.expect('named', 'a@citref.example');
   clock.advance(1000);
-  gathering.expect('young', 'other@citref.example');
-  await gathering.join(share('b@example.com').given);
+  batcher.expect('young', 'other@citref.example');
+  await batcher.join(submission('b@example.com').given);
   assert.deepEqual(jobs, [['b@example.com']]);
-  gathering.expect('silent', 'a@citref.example');
-  const waiting = gathering.join(share('c@example.com').given);
+  batcher.expect('silent', 'a@citref.example');
+  const waiting = batcher.join(submission('c@example.com').given);
   await new Promise(setImmediate);
   assert.equal(jobs.length, 1, 'it says something again');
-  gathering.forget('silent');
+  batcher.forget('silent');
   await waiting;
 });
 
-test('what cannot be stored fails for everybody in it, and every letter is closed once', async () => {
-  const { clock, gathering } = bench(async () => {
+test('what cannot be stored fails for everybody in it, and every message is closed once', async () => {
+  const { clock, batcher } = bench(async () => {
     throw new Error('full');
   });
-  gathering.expect('silent', null);
-  const shares = [share('b@example.com'), share('c@example.com')];
-  const joined = shares.map(({ given }) => gathering.join(given));
+  batcher.expect('silent', null);
+  const submissions = [submission('b@example.com'), submission('c@example.com')];
+  const joined = submissions.map(({ given }) => batcher.join(given));
   clock.advance(100);
   for (const each of joined) await assert.rejects(each, /full/);
   assert.deepEqual(
-    shares.map(({ closed }) => closed),
+    submissions.map(({ closed }) => closed),
     [['b@example.com'], ['c@example.com']],
   );
 });
 
 test('settling waits for nobody and for everything', async () => {
   let finish = (): void => {};
-  const { gathering } = bench(
+  const { batcher } = bench(
     () =>
       new Promise((resolve) => {
         finish = () => resolve('stored');
       }),
   );
-  gathering.expect('silent', null);
-  const joined = gathering.join(share('b@example.com').given);
+  batcher.expect('silent', null);
+  const joined = batcher.join(submission('b@example.com').given);
   let settled = false;
-  const settling = gathering.settle().then(() => {
+  const settling = batcher.settle().then(() => {
     settled = true;
   });
   await new Promise(setImmediate);

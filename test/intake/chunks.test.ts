@@ -67,7 +67,7 @@ test('however the wire cuts it, it is the same conversation', async (t) => {
   const room = memoryRoom();
   const options = { ...INTAKE_DEFAULTS, hostname: 'queue.example', scratch: temporaryDirectory(t) };
   const events = { queued() {}, refused() {}, warning() {} };
-  const intake = new Intake(options, { room, clock: systemClock, events });
+  const intake = new Intake(options, { queue: room, clock: systemClock, events });
   t.after(() => intake.close());
   const converse = async (pieces: readonly string[]): Promise<string> => {
     let heard = '';

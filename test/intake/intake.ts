@@ -33,7 +33,7 @@ export async function start(
   const queued: QueuedMessage[] = [];
   const told: string[] = [];
   const deps: IntakeDeps = {
-    room,
+    queue: room,
     clock,
     events: {
       queued: (mail) => void queued.push(mail),

@@ -20,7 +20,7 @@ if (opened.kind === 'refused') throw new Error(opened.text);
 const intake = await startIntake(
   { ...INTAKE_DEFAULTS, listen: '127.0.0.1:0', hostname: 'queue.example', scratch: tmpdir() },
   {
-    room: opened.client,
+    queue: opened.client,
     clock: systemClock,
     events: { queued: () => {}, refused: (reply, text) => warn(`${reply} ${text}`), warning: warn },
   },

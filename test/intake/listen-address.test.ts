@@ -40,7 +40,7 @@ test('what is no place is a sentence', () => {
     const place = parseListenAddress(text);
     assert.match(
       place.kind === 'unusable' ? place.text : '',
-      /^The intake cannot listen at ".*": .*\.$/s,
+      /^The intake cannot listen on ".*": .*\.$/s,
       text,
     );
   }

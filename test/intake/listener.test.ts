@@ -253,7 +253,7 @@ test('mail loops and delivery lists are refused for good', async (t) => {
 
 test('recipients of one transaction are counted, the same one as well', async (t) => {
   const room = memoryRoom();
-  const intake = await start(t, room, { protocol: 'lmtp', mostRecipients: 3 });
+  const intake = await start(t, room, { protocol: 'lmtp', maxRecipients: 3 });
   const client = await intake.client();
   await client.hello('LHLO');
   await client.ask('MAIL FROM:<a@citref.example>');
@@ -414,10 +414,10 @@ test('a unix socket: a dead one is replaced, a living one and a file are in the 
   assert.match((await client.ask(`${MAIL}.`)) ?? '', /^250 /);
   below(room.jobs[0]?.payload ?? '');
   await assert.rejects(start(t, room, { listen: path }), {
-    message: `The intake cannot listen at ${path}: another program listens there already.`,
+    message: `The intake cannot listen on ${path}: another program already listens there.`,
   });
   fs.writeFileSync(`${directory}/file`, 'kept');
-  await assert.rejects(start(t, room, { listen: `${directory}/file` }), /another program listens there/);
+  await assert.rejects(start(t, room, { listen: `${directory}/file` }), /another program already listens there/);
   assert.equal(fs.readFileSync(`${directory}/file`, 'utf8'), 'kept');
 });
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { spoolMessage } from '../../src/intake/spooled-message.ts';
 import { temporaryDirectory } from '../support/spool.ts';
 
-test('however its bytes come, a letter has the same header and gives the same bytes', async (t) => {
+test('however its bytes come, a message has the same header and gives the same bytes', async (t) => {
   const scratch = temporaryDirectory(t);
   const header = `X-Long: ${'y'.repeat(120_000)}\r\n`;
   const bytes = Buffer.from(`${header}\r\n${'z'.repeat(100_000)}`);
@@ -11,12 +11,12 @@ test('however its bytes come, a letter has the same header and gives the same by
     async function* pieces(): AsyncGenerator<Uint8Array> {
       for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
     }
-    const letter = await spoolMessage(pieces(), bytes.length, scratch);
-    if (letter.kind === 'oversized') throw new Error('oversized');
-    assert.equal(letter.header === header, true, `header, pieces of ${size}`);
+    const message = await spoolMessage(pieces(), bytes.length, scratch);
+    if (message.kind === 'oversized') throw new Error('oversized');
+    assert.equal(message.header === header, true, `header, pieces of ${size}`);
     const back: Uint8Array[] = [];
-    for await (const piece of letter.pieces()) back.push(piece);
+    for await (const piece of message.pieces()) back.push(piece);
     assert.equal(Buffer.concat(back).equals(bytes), true, `bytes, pieces of ${size}`);
-    await letter.close();
+    await message.close();
   }
 });

@@ -38,7 +38,7 @@ export async function handOver(deps: HandoverDeps): Promise<void> {
     },
     warning: (text: string) => note(`warning: ${text}`),
   };
-  const intake = new Intake(options, { room, clock: process.clock, events });
+  const intake = new Intake(options, { queue: room, clock: process.clock, events });
   const stopped = new Promise<void>((resolve) => {
     const stop = (): void => resolve(intake.close());
     if (signal.aborted) stop();

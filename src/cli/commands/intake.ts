@@ -108,10 +108,10 @@ export async function openListeners(settings: Settings, deps: ListenerDeps): Pro
     await Promise.all(open.map((listener) => listener.close()));
   };
   for (const listen of settings['intake.listen']) {
-    const started = await startIntake({ ...options, listen }, { room, clock, events });
+    const started = await startIntake({ ...options, listen }, { queue: room, clock, events });
     if (started.kind === 'refused') {
       await close();
-      return started.why === 'place'
+      return started.why === 'address'
         ? settingError(settings, 'intake.listen', started.text)
         : cliError(started.text, EXIT.unavailable);
     }
