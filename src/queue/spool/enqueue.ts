@@ -59,10 +59,10 @@ export function createEnqueue(deps: EnqueueDeps): Queue['enqueue'] {
     if (storedControl(disk.read(path, HEAD).bytes) !== null) throw new InvalidMessage();
   }
 
-  /** Write a message durably under a number of its own, which is also added to `placed`. `accept` throws to refuse it. */
-  async function place(
+  /** Write a message durably under a number of its own, which is also added to `linked`. `accept` throws to refuse it. */
+  async function addMessage(
     pieces: Pieces,
-    placed: MessageNumber[],
+    linked: MessageNumber[],
     accept: (path: string) => void,
   ): Promise<MessageNumber> {
     const temporary = temporaryName();
@@ -71,7 +71,7 @@ export function createEnqueue(deps: EnqueueDeps): Queue['enqueue'] {
     try {
       accept(temporary);
       number = linkNext(deps, temporary);
-      placed.push(number);
+      linked.push(number);
     } finally {
       removeIfExists(disk, temporary);
     }
@@ -81,14 +81,14 @@ export function createEnqueue(deps: EnqueueDeps): Queue['enqueue'] {
 
   return async (payload, job) => {
     if (!job.recipients.some((address) => address !== '')) throw new Error('a new job needs a recipient');
-    const placed: MessageNumber[] = [];
+    const linked: MessageNumber[] = [];
     try {
-      const msgid = await place(payload instanceof Uint8Array ? [payload] : payload, placed, refuseList);
+      const msgid = await addMessage(payload instanceof Uint8Array ? [payload] : payload, linked, refuseList);
       const list = Buffer.from(newControlText({ ...job, msgid }), 'latin1');
-      return { payload: msgid, control: await place([list], placed, () => {}) };
+      return { payload: msgid, control: await addMessage([list], linked, () => {}) };
     } catch (error) {
       // The control message first: a job without its payload, or a payload that is never removed, is worse than none.
-      for (const number of placed.reverse()) removeIfExists(disk, layout.message(number));
+      for (const number of linked.reverse()) removeIfExists(disk, layout.message(number));
       throw error;
     }
   };

@@ -163,7 +163,7 @@ async function openLocked(
 ): Promise<{ readonly kind: 'open'; readonly queue: Queue } | OpenRefused> {
   const { disk, warn, clock } = deps;
   const { layout, files: owner, temporaryName, index } = spool;
-  // A scan reads them; that they cannot be read is said now.
+  // A scan reads them; missing permission is reported now.
   readRequests(disk, layout);
   removeStaleTemporary(disk, layout, deps.processes);
   const id = await ensureQueueId({ ...deps, ...spool, owner });

@@ -41,9 +41,9 @@ export async function quarantine(
   const path = linkIntoBad(deps, number, status);
   const text = [
     `Message ${number} was set aside, because ${reason}.`,
-    'Its content type says that it is a delivery list, but as it stands nothing can be delivered by it.',
-    'The mail it belongs to still lies in the spool directory. Correct the list and put it back there',
-    'under a free number, or delete it together with the mail.\n',
+    'Its content type makes it a delivery list, but nothing can be delivered with it.',
+    'The message it belongs to is still in the spool directory. Correct the list and put it back there',
+    'under a free number, or delete it together with the message.\n',
   ];
   const temporary = temporaryName();
   await writeAndSync(disk, temporary, [Buffer.from(text.join('\n'))], owner);

@@ -353,3 +353,46 @@ test('name and relays come from the server, by key or by position', async (t) =>
     await server.close();
   }
 });
+
+test('a finished job is deleted only when the journal durably says so', async (t) => {
+  const place = await liveScene(t);
+  const { double } = place;
+  const control = double.post(newList(double.postMail(MAIL), 'b@example.com'));
+  await (await openProven(place)).close();
+  const isDeletion = (line: string): boolean => line.startsWith('DELE');
+  let isHeld = false;
+  let release = (): void => {};
+  const disk: Disk = {
+    ...nodeDisk,
+    create(path, owner) {
+      const file = nodeDisk.create(path, owner);
+      const sync = async (): Promise<void> => {
+        if (isHeld)
+          await new Promise<void>((resolve) => {
+            release = resolve;
+          });
+        await file.sync();
+      };
+      return { write: (bytes) => file.write(bytes), sync, close: () => file.close() };
+    },
+  };
+  const queue = await openLive({ ...place, deps: bench({ processes: allDead, disk }) });
+  await queue.scan();
+  await queue.record(control, [outcome(0, 'b@example.com', 2)], NOW);
+  await queue.flush();
+  double.commands.length = 0;
+  isHeld = true;
+  const finished = queue.finish(control);
+  const flushed = queue.flush();
+  // The server answers within a few turns of the event loop; without the journal nothing more may be asked of it.
+  while (!double.commands.includes('MSGS ALL')) await new Promise(setImmediate);
+  for (let turn = 0; turn < 100; turn++) await new Promise(setImmediate);
+  assert.deepEqual(double.commands.filter(isDeletion), []);
+  isHeld = false;
+  release();
+  await finished;
+  await flushed;
+  await queue.close();
+  assert.ok(double.commands.some(isDeletion));
+  assert.deepEqual(listsIn(double), {});
+});

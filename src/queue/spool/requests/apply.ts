@@ -15,12 +15,12 @@ export interface ApplyDeps extends RemovalDeps {
 }
 
 export class AppliedRequests {
-  readonly #parts: ApplyDeps;
+  readonly #deps: ApplyDeps;
   /** as of the last scan */
   #applied: Requests = new Map();
 
-  constructor(parts: ApplyDeps) {
-    this.#parts = parts;
+  constructor(deps: ApplyDeps) {
+    this.#deps = deps;
   }
 
   /**
@@ -28,7 +28,7 @@ export class AppliedRequests {
    * is being delivered, the request from before its delivery counts, because its outcomes belong to that.
    */
   async apply(active: ActivePayloads): Promise<Requests> {
-    const { disk, layout, index, warn } = this.#parts;
+    const { disk, layout, index, warn } = this.#deps;
     const { requests: found, damaged } = readRequests(disk, layout);
     const requests = new Map([...this.#applied].filter(([, { msgid }]) => active.has(msgid)));
     for (const [control, request] of found) if (!active.has(request.msgid)) requests.set(control, request);
@@ -56,9 +56,9 @@ export class AppliedRequests {
 
   async #remove(removals: readonly Removal[]): Promise<void> {
     if (removals.length === 0) return;
-    const { disk, layout, warn } = this.#parts;
+    const { disk, layout, warn } = this.#deps;
     try {
-      await removeJobs(this.#parts, removals);
+      await removeJobs(this.#deps, removals);
       for (const { request } of removals) dropRequest(disk, layout, request);
     } catch (error) {
       if (errorCode(error) === null) throw error;
@@ -71,7 +71,7 @@ export class AppliedRequests {
 
   /** A requested retry counts for one attempt. */
   retried(control: MessageNumber): void {
-    const { disk, layout, warn } = this.#parts;
+    const { disk, layout, warn } = this.#deps;
     const request = this.#applied.get(control);
     if (request?.request !== 'retry') return;
     try {
