@@ -1,4 +1,4 @@
-/** The client alone: deadlines while a large message is being sent. */
+/** What only the client can show: deadlines while a large message is being sent, and the end of a connection. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type AttemptedMessage, DeliveryAttempt } from '../../src/delivery/attempt.ts';
@@ -7,6 +7,7 @@ import type { OutgoingMessage } from '../../src/message/outgoing.ts';
 import { VirtualClock } from '../../src/replay/world/virtual-clock.ts';
 import { World } from '../../src/replay/world/world.ts';
 import { destinationOf } from '../../src/routing/route.ts';
+import { type ClientListener, SmtpClient } from '../../src/smtp/client.ts';
 import type { Outcome } from '../../src/smtp/outcome.ts';
 import { DEADLINES, message, rulesWith } from '../delivery/scheduling.ts';
 import { emptyJob } from '../support/jobs.ts';
@@ -66,5 +67,52 @@ describe('a large message over a slow connection', () => {
     const outcome = await sendSlowly(DEADLINES.body + 1000);
     assert.ok(outcome?.kind === 'failed' && !outcome.permanent);
     assert.match(outcome.text, /said nothing for 180 seconds while we were sending the message/);
+  });
+});
+
+describe('a client whose connection was never opened', () => {
+  it('reports its failure and its end once, however often it is interrupted', () => {
+    const calls: string[] = [];
+    const record = (name: string) => () => {
+      calls.push(name);
+    };
+    const listener: ClientListener = {
+      connected: record('connected'),
+      ready: record('ready'),
+      body: () => message(''),
+      nextTransaction: () => null,
+      outcome: record('outcome'),
+      transactionDone: record('transactionDone'),
+      requeue: record('requeue'),
+      hostFailed: record('hostFailed'),
+      tlsUnusable: record('tlsUnusable'),
+      ended: record('ended'),
+      closed: record('closed'),
+      trace: record('trace'),
+    };
+    const connection = { write: () => true, startTls: () => {}, end: () => {}, destroy: record('destroy') };
+    const peer = { host: 'mx.example', address: '192.0.2.1', port: 25 };
+    const host = { name: 'mx.example', literal: null, port: 25, origin: 'mx', preference: 10 } as const;
+    const rules = rulesWith();
+    const client = new SmtpClient(
+      {
+        number: 1,
+        endpoint: peer,
+        peer,
+        policy: rules.policyFor({ ...host, credentials: null, implicitTls: false }, false),
+        credentials: null,
+        tls: rules.tlsFor({ ...host, credentials: null, implicitTls: false }),
+        deadlines: DEADLINES,
+      },
+      { connect: () => connection, clock: new VirtualClock(0) },
+      () => listener,
+    );
+    assert.ok(!client.ready);
+    client.destroy();
+    assert.deepEqual(calls, []);
+    client.interrupt('is not needed any more');
+    client.interrupt('is not needed any more');
+    client.quit();
+    assert.deepEqual(calls, ['ended', 'destroy', 'closed', 'hostFailed']);
   });
 });
