@@ -2,7 +2,8 @@
 
 /** The known name nearest to `word`; null where none is near enough to be meant. */
 export function nearest(word: string, names: readonly string[]): string | null {
-  const allowed = Math.max(1, Math.floor(word.length / 3));
+  // One letter more or less makes another word of one or two letters.
+  const allowed = word.length < 3 ? 0 : Math.max(1, Math.floor(word.length / 3));
   const [best] = names
     .map((name) => ({ name, distance: editDistance(word.toLowerCase(), name.toLowerCase()) }))
     .filter(({ distance }) => distance <= allowed)

@@ -13,6 +13,7 @@ for (const [word, name] of [
   ['frobnicate', null],
   ['', null],
   ['x', null],
+  ['ru', null],
 ] as const) {
   test(`nearest to "${word}"`, () => assert.equal(nearest(word, NAMES), name));
 }

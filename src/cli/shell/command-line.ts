@@ -1,7 +1,7 @@
 /** Reads the words of a command line: which command is meant, with which options and positional arguments. Pure. */
 import parser from 'yargs-parser';
 import { escapeControl } from '../../output/text.ts';
-import { didYouMean } from '../../platform/suggest.ts';
+import { didYouMean, nearest } from '../../platform/suggest.ts';
 import { SETTINGS } from '../../settings/table.ts';
 import type { CliError, CommandEntry, OptionSpec } from './command.ts';
 import { cliError } from './command.ts';
@@ -106,7 +106,8 @@ function withAttachedValues(words: readonly string[], letters = ''): string[] {
 }
 
 function unknownOption(entry: CommandEntry, name: string, known: readonly string[]): string {
-  const meant = didYouMean(dashed(name), known.map(dashed));
+  const near = nearest(name, known);
+  const meant = near === null ? '' : ` (did you mean ${dashed(near)}?)`;
   return `${commandName(entry)} has no option ${escapeControl(dashed(name))}${meant}.`;
 }
 
