@@ -16,7 +16,7 @@ export function statusDigit(outcome: Outcome): 2 | 4 | 5 {
 
 /** The text field of a `remote|` line: no line end, no bar, no NUL (R066). The dialect of 2017 has `CODE (text)`. */
 export function statusText(outcome: Outcome, dialect: Dialect): ByteString {
-  const text = truncated(oneLine(fullText({ ...outcome, text: joinedLines(outcome.text) }, dialect)));
+  const text = truncated(oneLine(fullText({ ...outcome, text: oneLine(outcome.text) }, dialect)));
   return dialect === '2017' ? `${outcome.code ?? codeWithoutReply(outcome)} (${text})` : text;
 }
 
@@ -42,7 +42,10 @@ function codeWithoutReply(outcome: Outcome): number {
   return statusDigit(outcome) === 5 ? 550 : 421;
 }
 
-/** The lines of a reply as one. Servers repeat the enhanced code (RFC 3463) in each line; here it stands once. */
+/**
+ * The lines of a reply as one, for the log. Servers repeat the enhanced code (RFC 3463) in each line; here it stands once. In
+ * delivery lists it stays repeated, as the C module writes it.
+ */
 export function joinedLines(text: ByteString): ByteString {
   const code = /^[245]\.\d{1,3}\.\d{1,3} /.exec(text)?.[0];
   return oneLine(code === undefined ? text : text.replaceAll(`\n${code}`, '\n'));

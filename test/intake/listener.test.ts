@@ -417,7 +417,10 @@ test('a unix socket: a dead one is replaced, a living one and a file are in the 
     message: `The intake cannot listen on ${path}: another program already listens there.`,
   });
   fs.writeFileSync(`${directory}/file`, 'kept');
-  await assert.rejects(start(t, room, { listen: `${directory}/file` }), /another program already listens there/);
+  await assert.rejects(
+    start(t, room, { listen: `${directory}/file` }),
+    /another program already listens there/,
+  );
   assert.equal(fs.readFileSync(`${directory}/file`, 'utf8'), 'kept');
 });
 

@@ -68,11 +68,9 @@ test('every outcome that is neither delivered nor permanent is 4 (C27)', () => {
   assert.equal(statusDigit({ kind: 'delivered', code: 250, enhanced: '2.0.0', text: 'ok', peer: PEER }), 2);
 });
 
-test('an enhanced code that a server repeats in each line stands once', () => {
-  const text = '5.7.26 This mail is unauthenticated.\n5.7.26 See https://mx.example/\n4.7.0 other';
-  assert.equal(
-    statusText(failed({ text }), '2012'),
-    '5.7.26 This mail is unauthenticated. See https://mx.example/ 4.7.0 other (550, mx.example [192.0.2.1])',
-  );
+test('an enhanced code that a server repeats in each line stands once in the log, and in lists as in those of C', () => {
+  const text = '5.7.26 Not authenticated.\n5.7.26 See https://mx.example/\n4.7.0 other';
+  assert.equal(joinedLines(text), '5.7.26 Not authenticated. See https://mx.example/ 4.7.0 other');
   assert.equal(joinedLines('a\na'), 'a a');
+  assert.match(statusText(failed({ text }), '2012'), /^5\.7\.26 Not authenticated\. 5\.7\.26 See /);
 });
