@@ -1,12 +1,10 @@
 /**
- * Real sockets behind the Connection interface: TCP or a unix socket, TLS from the start or later. The delivery
- * driver calls `connect`; everything after that arrives at its events, one listener set per connection. This
- * file keeps no deadline, resolves no name, and never reconnects.
+ * The Connection interface on real sockets: TCP or a unix socket, TLS from the start or later. It has no deadlines, resolves no
+ * names, and never reconnects.
  *
- * What is written in one turn of the event loop leaves in one system call and, where it fits, in one segment:
- * some servers answer commands that are split over segments wrongly (R007), and Nagle's algorithm with delayed
- * ACK would cost the rest most of their speed. A peer that ends its side is done talking, so a half-open
- * connection counts as closed.
+ * What is written in one turn of the event loop is sent in one system call and, if it fits, in one segment: some servers
+ * misread commands that are split between segments (R007), and Nagle's algorithm with delayed ACK would slow down the others.
+ * A half-open connection counts as closed, because the peer will send nothing more.
  */
 import * as net from 'node:net';
 import type {
@@ -25,7 +23,7 @@ type Tls = typeof import('./tls.ts');
 /** Bytes taken from the system in one read; SMTP replies are far shorter. */
 const READ_BUFFER = 16_384;
 
-/** A character that is no byte: written as latin1 its upper half would be cut off, and U+010A become a LF. */
+/** A character above U+00FF: latin1 would keep only its low byte, so that U+010A became a LF. */
 const NOT_A_BYTE = /[^\0-\xff]/;
 
 export const connect: Connect = (endpoint, events, tls) => new SocketConnection(endpoint, events, tls);
@@ -40,7 +38,7 @@ class SocketConnection implements Connection {
   constructor(endpoint: Endpoint, events: ConnectionEvents, tls: TlsOptions | undefined) {
     this.#events = events;
     const buffer = Buffer.allocUnsafeSlow(READ_BUFFER);
-    // `onread` spares the stream machinery and a fresh buffer for every reply
+    // `onread` avoids the stream machinery and a new buffer for every reply.
     const read = (length: number) => {
       this.#read(buffer.subarray(0, length));
       return true;
@@ -109,7 +107,7 @@ class SocketConnection implements Connection {
   #read(bytes: Buffer): void {
     if (this.#phase === 'over') return;
     if (this.#phase === 'handshake') {
-      this.#close({ kind: 'tls', message: 'the server sent clear text where the TLS handshake belongs' });
+      this.#close({ kind: 'tls', message: 'the server sent clear text instead of the TLS handshake' });
       return;
     }
     if (this.#events.bytes !== undefined) {
@@ -119,12 +117,12 @@ class SocketConnection implements Connection {
     const reader = this.#reader;
     const { lines, partial, overlong } = reader.feed(bytes);
     if (lines.length > 0 || partial) this.#events.lines(lines, partial);
-    // the caller may have gone on to TLS, and a new reader, meanwhile
+    // The listener may have started TLS, and with it a new reader.
     if (overlong && reader === this.#reader) this.#close({ kind: 'overlong' });
   }
 
   #handshake(tls: Tls, options: TlsOptions): void {
-    // a socket that died meanwhile is about to say so itself
+    // A destroyed socket emits its own events.
     if (this.#phase === 'over' || this.#socket.destroyed) return;
     const socket = tls.wrap(this.#socket, options);
     this.#socket = socket;
@@ -136,14 +134,14 @@ class SocketConnection implements Connection {
   #secured(facts: TlsFacts | null): void {
     if (this.#phase === 'over') return;
     if (facts === null) {
-      this.#close({ kind: 'tls', message: "the server's certificate is none of the pinned ones" });
+      this.#close({ kind: 'tls', message: "the server's certificate does not match the pinned fingerprint" });
       return;
     }
     this.#phase = 'open';
     this.#events.secured(facts);
   }
 
-  /** A socket ended, with an error or without one. The one below a TLS socket has nothing to say any more. */
+  /** A socket ended, with or without an error. Events of the one below a TLS socket are ignored. */
   #lost(socket: net.Socket, error?: NodeJS.ErrnoException): void {
     if (socket === this.#socket)
       this.#close(this.#phase === 'handshake' ? tlsReason(error) : reasonOf(error));
@@ -156,10 +154,10 @@ class SocketConnection implements Connection {
   }
 }
 
-/** One function for all connections: a closure for every write would be garbage at once. */
+/** One function for all connections, instead of a closure for every write. */
 const flushOf = SocketConnection.flush;
 
-/** Anything that is no IP address is a path, so that a host name can never cause a lookup here. */
+/** Anything that is not an IP address is a path, so that a host name never causes a lookup. */
 function targetOf({ address, port, localAddress }: Endpoint): net.NetConnectOpts {
   if (net.isIP(address) === 0) return { path: address };
   return { host: address, port, ...(localAddress === undefined ? {} : { localAddress }) };
@@ -170,7 +168,7 @@ function reasonOf(error: NodeJS.ErrnoException | undefined): CloseReason {
   return { kind: 'error', code: error.code ?? 'UNKNOWN', message: error.message };
 }
 
-/** OpenSSL's own words where they are; the rest of its message is source lines of no use to people. */
+/** OpenSSL's reason if there is one; the rest of its message are source lines. */
 function tlsReason(error: (Error & { readonly reason?: string }) | undefined): CloseReason {
   if (error === undefined)
     return { kind: 'tls', message: 'the server closed the connection in the handshake' };

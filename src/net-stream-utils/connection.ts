@@ -1,25 +1,24 @@
 /**
- * What a connection is to its caller: commands in, events out. connect.ts implements it with real sockets, a
- * simulated network can do so as well; nothing here knows SMTP. Deadlines are the caller's: whoever holds the
- * state machine holds the clock, and calls `destroy()`.
+ * The interface of a connection: methods to write and close, events for what arrives. Implemented with real sockets and by
+ * simulated networks. Deadlines are kept by the caller, who calls `destroy()`.
  */
 
 export interface TlsOptions {
-  /** name for SNI and for the certificate check; SNI is left out when it is an IP address */
+  /** name for SNI and for the certificate check; no SNI for an IP address */
   readonly serverName: string;
-  /** false: any certificate will do (opportunistic) */
+  /** false: any certificate is accepted (opportunistic) */
   readonly verify: boolean;
   /** PEM certificates trusted in addition to Node's own */
   readonly ca?: readonly string[];
   /**
-   * SHA-256 fingerprints (hex, colons optional) of which the peer's certificate must have one. They take the
-   * place of the chain and name check: a pin says exactly which certificate is meant.
+   * SHA-256 fingerprints (hex, colons optional), one of which the peer's certificate must have. They replace the check of chain
+   * and name.
    */
   readonly pins?: readonly string[];
 }
 
 export interface Endpoint {
-  /** IP address in text form (no name: resolving is not this folder's work), or a unix socket's path */
+  /** IP address in text form, or path of a unix socket; never a host name */
   readonly address: string;
   readonly port: number;
   /** source address to bind to */
@@ -33,26 +32,26 @@ export interface TlsFacts {
 }
 
 export type CloseReason =
-  /** the peer ended its side in an orderly way */
+  /** the peer closed its side */
   | { readonly kind: 'ended' }
-  /** system error: reset, refused, unreachable ...; `code` as in Node (`ECONNRESET`), never shown alone to people */
+  /** system error: reset, refused, unreachable ...; `code` as in Node (`ECONNRESET`), not to be shown to people alone */
   | { readonly kind: 'error'; readonly code: string; readonly message: string }
   /** the TLS handshake or the certificate check failed */
   | { readonly kind: 'tls'; readonly message: string }
   /** a line was longer than the reader accepts */
   | { readonly kind: 'overlong' };
 
-/** One listener set per connection. Nothing is called any more after `closed` or after `destroy()`. */
+/** One listener per connection. Nothing is called after `closed` or after `destroy()`. */
 export interface ConnectionEvents {
   connected(): void;
   /**
    * All complete lines of one read, without their CRLF or LF, one character per byte. `partial` is true when
-   * bytes of an unfinished line remain: together they tell the caller what the peer said before it was asked.
+   * bytes of an unfinished line remain, so that the caller notices what the peer sent too early.
    */
   lines(lines: readonly string[], partial: boolean): void;
   /**
-   * For protocols in which not all is lines: where it is there, it gets each read as it is, and `lines` gets nothing.
-   * The buffer is used again for the next read.
+   * For protocols that do not consist of lines: when present, it gets the bytes of each read, and `lines` is not called. The
+   * buffer is reused for the next read.
    */
   bytes?(bytes: Buffer): void;
   /** everything written so far has been handed to the system */
@@ -65,12 +64,12 @@ export interface ConnectionEvents {
 export interface Connection {
   /** Strings are one character per byte. False: wait for `drained` before writing more. */
   write(data: string | Uint8Array): boolean;
-  /** Upgrade in place. Bytes that arrived before the handshake are thrown away, `closed` with kind `tls` on failure. */
+  /** Upgrades to TLS. Bytes received before the handshake are discarded; on failure `closed` with kind `tls`. */
   startTls(options: TlsOptions): void;
-  /** send what is written, then close our side; the connection is destroyed when the peer closes its own */
+  /** sends what is written, then closes our side; the connection is destroyed when the peer closes its own */
   end(): void;
   destroy(): void;
 }
 
-/** The one entry: real sockets here, a simulated network in `replay/`. With `tls` the handshake follows the connect at once. */
+/** Opens a connection. With `tls` the handshake starts as soon as it is connected. */
 export type Connect = (endpoint: Endpoint, events: ConnectionEvents, tls?: TlsOptions) => Connection;

@@ -1,7 +1,6 @@
 /**
- * Sockets as streams of lines: connect, read lines, write, upgrade to TLS, close. This is what a published
- * `net-stream-utils` package would offer; callers import `#net-stream-utils` and nothing below it. It resolves
- * no names, keeps no deadlines and knows no SMTP.
+ * Sockets as streams of lines: connect, read lines, write, upgrade to TLS, close. Imported as `#net-stream-utils`, like a package.
+ * It resolves no names, has no deadlines and knows nothing of SMTP.
  */
 export { connect } from './connect.ts';
 export type * from './connection.ts';

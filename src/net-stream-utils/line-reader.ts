@@ -1,9 +1,8 @@
 /**
- * Cuts a stream of bytes into lines, whatever the reads it arrives in. Called by connect.ts for each read, and
- * usable by any other source of bytes. It knows no socket and no clock, and never holds more than one line.
+ * Splits a stream of bytes into lines, independent of how it is cut into reads. It holds at most one line.
  *
- * Only LF ends a line; one CR before it is dropped. A CR whose LF comes with the next read therefore waits, and
- * makes no empty line (c-module-behaviour 11.5). A lone CR is an ordinary byte of the line.
+ * Only LF ends a line; one CR before it is dropped. A CR and its LF may come in two reads, which must not make an empty line, as
+ * it did in the C module (techdoc/c-module.md). A lone CR is an ordinary byte of the line.
  */
 
 export interface Feed {
@@ -11,7 +10,7 @@ export interface Feed {
   readonly lines: readonly string[];
   /** bytes of an unfinished line remain */
   readonly partial: boolean;
-  /** the line after `lines` is longer than the limit; the reader is of no more use */
+  /** the line after `lines` is longer than the limit; the reader must not be used any more */
   readonly overlong: boolean;
 }
 
@@ -19,7 +18,7 @@ export interface LineReader {
   feed(bytes: Buffer): Feed;
 }
 
-/** @param limit longest line accepted, in bytes, its line end not counted */
+/** @param limit longest line accepted, in bytes without its line end */
 export function createLineReader(limit = 4096): LineReader {
   let rest = '';
 

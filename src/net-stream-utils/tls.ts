@@ -1,13 +1,12 @@
 /**
- * The TLS half of a connection: wraps a connected socket, and says what the finished handshake proved.
- * connect.ts loads this file when TLS is first used, because loading node:tls costs more than the whole of a
- * queue run with nothing to do. It sends nothing itself and never falls back to clear text.
+ * The TLS part of a connection: wraps a connected socket, and returns what the handshake proved. Loaded when TLS is first used,
+ * because loading node:tls takes longer than a queue run with nothing to do. It never falls back to clear text.
  */
 import { isIP, type Socket } from 'node:net';
 import * as tls from 'node:tls';
 import type { TlsFacts, TlsOptions } from './connection.ts';
 
-/** One context for each set of certificates: making one parses all of Node's root certificates. */
+/** By set of certificates, because making a context parses all of Node's root certificates. */
 const contexts = new Map<string, tls.SecureContext>();
 
 function contextFor(ca: readonly string[] = []): tls.SecureContext {
@@ -19,7 +18,7 @@ function contextFor(ca: readonly string[] = []): tls.SecureContext {
   return context;
 }
 
-/** Starts the handshake over `socket`. `secureConnect` or `error` follows. Throws when `ca` is damaged PEM. */
+/** Starts the handshake over `socket`. `secureConnect` or `error` follows. Throws when `ca` is not valid PEM. */
 export function wrap(socket: Socket, options: TlsOptions): tls.TLSSocket {
   const name = options.serverName.replace(/\.$/, '');
   return tls.connect({
@@ -31,7 +30,7 @@ export function wrap(socket: Socket, options: TlsOptions): tls.TLSSocket {
   });
 }
 
-/** To be called after `secureConnect`: the facts, or null when the certificate is none of the pinned ones. */
+/** The facts, after `secureConnect`; null when the certificate has no pinned fingerprint. */
 export function factsOf(socket: tls.TLSSocket, options: TlsOptions): TlsFacts | null {
   const pinned = isPinned(options);
   if (pinned && !hasPin(socket.getPeerCertificate().fingerprint256, options.pins ?? [])) return null;

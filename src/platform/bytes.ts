@@ -1,8 +1,7 @@
-/** Bytes as text. */
+/** The type of byte strings. */
 
 /**
- * One character per byte, U+0000 to U+00FF ("latin1" in Node). Delivery lists and SMTP lines are bytes in no declared
- * charset; kept this way they compare, slice and match fast and are never damaged. Only `output/text.ts` decodes them for
- * people.
+ * One character per byte, U+0000 to U+00FF ("latin1" in Node). Delivery lists and SMTP lines have no declared charset;
+ * in this form they are never damaged, and comparing and matching them is fast. Only `output/text.ts` decodes them for people.
  */
 export type ByteString = string;

@@ -1,6 +1,6 @@
 /**
- * Time and chance as arguments: nothing but `systemClock` asks the system what time it is or sets a timer. Simulations
- * and tests have clocks of their own.
+ * Time and randomness as arguments. Only `systemClock` reads the system's time and sets its timers; simulations and tests have
+ * other clocks.
  */
 
 export interface Timer {
@@ -10,7 +10,7 @@ export interface Timer {
 export interface Clock {
   /** wall clock, milliseconds since the epoch; may jump both ways */
   now(): number;
-  /** milliseconds that never run backwards; only differences mean anything */
+  /** milliseconds that never decrease; only differences are meaningful */
   monotonic(): number;
   after(milliseconds: number, call: () => void): Timer;
 }
@@ -18,7 +18,7 @@ export interface Clock {
 /** Uniform in [0, 1). Seeded in tests and in the simulation. */
 export type Random = () => number;
 
-/** Node fires a timer with a longer delay at once. */
+/** A timer with a longer delay fires immediately in Node. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
 export const systemClock: Clock = {

@@ -1,9 +1,9 @@
 /**
- * Who waits for a turn, in order, with a way back to the front. An array would move all that wait at every turn, which
- * for a hundred thousand mails to one relay is seconds; here both ends cost the same at any length.
+ * A queue to which items can be returned at the front. `Array.shift` moves all items, which takes seconds for a hundred thousand
+ * messages to one relay; here both ends take constant time.
  */
 export class Deque<T> {
-  /** the first one last */
+  /** in reverse order */
   #front: T[] = [];
   #back: T[] = [];
 
@@ -19,7 +19,7 @@ export class Deque<T> {
     this.#back.push(one);
   }
 
-  /** Back to the front. */
+  /** Inserts at the front. */
   unshift(one: T): void {
     this.#front.push(one);
   }
@@ -32,7 +32,7 @@ export class Deque<T> {
     return this.#front.pop();
   }
 
-  /** All of them in order; nobody waits any more. */
+  /** Removes all items and returns them in order. */
   takeAll(): readonly T[] {
     const all = [...this.#front.reverse(), ...this.#back];
     this.#front = [];

@@ -1,4 +1,4 @@
-/** DNS as a delivery sees it. `dns-resolver.ts` asks real name servers; simulations and tests have resolvers of their own. */
+/** The resolver interface. `dns-resolver.ts` implements it with real name servers; simulations and tests have others. */
 
 export interface MxRecord {
   /** host name without the final dot; '' is the null MX (RFC 7505) */

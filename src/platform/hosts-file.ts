@@ -1,19 +1,18 @@
 /**
- * The system's hosts file, which Node's DNS client does not read. A relay that is known only there, and
- * `localhost` with or without an entry (RFC 6761 section 6.3), must be found without a query. The resolver asks
- * here first; a name that stands here is never looked up in DNS.
+ * The system's hosts file, which Node's DNS client does not read. A name that is in it, and `localhost` with or without an
+ * entry (RFC 6761 section 6.3), is not looked up in the DNS.
  */
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import type { Clock } from './clock.ts';
 
-/** How long a reading counts, in milliseconds of the clock; an edit is seen by a watcher soon enough. */
+/** After this time the file is read again, milliseconds. */
 const LIFETIME = 30_000;
 
 type Hosts = ReadonlyMap<string, readonly string[]>;
 
 export interface HostsFile {
-  /** all addresses of a lower-case name, or null when the file does not know it */
+  /** all addresses of a lower-case name; null when the file does not have it */
   addresses(name: string): Promise<readonly string[] | null>;
 }
 
@@ -36,7 +35,7 @@ function isLocalhost(name: string): boolean {
   return name === 'localhost' || name.endsWith('.localhost');
 }
 
-/** A system without the file, or with one we may not read, leaves everything to DNS. */
+/** A missing or unreadable file counts as empty. */
 async function read(path: string): Promise<Hosts> {
   return parseHosts(await readFile(path, 'latin1').catch(() => ''));
 }

@@ -1,10 +1,10 @@
-/** Called wherever the same trouble is met again and again: at each look, for each destination of a mail. */
+/** For warnings whose cause is met again and again, at each scan or for each destination of a message. */
 
-/** Passes each text on the first time it comes. */
-export function warnOnce(say: (text: string) => void): (text: string) => void {
-  const said = new Set<string>();
+/** Passes each text on only once. */
+export function warnOnce(warn: (text: string) => void): (text: string) => void {
+  const seen = new Set<string>();
   return (text) => {
-    if (!said.has(text)) say(text);
-    said.add(text);
+    if (!seen.has(text)) warn(text);
+    seen.add(text);
   };
 }

@@ -1,18 +1,15 @@
-/**
- * The kinds of values a setting can have: how text or JSON becomes the value, how a default is shown. Pure; a value
- * that makes no sense is a sentence, never an exception. Called by table.ts and read.ts.
- */
+/** The kinds of values a setting can have, and how they are read from text or JSON. A bad value is a problem, never an exception. */
 
 export type Read<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly problem: string };
 
 export interface Kind<T> {
-  /** what people write, for help and documentation: `NUMBER`, `none|require` */
+  /** for help and documentation: `NUMBER`, `none|require` */
   readonly hint: string;
   /** the setting may be given several times */
   readonly many: boolean;
-  /** it is a switch: present or not */
+  /** a switch without a value */
   readonly flag: boolean;
   /** `given` comes from the command line, the environment or a JSON file */
   read(given: unknown): Read<T>;
@@ -53,9 +50,9 @@ export function list<T>(kind: Kind<T>): Kind<readonly T[]> {
 export const text: Kind<string> = one('TEXT', good);
 export const path: Kind<string> = one('PATH', (given) => (given === '' ? bad('is empty') : good(given)));
 
-/** Text of one shape; `nature` completes "is not ...". */
-function shaped(hint: string, shape: RegExp, nature: string): Kind<string> {
-  return one(hint, (given) => (shape.test(given) ? good(given) : bad(`is not ${nature}`)));
+/** Text of a given form; `what` completes "is not ...". */
+function shaped(hint: string, shape: RegExp, what: string): Kind<string> {
+  return one(hint, (given) => (shape.test(given) ? good(given) : bad(`is not ${what}`)));
 }
 
 export const hostName = shaped('NAME', /^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$/, 'a host name');
@@ -114,19 +111,19 @@ export function count(least: number, most: number): Kind<number> {
 
 const UNITS: { readonly [unit: string]: number } = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** Times further off than this are no calendar's. */
+/** Longest duration. */
 const LONGEST_DAYS = 10_000;
 
 /** Milliseconds. A bare number is seconds. */
-export const duration: Kind<number> = one('SPAN', (given) => {
+export const duration: Kind<number> = one('DURATION', (given) => {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(given);
   const unit = UNITS[match?.[2] ?? 's'];
-  if (match === null || unit === undefined) return bad('is not a span of time like 30s, 5m, 12h or 5d');
+  if (match === null || unit === undefined) return bad('is not a duration like 30s, 5m, 12h or 5d');
   const span = Number(match[1]) * unit;
   return span > LONGEST_DAYS * 86_400_000 ? bad(`is longer than ${LONGEST_DAYS} days`) : good(span);
 });
 
-/** A span between two looks at something. */
+/** The duration between two scans. */
 export const interval: Kind<number> = {
   ...duration,
   read: (given) => {
@@ -135,7 +132,7 @@ export const interval: Kind<number> = {
   },
 };
 
-/** A point in time as Unix seconds, or a span from now as `+3h`, `-10m` (milliseconds). */
+/** A point in time as Unix seconds, or as a duration from now: `+3h`, `-10m` (milliseconds). */
 export type Moment = { readonly at: number } | { readonly shift: number };
 
 export const moment: Kind<Moment> = one<Moment>('SECONDS|+3h', (given) => {
@@ -144,5 +141,5 @@ export const moment: Kind<Moment> = one<Moment>('SECONDS|+3h', (given) => {
   const span = sign === 0 ? null : duration.read(given.slice(1));
   return span?.ok === true
     ? good({ shift: sign * span.value })
-    : bad('is neither Unix seconds nor a span like +3h');
+    : bad('is neither Unix seconds nor a duration like +3h');
 });

@@ -1,18 +1,15 @@
-/**
- * From given values to checked settings. Called by the commands with what the command line, the environment and the
- * configuration file say; touches none of them itself.
- */
+/** Reads and checks settings from the values of the command line, the environment and the configuration file. */
 import { didYouMean } from '../platform/suggest.ts';
 import type { Setting, SettingName, Settings } from './table.ts';
 import { FROM_COMMAND_LINE, SETTINGS } from './table.ts';
 
-/** A place that settings come from. */
+/** Where settings come from: command line, environment or configuration file. */
 export interface Source {
   readonly given: { readonly [name: string]: unknown };
-  /** it is the command line */
-  readonly typed: boolean;
-  /** the setting as a person finds it there: `--tls`, `SPOOLROOM_TLS`, `/etc/spoolroom.json: tls` */
-  shown(name: string): string;
+  /** whether it is the command line */
+  readonly isCommandLine: boolean;
+  /** the setting as written there: `--tls`, `SPOOLROOM_TLS`, `/etc/spoolroom.json: tls` */
+  label(name: string): string;
 }
 
 export interface SettingProblem {
@@ -28,17 +25,17 @@ export type SettingsRead =
 export const SETTING_NAMES = Object.keys(SETTINGS) as readonly SettingName[];
 
 /**
- * The first source that knows a setting decides; what none knows takes its default. Unknown names are problems in every
- * source, so that a typing error is not silence.
+ * The first source that has a setting decides; a setting that none has takes its default. An unknown name is a problem in
+ * every source, so that a typing error does not go unnoticed.
  */
 export function readSources(sources: readonly Source[]): SettingsRead {
   const problems = sources.flatMap(unknownNames);
   const values: { [name: string | symbol]: unknown } = {};
-  const typed = new Set<string>();
+  const fromCommandLine = new Set<string>();
   for (const name of SETTING_NAMES) {
     const { kind, fallback }: Setting<unknown> = SETTINGS[name];
     const source = sources.find(({ given }) => (given[name] ?? null) !== null);
-    if (source?.typed === true) typed.add(name);
+    if (source?.isCommandLine === true) fromCommandLine.add(name);
     const raw = source === undefined ? fallback : source.given[name];
     if (raw === null) {
       values[name] = null;
@@ -47,16 +44,16 @@ export function readSources(sources: readonly Source[]): SettingsRead {
     const read = kind.read(raw);
     if (read.ok) values[name] = read.value;
     else if (source === undefined) throw new Error(`the default of ${name} ${read.problem}`);
-    else problems.push({ source, text: `${source.shown(name)}: ${quoted(raw)} ${read.problem}.` });
+    else problems.push({ source, text: `${source.label(name)}: ${quoted(raw)} ${read.problem}.` });
   }
   if (problems.length > 0) return { ok: false, problems };
   return {
     ok: true,
-    settings: Object.freeze({ ...values, [FROM_COMMAND_LINE]: typed }) as unknown as Settings,
+    settings: Object.freeze({ ...values, [FROM_COMMAND_LINE]: fromCommandLine }) as unknown as Settings,
   };
 }
 
-/** From one place alone. */
+/** Reads settings from one source. */
 export function readSettings(given: Source['given']): SettingsRead {
   return readSources([commandLineSource(given)]);
 }
@@ -69,17 +66,17 @@ const KNOWN: readonly string[] = SETTING_NAMES.flatMap((name) => [name, environm
 function unknownNames(source: Source): SettingProblem[] {
   return Object.keys(source.given)
     .filter((name) => !Object.hasOwn(SETTINGS, name))
-    .map((name) => ({ source, text: `${source.shown(name)}: unknown setting${didYouMean(name, KNOWN)}.` }));
+    .map((name) => ({ source, text: `${source.label(name)}: unknown setting${didYouMean(name, KNOWN)}.` }));
 }
 
-/** Relays carry passwords: they are never shown back. */
+/** Relay entries contain passwords, so they are not shown. */
 function quoted(raw: unknown): string {
   const value = JSON.stringify(raw);
   return value.includes('@') ? 'its value' : value;
 }
 
 export function commandLineSource(given: Source['given']): Source {
-  return { given, typed: true, shown: (name) => `--${name}` };
+  return { given, isCommandLine: true, label: (name) => `--${name}` };
 }
 
 /** `timeout.greeting` is `SPOOLROOM_TIMEOUT__GREETING` in the environment. */
@@ -91,7 +88,7 @@ const BY_ENVIRONMENT_NAME: ReadonlyMap<string, SettingName> = new Map(
   SETTING_NAMES.map((name) => [environmentName(name), name]),
 );
 
-/** Several values of one setting are separated by commas. An empty variable says nothing. */
+/** Several values of one setting are separated by commas. An empty variable counts as absent. */
 export function environmentSource(environment: { readonly [variable: string]: string | undefined }): Source {
   const given: { [name: string]: unknown } = {};
   for (const [variable, value] of Object.entries(environment)) {
@@ -100,12 +97,12 @@ export function environmentSource(environment: { readonly [variable: string]: st
     if (name === undefined) given[variable] = value;
     else given[name] = SETTINGS[name].kind.many ? value.split(/\s*,\s*/) : value;
   }
-  return { given, typed: false, shown: (name) => (name in SETTINGS ? environmentName(name) : name) };
+  return { given, isCommandLine: false, label: (name) => (name in SETTINGS ? environmentName(name) : name) };
 }
 
 /** A configuration file: one JSON object, in which `{"timeout": {"mail": "1m"}}` and `{"timeout.mail": "1m"}` are the same. */
 export function fileSource(path: string, content: object): Source {
-  return { given: flattened(content, ''), typed: false, shown: (name) => `${path}: ${name}` };
+  return { given: flattened(content, ''), isCommandLine: false, label: (name) => `${path}: ${name}` };
 }
 
 function flattened(content: object, prefix: string): { [name: string]: unknown } {

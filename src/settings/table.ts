@@ -1,7 +1,6 @@
 /**
- * Every setting: its kind, its default as people write it, what it is for. From this one table come the options of
- * the commands, the keys of the configuration file, the environment variables and techdoc/settings.md. The names
- * are relied on by other programs.
+ * Every setting: its kind, its default and a description. The options of the commands, the keys of the configuration file,
+ * the environment variables and techdoc/settings.md are made from this table. Other programs rely on the names.
  */
 import type { Kind } from './kinds.ts';
 import {
@@ -24,7 +23,7 @@ import {
 
 export interface Setting<T> {
   readonly kind: Kind<T>;
-  /** as it would be given; null: there is no value unless one is given */
+  /** as a user would write it; null: no value */
   readonly fallback: string | readonly string[] | null;
   readonly about: string;
 }
@@ -44,10 +43,10 @@ export const SETTINGS = {
   dialect: setting(
     choice('2012', '2017'),
     '2012',
-    'which era writes the lists, where their bytes do not tell',
+    'dialect of delivery lists where their contents do not show it',
   ),
-  now: optional(moment, 'act as if it were this time'),
-  json: setting(flag, 'false', 'print facts as JSON'),
+  now: optional(moment, 'use this as the current time'),
+  json: setting(flag, 'false', 'print JSON'),
   config: optional(path, 'a JSON file with settings'),
 
   smarthost: setting(
@@ -60,23 +59,29 @@ export const SETTINGS = {
     text,
     'the Citadel server: /path of citadel.socket or citadel-admin.socket, or ADDRESS:PORT',
   ),
-  'citadel-login': optional(path, 'a file with the name and the password of an admin there, a line each'),
+  'citadel-login': optional(
+    path,
+    'a file with the user name and the password of an admin of that server, one on each line',
+  ),
   state: optional(
     path,
-    'work the queue inside that server, instead of a spool, with our own state in this directory',
+    'deliver the queue inside that server instead of a spool; spoolroom keeps its own state in this directory',
   ),
   'internet-config': optional(
     path,
-    'a file of Citadel’s `value|type` lines to take the relays from; citadel: ask the server, for its name as well',
+    'a file of Citadel’s `value|type` lines with relays; citadel: ask the server for them and for its name',
   ),
-  hostname: optional(hostName, 'what we call ourselves in EHLO; default: the name of this machine'),
-  postmaster: optional(mailbox, 'envelope sender of mail that names none; default: postmaster@ the hostname'),
+  hostname: optional(hostName, 'own name in EHLO; default: the name of this machine'),
+  postmaster: optional(mailbox, 'envelope sender of messages without one; default: postmaster@ the hostname'),
   return: optional(
     text,
-    'the way back for reports: lmtp:/path/lmtp.socket, smtp://host:port or room; default: LMTP where a Citadel socket is found, else room',
+    'where reports are sent: lmtp:/path/lmtp.socket, smtp://host:port or room; default: LMTP if a Citadel socket is found, else room',
   ),
-  aide: optional(mailbox, 'gets reports that nobody else can get; default: room_aide@ the hostname'),
-  charset: setting(text, 'windows-1252', 'charset of text that is neither labelled nor UTF-8'),
+  aide: optional(
+    mailbox,
+    'recipient of reports that cannot be sent to anyone else; default: room_aide@ the hostname',
+  ),
+  charset: setting(text, 'windows-1252', 'charset of unlabelled text that is not UTF-8'),
   'header-order': setting(
     choice('2012', '2016', '2023'),
     '2016',
@@ -102,7 +107,11 @@ export const SETTINGS = {
     'contact MX hosts and address literals that lead to this machine (port 25 or the intake’s)',
   ),
   dns: setting(list(nameServer), [], 'name servers as ADDRESS or ADDRESS:PORT; default: those of the system'),
-  'local-address': setting(list(ipAddress), [], 'source address of connections, one of each family'),
+  'local-address': setting(
+    list(ipAddress),
+    [],
+    'source addresses of connections, at most one IPv4 and one IPv6',
+  ),
   tls: setting(choice('none', 'opportunistic', 'require'), 'opportunistic', 'STARTTLS with MX hosts'),
   'relay-tls': setting(
     choice('auto', 'none', 'opportunistic', 'require'),
@@ -110,15 +119,15 @@ export const SETTINGS = {
     'STARTTLS with relays; auto: require where credentials are given, else opportunistic',
   ),
   'tls-host': setting(list(hostTls), [], 'HOST=none|opportunistic|require: STARTTLS with this host'),
-  'tls-ca': setting(list(path), [], 'PEM file with certificates to trust besides the usual ones'),
+  'tls-ca': setting(list(path), [], 'PEM file with certificates to trust in addition to those of Node'),
   'tls-pin': setting(
     list(pin),
     [],
-    'HOST=SHA256: the certificate this host must show; without it, or without TLS, no mail goes there',
+    'HOST=SHA256: fingerprint the certificate of this host must have; otherwise, and without TLS, no mail is sent to it',
   ),
-  'auth-in-clear': setting(list(text), [], 'a host to which credentials may go without TLS'),
+  'auth-in-clear': setting(list(text), [], 'a host to which credentials may be sent without TLS'),
 
-  'timeout.connect': setting(duration, '30s', 'until a connection stands, for each address'),
+  'timeout.connect': setting(duration, '30s', 'until connected, for each address'),
   'timeout.greeting': setting(duration, '5m', 'until the greeting is complete'),
   'timeout.ehlo': setting(duration, '5m', 'until EHLO or HELO is answered'),
   'timeout.starttls': setting(duration, '2m', 'until STARTTLS is answered'),
@@ -138,49 +147,49 @@ export const SETTINGS = {
     '30s',
     'until a new session is ready, while other messages wait for a free one',
   ),
-  'timeout.delivery': setting(duration, '2h', 'for one delivery, all its hosts together'),
-  'timeout.stop': setting(duration, '10s', 'for what is on the wire when a run is told to stop'),
+  'timeout.delivery': setting(duration, '2h', 'for one delivery attempt with all its hosts'),
+  'timeout.stop': setting(duration, '10s', 'for transactions in progress when a run is stopped'),
 
-  'limit.sessions': setting(count(1, 10000), '50', 'sessions at once'),
-  'limit.destination': setting(count(1, 10000), '20', 'sessions at once to one destination'),
-  'limit.host': setting(count(1, 10000), '20', 'sessions at once to one host'),
+  'limit.sessions': setting(count(1, 10000), '50', 'simultaneous sessions'),
+  'limit.destination': setting(count(1, 10000), '20', 'simultaneous sessions to one destination'),
+  'limit.host': setting(count(1, 10000), '20', 'simultaneous sessions to one host'),
   'limit.messages': setting(count(1, 1000000), '100', 'messages in one session'),
   'limit.recipients': setting(count(1, 10000), '100', 'recipients in one transaction'),
-  'limit.rate': setting(count(0, 100000), '0', 'session starts a second; 0: as many as come'),
+  'limit.rate': setting(count(0, 100000), '0', 'new sessions per second; 0: no limit'),
 
   'retry.first': setting(duration, '5m', 'wait after the first failure (2012)'),
   'retry.ceiling': setting(duration, '12h', 'longest wait (2012)'),
-  'retry.early': setting(duration, '30m', 'wait after a failure while the mail is young (2017)'),
-  'retry.late': setting(duration, '4h', 'wait after a failure later (2017)'),
-  'retry.notice': setting(duration, '4h', 'age at which the sender is told of a delay'),
-  'retry.giveup': setting(duration, '5d', 'age at which a mail is given up'),
+  'retry.early': setting(duration, '30m', 'wait after a failure while the message is young (2017)'),
+  'retry.late': setting(duration, '4h', 'wait after a later failure (2017)'),
+  'retry.notice': setting(duration, '4h', 'age at which the sender gets a delay notice'),
+  'retry.giveup': setting(duration, '5d', 'age at which delivery of a message is given up'),
 
   'intake.listen': setting(
     list(text),
     ['127.0.0.1:2525'],
-    'where the intake takes mail: PORT, ADDRESS:PORT or /path of a unix socket',
+    'where the intake listens: PORT, ADDRESS:PORT or /path of a unix socket',
   ),
-  'intake.protocol': setting(choice('smtp', 'lmtp'), 'smtp', 'what is spoken there'),
-  'intake.size': setting(count(1, 2 ** 40), '104857600', 'largest mail it takes, in bytes'),
+  'intake.protocol': setting(choice('smtp', 'lmtp'), 'smtp', 'protocol of the intake'),
+  'intake.size': setting(count(1, 2 ** 40), '104857600', 'largest message the intake accepts, in bytes'),
   'intake.connections': setting(
     count(1, 100000),
     '1000',
-    'connections to it at once; the next one is told to come later',
+    'simultaneous connections to the intake; further ones are refused for now',
   ),
-  'intake.users': optional(path, 'a file of `user:password` lines: only they may hand mail in'),
+  'intake.users': optional(path, 'a file of `user:password` lines: only these users may submit mail'),
   'intake.certificate': optional(
     path,
-    'a PEM file with a private key and its certificates: STARTTLS is offered',
+    'a PEM file with a private key and its certificates, to offer STARTTLS',
   ),
 
-  'orphan-age': setting(duration, '1d', 'age at which `check` tells of a mail that no job names'),
-  poll: setting(interval, '5s', 'how often `watch` looks into the spool'),
+  'orphan-age': setting(duration, '1d', 'age at which `check` reports a message without a job'),
+  poll: setting(interval, '5s', 'how often `watch` scans the spool'),
   'log.level': setting(
     choice('auto', 'error', 'warn', 'info', 'debug'),
     'auto',
     'how much is logged; auto: info on a terminal and in files, else warn',
   ),
-  'log.format': setting(choice('pretty', 'json'), 'pretty', 'how it is written'),
+  'log.format': setting(choice('pretty', 'json'), 'pretty', 'format of the log'),
   'log.target': setting(text, 'stderr', 'stderr, syslog, syslog:HOST:PORT or a file'),
 
   transcripts: setting(
@@ -188,7 +197,11 @@ export const SETTINGS = {
     'failures',
     'which deliveries leave a transcript in .spoolroom/transcripts',
   ),
-  'transcripts.megabytes': setting(count(1, 100000), '50', 'room for transcripts; the oldest go first'),
+  'transcripts.megabytes': setting(
+    count(1, 100000),
+    '50',
+    'disk space for transcripts; the oldest are removed first',
+  ),
   'transcripts.age': setting(duration, '14d', 'how long a transcript is kept'),
 } as const satisfies Group;
 
@@ -199,5 +212,5 @@ export type Settings = {
   readonly [name in SettingName]: (typeof SETTINGS)[name] extends Setting<infer T> ? T : never;
 } & { readonly [FROM_COMMAND_LINE]: ReadonlySet<string> };
 
-/** Names of the settings whose values stand on the command line. No part of what is written or compared. */
-export const FROM_COMMAND_LINE: unique symbol = Symbol('typed on the command line');
+/** Names of the settings given on the command line. A symbol, so that it is neither written nor compared. */
+export const FROM_COMMAND_LINE: unique symbol = Symbol('from the command line');

@@ -152,7 +152,7 @@ const WRONG: readonly (readonly [words: string, exit: number, errors: RegExp])[]
   ['explain -', 64, /^spoolroom: No spool given/],
   ['explain --spool . -- -5', 64, /^spoolroom: -5 is not a job number/],
   ['run --spool /a --spool /b', 64, /^spoolroom: --spool: \["\/a","\/b"\] is given more than once\.$/],
-  ['run --poll soon', 64, /^spoolroom: --poll: "soon" is not a span of time/],
+  ['run --poll soon', 64, /^spoolroom: --poll: "soon" is not a duration/],
   ['run', 64, /^spoolroom: No spool given\. Name it with --spool DIR/],
   ['run --spool /nowhere/at/all', 66, /^spoolroom: The spool directory \/nowhere\/at\/all does not exist/],
   [

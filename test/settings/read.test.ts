@@ -30,7 +30,7 @@ test('every default is a value of its kind', () => {
   assert.ok(Object.isFrozen(read.settings));
 });
 
-const SPAN = 'is not a span of time like 30s, 5m, 12h or 5d.';
+const SPAN = 'is not a duration like 30s, 5m, 12h or 5d.';
 const VALUES: readonly (readonly [SettingName, unknown, unknown])[] = [
   ['poll', '30s', 30_000],
   ['poll', '5m', 300_000],
@@ -61,7 +61,7 @@ const VALUES: readonly (readonly [SettingName, unknown, unknown])[] = [
   ['now', '1342224000', { at: 1_342_224_000 }],
   ['now', '+3h', { shift: 10_800_000 }],
   ['now', '-10m', { shift: -600_000 }],
-  ['now', 'noon', '--now: "noon" is neither Unix seconds nor a span like +3h.'],
+  ['now', 'noon', '--now: "noon" is neither Unix seconds nor a duration like +3h.'],
   ['smarthost', 'mail.example.org:587', ['mail.example.org:587']],
   ['smarthost', ['a', 'b'], ['a', 'b']],
   ['smarthost', [{}], '--smarthost: [{}] is not a single value.'],
