@@ -86,20 +86,12 @@ writeFileSync(`${folder}/spoolroom.meta.json`, JSON.stringify(metafile));
 
 if (folder === 'bin') makeCodeCache();
 
-/** The cache holds what an ordinary start compiles: a run over an empty spool. */
+/** The first start leaves a cache with what an ordinary start compiles: a run over an empty spool. */
 function makeCodeCache() {
-  const warmUp = `
-    const { compile, run } = require('./bin/compile.js');
-    const script = compile();
-    process.on('exit', () => require('node:fs').writeFileSync('bin/spoolroom.cache', script.createCachedData()));
-    run(script);
-  `;
-  rmSync('bin/spoolroom.cache', { force: true });
+  for (const name of readdirSync('bin')) if (name.endsWith('.cache')) rmSync(`bin/${name}`);
   const spool = mkdtempSync(join(tmpdir(), 'spoolroom-build-'));
   try {
-    execFileSync(process.execPath, ['-e', warmUp, 'spoolroom', 'run', '--spool', spool], {
-      stdio: 'inherit',
-    });
+    execFileSync(process.execPath, ['bin/spoolroom', 'run', '--spool', spool], { stdio: 'inherit' });
   } finally {
     rmSync(spool, { recursive: true });
   }

@@ -2,6 +2,7 @@
  * Parses and orders `smarthost` and `fallbackhost` entries, in the syntax of all Citadel versions. A bad entry becomes a value
  * with a reason, never another host. No reason contains a password.
  */
+import { redactEntry } from '../settings/redact.ts';
 import type { Credentials, Relay } from './hosts.ts';
 
 export type RelayKind = Relay['kind'];
@@ -28,19 +29,14 @@ type Scheme = keyof typeof DEFAULT_PORT;
 const HOST_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/;
 const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
 
-/** Without anything that may be a password: everything up to the last @. */
-function withoutCredentials(entry: string): string {
-  return entry.replace(/^([a-z]+:\/\/)?.*@/is, '$1***@');
-}
-
 /**
- * Percent-decoding as in servers of 2012: `+` is a blank, escapes are UTF-8 if valid, else latin1. Null when a `%` is not
- * followed by two hexadecimal digits.
+ * Percent-decoding; escapes are UTF-8 where they can be. Null when a `%` is not followed by two hexadecimal digits. A `+` stays:
+ * servers of 2012 took it for a blank as in a form, and no password with one ever worked.
  */
 function decoded(text: string): string | null {
-  const blanks = text.replace(/\+/g, ' ').trimEnd();
-  if (/%(?![0-9A-Fa-f]{2})/.test(blanks)) return null;
-  return blanks.replace(/(?:%[0-9A-Fa-f]{2})+/g, (run) => {
+  const written = text.trimEnd();
+  if (/%(?![0-9A-Fa-f]{2})/.test(written)) return null;
+  return written.replace(/(?:%[0-9A-Fa-f]{2})+/g, (run) => {
     const bytes = Buffer.from(run.replaceAll('%', ''), 'hex');
     const utf8 = bytes.toString('utf8');
     return utf8.includes('\ufffd') ? bytes.toString('latin1') : utf8;
@@ -91,14 +87,14 @@ function hostAndPort(text: string): HostAndPort | Invalid {
   }
   const [, host = '', port] = /^\s*([^:]*?)\s*(?::\s*(.*))?$/s.exec(text) ?? [];
   if (host === '') return { reason: 'it names no host' };
-  if (!HOST_NAME.test(host)) return { reason: `"${host}" is not a host name` };
+  if (!HOST_NAME.test(host)) return { reason: 'its host is not a host name' };
   return { host, literal: literalFamily(host), port };
 }
 
 function portNumber(written: string | undefined, scheme: Scheme): number | Invalid {
   if (written === undefined) return DEFAULT_PORT[scheme];
   const port = /^\d{1,5}$/.test(written) ? Number(written) : 0;
-  return port >= 1 && port <= 65_535 ? port : { reason: `"${written}" is not a port (1 to 65535)` };
+  return port >= 1 && port <= 65_535 ? port : { reason: 'its port is not a number from 1 to 65535' };
 }
 
 function isInvalid(value: unknown): value is Invalid {
@@ -109,7 +105,7 @@ const bad = (shown: string, reason: string): InvalidRelay => ({ kind: 'bad', sho
 
 /** Parses an entry without the sender after it. */
 function parseUrl(entry: string, kind: RelayKind, sender: string | null): ParsedRelay {
-  const shown = withoutCredentials(entry) + (sender === null ? '' : ` ${sender}`);
+  const shown = redactEntry(sender === null ? entry : `${entry} ${sender}`);
   const [, written, rest = entry] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(entry) ?? [];
   const scheme = written?.toLowerCase() ?? 'smtp';
   if (scheme !== 'smtp' && scheme !== 'smtps')
@@ -173,7 +169,7 @@ export function parseInternetConfig(text: string): InternetConfig {
       else problems.push({ ...parsed, line: index + 1 });
     } else if (/^\s*(?:smarthost|fallbackhost)\s*$/.test(type)) {
       const reason = `Citadel ignores the line, because there are blanks or a CR around "${type.trim()}"`;
-      problems.push({ ...bad(withoutCredentials(value), reason), line: index + 1 });
+      problems.push({ ...bad(redactEntry(value), reason), line: index + 1 });
     }
   }
   return { relays, problems };

@@ -60,11 +60,17 @@ test('hold and release: queue and explain say so, no message changes', async (t)
   assert.deepEqual(messagesIn(spool), FILES);
 });
 
-test('a retry makes a waiting job due, a held one too', async (t) => {
+test('a retry makes a waiting job due; a held one stays held until it is released', async (t) => {
   const waiting = `${HEADER}msgid|1\nsubmitted|${NOW - 60}\nretry|600\nattempted|${NOW + 300}\nremote|b@example.com|4|no\n`;
   const spool = spoolOf(t, { ...FILES, 2: waiting });
   assert.equal((await queue(spool))[2]?.due, false);
   await spoolroom(spool, 'hold', '2');
+  const refused = await spoolroom(spool, 'retry', '2');
+  assert.equal(refused.exit, 65);
+  assert.match(refused.told, /Job 2 is held; `spoolroom release 2` lets it be tried\. Nothing was changed/);
+  await spoolroom(spool, 'retry', '--all');
+  assert.equal((await queue(spool))[2]?.due, false);
+  await spoolroom(spool, 'release', '2');
   const { exit, printed } = await spoolroom(spool, 'retry', '2');
   assert.deepEqual(
     [exit, printed],
@@ -109,6 +115,7 @@ test('beside a runner everything is left to it, and it is said which process tha
       (await room.scan()).jobs.map(({ control, request }) => [control, request]),
       [[2, 'hold']],
     );
+    await spoolroom(spool, 'release', '2');
     const retried = await spoolroom(spool, 'retry', '2');
     assert.match(
       retried.printed,

@@ -1,11 +1,14 @@
-/** `spoolroom retry N`: try jobs at the next run, whether they are due or not. This ends a hold. */
+/** `spoolroom retry N`: try jobs at the next run, whether they are due or not. A held job stays held. */
 import { isPending } from '../../delivery-list/job.ts';
 import { jobCommand, type SelectedJobs } from '../setup/job-command.ts';
 
 export const command = jobCommand<SelectedJobs>({
   request: 'retry',
   participle: 'retried',
-  inapplicable: ({ job }) => (job.recipients.some(isPending) ? null : 'has no pending recipients'),
+  inapplicable: ({ control, job, request }) => {
+    if (request === 'hold') return `is held; \`spoolroom release ${control}\` lets it be tried`;
+    return job.recipients.some(isPending) ? null : 'has no pending recipients';
+  },
   complete: async (selected) => selected,
   sentence: ({ runner, jobs: numbers }, jobs) =>
     runner === null

@@ -1,5 +1,5 @@
 /** Prints the result of a replay as text or JSON, or writes it as an HTML page. */
-import { writeFileSync } from 'node:fs';
+import { closeSync, fchmodSync, fstatSync, openSync, writeFileSync } from 'node:fs';
 import { htmlPage } from '../../output/html/page.ts';
 import type { ReplaySources } from '../../output/replay/replay-report.ts';
 import { replayReport } from '../../output/replay/replay-report.ts';
@@ -30,9 +30,16 @@ export function printResult(
   return EXIT.ok;
 }
 
+/** What is made from a private transcript is as private: only its owner can read it, whatever lay there before. */
 export function write(file: string, text: string): CliError | null {
   try {
-    writeFileSync(file, text, { flag: 'w' });
+    const descriptor = openSync(file, 'w', 0o600);
+    try {
+      if (fstatSync(descriptor).isFile()) fchmodSync(descriptor, 0o600);
+      writeFileSync(descriptor, text);
+    } finally {
+      closeSync(descriptor);
+    }
     return null;
   } catch (error) {
     if (errorCode(error) === null) throw error;

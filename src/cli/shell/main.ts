@@ -88,7 +88,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     usage: 'retry [jobs..]',
-    about: 'try jobs at the next run, whether they are due or not; this ends a hold',
+    about: 'try jobs at the next run, whether they are due or not; held ones stay held',
     settings: READING,
     options: MANY,
     load: () => import('../commands/retry.ts'),
