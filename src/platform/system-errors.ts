@@ -18,7 +18,7 @@ export class QueueError extends Error {}
 /** Something we depend on is not available now; it may be in a minute. */
 export class UnavailableError extends QueueError {}
 
-/** Another program works on the same queue; only an administrator can stop it. */
+/** Another program works on the same queue, or may do so; only an administrator can stop it. */
 export class ConcurrentRunnerError extends QueueError {}
 
 /** Whether the disk or the server caused it; every other error is a bug. */

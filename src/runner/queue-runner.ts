@@ -9,10 +9,10 @@ import type { MessageNumber } from '../delivery-list/job.ts';
 import type { DsnSender } from '../dsn/sender.ts';
 import type { Clock, Random } from '../platform/clock.ts';
 import type { Resolver } from '../platform/dns.ts';
-import { describeError } from '../platform/system-errors.ts';
+import { ConcurrentRunnerError, describeError } from '../platform/system-errors.ts';
 import { warnOnce } from '../platform/warn-once.ts';
 import { type ControlMessages, groupByPayload, isMessageDue } from '../queue/due.ts';
-import type { Queue } from '../queue/queue.ts';
+import type { Queue, QueueScan } from '../queue/queue.ts';
 import type { MessageDeps, MessageEvents, OutcomeRecord } from './active-message.ts';
 import { ActiveMessage } from './active-message.ts';
 import type { RunRules } from './rules.ts';
@@ -60,12 +60,17 @@ export async function runQueue(deps: RunDeps, rules: RunRules, signal: AbortSign
   const began = deps.clock.monotonic();
   await runner.scan(rules.due.force);
   const warn = warnOnce((text) => deps.events.warning(text));
+  let rival: ConcurrentRunnerError | null = null;
   while (runner.isActive) {
     await runner.idleOr(rules.pollInterval);
-    if (runner.isActive && !signal.aborted)
-      await runner.scan(false).catch((error) => warn(unreadableSpool(error)));
+    if (!runner.isActive || signal.aborted || rival !== null) continue;
+    await runner.scan(false).catch((error) => {
+      if (error instanceof ConcurrentRunnerError) rival = error;
+      else warn(unreadableSpool(error));
+    });
   }
   await runner.close();
+  if (rival !== null) throw rival;
   return { ...runner.count, milliseconds: Math.round(deps.clock.monotonic() - began) };
 }
 
@@ -135,7 +140,7 @@ export class QueueRunner {
    * forced run force nothing (R037).
    */
   async scan(force: boolean): Promise<void> {
-    const { jobs, quarantined } = await this.#deps.queue.scan(this.#active);
+    const { jobs, quarantined } = await this.#scanQueue();
     for (const { number, reason, path } of quarantined) this.#deps.events.quarantined(number, reason, path);
     if (this.#halted) return;
     this.count.jobs = Math.max(this.count.jobs, jobs.length);
@@ -149,6 +154,16 @@ export class QueueRunner {
         msgid,
         this.#deliver(lists).then(() => this.#deactivate(msgid)),
       );
+    }
+  }
+
+  /** Where another program works on the queue, no session is begun any more, and those in progress end. */
+  async #scanQueue(): Promise<QueueScan> {
+    try {
+      return await this.#deps.queue.scan(this.#active);
+    } catch (error) {
+      if (error instanceof ConcurrentRunnerError) this.#stop();
+      throw error;
     }
   }
 

@@ -191,6 +191,69 @@ describe('the queue inside a Citadel server', () => {
     assert.match([...citadel.messages.values()].map(listOf).join(''), /^remote\|later@example\.com\|4\|/m);
   });
 
+  it('is left alone after an alarm by every later process, until a person ends it', async (t) => {
+    const { state, citadel, call, live } = await bench(t);
+    citadel.post(`msgid|${citadel.postMail(MAIL)}\nbounceto|\nremote|bob@example.com|0||\n`);
+    const later = (minutes: number): readonly string[] => ['--now', `+${minutes}m`, ...live];
+    for (const minutes of [0, 1])
+      assert.deepEqual(await call('run', ...later(minutes)), { exit: 0, told: '' });
+    // A process that stays counts in fractions of a millisecond.
+    const memory = path.join(state, '.spoolroom/trial');
+    fs.writeFileSync(
+      memory,
+      fs.readFileSync(memory, 'utf8').replace('"waited":60000', '"waited":60000.284517'),
+    );
+    // A relay took the probe: servers of 2012 and 2016 delete it, and the flag as its payload.
+    for (const number of [3, 4]) citadel.messages.delete(number);
+    for (const command of ['run', 'run', 'watch', 'run', 'watch']) {
+      const { exit, told } = await call(command, ...later(2));
+      assert.deepEqual([exit, told.split('delivered or removed the probe').length], [78, 2], command);
+      assert.deepEqual([...citadel.messages.keys()], [1, 2], 'no new probe');
+    }
+    const { terminal, printed } = caughtTerminal();
+    assert.equal(await main(['check', ...live], {}, terminal), 1);
+    assert.match(printed.join('\n'), /another program delivered or removed the probe, the message 4/);
+    fs.rmSync(memory);
+    assert.deepEqual(await call('run', ...later(3)), { exit: 0, told: '' });
+    assert.equal(citadel.messages.size, 4, 'the probe period begins again');
+  });
+
+  it('is watched until another program works on it: what is in progress is recorded, then exit 78', async (t) => {
+    const { state, citadel, call, proven, live, logged } = await bench(t);
+    await proven(...live);
+    const accepted: string[] = [];
+    const memory = path.join(state, '.spoolroom');
+    const alarm = async (): Promise<void> => {
+      for await (const _ of fs.promises.watch(memory))
+        if (fs.readFileSync(path.join(memory, 'trial'), 'utf8').includes('replaced')) return;
+    };
+    const slow = await startRawServer(async (peer) => {
+      await peer.say('220 relay.example\r\n');
+      for (let line = await peer.line(); line !== null; line = await peer.line()) {
+        if (line === 'DATA') {
+          await peer.say('354 go on\r\n');
+          await peer.until('\r\n.\r\n');
+          const seen = alarm();
+          citadel.messages.delete(first);
+          citadel.post(`msgid|${mail}\nbounceto|\nremote|a@example.com|4|later\n`);
+          await seen;
+          accepted.push('a message');
+        }
+        await peer.say('250 ok\r\n');
+        if (line === 'QUIT') peer.end();
+      }
+    });
+    const mail = citadel.postMail(MAIL);
+    const first = citadel.post(`msgid|${mail}\nbounceto|\nremote|a@example.com|0||\n`);
+    const words = live.filter((word, at) => ![word, live[at - 1]].includes('--internet-config'));
+    const to = ['--smarthost', `${slow.host}:${slow.port}`, '--poll', '1s', '--now', '+3m'];
+    const { exit, told } = await call('watch', ...to, ...words);
+    await slow.close();
+    assert.deepEqual([exit, accepted], [78, ['a message']]);
+    assert.match(told, /Something else works on the queue.*replaced the control message/);
+    assert.match(logged(), /stopped by another program/);
+  });
+
   it('says what is in the way', async (t) => {
     const { state, citadel, call, live, server } = await bench(t);
     const asking = ['run', ...server, '--state', state];

@@ -68,10 +68,11 @@ export function messagesIn(spool: string): Record<string, string> {
   return shown;
 }
 
-/** A clock that moves by hand. */
+/** A clock that moves by hand. Like the system's it counts in fractions: each reading is a little later than the last. */
 export class HandClock implements Clock {
   #now = NOW * 1000;
   #wall = 0;
+  #readings = 0;
   readonly #timers = new Set<{ readonly at: number; readonly call: () => void }>();
 
   now(): number {
@@ -79,7 +80,7 @@ export class HandClock implements Clock {
   }
 
   monotonic(): number {
-    return this.#now;
+    return this.#now + ++this.#readings / 1024;
   }
 
   after(milliseconds: number, call: () => void) {

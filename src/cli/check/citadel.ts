@@ -235,6 +235,12 @@ function seconds(milliseconds: number): number {
 function probeFinding(directory: string, queue: readonly number[], foreign: readonly number[]): Finding {
   const layout = layoutOf(directory);
   const state = readProbeState(nodeDisk, layout);
+  if (state === 'damaged')
+    return problem(
+      'probe',
+      `the file ${probePath(layout)} is damaged, and may have held an alarm`,
+      'No mail is delivered. Make sure that nothing else delivers from that queue, then remove the file.',
+    );
   const [other] = foreign;
   if (other !== undefined && (state === null || state.flag > other))
     return problem(

@@ -5,6 +5,7 @@
 import { watch } from 'node:fs';
 import { startedEvent, stoppedEvent } from '../../output/log/log-events.ts';
 import type { Clock } from '../../platform/clock.ts';
+import { ConcurrentRunnerError } from '../../platform/system-errors.ts';
 import { QueueRunner, unreadableSpool, unwritableSpool } from '../../runner/queue-runner.ts';
 import { layoutOf } from '../../storage/layout.ts';
 import { withQueue } from '../setup/with-queue.ts';
@@ -24,6 +25,7 @@ export const command = withQueue(
     log.write(startedEvent(ports.queue.name, process.pid));
     const queue = new QueueRunner(ports, rules, signal);
     let warned = '';
+    let rival: ConcurrentRunnerError | null = null;
     while (!signal.aborted) {
       const began = ports.clock.monotonic();
       try {
@@ -31,6 +33,10 @@ export const command = withQueue(
         await queue.scan(false);
         warned = '';
       } catch (error) {
+        if (error instanceof ConcurrentRunnerError) {
+          rival = error;
+          break;
+        }
         // Logged once, not at every scan.
         const text = queue.halted ? unwritableSpool(error) : unreadableSpool(error);
         if (text !== warned) warn(text);
@@ -40,10 +46,12 @@ export const command = withQueue(
       const pause = Math.min(settings.poll, PAUSE * (ports.clock.monotonic() - began));
       await watcher.wait(pause, settings.poll, ports.clock, signal);
     }
-    await Promise.all([listeners?.close(String(signal.reason)), queue.close()]);
+    const reason = rival === null ? String(signal.reason) : 'another program that works on the queue';
+    await Promise.all([listeners?.close(reason), queue.close()]);
     if (settings.json) terminal.print(JSON.stringify(queue.count));
     watcher.close();
-    log.write(stoppedEvent(String(signal.reason)));
+    log.write(stoppedEvent(reason));
+    if (rival !== null) throw rival;
     return EXIT.ok;
   },
 );

@@ -1,12 +1,12 @@
 /**
  * Opens the queue room of a running Citadel server as its one runner. The journal, the lock and the state of the trial lie in
  * a directory of our own on this machine. An obstacle (no such directory, another runner, no server, a login it refuses) is
- * a value with a sentence for people. The journal of an interrupted run is applied before it returns, or, when the server is
+ * a value with a sentence for people; another program at work on the queue is an error. The journal of an interrupted run is applied before it returns, or, when the server is
  * busy, at the first scan.
  */
 import type { Connect } from '#net-stream-utils';
 import type { Clock, Random } from '../../platform/clock.ts';
-import { describeError, errorCode, QueueError } from '../../platform/system-errors.ts';
+import { ConcurrentRunnerError, describeError, errorCode, QueueError } from '../../platform/system-errors.ts';
 import { removeStaleTemporary, type TemporaryName, temporaryNames } from '../../storage/atomic-file.ts';
 import type { Disk } from '../../storage/disk.ts';
 import { layoutOf, type StateLayout } from '../../storage/layout.ts';
@@ -97,7 +97,8 @@ async function openLocked(
   } catch (error) {
     journal.close();
     await server.close();
-    if (error instanceof QueueError) return refused('server', error.message);
+    if (error instanceof QueueError && !(error instanceof ConcurrentRunnerError))
+      return refused('server', error.message);
     throw error;
   }
 }

@@ -165,6 +165,29 @@ test('an alarm ends when its memory is removed, without a new process', async (t
   await queue.close();
 });
 
+test('what remembers an alarm and is damaged counts as one', async (t) => {
+  const { scene, queue } = await alarmed(t);
+  await queue.close();
+  const file = `${scene.options.state}/.spoolroom/trial`;
+  for (const damaged of [
+    '',
+    '{"flag":103,',
+    '{"flag":103.5,"probe":null,"waited":0,"looked":0,"alarm":null}',
+  ]) {
+    fs.writeFileSync(file, damaged);
+    const before = [...scene.double.messages.keys()];
+    await assert.rejects(openLive(scene), {
+      name: 'Error',
+      message: /trial is damaged.*then remove the file/,
+    });
+    assert.deepEqual([...scene.double.messages.keys()], before);
+  }
+  fs.rmSync(file);
+  const next = await openProven(scene);
+  assert.equal((await next.scan()).jobs.length, 1);
+  await next.close();
+});
+
 test('what a queue run did until it was switched off is no evidence in the trial that begins then', async (t) => {
   const { scene, queue } = await alarmed(t);
   const { double, deps } = scene;
@@ -457,7 +480,8 @@ test('after an alarm an administrator begins anew, and what the queue run left o
 
 test('the memory of a trial comes back as it was; anything else is none', () => {
   const trial = { flag: 3, probe: null, waited: 150_000, looked: 7, alarm: 'x' } as const;
-  assert.deepEqual(parseProbeState(encodeProbeState(trial)), trial);
+  for (const state of [trial, { ...trial, waited: 60_000.284_517, looked: 7.5 }])
+    assert.deepEqual(parseProbeState(encodeProbeState(state)), state);
   for (const text of [
     '',
     'message 3 posted 7\n',

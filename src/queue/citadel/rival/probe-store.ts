@@ -1,5 +1,6 @@
 /** The state of the rival detector between processes: two files in our folder of the state directory, written durably. */
 
+import { ConcurrentRunnerError } from '../../../platform/system-errors.ts';
 import { removeIfExists, type TemporaryName, writeAndSync } from '../../../storage/atomic-file.ts';
 import type { Disk, Ownership } from '../../../storage/disk.ts';
 import type { StateLayout } from '../../../storage/layout.ts';
@@ -23,9 +24,19 @@ function textIn(disk: Disk, path: string): string {
   return disk.status(path) === null ? '' : disk.read(path, LONGEST).bytes.toString('latin1');
 }
 
-/** Null: none is stored, or it is not valid. */
-export function readProbeState(disk: Disk, layout: StateLayout): ProbeState | null {
-  return parseProbeState(textIn(disk, probePath(layout)));
+/** Null: none is stored. `damaged`: it may have held an alarm. */
+export function readProbeState(disk: Disk, layout: StateLayout): ProbeState | 'damaged' | null {
+  if (disk.status(probePath(layout)) === null) return null;
+  return parseProbeState(textIn(disk, probePath(layout))) ?? 'damaged';
+}
+
+function usableState(disk: Disk, layout: StateLayout): ProbeState | null {
+  const state = readProbeState(disk, layout);
+  if (state !== 'damaged') return state;
+  throw new ConcurrentRunnerError(
+    `The file ${probePath(layout)} is damaged, so it is unknown whether it held an alarm. No message is delivered. Make sure ` +
+      'that nothing else works on the queue, then remove the file, and the next run begins the probe period again.',
+  );
 }
 
 export function probeStore(
@@ -43,7 +54,7 @@ export function probeStore(
   };
   return {
     path: probePath(layout),
-    read: () => readProbeState(disk, layout),
+    read: () => usableState(disk, layout),
     write: (state) => write(probePath(layout), state),
     readSnapshot: () => parseShutdownSnapshot(textIn(disk, snapshotPath)),
     writeSnapshot: (snapshot) => write(snapshotPath, snapshot),

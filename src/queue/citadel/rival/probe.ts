@@ -74,26 +74,34 @@ export function encodeProbeState(state: ProbeState | ShutdownSnapshot): string {
   return `${JSON.stringify(state)}\n`;
 }
 
-function isNumber(value: unknown): value is number {
+function isMessageNumber(value: unknown): value is MessageNumber {
   return Number.isSafeInteger(value);
+}
+
+/** The clocks count in fractions of a millisecond. */
+function isTime(value: unknown): value is number {
+  return Number.isFinite(value);
 }
 
 function isProbeState(value: unknown): value is ProbeState {
   if (typeof value !== 'object' || value === null) return false;
   const { flag, probe, waited, looked, alarm } = value as { readonly [key in keyof ProbeState]?: unknown };
   return (
-    [flag, waited, looked].every(isNumber) &&
-    (probe === null || isNumber(probe)) &&
+    isMessageNumber(flag) &&
+    (probe === null || isMessageNumber(probe)) &&
+    isTime(waited) &&
+    isTime(looked) &&
     (alarm === null || typeof alarm === 'string')
   );
 }
 
 function isSnapshot(value: unknown): value is ShutdownSnapshot {
-  const isPair = (pair: unknown): boolean => Array.isArray(pair) && pair.length === 2 && pair.every(isNumber);
+  const isPair = (pair: unknown): boolean =>
+    Array.isArray(pair) && pair.length === 2 && pair.every(isMessageNumber);
   return Array.isArray(value) && value.every(isPair);
 }
 
-/** Null: not valid; the trial then starts from the beginning. */
+/** Null: not valid. */
 export function parseProbeState(text: string): ProbeState | null {
   const value = parsed(text);
   return isProbeState(value) ? value : null;

@@ -17,6 +17,7 @@ const BETWEEN_PROCESSES = 60_000;
 export interface ProbeStore {
   /** of the file that an administrator removes to end an alarm */
   readonly path: string;
+  /** Throws a `ConcurrentRunnerError` when it cannot tell whether an alarm is stored. */
   read(): ProbeState | null;
   write(state: ProbeState): Promise<void>;
   readSnapshot(): ShutdownSnapshot;
@@ -38,23 +39,23 @@ export interface RivalDetectorDeps {
 
 export class RivalDetector {
   readonly #deps: RivalDetectorDeps;
-  #state: ProbeState | null;
+  #state: ProbeState | null = null;
   /** the room at the end of the last process; empty when we have changed something since */
-  #snapshot: ShutdownSnapshot;
+  #snapshot: ShutdownSnapshot = [];
   /** monotonic time of the last check of this process */
   #checked: number | null = null;
 
   constructor(deps: RivalDetectorDeps) {
     this.#deps = deps;
-    this.#state = deps.store.read();
-    this.#snapshot = deps.store.readSnapshot();
   }
 
   /** After the first update of a process, before it changes anything: what was done to the queue since the last one ended. */
   compare(): void {
+    const { index, store } = this.#deps;
+    this.#state = store.read();
+    this.#snapshot = store.readSnapshot();
     // Whoever removed the state file has made sure that nothing else works on the queue from now on.
     if (this.#state === null) return;
-    const { index } = this.#deps;
     const snapshot = new Map(this.#snapshot);
     for (const [control, msgid] of snapshot)
       if (!index.entries.has(control) && !index.unread.has(control)) index.noteExternalDelete(msgid);
@@ -162,7 +163,7 @@ export class RivalDetector {
     return (
       `Something else works on the queue of ${this.#deps.name}: it ${what}. Two queue runs would send messages twice, so ` +
       'none is delivered any more. Use the intake with this server; or switch its own queue run off and then remove the file ' +
-      `${this.#deps.store.path}, and the trial starts again.`
+      `${this.#deps.store.path}, and the next run begins the probe period again.`
     );
   }
 
