@@ -1,328 +1,296 @@
 /**
- * One connection to the intake: that of smtp-server, with what the library lacks. These are BDAT (RFC 3030), enhanced status
- * codes that fit the reply, and a greeting without delay. A message sent in chunks is handled like one sent with DATA.
+ * One connection to the intake: bytes from a socket become events of the receiver's machine, and its effects become bytes,
+ * messages, timers and handshakes. What the client's bytes mean is said by the machine's state alone. Work in one turn of the
+ * event loop is bounded, and nothing is read while the client does not read our answers or the disk does not keep up.
  */
 import type { Socket } from 'node:net';
-import { PassThrough, type Writable } from 'node:stream';
-import { SMTPServer, type SMTPServerDataStream } from 'smtp-server';
-import { SMTPConnection } from 'smtp-server/lib/smtp-connection';
-import { SMTPStream } from 'smtp-server/lib/smtp-stream';
+import type { SecureContext } from 'node:tls';
+import { accept, createLineReader, type ServerConnection } from '#net-stream-utils';
+import type { Clock, Timer } from '../platform/clock.ts';
+import { type StuffedPosition, unstuffDots } from '../smtp/dot-stuffing.ts';
+import type { LoginThrottle } from './login-throttle.ts';
+import { BOUNDS } from './receiver/bounds.ts';
+import { readCommand } from './receiver/commands.ts';
+import { next } from './receiver/machine.ts';
+import {
+  beginSession,
+  type Policy,
+  type Session,
+  type SessionEffect,
+  type SessionEvent,
+} from './receiver/session.ts';
+import { STATES, type State } from './receiver/states.ts';
+import { replyBytes } from './reply.ts';
+import type { Client, IncomingMessage, TransactionHandler } from './transaction-handler.ts';
 
-/** The arguments of a BDAT command. */
-interface BdatCommand {
-  /** octets */
-  readonly size: number;
-  readonly last: boolean;
+export interface LoginFailure {
+  readonly user: string;
+  /** IP address; '' on a unix socket */
+  readonly address: string;
+  /** of this address, lately */
+  readonly failures: number;
+  /** false: there were too many failures, and the password was not looked at */
+  readonly heard: boolean;
 }
 
-/** A chunk being received. */
-interface Chunk {
-  /** octets still to come */
-  left: number;
-  /** takes some of them; calls `next` when it can take more */
-  readonly take: (octets: Buffer, next: () => void) => void;
-  /** calls `next` when the chunk is answered */
-  readonly end: (next: () => void) => void;
+export interface ConnectionDeps {
+  readonly policy: Policy;
+  readonly handler: TransactionHandler;
+  readonly clock: Clock;
+  readonly authenticate: (user: string, password: string) => boolean;
+  readonly throttle: LoginThrottle;
+  readonly tls: SecureContext | null;
+  loginFailed(failure: LoginFailure): void;
+  /** it is gone; what broke it, or null when it was closed */
+  closed(connection: IntakeConnection, error: string | null): void;
 }
 
-/** Null when the syntax is not that of RFC 3030 2. */
-function parseBdat(command: string): BdatCommand | null {
-  const [, size, last] = /^BDAT +(\d{1,15})( +LAST)?\s*$/i.exec(command) ?? [];
-  return size === undefined ? null : { size: Number(size), last: last !== undefined };
-}
+const EMPTY: Buffer = Buffer.alloc(0);
 
-/** Command lines read in one turn of the event loop. */
-const LINES_PER_TURN = 50;
+export class IntakeConnection {
+  /** it was refused, because there were too many connections already */
+  readonly refused: boolean;
+  readonly #deps: ConnectionDeps;
+  readonly #wire: ServerConnection;
+  readonly #client: Client;
+  readonly #lines = createLineReader(BOUNDS.line.value);
+  #session: Session;
+  /** read and not yet understood */
+  #input = EMPTY;
+  /** the client has closed its side */
+  #ended = false;
+  /** it does not read our answers */
+  #clogged = false;
+  /** what has to come to its end before more is understood: the disk is slow, or others have their turn */
+  #pending = 0;
+  #message: IncomingMessage | null = null;
+  #position: StuffedPosition = 'line-start';
+  /** octets of the chunk still to come */
+  #octets = 0;
+  /** when the client was last heard or got its turn */
+  #since: number;
+  #deadline: number | null = null;
+  #deadlineTimer: Timer | null = null;
+  #loginTimer: Timer | null = null;
+  #stopping = false;
+  #error: string | null = null;
 
-/** Separates commands from the bytes after DATA (the library's part) and after BDAT. */
-class ChunkParser extends SMTPStream {
-  #chunk: Chunk | null = null;
-  #lines = 0;
-
-  /** The bytes after the command just read are a chunk. */
-  expect(chunk: Chunk): void {
-    this.#chunk = chunk;
-    // This makes the library leave its loop over command lines and pass the rest to _write.
-    this._dataMode = true;
-  }
-
-  override _write(octets: Buffer, ...[encoding, next]: ParametersBehindFirst<SMTPStream['_write']>): void {
-    const chunk = this.#chunk;
-    if (chunk === null && !this._dataMode && !this.isClosed) {
-      this.#readLine(octets, encoding, next);
-      return;
-    }
-    if (chunk === null || this.isClosed) {
-      super._write(octets, encoding, next);
-      return;
-    }
-    const mine = octets.subarray(0, chunk.left);
-    const rest = octets.subarray(mine.length);
-    chunk.left -= mine.length;
-    chunk.take(mine, () => {
-      if (chunk.left > 0) {
-        next();
-        return;
-      }
-      this.#chunk = null;
-      this._dataMode = false;
-      // In a later turn, because one piece may contain thousands of small chunks.
-      chunk.end(() => setImmediate(() => this._write(rest, encoding, next)));
-    });
-  }
-
-  /** One line at a time: the library would copy everything after each BDAT command, thousands of times. */
-  #readLine(octets: Buffer, ...[encoding, next]: ParametersBehindFirst<SMTPStream['_write']>): void {
-    const end = octets.indexOf('\n') + 1;
-    const rest = octets.subarray(end);
-    if (end === 0 || rest.length === 0) {
-      super._write(octets, encoding, next);
-      return;
-    }
-    super._write(octets.subarray(0, end), encoding, (error) => {
-      const proceed = (): void => this._write(rest, encoding, next);
-      if (error) next(error);
-      else if (++this.#lines % LINES_PER_TURN === 0) setImmediate(proceed);
-      else proceed();
-    });
-  }
-}
-
-type ParametersBehindFirst<F> = F extends (first: never, ...rest: infer Rest) => unknown ? Rest : never;
-
-/** Writes octets to a reader; they are dropped when it no longer reads. */
-function feed(body: Writable, octets: Buffer, next: () => void): void {
-  if (!body.writable || body.write(octets)) {
-    next();
-    return;
-  }
-  const proceed = (): void => {
-    body.off('drain', proceed).off('close', proceed);
-    next();
-  };
-  body.on('drain', proceed).on('close', proceed);
-}
-
-/** The library replies only while both sides are open, but a client that has closed its own still reads. */
-function allowReplies(socket: Socket): void {
-  if (socket.readyState !== 'writeOnly') return;
-  Object.defineProperty(socket, 'readyState', { get: () => (socket.writable ? 'open' : 'closed') });
-}
-
-/** A reply text with its own enhanced status code (RFC 3463); otherwise the library adds one. */
-const OWN_STATUS = /^[245]\.\d{1,3}\.\d{1,3} /;
-
-type DataResult = Parameters<Parameters<SMTPServer['onData']>[2]>;
-
-/** A message of which some chunks have arrived, and its later replies. */
-interface ChunkedMessage {
-  readonly body: SMTPServerDataStream;
-  readonly result: Promise<DataResult>;
-}
-
-/** When the intake stops: time a client has to read the last reply and close its side, milliseconds. */
-const CLOSE_GRACE = 1000;
-
-/** Wrong passwords on one connection. */
-const MAX_AUTH_FAILURES = 3;
-
-class IntakeConnection extends SMTPConnection {
-  #authFailures = 0;
-  #chunked: ChunkedMessage | null = null;
-
-  /** whether a message is being received or stored */
-  get receiving(): boolean {
-    return this.#chunked !== null || Boolean(this._dataStream);
-  }
-
-  /** Without the library's 100 ms pause for clients that talk too early: those are spammers, which cannot connect here. */
-  override init(): void {
-    this._setListeners(() => {
-      const { maxClients } = this._server.options;
-      if (maxClients !== undefined && this._server.connections.size > maxClients)
-        this.send(421, '4.3.2 Too many connections; try again later');
-      else this.connectionReady();
-    });
-  }
-
-  /** When the intake stops, a client that does not close its side is cut off. */
-  override close(): void {
-    super.close();
-    if (!this._server._closeTimeout) return;
-    const socket = this._socket;
-    setTimeout(() => socket.destroy(), CLOSE_GRACE).unref();
-  }
-
-  override send(...[code, data, context]: Parameters<SMTPConnection['send']>): void {
-    allowReplies(this._socket);
-    // The library sends only its list of extensions as an array.
-    const lines = Array.isArray(data) ? [...data, 'CHUNKING'] : data;
-    super.send(code, lines, typeof lines === 'string' && OWN_STATUS.test(lines) ? false : context);
-    if (code === 535 && ++this.#authFailures >= MAX_AUTH_FAILURES)
-      this.send(421, '4.7.0 Too many wrong passwords');
-  }
-
-  /** A client that closes its side during the TLS handshake is gone; otherwise this would be noticed only at the idle timeout. */
-  override upgrade(callback: () => void, secureCallback?: () => void): void {
-    this._socket.allowHalfOpen = false;
-    super.upgrade(callback, () => {
-      this._socket.allowHalfOpen = true;
-      secureCallback?.();
-    });
-  }
-
-  override _createParser(): ChunkParser {
-    const parser = new ChunkParser();
-    parser.oncommand = (command, callback) => this._onCommand(command, callback);
-    parser.on('error', (error) => this.send(421, `4.5.0 ${error.message}`));
-    // The client has closed its side, and everything it sent is answered.
-    parser.on('finish', () => this.close());
-    return parser;
-  }
-
-  handler_BDAT(command: Buffer, callback: () => void): void {
-    const chunk = parseBdat(command.toString('latin1'));
-    if (chunk === null) {
-      this.send(501, '5.5.4 Syntax: BDAT size [LAST]');
-      // Without a size the next command cannot be found.
-      this.close();
-    } else {
-      this.#expect(chunk);
-    }
-    callback();
-  }
-
-  #expect({ size, last }: BdatCommand): void {
-    if (!(this._parser instanceof ChunkParser)) return;
-    this.#chunked ??= this.#begin();
-    const chunked = this.#chunked;
-    this._parser.expect({
-      left: size,
-      take: (octets, next) => {
-        if (chunked === null) next();
-        else feed(chunked.body, octets, next);
+  constructor(socket: Socket, id: string, full: boolean, deps: ConnectionDeps) {
+    this.refused = full;
+    this.#deps = deps;
+    this.#session = beginSession(deps.policy);
+    this.#since = deps.clock.monotonic();
+    this.#wire = accept(socket, {
+      bytes: (bytes) => this.#read(bytes),
+      ended: () => {
+        this.#ended = true;
+        this.#proceed();
       },
-      end: (next) => {
-        if (chunked !== null && last) {
-          this.#finish(chunked, next);
-          return;
-        }
-        if (chunked === null) this.send(503, '5.5.1 Need MAIL and RCPT before BDAT');
-        else this.send(250, `2.0.0 ${size} octets received`);
-        next();
+      drained: () => {
+        this.#clogged = false;
+        this.#proceed();
+      },
+      secured: () => this.#continue({ type: 'secured' }),
+      closed: (error) => {
+        this.#error = error;
+        this.#happen({ type: 'connection-lost' });
       },
     });
+    this.#client = { id, address: this.#wire.remoteAddress };
+    deps.handler.expect(this.#client, null);
+    this.#happen({ type: 'connected', full });
   }
 
-  #begin(): ChunkedMessage | null {
-    const { mailFrom, rcptTo } = this.session.envelope;
-    if (mailFrom === false || rcptTo.length === 0) return null;
-    const body = Object.assign(new PassThrough(), { byteLength: 0, sizeExceeded: false });
-    const result = new Promise<DataResult>((resolve) => {
-      this._server.onData(body, this.session, (...args) => resolve(args));
+  /** The intake shuts down: the connection ends now, or with the message that is being received. */
+  stop(): void {
+    this.#stopping = true;
+    this.#happen({ type: 'stop' });
+  }
+
+  /** There is no time left for a message that is still being received. */
+  stopNow(): void {
+    this.#happen({ type: 'stop-now' });
+  }
+
+  get #state(): State {
+    return STATES[this.#session.state];
+  }
+
+  #read(bytes: Buffer): void {
+    this.#since = this.#deps.clock.monotonic();
+    this.#input = this.#input.length === 0 ? bytes : Buffer.concat([this.#input, bytes]);
+    this.#proceed();
+  }
+
+  /** Understand what has been read, as far as that is possible now. */
+  #proceed(): void {
+    let steps = 0;
+    while (this.#pending === 0 && !this.#clogged && this.#step()) {
+      if (++steps === BOUNDS.linesPerTurn.value) this.#waitFor(new Promise(setImmediate));
+    }
+    if (this.#pending > 0 || this.#clogged || this.#state.reads === 'nothing') this.#wire.pause();
+    else if (this.#ended) this.#happen({ type: 'client-done' });
+    else this.#wire.resume();
+  }
+
+  #waitFor(done: Promise<unknown>): void {
+    this.#pending++;
+    done.then(() => {
+      this.#pending--;
+      this.#since = this.#deps.clock.monotonic();
+      this.#proceed();
     });
-    return { body, result };
   }
 
-  /** The last chunk is answered when the message is stored, like the final dot of DATA. */
-  #finish({ body, result }: ChunkedMessage, next: () => void): void {
-    this.#chunked = null;
-    // While the library sees a message here, the idle timeout does not run.
-    this._dataStream = body;
-    body.end();
-    result.then(([error, replies]) => {
-      this._dataStream = false;
-      for (const reply of error ? [error] : [replies ?? ''].flat()) {
-        if (reply instanceof Error) this.send(replyCodeOf(reply), reply.message);
-        else this.send(250, String(reply), 'DATA_OK');
-      }
-      this._transactionCounter++;
-      this._unrecognizedCommands = 0;
-      this._resetSession();
-      next();
-    });
+  /** One line, or one piece of a message. False: nothing can be done with what has been read. */
+  #step(): boolean {
+    switch (this.#state.reads) {
+      case 'commands':
+      case 'responses':
+        return this.#input.length > 0 && this.#readLine();
+      case 'data':
+        return this.#input.length > 0 && this.#readData();
+      case 'octets':
+        return (this.#input.length > 0 || this.#octets === 0) && this.#readOctets();
+      case 'ignored':
+        this.#input = EMPTY;
+        return false;
+      case 'nothing':
+        return false;
+    }
   }
 
-  /** After RSET, EHLO or the end of the connection, with chunks still to come. */
-  #abandon(): void {
-    this.#chunked?.body.destroy(
-      Object.assign(new Error('the client did not send the rest of the message'), { code: 'ECONNECTION' }),
-    );
-    this.#chunked = null;
-  }
-
-  override _resetSession(): void {
-    this.#abandon();
-    super._resetSession();
-  }
-
-  override _onClose(): void {
-    this.#abandon();
-    super._onClose();
-  }
-
-  /**
-   * The address as given. The library decodes A-labels, which can change the domain: xn--xample-hy68a.com would become
-   * example.com, which is another domain.
-   */
-  override _parseAddressCommand(
-    ...[name, command]: Parameters<SMTPConnection['_parseAddressCommand']>
-  ): ReturnType<SMTPConnection['_parseAddressCommand']> {
-    const parsed = super._parseAddressCommand(name, command);
-    const [, given] = /^[^:]*:\s*<(?:@[^\s:<>]*:)?([^<>]*)>/.exec(command.toString()) ?? [];
-    return parsed === false ? false : { ...parsed, address: given ?? parsed.address };
-  }
-
-  /** RFC 3030 2: after the first chunk only chunks may follow. */
-  #betweenChunks(callback: () => void): boolean {
-    if (this.#chunked === null) return false;
-    this.send(503, '5.5.1 Send the rest of the message by BDAT, or RSET');
-    callback();
+  #readLine(): boolean {
+    const { line, end, overlong } = this.#lines.take(this.#input, 0);
+    this.#input = this.#input.subarray(end);
+    if (line === null) return false;
+    if (overlong) this.#happen({ type: 'too-long' });
+    else if (this.#state.reads === 'responses') this.#happen({ type: 'response', text: line });
+    else {
+      const command = readCommand(line);
+      const early = this.#input.length > 0;
+      this.#happen(command.type === 'STARTTLS' ? { ...command, early } : command);
+    }
     return true;
   }
 
-  /** A chunk follows any BDAT command, whatever its arguments. */
-  override _getHandler(command: string): ReturnType<SMTPConnection['_getHandler']> {
-    return super._getHandler(command.replace(/^BDAT\s.*$/, 'BDAT'));
+  #readData(): boolean {
+    const { pieces, end, position } = unstuffDots(this.#input, this.#position);
+    this.#position = position;
+    this.#input = end === null ? EMPTY : this.#input.subarray(end);
+    this.#keep(pieces);
+    if (end !== null) this.#happen({ type: 'message-end' });
+    return true;
   }
 
-  override handler_RCPT(command: Buffer, callback: () => void): void {
-    if (!this.#betweenChunks(callback)) super.handler_RCPT(command, callback);
+  #readOctets(): boolean {
+    const octets = this.#input.subarray(0, this.#octets);
+    this.#input = this.#input.subarray(octets.length);
+    this.#octets -= octets.length;
+    this.#keep([octets]);
+    if (this.#octets === 0) this.#happen({ type: 'chunk-end' });
+    return true;
   }
 
-  override handler_DATA(command: Buffer, callback: () => void): void {
-    if (!this.#betweenChunks(callback)) super.handler_DATA(command, callback);
-  }
-}
-
-function replyCodeOf(error: Error): number {
-  return 'responseCode' in error && typeof error.responseCode === 'number' ? error.responseCode : 450;
-}
-
-/** smtp-server with connections as above. */
-export class IntakeServer extends SMTPServer {
-  /** called with the session id of each connection, before anything else happens to it */
-  accepted: (session: string) => void = () => {};
-
-  override connect(...[socket, details]: Parameters<SMTPServer['connect']>): void {
-    const connection = new IntakeConnection(this, socket, details);
-    this.connections.add(connection);
-    connection.on('error', (error) => this._onError(error));
-    connection.on('connect', (data) => this._onClientConnect(data));
-    this.accepted(connection.id);
-    connection.init();
+  /** Bytes of a message; those that belong to none are thrown away. */
+  #keep(pieces: readonly Buffer[]): void {
+    let written: Promise<void> | null = null;
+    for (const piece of pieces) written = this.#message?.add(piece) ?? written;
+    if (written !== null) this.#waitFor(written);
   }
 
-  /** Stops listening; resolves when no connection is left. Those that are sending a message have `grace` milliseconds. */
-  async stop(grace: number): Promise<void> {
-    this.options.closeTimeout = Math.max(1, grace - CLOSE_GRACE);
-    await new Promise<void>((resolve) => super.close(resolve));
+  /** Something happened that the client was waiting for. */
+  #continue(event: SessionEvent): void {
+    this.#since = this.#deps.clock.monotonic();
+    this.#happen(event);
+    this.#proceed();
   }
 
-  /** Sends a final reply to all connections that are not sending a message. */
-  closeIdle(code: number, text: string): void {
-    for (const connection of this.connections) {
-      if (!(connection instanceof IntakeConnection && connection.receiving)) connection.send(code, text);
+  #happen(event: SessionEvent): void {
+    const { session, effects } = next(this.#session, event);
+    this.#session = session;
+    for (const effect of effects) this.#perform(effect);
+    this.#watchDeadline();
+  }
+
+  #perform(effect: SessionEffect): void {
+    switch (effect.type) {
+      case 'reply':
+        if (!this.#wire.write(replyBytes(effect.reply))) this.#clogged = true;
+        break;
+      case 'sender':
+        this.#deps.handler.expect(this.#client, effect.sender);
+        break;
+      case 'begin-message':
+        this.#position = 'line-start';
+        this.#message = this.#deps.handler.begin(this.#client, effect.envelope);
+        break;
+      case 'read-octets':
+        this.#octets = effect.count;
+        break;
+      case 'end-message':
+        this.#message?.finish().then((reply) => this.#continue({ type: 'stored', reply }));
+        this.#message = null;
+        break;
+      case 'abort-message':
+        this.#message?.abort();
+        this.#message = null;
+        break;
+      case 'verify':
+        this.#verify(effect.user, effect.password);
+        break;
+      case 'start-tls':
+        if (this.#deps.tls === null) throw new Error('STARTTLS was offered without a certificate');
+        this.#wire.startTls(this.#deps.tls);
+        break;
+      case 'end':
+        this.#wire.end();
+        break;
+      case 'destroy':
+        this.#destroy();
+        break;
     }
+  }
+
+  #verify(user: string, password: string): void {
+    const { throttle, authenticate, clock } = this.#deps;
+    const { address } = this.#client;
+    const attempt = throttle.attempt(user, address, () => authenticate(user, password));
+    if (attempt.kind !== 'accepted')
+      this.#deps.loginFailed({ user, address, failures: attempt.failures, heard: attempt.kind === 'failed' });
+    const answer = (): void => this.#continue({ type: 'verified', user, result: attempt.kind });
+    if (attempt.delay === 0) queueMicrotask(answer);
+    else this.#loginTimer = clock.after(attempt.delay, answer);
+  }
+
+  /** One timer for each connection, which looks for itself whether something was heard meanwhile. */
+  #watchDeadline(): void {
+    const { deadline } = this.#state;
+    const bound = deadline === 'closing' && this.#stopping ? 'stopping' : deadline;
+    const limit = bound === null ? null : BOUNDS[bound].value;
+    if (limit === this.#deadline) return;
+    this.#deadline = limit;
+    this.#deadlineTimer?.cancel();
+    this.#deadlineTimer = null;
+    if (limit === null) return;
+    this.#since = this.#deps.clock.monotonic();
+    this.#setTimer(limit, limit);
+  }
+
+  #setTimer(limit: number, after: number): void {
+    this.#deadlineTimer = this.#deps.clock.after(after, () => {
+      // What comes while we close is ignored, and so is its time.
+      const from = this.#state.reads === 'ignored' ? 0 : this.#since + limit - this.#deps.clock.monotonic();
+      if (from > 0 || this.#pending > 0) this.#setTimer(limit, from > 0 ? from : limit);
+      else this.#happen({ type: 'timeout' });
+    });
+  }
+
+  #destroy(): void {
+    this.#deadlineTimer?.cancel();
+    this.#loginTimer?.cancel();
+    this.#wire.destroy();
+    this.#deps.handler.left(this.#client);
+    this.#deps.closed(this, this.#error);
   }
 }

@@ -3,11 +3,14 @@
  * together with users and a certificate, so that a mistyped option does not make an open relay.
  */
 import { chmod, lstat, unlink } from 'node:fs/promises';
-import { connect, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
-import { IntakeServer } from './connection.ts';
+import { createSecureContext } from 'node:tls';
+import { errorCode } from '../platform/system-errors.ts';
+import { type ConnectionDeps, IntakeConnection, type LoginFailure } from './connection.ts';
 import { formatListenAddress, type ListenAddress, parseListenAddress } from './listen-address.ts';
-import { replyCode, SmtpReply } from './reply.ts';
+import { LoginThrottle } from './login-throttle.ts';
+import { BOUNDS } from './receiver/bounds.ts';
 import {
   type HandlerDeps,
   type HandlerEvents,
@@ -16,6 +19,9 @@ import {
 } from './transaction-handler.ts';
 
 export interface IntakeOptions extends HandlerOptions {
+  readonly protocol: 'smtp' | 'lmtp';
+  /** RCPT commands of one transaction; the client sends the rest in the next one */
+  readonly maxRecipients: number;
   /** `PORT`, `ADDRESS:PORT` or `/path` of a unix socket */
   readonly listen: string;
   /** most connections at the same time; further ones get 421 */
@@ -33,18 +39,21 @@ export const INTAKE_DEFAULTS = {
   size: 104_857_600,
   connections: 1000,
   window: 100,
-  maxRecipients: 1000,
+  maxRecipients: BOUNDS.recipients.value,
   stopping: 10_000,
   authenticate: null,
   tls: null,
 } as const satisfies Partial<IntakeOptions>;
 
 export interface IntakeEvents extends HandlerEvents {
+  loginFailed(failure: LoginFailure): void;
   warning(text: string): void;
 }
 
 export interface IntakeDeps extends HandlerDeps {
   readonly events: IntakeEvents;
+  /** shared by the listeners of a process; each has its own when it is left out */
+  readonly throttle?: LoginThrottle;
 }
 
 export type IntakeStart =
@@ -58,93 +67,73 @@ export type IntakeStart =
   /** because of the given `address`, or an error of the `system`; `text` is full sentences */
   | { readonly kind: 'refused'; readonly why: 'address' | 'system'; readonly text: string };
 
-/** RFC 5321 4.5.3.2.7, milliseconds */
-const IDLE_TIMEOUT = 300_000;
-/** Delay of the reply to a wrong password, milliseconds. */
-const AUTH_FAILURE_DELAY = 1000;
-/** Citadel opens connections for all recipients at the same time. */
+/** Citadel opens a connection for each recipient at once. */
 const BACKLOG = 1024;
-
-/** Jokes of the library, and extensions with which a client gives another identity. */
-const DISABLED_COMMANDS = ['WIZ', 'SHELL', 'KILL', 'XCLIENT', 'XFORWARD'];
 
 type ListenTarget = Exclude<ListenAddress, { kind: 'unusable' }>;
 
 /** The listener without its address. */
 export class Intake {
+  readonly #options: Omit<IntakeOptions, 'listen'>;
+  readonly #deps: IntakeDeps;
   readonly #handler: TransactionHandler;
-  readonly #server: IntakeServer;
-  readonly #stopping: number;
-  /** while it opens, errors are reported by `listen` */
-  #opening = false;
+  readonly #connections = new Set<IntakeConnection>();
+  readonly #shared: ConnectionDeps;
+  #server: Server | null = null;
+  #accepted = 0;
+  /** connections that are not refused */
+  #serving = 0;
+  #stopping = false;
+  #lastClosed = (): void => {};
 
   constructor(options: Omit<IntakeOptions, 'listen'>, deps: IntakeDeps) {
-    const { protocol, hostname, size, connections, stopping, authenticate, tls } = options;
-    const handler = new TransactionHandler(options, deps);
-    const server = new IntakeServer({
-      name: hostname,
-      banner: 'spoolroom',
-      heloResponse: '%s greets %s',
-      lmtp: protocol === 'lmtp',
-      size,
-      maxClients: connections,
-      socketTimeout: IDLE_TIMEOUT,
-      disableReverseLookup: true,
-      // Some clients close their side right after a pipelined QUIT; they still get their replies (RFC 5321 4.1.1.10).
-      allowHalfOpen: true,
-      hideENHANCEDSTATUSCODES: false,
-      // The library refuses some addresses that can be delivered (a..b@, x_y.example); the handler checks them.
-      lenientAddressParsing: true,
-      authOptional: authenticate === null,
-      disabledCommands: [
-        ...DISABLED_COMMANDS,
-        ...(authenticate === null ? ['AUTH'] : []),
-        ...(tls === null ? ['STARTTLS'] : []),
-      ],
-      ...(tls ?? {}),
-      onConnect: (_, callback) => callback(),
-      onAuth: ({ username, password }, _session, callback) => {
-        if (authenticate?.(username ?? '', password ?? '') === true) callback(null, { user: username });
-        else
-          deps.clock.after(AUTH_FAILURE_DELAY, () =>
-            callback(new SmtpReply(535, '5.7.8', 'Wrong user name or password')),
-          );
+    const { protocol, hostname, size, maxRecipients, authenticate, tls } = options;
+    this.#options = options;
+    this.#deps = deps;
+    this.#handler = new TransactionHandler(options, deps);
+    this.#shared = {
+      policy: {
+        ...{ protocol, hostname, size, maxRecipients },
+        tls: tls !== null,
+        login: authenticate !== null,
       },
-      onMailFrom: ({ address }, session, callback) => callback(handler.mail(address, session)),
-      onRcptTo: ({ address }, session, callback) => callback(handler.rcpt(address, session)),
-      onData: (stream, session, callback) => {
-        handler.message(stream, session).then((replies) => callback(null, replies));
-      },
-      onClose: (session) => handler.disconnected(session.id),
-    });
-    server.accepted = (session) => handler.connected(session);
-    server.on('error', (error: Error) => {
-      if (!this.#opening) deps.events.warning(`A connection to the intake was lost: ${error.message}.`);
-    });
-    this.#handler = handler;
-    this.#server = server;
-    this.#stopping = stopping;
+      handler: this.#handler,
+      clock: deps.clock,
+      authenticate: authenticate ?? (() => false),
+      throttle: deps.throttle ?? new LoginThrottle(deps.clock),
+      tls: tls === null ? null : createSecureContext({ key: tls.key, cert: tls.cert }),
+      loginFailed: (failure) => deps.events.loginFailed(failure),
+      closed: (connection, error) => this.#closed(connection, error),
+    };
   }
 
-  /** Serves a socket that is already connected. */
+  /** A socket that is connected; it must allow half-open connections. */
   accept(socket: Socket): void {
-    this.#server.connect(socket);
+    if (this.#stopping) {
+      socket.destroy();
+      return;
+    }
+    const full = this.#serving >= this.#options.connections;
+    if (!full) this.#serving++;
+    const id = String(++this.#accepted);
+    this.#connections.add(new IntakeConnection(socket, id, full, this.#shared));
   }
 
   /** Resolves to the port it listens on, 0 for a unix socket; rejects with the system's error. */
   async listen(address: ListenTarget): Promise<number> {
-    const { server } = this.#server;
     const target =
       address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port };
-    this.#opening = true;
+    // Some clients close their side right after a pipelined QUIT; they still get their replies (RFC 5321 4.1.1.10).
+    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.accept(socket));
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
-      this.#server.listen({ ...target, backlog: BACKLOG }, () => {
+      server.listen({ ...target, backlog: BACKLOG }, () => {
         server.off('error', reject);
         resolve();
       });
     });
-    this.#opening = false;
+    this.#server = server;
+    server.on('error', (error) => this.#warn(`The intake could not take a connection: ${error.message}.`));
     try {
       if (address.kind === 'unix') await chmod(address.path, 0o660);
     } catch (error) {
@@ -157,11 +146,32 @@ export class Intake {
   }
 
   async close(): Promise<void> {
-    const closed = this.#server.stop(this.#stopping);
-    this.#server.closeIdle(421, '4.3.2 Shutting down; try again later');
+    this.#stopping = true;
+    this.#server?.close();
+    const allClosed = new Promise<void>((resolve) => {
+      this.#lastClosed = resolve;
+    });
+    for (const connection of this.#connections) connection.stop();
+    if (this.#connections.size === 0) this.#lastClosed();
+    const patience = Math.max(1, this.#options.stopping - BOUNDS.stopping.value);
+    const impatient = this.#deps.clock.after(patience, () => {
+      for (const connection of this.#connections) connection.stopNow();
+    });
     await this.#handler.settle();
-    await closed;
+    await allClosed;
+    impatient.cancel();
     await this.#handler.settle();
+  }
+
+  #closed(connection: IntakeConnection, error: string | null): void {
+    this.#connections.delete(connection);
+    if (!connection.refused) this.#serving--;
+    if (error !== null) this.#warn(`A connection to the intake was lost: ${error}.`);
+    if (this.#connections.size === 0) this.#lastClosed();
+  }
+
+  #warn(text: string): void {
+    this.#deps.events.warning(text);
   }
 }
 
@@ -182,7 +192,7 @@ async function removeStale(path: string): Promise<void> {
   const dead = await new Promise<boolean>((resolve) => {
     const probe = connect(path);
     probe.once('connect', () => resolve(false));
-    probe.once('error', (error) => resolve(replyCode(error) === 'ECONNREFUSED'));
+    probe.once('error', (error) => resolve(errorCode(error) === 'ECONNREFUSED'));
     probe.once('close', () => probe.destroy());
     probe.end();
   });
@@ -217,8 +227,8 @@ export async function startIntake(options: IntakeOptions, deps: IntakeDeps): Pro
     const port = await intake.listen(address);
     return { kind: 'listening', address: formatListenAddress(address, port), close: () => intake.close() };
   } catch (error) {
-    const code = replyCode(error);
-    if (typeof code !== 'string') throw error;
+    const code = errorCode(error);
+    if (code === null) throw error;
     const why = await listenError(code, address);
     return { kind: 'refused', why: 'system', text: `The intake cannot listen on ${options.listen}: ${why}.` };
   }

@@ -1,33 +1,40 @@
 /**
- * The replies of the intake other than 250: reply code, enhanced status code, text. techdoc/intake.md lists them.
+ * A reply of the intake: code, enhanced status code, text. What the intake says of commands is listed in
+ * receiver/replies.ts; here is what it says of a message that could not be taken.
  */
+import { errorCode } from '../platform/system-errors.ts';
 
-/** An Error, because smtp-server expects refusals to be errors. */
-export class SmtpReply extends Error {
+export interface Reply {
   /** RFC 5321 4.2.3 */
-  readonly responseCode: number;
-  /** for the log: `message` without its status code */
+  readonly code: number;
+  /** enhanced status code (RFC 3463), such as 4.3.1; null where RFC 2034 wants none */
+  readonly status: string | null;
+  /** several lines are joined by LF */
   readonly text: string;
-
-  /** @param status enhanced status code (RFC 3463), such as 4.3.1 */
-  constructor(code: number, status: string, text: string) {
-    super(`${status} ${text}`);
-    this.responseCode = code;
-    this.text = text;
-  }
 }
 
-const FULL_DISK: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT']);
-
-/** The system's code of an error, such as ENOSPC; null when it has none. */
-export function replyCode(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : null;
-}
+const FULL_DISK: ReadonlySet<string | null> = new Set(['ENOSPC', 'EDQUOT']);
 
 /** The reply when a message could not be stored. */
-export function storageReply(error: unknown): SmtpReply {
-  if (error instanceof SmtpReply) return error;
-  return FULL_DISK.has(replyCode(error))
-    ? new SmtpReply(452, '4.3.1', 'No space is left on the disk; the message was not taken, try again later')
-    : new SmtpReply(451, '4.3.0', 'The message could not be stored and was not taken; try again later');
+export function storageReply(error: unknown): Reply {
+  return FULL_DISK.has(errorCode(error))
+    ? {
+        code: 452,
+        status: '4.3.1',
+        text: 'No space is left on the disk; the message was not taken, try again later',
+      }
+    : {
+        code: 451,
+        status: '4.3.0',
+        text: 'The message could not be stored and was not taken; try again later',
+      };
+}
+
+/** The reply as it is sent. Nothing that a reply quotes can end its line. */
+export function replyBytes({ code, status, text }: Reply): string {
+  const lines = text.split('\n').map((line) => line.replace(/[^ -~]/g, '?'));
+  const prefix = status === null ? '' : `${status} `;
+  return lines
+    .map((line, index) => `${code}${index < lines.length - 1 ? '-' : ' '}${prefix}${line}\r\n`)
+    .join('');
 }

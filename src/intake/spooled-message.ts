@@ -6,9 +6,10 @@ import { createHash, randomUUID } from 'node:crypto';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ByteString } from '../platform/bytes.ts';
+import { BOUNDS } from './receiver/bounds.ts';
 
 /** Bytes of a message kept in memory; its header has to fit. 500 connections need 64 MB. */
-const MAX_IN_MEMORY = 131_072;
+const MAX_IN_MEMORY = BOUNDS.header.value;
 const READ_SIZE = 65_536;
 
 export interface SpooledMessage {
@@ -76,45 +77,76 @@ async function* readBack(file: FileHandle): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** Reads a message from its stream. Rejects with the disk's error, or when the stream ends early. */
-export async function spoolMessage(
-  stream: AsyncIterable<Uint8Array>,
-  limit: number,
-  scratch: string,
-): Promise<SpooledMessage | OversizedMessage> {
-  const hash = createHash('sha256');
-  const beginning = new Beginning();
-  let size = 0;
-  let file: FileHandle | null = null;
-  let kept = false;
-  try {
-    for await (const piece of stream) {
-      size += piece.length;
-      if (size > limit) continue;
-      hash.update(piece);
-      const more = beginning.add(piece);
-      if (more.length === 0) continue;
-      file ??= await temporaryFile(scratch);
-      await file.appendFile(more);
-    }
-    kept = size <= limit;
-  } finally {
-    if (!kept) await file?.close();
+/** One message on its way in. A disk that fails in its midst fails `finish`; until then its bytes are thrown away. */
+export class MessageSpool {
+  readonly #limit: number;
+  readonly #scratch: string;
+  readonly #hash = createHash('sha256');
+  readonly #beginning = new Beginning();
+  #size = 0;
+  #file: FileHandle | null = null;
+  #failure: unknown = null;
+  /** what has to be written before; one after the other */
+  #writing: Promise<void> = Promise.resolve();
+
+  /**
+   * @param limit bytes; a larger message is received to its end and not kept
+   * @param scratch directory for what does not fit into memory
+   */
+  constructor(limit: number, scratch: string) {
+    this.#limit = limit;
+    this.#scratch = scratch;
   }
-  if (!kept) return { kind: 'oversized' };
-  const rest = file;
-  const head = beginning.bytes;
-  return {
-    kind: 'message',
-    size,
-    digest: hash.digest('hex'),
-    header: headerOf(head, rest === null),
-    async *pieces() {
-      yield head;
-      if (rest !== null) yield* readBack(rest);
-    },
-    async close() {
-      await rest?.close();
-    },
-  };
+
+  /** Null: the bytes are taken, and the next ones may come; else wait for that. Never rejects. */
+  add(piece: Uint8Array): Promise<void> | null {
+    this.#size += piece.length;
+    if (this.#size > this.#limit || this.#failure !== null) return null;
+    this.#hash.update(piece);
+    const more = this.#beginning.add(piece);
+    if (more.length === 0) return null;
+    this.#writing = this.#writing.then(() => this.#append(more));
+    return this.#writing;
+  }
+
+  /** All bytes have come. Rejects with the disk's error. */
+  async finish(): Promise<SpooledMessage | OversizedMessage> {
+    await this.#writing;
+    const [file, head] = [this.#file, this.#beginning.bytes];
+    if (this.#failure !== null || this.#size > this.#limit) {
+      await this.abort();
+      if (this.#failure !== null) throw this.#failure;
+      return { kind: 'oversized' };
+    }
+    return {
+      kind: 'message',
+      size: this.#size,
+      digest: this.#hash.digest('hex'),
+      header: headerOf(head, file === null),
+      async *pieces() {
+        yield head;
+        if (file !== null) yield* readBack(file);
+      },
+      async close() {
+        await file?.close();
+      },
+    };
+  }
+
+  /** The rest never comes. */
+  async abort(): Promise<void> {
+    await this.#writing;
+    const file = this.#file;
+    this.#file = null;
+    await file?.close();
+  }
+
+  async #append(bytes: Uint8Array): Promise<void> {
+    try {
+      this.#file ??= await temporaryFile(this.#scratch);
+      await this.#file.appendFile(bytes);
+    } catch (error) {
+      this.#failure = error;
+    }
+  }
 }

@@ -1,5 +1,6 @@
 /**
- * Splits a stream of bytes into lines, independent of how it is cut into reads. It holds at most one line.
+ * Splits a stream of bytes into lines, independent of how it is cut into reads. It holds at most one line, and no more of it than
+ * the limit.
  *
  * Only LF ends a line; one CR before it is dropped. A CR and its LF may come in two reads, which must not make an empty line, as
  * it did in the C module (techdoc/c-module.md). A lone CR is an ordinary byte of the line.
@@ -14,30 +15,56 @@ export interface Feed {
   readonly overlong: boolean;
 }
 
-export interface LineReader {
-  feed(bytes: Buffer): Feed;
+export interface Taken {
+  /** without CRLF or LF, one character per byte; cut off where it is overlong; null: its end is yet to come */
+  readonly line: string | null;
+  /** where the bytes behind the line begin */
+  readonly end: number;
+  /** longer than the limit */
+  readonly overlong: boolean;
 }
+
+export interface LineReader {
+  /** All lines of these bytes. */
+  feed(bytes: Buffer): Feed;
+  /**
+   * One line from these bytes on: for protocols in which a line decides what the bytes behind it are. The rest of an overlong
+   * line is thrown away.
+   */
+  take(bytes: Buffer, from: number): Taken;
+}
+
+const LF = 10;
 
 /** @param limit longest line accepted, in bytes without its line end */
 export function createLineReader(limit = 4096): LineReader {
   let rest = '';
 
-  function feed(bytes: Buffer): Feed {
-    const text = bytes.toString('latin1');
-    const lines: string[] = [];
-    let from = 0;
-    for (let lf = text.indexOf('\n'); lf >= 0; lf = text.indexOf('\n', from)) {
-      const line = withoutCr(rest + text.slice(from, lf));
-      if (line.length > limit) return { lines, partial: false, overlong: true };
-      lines.push(line);
-      rest = '';
-      from = lf + 1;
-    }
-    rest += text.slice(from);
-    return { lines, partial: rest.length > 0, overlong: withoutCr(rest).length > limit };
+  function take(bytes: Buffer, from: number): Taken {
+    const lf = bytes.indexOf(LF, from);
+    const end = lf < 0 ? bytes.length : lf;
+    // One byte more than the limit may be a CR to be dropped, and two show that the line is too long.
+    const room = limit + 2 - rest.length;
+    if (room > 0) rest += bytes.toString('latin1', from, Math.min(end, from + room));
+    const line = withoutCr(rest);
+    const overlong = line.length > limit;
+    if (lf < 0) return { line: null, end, overlong };
+    rest = '';
+    return { line, end: lf + 1, overlong };
   }
 
-  return { feed };
+  function feed(bytes: Buffer): Feed {
+    const lines: string[] = [];
+    for (let from = 0; from < bytes.length; ) {
+      const { line, end, overlong } = take(bytes, from);
+      if (overlong) return { lines, partial: line === null, overlong };
+      if (line !== null) lines.push(line);
+      from = end;
+    }
+    return { lines, partial: rest.length > 0, overlong: false };
+  }
+
+  return { feed, take };
 }
 
 function withoutCr(line: string): string {

@@ -30,6 +30,11 @@ export function wrap(socket: Socket, options: TlsOptions): tls.TLSSocket {
   });
 }
 
+/** Starts the server's side of a handshake over `socket`. `secure` or `close` follows. */
+export function wrapServer(socket: Socket, secureContext: tls.SecureContext): tls.TLSSocket {
+  return new tls.TLSSocket(socket, { isServer: true, secureContext });
+}
+
 /** The facts, after `secureConnect`; null when the certificate has no pinned fingerprint. */
 export function factsOf(socket: tls.TLSSocket, options: TlsOptions): TlsFacts | null {
   const pinned = isPinned(options);

@@ -66,7 +66,7 @@ test('however the wire cuts it, it is the same conversation', async (t) => {
   const said = `EHLO me\r\n${ENVELOPE}${one}${ENVELOPE}${two}NOOP\r\nQUIT\r\n`;
   const room = memoryRoom();
   const options = { ...INTAKE_DEFAULTS, hostname: 'queue.example', scratch: temporaryDirectory(t) };
-  const events = { queued() {}, refused() {}, warning() {} };
+  const events = { queued() {}, refused() {}, loginFailed() {}, warning() {} };
   const intake = new Intake(options, { queue: room, clock: systemClock, events });
   t.after(() => intake.close());
   const converse = async (pieces: readonly string[]): Promise<string> => {

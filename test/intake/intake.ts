@@ -1,6 +1,7 @@
 /** An intake at some port, clients for it, and a room that keeps what it gets: for the intake's tests. */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
+import type { LoginFailure } from '../../src/intake/connection.ts';
 import {
   INTAKE_DEFAULTS,
   type IntakeDeps,
@@ -20,6 +21,7 @@ export interface Intake {
   readonly address: string;
   readonly queued: QueuedMessage[];
   readonly told: string[];
+  readonly failures: LoginFailure[];
   readonly close: () => Promise<void>;
   readonly client: () => Promise<Conversation>;
 }
@@ -32,12 +34,14 @@ export async function start(
 ): Promise<Intake> {
   const queued: QueuedMessage[] = [];
   const told: string[] = [];
+  const failures: LoginFailure[] = [];
   const deps: IntakeDeps = {
     queue: room,
     clock,
     events: {
       queued: (mail) => void queued.push(mail),
       refused: (reply, text) => void told.push(`${reply} ${text}`),
+      loginFailed: (failure) => void failures.push(failure),
       warning: (text) => void told.push(text),
     },
   };
@@ -61,6 +65,7 @@ export async function start(
     ...started,
     queued,
     told,
+    failures,
     client: async () => {
       const client = await Conversation.with(started.address);
       clients.push(client);

@@ -22,7 +22,12 @@ const intake = await startIntake(
   {
     queue: opened.client,
     clock: systemClock,
-    events: { queued: () => {}, refused: (reply, text) => warn(`${reply} ${text}`), warning: warn },
+    events: {
+      queued: () => {},
+      refused: (reply, text) => warn(`${reply} ${text}`),
+      loginFailed: () => {},
+      warning: warn,
+    },
   },
 );
 console.log(intake.kind === 'listening' ? intake.address : intake.text);

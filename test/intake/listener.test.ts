@@ -273,7 +273,7 @@ test('addresses nobody could deliver to are refused one by one', async (t) => {
   await client.hello();
   await client.ask('MAIL FROM:<a@citref.example>');
   for (const [address, expected] of [
-    ['postmaster', /^553 5\.1\.3 .*no domain/],
+    ['someone', /^553 5\.1\.3 .*no domain/],
     ['b@ex_|x.example', /^50\d|^553/],
     [`${'('.repeat(4000)}@example.com`, /^553 5\.1\.3 .*too long/],
     ['a|b@example.com', /^553 5\.1\.3 .*bar/],
@@ -488,6 +488,7 @@ test('users on a loopback address', async (t) => {
   const hurried: Clock = {
     ...systemClock,
     after: (milliseconds, call) => {
+      if (milliseconds > 1000) return systemClock.after(milliseconds, call);
       delays.push(milliseconds);
       return systemClock.after(0, call);
     },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { spoolMessage } from '../../src/intake/spooled-message.ts';
+import { MessageSpool } from '../../src/intake/spooled-message.ts';
 import { temporaryDirectory } from '../support/spool.ts';
 
 test('however its bytes come, a message has the same header and gives the same bytes', async (t) => {
@@ -8,10 +8,9 @@ test('however its bytes come, a message has the same header and gives the same b
   const header = `X-Long: ${'y'.repeat(120_000)}\r\n`;
   const bytes = Buffer.from(`${header}\r\n${'z'.repeat(100_000)}`);
   for (const size of [bytes.length, 70_000, 50_000, 4097]) {
-    async function* pieces(): AsyncGenerator<Uint8Array> {
-      for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
-    }
-    const message = await spoolMessage(pieces(), bytes.length, scratch);
+    const spool = new MessageSpool(bytes.length, scratch);
+    for (let at = 0; at < bytes.length; at += size) await spool.add(bytes.subarray(at, at + size));
+    const message = await spool.finish();
     if (message.kind === 'oversized') throw new Error('oversized');
     assert.equal(message.header === header, true, `header, pieces of ${size}`);
     const back: Uint8Array[] = [];

@@ -36,6 +36,7 @@ export async function handOver(deps: HandoverDeps): Promise<void> {
     refused: (reply: number, text: string) => {
       if (process.alive && !process.troubled) ledger.violated(`the intake refused a mail: ${reply} ${text}`);
     },
+    loginFailed: () => {},
     warning: (text: string) => note(`warning: ${text}`),
   };
   const intake = new Intake(options, { queue: room, clock: process.clock, events });

@@ -6,13 +6,16 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { createSecureContext } from 'node:tls';
+import type { LoginFailure } from '../../intake/connection.ts';
 import type { IntakeOptions, IntakeStart } from '../../intake/listener.ts';
 import { INTAKE_DEFAULTS, startIntake } from '../../intake/listener.ts';
+import { LoginThrottle } from '../../intake/login-throttle.ts';
 import { loadCharset } from '../../message/charset.ts';
 import type { Log } from '../../output/log/log.ts';
 import {
   closedEvent,
   listeningEvent,
+  loginFailedEvent,
   queuedEvent,
   rejectedEvent,
   warningEvent,
@@ -101,14 +104,16 @@ export async function openListeners(settings: Settings, deps: ListenerDeps): Pro
   const events = {
     queued: (mail: Parameters<typeof queuedEvent>[0]) => log.write(queuedEvent(mail, readable)),
     refused: (code: number, text: string, client: string) => log.write(rejectedEvent(code, text, client)),
+    loginFailed: (failure: LoginFailure) => log.write(loginFailedEvent(failure)),
     warning: (text: string) => log.write(warningEvent(text)),
   };
+  const throttle = new LoginThrottle(clock);
   const open: Extract<IntakeStart, { kind: 'listening' }>[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(open.map((listener) => listener.close()));
   };
   for (const listen of settings['intake.listen']) {
-    const started = await startIntake({ ...options, listen }, { queue: room, clock, events });
+    const started = await startIntake({ ...options, listen }, { queue: room, clock, events, throttle });
     if (started.kind === 'refused') {
       await close();
       return started.why === 'address'

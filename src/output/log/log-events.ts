@@ -2,6 +2,7 @@
  * Every log line: its level, its sentence, its fields. Pure. techdoc/logs.md lists them. No field holds a credential.
  */
 import type { SentDsn } from '../../dsn/sender.ts';
+import type { LoginFailure } from '../../intake/connection.ts';
 import type { QueuedMessage } from '../../intake/transaction-handler.ts';
 import type { ByteString } from '../../platform/bytes.ts';
 import type { OutcomeRecord } from '../../runner/active-message.ts';
@@ -21,6 +22,9 @@ export interface LogEvent {
   readonly message: string;
   readonly fields: { readonly [name: string]: string | number | boolean | null };
 }
+
+/** Characters shown of a user that failed to log in. */
+const LONGEST_USER = 100;
 
 const OUTCOMES = {
   2: { event: 'delivered', level: 'info' },
@@ -225,6 +229,19 @@ export function rejectedEvent(code: number, reason: string, client: string): Log
     event: 'not-taken',
     message: `rejected: a message from ${who}: ${code} ${why}; ${consequence}`,
     fields: { client: who, code, reason: why },
+  };
+}
+
+/** Somebody gave a wrong password to the intake. What a stranger wrote comes behind the address. */
+export function loginFailedEvent({ user, address, failures, heard }: LoginFailure): LogEvent {
+  const from = address === '' ? 'the unix socket' : address;
+  const name = escapeControl(user.slice(0, LONGEST_USER));
+  const why = heard ? 'wrong user or password' : 'too many failures, the password was not looked at';
+  return {
+    level: 'warn',
+    event: 'login-failed',
+    message: `login failed from ${from}: ${why} (${plural(failures, 'failure')}), user ${JSON.stringify(name)}`,
+    fields: { address, user: name, failures, heard },
   };
 }
 

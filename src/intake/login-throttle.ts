@@ -1,0 +1,106 @@
+/**
+ * Slows those who guess passwords, over all connections: by client address and by user. The first failures cost an honest
+ * mistake a second each; beyond them every further one doubles the time until the next attempt of the same address, or for
+ * the same user, is answered, right or wrong. Who would have to wait too long is told to come back, unheard. An address from
+ * which a user has logged in is not held up by what others guess about that user. Memory is bounded: the oldest are forgotten.
+ */
+import type { Clock } from '../platform/clock.ts';
+
+/** Failures that cost nothing but the delay of their own answer. */
+const FREE = 3;
+/** Milliseconds that every wrong password waits for its answer. */
+const DELAY = 1000;
+/** Milliseconds between two attempts at the most. */
+const LONGEST_GAP = 16_000;
+/** Milliseconds an attempt waits for its turn at the most. */
+const LONGEST_WAIT = 30_000;
+/** Milliseconds after which a failure is forgotten. */
+const MEMORY = 600_000;
+/** Addresses and users whose failures are remembered; pairs of them that are known. */
+const MOST = 10_000;
+/** Characters of a user that count. */
+const LONGEST_USER = 100;
+
+interface Failures {
+  readonly count: number;
+  /** when the next attempt may be answered */
+  readonly free: number;
+}
+
+export type Attempt =
+  /** answer after so many milliseconds */
+  | { readonly kind: 'accepted'; readonly delay: number }
+  /** `failures`: of this address, lately */
+  | { readonly kind: 'failed'; readonly delay: number; readonly failures: number }
+  /** the password was not looked at */
+  | { readonly kind: 'throttled'; readonly delay: number; readonly failures: number };
+
+/** A host may have a whole IPv6 network to guess from. */
+function networkOf(address: string): string {
+  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '');
+  if (!plain.includes(':')) return plain;
+  const [head = '', tail] = plain.split('::');
+  const groups = head.split(':');
+  const missing = tail === undefined ? 0 : 8 - groups.length - tail.split(':').length;
+  return [...groups, ...Array<string>(Math.max(0, missing)).fill('0')].slice(0, 4).join(':');
+}
+
+export class LoginThrottle {
+  readonly #clock: Clock;
+  /** by `address ...` and `user ...`; who failed last is the last one */
+  readonly #failures = new Map<string, Failures>();
+  /** a user and an address from which that user has logged in */
+  readonly #known = new Set<string>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** One attempt. `isRight` is asked at most once, and not at all when there were too many. */
+  attempt(user: string, address: string, isRight: () => boolean): Attempt {
+    const now = this.#clock.monotonic();
+    const network = networkOf(address);
+    const name = user.slice(0, LONGEST_USER);
+    const pair = `${network} ${name}`;
+    const keys = [`address ${network}`, ...(this.#known.has(pair) ? [] : [`user ${name}`])];
+    const at = Math.max(now, ...keys.map((key) => this.#of(key, now).free));
+    const failures = this.#of(`address ${network}`, now).count;
+    if (at - now > LONGEST_WAIT) return { kind: 'throttled', delay: DELAY, failures };
+    if (isRight()) {
+      for (const key of keys) this.#failures.delete(key);
+      remember(this.#known, pair);
+      return { kind: 'accepted', delay: at - now };
+    }
+    for (const key of keys) this.#fail(key, at, now);
+    return { kind: 'failed', delay: at - now + DELAY, failures: failures + 1 };
+  }
+
+  #of(key: string, now: number): Failures {
+    const known = this.#failures.get(key);
+    return known === undefined || known.free + MEMORY < now ? { count: 0, free: 0 } : known;
+  }
+
+  #fail(key: string, at: number, now: number): void {
+    const count = this.#of(key, now).count + 1;
+    const gap = count <= FREE ? 0 : Math.min(LONGEST_GAP, DELAY * 2 ** (count - FREE - 1));
+    this.#failures.delete(key);
+    this.#failures.set(key, { count, free: at + gap });
+    forgetOldest(this.#failures);
+  }
+}
+
+function remember(set: Set<string>, entry: string): void {
+  set.delete(entry);
+  set.add(entry);
+  forgetOldest(set);
+}
+
+function forgetOldest(known: {
+  readonly size: number;
+  keys(): Iterator<string>;
+  delete(key: string): boolean;
+}) {
+  if (known.size <= MOST) return;
+  const oldest = known.keys().next();
+  if (oldest.done !== true) known.delete(oldest.value);
+}
