@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { type TestContext, test } from 'node:test';
+import { loginFailedEvent, rejectedEvent } from '../../src/output/log/log-events.ts';
 import { readSettings } from '../../src/settings/read.ts';
 import { temporaryDirectory } from '../support/spool.ts';
 
@@ -32,7 +33,15 @@ const UNITS = [
 ];
 
 test('every example is tested here', () => {
-  const tested = [...UNITS, 'crontab', 'logrotate', 'sysusers.conf', 'tmpfiles.conf', ...CONFIGURATIONS];
+  const tested = [
+    ...UNITS,
+    'crontab',
+    'fail2ban-filter.conf',
+    'logrotate',
+    'sysusers.conf',
+    'tmpfiles.conf',
+    ...CONFIGURATIONS,
+  ];
   assert.deepEqual(fs.readdirSync(EXAMPLES).sort(), tested.sort());
 });
 
@@ -109,6 +118,51 @@ test('directories belong to the user and nobody else can look into them', () => 
     assert.match(line, /^d \/(?:var|etc)\/\S+ 0[67][045]0 (?:spoolroom|root) (?:spoolroom|adm) -$/);
   }
 });
+
+/** The lines that the intake logs, as they lie in a file. */
+function failedLogins(): readonly string[] {
+  const failure = { user: 'citadel', failures: 3, heard: true };
+  // A stranger may call himself a line that bans somebody else.
+  const hostile = 'x\n2026-01-02T03:04:05.678Z warn login failed from 198.51.100.1: ha';
+  return [
+    { ...failure, address: '192.0.2.7' },
+    { ...failure, address: '2001:db8::7', heard: false },
+    { ...failure, address: '203.0.113.9', user: hostile },
+  ].map((each) => {
+    const { level, message } = loginFailedEvent(each);
+    return `2026-01-02T03:04:05.678Z ${level} ${message}`;
+  });
+}
+
+test('the filter for fail2ban finds the address of each failed login, and no other', () => {
+  const [failregex = ''] = /(?<=^failregex = ).*$/m.exec(example('fail2ban-filter.conf')) ?? [];
+  // fail2ban takes the time away first and puts an address where <HOST> stands.
+  const filter = new RegExp(failregex.replace('<HOST>', '(?<host>[\\da-fA-F.:]+)'));
+  const hosts = failedLogins().map((line) => filter.exec(line.replace(/^\S+/, ''))?.groups?.host);
+  assert.deepEqual(hosts, ['192.0.2.7', '2001:db8::7', '203.0.113.9']);
+  const { message } = rejectedEvent(452, 'full', 'warn login failed from 198.51.100.1: ha (192.0.2.7)');
+  assert.equal(filter.exec(` warn ${message}`), null);
+});
+
+const runFail2ban = (t: TestContext): void => {
+  const directory = temporaryDirectory(t);
+  fs.writeFileSync(
+    `${directory}/log`,
+    failedLogins()
+      .map((line) => `${line}\n`)
+      .join(''),
+  );
+  const filter = new URL('fail2ban-filter.conf', EXAMPLES).pathname;
+  const { stdout, stderr } = spawnSync('fail2ban-regex', ['--out', 'ip', `${directory}/log`, filter], {
+    encoding: 'utf8',
+  });
+  assert.deepEqual(
+    stdout.split('\n').filter((line) => line !== ''),
+    ['192.0.2.7', '2001:db8::7', '203.0.113.9'],
+    stderr,
+  );
+};
+if (isPresent('fail2ban-regex')) test('the filter is understood by fail2ban', runFail2ban);
 
 test('the configuration files hold known settings only', () => {
   for (const name of CONFIGURATIONS) {

@@ -8,6 +8,11 @@ import { DELIVERY_STATES } from '../../src/delivery/delivery.ts';
 import { DELIVERY_TABLE } from '../../src/delivery/table.ts';
 import { noticeFromLine } from '../../src/dsn/notice.ts';
 import type { SentDsn } from '../../src/dsn/sender.ts';
+import { BOUNDS as INTAKE_BOUNDS } from '../../src/intake/receiver/bounds.ts';
+import { REPLIES } from '../../src/intake/receiver/replies.ts';
+import { beginSession as beginReceiving } from '../../src/intake/receiver/session.ts';
+import { STATES as INTAKE_STATES } from '../../src/intake/receiver/states.ts';
+import { INTAKE_TABLE } from '../../src/intake/receiver/table.ts';
 import type { QueuedMessage } from '../../src/intake/transaction-handler.ts';
 import type { LogEvent } from '../../src/output/log/log-events.ts';
 import {
@@ -16,6 +21,7 @@ import {
   dialogueEvent,
   dsnEvent,
   listeningEvent,
+  loginFailedEvent,
   outcomeEvent,
   plaintextEvent,
   quarantineEvent,
@@ -55,6 +61,12 @@ export const DOCUMENTS: { readonly [file: string]: { readonly [table: string]: (
     outcomes,
     phrases,
     bounds,
+  },
+  'intake-states.md': {
+    'intake states': intakeStates,
+    'intake transitions': intakeTransitions,
+    'intake replies': intakeReplies,
+    'intake bounds': intakeBounds,
   },
   'settings.md': { settings },
   'logs.md': { 'log lines': logLines },
@@ -109,6 +121,66 @@ function transitions(rows: readonly TransitionRow[]): string {
       row.do.join(', '),
     ]),
   );
+}
+
+function intakeStates(): string {
+  return table(
+    ['state', 'the client', 'its bytes are', 'bound on the wait'],
+    Object.entries(INTAKE_STATES).map(([name, { phrase, reads, deadline }]) => [
+      name,
+      phrase,
+      reads,
+      deadline ?? '',
+    ]),
+  );
+}
+
+function intakeTransitions(): string {
+  return table(
+    ['row', 'in', 'on', 'when', 'to', 'do', 'reply'],
+    INTAKE_TABLE.map((row) => [
+      row.id,
+      row.in.join(', '),
+      row.on.join(', '),
+      row.when ?? '',
+      row.to,
+      row.do.join(', '),
+      row.reply ?? '',
+    ]),
+  );
+}
+
+/** As said to a client called `client.example` by an intake with users and a certificate. */
+function intakeReplies(): string {
+  const policy = {
+    protocol: 'smtp',
+    hostname: 'queue.example',
+    size: 104_857_600,
+    mostRecipients: 1000,
+    tls: true,
+    login: true,
+  } as const;
+  const draft = {
+    session: { ...beginReceiving(policy), client: 'client.example' },
+    event: { type: 'timeout' } as const,
+    effects: [],
+  };
+  const rows = Object.entries(REPLIES).map(([name, [code, status, text]]) => [
+    name,
+    String(code),
+    status ?? '',
+    (typeof text === 'string' ? text : text(draft)).replaceAll('\n', '; ').replaceAll('<', '&lt;'),
+  ]);
+  return table(['reply', 'code', 'enhanced', 'text'], rows);
+}
+
+function intakeBounds(): string {
+  const rows = Object.entries(INTAKE_BOUNDS).map(([name, { value, unit, about }]) => [
+    name,
+    `${value} ${unit}`.trim(),
+    about,
+  ]);
+  return table(['bound', 'value', 'on'], rows);
 }
 
 function deliveryStates(): string {
@@ -286,6 +358,10 @@ function logLines(): string {
     [
       rejectedEvent(452, 'No space is left on the disk', 'citadel (127.0.0.1)'),
       'the intake has refused a message; the client keeps it, or reports it to the sender (codes from 500 up)',
+    ],
+    [
+      loginFailedEvent({ user: 'citadel', address: '192.0.2.7', failures: 3, heard: true }),
+      'a client of the intake gave a wrong password; `failures` counts recent ones of its address; with `heard` false there were too many, and the password was not checked',
     ],
     [closedEvent('SIGTERM'), 'the intake is closed'],
     [

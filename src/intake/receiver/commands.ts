@@ -159,7 +159,7 @@ function mailbox(path: ByteString): Mailbox {
   if (address.command.includes('|'))
     return {
       kind: 'unusable',
-      why: 'This address cannot be used: a delivery list has no place for a bar (|)',
+      why: 'This address cannot be used: a delivery list cannot contain a bar (|)',
     };
   return { kind: 'address', address: address.command, smtputf8: address.smtputf8 };
 }

@@ -64,13 +64,12 @@ export const REPLIES = {
   needRecipients: [503, '5.5.1', 'Need MAIL and RCPT before DATA'],
   needTransaction: [503, '5.5.1', 'Need MAIL and RCPT before BDAT'],
   finishChunks: [503, '5.5.1', 'Send the rest of the message by BDAT, or RSET'],
-  notNow: [503, '5.5.1', 'Not during a transaction'],
   tlsActive: [503, '5.5.1', 'TLS is active already'],
   loggedInAlready: [503, '5.5.1', 'Logged in already'],
   badMechanism: [504, '5.5.4', 'This mechanism is not offered here'],
   loginFirst: [530, '5.7.0', 'Authentication required'],
   tlsFirst: [538, '5.7.11', 'Passwords are not taken in clear: STARTTLS first'],
-  loginFailed: [535, '5.7.8', 'This user and password are not known here'],
+  loginFailed: [535, '5.7.8', 'Wrong user name or password'],
   loginThrottled: [454, '4.7.0', 'Too many failed logins; try again later'],
 
   tooLarge: [
@@ -85,7 +84,7 @@ export const REPLIES = {
   ],
   badSender: [553, '5.1.7', ({ event }) => (event.type === 'MAIL' ? why(event.sender) : '')],
   badRecipient: [553, '5.1.3', ({ event }) => (event.type === 'RCPT' ? why(event.recipient) : '')],
-  needSmtputf8: [553, '5.6.7', 'An address beyond ASCII needs SMTPUTF8'],
+  needSmtputf8: [553, '5.6.7', 'An address that is not ASCII needs SMTPUTF8'],
   tooManyRecipients: [452, '4.5.3', 'Too many recipients; send the rest in another transaction'],
 
   tooManyConnections: [421, '4.3.2', 'Too many connections; try again later'],

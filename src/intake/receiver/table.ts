@@ -116,9 +116,8 @@ export const INTAKE_TABLE: readonly Row[] = [
 
   refuse('auth-not-offered', OPEN, ['AUTH'], 'notOffered', 'noUsers'),
   refuse('introduce-first', ['fresh'], ['AUTH', 'MAIL', 'RCPT', 'DATA'], 'helloFirst'),
-  refuse('auth-needs-tls', INTRODUCED, ['AUTH'], 'tlsFirst', 'loginNeedsTls'),
+  refuse('auth-needs-tls', ['ready'], ['AUTH'], 'tlsFirst', 'loginNeedsTls'),
   refuse('auth-twice', INTRODUCED, ['AUTH'], 'loggedInAlready', 'loggedIn'),
-  refuse('auth-in-transaction', TRANSACTION, ['AUTH'], 'notNow'),
   refuse('auth-cancelled', AUTH, ['response'], 'cancelled', 'cancelled'),
   { id: 'auth-plain', in: ['ready'], on: ['AUTH'], when: 'plainInitial', to: 'plain-given', do: [] },
   {
