@@ -24,7 +24,7 @@ const POLICY: Policy = {
   protocol: 'smtp',
   hostname: 'queue.example',
   size: 1000,
-  mostRecipients: 3,
+  maxRecipients: 3,
   tls: false,
   login: false,
 };

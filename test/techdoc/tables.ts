@@ -156,7 +156,7 @@ function intakeReplies(): string {
     protocol: 'smtp',
     hostname: 'queue.example',
     size: 104_857_600,
-    mostRecipients: 1000,
+    maxRecipients: 1000,
     tls: true,
     login: true,
   } as const;
