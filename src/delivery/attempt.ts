@@ -121,6 +121,11 @@ export class DeliveryAttempt {
     };
   }
 
+  /** As if it had not begun: none of its recipients has an outcome. */
+  restart(): void {
+    this.delivery = beginDelivery(this.delivery.pending);
+  }
+
   /** Cancelled when the attempt is done. */
   addTimer(timer: Timer): void {
     this.#timers.push(timer);

@@ -10,6 +10,7 @@
 import type { Clock } from '../platform/clock.ts';
 import { Deque } from '../platform/deque.ts';
 import type { Host } from '../routing/hosts.ts';
+import type { Extension } from '../smtp/capabilities.ts';
 import type { ClientListener } from '../smtp/client.ts';
 import { SmtpClient } from '../smtp/client.ts';
 import type { Failure } from '../smtp/outcome.ts';
@@ -18,6 +19,13 @@ import { type DeliveryDeps, type DeliveryRules, sessionOptions } from './rules.t
 
 /** Milliseconds for which an endpoint that failed is not tried for other jobs: less than the shortest retry interval. */
 const BACK_OFF = 120_000;
+
+/**
+ * Milliseconds for which an extension is left out where it was refused. A handshake may break for a reason that passes, a
+ * server that lacks a command has it after its next update at the earliest.
+ */
+const WITHOUT_STARTTLS = BACK_OFF;
+const WITHOUT_EXTENSION = 24 * 3_600_000;
 
 /** Failures in these stages concern the host and not the message. */
 const BEFORE_MAIL: ReadonlySet<string> = new Set([
@@ -39,7 +47,9 @@ export interface ConnectionTarget {
   readonly host: Host;
   readonly address: string;
   readonly withoutTls: boolean;
-  /** same host name, address, port, protection and credentials */
+  /** extensions that this host refused not long ago */
+  readonly without: readonly Extension[];
+  /** same host name, address, port, protection, extensions left out, and credentials */
   readonly name: string;
   /** address and port: what the limit of sessions per host counts */
   readonly place: string;
@@ -63,8 +73,8 @@ export class ConnectionPool {
   readonly #places = new Map<string, Place>();
   /** by name of the target */
   readonly #failures = new Map<string, { readonly failure: Failure; readonly until: number }>();
-  /** by address and port: monotonic milliseconds until which TLS is not tried there */
-  readonly #brokenTls = new Map<string, number>();
+  /** by address and port: monotonic milliseconds until which an extension is not used there */
+  readonly #refused = new Map<string, Map<Extension, number>>();
   /** clients that have sent QUIT, with their places */
   readonly #quitting = new Map<SmtpClient, string>();
   /** clients that have not got through EHLO yet, oldest first, with the time of their start */
@@ -83,13 +93,16 @@ export class ConnectionPool {
     this.#resume = resume;
   }
 
-  /** STARTTLS is left out where it broke not long ago. */
+  /** What the host refused or broke not long ago is left out. */
   targetOf({ host, address, withoutTls: given }: AcquireConnection): ConnectionTarget {
     const place = `${address}:${host.port}`;
-    const withoutTls = given || this.#clock.monotonic() < (this.#brokenTls.get(place) ?? 0);
+    const refused = this.#refusedAt(place);
+    const withoutTls = given || refused.includes('STARTTLS');
+    const without = refused.filter((extension) => extension !== 'STARTTLS');
     const protection = host.implicitTls ? 'smtps' : withoutTls ? 'clear' : 'smtp';
-    const name = `${protection}://${host.credentials?.user ?? ''}@${host.name}[${address}]:${host.port}`;
-    return { host, address, withoutTls, name, place };
+    const endpoint = `${host.credentials?.user ?? ''}@${host.name}[${address}]:${host.port}`;
+    const name = [`${protection}://${endpoint}`, ...without].join(' without ');
+    return { host, address, withoutTls, without, name, place };
   }
 
   /** An idle connection, which the caller has alone from now on. */
@@ -99,7 +112,7 @@ export class ConnectionPool {
 
   /** A new connection, which the caller has alone. An idle one elsewhere gives way when the limit is reached. */
   connect(target: ConnectionTarget, listenerFor: (client: SmtpClient) => ClientListener): SmtpClient {
-    const { host, address, withoutTls, place } = target;
+    const { host, address, withoutTls, without, place } = target;
     this.#sessions++;
     this.#placeAt(place).open++;
     const { sessions } = this.#rules.limits;
@@ -107,7 +120,7 @@ export class ConnectionPool {
     for (const [client, left] of this.#quitting)
       if (left === place || this.#sessions + this.#quitting.size > sessions) client.destroy();
     const number = ++this.#started;
-    const options = sessionOptions(this.#rules, host, address, { number, withoutTls });
+    const options = sessionOptions(this.#rules, host, address, { number, withoutTls, without });
     const client = new SmtpClient(options, this.#deps, listenerFor);
     this.#unproven.set(client, this.#clock.monotonic());
     return client;
@@ -195,9 +208,11 @@ export class ConnectionPool {
     this.#failures.set(name, { failure, until: this.#clock.monotonic() + BACK_OFF });
   }
 
-  /** A handshake may break for a reason that passes: TLS is tried again after two minutes. */
-  recordBrokenTls({ place }: ConnectionTarget): void {
-    this.#brokenTls.set(place, this.#clock.monotonic() + BACK_OFF);
+  recordRefused({ place }: ConnectionTarget, extension: Extension): void {
+    const refused = this.#refused.get(place) ?? new Map<Extension, number>();
+    const time = extension === 'STARTTLS' ? WITHOUT_STARTTLS : WITHOUT_EXTENSION;
+    refused.set(extension, this.#clock.monotonic() + time);
+    this.#refused.set(place, refused);
   }
 
   /** Milliseconds until `cutSilent` may have something to cut. */
@@ -242,7 +257,8 @@ export class ConnectionPool {
     deleteWhere(this.#idle, (clients) => clients.length === 0);
     deleteWhere(this.#places, ({ open }) => open === 0);
     deleteWhere(this.#failures, ({ until }) => until <= now);
-    deleteWhere(this.#brokenTls, (until) => until <= now);
+    for (const refused of this.#refused.values()) deleteWhere(refused, (until) => until <= now);
+    deleteWhere(this.#refused, (refused) => refused.size === 0);
   }
 
   /** Quits the idle connections; resolves when all are closed, which the deadline of QUIT bounds. */
@@ -252,6 +268,12 @@ export class ConnectionPool {
     await new Promise<void>((closed) => {
       this.#allClosed = closed;
     });
+  }
+
+  #refusedAt(place: string): readonly Extension[] {
+    const now = this.#clock.monotonic();
+    const refused = [...(this.#refused.get(place) ?? [])];
+    return refused.flatMap(([extension, until]) => (now < until ? [extension] : [])).sort();
   }
 
   #wake(place: string): void {
@@ -296,6 +318,7 @@ export class ConnectionPool {
       requeue: nothing,
       hostFailed: nothing,
       tlsUnusable: nothing,
+      extensionRefused: nothing,
       ended: () => this.ended(target, client),
       closed: () => this.closed(client),
       trace: (event, step) =>

@@ -51,6 +51,8 @@ export type DeliveryEvent =
   | { readonly type: 'connection-ready' }
   | { readonly type: 'host-failed'; readonly failure: Failure }
   | { readonly type: 'tls-unusable'; readonly failure: Failure }
+  /** the host cannot do an extension that it offers; the connection that follows does without it */
+  | { readonly type: 'extension-refused'; readonly failure: Failure }
   | { readonly type: 'requeue' }
   | { readonly type: 'outcome-recorded'; readonly recipients: readonly number[] }
   | { readonly type: 'transaction-done' }

@@ -131,7 +131,11 @@ function summarise(failures: readonly Failure[], expired: boolean): Failure {
     null,
   );
   if (furthest === null) return OUT_OF_TIME;
-  return { ...furthest, permanent: !expired && failures.every((failure) => failure.permanent) };
+  return {
+    ...furthest,
+    permanent: !expired && failures.every((failure) => failure.permanent),
+    maybeDelivered: failures.some((failure) => failure.maybeDelivered),
+  };
 }
 
 const BEFORE_SESSION = ['routing', 'lookup', 'connect'];

@@ -7,6 +7,7 @@ import type { Clock, Random } from '../platform/clock.ts';
 import type { Resolver } from '../platform/dns.ts';
 import type { Host } from '../routing/hosts.ts';
 import type { RoutingRules } from '../routing/route.ts';
+import type { Extension } from '../smtp/capabilities.ts';
 import type { SessionOptions } from '../smtp/client.ts';
 import type { SessionPolicy } from '../smtp/machine/session.ts';
 import type { Deadline } from '../smtp/machine/states.ts';
@@ -50,19 +51,30 @@ export function endpointOf({ localAddresses }: DeliveryRules, { port }: Host, ad
   return { address, port, ...(localAddress === undefined ? {} : { localAddress }) };
 }
 
+export interface SessionChoices {
+  readonly number: number;
+  readonly withoutTls: boolean;
+  /** extensions that this host refused */
+  readonly without?: readonly Extension[];
+}
+
 export function sessionOptions(
   rules: DeliveryRules,
   host: Host,
   address: string,
-  { number, withoutTls }: { readonly number: number; readonly withoutTls: boolean },
+  { number, withoutTls, without = [] }: SessionChoices,
 ): SessionOptions {
   return {
     number,
     endpoint: endpointOf(rules, host, address),
     peer: { host: host.name, address, port: host.port },
-    policy: rules.policyFor(host, withoutTls),
+    policy: leaveOut(rules.policyFor(host, withoutTls), without),
     credentials: host.credentials,
     tls: rules.tlsFor(host),
     deadlines: rules.deadlines,
   };
+}
+
+function leaveOut(policy: SessionPolicy, refused: readonly Extension[]): SessionPolicy {
+  return refused.length === 0 ? policy : { ...policy, without: [...(policy.without ?? []), ...refused] };
 }

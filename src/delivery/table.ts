@@ -103,7 +103,7 @@ export const DELIVERY_TABLE: readonly DeliveryRow[] = [
   {
     id: 'stopped-between-transactions',
     in: ['transaction'],
-    on: ['transaction-done', 'requeue', 'host-failed', 'tls-unusable'],
+    on: ['transaction-done', 'requeue', 'host-failed', 'tls-unusable', 'extension-refused'],
     when: 'stopping',
     to: 'done',
     do: [],
@@ -111,7 +111,7 @@ export const DELIVERY_TABLE: readonly DeliveryRow[] = [
   {
     id: 'out-of-time',
     in: ['connecting', 'transaction'],
-    on: ['transaction-done', 'requeue', 'host-failed', 'tls-unusable'],
+    on: ['transaction-done', 'requeue', 'host-failed', 'tls-unusable', 'extension-refused'],
     when: 'expired',
     to: 'done',
     do: ['addFailure', 'failPending'],
@@ -132,6 +132,13 @@ export const DELIVERY_TABLE: readonly DeliveryRow[] = [
     on: ['tls-unusable'],
     to: 'connecting',
     do: ['disableTls', 'acquireConnection'],
+  },
+  {
+    id: 'retry-without-extension',
+    in: ['connecting', 'transaction'],
+    on: ['extension-refused'],
+    to: 'connecting',
+    do: ['addFailure', 'acquireConnection'],
   },
 
   {

@@ -247,6 +247,14 @@ export class DeliveryWorker {
     return attempt.beginTransaction(this.#scheduler.nextTransactionNumber());
   }
 
+  /** Its envelope was sent behind a message that goes out once more: it begins again after that one. */
+  #takeBack(attempt: DeliveryAttempt): void {
+    this.#pipelined = null;
+    attempt.restart();
+    if (this.#prefetched !== null) this.queue.attempts.unshift(this.#prefetched);
+    this.#prefetched = attempt;
+  }
+
   #finish(attempt: DeliveryAttempt): void {
     if (attempt.isDone) return;
     this.#scheduler.attemptDone(attempt);
@@ -315,14 +323,22 @@ export class DeliveryWorker {
         if (outcome.kind === 'delivered') this.#scheduler.raiseConcurrency(this.queue);
       },
       transactionDone: (transaction) => this.#handle(attemptFor(transaction), { type: 'transaction-done' }),
-      requeue: (transaction) => this.#handle(attemptFor(transaction), { type: 'requeue' }),
+      requeue: (transaction) => {
+        const attempt = attemptFor(transaction);
+        if (attempt === this.#pipelined) this.#takeBack(attempt);
+        else this.#handle(attempt, { type: 'requeue' });
+      },
       hostFailed: (failure: Failure) => {
         pool.recordFailure(target, failure);
         toCurrent({ type: 'host-failed', failure });
       },
       tlsUnusable: (failure) => {
-        pool.recordBrokenTls(target);
+        pool.recordRefused(target, 'STARTTLS');
         toCurrent({ type: 'tls-unusable', failure });
+      },
+      extensionRefused: (extension, failure) => {
+        pool.recordRefused(target, extension);
+        toCurrent({ type: 'extension-refused', failure });
       },
       ended: () => {
         pool.ended(target, client);

@@ -10,6 +10,7 @@ import type { ByteString } from '../platform/bytes.ts';
 import type { Resolver } from '../platform/dns.ts';
 import type { DsnStore } from '../queue/dsn-store.ts';
 import type { Queue } from '../queue/queue.ts';
+import type { Extension } from '../smtp/capabilities.ts';
 import type { ClientDeps, ClientListener } from '../smtp/client.ts';
 import { SmtpClient } from '../smtp/client.ts';
 import type { SessionPolicy } from '../smtp/machine/session.ts';
@@ -114,13 +115,13 @@ export function sessionTransport(
     transaction: Transaction,
     message: OutgoingMessage,
     peer: Peer,
-    tls: SessionPolicy['tls'],
+    change: Partial<SessionPolicy> = {},
   ) =>
     runSession(transaction, message, deps, {
       number: 0,
       endpoint: { address: peer.address ?? peer.host, port: peer.port },
       peer,
-      policy: { ...policy, tls },
+      policy: { ...policy, ...change },
       credentials: null,
       tls: { serverName: peer.host, verify: false },
       deadlines,
@@ -136,8 +137,13 @@ export function sessionTransport(
       const transaction = transactionFor(message, to.address);
       let handover: HandoverResult = { kind: 'unavailable', why: `${format(setting)} has no address` };
       for (const peer of peers) {
-        let result = await attempt(transaction, message, peer, policy.tls);
-        if (result.kind === 'tls-unusable') result = await attempt(transaction, message, peer, 'none');
+        let change: Partial<SessionPolicy> = {};
+        let result = await attempt(transaction, message, peer, change);
+        // Ends: what is left out is not used, so that it cannot fail again.
+        while (result.kind === 'unusable') {
+          change = { ...change, ...withoutIt(result, change) };
+          result = await attempt(transaction, message, peer, change);
+        }
         handover = handoverOf(result);
         if (handover.kind !== 'unavailable') break;
       }
@@ -146,7 +152,20 @@ export function sessionTransport(
   };
 }
 
-type SessionResult = Outcome | { readonly kind: 'tls-unusable'; readonly failure: Failure };
+/** The server offers the extension and cannot do it. */
+interface Unusable {
+  readonly kind: 'unusable';
+  readonly extension: Extension;
+}
+
+type SessionResult = Outcome | Unusable;
+
+function withoutIt(
+  { extension }: Unusable,
+  { without = [] }: Partial<SessionPolicy>,
+): Partial<SessionPolicy> {
+  return extension === 'STARTTLS' ? { tls: 'none' } : { without: [...without, extension] };
+}
 
 /** One transaction with one recipient, from the connect to the final reply. */
 function runSession(
@@ -179,7 +198,8 @@ function runSession(
         throw new Error('a session with one transaction requeued it');
       },
       hostFailed: (failure) => resolve({ kind: 'failed', ...failure }),
-      tlsUnusable: (failure) => resolve({ kind: 'tls-unusable', failure }),
+      tlsUnusable: () => resolve({ kind: 'unusable', extension: 'STARTTLS' }),
+      extensionRefused: (extension) => resolve({ kind: 'unusable', extension }),
       ended: ignore,
       closed: ignore,
       trace: ignore,
@@ -188,8 +208,7 @@ function runSession(
   });
 }
 
-function handoverOf(result: SessionResult): HandoverResult {
-  if (result.kind === 'tls-unusable') return { kind: 'unavailable', why: result.failure.text };
+function handoverOf(result: Outcome): HandoverResult {
   if (result.kind === 'delivered') return { kind: 'safe', where: describePeer(result.peer) };
   const why = statusText(result, '2012');
   if (result.code === null && result.enhanced === CONVERSION_REQUIRED) return { kind: 'no-8bitmime', why };

@@ -12,6 +12,8 @@ import type { DueOptions } from '../queue/due.ts';
 import type { Schedule } from '../queue/schedule.ts';
 import type { Host, Relay, TlsPolicy } from '../routing/hosts.ts';
 import type { Settings } from '../settings/table.ts';
+import type { Extension } from '../smtp/capabilities.ts';
+import type { SessionPolicy } from '../smtp/machine/session.ts';
 
 export interface RunRules {
   readonly delivery: DeliveryRules;
@@ -69,6 +71,7 @@ function dispatchRules(
 ): DeliveryRules {
   const pins = byHost(settings['tls-pin']);
   const tlsOf = tlsPolicies(settings, pins);
+  const off = byHost(settings['extension-off']);
   const inClear = new Set(settings['auth-in-clear'].map(hostKey));
   return {
     routing: {
@@ -112,6 +115,7 @@ function dispatchRules(
       credentials: host.credentials !== null,
       authInClear: inClear.has(hostKey(host.name)),
       recipients: settings['limit.recipients'],
+      ...extensionsOff(host, off),
     }),
     tlsFor: (host) => ({
       serverName: host.name,
@@ -133,6 +137,14 @@ function intakePorts(settings: Settings): readonly number[] {
 function pinsFor(host: Host, pins: ReadonlyMap<string, readonly string[]>): Pick<TlsOptions, 'pins'> {
   const own = pins.get(hostKey(host.name));
   return own === undefined ? {} : { pins: own };
+}
+
+function extensionsOff(
+  host: Host,
+  off: ReadonlyMap<string, readonly string[]>,
+): Pick<SessionPolicy, 'without'> {
+  const without = ['*', hostKey(host.name)].flatMap((name) => off.get(name) ?? []);
+  return without.length === 0 ? {} : { without: without as Extension[] };
 }
 
 /**

@@ -82,6 +82,13 @@ export const hostTls = shaped(
   'HOST=none, HOST=opportunistic or HOST=require',
 );
 
+/** The keywords of smtp/capabilities.ts. */
+export const hostExtension = shaped(
+  'HOST=KEYWORD',
+  /^[^\s=]+=(?:STARTTLS|PIPELINING|CHUNKING|8BITMIME|SMTPUTF8|DSN|SIZE|AUTH|LIMITS)$/,
+  'HOST=KEYWORD; KEYWORD is STARTTLS, PIPELINING, CHUNKING, 8BITMIME, SMTPUTF8, DSN, SIZE, AUTH or LIMITS',
+);
+
 export const flag: Kind<boolean> = {
   hint: '',
   many: false,

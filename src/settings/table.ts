@@ -8,6 +8,7 @@ import {
   count,
   duration,
   flag,
+  hostExtension,
   hostName,
   hostTls,
   interval,
@@ -126,6 +127,11 @@ export const SETTINGS = {
     'HOST=SHA256: fingerprint the certificate of this host must have; otherwise, and without TLS, no mail is sent to it',
   ),
   'auth-in-clear': setting(list(text), [], 'a host to which credentials may be sent without TLS'),
+  'extension-off': setting(
+    list(hostExtension),
+    [],
+    'HOST=KEYWORD, for example mx.example.com=CHUNKING: not used with this host, or with any (*), even if offered',
+  ),
 
   'timeout.connect': setting(duration, '30s', 'until connected, for each address'),
   'timeout.greeting': setting(duration, '5m', 'until the greeting is complete'),

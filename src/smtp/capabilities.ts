@@ -38,7 +38,7 @@ export const NO_CAPABILITIES: Capabilities = {
 
 type Reader = (parameters: readonly string[], before: Capabilities) => Partial<Capabilities>;
 
-const KEYWORDS: { readonly [keyword: string]: Reader } = {
+const KEYWORDS = {
   STARTTLS: () => ({ starttls: true }),
   PIPELINING: () => ({ pipelining: true }),
   CHUNKING: () => ({ chunking: true }),
@@ -51,10 +51,18 @@ const KEYWORDS: { readonly [keyword: string]: Reader } = {
     mailMax: limitOf(parameters, 'MAILMAX'),
     rcptMax: limitOf(parameters, 'RCPTMAX'),
   }),
-};
+} as const satisfies { readonly [keyword: string]: Reader };
 
-/** Reads the text of a reply to EHLO: lines joined by LF. The first is the server's name and says nothing else. */
-export function readCapabilities(text: ByteString): Capabilities {
+/** An extension by its keyword in the reply to EHLO. */
+export type Extension = keyof typeof KEYWORDS;
+
+export const EXTENSIONS = Object.keys(KEYWORDS) as readonly Extension[];
+
+/**
+ * Reads the text of a reply to EHLO: lines joined by LF. The first is the server's name and says nothing else. The extensions
+ * `without` count as not offered.
+ */
+export function readCapabilities(text: ByteString, without: readonly Extension[] = []): Capabilities {
   let capabilities = NO_CAPABILITIES;
   for (const line of text.split('\n').slice(1)) {
     // Some servers still send `AUTH=LOGIN`, the form from before RFC 2554.
@@ -63,10 +71,14 @@ export function readCapabilities(text: ByteString): Capabilities {
       .replace(/^AUTH=/, 'AUTH ')
       .trim()
       .split(/\s+/);
-    const reader = Object.hasOwn(KEYWORDS, keyword) ? KEYWORDS[keyword] : undefined;
-    if (reader !== undefined) capabilities = { ...capabilities, ...reader(parameters, capabilities) };
+    if (!isExtension(keyword) || without.includes(keyword)) continue;
+    capabilities = { ...capabilities, ...KEYWORDS[keyword](parameters, capabilities) };
   }
   return capabilities;
+}
+
+function isExtension(keyword: string): keyword is Extension {
+  return Object.hasOwn(KEYWORDS, keyword);
 }
 
 function limitOf(parameters: readonly string[], name: string): number | null {

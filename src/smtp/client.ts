@@ -8,6 +8,7 @@ import type { OutgoingMessage } from '../message/outgoing.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import type { Credentials } from '../routing/hosts.ts';
+import type { Extension } from './capabilities.ts';
 import { stuffDots } from './dot-stuffing.ts';
 import { mayPipelineNext, next, repliesAllowed } from './machine/machine.ts';
 import type { Session, SessionEffect, SessionEvent, SessionPolicy, Step } from './machine/session.ts';
@@ -47,6 +48,8 @@ export interface ClientListener {
   requeue(transaction: number): void;
   hostFailed(failure: Failure): void;
   tlsUnusable(failure: Failure): void;
+  /** the host offers the extension and cannot do it; what has no outcome is tried again without it */
+  extensionRefused(extension: Extension, failure: Failure): void;
   /** no more transactions on this session; QUIT may still be in flight */
   ended(): void;
   /** the connection is closed */
@@ -236,6 +239,9 @@ export class SmtpClient {
         return;
       case 'tls-unusable':
         this.#listener.tlsUnusable(effect.failure);
+        return;
+      case 'extension-refused':
+        this.#listener.extensionRefused(effect.extension, effect.failure);
         return;
       case 'ready':
         this.#listener.ready();

@@ -3,7 +3,7 @@
  * been checked by routing/address.ts, and `commandLine` throws on the rest.
  */
 import type { ByteString } from '../platform/bytes.ts';
-import type { Capabilities } from './capabilities.ts';
+import type { Capabilities, Extension } from './capabilities.ts';
 
 /** What a message requires of the server that accepts it. */
 export interface MessageRequirements {
@@ -36,19 +36,30 @@ export interface DsnRequest {
 }
 
 export function mailCommand(transaction: Transaction, capabilities: Capabilities): ByteString {
-  const parameters = [
-    capabilities.size ? ` SIZE=${transaction.size}` : '',
-    transaction.eightBit && capabilities.eightBitMime ? ' BODY=8BITMIME' : '',
-    transaction.smtpUtf8 ? ' SMTPUTF8' : '',
-  ];
+  const parameters = mailParameters(transaction, capabilities).map(([, parameter]) => ` ${parameter}`);
   return commandLine(`MAIL FROM:<${transaction.sender}>${parameters.join('')}`);
+}
+
+/** Parameters with the extension that each belongs to, in the order in which they are sent. */
+type Parameters = readonly (readonly [Extension, string])[];
+
+export function mailParameters(transaction: Transaction, capabilities: Capabilities): Parameters {
+  return [
+    ...(capabilities.size ? [['SIZE', `SIZE=${transaction.size}`] as const] : []),
+    ...(transaction.eightBit && capabilities.eightBitMime ? [['8BITMIME', 'BODY=8BITMIME'] as const] : []),
+    ...(transaction.smtpUtf8 ? [['SMTPUTF8', 'SMTPUTF8'] as const] : []),
+  ];
+}
+
+export function rcptParameters({ dsn }: Transaction, capabilities: Capabilities): Parameters {
+  return capabilities.dsn && dsn?.notify ? [['DSN', `NOTIFY=${dsn.notify}`]] : [];
 }
 
 export function rcptCommand(transaction: Transaction, index: number, capabilities: Capabilities): ByteString {
   const recipient = transaction.recipients[index];
   if (recipient === undefined) throw new Error(`transaction ${transaction.id} has no recipient ${index}`);
-  const notify = capabilities.dsn && transaction.dsn?.notify ? ` NOTIFY=${transaction.dsn.notify}` : '';
-  return commandLine(`RCPT TO:<${recipient.address}>${notify}`);
+  const parameters = rcptParameters(transaction, capabilities).map(([, parameter]) => ` ${parameter}`);
+  return commandLine(`RCPT TO:<${recipient.address}>${parameters.join('')}`);
 }
 
 /** A command with its CRLF. Throws when the command contains CR, LF or NUL: that would inject another command. */

@@ -52,6 +52,7 @@ function eventOf(text: string): DeliveryEvent {
     case 'own-host':
     case 'host-failed':
     case 'tls-unusable':
+    case 'extension-refused':
     case 'unsendable':
       return { type, failure: failure(words) };
     case 'start':

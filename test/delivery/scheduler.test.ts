@@ -3,9 +3,10 @@ import { describe, it } from 'node:test';
 import v8 from 'node:v8';
 import { DestinationQueue } from '../../src/delivery/destination-queue.ts';
 import type { Scheduler } from '../../src/delivery/scheduler.ts';
+import type { ServerScript } from '../../src/replay/world/server.ts';
 import { FRIENDLY_EHLO } from '../../src/replay/world/server.ts';
 import type { WorldScript } from '../../src/replay/world/world.ts';
-import type { TestMessage } from './scheduling.ts';
+import type { Delivered, TestMessage } from './scheduling.ts';
 import { deliver, rulesWith, summary } from './scheduling.ts';
 
 const TWO_HOSTS = {
@@ -193,6 +194,59 @@ describe('hosts', () => {
     const run = await deliver({ names, servers }, messages, rulesWith({ rate: 10 }));
     assert.equal(run.world.arrived.length, 5);
     assert.equal(run.commands.filter((line) => line === 'STARTTLS').length, 1);
+  });
+});
+
+describe('an extension that a host offers and refuses', () => {
+  const chunking = '250-mx\n250-PIPELINING\n250 CHUNKING';
+  const run = (server: ServerScript, count = 5) =>
+    deliver(
+      { names: TWO_HOSTS, servers: { '192.0.2.1': server } },
+      mailsTo('u%@x.example', count),
+      rulesWith({ destination: 1 }),
+    );
+  const said = ({ commands }: Delivered, verb: string) =>
+    commands.filter((line) => line.startsWith(verb)).length;
+
+  it('is left out for this message and all that follow (R148)', async () => {
+    const refused = await run({ ehlo: chunking, bdat: '502 5.5.1 not implemented' });
+    assert.equal(refused.world.arrived.length, 5);
+    assert.equal(refused.world.connections, 2);
+    assert.equal(said(refused, 'BDAT'), 1);
+    assert.equal(said(refused, 'DATA'), 5);
+  });
+
+  it('is left out after silence, too, and the message arrives in the same run (R148)', async () => {
+    const dot = ['250 ok', { end: 'silence' }, '250 ok'] as const;
+    const silent = await run({ ehlo: chunking, dot }, 3);
+    assert.deepEqual(
+      silent.world.arrived.map(({ recipients }) => recipients[0]),
+      ['u0@x.example', 'u1@x.example', 'u2@x.example'],
+    );
+    assert.equal(said(silent, 'DATA'), 2);
+  });
+
+  it('is left out when it is a parameter of MAIL, one parameter at a time (R148)', async () => {
+    const mail = ['555 5.5.4 unsupported parameter', '250 ok'];
+    const refused = await run({ ehlo: '250-mx\n250-SIZE 100000\n250 8BITMIME', mail }, 2);
+    assert.equal(refused.world.arrived.length, 2);
+    assert.deepEqual(
+      refused.commands.filter((line) => line.startsWith('MAIL')),
+      ['MAIL FROM:<me@me.example> SIZE=21', ...Array(2).fill('MAIL FROM:<me@me.example>')],
+    );
+  });
+
+  it('is left out when commands sent together get lost (R148)', async () => {
+    const rcpt = { '*': ['503 5.5.1 MAIL first', '250 ok'] };
+    const refused = await run({ ehlo: '250-mx\n250 PIPELINING', rcpt }, 1);
+    assert.equal(refused.world.arrived.length, 1);
+    assert.deepEqual(refused.rows.filter((row) => row === 'extension-refused').length, 1);
+  });
+
+  it('and a refusal that remains without it is the last word', async () => {
+    const refused = await run({ ehlo: '250-mx\n250 SIZE', mail: '501 go away' }, 1);
+    assert.deepEqual(summary(refused), ['u0@x.example: 5 go away']);
+    assert.equal(refused.world.connections, 2);
   });
 });
 

@@ -4,6 +4,7 @@ import { unknown8bit } from '../../src/message/charset.ts';
 import type { Host } from '../../src/routing/hosts.ts';
 import { rulesFrom } from '../../src/runner/rules.ts';
 import { readSettings } from '../../src/settings/read.ts';
+import { EXTENSIONS } from '../../src/smtp/capabilities.ts';
 
 function host(name: string, more: Partial<Host> = {}): Host {
   return {
@@ -85,4 +86,16 @@ describe('credentials in clear', () => {
     assert.equal(rules.policyFor(host('old.example', { credentials }), false).authInClear, true);
     assert.equal(rules.policyFor(host('new.example', { credentials }), false).authInClear, false);
   });
+});
+
+it('extensions are left out by host, and everywhere with * (R148)', () => {
+  const rules = rulesWith({ 'extension-off': ['*=DSN', 'Old.example=CHUNKING'] });
+  assert.deepEqual(rules.policyFor(host('old.example'), false).without, ['DSN', 'CHUNKING']);
+  assert.deepEqual(rules.policyFor(host('new.example'), false).without, ['DSN']);
+  assert.equal(rulesWith({}).policyFor(host('old.example'), false).without, undefined);
+  for (const extension of EXTENSIONS)
+    assert.deepEqual(rulesWith({ 'extension-off': [`h=${extension}`] }).policyFor(host('h'), false).without, [
+      extension,
+    ]);
+  assert.ok(!readSettings({ 'extension-off': ['h=CHUNKIN'] }).ok);
 });

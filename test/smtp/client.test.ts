@@ -86,6 +86,7 @@ describe('a client whose connection was never opened', () => {
       requeue: record('requeue'),
       hostFailed: record('hostFailed'),
       tlsUnusable: record('tlsUnusable'),
+      extensionRefused: record('extensionRefused'),
       ended: record('ended'),
       closed: record('closed'),
       trace: record('trace'),

@@ -106,9 +106,12 @@ function shown(effect: SessionEffect): readonly string[] {
       ];
     }
     case 'host-failed':
-    case 'tls-unusable': {
-      const { stage, code, enhanced, text } = effect.failure;
-      return [`   ${effect.type} at ${stage}: ${code} ${enhanced} "${text}"`];
+    case 'tls-unusable':
+    case 'extension-refused': {
+      const { stage, code, enhanced, text, maybeDelivered } = effect.failure;
+      const what = effect.type === 'extension-refused' ? `${effect.type} ${effect.extension}` : effect.type;
+      const doubt = maybeDelivered ? ', maybe delivered' : '';
+      return [`   ${what} at ${stage}${doubt}: ${code} ${enhanced} "${text}"`];
     }
     default: {
       const { type, ...rest } = effect;

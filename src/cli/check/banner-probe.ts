@@ -85,6 +85,7 @@ function probe(
       outcome: noMessage,
       transactionDone: noMessage,
       requeue: noMessage,
+      extensionRefused: noMessage,
     }));
   });
 }

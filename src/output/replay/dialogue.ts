@@ -64,6 +64,7 @@ function linesOfEffect(effect: SessionEffect): readonly DialogueLine[] {
     case 'requeue':
     case 'host-failed':
     case 'tls-unusable':
+    case 'extension-refused':
     case 'ready':
     case 'end':
     case 'destroy':

@@ -32,6 +32,8 @@ export interface ServerScript {
   /** by recipient address, `*` for the others */
   readonly rcpt?: { readonly [address: string]: ScriptedReplies };
   readonly data?: ScriptedReplies;
+  /** the reply to BDAT as an unknown command: the message behind it is taken for commands, too */
+  readonly bdat?: ScriptedReplies;
   readonly dot?: ScriptedReplies;
   readonly rset?: ScriptedReplies;
   readonly quit?: ScriptedReply;
@@ -174,6 +176,7 @@ export class ScriptedServer {
         return actions;
       }
       case 'BDAT':
+        if (script.bdat !== undefined) return this.#respond('BDAT', script.bdat, '');
         this.#body = Number(line.split(' ')[1]);
         return [];
       case 'RSET':

@@ -9,6 +9,7 @@ import type { Failure, FailureScope, Outcome } from '../outcome.ts';
 import type { Reply } from '../reply.ts';
 import type { Transaction } from '../transaction.ts';
 import { commandLine, mailCommand, rcptCommand, unsupportedRequirement } from '../transaction.ts';
+import { extensionInDoubt } from './extensions.ts';
 import { chooseMechanism, commandCount, undecided } from './guards.ts';
 import { describeEvent, UNSUPPORTED } from './messages.ts';
 import type { Draft, SessionEffect, TransactionState } from './session.ts';
@@ -31,7 +32,7 @@ export const ACTIONS = {
   },
 
   readCapabilities: (draft) => {
-    draft.session.capabilities = readCapabilities(replyOf(draft).text);
+    draft.session.capabilities = readCapabilities(replyOf(draft).text, draft.session.policy.without);
   },
   startTls: (draft) => draft.effects.push({ type: 'start-tls' }),
   markTlsDeclined: (draft) => {
@@ -132,6 +133,14 @@ export const ACTIONS = {
       maybeDelivered: true,
     });
     decideAll(draft);
+  },
+  /** the message may have arrived when all of it was sent and nothing came back (RFC 1047) */
+  refuseExtension: (draft) => {
+    const extension = extensionInDoubt(draft);
+    if (extension === null) throw new Error('no extension is in use');
+    const failure = failureOf(draft, 'host');
+    const maybeDelivered = draft.stage === 'dot' && failure.code === null;
+    draft.effects.push({ type: 'extension-refused', extension, failure: { ...failure, maybeDelivered } });
   },
   endTransaction: (draft) => {
     const { transaction, rcptCount, remaining } = currentOf(draft);

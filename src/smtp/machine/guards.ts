@@ -3,6 +3,7 @@
  */
 import type { Capabilities } from '../capabilities.ts';
 import { unsupportedRequirement } from '../transaction.ts';
+import { extensionInDoubt } from './extensions.ts';
 import type { Draft, Mechanism, Session, TransactionState } from './session.ts';
 
 export type Guard = (draft: Draft) => boolean;
@@ -30,6 +31,8 @@ export const GUARDS = {
   messageUnsupported: (draft) =>
     draft.event.type === 'start-transaction' &&
     unsupportedRequirement(draft.event.transaction, draft.session.capabilities) !== null,
+
+  extensionInDoubt: (draft) => extensionInDoubt(draft) !== null,
 
   recipientsLeft: ({ session: { current } }) => current !== null && current.answered < current.rcptCount,
   noneAccepted: ({ session: { current } }) => current !== null && current.accepted.length === 0,

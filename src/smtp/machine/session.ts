@@ -4,7 +4,7 @@
  */
 import type { ByteString } from '../../platform/bytes.ts';
 import type { TlsPolicy } from '../../routing/hosts.ts';
-import type { Capabilities } from '../capabilities.ts';
+import type { Capabilities, Extension } from '../capabilities.ts';
 import { NO_CAPABILITIES } from '../capabilities.ts';
 import type { Failure, Outcome, Peer } from '../outcome.ts';
 import type { Reply } from '../reply.ts';
@@ -21,6 +21,8 @@ export interface SessionPolicy {
   readonly authInClear: boolean;
   /** maximum recipients in one transaction; the server may allow fewer (RFC 9422) */
   readonly recipients: number;
+  /** extensions that are not used even where they are offered: a setting says so, or this host refused them */
+  readonly without?: readonly Extension[];
   /** LMTP (RFC 2033): LHLO, and one reply per recipient after the dot, so `recipients` must be 1 */
   readonly lmtp?: true;
 }
@@ -108,6 +110,10 @@ export type SessionEffect =
   | { readonly type: 'host-failed'; readonly failure: Failure }
   /** TLS could not be negotiated and clear text is allowed: connect again without TLS */
   | { readonly type: 'tls-unusable'; readonly failure: Failure }
+  /**
+   * The server offers the extension and cannot do it, which says nothing about the message: connect again and do without
+   */
+  | { readonly type: 'extension-refused'; readonly extension: Extension; readonly failure: Failure }
   | { readonly type: 'ready' }
   /** QUIT has been sent: the server closes the connection, and nothing waits for that */
   | { readonly type: 'end' }

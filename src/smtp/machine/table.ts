@@ -157,6 +157,33 @@ export const SESSION_TABLE: readonly Row[] = [
     do: ['destroy'],
   },
 
+  // A server that offers an extension and then refuses it has not refused the message: again, without the extension.
+  {
+    id: 'extension-refused',
+    in: ['mail', 'rcpt', 'data'],
+    on: ['5yz'],
+    when: 'extensionInDoubt',
+    to: 'quit',
+    do: ['refuseExtension', 'sendQuit'],
+  },
+  // What follows BDAT would be taken for commands.
+  {
+    id: 'bdat-refused',
+    in: ['body', 'dot'],
+    on: ['5yz'],
+    when: 'extensionInDoubt',
+    to: 'closed',
+    do: ['requeuePipelined', 'refuseExtension', 'destroy'],
+  },
+  {
+    id: 'bdat-unanswered',
+    in: ['body', 'dot'],
+    on: [...BROKEN],
+    when: 'extensionInDoubt',
+    to: 'closed',
+    do: ['requeuePipelined', 'refuseExtension', 'destroy'],
+  },
+
   { id: 'mail-ok', in: ['mail'], on: ['2yz'], to: 'envelope', do: [] },
   // RFC 4954 6: the server wants another session, which says nothing about this message.
   {
@@ -299,6 +326,14 @@ export const SESSION_TABLE: readonly Row[] = [
     when: 'sessionReused',
     to: 'closed',
     do: ['requeue', 'destroy'],
+  },
+  {
+    id: 'pipelining-unanswered',
+    in: ['mail', 'rcpt', 'data'],
+    on: [...BROKEN],
+    when: 'extensionInDoubt',
+    to: 'closed',
+    do: ['refuseExtension', 'destroy'],
   },
   {
     id: 'envelope-lost',
