@@ -40,8 +40,8 @@ function lastResending(fields: readonly HeaderField[]): readonly HeaderField[] {
 
 const CLOSING: { readonly [open: string]: string } = { '"': '"', '(': ')', '<': '>', '[': ']' };
 
-/** RFC 5322 3.4: entries end at commas and semicolons outside quotes, comments and brackets; `Name:` opens a group. */
-function listEntries(value: ByteString): readonly ByteString[] {
+/** The entries of an address list. RFC 5322 3.4: they end at commas and semicolons outside quotes, comments and brackets; `Name:` opens a group. */
+export function listEntries(value: ByteString): readonly ByteString[] {
   const entries: ByteString[] = [];
   let entry = '';
   let closing: string | null = null;

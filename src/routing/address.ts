@@ -160,6 +160,12 @@ function checkedLocal(local: ByteString): InvalidAddress | null {
   return utf8Text(local) === null ? unusable('it is neither ASCII nor UTF-8') : null;
 }
 
+/** The entry with our domain, where it names a local user by a name without one (`root`, `Root <root>`); else as it is. */
+export function withLocalDomain(raw: ByteString, domain: ByteString): ByteString {
+  const spec = withoutBlanks(splitEntry(raw)?.spec ?? '');
+  return spec !== '' && DOT_STRING.test(spec) ? `${spec}@${domain}` : raw;
+}
+
 /** The address in one `remote|` line. `raw` may have a display name, comments and brackets. */
 export function recipientAddress(raw: ByteString): RecipientAddress {
   const entry = raw.replace(/^[ \t\r\n]+|[ \t\r\n]+$/g, '');

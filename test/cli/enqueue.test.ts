@@ -8,7 +8,8 @@ import { perform } from '../../src/cli/shell/main.ts';
 import { caughtTerminal, invocation } from '../support/invocation.ts';
 import { messagesIn, NOW, spoolOf, temporaryDirectory } from '../support/spool.ts';
 
-const MAIL = 'From: Jane <jane@example.org>\nTo: bob@example.com\nSubject: hello\n\nHello.\n';
+const DATED = 'Date: Mon, 1 Jan 2024 00:00:00 +0000\nMessage-ID: <1@example.org>\n';
+const MAIL = `From: Jane <jane@example.org>\nTo: bob@example.com\nSubject: hello\n${DATED}\nHello.\n`;
 
 interface Done {
   readonly exit: number;
@@ -58,7 +59,7 @@ test('facts as JSON', async (t) => {
 test('-t takes the recipients of the header, and Bcc stays between the sender and us', async (t) => {
   const mail =
     'Bcc: hidden@example.com,\n other@example.com\nTo: "Doe, John" <john@example.com>,\n' +
-    '\tFriends: a@example.net, b@example.net;\nCc: (comma, here) c@example.net\nSubject: a\rbcc: stays\n\nBcc: in the body\n';
+    `\tFriends: a@example.net, b@example.net;\nCc: (comma, here) c@example.net\nSubject: a\rbcc: stays\nFrom: d@example.net\n${DATED}\nBcc: in the body\n`;
   const done = await enqueue(t, [mail], { t: true });
   assert.equal(done.exit, 0);
   const remotes = [...(done.files['2'] ?? '').matchAll(/^remote\|([^|]*)\|/gm)].map(([, address]) => address);
@@ -69,13 +70,14 @@ test('-t takes the recipients of the header, and Bcc stays between the sender an
   assert.equal(
     done.files['1'],
     'To: "Doe, John" <john@example.com>,\n\tFriends: a@example.net, b@example.net;\n' +
-      'Cc: (comma, here) c@example.net\nSubject: a\rbcc: stays\n\nBcc: in the body\n',
+      `Cc: (comma, here) c@example.net\nSubject: a\rbcc: stays\nFrom: d@example.net\n${DATED}\nBcc: in the body\n`,
   );
 });
 
 test('it does not matter how the input is cut, and every byte of the body arrives', async (t) => {
   const body = Buffer.from(Array.from({ length: 1024 }, (_, index) => index % 256));
-  const mail = Buffer.concat([Buffer.from('To: bob@example.com\r\n\r\n'), body]);
+  const header = `From: a@example.com\nTo: bob@example.com\n${DATED}\n`.replaceAll('\n', '\r\n');
+  const mail = Buffer.concat([Buffer.from(header), body]);
   const whole = await enqueue(t, [mail], { t: true });
   const bytes = Array.from(mail, (_, at) => mail.subarray(at, at + 1));
   const cut = await enqueue(t, bytes, { t: true });
@@ -95,6 +97,60 @@ test('-f is the envelope sender and hears of failures, unless --bounceto names a
     recipients: ['bob@example.com'],
   });
   assert.match(other.files['2'] ?? '', /\nbounceto\|Jane Doe\nenvelope_from\|list@example\.org\n/);
+});
+
+const HOST = { hostname: 'mail.example.org' };
+
+const recipientsIn = ({ files }: Done): readonly (string | undefined)[] =>
+  [...(files['2'] ?? '').matchAll(/^remote\|([^|]*)\|/gm)].map(([, address]) => address);
+
+test('users without a domain get ours, and a word may name several recipients', async (t) => {
+  const words = ['root', 'bob@example.com,Carol <carol@example.net>', '"Doe, J." <doe>'];
+  const done = await enqueue(t, [MAIL], { recipients: words, r: 'cron' }, HOST);
+  assert.deepEqual(recipientsIn(done), [
+    'root@mail.example.org',
+    'bob@example.com',
+    'carol@example.net',
+    'doe@mail.example.org',
+  ]);
+  assert.match(
+    done.files['2'] ?? '',
+    /\nbounceto\|cron@mail\.example\.org\nenvelope_from\|cron@mail\.example\.org\n/,
+  );
+  const header = await enqueue(t, [`To: root\nCc: eve@example.com\n\nhi\n`], { t: true }, HOST);
+  assert.deepEqual(recipientsIn(header), ['root@mail.example.org', 'eve@example.com']);
+});
+
+test('a text that is not a message gets a header, with the full name of -F', async (t) => {
+  const options = { F: 'Cron "Daemon"', f: 'root', recipients: ['bob@example.com'] };
+  const done = await enqueue(t, ['disk is full\n', '\nreally\n'], options, HOST);
+  assert.match(
+    done.files['1'] ?? '',
+    /^From: "Cron \\"Daemon\\"" <root@mail\.example\.org>\nTo: bob@example\.com\nDate: .*\nMessage-ID: <[^@]+@mail\.example\.org>\n\ndisk is full\n\nreally\n$/,
+  );
+});
+
+test('the last of several values of an option counts', async (t) => {
+  const options = { f: ['a@example.org', 'b@example.org'], recipients: ['bob@example.com'] };
+  const done = await enqueue(t, [MAIL], options);
+  assert.match(done.files['2'] ?? '', /\nenvelope_from\|b@example\.org\n/);
+});
+
+test('each message that is taken is logged with its sender and recipients', async (t) => {
+  const file = path.join(temporaryDirectory(t), 'log');
+  const log = { 'log.target': file, 'log.format': 'json' };
+  await enqueue(t, [MAIL], { f: '<>', recipients: ['bob@example.com', 'eve@example.net'] }, log);
+  const { event, job, sender, recipients, size } = JSON.parse(fs.readFileSync(file, 'utf8'));
+  assert.deepEqual(
+    { event, job, sender, recipients, size },
+    {
+      event: 'queued',
+      job: 2,
+      sender: '<>',
+      recipients: 'bob@example.com, eve@example.net',
+      size: MAIL.length,
+    },
+  );
 });
 
 const REFUSED: readonly {
@@ -118,10 +174,10 @@ const REFUSED: readonly {
     says: /No recipients given/,
   },
   {
-    why: 'a recipient without domain',
-    options: { recipients: ['a@example.com', 'bob'] },
+    why: 'a recipient without a user',
+    options: { recipients: ['a@example.com', '@example.net'] },
     exit: 65,
-    says: /bob is not a usable recipient: /,
+    says: /@example\.net is not a usable recipient: /,
   },
   {
     why: 'a recipient with a line end',
@@ -148,6 +204,12 @@ const REFUSED: readonly {
     options: { recipients: ['a@example.com'] },
     exit: 65,
     says: /delivery list/,
+  },
+  {
+    why: 'a mode in which sendmail takes no message',
+    options: { b: 'p', recipients: ['a@example.com'] },
+    exit: 64,
+    says: /-bp of sendmail is not available\. Nothing was queued\. .*spoolroom queue/,
   },
   {
     why: 'a header without end',

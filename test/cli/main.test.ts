@@ -71,6 +71,8 @@ test('enqueue takes what programs give to sendmail', async (t) => {
     '-fa@example.org -oem -odb -i -t',
     '-FCronDaemon -B8BITMIME -f a@example.org -ti',
     '-F Me -fa@example.org -t --',
+    '-F Me -oi -bm -G -U -m -v -n -e m -em -N failure,delay -R hdrs -V id -r a@example.org -t',
+    '-O DeliveryMode=b -Am -Cconfig -L tag -X file -fb@example.org -f a@example.org -tiv',
   ]) {
     const spool = spoolOf(t, {});
     const done = await spoolroom(`enqueue --spool ${spool} ${words}`, {}, [MAIL]);
@@ -85,6 +87,16 @@ test('enqueue takes what programs give to sendmail', async (t) => {
   );
   assert.deepEqual([done.exit, done.errors], [0, ''], 'no recipient is an option');
   assert.match(messagesIn(spool)['2'] ?? '', /remote\|--file=\/etc\/passwd@example\.com/);
+});
+
+test('enqueue goes on without an option of sendmail that it does not know, and says so', async (t) => {
+  const spool = spoolOf(t, {});
+  const done = await spoolroom(`enqueue --spool ${spool} -ZitJ -f a@example.org`, {}, [MAIL]);
+  assert.equal(done.exit, 0);
+  assert.equal(done.errors, 'spoolroom: enqueue does not know -Z, -J, and goes on without.');
+  assert.match(messagesIn(spool)['2'] ?? '', /envelope_from\|a@example\.org\nremote\|b@example\.com/);
+  const mistyped = await spoolroom(`enqueue --spool ${spool} --bounctoo a@example.org b@example.com`);
+  assert.equal(mistyped.exit, 64);
 });
 
 test('help is broken between words, under its column', () => {

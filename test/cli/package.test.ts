@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { spoolOf, temporaryDirectory } from '../support/spool.ts';
+import { messagesIn, spoolOf, temporaryDirectory } from '../support/spool.ts';
 
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -29,4 +29,23 @@ test('the command works from a copied folder', (t) => {
     encoding: 'utf8',
   });
   assert.equal(output, 'The spool is empty.\n');
+});
+
+test('bin/sendmail takes a message as sendmail does, through a link, and prints nothing', (t) => {
+  const folder = temporaryDirectory(t);
+  const link = path.join(folder, 'sendmail');
+  fs.symlinkSync(path.join(PROJECT, 'bin/sendmail'), link);
+  const spool = spoolOf(t, {});
+  const environment = { ...process.env, SPOOLROOM_SPOOL: spool, SPOOLROOM_HOSTNAME: 'mail.example.org' };
+  const output = execFileSync(link, ['-i', '-FCronDaemon', '-oem', 'root'], {
+    input: 'Subject: x\n\nhello\n',
+    env: environment,
+    encoding: 'utf8',
+  });
+  assert.equal(output, '');
+  assert.match(messagesIn(spool)['2'] ?? '', /\nremote\|root@mail\.example\.org\|0\|/);
+  assert.throws(
+    () => execFileSync(link, ['-bp'], { input: '', env: environment, stdio: 'pipe' }),
+    (error: { status?: number }) => error.status === 64,
+  );
 });

@@ -1,26 +1,46 @@
 /**
  * `spoolroom enqueue`: queues a message from a file or standard input, with the options of `sendmail`. Works beside a
- * running queue run. All or nothing: when one recipient is not a valid address, nothing is put into the spool.
+ * running queue run. All or nothing: when one recipient is not a valid address, nothing is put into the spool. A text that
+ * is not a message becomes one, and users without a domain get ours.
  */
+import { randomUUID } from 'node:crypto';
 import { createReadStream, openSync } from 'node:fs';
-import { hostname, userInfo } from 'node:os';
-import { headerRecipients, withoutBcc } from '../../message/recipients.ts';
+import { userInfo } from 'node:os';
+import { type Charset, loadCharset } from '../../message/charset.ts';
+import { completeHeader } from '../../message/complete-header.ts';
+import { rfc5322Date } from '../../message/dates.ts';
+import { encodeDisplayName } from '../../message/header-text.ts';
+import { headerRecipients, listEntries, withoutBcc } from '../../message/recipients.ts';
 import { senderFromHeaders } from '../../message/sender.ts';
-import { escapeControl, plural } from '../../output/text.ts';
+import { queuedEvent } from '../../output/log/log-events.ts';
+import { escapeControl, plural, textDecoder } from '../../output/text.ts';
 import type { ByteString } from '../../platform/bytes.ts';
+import { machineName } from '../../platform/machine-name.ts';
 import { describeError, errorCode, isPermissionDenied } from '../../platform/system-errors.ts';
 import type { NewJob } from '../../queue/queue.ts';
 import { InvalidMessage } from '../../queue/spool/enqueue.ts';
 import { openSpoolClient } from '../../queue/spool/open.ts';
-import { recipientAddress } from '../../routing/address.ts';
-import { clockFor, controlSettings, openError, spoolDeps, spoolOf } from '../setup/load-config.ts';
+import { recipientAddress, withLocalDomain } from '../../routing/address.ts';
+import type { Settings } from '../../settings/table.ts';
+import { logFor } from '../setup/event-log.ts';
+import {
+  clockFor,
+  controlSettings,
+  openError,
+  settingError,
+  spoolDeps,
+  spoolOf,
+} from '../setup/load-config.ts';
 import { type CliError, type Command, cliError, type Invocation, warner } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
 
 export const command: Command = async (invocation) => {
   const done = await enqueue(invocation);
   if (done.kind === 'error') return done;
-  invocation.terminal.print(invocation.settings.json ? JSON.stringify(done.facts) : sentence(done.facts));
+  const { settings, options, terminal } = invocation;
+  await logQueued(settings, done);
+  if (options.quiet === true) return EXIT.ok;
+  terminal.print(settings.json ? JSON.stringify(done.facts) : sentence(done.facts));
   return EXIT.ok;
 };
 
@@ -37,45 +57,130 @@ function sentence({ control, payload, recipients }: Facts): string {
   return `queued: job ${control}, message ${payload}, ${plural(recipients, 'recipient')}`;
 }
 
-type Enqueued = { readonly kind: 'enqueued'; readonly facts: Facts } | CliError;
+interface Enqueued {
+  readonly kind: 'enqueued';
+  readonly facts: Facts;
+  readonly sender: ByteString;
+  readonly recipients: readonly ByteString[];
+  /** bytes */
+  readonly size: number;
+  readonly charset: Charset;
+}
 
-async function enqueue({ settings, options, terminal }: Invocation): Promise<Enqueued> {
+/** Standard error gets the line only on request: the result is printed already, and cron mails what it sees. */
+async function logQueued(settings: Settings, { facts, charset, ...message }: Enqueued): Promise<void> {
+  if (settings['log.target'] === 'stderr' && settings['log.level'] === 'auto') return;
+  const log = logFor(settings);
+  log.write(queuedEvent({ ...facts, ...message, transactions: 1 }, textDecoder(charset)));
+  await log.close();
+}
+
+async function enqueue({ settings, options, terminal }: Invocation): Promise<Enqueued | CliError> {
+  const refused = modeRefused(options.b);
+  if (refused !== null) return refused;
   const spool = spoolOf(settings);
   if (typeof spool !== 'string') return spool;
+  const loaded = await loadCharset(settings.charset);
+  if (loaded.kind === 'unknown')
+    return settingError(settings, 'charset', `setting charset: ${loaded.reason}.`);
+  const { charset } = loaded;
   const input = inputFrom(options.file, terminal.input);
   if ('kind' in input) return input;
-  const message = await readHead(input).catch((error) => notRead(error, options.file));
-  if ('kind' in message) return message;
+  const text = await readBeginning(input).catch((error) => notRead(error, options.file));
+  if ('kind' in text) return text;
 
-  const named = [options.recipients ?? []].flat().map((word) => bytesOf(String(word)));
-  const recipients = validRecipients([
-    ...named,
-    ...(options.t === true ? headerRecipients(message.header) : []),
-  ]);
+  const domain = settings.hostname ?? machineName();
+  const named = all(options.recipients).flatMap((word) => listEntries(bytesOf(word)));
+  const fromHeader = options.t === true ? headerRecipients(text.begun) : [];
+  const recipients = validRecipients(
+    [...named, ...fromHeader].map((entry) => withLocalDomain(entry, domain)),
+  );
   if ('kind' in recipients) return recipients;
-  const sender = senderFrom(options.f);
+  const sender = senderFrom(all(options.f).at(-1) ?? all(options.r).at(-1), domain);
   if (typeof sender === 'object' && sender !== null) return sender;
 
   const clock = clockFor(settings);
+  const now = Math.floor(clock.now() / 1000);
+  const submitter = `${userName()}@${domain}`;
+  const message = completeHeader(text.begun, {
+    from: mailboxOf(all(options.F).at(-1), sender === null || sender === '<>' ? submitter : sender, charset),
+    date: rfc5322Date(now, 0) ?? '',
+    messageId: `<${randomUUID()}@${domain}>`,
+    recipients,
+  });
+  if (text.begun.length > LONGEST_HEADER && message.body === '') {
+    return cliError(
+      'The header of the message does not end within the first MiB. Nothing was queued.',
+      EXIT.data,
+    );
+  }
+  const envelopeFrom = sender ?? (senderFromHeaders(message.header) === null ? submitter : null);
+  const bounceto = bounceTo(options.bounceto, envelopeFrom, message.header);
   const opened = await openSpoolClient(spool, spoolDeps(clock, warner(terminal)), controlSettings(settings));
   if (opened.kind === 'refused') return openError(opened);
   const job: NewJob = {
-    bounceto: bounceTo(options.bounceto, sender, message.header, settings.hostname),
-    envelopeFrom: sender,
+    bounceto,
+    envelopeFrom,
     sourceRoom: typeof options.room === 'string' ? bytesOf(options.room) : null,
     recipients,
-    submitted: Math.floor(clock.now() / 1000),
+    submitted: now,
   };
   const header = options.t === true ? withoutBcc(message.header) : message.header;
+  let size = 0;
   try {
-    const numbers = await opened.client.enqueue(contentOf(header, message), job);
+    const pieces = contentOf(header + message.body, text.rest, (bytes) => {
+      size += bytes;
+    });
+    const numbers = await opened.client.enqueue(pieces, job);
     return {
       kind: 'enqueued',
       facts: { job: numbers.control, mail: numbers.payload, ...numbers, recipients: recipients.length },
+      sender: envelopeFrom === '<>' ? '' : (envelopeFrom ?? senderFromHeaders(message.header) ?? ''),
+      recipients,
+      size,
+      charset,
     };
   } catch (error) {
     return notQueued(error, spool);
   }
+}
+
+/** sendmail's other modes of operation, and which command does the same. */
+const MODES: { readonly [mode: string]: string } = {
+  p: 'The queue is listed by: spoolroom queue',
+  s: 'SMTP is spoken by: spoolroom intake',
+  d: 'Mail is delivered by: spoolroom watch',
+  D: 'Mail is delivered by: spoolroom watch',
+};
+
+/** Without this, another mode would queue what was never meant as a message. */
+function modeRefused(given: unknown): CliError | null {
+  const mode = all(given).at(-1) ?? 'm';
+  if (mode === 'm') return null;
+  const instead = MODES[mode];
+  return cliError(
+    `The mode -b${escapeControl(mode)} of sendmail is not available. Nothing was queued.${instead === undefined ? '' : ` ${instead}`}`,
+    EXIT.usage,
+  );
+}
+
+/** The values of an option that may have been given several times. */
+function all(given: unknown): readonly string[] {
+  return [given ?? []].flat().map(String);
+}
+
+/** Of the user who called. A user who is not in the system's database has only a number. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `user${process.getuid?.() ?? ''}`;
+  }
+}
+
+function mailboxOf(name: string | undefined, address: ByteString, legacy: Charset): ByteString {
+  if (name === undefined || name.trim() === '') return address;
+  return `${encodeDisplayName(bytesOf(name), legacy)} <${address}>`;
 }
 
 /** The command line is text, the queue is bytes. */
@@ -108,41 +213,38 @@ function notRead(error: unknown, file: unknown): CliError {
 /** Bytes; a longer header is taken for something that is not a message. */
 const LONGEST_HEADER = 1024 * 1024;
 
-interface Message {
-  /** up to and including the empty line */
-  readonly header: ByteString;
-  /** the beginning of the body, as far as it was read */
-  readonly begun: Buffer;
+interface Text {
+  /** up to and beyond its first empty line, or all of it */
+  readonly begun: ByteString;
   readonly rest: AsyncIterator<string | Buffer>;
 }
 
-async function readHead(input: NodeJS.ReadableStream): Promise<Message | CliError> {
+async function readBeginning(input: NodeJS.ReadableStream): Promise<Text | CliError> {
   const rest = input[Symbol.asyncIterator]();
-  let head = '';
-  for (;;) {
-    const end = /(?:^|\n)\r?\n/.exec(head);
-    if (end !== null) {
-      const at = end.index + end[0].length;
-      return { header: head.slice(0, at), begun: Buffer.from(head.slice(at), 'latin1'), rest };
-    }
-    if (head.length > LONGEST_HEADER) {
-      return cliError(
-        'The header of the message does not end within the first MiB. Nothing was queued.',
-        EXIT.data,
-      );
-    }
+  let begun = '';
+  while (begun.length <= LONGEST_HEADER && !/(?:^|\n)\r?\n/.test(begun)) {
     const next = await rest.next();
-    if (next.done === true) break;
-    head += typeof next.value === 'string' ? bytesOf(next.value) : next.value.toString('latin1');
+    if (next.done === true) {
+      if (begun === '') return cliError('The message is empty. Nothing was queued.', EXIT.data);
+      return { begun, rest };
+    }
+    begun += typeof next.value === 'string' ? bytesOf(next.value) : next.value.toString('latin1');
   }
-  if (head === '') return cliError('The message is empty. Nothing was queued.', EXIT.data);
-  return { header: head, begun: Buffer.alloc(0), rest };
+  return { begun, rest };
 }
 
-async function* contentOf(header: ByteString, { begun, rest }: Message): AsyncGenerator<Uint8Array> {
-  yield Buffer.concat([Buffer.from(header, 'latin1'), begun]);
+/** @param count told the size of each piece, in bytes */
+async function* contentOf(
+  begun: ByteString,
+  rest: Text['rest'],
+  count: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  count(begun.length);
+  yield Buffer.from(begun, 'latin1');
   for (let next = await rest.next(); next.done !== true; next = await rest.next()) {
-    yield typeof next.value === 'string' ? Buffer.from(next.value) : next.value;
+    const piece = typeof next.value === 'string' ? Buffer.from(next.value) : next.value;
+    count(piece.length);
+    yield piece;
   }
 }
 
@@ -167,10 +269,10 @@ function validRecipients(entries: readonly ByteString[]): readonly ByteString[] 
 }
 
 /** null: none is given, and the one in the message's header counts. */
-function senderFrom(given: unknown): ByteString | null | CliError {
-  if (typeof given !== 'string') return null;
+function senderFrom(given: string | undefined, domain: string): ByteString | null | CliError {
+  if (given === undefined) return null;
   if (given.trim() === '' || given.trim() === '<>') return '<>';
-  const address = recipientAddress(bytesOf(given));
+  const address = recipientAddress(withLocalDomain(bytesOf(given), domain));
   if (address.kind === 'address') return address.command;
   return cliError(
     `${escapeControl(given)} is not a usable sender: ${textOf(address.reason)}. Nothing was queued.`,
@@ -178,15 +280,11 @@ function senderFrom(given: unknown): ByteString | null | CliError {
   );
 }
 
-function bounceTo(
-  given: unknown,
-  sender: ByteString | null,
-  header: ByteString,
-  host: string | null,
-): ByteString {
+/** @param sender null: the one in the header */
+function bounceTo(given: unknown, sender: ByteString | null, header: ByteString): ByteString {
   if (typeof given === 'string') return bytesOf(given);
-  if (sender !== null) return sender === '<>' ? '' : sender;
-  return senderFromHeaders(header) ?? bytesOf(`${userInfo().username}@${host ?? hostname()}`);
+  if (sender === '<>') return '';
+  return sender ?? senderFromHeaders(header) ?? '';
 }
 
 /** Errors of the disk and of the message get a sentence; anything else is a bug and is thrown on. */

@@ -13,7 +13,13 @@ export interface Parsed {
 }
 
 export type CommandLine =
-  | { readonly kind: 'call'; readonly entry: CommandEntry; readonly parsed: Parsed }
+  | {
+      readonly kind: 'call';
+      readonly entry: CommandEntry;
+      readonly parsed: Parsed;
+      /** options of sendmail that the command does not know and goes on without */
+      readonly ignored: readonly string[];
+    }
   /** null: of the program as a whole */
   | { readonly kind: 'help'; readonly entry: CommandEntry | null }
   | { readonly kind: 'version' }
@@ -72,37 +78,58 @@ function readCall(entry: CommandEntry, words: readonly string[]): CommandLine {
   const options = optionsOf(entry);
   const typed = (type: OptionSpec['type']): string[] =>
     Object.keys(options).filter((name) => options[name]?.type === type);
-  const { argv, error } = parser.detailed(withAttachedValues(words, entry.attached), {
-    string: typed('string'),
-    boolean: [...typed('boolean'), ...COMMON],
-    narg: Object.fromEntries(typed('string').map((name) => [name, 1])),
-    configuration: {
-      'camel-case-expansion': false,
-      'dot-notation': false,
-      'parse-numbers': false,
-      'parse-positional-numbers': false,
+  const { argv, error } = parser.detailed(
+    entry.sendmail === true ? sendmailWords(words, options) : [...words],
+    {
+      string: typed('string'),
+      boolean: [...typed('boolean'), ...COMMON],
+      narg: Object.fromEntries(typed('string').map((name) => [name, 1])),
+      configuration: {
+        'camel-case-expansion': false,
+        'dot-notation': false,
+        'parse-numbers': false,
+        'parse-positional-numbers': false,
+      },
     },
-  });
+  );
   const { _: given, ...values } = argv;
   if (values.help === true || values.h === true) return { kind: 'help', entry };
   if (values.version === true) return { kind: 'version' };
   const known = Object.keys(options);
   const unknown = Object.keys(values).filter((name) => !known.includes(name) && !COMMON.includes(name));
-  if (unknown.length > 0)
-    return usageError(unknown.map((name) => unknownOption(entry, name, known)).join(' '), entry);
+  const isIgnored = (name: string): boolean => entry.sendmail === true && name.length === 1;
+  const wrong = unknown.filter((name) => !isIgnored(name));
+  if (wrong.length > 0)
+    return usageError(wrong.map((name) => unknownOption(entry, name, known)).join(' '), entry);
   const wanting = /^Not enough arguments following: (.*)$/.exec(error?.message ?? '')?.[1];
   if (wanting !== undefined) return usageError(`${dashed(wanting)} needs a value.`, entry);
   if (error !== null) return usageError(escapeControl(error.message), entry);
-  return withPositionals(entry, values, given.map(String));
+  return withPositionals(entry, values, given.map(String), unknown.filter(isIgnored).map(dashed));
 }
 
-/** `-fADDRESS` becomes `-f=ADDRESS`, up to a `--`: the parser would take the letters for options of their own. */
-function withAttachedValues(words: readonly string[], letters = ''): string[] {
-  const end = words.indexOf('--');
-  return words.map((word, at) => {
-    const isAttached = word[0] === '-' && word.length > 2 && letters.includes(word[1] ?? '-');
-    return isAttached && (end < 0 || at < end) ? `${word.slice(0, 2)}=${word.slice(2)}` : word;
-  });
+/**
+ * Options of one letter as getopt(3) reads them, up to a `--`: `-tifADDRESS` becomes `-t=true -i=true -f=ADDRESS`. The value of
+ * an option may begin with a dash, and an unknown letter takes none.
+ */
+function sendmailWords(words: readonly string[], options: { readonly [name: string]: OptionSpec }): string[] {
+  const read: string[] = [];
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at] ?? '';
+    if (word === '--') return [...read, ...words.slice(at)];
+    if (!/^-[^-]/.test(word)) {
+      read.push(word);
+      continue;
+    }
+    const letters = word.slice(1);
+    const valued = [...letters].findIndex((letter) => options[letter]?.type === 'string');
+    const flags = valued < 0 ? letters : letters.slice(0, valued);
+    read.push(...[...flags].map((letter) => `-${letter}=true`));
+    if (valued < 0) continue;
+    const attached = letters.slice(valued + 1);
+    const next = attached === '' ? words[++at] : attached;
+    read.push(`-${letters[valued]}${next === undefined ? '' : `=${next}`}`);
+  }
+  return read;
 }
 
 function unknownOption(entry: CommandEntry, name: string, known: readonly string[]): string {
@@ -111,7 +138,12 @@ function unknownOption(entry: CommandEntry, name: string, known: readonly string
   return `${commandName(entry)} has no option ${escapeControl(dashed(name))}${meant}.`;
 }
 
-function withPositionals(entry: CommandEntry, values: Parsed, given: readonly string[]): CommandLine {
+function withPositionals(
+  entry: CommandEntry,
+  values: Parsed,
+  given: readonly string[],
+  ignored: readonly string[],
+): CommandLine {
   const parsed: { [name: string]: unknown } = { ...values };
   let rest = given;
   for (const { name, required, many } of positionalsOf(entry)) {
@@ -122,7 +154,7 @@ function withPositionals(entry: CommandEntry, values: Parsed, given: readonly st
   }
   const [excess] = rest;
   if (excess !== undefined) return usageError(`Unexpected argument "${escapeControl(excess)}".`, entry);
-  return { kind: 'call', entry, parsed };
+  return { kind: 'call', entry, parsed, ignored };
 }
 
 /** Required positional arguments in an error message. */

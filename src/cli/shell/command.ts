@@ -11,8 +11,8 @@ export interface CommandEntry {
   /** those of `settings` that do nothing here, for the sake of one set of options for all commands: not in its help */
   readonly unused?: readonly SettingName[];
   readonly options?: { readonly [name: string]: OptionSpec };
-  /** letters of options whose value may follow directly, as with sendmail: `-fADDRESS` */
-  readonly attached?: string;
+  /** it is called as sendmail is: `-fADDRESS`, `-ti`; a letter that is not an option is told and ignored */
+  readonly sendmail?: true;
   load(): Promise<{ readonly command: Command }>;
 }
 

@@ -5,7 +5,7 @@ import type { SettingName } from '../../settings/table.ts';
 import type { CliError, Command, CommandEntry, Invocation, OptionSpec, Terminal } from './command.ts';
 import { cliError } from './command.ts';
 import type { Parsed } from './command-line.ts';
-import { positionalsOf, readCommandLine } from './command-line.ts';
+import { commandName, positionalsOf, readCommandLine } from './command-line.ts';
 import type { ExitCode } from './exit.ts';
 import { EXIT } from './exit.ts';
 import { settingsFor } from './settings.ts';
@@ -22,6 +22,32 @@ const TO: OptionSpec = { type: 'string', describe: 'jobs for this address or dom
 const MANY: { readonly [name: string]: OptionSpec } = {
   to: TO,
   all: { type: 'boolean', describe: 'all jobs to which it applies' },
+};
+
+/** What programs give to sendmail. Only -f, -r, -t and -F change something here. */
+const SENDMAIL_OPTIONS: { readonly [name: string]: OptionSpec } = {
+  f: { type: 'string', describe: 'envelope sender' },
+  r: { type: 'string', describe: 'the same as -f' },
+  t: { type: 'boolean', describe: 'take recipients from To, Cc and Bcc' },
+  F: { type: 'string', describe: 'full name of the sender, for a message without From' },
+  i: { type: 'boolean', describe: 'accepted: a line with only a dot never ends the message' },
+  o: { type: 'string', describe: 'accepted (-oi, -oem, -odb)' },
+  b: { type: 'string', describe: 'accepted: the mode of operation, of which only -bm is available' },
+  e: { type: 'string', describe: 'accepted: how errors are reported; here always by the exit code' },
+  B: { type: 'string', describe: 'accepted: 7BIT or 8BITMIME' },
+  N: { type: 'string', describe: 'accepted: when reports are wanted; here always for failures and delays' },
+  R: { type: 'string', describe: 'accepted: how much of the message a report returns' },
+  V: { type: 'string', describe: 'accepted: envelope ID' },
+  O: { type: 'string', describe: 'accepted: an option of sendmail, NAME=VALUE' },
+  A: { type: 'string', describe: 'accepted: which configuration of sendmail is read' },
+  C: { type: 'string', describe: 'accepted: configuration file of sendmail' },
+  L: { type: 'string', describe: 'accepted: tag in the log' },
+  X: { type: 'string', describe: 'accepted: log file of the dialogue' },
+  m: { type: 'boolean', describe: 'accepted: the sender, too, gets the message where it is a recipient' },
+  n: { type: 'boolean', describe: 'accepted: no aliases' },
+  v: { type: 'boolean', describe: 'accepted: verbose' },
+  G: { type: 'boolean', describe: 'accepted: the message comes from another host' },
+  U: { type: 'boolean', describe: 'accepted: the message comes from a user' },
 };
 
 export const COMMANDS: readonly CommandEntry[] = [
@@ -55,18 +81,11 @@ export const COMMANDS: readonly CommandEntry[] = [
   {
     usage: 'enqueue [recipients..]',
     about: 'put a message into the spool',
-    settings: [...READING, 'hostname'],
-    attached: 'fFoB',
+    settings: [...READING, 'hostname', ...LOG],
+    sendmail: true,
     options: {
-      f: { type: 'string', describe: 'envelope sender' },
-      t: { type: 'boolean', describe: 'take recipients from To, Cc and Bcc' },
-      i: {
-        type: 'boolean',
-        describe: 'accepted for sendmail: a line with only a dot does not end the message',
-      },
-      o: { type: 'string', describe: 'accepted for sendmail (-oi, -oem, -odb)' },
-      F: { type: 'string', describe: 'accepted for sendmail: the full name of the sender' },
-      B: { type: 'string', describe: 'accepted for sendmail: 7BIT or 8BITMIME' },
+      ...SENDMAIL_OPTIONS,
+      quiet: { type: 'boolean', describe: 'print nothing when the message is queued' },
       file: { type: 'string', describe: 'read the message from this file instead of standard input' },
       bounceto: { type: 'string', describe: 'address for delivery reports; default: the sender' },
       room: { type: 'string', describe: 'the Citadel room that a mailing list posting comes from' },
@@ -186,9 +205,13 @@ export async function main(
       return EXIT.ok;
     }
     case 'call': {
-      const { entry, parsed } = line;
+      const { entry, parsed, ignored } = line;
       const settings = settingsFor(entry, parsed, environment);
       if ('kind' in settings) return report(settings, terminal);
+      if (ignored.length > 0)
+        terminal.printError(
+          `spoolroom: ${commandName(entry)} does not know ${ignored.join(', ')}, and goes on without.`,
+        );
       const { command } = await entry.load();
       return perform(command, { settings, options: ownOptions(entry, parsed), terminal });
     }
