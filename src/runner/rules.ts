@@ -13,7 +13,7 @@ import type { Schedule } from '../queue/schedule.ts';
 import type { Host, Relay, TlsPolicy } from '../routing/hosts.ts';
 import type { Settings } from '../settings/table.ts';
 import type { Extension } from '../smtp/capabilities.ts';
-import type { SessionPolicy } from '../smtp/machine/session.ts';
+import type { Mechanism, SessionPolicy } from '../smtp/machine/session.ts';
 
 export interface RunRules {
   readonly delivery: DeliveryRules;
@@ -72,6 +72,7 @@ function dispatchRules(
   const pins = byHost(settings['tls-pin']);
   const tlsOf = tlsPolicies(settings, pins);
   const off = byHost(settings['extension-off']);
+  const mechanisms = byHost(settings['auth-mechanism']);
   const inClear = new Set(settings['auth-in-clear'].map(hostKey));
   return {
     routing: {
@@ -116,6 +117,7 @@ function dispatchRules(
       authInClear: inClear.has(hostKey(host.name)),
       recipients: settings['limit.recipients'],
       ...extensionsOff(host, off),
+      ...mechanismFor(host, mechanisms),
     }),
     tlsFor: (host) => ({
       serverName: host.name,
@@ -137,6 +139,14 @@ function intakePorts(settings: Settings): readonly number[] {
 function pinsFor(host: Host, pins: ReadonlyMap<string, readonly string[]>): Pick<TlsOptions, 'pins'> {
   const own = pins.get(hostKey(host.name));
   return own === undefined ? {} : { pins: own };
+}
+
+function mechanismFor(
+  host: Host,
+  mechanisms: ReadonlyMap<string, readonly string[]>,
+): Pick<SessionPolicy, 'mechanism'> {
+  const mechanism = mechanisms.get(hostKey(host.name))?.at(-1);
+  return mechanism === undefined ? {} : { mechanism: mechanism as Mechanism };
 }
 
 function extensionsOff(

@@ -82,6 +82,12 @@ export const hostTls = shaped(
   'HOST=none, HOST=opportunistic or HOST=require',
 );
 
+export const hostMechanism = shaped(
+  'HOST=MECHANISM',
+  /^[^\s=]+=(?:PLAIN|LOGIN|CRAM-MD5|OAUTHBEARER|XOAUTH2)$/,
+  'HOST=MECHANISM; MECHANISM is PLAIN, LOGIN, CRAM-MD5, OAUTHBEARER or XOAUTH2',
+);
+
 /** The keywords of smtp/capabilities.ts. */
 export const hostExtension = shaped(
   'HOST=KEYWORD',

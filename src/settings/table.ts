@@ -9,6 +9,7 @@ import {
   duration,
   flag,
   hostExtension,
+  hostMechanism,
   hostName,
   hostTls,
   interval,
@@ -127,6 +128,11 @@ export const SETTINGS = {
     'HOST=SHA256: fingerprint the certificate of this host must have; otherwise, and without TLS, no mail is sent to it',
   ),
   'auth-in-clear': setting(list(text), [], 'a host to which credentials may be sent without TLS'),
+  'auth-mechanism': setting(
+    list(hostMechanism),
+    [],
+    'HOST=MECHANISM: the only way to authenticate with this host; with OAUTHBEARER and XOAUTH2 the password is a token',
+  ),
   'extension-off': setting(
     list(hostExtension),
     [],

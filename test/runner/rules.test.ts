@@ -99,3 +99,10 @@ it('extensions are left out by host, and everywhere with * (R148)', () => {
     ]);
   assert.ok(!readSettings({ 'extension-off': ['h=CHUNKIN'] }).ok);
 });
+
+it('a mechanism is named by host (R150)', () => {
+  const rules = rulesWith({ 'auth-mechanism': ['Relay.example=XOAUTH2'] });
+  assert.equal(rules.policyFor(host('relay.example'), false).mechanism, 'XOAUTH2');
+  assert.equal(rules.policyFor(host('mx.example'), false).mechanism, undefined);
+  assert.ok(!readSettings({ 'auth-mechanism': ['relay.example=GSSAPI'] }).ok);
+});

@@ -34,7 +34,33 @@ test('XOAUTH2 sends the token, and an empty line in reply to an error challenge'
 
 test('long credentials stay on one line (R091), non-ASCII letters are UTF-8', () => {
   const who = { user: `jörg@${'long.'.repeat(20)}example`, password: 'ü'.repeat(300) };
-  const line = authCommand('PLAIN', 0, null, who);
+  assert.equal(authCommand('PLAIN', 0, null, who), 'AUTH PLAIN');
+  const line = authCommand('PLAIN', 1, '', who);
   assert.doesNotMatch(line, /[\r\n]/);
   assert.equal(bytesOf(line), `\0${who.user}\0${who.password}`);
+});
+
+test('PLAIN says the same again to a server that overlooked the initial response (R150)', () => {
+  assert.equal(bytesOf(authCommand('PLAIN', 1, '', tim)), '\0tim\0tanstaaftanstaaf');
+  assert.equal(authCommand('PLAIN', 2, '', tim), '*');
+});
+
+test('OAUTHBEARER follows RFC 7628', () => {
+  const line = authCommand('OAUTHBEARER', 0, null, { user: 'a=b,c@d', password: 'token' });
+  assert.equal(bytesOf(line), 'n,a=a=3Db=2Cc@d,\x01auth=Bearer token\x01\x01');
+  assert.equal(bytesOf(authCommand('OAUTHBEARER', 1, base64('{"status":"invalid_token"}'), tim)), '\x01');
+});
+
+test('an initial response goes on the line only where that stays within 512 octets (RFC 4954, R150)', () => {
+  const token = { user: 'a@b', password: 'x'.repeat(1000) };
+  assert.equal(authCommand('XOAUTH2', 0, null, token), 'AUTH XOAUTH2');
+  assert.equal(
+    bytesOf(authCommand('XOAUTH2', 1, '', token)),
+    `user=a@b\x01auth=Bearer ${token.password}\x01\x01`,
+  );
+  assert.equal(authCommand('XOAUTH2', 2, base64('{"status":"401"}'), token), '');
+  for (let length = 360; length < 380; length++) {
+    const line = authCommand('PLAIN', 0, null, { user: 'u', password: 'p'.repeat(length) });
+    assert.ok(`${line}\r\n`.length <= 512);
+  }
 });

@@ -12,7 +12,7 @@ import { commandLine, mailCommand, rcptCommand, unsupportedRequirement } from '.
 import { extensionInDoubt } from './extensions.ts';
 import { chooseMechanism, commandCount, undecided } from './guards.ts';
 import { describeEvent, UNSUPPORTED } from './messages.ts';
-import type { Draft, SessionEffect, TransactionState } from './session.ts';
+import type { Draft, SessionEffect, SessionPolicy, TransactionState } from './session.ts';
 
 export type Action = (draft: Draft) => void;
 
@@ -49,9 +49,21 @@ export const ACTIONS = {
     const mechanism = chooseMechanism(draft.session);
     if (mechanism === null) throw new Error('AUTH without a mechanism');
     draft.session.mechanism = mechanism;
+    draft.session.authSteps = 0;
     authenticate(draft, null);
   },
   answerChallenge: (draft) => authenticate(draft, replyOf(draft).text),
+  /** RFC 4954 4: a lone asterisk; the server answers 501 */
+  cancelAuth: (draft) => {
+    send(draft, '*\r\n', 1);
+    draft.session.authSteps++;
+  },
+  refuseMechanism: (draft) => {
+    const { session } = draft;
+    if (session.mechanism === null) throw new Error('AUTH has not begun');
+    session.refusedMechanisms = [...session.refusedMechanisms, session.mechanism];
+    if (replyOf(draft).code === 535) session.failedLogins++;
+  },
   markAuthenticated: (draft) => {
     draft.session.authenticated = true;
   },
@@ -162,7 +174,7 @@ export const ACTIONS = {
       text: 'offers no STARTTLS, and TLS is required for this host',
     }),
   failAuthMissing: (draft) =>
-    failHost(draft, { code: null, enhanced: '4.7.0', text: 'offers no way to authenticate that we know' }),
+    failHost(draft, { code: null, enhanced: '4.7.0', text: missingMechanism(draft.session.policy) }),
   failAuthNeedsTls: (draft) =>
     failHost(draft, {
       code: null,
@@ -179,6 +191,12 @@ export type ActionName = keyof typeof ACTIONS;
 function send(draft: Draft, bytes: ByteString, replies: number): void {
   if (bytes !== '') draft.effects.push({ type: 'write', bytes });
   draft.session.pendingReplies += replies;
+}
+
+function missingMechanism({ mechanism }: SessionPolicy): ByteString {
+  return mechanism === undefined
+    ? 'offers no way to authenticate that we know'
+    : `does not offer ${mechanism}, which auth-mechanism names for this host`;
 }
 
 function authenticate(draft: Draft, challenge: ByteString | null): void {

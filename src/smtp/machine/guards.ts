@@ -21,8 +21,24 @@ export const GUARDS = {
     authNeeded(draft.session) && mayShowCredentials(draft.session) && chooseMechanism(draft.session) !== null,
   authNeedsTls: (draft) => authNeeded(draft.session) && !mayShowCredentials(draft.session),
   authMissing: (draft) => authNeeded(draft.session),
-  /** LOGIN asks twice, CRAM-MD5 once, XOAUTH2 once more to explain an error; a server that asks again is misbehaving */
-  authMayContinue: (draft) => draft.session.authSteps < 3,
+  /** LOGIN asks twice, PLAIN and CRAM-MD5 once, OAuth once more to explain an error; a server that asks on is misbehaving */
+  authMayContinue: (draft) => draft.session.authSteps < MOST_RESPONSES,
+  /** nothing is left to answer: the exchange is cancelled, once */
+  authGoesOn: (draft) => draft.session.authSteps === MOST_RESPONSES,
+  /**
+   * A mechanism may be refused because the server does not know it, finds it too weak, or cannot do it with the passwords it
+   * keeps. A wrong password is tried by one more mechanism only: servers lock out who fails too often.
+   */
+  anotherMechanism: (draft) => {
+    const { session, event } = draft;
+    if (session.mechanism === null || event.type !== 'reply') return false;
+    const isWrongPassword = event.reply.code === 535;
+    const refusedMechanisms = [...session.refusedMechanisms, session.mechanism];
+    return (
+      (!isWrongPassword || session.failedLogins === 0) &&
+      chooseMechanism({ ...session, refusedMechanisms }) !== null
+    );
+  },
 
   /** 530: authentication required, or STARTTLS first; 538: encryption required (RFC 4954 6, RFC 3207 4) */
   authRequired: ({ event }) =>
@@ -63,15 +79,25 @@ function mayShowCredentials({ secure, policy }: Session): boolean {
   return secure || policy.authInClear;
 }
 
+const MOST_RESPONSES = 3;
+
 /** Under TLS the simplest mechanism that works; in clear the one that does not reveal the password comes first. */
-const PREFERENCE: { readonly [where in 'secure' | 'clear']: readonly Mechanism[] } = {
-  secure: ['PLAIN', 'LOGIN', 'CRAM-MD5', 'XOAUTH2'],
-  clear: ['CRAM-MD5', 'PLAIN', 'LOGIN', 'XOAUTH2'],
+const WITH_PASSWORD: { readonly [where in 'secure' | 'clear']: readonly Mechanism[] } = {
+  secure: ['PLAIN', 'LOGIN', 'CRAM-MD5'],
+  clear: ['CRAM-MD5', 'PLAIN', 'LOGIN'],
 };
 
+/** The password is a token: where a setting says so, or where the server takes nothing else. */
+const WITH_TOKEN: readonly Mechanism[] = ['OAUTHBEARER', 'XOAUTH2'];
+
+/** The next one to try of those that the server offers; null: none is left. */
 export function chooseMechanism(session: Session): Mechanism | null {
-  const preferred = PREFERENCE[session.secure ? 'secure' : 'clear'];
-  return preferred.find((mechanism) => session.capabilities.auth.includes(mechanism)) ?? null;
+  const { policy, capabilities, secure, refusedMechanisms } = session;
+  const offered = (mechanism: Mechanism): boolean => capabilities.auth.includes(mechanism);
+  const passwords = WITH_PASSWORD[secure ? 'secure' : 'clear'].filter(offered);
+  const fitting = passwords.length > 0 ? passwords : WITH_TOKEN.filter(offered);
+  const named = policy.mechanism === undefined ? fitting : [policy.mechanism].filter(offered);
+  return named.find((mechanism) => !refusedMechanisms.includes(mechanism)) ?? null;
 }
 
 /** MAIL, each RCPT, and DATA, which CHUNKING replaces. */

@@ -19,6 +19,8 @@ export interface SessionPolicy {
   readonly credentials: boolean;
   /** `auth-in-clear` allows sending credentials to this host without TLS */
   readonly authInClear: boolean;
+  /** the only mechanism that may be used with this host; without it, any that fits the credentials */
+  readonly mechanism?: Mechanism;
   /** maximum recipients in one transaction; the server may allow fewer (RFC 9422) */
   readonly recipients: number;
   /** extensions that are not used even where they are offered: a setting says so, or this host refused them */
@@ -52,7 +54,12 @@ export interface Session {
   readonly tlsDeclined: boolean;
   readonly authenticated: boolean;
   readonly mechanism: Mechanism | null;
+  /** responses sent with this mechanism */
   readonly authSteps: number;
+  /** mechanisms that the server refused in this session */
+  readonly refusedMechanisms: readonly Mechanism[];
+  /** how many of them with "authentication credentials invalid" */
+  readonly failedLogins: number;
   readonly capabilities: Capabilities;
   /** replies the server has yet to send */
   readonly pendingReplies: number;
@@ -63,7 +70,7 @@ export interface Session {
   readonly pipelined: TransactionState | null;
 }
 
-export type Mechanism = 'PLAIN' | 'LOGIN' | 'CRAM-MD5' | 'XOAUTH2';
+export type Mechanism = 'PLAIN' | 'LOGIN' | 'CRAM-MD5' | 'OAUTHBEARER' | 'XOAUTH2';
 
 export type SessionEvent =
   | { readonly type: 'reply'; readonly reply: Reply }
@@ -137,6 +144,8 @@ export function beginSession(policy: SessionPolicy, peer: Peer): Session {
     authenticated: false,
     mechanism: null,
     authSteps: 0,
+    refusedMechanisms: [],
+    failedLogins: 0,
     capabilities: NO_CAPABILITIES,
     pendingReplies: 1,
     transactions: 0,

@@ -131,6 +131,22 @@ export const SESSION_TABLE: readonly Row[] = [
     do: ['answerChallenge'],
   },
   { id: 'auth-ok', in: ['auth'], on: ['2yz'], to: 'capabilities', do: ['markAuthenticated'] },
+  {
+    id: 'auth-cancel',
+    in: ['auth'],
+    on: ['3yz'],
+    when: 'authGoesOn',
+    to: 'auth',
+    do: ['cancelAuth'],
+  },
+  {
+    id: 'auth-next-mechanism',
+    in: ['auth'],
+    on: ['5yz'],
+    when: 'anotherMechanism',
+    to: 'capabilities',
+    do: ['refuseMechanism'],
+  },
   { id: 'auth-refused', in: ['auth'], on: ['3yz', ...REFUSAL], to: 'quit', do: ['failHost', 'sendQuit'] },
 
   {
