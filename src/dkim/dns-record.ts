@@ -21,3 +21,15 @@ export function zoneLine(domain: string, selector: string, record: string): stri
   const strings = record.match(new RegExp(`.{1,${LONGEST_STRING}}`, 'g')) ?? [];
   return `${selector}._domainkey.${domain}. IN TXT ( ${strings.map((each) => `"${each}"`).join(' ')} )`;
 }
+
+/** Whether a TXT record holds the public half of this key; its tags may come in any order. */
+export function isRecordOf(text: string, key: KeyObject): boolean {
+  const tag = (name: string, record: string): string | undefined =>
+    new RegExp(`(?:^|;)\\s*${name}\\s*=\\s*([^;]*)`).exec(record)?.[1]?.replace(/\s+/g, '');
+  const wanted = dkimRecord(key);
+  return (
+    tag('p', text) === tag('p', wanted) &&
+    (tag('k', text) ?? 'rsa') === tag('k', wanted) &&
+    (tag('v', text) ?? 'DKIM1') === 'DKIM1'
+  );
+}

@@ -25,9 +25,14 @@ export interface KeyringSettings {
   readonly signingTable: string | null;
 }
 
+export interface NamedKey extends KeyEntry {
+  readonly key: KeyObject;
+}
+
 export interface Keyring {
   readonly findKeys: FindKeys;
-  readonly entries: readonly KeyEntry[];
+  /** every key that was named, with where it was named */
+  readonly keys: readonly NamedKey[];
   /** full sentences: signing works, but should be mended */
   readonly warnings: readonly string[];
 }
@@ -59,7 +64,11 @@ export function loadKeyring(settings: KeyringSettings): KeyringRead {
         (named.get(name.replaceAll('%', sender)) ?? []).flatMap((entry) => keyFor(entry, sender)),
       );
     };
-    return { kind: 'keyring', keyring: { findKeys, entries, warnings } };
+    const keys = entries.flatMap((entry) => {
+      const key = loaded.get(entry.path)?.key;
+      return key === undefined ? [] : [{ ...entry, key }];
+    });
+    return { kind: 'keyring', keyring: { findKeys, keys, warnings } };
   } catch (error) {
     if (!(error instanceof UnusableKey)) throw error;
     return { kind: 'unusable', text: error.message };

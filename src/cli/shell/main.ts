@@ -141,6 +141,19 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('../commands/check.ts'),
   },
   {
+    usage: 'dkim <action> [domain]',
+    about:
+      'genkey DOMAIN: make a DKIM key and its DNS record; check: what receivers look at before they read a message',
+    settings: DELIVERING,
+    unused: [...INTAKE, ...LOG],
+    options: {
+      selector: { type: 'string', describe: 'name of the key below _domainkey; default: spoolroom' },
+      type: { type: 'string', describe: 'rsa (2048 bits) or ed25519; default: rsa' },
+      dir: { type: 'string', describe: 'folder for the key file; default: this one' },
+    },
+    load: () => import('../commands/dkim.ts'),
+  },
+  {
     usage: 'replay <file> [job]',
     about:
       'show why a message did or did not arrive, from a control message, a transcript or a job in an export; changes nothing',

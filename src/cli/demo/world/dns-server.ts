@@ -20,6 +20,7 @@ export interface Records {
   readonly MX?: readonly { readonly preference: number; readonly exchange: string }[];
   readonly A?: readonly string[];
   readonly AAAA?: readonly string[];
+  readonly TXT?: readonly string[];
   readonly CNAME?: string;
   /** seconds, for all records of the name; default 60 */
   readonly ttl?: number;
@@ -73,11 +74,15 @@ export function answerFrom(zones: Zones, query: DecodedPacket): Packet {
   return reply(query, RCODES.SERVFAIL, []);
 }
 
-function answersOf(name: string, { MX = [], A = [], AAAA = [], ttl = 60 }: Records): readonly Answer[] {
+function answersOf(
+  name: string,
+  { MX = [], A = [], AAAA = [], TXT = [], ttl = 60 }: Records,
+): readonly Answer[] {
   return [
     ...MX.map((data): Answer => ({ type: 'MX', name, ttl, data })),
     ...A.map((data): Answer => ({ type: 'A', name, ttl, data })),
     ...AAAA.map((data): Answer => ({ type: 'AAAA', name, ttl, data })),
+    ...TXT.map((text): Answer => ({ type: 'TXT', name, ttl, data: text.match(/.{1,255}/g) ?? [''] })),
   ];
 }
 
