@@ -6,7 +6,7 @@ import type { ByteString } from '../../src/platform/bytes.ts';
 import { recipientAddress } from '../../src/routing/address.ts';
 import type { Relay } from '../../src/routing/hosts.ts';
 import { parseInternetConfig, parseRelayEntry, relaysInOrder } from '../../src/routing/relays.ts';
-import { ANYTHING, type Suite, undefinedInC } from './judge.ts';
+import { ANYTHING, type Suite, undefinedInC } from './compare.ts';
 import { bytes, bytesOf, numberOf, type Row, rowsOf } from './vectors.ts';
 
 /** Null: not an address, nothing is sent. */
@@ -81,7 +81,7 @@ export const addr: Suite<Taken> = {
     undefinedInC(),
     {
       reason: 'no local part or no domain: C fills in its own node, here the recipient is refused',
-      mend: (expected, row) => {
+      correct: (expected, row) => {
         const entry = bytesOf(row, 'address');
         const ownNode = expected?.node === 'citnode' && !/@[ \t]*citnode/.test(entry);
         const lacking = expected === null || expected.user === '' || expected.node === '' || ownNode;
@@ -90,11 +90,11 @@ export const addr: Suite<Taken> = {
     },
     {
       reason: 'not one mail address (RFC 5321): C sends what it cuts out, here the recipient is refused',
-      mend: (expected, row) => (spec(bytesOf(row, 'address')) === null ? null : expected),
+      correct: (expected, row) => (spec(bytesOf(row, 'address')) === null ? null : expected),
     },
     {
       reason: 'neither ASCII nor UTF-8: refused',
-      mend: (expected, row) => {
+      correct: (expected, row) => {
         const right = spec(bytesOf(row, 'address'));
         return right === null || isUtf8(`${right.local}@${right.domain}`) ? expected : null;
       },
@@ -102,7 +102,7 @@ export const addr: Suite<Taken> = {
     {
       reason:
         'address rewriting of C: the address is left as it is written (%, !, quotes, comments; IDN in A-labels)',
-      mend: (expected, row) => {
+      correct: (expected, row) => {
         const right = spec(bytesOf(row, 'address'));
         if (expected === null || right === null) return expected;
         const domain = domainToASCII(utf8(right.domain)) || right.domain;
@@ -113,14 +113,14 @@ export const addr: Suite<Taken> = {
     {
       reason:
         'the name is the quoted text without its quotes, or the last comment whole (C: the nearest signs)',
-      mend: (expected, row) => {
+      correct: (expected, row) => {
         const name = rightName(bytesOf(row, 'address'));
         return expected === null || name === null ? expected : { ...expected, name };
       },
     },
     {
       reason: 'an @ in the name beside the brackets is part of the name',
-      mend: (expected, row) => {
+      correct: (expected, row) => {
         const { before = '', after = '' } = BRACKETED.exec(bytesOf(row, 'address'))?.groups ?? {};
         const outside = `${before}${after}`.trim();
         return expected !== null && outside.includes('@') ? { ...expected, name: outside } : expected;
@@ -161,7 +161,7 @@ function expectedContact(expect: Row): Contact {
 
 interface ContactRule {
   readonly reason: string;
-  mend(expected: NonNullable<Contact>, entry: ByteString): Contact;
+  correct(expected: NonNullable<Contact>, entry: ByteString): Contact;
 }
 
 /** The entry behind its scheme and its credentials, up to a path. */
@@ -184,11 +184,11 @@ const asUtf8 = (text: ByteString | null): ByteString | null =>
 const CONTACT_RULES: readonly ContactRule[] = [
   {
     reason: 'user and password go out in UTF-8; bytes that are none are taken as Latin-1',
-    mend: (expected) => ({ ...expected, user: asUtf8(expected.user), pass: asUtf8(expected.pass) }),
+    correct: (expected) => ({ ...expected, user: asUtf8(expected.user), pass: asUtf8(expected.pass) }),
   },
   {
     reason: 'what follows a blank behind the entry is the sender the relay is for (since July 2012)',
-    mend: (expected, entry) => {
+    correct: (expected, entry) => {
       const head = /^[ \t]*(?:([^:@\s]+):([^@\s]*)@)?([\w.-]+)(?::(\d+))?[ \t]+[^:@\s](?:[^:]*[^:@])?$/.exec(
         entry,
       );
@@ -199,14 +199,14 @@ const CONTACT_RULES: readonly ContactRule[] = [
   },
   {
     reason: 'blanks around an entry, and a path behind it, belong to no host name',
-    mend: (expected) => {
+    correct: (expected) => {
       const host = expected.host.trim().replace(/(?<=.)\/.*$/, '');
       return host === expected.host ? expected : { ...expected, host, is_ip: isIP(host) > 0 ? 1 : 0 };
     },
   },
   {
     reason: 'the last @ ends the credentials, also behind a / (C starts the path there)',
-    mend: (expected, entry) => {
+    correct: (expected, entry) => {
       const [, user, pass = '', host = '', port = '25'] =
         /^([^:@]*):(.*)@([\w.-]+)(?::(\d+))?$/.exec(entry) ?? [];
       const slash = `${user}${pass}`.includes('/') && !entry.includes('://');
@@ -215,11 +215,11 @@ const CONTACT_RULES: readonly ContactRule[] = [
   },
   {
     reason: 'a scheme other than smtp:// and smtps:// is refused (C ignores it)',
-    mend: (expected, entry) => (/^\s*(?!smtps?:)[^/@]*:\/\//i.test(entry) ? null : expected),
+    correct: (expected, entry) => (/^\s*(?!smtps?:)[^/@]*:\/\//i.test(entry) ? null : expected),
   },
   {
     reason: 'square brackets hold an IP address',
-    mend: (expected, entry) => {
+    correct: (expected, entry) => {
       const inside = /^\[([^\]]*)\]/.exec(placeOf(entry))?.[1]?.replace(/^IPv6:/i, '');
       if (inside === undefined) return expected;
       return isIP(inside) > 0 && !inside.includes('%') ? { ...expected, host: inside } : null;
@@ -227,7 +227,7 @@ const CONTACT_RULES: readonly ContactRule[] = [
   },
   {
     reason: 'an IPv6 literal is an address (C looks it up as a name)',
-    mend: (expected, entry) => {
+    correct: (expected, entry) => {
       const place = placeOf(entry);
       if (isIPv6(place)) return { ...expected, host: place, is_ip: 1, port: 25 };
       return isIPv6(expected.host) ? { ...expected, is_ip: 1 } : expected;
@@ -235,22 +235,22 @@ const CONTACT_RULES: readonly ContactRule[] = [
   },
   {
     reason: 'smtps:// is TLS from the first byte, port 465 by default (C ignores the scheme)',
-    mend: (expected, entry) =>
+    correct: (expected, entry) =>
       /^smtps:/i.test(entry) && !/:\d*$/.test(placeOf(entry).replace(/\[.*\]/, ''))
         ? { ...expected, port: 465 }
         : expected,
   },
   {
     reason: 'a user without a password is refused (C crashes when it logs in)',
-    mend: (expected) => (expected.user !== null && expected.pass === null ? null : expected),
+    correct: (expected) => (expected.user !== null && expected.pass === null ? null : expected),
   },
   {
     reason: 'an escape that is not %xx is refused',
-    mend: (expected, entry) => (/%(?![0-9a-f]{2}).*@/i.test(entry) ? null : expected),
+    correct: (expected, entry) => (/%(?![0-9a-f]{2}).*@/i.test(entry) ? null : expected),
   },
   {
     reason: 'a port that is not 1 to 65535 is refused',
-    mend: (expected, entry) => {
+    correct: (expected, entry) => {
       const port = /^(?:\[[^\]]*\]|[^:[]*)(?::(.*))?$/.exec(placeOf(entry));
       const written = port?.[1]?.trim() ?? (port === null && !isIPv6(placeOf(entry)) ? 'none' : '25');
       return /^\d{1,5}$/.test(written) && Number(written) >= 1 && Number(written) <= 65_535 ? expected : null;
@@ -258,7 +258,7 @@ const CONTACT_RULES: readonly ContactRule[] = [
   },
   {
     reason: 'a host that is neither a name nor an address is refused',
-    mend: (expected) =>
+    correct: (expected) =>
       isIP(expected.host) > 0 || /^[a-z0-9_][a-z0-9_.-]*$/i.test(expected.host) ? expected : null,
   },
 ];
@@ -287,23 +287,24 @@ export const url: Suite<readonly Contact[]> = {
     undefinedInC(),
     {
       reason: 'a line of more than 255 bytes is not cut',
-      mend: (expected, row) =>
+      correct: (expected, row) =>
         isList(row) && /[^\n]{256}/.test(bytesOf(row, 'inetcfg')) ? ANYTHING : expected,
     },
     {
       reason: 'relays are tried in the order of their lines (2012: last line first)',
-      mend: (expected, row) => (isList(row) ? reversed(expected, bytesOf(row, 'inetcfg')) : expected),
+      correct: (expected, row) => (isList(row) ? reversed(expected, bytesOf(row, 'inetcfg')) : expected),
     },
-    ...CONTACT_RULES.map(({ reason, mend }) => ({
+    ...CONTACT_RULES.map(({ reason, correct }) => ({
       reason,
-      mend: (expected: readonly Contact[], row: Row) =>
+      correct: (expected: readonly Contact[], row: Row) =>
         expected.map(
-          (contact) => contact && mend(contact, isList(row) ? entryOf(contact, row) : bytesOf(row, 'entry')),
+          (contact) =>
+            contact && correct(contact, isList(row) ? entryOf(contact, row) : bytesOf(row, 'entry')),
         ),
     })),
     {
       reason: 'an entry that cannot be used is left out of the list',
-      mend: (expected, row) => (isList(row) ? expected.filter((contact) => contact !== null) : expected),
+      correct: (expected, row) => (isList(row) ? expected.filter((contact) => contact !== null) : expected),
     },
   ],
 };
@@ -361,12 +362,12 @@ export const envfrom: Suite<ByteString | null> = {
     undefinedInC(),
     {
       reason: 'no usable sender: none is made up (C: someone@somewhere.org, a line of the body, a fragment)',
-      mend: (expected, row) => (rightSender(row, (from) => from) === null ? null : expected),
+      correct: (expected, row) => (rightSender(row, (from) => from) === null ? null : expected),
     },
     {
       reason:
         'the sender is the whole address of the item or of the header (C loses bytes, keeps comments and brackets)',
-      mend: (expected, row) => rightSender(row, (from) => from) ?? rightSender(row, innermost) ?? expected,
+      correct: (expected, row) => rightSender(row, (from) => from) ?? rightSender(row, innermost) ?? expected,
     },
   ],
 };

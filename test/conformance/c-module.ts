@@ -1,62 +1,59 @@
 /**
- * What the C module of 2012 does with one script, as a model: a table of its dialogue, its way to read replies and to
- * choose hosts. Each of its defects can be mended by name, and with all of them mended the model says what must
- * happen. The suites of dialogue.ts hold the vectors against the plain model and this program against the mended one.
- * It shares no code with the program.
+ * A model of the C module of 2012 for one script: a table of its dialogue, how it reads replies and how it chooses hosts.
+ * Each of its defects can be corrected by name; with all of them corrected the model gives the required result. The suites
+ * of dialogue.ts compare the vectors with the uncorrected model and this program with the corrected one. The model shares
+ * no code with the program.
  */
 import { isIP } from 'node:net';
 import type { ByteString } from '../../src/platform/bytes.ts';
 import {
   eachOnce,
   entry,
-  type LastDeed,
+  type LastAction,
   type Outcome,
   type Script,
   type ScriptedPeer,
   type Seen,
 } from './script.ts';
 
-/** Defects in the order in which they are mended, with what is right instead. Numbers of section 11 of the C module's description, R and C numbers of the regression register. */
+/** Defects in the order in which they are corrected, with what is right instead. R and C numbers: techdoc/regressions.md. */
 export const DEFECTS = {
   'cr-lf':
-    '11.5: only LF ends a line, whatever the reads (C: a CR does too, and its late LF is an empty line)',
+    'only LF ends a line, however the bytes are read (C: CR ends a line too, and an LF read later is an empty line)',
   'bad-replies':
-    '11.8: a reply is a line with a code from 200 to 599; anything else is not SMTP and fails the host (C: the first byte counts)',
-  surplus:
-    'y055: a server that speaks before it is asked has failed (C: takes it for the answer to the next command)',
-  'left-over': '11.19: nothing a server left unfinished is put in front of what the next one says',
-  quit: '11.4: what happens at QUIT changes nothing',
-  stuck: '11.6: a reset or a socket that cannot be made ends the attempt like any other loss',
+    'a reply is a line with a code from 200 to 599; anything else is not SMTP and fails the host (C: the first byte counts)',
+  surplus: 'y055: an unsolicited reply fails the host (C: takes it for the reply to the next command)',
+  'left-over': 'an unfinished line of one server is not put before the first line of the next one',
+  quit: 'nothing that happens at QUIT changes the outcome',
+  stuck: 'a reset, or a socket that cannot be created, ends the attempt like any other lost connection',
   refusal:
-    '11.20, C05: a host that refuses its greeting, EHLO, HELO or says 421 is left for the next one, and is never a permanent failure',
+    'C05: after a refusal in the greeting, to EHLO or HELO, or a 421, the next host is tried; it is never a permanent failure',
   'ehlo-4yz': 'C06: only 5yz to EHLO leads to HELO (R018)',
-  'wrong-class':
-    'a reply of a class that makes no sense there says nothing permanent: 4 (C: everything but 4yz is 5)',
+  'wrong-class': 'a reply of an unexpected class is not a permanent failure: 4 (C: everything but 4yz is 5)',
   'data-3': 'C11: 4yz to DATA is written as 4, not as 3',
-  'data-lost': 'no byte of the message was sent when DATA is not answered: the next host is tried',
+  'data-lost': 'when DATA is not answered, no byte of the message was sent: the next host is tried',
   auth: 'C06: AUTH only where it is offered, and not in clear',
-  manners: 'C16: RSET and QUIT after a refusal, while the connection stands',
+  'session-end': 'C16: RSET and QUIT after a refusal, while the connection is open',
   'all-lines':
     'R101, R102: all lines of a refusal are kept, as one line without CR, LF, NUL and bar, cut at 1000 bytes',
-  shutdown: '11.32: a stop before the envelope leaves the recipient as it was (C: status 3)',
-  recipients:
-    '11.24: a recipient without a domain is refused, one at an address literal goes to that address',
-  sender: '11.22, 11.23: the sender is clean, and postmaster where none is found',
-  relays: '11.16: relays in configured order; a fallback host alone is not a smart host',
-  addresses: '11.15: all addresses of a name are tried, IPv6 too, by name or literal',
+  shutdown: 'a stop before the envelope leaves the recipient as it was (C: status 3)',
+  recipients: 'a recipient without a domain is refused, one at an address literal goes to that address',
+  sender: 'the sender is clean, and postmaster where none is found',
+  relays: 'relays in configured order; a fallback host alone is not a smart host',
+  addresses: 'all addresses of a name are tried, IPv6 too, by name or literal',
   'mx-faults':
-    '11.17, R103: only a proven lack of MX leads to the domain itself; trouble is 4, no such domain, no address at all or a null MX is 5',
-  dots: '11.26, C18: every line that starts with a dot gets one more',
-  'give-up': '11.3: what could not be delivered for five days is over',
+    'R103: only a proven lack of MX leads to the domain itself; a failed lookup is 4, no such domain, no address at all or a null MX is 5',
+  dots: 'C18: every line that starts with a dot gets one more',
+  'give-up': 'a recipient that could not be reached for five days has failed',
 } as const;
 
 export type Defect = keyof typeof DEFECTS;
-export type Mended = ReadonlySet<Defect>;
+export type Corrections = ReadonlySet<Defect>;
 
 type State = 'greeting' | 'ehlo' | 'helo' | 'auth' | 'mail' | 'rcpt' | 'data' | 'dot' | 'quit';
-/** 421 apart; `noise`: not SMTP; `lost`: closed, silent, reset, or talking out of turn */
+/** first digit or 421; `noise`: not SMTP; `lost`: closed, silent, reset, or an unsolicited reply */
 type Heard = '2' | '3' | '4' | '5' | '421' | 'noise' | 'lost';
-/** a state: go on there; a digit: over with this status; `next`: the next host */
+/** a state: continue there; a digit: end with this status; `next`: try the next host */
 type Move = State | '2' | '3' | '4' | '5' | 'next';
 
 const HEARD: readonly Heard[] = ['2', '3', '4', '5', '421', 'noise', 'lost'];
@@ -70,7 +67,7 @@ function line(moves: string): { readonly [heard in Heard]: Move } {
   };
 }
 
-/** Section 8 of the C module's description. It hears no `noise`: with it the first byte decides. */
+/** The dialogue of the C module. It knows no `noise`: the first byte of a reply decides. */
 const C_DIALOGUE: Dialogue = {
   //             2     3    4    5    421  noise lost
   greeting: line('ehlo 5    4    5    4    5     next'),
@@ -86,13 +83,13 @@ const C_DIALOGUE: Dialogue = {
 
 type Cells = { readonly [state in State]?: { readonly [heard in Heard]?: Move } };
 
-const INTRODUCED: Cells = {
+const HANDSHAKE: Cells = {
   greeting: { '3': 'next', '4': 'next', '5': 'next', '421': 'next' },
   helo: { '3': 'next', '4': 'next', '5': 'next', '421': 'next' },
   auth: { '3': 'next', '4': 'next', '5': 'next', '421': 'next' },
 };
 
-/** Which cells of the dialogue a mended defect changes. */
+/** Which cells of the dialogue a corrected defect changes. */
 const CELLS: { readonly [defect in Defect]?: Cells } = {
   'bad-replies': {
     greeting: { noise: 'next' },
@@ -105,16 +102,16 @@ const CELLS: { readonly [defect in Defect]?: Cells } = {
     dot: { noise: '4' },
   },
   quit: { quit: { lost: '2' } },
-  refusal: { ...INTRODUCED, mail: { '421': 'next' }, rcpt: { '421': 'next' }, data: { '421': 'next' } },
+  refusal: { ...HANDSHAKE, mail: { '421': 'next' }, rcpt: { '421': 'next' }, data: { '421': 'next' } },
   'ehlo-4yz': { ehlo: { '3': 'next', '4': 'next', '421': 'next' } },
   'wrong-class': { mail: { '3': '4' }, rcpt: { '3': '4' }, data: { '2': '4' }, dot: { '3': '4' } },
   'data-3': { data: { '4': '4' } },
   'data-lost': { data: { lost: 'next', noise: 'next' } },
 };
 
-function dialogueOf(mended: Mended): Dialogue {
+function dialogueOf(corrected: Corrections): Dialogue {
   const dialogue = structuredClone(C_DIALOGUE) as { [state in State]: { [heard in Heard]: Move } };
-  for (const defect of mended) {
+  for (const defect of corrected) {
     for (const [state, cells] of Object.entries(CELLS[defect] ?? {})) {
       Object.assign(dialogue[state as State], cells);
     }
@@ -122,7 +119,7 @@ function dialogueOf(mended: Mended): Dialogue {
   return dialogue;
 }
 
-/** What one reading of a server brings. */
+/** One reply as it was read. */
 interface Reply {
   readonly heard: Heard;
   /** null: no reply */
@@ -131,22 +128,22 @@ interface Reply {
 
 const LOST: Reply = { heard: 'lost', words: null };
 
-/** Reads of one connection, cut into replies. */
-class Ears {
-  readonly #mended: Mended;
+/** The reads of one connection, split into replies. */
+class ReplyReader {
+  readonly #corrected: Corrections;
   readonly #reads: ByteString[];
   #buffer: ByteString;
   #lines: ByteString[] = [];
-  /** what a line shorter than a code is read as */
+  /** the text that is used for a line shorter than a code */
   #stale = '';
 
-  constructor(reads: readonly ByteString[], leftOver: ByteString, mended: Mended) {
+  constructor(reads: readonly ByteString[], leftOver: ByteString, corrected: Corrections) {
     this.#reads = [...reads];
     this.#buffer = leftOver;
-    this.#mended = mended;
+    this.#corrected = corrected;
   }
 
-  /** What the server said and nobody read. */
+  /** Bytes of the server that were not read as a reply. */
   get rest(): ByteString {
     return this.#buffer;
   }
@@ -155,9 +152,9 @@ class Ears {
     return this.#reads.length === 0;
   }
 
-  hear(): Reply {
-    // What stands there already was said too early.
-    if (this.#mended.has('surplus') && this.#buffer !== '') return LOST;
+  next(): Reply {
+    // Bytes that are already there were sent too early.
+    if (this.#corrected.has('surplus') && this.#buffer !== '') return LOST;
     for (;;) {
       const line = this.#line();
       if (line === null) {
@@ -172,7 +169,7 @@ class Ears {
   }
 
   #line(): ByteString | null {
-    const ending = this.#mended.has('cr-lf') ? /\r?\n/ : /\r\n|\n|\r/;
+    const ending = this.#corrected.has('cr-lf') ? /\r?\n/ : /\r\n|\n|\r/;
     const match = ending.exec(this.#buffer);
     if (match === null) return null;
     const line = this.#buffer.slice(0, match.index);
@@ -181,7 +178,7 @@ class Ears {
   }
 
   #take(line: ByteString): Reply | null {
-    const strict = this.#mended.has('bad-replies');
+    const strict = this.#corrected.has('bad-replies');
     const words = line.length < 4 && !strict ? this.#stale : line.slice(4);
     this.#stale = words;
     if (strict && !/^[2-5]\d\d/.test(line)) return { heard: 'noise', words: null };
@@ -193,7 +190,7 @@ class Ears {
   }
 
   #wordsOf(lines: readonly ByteString[]): ByteString {
-    return this.#mended.has('all-lines') ? allLines(lines) : trimmed(lines.at(-1) ?? '');
+    return this.#corrected.has('all-lines') ? allLines(lines) : trimmed(lines.at(-1) ?? '');
   }
 }
 
@@ -244,7 +241,7 @@ function plain({ user, password }: Login): string {
 }
 
 interface Attempt {
-  /** `nothing`: the recipient is left as it was */
+  /** `nothing`: the recipient stays as it was */
   readonly end: '2' | '3' | '4' | '5' | 'next' | 'nothing';
   readonly words: ByteString | null;
   readonly sent: readonly ByteString[];
@@ -252,59 +249,64 @@ interface Attempt {
 }
 
 /** One connection, from the greeting on. */
-function converse(peer: ScriptedPeer, envelope: Envelope, leftOver: ByteString, mended: Mended): Attempt {
-  const dialogue = dialogueOf(mended);
-  const ears = new Ears(peer.says, mended.has('left-over') ? '' : leftOver, mended);
+function converse(
+  peer: ScriptedPeer,
+  envelope: Envelope,
+  leftOver: ByteString,
+  corrected: Corrections,
+): Attempt {
+  const dialogue = dialogueOf(corrected);
+  const reader = new ReplyReader(peer.says, corrected.has('left-over') ? '' : leftOver, corrected);
   const sent: ByteString[] = [];
   /** False: the write failed. */
   const say = (commands: readonly ByteString[]): boolean => {
-    if (commands.length > 0 && peer.last === 'broken' && ears.exhausted) return false;
+    if (commands.length > 0 && peer.last === 'broken' && reader.exhausted) return false;
     sent.push(...commands);
     return true;
   };
   let delivered: ByteString | null = null;
   let state = 'greeting' as State;
   for (;;) {
-    const reply = say(COMMANDS[state](envelope)) ? ears.hear() : LOST;
+    const reply = say(COMMANDS[state](envelope)) ? reader.next() : LOST;
     const move: Move = dialogue[state][reply.heard];
     const over = (end: Attempt['end'], words = reply.words): Attempt => ({
       end,
       words,
       sent,
-      leftOver: ears.rest,
+      leftOver: reader.rest,
     });
-    if (reply === LOST && isStuck(peer.last, ears, mended)) return over('nothing', null);
-    if (reply === LOST && peer.last === 'shutdown' && ears.exhausted)
-      return over(mended.has('shutdown') ? 'nothing' : '3', null);
+    if (reply === LOST && isStuck(peer.last, reader, corrected)) return over('nothing', null);
+    if (reply === LOST && peer.last === 'shutdown' && reader.exhausted)
+      return over(corrected.has('shutdown') ? 'nothing' : '3', null);
     if (state === 'quit') return over(move === '2' ? '2' : '4', move === '2' ? delivered : null);
     if (move === 'next' || /^\d$/.test(move)) {
-      if (mended.has('manners')) takeLeave(state, reply, say, ears);
+      if (corrected.has('session-end')) endSession(state, reply, say, reader);
       return over(move as Attempt['end']);
     }
     if (move === 'quit') delivered = reply.words;
     state = move === 'mail' && state !== 'auth' && envelope.login !== null ? 'auth' : (move as State);
-    if (state === 'auth' && mended.has('auth')) {
-      if (mended.has('manners')) say(['QUIT']);
+    if (state === 'auth' && corrected.has('auth')) {
+      if (corrected.has('session-end')) say(['QUIT']);
       return over('next', null);
     }
   }
 }
 
-function isStuck(deed: LastDeed, ears: Ears, mended: Mended): boolean {
-  return !mended.has('stuck') && ears.exhausted && (deed === 'reset' || deed === 'broken');
+function isStuck(last: LastAction, reader: ReplyReader, corrected: Corrections): boolean {
+  return !corrected.has('stuck') && reader.exhausted && (last === 'reset' || last === 'broken');
 }
 
-/** RSET when an envelope stands, QUIT when it is gone; nothing to a server that is gone or talks nonsense. */
-function takeLeave(
+/** RSET in a transaction, then QUIT; nothing to a server whose connection is lost or that does not speak SMTP. */
+function endSession(
   state: State,
   { heard }: Reply,
   say: (commands: readonly ByteString[]) => boolean,
-  ears: Ears,
+  reader: ReplyReader,
 ): void {
   if (heard === '421' || heard === 'noise' || heard === 'lost') return;
   if (state === 'mail' || state === 'rcpt' || state === 'data') {
     if (!say(['RSET'])) return;
-    const answer = ears.hear().heard;
+    const answer = reader.next().heard;
     if (answer === '421' || answer === 'noise' || answer === 'lost') return;
   }
   say(['QUIT']);
@@ -325,16 +327,16 @@ type Routed = readonly Target[] | { readonly status: number };
 
 class Model {
   readonly #script: Script;
-  readonly #mended: Mended;
+  readonly #corrected: Corrections;
   readonly #questions: string[] = [];
   readonly #contacts: string[] = [];
   readonly #sent: ByteString[] = [];
   readonly #outcomes: Outcome[] = [];
   #leftOver = '';
 
-  constructor(script: Script, mended: Mended) {
+  constructor(script: Script, corrected: Corrections) {
     this.#script = script;
-    this.#mended = mended;
+    this.#corrected = corrected;
   }
 
   run(): Seen {
@@ -351,10 +353,10 @@ class Model {
   }
 
   #has(defect: Defect): boolean {
-    return this.#mended.has(defect);
+    return this.#corrected.has(defect);
   }
 
-  /** Null: it never ends. */
+  /** Null: the attempt never ends. */
   #deliver(listed: ByteString): Omit<Outcome, 'n'> | null {
     const { recipient, domain } = this.#recipient(listed);
     if (domain === null) return { status: 5, words: null };
@@ -392,7 +394,7 @@ class Model {
     if (peer.connect === 'socket' && !this.#has('stuck')) return host.literal ? 'nothing' : 'unreachable';
     this.#contacts.push(`${shown}:${host.port}`);
     if (peer.connect !== 'ok') return 'unreachable';
-    return converse(peer, this.#envelope(recipient, host.login), this.#leftOver, this.#mended);
+    return converse(peer, this.#envelope(recipient, host.login), this.#leftOver, this.#corrected);
   }
 
   #envelope(recipient: ByteString, login: Login | null): Envelope {
@@ -452,7 +454,7 @@ class Model {
     return { status: fault === 'no-domain' ? 5 : 4 };
   }
 
-  /** In the order in which they are tried. C asks for AAAA only when nothing came of A, and takes one record of each. */
+  /** In the order in which they are tried. C asks for AAAA only if there is no A record, and takes one record of each. */
   #addresses(host: Target): readonly string[] {
     if (host.literal) return [host.name];
     this.#questions.push(`address ${host.name}`);
@@ -512,6 +514,6 @@ function senderOf(control: ByteString, mail: ByteString, clean: boolean): ByteSt
   return found?.replace(/[<>\s]/g, '') ?? 'postmaster@citadel.example.org';
 }
 
-export function cModule(script: Script, mended: Mended): Seen {
-  return new Model(script, mended).run();
+export function cModule(script: Script, corrected: Corrections): Seen {
+  return new Model(script, corrected).run();
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { addr } from './addresses.ts';
-import { judge } from './judge.ts';
+import { compare } from './compare.ts';
 import { eras, parse, roundtrip } from './lists.ts';
 import { conformance, FIXTURES, ofKind } from './run.ts';
 import { idOf, type Row, readRows, rowOf } from './vectors.ts';
@@ -15,7 +15,7 @@ for (const report of reports) {
   });
 }
 
-test('every vector file is judged', () => {
+test('every vector file is compared', () => {
   const lists = ['parse', 'roundtrip', 'strip', 'due', 'generate', 'eras'];
   const names = [...lists, 'addr', 'envfrom', 'url', 'session', 'reply'];
   assert.deepEqual(reports.map((report) => report.name).sort(), names.sort());
@@ -23,7 +23,7 @@ test('every vector file is judged', () => {
 
 test('at most 12 % of the parse and roundtrip rows deviate', () => {
   const both = reports.filter(({ name }) => name === 'parse' || name === 'roundtrip');
-  const rows = both.flatMap(({ judgements }) => judgements);
+  const rows = both.flatMap(({ comparisons }) => comparisons);
   const deviations = both.flatMap((report) => ofKind(report, 'deviation'));
   assert.ok(deviations.length / rows.length <= 0.12, `${deviations.length} of ${rows.length}`);
 });
@@ -50,7 +50,7 @@ for (const [address, user, node, name] of comments) {
   test(`comments and quoted names follow RFC 5322 where C does not: ${address}`, async () => {
     const same = { address, user, node, name, memory_check: 'ok' };
     const ours = await addr.ours(same);
-    assert.equal((await judge(addr, same)).kind, 'deviation');
+    assert.equal((await compare(addr, same)).kind, 'deviation');
     assert.match(ours?.command ?? '', /^RCPT TO:<(?:user|"user\\"x")@example\.com>\r\n$/);
   });
 }
@@ -67,26 +67,26 @@ test('a refusal in the words of a list of 2023 stays where C drops it', async ()
     rewritten_2023_b64: base64(header + rewritten),
   });
   const suite = eras(() => list);
-  assert.equal((await judge(suite, row(body(later)))).kind, 'deviation');
-  assert.equal((await judge(suite, row(body(later, 'remote|v@w|5|No such user')))).kind, 'failed');
+  assert.equal((await compare(suite, row(body(later)))).kind, 'deviation');
+  assert.equal((await compare(suite, row(body(later, 'remote|v@w|5|No such user')))).kind, 'failed');
 });
 
 test('a row that differs without a known defect fails', async () => {
   const plain = row('parse', 'p0001');
   const wrong = { ...plain, expect: { ...rowOf(plain, 'expect'), message_id: 4712 } };
-  assert.equal((await judge(parse, plain)).kind, 'passed');
-  assert.equal((await judge(parse, wrong)).kind, 'failed');
+  assert.equal((await compare(parse, plain)).kind, 'passed');
+  assert.equal((await compare(parse, wrong)).kind, 'failed');
 });
 
 test('a known defect excuses itself alone: any other difference in the row still fails', async () => {
   const ceiling = row('roundtrip', 'c-first-12');
   const expect = Buffer.from(String(ceiling.expect_b64), 'base64').toString('latin1');
-  assert.equal((await judge(roundtrip, ceiling)).kind, 'deviation');
+  assert.equal((await compare(roundtrip, ceiling)).kind, 'deviation');
   for (const other of [
     `${expect}remote|x@y|0|\n`,
     expect.replace('msgid|', 'msgid|1'),
     expect.replace('retry|', 'retry| '),
   ]) {
-    assert.equal((await judge(roundtrip, { ...ceiling, expect_b64: base64(other) })).kind, 'failed');
+    assert.equal((await compare(roundtrip, { ...ceiling, expect_b64: base64(other) })).kind, 'failed');
   }
 });

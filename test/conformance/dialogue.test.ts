@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { cModule } from './c-module.ts';
+import { compare } from './compare.ts';
 import { reply, session } from './dialogue.ts';
-import { judge } from './judge.ts';
 import { FIXTURES } from './run.ts';
 import { scriptOf } from './script.ts';
 import { idOf, type Row, readRows, rowOf, rowsOf } from './vectors.ts';
@@ -57,11 +57,11 @@ function transplanted(state: keyof typeof READS_BEFORE, answer: Row): Row {
 }
 
 for (const state of Object.keys(READS_BEFORE) as (keyof typeof READS_BEFORE)[]) {
-  test(`every answer of the vectors, given in state ${state}, is judged without an unexplained difference`, async () => {
+  test(`every answer of the vectors, given in state ${state}, has no unexplained difference`, async () => {
     const answers = new Map(rows.map((row) => [`${row.desc} ${row.then}`, row]));
     for (const answer of answers.values()) {
-      const judgement = await judge(reply, transplanted(state, answer));
-      assert.notEqual(judgement.kind, 'failed', JSON.stringify(judgement));
+      const comparison = await compare(reply, transplanted(state, answer));
+      assert.notEqual(comparison.kind, 'failed', JSON.stringify(comparison));
     }
   });
 }
@@ -83,7 +83,7 @@ test('a wrong status, wrong words or a command too many are never explained away
     ];
     for (const each of wrong) {
       if (scriptOf(each).splitsLineEnd) continue;
-      assert.equal((await judge(reply, each)).kind, 'failed', id);
+      assert.equal((await compare(reply, each)).kind, 'failed', id);
     }
   }
 });
@@ -91,13 +91,13 @@ test('a wrong status, wrong words or a command too many are never explained away
 test('another host or another question is never explained away', async () => {
   const row = rowNamed('session', 'x005');
   const trace = rowsOf(row, 'trace');
-  assert.equal((await judge(session, row)).kind, 'passed');
+  assert.equal((await compare(session, row)).kind, 'passed');
   for (const wrong of [
     trace.map((event) => (event.ev === 'connect' ? { ...event, port: 26 } : event)),
     trace.map((event) => (event.ev === 'dns' ? { ...event, name: 'elsewhere.example' } : event)),
     trace.filter((event) => event.ev !== 'final'),
   ]) {
     const different = wrong.map(({ name_b64: _, ...event }) => event);
-    assert.equal((await judge(session, { ...row, trace: different })).kind, 'failed');
+    assert.equal((await compare(session, { ...row, trace: different })).kind, 'failed');
   }
 });

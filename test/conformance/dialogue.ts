@@ -20,11 +20,11 @@ import { runQueue } from '../../src/runner/queue-runner.ts';
 import type { RunRules } from '../../src/runner/rules.ts';
 import { rulesWith } from '../delivery/scheduling.ts';
 import { cModule, DEFECTS, type Defect } from './c-module.ts';
-import { type Rule, type Suite, undefinedInC } from './judge.ts';
+import { type Rule, type Suite, undefinedInC } from './compare.ts';
 import { eachOnce, entry, type Outcome, type Script, type Seen, scriptOf } from './script.ts';
 import { bytes, bytesOf, numberOf, type Row, rowOf, rowsOf } from './vectors.ts';
 
-/** The scripted world as ports, and what was seen of the run. */
+/** The scripted servers and name server, and what was observed of the run. */
 class Network {
   readonly questions: string[] = [];
   readonly contacts: string[] = [];
@@ -138,8 +138,8 @@ function rulesFor(script: Script): RunRules {
   };
 }
 
-/** One job, and what would have been written into its list. */
-class RecordingRoom extends SingleJobQueue {
+/** One job, and the outcomes that would have been written into its list. */
+class RecordingQueue extends SingleJobQueue {
   readonly outcomes: Outcome[] = [];
 
   override async record(_?: number, changes: readonly StatusChange[] = []): Promise<void> {
@@ -148,7 +148,7 @@ class RecordingRoom extends SingleJobQueue {
   }
 }
 
-/** The script through this program. */
+/** Runs the script with this program. */
 async function ours(row: Row): Promise<Seen> {
   const script = scriptOf(row);
   const read = parseDeliveryList(stripHeader(script.control).instructions, {
@@ -164,7 +164,7 @@ async function ours(row: Row): Promise<Seen> {
       yield mail;
     },
   };
-  const room = new RecordingRoom(
+  const queue = new RecordingQueue(
     { control: 1000, job: read.job, warnings: [] },
     { kind: 'found', message: stored },
   );
@@ -181,14 +181,10 @@ async function ours(row: Row): Promise<Seen> {
     trace: () => {},
   };
   await clock.runUntil(
-    runQueue(
-      { queue: room, connect, resolver, clock, random: () => 0.5, events },
-      rulesFor(script),
-      stop.signal,
-    ),
+    runQueue({ queue, connect, resolver, clock, random: () => 0.5, events }, rulesFor(script), stop.signal),
   );
   const { contacts, sent } = network;
-  return { questions: eachOnce(network.questions), contacts, sent, outcomes: room.outcomes.sort(byPlace) };
+  return { questions: eachOnce(network.questions), contacts, sent, outcomes: queue.outcomes.sort(byPlace) };
 }
 
 const byPlace = (a: Outcome, b: Outcome): number => a.n - b.n;
@@ -200,7 +196,7 @@ function serverWords(text: ByteString): ByteString | null {
   return said === null ? null : (said[1] ?? '');
 }
 
-/** The C module's own sentences: there is nothing to compare where a server said nothing. */
+/** Sentences of the C module itself: there is no text of a server to compare. */
 const C_SENTENCE =
   /^(?:Connection broken|Timeout while|Domain name not found|DNS server returned|Failed to|server shutdown)/;
 
@@ -236,11 +232,11 @@ function seenInReply(row: Row): Seen {
 
 const modelled = modelOf(new Set());
 
-function modelOf(mended: ReadonlySet<Defect>): (row: Row) => Seen {
-  return (row) => cModule(scriptOf(row), mended);
+function modelOf(corrected: ReadonlySet<Defect>): (row: Row) => Seen {
+  return (row) => cModule(scriptOf(row), corrected);
 }
 
-/** C took the text of a success from its receive buffer, not from the reply (11.9): there it says nothing. */
+/** C took the text of a success from its receive buffer, not from the reply: it cannot be compared. */
 function withoutSuccessWords(seen: Seen): Seen {
   return {
     ...seen,
@@ -251,8 +247,8 @@ function withoutSuccessWords(seen: Seen): Seen {
 const WAITS: Seen = { questions: [], contacts: [], sent: [], outcomes: [{ n: 0, status: 4, words: null }] };
 
 /**
- * Whether the model is right about the row: only then may it say what the row would be without a defect. What the C
- * module makes of everything behind a CR whose LF comes with the next read is chance (11.5, y567, y573).
+ * Whether the model is right about the row: only then can it say what the row would be without a defect. What the C
+ * module makes of what follows a CR whose LF comes with the next read is undefined (y567, y573).
  */
 function isModelled(expected: Seen, row: Row): boolean {
   return (
@@ -261,25 +257,25 @@ function isModelled(expected: Seen, row: Row): boolean {
   );
 }
 
-/** One rule a defect, each on top of those before. */
+/** One rule for each defect, on top of those before it. */
 function rules(seen: (row: Row) => Seen): readonly Rule<Seen>[] {
   const names = Object.keys(DEFECTS) as Defect[];
-  const mendedUpTo = names.map((_, index) => modelOf(new Set(names.slice(0, index + 1))));
+  const correctedUpTo = names.map((_, index) => modelOf(new Set(names.slice(0, index + 1))));
   return [
     undefinedInC(),
     {
       reason: 'R036: an empty message is never sent, it waits (C: sends foreign memory)',
-      mend: (expected, row) => (scriptOf(row).mail === '' ? WAITS : expected),
+      correct: (expected, row) => (scriptOf(row).mail === '' ? WAITS : expected),
     },
     {
-      reason: "11.9: the text of a success is the reply's (C: what stood in the receive buffer)",
-      mend: (expected, row) => (isModelled(expected, row) ? modelled(row) : expected),
+      reason: 'the text of a success is that of the reply (C: the contents of the receive buffer)',
+      correct: (expected, row) => (isModelled(expected, row) ? modelled(row) : expected),
     },
     ...names.map(
       (name, index): Rule<Seen> => ({
         reason: DEFECTS[name],
-        mend: (expected, row) =>
-          isModelled(seen(row), row) ? (mendedUpTo[index]?.(row) ?? expected) : expected,
+        correct: (expected, row) =>
+          isModelled(seen(row), row) ? (correctedUpTo[index]?.(row) ?? expected) : expected,
       }),
     ),
   ];

@@ -149,11 +149,11 @@ const safeCommand: Check = (text) => {
 const relaysReadable: Check = (text) => {
   const { relays } = parseInternetConfig(`${text}|smarthost\n${text}`);
   const bad = relays.find(({ host, port }) => /[^\x21-\x7e]/.test(host) || port < 1 || port > 65_535);
-  if (bad !== undefined) return `a relay that cannot be: ${bad.host}:${bad.port}`;
-  const told = relays.find(
+  if (bad !== undefined) return `an impossible relay: ${bad.host}:${bad.port}`;
+  const leaking = relays.find(
     ({ credentials, shown }) => credentials && shown.includes(`:${credentials.password}@`),
   );
-  return told === undefined ? null : 'a password is shown';
+  return leaking === undefined ? null : 'a password is shown';
 };
 
 const CHECKS: readonly Check[] = [settles, staysOneList, safeCommand, relaysReadable];

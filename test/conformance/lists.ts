@@ -9,7 +9,7 @@ import type { ByteString } from '../../src/platform/bytes.ts';
 import { isDue } from '../../src/queue/due.ts';
 import { SCHEDULE } from '../../src/queue/schedule.ts';
 import { emptyJob } from '../support/jobs.ts';
-import { ANYTHING, type Rule, type Suite, undefinedInC } from './judge.ts';
+import { ANYTHING, type Rule, type Suite, undefinedInC } from './compare.ts';
 import { bytes, bytesOf, numberOf, type Row, rowOf, rowsOf } from './vectors.ts';
 
 /** A list without any instruction is not handed on, but the C reader holds its defaults then. */
@@ -95,7 +95,7 @@ export const parse: Suite<Struct | null> = {
     undefinedInC(),
     {
       reason: BEYOND_32_BITS,
-      mend: (expected, row) => {
+      correct: (expected, row) => {
         if (expected === null) return expected;
         const body = bytesOf(row, 'body');
         return {
@@ -119,20 +119,20 @@ function inFullLine(text: ByteString, body: ByteString, keyword: string): ByteSt
 }
 
 /** What is wrong with a text of the 2012 writer. */
-const WRITER_2012: readonly { reason: string; mend(text: ByteString, body: ByteString): ByteString }[] = [
+const WRITER_2012: readonly { reason: string; correct(text: ByteString, body: ByteString): ByteString }[] = [
   {
     reason: 'retry ceiling of 12 hours',
-    mend: (text) =>
+    correct: (text) =>
       text.replace(/\nretry\|(\d+)\nattempted\|(-?\d+)\n/, (lines, retry: string, attempted: string) =>
         Number(retry) > CEILING
           ? `\nretry|${CEILING}\nattempted|${Number(attempted) - Number(retry) + CEILING}\n`
           : lines,
       ),
   },
-  { reason: BEYOND_32_BITS, mend: (text, body) => inFullLine(text, body, 'submitted') },
+  { reason: BEYOND_32_BITS, correct: (text, body) => inFullLine(text, body, 'submitted') },
   {
     reason: 'status text made safe: a CR inside it',
-    mend: (text) =>
+    correct: (text) =>
       text.replace(/(?<=\nremote\|[^|\n]*\|-?\d+\|)[^\n]*/g, (words) => words.replace(/\r(?!$)/g, ' ')),
   },
 ];
@@ -143,9 +143,9 @@ export const roundtrip: Suite<ByteString> = {
   ours: (row) => serialiseJob(readAs('2012', bytesOf(row, 'body')), '2012', numberOf(row, 'now')),
   rules: [
     undefinedInC(),
-    ...WRITER_2012.map(({ reason, mend }) => ({
+    ...WRITER_2012.map(({ reason, correct }) => ({
       reason,
-      mend: (expected: ByteString, row: Row) => mend(expected, bytesOf(row, 'body')),
+      correct: (expected: ByteString, row: Row) => correct(expected, bytesOf(row, 'body')),
     })),
   ],
 };
@@ -157,7 +157,7 @@ export const strip: Suite<ByteString | null> = {
   rules: [
     {
       reason: 'the C code hung',
-      mend: (expected, row) => (row.result === 'hang' ? ANYTHING : expected),
+      correct: (expected, row) => (row.result === 'hang' ? ANYTHING : expected),
     },
   ],
 };
@@ -194,7 +194,7 @@ export const due: Suite<number> = {
     undefinedInC(),
     {
       reason: BEYOND_32_BITS,
-      mend: (expected, row) => {
+      correct: (expected, row) => {
         const attempted = beyond(32, bytesOf(row, 'stored'), 'attempted');
         const waits = attempted !== null && attempted > numberOf(row, 'now') && row.run_queue_now === 0;
         return waits ? 0 : expected;
@@ -265,12 +265,12 @@ function erasOf(row: Row, bodyOf: (id: string) => ByteString, short: Shortcoming
   const later = readAs('2017', short.cutsLines ? cutLines(body) : body);
   const pending = (recipient: Recipient) =>
     isPending(recipient) && !(short.skipsStatus3 && recipient.status === 3);
-  /** long lists are only counted in the rows */
-  const told = (key: string, names: readonly ByteString[]) =>
+  /** the rows give only the length of long lists */
+  const shown = (key: string, names: readonly ByteString[]) =>
     Array.isArray(row[key]) ? names : names.length;
   const all: Eras = {
-    tried_2012: told('tried_2012', tried(then, now, true)),
-    tried_2023: told('tried_2023', tried(later, now, true, pending)),
+    tried_2012: shown('tried_2012', tried(then, now, true)),
+    tried_2023: shown('tried_2023', tried(later, now, true, pending)),
     msgid_2023: later.msgid,
     envelope_from_2023: later.envelopeFrom,
     source_room_2023: later.sourceRoom,
@@ -310,7 +310,7 @@ export function eras(bodyOf: (id: string) => ByteString): Suite<Eras> {
   const ours = (row: Row) => erasOf(row, bodyOf, NONE);
   const shortcoming = (reason: string, short: Shortcomings): Rule<Eras> => ({
     reason,
-    mend: (expected, row) => {
+    correct: (expected, row) => {
       const theirs = erasOf(row, bodyOf, short);
       const right = ours(row);
       return mapped(expected, (key, value) => (isDeepStrictEqual(theirs[key], value) ? right[key] : value));
@@ -323,20 +323,21 @@ export function eras(bodyOf: (id: string) => ByteString): Suite<Eras> {
     rules: [
       {
         reason: 'the C code crashed or used undefined memory',
-        mend: (expected, row) => (row.crash_2012 === null && row.crash_2023 === null ? expected : ANYTHING),
+        correct: (expected, row) =>
+          row.crash_2012 === null && row.crash_2023 === null ? expected : ANYTHING,
       },
-      ...WRITER_2012.map(({ reason, mend }) => ({
+      ...WRITER_2012.map(({ reason, correct }) => ({
         reason,
-        mend: (expected: Eras, row: Row) => {
+        correct: (expected: Eras, row: Row) => {
           const body = bodyOf(String(row.of));
           return mapped(expected, (key, value) =>
-            key === 'rewritten_2012' && typeof value === 'string' ? mend(value, body) : value,
+            key === 'rewritten_2012' && typeof value === 'string' ? correct(value, body) : value,
           );
         },
       })),
       {
         reason: BEYOND_32_BITS,
-        mend: (expected, row) => {
+        correct: (expected, row) => {
           const body = bodyOf(String(row.of));
           const never = beyond(32, body, 'attempted') !== null;
           return mapped(expected, (key, value) => {

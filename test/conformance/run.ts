@@ -1,11 +1,11 @@
 /**
- * `npm run conformance -- DIR`: judge every vector file of a known name in DIR (default: fixtures/vectors).
+ * `npm run conformance -- DIR`: compare every vector file of a known name in DIR (default: fixtures/vectors).
  * Exit status 1 when a row fails, that is when it differs and no rule explains the difference.
  */
 import { fileURLToPath } from 'node:url';
 import * as addresses from './addresses.ts';
+import { type Comparison, compare, type Suite } from './compare.ts';
 import * as dialogue from './dialogue.ts';
-import { type Judgement, judge, type Suite } from './judge.ts';
 import * as lists from './lists.ts';
 import { bytesOf, idOf, readRows } from './vectors.ts';
 
@@ -13,12 +13,12 @@ export const FIXTURES = fileURLToPath(new URL('../../fixtures/vectors', import.m
 
 export interface Report {
   readonly name: string;
-  readonly judgements: readonly Judgement[];
+  readonly comparisons: readonly Comparison[];
 }
 
 async function run<V>(directory: string, suite: Suite<V>): Promise<Report | null> {
   const rows = readRows(directory, suite.name);
-  return rows && { name: suite.name, judgements: await Promise.all(rows.map((row) => judge(suite, row))) };
+  return rows && { name: suite.name, comparisons: await Promise.all(rows.map((row) => compare(suite, row))) };
 }
 
 function bodies(directory: string): (id: string) => string {
@@ -48,8 +48,8 @@ export async function conformance(directory: string): Promise<readonly Report[]>
   return reports.filter((report) => report !== null);
 }
 
-export function ofKind<K extends Judgement['kind']>(report: Report, kind: K) {
-  return report.judgements.filter((each): each is Extract<Judgement, { kind: K }> => each.kind === kind);
+export function ofKind<K extends Comparison['kind']>(report: Report, kind: K) {
+  return report.comparisons.filter((each): each is Extract<Comparison, { kind: K }> => each.kind === kind);
 }
 
 function printable(value: unknown): string {

@@ -1,19 +1,19 @@
 /**
- * The `script` of a dialogue row: the queue, the names and the servers of one scenario, as values. Both sides are
- * given the same ones: the model of the C module (c-module.ts) and this program (dialogue.ts). Its words are
- * listed in the vectors' own README; one `say` is what one read brings.
+ * The `script` of a dialogue row: the queue, the names and the servers of one scenario, as values. Both the model of the
+ * C module (c-module.ts) and this program (dialogue.ts) are given the same ones. The README of the vectors lists its
+ * keywords; each `say` is one read.
  */
 import type { ByteString } from '../../src/platform/bytes.ts';
 import { bytesOf, type Row } from './vectors.ts';
 
-/** What a server does when it has said everything: `broken` lets the next write fail. */
-export type LastDeed = 'close' | 'silence' | 'reset' | 'broken' | 'shutdown';
+/** What a server does after its last reply; `broken`: the next write to it fails. */
+export type LastAction = 'close' | 'silence' | 'reset' | 'broken' | 'shutdown';
 
 export interface ScriptedPeer {
   /** the connect; `socket` fails on our own side */
   readonly connect: 'ok' | 'refused' | 'timeout' | 'unreachable' | 'socket';
   readonly says: readonly ByteString[];
-  readonly last: LastDeed;
+  readonly last: LastAction;
 }
 
 export type Zone = 'found' | 'no-domain' | 'no-data' | 'server-failure' | 'timeout';
@@ -51,7 +51,7 @@ const CONNECTS: { readonly [word: string]: ScriptedPeer['connect'] } = {
   unreach: 'unreachable',
 };
 
-const DEEDS: { readonly [word: string]: LastDeed } = {
+const LAST_ACTIONS: { readonly [word: string]: LastAction } = {
   close: 'close',
   silent: 'silence',
   reset: 'reset',
@@ -76,10 +76,11 @@ export function scriptOf(row: Row): Script {
       records.set(question, [...(records.get(question) ?? []), word === 'mx' ? `${two} ${three}` : two]);
     } else if (word === 'dnsfail') faults.set(`${one} ${two}`, FAULTS[three] ?? 'server-failure');
     else if (word === 'host')
-      peers.set(one, { connect: CONNECTS[two] ?? 'refused', says: [], last: DEEDS[three] ?? 'close' });
+      peers.set(one, { connect: CONNECTS[two] ?? 'refused', says: [], last: LAST_ACTIONS[three] ?? 'close' });
     else if (word === 'say' && peer !== undefined)
       peers.set(one, { ...peer, says: [...peer.says, decoded(two)] });
-    else if (word in DEEDS && peer !== undefined) peers.set(one, { ...peer, last: DEEDS[word] ?? 'close' });
+    else if (word in LAST_ACTIONS && peer !== undefined)
+      peers.set(one, { ...peer, last: LAST_ACTIONS[word] ?? 'close' });
   }
   const socketFails = first('socketfail') !== undefined;
   return {

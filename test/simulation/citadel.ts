@@ -1,25 +1,25 @@
 /**
- * Citadel's side of the intake: hands mail over, connection by connection, and keeps what was not answered with 250. The
- * intake is the program's own, over connections in memory. Its process may be killed, lose its disk or be told to stop;
+ * Citadel's side of the intake: submits messages, one connection each, and keeps those that were not answered with 250. The
+ * intake is the one of the program, over connections in memory. Its process may be killed, lose its disk or be stopped;
  * whatever it has acknowledged by then must be delivered.
  */
 import { INTAKE_DEFAULTS, Intake } from '../../src/intake/listener.ts';
 import type { Clock } from '../../src/platform/clock.ts';
 import type { Queue } from '../../src/queue/queue.ts';
 import { MemorySocket } from '../support/memory-socket.ts';
-import type { Ledger } from './ledger.ts';
-import type { Life } from './life.ts';
+import type { Invariants } from './invariants.ts';
 import { DOMAINS, type Handover } from './plan.ts';
+import type { SimulatedProcess } from './process.ts';
 
 export interface HandoverDeps {
-  /** that of the intake */
-  readonly process: Life;
+  /** the intake */
+  readonly process: SimulatedProcess;
   /** aborted: the intake is told to stop */
   readonly signal: AbortSignal;
-  readonly room: Pick<Queue, 'enqueue'>;
-  /** that of the world: what is on its way arrives, whoever dies */
+  readonly queue: Pick<Queue, 'enqueue'>;
+  /** of the network: bytes in flight arrive even if their sender dies */
   readonly clock: Clock;
-  readonly ledger: Ledger;
+  readonly invariants: Invariants;
   readonly note: (line: string) => void;
   readonly handovers: readonly Handover[];
 }
@@ -27,19 +27,20 @@ export interface HandoverDeps {
 /** Milliseconds for bytes to arrive. */
 const LATENCY = 1;
 
-/** Resolves when everything was handed over, or nothing more can be, and the intake has closed. */
+/** Resolves when all messages were submitted, or no more can be, and the intake has closed. */
 export async function handOver(deps: HandoverDeps): Promise<void> {
-  const { process, signal, room, clock, ledger, note } = deps;
+  const { process, signal, queue, clock, invariants, note } = deps;
   const options = { ...INTAKE_DEFAULTS, hostname: 'me.example', scratch: '/nowhere' };
   const events = {
     queued: () => {},
     refused: (reply: number, text: string) => {
-      if (process.alive && !process.troubled) ledger.violated(`the intake refused a mail: ${reply} ${text}`);
+      if (process.alive && !process.diskFailed)
+        invariants.violated(`the intake refused a message: ${reply} ${text}`);
     },
     loginFailed: () => {},
     warning: (text: string) => note(`warning: ${text}`),
   };
-  const intake = new Intake(options, { queue: room, clock: process.clock, events });
+  const intake = new Intake(options, { queue, clock: process.clock, events });
   const stopped = new Promise<void>((resolve) => {
     const stop = (): void => resolve(intake.close());
     if (signal.aborted) stop();
@@ -54,28 +55,30 @@ export async function handOver(deps: HandoverDeps): Promise<void> {
 }
 
 async function handOne(handover: Handover, intake: Intake, deps: HandoverDeps): Promise<void> {
-  const { clock, ledger } = deps;
+  const { clock, invariants } = deps;
   const addresses = Array.from({ length: handover.copies }, (_, copy) => {
     const domain = DOMAINS[copy % 4];
     return `${handover.name}.${copy}@${domain}`;
   });
   for (const address of addresses) {
-    ledger.expect(handover.name, address);
-    ledger.excuse(address);
+    invariants.expect(handover.name, address);
+    invariants.allowLoss(address);
   }
   await new Promise<void>((due) => clock.after(handover.at, due));
   const connections = addresses.map((address, copy) => () => {
     const breaks = copy === 0 ? handover.breaks : null;
-    return new Line(intake, deps, dialogue(handover, address), breaks, () => ledger.promise(address)).over;
+    return new ClientConnection(intake, deps, dialogue(handover, address), breaks, () =>
+      invariants.acknowledge(address),
+    ).ended;
   });
-  if (handover.manner === 'together') await Promise.all(connections.map((connect) => connect()));
+  if (handover.order === 'together') await Promise.all(connections.map((connect) => connect()));
   else for (const connect of connections) await connect();
 }
 
 interface Dialogue {
-  /** one piece for each reply that is waited for; the first answers the greeting */
+  /** one piece for each expected reply; the first is sent after the greeting */
   readonly pieces: readonly string[];
-  /** the reply to this one is the promise */
+  /** a positive reply to this one acknowledges the message */
   readonly last: number;
 }
 
@@ -92,86 +95,90 @@ function dialogue({ name, size, speaks }: Handover, address: string): Dialogue {
 }
 
 /** One connection, from Citadel's side. */
-class Line {
-  /** resolves when there is nothing left of it */
-  readonly over: Promise<void>;
+class ClientConnection {
+  /** resolves when it has ended */
+  readonly ended: Promise<void>;
   readonly #deps: HandoverDeps;
   readonly #dialogue: Dialogue;
   readonly #breaks: number | null;
-  readonly #promised: () => void;
-  readonly #wire: MemorySocket;
+  readonly #acknowledged: () => void;
+  readonly #connection: MemorySocket;
   #finish: () => void = () => {};
-  #heard = '';
-  /** replies that came */
+  #received = '';
+  /** replies received */
   #replies = 0;
-  /** bytes that went */
-  #said = 0;
+  /** bytes sent */
+  #sent = 0;
 
   constructor(
     intake: Intake,
     deps: HandoverDeps,
     dialogue: Dialogue,
     breaks: number | null,
-    promised: () => void,
+    acknowledged: () => void,
   ) {
     this.#deps = deps;
     this.#dialogue = dialogue;
     this.#breaks = breaks;
-    this.#promised = promised;
-    this.over = new Promise((resolve) => {
+    this.#acknowledged = acknowledged;
+    this.ended = new Promise((resolve) => {
       this.#finish = resolve;
     });
     const { process, signal } = deps;
-    this.#wire = new MemorySocket(
+    this.#connection = new MemorySocket(
       (bytes) => {
-        if (process.step(`says ${JSON.stringify(bytes)} to Citadel`)) this.#later(() => this.#hear(bytes));
+        if (process.step(`sends ${JSON.stringify(bytes)} to Citadel`))
+          this.#later(() => this.#receive(bytes));
       },
       () => this.#later(() => this.#hangUp()),
     );
-    this.#wire.on('error', () => {});
+    this.#connection.on('error', () => {});
     process.whenDead(() => this.#break());
     if (signal.aborted || !process.step('accepts Citadel')) this.#break();
-    else intake.accept(this.#wire.socket);
+    else intake.accept(this.#connection.socket);
   }
 
   #later(call: () => void): void {
     this.#deps.clock.after(LATENCY, call);
   }
 
-  #hear(bytes: string): void {
-    this.#heard += bytes;
+  #receive(bytes: string): void {
+    this.#received += bytes;
     for (;;) {
-      const [reply] = /^(?:\d{3}-.*\r\n)*\d{3} .*\r\n/.exec(this.#heard) ?? [];
+      const [reply] = /^(?:\d{3}-.*\r\n)*\d{3} .*\r\n/.exec(this.#received) ?? [];
       if (reply === undefined) return;
-      this.#heard = this.#heard.slice(reply.length);
+      this.#received = this.#received.slice(reply.length);
       const isFine = reply.startsWith('2') || reply.startsWith('3');
-      if (isFine && this.#replies === this.#dialogue.last) this.#promised();
+      if (isFine && this.#replies === this.#dialogue.last) this.#acknowledged();
       const next = isFine ? this.#dialogue.pieces[this.#replies] : 'QUIT\r\n';
       this.#replies = isFine ? this.#replies + 1 : this.#dialogue.pieces.length;
-      if (next !== undefined) this.#say(next);
+      if (next !== undefined) this.#send(next);
     }
   }
 
-  #say(piece: string): void {
-    const room = this.#breaks === null ? piece.length : this.#breaks - this.#said;
-    const [whole, bytes] = [room >= piece.length, piece.slice(0, Math.max(0, room))];
-    this.#said += bytes.length;
+  #send(piece: string): void {
+    const space = this.#breaks === null ? piece.length : this.#breaks - this.#sent;
+    const [whole, bytes] = [space >= piece.length, piece.slice(0, Math.max(0, space))];
+    this.#sent += bytes.length;
     this.#later(() => {
-      if (this.#wire.destroyed || !this.#deps.process.step(`hears ${bytes.length} bytes from Citadel`))
+      if (
+        this.#connection.destroyed ||
+        !this.#deps.process.step(`receives ${bytes.length} bytes from Citadel`)
+      )
         return;
-      this.#wire.say(bytes);
+      this.#connection.say(bytes);
       if (!whole) this.#later(() => this.#break());
     });
   }
 
-  /** The intake has no more to say. */
+  /** The intake has closed its side. */
   #hangUp(): void {
-    if (!this.#wire.destroyed) this.#wire.hangUp();
+    if (!this.#connection.destroyed) this.#connection.hangUp();
     this.#finish();
   }
 
   #break(): void {
-    this.#wire.destroy();
+    this.#connection.destroy();
     this.#finish();
   }
 }

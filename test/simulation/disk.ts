@@ -1,16 +1,16 @@
 /**
  * The disk as one process sees it: each call is a step at which the process may die or the call may fail, and a sync takes
- * its time. Counts what is open, so that a leak is seen.
+ * time. Counts open files, to find leaks.
  */
 import type { Disk, OpenFile } from '../../src/storage/disk.ts';
 import type { MemoryDisk, SyncUnderWay } from '../support/memory-disk.ts';
 
 export interface DiskGate {
-  /** Told of each call before it happens; throws when the call fails. */
+  /** To be called before each call of the disk; throws when that fails. */
   step(call: DiskCall, path: string): void;
-  /** told after a name in a directory has changed */
+  /** called after a name in a directory has changed */
   changed(path: string): void;
-  /** until the platter has it; never when the process dies meanwhile */
+  /** resolves when a sync has taken effect; never if the process dies meanwhile */
   platter(): Promise<void>;
 }
 

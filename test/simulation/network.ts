@@ -1,6 +1,6 @@
 /**
- * A network of bytes: connections to scripted servers that can be cut, silenced or chopped at any byte, and a DNS whose
- * answers can go wrong. Knows which final reply reached our side whole, which is what excuses a second delivery.
+ * A simulated network: connections to scripted servers that can be closed, silenced or split at any byte, and a DNS whose
+ * answers can be wrong. Knows which final replies were received completely: without one, a second delivery is allowed.
  */
 import type { CloseReason, Connect, Connection, ConnectionEvents } from '#net-stream-utils';
 import { createLineReader } from '#net-stream-utils';
@@ -13,8 +13,8 @@ import type { Incident } from './plan.ts';
 /** One message, accepted by a server in one transaction. */
 export interface Acceptance extends Accepted {
   /** the process it came from */
-  readonly life: number;
-  /** the final reply reached us whole, and nothing else was said that could be taken for it */
+  readonly process: number;
+  /** the final reply was received completely, and no unsolicited reply can have been taken for it */
   heard: boolean;
 }
 
@@ -23,20 +23,20 @@ export interface NetworkDeps {
   readonly servers: { readonly [address: string]: ServerScript };
   readonly incidents: readonly Incident[];
   readonly accepted: (acceptance: Acceptance) => void;
-  /** a server said what it was not asked */
-  readonly lied: () => void;
+  /** a server sent a reply without a command */
+  readonly unsolicited: () => void;
   readonly trace: (line: string) => void;
 }
 
 /** A process that uses the network. */
 export interface NetworkUser {
   readonly number: number;
-  /** Told of all that arrives or leaves, before it does. False: the process is dead, and nothing does. */
+  /** To be called before anything arrives or leaves. False: the process is dead, and nothing may. */
   step(what: string): boolean;
   whenDead(call: () => void): void;
 }
 
-type WireIncident = Extract<Incident, { what: 'wire' }>;
+type ConnectionIncident = Extract<Incident, { what: 'connection' }>;
 
 /** Milliseconds for bytes to arrive and for names to be answered. */
 const LATENCY = 3;
@@ -57,47 +57,52 @@ const HOSTS: { readonly [name: string]: { readonly 4: readonly string[]; readonl
 };
 
 export class Network {
-  /** connections that stand at this moment */
+  /** how many connections are open */
   open = 0;
   readonly #deps: NetworkDeps;
   readonly #memories = new Map<string, ScriptMemory>();
   #connections = 0;
   #lookups = 0;
-  #friendly = false;
+  #isFaultless = false;
 
   constructor(deps: NetworkDeps) {
     this.#deps = deps;
   }
 
-  /** From now on everything works as it should. */
-  calm(): void {
-    this.#friendly = true;
+  /** From now on there are no faults. */
+  endFaults(): void {
+    this.#isFaultless = true;
   }
 
-  /** The network as one process sees it; the system lets go of its connections when it dies. */
+  /** The network as one process sees it; its connections are destroyed when it dies. */
   portsFor(user: NetworkUser): { readonly connect: Connect; readonly resolver: Resolver } {
     const addresses = (name: string, family: 4 | 6) =>
       this.#answer(`${family} ${name}`, HOSTS[name]?.[family] ?? [], name, user);
     return {
       connect: (endpoint, events, tls) => {
-        const wire = new Wire(this, this.#wirePlan(endpoint.address, user.number), events, user.step);
-        user.whenDead(() => wire.destroy());
-        if (user.step(`connects to ${endpoint.address}`)) wire.open(tls !== undefined);
-        return wire;
+        const connection = new SimulatedConnection(
+          this,
+          this.#connectionPlan(endpoint.address, user.number),
+          events,
+          user.step,
+        );
+        user.whenDead(() => connection.destroy());
+        if (user.step(`connects to ${endpoint.address}`)) connection.open(tls !== undefined);
+        return connection;
       },
       resolver: { mx: (name) => this.#answer(`MX ${name}`, MX[name] ?? [], name, user), addresses },
     };
   }
 
-  #wirePlan(address: string, life: number): WirePlan {
+  #connectionPlan(address: string, process: number): ConnectionPlan {
     const number = ++this.#connections;
     const { servers, incidents, ...rest } = this.#deps;
-    const mine = (each: Incident): each is WireIncident =>
-      each.what === 'wire' && each.connection === number && !this.#friendly;
+    const mine = (each: Incident): each is ConnectionIncident =>
+      each.what === 'connection' && each.connection === number && !this.#isFaultless;
     const memory = this.#memories.get(address) ?? new Map<string, number>();
     this.#memories.set(address, memory);
-    const script = this.#friendly ? {} : (servers[address] ?? {});
-    return { ...rest, number, address, life, memory, script, incidents: incidents.filter(mine) };
+    const script = this.#isFaultless ? {} : (servers[address] ?? {});
+    return { ...rest, number, address, process, memory, script, incidents: incidents.filter(mine) };
   }
 
   async #answer<T>(
@@ -110,9 +115,9 @@ export class Network {
     const incident = this.#deps.incidents.find((each) => each.what === 'dns' && each.lookup === number);
     if (!user.step(`asks for ${question}`)) return new Promise(() => {});
     await new Promise<void>((done) => this.#deps.clock.after(LATENCY, done));
-    const deed = incident?.what === 'dns' && !this.#friendly ? incident.answer : null;
-    if (deed !== null) this.#deps.trace(`lookup ${number}, ${question}: ${deed}`);
-    switch (deed) {
+    const fault = incident?.what === 'dns' && !this.#isFaultless ? incident.answer : null;
+    if (fault !== null) this.#deps.trace(`lookup ${number}, ${question}: ${fault}`);
+    switch (fault) {
       case null:
         break;
       case 'twice':
@@ -120,7 +125,7 @@ export class Network {
       case 'reversed':
         return found([...records].reverse());
       default:
-        return { kind: 'failed', fault: deed };
+        return { kind: 'failed', fault: fault };
     }
     return isKnown(name) ? found(records) : { kind: 'failed', fault: 'no-domain' };
   }
@@ -134,37 +139,42 @@ function found<T>(records: readonly T[]): LookupResult<T> {
   return records.length === 0 ? { kind: 'failed', fault: 'no-data' } : { kind: 'found', records };
 }
 
-interface WirePlan extends Pick<NetworkDeps, 'clock' | 'accepted' | 'lied' | 'trace'> {
+interface ConnectionPlan extends Pick<NetworkDeps, 'clock' | 'accepted' | 'unsolicited' | 'trace'> {
   readonly number: number;
   readonly address: string;
-  readonly life: number;
+  readonly process: number;
   readonly memory: ScriptMemory;
   readonly script: ServerScript;
-  readonly incidents: readonly WireIncident[];
+  readonly incidents: readonly ConnectionIncident[];
 }
 
 /** One connection. Both directions are queues of bytes with the same delay, so nothing overtakes anything. */
-class Wire implements Connection {
+class SimulatedConnection implements Connection {
   readonly #network: Network;
-  readonly #plan: WirePlan;
+  readonly #plan: ConnectionPlan;
   readonly #events: ConnectionEvents;
   readonly #step: (what: string) => boolean;
   readonly #server: ScriptedServer;
   readonly #reader = createLineReader();
   readonly #passed = { us: 0, server: 0 };
-  /** the server has something to think about until then */
+  /** the server answers after this time at the earliest */
   #busyUntil = 0;
-  #stands = false;
-  /** nothing passes any more */
-  #over = false;
-  /** our side has let go of it; what it wrote before may still arrive */
-  #deaf = false;
+  #isOpen = false;
+  /** nothing is transmitted any more */
+  #isClosed = false;
+  /** our side has destroyed it; what it wrote before may still arrive */
+  #isDestroyed = false;
   #silent = false;
-  #lied = false;
-  /** accepted by the piece of input the server works on */
+  #sentUnsolicited = false;
+  /** accepted in the piece of input that the server is processing */
   #fresh: Acceptance | null = null;
 
-  constructor(network: Network, plan: WirePlan, events: ConnectionEvents, step: (what: string) => boolean) {
+  constructor(
+    network: Network,
+    plan: ConnectionPlan,
+    events: ConnectionEvents,
+    step: (what: string) => boolean,
+  ) {
     this.#network = network;
     this.#plan = plan;
     this.#events = events;
@@ -183,10 +193,10 @@ class Wire implements Connection {
         case 'silence':
           return;
         case undefined:
-          if (this.#deaf) return;
-          this.#stands = true;
+          if (this.#isDestroyed) return;
+          this.#isOpen = true;
           this.#network.open++;
-          if (!this.#step(`connection ${this.#plan.number} stands`)) return;
+          if (!this.#step(`connection ${this.#plan.number} is open`)) return;
           this.#events.connected();
           if (implicitTls) throw new Error('no server here speaks TLS from the first byte');
           this.#act(this.#server.greet());
@@ -196,7 +206,7 @@ class Wire implements Connection {
 
   write(data: string | Uint8Array): boolean {
     const bytes = typeof data === 'string' ? data : Buffer.from(data).toString('latin1');
-    if (this.#deaf || !this.#step(`writes ${bytes.length} bytes to connection ${this.#plan.number}`))
+    if (this.#isDestroyed || !this.#step(`writes ${bytes.length} bytes to connection ${this.#plan.number}`))
       return true;
     this.#later(LATENCY, () => this.#pass('us', bytes, (piece) => this.#serve(piece)));
     return true;
@@ -204,7 +214,7 @@ class Wire implements Connection {
 
   startTls(): void {
     this.#later(LATENCY, () => {
-      if (this.#deaf) return;
+      if (this.#isDestroyed) return;
       if (this.#plan.script.tlsBroken === true) this.#cut({ kind: 'tls', message: 'no TLS here' });
       else this.#events.secured({ protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', verified: true });
     });
@@ -212,27 +222,27 @@ class Wire implements Connection {
 
   end(): void {}
 
-  /** Also what the system does when the process dies. */
+  /** The system does this too when the process dies. */
   destroy(): void {
-    if (this.#stands) this.#network.open--;
-    this.#stands = false;
-    this.#deaf = true;
+    if (this.#isOpen) this.#network.open--;
+    this.#isOpen = false;
+    this.#isDestroyed = true;
   }
 
   #later(milliseconds: number, call: () => void): void {
     this.#plan.clock.after(milliseconds, () => {
-      if (!this.#over) call();
+      if (!this.#isClosed) call();
     });
   }
 
   #cut(reason: CloseReason): void {
-    this.#over = true;
-    if (this.#deaf) return;
+    this.#isClosed = true;
+    if (this.#isDestroyed) return;
     this.destroy();
     if (this.#step(`connection ${this.#plan.number} ends`)) this.#events.closed(reason);
   }
 
-  /** Bytes on their way in one direction, with what happens to them there. */
+  /** Transmits bytes in one direction, with the incidents among them. */
   #pass(from: 'us' | 'server', bytes: string, arrive: (bytes: string) => void): void {
     if (this.#silent) return;
     const start = this.#passed[from];
@@ -244,12 +254,12 @@ class Wire implements Connection {
       arrive(bytes);
       return;
     }
-    const { deed } = incident;
-    this.#plan.trace(`connection ${this.#plan.number}: ${deed} before byte ${incident.byte} from ${from}`);
+    const { fault } = incident;
+    this.#plan.trace(`connection ${this.#plan.number}: ${fault} before byte ${incident.byte} from ${from}`);
     const cut = incident.byte - start;
     if (cut > 0) arrive(bytes.slice(0, cut));
-    if (this.#over) return;
-    switch (deed) {
+    if (this.#isClosed) return;
+    switch (fault) {
       case 'reset':
         this.#cut({ kind: 'error', code: 'ECONNRESET', message: 'reset' });
         return;
@@ -260,20 +270,20 @@ class Wire implements Connection {
         this.#silent = true;
         return;
       case 'early':
-        this.#lied = true;
-        this.#plan.lied();
+        this.#sentUnsolicited = true;
+        this.#plan.unsolicited();
         this.#hear('451 4.3.0 I was not asked\r\n');
-        if (!this.#over) arrive(bytes.slice(cut));
+        if (!this.#isClosed) arrive(bytes.slice(cut));
         return;
       case 'pieces':
-        for (const byte of bytes.slice(cut)) if (!this.#over) arrive(byte);
+        for (const byte of bytes.slice(cut)) if (!this.#isClosed) arrive(byte);
     }
   }
 
   #serve(bytes: string): void {
-    // The end of a message apart from what follows it, so that its reply is known from the others.
+    // Split after the end of a message, so that its reply is known from those that follow.
     for (const piece of bytes.split(/(?<=\r\n\.\r\n)/)) {
-      if (this.#over) return;
+      if (this.#isClosed) return;
       this.#fresh = null;
       const acts = this.#server.receive(piece);
       this.#act(acts, this.#fresh);
@@ -281,9 +291,9 @@ class Wire implements Connection {
   }
 
   #accept(mail: Accepted): void {
-    // A lone dot ends a transaction that nobody wants any more (RFC 2920 3.1).
+    // A lone dot ends a transaction without accepted recipients (RFC 2920 3.1).
     if (mail.body === '') return;
-    this.#fresh = { ...mail, life: this.#plan.life, heard: false };
+    this.#fresh = { ...mail, process: this.#plan.process, heard: false };
     this.#plan.accepted(this.#fresh);
   }
 
@@ -298,7 +308,8 @@ class Wire implements Connection {
         let arrived = 0;
         this.#pass('server', said, (bytes) => {
           arrived += bytes.length;
-          if (acceptance !== null && arrived === said.length) acceptance.heard = !this.#lied && !this.#deaf;
+          if (acceptance !== null && arrived === said.length)
+            acceptance.heard = !this.#sentUnsolicited && !this.#isDestroyed;
           this.#hear(bytes);
         });
       });
@@ -313,7 +324,10 @@ class Wire implements Connection {
   }
 
   #hear(bytes: string): void {
-    if (this.#deaf || !this.#step(`hears ${JSON.stringify(bytes)} on connection ${this.#plan.number}`))
+    if (
+      this.#isDestroyed ||
+      !this.#step(`receives ${JSON.stringify(bytes)} on connection ${this.#plan.number}`)
+    )
       return;
     const { lines, partial } = this.#reader.feed(Buffer.from(bytes, 'latin1'));
     if (lines.length > 0 || partial) this.#events.lines(lines, partial);

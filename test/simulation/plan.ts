@@ -1,14 +1,13 @@
 /**
- * What a simulated run is made of, as plain data: mails, servers, and incidents that happen to processes, disk, network
- * and clock. Made from a seed; run by simulate.ts, and made smaller by shrink.ts when it shows a fault. Nothing here
- * happens by itself: the same plan always gives the same run.
+ * The plan of a simulated run as plain data: messages, servers, and incidents of processes, disk, network and clock. Made
+ * from a seed; the same plan always gives the same run.
  */
 import type { Dialect } from '../../src/delivery-list/job.ts';
 import type { Random } from '../../src/platform/clock.ts';
 import type { ServerScript } from '../../src/replay/world/server.ts';
 import { seededRandom } from '../support/spool.ts';
 
-export interface PlannedMail {
+export interface PlannedMessage {
   readonly name: string;
   readonly recipients: readonly string[];
   readonly form: 'bare' | 'rfc822' | 'native';
@@ -18,76 +17,76 @@ export interface PlannedMail {
   readonly size: number;
 }
 
-/** Mail that Citadel hands to an intake while a life delivers. */
+/** A message that Citadel submits to an intake while a process delivers. */
 export interface Handover {
   readonly name: string;
-  /** the intake stands beside this life */
-  readonly life: number;
-  /** milliseconds after its beginning */
+  /** the intake runs beside this process */
+  readonly process: number;
+  /** milliseconds after the start of the intake */
   readonly at: number;
-  /** one recipient and one connection each: all together as servers of 2012 and 2016 do, or one after the other */
+  /** one recipient and one connection each: all at once as servers of 2012 and 2016 do, or one by one */
   readonly copies: number;
-  readonly manner: 'together' | 'one by one';
+  readonly order: 'together' | 'one by one';
   readonly speaks: 'DATA' | 'BDAT';
   /** bytes of text */
   readonly size: number;
-  /** the first connection breaks before this byte of Citadel's; null: it holds */
+  /** the first connection breaks before this byte from Citadel; null: it does not */
   readonly breaks: number | null;
 }
 
-/** The intake beside life 3 is process 103. */
+/** The intake beside process 3 is process 103. */
 export const INTAKE = 100;
 
-/** One life is one process that delivers, from its start to its end; or an intake beside one, counted from INTAKE on. */
+/** `process`: the number of a process that delivers, counted from 1, or of the intake beside it, from INTAKE on. */
 export type Incident =
   /** the process is killed, or the power fails, at this step of its work */
-  | { readonly what: 'kill'; readonly life: number; readonly step: number }
-  | { readonly what: 'power'; readonly life: number; readonly step: number; readonly seed: number }
+  | { readonly what: 'kill'; readonly process: number; readonly step: number }
+  | { readonly what: 'power'; readonly process: number; readonly step: number; readonly seed: number }
   /** calls of this kind fail from one step on, for so many steps */
   | {
       readonly what: 'disk';
-      readonly life: number;
+      readonly process: number;
       readonly step: number;
       readonly steps: number;
       readonly code: DiskCode;
     }
   /** a sync takes this long */
-  | { readonly what: 'slow-disk'; readonly life: number; readonly milliseconds: number }
-  | { readonly what: 'term'; readonly life: number; readonly at: number }
+  | { readonly what: 'slow-disk'; readonly process: number; readonly milliseconds: number }
+  | { readonly what: 'term'; readonly process: number; readonly at: number }
   /** the wall clock is set */
-  | { readonly what: 'clock'; readonly life: number; readonly at: number; readonly by: number }
-  | { readonly what: 'other'; readonly life: number; readonly at: number; readonly does: OtherDeed }
+  | { readonly what: 'clock'; readonly process: number; readonly at: number; readonly by: number }
+  | { readonly what: 'other'; readonly process: number; readonly at: number; readonly does: SpoolChange }
   /** something happens to a connection before the byte of this number */
   | {
-      readonly what: 'wire';
+      readonly what: 'connection';
       readonly connection: number;
       readonly from: 'us' | 'server';
       readonly byte: number;
-      readonly deed: WireDeed;
+      readonly fault: ConnectionFault;
     }
-  | { readonly what: 'dns'; readonly lookup: number; readonly answer: DnsDeed };
+  | { readonly what: 'dns'; readonly lookup: number; readonly answer: DnsFault };
 
 export type DiskCode = 'EIO' | 'ENOSPC' | 'EMFILE' | 'EACCES';
 /** What another program does to the spool. */
-export type OtherDeed =
+export type SpoolChange =
   | 'adds a recipient'
   | 'rewrites a list as it was'
   | 'removes a list'
   | 'starts a second runner'
   | 'enqueues';
-export type WireDeed = 'reset' | 'close' | 'silence' | 'early' | 'pieces';
-export type DnsDeed = 'timeout' | 'server-failure' | 'refused' | 'no-domain' | 'twice' | 'reversed';
+export type ConnectionFault = 'reset' | 'close' | 'silence' | 'early' | 'pieces';
+export type DnsFault = 'timeout' | 'server-failure' | 'refused' | 'no-domain' | 'twice' | 'reversed';
 
 export interface Plan {
   readonly seed: number;
   readonly dialect: Dialect;
-  /** lives that incidents may happen to; undisturbed ones follow until everything is done */
-  readonly lives: number;
-  /** queue runs in one life: more than one is `watch` */
+  /** processes with incidents; others without follow until everything is done */
+  readonly processes: number;
+  /** queue runs of each process: more than one is `watch` */
   readonly runs: number;
   readonly limits: { readonly [name: string]: number };
-  readonly mails: readonly PlannedMail[];
-  /** so many reports are not taken before the first one is */
+  readonly messages: readonly PlannedMessage[];
+  /** the return path refuses this many reports at first */
   readonly reportsRefused: number;
   /** by address */
   readonly servers: { readonly [address: string]: ServerScript };
@@ -98,8 +97,8 @@ export interface Plan {
 export const DOMAINS = ['a.example', 'b.example', 'c.example', 'six.example', 'gone.example'] as const;
 export const ADDRESSES = ['192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4', '2001:db8::4'] as const;
 
-/** How servers behave until the undisturbed lives begin; then they are all friendly. */
-const MANNERS: readonly ServerScript[] = [
+/** How servers behave while there are incidents; afterwards all of them accept everything. */
+const SERVER_BEHAVIOURS: readonly ServerScript[] = [
   {},
   {},
   { rcpt: { '*': ['450 4.7.1 come again', '450 4.7.1 come again', '250 2.1.5 ok'] } },
@@ -126,7 +125,7 @@ const MANNERS: readonly ServerScript[] = [
   { greeting: '554 5.3.2 no service' },
 ];
 
-/** Chance with a seed, in the words the makers below need. */
+/** Seeded random choices. */
 function chanceOf(random: Random) {
   const below = (limit: number): number => Math.floor(random() * limit);
   return {
@@ -145,7 +144,7 @@ function chanceOf(random: Random) {
 
 type Chance = ReturnType<typeof chanceOf>;
 
-function mailNumber(index: number, chance: Chance): PlannedMail {
+function plannedMessage(index: number, chance: Chance): PlannedMessage {
   const name = `m${index}`;
   const count = chance.oneIn(8) ? chance.between(4, 9) : chance.between(1, 3);
   const recipients = Array.from({ length: count }, (_, n) => {
@@ -161,47 +160,47 @@ function mailNumber(index: number, chance: Chance): PlannedMail {
   };
 }
 
-function handoverNumber(index: number, lives: number, chance: Chance): Handover {
+function plannedHandover(index: number, processes: number, chance: Chance): Handover {
   return {
     name: `h${index}`,
-    life: chance.between(1, lives),
+    process: chance.between(1, processes),
     at: chance.upTo(WORK),
     copies: chance.oneIn(3) ? chance.between(2, 5) : 1,
-    manner: chance.pick(['together', 'together', 'one by one'] as const),
+    order: chance.pick(['together', 'together', 'one by one'] as const),
     speaks: chance.pick(['DATA', 'BDAT'] as const),
     size: chance.upTo(3000),
     breaks: chance.oneIn(6) ? chance.upTo(600) : null,
   };
 }
 
-/** The steps of a life with a few mails: most incidents fall into it. */
+/** The steps of a process with a few messages: most incidents happen within them. */
 const STEPS = 250;
-/** Milliseconds in which most lives with a few mails have done their work. */
+/** Milliseconds in which most processes with a few messages finish. */
 const WORK = 1500;
 
-type Maker = (chance: Chance, life: number) => Incident;
+type Maker = (chance: Chance, process: number) => Incident;
 
 /** What may happen to any process. */
 const TO_PROCESSES: readonly Maker[] = [
-  (chance, life) => ({ what: 'kill', life, step: chance.between(1, STEPS) }),
-  (chance, life) => ({
+  (chance, process) => ({ what: 'kill', process, step: chance.between(1, STEPS) }),
+  (chance, process) => ({
     what: 'power',
-    life,
+    process,
     step: chance.between(1, STEPS),
     seed: chance.below(1_000_000),
   }),
-  (chance, life) => ({
+  (chance, process) => ({
     what: 'disk',
-    life,
+    process,
     step: chance.between(1, STEPS),
     steps: chance.upTo(60),
     code: chance.pick(['EIO', 'ENOSPC', 'EMFILE', 'EACCES'] as const),
   }),
-  (chance, life) => ({ what: 'slow-disk', life, milliseconds: chance.upTo(20_000) }),
-  (chance, life) => ({ what: 'term', life, at: chance.upTo(WORK) }),
-  (chance, life) => ({
+  (chance, process) => ({ what: 'slow-disk', process, milliseconds: chance.upTo(20_000) }),
+  (chance, process) => ({ what: 'term', process, at: chance.upTo(WORK) }),
+  (chance, process) => ({
     what: 'clock',
-    life,
+    process,
     at: chance.upTo(WORK),
     by: chance.between(-20, 20) * chance.pick([1000, 3_600_000]),
   }),
@@ -209,9 +208,9 @@ const TO_PROCESSES: readonly Maker[] = [
 
 const MAKERS: readonly Maker[] = [
   ...TO_PROCESSES,
-  (chance, life) => ({
+  (chance, process) => ({
     what: 'other',
-    life,
+    process,
     at: chance.upTo(WORK),
     does: chance.pick([
       'adds a recipient',
@@ -222,11 +221,11 @@ const MAKERS: readonly Maker[] = [
     ] as const),
   }),
   (chance) => ({
-    what: 'wire',
+    what: 'connection',
     connection: chance.between(1, 8),
     from: chance.pick(['us', 'server'] as const),
     byte: chance.upTo(700),
-    deed: chance.pick(['reset', 'close', 'silence', 'early', 'pieces'] as const),
+    fault: chance.pick(['reset', 'close', 'silence', 'early', 'pieces'] as const),
   }),
   (chance) => ({
     what: 'dns',
@@ -237,16 +236,16 @@ const MAKERS: readonly Maker[] = [
 
 export function planFor(seed: number): Plan {
   const chance = chanceOf(seededRandom(seed));
-  const lives = chance.between(1, 4);
-  const mails = Array.from({ length: chance.upTo(9) }, (_, index) => mailNumber(index + 1, chance));
-  const servers = Object.fromEntries(ADDRESSES.map((address) => [address, chance.pick(MANNERS)]));
+  const processes = chance.between(1, 4);
+  const messages = Array.from({ length: chance.upTo(9) }, (_, index) => plannedMessage(index + 1, chance));
+  const servers = Object.fromEntries(ADDRESSES.map((address) => [address, chance.pick(SERVER_BEHAVIOURS)]));
   const incidents = Array.from({ length: chance.upTo(10) }, () =>
-    chance.pick(MAKERS)(chance, chance.between(1, lives)),
+    chance.pick(MAKERS)(chance, chance.between(1, processes)),
   );
   const plan = {
     seed,
     dialect: chance.pick(['2012', '2017'] as const),
-    lives,
+    processes,
     runs: chance.oneIn(3) ? chance.between(2, 4) : 1,
     limits: chance.oneIn(3)
       ? {
@@ -258,15 +257,15 @@ export function planFor(seed: number): Plan {
           'limit.rate': chance.below(3),
         }
       : {},
-    mails,
+    messages,
     reportsRefused: chance.oneIn(4) ? chance.between(1, 4) : 0,
     servers,
   };
   const handovers = Array.from({ length: chance.oneIn(3) ? chance.upTo(6) : 0 }, (_, index) =>
-    handoverNumber(index + 1, lives, chance),
+    plannedHandover(index + 1, processes, chance),
   );
   const toIntakes = handovers
     .filter(() => chance.oneIn(2))
-    .map(({ life }) => chance.pick(TO_PROCESSES)(chance, INTAKE + life));
+    .map(({ process }) => chance.pick(TO_PROCESSES)(chance, INTAKE + process));
   return { ...plan, handovers, incidents: [...incidents, ...toIntakes] };
 }

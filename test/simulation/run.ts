@@ -1,6 +1,6 @@
 /**
- * `npm run simulate -- --seed N --runs M`: M simulations from seed N on. The first seed that fails is made small and
- * told with its plan, every step, and transcripts that `spoolroom replay` shows; the exit code is 1 then.
+ * `npm run simulate -- --seed N --runs M`: M simulations from seed N on. The plan of the first seed that fails is reduced and
+ * printed with its plan, every step, and transcripts for `spoolroom replay`; the exit code is then 1.
  */
 import { mkdtempSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,23 +18,23 @@ const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: '1' },
     runs: { type: 'string', default: '1000' },
-    /** go on after a failure, and only say which seeds failed */
+    /** continue after a failure, and print only which seeds failed */
     all: { type: 'boolean', default: false },
   },
 });
 const first = Number(values.seed);
 const runs = Number(values.runs);
 
-/** What the code under test throws into the void counts as well. */
-const loose: string[] = [];
+/** Rejections that the code under test does not handle count as violations. */
+const unhandled: string[] = [];
 process.on('unhandledRejection', (reason) => {
-  loose.push(`nobody caught: ${reason instanceof Error ? reason.stack : String(reason)}`);
+  unhandled.push(`unhandled rejection: ${reason instanceof Error ? reason.stack : String(reason)}`);
 });
 
 async function violationsOf(...call: Parameters<typeof simulate>): Promise<Simulated> {
-  loose.length = 0;
+  unhandled.length = 0;
   const result = await simulate(...call);
-  return { ...result, violations: [...result.violations, ...loose] };
+  return { ...result, violations: [...result.violations, ...unhandled] };
 }
 
 async function explain(seed: number, { violations }: Simulated): Promise<void> {
@@ -42,19 +42,19 @@ async function explain(seed: number, { violations }: Simulated): Promise<void> {
   const plan = await shrink(planFor(seed), async (each) => (await violationsOf(each)).violations.length > 0);
   const folder = mkdtempSync(join(tmpdir(), 'spoolroom-simulate-'));
   const result = await violationsOf(plan, { trace: true, recorder: recorderInto(folder) });
-  console.log(`Made smaller:\n${JSON.stringify(plan, null, 1)}\n\n${result.trace.join('\n')}\n`);
+  console.log(`Reduced plan:\n${JSON.stringify(plan, null, 1)}\n\n${result.trace.join('\n')}\n`);
   console.log(result.violations.join('\n'));
   for (const file of readdirSync(folder).sort()) console.log(`spoolroom replay ${join(folder, file)}`);
 }
 
-/** What the deliveries of the failing plan did, as transcripts that `replay` shows. */
+/** Records the deliveries of the failing plan as transcripts for `replay`. */
 function recorderInto(folder: string): (clock: Clock) => Recorder {
   const read = readSettings({ hostname: 'me.example' });
   if (!read.ok) throw new Error('the settings of the simulation are wrong');
   const rules = { keep: 'all', settings: read.settings, relays: [], hostname: 'me.example' } as const;
   const bounds = { size: Number.POSITIVE_INFINITY, age: Number.POSITIVE_INFINITY };
-  const shelf = transcriptStore(folder, bounds, (text) => console.error(text));
-  return (clock) => new Recorder(rules, clock, shelf);
+  const store = transcriptStore(folder, bounds, (text) => console.error(text));
+  return (clock) => new Recorder(rules, clock, store);
 }
 
 const began = performance.now();

@@ -1,6 +1,6 @@
 /**
- * Makes a plan that shows a fault as small as it gets: leaves out incidents, mails, recipients and odd servers one by
- * one, as long as the fault stays. Called when a seed fails, so that a person has less to read.
+ * Makes a plan that shows a fault as small as possible: leaves out incidents, messages, recipients and faulty servers one by
+ * one, as long as the fault stays.
  */
 import type { Plan } from './plan.ts';
 
@@ -9,12 +9,12 @@ function* smaller(plan: Plan): Generator<Plan> {
   const without = <T>(list: readonly T[], index: number): readonly T[] =>
     list.filter((_, at) => at !== index);
   for (const index of plan.incidents.keys()) yield { ...plan, incidents: without(plan.incidents, index) };
-  for (const index of plan.mails.keys()) yield { ...plan, mails: without(plan.mails, index) };
+  for (const index of plan.messages.keys()) yield { ...plan, messages: without(plan.messages, index) };
   for (const index of plan.handovers.keys()) yield { ...plan, handovers: without(plan.handovers, index) };
-  for (const [index, mail] of plan.mails.entries()) {
+  for (const [index, mail] of plan.messages.entries()) {
     const put = (changed: Partial<typeof mail>): Plan => ({
       ...plan,
-      mails: plan.mails.map((each, at) => (at === index ? { ...mail, ...changed } : each)),
+      messages: plan.messages.map((each, at) => (at === index ? { ...mail, ...changed } : each)),
     });
     for (const which of mail.recipients.keys()) {
       if (mail.recipients.length > 1) yield put({ recipients: without(mail.recipients, which) });
@@ -29,7 +29,7 @@ function* smaller(plan: Plan): Generator<Plan> {
   if (Object.keys(plan.limits).length > 0) yield { ...plan, limits: {} };
   if (plan.reportsRefused > 0) yield { ...plan, reportsRefused: 0 };
   if (plan.runs > 1) yield { ...plan, runs: 1 };
-  if (plan.lives > 1) yield { ...plan, lives: plan.lives - 1 };
+  if (plan.processes > 1) yield { ...plan, processes: plan.processes - 1 };
 }
 
 export async function shrink(plan: Plan, fails: (plan: Plan) => Promise<boolean>): Promise<Plan> {

@@ -1,7 +1,7 @@
 /**
- * Runs a plan: the program's own queue run over a simulated disk, network and clock, life after life, with everything
- * that the plan lets happen; then undisturbed lives until nothing is left to do. Checks all along what must always hold
- * (techdoc/simulation.md). The same plan gives the same run, to the last step.
+ * Runs a plan: the queue runs of the program over a simulated disk, network and clock, one process after the other, with the
+ * incidents of the plan; then processes without incidents until nothing is left to do. Checks throughout what must always
+ * hold (techdoc/simulation.md). The same plan gives the same run, step by step.
  */
 import { composeDsn } from '../../src/dsn/compose.ts';
 import { DsnSender } from '../../src/dsn/sender.ts';
@@ -23,14 +23,14 @@ import { MemoryDisk } from '../support/memory-disk.ts';
 import { FakeMachine } from '../support/processes.ts';
 import { NOW, seededRandom } from '../support/spool.ts';
 import { handOver } from './citadel.ts';
-import { Ledger } from './ledger.ts';
-import { Killed, Life } from './life.ts';
+import { Invariants } from './invariants.ts';
 import { Network } from './network.ts';
-import { INTAKE, type Incident, type OtherDeed, type Plan, type PlannedMail } from './plan.ts';
-import { fillSpool, SPOOL, subjectIn, survey, textOf, touchList, troubleAt } from './spool.ts';
+import { INTAKE, type Incident, type Plan, type PlannedMessage, type SpoolChange } from './plan.ts';
+import { Killed, SimulatedProcess } from './process.ts';
+import { fillSpool, problemAt, SPOOL, subjectIn, survey, textOf, touchList } from './spool.ts';
 
 export interface Simulated {
-  /** what must not happen and did, in sentences */
+  /** what must not happen and did happen, in sentences */
   readonly violations: readonly string[];
   /** every step, when it was asked for */
   readonly trace: readonly string[];
@@ -39,7 +39,7 @@ export interface Simulated {
 
 export interface SimulationOptions {
   readonly trace?: boolean;
-  /** to see that the simulation finds faults: a disk that forgets what it said it has */
+  /** a faulty disk, to show that the simulation finds its faults */
   readonly disk?: (now: () => number) => MemoryDisk;
   /** keeps transcripts of all deliveries, for `replay` */
   readonly recorder?: (clock: Clock) => Recorder;
@@ -47,12 +47,12 @@ export interface SimulationOptions {
 
 /** A recipient that failed, in a report (RFC 3464 2.3). */
 const FAILED = /^Final-Recipient: rfc822; ?(\S+)\r\nAction: failed/gim;
-/** Milliseconds a run may need to end after it was told to stop. */
+/** Milliseconds within which a run must end after SIGTERM. */
 const STOP_LIMIT = 60_000;
-/** Milliseconds after which a busy watcher looks again. */
+/** Milliseconds after which a busy watcher scans again. */
 const POLL = 5000;
-/** Undisturbed lives after which everything has to be done. */
-const CALM_LIVES = 4;
+/** Processes without incidents after which everything must be done. */
+const FINAL_PROCESSES = 4;
 
 export async function simulate(plan: Plan, options: SimulationOptions = {}): Promise<Simulated> {
   return new Simulation(plan, options).run();
@@ -64,25 +64,25 @@ class Simulation {
   readonly #clock = new VirtualClock(NOW * 1000);
   readonly #disk: MemoryDisk;
   readonly #machine = new FakeMachine();
-  readonly #ledger = new Ledger();
+  readonly #invariants = new Invariants();
   readonly #trace: string[] = [];
   readonly #network: Network;
   readonly #note: (line: string) => void;
   readonly #rules: RunRules;
   #steps = 0;
-  #calm = false;
+  #isUndisturbed = false;
   #reportsRefused = 0;
-  /** other programs' mails and recipients so far */
+  /** messages and recipients of other programs so far */
   #others = 0;
   /** the process that delivers, or has done so last */
-  #deliverer: Life | null = null;
-  /** the power fails because it was another process' turn */
+  #deliverer: SimulatedProcess | null = null;
+  /** the power failed in another process: what the disk forgets; null otherwise */
   #powerSeed: number | null = null;
-  /** a process that puts mail into the spool was killed: it may leave mails behind of which it told nobody */
+  /** a process that enqueues was killed: it may leave messages that it did not acknowledge */
   #cutShort = false;
-  /** other programs at work */
-  readonly #bystanders = new Set<Life>();
-  readonly #bystanding: Promise<void>[] = [];
+  /** other processes that are running */
+  readonly #otherProcesses = new Set<SimulatedProcess>();
+  readonly #otherRuns: Promise<void>[] = [];
 
   constructor(plan: Plan, options: SimulationOptions) {
     this.#plan = plan;
@@ -96,38 +96,38 @@ class Simulation {
       servers: plan.servers,
       incidents: plan.incidents,
       trace: this.#note,
-      lied: () => {
-        this.#ledger.deceived = true;
+      unsolicited: () => {
+        this.#invariants.unsolicitedReply = true;
       },
       accepted: (acceptance) => {
         this.#note(`accepted for ${acceptance.recipients.join(' ')}`);
-        this.#ledger.accepted(acceptance);
+        this.#invariants.accepted(acceptance);
       },
     });
     this.#rules = rulesOf(plan);
   }
 
   async run(): Promise<Simulated> {
-    const { mails, lives } = this.#plan;
-    for (const mail of mails) this.#expect(mail);
-    fillSpool(this.#disk, mails, NOW);
+    const { messages, processes } = this.#plan;
+    for (const mail of messages) this.#expect(mail);
+    fillSpool(this.#disk, messages, NOW);
     try {
-      for (let number = 1; number <= lives; number++) await this.#live(number, this.#plan.runs);
-      await this.#clock.runUntil(Promise.all(this.#bystanding));
-      this.#calm = true;
-      this.#network.calm();
-      for (let number = 1; number <= CALM_LIVES; number++) await this.#live(lives + number, 1);
+      for (let number = 1; number <= processes; number++) await this.#runProcess(number, this.#plan.runs);
+      await this.#clock.runUntil(Promise.all(this.#otherRuns));
+      this.#isUndisturbed = true;
+      this.#network.endFaults();
+      for (let number = 1; number <= FINAL_PROCESSES; number++) await this.#runProcess(processes + number, 1);
       this.#checkEnd();
     } catch (error) {
-      this.#ledger.violated(error instanceof Error ? (error.stack ?? error.message) : String(error));
+      this.#invariants.violated(error instanceof Error ? (error.stack ?? error.message) : String(error));
     }
-    return { violations: this.#ledger.violations, trace: this.#trace, steps: this.#steps };
+    return { violations: this.#invariants.violations, trace: this.#trace, steps: this.#steps };
   }
 
-  #expect({ name, recipients, lists }: PlannedMail): void {
+  #expect({ name, recipients, lists }: PlannedMessage): void {
     for (const address of recipients) {
-      this.#ledger.expect(name, address);
-      if (lists > 1 && this.#happens('disk')) this.#ledger.mayHide(address);
+      this.#invariants.expect(name, address);
+      if (lists > 1 && this.#happens('disk')) this.#invariants.mayHide(address);
     }
   }
 
@@ -135,34 +135,37 @@ class Simulation {
     return this.#plan.incidents.some((each) => each.what === what);
   }
 
-  /** One process, from its start to its end, whichever that is. */
-  async #live(number: number, runs: number): Promise<void> {
-    this.#note(`life ${number} begins`);
-    const { life, controller } = this.#start(number, this.#note);
-    this.#deliverer = life;
-    if (!this.#calm && this.#plan.handovers.some((each) => each.life === number))
-      this.#bystanding.push(
-        this.#bystander(INTAKE + number, (process, signal) => this.#intake(process, signal)),
+  /** One process, from its start to its end, whatever ends it. */
+  async #runProcess(number: number, runs: number): Promise<void> {
+    this.#note(`process ${number} starts`);
+    const { process, controller } = this.#start(number, this.#note);
+    this.#deliverer = process;
+    if (!this.#isUndisturbed && this.#plan.handovers.some((each) => each.process === number))
+      this.#otherRuns.push(
+        this.#runOther(INTAKE + number, (process, signal) => this.#intake(process, signal)),
       );
-    const work = this.#work(life, runs, controller);
+    const work = this.#work(process, runs, controller);
     try {
-      await this.#clock.runUntil(Promise.race([work, life.death]));
-      life.end();
-      this.#ledger.lifeEnded(number, life.troubled ? 'unwritten' : 'in order');
+      await this.#clock.runUntil(Promise.race([work, process.death]));
+      process.end();
+      this.#invariants.processEnded(number, process.diskFailed ? 'unwritten' : 'in order');
     } catch (error) {
       if (!(error instanceof Killed)) throw error;
-      this.#ledger.lifeEnded(number, 'killed');
-      const seed = this.#powerSeed ?? this.#powerFailing(life);
+      this.#invariants.processEnded(number, 'killed');
+      const seed = this.#powerSeed ?? this.#powerFailing(process);
       if (seed !== null) this.#powerFailure(seed);
     }
-    this.#note(`life ${number} is over`);
-    this.#steps += life.steps;
+    this.#note(`process ${number} has ended`);
+    this.#steps += process.steps;
     this.#checkBetween();
   }
 
   /** A process, and what will happen to it. */
-  #start(number: number, trace: (line: string) => void): { life: Life; controller: AbortController } {
-    const life = new Life({
+  #start(
+    number: number,
+    trace: (line: string) => void,
+  ): { process: SimulatedProcess; controller: AbortController } {
+    const process = new SimulatedProcess({
       number,
       incidents: this.#incidentsOf(number),
       clock: this.#clock,
@@ -170,122 +173,126 @@ class Simulation {
       machine: this.#machine,
       trace,
       changed: (path) => {
-        const trouble = troubleAt(this.#disk, path);
-        if (trouble !== null) this.#ledger.violated(trouble);
+        const problem = problemAt(this.#disk, path);
+        if (problem !== null) this.#invariants.violated(problem);
       },
     });
     const controller = new AbortController();
-    for (const incident of this.#incidentsOf(number)) this.#schedule(incident, life, controller);
-    return { life, controller };
+    for (const incident of this.#incidentsOf(number)) this.#schedule(incident, process, controller);
+    return { process, controller };
   }
 
-  #incidentsOf(life: number): readonly Incident[] {
-    return this.#calm ? [] : this.#plan.incidents.filter((each) => 'life' in each && each.life === life);
+  #incidentsOf(process: number): readonly Incident[] {
+    return this.#isUndisturbed
+      ? []
+      : this.#plan.incidents.filter((each) => 'process' in each && each.process === process);
   }
 
-  /** What the disk forgets, when this process has ended because the power failed; null: it ended otherwise. */
-  #powerFailing({ number, steps }: Life): number | null {
+  /** What the disk forgets if this process ended because the power failed; null: it ended otherwise. */
+  #powerFailing({ number, steps }: SimulatedProcess): number | null {
     const power = this.#incidentsOf(number).find((each) => each.what === 'power' && each.step === steps);
     return power?.what === 'power' ? power.seed : null;
   }
 
   #powerFailure(seed: number): void {
     this.#powerSeed = null;
-    if (this.#bystanders.size > 0) this.#cutShort = true;
-    for (const process of this.#bystanders) process.kill();
-    this.#bystanders.clear();
+    if (this.#otherProcesses.size > 0) this.#cutShort = true;
+    for (const process of this.#otherProcesses) process.kill();
+    this.#otherProcesses.clear();
     this.#machine.reboot();
     this.#disk.powerFailure(seededRandom(seed));
   }
 
-  async #work(life: Life, runs: number, { signal }: AbortController): Promise<void> {
-    const deps = this.#depsFor(life);
+  async #work(process: SimulatedProcess, runs: number, { signal }: AbortController): Promise<void> {
+    const deps = this.#depsFor(process);
     const opened = await openSpoolQueue(SPOOL, deps, this.#settings());
-    if (!life.alive) return;
+    if (!process.alive) return;
     if (opened.kind === 'refused') {
       this.#note(`refused: ${opened.text}`);
-      if (!life.troubled && this.#bystanders.size === 0)
-        this.#ledger.violated(`the spool was refused: ${opened.text}`);
+      if (!process.diskFailed && this.#otherProcesses.size === 0)
+        this.#invariants.violated(`the spool was refused: ${opened.text}`);
     } else {
-      life.claimed = true;
-      await this.#deliver(life, opened.queue, runs, signal);
+      process.claimed = true;
+      await this.#deliver(process, opened.queue, runs, signal);
     }
-    if (life.disk.open > 0) this.#ledger.violated(`life ${life.number} left ${life.disk.open} files open`);
-    if (life.timers > 0) this.#ledger.violated(`life ${life.number} left ${life.timers} timers`);
-    if (this.#network.open > 0) this.#ledger.violated(`life ${life.number} left connections open`);
+    if (process.disk.open > 0)
+      this.#invariants.violated(`process ${process.number} left ${process.disk.open} files open`);
+    if (process.timers > 0)
+      this.#invariants.violated(`process ${process.number} left ${process.timers} timers`);
+    if (this.#network.open > 0) this.#invariants.violated(`process ${process.number} left connections open`);
   }
 
   /** What `run` and, with several runs, `watch` do. */
-  async #deliver(life: Life, room: Queue, runs: number, signal: AbortSignal): Promise<void> {
-    const recorder = this.#recorder?.(life.clock) ?? null;
+  async #deliver(process: SimulatedProcess, queue: Queue, runs: number, signal: AbortSignal): Promise<void> {
+    const recorder = this.#recorder?.(process.clock) ?? null;
     const ports = {
-      ...this.#network.portsFor(life),
-      queue: room,
-      clock: life.clock,
-      random: seededRandom(this.#plan.seed + life.number),
+      ...this.#network.portsFor(process),
+      queue,
+      clock: process.clock,
+      random: seededRandom(this.#plan.seed + process.number),
       events: {
-        outcome: (record: Parameters<Ledger['outcome']>[0]) => {
+        outcome: (record: Parameters<Invariants['outcome']>[0]) => {
           this.#note(`outcome ${record.recipient} ${record.status} ${record.text}`);
-          this.#ledger.outcome(record, life.number);
+          this.#invariants.outcome(record, process.number);
         },
         quarantined: (control: number, reason: string) =>
-          this.#ledger.violated(`${control} was set aside: ${reason}`),
+          this.#invariants.violated(`${control} was quarantined: ${reason}`),
         warning: (text: string) => this.#note(`warning: ${text}`),
         trace: recorder?.observe ?? (() => {}),
       },
     };
-    await this.#orTrouble(life, async () => {
-      const dsnSender = this.#reporter(life, room);
-      if (runs > 1) await this.#watch(life, { ...ports, dsnSender }, runs, signal);
+    await this.#tolerateDiskErrors(process, async () => {
+      const dsnSender = this.#reporter(process, queue);
+      if (runs > 1) await this.#watch(process, { ...ports, dsnSender }, runs, signal);
       else await runQueue({ ...ports, dsnSender }, this.#rulesNow(), signal);
     });
     await recorder?.close();
-    life.claimed = false;
-    await this.#orTrouble(life, () => room.close());
+    process.claimed = false;
+    await this.#tolerateDiskErrors(process, () => queue.close());
   }
 
-  /** One queue that stays: looks while it is busy, pauses, looks again; after an outcome that could not be written it begins again. */
-  async #watch(life: Life, ports: RunDeps, looks: number, signal: AbortSignal): Promise<void> {
+  /** One queue that stays: scans while it is busy, pauses, scans again; after an outcome that could not be written it begins again. */
+  async #watch(process: SimulatedProcess, ports: RunDeps, scans: number, signal: AbortSignal): Promise<void> {
     const queue = new QueueRunner(ports, this.#rulesNow(), signal);
-    const look = (): Promise<void> =>
-      this.#orTrouble(life, async () => {
+    const scan = (): Promise<void> =>
+      this.#tolerateDiskErrors(process, async () => {
         if (queue.halted) await queue.resume();
         await queue.scan(false);
       });
-    for (let number = 1; number <= looks && !signal.aborted; number++) {
-      await look();
-      while (queue.isActive && life.alive) {
+    for (let number = 1; number <= scans && !signal.aborted; number++) {
+      await scan();
+      while (queue.isActive && process.alive) {
         await queue.idleOr(POLL);
-        if (queue.isActive && !signal.aborted) await look();
+        if (queue.isActive && !signal.aborted) await scan();
       }
-      if (number < looks) await pause(life, 400_000, signal);
+      if (number < scans) await pause(process, 400_000, signal);
     }
     await queue.close();
   }
 
-  #reporter(life: Life, room: Queue): DsnSender {
-    const { clock } = life;
-    const random = seededRandom(this.#plan.seed * 17 + life.number);
+  #reporter(process: SimulatedProcess, queue: Queue): DsnSender {
+    const { clock } = process;
+    const random = seededRandom(this.#plan.seed * 17 + process.number);
     const { fqdn } = this.#rules.render;
     return new DsnSender(
       {
-        queue: room,
+        queue,
         clock,
         random,
-        store: openDsnStore(SPOOL, { ...life, random }),
+        store: openDsnStore(SPOOL, { ...process, random }),
         transport: {
           name: 'a return path',
           eightBit: true,
-          send: (report) => this.#takeReport(report, life),
+          send: (report) => this.#takeReport(report, process),
         },
         compose: (report, stamp) => this.#clock.standStill(composeDsn(report, stamp)),
         events: {
           sent: ({ notices }) => {
             for (const { kind, recipient } of notices)
-              if (kind !== 'delayed') this.#ledger.reportNoted(recipient);
+              if (kind !== 'delayed') this.#invariants.reportNoted(recipient);
           },
           suppressed: (_, recipients, reason) =>
-            this.#ledger.violated(`${recipients.join(' ')} were not reported: ${reason}`),
+            this.#invariants.violated(`${recipients.join(' ')} were not reported: ${reason}`),
           waiting: (text) => this.#note(`waiting: ${text}`),
         },
       },
@@ -298,48 +305,48 @@ class Simulation {
     );
   }
 
-  /** What is under way arrives, whatever becomes of the process that sent it. */
-  async #takeReport(report: Buffer, life: Life): Promise<HandoverResult> {
-    if (!life.step('sends a report')) return new Promise(() => {});
-    const isDown = !this.#calm && this.#reportsRefused++ < this.#plan.reportsRefused;
+  /** A report that was sent arrives, even if its sender dies. */
+  async #takeReport(report: Buffer, process: SimulatedProcess): Promise<HandoverResult> {
+    if (!process.step('sends a report')) return new Promise(() => {});
+    const isDown = !this.#isUndisturbed && this.#reportsRefused++ < this.#plan.reportsRefused;
     const failed = [...report.toString('latin1').matchAll(FAILED)].flatMap(([, address]) => address ?? []);
     this.#clock.after(5, () => {
-      if (!isDown) this.#ledger.reported(failed, life.number);
+      if (!isDown) this.#invariants.reported(failed, process.number);
     });
-    await new Promise<void>((done) => life.clock.after(10, done));
+    await new Promise<void>((done) => process.clock.after(10, done));
     return isDown ? { kind: 'unavailable', why: 'it is down' } : { kind: 'safe', where: 'a mailbox' };
   }
 
   /** A failing disk may end a run with an error of its own, and nothing else may. */
-  async #orTrouble(life: Life, work: () => Promise<void>): Promise<void> {
+  async #tolerateDiskErrors(process: SimulatedProcess, work: () => Promise<void>): Promise<void> {
     try {
       await work();
     } catch (error) {
-      if (!life.alive) throw new Killed();
+      if (!process.alive) throw new Killed();
       const isOfDisk = error instanceof QueueError || errorCode(error) !== null;
-      if (!life.troubled || !isOfDisk) throw error;
-      this.#note(`trouble: ${error instanceof Error ? error.message : String(error)}`);
+      if (!process.diskFailed || !isOfDisk) throw error;
+      this.#note(`disk error: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
 
   #rulesNow(): RunRules {
-    return { ...this.#rules, due: { ...this.#rules.due, force: this.#calm } };
+    return { ...this.#rules, due: { ...this.#rules.due, force: this.#isUndisturbed } };
   }
 
   #settings() {
     return { dialect: this.#plan.dialect, spans: this.#rules.due.schedule.retry };
   }
 
-  #depsFor(life: Life): SpoolDeps {
-    const { disk, clock, processes, number } = life;
+  #depsFor(process: SimulatedProcess): SpoolDeps {
+    const { disk, clock, processes, number } = process;
     const warn = (text: string): void => this.#note(`warning: ${text}`);
     return { disk, clock, processes, random: seededRandom(this.#plan.seed * 31 + number), warn };
   }
 
-  #schedule(incident: Incident, life: Life, controller: AbortController): void {
+  #schedule(incident: Incident, process: SimulatedProcess, controller: AbortController): void {
     const at = (milliseconds: number, call: () => void): void => {
       this.#clock.after(milliseconds, () => {
-        if (life.alive) call();
+        if (process.alive) call();
       });
     };
     switch (incident.what) {
@@ -348,8 +355,8 @@ class Simulation {
           this.#note('SIGTERM');
           controller.abort('SIGTERM');
         });
-        at(incident.at + STOP_LIMIT + this.#slowness(life.number), () =>
-          this.#ledger.violated(`life ${life.number} did not stop`),
+        at(incident.at + STOP_LIMIT + this.#slowness(process.number), () =>
+          this.#invariants.violated(`process ${process.number} did not stop`),
         );
         return;
       }
@@ -362,31 +369,31 @@ class Simulation {
       case 'other':
         at(incident.at, () => {
           this.#note(`another program ${incident.does}`);
-          this.#another(incident.does, life);
+          this.#another(incident.does, process);
         });
         return;
       case 'kill':
       case 'power':
       case 'disk':
       case 'slow-disk':
-      case 'wire':
+      case 'connection':
       case 'dns':
     }
   }
 
-  /** A slow disk may hold the end of a run up for some syncs. */
-  #slowness(life: number): number {
-    const slow = this.#plan.incidents.find((each) => each.what === 'slow-disk' && each.life === life);
+  /** A slow disk may delay the end of a run by several syncs. */
+  #slowness(process: number): number {
+    const slow = this.#plan.incidents.find((each) => each.what === 'slow-disk' && each.process === process);
     return slow?.what === 'slow-disk' ? 20 * slow.milliseconds : 0;
   }
 
-  #another(does: OtherDeed, life: Life): void {
+  #another(does: SpoolChange, process: SimulatedProcess): void {
     switch (does) {
       case 'starts a second runner':
-        this.#bystanding.push(this.#bystander(0, (process) => this.#secondRunner(life, process)));
+        this.#otherRuns.push(this.#runOther(0, (second) => this.#secondRunner(process, second)));
         return;
       case 'enqueues':
-        this.#bystanding.push(this.#bystander(0, (process) => this.#enqueue(process)));
+        this.#otherRuns.push(this.#runOther(0, (process) => this.#enqueue(process)));
         return;
       case 'adds a recipient':
       case 'rewrites a list as it was':
@@ -395,8 +402,9 @@ class Simulation {
         const touch = touchList(this.#disk, does, added);
         if (touch === null) return;
         this.#note(`it was ${touch.name}`);
-        if (does === 'adds a recipient') this.#ledger.expect(this.#subjectOf(touch.msgid), added);
-        if (does === 'removes a list') for (const address of touch.touched) this.#ledger.withdraw(address);
+        if (does === 'adds a recipient') this.#invariants.expect(this.#subjectOf(touch.msgid), added);
+        if (does === 'removes a list')
+          for (const address of touch.touched) this.#invariants.withdraw(address);
       }
     }
   }
@@ -406,30 +414,31 @@ class Simulation {
   }
 
   /** Another process on the same machine. */
-  async #bystander(
+  async #runOther(
     number: number,
-    work: (process: Life, signal: AbortSignal) => Promise<void>,
+    work: (process: SimulatedProcess, signal: AbortSignal) => Promise<void>,
   ): Promise<void> {
-    const name = number > INTAKE ? `intake ${number}` : 'another process';
-    const { life: process, controller } = this.#start(number, (line) => this.#note(`${name}: ${line}`));
-    this.#bystanders.add(process);
+    const name = number > INTAKE ? `intake ${number}` : 'another program';
+    const { process, controller } = this.#start(number, (line) => this.#note(`${name}: ${line}`));
+    this.#otherProcesses.add(process);
     try {
       await Promise.race([work(process, controller.signal), process.death]);
     } catch (error) {
-      if (error instanceof Killed) this.#bystanderKilled(process);
-      else this.#ledger.violated(`${name} failed: ${error instanceof Error ? error.stack : String(error)}`);
+      if (error instanceof Killed) this.#otherKilled(process);
+      else
+        this.#invariants.violated(`${name} failed: ${error instanceof Error ? error.stack : String(error)}`);
     }
-    this.#bystanders.delete(process);
+    this.#otherProcesses.delete(process);
     process.end();
     this.#steps += process.steps;
   }
 
-  /** By itself, or because the power failed for all. */
-  #bystanderKilled(process: Life): void {
+  /** It was killed, or the power failed for all. */
+  #otherKilled(process: SimulatedProcess): void {
     this.#cutShort = true;
     const seed = this.#powerFailing(process);
     if (seed === null) return;
-    this.#bystanders.delete(process);
+    this.#otherProcesses.delete(process);
     if (this.#deliverer?.alive === true) {
       this.#powerSeed = seed;
       this.#deliverer.kill();
@@ -438,77 +447,77 @@ class Simulation {
     }
   }
 
-  /** Takes what Citadel hands over; stays until that is done, or it is told to stop. */
-  async #intake(process: Life, signal: AbortSignal): Promise<void> {
+  /** Accepts what Citadel submits, until that is done or it is stopped. */
+  async #intake(process: SimulatedProcess, signal: AbortSignal): Promise<void> {
     const opened = await openSpoolClient(SPOOL, this.#depsFor(process), this.#settings());
     if (opened.kind === 'refused') {
-      if (process.alive && !process.troubled)
-        this.#ledger.violated(`the intake was refused the spool: ${opened.text}`);
+      if (process.alive && !process.diskFailed)
+        this.#invariants.violated(`the intake was refused the spool: ${opened.text}`);
       return;
     }
-    const life = process.number - INTAKE;
+    const runner = process.number - INTAKE;
     await handOver({
       process,
       signal,
-      room: opened.client,
+      queue: opened.client,
       clock: this.#clock,
-      ledger: this.#ledger,
+      invariants: this.#invariants,
       note: this.#note,
-      handovers: this.#plan.handovers.filter((each) => each.life === life),
+      handovers: this.#plan.handovers.filter((each) => each.process === runner),
     });
-    if (process.disk.open > 0) this.#ledger.violated(`intake ${process.number} left files open`);
-    if (process.timers > 0) this.#ledger.violated(`intake ${process.number} left timers`);
+    if (process.disk.open > 0) this.#invariants.violated(`intake ${process.number} left files open`);
+    if (process.timers > 0) this.#invariants.violated(`intake ${process.number} left timers`);
   }
 
   /** Cron starts the next one while the first is at work. */
-  async #secondRunner(life: Life, second: Life): Promise<void> {
+  async #secondRunner(process: SimulatedProcess, second: SimulatedProcess): Promise<void> {
     const opened = await openSpoolQueue(SPOOL, this.#depsFor(second), this.#settings());
     if (opened.kind === 'refused') return;
-    if (life.claimed) this.#ledger.violated('two runners at once');
+    if (process.claimed) this.#invariants.violated('two runners at once');
     await opened.queue.close();
   }
 
-  /** A job that was acknowledged is as good as delivered; one that was not may be there or not. */
-  async #enqueue(process: Life): Promise<void> {
+  /** A job that was acknowledged must be delivered; one that was not may exist or not. */
+  async #enqueue(process: SimulatedProcess): Promise<void> {
     const name = `other${++this.#others}`;
     const recipients = [`${name}@a.example`, `${name}@b.example`];
     const opened = await openSpoolClient(SPOOL, this.#depsFor(process), this.#settings());
     if (opened.kind === 'refused') throw new Error(opened.text);
     for (const address of recipients) {
-      this.#ledger.expect(name, address);
-      this.#ledger.excuse(address);
+      this.#invariants.expect(name, address);
+      this.#invariants.allowLoss(address);
     }
     const mail = textOf({ name, recipients, form: 'bare', lists: 1, size: 100 });
     const facts = { bounceto: 'me@me.example', envelopeFrom: 'me@me.example', sourceRoom: null };
     await opened.client.enqueue(Buffer.from(mail), { ...facts, recipients, submitted: NOW });
-    for (const address of recipients) this.#ledger.promise(address);
+    for (const address of recipients) this.#invariants.acknowledge(address);
   }
 
   #checkBetween(): void {
-    const { troubles, waiting, lists } = survey(this.#disk);
-    for (const trouble of troubles) this.#ledger.violated(trouble);
-    this.#ledger.audit(waiting, this.#mayRefuse);
-    // Whom another program added has tries of its own.
+    const { problems, waiting, lists } = survey(this.#disk);
+    for (const problem of problems) this.#invariants.violated(problem);
+    this.#invariants.audit(waiting, this.#mayRefuse);
+    // A recipient that another program added has a count of attempts of its own.
     if (this.#happens('other')) return;
-    for (const [name, job] of lists) this.#ledger.auditWait(name, job);
+    for (const [name, job] of lists) this.#invariants.auditWait(name, job);
   }
 
-  /** Whether anybody in this world says no for good. */
+  /** Whether any server, or the DNS, may refuse a recipient permanently. */
   get #mayRefuse(): boolean {
-    const { servers, mails, incidents } = this.#plan;
-    const gone = mails.some(({ recipients }) => recipients.some((each) => each.endsWith('@gone.example')));
+    const { servers, messages, incidents } = this.#plan;
+    const gone = messages.some(({ recipients }) => recipients.some((each) => each.endsWith('@gone.example')));
     const denied = incidents.some((each) => each.what === 'dns' && each.answer === 'no-domain');
     return gone || denied || /\b5\d\d /.test(JSON.stringify(servers));
   }
 
   #checkEnd(): void {
-    const { waiting, lists, mails } = survey(this.#disk);
-    this.#ledger.finalAudit(waiting);
-    for (const name of lists.keys()) this.#ledger.violated(`the list ${name} is left over`);
+    const { waiting, lists, messages } = survey(this.#disk);
+    this.#invariants.finalAudit(waiting);
+    for (const name of lists.keys()) this.#invariants.violated(`the list ${name} is left over`);
     const orphans = this.#cutShort || this.#happens('other') || this.#happens('disk');
-    for (const name of orphans ? [] : mails) this.#ledger.violated(`the mail ${name} is left over`);
+    for (const name of orphans ? [] : messages) this.#invariants.violated(`the message ${name} is left over`);
     const left = this.#disk.list(`${SPOOL}/.spoolroom/tmp`).map(({ name }) => name);
-    if (left.length > 0) this.#ledger.violated(`temporary files are left over: ${left.join(' ')}`);
+    if (left.length > 0) this.#invariants.violated(`temporary files are left over: ${left.join(' ')}`);
     const journal = `${SPOOL}/.spoolroom/journal`;
     if (this.#disk.status(journal) === null) return;
     const lines = this.#disk
@@ -516,14 +525,14 @@ class Simulation {
       .bytes.toString('latin1')
       .split('\n');
     if (lines.length > 2)
-      this.#ledger.violated(`the journal still says something: ${lines.slice(1).join(' ')}`);
+      this.#invariants.violated(`the journal still has records: ${lines.slice(1).join(' ')}`);
   }
 }
 
-/** Until the time is over or the process is told to stop. */
-function pause(life: Life, milliseconds: number, signal: AbortSignal): Promise<void> {
+/** Until the time has passed or the process is stopped. */
+function pause(process: SimulatedProcess, milliseconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((done) => {
-    const timer = life.clock.after(milliseconds, done);
+    const timer = process.clock.after(milliseconds, done);
     const stop = (): void => {
       timer.cancel();
       done();

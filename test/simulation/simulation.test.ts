@@ -1,4 +1,4 @@
-/** Two hundred simulations, and the proof that they find what they look for. */
+/** Two hundred simulations, and the proof that they find faults. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MemoryDisk, type SyncUnderWay } from '../support/memory-disk.ts';
@@ -30,7 +30,7 @@ test('the same plan gives the same run', async () => {
   }
 });
 
-/** Says that directories are on the platter, and forgets it. */
+/** Reports a directory as synced without syncing it. */
 class LyingDisk extends MemoryDisk {
   override beginSyncDirectory(directory: string): SyncUnderWay {
     const commit = super.beginSyncDirectory(directory);
@@ -38,7 +38,7 @@ class LyingDisk extends MemoryDisk {
   }
 }
 
-/** Gives a finished job's file name back, as a program with one rename too many would. */
+/** Removes a delivery list instead of replacing it. */
 class ForgetfulDisk extends MemoryDisk {
   override rename(from: string, to: string): void {
     if (/^\/spool\/\d+$/.test(to)) this.unlink(to);
@@ -50,7 +50,7 @@ for (const [what, Faulty] of Object.entries({
   'a sync that does nothing': LyingDisk,
   'a rewrite that loses the list': ForgetfulDisk,
 })) {
-  test(`${what} is found, and the plan that shows it is made smaller`, async () => {
+  test(`${what} is found, and the plan that shows it is reduced`, async () => {
     const fails = async (plan: ReturnType<typeof planFor>): Promise<boolean> =>
       (await simulate(plan, { disk: (now) => new Faulty(now) })).violations.length > 0;
     let seed = 1;
@@ -58,6 +58,6 @@ for (const [what, Faulty] of Object.entries({
     const smallest = await shrink(planFor(seed), fails);
     assert.ok(await fails(smallest));
     assert.ok(JSON.stringify(smallest).length <= JSON.stringify(planFor(seed)).length);
-    assert.deepEqual((await simulate(smallest)).violations, [], 'and it is the fault that it shows');
+    assert.deepEqual((await simulate(smallest)).violations, [], 'without the fault there is no violation');
   });
 }

@@ -1,7 +1,7 @@
 /**
- * The simulated spool: filled at the beginning, looked at from outside between the steps of the processes, and touched
- * by other programs. What it says is read straight from the disk, not through the code under test, except for the reader
- * of delivery lists, whose agreement with the C module is tested elsewhere.
+ * The simulated spool: filled at the beginning, inspected from outside between the steps of the processes, and changed by
+ * other programs. It is read directly from the disk, not through the code under test, except for the parser of delivery
+ * lists, whose agreement with the C module is tested elsewhere.
  */
 import { newControlText } from '../../src/delivery-list/generate.ts';
 import { stripHeader } from '../../src/delivery-list/header.ts';
@@ -11,32 +11,32 @@ import { DELIVERY_LIST_HEADER } from '../../src/delivery-list/serialise.ts';
 import { writeNative } from '../../src/message/native.ts';
 import { storedControl } from '../../src/message/stored.ts';
 import type { MemoryDisk } from '../support/memory-disk.ts';
-import type { PlannedMail } from './plan.ts';
+import type { PlannedMessage } from './plan.ts';
 import { illegalStates } from './states.ts';
 
 export const SPOOL = '/spool';
 export const OWNER = { mode: 0o660, uid: 0, gid: 0 };
 
-/** Files that are none of our business. */
-const STRANGERS: Readonly<Record<string, string>> = {
+/** Files of others, which must stay as they are. */
+const FOREIGN_FILES: Readonly<Record<string, string>> = {
   '.hidden': 'x',
   '7~': DELIVERY_LIST_HEADER,
   'notes.tmp': 'buy milk',
   '007': `${DELIVERY_LIST_HEADER}msgid|1\nremote|nobody@a.example|0||\n`,
 };
 
-export function textOf({ name, size }: PlannedMail): string {
+export function textOf({ name, size }: PlannedMessage): string {
   const line = `${'so it goes '.repeat(6)}\n`;
   const body = line.repeat(Math.ceil(size / line.length));
   return `From: me@me.example\nTo: you@a.example\nSubject: ${name}\n\n.${body}end of ${name}\n`;
 }
 
-/** The name of a mail, from its text. */
+/** The name of a message, from its text. */
 export function subjectIn(text: string): string {
   return /^Subject: (.*?)\r?$/m.exec(text)?.[1] ?? '?';
 }
 
-function listIn(form: PlannedMail['form'], list: string): Buffer {
+function listIn(form: PlannedMessage['form'], list: string): Buffer {
   switch (form) {
     case 'bare':
       return Buffer.from(list, 'latin1');
@@ -63,19 +63,19 @@ function put(disk: MemoryDisk, name: string, bytes: Buffer): void {
   disk.beginSyncDirectory(SPOOL)();
 }
 
-/** Put another content in a file's place, as programs should: under another name first. */
+/** Replace the content of a file atomically: under another name first. */
 function replace(disk: MemoryDisk, name: string, bytes: Buffer): void {
   put(disk, '.other', bytes);
   disk.rename(`${SPOOL}/.other`, `${SPOOL}/${name}`);
   disk.beginSyncDirectory(SPOOL)();
 }
 
-export function fillSpool(disk: MemoryDisk, mails: readonly PlannedMail[], submitted: number): void {
+export function fillSpool(disk: MemoryDisk, messages: readonly PlannedMessage[], submitted: number): void {
   disk.mkdir(SPOOL, { ...OWNER, mode: 0o770 });
-  for (const [name, text] of Object.entries(STRANGERS)) put(disk, name, Buffer.from(text));
+  for (const [name, text] of Object.entries(FOREIGN_FILES)) put(disk, name, Buffer.from(text));
   disk.mkdir(`${SPOOL}/12`, OWNER);
   let number = 20;
-  for (const mail of mails) {
+  for (const mail of messages) {
     const msgid = ++number;
     put(disk, String(msgid), Buffer.from(textOf(mail)));
     const facts = { bounceto: 'me@me.example', envelopeFrom: 'me@me.example', sourceRoom: null };
@@ -84,13 +84,13 @@ export function fillSpool(disk: MemoryDisk, mails: readonly PlannedMail[], submi
   }
 }
 
-export type Seen =
-  | { readonly kind: 'nothing' | 'mail' }
+export type SpoolFile =
+  | { readonly kind: 'nothing' | 'message' }
   | { readonly kind: 'list'; readonly job: Job }
   | { readonly kind: 'broken'; readonly why: string };
 
-/** What lies under this name, as a C reader would take it. */
-function seenAt(disk: MemoryDisk, name: string): Seen {
+/** The file of this name, as the C module would read it. */
+function fileAt(disk: MemoryDisk, name: string): SpoolFile {
   const path = `${SPOOL}/${name}`;
   if (disk.status(path)?.kind !== 'file') return { kind: 'nothing' };
   const { bytes } = disk.read(path, 1 << 24);
@@ -98,13 +98,13 @@ function seenAt(disk: MemoryDisk, name: string): Seen {
   if (control === null) {
     const text = bytes.toString('latin1');
     return text.endsWith(`end of ${subjectIn(text)}\n`) || text.endsWith(`end of ${subjectIn(text)}\r\n`)
-      ? { kind: 'mail' }
-      : { kind: 'broken', why: 'half a mail' };
+      ? { kind: 'message' }
+      : { kind: 'broken', why: 'half a message' };
   }
   if (control.form === 'bare' && !control.text.startsWith(DELIVERY_LIST_HEADER))
-    return { kind: 'broken', why: 'a header that 2012 servers choke on' };
+    return { kind: 'broken', why: 'a header that servers of 2012 cannot read' };
   if (control.form !== 'native' && bytes.at(-1) !== 0x0a)
-    return { kind: 'broken', why: 'no line end at its end' };
+    return { kind: 'broken', why: 'no line end at the end' };
   const parsed = parseDeliveryList(stripHeader(control.text).instructions, {
     dialect: 'detect',
     fallback: '2012',
@@ -115,51 +115,51 @@ function seenAt(disk: MemoryDisk, name: string): Seen {
   return { kind: 'list', job: parsed.job };
 }
 
-/** What a name in the spool that has just changed shows; a sentence when it is not as it should be. */
-export function troubleAt(disk: MemoryDisk, path: string): string | null {
+/** What is wrong with a file that has just changed, as a sentence; null: nothing. */
+export function problemAt(disk: MemoryDisk, path: string): string | null {
   const name = path.slice(SPOOL.length + 1);
   if (name.includes('/')) return null;
-  if (!/^[1-9]\d*$/.test(name)) return `${path} was made, where only numbers belong`;
-  const seen = seenAt(disk, name);
+  if (!/^[1-9]\d*$/.test(name)) return `${path} was created, where file names are numbers only`;
+  const seen = fileAt(disk, name);
   return seen.kind === 'broken' ? `${path} is broken: ${seen.why}` : null;
 }
 
 export interface Survey {
   /** everything that is wrong, in sentences */
-  readonly troubles: readonly string[];
-  /** recipients still to be tried, whose mail is there */
+  readonly problems: readonly string[];
+  /** pending recipients whose message is there */
   readonly waiting: ReadonlySet<string>;
   readonly lists: ReadonlyMap<string, Job>;
-  readonly mails: readonly string[];
+  readonly messages: readonly string[];
 }
 
 export function survey(disk: MemoryDisk): Survey {
-  const troubles: string[] = [];
+  const problems: string[] = [];
   const waiting = new Set<string>();
   const lists = new Map<string, Job>();
-  const mails: string[] = [];
-  for (const [name, text] of Object.entries(STRANGERS)) {
-    if (disk.read(`${SPOOL}/${name}`, 1000).bytes.toString() !== text) troubles.push(`${name} was changed`);
+  const messages: string[] = [];
+  for (const [name, text] of Object.entries(FOREIGN_FILES)) {
+    if (disk.read(`${SPOOL}/${name}`, 1000).bytes.toString() !== text) problems.push(`${name} was changed`);
   }
   for (const { name } of disk.list(SPOOL)) {
     if (!/^[1-9]\d*$/.test(name)) continue;
-    const seen = seenAt(disk, name);
-    if (seen.kind === 'broken') troubles.push(`${name} is broken: ${seen.why}`);
-    if (seen.kind === 'mail') mails.push(name);
+    const seen = fileAt(disk, name);
+    if (seen.kind === 'broken') problems.push(`${name} is broken: ${seen.why}`);
+    if (seen.kind === 'message') messages.push(name);
     if (seen.kind === 'list') lists.set(name, seen.job);
   }
   for (const [name, { msgid, recipients }] of lists) {
     const pending = recipients.filter(isPending);
-    if (pending.length > 0 && !mails.includes(String(msgid)))
-      troubles.push(`${name} waits without its mail ${msgid}`);
+    if (pending.length > 0 && !messages.includes(String(msgid)))
+      problems.push(`${name} waits without its message ${msgid}`);
     for (const { address } of pending) waiting.add(address);
   }
   const msgids = new Map([...lists].map(([name, { msgid }]) => [Number(name), msgid]));
-  troubles.push(...illegalStates(disk, SPOOL, msgids, new Set(mails.map(Number))));
-  return { troubles, waiting, lists, mails };
+  problems.push(...illegalStates(disk, SPOOL, msgids, new Set(messages.map(Number))));
+  return { problems, waiting, lists, messages };
 }
 
-/** Another program changes the first delivery list there is. Returns the recipients of the list, and whom it added. */
+/** Another program changes the first delivery list with pending recipients. Returns the recipients of the list, its msgid and its name. */
 export function touchList(
   disk: MemoryDisk,
   how: 'adds a recipient' | 'rewrites a list as it was' | 'removes a list',

@@ -7,7 +7,7 @@ import { illegalStates } from './states.ts';
 
 const OWNER = { mode: 0o660, uid: 0, gid: 0 };
 
-test('a mail that is gone before its list is a state of which the table does not know', async () => {
+test('a message that is deleted before its list is in a state that the table does not name', async () => {
   const disk = new MemoryDisk(() => 0);
   const layout = layoutOf('/spool');
   for (const folder of ['/spool', layout.state, layout.temporary]) disk.mkdir(folder, OWNER);
@@ -19,6 +19,6 @@ test('a mail that is gone before its list is a state of which the table does not
   const lists = new Map([[2, 1]]);
   assert.deepEqual(illegalStates(disk, '/spool', lists, new Set([1])), []);
   assert.deepEqual(illegalStates(disk, '/spool', lists, new Set()), [
-    'job 2 of mail 1 is in no legal state: -C finish',
+    'job 2 of message 1 is in an illegal state: -C finish',
   ]);
 });

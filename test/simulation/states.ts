@@ -1,6 +1,6 @@
 /**
  * The legal states of a job on disk, as techdoc/spool-states.md numbers them: what there is of payload, control message
- * and journal. The simulation asks after every life, power failures included; a combination without a row is a fault.
+ * and journal. Every other combination is a fault, after a power failure too.
  */
 import { decodeJournal } from '../../src/queue/journal.ts';
 import { layoutOf } from '../../src/storage/layout.ts';
@@ -21,12 +21,12 @@ const LEGAL: { readonly [what: string]: string } = {
   '-- status': 'S11',
 };
 
-/** Jobs in a state of which the table does not know, in sentences. `lists`: msgid by control number. */
+/** Jobs in a state that the table does not name, in sentences. `lists`: msgid by control number. */
 export function illegalStates(
   disk: MemoryDisk,
   spool: string,
   lists: ReadonlyMap<number, number>,
-  mails: ReadonlySet<number>,
+  messages: ReadonlySet<number>,
 ): readonly string[] {
   const jobs = new Map<string, { readonly control: number; readonly msgid: number; record: Record }>();
   for (const [control, msgid] of lists)
@@ -37,8 +37,8 @@ export function illegalStates(
     jobs.set(`${control} ${msgid}`, job);
   }
   return [...jobs.values()].flatMap(({ control, msgid, record }) => {
-    const what = `${mails.has(msgid) ? 'P' : '-'}${lists.get(control) === msgid ? 'C' : '-'} ${record}`;
-    return what in LEGAL ? [] : [`job ${control} of mail ${msgid} is in no legal state: ${what}`];
+    const what = `${messages.has(msgid) ? 'P' : '-'}${lists.get(control) === msgid ? 'C' : '-'} ${record}`;
+    return what in LEGAL ? [] : [`job ${control} of message ${msgid} is in an illegal state: ${what}`];
   });
 }
 

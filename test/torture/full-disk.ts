@@ -10,7 +10,7 @@ import { newControlText } from '../../src/delivery-list/generate.ts';
 import { startSmtpServer } from '../support/smtp-servers.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/spoolroom', import.meta.url));
-const MAILS = 20;
+const MESSAGES = 20;
 
 /** Calls `work` with a directory on a file system of its own; false when none may be mounted here. */
 export async function onSmallDisk(
@@ -42,17 +42,17 @@ export function fill(directory: string, free: number): void {
 }
 
 export interface FullDisk {
-  /** by free bytes: exit code, recipients that got a mail by then */
+  /** after each run: free bytes, exit code, recipients that have a message by then */
   readonly steps: readonly { readonly free: number; readonly code: number; readonly accepted: number }[];
-  /** recipients that never got their mail, or are still in the spool at the end */
+  /** recipients without their message; files still in the spool at the end */
   readonly lost: readonly string[];
   readonly left: readonly string[];
 }
 
-/** Deliver from a spool whose disk has this many free bytes, one after the other, and at last enough. */
+/** Deliver from a spool whose disk has each of these numbers of free bytes in turn, and finally enough. */
 export async function deliverFromFullDisk(directory: string, frees: readonly number[]): Promise<FullDisk> {
   const server = await startSmtpServer();
-  const recipients = Array.from({ length: MAILS }, (_, n) => `full${n}@torture.example`);
+  const recipients = Array.from({ length: MESSAGES }, (_, n) => `full${n}@torture.example`);
   for (const [n, name] of recipients.entries()) {
     const [msgid, control] = [2 * n + 1, 2 * n + 2];
     fs.writeFileSync(`${directory}/${msgid}`, 'From: me@me.example\nSubject: full\n\nhello\n');
@@ -63,7 +63,7 @@ export async function deliverFromFullDisk(directory: string, frees: readonly num
       newControlText({ ...facts, msgid, submitted, recipients: [name] }),
     );
   }
-  const gotIt = (): Set<string> => new Set(server.accepted.flatMap((mail) => mail.recipients));
+  const received = (): Set<string> => new Set(server.accepted.flatMap(({ recipients: to }) => to));
   const steps: { free: number; code: number; accepted: number }[] = [];
   try {
     for (const free of [...frees, Number.POSITIVE_INFINITY]) {
@@ -73,11 +73,11 @@ export async function deliverFromFullDisk(directory: string, frees: readonly num
         stdio: 'ignore',
       });
       const [code] = await once(child, 'close');
-      steps.push({ free, code, accepted: gotIt().size });
+      steps.push({ free, code, accepted: received().size });
     }
   } finally {
     await server.close();
   }
-  const lost = recipients.filter((each) => !gotIt().has(each));
+  const lost = recipients.filter((each) => !received().has(each));
   return { steps, lost, left: fs.readdirSync(directory).filter((name) => /^\d+$/.test(name)) };
 }

@@ -1,4 +1,4 @@
-/** `npm run torture -- --kills N --seed S`: processes killed N times, then a full disk; the exit code is 1 when mail suffered. */
+/** `npm run torture -- --kills N --seed S`: processes killed N times, then a full disk; the exit code is 1 when a message was lost or sent twice. */
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';

@@ -1,4 +1,4 @@
-/** A few seconds of torture with every run of the tests; `npm run torture` does more of it. */
+/** A few seconds of torture with every run of the tests; `npm run torture` runs more. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { temporaryDirectory } from '../support/spool.ts';
@@ -13,7 +13,7 @@ test('killed ten times, the program loses nothing and repeats nothing that was d
   assert.ok(accepted > 0);
 });
 
-test('a full disk costs no mail, and one without any room sends none', async (t) => {
+test('a full disk loses no message, and one without free space sends none', async (t) => {
   const mounted = await onSmallDisk(temporaryDirectory(t), async (directory) => {
     const { steps, lost, left } = await deliverFromFullDisk(directory, [0, 8192]);
     assert.deepEqual([lost, left], [[], []]);

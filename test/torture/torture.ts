@@ -1,6 +1,6 @@
 /**
- * Real processes, killed at random moments: `run` and `watch` deliver from a real directory to real servers, and the
- * what the servers have received is compared with what they should have. What cannot be seen from outside, such as a
+ * Real processes, killed at random times: `run` and `watch` deliver from a real directory to real servers, and what the
+ * servers have received is compared with what they should have. What cannot be seen from outside, such as a
  * power failure, is left to the simulation (test/simulation).
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -24,18 +24,18 @@ export interface TortureOptions {
 }
 
 export interface Tortured {
-  /** what must not happen and did, in sentences */
+  /** what must not happen and did happen, in sentences */
   readonly violations: readonly string[];
-  readonly mails: number;
+  readonly messages: number;
   readonly accepted: number;
   /** second deliveries, each in the window that a kill opens */
   readonly twice: number;
   readonly reports: number;
-  /** processes that found another one at work */
+  /** processes that found another one running */
   readonly busy: number;
 }
 
-/** Runs that may need to go through until nothing is left, when nobody is killed any more. */
+/** Undisturbed runs after which nothing may be left. */
 const LAST_RUNS = 5;
 /** Milliseconds after its start at which a process may be killed. */
 const EARLIEST = 40;
@@ -46,7 +46,7 @@ export async function torture({ spool, kills, seed }: TortureOptions): Promise<T
   const below = (limit: number): number => Math.floor(random() * limit);
   const refuse: Record<string, { code: number; text: string }> = {};
   const server = await startSmtpServer({ refuse });
-  const witness = new Witness();
+  const observed = new Observations();
   const violations: string[] = [];
   const recipients: string[] = [];
   let number = 0;
@@ -54,15 +54,15 @@ export async function torture({ spool, kills, seed }: TortureOptions): Promise<T
   let busy = 0;
 
   function enqueue(): void {
-    const mail = `m${number}`;
-    const names = Array.from({ length: 1 + below(3) }, (_, n) => `${mail}.${n}@torture.example`);
+    const subject = `m${number}`;
+    const names = Array.from({ length: 1 + below(3) }, (_, n) => `${subject}.${n}@torture.example`);
     for (const name of names) if (below(15) === 0) refuse[name] = { code: 550, text: 'No such user' };
     recipients.push(...names);
     const msgid = ++number;
     putIntoPlace(
       spool,
       msgid,
-      `From: me@me.example\nSubject: ${mail}\n\n${'so it goes\n'.repeat(below(500))}`,
+      `From: me@me.example\nSubject: ${subject}\n\n${'so it goes\n'.repeat(below(500))}`,
     );
     const facts = { bounceto: 'me@me.example', envelopeFrom: 'me@me.example', sourceRoom: null };
     const submitted = Math.floor(Date.now() / 1000);
@@ -70,27 +70,27 @@ export async function torture({ spool, kills, seed }: TortureOptions): Promise<T
   }
 
   function start(command: 'run' | 'watch', round: number): Process {
-    const way = `127.0.0.1:${server.port}`;
+    const relay = `127.0.0.1:${server.port}`;
     const words = [
       '--spool',
       spool,
       '--smarthost',
-      way,
+      relay,
       '--return',
-      `smtp://${way}`,
+      `smtp://${relay}`,
       '--hostname',
       'me.example',
     ];
-    const patience = command === 'run' ? ['--force'] : ['--poll', '1s'];
+    const pace = command === 'run' ? ['--force'] : ['--poll', '1s'];
     const log = ['--log.level', 'info', '--log.format', 'json', '--limit.sessions', '4'];
-    return new Process([command, ...words, ...patience, ...log], (line) => witness.hear(line, round));
+    return new Process([command, ...words, ...pace, ...log], (line) => observed.readLog(line, round));
   }
 
-  /** What the servers took since the last look belongs to this process, or to the one beside it. */
-  function look(round: number): void {
+  /** What the servers accepted since the last call was sent by this process, or by the one beside it. */
+  function collect(round: number): void {
     for (const { recipients: to, sender, content } of server.accepted.slice(seen)) {
-      if (sender === '') witness.reported(content.toString('latin1'));
-      else for (const address of to) witness.accepted(address, round);
+      if (sender === '') observed.reported(content.toString('latin1'));
+      else for (const address of to) observed.accepted(address, round);
     }
     seen = server.accepted.length;
   }
@@ -104,23 +104,23 @@ export async function torture({ spool, kills, seed }: TortureOptions): Promise<T
       first.kill();
       await first.ended;
       if (second !== null && (await second.ended) === 0 && second.isBusy) busy++;
-      look(round);
+      collect(round);
       violations.push(...brokenLists(spool));
     }
     for (let round = kills; round < kills + LAST_RUNS && messagesLeft(spool).length > 0; round++) {
       const code = await start('run', round).ended;
       if (code !== 0) violations.push(`an undisturbed run ended with ${code}`);
-      look(round);
+      collect(round);
     }
   } finally {
     await server.close();
   }
-  violations.push(...witness.judge(recipients, new Set(Object.keys(refuse))));
+  violations.push(...observed.problems(recipients, new Set(Object.keys(refuse))));
   const left = messagesLeft(spool);
   if (left.length > 0) violations.push(`left over: ${left.join(' ')}`);
   const temporary = fs.readdirSync(`${spool}/.spoolroom/tmp`);
   if (temporary.length > 0) violations.push(`temporary files are left over: ${temporary.join(' ')}`);
-  return { violations, mails: number / 2, busy, ...witness.counts };
+  return { violations, messages: number / 2, busy, ...observed.counts };
 }
 
 /** One process of the program. */
@@ -130,14 +130,14 @@ class Process {
   isBusy = false;
   readonly #child: ChildProcess;
 
-  constructor(words: readonly string[], heard: (line: string) => void) {
+  constructor(words: readonly string[], logged: (line: string) => void) {
     this.#child = spawn(process.execPath, [PROGRAM, ...words], { stdio: ['ignore', 'ignore', 'pipe'] });
     let text = '';
     this.#child.stderr?.on('data', (bytes: Buffer) => {
       text += bytes.toString();
     });
     this.ended = once(this.#child, 'close').then(([code]) => {
-      for (const line of text.split('\n')) heard(line);
+      for (const line of text.split('\n')) logged(line);
       this.isBusy = text.includes('is already delivering from');
       return code;
     });
@@ -148,26 +148,28 @@ class Process {
   }
 }
 
-/** What servers and processes said of each recipient. Rounds are numbered in the order in which they happened. */
-class Witness {
+/** What servers and processes reported of each recipient. Rounds are numbered in the order in which they happened. */
+class Observations {
   readonly #acceptances = new Map<string, number[]>();
-  /** by recipient: the round in which its delivery was told as durable */
-  readonly #told = new Map<string, number>();
+  /** by recipient: the round in which its delivery was logged as durable */
+  readonly #durable = new Map<string, number>();
   readonly #reports = new Map<string, number>();
   readonly #violations: string[] = [];
 
-  hear(line: string, round: number): void {
+  readLog(line: string, round: number): void {
     if (line.includes('this is a bug in spoolroom')) this.#violations.push(`round ${round}: ${line}`);
-    // A line that the kill cut off tells nothing.
+    // The kill may have cut off the last line.
     if (!line.startsWith('{') || !line.endsWith('}')) return;
     const { event, recipient } = JSON.parse(line);
-    if (event === 'delivered') this.#told.set(recipient, round);
+    if (event === 'delivered') this.#durable.set(recipient, round);
   }
 
   accepted(address: string, round: number): void {
-    const told = this.#told.get(address) ?? round;
-    if (told < round)
-      this.#violations.push(`${address} got its mail in round ${round}, durably delivered in round ${told}`);
+    const durable = this.#durable.get(address) ?? round;
+    if (durable < round)
+      this.#violations.push(
+        `${address} got its message in round ${round}, and again: delivery was durable in round ${durable}`,
+      );
     this.#acceptances.set(address, [...(this.#acceptances.get(address) ?? []), round]);
   }
 
@@ -176,13 +178,13 @@ class Witness {
       this.#reports.set(address, (this.#reports.get(address) ?? 0) + 1);
   }
 
-  judge(recipients: readonly string[], refused: ReadonlySet<string>): readonly string[] {
+  problems(recipients: readonly string[], refused: ReadonlySet<string>): readonly string[] {
     const lost = recipients.filter((each) => !refused.has(each) && !this.#acceptances.has(each));
-    const untold = recipients.filter((each) => refused.has(each) && !this.#reports.has(each));
+    const unreported = recipients.filter((each) => refused.has(each) && !this.#reports.has(each));
     return [
       ...this.#violations,
-      ...lost.map((each) => `${each} never got its mail`),
-      ...untold.map((each) => `${each} was refused, and nobody was told`),
+      ...lost.map((each) => `${each} never got its message`),
+      ...unreported.map((each) => `${each} was refused, and its sender was not told`),
     ];
   }
 
@@ -194,7 +196,7 @@ class Witness {
   }
 }
 
-/** As other programs do: under another name first. */
+/** Atomically, as other programs do: under another name first. */
 function putIntoPlace(spool: string, number: number, text: string): void {
   fs.writeFileSync(`${spool}/.new`, text, 'latin1');
   fs.renameSync(`${spool}/.new`, `${spool}/${number}`);
@@ -204,7 +206,7 @@ function messagesLeft(spool: string): readonly string[] {
   return fs.readdirSync(spool).filter((name) => /^\d+$/.test(name));
 }
 
-/** Every delivery list is whole at every moment. */
+/** Delivery lists that are incomplete or unreadable; there must never be one. */
 function brokenLists(spool: string): readonly string[] {
   return messagesLeft(spool).flatMap((name) => {
     const text = fs.readFileSync(`${spool}/${name}`, 'latin1');

@@ -1,6 +1,6 @@
 /**
  * One process in the simulation, from its start to its end: its view of disk, network and clock, and a count of its steps.
- * When it is killed nothing of it has an effect any more; what it has sent may still arrive. simulate.ts lets it work.
+ * After it is killed it has no effect any more, except that what it has sent may still arrive.
  */
 import type { Clock, Timer } from '../../src/platform/clock.ts';
 import type { MemoryDisk } from '../support/memory-disk.ts';
@@ -8,24 +8,24 @@ import type { FakeMachine } from '../support/processes.ts';
 import { type DiskCall, ProcessDisk } from './disk.ts';
 import type { Incident } from './plan.ts';
 
-/** What the code of a dead process meets wherever it goes. It looks like an error of the disk, so that nobody minds. */
+/** Thrown by every call of a process that was killed. Its `code` makes it look like an error of the disk. */
 export class Killed extends Error {
   readonly code = 'EKILLED';
 }
 
-export interface LifeDeps {
+export interface ProcessDeps {
   readonly number: number;
   readonly clock: Clock;
   readonly disk: MemoryDisk;
   readonly machine: FakeMachine;
-  /** those that happen in this life */
+  /** the incidents of this process */
   readonly incidents: readonly Incident[];
   readonly trace: (line: string) => void;
   /** a name in the spool has changed */
   readonly changed: (path: string) => void;
 }
 
-/** Calls that each of the codes can come from. */
+/** The calls that can fail with each code. */
 const FAILING: { readonly [code: string]: ReadonlySet<DiskCall> } = {
   EIO: new Set([
     'list',
@@ -44,12 +44,12 @@ const FAILING: { readonly [code: string]: ReadonlySet<DiskCall> } = {
   EACCES: new Set(['read', 'create', 'rename', 'link', 'unlink', 'mkdir', 'syncDirectory']),
 };
 
-/** Milliseconds until the platter has something. */
+/** Milliseconds that a sync takes. */
 const PLATTER = 2;
-/** No life takes as many steps; one that does has lost its way. */
+/** More steps than any process needs: one that takes more does not end. */
 const MOST_STEPS = 30_000;
 
-export class Life {
+export class SimulatedProcess {
   readonly number: number;
   readonly disk: ProcessDisk;
   readonly processes: ReturnType<FakeMachine['start']>;
@@ -57,17 +57,17 @@ export class Life {
   /** rejects when the process is killed */
   readonly death: Promise<never>;
   alive = true;
-  /** it is the one that delivers from the spool */
+  /** it holds the lock of the spool */
   claimed = false;
-  /** calls of the disk have failed */
-  troubled = false;
+  /** a call of the disk has failed */
+  diskFailed = false;
   steps = 0;
-  readonly #deps: LifeDeps;
+  readonly #deps: ProcessDeps;
   readonly #timers = new Set<Timer>();
   readonly #onDeath: (() => void)[] = [];
   #die: (error: Killed) => void = () => {};
 
-  constructor(deps: LifeDeps) {
+  constructor(deps: ProcessDeps) {
     this.#deps = deps;
     this.number = deps.number;
     this.processes = deps.machine.start();
@@ -81,7 +81,7 @@ export class Life {
     this.death.catch(() => {});
   }
 
-  /** timers that are set */
+  /** how many timers are set */
   get timers(): number {
     return this.#timers.size;
   }
@@ -90,12 +90,12 @@ export class Life {
     this.#onDeath.push(call);
   }
 
-  /** Something is about to happen in this process, or to it. False: it is dead, and nothing happens. */
+  /** To be called before anything happens in this process or to it. False: it is dead, and nothing may happen. */
   readonly step = (what: string): boolean => {
     if (!this.alive) return false;
     this.steps++;
     this.#deps.trace(`${this.steps} ${what}`);
-    if (this.steps > MOST_STEPS) throw new Error('this life never comes to its end');
+    if (this.steps > MOST_STEPS) throw new Error('this process does not end');
     const end = this.#deps.incidents.find(
       (each) => (each.what === 'kill' || each.what === 'power') && each.step === this.steps,
     );
@@ -111,7 +111,7 @@ export class Life {
     this.#die(new Killed());
   }
 
-  /** Nothing happens in it any more. */
+  /** It ends; nothing happens in it any more. */
   end(): void {
     this.alive = false;
     this.claimed = false;
@@ -124,7 +124,7 @@ export class Life {
     for (const incident of this.#deps.incidents) {
       if (incident.what !== 'disk' || !FAILING[incident.code]?.has(call)) continue;
       if (this.steps < incident.step || this.steps >= incident.step + incident.steps) continue;
-      this.troubled = true;
+      this.diskFailed = true;
       this.#deps.trace(`${call} fails: ${incident.code}`);
       throw Object.assign(new Error(`${incident.code}: ${call} ${path}`), { code: incident.code });
     }
