@@ -142,7 +142,7 @@ class SocketConnection implements Connection {
   }
 
   /** A socket ended, with or without an error. Events of the one below a TLS socket are ignored. */
-  #lost(socket: net.Socket, error?: NodeJS.ErrnoException): void {
+  #lost(socket: net.Socket, error?: SocketError): void {
     if (socket === this.#socket)
       this.#close(this.#phase === 'handshake' ? tlsReason(error) : reasonOf(error));
   }
@@ -163,14 +163,21 @@ function targetOf({ address, port, localAddress }: Endpoint): net.NetConnectOpts
   return { host: address, port, ...(localAddress === undefined ? {} : { localAddress }) };
 }
 
-function reasonOf(error: NodeJS.ErrnoException | undefined): CloseReason {
+type SocketError = NodeJS.ErrnoException & { readonly reason?: string };
+
+/** After the handshake, too, TLS may fail: by an alert, in TLS 1.3 also one about the handshake, or by a broken record. */
+function reasonOf(error: SocketError | undefined): CloseReason {
   if (error === undefined) return { kind: 'ended' };
+  if (error.code?.startsWith('ERR_SSL_') === true || SOURCE_LINE.test(error.message)) return tlsReason(error);
   return { kind: 'error', code: error.code ?? 'UNKNOWN', message: error.message };
 }
 
+/** `80CC...:error:0A00045C:SSL routines:ssl3_read_bytes:tlsv13 alert ...:../deps/openssl/...:1601:SSL alert number 116` */
+const SOURCE_LINE = /:error:[0-9A-F]+:[^:]*:[^:]*:([^:]+):/;
+
 /** OpenSSL's reason if there is one; the rest of its message are source lines. */
-function tlsReason(error: (Error & { readonly reason?: string }) | undefined): CloseReason {
+function tlsReason(error: SocketError | undefined): CloseReason {
   if (error === undefined)
     return { kind: 'tls', message: 'the server closed the connection in the handshake' };
-  return { kind: 'tls', message: error.reason ?? error.message };
+  return { kind: 'tls', message: error.reason ?? SOURCE_LINE.exec(error.message)?.[1] ?? error.message };
 }

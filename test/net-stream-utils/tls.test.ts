@@ -1,6 +1,9 @@
 /** TLS over a connection: from the first byte and by upgrade, what proves a server, and what servers do wrong. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
+import { createServer } from 'node:tls';
 import { type CloseReason, connect, type TlsFacts, type TlsOptions } from '#net-stream-utils';
 import { certificates, type ServerCertificate, testCa } from '../support/certificates.ts';
 import { type EventLog, recordEvents } from '../support/connection-events.ts';
@@ -300,3 +303,25 @@ test('a large body through TLS keeps its order and its bytes', async () => {
   connection.destroy();
   await server.close();
 });
+
+for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+  test(`${version}: an alert of the server is a failure of TLS, in OpenSSL's words alone (R151)`, async () => {
+    const server = createServer({
+      ...mail,
+      requestCert: true,
+      rejectUnauthorized: true,
+      minVersion: version,
+      maxVersion: version,
+    });
+    server.on('tlsClientError', () => {});
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const { port } = server.address() as AddressInfo;
+    const log = recordEvents();
+    const connection = connect({ address: '127.0.0.1', port }, log.events, ANY);
+    const { reason } = await log.first('closed');
+    connection.destroy();
+    server.close();
+    assert.equal(reason.kind, 'tls');
+    assert.match(reason.kind === 'tls' ? reason.message : '', /^\w+ alert [a-z ]+$/);
+  });
+}

@@ -285,13 +285,16 @@ function failureOf(draft: Draft, scope: FailureScope): { readonly kind: 'failed'
   const reply = draft.event.type === 'reply' ? draft.event.reply : null;
   const permanent = scope !== 'host' && reply !== null && reply.code >= 500;
   const stage = draft.stage;
+  const tlsFailed = draft.event.type === 'tls-failed';
   return {
     kind: 'failed',
     scope,
     stage,
     permanent,
     code: reply?.code ?? null,
-    enhanced: enhancedOf(reply, permanent) ?? mappedEnhancedCode(stage, reply?.code ?? null, permanent),
+    enhanced:
+      enhancedOf(reply, permanent) ??
+      mappedEnhancedCode(tlsFailed ? 'handshake' : stage, reply?.code ?? null, permanent),
     text: reply?.text ?? describeEvent(draft.event, stage),
     peer: draft.session.peer,
     maybeDelivered: false,

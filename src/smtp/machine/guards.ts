@@ -17,6 +17,9 @@ export const GUARDS = {
   tlsMissing: (draft) => !draft.session.secure && draft.session.policy.tls === 'require',
   tlsOptional: (draft) => draft.session.policy.tls === 'opportunistic',
 
+  /** nothing has come through TLS yet, and clear text is allowed */
+  tlsUnproven: (draft) => draft.session.secure && draft.session.policy.tls === 'opportunistic',
+
   authAvailable: (draft) =>
     authNeeded(draft.session) && mayShowCredentials(draft.session) && chooseMechanism(draft.session) !== null,
   authNeedsTls: (draft) => authNeeded(draft.session) && !mayShowCredentials(draft.session),

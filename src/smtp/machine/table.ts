@@ -114,6 +114,15 @@ export const SESSION_TABLE: readonly Row[] = [
     to: 'closed',
     do: ['failStarttls', 'destroy'],
   },
+  // TLS 1.3: the server judges the handshake after ours has ended, and its alert comes instead of a reply.
+  {
+    id: 'tls-failed-late',
+    in: ['ehlo'],
+    on: [...BROKEN],
+    when: 'tlsUnproven',
+    to: 'closed',
+    do: ['failStarttls', 'destroy'],
+  },
   {
     id: 'tls-failed-required',
     in: ['handshake'],
