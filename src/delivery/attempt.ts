@@ -34,8 +34,11 @@ export interface OutcomeDetails {
 export interface AttemptedMessage {
   /** the job with all its recipients; their positions are the ids */
   readonly job: QueuedJob;
-  /** Read when the attempt's turn has come and dropped afterwards; a failure when it cannot be sent. */
-  load(): Promise<PreparedMessage | Failure>;
+  /**
+   * Read when the attempt's turn has come and dropped afterwards; a failure when it cannot be sent; `unavailable` when it
+   * cannot be read now, and the attempt does not count.
+   */
+  load(): Promise<PreparedMessage | Failure | 'unavailable'>;
   /** Each recipient gets one outcome. `destination` is its name, for people. */
   recordOutcome(
     destination: string,
@@ -43,7 +46,7 @@ export interface AttemptedMessage {
     outcome: Outcome,
     details: OutcomeDetails,
   ): void;
-  /** Every recipient of the attempt has its outcome, or stays as it was because the run is stopping. */
+  /** Every recipient of the attempt has its outcome, or stays as it was: the run is stopping, or the message is unavailable. */
   attemptDone(): void;
 }
 
@@ -66,7 +69,7 @@ export class DeliveryAttempt {
   started = 0;
   isDone = false;
   #prepared: PreparedMessage | null = null;
-  #loading: Promise<Failure | null> | null = null;
+  #loading: Promise<Failure | 'unavailable' | null> | null = null;
   readonly #timers: Timer[] = [];
 
   constructor(
@@ -83,9 +86,9 @@ export class DeliveryAttempt {
   }
 
   /** Reads the message, once; null when it can be sent. */
-  load(): Promise<Failure | null> {
+  load(): Promise<Failure | 'unavailable' | null> {
     this.#loading ??= this.message.load().then((loaded) => {
-      if ('scope' in loaded) return loaded;
+      if (loaded === 'unavailable' || 'scope' in loaded) return loaded;
       this.#prepared = loaded;
       return null;
     });

@@ -86,7 +86,8 @@ export class DeliveryWorker {
     attempt.started = this.#scheduler.deps.clock.monotonic();
     this.#limitTime(attempt);
     const failure = await attempt.load();
-    if (failure !== null) this.#handle(attempt, { type: 'unsendable', failure });
+    if (failure === 'unavailable') this.#finish(attempt);
+    else if (failure !== null) this.#handle(attempt, { type: 'unsendable', failure });
     else if (this.#cursor !== null && this.#isUsable())
       this.#handle(attempt, { type: 'reuse', ...this.#cursor });
     else this.#handle(attempt, { type: 'start' });

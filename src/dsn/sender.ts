@@ -9,7 +9,7 @@ import { prepareOutgoing } from '../message/outgoing.ts';
 import type { RenderOptions } from '../message/render.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { Clock, Random } from '../platform/clock.ts';
-import { describeError } from '../platform/system-errors.ts';
+import { describeError, UnavailableError } from '../platform/system-errors.ts';
 import type { DsnStore, Notified } from '../queue/dsn-store.ts';
 import type { ControlMessages } from '../queue/due.ts';
 import type { Queue, QueuedJob } from '../queue/queue.ts';
@@ -153,8 +153,9 @@ export class DsnSender {
       const allowed = await this.#suppress(message, due, original);
       return allowed.length === 0 || (await this.#send(message, allowed, original));
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error)) throw error;
-      this.#wait(message, describeError(error));
+      const isOperational = error instanceof UnavailableError || (error instanceof Error && 'code' in error);
+      if (!isOperational) throw error;
+      this.#wait(message, describeError(error).replace(/\.$/, ''));
       return false;
     }
   }
@@ -186,6 +187,8 @@ export class DsnSender {
   /** Null when the message is gone or cannot be sent. */
   async #loadOriginal(msgid: MessageNumber): Promise<OutgoingMessage | null> {
     const read = await this.#deps.queue.readPayload(msgid);
+    // Whether a report may be sent depends on its header.
+    if (read.kind === 'unavailable') throw new UnavailableError(read.reason);
     if (read.kind !== 'found') return null;
     const prepared = await prepareOutgoing(read.message, this.#rules.render);
     return prepared.kind === 'outgoing' ? prepared : null;

@@ -54,7 +54,11 @@ export interface QuarantinedMessage {
 export type PayloadResult =
   | { readonly kind: 'found'; readonly message: StoredMessage }
   /** `reason` is a clause for logs and status lines */
-  | { readonly kind: 'missing' | 'empty' | 'unreadable'; readonly reason: string };
+  | { readonly kind: 'missing' | 'empty' | 'unreadable'; readonly reason: string }
+  /** it can never be sent; `reason` as above, for its sender */
+  | { readonly kind: 'rejected'; readonly reason: string }
+  /** nobody can tell now, and no attempt is counted; `reason` is what the queue has reported already */
+  | { readonly kind: 'unavailable'; readonly reason: string };
 
 export interface NewJob {
   readonly bounceto: ByteString;

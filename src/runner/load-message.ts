@@ -23,14 +23,15 @@ export interface LoadDeps {
 
 /**
  * A message that is missing, empty or unreadable is never sent as an empty one (R036): it stays, with a failure that says
- * why.
+ * why. `unavailable`: it cannot be read at the moment, which is no failure.
  */
 export async function loadMessage(
   { control, job: { msgid, envelopeFrom } }: QueuedJob,
   { queue, render, postmaster, sign, warn }: LoadDeps,
-): Promise<PreparedMessage | Failure> {
+): Promise<PreparedMessage | Failure | 'unavailable'> {
   const read = await queue.readPayload(msgid);
-  if (read.kind !== 'found') return unsendable(read.reason);
+  if (read.kind === 'unavailable') return 'unavailable';
+  if (read.kind !== 'found') return unsendable(read.reason, read.kind === 'rejected');
   const prepared = await readable(msgid, async () => prepareOutgoing(read.message, render));
   if ('scope' in prepared) return prepared;
   if (prepared.kind === 'unsendable') return unsendable(prepared.reason);
@@ -59,7 +60,8 @@ export function envelopeSender(given: ByteString | null): ByteString | null {
   return address.kind === 'address' ? address.command : null;
 }
 
-function unsendable(text: string): Failure {
+function unsendable(text: string, permanent = false): Failure {
   const nothing = { code: null, peer: null, maybeDelivered: false } as const;
-  return { scope: 'message', stage: 'payload', permanent: false, enhanced: '4.3.0', text, ...nothing };
+  const enhanced = permanent ? '5.6.0' : '4.3.0';
+  return { scope: 'message', stage: 'payload', permanent, enhanced, text, ...nothing };
 }

@@ -254,6 +254,46 @@ describe('the queue inside a Citadel server', () => {
     assert.match(logged(), /stopped by another program/);
   });
 
+  it('counts no attempt while the server restarts', async (t) => {
+    const { citadel, relay, call, proven, live } = await bench(t);
+    await proven(...live);
+    const posted = Array.from({ length: 20 }, (_, index) => {
+      const mail = citadel.postMail(MAIL);
+      return citadel.post(`msgid|${mail}\nbounceto|\nremote|r${index}@d${index}.example|0||\n`);
+    });
+    let isAway = false;
+    citadel.fault = (line) => {
+      isAway ||= line.startsWith('MSG3');
+      return isAway ? 'lost-before' : null;
+    };
+    await call('run', '--now', '+3m', ...live);
+    assert.equal(relay.accepted.length, 0);
+    citadel.fault = () => null;
+    assert.deepEqual(
+      posted.filter((number) => !citadel.messages.has(number)),
+      [],
+      'each list is as the server wrote it',
+    );
+    assert.deepEqual(await call('run', '--now', '+3m', ...live), { exit: 0, told: '' });
+    assert.equal(relay.accepted.length, 20);
+  });
+
+  it('refuses a message of type delivery list at once, with a report', async (t) => {
+    const { citadel, relay, call, proven, live } = await bench(t);
+    await proven(...live);
+    const now = Math.floor(Date.now() / 1000);
+    const type = 'Content-type: application/x-citadel-delivery-list';
+    const mail = citadel.postMail(`${type}\r\n\r\nmsgid|1\r\nremote|x@example.com|0||\r\n`);
+    citadel.post(
+      `msgid|${mail}\nsubmitted|${now}\nbounceto|alice@citref.example\nremote|bob@example.com|0||\n`,
+    );
+    assert.deepEqual(await call('run', '--now', '+3m', ...live), { exit: 0, told: '' });
+    const [report, ...others] = relay.accepted;
+    assert.deepEqual([report?.recipients, others], [['alice@citref.example'], []]);
+    assert.match(report?.content.toString('latin1') ?? '', /Action: failed\r\nStatus: 5\.6\.0/);
+    assert.equal(citadel.messages.size, 1, 'the flag stays');
+  });
+
   it('says what is in the way', async (t) => {
     const { state, citadel, call, live, server } = await bench(t);
     const asking = ['run', ...server, '--state', state];

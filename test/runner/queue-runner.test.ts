@@ -276,6 +276,38 @@ describe('a queue run', () => {
     );
   });
 
+  it('leaves a job as it was when its message is unavailable, and counts no attempt', async () => {
+    class AwayRoom extends MemoryRoom {
+      override async readPayload() {
+        return { kind: 'unavailable', reason: 'the server is away' } as never;
+      }
+    }
+    const room = new AwayRoom([
+      job([
+        ['r@a.example', 0],
+        ['s@b.example', 4],
+      ]),
+    ]);
+    const { world, summary } = await run([], FRIENDLY, { room });
+    assert.deepEqual([world.arrived, room.changes, room.finished.size], [[], [], 0]);
+    assert.deepEqual([summary.due, summary.deferred, summary.failed], [1, 0, 0]);
+  });
+
+  it('refuses at once what can never be sent', async () => {
+    class RejectedRoom extends MemoryRoom {
+      override async readPayload() {
+        return { kind: 'rejected', reason: 'the message is a delivery list' } as never;
+      }
+    }
+    const room = new RejectedRoom([job([['r@a.example', 0]])]);
+    const { world } = await run([], FRIENDLY, { room });
+    assert.deepEqual(world.arrived, []);
+    assert.deepEqual(
+      room.changes.map(({ status, text }) => [status, text]),
+      [[5, 'the message is a delivery list']],
+    );
+  });
+
   const triedAt = async (attempted: number, force = false): Promise<number> => {
     const { world } = await run([{ ...job([['r@a.example', 4]]), attempted }], FRIENDLY, { force });
     return world.arrived.length;

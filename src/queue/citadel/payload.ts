@@ -10,11 +10,15 @@ import { describeError, isOperationalError } from '../../platform/system-errors.
 import { removeIfExists, type TemporaryName } from '../../storage/atomic-file.ts';
 import type { Disk, OpenFile, Ownership } from '../../storage/disk.ts';
 import type { ActivePayloads, PayloadResult } from '../queue.ts';
-import { COMMANDS } from './client/protocol.ts';
+import { COMMANDS, isAbsence, isTemporary } from './client/protocol.ts';
 import type { CitadelServer } from './client/server.ts';
+import { type CommandResult, ServerBusy } from './client/session.ts';
+import { refusalText } from './room-index.ts';
 
 /** Up to this many bytes a payload is handed out whole. */
 const WHOLE = 262_144;
+/** A message that could not be fetched for so many scans in a row is to blame itself, as one that makes the server crash. */
+const MOST_SCANS = 3;
 /** Bytes. A listing comes line by line; so much is written at once. */
 const PIECE = 65_536;
 
@@ -22,7 +26,7 @@ export interface PayloadCache {
   read(number: MessageNumber): Promise<PayloadResult>;
   /** its job is finished */
   drop(number: MessageNumber): void;
-  /** Drop what is not being delivered; it is fetched again for its next attempt. */
+  /** At each scan. Drops what is not being delivered; it is fetched again for its next attempt. */
   keepOnly(active: ActivePayloads): void;
   clear(): void;
 }
@@ -96,6 +100,9 @@ export function payloadCache({ server, disk, temporaryName }: PayloadDeps): Payl
   const files = new Map<MessageNumber, { readonly path: string; readonly size: number }>();
   /** being fetched: several destinations ask for the same message at the same time */
   const fetching = new Map<MessageNumber, Promise<PayloadResult>>();
+  /** by message that could not be fetched since: the scan in which that began */
+  const failing = new Map<MessageNumber, number>();
+  let scans = 0;
 
   /** The first of the forms this server knows. */
   async function fetch(number: MessageNumber): Promise<PayloadResult> {
@@ -106,10 +113,7 @@ export function payloadCache({ server, disk, temporaryName }: PayloadDeps): Payl
     try {
       const native = await ask(COMMANDS.native(number));
       const answer = native.code === 600 ? native : await ask(COMMANDS.rfc822(number), { guarded: true });
-      if (answer.code !== 600 && answer.code !== 100) {
-        const reason = `the message ${number} is not on the server any more (${answer.code} ${answer.text})`;
-        return { kind: 'missing', reason };
-      }
+      if (answer.code !== 600 && answer.code !== 100) return refused(number, answer);
       file.done();
       kept = true;
     } finally {
@@ -118,12 +122,20 @@ export function payloadCache({ server, disk, temporaryName }: PayloadDeps): Payl
     return found(number, file.path);
   }
 
+  function refused(number: MessageNumber, answer: CommandResult): PayloadResult {
+    if (isTemporary(answer.code))
+      throw new ServerBusy(refusalText(server.name, `show the message ${number}`, answer));
+    const said = `(${answer.code} ${answer.text})`;
+    return isAbsence(answer.code)
+      ? { kind: 'missing', reason: `the message ${number} is not on the server any more ${said}` }
+      : { kind: 'unreadable', reason: `the server does not show the message ${number} ${said}` };
+  }
+
   function found(number: MessageNumber, path: string): PayloadResult {
     const { status, bytes } = disk.read(path, WHOLE + 1);
     if (storedControl(bytes) !== null) {
       removeIfExists(disk, path);
-      const reason = `the message ${number} on the server cannot be sent: it is a delivery list, not a mail`;
-      return { kind: 'unreadable', reason };
+      return { kind: 'rejected', reason: 'the message is a delivery list, which is never sent as mail' };
     }
     if (bytes.length > WHOLE) {
       files.set(number, { path, size: status.size });
@@ -147,14 +159,24 @@ export function payloadCache({ server, disk, temporaryName }: PayloadDeps): Payl
 
   async function fetchOrExplain(number: MessageNumber): Promise<PayloadResult> {
     try {
-      return await fetch(number);
+      const read = await fetch(number);
+      failing.delete(number);
+      return read;
     } catch (error) {
       if (!isOperationalError(error)) throw error;
-      const why = describeError(error);
-      return { kind: 'unreadable', reason: `the message ${number} on the server cannot be read: ${why}` };
+      return notFetched(number, describeError(error));
     } finally {
       fetching.delete(number);
     }
+  }
+
+  /** A server that restarts, or our full disk, is no fault of the message. */
+  function notFetched(number: MessageNumber, why: string): PayloadResult {
+    const began = failing.get(number) ?? scans;
+    failing.set(number, began);
+    if (scans - began < MOST_SCANS - 1) return { kind: 'unavailable', reason: why };
+    failing.delete(number);
+    return { kind: 'unreadable', reason: `the message ${number} on the server cannot be read: ${why}` };
   }
 
   return {
@@ -167,6 +189,7 @@ export function payloadCache({ server, disk, temporaryName }: PayloadDeps): Payl
       return running;
     },
     keepOnly: (active) => {
+      scans++;
       for (const number of [...files.keys()]) if (!active.has(number)) drop(number);
     },
     clear: () => {

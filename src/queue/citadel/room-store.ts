@@ -122,16 +122,16 @@ export class RoomStore implements MessageStore<RoomJob> {
 
   async #scan(active: ActivePayloads): Promise<QueueScan> {
     const index = this.#index;
-    this.#deps.payloads.keepOnly(active);
     await index.update();
+    this.#deps.payloads.keepOnly(active);
     this.#scanned = this.#activeJobs(active);
     const obstacle = await this.#rivals.check(() => this.#writer.removeDiscarded());
     if (obstacle !== null) {
       this.#warnings.warn(obstacle);
       return NOTHING;
     }
-    if (index.unread.size > 0)
-      this.#warnings.warn(`${[...index.unread.values()].join(' ')} The next scan tries again.`);
+    if (index.unread.size === 0) this.#warnings.clear();
+    else this.#warnings.warn(`${[...index.unread.values()].join(' ')} The next scan tries again.`);
     return { jobs: this.#queuedJobs(active), orphans: index.orphans(), quarantined: index.unreadable() };
   }
 
@@ -164,9 +164,19 @@ export class RoomStore implements MessageStore<RoomJob> {
   }
 
   async readPayload(payload: MessageNumber): Promise<PayloadResult> {
+    const entry = this.#index.entries.get(payload);
     // Servers before 2018 hand out deleted messages as well.
-    if (this.#index.entries.has(payload)) return this.#deps.payloads.read(payload);
-    return { kind: 'missing', reason: `the message ${payload} is not in the queue room any more` };
+    if (entry === undefined)
+      return { kind: 'missing', reason: `the message ${payload} is not in the queue room any more` };
+    if (entry.kind !== 'payload')
+      return {
+        kind: 'unreadable',
+        reason: `the message ${payload} on the server cannot be sent: it is a delivery list, not a mail`,
+      };
+    const read = await this.#deps.payloads.read(payload);
+    if (read.kind === 'unavailable')
+      this.#warnings.warn(`Messages that cannot be fetched now are left for the next scan: ${read.reason}`);
+    return read;
   }
 
   /** What somebody removed must not be posted again, and what was posted without an answer can be seen. */

@@ -85,10 +85,79 @@ test('a file that cannot be made a second time is not closed a second time', asy
     return full.isFull ? 'lost-before' : null;
   };
   const read = await queue.readPayload(mail);
-  assert.match(read.kind === 'unreadable' ? read.reason : '', /no space is left/, 'and not a bad descriptor');
+  assert.match(
+    read.kind === 'unavailable' ? read.reason : '',
+    /no space is left/,
+    'and not a bad descriptor',
+  );
   full.isFull = false;
   double.fault = () => null;
   await queue.close();
+});
+
+test('while the server restarts, messages are unavailable and none is unreadable, and that is said once', async (t) => {
+  const scene = await liveScene(t);
+  const { double, deps } = scene;
+  const mails = Array.from({ length: 5 }, () => double.postMail(MAIL));
+  for (const mail of mails) double.post(newList(mail, 'b@example.com'));
+  const queue = await openProven(scene);
+  const kinds = async (): Promise<readonly string[]> =>
+    Promise.all(mails.map(async (mail) => (await queue.readPayload(mail)).kind));
+  const before = deps.warnings.length;
+  double.fault = () => 'lost-before';
+  assert.deepEqual(new Set(await kinds()), new Set(['unavailable']));
+  double.greeting = '551 Too many sessions\n';
+  assert.deepEqual(new Set(await kinds()), new Set(['unavailable']));
+  assert.equal(deps.warnings.length, before + 2, deps.warnings.join('\n'));
+  double.greeting = null;
+  double.fault = (line) => (line.startsWith('MSG') ? { answer: '552 Busy\n' } : null);
+  assert.deepEqual(new Set(await kinds()), new Set(['unavailable']));
+  double.fault = () => null;
+  await queue.scan();
+  assert.deepEqual(new Set(await kinds()), new Set(['found']));
+  await queue.close();
+});
+
+test('a message that breaks the connection whenever it is fetched is unreadable at the third scan', async (t) => {
+  const scene = await liveScene(t, '2023');
+  const { double } = scene;
+  const mail = double.postMail(MAIL);
+  const good = double.postMail(MAIL);
+  for (const each of [mail, good]) double.post(newList(each, 'b@example.com'));
+  const queue = await openProven(scene, SETTINGS_2017);
+  double.fault = (line) => (line === `MSG2 ${mail}` ? 'lost-before' : null);
+  const kinds: string[] = [];
+  for (let scan = 0; scan < 3; scan++) {
+    await queue.scan();
+    // Each of its destinations asks.
+    for (const number of [mail, mail, good]) kinds.push((await queue.readPayload(number)).kind);
+  }
+  const wait = ['unavailable', 'unavailable', 'found'];
+  assert.deepEqual(kinds, [...wait, ...wait, 'unreadable', 'unavailable', 'found']);
+  await queue.close();
+});
+
+test('a message of a user whose type is that of a delivery list can never be sent', async (t) => {
+  for (const era of ['2012', '2016', '2023'] as const) {
+    const scene = await liveScene(t, era);
+    const { double } = scene;
+    const text =
+      'Content-type: application/x-citadel-delivery-list\r\n\r\nmsgid|1\r\nremote|x@example.com|0||\r\n';
+    const mail = double.postMail(text);
+    const control = double.post(newList(mail, 'b@example.com'));
+    const queue = await openProven(scene, era === '2023' ? SETTINGS_2017 : undefined);
+    assert.deepEqual(
+      (await queue.scan()).jobs.map((job) => job.control),
+      [control],
+    );
+    assert.equal((await queue.readPayload(mail)).kind, 'rejected');
+    assert.equal(
+      (await queue.readPayload(control)).kind,
+      'unreadable',
+      'a control message is no message of a user',
+    );
+    await queue.close();
+  }
 });
 
 test('a mail for several destinations that ask at the same time is fetched once', async (t) => {

@@ -226,6 +226,11 @@ export function isAbsence(code: number): boolean {
   return code === 550 || code === 560 || (code >= 570 && code < 580);
 }
 
+/** Shutting down, too many sessions, busy: the server may do it in a minute. */
+export function isTemporary(code: number): boolean {
+  return code === 531 || code === 551 || code === 552;
+}
+
 /** Content type of a part, from the status line of DLAT: `length|-1|file|type|charset`. */
 export function partType(status: ByteString): string {
   return (status.split('|')[3] ?? '').toLowerCase();

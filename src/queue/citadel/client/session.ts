@@ -14,6 +14,7 @@ import {
   createDecoder,
   isOneLine,
   isSendable,
+  isTemporary,
   type ProtocolToken,
 } from './protocol.ts';
 
@@ -60,8 +61,6 @@ const SILENCE = 60_000;
 /** Bytes of an answer without a sink. */
 const LONGEST_BODY = 268_435_456;
 const ADMIN = 6;
-/** shutting down, too many sessions, busy */
-const TEMPORARY_CODES: ReadonlySet<number> = new Set([531, 551, 552]);
 const CLOSED = 'it was closed';
 /** a unix socket's path, or a loopback address */
 const THIS_MACHINE = /^(?:\/|127\.|::1$)/;
@@ -195,7 +194,7 @@ export class CitadelSession {
     if (Math.floor(answer.code / 100) === Math.floor(code / 100)) return answer;
     throw this.#unusable(
       `${otherwise} (${answer.code} ${answer.text})`,
-      TEMPORARY_CODES.has(answer.code) ? ServerBusy : QueueError,
+      isTemporary(answer.code) ? ServerBusy : QueueError,
     );
   }
 
