@@ -3,7 +3,7 @@
  * then renamed or linked into place by the caller. Never touches a file under a final name.
  */
 import type { Random } from '../platform/clock.ts';
-import { errorCode } from '../platform/system-errors.ts';
+import { errorCode, QueueError } from '../platform/system-errors.ts';
 import type { Disk, Ownership } from './disk.ts';
 import type { StateLayout } from './layout.ts';
 import type { ProcessTable } from './processes.ts';
@@ -44,6 +44,21 @@ export async function writeAndSync(
   } finally {
     file.close();
   }
+}
+
+/**
+ * Throws a `QueueError`, and removes the file, when the owner of the spool could not read what this user has written: no
+ * run would see it. `owner` is what the spool directory asks for.
+ */
+export function assertOwnerCanRead(disk: Disk, path: string, owner: Ownership, spool: string): void {
+  const made = disk.status(path);
+  const byGroup = made !== null && made.gid === owner.gid && (made.mode & 0o040) !== 0;
+  if (made === null || made.uid === owner.uid || owner.uid === 0 || byGroup) return;
+  removeIfExists(disk, path);
+  throw new QueueError(
+    `What this user puts into ${spool} could not be read by the owner of that directory (user ${owner.uid}), so it would never ` +
+      `be delivered. Make this user a member of the group of the directory (group ${owner.gid}) and give it mode 2770.`,
+  );
 }
 
 /** Remove files in `.spoolroom/tmp/` of processes that no longer run. */

@@ -7,6 +7,7 @@
  */
 import fs from 'node:fs';
 import { promisify } from 'node:util';
+import { isPermissionDenied } from '../platform/system-errors.ts';
 
 export type FileKind = 'file' | 'directory' | 'other';
 
@@ -20,13 +21,13 @@ export interface FileStatus {
   readonly mtimeMs: number;
   /** the same for the last change of any kind; cannot be set by programs */
   readonly ctimeMs: number;
-  /** permission bits and owner, for a file that takes this one's place */
+  /** permission bits with the set-group-ID bit, and owner, for a file that takes this one's place */
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
 }
 
-/** Permissions a new file gets. Where the owner cannot be set (not root), it stays the process's own. */
+/** Permissions a new file gets. Only root can set the owner; the group can be set by its members, too. */
 export type Ownership = Pick<FileStatus, 'mode' | 'uid' | 'gid'>;
 
 export interface DirectoryEntry {
@@ -79,7 +80,7 @@ function kindOf(entry: fs.Dirent | fs.Stats): FileKind {
 
 function fileStatus(stats: fs.Stats): FileStatus {
   const { ino, size, mtimeMs, ctimeMs, uid, gid } = stats;
-  return { kind: kindOf(stats), ino, size, mtimeMs, ctimeMs, mode: stats.mode & 0o777, uid, gid };
+  return { kind: kindOf(stats), ino, size, mtimeMs, ctimeMs, mode: stats.mode & 0o2777, uid, gid };
 }
 
 /** Read to the end or to `limit`: the reported size is a hint only (a file may grow, and `/proc` reports 0). */
@@ -96,10 +97,22 @@ function readUpTo(fd: number, expected: number, limit: number): Buffer {
   }
 }
 
-/** Set mode and owner of an open file or folder; the owner only as root, the only user who can. */
+/** Set owner, group and mode of an open file or folder, as far as this process may. */
 function own(fd: number, { mode, uid, gid }: Ownership): void {
-  fs.fchmodSync(fd, mode);
   if (process.geteuid?.() === 0) fs.fchownSync(fd, uid, gid);
+  else setGroup(fd, gid);
+  // Last, because a change of the owner clears some of the bits.
+  fs.fchmodSync(fd, mode);
+}
+
+function setGroup(fd: number, gid: number): void {
+  if (fs.fstatSync(fd).gid === gid) return;
+  try {
+    fs.fchownSync(fd, -1, gid);
+  } catch (error) {
+    // Not a member of that group: it stays as it is.
+    if (!isPermissionDenied(error)) throw error;
+  }
 }
 
 class NodeFile implements OpenFile {
@@ -170,7 +183,8 @@ export const nodeDisk: Disk = {
   unlink: (path) => fs.unlinkSync(path),
   mkdir(path, owner) {
     fs.mkdirSync(path, { mode: owner.mode });
-    const fd = fs.openSync(path, fs.constants.O_RDONLY);
+    // Not through a link that somebody put there meanwhile.
+    const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY | fs.constants.O_NOFOLLOW);
     try {
       own(fd, owner);
     } finally {

@@ -37,9 +37,18 @@ export function layoutOf(spool: string): StateLayout {
   };
 }
 
-/** The number in a file name: decimal without leading zeros, as we and Citadel write it. Null for other names. */
+/** The highest number of a message: of fifteen digits, so that adding to it stays exact below 2^53. */
+export const HIGHEST_NUMBER: MessageNumber = 999_999_999_999_999;
+
+/**
+ * The number in a file name: decimal without leading zeros, as we and Citadel write it. Null for other names, and for
+ * numbers beyond the highest: such files are not messages.
+ */
 export function messageNumber(name: string): MessageNumber | null {
-  if (!/^(?:0|[1-9]\d{0,15})$/.test(name)) return null;
-  const number = Number(name);
-  return Number.isSafeInteger(number) ? number : null;
+  return /^(?:0|[1-9]\d{0,14})$/.test(name) ? Number(name) : null;
+}
+
+/** Whether the name would be that of a message if its number were not beyond the highest. */
+export function isBeyondNumbers(name: string): boolean {
+  return /^[1-9]\d{15,}$/.test(name);
 }

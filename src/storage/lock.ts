@@ -5,7 +5,7 @@
  * two processes removes the faster one's fresh lock, cannot happen. Never waits.
  */
 
-import { errorCode } from '../platform/system-errors.ts';
+import { errorCode, QueueError } from '../platform/system-errors.ts';
 import type { TemporaryName } from './atomic-file.ts';
 import { removeIfExists } from './atomic-file.ts';
 import type { Disk, Ownership } from './disk.ts';
@@ -28,6 +28,10 @@ type ReadDeps = Pick<LockDeps, 'disk' | 'layout'>;
 
 const FREE = 'free\n';
 const LOCK = /^lock\.([1-9]\d{0,14})$/;
+/** Of fifteen digits, as the names are read; a run each second would need thirty million years. */
+const HIGHEST_LOCK = 999_999_999_999_999;
+/** How often the newest lock may be taken over by others while we try. */
+const MAX_ATTEMPTS = 1000;
 
 /** Numbers of all lock files, highest first. */
 function lockNumbers({ disk, layout }: ReadDeps): number[] {
@@ -57,7 +61,7 @@ type NewestLock = { readonly number: number; readonly owner: ProcessIdentity | n
 
 /** Number 0 when there never was a lock. */
 function newestLock(deps: ReadDeps): NewestLock {
-  for (;;) {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const number = lockNumbers(deps)[0];
     if (number === undefined) return { number: 0, owner: null };
     try {
@@ -66,10 +70,26 @@ function newestLock(deps: ReadDeps): NewestLock {
         owner: parseOwner(deps.disk.read(lockPath(deps, number), 4096).bytes.toString('latin1')),
       };
     } catch (error) {
+      // We make files only: a symbolic link is not a lock.
+      if (errorCode(error) === 'ELOOP') return { number, owner: null };
       // Between the two calls it got a successor, whose owner removed it.
       if (errorCode(error) !== 'ENOENT') throw error;
     }
   }
+  throw unsettled(deps);
+}
+
+function unsettled({ layout }: ReadDeps): QueueError {
+  return new QueueError(
+    `The lock files in ${layout.state} change faster than they can be read. Nothing was sent; the next run tries again.`,
+  );
+}
+
+function exhausted(path: string): QueueError {
+  return new QueueError(
+    `${path} has the highest number that a lock file can have, so that none can follow it. Nothing was sent. ` +
+      'No program gets there by itself: delete this file while no run is at work.',
+  );
 }
 
 function writeTemporary({ disk, temporaryName, owner }: LockDeps, text: string): string {
@@ -111,10 +131,11 @@ export function lockHolder(deps: ReadDeps & Pick<LockDeps, 'processes'>): Proces
 
 /** Try to become the one runner of this queue. */
 export function acquireLock(deps: LockDeps): LockResult {
-  for (;;) {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const found = newestLock(deps);
     if (found.owner !== null && deps.processes.alive(found.owner))
       return { kind: 'busy', owner: found.owner };
+    if (found.number === HIGHEST_LOCK) throw exhausted(lockPath(deps, found.number));
     const number = found.number + 1;
     if (!linkLock(deps, number)) continue;
     const [newest, ...older] = lockNumbers(deps);
@@ -126,4 +147,5 @@ export function acquireLock(deps: LockDeps): LockResult {
     for (const old of older) removeIfExists(deps.disk, lockPath(deps, old));
     return { kind: 'acquired', release: () => releaseLock(deps, number) };
   }
+  throw unsettled(deps);
 }

@@ -42,8 +42,12 @@ function stateOf(disk: Disk, pid: number | 'self'): ProcessState | null {
   return letter === undefined || started === undefined ? null : { letter, started };
 }
 
+/** A `pid_t` has 32 bits; no system gives a higher number. */
+const HIGHEST_PID = 2 ** 31 - 1;
+
 /** Whether any process has this id, also one of another user. */
 function numberInUse(pid: number): boolean {
+  if (pid > HIGHEST_PID) return false;
   try {
     process.kill(pid, 0);
     return true;

@@ -16,7 +16,7 @@ import { queuedEvent } from '../../output/log/log-events.ts';
 import { escapeControl, plural, textDecoder } from '../../output/text.ts';
 import type { ByteString } from '../../platform/bytes.ts';
 import { machineName } from '../../platform/machine-name.ts';
-import { describeError, errorCode, isPermissionDenied } from '../../platform/system-errors.ts';
+import { describeError, errorCode, isPermissionDenied, QueueError } from '../../platform/system-errors.ts';
 import type { NewJob } from '../../queue/queue.ts';
 import { InvalidMessage } from '../../queue/spool/enqueue.ts';
 import { openSpoolClient } from '../../queue/spool/open.ts';
@@ -290,6 +290,7 @@ function bounceTo(given: unknown, sender: ByteString | null, header: ByteString)
 /** Errors of the disk and of the message get a sentence; anything else is a bug and is thrown on. */
 function notQueued(error: unknown, spool: string): CliError {
   if (error instanceof InvalidMessage) return cliError(error.message, EXIT.data);
+  if (error instanceof QueueError) return cliError(`${error.message} Nothing was queued.`, EXIT.io);
   if (errorCode(error) === null) throw error;
   return cliError(
     `The message could not be put into ${spool}: ${describeError(error)}. Nothing was queued.`,

@@ -6,7 +6,7 @@
 import { userInfo } from 'node:os';
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import { escapeControl, plural } from '../../output/text.ts';
-import { describeError, errorCode } from '../../platform/system-errors.ts';
+import { describeError, errorCode, QueueError } from '../../platform/system-errors.ts';
 import type { JobRequest, QueuedJob, QueueScan, Requester } from '../../queue/queue.ts';
 import { locateMessage } from '../../queue/spool/inspect.ts';
 import type { SpoolClient } from '../../queue/spool/open.ts';
@@ -175,6 +175,8 @@ async function writeRequests(
     await (request === 'release' ? client.withdraw(jobs) : client.request(request, jobs, requester));
     return null;
   } catch (error) {
+    if (error instanceof QueueError)
+      return cliError(`${error.message} Nothing was changed.`, EXIT.noPermission);
     if (errorCode(error) === null) throw error;
     return cliError(
       `The request could not be written to ${client.name}: ${describeError(error)}. It may be in effect for some of the jobs: \`spoolroom queue\` shows which.`,

@@ -9,6 +9,7 @@ import type { Clock, Random } from '../../platform/clock.ts';
 import { ConcurrentRunnerError, describeError, errorCode, QueueError } from '../../platform/system-errors.ts';
 import { removeStaleTemporary, type TemporaryName, temporaryNames } from '../../storage/atomic-file.ts';
 import type { Disk } from '../../storage/disk.ts';
+import { ensureFolder } from '../../storage/folder.ts';
 import { layoutOf, type StateLayout } from '../../storage/layout.ts';
 import { acquireLock } from '../../storage/lock.ts';
 import type { ProcessTable } from '../../storage/processes.ts';
@@ -55,9 +56,7 @@ function refused(why: LiveRefused['why'], text: string): LiveRefused {
 }
 
 function makeFolders(disk: Disk, { state, temporary }: StateLayout): void {
-  for (const folder of [state, temporary]) {
-    if (disk.status(folder) === null) disk.mkdir(folder, { ...OURS, mode: 0o700 });
-  }
+  for (const folder of [state, temporary]) ensureFolder(disk, folder, { ...OURS, mode: 0o700 });
 }
 
 async function openLocked(
@@ -128,6 +127,7 @@ export async function openLiveQueue(
     opened = result.kind === 'open';
     return result;
   } catch (error) {
+    if (error instanceof QueueError) return refused('state', error.message);
     if (errorCode(error) === null) throw error;
     return refused(
       'state',

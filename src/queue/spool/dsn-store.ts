@@ -6,8 +6,9 @@
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import { errorCode } from '../../platform/system-errors.ts';
 import { removeIfExists, temporaryNames, writeAndSync } from '../../storage/atomic-file.ts';
-import type { Disk, Ownership } from '../../storage/disk.ts';
+import type { Disk } from '../../storage/disk.ts';
 import { payloadFingerprint } from '../../storage/fingerprint.ts';
+import { ensureFolder } from '../../storage/folder.ts';
 import { layoutOf, messageNumber } from '../../storage/layout.ts';
 import type { DsnStore, Notified } from '../dsn-store.ts';
 import type { SpoolDeps } from './open.ts';
@@ -37,7 +38,12 @@ export function openDsnStore(
   const layout = layoutOf(spool);
   const notes = `${layout.state}/reported`;
   const temporaryName = temporaryNames(layout, processes, random);
-  removeStale(disk, notes, exists);
+  try {
+    removeStale(disk, notes, exists);
+  } catch (error) {
+    // What is left of old notes takes space only: each names the job it was written for.
+    if (errorCode(error) === null) throw error;
+  }
 
   function noteOf(control: MessageNumber, msgid: MessageNumber): Note {
     const payload = payloadFingerprint(disk, layout, msgid);
@@ -52,8 +58,8 @@ export function openDsnStore(
 
   async function put(folder: string, name: string, bytes: Buffer): Promise<string> {
     const { mode, uid, gid } = disk.status(`${spool}/.`) ?? { mode: 0o700, uid: 0, gid: 0 };
-    const owner = { mode: mode & 0o770, uid, gid };
-    await makeFolder(disk, layout.state, folder, owner);
+    const owner = { mode: mode & 0o2770, uid, gid };
+    if (ensureFolder(disk, folder, owner)) await disk.syncDirectory(layout.state);
     const temporary = temporaryName();
     await writeAndSync(disk, temporary, [bytes], { ...owner, mode: mode & 0o660 });
     disk.rename(temporary, `${folder}/${name}`);
@@ -78,18 +84,12 @@ export function openDsnStore(
   };
 }
 
-async function makeFolder(disk: Disk, parent: string, folder: string, owner: Ownership): Promise<void> {
-  if (disk.status(folder) !== null) return;
-  disk.mkdir(folder, owner);
-  await disk.syncDirectory(parent);
-}
-
-/** Null: there is none, or it is damaged; notifying twice is better than not at all. */
+/** Null: there is none, or it cannot be read; notifying twice is better than not at all. */
 function readNote(disk: Disk, path: string): Note | null {
   try {
     return JSON.parse(disk.read(path, LONGEST_NOTE).bytes.toString('latin1'));
   } catch (error) {
-    if (error instanceof SyntaxError || errorCode(error) === 'ENOENT') return null;
+    if (error instanceof SyntaxError || errorCode(error) !== null) return null;
     throw error;
   }
 }

@@ -7,7 +7,12 @@ import { newControlText } from '../../delivery-list/generate.ts';
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import { storedControl } from '../../message/stored.ts';
 import { errorCode } from '../../platform/system-errors.ts';
-import { removeIfExists, type TemporaryName, writeAndSync } from '../../storage/atomic-file.ts';
+import {
+  assertOwnerCanRead,
+  removeIfExists,
+  type TemporaryName,
+  writeAndSync,
+} from '../../storage/atomic-file.ts';
 import type { Disk, Ownership } from '../../storage/disk.ts';
 import type { StateLayout } from '../../storage/layout.ts';
 import type { Queue } from '../queue.ts';
@@ -69,6 +74,7 @@ export function createEnqueue(deps: EnqueueDeps): Queue['enqueue'] {
     await writeAndSync(disk, temporary, pieces, owner);
     let number: MessageNumber;
     try {
+      assertOwnerCanRead(disk, temporary, owner, layout.spool);
       accept(temporary);
       number = linkNext(deps, temporary);
       linked.push(number);

@@ -63,8 +63,14 @@ function removedJobs(disk: Disk, spool: string): readonly string[] {
   return names.sort().map((name) => `${removed}/${name}`);
 }
 
+/** Of a note of ours; '' when it cannot be read, which says nothing about what it stands beside. */
 function firstLine(disk: Disk, path: string): string {
-  return disk.read(path, 4096).bytes.toString('utf8').split('\n', 1)[0] ?? '';
+  try {
+    return disk.read(path, 4096).bytes.toString('utf8').split('\n', 1)[0] ?? '';
+  } catch (error) {
+    if (errorCode(error) === null) throw error;
+    return '';
+  }
 }
 
 /** How many DSNs for local users wait to be picked up. */

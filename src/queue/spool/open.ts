@@ -7,6 +7,7 @@ import type { Clock, Random } from '../../platform/clock.ts';
 import { describeError, errorCode, isPermissionDenied, QueueError } from '../../platform/system-errors.ts';
 import { removeStaleTemporary, type TemporaryName, temporaryNames } from '../../storage/atomic-file.ts';
 import type { Disk, Ownership } from '../../storage/disk.ts';
+import { ensureFolder, foreignFolder } from '../../storage/folder.ts';
 import { groupCommit } from '../../storage/group-commit.ts';
 import { layoutOf, type StateLayout } from '../../storage/layout.ts';
 import { acquireLock, lockHolder } from '../../storage/lock.ts';
@@ -18,7 +19,7 @@ import type { JobRequest, Queue, QueuedJob, QueueScan, Requester } from '../queu
 import { WriteBehindQueue } from '../write-behind-queue.ts';
 import { createEnqueue } from './enqueue.ts';
 import { readPayload } from './payload.ts';
-import { readRequests, withdrawRequests, writeRequests } from './requests/requests.ts';
+import { readRequests, unreadableRequest, withdrawRequests, writeRequests } from './requests/requests.ts';
 import { sortIndex } from './scan.ts';
 import { SpoolIndex } from './spool-index.ts';
 import { SpoolStore } from './spool-store.ts';
@@ -70,14 +71,6 @@ interface Spool {
   readonly index: SpoolIndex;
 }
 
-function makeFolder(disk: Disk, path: string, owner: Ownership): void {
-  try {
-    disk.mkdir(path, owner);
-  } catch (error) {
-    if (errorCode(error) !== 'EEXIST') throw error;
-  }
-}
-
 /** Find the directory. Changes nothing. */
 function findSpool(path: string, deps: SpoolDeps, settings: ControlSettings): Spool | OpenRefused {
   const { disk, clock, processes, random } = deps;
@@ -89,7 +82,10 @@ function findSpool(path: string, deps: SpoolDeps, settings: ControlSettings): Sp
       : refused('not-a-directory', `${path} is not a directory.`);
   }
   const layout = layoutOf(path);
-  const owner = { mode: status.mode & 0o770, uid: status.uid, gid: status.gid };
+  const foreign = foreignFolder(disk, layout.state);
+  if (foreign !== null) return refused('disk', foreign);
+  // The set-group-ID bit too: in a shared spool it gives everything in our folders to the group.
+  const owner = { mode: status.mode & 0o2770, uid: status.uid, gid: status.gid };
   const options = { dialect: 'detect', fallback: settings.dialect } as const;
   return {
     kind: 'found',
@@ -121,7 +117,7 @@ function findWritableSpool(path: string, deps: SpoolDeps, settings: ControlSetti
     );
   }
   const { state, temporary, bad, requests } = spool.layout;
-  for (const folder of [state, temporary, bad, requests]) makeFolder(deps.disk, folder, spool.folders);
+  for (const folder of [state, temporary, bad, requests]) ensureFolder(deps.disk, folder, spool.folders);
   return spool;
 }
 
@@ -251,7 +247,9 @@ function readOnlyOf(spool: Spool, { disk, warn, processes }: SpoolDeps): ReadOnl
     name: layout.spool,
     runner: () => lockHolder({ disk, layout, processes })?.pid ?? null,
     scan: async (): Promise<QueueScan> => {
-      const { jobs, orphans, unreadable } = sortIndex(index, warn, readRequests(disk, layout).requests);
+      const { requests } = readRequests(disk, layout);
+      for (const [control, why] of requests.unreadable) warn(unreadableRequest(layout, control, why));
+      const { jobs, orphans, unreadable } = sortIndex(index, warn, requests);
       return { jobs, orphans, quarantined: unreadable.map(({ number, reason }) => ({ number, reason })) };
     },
     readPayload: async (number) => readPayload(disk, layout, index, number),

@@ -2,6 +2,7 @@
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import { isPending } from '../../delivery-list/job.ts';
 import type { FileStatus } from '../../storage/disk.ts';
+import { HIGHEST_NUMBER } from '../../storage/layout.ts';
 import { currentJob, isDirty } from '../pending-job.ts';
 import type { QueuedJob, QueueScan } from '../queue.ts';
 import { type Requests, requestFields } from './requests/requests.ts';
@@ -29,6 +30,11 @@ export function sortIndex(
   const orphans: MessageNumber[] = [];
   const unreadable: { number: MessageNumber; status: FileStatus; reason: string }[] = [];
   const numbers = index.update(active);
+  for (const name of index.takeForeignNames())
+    warn(
+      `${index.pathOf(name)} is not a message of this spool: its number is beyond ${HIGHEST_NUMBER}, the highest one. It is left ` +
+        'alone. If it is a message, give it a free lower number.',
+    );
   const named = index.namedPayloads();
   const highestUnread = index.highestUnread();
   for (const number of [...numbers].reverse()) {

@@ -6,10 +6,10 @@
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import type { ParseOptions } from '../../delivery-list/parse.ts';
 import { storedControl } from '../../message/stored.ts';
-import { describeError, errorCode } from '../../platform/system-errors.ts';
+import { describeError, errorCode, QueueError } from '../../platform/system-errors.ts';
 import type { Disk, FileStatus } from '../../storage/disk.ts';
 import { sameFile } from '../../storage/fingerprint.ts';
-import { messageNumber, type StateLayout } from '../../storage/layout.ts';
+import { HIGHEST_NUMBER, isBeyondNumbers, messageNumber, type StateLayout } from '../../storage/layout.ts';
 import { classifyContents, type MessageContents } from '../control-message.ts';
 import { isDirty } from '../pending-job.ts';
 import type { ActivePayloads } from '../queue.ts';
@@ -76,6 +76,8 @@ export class SpoolIndex {
   /** what the last listing showed */
   #listed: ReadonlySet<MessageNumber> = new Set();
   #highest = 0;
+  /** names with a number beyond the highest, and whether they were reported */
+  readonly #foreign = new Map<string, boolean>();
   #listings = 0;
   /** as of the last update */
   #active = NO_ACTIVE_PAYLOADS;
@@ -84,23 +86,40 @@ export class SpoolIndex {
     this.#deps = deps;
   }
 
-  /** A number above all that were ever seen here; never returned twice. */
+  /** A number above all that were ever seen here; never returned twice. Throws a `QueueError` when none is left. */
   nextNumber(): MessageNumber {
     if (this.#listings === 0) this.list();
+    if (this.#highest >= HIGHEST_NUMBER) {
+      const { spool } = this.#deps.layout;
+      throw new QueueError(
+        `No number is left for a new message: ${spool} has used ${HIGHEST_NUMBER}, the highest one. Nothing new can be ` +
+          'queued there; what lies in it is still delivered. Use another spool directory for new mail.',
+      );
+    }
     return ++this.#highest;
   }
 
-  /** Numbers up to this one are taken, whether their files still exist or not. */
+  /**
+   * Numbers up to this one are taken, whether their files still exist or not. One beyond the highest number, which a
+   * delivery list may name, is not a message's.
+   */
   reserveNumber(number: MessageNumber): void {
-    this.#highest = Math.max(this.#highest, number);
+    if (number <= HIGHEST_NUMBER) this.#highest = Math.max(this.#highest, number);
+  }
+
+  /** Names of files that were listed and have a number beyond the highest; each is returned once. */
+  takeForeignNames(): readonly string[] {
+    const names = [...this.#foreign].filter(([, reported]) => !reported).map(([name]) => name);
+    for (const name of names) this.#foreign.set(name, true);
+    return names;
   }
 
   get(number: MessageNumber): IndexEntry | undefined {
     return this.#entries.get(number);
   }
 
-  pathOf(number: MessageNumber): string {
-    return this.#deps.layout.message(number);
+  pathOf(name: MessageNumber | string): string {
+    return `${this.#deps.layout.spool}/${name}`;
   }
 
   put(number: MessageNumber, entry: IndexEntry): void {
@@ -148,6 +167,8 @@ export class SpoolIndex {
     for (const { name, kind } of this.#deps.disk.list(this.#deps.layout.spool)) {
       const number = kind === 'file' ? messageNumber(name) : null;
       if (number !== null) numbers.push(number);
+      else if (kind === 'file' && isBeyondNumbers(name) && !this.#foreign.has(name))
+        this.#foreign.set(name, false);
     }
     numbers.sort((a, b) => b - a);
     this.reserveNumber(numbers[0] ?? 0);

@@ -2,9 +2,20 @@
  * Transcripts as files, one for each delivery: `SPOOL/.spoolroom/transcripts/CONTROL-SECONDS-N.jsonl`. The oldest are removed
  * beyond the limits of size and age. A transcript that cannot be written causes one warning and never affects a delivery.
  */
-import { appendFileSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import { describeError } from '../../platform/system-errors.ts';
+import {
+  closeSync,
+  constants,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describeError, errorCode } from '../../platform/system-errors.ts';
+import { nodeDisk } from '../../storage/disk.ts';
+import { ensureFolder } from '../../storage/folder.ts';
 import type { TranscriptStore, TranscriptWriter } from './recorder.ts';
 
 export interface RetentionLimits {
@@ -45,24 +56,62 @@ export function transcriptStore(
   };
   return {
     open: (control, at): TranscriptWriter => {
-      const file = join(folder, `${control}-${Math.floor(at / 1000)}-${++count}.jsonl`);
+      let file = '';
       let length = 0;
-      if (count === 1) attempt(() => mkdirSync(folder, { recursive: true, mode: 0o700 }));
+      const create = (): void => {
+        mkdirSync(dirname(folder), { recursive: true, mode: 0o700 });
+        const owner = ownerOf(dirname(folder));
+        ensureFolder(nodeDisk, folder, owner);
+        // A name that is taken belongs to another process, or is a trap: never append to what we did not make.
+        for (let attempts = 0; file === ''; attempts++) {
+          const path = join(folder, `${control}-${Math.floor(at / 1000)}-${++count}.jsonl`);
+          try {
+            nodeDisk.create(path, { ...owner, mode: owner.mode & 0o660 }).close();
+            file = path;
+          } catch (error) {
+            if (errorCode(error) !== 'EEXIST' || attempts === MAX_TAKEN) throw error;
+          }
+        }
+      };
       return {
         append: (text) => {
           if (length + text.length > MAX_LENGTH) return;
           length += text.length;
-          attempt(() => appendFileSync(file, text, { mode: 0o600 }));
+          attempt(() => {
+            if (file === '') create();
+            appendTo(file, text);
+          });
         },
         keep: () => {
           if (Math.abs(at - lastSweep) < SWEEP_INTERVAL) return;
           lastSweep = at;
           attempt(() => sweep(folder, limits, at));
         },
-        discard: () => attempt(() => rmSync(file, { force: true })),
+        discard: () => {
+          if (file !== '') attempt(() => rmSync(file, { force: true }));
+        },
       };
     },
   };
+}
+
+/** Names that may be taken before a transcript is given up. */
+const MAX_TAKEN = 1000;
+
+/** What our folder asks for: a transcript is as open to others as everything else in it. */
+function ownerOf(state: string) {
+  const { mode, uid, gid } = lstatSync(state);
+  return { mode: mode & 0o2770, uid, gid };
+}
+
+/** Never through a link, and never into a new file. */
+function appendTo(file: string, text: string): void {
+  const fd = openSync(file, constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW);
+  try {
+    writeSync(fd, text);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Removes the oldest files beyond the limits. */
@@ -73,7 +122,7 @@ function sweep(folder: string, { size, age }: RetentionLimits, now: number): voi
   });
   let total = 0;
   for (const { path, at } of files.sort((a, b) => b.at - a.at)) {
-    total += statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+    total += lstatSync(path, { throwIfNoEntry: false })?.size ?? 0;
     if (total > size || now - at > age) rmSync(path, { force: true });
   }
 }

@@ -60,7 +60,8 @@ test('a scan tells jobs, payloads and orphans apart and ignores everything else'
       [4, 5, 'c@example.com'],
     ],
   );
-  assert.deepEqual([orphans, quarantined, deps.warnings], [[3, 12], [], []]);
+  assert.deepEqual([orphans, quarantined], [[3, 12], []]);
+  assert.equal(deps.warnings.length, 1, 'the name with too many digits, and nothing else');
   await queue.close();
   assert.deepEqual(messagesIn(spool), before, 'a scan changes nothing');
 });

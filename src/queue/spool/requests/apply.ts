@@ -4,10 +4,19 @@
  */
 import type { MessageNumber } from '../../../delivery-list/job.ts';
 import { describeError, errorCode } from '../../../platform/system-errors.ts';
+import { warnOnce } from '../../../platform/warn-once.ts';
 import { isDirty } from '../../pending-job.ts';
 import type { ActivePayloads } from '../../queue.ts';
 import { type Removal, type RemovalDeps, removeJobs } from './removal.ts';
-import { dropRequest, matchesJob, quarantineRequest, type Requests, readRequests } from './requests.ts';
+import {
+  dropRequest,
+  matchesJob,
+  quarantineRequest,
+  type Request,
+  type Requests,
+  readRequests,
+  unreadableRequest,
+} from './requests.ts';
 
 export interface ApplyDeps extends RemovalDeps {
   /** a full sentence for people */
@@ -16,11 +25,13 @@ export interface ApplyDeps extends RemovalDeps {
 
 export class AppliedRequests {
   readonly #deps: ApplyDeps;
+  readonly #warnOnce: (text: string) => void;
   /** as of the last scan */
-  #applied: Requests = new Map();
+  #applied: ReadonlyMap<MessageNumber, Request> = new Map();
 
   constructor(deps: ApplyDeps) {
     this.#deps = deps;
+    this.#warnOnce = warnOnce(deps.warn);
   }
 
   /**
@@ -28,16 +39,16 @@ export class AppliedRequests {
    * is being delivered, the request from before its delivery counts, because its outcomes belong to that.
    */
   async apply(active: ActivePayloads): Promise<Requests> {
-    const { disk, layout, index, warn } = this.#deps;
+    const { disk, layout, index } = this.#deps;
     const { requests: found, damaged } = readRequests(disk, layout);
     const requests = new Map([...this.#applied].filter(([, { msgid }]) => active.has(msgid)));
-    for (const [control, request] of found) if (!active.has(request.msgid)) requests.set(control, request);
-    for (const control of damaged)
-      warn(
-        `The request for job ${control} is not valid and was moved to ${quarantineRequest(disk, layout, control)}. Repeat the command that made it.`,
-      );
+    for (const [control, request] of found.valid)
+      if (!active.has(request.msgid)) requests.set(control, request);
+    for (const control of damaged) this.#moveAway(control);
+    for (const [control, why] of found.unreadable) this.#warnOnce(unreadableRequest(layout, control, why));
     this.#applied = requests;
-    if (requests.size === 0) return requests;
+    const applied = { valid: requests, unreadable: found.unreadable };
+    if (requests.size === 0) return applied;
     index.update(active);
     const removals: Removal[] = [];
     for (const request of requests.values()) {
@@ -51,7 +62,21 @@ export class AppliedRequests {
         removals.push({ job, request });
     }
     await this.#remove(removals);
-    return requests;
+    return applied;
+  }
+
+  #moveAway(control: MessageNumber): void {
+    const { disk, layout, warn } = this.#deps;
+    const what = `The request for job ${control} is not valid`;
+    try {
+      const path = quarantineRequest(disk, layout, control);
+      warn(`${what} and was moved to ${path}. Repeat the command that made it.`);
+    } catch (error) {
+      if (errorCode(error) === null) throw error;
+      this.#warnOnce(
+        `${what} and could not be moved away: ${describeError(error)}. Delete ${layout.requests}/${control}.`,
+      );
+    }
   }
 
   async #remove(removals: readonly Removal[]): Promise<void> {

@@ -6,6 +6,7 @@
 import type { MessageNumber } from '../../../delivery-list/job.ts';
 import { errorCode } from '../../../platform/system-errors.ts';
 import { removeIfExists, writeAndSync } from '../../../storage/atomic-file.ts';
+import { ensureFolder } from '../../../storage/folder.ts';
 import type { StateLayout } from '../../../storage/layout.ts';
 import type { Requester } from '../../queue.ts';
 import type { SpoolIndex } from '../spool-index.ts';
@@ -67,9 +68,8 @@ function payloadsOf(
 }
 
 function makeFolder({ disk, owner }: RemovalDeps, path: string): void {
-  if (disk.status(path) !== null) return;
   // Whoever may read the files may enter the folder.
-  disk.mkdir(path, { ...owner, mode: owner.mode | ((owner.mode & 0o444) >> 2) });
+  ensureFolder(disk, path, { ...owner, mode: owner.mode | ((owner.mode & 0o444) >> 2) });
 }
 
 async function moveAway(

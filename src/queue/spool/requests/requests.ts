@@ -4,8 +4,13 @@
  * used again. Never touches a message.
  */
 import type { Job, MessageNumber } from '../../../delivery-list/job.ts';
-import { errorCode } from '../../../platform/system-errors.ts';
-import { removeIfExists, type TemporaryName, writeAndSync } from '../../../storage/atomic-file.ts';
+import { describeError, errorCode } from '../../../platform/system-errors.ts';
+import {
+  assertOwnerCanRead,
+  removeIfExists,
+  type TemporaryName,
+  writeAndSync,
+} from '../../../storage/atomic-file.ts';
 import type { Disk, FileStatus, Ownership } from '../../../storage/disk.ts';
 import { sameFile } from '../../../storage/fingerprint.ts';
 import { messageNumber, type StateLayout } from '../../../storage/layout.ts';
@@ -25,7 +30,15 @@ export interface Request extends Note {
   readonly status: FileStatus;
 }
 
-export type Requests = ReadonlyMap<MessageNumber, Request>;
+export interface Requests {
+  /** by the number of the control message */
+  readonly valid: ReadonlyMap<MessageNumber, Request>;
+  /**
+   * Those the system does not let us read, and why, as a phrase. What was requested is unknown, so their jobs are held:
+   * a job that was to be held or removed must not leave.
+   */
+  readonly unreadable: ReadonlyMap<MessageNumber, string>;
+}
 
 export interface RequestDeps {
   readonly disk: Disk;
@@ -50,29 +63,36 @@ export function readRequests(
   disk: Disk,
   layout: StateLayout,
 ): { readonly requests: Requests; readonly damaged: readonly MessageNumber[] } {
-  const requests = new Map<MessageNumber, Request>();
+  const valid = new Map<MessageNumber, Request>();
+  const unreadable = new Map<MessageNumber, string>();
   const damaged: MessageNumber[] = [];
   const entries = disk.status(layout.requests) === null ? [] : disk.list(layout.requests);
   for (const { name } of entries) {
     const control = messageNumber(name);
     if (control === null) continue;
-    const request = readRequest(disk, layout, control);
-    if (request === 'damaged') damaged.push(control);
-    else if (request !== null) requests.set(control, request);
+    const read = readRequest(disk, layout, control);
+    if (read === 'damaged') damaged.push(control);
+    else if (read !== null && 'why' in read) unreadable.set(control, read.why);
+    else if (read !== null) valid.set(control, read);
   }
-  return { requests, damaged };
+  return { requests: { valid, unreadable }, damaged };
 }
 
 /** Null: it was withdrawn. */
-function readRequest(disk: Disk, layout: StateLayout, control: MessageNumber): Request | 'damaged' | null {
+function readRequest(
+  disk: Disk,
+  layout: StateLayout,
+  control: MessageNumber,
+): Request | 'damaged' | { readonly why: string } | null {
   try {
     const { status, bytes } = disk.read(pathOf(layout, control), LONGEST_NOTE);
     const note: unknown = JSON.parse(bytes.toString('utf8'));
     return isNote(note) ? { ...note, control, status } : 'damaged';
   } catch (error) {
-    if (error instanceof SyntaxError) return 'damaged';
-    if (errorCode(error) === 'ENOENT') return null;
-    throw error;
+    // A symbolic link was not made by us.
+    if (error instanceof SyntaxError || errorCode(error) === 'ELOOP') return 'damaged';
+    if (errorCode(error) === null) throw error;
+    return errorCode(error) === 'ENOENT' ? null : { why: describeError(error) };
   }
 }
 
@@ -95,13 +115,17 @@ export function requestFields(
   control: MessageNumber,
   job: Job,
 ): Pick<QueuedJob, 'request' | 'requestedBy'> {
-  const found = requests.get(control);
+  if (requests.unreadable.has(control)) return { request: 'hold' };
+  const found = requests.valid.get(control);
   if (found === undefined || !matchesJob(found, job)) return {};
   const { request, by, at } = found;
   return { request, requestedBy: { by, at } };
 }
 
-/** Resolves when the requests are durable. They take the place of earlier ones for the same jobs. */
+/**
+ * Resolves when the requests are durable. They take the place of earlier ones for the same jobs; only a hold does not give
+ * way to a retry, however that came to be asked for.
+ */
 export async function writeRequests(
   { disk, layout, temporaryName, owner }: RequestDeps,
   request: JobRequest,
@@ -109,15 +133,23 @@ export async function writeRequests(
   { by, at }: Requester,
 ): Promise<void> {
   const write = async ({ control, job }: QueuedJob): Promise<void> => {
+    if (request === 'retry' && isHeld(disk, layout, control, job)) return;
     const note: Note = { request, msgid: job.msgid, submitted: job.submitted, by, at };
     const temporary = temporaryName();
     await writeAndSync(disk, temporary, [Buffer.from(`${JSON.stringify(note)}\n`)], owner);
+    assertOwnerCanRead(disk, temporary, owner, layout.spool);
     disk.rename(temporary, pathOf(layout, control));
   };
   for (let from = 0; from < jobs.length; from += BATCH) {
     await Promise.all(jobs.slice(from, from + BATCH).map(write));
   }
   await disk.syncDirectory(layout.requests);
+}
+
+function isHeld(disk: Disk, layout: StateLayout, control: MessageNumber, job: Job): boolean {
+  const read = readRequest(disk, layout, control);
+  if (read === null || read === 'damaged') return false;
+  return 'why' in read || (read.request === 'hold' && matchesJob(read, job));
 }
 
 /** Resolves when the requests for these jobs are durably gone. */
@@ -141,4 +173,11 @@ export function quarantineRequest(disk: Disk, layout: StateLayout, control: Mess
   const path = `${layout.bad}/request.${control}`;
   disk.rename(pathOf(layout, control), path);
   return path;
+}
+
+export function unreadableRequest({ requests }: StateLayout, control: MessageNumber, why: string): string {
+  return (
+    `The request ${requests}/${control} cannot be read: ${why}. Job ${control} is held until it can be read; all other mail ` +
+    `is delivered. Give the file to the owner of the spool, or withdraw it with "spoolroom release ${control}".`
+  );
 }

@@ -1,0 +1,30 @@
+/**
+ * Our folders in a spool. Whoever can write to the spool can put a symbolic link in the place of one; what is written
+ * into it would then end elsewhere. So a folder is used only when it is one.
+ */
+import { errorCode, QueueError } from '../platform/system-errors.ts';
+import type { Disk, Ownership } from './disk.ts';
+
+/** Creates the folder where it is missing; true when it did. Throws a `QueueError` where something else has its name. */
+export function ensureFolder(disk: Disk, path: string, owner: Ownership): boolean {
+  if (disk.status(path) === null) {
+    try {
+      disk.mkdir(path, owner);
+      return true;
+    } catch (error) {
+      if (errorCode(error) !== 'EEXIST') throw error;
+    }
+  }
+  const problem = foreignFolder(disk, path);
+  if (problem !== null) throw new QueueError(problem);
+  return false;
+}
+
+/** Sentences for people when something that is not a folder has this name; null: it is one, or there is nothing. */
+export function foreignFolder(disk: Disk, path: string): string | null {
+  const kind = disk.status(path)?.kind ?? 'directory';
+  return kind === 'directory'
+    ? null
+    : `${path} is not a folder but a ${kind === 'file' ? 'file' : 'symbolic link or the like'}, which spoolroom does not make. ` +
+        'It may lead elsewhere, so nothing was written and nothing was sent. Find out who made it, and remove it.';
+}
