@@ -13,6 +13,8 @@ export interface ControlSettings {
   /** how control messages are written, and read where their bytes do not tell */
   readonly dialect: Dialect;
   readonly spans: RetryIntervals;
+  /** bytes of the longest control message that is read; default: 64 MiB, more than a million recipients */
+  readonly longestList?: number;
 }
 
 export type MessageContents =

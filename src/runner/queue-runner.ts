@@ -11,6 +11,7 @@ import type { Clock, Random } from '../platform/clock.ts';
 import type { Resolver } from '../platform/dns.ts';
 import { ConcurrentRunnerError, describeError } from '../platform/system-errors.ts';
 import { warnOnce } from '../platform/warn-once.ts';
+import type { CrashLog } from '../queue/crash-log.ts';
 import { type ControlMessages, groupByPayload, isMessageDue } from '../queue/due.ts';
 import type { Queue, QueueScan } from '../queue/queue.ts';
 import type { MessageDeps, MessageEvents, OutcomeRecord } from './active-message.ts';
@@ -24,6 +25,8 @@ export interface RunDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly events: RunEvents;
+  /** which messages took the process with them before; absent: none did */
+  readonly crashLog?: CrashLog;
   /** tells senders what became of their messages; absent: nobody is told, as in a replay */
   readonly dsnSender?: DsnSender;
 }
@@ -86,6 +89,9 @@ export class QueueRunner {
   #halted = false;
   /** by payload: messages with attempts, outcomes or reports to come */
   readonly #active = new Map<MessageNumber, Promise<void>>();
+  /** messages during which the process ended before: tried when nothing else is active, one at a time */
+  readonly #suspects = new Map<MessageNumber, ControlMessages>();
+  readonly #warnOnce: (text: string) => void;
   readonly #whenIdle = new Set<() => void>();
   readonly #stop = (): void => this.#scheduler.stop();
 
@@ -93,6 +99,7 @@ export class QueueRunner {
     this.#deps = deps;
     this.#rules = rules;
     this.#signal = signal;
+    this.#warnOnce = warnOnce((text) => deps.events.warning(text));
     this.#messageDeps = {
       queue: deps.queue,
       render: rules.render,
@@ -145,16 +152,16 @@ export class QueueRunner {
     if (this.#halted) return;
     this.count.jobs = Math.max(this.count.jobs, jobs.length);
     const options = { ...this.#rules.due, force };
-    const messages = [...groupByPayload(jobs)].filter(
+    const all = groupByPayload(jobs);
+    for (const msgid of this.#suspects.keys()) if (!all.has(msgid)) this.#suspects.delete(msgid);
+    const messages = [...all].filter(
       ([msgid, lists]) => !this.#active.has(msgid) && isMessageDue(lists, this.#now(), options),
     );
     for (const [msgid, lists] of messages) {
-      this.count.due += lists.length;
-      this.#active.set(
-        msgid,
-        this.#deliver(lists).then(() => this.#deactivate(msgid)),
-      );
+      if (this.#crashes(msgid) < SUSPICIOUS) this.#activate(msgid, lists);
+      else this.#suspects.set(msgid, lists);
     }
+    if (!this.isActive) this.#activateSuspect();
   }
 
   /** Where another program works on the queue, no session is begun any more, and those in progress end. */
@@ -201,8 +208,36 @@ export class QueueRunner {
     }
   }
 
+  #crashes(msgid: MessageNumber): number {
+    return this.#deps.crashLog?.crashes(msgid) ?? 0;
+  }
+
+  #activate(msgid: MessageNumber, lists: ControlMessages): void {
+    this.count.due += lists.length;
+    this.#deps.crashLog?.begin(msgid);
+    this.#active.set(
+      msgid,
+      this.#deliver(lists).then(() => this.#deactivate(msgid)),
+    );
+  }
+
+  #activateSuspect(): void {
+    const [first] = this.#suspects;
+    if (first === undefined || this.#signal.aborted || this.#halted) return;
+    const [msgid, lists] = first;
+    this.#suspects.delete(msgid);
+    this.#warnOnce(
+      `Job ${lists.map(({ control }) => control).join(', ')} was being delivered when spoolroom ended without a word, ` +
+        `${this.#crashes(msgid)} times. It is tried after all others, alone. If it happens again, look at message ${msgid} ` +
+        'and hold the job.',
+    );
+    this.#activate(msgid, lists);
+  }
+
   #deactivate(msgid: MessageNumber): void {
     this.#active.delete(msgid);
+    this.#deps.crashLog?.end(msgid);
+    if (!this.isActive) this.#activateSuspect();
     if (!this.isActive) for (const tell of [...this.#whenIdle]) tell();
   }
 
@@ -243,6 +278,9 @@ export function unwritableSpool(error: unknown): string {
 export function unreadableSpool(error: unknown): string {
   return `The spool could not be read: ${sentenceOf(error)} Nothing in it is lost; the next scan tries again.`;
 }
+
+/** So many crashes during a message are no accident. */
+const SUSPICIOUS = 2;
 
 const COUNTED = { 2: 'delivered', 4: 'deferred', 5: 'failed' } as const;
 

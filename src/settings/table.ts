@@ -167,6 +167,11 @@ export const SETTINGS = {
   'limit.host': setting(count(1, 10000), '20', 'simultaneous sessions to one host'),
   'limit.messages': setting(count(1, 1000000), '100', 'messages in one session'),
   'limit.recipients': setting(count(1, 10000), '100', 'recipients in one transaction'),
+  'limit.list': setting(
+    count(65_536, 2 ** 30),
+    '67108864',
+    'largest control message that is read, in bytes; a larger one is set aside',
+  ),
   'limit.rate': setting(count(0, 100000), '0', 'new sessions per second; 0: no limit'),
 
   'retry.first': setting(duration, '5m', 'wait after the first failure (2012)'),

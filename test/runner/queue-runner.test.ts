@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import type { Job, StatusChange } from '../../src/delivery-list/job.ts';
 import type { Signer } from '../../src/dkim/signer.ts';
 import { unknown8bit } from '../../src/message/charset.ts';
+import type { CrashLog } from '../../src/queue/crash-log.ts';
 import type { JobRequest, Queue, QueuedJob } from '../../src/queue/queue.ts';
 import { SCHEDULE } from '../../src/queue/schedule.ts';
 import { VirtualClock } from '../../src/replay/world/virtual-clock.ts';
@@ -108,6 +109,7 @@ async function run(
     readonly room?: MemoryRoom;
     readonly warning?: (text: string) => void;
     readonly signer?: Signer;
+    readonly crashLog?: CrashLog;
   } = {},
 ): Promise<Ran> {
   const clock = new VirtualClock(NOW * 1000);
@@ -115,9 +117,10 @@ async function run(
   const { room = new MemoryRoom(jobs), warning = assert.fail } = given;
   const events = { outcome: () => {}, quarantined: () => {}, warning, trace: () => {} };
   const { connect, resolver } = world;
+  const crashes = given.crashLog === undefined ? {} : { crashLog: given.crashLog };
   const summary = await clock.runUntil(
     runQueue(
-      { queue: room, connect, resolver, clock, random: () => 0.5, events },
+      { queue: room, connect, resolver, clock, random: () => 0.5, events, ...crashes },
       rulesOf(given),
       new AbortController().signal,
     ),
@@ -161,6 +164,27 @@ describe('a queue run', () => {
     assert.deepEqual(world.arrived.flatMap(({ recipients }) => recipients).sort(), addresses.sort());
     assert.equal(world.arrived.length, 50);
     assert.deepEqual([summary.delivered, summary.finished, room.finished.size], [5000, 1, 1]);
+  });
+
+  it('tries a message that took the process with it twice after all others, alone, and says so', async () => {
+    const events: string[] = [];
+    const crashLog: CrashLog = {
+      crashes: (payload) => (payload <= 2 ? 2 : payload === 3 ? 1 : 0),
+      begin: (payload) => events.push(`begin ${payload}`),
+      end: (payload) => events.push(`end ${payload}`),
+      close: () => {},
+    };
+    const warnings: string[] = [];
+    const jobs = [1, 2, 3, 4].map((msgid) => job([[`r@d${msgid}.example`, 0]], msgid));
+    const { summary } = await run(jobs, FRIENDLY, { crashLog, warning: (text) => warnings.push(text) });
+    assert.deepEqual([summary.delivered, summary.due], [4, 4]);
+    assert.deepEqual(events.slice(0, 2), ['begin 3', 'begin 4']);
+    assert.deepEqual(events.slice(4), ['begin 1', 'end 1', 'begin 2', 'end 2']);
+    assert.match(
+      warnings[0] ?? '',
+      /^Job 100000 was being delivered when spoolroom ended without a word, 2 times\. /,
+    );
+    assert.equal(warnings.length, 2);
   });
 
   it('signs a message once for all its destinations, and what leaves has the signature', async () => {

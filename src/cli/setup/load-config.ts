@@ -55,7 +55,8 @@ export function spoolDeps(clock: Clock, warn: (text: string) => void): SpoolDeps
 }
 
 export function controlSettings(settings: Settings): ControlSettings {
-  return { dialect: settings.dialect, spans: scheduleFrom(settings).retry };
+  const { dialect } = settings;
+  return { dialect, spans: scheduleFrom(settings).retry, longestList: settings['limit.list'] };
 }
 
 const REFUSALS: { readonly [why in OpenRefused['why']]: ExitCode } = {

@@ -5,11 +5,14 @@
 import { connect } from '#net-stream-utils';
 import type { Clock } from '../../platform/clock.ts';
 import type { LiveRefused } from '../../queue/citadel/open.ts';
+import { type CrashLog, openCrashLog } from '../../queue/crash-log.ts';
 import type { DsnStore } from '../../queue/dsn-store.ts';
 import type { Queue } from '../../queue/queue.ts';
 import { openDsnStore } from '../../queue/spool/dsn-store.ts';
 import { openSpoolQueue } from '../../queue/spool/open.ts';
 import { FROM_COMMAND_LINE, type Settings } from '../../settings/table.ts';
+import { temporaryNames } from '../../storage/atomic-file.ts';
+import { layoutOf } from '../../storage/layout.ts';
 import type { CliError } from '../shell/command.ts';
 import { cliError } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';
@@ -107,4 +110,19 @@ export function dsnStoreOf(
     forget: (job) => reports.forget(byPayload(job)),
     saveForPickup: reports.saveForPickup,
   };
+}
+
+/** Opened with the claim on the queue, so that nobody else writes it. */
+export function crashLogOf(
+  home: string,
+  { disk, processes, random }: Parameters<typeof openDsnStore>[1],
+): CrashLog {
+  const layout = layoutOf(home);
+  const { mode, uid, gid } = disk.status(`${home}/.`) ?? { mode: 0o700, uid: 0, gid: 0 };
+  return openCrashLog({
+    disk,
+    layout,
+    temporaryName: temporaryNames(layout, processes, random),
+    owner: { mode: mode & 0o660, uid, gid },
+  });
 }

@@ -26,8 +26,8 @@ import { EXIT } from '../shell/exit.ts';
 import { pause, type Stop, stopSignal } from '../shell/signals.ts';
 import { createDsnSender, dsnTransportOf } from './dsn.ts';
 import { levelFor, logEvents, logFor } from './event-log.ts';
-import { clockFor, loadRules, systemDeps } from './load-config.ts';
-import { applyRoomOption, type OpenedQueue, openQueue, stateDirectory } from './open-queue.ts';
+import { clockFor, loadRules, spoolDeps, systemDeps } from './load-config.ts';
+import { applyRoomOption, crashLogOf, type OpenedQueue, openQueue, stateDirectory } from './open-queue.ts';
 
 export interface QueueContext {
   /** the directory with our own state: the spool itself, or the setting `state` */
@@ -128,14 +128,16 @@ async function workOn(
     log.write(stoppingEvent(String(signal.reason), settings['timeout.stop'])),
   );
   const recorder = recorderFor(spool, rules, settings, clock, warn);
+  const crashLog = crashLogOf(spool, spoolDeps(clock, warn));
   try {
     const logged = logEvents(log, levelFor(settings), rules.render.legacy);
     const events = recorder === null ? logged : recorded(logged, recorder);
-    const ports = { ...systemDeps(settings, clock), queue, events };
+    const ports = { ...systemDeps(settings, clock), queue, events, crashLog };
     const dsnSender = createDsnSender(path, { spool, rules, log }, settings, ports);
     return await work({ ...context, signal, ports: { ...ports, dsnSender } }, invocation);
   } finally {
     release();
+    crashLog.close();
     await recorder?.close();
     await queue.close();
   }

@@ -93,7 +93,7 @@ function findSpool(path: string, deps: SpoolDeps, settings: ControlSettings): Sp
     folders: owner,
     files: { ...owner, mode: status.mode & 0o660 },
     temporaryName: temporaryNames(layout, processes, random),
-    index: new SpoolIndex({ disk, layout, options, now: () => clock.now() }),
+    index: new SpoolIndex({ disk, layout, options, now: () => clock.now(), ...settings }),
   };
 }
 

@@ -31,8 +31,8 @@ export type FileContents =
 
 /** Bytes. A header is shorter than this, so this much of a payload tells that it is one. */
 const HEAD = 65_536;
-/** Bytes; some million recipients. */
-const LONGEST_LIST = 268_435_456;
+/** Bytes. A list of that size takes ten times as much memory. */
+const LONGEST_LIST = 67_108_864;
 /** A list without an end whose file changed less than this many milliseconds ago is still being written. */
 const SETTLED = 10_000;
 
@@ -42,22 +42,33 @@ export interface SpoolIndexDeps {
   readonly options: ParseOptions;
   /** wall clock, milliseconds */
   readonly now: () => number;
+  /** bytes */
+  readonly longestList?: number;
 }
 
-/** Read the file, all of it only when it is a delivery list. */
-function readAsNeeded(disk: Disk, path: string): { readonly status: FileStatus; readonly bytes: Buffer } {
+/** Read the file, all of it only when it is a delivery list, and not one beyond the limit: it would keep the others waiting. */
+function readAsNeeded(
+  disk: Disk,
+  path: string,
+  limit: number,
+): { readonly status: FileStatus; readonly bytes: Buffer; readonly isTooLong: boolean } {
   const head = disk.read(path, HEAD);
-  const longList = head.bytes.length === HEAD && storedControl(head.bytes) !== null;
-  return longList ? disk.read(path, LONGEST_LIST) : head;
+  const isLong = head.bytes.length === HEAD && storedControl(head.bytes) !== null;
+  const isTooLong = isLong && head.status.size > limit;
+  return { ...(isLong && !isTooLong ? disk.read(path, limit) : head), isTooLong };
 }
 
 export function readContents(
-  { disk, layout, options, now }: SpoolIndexDeps,
+  { disk, layout, options, now, longestList = LONGEST_LIST }: SpoolIndexDeps,
   number: MessageNumber,
 ): FileContents {
   try {
-    const { status, bytes } = readAsNeeded(disk, layout.message(number));
+    const { status, bytes, isTooLong } = readAsNeeded(disk, layout.message(number), longestList);
     if (status.kind !== 'file') return { kind: 'refused', reason: 'it is not a file' };
+    if (isTooLong) {
+      const reason = `its delivery list has ${status.size} bytes, more than limit.list (${longestList}); cut it into several, or raise the limit`;
+      return { kind: 'unreadable', reason, status, bytes };
+    }
     const settled = Math.abs(now() - status.mtimeMs) > SETTLED;
     return { ...classifyContents(bytes, settled, options), status, bytes };
   } catch (error) {

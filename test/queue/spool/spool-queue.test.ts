@@ -694,3 +694,17 @@ test('a link to the spool directory is as good as the directory', async (t) => {
   assert.equal((await queue.scan()).jobs.length, 1);
   await queue.close();
 });
+
+test('a list beyond the limit is set aside with a reason, and the others are read', async (t) => {
+  const long = listFor(1, ...Array.from({ length: 5000 }, (_, at) => `recipient${at}@example.com`));
+  const spool = spoolOf(t, { 1: MAIL, 2: long, 3: MAIL, 4: listFor(3, 'b@example.com') });
+  const queue = await openRoom(spool, bench(), { ...SETTINGS_2012, longestList: 70_000 });
+  const { jobs, quarantined } = await queue.scan();
+  assert.deepEqual(
+    jobs.map(({ control }) => control),
+    [4],
+  );
+  assert.deepEqual([quarantined.length, quarantined[0]?.number], [1, 2]);
+  assert.match(quarantined[0]?.reason ?? '', /has \d+ bytes, more than limit\.list \(70000\)/);
+  await queue.close();
+});
