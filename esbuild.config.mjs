@@ -91,7 +91,11 @@ function makeCodeCache() {
   for (const name of readdirSync('bin')) if (name.endsWith('.cache')) rmSync(`bin/${name}`);
   const spool = mkdtempSync(join(tmpdir(), 'spoolroom-build-'));
   try {
-    execFileSync(process.execPath, ['bin/spoolroom', 'run', '--spool', spool], { stdio: 'inherit' });
+    execFileSync(
+      process.execPath,
+      ['bin/spoolroom', 'run', '--hostname', 'build.example', '--spool', spool],
+      { stdio: 'inherit' },
+    );
   } finally {
     rmSync(spool, { recursive: true });
   }

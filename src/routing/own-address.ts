@@ -11,3 +11,18 @@ const OURS: readonly string[] = ['127.0.0.0/8', '0.0.0.0/8', '::1', '::'];
 export function isOwnAddress(address: string, own: readonly string[]): boolean {
   return [...OURS, ...own].some((network) => inNetwork(address, network));
 }
+
+/** Means nothing to another machine. */
+const LOCAL_ONLY: readonly string[] = [...OURS, '169.254.0.0/16', 'fe80::/10'];
+
+/**
+ * What EHLO says (RFC 5321 4.1.1.1): a fully qualified name, else an address literal, because servers refuse short names.
+ * Without any address the short name is used.
+ */
+export function ehloNameFor(hostname: string, interfaces: readonly string[]): string {
+  if (hostname.includes('.')) return hostname;
+  const outside = interfaces.filter((address) => !LOCAL_ONLY.some((network) => inNetwork(address, network)));
+  const address = outside.find((each) => !each.includes(':')) ?? outside[0] ?? interfaces[0];
+  if (address === undefined) return hostname;
+  return address.includes(':') ? `[IPv6:${address}]` : `[${address}]`;
+}

@@ -19,6 +19,8 @@ export interface RunRules {
   readonly delivery: DeliveryRules;
   readonly due: DueOptions;
   readonly render: RenderOptions;
+  /** a name or an address literal */
+  readonly ehloName: string;
   /** envelope sender of mail that names none */
   readonly postmaster: ByteString;
   /** null: nothing is signed */
@@ -33,6 +35,8 @@ export interface RunRules {
 export interface LoadedConfig {
   /** name of this machine */
   readonly hostname: string;
+  /** a name or an address literal */
+  readonly ehloName: string;
   readonly relays: readonly Relay[];
   readonly charset: Charset;
   /** PEM */
@@ -49,6 +53,7 @@ export function rulesFrom(settings: Settings, config: LoadedConfig): RunRules {
   const hostname = settings.hostname ?? config.hostname;
   return {
     delivery: dispatchRules(settings, config, hostname),
+    ehloName: config.ehloName,
     due: { schedule: scheduleFrom(settings), force: false },
     render: {
       order: settings['header-order'],
@@ -66,7 +71,7 @@ export function rulesFrom(settings: Settings, config: LoadedConfig): RunRules {
 
 function dispatchRules(
   settings: Settings,
-  { relays, certificates, interfaces }: LoadedConfig,
+  { relays, certificates, interfaces, ehloName }: LoadedConfig,
   hostname: string,
 ): DeliveryRules {
   const pins = byHost(settings['tls-pin']);
@@ -111,7 +116,7 @@ function dispatchRules(
     },
     localAddresses: settings['local-address'],
     policyFor: (host, withoutTls) => ({
-      ehloName: hostname,
+      ehloName,
       tls: withoutTls ? 'none' : tlsOf(host),
       credentials: host.credentials !== null,
       authInClear: inClear.has(hostKey(host.name)),

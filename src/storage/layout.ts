@@ -8,6 +8,8 @@ export interface StateLayout {
   readonly state: string;
   readonly id: string;
   readonly journal: string;
+  /** problems that last, each of which is told once */
+  readonly alerts: string;
   /** unreadable control messages, each with a file that says why */
   readonly bad: string;
   /** requests of administrators, one file for each job */
@@ -28,6 +30,7 @@ export function layoutOf(spool: string): StateLayout {
     state,
     id: `${state}/id`,
     journal: `${state}/journal`,
+    alerts: `${state}/alerts`,
     bad: `${state}/bad`,
     requests: `${state}/requests`,
     removed: `${state}/removed`,

@@ -46,6 +46,7 @@ client(async (task) => {
   if (!read.ok) throw new Error('the settings of the benchmark are wrong');
   const rules = rulesFrom(read.settings, {
     hostname: 'bench.example',
+    ehloName: 'bench.example',
     relays: [relay.relay],
     charset: unknown8bit,
     certificates: [],

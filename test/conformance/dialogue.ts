@@ -114,6 +114,7 @@ function rulesFor(script: Script): RunRules {
   const dispatch = rulesWith(one, { relays: parseInternetConfig(script.relays).relays });
   return {
     signer: null,
+    ehloName: 'citadel.example.org',
     warnings: [],
     delivery: {
       ...dispatch,

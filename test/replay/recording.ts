@@ -66,6 +66,7 @@ export function relaysIn(settings: Settings): readonly Relay[] {
 export function rulesOf(settings: Settings): RunRules {
   return rulesFrom(settings, {
     hostname: 'me.example',
+    ehloName: 'me.example',
     relays: relaysIn(settings),
     charset: unknown8bit,
     certificates: [],
@@ -110,7 +111,13 @@ export function longRecorder(
     let text = '';
     return { append: (more) => (text += more), keep: () => transcripts.push(text), discard: () => {} };
   };
-  const rules = { keep, settings, relays: relaysIn(settings), hostname: 'me.example' };
+  const rules = {
+    keep,
+    settings,
+    relays: relaysIn(settings),
+    hostname: 'me.example',
+    ehloName: 'me.example',
+  };
   const recorder = new Recorder(rules, clock, { open });
   const events = {
     outcome: () => {},

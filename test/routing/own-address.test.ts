@@ -1,7 +1,7 @@
 /** Addresses that lead back to this machine. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isOwnAddress } from '../../src/routing/own-address.ts';
+import { ehloNameFor, isOwnAddress } from '../../src/routing/own-address.ts';
 
 const OWN = ['192.0.2.7', '2001:db8::7', 'fe80::1%eth0'];
 
@@ -31,3 +31,14 @@ for (const address of [
   ':::',
 ])
   test(`"${address}" is not`, () => assert.ok(!isOwnAddress(address, OWN)));
+
+for (const [name, interfaces, wanted] of [
+  ['mail.example.org', ['192.0.2.7'], 'mail.example.org'],
+  ['vm', ['127.0.0.1', '::1', 'fe80::1', '2001:db8::7', '192.0.2.7'], '[192.0.2.7]'],
+  ['vm', ['127.0.0.1', '169.254.3.4', 'fe80::1', '2001:db8::7'], '[IPv6:2001:db8::7]'],
+  ['vm', ['127.0.0.1', '::1'], '[127.0.0.1]'],
+  ['vm', [], 'vm'],
+] as const) {
+  test(`EHLO of ${name} at ${interfaces.join(', ')} says ${wanted}`, () =>
+    assert.equal(ehloNameFor(name, interfaces), wanted));
+}

@@ -96,6 +96,7 @@ function rulesOf({
     pollInterval: 60_000,
     postmaster: 'postmaster@me.example',
     signer,
+    ehloName: 'me.example',
     warnings: [],
   };
 }

@@ -24,6 +24,7 @@ function rulesWith(given: object) {
   assert.ok(read.ok, JSON.stringify(read));
   return rulesFrom(read.settings, {
     hostname: 'me.example',
+    ehloName: 'me.example',
     relays: [],
     charset: unknown8bit,
     certificates: ['CA'],

@@ -51,7 +51,13 @@ async function explain(seed: number, { violations }: Simulated): Promise<void> {
 function recorderInto(folder: string): (clock: Clock) => Recorder {
   const read = readSettings({ hostname: 'me.example' });
   if (!read.ok) throw new Error('the settings of the simulation are wrong');
-  const rules = { keep: 'all', settings: read.settings, relays: [], hostname: 'me.example' } as const;
+  const rules = {
+    keep: 'all',
+    settings: read.settings,
+    relays: [],
+    hostname: 'me.example',
+    ehloName: 'me.example',
+  } as const;
   const bounds = { size: Number.POSITIVE_INFINITY, age: Number.POSITIVE_INFINITY };
   const store = transcriptStore(folder, bounds, (text) => console.error(text));
   return (clock) => new Recorder(rules, clock, store);

@@ -552,6 +552,7 @@ function rulesOf({ limits }: Plan): RunRules {
   if (!read.ok) throw new Error('the settings of the simulation are wrong');
   const rules = rulesFrom(read.settings, {
     hostname: 'me.example',
+    ehloName: 'me.example',
     relays: [],
     charset: unknown8bit,
     certificates: [],

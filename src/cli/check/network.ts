@@ -143,7 +143,7 @@ async function addressesOf(
 
 /** A session as reports are handed over in: TLS where it is offered, any certificate, no password. */
 export function reportSession(
-  { delivery, render }: RunRules,
+  { delivery, ehloName }: RunRules,
   peer: Peer,
   protocol: 'lmtp' | 'smtp',
   withoutTls: boolean,
@@ -153,7 +153,7 @@ export function reportSession(
     endpoint: { address: peer.address ?? peer.host, port: peer.address === null ? 0 : peer.port },
     peer,
     policy: {
-      ehloName: render.fqdn,
+      ehloName,
       tls: protocol === 'lmtp' || withoutTls ? 'none' : 'opportunistic',
       credentials: false,
       authInClear: false,

@@ -41,7 +41,7 @@ function settingsFindings(settings: Settings, rules: Loaded): readonly Finding[]
     ok('settings', config === null ? 'no configuration file' : `configuration file ${config}`),
     ...secretFindings(settings, rules),
     ...relayFileFindings(settings, rules),
-    hostnameFinding(rules.render.fqdn),
+    hostnameFinding(rules),
     ...(now === null
       ? []
       : [
@@ -54,11 +54,12 @@ function settingsFindings(settings: Settings, rules: Loaded): readonly Finding[]
   ];
 }
 
-function hostnameFinding(name: string): Finding {
+function hostnameFinding({ render, ehloName }: RunRules): Finding {
+  const name = render.fqdn;
   if (/^[^.]+(\.[^.]+)+$/.test(name) && !name.endsWith('.localdomain')) return ok('hostname', name);
   return warning(
     'hostname',
-    `${name} is not a fully qualified domain name`,
+    `${name} is not a fully qualified domain name${ehloName === name ? '' : `, so EHLO says ${ehloName}`}`,
     'Many servers refuse mail from such a name. Set hostname to the name that this machine has in the DNS.',
   );
 }

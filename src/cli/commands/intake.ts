@@ -4,7 +4,6 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { createSecureContext } from 'node:tls';
 import type { LoginFailure } from '../../intake/connection.ts';
 import type { IntakeOptions, IntakeStart } from '../../intake/listener.ts';
@@ -22,6 +21,7 @@ import {
 } from '../../output/log/log-events.ts';
 import { textDecoder } from '../../output/text.ts';
 import type { Clock } from '../../platform/clock.ts';
+import { machineName } from '../../platform/machine-name.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
 import { readPrivate } from '../../queue/citadel/client/login.ts';
 import type { Queue } from '../../queue/queue.ts';
@@ -146,7 +146,7 @@ function optionsFrom(settings: Settings, spool: string): Omit<IntakeOptions, 'li
   return {
     ...INTAKE_DEFAULTS,
     protocol: settings['intake.protocol'],
-    hostname: settings.hostname ?? hostname(),
+    hostname: settings.hostname ?? machineName(),
     size: settings['intake.size'],
     connections: settings['intake.connections'],
     scratch: layoutOf(spool).temporary,

@@ -12,7 +12,7 @@ import { perform, simulate } from '../../replay/simulation.ts';
 import type { Timeline } from '../../replay/timeline.ts';
 import { recipientAddress } from '../../routing/address.ts';
 import type { Settings } from '../../settings/table.ts';
-import { clockFor, loadRules, systemDeps } from '../setup/load-config.ts';
+import { clockFor, loadRules, SIMULATED, systemDeps } from '../setup/load-config.ts';
 import type { CliError, Invocation } from '../shell/command.ts';
 import { cliError } from '../shell/command.ts';
 import { confirm, isInteractive } from '../shell/confirm.ts';
@@ -29,7 +29,7 @@ export async function fromControl(
   const { options } = invocation;
   const settings = withSets(invocation.settings, options.set);
   if ('kind' in settings) return settings;
-  const rules = await (options.live === true ? loadRules(settings) : loadRules(settings, []));
+  const rules = await (options.live === true ? loadRules(settings) : loadRules(settings, SIMULATED));
   if ('kind' in rules) return rules;
   const clock = clockFor(settings);
   const { job, warnings } = input.queued;

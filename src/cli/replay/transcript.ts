@@ -14,7 +14,7 @@ import { tableVersion } from '../../replay/transcript/transcript.ts';
 import { recordedWorld } from '../../replay/world/recorded-world.ts';
 import type { RunRules } from '../../runner/rules.ts';
 import type { Settings } from '../../settings/table.ts';
-import { loadRules } from '../setup/load-config.ts';
+import { loadRules, SIMULATED } from '../setup/load-config.ts';
 import { type CliError, cliError, type Invocation } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';
 import { EXIT } from '../shell/exit.ts';
@@ -62,11 +62,15 @@ async function fromTranscript(
   const recorded: Settings = {
     ...given,
     ...header.settings,
-    hostname: header.settings.hostname ?? header.hostname,
+    hostname: header.settings.hostname ?? null,
   };
   const settings = withSets(recorded, options.set);
   if ('kind' in settings) return settings;
-  const rules = await loadRules(settings, []);
+  const rules = await loadRules(settings, {
+    ...SIMULATED,
+    hostname: header.hostname,
+    ehloName: header.ehloName ?? null,
+  });
   if ('kind' in rules) return rules;
   const now = movedTime(header.at, given.now);
   const { timeline, notes } = await timelineFor(transcript, rules, now, invocation);

@@ -65,7 +65,7 @@ export function createDsnSender(
   const transport =
     path.kind === 'room'
       ? queueTransport(queue, reports, () => Math.floor(clock.now() / 1000))
-      : sessionTransport(path, ports, rules.delivery.deadlines, fqdn);
+      : sessionTransport(path, ports, rules.delivery.deadlines, rules.ehloName);
   return new DsnSender(
     {
       queue,

@@ -1,18 +1,21 @@
 /** What the settings stand for: relays parsed, certificates and charset loaded, clock and ports made. */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { hostname, networkInterfaces } from 'node:os';
+import { networkInterfaces } from 'node:os';
 import { connect } from '#net-stream-utils';
 import { loadCharset } from '../../message/charset.ts';
 import { escapeControl } from '../../output/text.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { systemClock } from '../../platform/clock.ts';
+
 import { createResolver } from '../../platform/dns-resolver.ts';
+import { machineName } from '../../platform/machine-name.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
 import type { CitadelConfig } from '../../queue/citadel/client/server-config.ts';
 import type { ControlSettings } from '../../queue/control-message.ts';
 import type { OpenRefused, SpoolDeps } from '../../queue/spool/open.ts';
 import type { Relay } from '../../routing/hosts.ts';
+import { ehloNameFor } from '../../routing/own-address.ts';
 import type { RelayKind } from '../../routing/relays.ts';
 import { parseInternetConfig, parseRelayEntry } from '../../routing/relays.ts';
 import type { RunDeps } from '../../runner/queue-runner.ts';
@@ -73,13 +76,23 @@ export function openError({ why, text, runner }: OpenRefused): CliError {
   return { ...cliError(text, REFUSALS[why]), ...(runner === undefined ? {} : { runner }) };
 }
 
-/**
- * The rules of a queue run, with all files they name read.
- * @param interfaces addresses that are this machine; none in a simulation, whose result must not depend on where it runs
- */
+/** What a run knows of the machine it runs on. */
+export interface Machine {
+  /** null: as Citadel or the system has it */
+  readonly hostname: string | null;
+  /** addresses that are this machine */
+  readonly interfaces: readonly string[];
+  /** null: the full name, else an address of the interfaces */
+  readonly ehloName: string | null;
+}
+
+/** For a simulation, whose result must not depend on where it runs. */
+export const SIMULATED: Machine = { hostname: null, interfaces: [], ehloName: null };
+
+/** The rules of a queue run, with all files they name read. */
 export async function loadRules(
   settings: Settings,
-  interfaces: readonly string[] = ownAddresses(),
+  machine: Machine = { ...SIMULATED, interfaces: ownAddresses() },
 ): Promise<RunRules | CliError> {
   const charset = await loadCharset(settings.charset);
   if (charset.kind === 'unknown')
@@ -92,14 +105,23 @@ export async function loadRules(
   if ('kind' in relays) return relays;
   const keyring = await keyringFrom(settings);
   if ('text' in keyring) return keyring;
+  const { interfaces } = machine;
+  const hostname = settings.hostname ?? machine.hostname ?? citadel.fqdn ?? machineName();
+  const ehloName = machine.ehloName ?? ehloNameFor(hostname, interfaces);
   return rulesFrom(settings, {
-    hostname: citadel.fqdn ?? hostname(),
+    hostname,
+    ehloName,
     relays,
     charset: charset.charset,
     certificates,
-    ...keyring,
+    signer: keyring.signer,
+    warnings: [...keyring.warnings, ...(ehloName === hostname ? [] : [shortName(hostname, ehloName)])],
     interfaces,
   });
+}
+
+function shortName(hostname: string, ehloName: string): string {
+  return `${hostname} is not a fully qualified domain name, so EHLO says ${ehloName}, which some servers refuse. Set hostname to the name that this machine has in the DNS.`;
 }
 
 /** Of the network interfaces of this machine. */

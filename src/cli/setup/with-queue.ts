@@ -16,9 +16,12 @@ import {
 import type { Queue } from '../../queue/queue.ts';
 import { Recorder } from '../../replay/transcript/recorder.ts';
 import { transcriptFolder, transcriptStore } from '../../replay/transcript/transcript-files.ts';
+import { Alerts } from '../../runner/alerts.ts';
 import type { RunDeps, RunEvents } from '../../runner/queue-runner.ts';
 import type { RunRules } from '../../runner/rules.ts';
 import type { Settings } from '../../settings/table.ts';
+import { nodeDisk } from '../../storage/disk.ts';
+import { layoutOf } from '../../storage/layout.ts';
 import type { CliError, Command, Invocation } from '../shell/command.ts';
 import { cliError } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';
@@ -56,7 +59,6 @@ export function withQueue(whenBusy: WhenBusy, work: Work): Command {
     const rules = await loadRules(settings);
     if ('kind' in rules) return rules;
     const log = logFor(settings);
-    for (const text of rules.warnings) log.write(warningEvent(text));
     try {
       const done = await openAndWork({ spool, rules, log }, invocation, whenBusy, work);
       if (typeof done === 'number' || done.exit !== EXIT.ok) return done;
@@ -130,6 +132,8 @@ async function workOn(
   const recorder = recorderFor(spool, rules, settings, clock, warn);
   const crashLog = crashLogOf(spool, spoolDeps(clock, warn));
   try {
+    const alerts = new Alerts(nodeDisk, layoutOf(spool), () => Math.floor(clock.now() / 1000), warn);
+    alertSettings(alerts, rules);
     const logged = logEvents(log, levelFor(settings), rules.render.legacy);
     const events = recorder === null ? logged : recorded(logged, recorder);
     const ports = { ...systemDeps(settings, clock), queue, events, crashLog };
@@ -141,6 +145,13 @@ async function workOn(
     await recorder?.close();
     await queue.close();
   }
+}
+
+/** What should be mended in the configuration is told once, not by each run. */
+function alertSettings(alerts: Alerts, { warnings }: RunRules): void {
+  const key = (text: string): string => `settings: ${text}`;
+  alerts.clear((each) => each.startsWith('settings: ') && !warnings.some((text) => key(text) === each));
+  for (const text of warnings) alerts.raise(key(text), text);
 }
 
 /** Another process holds the queue, which is not a failure: the exit code is 0. */
@@ -160,7 +171,8 @@ function recorderFor(
   const bounds = { size: settings['transcripts.megabytes'] * 1024 ** 2, age: settings['transcripts.age'] };
   const store = transcriptStore(transcriptFolder(spool), bounds, warn);
   const { relays } = rules.delivery.routing;
-  return new Recorder({ keep, settings, relays, hostname: rules.render.fqdn }, clock, store);
+  const { ehloName, render } = rules;
+  return new Recorder({ keep, settings, relays, hostname: render.fqdn, ehloName }, clock, store);
 }
 
 function recorded(events: RunEvents, recorder: Recorder): RunEvents {

@@ -33,6 +33,7 @@ export interface RecorderRules {
   readonly settings: Settings;
   readonly relays: readonly Relay[];
   readonly hostname: string;
+  readonly ehloName: string;
 }
 
 /** Milliseconds for which the lines of a delivery are buffered. */
@@ -206,7 +207,7 @@ export class Recorder {
   }
 
   #header({ attempt, at }: Recording): string {
-    const { settings, relays, hostname } = this.#rules;
+    const { settings, relays, hostname, ehloName } = this.#rules;
     return encode({
       transcript: 2,
       tables: tableVersion(),
@@ -217,6 +218,7 @@ export class Recorder {
       recipients: attempt.recipients.map(({ address }) => address),
       destination: attempt.destination,
       hostname,
+      ...(ehloName === hostname ? {} : { ehloName }),
       settings: recordedSettings(settings, relays),
     });
   }

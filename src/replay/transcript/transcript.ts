@@ -37,6 +37,8 @@ export interface TranscriptHeader {
   readonly recipients: readonly ByteString[];
   readonly destination: Destination;
   readonly hostname: string;
+  /** what EHLO says, unless that is the hostname */
+  readonly ehloName?: string;
   readonly settings: Settings;
 }
 

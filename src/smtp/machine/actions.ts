@@ -283,7 +283,7 @@ function failHost(draft: Draft, details: Partial<Failure>): void {
 /** The failure this event means: 5yz for a message or recipient is permanent, everything else is temporary. */
 function failureOf(draft: Draft, scope: FailureScope): { readonly kind: 'failed' } & Failure {
   const reply = draft.event.type === 'reply' ? draft.event.reply : null;
-  const permanent = scope !== 'host' && reply !== null && reply.code >= 500;
+  const permanent = scope !== 'host' && reply !== null && reply.code >= 500 && !isAboutOurName(reply);
   const stage = draft.stage;
   const tlsFailed = draft.event.type === 'tls-failed';
   return {
@@ -299,6 +299,11 @@ function failureOf(draft: Draft, scope: FailureScope): { readonly kind: 'failed'
     peer: draft.session.peer,
     maybeDelivered: false,
   };
+}
+
+/** Servers check the name in EHLO as late as at RCPT TO. It is ours, and says nothing about the message. */
+function isAboutOurName({ text }: Reply): boolean {
+  return /\b(?:EHLO|HELO)\b/i.test(text);
 }
 
 /** The server's own code, with the class digit that follows from what we do about it (5yz for a host is temporary). */
