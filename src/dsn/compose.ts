@@ -1,6 +1,6 @@
 /**
  * A delivery status notification as a message: multipart/report (RFC 3464, RFC 6533 where an address needs UTF-8) with a
- * text for people, fields for machines, and the original message or its header. Deterministic: the date, the Message-ID
+ * text for people, fields for machines, and the original message or its header; or the text alone. Deterministic: the date, the Message-ID
  * and the boundary come from the arguments. nodemailer's composer writes the MIME structure and is loaded when the first
  * report is due.
  */
@@ -8,12 +8,15 @@ import type MimeNode from 'nodemailer/lib/mime-node';
 import { type Charset, decodeUnlabelled, hasEightBit, isUtf8 } from '../message/charset.ts';
 import { rfc5322Date } from '../message/dates.ts';
 import { oneLine } from '../message/header-text.ts';
+import type { MessageSummary } from '../message/summary.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { Dsn, Original, Stamp } from './dsn.ts';
 import { needsUtf8, statusFields } from './status-fields.ts';
 import { humanText } from './text.ts';
 
 const AUTHOR = 'Citadel mail delivery';
+const AUTO_SUBMITTED = 'auto-replied';
+const HUMAN_TYPE = 'text/plain; charset=utf-8';
 
 /** What a mail program without MIME shows. */
 const PREAMBLE = 'This is a delivery report in MIME format.\r\n\r\n';
@@ -28,12 +31,23 @@ interface Part {
 /** The bytes of the message. */
 export async function composeDsn(report: Dsn, stamp: Stamp): Promise<Buffer> {
   const { default: Composer } = await import('nodemailer/lib/mime-node');
+  const header = headerOf(report, stamp);
+  if (report.plain)
+    return new Composer(HUMAN_TYPE, { textEncoding: 'Q' })
+      .setHeader(header)
+      .setContent(humanPart(report, stamp))
+      .build();
   const boundary = `=_spoolroom_${stamp.unique}`;
   const root = new Composer(`multipart/report; report-type=delivery-status; boundary="${boundary}"`)
-    .setHeader(headerOf(report, stamp))
+    .setHeader(header)
     .setContent(PREAMBLE);
   for (const part of partsOf(report, stamp)) addPart(root, part);
   return root.build();
+}
+
+/** Whether a message is a report by this program: it has a Message-ID of ours. */
+export function isReport({ messageId, autoSubmitted }: MessageSummary): boolean {
+  return autoSubmitted === AUTO_SUBMITTED && /^<report\.[A-Za-z0-9-]+@[^@<>]+>$/.test(messageId ?? '');
 }
 
 function headerOf(
@@ -51,24 +65,29 @@ function headerOf(
     ...(reference === undefined
       ? []
       : ['In-Reply-To', 'References'].map((key) => ({ key, value: reference }))),
-    { key: 'Auto-Submitted', value: 'auto-replied' },
+    { key: 'Auto-Submitted', value: AUTO_SUBMITTED },
   ];
 }
 
 function partsOf(report: Dsn, stamp: Stamp): readonly Part[] {
-  const { notices, sourceRoom, willRetryUntil, original } = report;
-  const readable = (bytes: ByteString): string => readableText(bytes, stamp.legacy);
+  const { notices, original } = report;
+  const human = humanPart(report, stamp).toString('latin1');
+  const status = notices.some(needsUtf8) ? 'message/global-delivery-status' : 'message/delivery-status';
+  return [
+    { type: HUMAN_TYPE, description: 'Notification', content: human },
+    { type: status, description: 'Delivery report', content: statusFields(report, stamp) },
+    ...(original === null ? [] : [originalPart(original)]),
+  ];
+}
+
+/** UTF-8. */
+function humanPart({ notices, sourceRoom, willRetryUntil }: Dsn, { legacy }: Stamp): Buffer {
+  const readable = (bytes: ByteString): string => readableText(bytes, legacy);
   const recipients = notices.map(({ kind, recipient, text }) => ({
     ...{ kind, recipient: readable(recipient), text: readable(text) },
   }));
   const room = sourceRoom === null ? null : readable(sourceRoom);
-  const human = Buffer.from(humanText(recipients, room, willRetryUntil), 'utf8').toString('latin1');
-  const status = notices.some(needsUtf8) ? 'message/global-delivery-status' : 'message/delivery-status';
-  return [
-    { type: 'text/plain; charset=utf-8', description: 'Notification', content: human },
-    { type: status, description: 'Delivery report', content: statusFields(report, stamp) },
-    ...(original === null ? [] : [originalPart(original)]),
-  ];
+  return Buffer.from(humanText(recipients, room, willRetryUntil), 'utf8');
 }
 
 /** A header in UTF-8 makes a message "global" (RFC 6532). */

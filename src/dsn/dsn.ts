@@ -25,8 +25,10 @@ export interface Dsn {
   readonly lastAttempt: number;
   /** when delivery will be given up, Unix seconds */
   readonly willRetryUntil: number | null;
-  /** null when the message can no longer be read */
+  /** null when it is not returned, or can no longer be read */
   readonly original: Original | null;
+  /** only the text for people, as an ordinary message */
+  readonly plain: boolean;
 }
 
 /** Where and when a report is made. */

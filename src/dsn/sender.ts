@@ -1,11 +1,14 @@
 /**
  * Decides which notices are due after a run, and sends each of them once: notices already reported are left out, the rest
- * are composed into one report, handed over, and recorded. The outcomes must be on disk before `report` is called, and a job
- * may end only when `report` resolves true. Reports are sent one at a time.
+ * are composed into one report, handed over, and recorded. A report ends in one of two ways: a server takes it, or it is
+ * kept for the postmaster. The outcomes must be on disk before `report` is called, and a job may end only when `report`
+ * resolves true. Reports are sent one at a time.
  */
 import type { MessageNumber } from '../delivery-list/job.ts';
+import { signedMessage } from '../dkim/sign.ts';
+import type { Signer } from '../dkim/signer.ts';
 import type { OutgoingMessage } from '../message/outgoing.ts';
-import { prepareOutgoing } from '../message/outgoing.ts';
+import { outgoingFrom, prepareOutgoing } from '../message/outgoing.ts';
 import type { RenderOptions } from '../message/render.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { Clock, Random } from '../platform/clock.ts';
@@ -14,13 +17,13 @@ import type { DsnStore, Notified } from '../queue/dsn-store.ts';
 import type { ControlMessages } from '../queue/due.ts';
 import type { Queue, QueuedJob } from '../queue/queue.ts';
 import type { Schedule } from '../queue/schedule.ts';
-import { isDelayed } from '../queue/schedule.ts';
+import { isDelayed, lastAttempt } from '../queue/schedule.ts';
 import type { Failure } from '../smtp/outcome.ts';
-import type { composeDsn } from './compose.ts';
+import { type composeDsn, isReport } from './compose.ts';
 import type { Dsn, Original } from './dsn.ts';
 import type { Notice } from './notice.ts';
 import { noticeFromFailure, noticeFromLine } from './notice.ts';
-import type { DsnRecipient, Site } from './recipient.ts';
+import type { Site } from './recipient.ts';
 import { dsnRecipients } from './recipient.ts';
 import { suppressionReason } from './suppression.ts';
 import type { DsnTransport, HandoverResult } from './transport.ts';
@@ -48,12 +51,15 @@ export interface DsnRules {
   readonly author: ByteString;
   readonly schedule: Schedule;
   readonly render: RenderOptions;
+  /** null: nothing is signed */
+  readonly signer: Signer | null;
 }
 
 export interface DsnDeps {
   readonly queue: Pick<Queue, 'readPayload'>;
   readonly store: DsnStore;
-  readonly transport: DsnTransport;
+  /** null: no server takes reports */
+  readonly transport: DsnTransport | null;
   readonly compose: typeof composeDsn;
   readonly clock: Clock;
   readonly random: Random;
@@ -61,7 +67,7 @@ export interface DsnDeps {
 }
 
 export interface DsnEvents {
-  /** the report is handed over, and this is recorded on disk */
+  /** the report is handed over or kept for the postmaster, and this is recorded on disk */
   sent(dsn: SentDsn): void;
   /** no report is sent about these recipients; `reason` is a clause */
   suppressed(control: MessageNumber, recipients: readonly ByteString[], reason: string): void;
@@ -73,10 +79,12 @@ export interface SentDsn {
   readonly control: MessageNumber;
   readonly msgid: MessageNumber;
   readonly to: ByteString;
-  /** `left`: saved as a file that still has to be picked up */
+  /** `left`: kept as a file for the postmaster */
   readonly how: 'safe' | 'left';
-  /** the server, job or file that has it now, for people */
+  /** the server or file that has it now, for people */
   readonly where: string;
+  /** why it was kept, a clause for people; null: a server has it */
+  readonly why: string | null;
   readonly notices: readonly Notice[];
 }
 
@@ -85,7 +93,21 @@ const MAX_FULL = 50_000;
 /** The most that is returned of a header. Bytes. */
 const MAX_HEADER = 65_536;
 /** How long an unavailable return path is left alone, milliseconds. */
-const RETRY_PAUSE = 60_000;
+const PATH_PAUSE = 60_000;
+/** How long a report that was not taken is left alone: doubled each time, so that others get their turn. Milliseconds. */
+const FIRST_PAUSE = 60_000;
+const LONGEST_PAUSE = 1_800_000;
+
+/** What a report may contain, the most first: where it is refused in one form, the next one is tried. */
+type Form = Original['ret'] | 'text';
+
+/** The notices of one report, and what it returns. */
+interface DueReport {
+  readonly message: FinishedMessage;
+  readonly notices: readonly Notice[];
+  /** null: it cannot be read */
+  readonly original: OutgoingMessage | null;
+}
 
 export class DsnSender {
   readonly #deps: DsnDeps;
@@ -95,6 +117,8 @@ export class DsnSender {
   #previous: Promise<unknown> = Promise.resolve();
   /** monotonic milliseconds before which the return path is not tried */
   #unavailableUntil = Number.NEGATIVE_INFINITY;
+  /** by payload: reports that were not taken. Monotonic milliseconds. */
+  readonly #pauses = new Map<MessageNumber, { readonly until: number; readonly pause: number }>();
 
   constructor(deps: DsnDeps, rules: DsnRules) {
     this.#deps = deps;
@@ -125,6 +149,7 @@ export class DsnSender {
 
   /** Removes the records of a message whose job ends. */
   async forget({ controlMessages }: FinishedMessage): Promise<void> {
+    this.#pauses.delete(controlMessages[0].job.msgid);
     for (const numbers of numbersOf(controlMessages)) await this.#deps.store.forget(numbers);
   }
 
@@ -146,15 +171,19 @@ export class DsnSender {
   }
 
   async #reportNow(message: FinishedMessage, notices: readonly Notice[]): Promise<boolean> {
+    const [{ job }] = message.controlMessages;
     try {
       const due = await this.#unreported(message, notices);
       if (due.length === 0) return true;
-      const original = await this.#loadOriginal(message.controlMessages[0].job.msgid);
+      const original = await this.#loadOriginal(job.msgid);
+      if (original !== null && isReport(original.headers) && due.some(isFailure))
+        return await this.#keepReturned(message, due, original);
       const allowed = await this.#suppress(message, due, original);
-      return allowed.length === 0 || (await this.#send(message, allowed, original));
+      return allowed.length === 0 || (await this.#send({ message, notices: allowed, original }));
     } catch (error) {
       const isOperational = error instanceof UnavailableError || (error instanceof Error && 'code' in error);
       if (!isOperational) throw error;
+      this.#pause(job.msgid, 'deferred');
       this.#wait(message, describeError(error).replace(/\.$/, ''));
       return false;
     }
@@ -217,31 +246,95 @@ export class DsnSender {
     return allowed;
   }
 
-  async #send(
+  /** A report that came back into the queue and failed there: nobody is told of its failure, so it is kept itself. */
+  #keepReturned(
     message: FinishedMessage,
     notices: readonly Notice[],
-    original: OutgoingMessage | null,
-  ): Promise<boolean> {
-    const { clock, transport, events } = this.#deps;
-    if (clock.monotonic() < this.#unavailableUntil) return false;
-    const [{ control, job }] = message.controlMessages;
+    report: OutgoingMessage,
+  ): Promise<true> {
+    const to = notices.find(isFailure)?.recipient ?? '';
+    return this.#keep({ message, notices }, report, to, 'it is a report and could not be delivered');
+  }
+
+  async #send(due: DueReport): Promise<boolean> {
+    const { transport } = this.#deps;
+    const [{ job }] = due.message.controlMessages;
+    if (this.#isPaused(job.msgid)) return false;
+    const recipients = dsnRecipients(job, this.#rules.site);
+    const keep = async (why: string): Promise<true> => {
+      const to = recipients[0] ?? this.#rules.author;
+      return this.#keep(due, await this.#prepare(due, to, formsOf(due)[0]), to, why);
+    };
+    if (transport === null) return keep('no server takes reports (setting return)');
     const refusals: string[] = [];
-    for (const to of dsnRecipients(job, this.#rules.site)) {
-      const handover = await this.#handOver(message, notices, original, to);
-      if (handover.kind === 'safe' || handover.kind === 'left') {
-        await this.#recordSent(message, notices);
-        const { kind: how, where } = handover;
-        events.sent({ control, msgid: job.msgid, to: to.address, how, where, notices });
+    const why = (): string => `${transport.name} did not accept it: ${refusals.join('; ')}`;
+    for (const to of recipients) {
+      const handover = await this.#handOver(transport, due, to);
+      if (handover.kind === 'safe') {
+        await this.#finish(due, { to, how: 'safe', where: handover.where, why: null });
         return true;
       }
-      refusals.push(`${to.address}: ${handover.why}`);
-      if (handover.kind === 'unavailable') {
-        this.#unavailableUntil = clock.monotonic() + RETRY_PAUSE;
-        break;
-      }
+      refusals.push(`${to}: ${handover.why}`);
+      if (handover.kind === 'refused') continue;
+      this.#pause(job.msgid, handover.kind);
+      if (await this.#isOverdue(due.message)) return keep(why());
+      this.#wait(due.message, why());
+      return false;
     }
-    this.#wait(message, `${transport.name} did not accept it: ${refusals.join('; ')}`);
-    return false;
+    return keep(why());
+  }
+
+  /** In each form in turn, until one is not refused for what it contains. */
+  async #handOver(transport: DsnTransport, due: DueReport, to: ByteString): Promise<HandoverResult> {
+    const [fullest, ...lesser] = formsOf(due);
+    let handover = await transport.send(await this.#prepare(due, to, fullest), to);
+    for (const form of lesser) {
+      if (handover.kind !== 'refused' || handover.what === 'recipient') break;
+      handover = await transport.send(await this.#prepare(due, to, form), to);
+    }
+    return handover;
+  }
+
+  #isPaused(msgid: MessageNumber): boolean {
+    const until = Math.max(this.#unavailableUntil, this.#pauses.get(msgid)?.until ?? 0);
+    return this.#deps.clock.monotonic() < until;
+  }
+
+  #pause(msgid: MessageNumber, why: 'deferred' | 'unavailable'): void {
+    const now = this.#deps.clock.monotonic();
+    const pause = Math.min((this.#pauses.get(msgid)?.pause ?? FIRST_PAUSE / 2) * 2, LONGEST_PAUSE);
+    this.#pauses.set(msgid, { until: now + pause, pause });
+    if (why === 'unavailable') this.#unavailableUntil = now + PATH_PAUSE;
+  }
+
+  /** A report has as long as its message: after that it has waited long enough for the return path. */
+  async #isOverdue({ controlMessages: [{ control, job }] }: FinishedMessage): Promise<boolean> {
+    const recorded = await this.#deps.store.firstAttempt({ control, msgid: job.msgid });
+    const since = recorded ?? job.submitted ?? lastAttempt(job);
+    return since !== null && this.#now() - since > 2 * this.#rules.schedule.giveUpAfter;
+  }
+
+  async #keep(
+    due: Omit<DueReport, 'original'>,
+    report: OutgoingMessage,
+    to: ByteString,
+    why: string,
+  ): Promise<true> {
+    const pieces: Buffer[] = [];
+    for await (const piece of report.chunks()) pieces.push(piece);
+    const where = await this.#deps.store.saveForPickup(Buffer.concat(pieces), this.#unique());
+    await this.#finish(due, { to, how: 'left', where, why });
+    return true;
+  }
+
+  async #finish(
+    { message, notices }: Omit<DueReport, 'original'>,
+    ended: Pick<SentDsn, 'to' | 'how' | 'where' | 'why'>,
+  ): Promise<void> {
+    const [{ control, job }] = message.controlMessages;
+    this.#pauses.delete(job.msgid);
+    await this.#recordSent(message, notices);
+    this.#deps.events.sent({ control, msgid: job.msgid, notices, ...ended });
   }
 
   #wait({ controlMessages: [{ control }] }: FinishedMessage, why: string): void {
@@ -251,45 +344,31 @@ export class DsnSender {
     );
   }
 
-  async #handOver(
-    message: FinishedMessage,
-    notices: readonly Notice[],
-    original: OutgoingMessage | null,
-    to: DsnRecipient,
-  ): Promise<HandoverResult> {
-    const { transport } = this.#deps;
-    const send = async (returned: Original | null): Promise<HandoverResult> => {
-      const unique = this.#unique();
-      const report = await this.#compose(message, notices, returned, to, unique);
-      return transport.send(report, to, unique);
-    };
-    if (original === null) return send(null);
-    const full = original.size <= MAX_FULL && (transport.eightBit || !original.eightBit);
-    const handover = await send(await returnedPart(original, full ? 'full' : 'hdrs'));
-    return handover.kind === 'no-8bitmime' && full ? send(await returnedPart(original, 'hdrs')) : handover;
+  /** Composed and signed. */
+  async #prepare(due: DueReport, to: ByteString, form: Form): Promise<OutgoingMessage> {
+    const report = outgoingFrom(await this.#compose(due, to, form));
+    const { signer } = this.#rules;
+    return signer === null ? report : signedMessage(report, (each) => signer.sign(each, this.#now()));
   }
 
-  #compose(
-    { controlMessages: [{ control, job }] }: FinishedMessage,
-    notices: readonly Notice[],
-    original: Original | null,
-    to: DsnRecipient,
-    unique: string,
-  ): Promise<Buffer> {
+  async #compose({ message, notices, original }: DueReport, to: ByteString, form: Form): Promise<Buffer> {
     const { site, author, schedule, render } = this.#rules;
+    const [{ control, job }] = message.controlMessages;
     const { sourceRoom, submitted } = job;
     const now = this.#now();
     const dsn: Dsn = {
-      to: to.address,
+      to,
       notices,
       job: control,
       sourceRoom,
       submitted,
       lastAttempt: now,
       willRetryUntil: submitted === null ? null : submitted + schedule.giveUpAfter,
-      original,
+      original: original === null || form === 'text' ? null : await returnedPart(original, form),
+      plain: form === 'text',
     };
-    return this.#deps.compose(dsn, { fqdn: site.fqdn, author, now, unique, legacy: render.legacy });
+    const stamp = { fqdn: site.fqdn, author, now, unique: this.#unique(), legacy: render.legacy };
+    return this.#deps.compose(dsn, stamp);
   }
 
   #unique(): string {
@@ -301,6 +380,14 @@ export class DsnSender {
 /** By payload, because Citadel gives a control message a new number whenever it is rewritten. */
 function keyOf({ controlMessages: [{ job }] }: FinishedMessage, notice: Notice): string {
   return `${job.msgid} ${whatOf(notice)} ${notice.recipient}`;
+}
+
+function isFailure({ kind }: Notice): boolean {
+  return kind !== 'delayed';
+}
+
+function formsOf({ original }: DueReport): readonly [Form, ...Form[]] {
+  return original !== null && original.size <= MAX_FULL ? ['full', 'hdrs', 'text'] : ['hdrs', 'text'];
 }
 
 function whatOf({ kind }: Notice): Notified['what'] {

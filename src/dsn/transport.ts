@@ -1,15 +1,13 @@
 /**
- * How a report reaches its reader: by LMTP, by SMTP, or through the queue itself. A transport makes one attempt and returns
- * the result; retries are the caller's.
+ * How a report reaches its reader: by LMTP or by SMTP to a server that takes reports. A transport makes one attempt and
+ * returns the result; retries are the caller's. No report goes through our own queue: it could come back to it.
  */
 import { lookupAddresses } from '../delivery/lookups.ts';
 import type { DeliveryRules } from '../delivery/rules.ts';
 import { hasEightBit } from '../message/charset.ts';
-import { type OutgoingMessage, outgoingFrom } from '../message/outgoing.ts';
+import type { OutgoingMessage } from '../message/outgoing.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { Resolver } from '../platform/dns.ts';
-import type { DsnStore } from '../queue/dsn-store.ts';
-import type { Queue } from '../queue/queue.ts';
 import type { Extension } from '../smtp/capabilities.ts';
 import type { ClientDeps, ClientListener } from '../smtp/client.ts';
 import { SmtpClient } from '../smtp/client.ts';
@@ -17,23 +15,21 @@ import type { SessionPolicy } from '../smtp/machine/session.ts';
 import type { Failure, Outcome, Peer } from '../smtp/outcome.ts';
 import { describePeer, statusText } from '../smtp/status-text.ts';
 import type { Transaction } from '../smtp/transaction.ts';
-import type { DsnRecipient } from './recipient.ts';
 
 export type DsnTransportSetting =
   | { readonly kind: 'lmtp'; readonly socket: string }
   /** `host` is a name or an IP literal without brackets */
   | { readonly kind: 'smtp'; readonly host: string; readonly literal: 4 | 6 | null; readonly port: number }
+  /** no server takes reports: all of them are kept for the postmaster */
   | { readonly kind: 'room' };
 
 /** The result of one attempt. `where` and `why` are for people. */
 export type HandoverResult =
   | { readonly kind: 'safe'; readonly where: string }
-  /** saved as a file that still has to be picked up */
-  | { readonly kind: 'left'; readonly where: string }
-  /** this recipient was refused for good */
-  | { readonly kind: 'refused'; readonly why: string }
-  /** the server does not offer 8BITMIME, which the report needs */
-  | { readonly kind: 'no-8bitmime'; readonly why: string }
+  /** refused for good: this recipient, or the report in this form */
+  | { readonly kind: 'refused'; readonly what: 'recipient' | 'report'; readonly why: string }
+  /** the server does not take this report at the moment */
+  | { readonly kind: 'deferred'; readonly why: string }
   /** the server takes no report at the moment */
   | { readonly kind: 'unavailable'; readonly why: string };
 
@@ -43,10 +39,8 @@ type ServerSetting = Exclude<DsnTransportSetting, { kind: 'room' }>;
 export interface DsnTransport {
   /** as in the setting `return` */
   readonly name: string;
-  /** whether a report with 8-bit bytes may be tried */
-  readonly eightBit: boolean;
-  /** `name` is unique; letters, digits and `-` */
-  send(report: Buffer, to: DsnRecipient, name: string): Promise<HandoverResult>;
+  /** `to` is an envelope address without brackets */
+  send(report: OutgoingMessage, to: ByteString): Promise<HandoverResult>;
 }
 
 /** Parses the setting `return`: `lmtp:/path`, `smtp://host[:port]` or `room`; null for anything else. */
@@ -71,25 +65,6 @@ function format(setting: DsnTransportSetting): string {
     case 'smtp':
       return `smtp://${setting.literal === 6 ? `[${setting.host}]` : setting.host}:${setting.port}`;
   }
-}
-
-/** A new job for a recipient elsewhere, a file to be picked up for one at this site. */
-export function queueTransport(
-  queue: Pick<Queue, 'enqueue'>,
-  store: Pick<DsnStore, 'saveForPickup'>,
-  now: () => number,
-): DsnTransport {
-  return {
-    name: 'room',
-    // Which server the job goes to, and whether it offers 8BITMIME, is not known yet.
-    eightBit: false,
-    async send(report, to, name) {
-      if (to.local) return { kind: 'left', where: await store.saveForPickup(report, name) };
-      const job = { bounceto: '', envelopeFrom: '<>', sourceRoom: null, recipients: [to.address] };
-      const { control } = await queue.enqueue(report, { ...job, submitted: now() });
-      return { kind: 'safe', where: `job ${control}` };
-    },
-  };
 }
 
 export interface SessionTransportDeps extends ClientDeps {
@@ -127,24 +102,28 @@ export function sessionTransport(
       deadlines,
     });
 
+  /** With one server: again without what it cannot do after all, and in 7 bits where it demands that. */
+  const handOver = async (report: OutgoingMessage, to: ByteString, peer: Peer): Promise<HandoverResult> => {
+    const transaction = transactionFor(report, to);
+    let change: Partial<SessionPolicy> = {};
+    let result = await attempt(transaction, report, peer, change);
+    // Ends: what is left out is not used, so that it cannot fail again.
+    while (result.kind === 'unusable') {
+      change = { ...change, ...withoutIt(result, change) };
+      result = await attempt(transaction, report, peer, change);
+    }
+    const sevenBit = needsSevenBits(result) ? await report.sevenBit() : null;
+    return sevenBit === null || sevenBit === report ? handoverOf(result) : handOver(sevenBit, to, peer);
+  };
+
   return {
     name: format(setting),
-    eightBit: true,
     async send(report, to) {
       const peers = await peersOf(setting, deps.resolver);
       if ('scope' in peers) return { kind: 'unavailable', why: peers.text };
-      const message = outgoingFrom(report);
-      const transaction = transactionFor(message, to.address);
       let handover: HandoverResult = { kind: 'unavailable', why: `${format(setting)} has no address` };
       for (const peer of peers) {
-        let change: Partial<SessionPolicy> = {};
-        let result = await attempt(transaction, message, peer, change);
-        // Ends: what is left out is not used, so that it cannot fail again.
-        while (result.kind === 'unusable') {
-          change = { ...change, ...withoutIt(result, change) };
-          result = await attempt(transaction, message, peer, change);
-        }
-        handover = handoverOf(result);
+        handover = await handOver(report, to, peer);
         if (handover.kind !== 'unavailable') break;
       }
       return handover;
@@ -211,12 +190,18 @@ function runSession(
 function handoverOf(result: Outcome): HandoverResult {
   if (result.kind === 'delivered') return { kind: 'safe', where: describePeer(result.peer) };
   const why = statusText(result, '2012');
-  if (result.code === null && result.enhanced === CONVERSION_REQUIRED) return { kind: 'no-8bitmime', why };
-  return { kind: result.permanent ? 'refused' : 'unavailable', why };
+  if (result.permanent)
+    return { kind: 'refused', what: result.scope === 'recipient' ? 'recipient' : 'report', why };
+  return { kind: result.scope === 'host' || result.code === null ? 'unavailable' : 'deferred', why };
 }
 
 /** RFC 3463: conversion required but not supported. */
 const CONVERSION_REQUIRED = '5.6.3';
+
+/** Found by us before MAIL, not said by the server. */
+function needsSevenBits(result: Outcome): boolean {
+  return result.kind === 'failed' && result.code === null && result.enhanced === CONVERSION_REQUIRED;
+}
 
 async function peersOf(setting: ServerSetting, resolver: Resolver): Promise<readonly Peer[] | Failure> {
   if (setting.kind === 'lmtp') return [{ host: setting.socket, address: null, port: 25 }];

@@ -1,6 +1,6 @@
 /**
  * What a queue keeps about DSNs, beside its jobs: which notifications were sent, when an old job was first tried, and the
- * DSNs that wait to be picked up.
+ * DSNs that no server took.
  * Promises resolve when the change is durable.
  */
 import type { MessageNumber } from '../delivery-list/job.ts';
@@ -27,6 +27,6 @@ export interface DsnStore {
   recordFirstAttempt(job: JobKey, at: number): Promise<void>;
   /** The job is finished. */
   forget(job: JobKey): Promise<void>;
-  /** Keep a DSN for a local reader; resolves to its path, for people. `name` is letters, digits and `-`. */
+  /** Keeps a DSN for the postmaster; resolves to its path, for people. `name` is letters, digits and `-`. */
   saveForPickup(dsn: Uint8Array, name: string): Promise<string>;
 }

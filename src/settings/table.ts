@@ -77,7 +77,7 @@ export const SETTINGS = {
   postmaster: optional(mailbox, 'envelope sender of messages without one; default: postmaster@ the hostname'),
   return: optional(
     text,
-    'where reports are sent: lmtp:/path/lmtp.socket, smtp://host:port or room; default: LMTP if a Citadel socket is found, else room',
+    'where reports are sent: lmtp:/path/lmtp.socket, smtp://host:port, or room to keep them for the postmaster; default: LMTP if a Citadel socket is found, else room',
   ),
   aide: optional(
     mailbox,

@@ -16,7 +16,7 @@ export interface StateLayout {
   readonly requests: string;
   /** removed jobs */
   readonly removed: string;
-  /** DSNs for local users, to be picked up */
+  /** DSNs kept for the postmaster */
   readonly reports: string;
   /** files on their way to their final name */
   readonly temporary: string;

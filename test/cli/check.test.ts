@@ -214,7 +214,7 @@ describe('check', () => {
       assert.match(seen('mail'), /cannot be read: 4$/);
       assert.match(
         seen('reports'),
-        /^1 report to local users in \.spoolroom\/reports: these senders have not got their report/m,
+        /^1 report in \.spoolroom\/reports that no server took: these senders have not got their report/m,
       );
       assert.match(seen('removed'), /^1 removal in \.spoolroom\/removed, 1 MiB, the oldest from 100 d/);
     },

@@ -70,6 +70,7 @@ export function report(change: Partial<Dsn> = {}): Dsn {
     lastAttempt: 1_342_656_299,
     willRetryUntil: 1_342_656_000,
     original: { text: TEXT, ret: 'full', messageId: '<4FFEE1C0-00000001@citadel.example.org>' },
+    plain: false,
     ...change,
   };
 }
@@ -79,6 +80,7 @@ const expiredLine = { address: 'dora@example.net', status: 5 };
 
 export const SAMPLES: { readonly [name: string]: Dsn } = {
   failed: report({ ...early, sourceRoom: 'Announce' }),
+  plain: report({ ...early, original: null, plain: true }),
   'gave-up': report({
     notices: [
       noticeFromFailure('gave-up', 'bob@example.com', BUSY),

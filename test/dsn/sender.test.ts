@@ -1,18 +1,19 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import * as path from 'node:path';
 import { describe, it } from 'node:test';
 import PostalMime from 'postal-mime';
 import { SMTPServer } from 'smtp-server';
 import { connect } from '#net-stream-utils';
+import type { Signer } from '../../src/dkim/signer.ts';
 import { composeDsn } from '../../src/dsn/compose.ts';
-import type { DsnRecipient } from '../../src/dsn/recipient.ts';
 import type { DsnEvents, SentDsn } from '../../src/dsn/sender.ts';
 import { DsnSender } from '../../src/dsn/sender.ts';
 import type { DsnTransport, DsnTransportSetting, HandoverResult } from '../../src/dsn/transport.ts';
-import { parseDsnTransport, queueTransport, sessionTransport } from '../../src/dsn/transport.ts';
+import { parseDsnTransport, sessionTransport } from '../../src/dsn/transport.ts';
 import { utf8 } from '../../src/message/charset.ts';
+import { type OutgoingMessage, outgoingFrom } from '../../src/message/outgoing.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import type { Queue, QueuedJob } from '../../src/queue/queue.ts';
 import { SCHEDULE } from '../../src/queue/schedule.ts';
@@ -37,7 +38,7 @@ import {
   temporaryDirectory,
   writeMessage,
 } from '../support/spool.ts';
-import { BUSY, failure } from './samples.ts';
+import { BUSY, failure, SAMPLES, STAMP } from './samples.ts';
 
 const SITE = { fqdn: 'citadel.example.org', aide: 'room_aide@citadel.example.org' };
 const HOUR = 3600;
@@ -50,20 +51,21 @@ const RENDER = {
 } as const;
 const ON = new AbortController().signal;
 const SAFE: HandoverResult = { kind: 'safe', where: 'here' };
+const UNKNOWN: HandoverResult = { kind: 'refused', what: 'recipient', why: 'unknown' };
+const BAD: HandoverResult = { kind: 'refused', what: 'report', why: 'not like this' };
 
 /** A return path that answers as set and keeps what it took. */
 class TestTransport implements DsnTransport {
   readonly name = 'test';
-  readonly eightBit = true;
   readonly taken: { readonly to: string; readonly text: string }[] = [];
   asked = 0;
-  answer: (to: DsnRecipient, text: string) => HandoverResult = () => SAFE;
+  answer: (to: string, text: string) => HandoverResult = () => SAFE;
 
-  async send(report: Buffer, to: DsnRecipient): Promise<HandoverResult> {
+  async send(report: OutgoingMessage, to: string): Promise<HandoverResult> {
     this.asked++;
-    const text = report.toString('latin1');
+    const text = report.bytes?.toString('latin1') ?? '';
     const answer = this.answer(to, text);
-    if (answer.kind === 'safe') this.taken.push({ to: to.address, text });
+    if (answer.kind === 'safe') this.taken.push({ to, text });
     return answer;
   }
 }
@@ -79,7 +81,12 @@ interface Harness {
 }
 
 /** A spool opened by one run: `open` again is the next one, with nothing in memory. */
-async function openHarness(spool: string, transport = new TestTransport(), deps = bench()): Promise<Harness> {
+async function openHarness(
+  spool: string,
+  transport = new TestTransport(),
+  deps = bench(),
+  change: { readonly transport?: null; readonly signer?: Signer } = {},
+): Promise<Harness> {
   const room = await openRoom(spool, deps);
   const sent: SentDsn[] = [];
   const log: string[] = [];
@@ -91,8 +98,11 @@ async function openHarness(spool: string, transport = new TestTransport(), deps 
   const { clock, random } = deps;
   const reports = openDsnStore(spool, deps);
   const sender = new DsnSender(
-    { queue: room, store: reports, transport, compose: composeDsn, clock, random, events },
-    { site: SITE, author: 'postmaster@citadel.example.org', schedule: SCHEDULE, render: RENDER },
+    { queue: room, store: reports, transport, compose: composeDsn, clock, random, events, ...change },
+    {
+      ...{ site: SITE, author: 'postmaster@citadel.example.org', schedule: SCHEDULE, render: RENDER },
+      signer: change.signer ?? null,
+    },
   );
   return { spool, deps, room, transport, sender, sent, log };
 }
@@ -131,6 +141,8 @@ function verdictOf(given: Failure | 'delivered'): Outcome {
   return { kind: 'delivered', code: 250, enhanced: '2.0.0', text: 'ok', peer };
 }
 
+const ONE = { '1': MAIL, '2': listFor(1, 'b@example.com') };
+const REFUSED = { 'b@example.com': failure() };
 const TWO = { '1': MAIL, '2': listFor(1, 'b@example.com', 'c@example.com') };
 const MIXED = { 'b@example.com': failure(), 'c@example.com': BUSY };
 
@@ -333,7 +345,7 @@ describe('while the return path', () => {
 
   it('refuses the recipient the Aide room gets the report', async (t) => {
     const harness = await openHarness(spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') }));
-    harness.transport.answer = ({ local }) => (local ? SAFE : { kind: 'refused', why: 'unknown' });
+    harness.transport.answer = (to) => (to === SITE.aide ? SAFE : UNKNOWN);
     assert.equal(await run(harness, { 'b@example.com': failure() }), true);
     assert.deepEqual(
       harness.transport.taken.map(({ to }) => to),
@@ -341,22 +353,116 @@ describe('while the return path', () => {
     );
   });
 
-  it('refuses everybody the job stays', async (t) => {
-    const harness = await openHarness(spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') }));
-    harness.transport.answer = () => ({ kind: 'refused', why: 'unknown' });
-    assert.equal(await run(harness, { 'b@example.com': failure() }), false);
-    assert.match(harness.log.join(), /a@example\.org: unknown; room_aide@citadel\.example\.org: unknown/);
+  it('refuses everybody the postmaster keeps the report, and the job ends', async (t) => {
+    const harness = await openHarness(spoolOf(t, ONE));
+    harness.transport.answer = () => UNKNOWN;
+    assert.equal(await run(harness, REFUSED), true);
+    assert.equal(harness.transport.asked, 2, 'no other form is tried where the address is refused');
+    const [sent] = harness.sent;
+    assert.equal(sent?.how, 'left');
+    assert.equal(sent?.to, 'a@example.org');
+    assert.match(sent?.why ?? '', /a@example\.org: unknown; room_aide@citadel\.example\.org: unknown/);
+    assert.match(readFileSync(sent?.where ?? '', 'latin1'), /^To: a@example\.org\r$[\s\S]*message\/rfc822/m);
+    assert.deepEqual(messagesIn(harness.spool), {});
   });
 
-  it('takes no 8-bit mail the header is returned alone', async (t) => {
-    const harness = await openHarness(
-      spoolOf(t, { '1': `${MAIL}\xc3\xa4\n`, '2': listFor(1, 'b@example.com') }),
-    );
-    harness.transport.answer = (_, text) =>
-      /[\x80-\xff]/.test(text) ? { kind: 'no-8bitmime', why: 'no' } : SAFE;
-    assert.equal(await run(harness, { 'b@example.com': failure() }), true);
-    assert.match(harness.transport.taken[0]?.text ?? '', /text\/rfc822-headers[\s\S]*Subject: hello/);
+  it('refuses a report for what it contains, the next form is tried, and none is tried twice', async (t) => {
+    const harness = await openHarness(spoolOf(t, ONE));
+    const forms: string[] = [];
+    harness.transport.answer = (to, text) => {
+      const form = /message\/rfc822|text\/rfc822-headers|^(?![\s\S]*multipart\/report)/.exec(text)?.[0];
+      forms.push(`${to.slice(0, 1)} ${form === '' ? 'plain text' : form}`);
+      return BAD;
+    };
+    assert.equal(await run(harness, REFUSED), true);
+    const expected = ['message/rfc822', 'text/rfc822-headers', 'plain text'];
+    assert.deepEqual(forms, [...expected.map((form) => `a ${form}`), ...expected.map((form) => `r ${form}`)]);
+    assert.equal(harness.sent[0]?.how, 'left');
   });
+
+  for (const [form, refused, taken] of [
+    ['with the header only', /message\/rfc822/, /text\/rfc822-headers[\s\S]*Subject: hello/],
+    ['as plain text', /multipart\/report/, /^Content-Type: text\/plain[\s\S]*b@example\.com: 5\.1\.1/m],
+  ] as const) {
+    it(`takes a report ${form}, the sender gets it so`, async (t) => {
+      const harness = await openHarness(spoolOf(t, ONE));
+      harness.transport.answer = (_, text) => (refused.test(text) ? BAD : SAFE);
+      assert.equal(await run(harness, REFUSED), true);
+      assert.deepEqual(
+        harness.transport.taken.map(({ to }) => to),
+        ['a@example.org'],
+      );
+      assert.match(harness.transport.taken[0]?.text ?? '', taken);
+    });
+  }
+
+  it('does not exist the postmaster keeps the reports, and none becomes a job', async (t) => {
+    const spool = spoolOf(t, ONE);
+    const harness = await openHarness(spool, new TestTransport(), bench(), { transport: null });
+    assert.equal(await run(harness, REFUSED), true);
+    assert.deepEqual(messagesIn(spool), {});
+    assert.equal(harness.sent[0]?.how, 'left');
+    assert.equal(readdirSync(`${spool}/.spoolroom/reports`).length, 1);
+  });
+
+  it('defers one report, others are taken, and it is tried ever more rarely', async (t) => {
+    const spool = spoolOf(t, ONE);
+    const harness = await openHarness(spool);
+    harness.transport.answer = () => ({ kind: 'deferred', why: 'mailbox busy' });
+    const askedAfter: number[] = [];
+    await run(harness, REFUSED);
+    for (const minutes of [1, 1, 1, 3, 1]) {
+      harness.deps.clock.advance(minutes * 60_000);
+      await run(harness, {});
+      askedAfter.push(harness.transport.asked);
+    }
+    assert.deepEqual(askedAfter, [2, 2, 3, 3, 4]);
+    harness.transport.answer = () => SAFE;
+    const control = ONE['2'];
+    rmSync(path.join(spool, '2'));
+    writeMessage(spool, '3', MAIL);
+    writeMessage(spool, '4', control.replace('msgid|1', 'msgid|3'));
+    assert.equal(await run(harness, REFUSED), true);
+  });
+
+  it('has not taken a report for as long as its message was tried, the postmaster keeps it', async (t) => {
+    const harness = await openHarness(spoolOf(t, ONE));
+    harness.transport.answer = () => ({ kind: 'unavailable', why: 'it refuses connections' });
+    assert.equal(await run(harness, REFUSED), false);
+    harness.deps.clock.advance(9 * 24 * HOUR * 1000);
+    assert.equal(await run(harness, {}), false);
+    harness.deps.clock.advance(2 * 24 * HOUR * 1000);
+    assert.equal(await run(harness, {}), true);
+    assert.equal(harness.sent[0]?.how, 'left');
+    assert.match(harness.sent[0]?.why ?? '', /it refuses connections/);
+  });
+});
+
+it('a report that came back into the queue and is refused there is kept for the postmaster', async (t) => {
+  const report = (await composeDsn(SAMPLES.failed ?? assert.fail(), STAMP)).toString('latin1');
+  const list = `${HEADER}msgid|1\nsubmitted|${NOW}\nenvelope_from|<>\nremote|b@example.com|0||\n`;
+  const harness = await openHarness(spoolOf(t, { '1': report.replaceAll('\r', ''), '2': list }));
+  assert.equal(await run(harness, REFUSED), true);
+  assert.equal(harness.transport.asked, 0);
+  const [sent] = harness.sent;
+  assert.equal(sent?.how, 'left');
+  assert.equal(readFileSync(sent?.where ?? '', 'latin1'), report);
+});
+
+it('a report is signed in the form in which it leaves', async (t) => {
+  const signed: string[] = [];
+  const signer: Signer = {
+    sign: async ({ headers, bytes }, time) => {
+      signed.push(`${headers.from} ${bytes?.length}`);
+      return `DKIM-Signature: t=${time}\r\n`;
+    },
+  };
+  const harness = await openHarness(spoolOf(t, ONE), new TestTransport(), bench(), { signer });
+  assert.equal(await run(harness, REFUSED), true);
+  const text = harness.transport.taken[0]?.text ?? '';
+  assert.match(text, /^DKIM-Signature: t=\d+\r\nDate: /);
+  const length = text.length - text.indexOf('Date: ');
+  assert.deepEqual(signed, [`Citadel mail delivery <postmaster@citadel.example.org> ${length}`]);
 });
 
 it('a run that is stopped begins no report, and the next one does', async (t) => {
@@ -382,8 +488,9 @@ it('of a large message only the header is returned, of a missing one nothing', a
 
 describe('by real servers', () => {
   const ports = { connect, clock: systemClock, resolver: noResolver() };
-  const alice: DsnRecipient = { address: 'alice@citadel.example.org', local: true };
-  const REPORT = Buffer.from('Subject: x\r\n\r\n.dots\r\n');
+  const alice = 'alice@citadel.example.org';
+  const TEXT = 'Subject: x\r\n\r\n.dots\r\n';
+  const REPORT = outgoingFrom(Buffer.from(TEXT));
   const transportTo = (returnPath: DsnTransportSetting | null) => {
     assert.ok(returnPath !== null && returnPath.kind !== 'room');
     return sessionTransport(returnPath, ports, DEADLINES, SITE.fqdn);
@@ -412,9 +519,9 @@ describe('by real servers', () => {
     t.after(() => new Promise<void>((closed) => server.close(closed)));
     await once(server.listen(socket), 'listening');
     const transport = transportTo(parseDsnTransport(`lmtp:${socket}`));
-    assert.equal((await transport.send(REPORT, alice, 'n')).kind, 'safe');
-    assert.equal(got.join(''), `<> -> ${alice.address}\n${REPORT}`);
-    const refused = await transport.send(REPORT, { ...alice, address: 'nobody@citadel.example.org' }, 'n');
+    assert.equal((await transport.send(REPORT, alice)).kind, 'safe');
+    assert.equal(got.join(''), `<> -> ${alice}\n${TEXT}`);
+    const refused = await transport.send(REPORT, 'nobody@citadel.example.org');
     assert.equal(refused.kind, 'refused');
   });
 
@@ -423,7 +530,7 @@ describe('by real servers', () => {
     t.after(() => server.close());
     const harness = await openHarness(spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') }));
     harness.transport.send = (report, to) =>
-      transportTo(parseDsnTransport(`smtp://127.0.0.1:${server.port}`)).send(report, to, 'n');
+      transportTo(parseDsnTransport(`smtp://127.0.0.1:${server.port}`)).send(report, to);
     assert.equal(await run(harness, { 'b@example.com': failure() }), true);
     const [mail] = server.accepted;
     assert.equal(mail?.sender, '');
@@ -435,15 +542,27 @@ describe('by real servers', () => {
     );
   });
 
+  it('a report with 8-bit bytes goes in 7 bits to a server without 8BITMIME', async (t) => {
+    const server = await startSmtpServer({ sevenBit: true });
+    t.after(() => server.close());
+    const harness = await openHarness(spoolOf(t, { ...ONE, '1': `${MAIL}\xc3\xa4\n` }));
+    harness.transport.send = (report, to) =>
+      transportTo(parseDsnTransport(`smtp://127.0.0.1:${server.port}`)).send(report, to);
+    assert.equal(await run(harness, REFUSED), true);
+    const content = server.accepted[0]?.content.toString('latin1') ?? '';
+    assert.doesNotMatch(content, /[\x80-\xff]/);
+    assert.match(content, /message\/rfc822[\s\S]*Subject: hello[\s\S]*base64\r\n\r\nSGVsbG8uDQrDpA0K/);
+  });
+
   it('a return path that does not answer is unavailable', async (t) => {
     const socket = path.join(temporaryDirectory(t), 'lmtp.socket');
-    const handover = await transportTo({ kind: 'lmtp', socket }).send(REPORT, alice, 'n');
+    const handover = await transportTo({ kind: 'lmtp', socket }).send(REPORT, alice);
     assert.equal(handover.kind, 'unavailable');
     assert.match('why' in handover ? handover.why : '', /lmtp\.socket/);
   });
 
   for (const [name, last, kind] of [
-    ['a busy reader is tried again', '450 4.2.1 busy', 'unavailable'],
+    ['a busy reader is tried again', '450 4.2.1 busy', 'deferred'],
     [
       'a server that goes away before its answer may have the report, and is asked again',
       null,
@@ -471,29 +590,9 @@ describe('by real servers', () => {
       );
       t.after(() => server.close());
       const transport = transportTo({ kind: 'lmtp', socket: server.host });
-      assert.equal((await transport.send(REPORT, alice, 'n')).kind, kind);
+      assert.equal((await transport.send(REPORT, alice)).kind, kind);
     });
   }
-});
-
-describe('by the room', () => {
-  it('a local reader gets a file, another one a job with the null sender', async (t) => {
-    const deps = bench();
-    const spool = spoolOf(t, {});
-    const room = await openRoom(spool, deps);
-    const transport = queueTransport(room, openDsnStore(spool, deps), () => NOW);
-    const report = Buffer.from('Subject: x\r\n\r\nx\r\n');
-    const local = await transport.send(
-      report,
-      { address: 'alice@citadel.example.org', local: true },
-      '1-a-b',
-    );
-    assert.ok(local.kind === 'left');
-    assert.deepEqual(readFileSync(local.where), report);
-    const remote = await transport.send(report, { address: 'a@example.org', local: false }, '1-a-c');
-    assert.deepEqual(remote, { kind: 'safe', where: 'job 2' });
-    assert.match(messagesIn(spool)['2'] ?? '', /\nenvelope_from\|<>\nremote\|a@example\.org\|0\|\|\n$/);
-  });
 });
 
 it('the setting names a way back, or none', () => {

@@ -76,8 +76,15 @@ test('a mail that cannot be read is worth a warning while it waits', () => {
 
 test('a report that lies in a file was not told to anybody', () => {
   const record = { control: 2, msgid: 1, to: 'alice', where: '/spool/.spoolroom/reports/x.eml', notices: [] };
-  assert.match(dsnEvent({ ...record, how: 'left' }, same).message, /: report for alice saved in \/spool/);
-  assert.match(dsnEvent({ ...record, how: 'safe' }, same).message, /: report sent to alice through /);
+  const left = dsnEvent({ ...record, how: 'left', why: 'nobody took it' }, same);
+  assert.equal(left.level, 'warn');
+  assert.match(
+    left.message,
+    /: the report for alice was not delivered, because nobody took it\. It is kept in \/spool/,
+  );
+  const safe = dsnEvent({ ...record, how: 'safe', why: null }, same);
+  assert.equal(safe.level, 'info');
+  assert.match(safe.message, /: report sent to alice through /);
 });
 
 test('no host, no code, and a doubt', () => {

@@ -7,6 +7,7 @@ import { composeDsn } from '../../src/dsn/compose.ts';
 import { DsnSender } from '../../src/dsn/sender.ts';
 import type { HandoverResult } from '../../src/dsn/transport.ts';
 import { unknown8bit } from '../../src/message/charset.ts';
+import type { OutgoingMessage } from '../../src/message/outgoing.ts';
 import type { Clock } from '../../src/platform/clock.ts';
 import { errorCode, QueueError } from '../../src/platform/system-errors.ts';
 import type { Queue } from '../../src/queue/queue.ts';
@@ -282,7 +283,6 @@ class Simulation {
         store: openDsnStore(SPOOL, { ...process, random }),
         transport: {
           name: 'a return path',
-          eightBit: true,
           send: (report) => this.#takeReport(report, process),
         },
         compose: (report, stamp) => this.#clock.standStill(composeDsn(report, stamp)),
@@ -301,15 +301,17 @@ class Simulation {
         author: this.#rules.postmaster,
         schedule: this.#rules.due.schedule,
         render: this.#rules.render,
+        signer: null,
       },
     );
   }
 
   /** A report that was sent arrives, even if its sender dies. */
-  async #takeReport(report: Buffer, process: SimulatedProcess): Promise<HandoverResult> {
+  async #takeReport({ bytes }: OutgoingMessage, process: SimulatedProcess): Promise<HandoverResult> {
     if (!process.step('sends a report')) return new Promise(() => {});
     const isDown = !this.#isUndisturbed && this.#reportsRefused++ < this.#plan.reportsRefused;
-    const failed = [...report.toString('latin1').matchAll(FAILED)].flatMap(([, address]) => address ?? []);
+    const text = bytes?.toString('latin1') ?? '';
+    const failed = [...text.matchAll(FAILED)].flatMap(([, address]) => address ?? []);
     this.#clock.after(5, () => {
       if (!isDown) this.#invariants.reported(failed, process.number);
     });

@@ -33,6 +33,8 @@ export interface SmtpServerOptions {
   readonly lmtp?: boolean;
   /** the largest message taken, in bytes; announced as SIZE */
   readonly size?: number;
+  /** does not offer 8BITMIME */
+  readonly sevenBit?: true;
 }
 
 export function startSmtpServer(options: SmtpServerOptions = {}): Promise<MailServer> {
@@ -45,7 +47,14 @@ function judgeOf({ refuse = {}, greylist = false }: SmtpServerOptions): Recipien
   return (recipient, sender) => refuse[recipient] ?? others(recipient, sender);
 }
 
-function protocolOf({ starttls, implicitTls, users, lmtp, size }: SmtpServerOptions): SMTPServerOptions {
+function protocolOf({
+  starttls,
+  implicitTls,
+  users,
+  lmtp,
+  size,
+  sevenBit,
+}: SmtpServerOptions): SMTPServerOptions {
   const certificate = starttls ?? implicitTls;
   return {
     disabledCommands: [...(starttls ? [] : ['STARTTLS']), ...(users ? [] : ['AUTH'])],
@@ -54,6 +63,7 @@ function protocolOf({ starttls, implicitTls, users, lmtp, size }: SmtpServerOpti
     ...(users && authentication(users, certificate === undefined)),
     ...(lmtp && { lmtp }),
     ...(size && { size, rejectOversized: true }),
+    ...(sevenBit && { hide8BITMIME: true }),
   };
 }
 

@@ -339,7 +339,7 @@ function logLines(): string {
     [outcomeEvent(REFUSED, same), 'a recipient will not get the message'],
     [
       dsnEvent(REPORTED, same),
-      'a report to the sender was handed over; with `how` `left` it was saved in `.spoolroom/reports/`, where somebody has to pick it up',
+      'a report to the sender was handed over; with `how` `left` (level warn) no server took it, for the `reason` given, and it is kept in `.spoolroom/reports/` for the postmaster',
     ],
     [
       suppressedEvent(2, ['bob@example.com'], 'the mail has the null sender', same),
@@ -413,6 +413,7 @@ const REPORTED: SentDsn = {
   to: 'alice@citadel.example.org',
   how: 'safe',
   where: '[/run/citadel/lmtp.socket]',
+  why: null,
   notices: [noticeFromLine({ address: 'bob@example.com', status: 5, text: '5.1.1 no such user' })],
 };
 const JOB = { control: 2, msgid: 1, recipient: 'bob@example.com', destination: 'example.com', text: '' };

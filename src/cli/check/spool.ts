@@ -110,15 +110,15 @@ function orphanFindings({ orphans }: QueueScan, { spool, deps, now, orphanAge }:
   ];
 }
 
-/** Reports to local users, which need somebody to deliver them. */
+/** Reports that no server took, which need somebody to deliver them. */
 function reportFindings({ spool, deps }: SpoolContext): Finding[] {
   const count = pendingReports(deps.disk, spool);
   if (count === 0) return [];
   return [
     warning(
       'reports',
-      `${plural(count, 'report')} to local users in .spoolroom/reports: these senders have not got their report`,
-      'Pass them on and delete them. With the setting return lmtp:/path/lmtp.socket the server takes such reports.',
+      `${plural(count, 'report')} in .spoolroom/reports that no server took: these senders have not got their report`,
+      'Pass them on and delete them. The log says why each was kept. The setting return names a server that takes reports.',
     ),
   ];
 }

@@ -8,7 +8,7 @@ import { composeDsn } from '../../dsn/compose.ts';
 import type { DsnEvents } from '../../dsn/sender.ts';
 import { DsnSender } from '../../dsn/sender.ts';
 import type { DsnTransportSetting } from '../../dsn/transport.ts';
-import { parseDsnTransport, queueTransport, sessionTransport } from '../../dsn/transport.ts';
+import { parseDsnTransport, sessionTransport } from '../../dsn/transport.ts';
 import type { Log } from '../../output/log/log.ts';
 import { dsnEvent, suppressedEvent, warningEvent } from '../../output/log/log-events.ts';
 import { escapeControl, textDecoder } from '../../output/text.ts';
@@ -63,9 +63,7 @@ export function createDsnSender(
   const reports = dsnStoreOf(spool, settings, spoolDeps(clock, warn));
   const { fqdn } = rules.render;
   const transport =
-    path.kind === 'room'
-      ? queueTransport(queue, reports, () => Math.floor(clock.now() / 1000))
-      : sessionTransport(path, ports, rules.delivery.deadlines, rules.ehloName);
+    path.kind === 'room' ? null : sessionTransport(path, ports, rules.delivery.deadlines, rules.ehloName);
   return new DsnSender(
     {
       queue,
@@ -81,6 +79,7 @@ export function createDsnSender(
       author: rules.postmaster,
       schedule: rules.due.schedule,
       render: rules.render,
+      signer: rules.signer,
     },
   );
 }

@@ -82,19 +82,27 @@ export function quarantineEvent(control: number, reason: string, path?: string):
   };
 }
 
-/** A report was handed over, or saved for pickup. */
+/** A report was handed over, or is kept for the postmaster. */
 export function dsnEvent(
-  { control, msgid, to, how, where, notices }: SentDsn,
+  { control, msgid, to, how, where, why, notices }: SentDsn,
   readable: DecodeText,
 ): LogEvent {
   const address = readable(to);
   const recipients = notices.map(({ recipient }) => readable(recipient)).join(', ');
   const kinds = [...new Set(notices.map(({ kind }) => kind))].join(', ');
+  const reason = why === null ? null : readable(why);
+  const ended =
+    how === 'safe'
+      ? `report sent to ${address} through ${where}`
+      : `the report for ${address} was not delivered, because ${reason}. It is kept in ${where}: pass it on, then delete it`;
   return {
-    level: 'info',
+    level: how === 'safe' ? 'info' : 'warn',
     event: 'reported',
-    message: `reported: job ${control}, ${kinds} ${recipients}: ${how === 'left' ? `report for ${address} saved in` : `report sent to ${address} through`} ${where}`,
-    fields: { job: control, mail: msgid, to: address, how, where, kinds, recipients },
+    message: `reported: job ${control}, ${kinds} ${recipients}: ${ended}`,
+    fields: {
+      ...{ job: control, mail: msgid, to: address, how, where, kinds, recipients },
+      ...(reason === null ? {} : { reason }),
+    },
   };
 }
 

@@ -1,6 +1,6 @@
 /**
  * DSNs of a spool directory: `.spoolroom/reported/<control>` lists the notifications that were sent, `.spoolroom/reports/`
- * holds DSNs to be picked up. A note counts only for the payload it was written for, because numbers are used again; notes
+ * holds DSNs kept for the postmaster. A note counts only for the payload it was written for, because numbers are used again; notes
  * of jobs that are gone are removed at the start.
  */
 import type { MessageNumber } from '../../delivery-list/job.ts';

@@ -73,7 +73,7 @@ function firstLine(disk: Disk, path: string): string {
   }
 }
 
-/** How many DSNs for local users wait to be picked up. */
+/** How many DSNs are kept for the postmaster. */
 export function pendingReports(disk: Disk, spool: string): number {
   const { reports } = layoutOf(spool);
   return disk.status(reports) === null ? 0 : disk.list(reports).length;
