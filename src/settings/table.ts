@@ -42,6 +42,11 @@ function optional<T>(kind: Kind<T>, about: string): Setting<T | null> {
 
 export const SETTINGS = {
   spool: optional(path, 'the spool directory'),
+  'as-root': setting(
+    choice('drop', 'refuse'),
+    'drop',
+    'root in a spool that belongs to another user: become that user, or refuse',
+  ),
   dialect: setting(
     choice('2012', '2017'),
     '2012',

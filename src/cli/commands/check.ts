@@ -11,6 +11,7 @@ import { checkNetwork } from '../check/network.ts';
 import { checkSpool } from '../check/spool.ts';
 import { dsnTransportOf } from '../setup/dsn.ts';
 import { clockFor, loadRules, systemDeps } from '../setup/load-config.ts';
+import { becomeOwner } from '../setup/privileges.ts';
 import { readSpool } from '../setup/read-spool.ts';
 import type { Command } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
@@ -22,6 +23,9 @@ export const command: Command = async ({ settings, terminal }) => {
 };
 
 async function check(settings: Settings): Promise<readonly Finding[]> {
+  const directory = settings.state ?? settings.spool;
+  const notOwner = directory === null ? null : becomeOwner(directory, settings);
+  if (notOwner !== null) return [problem('spool', notOwner.text, 'No mail is delivered by root.')];
   const rules = await loadRules(settings);
   const [spool, network, citadel] = await Promise.all([
     spoolFindings(settings),

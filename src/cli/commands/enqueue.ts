@@ -31,6 +31,7 @@ import {
   spoolDeps,
   spoolOf,
 } from '../setup/load-config.ts';
+import { becomeOwner } from '../setup/privileges.ts';
 import { type CliError, type Command, cliError, type Invocation, warner } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
 
@@ -116,6 +117,8 @@ async function enqueue({ settings, options, terminal }: Invocation): Promise<Enq
   }
   const envelopeFrom = sender ?? (senderFromHeaders(message.header) === null ? submitter : null);
   const bounceto = bounceTo(options.bounceto, envelopeFrom, message.header);
+  const notOwner = becomeOwner(spool, settings);
+  if (notOwner !== null) return notOwner;
   const opened = await openSpoolClient(spool, spoolDeps(clock, warner(terminal)), controlSettings(settings));
   if (opened.kind === 'refused') return openError(opened);
   const job: NewJob = {

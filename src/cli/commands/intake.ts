@@ -37,6 +37,7 @@ import {
   spoolDeps,
   spoolOf,
 } from '../setup/load-config.ts';
+import { becomeOwner } from '../setup/privileges.ts';
 import type { CliError, Command, Invocation } from '../shell/command.ts';
 import { cliError } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';
@@ -44,17 +45,23 @@ import { EXIT } from '../shell/exit.ts';
 import { stopSignal } from '../shell/signals.ts';
 
 export const command: Command = async (invocation) => {
+  const spool = spoolOf(invocation.settings);
+  if (typeof spool !== 'string') return spool;
+  const notOwner = becomeOwner(spool, invocation.settings);
+  if (notOwner !== null) return notOwner;
   const log = logFor(invocation.settings);
   try {
-    return await intake(invocation, log);
+    return await intake(spool, invocation, log);
   } finally {
     await log.close();
   }
 };
 
-async function intake({ settings, terminal }: Invocation, log: Log): Promise<ExitCode | CliError> {
-  const spool = spoolOf(settings);
-  if (typeof spool !== 'string') return spool;
+async function intake(
+  spool: string,
+  { settings, terminal }: Invocation,
+  log: Log,
+): Promise<ExitCode | CliError> {
   const clock = clockFor(settings);
   const warn = (text: string): void => log.write(warningEvent(text));
   const opened = await openSpoolClient(spool, spoolDeps(clock, warn), controlSettings(settings));

@@ -15,6 +15,7 @@ import { messageNumber } from '../../storage/layout.ts';
 import { type CliError, type Command, cliError, type Invocation, warner } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
 import { clockFor, controlSettings, openError, spoolDeps, spoolOf } from './load-config.ts';
+import { becomeOwner } from './privileges.ts';
 import { matchesRecipient } from './selection.ts';
 
 /** What `--json` prints. */
@@ -66,6 +67,9 @@ async function perform<Facts extends SelectedJobs>(
   const numbers = [options.jobs ?? []].flat();
   const filter = filterFrom(numbers, options);
   if (filter !== null && 'kind' in filter) return filter;
+  const { username: by } = userInfo();
+  const notOwner = becomeOwner(spool, settings);
+  if (notOwner !== null) return notOwner;
   const clock = clockFor(settings);
   const deps = spoolDeps(clock, warner(terminal));
   const opened = await openSpoolClient(spool, deps, controlSettings(settings));
@@ -79,7 +83,7 @@ async function perform<Facts extends SelectedJobs>(
   const refused = (await what.confirm?.(jobs, invocation)) ?? null;
   if (refused !== null) return refused;
 
-  const requester = { by: userInfo().username, at: Math.floor(clock.now() / 1000) };
+  const requester = { by, at: Math.floor(clock.now() / 1000) };
   const failure = await writeRequests(client, what.request, jobs, requester);
   if (failure !== null) return failure;
   const selected = {

@@ -8,6 +8,7 @@ import { scheduleFrom } from '../../runner/rules.ts';
 import type { Settings } from '../../settings/table.ts';
 import type { CliError } from '../shell/command.ts';
 import { clockFor, controlSettings, openError, spoolDeps, spoolOf } from './load-config.ts';
+import { becomeOwner } from './privileges.ts';
 
 export interface SpoolReading {
   readonly spool: string;
@@ -26,6 +27,8 @@ export async function readSpool(
 ): Promise<SpoolReading | CliError> {
   const spool = spoolOf(settings);
   if (typeof spool !== 'string') return spool;
+  const notOwner = becomeOwner(spool, settings);
+  if (notOwner !== null) return notOwner;
   const clock = clockFor(settings);
   const deps = spoolDeps(clock, warn);
   const opened = await openSpoolReadOnly(spool, deps, controlSettings(settings));

@@ -31,6 +31,7 @@ import { createDsnSender, dsnTransportOf } from './dsn.ts';
 import { levelFor, logEvents, logFor } from './event-log.ts';
 import { clockFor, loadRules, spoolDeps, systemDeps } from './load-config.ts';
 import { applyRoomOption, crashLogOf, type OpenedQueue, openQueue, stateDirectory } from './open-queue.ts';
+import { becomeOwner } from './privileges.ts';
 
 export interface QueueContext {
   /** the directory with our own state: the spool itself, or the setting `state` */
@@ -56,6 +57,8 @@ export function withQueue(whenBusy: WhenBusy, work: Work): Command {
     const invocation = { ...called, settings };
     const spool = stateDirectory(settings);
     if (typeof spool !== 'string') return spool;
+    const notOwner = becomeOwner(spool, settings);
+    if (notOwner !== null) return notOwner;
     const rules = await loadRules(settings);
     if ('kind' in rules) return rules;
     const log = logFor(settings);

@@ -12,7 +12,7 @@ import { settingsFor } from './settings.ts';
 
 /** Commands that deliver, or look at a delivery, take the same options, so that one configuration fits all of them. */
 const DELIVERING = SETTING_NAMES;
-const READING: readonly SettingName[] = ['spool', 'dialect', 'now', 'json', 'config', 'charset'];
+const READING: readonly SettingName[] = ['spool', 'as-root', 'dialect', 'now', 'json', 'config', 'charset'];
 const ROOM: OptionSpec = { type: 'string', describe: 'citadel:WHERE, the same as --citadel WHERE' };
 const INTAKE = SETTING_NAMES.filter((name) => name.startsWith('intake.'));
 const LOG = SETTING_NAMES.filter((name) => name.startsWith('log.'));
