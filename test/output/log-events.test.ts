@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { loadCharset, unknown8bit } from '../../src/message/charset.ts';
 import { allowsColour } from '../../src/output/colour.ts';
-import { dsnEvent, outcomeEvent } from '../../src/output/log/log-events.ts';
+import { dialogueEvent, dsnEvent, outcomeEvent } from '../../src/output/log/log-events.ts';
 import { duration, escapeControl, formatTime, textDecoder } from '../../src/output/text.ts';
 import type { OutcomeRecord } from '../../src/runner/active-message.ts';
 
@@ -162,4 +162,11 @@ test('spans and times', () => {
   ]);
   assert.equal(formatTime(1_342_224_000), '2012-07-14T00:00:00Z');
   assert.equal(formatTime(1e18), 'second 1000000000000000000');
+});
+
+test('two sessions with one host can be told apart in the dialogue', () => {
+  const lines = [7, 8].map(
+    (session) => dialogueEvent(session, peer, { from: 'us', text: 'DATA' }, same).message,
+  );
+  assert.deepEqual(lines, ['#7 mx.example.com [192.0.2.1] > DATA', '#8 mx.example.com [192.0.2.1] > DATA']);
 });

@@ -390,7 +390,7 @@ function logLines(): string {
     [stoppedEvent('SIGTERM'), '`watch` has ended'],
     [summaryEvent(summary), 'the end of a queue run in which jobs were due; `info` on a terminal'],
     [
-      dialogueEvent(PEER, { from: 'us', text: 'MAIL FROM:<a@b.example>' }, same),
+      dialogueEvent(7, PEER, { from: 'us', text: 'MAIL FROM:<a@b.example>' }, same),
       'a line of an SMTP dialogue; credentials are never shown',
     ],
   ];

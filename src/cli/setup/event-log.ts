@@ -50,6 +50,6 @@ export function logEvents(log: Log, level: Level, legacy: Charset): RunEvents {
 function logDialogue(traced: TraceEvent, log: Log, readable: DecodeText): void {
   if (traced.what !== 'session') return;
   for (const line of dialogueLines(traced.event, traced.step)) {
-    log.write(dialogueEvent(traced.step.session.peer, line, readable));
+    log.write(dialogueEvent(traced.session, traced.step.session.peer, line, readable));
   }
 }

@@ -137,14 +137,20 @@ export function summaryEvent(
 }
 
 /** A line of an SMTP dialogue, or the end of a session. */
-export function dialogueEvent(peer: Peer, { from, text }: DialogueLine, readable: DecodeText): LogEvent {
+/** `session`: its number in this process, which tells apart sessions with the same host. */
+export function dialogueEvent(
+  session: number,
+  peer: Peer,
+  { from, text }: DialogueLine,
+  readable: DecodeText,
+): LogEvent {
   const shown = readable(text);
   const arrow = { us: '>', server: '<', neither: '-' }[from];
   return {
     level: 'debug',
     event: 'dialogue',
-    message: `${describePeer(peer)} ${arrow} ${shown}`,
-    fields: { host: peer.host, address: peer.address, port: peer.port, from, text: shown },
+    message: `#${session} ${describePeer(peer)} ${arrow} ${shown}`,
+    fields: { session, host: peer.host, address: peer.address, port: peer.port, from, text: shown },
   };
 }
 
