@@ -17,6 +17,7 @@ const BY_CODE: { readonly [code: number]: string } = {
   502: '5.1',
   503: '5.1',
   504: '5.4',
+  521: '3.2',
   530: '7.0',
   534: '7.9',
   535: '7.8',
@@ -28,6 +29,7 @@ const BY_CODE: { readonly [code: number]: string } = {
   554: '0.0',
   555: '5.4',
   556: '1.10',
+  571: '7.1',
 };
 
 /** subject.detail by stage, when there was no reply */

@@ -32,6 +32,8 @@ export const DEFECTS = {
   'wrong-class': 'a reply of an unexpected class is not a permanent failure: 4 (C: everything but 4yz is 5)',
   'data-3': 'C11: 4yz to DATA is written as 4, not as 3',
   'data-lost': 'when DATA is not answered, no byte of the message was sent: the next host is tried',
+  'own-commands':
+    'a server that does not know MAIL, RCPT or DATA, or takes them for out of sequence, has failed (C: refuses the message)',
   auth: 'C06: AUTH only where it is offered, and not in clear',
   'session-end': 'C16: RSET and QUIT after a refusal, while the connection is open',
   'all-lines':
@@ -122,11 +124,13 @@ function dialogueOf(corrected: Corrections): Dialogue {
 /** One reply as it was read. */
 interface Reply {
   readonly heard: Heard;
+  /** 500, 502 or 503: the command is unknown, or out of sequence */
+  readonly isUnknown: boolean;
   /** null: no reply */
   readonly words: ByteString | null;
 }
 
-const LOST: Reply = { heard: 'lost', words: null };
+const LOST: Reply = { heard: 'lost', isUnknown: false, words: null };
 
 /** The reads of one connection, split into replies. */
 class ReplyReader {
@@ -181,12 +185,12 @@ class ReplyReader {
     const strict = this.#corrected.has('bad-replies');
     const words = line.length < 4 && !strict ? this.#stale : line.slice(4);
     this.#stale = words;
-    if (strict && !/^[2-5]\d\d/.test(line)) return { heard: 'noise', words: null };
+    if (strict && !/^[2-5]\d\d/.test(line)) return { ...LOST, heard: 'noise' };
     this.#lines.push(words);
     if (line.length >= 4 && line[3] === '-') return null;
     const lines = this.#lines;
     this.#lines = [];
-    return { heard: heardIn(line), words: this.#wordsOf(lines) };
+    return { heard: heardIn(line), isUnknown: /^50[023]/.test(line), words: this.#wordsOf(lines) };
   }
 
   #wordsOf(lines: readonly ByteString[]): ByteString {
@@ -268,7 +272,9 @@ function converse(
   let state = 'greeting' as State;
   for (;;) {
     const reply = say(COMMANDS[state](envelope)) ? reader.next() : LOST;
-    const move: Move = dialogue[state][reply.heard];
+    const hasLostTrack =
+      corrected.has('own-commands') && reply.isUnknown && ['mail', 'rcpt', 'data'].includes(state);
+    const move: Move = hasLostTrack ? 'next' : dialogue[state][reply.heard];
     const over = (end: Attempt['end'], words = reply.words): Attempt => ({
       end,
       words,
@@ -280,7 +286,7 @@ function converse(
       return over(corrected.has('shutdown') ? 'nothing' : '3', null);
     if (state === 'quit') return over(move === '2' ? '2' : '4', move === '2' ? delivered : null);
     if (move === 'next' || /^\d$/.test(move)) {
-      if (corrected.has('session-end')) endSession(state, reply, say, reader);
+      if (corrected.has('session-end')) endSession(hasLostTrack ? 'greeting' : state, reply, say, reader);
       return over(move as Attempt['end']);
     }
     if (move === 'quit') delivered = reply.words;

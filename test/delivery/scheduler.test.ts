@@ -250,6 +250,60 @@ describe('an extension that a host offers and refuses', () => {
   });
 });
 
+describe('a reply that is read otherwise than by its class', () => {
+  const first = (server: ServerScript, second: ServerScript = {}) =>
+    deliver(
+      { names: TWO_HOSTS, servers: { '192.0.2.1': server, '192.0.2.2': second } },
+      mailsTo('a@x.example', 1),
+    );
+
+  const aboutHost: { readonly [name: string]: ServerScript } = {
+    'no storage at MAIL': { mail: '452 4.3.1 Insufficient system storage' },
+    'a local error at MAIL': { mail: '451 local error' },
+    '4.7.0 at MAIL': { mail: '450 4.7.0 not you, not now' },
+    'a broken configuration at RCPT': { rcpt: { '*': '451 4.3.5 Server configuration problem' } },
+    'trouble at DATA': { data: '451 4.3.0 try again' },
+    'a password wanted': { mail: '530 5.7.0 authentication required' },
+    'a lost command': { ehlo: '250 mx', rcpt: { '*': '503 5.5.1 MAIL first' } },
+    'a size that only this host refuses': { mail: '552 5.3.4 too large' },
+  };
+  for (const [name, server] of Object.entries(aboutHost))
+    it(`the next host is tried after ${name} (R152)`, async () => {
+      const run = await first(server);
+      assert.deepEqual(
+        run.world.arrived.map(({ address }) => address),
+        ['192.0.2.2'],
+      );
+    });
+
+  it('and status 4 remains when none is left', async () => {
+    const full = { mail: '452 4.3.1 Insufficient system storage' };
+    assert.deepEqual(summary(await first(full, full)), ['a@x.example: 4 4.3.1 Insufficient system storage']);
+  });
+
+  it('a host that takes no mail is final only when every host says so (R149)', async () => {
+    const none = { greeting: '521 takes no mail' };
+    assert.deepEqual(summary(await first(none, none)), ['a@x.example: 5 takes no mail']);
+    assert.deepEqual(summary(await first(none, { connect: 'refused' })), ['a@x.example: 4 takes no mail']);
+  });
+
+  it('five recipients reach a server that takes two and says 552 to the third (R149)', async () => {
+    const rcpt = Object.fromEntries(
+      ['a', 'b', 'c', 'd', 'e'].map((user, index) => {
+        const transactions = Math.floor(index / 2);
+        return [`${user}@x.example`, [...Array(transactions).fill('552 Too many recipients'), '250 ok']];
+      }),
+    );
+    const to = Object.keys(rcpt);
+    const run = await deliver({ names: TWO_HOSTS, servers: { '192.0.2.1': { rcpt } } }, [{ to }]);
+    assert.deepEqual(
+      run.world.arrived.map(({ recipients }) => recipients.length),
+      [2, 2, 1],
+    );
+    assert.equal(run.world.connections, 1);
+  });
+});
+
 describe('an MX of a stranger that leads back to this machine', () => {
   const rules = rulesWith();
   const loops = { addresses: ['192.0.2.7'], ports: [25] };

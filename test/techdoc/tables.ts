@@ -48,6 +48,7 @@ import { STATES, type State } from '../../src/smtp/machine/states.ts';
 import { SESSION_TABLE } from '../../src/smtp/machine/table.ts';
 import { NETWORK_ERRORS as NETWORK_WORDS } from '../../src/smtp/network-errors.ts';
 import { BOUNDS } from '../../src/smtp/reply.ts';
+import { READINGS } from '../../src/smtp/reply-readings.ts';
 
 export const TECHDOC = fileURLToPath(new URL('../../techdoc/', import.meta.url));
 
@@ -59,6 +60,7 @@ export const DOCUMENTS: { readonly [file: string]: { readonly [table: string]: (
     'delivery states': deliveryStates,
     'delivery transitions': () => transitions(DELIVERY_TABLE),
     outcomes,
+    readings,
     phrases,
     bounds,
   },
@@ -276,6 +278,30 @@ function specimens(): { readonly [state: string]: Session } {
 
 function reply(code: number, text = ''): SessionEvent {
   return { type: 'reply', reply: { code, enhanced: null, text } };
+}
+
+function readings(): string {
+  const rows = READINGS.map(({ in: states, codes, enhanced, text, accepted, meaning, why }) => [
+    states.join(', '),
+    typeof codes === 'string' ? codes : codes.join(', '),
+    enhanced === undefined ? 'any or none' : `\`${enhanced.source}\``,
+    text === undefined ? '' : `\`${text.source}\``,
+    accepted === undefined ? '' : accepted ? 'yes' : 'no',
+    meaning,
+    why,
+  ]);
+  return table(
+    [
+      'state',
+      'reply',
+      'enhanced code, without its class',
+      'text',
+      'a recipient was accepted',
+      'is about',
+      'why',
+    ],
+    rows,
+  );
 }
 
 function bounds(): string {

@@ -6,6 +6,7 @@ import { beginDelivery } from '../../delivery/delivery.ts';
 import { advance } from '../../delivery/machine.ts';
 import { next } from '../../smtp/machine/machine.ts';
 import type { Session } from '../../smtp/machine/session.ts';
+import { beginSession } from '../../smtp/machine/session.ts';
 import type { Transcript, TranscriptLine } from './transcript.ts';
 
 export interface Difference {
@@ -41,7 +42,8 @@ function replayer(recipients: readonly number[]): (line: TranscriptLine) => Omit
   return (line) => {
     switch (line.what) {
       case 'session-state':
-        sessions.set(line.session, line.value);
+        // A transcript of an earlier release lacks the fields that came later.
+        sessions.set(line.session, { ...beginSession(line.value.policy, line.value.peer), ...line.value });
         return null;
       case 'delivery': {
         const step = advance(delivery, line.event);

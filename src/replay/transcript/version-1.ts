@@ -23,7 +23,7 @@ const ROWS: Names = {
   begin: 'start-transaction',
   leave: 'quit',
   'idle-lost': 'idle-closed',
-  'login-demanded': 'auth-required',
+  'login-demanded': 'host-refused',
   'none-accepted': 'no-recipient-accepted',
   chunk: 'bdat',
   'data-go': 'data-ok',

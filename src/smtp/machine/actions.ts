@@ -10,7 +10,7 @@ import type { Reply } from '../reply.ts';
 import type { Transaction } from '../transaction.ts';
 import { commandLine, mailCommand, rcptCommand, unsupportedRequirement } from '../transaction.ts';
 import { extensionInDoubt } from './extensions.ts';
-import { chooseMechanism, commandCount, undecided } from './guards.ts';
+import { chooseMechanism, commandCount, readReply, undecided } from './guards.ts';
 import { describeEvent, UNSUPPORTED } from './messages.ts';
 import type { Draft, SessionEffect, SessionPolicy, TransactionState } from './session.ts';
 
@@ -280,10 +280,14 @@ function failHost(draft: Draft, details: Partial<Failure>): void {
   draft.effects.push({ type: 'host-failed', failure: { ...failureOf(draft, 'host'), ...details } });
 }
 
-/** The failure this event means: 5yz for a message or recipient is permanent, everything else is temporary. */
+/** The failure this event means: 5yz for a message or recipient is permanent, unless the reply is read otherwise. */
 function failureOf(draft: Draft, scope: FailureScope): { readonly kind: 'failed' } & Failure {
   const reply = draft.event.type === 'reply' ? draft.event.reply : null;
-  const permanent = scope !== 'host' && reply !== null && reply.code >= 500 && !isAboutOurName(reply);
+  const meaning = readReply(draft)?.meaning;
+  const permanent =
+    meaning === undefined
+      ? scope !== 'host' && reply !== null && reply.code >= 500
+      : meaning === 'host, permanent';
   const stage = draft.stage;
   const tlsFailed = draft.event.type === 'tls-failed';
   return {
@@ -299,11 +303,6 @@ function failureOf(draft: Draft, scope: FailureScope): { readonly kind: 'failed'
     peer: draft.session.peer,
     maybeDelivered: false,
   };
-}
-
-/** Servers check the name in EHLO as late as at RCPT TO. It is ours, and says nothing about the message. */
-function isAboutOurName({ text }: Reply): boolean {
-  return /\b(?:EHLO|HELO)\b/i.test(text);
 }
 
 /** The server's own code, with the class digit that follows from what we do about it (5yz for a host is temporary). */

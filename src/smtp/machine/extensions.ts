@@ -46,7 +46,9 @@ export function extensionInDoubt({ event, stage, session }: Draft): Extension | 
 /** An enhanced code that is not about the protocol (RFC 3463 3.6), or is about too many recipients, says something else. */
 function refuses({ code, enhanced }: Reply, refusals: Use['refusedBy']): boolean {
   if (refusals === 'silence') return false;
-  return enhanced === null ? refusals.includes(code) : /^5\.5\.(?!3$)/.test(enhanced);
+  return enhanced === null
+    ? refusals.includes(code)
+    : [...refusals, 550, 554].includes(code) && /^5\.5\.(?!3$)/.test(enhanced);
 }
 
 function isInUse(extension: Extension, { capabilities, current }: Draft['session']): boolean {

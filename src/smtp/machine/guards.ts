@@ -2,6 +2,7 @@
  * What the guard names of the table mean. A guard reads the draft and changes nothing.
  */
 import type { Capabilities } from '../capabilities.ts';
+import { type Reading, readingOf } from '../reply-readings.ts';
 import { unsupportedRequirement } from '../transaction.ts';
 import { extensionInDoubt } from './extensions.ts';
 import type { Draft, Mechanism, Session, TransactionState } from './session.ts';
@@ -43,9 +44,7 @@ export const GUARDS = {
     );
   },
 
-  /** 530: authentication required, or STARTTLS first; 538: encryption required (RFC 4954 6, RFC 3207 4) */
-  authRequired: ({ event }) =>
-    event.type === 'reply' && (event.reply.code === 530 || event.reply.code === 538),
+  aboutHost: (draft) => readReply(draft)?.meaning.startsWith('host') === true,
 
   messageUnsupported: (draft) =>
     draft.event.type === 'start-transaction' &&
@@ -56,12 +55,7 @@ export const GUARDS = {
   recipientsLeft: ({ session: { current } }) => current !== null && current.answered < current.rcptCount,
   noneAccepted: ({ session: { current } }) => current !== null && current.accepted.length === 0,
   chunking: (draft) => draft.session.capabilities.chunking,
-  /** RFC 5321 4.5.3.1.10: a limit of the transaction, no refusal of the recipient. The first recipient cannot be too many. */
-  tooManyRecipients: ({ event, session: { current } }) =>
-    event.type === 'reply' &&
-    current !== null &&
-    current.accepted.length > 0 &&
-    (event.reply.code === 452 || event.reply.enhanced?.endsWith('.5.3') === true),
+  needsAnotherTransaction: (draft) => readReply(draft)?.meaning === 'another transaction',
 
   nextPipelined: (draft) => draft.session.pipelined !== null,
   /** DATA is the only command answered with 3yz, and the last one pipelined */
@@ -80,6 +74,12 @@ function authNeeded({ policy, authenticated }: Session): boolean {
 
 function mayShowCredentials({ secure, policy }: Session): boolean {
   return secure || policy.authInClear;
+}
+
+/** The reading of the reply that differs from its class; null: there is none. */
+export function readReply({ event, stage, session: { current } }: Draft): Reading | null {
+  if (event.type !== 'reply') return null;
+  return readingOf(event.reply, stage, current !== null && current.accepted.length > 0);
 }
 
 const MOST_RESPONSES = 3;

@@ -210,12 +210,12 @@ export const SESSION_TABLE: readonly Row[] = [
   },
 
   { id: 'mail-ok', in: ['mail'], on: ['2yz'], to: 'envelope', do: [] },
-  // RFC 4954 6: the server wants another session, which says nothing about this message.
+  // smtp/reply-readings.ts says which replies these are.
   {
-    id: 'auth-required',
-    in: ['mail', 'rcpt'],
+    id: 'host-refused',
+    in: ['mail', 'rcpt', 'data'],
     on: [...REFUSAL],
-    when: 'authRequired',
+    when: 'aboutHost',
     to: 'quit',
     do: ['failHost', 'sendQuit'],
   },
@@ -225,7 +225,7 @@ export const SESSION_TABLE: readonly Row[] = [
     id: 'rcpt-too-many',
     in: ['rcpt'],
     on: [...REFUSAL],
-    when: 'tooManyRecipients',
+    when: 'needsAnotherTransaction',
     to: 'envelope',
     do: ['keepForNextTransaction'],
   },
