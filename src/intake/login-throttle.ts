@@ -4,6 +4,7 @@
  * the same user, is answered, right or wrong. Who would have to wait too long is told to come back, unheard. An address from
  * which a user has logged in is not held up by what others guess about that user. Memory is bounded: the oldest are forgotten.
  */
+import { detached } from '../platform/bytes.ts';
 import type { Clock } from '../platform/clock.ts';
 
 /** Failures that cost nothing but the delay of their own answer. */
@@ -60,7 +61,7 @@ export class LoginThrottle {
   attempt(user: string, address: string, isRight: () => boolean): Attempt {
     const now = this.#clock.monotonic();
     const network = networkOf(address);
-    const name = user.slice(0, LONGEST_USER);
+    const name = detached(user.slice(0, LONGEST_USER));
     const pair = `${network} ${name}`;
     const keys = [`address ${network}`, ...(this.#known.has(pair) ? [] : [`user ${name}`])];
     const at = Math.max(now, ...keys.map((key) => this.#of(key, now).free));

@@ -5,3 +5,8 @@
  * in this form they are never damaged, and comparing and matching them is fast. Only `output/text.ts` decodes them for people.
  */
 export type ByteString = string;
+
+/** The same text in memory of its own. A part of a string keeps the whole of it alive, which may be much longer. */
+export function detached(text: ByteString): ByteString {
+  return Buffer.from(text, 'latin1').toString('latin1');
+}

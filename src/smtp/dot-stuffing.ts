@@ -88,7 +88,10 @@ export function unstuffDots(chunk: Buffer, position: StuffedPosition): Unstuffed
         if (byte === CR) read++;
         break;
       case 'after-dot-cr':
-        if (byte === LF) return { pieces: kept.until(read - 1), end: read + 1, position: 'line-start' };
+        if (byte === LF) {
+          const pieces = [...withheld, ...kept.until(read - 1)];
+          return { pieces, end: read + 1, position: 'line-start' };
+        }
         at = 'inside';
         break;
       case 'after-cr':

@@ -94,6 +94,20 @@ test('what is stuffed comes back as it was, wherever the wire cuts it', () => {
   );
 });
 
+test('whatever comes in, it is the same message wherever the wire cuts it', () => {
+  const sent = fc
+    .array(fc.constantFrom('.', 'a', '\r\n', '\r', '\n', '.\r', '\r\n.', '\r\n.\r'), { maxLength: 12 })
+    .map((parts) => `${parts.join('')}\r\n.\r\n`);
+  fc.assert(
+    fc.property(sent, fc.array(fc.nat(40), { maxLength: 6 }), (whole, cuts) => {
+      const places = [0, ...cuts.sort((a, b) => a - b), whole.length];
+      const pieces = places.slice(1).map((end, index) => whole.slice(places[index], end));
+      assert.deepEqual(unstuffed(pieces), unstuffed([whole]));
+    }),
+    { numRuns: 3000 },
+  );
+});
+
 test('lines of dots alone cost no more than their length on their way in', () => {
   const chunk = Buffer.from('..\r\n'.repeat(1_000_000));
   const began = performance.now();

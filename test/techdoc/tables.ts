@@ -49,6 +49,7 @@ import { SESSION_TABLE } from '../../src/smtp/machine/table.ts';
 import { NETWORK_ERRORS as NETWORK_WORDS } from '../../src/smtp/network-errors.ts';
 import { BOUNDS } from '../../src/smtp/reply.ts';
 import { READINGS } from '../../src/smtp/reply-readings.ts';
+import { DIFFERENCES } from '../intake/fuzz.ts';
 
 export const TECHDOC = fileURLToPath(new URL('../../techdoc/', import.meta.url));
 
@@ -69,6 +70,11 @@ export const DOCUMENTS: { readonly [file: string]: { readonly [table: string]: (
     'intake transitions': intakeTransitions,
     'intake replies': intakeReplies,
     'intake bounds': intakeBounds,
+    'intake differences': () =>
+      table(
+        ['difference'],
+        DIFFERENCES.map(({ reason }) => [reason]),
+      ),
   },
   'settings.md': { settings },
   'logs.md': { 'log lines': logLines },

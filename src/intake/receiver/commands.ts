@@ -2,7 +2,7 @@
  * Command lines of SMTP and LMTP, read into what they ask for (RFC 5321 4.1.1). Addresses are judged here, because that needs
  * nothing but the address; whether a command may come now is the table's business. Linear in the length of the line.
  */
-import type { ByteString } from '../../platform/bytes.ts';
+import { type ByteString, detached } from '../../platform/bytes.ts';
 import { recipientAddress } from '../../routing/address.ts';
 import { BOUNDS } from './bounds.ts';
 
@@ -64,17 +64,30 @@ const HTTP = /^(?:CONNECT|DELETE|GET|HEAD|OPTIONS|PATCH|POST|PUT|TRACE) /i;
 
 /** @param line without its line end, one character per byte */
 export function readCommand(line: ByteString): Command {
-  const [, word = '', rest = ''] = /^([A-Za-z]{4,8})((?:[ \t].*)?)$/s.exec(line) ?? [];
+  // What follows BDAT is a chunk, whatever stands behind the word: none of its bytes must become a command.
+  const [, word = '', rest = ''] = /^([A-Za-z]{4,8})((?:[^A-Za-z0-9].*)?)$/s.exec(line) ?? [];
   const verb = word.toUpperCase();
-  if (verb in READERS) return READERS[verb as Verb](rest.trim(), rest) ?? badSyntax(verb as Verb);
-  return { type: HTTP.test(line) ? 'http' : 'unknown' };
+  if (!(verb in READERS)) return { type: HTTP.test(line) ? 'http' : 'unknown' };
+  const isEnded = rest === '' || BLANK.has(rest[0]);
+  const command = isEnded ? READERS[verb as Verb](argumentOf(rest), rest) : null;
+  return command ?? badSyntax(verb as Verb);
 }
+
+/** Without the blanks around it. `trim()` would take other bytes as well. */
+function argumentOf(rest: ByteString): ByteString {
+  let [from, to] = [0, rest.length];
+  while (from < to && BLANK.has(rest[from])) from++;
+  while (to > from && BLANK.has(rest[to - 1])) to--;
+  return rest.slice(from, to);
+}
+
+const BLANK: ReadonlySet<string | undefined> = new Set([' ', '\t']);
 
 function badSyntax(verb: Verb): Command {
   return verb === 'BDAT' ? { type: 'bad-chunk-size' } : { type: 'bad-syntax', verb };
 }
 
-/** What stands behind the verb, trimmed and as it came. Null: it is not understood. */
+/** What stands behind the verb, without its blanks and as it came. Null: it is not understood. */
 type Reader = (text: ByteString, raw: ByteString) => Command | null;
 
 const READERS: { readonly [verb in Verb]: Reader } = {
@@ -91,7 +104,7 @@ const READERS: { readonly [verb in Verb]: Reader } = {
     return { type: 'RCPT', recipient: /^postmaster$/i.test(path) ? null : mailbox(path) };
   },
   BDAT: (_, raw) => {
-    const [, size, last] = /^ +(\d{1,15})( +LAST)?\s*$/i.exec(raw) ?? [];
+    const [, size, last] = /^ +(\d{1,15})( +LAST)? *$/i.exec(raw) ?? [];
     return size === undefined ? null : { type: 'BDAT', size: Number(size), last: last !== undefined };
   },
   AUTH: (text) => {
@@ -104,7 +117,7 @@ const READERS: { readonly [verb in Verb]: Reader } = {
   DATA: (text) => (text === '' ? { type: 'DATA' } : null),
   RSET: (text) => (text === '' ? { type: 'RSET' } : null),
   QUIT: (text) => (text === '' ? { type: 'QUIT' } : null),
-  VRFY: (text) => (text === '' ? null : { type: 'VRFY' }),
+  VRFY: (text) => (text === '' || /[\0-\x1f]/.test(text) ? null : { type: 'VRFY' }),
   NOOP: () => ({ type: 'NOOP' }),
   HELP: () => ({ type: 'HELP' }),
 };
@@ -161,5 +174,5 @@ function mailbox(path: ByteString): Mailbox {
       kind: 'unusable',
       why: 'This address cannot be used: a delivery list cannot contain a bar (|)',
     };
-  return { kind: 'address', address: address.command, smtputf8: address.smtputf8 };
+  return { kind: 'address', address: detached(address.command), smtputf8: address.smtputf8 };
 }
