@@ -4,7 +4,6 @@
  * the same user, is answered, right or wrong. Who would have to wait too long is told to come back, unheard. An address from
  * which a user has logged in is not held up by what others guess about that user. Memory is bounded: the oldest are forgotten.
  */
-import { detached } from '../platform/bytes.ts';
 import type { Clock } from '../platform/clock.ts';
 
 /** Failures that cost nothing but the delay of their own answer. */
@@ -61,7 +60,8 @@ export class LoginThrottle {
   attempt(user: string, address: string, isRight: () => boolean): Attempt {
     const now = this.#clock.monotonic();
     const network = networkOf(address);
-    const name = detached(user.slice(0, LONGEST_USER));
+    // Copied: a part of a string would keep the whole line alive.
+    const name = Buffer.from(user.slice(0, LONGEST_USER)).toString();
     const pair = `${network} ${name}`;
     const keys = [`address ${network}`, ...(this.#known.has(pair) ? [] : [`user ${name}`])];
     const at = Math.max(now, ...keys.map((key) => this.#of(key, now).free));
