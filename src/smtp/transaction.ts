@@ -29,6 +29,8 @@ export interface Transaction extends MessageRequirements {
   readonly recipients: readonly TransactionRecipient[];
   /** RFC 3461 parameters, used where the server offers DSN */
   readonly dsn: DsnRequest | null;
+  /** asks whether the recipients would be accepted; no message follows */
+  readonly envelopeOnly?: true;
 }
 
 export interface DsnRequest {

@@ -50,7 +50,7 @@ async function check(spool: string | null, settings: object = {}) {
     spool,
     dns: world.dns,
     hostname: 'citadel.example',
-    return: 'room',
+    return: `smtp://127.0.0.1:${world.smtpPort}`,
     json: true,
     ...settings,
   };
@@ -241,6 +241,7 @@ describe('check', () => {
     ['reports that nobody takes', { return: 'smtp://127.0.0.1:1' }, ['warning reports']],
     ['a socket for reports that is not there', { return: 'lmtp:/nonexistent/lmtp' }, ['warning reports']],
     ['a return path that is none', { return: 'pigeon' }, ['trouble reports']],
+    ['no server for reports', { return: 'room' }, ['warning reports']],
   ] as const) {
     it(what, async (t) => {
       const found = await check(spoolOf(t, {}), settings);
@@ -249,6 +250,18 @@ describe('check', () => {
       for (const { grade, advice } of found.findings) assert.equal(advice === '', grade === 'ok');
     });
   }
+
+  it('does not take our own intake for a server that takes reports', async (t) => {
+    for (const settings of [
+      { return: 'smtp://localhost:2525' },
+      { return: 'smtp://127.0.0.1:2626', 'intake.listen': ['2525', '127.0.0.1:2626'] },
+      { return: 'lmtp:/run/in', 'intake.listen': ['/run/in'] },
+    ]) {
+      const { bad, seen } = await check(spoolOf(t, {}), settings);
+      assert.deepEqual(bad, ['trouble reports']);
+      assert.match(seen('reports'), /is our own intake/);
+    }
+  });
 
   const CA = fileURLToPath(new URL('../../fixtures/certificates/ca.crt', import.meta.url));
   const password = { smarthost: 'user:geheim@', 'tls-ca': CA };
@@ -386,9 +399,50 @@ describe('check', () => {
   });
 });
 
+/** Gives each RCPT its reply, by recipient; a message would be unexpected. */
+const asked =
+  (replies: Readonly<Record<string, string>>): Script =>
+  async (peer) => {
+    await peer.say('220 relay.example\r\n');
+    await introduced(peer);
+    for (const [recipient, reply] of Object.entries(replies)) {
+      await peer.expect('MAIL FROM:<>');
+      await peer.say('250 ok\r\n');
+      await peer.expect(`RCPT TO:<${recipient}>`);
+      await peer.say(`${reply}\r\n`);
+      await peer.expect('RSET');
+      await peer.say('250 ok\r\n');
+    }
+    await leaves(peer);
+  };
+
 describe('the server that takes reports', () => {
+  const AIDE = 'room_aide@citadel.example';
+  const GREETING = String.raw`^\[127\.0\.0\.1\]:\d+ greets: relay\.example \(no TLS\)`;
   for (const [what, script, bad, seen] of [
-    ['is ready', greets, [], /^\[127\.0\.0\.1\]:\d+ greets: relay\.example \(no TLS\)$/],
+    [
+      'is asked for a sender and the last resort',
+      asked({ 'a@example.org': '250 ok', [AIDE]: '250 ok' }),
+      [],
+      `${GREETING}; it takes reports for a@example\\.org, ${AIDE}$`,
+    ],
+    [
+      'does not know one of them',
+      asked({ 'a@example.org': '250 ok', [AIDE]: '550 5.1.1 not here' }),
+      ['warning reports'],
+      `${GREETING}; it takes reports for a@example\\.org; it does not take reports for ${AIDE}: replied 550 5\\.1\\.1 not here while`,
+    ],
+    [
+      'hangs up when it is asked',
+      async (peer: RawPeer) => {
+        await peer.say('220 relay.example\r\n');
+        await introduced(peer);
+        await peer.expect('MAIL FROM:<>');
+        peer.end();
+      },
+      ['warning reports'],
+      `${GREETING}; it does not take reports for a@example\\.org: `,
+    ],
     [
       'refuses mail in its greeting',
       async (peer: RawPeer) => {
@@ -396,7 +450,7 @@ describe('the server that takes reports', () => {
         await leaves(peer);
       },
       ['warning reports'],
-      /:\d+ replied 554 go away while we were waiting for the greeting$/,
+      ':\\d+ replied 554 go away while we were waiting for the greeting$',
     ],
     [
       'speaks another protocol',
@@ -404,14 +458,16 @@ describe('the server that takes reports', () => {
         await peer.say('SSH-2.0-x\r\n');
       },
       ['warning reports'],
-      /SSH-2\.0-x/,
+      'SSH-2\\.0-x',
     ],
   ] as const) {
     it(what, (t) =>
       withRelay(script, async (server) => {
-        const found = await check(spoolOf(t, {}), { return: `smtp://${server}` });
-        assert.deepEqual(found.bad, bad);
-        assert.match(found.seen('reports'), seen);
+        const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'b@example.com') });
+        const found = await check(spool, { return: `smtp://${server}`, now: NOW });
+        const reports = found.bad.filter((each) => each.endsWith(' reports'));
+        assert.deepEqual(reports, bad);
+        assert.match(found.seen('reports'), new RegExp(seen));
       }),
     );
   }

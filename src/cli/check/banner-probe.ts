@@ -1,14 +1,17 @@
 /**
- * How far a server lets us come without a message and without a password: connection, greeting, EHLO or LHLO, TLS, QUIT.
- * The SMTP machine of the queue run does it, so what stops the probe would stop a delivery. It is given no password, so none
+ * How far a server lets us come without a message and without a password: connection, greeting, EHLO or LHLO, TLS, for some
+ * servers MAIL and RCPT, QUIT. The SMTP machine of the queue run does it, so what stops the probe would stop a delivery. It is given no password, so none
  * can be sent: many providers lock an account after wrong ones.
  */
 import type { Connect } from '#net-stream-utils';
+import { hasEightBit } from '../../message/charset.ts';
+import type { ByteString } from '../../platform/bytes.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { type SessionOptions, SmtpClient } from '../../smtp/client.ts';
 import { next } from '../../smtp/machine/machine.ts';
 import type { Session, SessionPolicy } from '../../smtp/machine/session.ts';
-import type { Failure } from '../../smtp/outcome.ts';
+import type { Failure, Outcome } from '../../smtp/outcome.ts';
+import type { Transaction } from '../../smtp/transaction.ts';
 
 export type ProbeResult =
   | {
@@ -19,6 +22,8 @@ export type ProbeResult =
       readonly tls: string | null;
       /** why the server was asked again without TLS; null: it was not */
       readonly tlsFailure: Failure | null;
+      /** what it says to mail from the null sender, by recipient */
+      readonly recipients: ReadonlyMap<ByteString, Outcome>;
     }
   | { readonly kind: 'failed'; readonly failure: Failure };
 
@@ -30,14 +35,18 @@ export interface ProbeDeps {
 /** Milliseconds for each step: a server that takes longer is slow for real mail as well. */
 const STEP = 20_000;
 
-/** As in a queue run, a server whose STARTTLS fails is tried again without it where the options allow that. */
+/**
+ * As in a queue run, a server whose STARTTLS fails is tried again without it where the options allow that.
+ * @param recipients for whom it is asked whether it would take a report
+ */
 export async function probeServer(
   optionsFor: (withoutTls: boolean) => SessionOptions,
   deps: ProbeDeps,
+  recipients: readonly ByteString[] = [],
 ): Promise<ProbeResult> {
-  const first = await probe(optionsFor(false), deps);
+  const first = await probe(optionsFor(false), deps, recipients);
   if (first.kind !== 'tls-unusable') return first;
-  const second = await probe(optionsFor(true), deps);
+  const second = await probe(optionsFor(true), deps, recipients);
   if (second.kind === 'ready') return { ...second, tlsFailure: first.failure };
   return { kind: 'failed', failure: second.failure };
 }
@@ -45,6 +54,7 @@ export async function probeServer(
 function probe(
   options: SessionOptions,
   deps: ProbeDeps,
+  recipients: readonly ByteString[],
 ): Promise<ProbeResult | { readonly kind: 'tls-unusable'; readonly failure: Failure }> {
   const deadlines = Object.entries(options.deadlines).map(([step, time]) => [step, Math.min(time, STEP)]);
   const withoutPassword = {
@@ -56,9 +66,20 @@ function probe(
   return new Promise((resolve) => {
     let greeting: string | null = null;
     let session: Session | null = null;
+    const outcomes = new Map<ByteString, Outcome>();
+    const pending = [...recipients];
+    let asked: ByteString | null = null;
     const ignore = (): void => {};
     const noMessage = (): never => {
       throw new Error('a probe sends no message');
+    };
+    const finish = (tls: string | null): void => {
+      const failure = session === null ? null : passwordFailure(session, options.policy);
+      resolve(
+        failure === null
+          ? { kind: 'ready', greeting: greeting ?? '', tls, tlsFailure: null, recipients: outcomes }
+          : { kind: 'failed', failure },
+      );
     };
     new SmtpClient(withoutPassword, deps, (client) => ({
       connected: ignore,
@@ -67,27 +88,39 @@ function probe(
         if (event.type === 'reply') greeting ??= event.reply.text.split('\n', 1)[0] ?? '';
       },
       ready: () => {
-        const failure = session === null ? null : passwordFailure(session, options.policy);
-        const tls = client.tlsFacts?.protocol ?? null;
-        resolve(
-          failure === null
-            ? { kind: 'ready', greeting: greeting ?? '', tls, tlsFailure: null }
-            : { kind: 'failed', failure },
-        );
+        const recipient = pending.shift();
+        if (recipient !== undefined) {
+          asked = recipient;
+          client.startTransaction(envelopeFor(recipient));
+          return;
+        }
+        finish(client.tlsFacts?.protocol ?? null);
         client.quit();
       },
-      hostFailed: (failure) => resolve({ kind: 'failed', failure }),
+      hostFailed: (failure) => {
+        if (asked === null) return resolve({ kind: 'failed', failure });
+        if (!outcomes.has(asked)) outcomes.set(asked, { kind: 'failed', ...failure });
+        finish(client.tlsFacts?.protocol ?? null);
+      },
       tlsUnusable: (failure) => resolve({ kind: 'tls-unusable', failure }),
       ended: ignore,
       closed: ignore,
       nextTransaction: () => null,
       body: noMessage,
-      outcome: noMessage,
-      transactionDone: noMessage,
-      requeue: noMessage,
-      extensionRefused: noMessage,
+      outcome: (_transaction, _recipients, outcome) => {
+        if (asked !== null) outcomes.set(asked, outcome);
+      },
+      transactionDone: ignore,
+      requeue: () => finish(client.tlsFacts?.protocol ?? null),
+      extensionRefused: (_extension, failure) => resolve({ kind: 'failed', failure }),
     }));
   });
+}
+
+/** From the null sender, as reports are. */
+function envelopeFor(address: ByteString): Transaction {
+  const message = { size: 0, eightBit: false, smtpUtf8: hasEightBit(address), dsn: null };
+  return { id: 1, sender: '', recipients: [{ id: 0, address }], ...message, envelopeOnly: true };
 }
 
 /** Why the machine would not send a password to this server; null: it would. */

@@ -2,7 +2,6 @@
  * The part of `check` that looks at the Citadel server beside us: its version, its relay lines and how they are read, whether
  * its mail comes to us, and whether its mail would be delivered twice or loop. Changes nothing there.
  */
-import { type ListenAddress, parseListenAddress } from '../../intake/listen-address.ts';
 import { type Finding, ok, problem, warning } from '../../output/check-report.ts';
 import { escapeControl, plural } from '../../output/text.ts';
 import type { CitadelServer } from '../../queue/citadel/client/server.ts';
@@ -20,6 +19,7 @@ import { nodeDisk } from '../../storage/disk.ts';
 import { layoutOf } from '../../storage/layout.ts';
 import { readQueueId } from '../../storage/queue-id.ts';
 import { askCitadel, citadelAccess } from '../setup/citadel-server.ts';
+import { isIntake, tcpIntakes } from '../setup/intake-address.ts';
 import { certificatesFrom } from '../setup/load-config.ts';
 import { probePeer, reportSession } from './network.ts';
 
@@ -38,8 +38,6 @@ interface Survey {
   /** flag messages of other spoolrooms; looked for only where we deliver from that queue */
   readonly foreign: readonly number[];
 }
-
-type TcpAddress = Extract<ListenAddress, { kind: 'tcp' }>;
 
 export async function checkCitadel(context: CitadelContext): Promise<readonly Finding[]> {
   const { settings } = context;
@@ -132,16 +130,6 @@ function relayFindings({ fqdn, internet: { relays, problems } }: CitadelConfig):
     ),
   );
   return [ok('its name', `it ${name}`), ...relayReadings(relays), ...wrong];
-}
-
-function tcpIntakes(settings: Settings): readonly TcpAddress[] {
-  return settings['intake.listen'].map(parseListenAddress).filter((listen) => listen.kind === 'tcp');
-}
-
-/** Whether this relay is our own intake. */
-function isIntake({ host, port }: Relay, settings: Settings): boolean {
-  const isHere = host.toLowerCase() === 'localhost' || host.startsWith('127.') || host === '::1';
-  return isHere && tcpIntakes(settings).some((listen) => listen.port === port);
 }
 
 function routeFindings({ version, config }: Survey, { settings }: CitadelContext): Finding[] {

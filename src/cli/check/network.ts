@@ -1,6 +1,6 @@
 /**
  * The part of `check` that asks other hosts: name servers, relays, the server that takes reports. It sends no message and no
- * password.
+ * password; the server that takes reports is asked whether it would take one.
  */
 import { lookupAddresses } from '../../delivery/lookups.ts';
 import { sessionOptions } from '../../delivery/rules.ts';
@@ -8,6 +8,7 @@ import type { DsnTransportSetting } from '../../dsn/transport.ts';
 import { type Finding, ok, problem, warning } from '../../output/check-report.ts';
 import { hintsFor } from '../../output/hints.ts';
 import { duration, escapeControl } from '../../output/text.ts';
+import type { ByteString } from '../../platform/bytes.ts';
 import type { Host } from '../../routing/hosts.ts';
 import { LOOKUP_ERRORS, relayHost } from '../../routing/route.ts';
 import type { RunDeps } from '../../runner/queue-runner.ts';
@@ -22,6 +23,8 @@ export interface NetworkContext {
   readonly ports: Pick<RunDeps, 'connect' | 'resolver' | 'clock'>;
   readonly rules: RunRules;
   readonly path: DsnTransportSetting;
+  /** whom reports would go to: the sender of a message in the spool, and the last resort */
+  readonly reportsTo: readonly ByteString[];
 }
 
 export async function checkNetwork(context: NetworkContext): Promise<readonly Finding[]> {
@@ -86,21 +89,31 @@ interface Probed {
   readonly text: string;
   /** why TLS was given up; null: it was not */
   readonly tlsFailure: string | null;
+  /** those it would take reports for, and why not for others */
+  readonly accepts: readonly string[];
+  readonly refuses: readonly string[];
 }
+
+const NOT_READY = { ready: false, tlsFailure: null, accepts: [], refuses: [] } as const;
 
 type OptionsFor = (host: Host, address: string, withoutTls: boolean) => SessionOptions;
 
 /** The first address that is ready, or all that failed. */
-async function probeHost(host: Host, { ports }: NetworkContext, optionsFor: OptionsFor): Promise<Probed> {
+async function probeHost(
+  host: Host,
+  { ports }: NetworkContext,
+  optionsFor: OptionsFor,
+  recipients: readonly ByteString[] = [],
+): Promise<Probed> {
   const addresses = await addressesOf(host, ports);
-  if (typeof addresses === 'string') return { ready: false, text: addresses, tlsFailure: null };
+  if (typeof addresses === 'string') return { ...NOT_READY, text: addresses };
   const failures: string[] = [];
   for (const address of addresses) {
-    const tried = await probePeer((withoutTls) => optionsFor(host, address, withoutTls), ports);
+    const tried = await probePeer((withoutTls) => optionsFor(host, address, withoutTls), ports, recipients);
     if (tried.ready) return withPasswordNote(tried, host);
     failures.push(tried.text);
   }
-  return { ready: false, text: failures.join('; '), tlsFailure: null };
+  return { ...NOT_READY, text: failures.join('; ') };
 }
 
 function withPasswordNote(probed: Probed, { credentials }: Host): Probed {
@@ -110,16 +123,23 @@ function withPasswordNote(probed: Probed, { credentials }: Host): Probed {
 export async function probePeer(
   optionsFor: (withoutTls: boolean) => SessionOptions,
   deps: ProbeDeps,
+  recipients: readonly ByteString[] = [],
 ): Promise<Probed> {
-  const result = await probeServer(optionsFor, deps);
-  if (result.kind === 'failed')
-    return { ready: false, text: escapeControl(failureText(result.failure)), tlsFailure: null };
+  const result = await probeServer(optionsFor, deps, recipients);
+  if (result.kind === 'failed') return { ...NOT_READY, text: escapeControl(failureText(result.failure)) };
   const { peer } = optionsFor(false);
   const { greeting, tls, tlsFailure } = result;
+  const asked = [...result.recipients].map(
+    ([address, outcome]) => [escapeControl(address), outcome] as const,
+  );
   return {
     ready: true,
     text: `${escapeControl(describePeer(peer))} greets: ${escapeControl(greeting)} (${tls ?? 'no TLS'})`,
     tlsFailure: tlsFailure === null ? null : escapeControl(tlsFailure.text),
+    accepts: asked.flatMap(([address, { kind }]) => (kind === 'delivered' ? address : [])),
+    refuses: asked.flatMap(([address, outcome]) =>
+      outcome.kind === 'failed' ? `${address}: ${failureText({ ...outcome, peer: null })}` : [],
+    ),
   };
 }
 
@@ -166,18 +186,19 @@ export function reportSession(
   };
 }
 
-const NO_REPORTS =
-  'Mail is delivered, but senders get no reports of failures, and jobs that need one stay. Check the setting return.';
-
 async function checkReports(context: NetworkContext): Promise<Finding> {
-  const { path, ports, rules } = context;
+  const { path, ports, rules, reportsTo } = context;
   switch (path.kind) {
     case 'room':
-      return ok('reports', 'go into the spool as jobs; those to local users are saved in .spoolroom/reports');
+      return warning(
+        'reports',
+        'no server takes reports',
+        'Senders are not told of failures: reports are kept in .spoolroom/reports, with a warning. Set return to the server that the senders use.',
+      );
     case 'lmtp': {
       const peer = { host: path.socket, address: null, port: 25 };
       return reportsFinding(
-        await probePeer((withoutTls) => reportSession(rules, peer, 'lmtp', withoutTls), ports),
+        await probePeer((withoutTls) => reportSession(rules, peer, 'lmtp', withoutTls), ports, reportsTo),
       );
     }
     case 'smtp': {
@@ -185,14 +206,29 @@ async function checkReports(context: NetworkContext): Promise<Finding> {
       const origin = { origin: 'smarthost', preference: null } as const;
       const host = { name, literal, port, ...origin, credentials: null, implicitTls: false };
       return reportsFinding(
-        await probeHost(host, context, (_, address, withoutTls) =>
-          reportSession(rules, { host: name, address, port }, 'smtp', withoutTls),
+        await probeHost(
+          host,
+          context,
+          (_, address, withoutTls) => reportSession(rules, { host: name, address, port }, 'smtp', withoutTls),
+          reportsTo,
         ),
       );
     }
   }
 }
 
-function reportsFinding({ ready, text }: Probed): Finding {
-  return ready ? ok('reports', text) : warning('reports', text, NO_REPORTS);
+function reportsFinding({ ready, text, accepts, refuses }: Probed): Finding {
+  if (!ready)
+    return warning(
+      'reports',
+      text,
+      'Mail is delivered, but senders get no reports of failures, and jobs that need one stay. Check the setting return.',
+    );
+  const taken = accepts.length === 0 ? '' : `; it takes reports for ${accepts.join(', ')}`;
+  if (refuses.length === 0) return ok('reports', `${text}${taken}`);
+  return warning(
+    'reports',
+    `${text}${taken}; it does not take reports for ${escapeControl(refuses.join(', '))}`,
+    'Reports that it refuses are kept in .spoolroom/reports, with a warning. Check hostname and aide: the server must know their domain as its own.',
+  );
 }

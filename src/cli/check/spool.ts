@@ -23,8 +23,7 @@ export interface SpoolContext extends SpoolReading {
   readonly orphanAge: number;
 }
 
-export async function checkSpool(context: SpoolContext): Promise<readonly Finding[]> {
-  const scan = await context.view.scan();
+export async function checkSpool(scan: QueueScan, context: SpoolContext): Promise<readonly Finding[]> {
   const { jobs } = scan;
   return [
     writableFinding(context),

@@ -3,13 +3,16 @@
  * relays and the server that takes reports; with `--citadel` also at the Citadel server. Sends no message, changes nothing.
  */
 import { statSync } from 'node:fs';
+import { dsnRecipients, type Site } from '../../dsn/recipient.ts';
 import { checkReport, type Finding, ok, problem, warning } from '../../output/check-report.ts';
 import { formatTime } from '../../output/text.ts';
+import type { ByteString } from '../../platform/bytes.ts';
+import type { QueuedJob } from '../../queue/queue.ts';
 import type { RunRules } from '../../runner/rules.ts';
 import type { Settings } from '../../settings/table.ts';
 import { checkNetwork } from '../check/network.ts';
 import { checkSpool } from '../check/spool.ts';
-import { dsnTransportOf } from '../setup/dsn.ts';
+import { dsnTransportOf, siteOf } from '../setup/dsn.ts';
 import { clockFor, loadRules, systemDeps } from '../setup/load-config.ts';
 import { becomeOwner } from '../setup/privileges.ts';
 import { readSpool } from '../setup/read-spool.ts';
@@ -27,12 +30,12 @@ async function check(settings: Settings): Promise<readonly Finding[]> {
   const notOwner = directory === null ? null : becomeOwner(directory, settings);
   if (notOwner !== null) return [problem('spool', notOwner.text, 'No mail is delivered by root.')];
   const rules = await loadRules(settings);
-  const [spool, network, citadel] = await Promise.all([
-    spoolFindings(settings),
-    'kind' in rules ? [] : networkFindings(settings, rules),
+  const spool = await checkedSpool(settings);
+  const [network, citadel] = await Promise.all([
+    'kind' in rules ? [] : networkFindings(settings, rules, spool.jobs),
     citadelFindings(settings, 'kind' in rules ? null : rules),
   ]);
-  return [...settingsFindings(settings, rules), ...spool, ...network, ...citadel];
+  return [...settingsFindings(settings, rules), ...spool.findings, ...network, ...citadel];
 }
 
 type Loaded = Awaited<ReturnType<typeof loadRules>>;
@@ -94,17 +97,25 @@ function secretFindings(settings: Settings, { delivery }: RunRules): readonly Fi
     );
 }
 
-async function spoolFindings(settings: Settings): Promise<readonly Finding[]> {
+interface CheckedSpool {
+  readonly findings: readonly Finding[];
+  readonly jobs: readonly QueuedJob[];
+}
+
+async function checkedSpool(settings: Settings): Promise<CheckedSpool> {
   const { spool, state, citadel } = settings;
+  const only = (...findings: readonly Finding[]): CheckedSpool => ({ findings, jobs: [] });
   // Beside a server there may be no spool yet.
-  if (state !== null || (spool === null && citadel !== null)) return [];
-  if (spool === null) return [problem('spool', 'no spool directory is set', 'Give it with --spool DIR.')];
+  if (state !== null || (spool === null && citadel !== null)) return only();
+  if (spool === null) return only(problem('spool', 'no spool directory is set', 'Give it with --spool DIR.'));
   const unread: Finding[] = [];
   const opened = await readSpool(settings, (text) => {
     unread.push(warning('spool', text, 'What cannot be read is not delivered.'));
   });
-  if ('kind' in opened) return [problem('spool', opened.text, 'No mail is delivered.')];
-  return [...(await checkSpool({ ...opened, orphanAge: settings['orphan-age'] })), ...unread];
+  if ('kind' in opened) return only(problem('spool', opened.text, 'No mail is delivered.'));
+  const scan = await opened.view.scan();
+  const findings = await checkSpool(scan, { ...opened, orphanAge: settings['orphan-age'] });
+  return { findings: [...findings, ...unread], jobs: scan.jobs };
 }
 
 async function citadelFindings(settings: Settings, rules: RunRules | null): Promise<readonly Finding[]> {
@@ -117,10 +128,22 @@ async function citadelFindings(settings: Settings, rules: RunRules | null): Prom
 /** Milliseconds for a lookup: the command is run interactively. */
 const LOOKUP = 5000;
 
-async function networkFindings(settings: Settings, rules: RunRules): Promise<readonly Finding[]> {
+async function networkFindings(
+  settings: Settings,
+  rules: RunRules,
+  jobs: readonly QueuedJob[],
+): Promise<readonly Finding[]> {
   const path = dsnTransportOf(settings, settings.spool ?? settings.state ?? '/');
   if (path.kind === 'error')
     return [problem('reports', path.text, 'No mail is delivered until this is corrected.')];
   const impatient = { ...settings, 'timeout.lookup': Math.min(settings['timeout.lookup'], LOOKUP) };
-  return checkNetwork({ ports: systemDeps(impatient, clockFor(settings)), rules, path });
+  const ports = systemDeps(impatient, clockFor(settings));
+  return checkNetwork({ ports, rules, path, reportsTo: reportRecipients(jobs, siteOf(settings, rules)) });
+}
+
+/** A typical sender, which is that of the latest job in the spool, and the last resort. */
+function reportRecipients(jobs: readonly QueuedJob[], site: Site): readonly ByteString[] {
+  const latest = jobs.at(-1);
+  const typical = latest === undefined ? [] : dsnRecipients(latest.job, site).slice(0, 1);
+  return [...new Set([...typical, site.aide])];
 }

@@ -5,6 +5,7 @@
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { composeDsn } from '../../dsn/compose.ts';
+import type { Site } from '../../dsn/recipient.ts';
 import type { DsnEvents } from '../../dsn/sender.ts';
 import { DsnSender } from '../../dsn/sender.ts';
 import type { DsnTransportSetting } from '../../dsn/transport.ts';
@@ -16,6 +17,7 @@ import type { RunDeps } from '../../runner/queue-runner.ts';
 import type { RunRules } from '../../runner/rules.ts';
 import type { Settings } from '../../settings/table.ts';
 import type { CliError } from '../shell/command.ts';
+import { isIntake } from './intake-address.ts';
 import { settingError, spoolDeps } from './load-config.ts';
 import { dsnStoreOf } from './open-queue.ts';
 
@@ -42,14 +44,20 @@ function returnPath(settings: Settings, spool: string): DsnTransportSetting | Cl
     const socket = sockets.find((path) => statSync(path, { throwIfNoEntry: false })?.isSocket() === true);
     return socket === undefined ? { kind: 'room' } : { kind: 'lmtp', socket };
   }
-  return (
-    parseDsnTransport(given) ??
-    settingError(
-      settings,
-      'return',
-      `setting return: ${escapeControl(given)} is not lmtp:/path/lmtp.socket, smtp://host:port or room.`,
-    )
-  );
+  const wrong = (why: string): CliError =>
+    settingError(settings, 'return', `setting return: ${escapeControl(given)} ${why}`);
+  const path = parseDsnTransport(given);
+  if (path === null) return wrong('is not lmtp:/path/lmtp.socket, smtp://host:port or room.');
+  return isOwnIntake(path, settings)
+    ? wrong(
+        'is our own intake (intake.listen): reports would come back into our queue. Name the server of the senders.',
+      )
+    : path;
+}
+
+function isOwnIntake(path: DsnTransportSetting, settings: Settings): boolean {
+  if (path.kind === 'smtp') return isIntake(path, settings);
+  return path.kind === 'lmtp' && settings['intake.listen'].includes(path.socket);
 }
 
 export function createDsnSender(
@@ -61,7 +69,6 @@ export function createDsnSender(
   const { queue, clock, random } = ports;
   const warn = (text: string): void => log.write(warningEvent(text));
   const reports = dsnStoreOf(spool, settings, spoolDeps(clock, warn));
-  const { fqdn } = rules.render;
   const transport =
     path.kind === 'room' ? null : sessionTransport(path, ports, rules.delivery.deadlines, rules.ehloName);
   return new DsnSender(
@@ -75,13 +82,17 @@ export function createDsnSender(
       events: dsnEvents(log, rules),
     },
     {
-      site: { fqdn, aide: settings.aide ?? `room_aide@${fqdn}` },
+      site: siteOf(settings, rules),
       author: rules.postmaster,
       schedule: rules.due.schedule,
       render: rules.render,
       signer: rules.signer,
     },
   );
+}
+
+export function siteOf({ aide }: Settings, { render: { fqdn } }: RunRules): Site {
+  return { fqdn, aide: aide ?? `room_aide@${fqdn}` };
 }
 
 function dsnEvents(log: Log, { render }: RunRules): DsnEvents {

@@ -54,6 +54,7 @@ export const GUARDS = {
 
   recipientsLeft: ({ session: { current } }) => current !== null && current.answered < current.rcptCount,
   noneAccepted: ({ session: { current } }) => current !== null && current.accepted.length === 0,
+  envelopeOnly: ({ session: { current } }) => current?.transaction.envelopeOnly === true,
   chunking: (draft) => draft.session.capabilities.chunking,
   needsAnotherTransaction: (draft) => readReply(draft)?.meaning === 'another transaction',
 
@@ -103,9 +104,9 @@ export function chooseMechanism(session: Session): Mechanism | null {
   return named.find((mechanism) => !refusedMechanisms.includes(mechanism)) ?? null;
 }
 
-/** MAIL, each RCPT, and DATA, which CHUNKING replaces. */
+/** MAIL, each RCPT, and DATA, which CHUNKING replaces and which does not follow an envelope alone. */
 export function commandCount(state: TransactionState, capabilities: Capabilities): number {
-  return 1 + state.rcptCount + (capabilities.chunking ? 0 : 1);
+  return 1 + state.rcptCount + (capabilities.chunking || state.transaction.envelopeOnly ? 0 : 1);
 }
 
 function dataSent(state: TransactionState): boolean {

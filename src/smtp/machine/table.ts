@@ -248,6 +248,14 @@ export const SESSION_TABLE: readonly Row[] = [
     do: [],
   },
   {
+    id: 'envelope-only',
+    in: ['envelope'],
+    on: ['always'],
+    when: 'envelopeOnly',
+    to: 'drain',
+    do: ['recordDelivered'],
+  },
+  {
     id: 'bdat',
     in: ['envelope'],
     on: ['always'],
