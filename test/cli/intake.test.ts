@@ -52,6 +52,21 @@ describe('intake', () => {
     assert.match(list, /^remote\|bob@example\.com\|0\|/m);
   });
 
+  it('goes on after SIGHUP, also when new settings cannot be used', BOUNDED, async (t) => {
+    const config = secretFile(t, 'config', '{}');
+    const intake = intakeOf(t, spoolOf(t, {}), '--config', config);
+    await listening(intake);
+    fs.writeFileSync(config, '{"intake.users": "/nowhere/at/all"}');
+    intake.child.kill('SIGHUP');
+    assert.match(String((await intake.says('warning')).message), /not reloaded.*\/nowhere\/at\/all/);
+    fs.writeFileSync(config, '{"intake.size": 1000000}');
+    intake.child.kill('SIGHUP');
+    const client = await Conversation.with(await listening(intake));
+    assert.match((await client.reply()) ?? '', /^220 /);
+    intake.child.kill('SIGTERM');
+    assert.equal(await intake.ended(), 0);
+  });
+
   it('finishes what is being received when it is stopped', BOUNDED, async (t) => {
     const spool = spoolOf(t, {});
     const intake = intakeOf(t, spool);

@@ -10,7 +10,7 @@ import { startDemoWorld } from '../../src/cli/demo/world/index.ts';
 import { main } from '../../src/cli/shell/main.ts';
 import { caughtTerminal } from '../support/invocation.ts';
 import { PROGRAM } from '../support/program.ts';
-import { bench, listFor, MAIL, messagesIn, openRoom, spoolOf } from '../support/spool.ts';
+import { bench, listFor, MAIL, messagesIn, openRoom, spoolOf, temporaryDirectory } from '../support/spool.ts';
 
 /** `watch` as a process of its own: it wakes, survives what happens to its directory, and stops cleanly. */
 
@@ -28,13 +28,13 @@ class Watcher {
   readonly #lines: Interface;
   readonly #iterator: AsyncIterator<string>;
 
-  constructor(t: TestContext, spool: string, poll = '1h') {
+  constructor(t: TestContext, spool: string, poll = '1h', more: readonly string[] = []) {
     const words = ['watch', '--spool', spool, '--dns', world.dns, '--mx-port', String(world.smtpPort)];
     // The lists are from 2012, and nothing in them is to be given up for it.
     const reports = ['--return', `smtp://127.0.0.1:${world.smtpPort}`];
     const patience = ['--retry.notice', '10000d', '--retry.giveup', '10000d'];
     const log = ['--log.level', 'info', '--log.format', 'json', '--poll', poll];
-    this.child = spawn(process.execPath, [...PROGRAM, ...words, ...reports, ...patience, ...log], {
+    this.child = spawn(process.execPath, [...PROGRAM, ...words, ...reports, ...patience, ...log, ...more], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     t.after(() => this.child.kill('SIGKILL'));
@@ -131,6 +131,36 @@ describe('watch', () => {
     assert.equal((await watcher.says('delivered'))[0]?.job, 2);
     assert.equal(await watcher.stop('SIGTERM'), 0);
   });
+
+  it(
+    'reads its settings again at SIGHUP, keeps the old ones when the new are wrong, and goes on',
+    BOUNDED,
+    async (t) => {
+      const spool = spoolOf(t, {});
+      const config = path.join(temporaryDirectory(t), 'spoolroom.json');
+      fs.writeFileSync(config, '{"postmaster": "a@citadel.example"}');
+      const watcher = new Watcher(t, spool, '1h', ['--config', config]);
+      await watcher.says('started');
+      watcher.child.kill('SIGHUP');
+      assert.equal((await watcher.says('reloaded'))[0]?.changed, false);
+      fs.writeFileSync(config, '{"postmaster": "nobody"}');
+      watcher.child.kill('SIGHUP');
+      const [warning] = await watcher.says('warning');
+      assert.match(
+        String(warning?.message),
+        /^The settings were not reloaded, and the old ones stay in force: .*spoolroom\.json: postmaster: "nobody" is not/,
+      );
+      dropIn(spool, 1, 'alice@accepts.example');
+      assert.equal((await watcher.says('delivered'))[0]?.job, 2);
+      fs.writeFileSync(config, '{"postmaster": "b@citadel.example"}');
+      watcher.child.kill('SIGHUP');
+      const [reloaded] = await watcher.says('reloaded', 'started');
+      assert.equal(reloaded?.changed, true);
+      dropIn(spool, 3, 'anna@accepts.example');
+      assert.equal((await watcher.says('delivered'))[0]?.job, 4);
+      assert.equal(await watcher.stop('SIGTERM'), 0);
+    },
+  );
 
   it('survives files that vanish, change and make no sense', BOUNDED, async (t) => {
     const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'ida@greylist.example') });

@@ -181,3 +181,23 @@ test('without a syslog the lines go to standard error, the first one included', 
   const text = await log({ target: 'syslog' }, WARNING);
   assert.match(text, /cannot be written: the program logger finds no syslog; its lines .*\n.*careful\n/);
 });
+
+test('a file that was renamed keeps its lines, and the next ones go to a new file', async (t) => {
+  const target = path.join(temporaryDirectory(t), 'log');
+  const open = openLog({
+    ...{ level: 'info', format: 'pretty', target, colour: false },
+    stderr: () => process.stderr,
+  });
+  open.write(DELIVERED);
+  await open.reopen();
+  fs.renameSync(target, `${target}.1`);
+  open.write(DELIVERED);
+  await open.reopen();
+  open.write(WARNING);
+  await open.close();
+  assert.match(fs.readFileSync(`${target}.1`, 'utf8'), new RegExp(`^${TIME} info delivered: job 2\n$`));
+  assert.match(
+    fs.readFileSync(target, 'utf8'),
+    new RegExp(`^${TIME} info delivered: job 2\n${TIME} warn careful\n$`),
+  );
+});

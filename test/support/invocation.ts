@@ -35,5 +35,5 @@ export function invocation(
 ): Invocation {
   const read = readSettings(given);
   assert.ok(read.ok, JSON.stringify(read));
-  return { settings: read.settings, options, terminal };
+  return { settings: read.settings, reread: () => read.settings, options, terminal };
 }

@@ -27,6 +27,7 @@ import {
   quarantineEvent,
   queuedEvent,
   rejectedEvent,
+  reloadedEvent,
   startedEvent,
   stoppedEvent,
   stoppingEvent,
@@ -420,6 +421,10 @@ function logLines(): string {
     [stoppingEvent('SIGINT', 10_000), 'the program got a signal to stop'],
     [startedEvent('/var/spool/citadel', 4711), '`watch` has started'],
     [stoppedEvent('SIGTERM'), '`watch` has ended'],
+    [
+      reloadedEvent(false),
+      'SIGHUP: settings that cannot be used are a warning instead, and the old ones stay',
+    ],
     [summaryEvent(summary), 'the end of a queue run in which jobs were due; `info` on a terminal'],
     [
       dialogueEvent(7, PEER, { from: 'us', text: 'MAIL FROM:<a@b.example>' }, same),

@@ -152,7 +152,9 @@ function performRun(setup: Setup, now: number): Promise<DemoRun | CliError> {
     const { events, conversations, outcomes } = recorder();
     const ports = { ...systemDeps(settings, clockFor(settings)), queue, events };
     const reports: string[] = [];
-    const log = { write: ({ message }: LogEvent) => void reports.push(message), close: async () => {} };
+    const written = async (): Promise<void> => {};
+    const write = ({ message }: LogEvent): void => void reports.push(message);
+    const log = { write, reopen: written, close: written };
     const dsnSender = createDsnSender({ kind: 'room' }, { spool, rules, log }, settings, ports);
     const summary = await runQueue({ ...ports, dsnSender }, rules, new AbortController().signal);
     const remaining = new Set(numbersIn(spool));

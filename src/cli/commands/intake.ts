@@ -38,45 +38,51 @@ import {
   spoolOf,
 } from '../setup/load-config.ts';
 import { becomeOwner } from '../setup/privileges.ts';
+import { type Round, untilStopped } from '../setup/reload.ts';
 import type { CliError, Command, Invocation } from '../shell/command.ts';
 import { cliError } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';
 import { EXIT } from '../shell/exit.ts';
-import { stopSignal } from '../shell/signals.ts';
 
-export const command: Command = async (invocation) => {
-  const spool = spoolOf(invocation.settings);
-  if (typeof spool !== 'string') return spool;
-  const notOwner = becomeOwner(spool, invocation.settings);
-  if (notOwner !== null) return notOwner;
-  const log = logFor(invocation.settings);
-  try {
-    return await intake(spool, invocation, log);
-  } finally {
-    await log.close();
-  }
-};
+export const command: Command = (called) =>
+  untilStopped(called, {
+    problemWith: async (settings) => {
+      const spool = spoolOf(settings);
+      const options = typeof spool === 'string' ? optionsFrom(settings, spool) : spool;
+      return 'kind' in options ? options : null;
+    },
+    perform: async (invocation, round) => {
+      const spool = spoolOf(invocation.settings);
+      if (typeof spool !== 'string') return spool;
+      const notOwner = becomeOwner(spool, invocation.settings);
+      if (notOwner !== null) return notOwner;
+      const log = logFor(invocation.settings);
+      round.logsTo(log);
+      try {
+        return await intake(spool, invocation, log, round);
+      } finally {
+        await log.close();
+      }
+    },
+  });
 
 async function intake(
   spool: string,
   { settings, terminal }: Invocation,
   log: Log,
+  { signal, started }: Round,
 ): Promise<ExitCode | CliError> {
   const clock = clockFor(settings);
   const warn = (text: string): void => log.write(warningEvent(text));
   const opened = await openSpoolClient(spool, spoolDeps(clock, warn), controlSettings(settings));
   if (opened.kind === 'refused') return openError(opened);
-  const stop = stopSignal();
-  try {
-    const listeners = await openListeners(settings, { spool, room: opened.client, clock, log });
-    if ('kind' in listeners) return listeners;
-    if (settings.json) terminal.print(JSON.stringify({ listening: listeners.addresses }));
-    await stopped(stop.signal);
-    await listeners.close(String(stop.signal.reason));
-    return EXIT.ok;
-  } finally {
-    stop.release();
-  }
+  const listeners = await openListeners(settings, { spool, room: opened.client, clock, log });
+  if ('kind' in listeners) return listeners;
+  started();
+  if (settings.json) terminal.print(JSON.stringify({ listening: listeners.addresses }));
+  await stopped(signal);
+  await listeners.close(String(signal.reason));
+  return EXIT.ok;
 }
 
 function stopped(signal: AbortSignal): Promise<void> {

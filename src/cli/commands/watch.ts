@@ -15,13 +15,14 @@ import type { openListeners } from './intake.ts';
 
 export const command = withQueue(
   'wait',
-  async ({ spool, ports, rules, log, warn, signal }, { settings, options, terminal }) => {
+  async ({ spool, ports, rules, log, warn, signal, started }, { settings, options, terminal }) => {
     const listeners =
       options.intake === true
         ? await listenersOn(settings, { spool, log, room: ports.queue, clock: ports.clock })
         : null;
     if (listeners !== null && 'kind' in listeners) return listeners;
     const watcher = watchForChanges([spool, layoutOf(spool).requests]);
+    started();
     log.write(startedEvent(ports.queue.name, process.pid));
     const queue = new QueueRunner(ports, rules, signal);
     let warned = '';

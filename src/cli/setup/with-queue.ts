@@ -26,12 +26,13 @@ import type { CliError, Command, Invocation } from '../shell/command.ts';
 import { cliError } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';
 import { EXIT } from '../shell/exit.ts';
-import { pause, type Stop, stopSignal } from '../shell/signals.ts';
+import { pause } from '../shell/signals.ts';
 import { createDsnSender, dsnTransportOf } from './dsn.ts';
 import { levelFor, logEvents, logFor } from './event-log.ts';
 import { clockFor, loadRules, spoolDeps, systemDeps } from './load-config.ts';
 import { applyRoomOption, crashLogOf, type OpenedQueue, openQueue, stateDirectory } from './open-queue.ts';
 import { becomeOwner } from './privileges.ts';
+import { onlyRound, type Round, untilStopped } from './reload.ts';
 
 export interface QueueContext {
   /** the directory with our own state: the spool itself, or the setting `state` */
@@ -40,8 +41,10 @@ export interface QueueContext {
   readonly rules: RunRules;
   readonly log: Log;
   readonly warn: (text: string) => void;
-  /** aborted by SIGTERM, SIGINT or SIGHUP, with the signal's name as reason */
+  /** aborted by a signal to stop, with the signal's name as reason */
   readonly signal: AbortSignal;
+  /** called when the work has begun */
+  readonly started: () => void;
 }
 
 type Work = (context: QueueContext, invocation: Invocation) => Promise<ExitCode | CliError>;
@@ -51,7 +54,28 @@ export type WhenBusy = 'exit' | 'wait';
 
 /** A command that works on an open queue, which is closed whatever happens. */
 export function withQueue(whenBusy: WhenBusy, work: Work): Command {
-  return async (called) => {
+  return (called) => {
+    const perform = (invocation: Invocation, round: Round) => performOnce(invocation, round, whenBusy, work);
+    if (whenBusy === 'exit') return perform(called, onlyRound());
+    const problemWith = async (given: Settings): Promise<CliError | null> => {
+      const settings = applyRoomOption(given, called.options.room);
+      if ('kind' in settings) return settings;
+      const spool = stateDirectory(settings);
+      if (typeof spool !== 'string') return spool;
+      const rules = await loadRules(settings);
+      return 'kind' in rules ? rules : null;
+    };
+    return untilStopped(called, { problemWith, perform });
+  };
+}
+
+async function performOnce(
+  called: Invocation,
+  round: Round,
+  whenBusy: WhenBusy,
+  work: Work,
+): Promise<ExitCode | CliError> {
+  try {
     const settings = applyRoomOption(called.settings, called.options.room);
     if ('kind' in settings) return settings;
     const invocation = { ...called, settings };
@@ -62,8 +86,9 @@ export function withQueue(whenBusy: WhenBusy, work: Work): Command {
     const rules = await loadRules(settings);
     if ('kind' in rules) return rules;
     const log = logFor(settings);
+    round.logsTo(log);
     try {
-      const done = await openAndWork({ spool, rules, log }, invocation, whenBusy, work);
+      const done = await openAndWork({ spool, rules, log }, invocation, round, whenBusy, work);
       if (typeof done === 'number' || done.exit !== EXIT.ok) return done;
       // Another process holds the queue. That is normal, and cron need not mail it.
       log.write(busyEvent(done.text, done.runner ?? null));
@@ -74,7 +99,9 @@ export function withQueue(whenBusy: WhenBusy, work: Work): Command {
     } finally {
       await log.close();
     }
-  };
+  } finally {
+    round.release();
+  }
 }
 
 function queueFailure(error: unknown, spool: string): CliError {
@@ -91,6 +118,7 @@ function queueFailure(error: unknown, spool: string): CliError {
 async function openAndWork(
   { spool, rules, log }: Pick<QueueContext, 'spool' | 'rules' | 'log'>,
   invocation: Invocation,
+  stop: Round,
   whenBusy: WhenBusy,
   work: Work,
 ): Promise<ExitCode | CliError> {
@@ -99,30 +127,25 @@ async function openAndWork(
   const warn = (text: string): void => log.write(warningEvent(text));
   const path = dsnTransportOf(settings, spool);
   if (path.kind === 'error') return path;
-  const stop = stopSignal();
-  try {
-    const open = (): Promise<OpenedQueue> => openQueue(spool, settings, clock, warn);
-    let opened = await open();
-    if (isBusy(opened) && whenBusy === 'wait') {
-      log.write(waitingEvent(spool, opened.runner ?? null));
-      do {
-        await pause(settings.poll, clock, stop.signal);
-        if (stop.signal.aborted) return EXIT.ok;
-        opened = await open();
-      } while (isBusy(opened));
-    }
-    if (opened.kind === 'error') return opened;
-    return await workOn(opened.queue, { spool, rules, log, warn }, path, stop, invocation, work);
-  } finally {
-    stop.release();
+  const open = (): Promise<OpenedQueue> => openQueue(spool, settings, clock, warn);
+  let opened = await open();
+  if (isBusy(opened) && whenBusy === 'wait') {
+    log.write(waitingEvent(spool, opened.runner ?? null));
+    do {
+      await pause(settings.poll, clock, stop.signal);
+      if (stop.signal.aborted) return EXIT.ok;
+      opened = await open();
+    } while (isBusy(opened));
   }
+  if (opened.kind === 'error') return opened;
+  return await workOn(opened.queue, { spool, rules, log, warn }, path, stop, invocation, work);
 }
 
 async function workOn(
   queue: Queue,
-  context: Omit<QueueContext, 'ports' | 'signal'>,
+  context: Omit<QueueContext, 'ports' | 'signal' | 'started'>,
   path: DsnTransportSetting,
-  { signal, release }: Stop,
+  { signal, release, started }: Round,
   invocation: Invocation,
   work: Work,
 ): Promise<ExitCode | CliError> {
@@ -141,7 +164,7 @@ async function workOn(
     const events = recorder === null ? logged : recorded(logged, recorder);
     const ports = { ...systemDeps(settings, clock), queue, events, crashLog };
     const dsnSender = createDsnSender(path, { spool, rules, log }, settings, ports);
-    return await work({ ...context, signal, ports: { ...ports, dsnSender } }, invocation);
+    return await work({ ...context, signal, started, ports: { ...ports, dsnSender } }, invocation);
   } finally {
     release();
     crashLog.close();

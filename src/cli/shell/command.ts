@@ -26,6 +26,8 @@ export type Command = (invocation: Invocation) => Promise<ExitCode | CliError>;
 
 export interface Invocation {
   readonly settings: Settings;
+  /** the settings as they are now, where the configuration file may have changed since */
+  reread(): Settings | CliError;
   /** values of the command's own options and positional arguments, by name */
   readonly options: { readonly [name: string]: unknown };
   readonly terminal: Terminal;

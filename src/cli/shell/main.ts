@@ -219,14 +219,15 @@ export async function main(
     }
     case 'call': {
       const { entry, parsed, ignored } = line;
-      const settings = settingsFor(entry, parsed, environment);
+      const reread = () => settingsFor(entry, parsed, environment);
+      const settings = reread();
       if ('kind' in settings) return report(settings, terminal);
       if (ignored.length > 0)
         terminal.printError(
           `spoolroom: ${commandName(entry)} does not know ${ignored.join(', ')}, and goes on without.`,
         );
       const { command } = await entry.load();
-      return perform(command, { settings, options: ownOptions(entry, parsed), terminal });
+      return perform(command, { settings, reread, options: ownOptions(entry, parsed), terminal });
     }
   }
 }

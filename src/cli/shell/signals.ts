@@ -1,4 +1,4 @@
-/** SIGTERM, SIGINT and SIGHUP as an AbortSignal: after the first a command ends cleanly, a second one kills it. */
+/** Signals to stop as an AbortSignal: after the first a command ends cleanly, a second one kills it. */
 import type { Clock } from '../../platform/clock.ts';
 
 export interface Stop {
@@ -23,15 +23,24 @@ export function pause(milliseconds: number, clock: Clock, signal: AbortSignal): 
   });
 }
 
-export function stopSignal(): Stop {
+/** @param onHangup what SIGHUP does; null: it stops the command */
+export function stopSignal(onHangup: (() => void) | null = null): Stop {
   const controller = new AbortController();
-  const release = (): void => {
-    for (const name of SIGNALS) process.off(name, stop);
+  const stopping = SIGNALS.filter((name) => onHangup === null || name !== 'SIGHUP');
+  const restoreDefaults = (): void => {
+    for (const name of stopping) process.off(name, stop);
   };
   const stop = (name: NodeJS.Signals): void => {
     controller.abort(name);
-    release();
+    restoreDefaults();
   };
-  for (const name of SIGNALS) process.on(name, stop);
-  return { signal: controller.signal, release };
+  for (const name of stopping) process.on(name, stop);
+  if (onHangup !== null) process.on('SIGHUP', onHangup);
+  return {
+    signal: controller.signal,
+    release: () => {
+      restoreDefaults();
+      if (onHangup !== null) process.off('SIGHUP', onHangup);
+    },
+  };
 }

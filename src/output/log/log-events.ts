@@ -200,6 +200,19 @@ export function startedEvent(spool: string, pid: number): LogEvent {
   return { level: 'info', event: 'started', message: `watching ${spool}`, fields: { spool, pid } };
 }
 
+/** SIGHUP: the log was opened anew, and the settings were read again. */
+export function reloadedEvent(changed: boolean): LogEvent {
+  const settings = changed
+    ? 'the settings have changed, and the work begins anew with them'
+    : 'the settings are the same';
+  return {
+    level: 'info',
+    event: 'reloaded',
+    message: `reloaded: the log was opened anew; ${settings}`,
+    fields: { changed },
+  };
+}
+
 export function stoppedEvent(signal: string): LogEvent {
   return {
     level: 'info',

@@ -21,6 +21,8 @@ export interface LogOptions {
 
 export interface Log {
   write(line: LogEvent): void;
+  /** Lines from now on go to a file of the same name that is opened anew; resolves when the earlier ones are written. */
+  reopen(): Promise<void>;
   /** resolves when all lines are written */
   close(): Promise<void>;
 }
@@ -35,15 +37,22 @@ export function openLog(options: LogOptions): Log {
       opened ??= open(options);
       opened.then(({ logger }) => logger.log(entry(line)));
     },
-    close: async () => {
-      if (opened === null) return;
-      const { logger, transport, lines } = await opened;
-      const finished = new Promise((resolve) => transport.once('finish', resolve));
-      logger.end();
-      await finished;
-      await new Promise<void>((resolve) => lines.end(resolve));
+    reopen: async () => {
+      const before = opened;
+      opened = null;
+      await closeOpened(before);
     },
+    close: () => closeOpened(opened),
   };
+}
+
+async function closeOpened(opened: Promise<Opened> | null): Promise<void> {
+  if (opened === null) return;
+  const { logger, transport, lines } = await opened;
+  const finished = new Promise((resolve) => transport.once('finish', resolve));
+  logger.end();
+  await finished;
+  await new Promise<void>((resolve) => lines.end(resolve));
 }
 
 /** With control characters escaped: no field can steer a terminal or begin a line of its own. */
