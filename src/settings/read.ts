@@ -1,7 +1,7 @@
 /** Reads and checks settings from the values of the command line, the environment and the configuration file. */
 import { didYouMean } from '../platform/suggest.ts';
 import type { Setting, SettingName, Settings } from './table.ts';
-import { FROM_COMMAND_LINE, SETTINGS } from './table.ts';
+import { FROM_COMMAND_LINE, GIVEN, SETTINGS } from './table.ts';
 
 /** Where settings come from: command line, environment or configuration file. */
 export interface Source {
@@ -32,9 +32,11 @@ export function readSources(sources: readonly Source[]): SettingsRead {
   const problems = sources.flatMap(unknownNames);
   const values: { [name: string | symbol]: unknown } = {};
   const fromCommandLine = new Set<string>();
+  const given = new Set<string>();
   for (const name of SETTING_NAMES) {
     const { kind, fallback }: Setting<unknown> = SETTINGS[name];
-    const source = sources.find(({ given }) => (given[name] ?? null) !== null);
+    const source = sources.find((each) => (each.given[name] ?? null) !== null);
+    if (source !== undefined) given.add(name);
     if (source?.isCommandLine === true) fromCommandLine.add(name);
     const raw = source === undefined ? fallback : source.given[name];
     if (raw === null) {
@@ -49,7 +51,11 @@ export function readSources(sources: readonly Source[]): SettingsRead {
   if (problems.length > 0) return { ok: false, problems };
   return {
     ok: true,
-    settings: Object.freeze({ ...values, [FROM_COMMAND_LINE]: fromCommandLine }) as unknown as Settings,
+    settings: Object.freeze({
+      ...values,
+      [FROM_COMMAND_LINE]: fromCommandLine,
+      [GIVEN]: given,
+    }) as unknown as Settings,
   };
 }
 

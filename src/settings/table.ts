@@ -50,7 +50,7 @@ export const SETTINGS = {
   dialect: setting(
     choice('2012', '2017'),
     '2012',
-    'dialect of delivery lists where their contents do not show it',
+    'dialect of delivery lists where their contents do not show it; a live room asks its server',
   ),
   now: optional(moment, 'use this as the current time'),
   json: setting(flag, 'false', 'print JSON'),
@@ -232,7 +232,10 @@ export type SettingName = keyof typeof SETTINGS;
 /** Values by name, read and checked. Times are milliseconds. */
 export type Settings = {
   readonly [name in SettingName]: (typeof SETTINGS)[name] extends Setting<infer T> ? T : never;
-} & { readonly [FROM_COMMAND_LINE]: ReadonlySet<string> };
+} & { readonly [FROM_COMMAND_LINE]: ReadonlySet<string>; readonly [GIVEN]: ReadonlySet<string> };
 
 /** Names of the settings given on the command line. A symbol, so that it is neither written nor compared. */
 export const FROM_COMMAND_LINE: unique symbol = Symbol('from the command line');
+
+/** Names of the settings that some source gives; the others have their defaults. */
+export const GIVEN: unique symbol = Symbol('given');

@@ -22,7 +22,17 @@ interface Site {
   }>;
 }
 
-const LOOKS = new Set(['settings', 'citadel', 'its name', 'its relays', 'route', 'loop', 'intake', 'probe']);
+const LOOKS = new Set([
+  'settings',
+  'citadel',
+  'dialect',
+  'its name',
+  'its relays',
+  'route',
+  'loop',
+  'intake',
+  'probe',
+]);
 
 async function site(t: TestContext, era: Era, config: string): Promise<Site> {
   const folder = temporaryDirectory(t);
@@ -155,6 +165,15 @@ describe('check --citadel', () => {
     assert.deepEqual((await check(live)).bad, ['warning probe'], 'the trial begins again');
     remember({ probe: number });
     assert.deepEqual((await check(live)).bad, ['trouble probe']);
+  });
+
+  it('tells of a dialect that the server does not read', async (t) => {
+    const { check } = await site(t, '2023', '');
+    const live = { spool: null, state: temporaryDirectory(t) };
+    assert.deepEqual((await check(live)).bad, []);
+    const { bad, seen } = await check({ ...live, dialect: '2012' });
+    assert.deepEqual(bad, ['warning dialect']);
+    assert.match(seen('dialect').join(), /The setting dialect is 2012, but .* reads 2017/);
   });
 
   it('asks for no spool of who only wants to know about the server', async (t) => {

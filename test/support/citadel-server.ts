@@ -315,6 +315,8 @@ export async function startCitadel(path: string, options: DoubleOptions): Promis
         return remove(client, rest);
       case 'CONF':
         return configuration(client, parameters);
+      case 'SMTP':
+        return era === '2023' ? NOT_SPOKEN : '512 Invalid command.\n';
       case 'QUIT':
         return '200 Goodbye.\n';
     }

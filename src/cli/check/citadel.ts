@@ -9,6 +9,7 @@ import { type CitadelConfig, readCitadelConfig } from '../../queue/citadel/clien
 import { type ServerVersion, serverVersion } from '../../queue/citadel/client/server-version.ts';
 import { PROBE_PERIOD } from '../../queue/citadel/rival/probe.ts';
 import { probePath, readProbeState } from '../../queue/citadel/rival/probe-store.ts';
+import { RoomDialect } from '../../queue/citadel/room-dialect.ts';
 import { RoomIndex } from '../../queue/citadel/room-index.ts';
 import type { Relay } from '../../routing/hosts.ts';
 import { relaysInOrder } from '../../routing/relays.ts';
@@ -20,7 +21,7 @@ import { layoutOf } from '../../storage/layout.ts';
 import { readQueueId } from '../../storage/queue-id.ts';
 import { askCitadel, citadelAccess } from '../setup/citadel-server.ts';
 import { isIntake, tcpIntakes } from '../setup/intake-address.ts';
-import { certificatesFrom } from '../setup/load-config.ts';
+import { certificatesFrom, givenDialect } from '../setup/load-config.ts';
 import { probePeer, reportSession } from './network.ts';
 
 export interface CitadelContext {
@@ -37,6 +38,8 @@ interface Survey {
   readonly queue: readonly number[];
   /** flag messages of other spoolrooms; looked for only where we deliver from that queue */
   readonly foreign: readonly number[];
+  /** what the setting `dialect` says and the server does not, as sentences */
+  readonly contradictions: readonly string[];
 }
 
 export async function checkCitadel(context: CitadelContext): Promise<readonly Finding[]> {
@@ -47,12 +50,13 @@ export async function checkCitadel(context: CitadelContext): Promise<readonly Fi
   if (access.kind === 'no-access') return [notChecked(access.text)];
   const survey = await askCitadel(access, (server) => surveyOf(server, settings));
   if ('kind' in survey) return [notChecked(survey.text)];
-  const { version, config, queue, foreign } = survey;
+  const { version, config, queue, foreign, contradictions } = survey;
   return [
     ok(
       'citadel',
       `${settings.citadel} answers like a Citadel server of ${version}; ${plural(queue.length, 'message')} in its queue`,
     ),
+    ...contradictions.map((text) => warning('dialect', text, 'The server decides about the dialect.')),
     ...relayFindings(config),
     ...routeFindings(survey, context),
     ...loopFindings(context),
@@ -70,11 +74,15 @@ function notChecked(text: string): Finding {
   );
 }
 
-async function surveyOf(server: CitadelServer, { state, dialect }: Settings): Promise<Survey> {
-  const options = { dialect: 'detect', fallback: dialect } as const;
+async function surveyOf(server: CitadelServer, settings: Settings): Promise<Survey> {
+  const { state } = settings;
+  const contradictions: string[] = [];
+  const warn = (text: string): void => void contradictions.push(text);
+  const dialect = new RoomDialect({ server, setting: givenDialect(settings), warn });
+  if (state !== null) await dialect.detect();
   const index = new RoomIndex({
     server,
-    options,
+    dialect,
     owner: state === null ? '' : (readQueueId(nodeDisk, layoutOf(state)) ?? ''),
   });
   const queue = await index.list();
@@ -84,6 +92,7 @@ async function surveyOf(server: CitadelServer, { state, dialect }: Settings): Pr
     config: await readCitadelConfig(server),
     queue,
     foreign: index.probes('foreign-flag'),
+    contradictions,
   };
 }
 

@@ -1,8 +1,10 @@
 /** What the settings stand for: relays parsed, certificates and charset loaded, clock and ports made. */
+
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { connect } from '#net-stream-utils';
+import type { Dialect } from '../../delivery-list/job.ts';
 import { loadCharset } from '../../message/charset.ts';
 import { escapeControl } from '../../output/text.ts';
 import type { Clock } from '../../platform/clock.ts';
@@ -22,7 +24,7 @@ import type { RunDeps } from '../../runner/queue-runner.ts';
 import type { LoadedConfig, RunRules } from '../../runner/rules.ts';
 import { rulesFrom, scheduleFrom } from '../../runner/rules.ts';
 import { hostName } from '../../settings/kinds.ts';
-import { FROM_COMMAND_LINE, type SettingName, type Settings } from '../../settings/table.ts';
+import { FROM_COMMAND_LINE, GIVEN, type SettingName, type Settings } from '../../settings/table.ts';
 import { nodeDisk } from '../../storage/disk.ts';
 import { processTable } from '../../storage/processes.ts';
 import type { CliError } from '../shell/command.ts';
@@ -60,6 +62,11 @@ export function spoolDeps(clock: Clock, warn: (text: string) => void): SpoolDeps
 export function controlSettings(settings: Settings): ControlSettings {
   const { dialect } = settings;
   return { dialect, spans: scheduleFrom(settings).retry, longestList: settings['limit.list'] };
+}
+
+/** Null: no source of settings gives one. */
+export function givenDialect(settings: Settings): Dialect | null {
+  return settings[GIVEN].has('dialect') ? settings.dialect : null;
 }
 
 const REFUSALS: { readonly [why in OpenRefused['why']]: ExitCode } = {

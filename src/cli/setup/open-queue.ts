@@ -17,7 +17,14 @@ import type { CliError } from '../shell/command.ts';
 import { cliError } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';
 import { EXIT } from '../shell/exit.ts';
-import { certificatesFrom, controlSettings, openError, spoolDeps, spoolOf } from './load-config.ts';
+import {
+  certificatesFrom,
+  controlSettings,
+  givenDialect,
+  openError,
+  spoolDeps,
+  spoolOf,
+} from './load-config.ts';
 
 /** `--room citadel:WHERE` is another way to give the setting `citadel`. */
 export function applyRoomOption(settings: Settings, room: unknown): Settings | CliError {
@@ -86,7 +93,11 @@ async function openLive(
   if (access.kind === 'no-access') return cliError(access.text, access.exit);
   const { server, login } = access;
   const deps = { ...spoolDeps(clock, warn), connect };
-  const opened = await openLiveQueue({ server, login, state }, deps, controlSettings(settings));
+  const { spans } = controlSettings(settings);
+  const opened = await openLiveQueue({ server, login, state }, deps, {
+    dialect: givenDialect(settings),
+    spans,
+  });
   return opened.kind === 'refused' ? cliError(opened.text, LIVE_REFUSALS[opened.why]) : opened;
 }
 

@@ -5,6 +5,7 @@
  * busy, at the first scan.
  */
 import type { Connect } from '#net-stream-utils';
+import type { Dialect } from '../../delivery-list/job.ts';
 import type { Clock, Random } from '../../platform/clock.ts';
 import { ConcurrentRunnerError, describeError, errorCode, QueueError } from '../../platform/system-errors.ts';
 import { removeStaleTemporary, type TemporaryName, temporaryNames } from '../../storage/atomic-file.ts';
@@ -23,6 +24,7 @@ import { citadelServer } from './client/server.ts';
 import { type ServerAddress, ServerBusy } from './client/session.ts';
 import { payloadCache } from './payload.ts';
 import { probeStore } from './rival/probe-store.ts';
+import { RoomDialect } from './room-dialect.ts';
 import { RoomStore } from './room-store.ts';
 
 export interface LiveDeps {
@@ -40,6 +42,11 @@ export interface LiveOptions {
   readonly login: Login;
   /** an existing directory of ours */
   readonly state: string;
+}
+
+export interface LiveSettings extends Pick<ControlSettings, 'spans'> {
+  /** what the settings say; null: nothing. The server decides */
+  readonly dialect: Dialect | null;
 }
 
 export interface LiveRefused {
@@ -64,7 +71,7 @@ async function openLocked(
   temporaryName: TemporaryName,
   options: LiveOptions,
   deps: LiveDeps,
-  settings: ControlSettings,
+  settings: LiveSettings,
   release: () => void,
 ): Promise<{ readonly kind: 'open'; readonly queue: Queue } | LiveRefused> {
   const { disk, clock, warn, random } = deps;
@@ -80,10 +87,10 @@ async function openLocked(
   const journal = openJournal({ disk, layout, temporaryName, owner: OURS, spool }, read.records);
   const server = citadelServer(options.server, options.login, deps);
   const store = new RoomStore({
-    ...{ server, journal, clock, warn, ...settings },
+    ...{ server, journal, clock, warn, spans: settings.spans },
+    dialect: new RoomDialect({ server, setting: settings.dialect, warn }),
     owner: await ensureQueueId({ disk, random, layout, temporaryName, owner: OURS }),
     payloads: payloadCache({ server, disk, temporaryName }),
-    options: { dialect: 'detect', fallback: settings.dialect },
     probes: probeStore(disk, layout, temporaryName, OURS),
   });
   const queue = new WriteBehindQueue({ store, journal, records: read.records, clock, warn, release });
@@ -106,7 +113,7 @@ async function openLocked(
 export async function openLiveQueue(
   options: LiveOptions,
   deps: LiveDeps,
-  settings: ControlSettings,
+  settings: LiveSettings,
 ): Promise<{ readonly kind: 'open'; readonly queue: Queue } | LiveRefused> {
   const { disk, processes, random } = deps;
   const layout = layoutOf(options.state);

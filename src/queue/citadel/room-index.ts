@@ -3,8 +3,7 @@
  * are never used again. Only reads from the server; what has to be deleted is marked here and deleted by the writer.
  */
 import { DELIVERY_LIST_TYPE } from '../../delivery-list/header.ts';
-import type { MessageNumber } from '../../delivery-list/job.ts';
-import type { ParseOptions } from '../../delivery-list/parse.ts';
+import type { Dialect, MessageNumber } from '../../delivery-list/job.ts';
 import { DELIVERY_LIST_HEADER } from '../../delivery-list/serialise.ts';
 import type { ByteString } from '../../platform/bytes.ts';
 import { QueueError } from '../../platform/system-errors.ts';
@@ -18,7 +17,8 @@ import { classifyMessage, isControl, type RoomEntry, type RoomJob } from './room
 
 export interface RoomIndexDeps {
   readonly server: CitadelServer;
-  readonly options: ParseOptions;
+  /** of lists whose contents do not show it */
+  readonly dialect: { readonly value: Dialect };
   /** id of our state directory */
   readonly owner: string;
 }
@@ -118,8 +118,13 @@ export class RoomIndex {
     }
   }
 
+  #classify(number: MessageNumber, text: ByteString): ReturnType<typeof classifyMessage> {
+    const { dialect, owner } = this.#deps;
+    return classifyMessage(number, text, { dialect: 'detect', fallback: dialect.value }, owner);
+  }
+
   #add(number: MessageNumber, text: ByteString): void {
-    const entry = classifyMessage(number, text, this.#deps.options, this.#deps.owner);
+    const entry = this.#classify(number, text);
     this.entries.set(number, entry);
     if (entry.kind === 'control') this.checkReplacement(entry);
   }
@@ -165,7 +170,7 @@ export class RoomIndex {
 
   /** A job whose control message we rewrote, as the next reader of that message will see it. */
   reread(job: RoomJob): RoomJob {
-    const entry = classifyMessage(job.control, job.text, this.#deps.options, this.#deps.owner);
+    const entry = this.#classify(job.control, job.text);
     this.entries.set(job.control, entry);
     return entry.kind === 'control' ? entry : job;
   }

@@ -16,11 +16,13 @@ import { ServerBusy } from './client/session.ts';
 import type { PayloadCache } from './payload.ts';
 import { replayJournal } from './recovery.ts';
 import { type ProbeStore, RivalDetector } from './rival/rival-detector.ts';
+import type { RoomDialect } from './room-dialect.ts';
 import { RoomIndex, type RoomIndexDeps } from './room-index.ts';
 import { type RoomJob, roomJobKey } from './room-message.ts';
 import { RoomWriter, type RoomWriterDeps } from './room-writer.ts';
 
-export interface RoomStoreDeps extends RoomIndexDeps, Pick<RoomWriterDeps, 'journal' | 'dialect' | 'spans'> {
+export interface RoomStoreDeps extends RoomIndexDeps, Pick<RoomWriterDeps, 'journal' | 'spans'> {
+  readonly dialect: RoomDialect;
   readonly payloads: PayloadCache;
   readonly clock: Clock;
   readonly probes: ProbeStore;
@@ -84,11 +86,13 @@ export class RoomStore implements MessageStore<RoomJob> {
   }
 
   async recover(records: readonly JournalRecord[], secure: () => Promise<void>): Promise<void> {
+    const { dialect } = this.#deps;
+    await dialect.detect();
     await this.#index.update();
     this.#refuseUnread(records);
     this.#rivals.compare();
     if (records.length > 0) await secure();
-    replayJournal(records, this.#index, this.#deps.dialect);
+    replayJournal(records, this.#index, dialect.value);
   }
 
   /**

@@ -4,7 +4,7 @@
  * the server refuses for one job does not hold up another.
  */
 import { rewrittenText } from '../../delivery-list/apply.ts';
-import type { MessageNumber } from '../../delivery-list/job.ts';
+import type { Dialect, MessageNumber } from '../../delivery-list/job.ts';
 import type { ByteString } from '../../platform/bytes.ts';
 import { QueueError } from '../../platform/system-errors.ts';
 import type { ControlSettings } from '../control-message.ts';
@@ -19,7 +19,8 @@ import { type RoomJob, roomJobKey } from './room-message.ts';
 /** DELE takes a list of up to 4095 characters. */
 const BATCH = 200;
 
-export interface RoomWriterDeps extends ControlSettings {
+export interface RoomWriterDeps extends Pick<ControlSettings, 'spans'> {
+  readonly dialect: { readonly value: Dialect };
   readonly server: CitadelServer;
   readonly journal: Journal;
   readonly index: RoomIndex;
@@ -59,7 +60,7 @@ export class RoomWriter {
   async #rewrite(job: RoomJob): Promise<void> {
     const { index, dialect, spans } = this.#deps;
     const changes = job.changes.length;
-    const text = rewrittenText(currentJob(job), dialect, job.now, spans);
+    const text = rewrittenText(currentJob(job), dialect.value, job.now, spans);
     // 2017 cannot express "all delivered"; the job is about to be removed.
     if (text === null) return;
     if (job.posting !== null) index.abandonedTexts.add(job.posting.text);

@@ -199,6 +199,8 @@ export const COMMANDS = {
   fqdn: 'CONF GETVAL|c_fqdn',
   /** all settings by position, for servers before 2015 */
   settings: 'CONF GET',
+  /** of the server's own SMTP module until March 2017; does nothing without a parameter */
+  smtp: 'SMTP',
   startTls: 'STLS',
   quit: 'QUIT',
   /** the exact text of a delivery list */
