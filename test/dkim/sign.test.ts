@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, describe, it, test } from 'node:test';
@@ -78,6 +78,10 @@ const MESSAGES: { readonly [what: string]: string } = {
   plain: `${HEAD}\r\nhello\r\n`,
   'raw UTF-8 and no-break spaces in the header': `From: Al\xc3\xa9 <alice@${DOMAIN}>\r\nSubject: \xc2\xa0caf\xc3\xa9 \xc2\x85\xc2\xa0\r\n\r\nx\r\n`,
   'no body': `${HEAD}\r\n`,
+  'a delivery report': readFileSync(
+    new URL('../../fixtures/reports/international.eml', import.meta.url),
+    'latin1',
+  ),
   'no empty line': HEAD,
   'only blank lines': `${HEAD}\r\n\r\n\r\n\r\n`,
   'no final line end': `${HEAD}\r\nhello`,
