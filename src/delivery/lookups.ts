@@ -30,7 +30,12 @@ export async function lookupHosts(
 /** IPv4 first: a small site's IPv6 address more often lacks the reverse name that large receivers insist on. */
 export async function lookupAddresses(host: Host, resolver: Resolver): Promise<DeliveryEvent> {
   if (host.literal !== null) return { type: 'addresses', addresses: [host.name] };
-  const [four, six] = await Promise.all([resolver.addresses(host.name, 4), resolver.addresses(host.name, 6)]);
+  // A relay is named by an administrator; the names in MX records are whole (RFC 5321 2.3.5).
+  const search = host.origin === 'smarthost' || host.origin === 'fallbackhost';
+  const [four, six] = await Promise.all([
+    resolver.addresses(host.name, 4, search),
+    resolver.addresses(host.name, 6, search),
+  ]);
   const addresses = [...found(four), ...found(six)];
   if (addresses.length > 0) return { type: 'addresses', addresses };
   const fault = faultOf(four, six);
@@ -68,7 +73,8 @@ export function traced(resolver: Resolver, told: (sight: TraceEvent) => void): R
   };
   return {
     mx: (name) => telling('mx', name, resolver.mx(name)),
-    addresses: (name, family) => telling(family === 4 ? 'a' : 'aaaa', name, resolver.addresses(name, family)),
+    addresses: (name, family, search) =>
+      telling(family === 4 ? 'a' : 'aaaa', name, resolver.addresses(name, family, search)),
   };
 }
 

@@ -8,9 +8,11 @@
  */
 import type { promises } from 'node:dns';
 import { isIP } from 'node:net';
+import { hostname } from 'node:os';
 import type { Clock } from './clock.ts';
 import type { LookupError, LookupResult, Resolver } from './dns.ts';
 import { createHostsFile } from './hosts-file.ts';
+import { candidates, readSearchList } from './search-list.ts';
 
 export interface ResolverOptions {
   /** name servers: ADDRESS, ADDRESS:PORT or [IPV6]:PORT; default: those of the system */
@@ -22,6 +24,8 @@ export interface ResolverOptions {
   readonly clock: Clock;
   /** default: /etc/hosts */
   readonly hostsFile?: string;
+  /** default: /etc/resolv.conf, of which only the search list is read here */
+  readonly resolvConf?: string;
 }
 
 /** How long an answer is cached, milliseconds; addresses for their time to live, at most `longest`. */
@@ -59,7 +63,7 @@ type Channel = promises.Resolver;
 
 /** Throws a RangeError when an entry of `options.servers` is not an address. */
 export function createResolver(options: ResolverOptions): Resolver {
-  const { clock, timeout, hostsFile = '/etc/hosts' } = options;
+  const { clock, timeout, hostsFile = '/etc/hosts', resolvConf = '/etc/resolv.conf' } = options;
   const channel = channels(options);
   const hosts = createHostsFile(hostsFile, clock);
 
@@ -72,7 +76,28 @@ export function createResolver(options: ResolverOptions): Resolver {
     return queryResult(distinct(plain), LIFETIMES.mx);
   });
 
-  const addressesOf = (family: 4 | 6) =>
+  const addressRecords = async (name: string, family: 4 | 6): Promise<QueryResult<string>> => {
+    const dns = await channel();
+    const records = await (family === 4
+      ? dns.resolve4(name, { ttl: true })
+      : dns.resolve6(name, { ttl: true }));
+    const seconds = Math.min(...records.map(({ ttl }) => ttl));
+    return queryResult(
+      distinct(records.map(({ address }) => address)),
+      Math.min(seconds * 1000, LIFETIMES.longest),
+    );
+  };
+
+  /** The first name that exists, for both families the same, or that cannot be looked up. */
+  const searchedRecords = async (name: string, family: 4 | 6): Promise<QueryResult<string>> => {
+    for (const each of candidates(name, await readSearchList(resolvConf, hostname()))) {
+      const answer = await addressRecords(each, family).catch(failureOf);
+      if (answer.lookup.kind === 'found' || answer.lookup.fault !== 'no-domain') return answer;
+    }
+    return failure('no-domain');
+  };
+
+  const addressesOf = (family: 4 | 6, ask: typeof addressRecords) =>
     cached(clock, timeout, async (name) => {
       const local = await hosts.addresses(name);
       if (local !== null)
@@ -80,19 +105,16 @@ export function createResolver(options: ResolverOptions): Resolver {
           local.filter((address) => isIP(address) === family),
           0,
         );
-      const dns = await channel();
-      const records = await (family === 4
-        ? dns.resolve4(name, { ttl: true })
-        : dns.resolve6(name, { ttl: true }));
-      const seconds = Math.min(...records.map(({ ttl }) => ttl));
-      return queryResult(
-        distinct(records.map(({ address }) => address)),
-        Math.min(seconds * 1000, LIFETIMES.longest),
-      );
+      return ask(name, family);
     });
-  const addresses = { 4: addressesOf(4), 6: addressesOf(6) };
+  const asGiven = { 4: addressesOf(4, addressRecords), 6: addressesOf(6, addressRecords) };
+  const searched = { 4: addressesOf(4, searchedRecords), 6: addressesOf(6, searchedRecords) };
 
-  return { mx, addresses: (name, family) => addresses[family](name) };
+  return {
+    mx,
+    addresses: (name, family, search = false) =>
+      (search && !name.endsWith('.') ? searched : asGiven)[family](name),
+  };
 }
 
 /** One kind of lookup with its cache. The cache holds promises, so that identical lookups in flight share one query. */

@@ -23,6 +23,9 @@ export type LookupResult<T> =
 /** Never rejects: every error is a `failed` lookup. Names are ASCII (A-labels). Each lookup has its own deadline. */
 export interface Resolver {
   mx(name: string): Promise<LookupResult<MxRecord>>;
-  /** IPv4 or IPv6 addresses in text form */
-  addresses(name: string, family: 4 | 6): Promise<LookupResult<string>>;
+  /**
+   * IPv4 or IPv6 addresses in text form.
+   * @param search complete the name as the system does for names that people write; default: the name is whole
+   */
+  addresses(name: string, family: 4 | 6, search?: boolean): Promise<LookupResult<string>>;
 }

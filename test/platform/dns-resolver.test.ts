@@ -50,7 +50,7 @@ interface Setup {
 async function setup(
   t: TestContext,
   faults: Readonly<Record<string, DnsFault>> = {},
-  options: { readonly timeout?: number; readonly hostsFile?: string } = {},
+  options: { readonly timeout?: number; readonly hostsFile?: string; readonly resolvConf?: string } = {},
 ): Promise<Setup> {
   const server = await startFaultyDnsServer(ZONES, faults);
   t.after(() => server.close());
@@ -61,6 +61,7 @@ async function setup(
     tries: 1,
     clock,
     hostsFile: '/nonexistent/hosts',
+    resolvConf: '/nonexistent/resolv.conf',
     ...options,
   });
   return { server, clock, resolver };
@@ -289,4 +290,18 @@ test('a name server must be an address', () => {
   ]) {
     assert.throws(make(bad), RangeError, bad);
   }
+});
+
+test('a name that an administrator wrote is completed by the search list, other names and MX never', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'spoolroom-resolver-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const resolvConf = join(folder, 'resolv.conf');
+  await writeFile(resolvConf, 'search none.example example\n');
+  const { resolver } = await setup(t, {}, { resolvConf });
+  assert.deepEqual(await resolver.addresses('brief', 4, true), found('192.0.2.3'));
+  assert.deepEqual(await resolver.addresses('brief', 6, true), failed('no-data'), 'of the same name');
+  assert.deepEqual(await resolver.addresses('brief.', 4, true), failed('no-domain'));
+  assert.deepEqual(await resolver.addresses('brief', 4), failed('no-domain'));
+  assert.deepEqual(await resolver.addresses('example.com', 4, true), found('192.0.2.1', '192.0.2.2'));
+  assert.deepEqual(await resolver.mx('twice'), failed('no-domain'));
 });
