@@ -124,6 +124,15 @@ export class DeliveryAttempt {
     };
   }
 
+  /** From now on the 7-bit form of the message is sent; false: it has none. Rejects when the message cannot be read. */
+  async useSevenBit(): Promise<boolean> {
+    const prepared = this.#loaded();
+    const outgoing = await prepared.outgoing.sevenBit();
+    if (outgoing === null) return false;
+    this.#prepared &&= { ...prepared, outgoing };
+    return true;
+  }
+
   /** As if it had not begun: none of its recipients has an outcome. */
   restart(): void {
     this.delivery = beginDelivery(this.delivery.pending);

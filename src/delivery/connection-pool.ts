@@ -313,6 +313,7 @@ export class ConnectionPool {
         throw new Error('an idle session has no message');
       },
       nextTransaction: () => null,
+      convertMessage: nothing,
       outcome: nothing,
       transactionDone: nothing,
       requeue: nothing,

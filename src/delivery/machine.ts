@@ -91,6 +91,11 @@ const ACTIONS: { readonly [name in DeliveryAction]: (draft: Draft) => void } = {
   addFailure: ({ delivery, event }) => {
     if ('failure' in event) delivery.failures = [...delivery.failures, event.failure];
   },
+  /** the same host is tried again, so this is a failure only if the message may have arrived */
+  addDoubt: ({ delivery, event }) => {
+    if ('failure' in event && event.failure.maybeDelivered)
+      delivery.failures = [...delivery.failures, event.failure];
+  },
   removeDecided: ({ delivery, event }) => {
     if (event.type !== 'outcome-recorded') return;
     const decided = new Set(event.recipients);
@@ -131,9 +136,11 @@ function summarise(failures: readonly Failure[], expired: boolean): Failure {
     null,
   );
   if (furthest === null) return OUT_OF_TIME;
+  const permanent = !expired && failures.every((failure) => failure.permanent);
   return {
     ...furthest,
-    permanent: !expired && failures.every((failure) => failure.permanent),
+    permanent,
+    enhanced: `${permanent ? 5 : 4}${furthest.enhanced.slice(1)}`,
     maybeDelivered: failures.some((failure) => failure.maybeDelivered),
   };
 }

@@ -25,6 +25,7 @@ export type DeliveryAction =
   | 'acquireConnection'
   | 'startTransaction'
   | 'addFailure'
+  | 'addDoubt'
   | 'removeDecided'
   | 'markExpired'
   | 'markStopping'
@@ -41,7 +42,13 @@ export interface DeliveryRow {
 }
 
 export const DELIVERY_TABLE: readonly DeliveryRow[] = [
-  { id: 'unsendable', in: ['waiting'], on: ['unsendable'], to: 'done', do: ['addFailure', 'failPending'] },
+  {
+    id: 'unsendable',
+    in: ['waiting', 'transaction'],
+    on: ['unsendable'],
+    to: 'done',
+    do: ['addFailure', 'failPending'],
+  },
   {
     id: 'reuse',
     in: ['waiting'],
@@ -138,7 +145,7 @@ export const DELIVERY_TABLE: readonly DeliveryRow[] = [
     in: ['connecting', 'transaction'],
     on: ['extension-refused'],
     to: 'connecting',
-    do: ['addFailure', 'acquireConnection'],
+    do: ['addDoubt', 'acquireConnection'],
   },
 
   {

@@ -218,6 +218,19 @@ export class DeliveryWorker {
     return client?.ready === true && client.transactions < this.#pool.mostTransactions(client);
   }
 
+  /** Starts the transaction of the attempt again, with a 7-bit form of its message where there is one. */
+  async #convert(attempt: DeliveryAttempt, client: SmtpClient): Promise<void> {
+    try {
+      await attempt.useSevenBit();
+    } catch (error) {
+      if (!attempt.isDone) this.#handle(attempt, { type: 'unsendable', failure: unreadable(error) });
+      return;
+    }
+    // Meanwhile the session may have been lost, or the attempt stopped.
+    if (attempt.isDone || attempt !== this.#current || client !== this.#client) return;
+    client.startTransaction(attempt.beginTransaction(this.#scheduler.nextTransactionNumber()));
+  }
+
   /** Takes the next attempt and reads its message while the current one is on the wire. */
   #prefetch(): void {
     const attempt = this.queue.attempts.first;
@@ -317,6 +330,7 @@ export class DeliveryWorker {
         return attempt.outgoing;
       },
       nextTransaction: () => this.#pipelineNext(client),
+      convertMessage: (transaction) => void this.#convert(attemptFor(transaction), client),
       outcome: (transaction, recipients, outcome) => {
         const attempt = attemptFor(transaction);
         this.#record(attempt, { recipients, outcome }, client.tlsFacts?.protocol ?? null);
@@ -349,4 +363,19 @@ export class DeliveryWorker {
       trace: (event, step) => trace(carried(), { what: 'session', session, event, step }),
     };
   }
+}
+
+/** The message could be read when it was loaded, and cannot any more. */
+function unreadable(error: unknown): Failure {
+  const reason = error instanceof Error ? error.message : String(error);
+  return {
+    scope: 'message',
+    stage: 'payload',
+    permanent: false,
+    code: null,
+    enhanced: '4.3.0',
+    text: `the message could not be read to its end: ${reason}`,
+    peer: null,
+    maybeDelivered: false,
+  };
 }

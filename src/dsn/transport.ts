@@ -165,6 +165,8 @@ function runSession(
         started = true;
       },
       body: () => message,
+      // Another form of the report is the caller's work.
+      convertMessage: () => client.startTransaction(transaction),
       nextTransaction: () => null,
       outcome: (_transaction, _recipients, value) => {
         outcome = value;
@@ -176,7 +178,10 @@ function runSession(
       requeue: () => {
         throw new Error('a session with one transaction requeued it');
       },
-      hostFailed: (failure) => resolve({ kind: 'failed', ...failure }),
+      hostFailed: (failure) => {
+        resolve({ kind: 'failed', ...failure });
+        client.quit();
+      },
       tlsUnusable: () => resolve({ kind: 'unusable', extension: 'STARTTLS' }),
       extensionRefused: (extension) => resolve({ kind: 'unusable', extension }),
       ended: ignore,
@@ -196,11 +201,11 @@ function handoverOf(result: Outcome): HandoverResult {
 }
 
 /** RFC 3463: conversion required but not supported. */
-const CONVERSION_REQUIRED = '5.6.3';
+const CONVERSION_REQUIRED = '.6.3';
 
 /** Found by us before MAIL, not said by the server. */
 function needsSevenBits(result: Outcome): boolean {
-  return result.kind === 'failed' && result.code === null && result.enhanced === CONVERSION_REQUIRED;
+  return result.kind === 'failed' && result.code === null && result.enhanced.endsWith(CONVERSION_REQUIRED);
 }
 
 async function peersOf(setting: ServerSetting, resolver: Resolver): Promise<readonly Peer[] | Failure> {

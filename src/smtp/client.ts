@@ -43,6 +43,11 @@ export interface ClientListener {
   body(transaction: number): OutgoingMessage;
   /** the transaction whose envelope is to be pipelined with the end of this message, if there is one */
   nextTransaction(): Transaction | null;
+  /**
+   * The server has no 8BITMIME: call `startTransaction` again, with a 7-bit form of the message or, when there is none, as it
+   * is.
+   */
+  convertMessage(transaction: number): void;
   outcome(transaction: number, recipients: readonly number[], outcome: Outcome): void;
   transactionDone(transaction: number): void;
   requeue(transaction: number): void;
@@ -224,6 +229,9 @@ export class SmtpClient {
         return;
       case 'send-body':
         this.#sendBody(this.#listener.body(effect.transaction), effect.stuffed);
+        return;
+      case 'convert-message':
+        this.#listener.convertMessage(effect.transaction);
         return;
       case 'outcome':
         this.#listener.outcome(effect.transaction, effect.recipients, effect.outcome);

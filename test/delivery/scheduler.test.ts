@@ -379,13 +379,13 @@ describe('recipients and messages', () => {
   });
 
   it('what a server does not take is refused behind another message, too (RFC 1870, 6152, 6531)', async () => {
-    const ehlo = '250-mx\n250-PIPELINING\n250 SIZE 100';
+    const ehlo = '250-mx\n250-PIPELINING\n250 SIZE 1000';
     const run = await deliver(
       { names: TWO_HOSTS, servers: { '*': { ehlo } } },
       [
         { to: ['plain@x.example'] },
         { to: ['eight@x.example'], text: 'Subject: x\r\n\r\nh\xe9\r\n' },
-        { to: ['large@x.example'], text: `Subject: x\r\n\r\n${'x'.repeat(100)}\r\n` },
+        { to: ['large@x.example'], text: `Subject: x\r\n\r\n${'x\r\n'.repeat(500)}\r\n` },
         { to: ['utf8@x.example'], sender: 'm\xc3\xa9@me.example' },
         { to: ['last@x.example'] },
       ],
@@ -395,13 +395,64 @@ describe('recipients and messages', () => {
       run.outcomes.map(({ address, outcome }) => `${address} ${outcome.enhanced}`),
       [
         'plain@x.example 2.0.0',
-        'eight@x.example 5.6.3',
+        'eight@x.example 2.0.0',
         'large@x.example 5.3.4',
         'utf8@x.example 5.6.7',
         'last@x.example 2.0.0',
       ],
     );
-    assert.equal(run.world.connections, 1);
+    // The second host was asked whether it takes what the first does not.
+    assert.deepEqual(
+      run.world.arrived.map(({ body }) => /[\x80-\xff]/.test(body)),
+      [false, false, false],
+    );
+  });
+
+  const small = { ehlo: '250-mx\n250-PIPELINING\n250 SIZE 10' };
+  const able = { ehlo: '250-mx\n250-SMTPUTF8\n250 8BITMIME' };
+  for (const [name, message] of [
+    ['size', {}],
+    ['SMTPUTF8', { sender: 'm\xc3\xa9@me.example' }],
+  ] as const)
+    it(`what one host lacks another may have: ${name} (R153)`, async () => {
+      const servers = { '192.0.2.1': small, '192.0.2.2': able };
+      const run = await deliver({ names: TWO_HOSTS, servers }, [{ to: ['a@x.example'], ...message }]);
+      assert.deepEqual(
+        run.world.arrived.map(({ address }) => address),
+        ['192.0.2.2'],
+      );
+    });
+
+  it('what one host lacks is final only when every host lacks it (R153)', async () => {
+    const lacking = async (second: ServerScript): Promise<readonly string[]> => {
+      const servers = { '192.0.2.1': small, '192.0.2.2': second };
+      const run = await deliver({ names: TWO_HOSTS, servers }, [{ to: ['a@x.example'] }]);
+      return run.outcomes.map(({ outcome }) => outcome.enhanced);
+    };
+    assert.deepEqual(await lacking(small), ['5.3.4']);
+    assert.deepEqual(await lacking({ connect: 'refused' }), ['4.3.4']);
+  });
+
+  it('SMTPUTF8 that is offered and refused is a lack as well (R153)', async () => {
+    const servers = { '*': { ehlo: '250-mx\n250-SMTPUTF8\n250 8BITMIME', mail: '555 5.5.4 SMTPUTF8?' } };
+    const run = await deliver({ names: TWO_HOSTS, servers }, [
+      { to: ['a@x.example'], sender: 'm\xc3\xa9@me.example' },
+    ]);
+    assert.deepEqual(
+      run.outcomes.map(({ outcome }) => outcome.enhanced),
+      ['5.6.7'],
+    );
+  });
+
+  it('what a server lacks that offers nothing at all is not final (R153)', async () => {
+    const servers = { '*': { ehlo: '250 Hello, pleased to meet you' } };
+    const run = await deliver({ names: TWO_HOSTS, servers }, [
+      { to: ['a@x.example'], sender: 'm\xc3\xa9@me.example' },
+    ]);
+    assert.deepEqual(
+      run.outcomes.map(({ outcome }) => outcome.enhanced),
+      ['4.6.7'],
+    );
   });
 
   it('a server that takes three messages a session gets three, and the mail arrives', async () => {

@@ -84,6 +84,7 @@ describe('a client whose connection was never opened', () => {
       outcome: record('outcome'),
       transactionDone: record('transactionDone'),
       requeue: record('requeue'),
+      convertMessage: record('convertMessage'),
       hostFailed: record('hostFailed'),
       tlsUnusable: record('tlsUnusable'),
       extensionRefused: record('extensionRefused'),

@@ -112,6 +112,7 @@ function probe(
       },
       transactionDone: ignore,
       requeue: () => finish(client.tlsFacts?.protocol ?? null),
+      convertMessage: noMessage,
       extensionRefused: (_extension, failure) => resolve({ kind: 'failed', failure }),
     }));
   });

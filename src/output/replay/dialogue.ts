@@ -59,6 +59,7 @@ function linesOfEffect(effect: SessionEffect): readonly DialogueLine[] {
     case 'send-body':
       return [{ from: 'us', text: '(the message)' }];
     case 'start-tls':
+    case 'convert-message':
     case 'outcome':
     case 'transaction-done':
     case 'requeue':

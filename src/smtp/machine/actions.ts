@@ -125,18 +125,22 @@ export const ACTIONS = {
     recordOutcome(draft, undecided(currentOf(draft)), failureOf(draft, 'message'));
     decideAll(draft);
   },
+  convertMessage: (draft) =>
+    draft.effects.push({ type: 'convert-message', transaction: currentOf(draft).transaction.id }),
+  /**
+   * A server without any extension may be a filter in front of the real one, seen at the first contact: what it lacks is not
+   * final.
+   */
   failUnsupported: (draft) => {
-    const { transaction } = currentOf(draft);
-    const requirement = unsupportedRequirement(transaction, draft.session.capabilities);
+    const { event, session } = draft;
+    if (event.type !== 'start-transaction') throw new Error('a transaction begins only with its event');
+    const requirement = unsupportedRequirement(event.transaction, session.capabilities);
     if (requirement === null) throw new Error('the server supports this message');
-    const reason = UNSUPPORTED[requirement](transaction.size, draft.session.capabilities.maxSize);
-    recordOutcome(draft, undecided(currentOf(draft)), {
-      ...failureOf(draft, 'message'),
-      stage: 'mail',
-      permanent: true,
-      ...reason,
-    });
-    decideAll(draft);
+    const { detail, text } = UNSUPPORTED[requirement](event.transaction.size, session.capabilities.maxSize);
+    const permanent = session.capabilities !== NO_CAPABILITIES;
+    const enhanced = `${permanent ? 5 : 4}.${detail}`;
+    failHost(draft, { stage: 'mail', permanent, enhanced, text });
+    session.current = null;
   },
   /** RFC 1047: here, and only here, a retry may deliver a second copy; the text says so */
   failMaybeDelivered: (draft) => {

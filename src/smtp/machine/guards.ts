@@ -3,7 +3,7 @@
  */
 import type { Capabilities } from '../capabilities.ts';
 import { type Reading, readingOf } from '../reply-readings.ts';
-import { unsupportedRequirement } from '../transaction.ts';
+import { type UnsupportedRequirement, unsupportedRequirement } from '../transaction.ts';
 import { extensionInDoubt } from './extensions.ts';
 import type { Draft, Mechanism, Session, TransactionState } from './session.ts';
 
@@ -46,9 +46,8 @@ export const GUARDS = {
 
   aboutHost: (draft) => readReply(draft)?.meaning.startsWith('host') === true,
 
-  messageUnsupported: (draft) =>
-    draft.event.type === 'start-transaction' &&
-    unsupportedRequirement(draft.event.transaction, draft.session.capabilities) !== null,
+  needsSevenBit: (draft) => unsupported(draft) === 'eight-bit',
+  messageUnsupported: (draft) => unsupported(draft) !== null,
 
   extensionInDoubt: (draft) => extensionInDoubt(draft) !== null,
 
@@ -75,6 +74,11 @@ function authNeeded({ policy, authenticated }: Session): boolean {
 
 function mayShowCredentials({ secure, policy }: Session): boolean {
   return secure || policy.authInClear;
+}
+
+function unsupported({ event, session }: Draft): UnsupportedRequirement | null {
+  if (event.type !== 'start-transaction') return null;
+  return unsupportedRequirement(event.transaction, session.capabilities);
 }
 
 /** The reading of the reply that differs from its class; null: there is none. */

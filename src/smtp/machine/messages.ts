@@ -37,23 +37,23 @@ function excerpt(text: ByteString): ByteString {
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
 
-/** Why this peer cannot take this message, and the RFC 3463 code for it. */
+/** Why this peer cannot take this message, and the subject and detail of the RFC 3463 code for it. */
 export const UNSUPPORTED: {
   readonly [name in UnsupportedRequirement]: (
     size: number,
     limit: number,
-  ) => { readonly enhanced: string; readonly text: string };
+  ) => { readonly detail: string; readonly text: string };
 } = {
   size: (size, limit) => ({
-    enhanced: '5.3.4',
+    detail: '3.4',
     text: `the message has ${size} bytes, the server takes at most ${limit}`,
   }),
   'eight-bit': () => ({
-    enhanced: '5.6.3',
-    text: 'the message holds 8-bit text and the server does not offer 8BITMIME',
+    detail: '6.3',
+    text: 'the message holds 8-bit text that cannot be encoded, and the server does not offer 8BITMIME',
   }),
   smtputf8: () => ({
-    enhanced: '5.6.7',
+    detail: '6.7',
     text: 'an address needs SMTPUTF8 and the server does not offer it',
   }),
 };

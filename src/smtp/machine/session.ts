@@ -103,6 +103,8 @@ export type SessionEffect =
   | { readonly type: 'start-tls' }
   /** send the body of the transaction; `stuffed` is false under BDAT */
   | { readonly type: 'send-body'; readonly transaction: number; readonly stuffed: boolean }
+  /** the server has no 8BITMIME: start the transaction again with a 7-bit form, or as it is when there is none */
+  | { readonly type: 'convert-message'; readonly transaction: number }
   | {
       readonly type: 'outcome';
       readonly transaction: number;

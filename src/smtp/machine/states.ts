@@ -40,6 +40,11 @@ export const STATES = {
   handshake: { deadline: 'handshake', phrase: 'negotiating TLS', citadel: null },
   auth: { deadline: 'auth', phrase: 'authenticating', citadel: 'AUTH' },
   ready: { deadline: 'idle', phrase: 'idle between two messages', citadel: null },
+  conversion: {
+    deadline: 'body',
+    phrase: 'making a form of the message for a server without 8BITMIME',
+    citadel: null,
+  },
   mail: { deadline: 'mail', phrase: 'waiting for the answer to MAIL FROM', citadel: 'MAIL' },
   rcpt: { deadline: 'rcpt', phrase: 'waiting for the answer to RCPT TO', citadel: 'RCPT' },
   envelope: { deadline: null, phrase: 'choosing what follows an answer about the envelope', citadel: null },

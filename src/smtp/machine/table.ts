@@ -158,20 +158,37 @@ export const SESSION_TABLE: readonly Row[] = [
   },
   { id: 'auth-refused', in: ['auth'], on: ['3yz', ...REFUSAL], to: 'quit', do: ['failHost', 'sendQuit'] },
 
+  // RFC 6152 3: what a server without 8BITMIME gets.
   {
-    id: 'message-unsupported',
+    id: 'convert-message',
     in: ['ready'],
     on: ['start-transaction'],
+    when: 'needsSevenBit',
+    to: 'conversion',
+    do: ['startTransaction', 'convertMessage'],
+  },
+  // Another host of the destination may take it, and the session goes on with the next message.
+  {
+    id: 'message-unsupported',
+    in: ['ready', 'conversion'],
+    on: ['start-transaction'],
     when: 'messageUnsupported',
-    to: 'between-transactions',
-    do: ['startTransaction', 'failUnsupported'],
+    to: 'ready',
+    do: ['failUnsupported'],
   },
   {
     id: 'start-transaction',
-    in: ['ready'],
+    in: ['ready', 'conversion'],
     on: ['start-transaction'],
     to: 'mail',
     do: ['startTransaction', 'sendEnvelope'],
+  },
+  {
+    id: 'conversion-lost',
+    in: ['conversion'],
+    on: [...BROKEN],
+    to: 'closed',
+    do: ['requeue', 'destroy'],
   },
   { id: 'quit', in: ['ready'], on: ['quit'], to: 'quit', do: ['sendQuit'] },
   {
