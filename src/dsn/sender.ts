@@ -13,7 +13,7 @@ import type { RenderOptions } from '../message/render.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { Clock, Random } from '../platform/clock.ts';
 import { describeError, UnavailableError } from '../platform/system-errors.ts';
-import type { DsnStore, Notified } from '../queue/dsn-store.ts';
+import type { DsnStore, JobKey, Notified } from '../queue/dsn-store.ts';
 import type { ControlMessages } from '../queue/due.ts';
 import type { Queue, QueuedJob } from '../queue/queue.ts';
 import type { Schedule } from '../queue/schedule.ts';
@@ -138,9 +138,10 @@ export class DsnSender {
    * When a job that is old enough to be given up was first tried, in Unix seconds. The first time that is now, and durable on
    * return. Null: it was tried before it was old, and its age counts from its submission.
    */
-  async firstAttempt({ control, job }: QueuedJob): Promise<number | null> {
+  async firstAttempt(queued: QueuedJob): Promise<number | null> {
     const { store } = this.#deps;
-    const key = { control, msgid: job.msgid };
+    const { job } = queued;
+    const key = jobKeyOf(queued);
     if (job.attempted !== 0) return store.firstAttempt(key);
     const now = this.#now();
     await store.recordFirstAttempt(key, now);
@@ -150,7 +151,7 @@ export class DsnSender {
   /** Removes the records of a message whose job ends. */
   async forget({ controlMessages }: FinishedMessage): Promise<void> {
     this.#pauses.delete(controlMessages[0].job.msgid);
-    for (const numbers of numbersOf(controlMessages)) await this.#deps.store.forget(numbers);
+    for (const job of controlMessages) await this.#deps.store.forget(jobKeyOf(job));
   }
 
   #now(): number {
@@ -191,8 +192,8 @@ export class DsnSender {
 
   async #unreported(message: FinishedMessage, notices: readonly Notice[]): Promise<readonly Notice[]> {
     const recorded: Notified[] = [];
-    for (const numbers of numbersOf(message.controlMessages))
-      recorded.push(...(await this.#deps.store.notified(numbers)));
+    for (const job of message.controlMessages)
+      recorded.push(...(await this.#deps.store.notified(jobKeyOf(job))));
     const known = new Set(recorded.map(({ address, what }) => `${what} ${address}`));
     const due = notices.filter((notice) => !known.has(`${whatOf(notice)} ${notice.recipient}`));
     const sent = due.filter((notice) => this.#unrecorded.has(keyOf(message, notice)));
@@ -210,7 +211,7 @@ export class DsnSender {
 
   async #record({ controlMessages }: FinishedMessage, notices: readonly Notice[]): Promise<void> {
     const records = notices.map((notice) => ({ address: notice.recipient, what: whatOf(notice) }));
-    for (const numbers of numbersOf(controlMessages)) await this.#deps.store.recordNotified(numbers, records);
+    for (const job of controlMessages) await this.#deps.store.recordNotified(jobKeyOf(job), records);
   }
 
   /** Null when the message is gone or cannot be sent. */
@@ -308,8 +309,9 @@ export class DsnSender {
   }
 
   /** A report has as long as its message: after that it has waited long enough for the return path. */
-  async #isOverdue({ controlMessages: [{ control, job }] }: FinishedMessage): Promise<boolean> {
-    const recorded = await this.#deps.store.firstAttempt({ control, msgid: job.msgid });
+  async #isOverdue({ controlMessages: [queued] }: FinishedMessage): Promise<boolean> {
+    const { job } = queued;
+    const recorded = await this.#deps.store.firstAttempt(jobKeyOf(queued));
     const since = recorded ?? job.submitted ?? lastAttempt(job);
     return since !== null && this.#now() - since > 2 * this.#rules.schedule.giveUpAfter;
   }
@@ -394,8 +396,8 @@ function whatOf({ kind }: Notice): Notified['what'] {
   return kind === 'delayed' ? 'delay' : 'failure';
 }
 
-function numbersOf(jobs: readonly QueuedJob[]) {
-  return jobs.map(({ control, job }) => ({ control, msgid: job.msgid }));
+function jobKeyOf({ control, job: { msgid, submitted } }: QueuedJob): JobKey {
+  return { control, msgid, submitted };
 }
 
 async function returnedPart(message: OutgoingMessage, ret: Original['ret']): Promise<Original> {

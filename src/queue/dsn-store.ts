@@ -12,10 +12,12 @@ export interface Notified {
   readonly what: 'failure' | 'delay';
 }
 
-/** A job by its numbers; both are used again after it is finished. */
+/** A job, told from any other one that had its numbers. */
 export interface JobKey {
   readonly control: MessageNumber;
   readonly msgid: MessageNumber;
+  /** when it was submitted, Unix seconds; null when its list does not say */
+  readonly submitted: number | null;
 }
 
 export interface DsnStore {

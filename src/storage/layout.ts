@@ -8,6 +8,8 @@ export interface StateLayout {
   readonly state: string;
   readonly id: string;
   readonly journal: string;
+  /** the highest number ever seen */
+  readonly highest: string;
   /** problems that last, each of which is told once */
   readonly alerts: string;
   /** unreadable control messages, each with a file that says why */
@@ -30,6 +32,7 @@ export function layoutOf(spool: string): StateLayout {
     state,
     id: `${state}/id`,
     journal: `${state}/journal`,
+    highest: `${state}/highest`,
     alerts: `${state}/alerts`,
     bad: `${state}/bad`,
     requests: `${state}/requests`,

@@ -26,7 +26,7 @@ export const command: Command = async ({ settings, options, terminal }) => {
       queued,
       lists: jobs.filter(({ job }) => job.msgid === queued.job.msgid),
       payload: await view.readPayload(queued.job.msgid),
-      transcripts: transcriptsOf(opened.spool, queued.control),
+      transcripts: transcriptsOf(opened.spool, queued.control, queued.job),
     },
     readable,
   );

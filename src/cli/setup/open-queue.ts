@@ -6,7 +6,7 @@ import { connect } from '#net-stream-utils';
 import type { Clock } from '../../platform/clock.ts';
 import type { LiveRefused } from '../../queue/citadel/open.ts';
 import { type CrashLog, openCrashLog } from '../../queue/crash-log.ts';
-import type { DsnStore } from '../../queue/dsn-store.ts';
+import type { DsnStore, JobKey } from '../../queue/dsn-store.ts';
 import type { Queue } from '../../queue/queue.ts';
 import { openDsnStore } from '../../queue/spool/dsn-store.ts';
 import { openSpoolQueue } from '../../queue/spool/open.ts';
@@ -112,7 +112,7 @@ export function dsnStoreOf(
 ): DsnStore {
   if (settings.state === null) return openDsnStore(home, deps);
   const reports = openDsnStore(home, deps, () => true);
-  const byPayload = ({ msgid }: { readonly msgid: number }) => ({ control: msgid, msgid });
+  const byPayload = ({ msgid, submitted }: JobKey): JobKey => ({ control: msgid, msgid, submitted });
   return {
     notified: (job) => reports.notified(byPayload(job)),
     recordNotified: (job, recipients) => reports.recordNotified(byPayload(job), recipients),

@@ -10,12 +10,14 @@ import type { Disk } from '../../storage/disk.ts';
 import { payloadFingerprint } from '../../storage/fingerprint.ts';
 import { ensureFolder } from '../../storage/folder.ts';
 import { layoutOf, messageNumber } from '../../storage/layout.ts';
-import type { DsnStore, Notified } from '../dsn-store.ts';
+import type { DsnStore, JobKey, Notified } from '../dsn-store.ts';
 import type { SpoolDeps } from './open.ts';
 
 /** The content of a note, as JSON. */
 interface Note {
   readonly msgid: MessageNumber;
+  /** Unix seconds; absent in notes of old */
+  readonly submitted?: number;
   /** size and time of the payload file; null when there is none */
   readonly payload: string | null;
   readonly told: readonly Notified[];
@@ -45,11 +47,17 @@ export function openDsnStore(
     if (errorCode(error) === null) throw error;
   }
 
-  function noteOf(control: MessageNumber, msgid: MessageNumber): Note {
+  function noteOf({ control, msgid, ...job }: JobKey): Note {
+    // A list that is rewritten says 0 where it said nothing before.
+    const submitted = job.submitted ?? 0;
     const payload = payloadFingerprint(disk, layout, msgid);
     const note = readNote(disk, `${notes}/${control}`);
-    const isMeant = note !== null && note.msgid === msgid && note.payload === payload;
-    return isMeant ? note : { msgid, payload, told: [] };
+    const isMeant =
+      note !== null &&
+      note.msgid === msgid &&
+      note.payload === payload &&
+      (note.submitted ?? submitted) === submitted;
+    return isMeant ? note : { msgid, submitted, payload, told: [] };
   }
 
   async function putNote(control: MessageNumber, note: Note): Promise<void> {
@@ -68,14 +76,13 @@ export function openDsnStore(
   }
 
   return {
-    notified: async ({ control, msgid }) => noteOf(control, msgid).told,
-    async recordNotified({ control, msgid }, notified) {
-      const note = noteOf(control, msgid);
-      await putNote(control, { ...note, told: [...note.told, ...notified] });
+    notified: async (job) => noteOf(job).told,
+    async recordNotified(job, notified) {
+      const note = noteOf(job);
+      await putNote(job.control, { ...note, told: [...note.told, ...notified] });
     },
-    firstAttempt: async ({ control, msgid }) => noteOf(control, msgid).firstAttempt ?? null,
-    recordFirstAttempt: ({ control, msgid }, at) =>
-      putNote(control, { ...noteOf(control, msgid), firstAttempt: at }),
+    firstAttempt: async (job) => noteOf(job).firstAttempt ?? null,
+    recordFirstAttempt: (job, at) => putNote(job.control, { ...noteOf(job), firstAttempt: at }),
     async forget({ control }) {
       // A job to which another program added recipients is not finished.
       if (disk.status(layout.message(control)) === null) removeIfExists(disk, `${notes}/${control}`);

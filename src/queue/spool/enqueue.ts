@@ -16,6 +16,7 @@ import {
 import type { Disk, Ownership } from '../../storage/disk.ts';
 import type { StateLayout } from '../../storage/layout.ts';
 import type { Queue } from '../queue.ts';
+import { readHighest } from './highest-number.ts';
 import type { SpoolIndex } from './spool-index.ts';
 
 export interface EnqueueDeps {
@@ -43,6 +44,8 @@ const HEAD = 65_536;
 
 /** Link the file under the next free number. */
 function linkNext({ disk, layout, index }: EnqueueDeps, temporary: string): MessageNumber {
+  // Others may have given higher ones meanwhile, whose files have come and gone.
+  index.reserveNumber(readHighest(disk, layout));
   for (;;) {
     const number = index.nextNumber();
     try {

@@ -118,6 +118,11 @@ export class SpoolIndex {
     if (number <= HIGHEST_NUMBER) this.#highest = Math.max(this.#highest, number);
   }
 
+  /** Of all that were seen here. */
+  get highestNumber(): MessageNumber {
+    return this.#highest;
+  }
+
   /** Names of files that were listed and have a number beyond the highest; each is returned once. */
   takeForeignNames(): readonly string[] {
     const names = [...this.#foreign].filter(([, reported]) => !reported).map(([name]) => name);

@@ -4,6 +4,7 @@
  */
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import { describeError, QueueError } from '../../platform/system-errors.ts';
+import { warnOnce } from '../../platform/warn-once.ts';
 import { removeIfExists } from '../../storage/atomic-file.ts';
 import type { Ownership } from '../../storage/disk.ts';
 import { fingerprintOf, payloadFingerprint } from '../../storage/fingerprint.ts';
@@ -18,6 +19,7 @@ import {
 } from '../pending-job.ts';
 import type { ActivePayloads, PayloadResult, QuarantinedMessage, Queue, QueueScan } from '../queue.ts';
 import { createEnqueue } from './enqueue.ts';
+import { HighestNumber } from './highest-number.ts';
 import { readPayload, removePayloads } from './payload.ts';
 import { quarantine } from './quarantine.ts';
 import { replayJournal } from './recovery.ts';
@@ -38,12 +40,15 @@ export class SpoolStore implements MessageStore<SpoolJob> {
   readonly finished = new Set<FinishedJob>();
   readonly #deps: SpoolStoreDeps & RewriteDeps;
   readonly #requests: AppliedRequests;
+  readonly #recordHighest: () => Promise<void>;
 
   constructor(deps: SpoolStoreDeps) {
     const { disk, layout } = deps;
     this.name = layout.spool;
     this.#deps = { ...deps, syncSpool: groupCommit(() => disk.syncDirectory(layout.spool)) };
-    this.#requests = new AppliedRequests(this.#deps);
+    const highest = new HighestNumber({ ...deps, warn: warnOnce(deps.warn) });
+    this.#recordHighest = () => highest.record(deps.index.highestNumber);
+    this.#requests = new AppliedRequests({ ...this.#deps, recordHighest: this.#recordHighest });
     this.enqueue = createEnqueue(this.#deps);
   }
 
@@ -87,6 +92,8 @@ export class SpoolStore implements MessageStore<SpoolJob> {
     const requests = await this.#requests.apply(active);
     const { index, warn } = this.#deps;
     const { jobs, orphans, unreadable } = sortIndex(index, warn, requests, active);
+    // Before anything that was found can go.
+    await this.#recordHighest();
     return { jobs, orphans, quarantined: await this.#quarantineAll(unreadable) };
   }
 

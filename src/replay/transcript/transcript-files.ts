@@ -13,6 +13,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { Job } from '../../delivery-list/job.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
 import { nodeDisk } from '../../storage/disk.ts';
 import { ensureFolder } from '../../storage/folder.ts';
@@ -129,8 +130,15 @@ function sweep(folder: string, { size, age }: RetentionLimits, now: number): voi
 
 const NAME = /^(\d+)-(\d+)-(\d+)\.jsonl$/;
 
-/** Paths of the transcripts of a job, the latest first. */
-export function transcriptsOf(spool: string, control: number): readonly string[] {
+/**
+ * Paths of the transcripts of a job, the latest first. `job`: only those of deliveries of this message and submission, and
+ * not of another job that had the number before.
+ */
+export function transcriptsOf(
+  spool: string,
+  control: number,
+  job?: Pick<Job, 'msgid' | 'submitted'>,
+): readonly string[] {
   const folder = transcriptFolder(spool);
   return namesIn(folder)
     .flatMap((name) => {
@@ -138,7 +146,22 @@ export function transcriptsOf(spool: string, control: number): readonly string[]
       return Number(job) === control ? [{ name, at: Number(at), count: Number(count) }] : [];
     })
     .sort((a, b) => b.at - a.at || b.count - a.count)
-    .map(({ name }) => join(folder, name));
+    .map(({ name }) => join(folder, name))
+    .filter((file) => job === undefined || isAbout(file, job));
+}
+
+/** Bytes of a header; longer ones, of jobs with many recipients, are read no further. */
+const HEADER = 262_144;
+
+/** True in doubt: a file that cannot be read is for the reader to look at. */
+function isAbout(file: string, { msgid, submitted }: Pick<Job, 'msgid' | 'submitted'>): boolean {
+  try {
+    const [line = ''] = nodeDisk.read(file, HEADER).bytes.toString('utf8').split('\n', 1);
+    const { job } = JSON.parse(line) as { readonly job?: Partial<Job> };
+    return job?.msgid === msgid && (job.submitted ?? 0) === (submitted ?? 0);
+  } catch {
+    return true;
+  }
 }
 
 function namesIn(folder: string): readonly string[] {

@@ -1,11 +1,20 @@
 /** Numbers of messages and locks: bounded, never given twice, and no search for one without an end. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { openDsnStore } from '../../../src/queue/spool/dsn-store.ts';
 import { openSpoolQueue } from '../../../src/queue/spool/open.ts';
+import {
+  transcriptFolder,
+  transcriptStore,
+  transcriptsOf,
+} from '../../../src/replay/transcript/transcript-files.ts';
+import { nodeDisk } from '../../../src/storage/disk.ts';
 import { HIGHEST_NUMBER } from '../../../src/storage/layout.ts';
 import {
   bench,
+  HEADER,
   listFor,
   MAIL,
   openGuest,
@@ -103,3 +112,106 @@ function withState(t: TestContext, prepare: (state: string) => void): string {
   prepare(`${spool}/.spoolroom`);
   return spool;
 }
+
+/** A list of `spool` where every recipient has its message. */
+async function deliverAll(spool: string): Promise<void> {
+  const room = await openRoom(spool, bench());
+  for (const { control, job } of (await room.scan()).jobs) {
+    const outcomes = job.recipients.map(({ address }, index) => ({
+      ...{ index, address, status: 2, text: 'ok' },
+    }));
+    await room.record(control, outcomes as never, 1);
+    await room.finish(control);
+  }
+  await room.close();
+}
+
+test('a number is not given again when the queue has run empty (R180)', async (t) => {
+  const spool = spoolOf(t, { 1: MAIL, 7: listFor(1, 'b@example.com') });
+  // Open all the while, as the intake is.
+  const guest = await openGuest(spool, bench());
+  await deliverAll(spool);
+  assert.deepEqual(fs.readdirSync(spool), ['.spoolroom']);
+  assert.equal((await guest.enqueue(Buffer.from(MAIL), NEW_JOB)).control, 9);
+  const other = await openGuest(spool, bench());
+  assert.equal((await other.enqueue(Buffer.from(MAIL), NEW_JOB)).control, 11);
+  await deliverAll(spool);
+  assert.equal((await guest.enqueue(Buffer.from(MAIL), NEW_JOB)).control, 13);
+  const room = await openRoom(spool, bench());
+  assert.equal((await room.enqueue(Buffer.from(MAIL), NEW_JOB)).control, 15);
+  await room.close();
+});
+
+test('nor that of a job that was removed, or of a list that was moved away (R180)', async (t) => {
+  const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'b@example.com'), 5: `${HEADER}nothing of it\n` });
+  const guest = await openGuest(spool, bench());
+  await guest.request('remove', (await guest.scan()).jobs, { by: 'me', at: 1 });
+  const room = await openRoom(spool, bench());
+  await room.scan();
+  await room.close();
+  assert.deepEqual(fs.readdirSync(spool), ['.spoolroom']);
+  assert.equal((await guest.enqueue(Buffer.from(MAIL), NEW_JOB)).control, 7);
+});
+
+for (const text of ['', 'x', '-5', '9007199254740993', '12345678901234567890\n']) {
+  test(`a record of the highest number that says ${JSON.stringify(text)} counts as none (R180)`, async (t) => {
+    const spool = spoolOf(t, { 1: MAIL });
+    fs.mkdirSync(`${spool}/.spoolroom`);
+    fs.writeFileSync(`${spool}/.spoolroom/highest`, text);
+    const guest = await openGuest(spool, bench());
+    assert.equal((await guest.enqueue(Buffer.from(MAIL), NEW_JOB)).control, 3);
+  });
+}
+
+test('where the highest number cannot be written, mail is delivered and a sentence says it (R180)', async (t) => {
+  const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'b@example.com') });
+  const rename = (from: string, to: string): void => {
+    if (to.endsWith('/highest')) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
+    nodeDisk.rename(from, to);
+  };
+  const deps = bench({ disk: { ...nodeDisk, rename } });
+  const room = await openRoom(spool, deps);
+  assert.equal((await room.scan()).jobs.length, 1);
+  assert.equal((await room.scan()).jobs.length, 1);
+  assert.match(
+    deps.warnings.join('\n'),
+    /^\S+highest could not be written: no space .* Mail is delivered nevertheless/,
+  );
+  assert.equal(deps.warnings.length, 1);
+  await room.close();
+});
+
+test('what was noted about a job is not taken for that of a later one with its numbers (R180)', async (t) => {
+  const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'b@example.com') });
+  const deps = bench();
+  await (await openRoom(spool, deps)).close();
+  const notes = openDsnStore(spool, deps);
+  const [early, late] = [
+    { control: 2, msgid: 1, submitted: 100 },
+    { control: 2, msgid: 1, submitted: 200 },
+  ];
+  await notes.recordNotified(early, [{ address: 'b@example.com', what: 'delay' }]);
+  await notes.recordFirstAttempt(early, 150);
+  assert.equal((await notes.notified(early)).length, 1);
+  assert.deepEqual([await notes.notified(late), await notes.firstAttempt(late)], [[], null]);
+});
+
+test('a transcript belongs to the message and the submission it was made for (R180)', (t) => {
+  const spool = spoolOf(t, {});
+  const store = transcriptStore(transcriptFolder(spool), { size: 1e6, age: 1e9 }, (text) =>
+    assert.fail(text),
+  );
+  for (const [at, job] of [
+    [1000, { msgid: 1, submitted: 100, recipients: [] }],
+    [2000, { msgid: 1, submitted: 200, recipients: [] }],
+    [3000, { msgid: 3, submitted: 100, recipients: [] }],
+  ] as const) {
+    store.open(2, at).append(`${JSON.stringify({ transcript: 2, at, control: 2, job })}\n`);
+  }
+  const found = transcriptsOf(spool, 2, { msgid: 1, submitted: 100 });
+  assert.deepEqual(
+    found.map((file) => path.basename(file)),
+    ['2-1-1.jsonl'],
+  );
+  assert.equal(transcriptsOf(spool, 2).length, 3);
+});

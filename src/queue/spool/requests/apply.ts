@@ -21,6 +21,8 @@ import {
 export interface ApplyDeps extends RemovalDeps {
   /** a full sentence for people */
   readonly warn: (text: string) => void;
+  /** resolves when no number in the index will be given again */
+  readonly recordHighest: () => Promise<void>;
 }
 
 export class AppliedRequests {
@@ -50,6 +52,7 @@ export class AppliedRequests {
     const applied = { valid: requests, unreadable: found.unreadable };
     if (requests.size === 0) return applied;
     index.update(active);
+    await this.#deps.recordHighest();
     const removals: Removal[] = [];
     for (const request of requests.values()) {
       if (active.has(request.msgid)) continue;

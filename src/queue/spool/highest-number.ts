@@ -1,0 +1,58 @@
+/**
+ * The highest number that was ever seen in the spool, in `.spoolroom/highest`. It is durable before the runner takes up the
+ * messages it found, so before any of them can go: a number is not given again when the queue has run empty, and what logs
+ * and transcripts say of an old job is never taken for a later one's.
+ */
+import type { MessageNumber } from '../../delivery-list/job.ts';
+import { describeError, errorCode } from '../../platform/system-errors.ts';
+import { type TemporaryName, writeAndSync } from '../../storage/atomic-file.ts';
+import type { Disk, Ownership } from '../../storage/disk.ts';
+import { messageNumber, type StateLayout } from '../../storage/layout.ts';
+
+/** 0: none is recorded, or it cannot be read. */
+export function readHighest(disk: Disk, { highest }: StateLayout): MessageNumber {
+  try {
+    return messageNumber(disk.read(highest, 64).bytes.toString('latin1').trim()) ?? 0;
+  } catch (error) {
+    if (errorCode(error) === null) throw error;
+    return 0;
+  }
+}
+
+export interface HighestNumberDeps {
+  readonly disk: Disk;
+  readonly layout: StateLayout;
+  readonly temporaryName: TemporaryName;
+  readonly owner: Ownership;
+  /** gets a full sentence; the caller says the same one only once */
+  readonly warn: (text: string) => void;
+}
+
+export class HighestNumber {
+  readonly #deps: HighestNumberDeps;
+  #recorded: MessageNumber;
+
+  constructor(deps: HighestNumberDeps) {
+    this.#deps = deps;
+    this.#recorded = readHighest(deps.disk, deps.layout);
+  }
+
+  /** Resolves when the number is durable, or after a warning: no message waits for it. */
+  async record(number: MessageNumber): Promise<void> {
+    if (number <= this.#recorded) return;
+    const { disk, layout, temporaryName, owner, warn } = this.#deps;
+    try {
+      const temporary = temporaryName();
+      await writeAndSync(disk, temporary, [Buffer.from(`${number}\n`)], owner);
+      disk.rename(temporary, layout.highest);
+      await disk.syncDirectory(layout.state);
+      this.#recorded = number;
+    } catch (error) {
+      if (errorCode(error) === null) throw error;
+      warn(
+        `${layout.highest} could not be written: ${describeError(error)}. Mail is delivered nevertheless; a later job may get ` +
+          'the number of one that is finished.',
+      );
+    }
+  }
+}
