@@ -95,6 +95,7 @@ const DIRECTORY: QueueKind = {
     movesUnreadable: true,
     changed: 'merged',
     enqueues: true,
+    pendingFirst: false,
     dialects: ['2012', '2017'],
   },
 };
@@ -110,6 +111,7 @@ for (const era of ['2012', '2016', '2023'] as const) {
       movesUnreadable: false,
       changed: 'alarm',
       enqueues: false,
+      pendingFirst: era === '2016',
       dialects: [era === '2023' ? '2017' : '2012'],
     },
   });

@@ -44,6 +44,8 @@ export interface QueueKind {
     readonly changed: 'merged' | 'alarm';
     /** new mail is taken, or refused with a sentence */
     readonly enqueues: boolean;
+    /** its lists hold pending recipients before all others */
+    readonly pendingFirst: boolean;
     /** in which its lists can be written; a server decides about that itself */
     readonly dialects: readonly [Dialect, ...Dialect[]];
   };
@@ -75,7 +77,10 @@ function settingsOf({ differs: { dialects } }: QueueKind): ControlSettings {
 function rewritten(kind: QueueKind, msgid: MessageNumber, ...remotes: readonly string[]): string {
   const isPending = (remote: string): boolean => /\|[04]\|/.test(remote);
   const is2012 = settingsOf(kind).dialect === '2012';
-  const lines = remotes.filter((remote) => is2012 || isPending(remote)).map((remote) => `remote|${remote}\n`);
+  const pending = remotes.filter(isPending);
+  const ordered = [...pending, ...remotes.filter((remote) => !isPending(remote))];
+  const shown = is2012 ? (kind.differs.pendingFirst ? ordered : remotes) : pending;
+  const lines = shown.map((remote) => `remote|${remote}\n`);
   const head = `msgid|${msgid}\nsubmitted|${NOW}\nbounceto|a@example.org\n`;
   return is2012
     ? `${head}retry|300\nattempted|${NOW + 300}\n${lines.join('')}`

@@ -2,11 +2,11 @@
  * Applies the journal of an interrupted run to what lies in the room. Changes the index only; the next flush does on the
  * server what is left to do.
  */
-import { rewrittenText } from '../../delivery-list/apply.ts';
-import type { Dialect, MessageNumber } from '../../delivery-list/job.ts';
+import type { MessageNumber } from '../../delivery-list/job.ts';
 import type { ByteString } from '../../platform/bytes.ts';
 import type { JournalKey, JournalRecord } from '../journal.ts';
 import { currentJob } from '../pending-job.ts';
+import type { RoomDialect } from './room-dialect.ts';
 import type { RoomIndex } from './room-index.ts';
 import { type RoomJob, roomJobKey } from './room-message.ts';
 
@@ -15,7 +15,11 @@ import { type RoomJob, roomJobKey } from './room-message.ts';
  * records stay until its deletion is seen: the outcomes up to the posting are in the successor then, and the later ones
  * belong to the successor.
  */
-export function replayJournal(records: readonly JournalRecord[], index: RoomIndex, dialect: Dialect): void {
+export function replayJournal(
+  records: readonly JournalRecord[],
+  index: RoomIndex,
+  dialect: RoomDialect,
+): void {
   const findSuccessor = successorIndex(index, dialect);
   const successors = new Map<MessageNumber, RoomJob>();
   const finish = (key: JournalKey): unknown => index.finished.add({ key, removable: true });
@@ -42,7 +46,7 @@ export function replayJournal(records: readonly JournalRecord[], index: RoomInde
 }
 
 /** Finds the control message that holds the same as this job with its outcomes: a later one, whatever its times. */
-function successorIndex(index: RoomIndex, dialect: Dialect): (job: RoomJob) => RoomJob | null {
+function successorIndex(index: RoomIndex, dialect: RoomDialect): (job: RoomJob) => RoomJob | null {
   const jobsByText = new Map<ByteString, RoomJob[]>();
   for (const job of index.jobs()) {
     const text = textWithoutTimes(job, dialect);
@@ -56,9 +60,9 @@ function successorIndex(index: RoomIndex, dialect: Dialect): (job: RoomJob) => R
 }
 
 /** The retry interval doubles with each reading, and a run may write a list more than once. */
-function textWithoutTimes(job: RoomJob, dialect: Dialect): ByteString | null {
+function textWithoutTimes(job: RoomJob, dialect: RoomDialect): ByteString | null {
   const current = currentJob(job);
   // What a list without this line gets when it is written.
-  const submitted = current.submitted ?? (dialect === '2017' ? job.now : 0);
-  return rewrittenText({ ...current, submitted, retry: 1 }, dialect, 0, { first: 1, ceiling: 1 });
+  const submitted = current.submitted ?? (dialect.value === '2017' ? job.now : 0);
+  return dialect.write({ ...current, submitted, retry: 1 }, 0, { first: 1, ceiling: 1 });
 }

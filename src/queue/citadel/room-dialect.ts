@@ -1,8 +1,12 @@
 /**
- * The dialect in which the delivery lists of a queue room are written: that of the server's own SMTP module, whatever the
- * settings say, so that the module can go on with them.
+ * How the delivery lists of a queue room are written: so that the server's own SMTP module can go on with them. The dialect
+ * is that of the module, whatever the settings say. With a smarthost, the module of 2016 tries the first recipients of a list,
+ * as many as are pending, whoever they are: it gets the pending ones first.
  */
-import type { Dialect } from '../../delivery-list/job.ts';
+import { rewrittenText } from '../../delivery-list/apply.ts';
+import { type Dialect, isPending, type Job } from '../../delivery-list/job.ts';
+import type { RetryIntervals } from '../../delivery-list/serialise.ts';
+import type { ByteString } from '../../platform/bytes.ts';
 import { COMMANDS } from './client/protocol.ts';
 import type { CitadelServer } from './client/server.ts';
 import { type ServerVersion, serverVersion, UNKNOWN_COMMAND } from './client/server-version.ts';
@@ -21,6 +25,7 @@ export class RoomDialect {
   readonly #deps: RoomDialectDeps;
   #isDetected = false;
   #value: Dialect;
+  #hasPendingFirst = false;
 
   constructor(deps: RoomDialectDeps) {
     this.#deps = deps;
@@ -42,6 +47,7 @@ export class RoomDialect {
     // Servers between March 2017 and 2018 know the commands of 2016 but one, which went with the module of that dialect.
     const isNewer = isContradicted && version === '2016' && (await this.#lacksSmtp());
     this.#value = isNewer ? '2017' : own;
+    this.#hasPendingFirst = version === '2016' && !isNewer;
     this.#isDetected = true;
     if (isContradicted)
       warn(
@@ -51,8 +57,18 @@ export class RoomDialect {
       );
   }
 
+  /** The text of a job after a run at `now`, as `rewrittenText` writes it. */
+  write(job: Job, now: number, intervals: RetryIntervals): ByteString | null {
+    const recipients = this.#hasPendingFirst ? pendingFirst(job.recipients) : job.recipients;
+    return rewrittenText({ ...job, recipients }, this.#value, now, intervals);
+  }
+
   async #lacksSmtp(): Promise<boolean> {
     const { code } = await this.#deps.server.read({ line: COMMANDS.smtp });
     return code === UNKNOWN_COMMAND;
   }
+}
+
+function pendingFirst(recipients: Job['recipients']): Job['recipients'] {
+  return [...recipients.filter(isPending), ...recipients.filter((recipient) => !isPending(recipient))];
 }

@@ -92,7 +92,7 @@ export class RoomStore implements MessageStore<RoomJob> {
     this.#refuseUnread(records);
     this.#rivals.compare();
     if (records.length > 0) await secure();
-    replayJournal(records, this.#index, dialect.value);
+    replayJournal(records, this.#index, dialect);
   }
 
   /**

@@ -3,8 +3,7 @@
  * replaces nothing in one step: the new control message is posted, then the old one deleted. Each step can be repeated; what
  * the server refuses for one job does not hold up another.
  */
-import { rewrittenText } from '../../delivery-list/apply.ts';
-import type { Dialect, MessageNumber } from '../../delivery-list/job.ts';
+import type { MessageNumber } from '../../delivery-list/job.ts';
 import type { ByteString } from '../../platform/bytes.ts';
 import { QueueError } from '../../platform/system-errors.ts';
 import type { ControlSettings } from '../control-message.ts';
@@ -13,6 +12,7 @@ import { currentJob, type FinishedJob } from '../pending-job.ts';
 import { COMMANDS, numbersIn } from './client/protocol.ts';
 import type { CitadelServer } from './client/server.ts';
 import { ConnectionLost } from './client/session.ts';
+import type { RoomDialect } from './room-dialect.ts';
 import { type RoomIndex, refusalText } from './room-index.ts';
 import { type RoomJob, roomJobKey } from './room-message.ts';
 
@@ -20,7 +20,7 @@ import { type RoomJob, roomJobKey } from './room-message.ts';
 const BATCH = 200;
 
 export interface RoomWriterDeps extends Pick<ControlSettings, 'spans'> {
-  readonly dialect: { readonly value: Dialect };
+  readonly dialect: Pick<RoomDialect, 'write'>;
   readonly server: CitadelServer;
   readonly journal: Journal;
   readonly index: RoomIndex;
@@ -60,7 +60,7 @@ export class RoomWriter {
   async #rewrite(job: RoomJob): Promise<void> {
     const { index, dialect, spans } = this.#deps;
     const changes = job.changes.length;
-    const text = rewrittenText(currentJob(job), dialect.value, job.now, spans);
+    const text = dialect.write(currentJob(job), job.now, spans);
     // 2017 cannot express "all delivered"; the job is about to be removed.
     if (text === null) return;
     if (job.posting !== null) index.abandonedTexts.add(job.posting.text);

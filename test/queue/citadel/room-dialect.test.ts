@@ -5,7 +5,7 @@ import type { Dialect } from '../../../src/delivery-list/job.ts';
 import { connect } from '../../../src/net-stream-utils/index.ts';
 import { openLiveQueue } from '../../../src/queue/citadel/open.ts';
 import type { Era } from '../../support/citadel-server.ts';
-import { listsIn, liveScene, MAIL, newList, openProven } from '../../support/live-room.ts';
+import { listsIn, liveScene, MAIL, newList, openLive, openProven } from '../../support/live-room.ts';
 import { NOW, SETTINGS_2012, SETTINGS_2017 } from '../../support/spool.ts';
 
 const CASES: readonly (readonly [Era, written: Dialect, setting: Dialect | null, warning: RegExp | null])[] =
@@ -69,5 +69,39 @@ test('a server between March 2017 and 2018, which answers like one of 2016, gets
   assert.match(
     deps.warnings.join('\n'),
     /as since March 2017\. Delivery lists are written in the dialect 2017, as set\./,
+  );
+});
+
+test('a server of 2016 gets pending recipients first, also from the process after a crash; nobody is mixed up', async (t) => {
+  const scene = await liveScene(t, '2016');
+  const { double } = scene;
+  const addresses = [1, 2, 3, 4, 5].map((number) => `x${number}@example.com`);
+  const statuses = [2, 4, 5, 4, 2] as const;
+  const control = double.post(newList(double.postMail(MAIL), ...addresses));
+  const queue = await openProven(scene);
+  await queue.scan();
+  const changes = addresses.map((address, index) => ({
+    index,
+    address,
+    status: statuses[index] ?? 4,
+    text: 'so',
+  }));
+  await queue.record(control, changes.slice(0, 3), NOW);
+  await queue.flush();
+  await queue.record(control, changes.slice(3), NOW);
+  // Killed here, with two outcomes in the journal only.
+  const next = await openLive(scene);
+  const [job] = (await next.scan()).jobs;
+  const order = [2, 4, 5, 1, 3];
+  assert.deepEqual(
+    job?.job.recipients.map(({ address, status }) => [address, status]),
+    order.map((number) => [`x${number}@example.com`, statuses[number - 1]]),
+  );
+  // The other pending one is delivered now, under its new position.
+  await next.record(job?.control ?? 0, [{ index: 1, address: 'x4@example.com', status: 2, text: 'so' }], NOW);
+  await next.close();
+  assert.match(
+    Object.values(listsIn(double)).join(),
+    /\nremote\|x2@example\.com\|4\|so\nremote\|x4@example\.com\|2\|so\nremote\|x5@/,
   );
 });
