@@ -358,6 +358,24 @@ describe('check', () => {
       },
     ));
 
+  it('tells what deliveries have met with a relay, as long as it is one', (t) =>
+    withRelay(greets, async (relay) => {
+      const spool = spoolOf(t, {});
+      fs.mkdirSync(path.join(spool, '.spoolroom'));
+      const alert = {
+        since: 1_400_000_000,
+        text: 'The relay rejects our login (535 no). Mail waits.',
+        told: true,
+      };
+      fs.writeFileSync(
+        path.join(spool, '.spoolroom/alerts'),
+        JSON.stringify({ [`relay ${relay} login`]: alert, 'relay 192.0.2.9:25 login': alert }),
+      );
+      const { bad, exit, seen } = await check(spool, { smarthost: relay });
+      assert.deepEqual([bad, exit], [['trouble relay'], 1]);
+      assert.match(seen('relay'), /^since 2014-05-13.*: The relay rejects our login \(535 no\)\./);
+    }));
+
   it('one smart host of two is enough', (t) =>
     withRelay(greets, async (relay) => {
       const { exit, bad } = await check(spoolOf(t, {}), { smarthost: ['127.0.0.1:1', relay] });

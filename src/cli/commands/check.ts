@@ -5,11 +5,15 @@
 import { statSync } from 'node:fs';
 import { dsnRecipients, type Site } from '../../dsn/recipient.ts';
 import { checkReport, type Finding, ok, problem, warning } from '../../output/check-report.ts';
-import { formatTime } from '../../output/text.ts';
+import { escapeControl, formatTime } from '../../output/text.ts';
 import type { ByteString } from '../../platform/bytes.ts';
 import type { QueuedJob } from '../../queue/queue.ts';
+import { readAlerts } from '../../runner/alerts.ts';
+import { isOfRelay } from '../../runner/relay-alerts.ts';
 import type { RunRules } from '../../runner/rules.ts';
 import type { Settings } from '../../settings/table.ts';
+import { nodeDisk } from '../../storage/disk.ts';
+import { layoutOf } from '../../storage/layout.ts';
 import { checkNetwork } from '../check/network.ts';
 import { checkSpool } from '../check/spool.ts';
 import { dsnTransportOf, siteOf } from '../setup/dsn.ts';
@@ -35,7 +39,13 @@ async function check(settings: Settings): Promise<readonly Finding[]> {
     'kind' in rules ? [] : networkFindings(settings, rules, spool.jobs),
     citadelFindings(settings, 'kind' in rules ? null : rules),
   ]);
-  return [...settingsFindings(settings, rules), ...spool.findings, ...network, ...citadel];
+  return [
+    ...settingsFindings(settings, rules),
+    ...alertFindings(settings, rules),
+    ...spool.findings,
+    ...network,
+    ...citadel,
+  ];
 }
 
 type Loaded = Awaited<ReturnType<typeof loadRules>>;
@@ -59,6 +69,21 @@ function settingsFindings(settings: Settings, rules: Loaded): readonly Finding[]
           ),
         ]),
   ];
+}
+
+/** What deliveries have met: this also shows what `check` itself does not try, such as a password. */
+function alertFindings({ state, spool }: Settings, rules: Loaded): readonly Finding[] {
+  const home = state ?? spool;
+  if (home === null || 'kind' in rules) return [];
+  return [...readAlerts(nodeDisk, layoutOf(home))]
+    .filter(([key, { told }]) => told && isOfRelay(key, rules.delivery.routing.relays))
+    .map(([, { since, text }]) =>
+      problem(
+        'relay',
+        `since ${formatTime(since)}: ${escapeControl(text)}`,
+        'This ends when the relay takes a message.',
+      ),
+    );
 }
 
 function hostnameFinding({ render, ehloName }: RunRules): Finding {

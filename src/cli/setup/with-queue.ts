@@ -18,6 +18,7 @@ import { Recorder } from '../../replay/transcript/recorder.ts';
 import { transcriptFolder, transcriptStore } from '../../replay/transcript/transcript-files.ts';
 import { Alerts } from '../../runner/alerts.ts';
 import type { RunDeps, RunEvents } from '../../runner/queue-runner.ts';
+import { RelayAlerts } from '../../runner/relay-alerts.ts';
 import type { RunRules } from '../../runner/rules.ts';
 import type { Settings } from '../../settings/table.ts';
 import { nodeDisk } from '../../storage/disk.ts';
@@ -161,7 +162,8 @@ async function workOn(
     const alerts = new Alerts(nodeDisk, layoutOf(spool), () => Math.floor(clock.now() / 1000), warn);
     alertSettings(alerts, rules);
     const logged = logEvents(log, levelFor(settings), rules.render.legacy);
-    const events = recorder === null ? logged : recorded(logged, recorder);
+    const relays = new RelayAlerts(rules.delivery.routing.relays, alerts);
+    const events = observed(logged, recorder, relays);
     const ports = { ...systemDeps(settings, clock), queue, events, crashLog };
     const dsnSender = createDsnSender(path, { spool, rules, log }, settings, ports);
     return await work({ ...context, signal, started, ports: { ...ports, dsnSender } }, invocation);
@@ -201,11 +203,12 @@ function recorderFor(
   return new Recorder({ keep, settings, relays, hostname: render.fqdn, ehloName }, clock, store);
 }
 
-function recorded(events: RunEvents, recorder: Recorder): RunEvents {
+function observed(events: RunEvents, recorder: Recorder | null, relays: RelayAlerts): RunEvents {
   return {
     ...events,
     trace: (attempt, traced) => {
-      recorder.observe(attempt, traced);
+      recorder?.observe(attempt, traced);
+      relays.observe(traced);
       events.trace(attempt, traced);
     },
   };

@@ -1,0 +1,113 @@
+/**
+ * Whether the relays take our mail at all, seen from what happens in deliveries. While one does not, mail only waits, and
+ * nothing else would tell the administrator before it is given up.
+ */
+import type { TraceEvent } from '../delivery/trace.ts';
+import type { Relay } from '../routing/hosts.ts';
+import type { Failure } from '../smtp/outcome.ts';
+import { describePeer, joinedLines } from '../smtp/status-text.ts';
+import type { Alerts } from './alerts.ts';
+
+interface Kind {
+  readonly name: string;
+  readonly is: (failure: Failure) => boolean;
+  /** seconds it has to last */
+  readonly after: number;
+  /** follows "The relay HOST" */
+  readonly says: string;
+  readonly advice: string;
+}
+
+/** The first that fits. What only a person can mend is told at once. */
+const KINDS: readonly Kind[] = [
+  {
+    name: 'login',
+    is: ({ stage, code }) => stage === 'auth' && code !== null && code >= 500,
+    after: 0,
+    says: 'rejects our login',
+    advice: 'Correct its user name and password in the settings.',
+  },
+  {
+    name: 'tls',
+    is: ({ stage }) => stage === 'starttls' || stage === 'handshake' || stage === 'capabilities',
+    after: 0,
+    says: 'cannot be used with the protection that the settings demand',
+    advice: 'Check its certificate, and the settings relay-tls, tls-host, tls-ca and tls-pin.',
+  },
+  {
+    name: 'away',
+    is: () => true,
+    after: 3600,
+    says: 'has taken no mail for more than an hour',
+    advice: 'Check the server, the network and the entry of the relay.',
+  },
+];
+
+/** Stages at which a server has not let us begin yet; a failure at any other one shows that it is there. */
+const BEFORE_READY = new Set<string>([
+  ...['routing', 'payload', 'lookup', 'connect', 'greeting'],
+  ...['ehlo', 'helo', 'capabilities', 'starttls', 'handshake', 'auth'],
+]);
+
+export class RelayAlerts {
+  readonly #relays: readonly Relay[];
+  readonly #alerts: Alerts;
+
+  constructor(relays: readonly Relay[], alerts: Alerts) {
+    this.#relays = relays;
+    this.#alerts = alerts;
+    alerts.clear((key) => key.startsWith(PREFIX) && !isOfRelay(key, relays));
+  }
+
+  observe(traced: TraceEvent): void {
+    if (traced.what === 'lookup') {
+      const { question, name, answer } = traced;
+      const isMissing = question !== 'mx' && answer.kind === 'failed' && answer.fault !== 'no-data';
+      if (isMissing) this.#lookupFailed(name, answer.fault);
+    } else if (traced.what === 'delivery' && traced.event.type === 'host-failed') {
+      this.#failed(traced.event.failure);
+    } else if (traced.what === 'outcome') {
+      const { outcome } = traced;
+      const isThere = outcome.kind === 'delivered' || !BEFORE_READY.has(outcome.stage);
+      if (outcome.peer !== null && isThere) this.#clear(outcome.peer.host, outcome.peer.port);
+    }
+  }
+
+  #lookupFailed(name: string, fault: string): void {
+    for (const { host, port } of this.#relays.filter((relay) => relay.host === name))
+      this.#raise('away', host, port, `The relay ${host}`, `its address cannot be looked up: ${fault}`);
+  }
+
+  #failed(failure: Failure): void {
+    const { peer, code, text } = failure;
+    if (peer === null || !this.#relays.some(({ host, port }) => host === peer.host && port === peer.port))
+      return;
+    const kind = KINDS.find(({ is }) => is(failure));
+    const reply = `${code === null ? '' : `${code} `}${joinedLines(text)}`;
+    if (kind !== undefined)
+      this.#raise(kind.name, peer.host, peer.port, `The relay ${describePeer(peer)}`, reply);
+  }
+
+  #raise(name: string, host: string, port: number, subject: string, why: string): void {
+    const kind = KINDS.find((each) => each.name === name);
+    if (kind === undefined) return;
+    const { says, after, advice } = kind;
+    const text = `${subject} ${says} (${why}). Mail that needs it waits. ${advice}`;
+    this.#alerts.raise(`${keyOf(host, port)} ${name}`, text, after);
+  }
+
+  #clear(host: string, port: number): void {
+    this.#alerts.clear((key) => key.startsWith(`${keyOf(host, port)} `));
+  }
+}
+
+const PREFIX = 'relay ';
+
+function keyOf(host: string, port: number): string {
+  return `${PREFIX}${host}:${port}`;
+}
+
+/** Whether the key of an alert is about one of these relays. */
+export function isOfRelay(key: string, relays: readonly Relay[]): boolean {
+  return relays.some(({ host, port }) => key.startsWith(`${keyOf(host, port)} `));
+}
