@@ -29,6 +29,7 @@ const WITHOUT_EXTENSION = 24 * 3_600_000;
 
 /** Failures in these stages concern the host and not the message. */
 const BEFORE_MAIL: ReadonlySet<string> = new Set([
+  'network',
   'connect',
   'greeting',
   'ehlo',

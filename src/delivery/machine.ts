@@ -145,8 +145,9 @@ function summarise(failures: readonly Failure[], expired: boolean): Failure {
   };
 }
 
-const BEFORE_SESSION = ['routing', 'lookup', 'connect'];
+const BEFORE_SESSION = ['routing', 'lookup', 'network', 'connect'];
 
+/** What a host did beats what this machine or the DNS lacks. */
 function progress(failure: Failure): number {
   const index = BEFORE_SESSION.indexOf(failure.stage);
   return index < 0 ? BEFORE_SESSION.length : index;

@@ -15,7 +15,7 @@ import type { Session, SessionEffect, SessionEvent, SessionPolicy, Step } from '
 import { beginSession } from './machine/session.ts';
 import type { Deadline } from './machine/states.ts';
 import { STATES } from './machine/states.ts';
-import { connectFailure, describeClose } from './network-errors.ts';
+import { connectFailure, describeClose, interruptedConnect } from './network-errors.ts';
 import type { Failure, Outcome, Peer } from './outcome.ts';
 import type { PartialReply } from './reply.ts';
 import { NO_LINES, readReplyLine } from './reply.ts';
@@ -158,7 +158,7 @@ export class SmtpClient {
 
   /** Ends the session now, in any state; the machine says what that means for the recipients. `text` completes "HOST ...". */
   interrupt(text: ByteString): void {
-    if (this.#lifecycle === 'connecting') this.#connectFailed(text);
+    if (this.#lifecycle === 'connecting') this.#connectFailed(interruptedConnect(text, this.options.peer));
     else this.#handle({ type: 'connection-lost', text });
   }
 
@@ -169,8 +169,7 @@ export class SmtpClient {
   }
 
   #closed(reason: CloseReason): void {
-    if (this.#lifecycle === 'connecting')
-      this.#connectFailed(describeClose(reason), reason.kind === 'tls' ? '4.7.5' : '4.4.1');
+    if (this.#lifecycle === 'connecting') this.#connectFailed(connectFailure(reason, this.options.peer));
     else
       this.#handle({
         type: reason.kind === 'tls' ? 'tls-failed' : 'connection-lost',
@@ -178,10 +177,10 @@ export class SmtpClient {
       });
   }
 
-  #connectFailed(text: string, enhanced?: string): void {
+  #connectFailed(failure: Failure): void {
     this.#end();
     this.#destroy();
-    this.#listener.hostFailed(connectFailure(text, this.options.peer, enhanced));
+    this.#listener.hostFailed(failure);
   }
 
   /** A reply that comes before its command is early, however the network cut the bytes into reads. */

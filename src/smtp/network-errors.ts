@@ -22,6 +22,19 @@ export const NETWORK_ERRORS: { readonly [code: string]: string } = {
   ENOBUFS: 'was not tried: no memory for sockets here',
 };
 
+/** Errors of this machine or its network: the host has not been asked. */
+const NOT_THE_HOST: ReadonlySet<string> = new Set([
+  'ENETUNREACH',
+  'EADDRNOTAVAIL',
+  'EAFNOSUPPORT',
+  'ENOENT',
+  'EACCES',
+  'EPERM',
+  'EMFILE',
+  'ENFILE',
+  'ENOBUFS',
+]);
+
 export function describeClose(reason: CloseReason): string {
   switch (reason.kind) {
     case 'ended':
@@ -44,15 +57,19 @@ function tlsText(message: string): string {
 }
 
 /** A connection that could not be opened. It is the host's failure and always temporary (C04, R065). */
-export function connectFailure(text: string, peer: Peer, enhanced = '4.4.1'): Failure {
-  return {
-    scope: 'host',
-    stage: 'connect',
-    permanent: false,
-    code: null,
-    enhanced,
-    text,
-    peer,
-    maybeDelivered: false,
-  };
+export function connectFailure(reason: CloseReason, peer: Peer): Failure {
+  const isOurs = reason.kind === 'error' && NOT_THE_HOST.has(reason.code);
+  return interruptedConnect(describeClose(reason), peer, {
+    stage: isOurs ? 'network' : 'connect',
+    enhanced: reason.kind === 'tls' ? '4.7.5' : '4.4.1',
+  });
+}
+
+/** `text` completes "HOST ...". */
+export function interruptedConnect(
+  text: string,
+  peer: Peer,
+  { stage, enhanced }: Pick<Failure, 'stage' | 'enhanced'> = { stage: 'connect', enhanced: '4.4.1' },
+): Failure {
+  return { scope: 'host', stage, permanent: false, code: null, enhanced, text, peer, maybeDelivered: false };
 }

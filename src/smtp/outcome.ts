@@ -10,8 +10,11 @@ import type { StateName } from './machine/states.ts';
  */
 export type FailureScope = 'host' | 'message' | 'recipient';
 
-/** Where in a delivery something happened: before there was a session, or in which state of the session. */
-export type Stage = 'routing' | 'payload' | 'lookup' | 'connect' | StateName;
+/**
+ * Where in a delivery something happened: before there was a session, or in which state of the session. `network`: connecting
+ * failed on this machine, which says nothing about the host.
+ */
+export type Stage = 'routing' | 'payload' | 'lookup' | 'network' | 'connect' | StateName;
 
 /** The server of a session. `address` is an IP literal without brackets. */
 export interface Peer {

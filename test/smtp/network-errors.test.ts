@@ -18,6 +18,10 @@ test('an unknown code comes with the message of the system', () => {
 });
 
 test('a failed connect is a temporary failure of the host (C04, R065)', () => {
-  const failure = connectFailure('refuses connections', { host: 'mx', address: '192.0.2.1', port: 25 });
+  const peer = { host: 'mx', address: '192.0.2.1', port: 25 };
+  const failure = connectFailure({ kind: 'error', code: 'ECONNREFUSED', message: '' }, peer);
   assert.deepEqual([failure.scope, failure.permanent, failure.enhanced], ['host', false, '4.4.1']);
+  assert.equal(failure.stage, 'connect');
+  const without = connectFailure({ kind: 'error', code: 'ENETUNREACH', message: '' }, peer);
+  assert.equal(without.stage, 'network');
 });

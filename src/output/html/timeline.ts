@@ -207,7 +207,7 @@ function noteDelivery(
   delivery: number,
   row: string,
 ): void {
-  if (event.type !== 'host-failed' || event.failure.stage !== 'connect') return;
+  if (event.type !== 'host-failed' || !['connect', 'network'].includes(event.failure.stage)) return;
   const from = sketch.lastEvent.get(delivery) ?? at;
   sketch.bars.push({
     row,

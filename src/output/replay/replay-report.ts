@@ -296,7 +296,7 @@ function deliveryLines({
   effects,
 }: Extract<TimelineEvent, { what: 'delivery' }>): readonly SpokenLine[] {
   const lines: SpokenLine[] =
-    event.type === 'host-failed' && event.failure.stage === 'connect'
+    event.type === 'host-failed' && ['connect', 'network'].includes(event.failure.stage)
       ? [{ who: 'net', text: `${event.failure.peer?.host ?? 'the host'} ${event.failure.text}` }]
       : 'failure' in event && (event.type === 'unsendable' || event.type === 'tls-unusable')
         ? [{ who: 'net', text: event.failure.text }]
