@@ -176,7 +176,7 @@ export class Scheduler implements WorkerScheduler {
         this.deps.warn(
           `${cut} of ${this.rules.limits.sessions} sessions were closed: their hosts were not ready to take mail within ` +
             `${this.rules.deadlines.silence / 1000} seconds, and messages for ${waiting} other destinations were waiting. ` +
-            'What they were to carry goes to the next host, or is tried again later.',
+            'Their messages go to the next host, or are tried again later.',
         );
       this.#watchForSilence();
     });

@@ -312,7 +312,7 @@ export class DeliveryWorker {
       [this.#current, this.#pipelined].filter((attempt) => attempt !== null);
     const attemptFor = (transaction: number): DeliveryAttempt => {
       const attempt = carried().find((each) => each.transaction === transaction);
-      if (attempt === undefined) throw new Error(`nobody here began transaction ${transaction}`);
+      if (attempt === undefined) throw new Error(`transaction ${transaction} was not begun here`);
       return attempt;
     };
     const toCurrent = (event: DeliveryEvent): void => {

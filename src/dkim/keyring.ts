@@ -175,7 +175,7 @@ function readSafely(path: string, source: string): string {
     if (open)
       throw new UnusableKey(
         source,
-        `others can read or change the key file ${path}; say "chmod 600 ${path}"`,
+        `others can read or change the key file ${path}; run "chmod 600 ${path}"`,
       );
     return readFileSync(path, 'utf8');
   } catch (error) {

@@ -128,7 +128,7 @@ export class TransactionHandler {
     try {
       const taken = await this.#take(spool, client, envelope);
       if ('code' in taken) return refuse(taken);
-      return { code: 250, status: '2.6.0', text: `queued as job ${taken.control}, mail ${taken.payload}` };
+      return { code: 250, status: '2.6.0', text: `queued as job ${taken.control}, message ${taken.payload}` };
     } catch (error) {
       return refuse(storageReply(error), error instanceof Error ? ` (${error.message})` : '');
     } finally {

@@ -124,8 +124,7 @@ function planFor(head: Buffer, size = head.length): RenderPlan | string {
     return `the stored message ${why}`;
   }
   const filter = filterFor(native.format);
-  if (filter === null)
-    return `the stored message has format type ${native.format}, which is none of 0, 1 and 4`;
+  if (filter === null) return `the stored message has the unknown format type ${native.format}`;
   return { start: native.textStart, untilNul: true, native, plain: native.format !== 4, filter };
 }
 

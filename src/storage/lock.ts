@@ -88,7 +88,7 @@ function unsettled({ layout }: ReadDeps): QueueError {
 function exhausted(path: string): QueueError {
   return new QueueError(
     `${path} has the highest number that a lock file can have, so that none can follow it. Nothing was sent. ` +
-      'No program gets there by itself: delete this file while no run is at work.',
+      'No program reaches it by counting: delete this file while no run is active.',
   );
 }
 

@@ -1,7 +1,7 @@
 /**
- * The whole way of the mail of one Citadel server, on loopback: 150 connections hand over a job each, 150 more the copies
- * of one message as servers of 2012 and 2016 do, to `watch --intake`; real SMTP servers take, greylist and refuse it;
- * reports come back by LMTP. The service is killed three times in between. In the end every recipient is accounted for.
+ * All mail of one Citadel server, on loopback: 150 connections submit a message each, 150 more the copies
+ * of one message as servers of 2012 and 2016 do, to `watch --intake`; real SMTP servers accept, greylist and refuse it;
+ * reports come back by LMTP. The service is killed three times. In the end every recipient is accounted for.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -35,7 +35,7 @@ function domainOf(recipient: string): Domain {
   return domain;
 }
 
-/** The servers mail goes to, and what they have got. */
+/** The destination servers, and what they have received. */
 async function world(t: TestContext) {
   const greylist = greylisting();
   const judges: Readonly<Record<Domain, RecipientPolicy>> = {
@@ -57,10 +57,10 @@ async function world(t: TestContext) {
   return { dns: dns.address, port: server.port, accepted: server.accepted };
 }
 
-/** Citadel's lmtp.socket; gives the recipients that reports name, as often as they do. */
+/** Citadel's lmtp.socket; collects the recipients of reports, once for each report. */
 async function lmtp(t: TestContext) {
   const socket = path.join(temporaryDirectory(t), 'lmtp.socket');
-  const told: string[] = [];
+  const errors: string[] = [];
   const server = new SMTPServer({
     lmtp: true,
     disabledCommands: ['AUTH', 'STARTTLS'],
@@ -77,7 +77,7 @@ async function lmtp(t: TestContext) {
         );
         const report = Buffer.concat(pieces).toString('latin1');
         for (const [, recipient = ''] of report.matchAll(/^Final-Recipient: rfc822; ?(\S+)\r$/gm))
-          told.push(recipient);
+          errors.push(recipient);
         done(null, 'taken');
       });
     },
@@ -86,17 +86,17 @@ async function lmtp(t: TestContext) {
   server.on('error', () => {});
   await once(server.listen(socket), 'listening');
   t.after(() => new Promise<void>((closed) => server.close(closed)));
-  return { socket, told };
+  return { socket, errors };
 }
 
-/** The service, under the same address however often it is killed and started again. */
+/** The service; its address stays the same when it is started again. */
 class Service {
   /** by event and recipient: how often it was logged */
   readonly logged = { delivered: new Map<string, number>(), refused: new Map<string, number>() };
   readonly #t: TestContext;
   readonly #words: readonly string[];
   #listen = '127.0.0.1:0';
-  /** where it takes mail, as soon as it does */
+  /** the address of its intake, once it listens */
   address: Promise<string>;
   #isListening: (address: string) => void = () => {};
 
@@ -112,7 +112,7 @@ class Service {
     });
   }
 
-  /** Run until it is over, which is asked after each line of the log and after `also`; then kill it or stop it in order. */
+  /** Run until `isOver`, which is asked after each line of the log and after `also`; then kill it or stop it. */
   async runUntil(
     isOver: (counts: ReadonlyMap<unknown, number>) => boolean,
     signal: NodeJS.Signals,
@@ -148,7 +148,7 @@ class Service {
   }
 }
 
-/** One connection of Citadel's: greeting to QUIT. False: there was no 250, so the mail is still Citadel's. */
+/** One connection of Citadel, from greeting to QUIT. False: there was no 250, so Citadel keeps the message. */
 async function handOver(address: string, recipient: string, message: string): Promise<boolean> {
   try {
     const client = await Conversation.with(address);
@@ -168,7 +168,7 @@ function times<T>(values: readonly T[], wanted: T): number {
 
 test('every recipient is accounted for, whenever the service is killed', { timeout: 120_000 }, async (t) => {
   const { dns, port, accepted } = await world(t);
-  const { socket, told } = await lmtp(t);
+  const { socket, errors } = await lmtp(t);
   const spool = spoolOf(t, {});
   const settings = [
     ...['--spool', spool, '--hostname', 'queue.example', '--dns', dns, '--mx-port', String(port)],
@@ -177,7 +177,7 @@ test('every recipient is accounted for, whenever the service is killed', { timeo
   ];
   const service = new Service(t, settings);
 
-  /** how often Citadel had to hand it over */
+  /** how often Citadel had to submit it */
   const attempts = new Map<string, number>();
   const submit = async (recipient: string, message: string): Promise<void> => {
     do attempts.set(recipient, (attempts.get(recipient) ?? 0) + 1);
@@ -202,32 +202,32 @@ test('every recipient is accounted for, whenever the service is killed', { timeo
     assert.equal(exit, null, `killed after ${often} lines "${event}"`);
   }
   const isDone = (): boolean => {
-    const settled = new Set([...accepted.flatMap(({ recipients }) => recipients), ...told]);
+    const settled = new Set([...accepted.flatMap(({ recipients }) => recipients), ...errors]);
     return isHandedOver && settled.size === all.length;
   };
   assert.equal(await service.runUntil(isDone, 'SIGTERM', citadel), 0);
-  // What was handed over twice may still lie there.
+  // Messages that were submitted twice may still be in the spool.
   assert.equal(await new RunningCommand(t, 'run', '--force', ...settings).ended(), 0);
 
   const copies = accepted.flatMap(({ recipients }) => recipients);
   let unlogged = 0;
   for (const recipient of all) {
-    const [got, heard] = [times(copies, recipient), times(told, recipient)];
+    const [got, heard] = [times(copies, recipient), times(errors, recipient)];
     const handed = attempts.get(recipient) ?? 0;
     const [delivered, refused] = [
       service.logged.delivered.get(recipient) ?? 0,
       service.logged.refused.get(recipient) ?? 0,
     ];
-    const facts = `${recipient}: handed over ${handed}, got ${got} (${delivered} logged), told ${heard} (${refused} logged)`;
+    const facts = `${recipient}: handed over ${handed}, got ${got} (${delivered} logged), reported ${heard} (${refused} logged)`;
     if (domainOf(recipient) === 'refuses.example') {
       assert.ok(got === 0 && heard >= 1 && heard <= handed + KILLS.length && refused <= handed, facts);
       continue;
     }
-    // What is known as delivered is never sent again.
+    // A recipient with a recorded delivery is never sent to again.
     assert.ok(got >= 1 && heard === 0 && delivered <= handed, facts);
     unlogged += Math.max(0, got - handed);
   }
-  // The moment between a server's 250 and its record is the only one in which a kill may cause a second copy.
+  // Only a kill between a 250 and its record may cause a second copy.
   assert.ok(unlogged <= KILLS.length * SESSIONS * RECIPIENTS, `${unlogged} second copies`);
   const left = Object.values(messagesIn(spool));
   const again = [...attempts.values()].reduce((sum, count) => sum + count - 1, 0);

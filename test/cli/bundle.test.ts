@@ -1,4 +1,4 @@
-/** The built command, started as cron starts it: it must do in the bundle what the sources do. */
+/** The built command, started as cron starts it: the bundle must behave as the sources do. */
 import assert from 'node:assert/strict';
 import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,7 +14,7 @@ function spoolroom(words: readonly string[], input = ''): SpawnSyncReturns<strin
   return spawnSync(process.execPath, [PROGRAM, ...words], { input, encoding: 'utf8', cwd: '/' });
 }
 
-test('a run over an empty spool says nothing and succeeds', (t) => {
+test('a run over an empty spool prints nothing and succeeds', (t) => {
   const { status, stdout, stderr } = spoolroom(['run', '--spool', spoolOf(t, {})]);
   assert.deepEqual({ status, stdout, stderr }, { status: 0, stdout: '', stderr: '' });
 });
@@ -67,7 +67,7 @@ test('enqueue from standard input, queue, and the version', (t) => {
   assert.equal(spoolroom(['--version']).stdout.trim(), version);
 });
 
-test('mail is delivered although nobody reads what is printed', async (t) => {
+test('mail is delivered although nobody reads the output', async (t) => {
   const spool = path.join(temporaryDirectory(t), 'spool');
   const child = spawn(process.execPath, [PROGRAM, 'demo', '--spool', spool], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -79,7 +79,7 @@ test('mail is delivered although nobody reads what is printed', async (t) => {
   assert.deepEqual(Object.keys(messagesIn(spool)), ['16', '17']);
 });
 
-test('a program that was not built says so', (t) => {
+test('a program that was not built reports it', (t) => {
   const folder = temporaryDirectory(t);
   for (const name of ['spoolroom', 'compile.js', 'package.json']) {
     fs.copyFileSync(path.join(path.dirname(PROGRAM), name), path.join(folder, name));

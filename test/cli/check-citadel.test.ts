@@ -16,7 +16,7 @@ interface Site {
   readonly citadel: CitadelDouble;
   check(settings?: object): Promise<{
     readonly exit: number;
-    /** of the checks that look at Citadel */
+    /** of the checks of the Citadel server */
     readonly bad: readonly string[];
     seen(name: string): readonly string[];
   }>;
@@ -62,7 +62,7 @@ async function site(t: TestContext, era: Era, config: string): Promise<Site> {
   return { citadel, check };
 }
 
-/** A listener that greets so; gives its port. */
+/** A listener with this greeting; resolves to its port. */
 async function greeter(t: TestContext, greeting: string): Promise<number> {
   const script: Script = async (peer) => {
     await peer.say(`${greeting}\r\n`);
@@ -78,7 +78,7 @@ async function greeter(t: TestContext, greeting: string): Promise<number> {
 
 describe('check --citadel', () => {
   for (const era of ['2012', '2016', '2023'] as const) {
-    it(`knows a server of ${era}`, async (t) => {
+    it(`recognises a server of ${era}`, async (t) => {
       const { check } = await site(t, era, '');
       const { seen } = await check();
       assert.match(seen('citadel').join(), new RegExp(`answers like a Citadel server of ${era}; 0 messages`));
@@ -86,7 +86,7 @@ describe('check --citadel', () => {
     });
   }
 
-  it('does not take the server that relays are asked of for a file with passwords', async (t) => {
+  it('does not take the server whose relays are read for a file with passwords', async (t) => {
     const { check } = await site(t, '2016', 'u:geheim@b.example|smarthost\n');
     const [before, folder] = [process.cwd(), temporaryDirectory(t)];
     t.after(() => process.chdir(before));
@@ -108,7 +108,7 @@ describe('check --citadel', () => {
     assert.deepEqual(bad, ['warning its relays', 'warning route', 'warning intake']);
   });
 
-  it('shows the same of a file', async (t) => {
+  it('shows the same for a file', async (t) => {
     const { check } = await site(t, '2016', '');
     const file = path.join(temporaryDirectory(t), 'lines');
     fs.writeFileSync(file, '127.0.0.1:1|fallbackhost\n');
@@ -120,7 +120,7 @@ describe('check --citadel', () => {
     ]);
   });
 
-  it('finds the intake in order when Citadel names it and it greets', async (t) => {
+  it('finds no fault with the intake when Citadel names it and it greets', async (t) => {
     const port = await greeter(t, '220 queue.example ESMTP spoolroom');
     const { check } = await site(t, '2012', `127.0.0.1:${port}|smarthost\n`);
     const { bad, seen } = await check({ 'intake.listen': `127.0.0.1:${port}` });
@@ -128,7 +128,7 @@ describe('check --citadel', () => {
     assert.match(seen('route').join(), /its mail comes to our intake: 127\.0\.0\.1:\d+$/);
   });
 
-  it('tells of an intake that is not there, of another program at its port, of lines beside it', async (t) => {
+  it('reports a missing intake, another program at its port, lines beside it', async (t) => {
     const { check, citadel } = await site(t, '2016', '127.0.0.1:1|smarthost\n');
     assert.deepEqual((await check()).bad, ['trouble intake']);
     const port = await greeter(t, '220 other.example ESMTP Postfix');
@@ -137,23 +137,23 @@ describe('check --citadel', () => {
     assert.deepEqual([exit, bad], [1, ['warning route', 'trouble intake']]);
   });
 
-  it('tells of a circle, and of both ways at once', async (t) => {
+  it('reports a mail loop, and both ways at once', async (t) => {
     const { check } = await site(t, '2016', '127.0.0.1:1|smarthost\n');
     assert.deepEqual((await check({ 'internet-config': 'citadel' })).bad, ['trouble loop', 'trouble intake']);
     const live = { spool: null, state: temporaryDirectory(t) };
     assert.deepEqual((await check(live)).bad, ['trouble route']);
   });
 
-  it('tells of a trial that somebody removed', async (t) => {
+  it('reports a probe that somebody removed', async (t) => {
     const { check, citadel } = await site(t, '2016', '');
     const state = temporaryDirectory(t);
     const live = { spool: null, state };
     assert.match((await check(live)).seen('probe').join(), /not posted yet/);
     const number = citadel.post('msgid|0\n');
     fs.mkdirSync(path.join(state, '.spoolroom'));
-    const trial = { flag: number, probe: null, waited: 150_000, looked: 0, alarm: null };
+    const stored = { flag: number, probe: null, waited: 150_000, looked: 0, alarm: null };
     const remember = (changes: object) =>
-      fs.writeFileSync(path.join(state, '.spoolroom', 'trial'), encodeProbeState({ ...trial, ...changes }));
+      fs.writeFileSync(path.join(state, '.spoolroom', 'trial'), encodeProbeState({ ...stored, ...changes }));
     remember({});
     assert.deepEqual((await check(live)).bad, []);
     remember({ probe: number, waited: 70_000 });
@@ -162,7 +162,7 @@ describe('check --citadel', () => {
     assert.match((await check(live)).seen('probe').join(), /another program removed the flag, the message 3/);
     remember({});
     citadel.messages.clear();
-    assert.deepEqual((await check(live)).bad, ['warning probe'], 'the trial begins again');
+    assert.deepEqual((await check(live)).bad, ['warning probe'], 'the probe period begins again');
     remember({ probe: number });
     assert.deepEqual((await check(live)).bad, ['trouble probe']);
   });
@@ -176,14 +176,14 @@ describe('check --citadel', () => {
     assert.match(seen('dialect').join(), /The setting dialect is 2012, but .* reads 2017/);
   });
 
-  it('asks for no spool of who only wants to know about the server', async (t) => {
+  it('asks for no spool when only the server is checked', async (t) => {
     const { check } = await site(t, '2016', '127.0.0.1:1|smarthost\n');
     const { seen } = await check({ spool: null });
     assert.deepEqual(seen('spool'), []);
     assert.match(seen('citadel').join(), /answers like a Citadel server of 2016/);
   });
 
-  it('tells of the flag of another spoolroom, as a run does', async (t) => {
+  it('reports the flag of another spoolroom, as a run does', async (t) => {
     const { check, citadel } = await site(t, '2016', '');
     const state = temporaryDirectory(t);
     const live = { spool: null, state };
@@ -196,7 +196,7 @@ describe('check --citadel', () => {
     assert.deepEqual((await check(live)).bad, [], 'our own');
   });
 
-  it('takes no listing that is refused for an empty queue', async (t) => {
+  it('does not take a refused listing for an empty queue', async (t) => {
     const { check, citadel } = await site(t, '2016', '');
     citadel.fault = (line) => (line === 'MSGS ALL' ? { answer: '552 busy\n' } : null);
     const { bad, seen } = await check({ spool: null, state: temporaryDirectory(t) });
@@ -204,7 +204,7 @@ describe('check --citadel', () => {
     assert.match(seen('citadel').join(), /did not list its queue: 552 busy/);
   });
 
-  it('tells of a server that cannot be asked', async (t) => {
+  it('reports a server that cannot be asked', async (t) => {
     const { check, citadel } = await site(t, '2016', '');
     assert.deepEqual((await check({ 'citadel-login': null })).bad, ['trouble citadel']);
     assert.deepEqual((await check({ citadel: `${citadel.path}.gone` })).bad, ['trouble citadel']);

@@ -1,4 +1,4 @@
-/** `check`: each thing that stops mail is found, graded and explained; nothing is sent and nothing changes. */
+/** `check`: whatever stops mail is found, graded and explained; nothing is sent and nothing changes. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -31,8 +31,8 @@ import {
   MAIL,
   messagesIn,
   NOW,
-  openGuest,
-  openRoom,
+  openClient,
+  openQueue,
   SETTINGS_2012,
   spoolOf,
   temporaryDirectory,
@@ -67,7 +67,7 @@ async function check(spool: string | null, settings: object = {}) {
   return { exit, text, findings, bad, seen };
 }
 
-/** A relay that runs this script on loopback while `work` runs. */
+/** A relay on loopback that follows this script while `work` runs. */
 async function withRelay(script: Script, work: (relay: string) => Promise<void>): Promise<void> {
   const server = await startRawServer(script);
   try {
@@ -109,7 +109,7 @@ const encrypts =
   };
 
 describe('check', () => {
-  it('finds nothing where nothing is wrong, and leaves no trace', (t) =>
+  it('finds nothing where nothing is wrong, and changes nothing', (t) =>
     withRelay(greets, async (relay) => {
       const spool = spoolOf(t, {});
       const { exit, bad, findings, seen } = await check(spool, { smarthost: relay });
@@ -122,17 +122,17 @@ describe('check', () => {
       assert.deepEqual(fs.readdirSync(spool), []);
     }));
 
-  it('tells what lies in the spool and will not leave by itself', async (t) => {
+  it('reports what is in the spool and will not be delivered', async (t) => {
     const spool = spoolOf(t, {
       ...{ 1: MAIL, 2: listFor(1, 'b@example.com'), 3: MAIL, 4: listFor(3, 'c@example.com') },
       ...{ 5: MAIL, 6: `${HEADER}nothing\n`, 8: listFor(7, 'd@example.com'), 10: `${HEADER}no\n` },
       ...{ 11: MAIL, 12: listFor(11, 'e@example.com').replace('|0||', '|7|what|') },
     });
-    const room = await openRoom(spool, bench());
+    const room = await openQueue(spool, bench());
     await room.scan();
-    const guest = await openGuest(spool, bench());
-    const { jobs } = await guest.scan();
-    await guest.request(
+    const client = await openClient(spool, bench());
+    const { jobs } = await client.scan();
+    await client.request(
       'hold',
       jobs.filter(({ control }) => control === 4),
       { by: 'root', at: NOW },
@@ -152,7 +152,7 @@ describe('check', () => {
     assert.match(young.seen('status'), /: 12$/);
     assert.match(young.seen('mail'), /: 8$/);
     assert.match(young.seen('orphans'), /without a job for more than 24 h: 5$/);
-    assert.match(young.seen('unreadable'), /^\.spoolroom\/bad\/6: Message 6 was set aside, because/);
+    assert.match(young.seen('unreadable'), /^\.spoolroom\/bad\/6: Message 6 was quarantined, because/);
     assert.match(young.seen('runner'), new RegExp(`^process ${process.pid} is delivering$`));
     assert.ok(!(await check(spool, { now: NOW + 60, 'orphan-age': '2d' })).bad.includes('warning orphans'));
     const late = await check(spool, { now: NOW + 1000 });
@@ -165,7 +165,7 @@ describe('check', () => {
     assert.deepEqual(messagesIn(spool), before);
   });
 
-  it('sums up what the jobs wait after, wherever it was said', async (t) => {
+  it('sums up the replies after which jobs wait', async (t) => {
     const after = (text: string, ...words: Parameters<typeof listFor>): string =>
       listFor(...words).replace(/\|0\|\|/g, `|4|${text}|`);
     const spool = spoolOf(t, {
@@ -220,9 +220,9 @@ describe('check', () => {
     },
   );
 
-  it('tells of a journal that no run would begin with', async (t) => {
+  it('reports a journal with which no run starts', async (t) => {
     const spool = spoolOf(t, {});
-    await (await openRoom(spool, bench())).close();
+    await (await openQueue(spool, bench())).close();
     fs.writeFileSync(path.join(spool, '.spoolroom', 'journal'), 'of somebody else\n');
     const { exit, bad, seen } = await check(spool);
     assert.deepEqual([exit, bad], [1, ['trouble journal']]);
@@ -337,7 +337,7 @@ describe('check', () => {
       }));
   }
 
-  it('a relay with which TLS breaks gets mail in clear, and that is told', () =>
+  it('a relay whose TLS fails gets mail in clear, and that is reported', () =>
     withRelay(
       async (peer, connection) => {
         await peer.say('220 relay.example\r\n');
@@ -376,13 +376,13 @@ describe('check', () => {
       assert.match(seen('relay'), /^since 2014-05-13.*: The relay rejects our login \(535 no\)\./);
     }));
 
-  it('one smart host of two is enough', (t) =>
+  it('one working smart host of two is enough', (t) =>
     withRelay(greets, async (relay) => {
       const { exit, bad } = await check(spoolOf(t, {}), { smarthost: ['127.0.0.1:1', relay] });
       assert.deepEqual([exit, bad], [0, ['warning smarthost']]);
     }));
 
-  it('tells that no relay is taken from the file that was named for it', async (t) => {
+  it('reports that no relay is taken from the file that was named for it', async (t) => {
     const file = path.join(temporaryDirectory(t), 'internet');
     fs.writeFileSync(file, 'citadel.example|localhost\n');
     const { bad, seen } = await check(spoolOf(t, {}), { 'internet-config': file });
@@ -393,7 +393,7 @@ describe('check', () => {
     assert.match(other.seen('settings'), /has no line like relay\.example\.org\|smarthost/);
   });
 
-  it('never shows a password, and tells of a file in which everybody can read it', async (t) => {
+  it('never shows a password, and reports a file in which everybody can read it', async (t) => {
     const config = path.join(temporaryDirectory(t), 'spoolroom.json');
     fs.writeFileSync(config, '{}', { mode: 0o644 });
     const settings = { config, smarthost: 'user:geheim@127.0.0.1:1' };
@@ -404,7 +404,7 @@ describe('check', () => {
     assert.deepEqual((await check(spoolOf(t, {}), settings)).bad, ['trouble smarthost']);
   });
 
-  it('is told to people with the worst at the bottom', () => {
+  it('is printed for people with the worst finding at the bottom', () => {
     const findings: readonly Finding[] = [
       { check: 'dns', grade: 'trouble', seen: 'no answer', advice: 'Look.' },
       { check: 'hostname', grade: 'ok', seen: 'a.example', advice: '' },
@@ -434,7 +434,7 @@ const asked =
     await leaves(peer);
   };
 
-describe('the server that takes reports', () => {
+describe('the server that accepts reports', () => {
   const AIDE = 'room_aide@citadel.example';
   const GREETING = String.raw`^\[127\.0\.0\.1\]:\d+ greets: relay\.example \(no TLS\)`;
   for (const [what, script, bad, seen] of [
@@ -534,7 +534,7 @@ it('a backlog of any size is counted', async (t) => {
   assert.match(seen, /150000 jobs are overdue, by up to 60 min/);
 });
 
-it('a spool that may not be read is refused with a sentence', async (t) => {
+it('a spool that may not be read is refused with a reason', async (t) => {
   const spool = spoolOf(t, {});
   const list = (): never => {
     throw Object.assign(new Error('EACCES'), { code: 'EACCES' });

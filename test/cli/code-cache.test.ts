@@ -1,4 +1,4 @@
-/** A code cache never outranks the script, and is used only where nobody else could have written it. */
+/** A code cache is used only if it belongs to this script and nobody else can have written it. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
@@ -38,13 +38,13 @@ function caches(): readonly string[] {
   return readdirSync(path.join(folder, 'bin')).filter((name) => name.endsWith('.cache'));
 }
 
-test('the first start makes a cache for this version of Node, and nobody else can write it', () => {
+test('the first start creates a cache for this version of Node that nobody else can write', () => {
   assert.match(said(), /does not exist/);
   assert.deepEqual(caches(), [`spoolroom.${process.version}-${process.arch}.cache`]);
   assert.equal(statSync(path.join(folder, 'bin', caches()[0] ?? '')).mode & 0o022, 0);
 });
 
-test('a script that was changed, to the same length, runs as it is now', () => {
+test('a script that was changed to the same length runs as it is now', () => {
   writeFileSync(
     bundle,
     readFileSync(bundle, 'latin1').replace('does not exist.', 'DOES NOT EXIST.'),
@@ -54,7 +54,7 @@ test('a script that was changed, to the same length, runs as it is now', () => {
   assert.match(said(), /DOES NOT EXIST/);
 });
 
-test('a cache that others can write is not used, and what is in it does not matter', () => {
+test('a cache that others can write is not used, whatever it contains', () => {
   const cache = path.join(folder, 'bin', caches()[0] ?? '');
   const made = readFileSync(cache);
   writeFileSync(cache, Buffer.concat([readFileSync(bundle), Buffer.from('no cache of V8')]));

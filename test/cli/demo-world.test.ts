@@ -1,4 +1,4 @@
-/** The demonstration's world, asked by the real resolver and fed by an SMTP client that is not ours. */
+/** The servers of the demonstration, queried by the real resolver and used by a foreign SMTP client. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { createTransport } from 'nodemailer';
@@ -16,7 +16,7 @@ function resolverFor({ dns }: DemoWorld) {
   return createResolver({ servers: [dns], timeout: 5000, tries: 1, clock: createManualClock() });
 }
 
-/** Delivers to the mail exchanger of the first recipient's domain; the replies to refused recipients come back. */
+/** Delivers to the mail exchanger of the first recipient's domain; resolves to the replies to refused recipients. */
 async function send(to: DemoWorld, recipients: readonly string[]): Promise<readonly (string | undefined)[]> {
   const domain = recipients[0]?.split('@')[1] ?? '';
   const addresses = await resolverFor(to).addresses(`mx.${domain}`, 4);
@@ -47,7 +47,7 @@ test('each domain has its own mail exchanger, all on one port', async (t) => {
   assert.deepEqual(addresses, ['127.0.0.1', '127.0.0.2', '127.0.0.3']);
 });
 
-test('one domain takes no mail, one does not exist', async (t) => {
+test('one domain accepts no mail, one does not exist', async (t) => {
   const resolver = resolverFor(await world(t));
   assert.deepEqual(await resolver.mx('nomail.example'), {
     kind: 'found',
@@ -73,7 +73,7 @@ test('accepts.example keeps what it accepts, dots unstuffed', async (t) => {
   ]);
 });
 
-test('greylist.example wants to see a recipient twice', async (t) => {
+test('greylist.example accepts a recipient at the second attempt', async (t) => {
   const to = await world(t);
   const greylisted = ['450 4.2.1 Greylisted, please try again later'];
   assert.deepEqual(await send(to, ['bob@greylist.example']), greylisted);
@@ -90,7 +90,7 @@ test('refuses.example refuses one recipient and no other', async (t) => {
   assert.deepEqual(to.accepted()[2]?.messages[0]?.recipients, ['bob@refuses.example']);
 });
 
-test('two worlds live side by side, and a closed one is gone', async (t) => {
+test('two worlds run side by side, and a closed one is gone', async (t) => {
   const one = await world(t);
   const two = await startDemoWorld();
   assert.notEqual(one.smtpPort, two.smtpPort);

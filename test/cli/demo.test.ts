@@ -1,4 +1,4 @@
-/** The demo as a program sees it and as a person reads it: real servers, a clock that stands in July 2012. */
+/** The demo, as JSON and as text: real servers, a clock that is set to July 2012. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -8,7 +8,7 @@ import { perform } from '../../src/cli/shell/main.ts';
 import { caughtTerminal, invocation } from '../support/invocation.ts';
 import { messagesIn, temporaryDirectory } from '../support/spool.ts';
 
-test('facts: who got mail in which run, what was removed, what waits', async (t) => {
+test('as JSON: the recipients of each run, what was removed, what waits', async (t) => {
   const spool = path.join(temporaryDirectory(t), 'spool');
   const caught = caughtTerminal();
   assert.equal(await perform(command, invocation(caught, { spool, json: true })), 0);
@@ -41,7 +41,7 @@ test('facts: who got mail in which run, what was removed, what waits', async (t)
   assert.deepEqual(Object.keys(messagesIn(spool)), ['16', '17']);
 });
 
-test('for people: the dialogue, the outcomes, the lists, in colour only on a terminal', async (t) => {
+test('as text: the dialogue, the outcomes, the lists, in colour only on a terminal', async (t) => {
   const spool = path.join(temporaryDirectory(t), 'spool');
   const caught = caughtTerminal();
   assert.equal(await perform(command, invocation(caught, { spool })), 0);
@@ -64,7 +64,7 @@ test('for people: the dialogue, the outcomes, the lists, in colour only on a ter
   assert.ok(!text.includes('\x1b'));
 });
 
-test('a folder that is there already is left alone', async (t) => {
+test('a folder that exists is left alone', async (t) => {
   const spool = temporaryDirectory(t);
   fs.writeFileSync(path.join(spool, '1'), 'precious');
   const caught = caughtTerminal();

@@ -1,4 +1,4 @@
-/** `spoolroom dkim`: a key that can be used at once, and a sentence for each thing that receivers would not like. */
+/** `spoolroom dkim`: a key that can be used at once, and a finding for whatever receivers would not accept. */
 import assert from 'node:assert/strict';
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
@@ -27,7 +27,7 @@ async function call(
 }
 
 for (const type of ['rsa', 'ed25519'])
-  test(`genkey makes a private ${type} key and prints the record of its public half`, async () => {
+  test(`genkey creates a private ${type} key and prints the record of its public half`, async () => {
     const options = { action: 'genkey', domain: 'Bücher.example', selector: type, type, dir: folder };
     const { exit, printed } = await call(options, { json: true });
     assert.equal(exit, 0);
@@ -55,7 +55,7 @@ for (const [what, options, exit] of [
 const key = generateKeyPairSync('ed25519').privateKey;
 const record = dkimRecord(key);
 
-/** Everything is as it should be, unless `given` says otherwise. */
+/** Records without a fault, except for `given`. */
 function contextWith(given: { readonly [name: string]: readonly string[] | null } = {}): SenderContext {
   const answers: { readonly [name: string]: readonly string[] | null } = {
     'TXT s._domainkey.a.example': [record],
@@ -83,7 +83,7 @@ function contextWith(given: { readonly [name: string]: readonly string[] | null 
   };
 }
 
-test('a domain that has all of it', async () => {
+test('a domain that has all records', async () => {
   const findings = await checkSenderDomains(contextWith());
   assert.deepEqual(
     findings.map(({ check, grade }) => [check, grade]),
@@ -128,14 +128,20 @@ const FLAWS: readonly (readonly [string, Parameters<typeof contextWith>[0], stri
     { 'A mail.a.example': ['198.51.100.8'] },
     'reverse name',
     'trouble',
-    /does not have this address/,
+    /does not resolve to it/,
   ],
-  ['a server that nobody reaches', { 'MX a.example': ['down.a.example'] }, 'mx', 'warning', /nobody answers/],
+  [
+    'a server that nobody reaches',
+    { 'MX a.example': ['down.a.example'] },
+    'mx',
+    'warning',
+    /no answer from port 25/,
+  ],
   ['name servers that are away', { 'TXT a.example': null }, 'spf', 'warning', /ask again later/],
 ];
 
 for (const [what, given, name, grade, sentence] of FLAWS)
-  test(`${what} is told, with what to publish`, async () => {
+  test(`${what} is reported, with the record to publish`, async () => {
     const findings = await checkSenderDomains(contextWith(given));
     const found = findings.find(({ check }) => check === name);
     assert.equal(found?.grade, grade);

@@ -1,4 +1,4 @@
-/** `enqueue` as sendmail is called: what lies in the spool afterwards, byte for byte, and that nothing does after a refusal. */
+/** `enqueue` as sendmail is called: what is in the spool afterwards, byte for byte; after a refusal, nothing. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -14,7 +14,7 @@ const MAIL = `From: Jane <jane@example.org>\nTo: bob@example.com\nSubject: hello
 interface Done {
   readonly exit: number;
   readonly printed: readonly string[];
-  readonly told: readonly string[];
+  readonly errors: readonly string[];
   readonly files: Record<string, string>;
 }
 
@@ -27,14 +27,14 @@ async function enqueue(
   const spool = spoolOf(t, {});
   const caught = caughtTerminal(input);
   const exit = await perform(command, invocation(caught, { spool, now: NOW, ...settings }, options));
-  return { exit, printed: caught.printed, told: caught.errors, files: messagesIn(spool) };
+  return { exit, printed: caught.printed, errors: caught.errors, files: messagesIn(spool) };
 }
 
 test('a message from standard input becomes a payload and a control message', async (t) => {
   const done = await enqueue(t, [MAIL], {
     recipients: ['bob@example.com', '<bob@example.com>', 'eve@example.net'],
   });
-  assert.deepEqual([done.exit, done.told], [0, []]);
+  assert.deepEqual([done.exit, done.errors], [0, []]);
   assert.deepEqual(done.printed, ['queued: job 2, message 1, 2 recipients']);
   assert.equal(done.files['1'], MAIL);
   const list = done.files['2'] ?? '';
@@ -45,7 +45,7 @@ test('a message from standard input becomes a payload and a control message', as
   );
 });
 
-test('facts as JSON', async (t) => {
+test('as JSON', async (t) => {
   const done = await enqueue(t, [MAIL], { recipients: ['bob@example.com'] }, { json: true });
   assert.deepEqual(JSON.parse(done.printed.join('')), {
     job: 2,
@@ -56,7 +56,7 @@ test('facts as JSON', async (t) => {
   });
 });
 
-test('-t takes the recipients of the header, and Bcc stays between the sender and us', async (t) => {
+test('-t takes the recipients of the header, and removes Bcc', async (t) => {
   const mail =
     'Bcc: hidden@example.com,\n other@example.com\nTo: "Doe, John" <john@example.com>,\n' +
     `\tFriends: a@example.net, b@example.net;\nCc: (comma, here) c@example.net\nSubject: a\rbcc: stays\nFrom: d@example.net\n${DATED}\nBcc: in the body\n`;
@@ -74,7 +74,7 @@ test('-t takes the recipients of the header, and Bcc stays between the sender an
   );
 });
 
-test('it does not matter how the input is cut, and every byte of the body arrives', async (t) => {
+test('every byte of the body arrives, however the input is split', async (t) => {
   const body = Buffer.from(Array.from({ length: 1024 }, (_, index) => index % 256));
   const header = `From: a@example.com\nTo: bob@example.com\n${DATED}\n`.replaceAll('\n', '\r\n');
   const mail = Buffer.concat([Buffer.from(header), body]);
@@ -86,7 +86,7 @@ test('it does not matter how the input is cut, and every byte of the body arrive
   assert.deepEqual(cut.files, whole.files);
 });
 
-test('-f is the envelope sender and hears of failures, unless --bounceto names another', async (t) => {
+test('-f is the envelope sender and gets reports of failures, unless --bounceto names another', async (t) => {
   const own = await enqueue(t, [MAIL], { f: 'list@example.org', recipients: ['bob@example.com'] });
   assert.match(own.files['2'] ?? '', /\nbounceto\|list@example\.org\nenvelope_from\|list@example\.org\n/);
   const nobody = await enqueue(t, [MAIL], { f: '<>', recipients: ['bob@example.com'] });
@@ -104,7 +104,7 @@ const HOST = { hostname: 'mail.example.org' };
 const recipientsIn = ({ files }: Done): readonly (string | undefined)[] =>
   [...(files['2'] ?? '').matchAll(/^remote\|([^|]*)\|/gm)].map(([, address]) => address);
 
-test('users without a domain get ours, and a word may name several recipients', async (t) => {
+test('addresses without a domain get ours, and an argument may name several recipients', async (t) => {
   const words = ['root', 'bob@example.com,Carol <carol@example.net>', '"Doe, J." <doe>'];
   const done = await enqueue(t, [MAIL], { recipients: words, r: 'cron' }, HOST);
   assert.deepEqual(recipientsIn(done), [
@@ -136,7 +136,7 @@ test('the last of several values of an option counts', async (t) => {
   assert.match(done.files['2'] ?? '', /\nenvelope_from\|b@example\.org\n/);
 });
 
-test('each message that is taken is logged with its sender and recipients', async (t) => {
+test('each accepted message is logged with its sender and recipients', async (t) => {
   const file = path.join(temporaryDirectory(t), 'log');
   const log = { 'log.target': file, 'log.format': 'json' };
   await enqueue(t, [MAIL], { f: '<>', recipients: ['bob@example.com', 'eve@example.net'] }, log);
@@ -230,7 +230,7 @@ for (const { why, input, options, exit, says } of REFUSED) {
   test(`refused, and nothing is queued: ${why}`, async (t) => {
     const done = await enqueue(t, input ?? [MAIL], options);
     assert.equal(done.exit, exit);
-    assert.match(done.told.join('\n'), says);
+    assert.match(done.errors.join('\n'), says);
     assert.deepEqual([done.files, done.printed], [{}, []]);
   });
 }
@@ -248,5 +248,5 @@ test('a message from a file; a spool that is not there', async (t) => {
     { spool: path.join(folder, 'no') },
   );
   assert.equal(missing.exit, 66);
-  assert.match(missing.told.join(''), /does not exist/);
+  assert.match(missing.errors.join(''), /does not exist/);
 });

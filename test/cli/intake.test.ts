@@ -1,4 +1,4 @@
-/** `intake` and `watch --intake` as processes: what they acknowledge is a job, how they stop, what they refuse to begin. */
+/** `intake` and `watch --intake` as processes: what they acknowledge is a job; how they stop; when they do not start. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import net from 'node:net';
@@ -31,16 +31,16 @@ function secretFile(t: TestContext, name: string, text: string, mode = 0o600): s
 }
 
 describe('intake', () => {
-  it('makes jobs, and stops cleanly when asked', BOUNDED, async (t) => {
+  it('creates jobs, and stops cleanly when asked', BOUNDED, async (t) => {
     const spool = spoolOf(t, {});
     const intake = intakeOf(t, spool);
     const address = await listening(intake);
     const client = await Conversation.with(address);
-    // By this word `check` knows it.
+    // `check` recognises it by this word.
     assert.match((await client.reply()) ?? '', /^220 queue\.example ESMTP spoolroom$/);
     await client.ask('EHLO citadel.example');
     await client.envelope('alice@citref.example', 'bob@example.com');
-    assert.equal(await client.ask(MAIL), '250 2.6.0 queued as job 2, mail 1');
+    assert.equal(await client.ask(MAIL), '250 2.6.0 queued as job 2, message 1');
     const { job, recipients } = await intake.says('queued');
     assert.deepEqual({ job, recipients }, { job: 2, recipients: 'bob@example.com' });
     intake.child.kill('SIGTERM');
@@ -84,7 +84,7 @@ describe('intake', () => {
     assert.deepEqual(Object.keys(messagesIn(spool)), ['1', '2']);
   });
 
-  it('takes mail from its users only, and no password in clear', BOUNDED, async (t) => {
+  it('accepts mail from its users only, and no password in clear', BOUNDED, async (t) => {
     const { key, cert } = certificates.mail;
     const users = secretFile(t, 'users', 'citadel:open:sesame\n');
     const pem = secretFile(t, 'queue.pem', key + cert);
@@ -111,7 +111,7 @@ describe('intake', () => {
     assert.equal(await intake.stop('SIGINT'), 0);
   });
 
-  it('says what is in the way, and ends', BOUNDED, async (t) => {
+  it('reports why it cannot start, and ends', BOUNDED, async (t) => {
     const taken = net.createServer().listen(0, '127.0.0.1');
     t.after(() => taken.close());
     await new Promise((resolve) => taken.once('listening', resolve));
@@ -141,14 +141,14 @@ describe('intake', () => {
       cases.map(async ([words, exit, sentence]) => {
         const intake = new RunningCommand(t, 'intake', '--spool', spool, ...words);
         assert.equal(await intake.ended(), exit, words.join(' '));
-        assert.match(intake.told.join('\n'), sentence);
+        assert.match(intake.unparsed.join('\n'), sentence);
       }),
     );
   });
 });
 
 describe('watch --intake', () => {
-  it('delivers at once what it takes', BOUNDED, async (t) => {
+  it('delivers at once what it accepts', BOUNDED, async (t) => {
     const server = await startSmtpServer();
     t.after(() => server.close());
     const spool = spoolOf(t, {});

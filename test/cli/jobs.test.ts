@@ -1,11 +1,11 @@
-/** `retry`, `hold`, `release`, `remove`, as people type them: alone, beside a runner, and with numbers that are wrong. */
+/** `retry`, `hold`, `release`, `remove`: without and beside a runner, and with wrong numbers. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { main } from '../../src/cli/shell/main.ts';
 import type { Queue } from '../../src/queue/queue.ts';
 import { caughtTerminal } from '../support/invocation.ts';
-import { bench, HEADER, listFor, MAIL, messagesIn, NOW, openRoom, spoolOf } from '../support/spool.ts';
+import { bench, HEADER, listFor, MAIL, messagesIn, NOW, openQueue, spoolOf } from '../support/spool.ts';
 
 const FILES = {
   1: MAIL,
@@ -19,10 +19,10 @@ const FOLDER = '.spoolroom/removed/20120714T000000Z';
 async function spoolroom(spool: string, ...words: readonly string[]) {
   const caught = caughtTerminal();
   const exit = await main([...words, '--spool', spool, '--now', String(NOW)], {}, caught.terminal);
-  return { exit, printed: caught.printed.join('\n'), told: caught.errors.join('\n') };
+  return { exit, printed: caught.printed.join('\n'), errors: caught.errors.join('\n') };
 }
 
-/** What `queue` says of each job, by number. */
+/** What `queue` shows of each job, by number. */
 async function queue(
   spool: string,
 ): Promise<Record<number, { readonly due: boolean; readonly why: string }>> {
@@ -36,7 +36,7 @@ async function besideRunner(
   work: (spool: string, room: Queue) => Promise<void>,
 ): Promise<void> {
   const spool = spoolOf(t, FILES);
-  const room = await openRoom(spool, bench());
+  const room = await openQueue(spool, bench());
   try {
     await work(spool, room);
   } finally {
@@ -44,10 +44,10 @@ async function besideRunner(
   }
 }
 
-test('hold and release: queue and explain say so, no message changes', async (t) => {
+test('hold and release: queue and explain show it, no message changes', async (t) => {
   const spool = spoolOf(t, FILES);
   const held = await spoolroom(spool, 'hold', '2', '4');
-  assert.deepEqual([held.exit, held.printed, held.told], [0, 'held: jobs 2, 4.', '']);
+  assert.deepEqual([held.exit, held.printed, held.errors], [0, 'held: jobs 2, 4.', '']);
   assert.deepEqual([(await queue(spool))[2]?.due, (await queue(spool))[4]?.due], [false, false]);
   assert.match(
     (await spoolroom(spool, 'explain', '2')).printed,
@@ -67,7 +67,7 @@ test('a retry makes a waiting job due; a held one stays held until it is release
   await spoolroom(spool, 'hold', '2');
   const refused = await spoolroom(spool, 'retry', '2');
   assert.equal(refused.exit, 65);
-  assert.match(refused.told, /Job 2 is held; `spoolroom release 2` lets it be tried\. Nothing was changed/);
+  assert.match(refused.errors, /Job 2 is held; `spoolroom release 2` lets it be tried\. Nothing was changed/);
   await spoolroom(spool, 'retry', '--all');
   assert.equal((await queue(spool))[2]?.due, false);
   await spoolroom(spool, 'release', '2');
@@ -79,12 +79,12 @@ test('a retry makes a waiting job due; a held one stays held until it is release
   assert.equal((await queue(spool))[2]?.due, true);
 });
 
-test('a removal is done at once where nobody delivers', async (t) => {
+test('a removal is done at once where no runner delivers', async (t) => {
   const spool = spoolOf(t, FILES);
-  const { exit, printed, told } = await spoolroom(spool, 'remove', '4', '--yes');
+  const { exit, printed, errors } = await spoolroom(spool, 'remove', '4', '--yes');
   assert.deepEqual([exit, printed], [0, `removed: job 4. The files are in ${spool}/${FOLDER}`]);
   assert.match(
-    told,
+    errors,
     /quarantined: control message 6: it has no delivery-list instruction\. The list is now .*\/bad\/6, and its message is not delivered/,
   );
   assert.deepEqual(
@@ -98,7 +98,7 @@ function byPath(a: string, b: string): number {
   return Number(a.startsWith('.')) - Number(b.startsWith('.')) || a.localeCompare(b);
 }
 
-test('beside a runner everything is left to it, and it is said which process that is', (t) =>
+test('beside a runner everything is left to it, and its process is named', (t) =>
   besideRunner(t, async (spool, room) => {
     const removed = await spoolroom(spool, 'remove', '4', '--yes', '--json');
     assert.deepEqual(JSON.parse(removed.printed), {
@@ -123,7 +123,7 @@ test('beside a runner everything is left to it, and it is said which process tha
     );
   }));
 
-test('a removal that was asked for can be taken back while the runner has not looked', (t) =>
+test('a requested removal can be withdrawn until the next scan of the runner', (t) =>
   besideRunner(t, async (spool, room) => {
     await spoolroom(spool, 'remove', '4', '--yes');
     await spoolroom(spool, 'hold', '4');
@@ -149,9 +149,9 @@ const REFUSED = [
 for (const [words, code, said] of REFUSED) {
   test(`refused, and nothing is changed: ${words}`, async (t) => {
     const spool = spoolOf(t, FILES);
-    const { exit, told, printed } = await spoolroom(spool, ...words.split(' '));
+    const { exit, errors, printed } = await spoolroom(spool, ...words.split(' '));
     assert.deepEqual([exit, printed], [code, '']);
-    assert.match(told, said);
+    assert.match(errors, said);
     assert.equal((await queue(spool))[2]?.due, true);
     assert.deepEqual(messagesIn(spool), FILES);
   });
@@ -179,35 +179,35 @@ test('many at once: all, or those for an address or a domain', async (t) => {
   assert.equal(await shown('nobody.example'), 'No jobs for nobody.example.');
 });
 
-test('nothing is to be tried in a job that is done', async (t) => {
+test('a job without pending recipients cannot be retried', async (t) => {
   const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'b@example.com').replace('|0||', '|2|ok') });
-  assert.match((await spoolroom(spool, 'retry', '2')).told, /Job 2 has no pending recipients/);
+  assert.match((await spoolroom(spool, 'retry', '2')).errors, /Job 2 has no pending recipients/);
 });
 
-test('queue and explain look into a spool without writing there', async (t) => {
+test('queue and explain read a spool without writing to it', async (t) => {
   const spool = spoolOf(t, FILES);
   for (const words of [['queue'], ['explain', '2']]) assert.equal((await spoolroom(spool, ...words)).exit, 0);
   assert.ok(!fs.existsSync(`${spool}/.spoolroom`));
 });
 
-test('a job that is not there: removed, set aside, or done', async (t) => {
+test('a job that does not exist: removed, quarantined, or finished', async (t) => {
   const spool = spoolOf(t, FILES);
   await spoolroom(spool, 'remove', '4', '--yes');
-  for (const [number, told] of [
+  for (const [number, expected] of [
     [
       '4',
-      /There is no job 4 in .*: it was removed, and lies in .*\/\.spoolroom\/removed\/20120714T000000Z\./,
+      /There is no job 4 in .*: it was removed; its files are in .*\/\.spoolroom\/removed\/20120714T000000Z\./,
     ],
     [
       '6',
-      /There is no job 6 in .*: it lies in .*\/\.spoolroom\/bad\/6\. Message 6 was set aside, because it has no/,
+      /There is no job 6 in .*: it is in .*\/\.spoolroom\/bad\/6\. Message 6 was quarantined, because it has no/,
     ],
     ['9', /There is no job 9 in .*: it is finished, or never existed\./],
   ] as const) {
-    const { exit, told: said } = await spoolroom(spool, 'explain', number);
+    const { exit, errors: said } = await spoolroom(spool, 'explain', number);
     assert.equal(exit, 66);
-    assert.match(said, told);
-    assert.match((await spoolroom(spool, 'hold', number)).told, told);
+    assert.match(said, expected);
+    assert.match((await spoolroom(spool, 'hold', number)).errors, expected);
   }
   assert.equal((await spoolroom(spool, 'explain', '0x2')).exit, 64);
 });

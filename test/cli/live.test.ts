@@ -1,4 +1,4 @@
-/** `run` and `watch` on the queue inside a Citadel server: relays and name taken over, reports, what is refused. */
+/** `run` and `watch` on the queue inside a Citadel server: its relays and name are used, reports, what is refused. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -37,21 +37,21 @@ async function bench(t: TestContext) {
     const caught = caughtTerminal();
     const terminal = { ...caught.terminal, interactive };
     const exit = await main([...words, '--log.target', log, '--log.format', 'json'], {}, terminal);
-    return { exit, told: caught.errors.join('\n') };
+    return { exit, errors: caught.errors.join('\n') };
   };
   const call = (...words: readonly string[]) => callAt(false, ...words);
   const logged = (): string => fs.readFileSync(log, 'utf8');
   const way = `smtp://127.0.0.1:${relay.port}`;
   const live = [...server, '--state', state, '--internet-config', 'citadel', '--return', way];
-  /** As cron does: a run a minute, until the trial is over. */
+  /** As cron does: a run a minute, until the probe period has ended. */
   const proven = async (...words: readonly string[]) => {
     for (const later of ['+0s', '+1m', '+2m', '+3m'])
-      assert.deepEqual(await call('run', '--now', later, ...words), { exit: 0, told: '' });
+      assert.deepEqual(await call('run', '--now', later, ...words), { exit: 0, errors: '' });
   };
   return { state, citadel, relay, call, callAt, proven, logged, live, server };
 }
 
-it('nothing waits for a server that was taken leave of', async (t) => {
+it('nothing waits for a server after QUIT', async (t) => {
   const { citadel } = await bench(t);
   const clock = new HandClock();
   let isOver = (): void => {};
@@ -75,7 +75,7 @@ it('nothing waits for a server that was taken leave of', async (t) => {
 });
 
 describe('the queue inside a Citadel server', () => {
-  it('is delivered by its own relays once the trial has lain there, and failures are reported', async (t) => {
+  it('is delivered by its own relays after the probe period, and failures are reported', async (t) => {
     const { citadel, relay, call, proven, logged, live } = await bench(t);
     const mail = citadel.postMail(MAIL);
     const now = Math.floor(Date.now() / 1000);
@@ -83,8 +83,8 @@ describe('the queue inside a Citadel server', () => {
       .map((address) => `remote|${address}|0||\n`)
       .join('');
     citadel.post(`msgid|${mail}\nsubmitted|${now}\nbounceto|alice@citref.example\n${lines}`);
-    assert.deepEqual(await call('run', ...live), { exit: 0, told: '' });
-    assert.match(logged(), /The trial messages 3 and 4 lie in the queue room/);
+    assert.deepEqual(await call('run', ...live), { exit: 0, errors: '' });
+    assert.match(logged(), /The messages 3 \(flag\) and 4 \(probe\) are in the queue room/);
     assert.equal(relay.accepted.length, 0);
     await proven(...live);
     const [toBob, report, ...rest] = relay.accepted;
@@ -94,16 +94,16 @@ describe('the queue inside a Citadel server', () => {
     );
     assert.match(report?.content.toString('latin1') ?? '', /^Reporting-MTA: dns; ?citref\.example\r$/m);
     assert.deepEqual(rest, []);
-    assert.deepEqual([...citadel.messages.keys()], [3], 'the trial stays');
+    assert.deepEqual([...citadel.messages.keys()], [3], 'the flag stays');
   });
 
-  it('is not called empty at a terminal while its jobs wait for the end of the trial', async (t) => {
+  it('is not called empty at a terminal while its jobs wait for the end of the probe period', async (t) => {
     const { citadel, callAt, live } = await bench(t);
     citadel.post(`msgid|${citadel.postMail(MAIL)}\nbounceto|\nremote|bob@example.com|0||\n`);
-    assert.equal((await callAt(true, 'run', ...live)).told, 'There is nothing to deliver now.');
+    assert.equal((await callAt(true, 'run', ...live)).errors, 'There is nothing to deliver now.');
   });
 
-  it('sends a mail once whose acceptance comes after the list was rewritten and looked at again', async (t) => {
+  it('sends a message once that is accepted after its list was rewritten and scanned again', async (t) => {
     const { citadel, call, proven, live } = await bench(t);
     await proven(...live);
     let posted = false;
@@ -114,7 +114,7 @@ describe('the queue inside a Citadel server', () => {
     });
     citadel.fault = (line) => {
       if (line.startsWith('ENT0')) posted = true;
-      // A look, a checkpoint: by then the queue has been looked at again.
+      // A scan, a flush: by then the queue has been scanned again.
       if (posted && line === 'MSGS ALL' && ++looks === 5) lookedTwice();
       return null;
     };
@@ -145,7 +145,7 @@ describe('the queue inside a Citadel server', () => {
       (word, at) => word !== '--internet-config' && words[at - 1] !== '--internet-config',
     );
     for (const at of ['+0s', '+10m', '+60m'])
-      assert.deepEqual(await call('run', '--now', at, ...without), { exit: 0, told: '' });
+      assert.deepEqual(await call('run', '--now', at, ...without), { exit: 0, errors: '' });
     await slow.close();
     assert.deepEqual(accepted, ['RCPT TO:<bob@example.com>']);
     assert.equal(citadel.messages.size, 1, 'the flag alone is left');
@@ -155,8 +155,8 @@ describe('the queue inside a Citadel server', () => {
     const { state, citadel, call, live } = await bench(t);
     const others = live.slice(2);
     const room = `citadel:${citadel.path}`;
-    assert.deepEqual(await call('run', '--room', room, ...others), { exit: 0, told: '' });
-    assert.equal(citadel.messages.size, 2, 'the trial lies there');
+    assert.deepEqual(await call('run', '--room', room, ...others), { exit: 0, errors: '' });
+    assert.equal(citadel.messages.size, 2, 'flag and probe are there');
     const cases: readonly (readonly [readonly string[], RegExp])[] = [
       [['--room', state, ...others], /--room takes citadel:\/path\/citadel\.socket/],
       [['--room', 'citadel:x', ...others], /neither the \/path of a socket nor ADDRESS:PORT/],
@@ -167,11 +167,11 @@ describe('the queue inside a Citadel server', () => {
     for (const [words, sentence] of cases) {
       const got = await call('run', ...words);
       assert.equal(got.exit, 64);
-      assert.match(got.told, sentence);
+      assert.match(got.errors, sentence);
     }
   });
 
-  it('tells of a delay once, though the control message has a new number each time', async (t) => {
+  it('reports a delay once, though the control message has a new number each time', async (t) => {
     const { citadel, relay, call, proven, live } = await bench(t);
     await proven(...live);
     const mail = citadel.postMail(MAIL);
@@ -182,21 +182,21 @@ describe('the queue inside a Citadel server', () => {
     for (const later of ['+0s', '+10m', '+30m', '+60m']) {
       assert.deepEqual(await call('run', '--now', later, '--retry.notice', '1m', ...live), {
         exit: 0,
-        told: '',
+        errors: '',
       });
     }
-    const told = relay.accepted.map(({ content }) => /^Action: \w+/m.exec(content.toString('latin1'))?.[0]);
-    assert.deepEqual(told, ['Action: delayed']);
+    const errors = relay.accepted.map(({ content }) => /^Action: \w+/m.exec(content.toString('latin1'))?.[0]);
+    assert.deepEqual(errors, ['Action: delayed']);
     assert.ok(!citadel.messages.has(first), 'it was rewritten');
     assert.match([...citadel.messages.values()].map(listOf).join(''), /^remote\|later@example\.com\|4\|/m);
   });
 
-  it('is left alone after an alarm by every later process, until a person ends it', async (t) => {
+  it('is left alone after an alarm by every later process, until an administrator ends it', async (t) => {
     const { state, citadel, call, live } = await bench(t);
     citadel.post(`msgid|${citadel.postMail(MAIL)}\nbounceto|\nremote|bob@example.com|0||\n`);
     const later = (minutes: number): readonly string[] => ['--now', `+${minutes}m`, ...live];
     for (const minutes of [0, 1])
-      assert.deepEqual(await call('run', ...later(minutes)), { exit: 0, told: '' });
+      assert.deepEqual(await call('run', ...later(minutes)), { exit: 0, errors: '' });
     // A process that stays counts in fractions of a millisecond.
     const memory = path.join(state, '.spoolroom/trial');
     fs.writeFileSync(
@@ -206,15 +206,15 @@ describe('the queue inside a Citadel server', () => {
     // A relay took the probe: servers of 2012 and 2016 delete it, and the flag as its payload.
     for (const number of [3, 4]) citadel.messages.delete(number);
     for (const command of ['run', 'run', 'watch', 'run', 'watch']) {
-      const { exit, told } = await call(command, ...later(2));
-      assert.deepEqual([exit, told.split('delivered or removed the probe').length], [78, 2], command);
+      const { exit, errors } = await call(command, ...later(2));
+      assert.deepEqual([exit, errors.split('delivered or removed the probe').length], [78, 2], command);
       assert.deepEqual([...citadel.messages.keys()], [1, 2], 'no new probe');
     }
     const { terminal, printed } = caughtTerminal();
     assert.equal(await main(['check', ...live], {}, terminal), 1);
     assert.match(printed.join('\n'), /another program delivered or removed the probe, the message 4/);
     fs.rmSync(memory);
-    assert.deepEqual(await call('run', ...later(3)), { exit: 0, told: '' });
+    assert.deepEqual(await call('run', ...later(3)), { exit: 0, errors: '' });
     assert.equal(citadel.messages.size, 4, 'the probe period begins again');
   });
 
@@ -247,10 +247,10 @@ describe('the queue inside a Citadel server', () => {
     const first = citadel.post(`msgid|${mail}\nbounceto|\nremote|a@example.com|0||\n`);
     const words = live.filter((word, at) => ![word, live[at - 1]].includes('--internet-config'));
     const to = ['--smarthost', `${slow.host}:${slow.port}`, '--poll', '1s', '--now', '+3m'];
-    const { exit, told } = await call('watch', ...to, ...words);
+    const { exit, errors } = await call('watch', ...to, ...words);
     await slow.close();
     assert.deepEqual([exit, accepted], [78, ['a message']]);
-    assert.match(told, /Something else works on the queue.*replaced the control message/);
+    assert.match(errors, /Something else works on the queue.*replaced the control message/);
     assert.match(logged(), /stopped by another program/);
   });
 
@@ -274,7 +274,7 @@ describe('the queue inside a Citadel server', () => {
       [],
       'each list is as the server wrote it',
     );
-    assert.deepEqual(await call('run', '--now', '+3m', ...live), { exit: 0, told: '' });
+    assert.deepEqual(await call('run', '--now', '+3m', ...live), { exit: 0, errors: '' });
     assert.equal(relay.accepted.length, 20);
   });
 
@@ -287,7 +287,7 @@ describe('the queue inside a Citadel server', () => {
     citadel.post(
       `msgid|${mail}\nsubmitted|${now}\nbounceto|alice@citref.example\nremote|bob@example.com|0||\n`,
     );
-    assert.deepEqual(await call('run', '--now', '+3m', ...live), { exit: 0, told: '' });
+    assert.deepEqual(await call('run', '--now', '+3m', ...live), { exit: 0, errors: '' });
     const [report, ...others] = relay.accepted;
     assert.deepEqual([report?.recipients, others], [['alice@citref.example'], []]);
     assert.match(report?.content.toString('latin1') ?? '', /Action: failed\r\nStatus: 5\.6\.0/);
@@ -309,17 +309,17 @@ describe('the queue inside a Citadel server', () => {
     ];
     for (const [words, exit, sentence] of cases) {
       const got = await call(...words);
-      assert.equal(got.exit, exit, `${words.join(' ')}: ${got.told}`);
-      assert.match(got.told, sentence);
+      assert.equal(got.exit, exit, `${words.join(' ')}: ${got.errors}`);
+      assert.match(got.errors, sentence);
     }
     citadel.post(flagText('0123', 1));
     const rival = await call('run', ...live);
-    assert.deepEqual([rival.exit, /Another spoolroom/.test(rival.told)], [78, true], rival.told);
+    assert.deepEqual([rival.exit, /Another spoolroom/.test(rival.errors)], [78, true], rival.errors);
     citadel.greeting = '551 Maximum number of sessions reached\n';
     const full = await call('run', ...live);
     assert.equal(full.exit, 69);
-    assert.match(full.told, /551 Maximum/);
+    assert.match(full.errors, /551 Maximum/);
     const without = await call('run', ...server, '--state', state, '--return', 'smtp://127.0.0.1:1');
-    assert.deepEqual([without.exit, /551 Maximum/.test(without.told)], [69, true]);
+    assert.deepEqual([without.exit, /551 Maximum/.test(without.errors)], [69, true]);
   });
 });

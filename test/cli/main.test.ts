@@ -1,4 +1,4 @@
-/** The command line as people type it: which command is called with which settings, what is said, the exit code. */
+/** The command line: which command is called with which settings, what is printed, the exit code. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -45,7 +45,7 @@ function configFile(t: TestContext, content: string): string {
   return file;
 }
 
-test('settings arrive as they are typed', async () => {
+test('a command gets the settings that were typed', async () => {
   const settings = await settingsOf(
     'run --spool 007 --smarthost a.example --smarthost=b.example:26 --timeout.greeting 30s --dialect 2017 --json --mx-port 2525',
   );
@@ -55,7 +55,7 @@ test('settings arrive as they are typed', async () => {
   assert.deepEqual([settings.dialect, settings.json, settings['mx-port']], ['2017', true, 2525]);
 });
 
-test('a list takes no word that follows it', async (t) => {
+test('a list does not take the argument after it', async (t) => {
   const spool = spoolOf(t, {});
   const done = await spoolroom(
     `enqueue --spool ${spool} -f a@example.org -oi -i bob@example.com eve@example.com`,
@@ -89,17 +89,17 @@ test('enqueue takes what programs give to sendmail', async (t) => {
   assert.match(messagesIn(spool)['2'] ?? '', /remote\|--file=\/etc\/passwd@example\.com/);
 });
 
-test('enqueue goes on without an option of sendmail that it does not know, and says so', async (t) => {
+test('enqueue ignores an option of sendmail that it does not know, with a warning', async (t) => {
   const spool = spoolOf(t, {});
   const done = await spoolroom(`enqueue --spool ${spool} -ZitJ -f a@example.org`, {}, [MAIL]);
   assert.equal(done.exit, 0);
-  assert.equal(done.errors, 'spoolroom: enqueue does not know -Z, -J, and goes on without.');
+  assert.equal(done.errors, 'spoolroom: enqueue ignores unknown options: -Z, -J.');
   assert.match(messagesIn(spool)['2'] ?? '', /envelope_from\|a@example\.org\nremote\|b@example\.com/);
   const mistyped = await spoolroom(`enqueue --spool ${spool} --bounctoo a@example.org b@example.com`);
   assert.equal(mistyped.exit, 64);
 });
 
-test('help is broken between words, under its column', () => {
+test('help is wrapped between words, within its column', () => {
   const text = '  --one    a word and many more words that go on  [string]\n  --other  short';
   assert.equal(
     wrapText(text, 30),
@@ -108,7 +108,7 @@ test('help is broken between words, under its column', () => {
   assert.ok(wrapText(text, 12).split('\n').length > 4);
 });
 
-test('a setting of another command may stand in the environment', async (t) => {
+test('the environment may hold a setting of another command', async (t) => {
   const done = await spoolroom(`queue --spool ${spoolOf(t, {})}`, { SPOOLROOM_SMARTHOST: 'a.example' });
   assert.deepEqual(done, { exit: 0, printed: 'The spool is empty.', errors: '' });
 });
@@ -129,7 +129,7 @@ test('help and version go to standard output', async () => {
   for (const { usage } of COMMANDS) assert.ok(help.printed.includes(`spoolroom ${usage}`), usage);
 });
 
-test('an option may stand before the command, and a value may begin with a dash', async (t) => {
+test('an option may come before the command, and a value may begin with a dash', async (t) => {
   const spool = spoolOf(t, {});
   assert.equal((await spoolroom(`--spool ${spool} queue`)).printed, 'The spool is empty.');
   const done = await spoolroom(`enqueue --spool ${spool} -f-a@example.org b@example.com`, {}, [MAIL]);
@@ -191,7 +191,7 @@ for (const [words, exit, errors] of WRONG) {
   });
 }
 
-test('a command for spools says what the queue inside a server is shown by', async () => {
+test('a command for spools names the command that shows the queue inside a server', async () => {
   const done = await spoolroom('queue', { SPOOLROOM_STATE: '/var/lib/spoolroom' });
   assert.equal(done.exit, 64);
   assert.match(done.errors, /queue inside a Citadel server \(state .*own tools show/);

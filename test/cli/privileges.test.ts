@@ -7,7 +7,7 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { transcriptFolder, transcriptStore } from '../../src/replay/transcript/transcript-files.ts';
 import { PROGRAM } from '../support/program.ts';
-import { bench, listFor, MAIL, openRoom, spoolOf, temporaryDirectory } from '../support/spool.ts';
+import { bench, listFor, MAIL, openQueue, spoolOf, temporaryDirectory } from '../support/spool.ts';
 
 const NOBODY = 65_534;
 const AS_ROOT = { skip: process.geteuid?.() === 0 ? false : 'only root can become another user' };
@@ -98,7 +98,7 @@ for (const name of ['', 'tmp', 'requests', 'bad']) {
     const victim = temporaryDirectory(t);
     fs.mkdirSync(path.dirname(path.join(spool, '.spoolroom', name)), { recursive: true });
     fs.symlinkSync(victim, path.join(spool, '.spoolroom', name));
-    await assert.rejects(openRoom(spool, bench()), /is not a folder but a symbolic link .*nothing was sent/);
+    await assert.rejects(openQueue(spool, bench()), /is not a folder but a symbolic link .*nothing was sent/);
     assert.deepEqual(fs.readdirSync(victim), []);
   });
 }

@@ -1,10 +1,10 @@
-/** `queue`: what lies there, what each job waits for, and what nobody can read. Nothing in the spool changes. */
+/** `queue`: the jobs, what each waits for, and unreadable files. Nothing in the spool changes. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { command } from '../../src/cli/commands/queue.ts';
 import { perform } from '../../src/cli/shell/main.ts';
 import { caughtTerminal, invocation } from '../support/invocation.ts';
-import { bench, HEADER, listFor, MAIL, messagesIn, NOW, openRoom, spoolOf } from '../support/spool.ts';
+import { bench, HEADER, listFor, MAIL, messagesIn, NOW, openQueue, spoolOf } from '../support/spool.ts';
 
 const WAITING =
   `${HEADER}msgid|3\nsubmitted|${NOW - 7200}\nbounceto|a@example.org\nretry|2400\nattempted|${NOW + 1800}\n` +
@@ -29,7 +29,7 @@ async function queue(t: TestContext, files: Readonly<Record<string, string>>, se
   return caught.printed.join('\n');
 }
 
-test('a table for people, bytes made readable', async (t) => {
+test('a table, with unreadable bytes escaped', async (t) => {
   assert.equal(
     await queue(t, FILES),
     [
@@ -43,7 +43,7 @@ test('a table for people, bytes made readable', async (t) => {
   );
 });
 
-test('facts for programs', async (t) => {
+test('the same as JSON, for programs', async (t) => {
   const { jobs, orphans, unreadable } = JSON.parse(await queue(t, FILES, { json: true }));
   assert.deepEqual([orphans, unreadable.length], [[5], 1]);
   assert.deepEqual(jobs[1], {
@@ -63,36 +63,36 @@ test('an empty spool', async (t) => {
   assert.equal(await queue(t, {}), 'The spool is empty.');
 });
 
-test('a spool with nothing but a list that was set aside is not empty', async (t) => {
+test('a spool with only a quarantined list is not empty', async (t) => {
   const spool = spoolOf(t, { 1: MAIL, 2: `${HEADER}nothing\n` });
-  const room = await openRoom(spool, bench());
+  const room = await openQueue(spool, bench());
   await room.scan();
   await room.close();
   const caught = caughtTerminal();
   await perform(command, invocation(caught, { spool, now: NOW }));
   assert.deepEqual(caught.printed, [
     'There are no jobs.',
-    'quarantined in .spoolroom/bad/2: Message 2 was set aside, because it has no delivery-list instruction.',
+    'quarantined in .spoolroom/bad/2: Message 2 was quarantined, because it has no delivery-list instruction.',
     'messages without a job: 1',
   ]);
   await perform(command, invocation(caught, { spool, now: NOW, json: true }));
   assert.equal(JSON.parse(caught.printed.at(-1) ?? '').aside[0].name, '2');
 });
 
-test('a list waits for the other one that names its mail', async (t) => {
+test('a list waits for the other one that names its message', async (t) => {
   const other = listFor(3, 'bob@example.com');
   const { jobs } = JSON.parse(await queue(t, { 3: MAIL, 4: WAITING, 6: other }, { json: true }));
   assert.deepEqual([jobs[1].job, jobs[1].due, jobs[1].next], [6, false, '2012-07-14T00:30:00Z']);
   assert.equal(jobs[1].why, 'Job 4 has the same message. It waits until 2012-07-14T00:30:00Z.');
 });
 
-test('a job whose recipient has a status that means nothing is not to be ended', async (t) => {
+test('a job with a recipient of unknown status is not ended', async (t) => {
   const odd = listFor(1, 'b@example.com').replace('|0||', '|7|what|');
   const why = 'A recipient has the unknown status 7: correct the control message, or remove the job.';
   assert.ok((await queue(t, { 1: MAIL, 2: odd })).includes(why));
 });
 
-test('a list that does not say when it was handed in has no age', async (t) => {
+test('a list without a time of submission has no age', async (t) => {
   const files = { 1: MAIL, 2: `${HEADER}msgid|1\nremote|b@example.com|0||\n` };
   assert.match(await queue(t, files), /^2 +1 +\? +1 of 1 +now$/m);
   assert.equal(JSON.parse(await queue(t, files, { json: true })).jobs[0].age, null);

@@ -9,9 +9,9 @@ import { EXIT } from '../../src/cli/shell/exit.ts';
 import { perform } from '../../src/cli/shell/main.ts';
 import { caughtTerminal, invocation } from '../support/invocation.ts';
 import { startRawServer } from '../support/raw-server.ts';
-import { bench, HEADER, listFor, MAIL, messagesIn, NOW, openRoom, spoolOf } from '../support/spool.ts';
+import { bench, HEADER, listFor, MAIL, messagesIn, NOW, openQueue, spoolOf } from '../support/spool.ts';
 
-/** One queue run over a real directory, against real servers on loopback: the whole state before and after. */
+/** One queue run over a real directory, with real servers on loopback: the complete state before and after. */
 
 let world: DemoWorld;
 before(async () => {
@@ -27,8 +27,8 @@ interface Ran {
     readonly message: string;
     readonly [field: string]: unknown;
   }[];
-  readonly told: readonly string[];
-  /** Unix seconds at which the run looked at the clock */
+  readonly errors: readonly string[];
+  /** Unix seconds at which the run read the clock */
   readonly now: number;
 }
 
@@ -63,7 +63,7 @@ async function runAgain(spool: string, settings: object = {}, now = NOW + 60): P
     code,
     left,
     now,
-    told: caught.errors,
+    errors: caught.errors,
     log: text
       .split('\n')
       .filter((line) => line !== '')
@@ -79,7 +79,7 @@ function withoutClock(text: string | undefined): string {
 const where = (host: string, address: string): string => `mx.${host} [${address}]:${world.smtpPort}`;
 
 describe('a run', () => {
-  it('delivers, and removes what is done: control message and mail', async (t) => {
+  it('delivers, and removes what is finished: control message and payload', async (t) => {
     const ran = await runOver(t, { 1: MAIL, 2: listFor(1, 'alice@accepts.example') });
     assert.equal(ran.code, EXIT.ok);
     assert.deepEqual(ran.left, {});
@@ -92,7 +92,7 @@ describe('a run', () => {
     );
   });
 
-  it('writes one status line for each recipient and keeps the mail for those who wait', async (t) => {
+  it('writes one status line for each recipient and keeps the payload for pending ones', async (t) => {
     const recipients = [
       'alice@accepts.example',
       'bob@greylist.example',
@@ -114,7 +114,7 @@ describe('a run', () => {
     );
   });
 
-  it('names the job in which a recipient stands, where two lists name one mail', async (t) => {
+  it('names the job of a recipient where two lists name one message', async (t) => {
     const files = { 1: MAIL, 2: listFor(1, 'alice@accepts.example'), 3: listFor(1, 'bob@accepts.example') };
     const { log } = await runOver(t, files);
     assert.deepEqual(log.map(({ job, recipient }) => `${job} ${recipient}`).sort(), [
@@ -131,15 +131,15 @@ describe('a run', () => {
     assert.deepEqual([reported?.how, reported?.level], ['left', 'warn']);
   });
 
-  it('says that a setting names no way back, and touches nothing', async (t) => {
+  it('reports an unusable return path, and changes nothing', async (t) => {
     const files = { 1: MAIL, 2: listFor(1, 'alice@accepts.example') };
     const ran = await runOver(t, files, { return: 'lmtp' });
     assert.equal(ran.code, EXIT.usage);
-    assert.match(ran.told.join(), /setting return: lmtp is not lmtp:/);
+    assert.match(ran.errors.join(), /setting return: lmtp is not lmtp:/);
     assert.deepEqual(ran.left, files);
   });
 
-  it('writes the 2017 form where that is asked for', async (t) => {
+  it('writes the 2017 form where that is set', async (t) => {
     const ran = await runOver(
       t,
       { 1: MAIL, 2: listFor(1, 'alice@accepts.example', 'carol@greylist.example') },
@@ -164,19 +164,19 @@ describe('a run', () => {
     assert.deepEqual(late.left, {});
   });
 
-  it('says at once that another one is at work, with status 0', async (t) => {
+  it('reports at once that another runner is active, with status 0', async (t) => {
     const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'alice@accepts.example') });
     const [one, two] = await Promise.all([runAgain(spool), runAgain(spool)]);
     assert.deepEqual([one.code, two.code], [EXIT.ok, EXIT.ok]);
-    assert.deepEqual([...one.told, ...two.told], []);
+    assert.deepEqual([...one.errors, ...two.errors], []);
     const busy = [...one.log, ...two.log].find(({ event }) => event === 'busy');
     assert.match(String(busy?.message), /is already delivering from .*; nothing was done/);
     assert.equal(busy?.runner, process.pid);
   });
 
-  it('beside another one says nothing to cron, and to programs who is at work', async (t) => {
+  it('beside another runner prints nothing for cron, and its process for programs', async (t) => {
     const spool = spoolOf(t, {});
-    const room = await openRoom(spool, bench());
+    const room = await openQueue(spool, bench());
     const caught = caughtTerminal();
     const listeners = process.listenerCount('SIGTERM');
     assert.equal(await perform(run, invocation(caught, { spool, 'log.level': 'warn', json: true })), EXIT.ok);
@@ -185,7 +185,7 @@ describe('a run', () => {
     assert.deepEqual([caught.errors, caught.printed], [[], [`{"busy":${process.pid}}`]]);
   });
 
-  it('says when it is told to stop what that waits for', async (t) => {
+  it('reports, when it is stopped, what it waits for', async (t) => {
     const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'alice@a.example') });
     const server = await startRawServer(() => void process.emit('SIGINT', 'SIGINT'));
     const { code, log } = await runAgain(spool, {
@@ -197,7 +197,7 @@ describe('a run', () => {
     assert.match(String(log[0]?.message), /^stopping \(SIGINT\): no new deliveries are started/);
   });
 
-  it('says that mail goes in clear where TLS does not work', async (t) => {
+  it('reports that mail goes in clear where TLS does not work', async (t) => {
     const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'alice@a.example') });
     const server = await startRawServer(async (peer, connection) => {
       await peer.say('220 relay\r\n');
@@ -216,7 +216,7 @@ describe('a run', () => {
     );
   });
 
-  it('tells at a terminal when nothing is due, and how it went', async (t) => {
+  it('reports at a terminal when nothing is due, and a summary', async (t) => {
     const spool = spoolOf(t, {
       1: MAIL,
       2: `${listFor(1, 'alice@accepts.example')}retry|600\nattempted|${NOW + 600}\n`,
@@ -257,7 +257,7 @@ describe('bad input', () => {
     return ran;
   }
 
-  it('a control message nobody can read is set aside with the reason, once', async (t) => {
+  it('an unreadable control message is quarantined with the reason, once', async (t) => {
     const torn = `${HEADER}nothing here is an instruction\n`;
     const spool = spoolOf(t, { 1: MAIL, 2: torn });
     const ran = await runAgain(spool);
@@ -284,7 +284,7 @@ describe('bad input', () => {
     ['missing', {}],
     ['empty', { 1: '' }],
   ] as const) {
-    it(`a mail that is ${what} is never sent as an empty mail (R036)`, async (t) => {
+    it(`a message that is ${what} is never sent as an empty message (R036)`, async (t) => {
       const before = world.accepted().flatMap(({ messages }) => messages).length;
       const ran = await besidesGood(t, { ...files, 2: listFor(1, 'bob@accepts.example') });
       assert.match(ran.left['2'] ?? '', /^remote\|bob@accepts\.example\|4\|.+/m);
@@ -292,7 +292,7 @@ describe('bad input', () => {
     });
   }
 
-  it('a mail that two jobs share is delivered for both and removed with the last', async (t) => {
+  it('a message that two jobs share is delivered for both and removed with the last', async (t) => {
     const ran = await runOver(t, {
       1: MAIL,
       2: listFor(1, 'alice@accepts.example'),
@@ -306,7 +306,7 @@ describe('bad input', () => {
     assert.match(ran.left['3'] ?? '', /frieda@greylist\.example\|4\|/);
   });
 
-  it('recipients that are no addresses are refused with a sentence, the others get their mail', async (t) => {
+  it('recipients that are not addresses are refused with a reason, the others get the message', async (t) => {
     const list = listFor(
       1,
       'alice@accepts.example',
@@ -340,7 +340,7 @@ describe('bad input', () => {
     );
   });
 
-  it('a directory that is not there, or is none, is said so', async (t) => {
+  it('a spool that does not exist, or is not a directory, is reported', async (t) => {
     const spool = spoolOf(t, { 1: MAIL });
     for (const [name, said] of [
       ['nowhere', /does not exist/],

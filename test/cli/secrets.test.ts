@@ -10,7 +10,7 @@ import { caughtTerminal, invocation } from '../support/invocation.ts';
 import { startSmtpServer } from '../support/smtp-servers.ts';
 import { listFor, MAIL, NOW, spoolOf } from '../support/spool.ts';
 
-/** The secret of a relay must not be found anywhere afterwards: not in the log, not in a transcript, not in a list. */
+/** The secret of a relay must not be found anywhere afterwards: log, transcripts, lists. */
 
 const USER = 'mail-user';
 const SECRET = 'open:se same@42%';

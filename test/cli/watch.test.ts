@@ -10,11 +10,19 @@ import { startDemoWorld } from '../../src/cli/demo/world/index.ts';
 import { main } from '../../src/cli/shell/main.ts';
 import { caughtTerminal } from '../support/invocation.ts';
 import { PROGRAM } from '../support/program.ts';
-import { bench, listFor, MAIL, messagesIn, openRoom, spoolOf, temporaryDirectory } from '../support/spool.ts';
+import {
+  bench,
+  listFor,
+  MAIL,
+  messagesIn,
+  openQueue,
+  spoolOf,
+  temporaryDirectory,
+} from '../support/spool.ts';
 
-/** `watch` as a process of its own: it wakes, survives what happens to its directory, and stops cleanly. */
+/** `watch` as a process: it wakes, survives changes of its directory, and stops cleanly. */
 
-/** A watcher that says nothing must not keep the suite waiting. */
+/** A silent watcher must not keep the suite waiting. */
 const BOUNDED = { timeout: 30_000 };
 
 let world: DemoWorld;
@@ -30,7 +38,7 @@ class Watcher {
 
   constructor(t: TestContext, spool: string, poll = '1h', more: readonly string[] = []) {
     const words = ['watch', '--spool', spool, '--dns', world.dns, '--mx-port', String(world.smtpPort)];
-    // The lists are from 2012, and nothing in them is to be given up for it.
+    // The lists are from 2012, but no recipient may be given up because of that.
     const reports = ['--return', `smtp://127.0.0.1:${world.smtpPort}`];
     const patience = ['--retry.notice', '10000d', '--retry.giveup', '10000d'];
     const log = ['--log.level', 'info', '--log.format', 'json', '--poll', poll];
@@ -43,7 +51,7 @@ class Watcher {
     this.#iterator = this.#lines[Symbol.asyncIterator]();
   }
 
-  /** Log lines until one of each of these kinds has come, in whatever order. */
+  /** Log lines until each of these events has been logged, in any order. */
   async says(...events: readonly string[]): Promise<readonly { readonly [field: string]: unknown }[]> {
     const missing = new Set(events);
     const lines: { readonly [field: string]: unknown }[] = [];
@@ -82,7 +90,7 @@ async function ask(words: string, spool: string) {
 }
 
 describe('watch', () => {
-  it('delivers what lies there, wakes for what comes, and stops cleanly when asked', BOUNDED, async (t) => {
+  it('delivers what is there, wakes for what is added, and stops cleanly when asked', BOUNDED, async (t) => {
     const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'alice@accepts.example') });
     const watcher = new Watcher(t, spool);
     assert.equal((await watcher.says('delivered'))[0]?.job, 2);
@@ -121,7 +129,7 @@ describe('watch', () => {
 
   it('waits for another process that delivers from there, and stops when asked', BOUNDED, async (t) => {
     const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'alice@accepts.example') });
-    const room = await openRoom(spool, bench());
+    const room = await openQueue(spool, bench());
     const waiting = new Watcher(t, spool);
     assert.equal((await waiting.says('waiting'))[0]?.runner, process.pid);
     assert.equal(await waiting.stop('SIGTERM'), 0);
@@ -162,7 +170,7 @@ describe('watch', () => {
     },
   );
 
-  it('survives files that vanish, change and make no sense', BOUNDED, async (t) => {
+  it('survives files that vanish, change and are unreadable', BOUNDED, async (t) => {
     const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'ida@greylist.example') });
     const watcher = new Watcher(t, spool);
     await watcher.says('deferred');

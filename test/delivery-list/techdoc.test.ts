@@ -30,9 +30,9 @@ for (const [, kind, words = '', body = ''] of FENCES) {
   test(`techdoc/delivery-list.md line ${line}: ${kind} ${words}`, () => {
     assert.ok(shown, 'an example without a list');
     if (kind === 'read') {
-      const told: Record<string, unknown> = JSON.parse(body);
-      const keys = Object.keys(told) as (keyof Job)[];
-      assert.deepEqual(Object.fromEntries(keys.map((key) => [key, shown[key]])), told);
+      const documented: Record<string, unknown> = JSON.parse(body);
+      const keys = Object.keys(documented) as (keyof Job)[];
+      assert.deepEqual(Object.fromEntries(keys.map((key) => [key, shown[key]])), documented);
     } else {
       assert.equal(kind, 'written', 'an unknown kind of example');
       const [dialect, now] = words.split(' ');

@@ -108,7 +108,7 @@ describe('hosts', () => {
     );
   });
 
-  it('the words of the one that got furthest are kept, not those of the last (11.18)', async () => {
+  it('the text of the host that got furthest is kept, not that of the last one', async () => {
     const names = { ...TWO_HOSTS, 'mx2.x.example': { a: 'server-failure', aaaa: 'server-failure' } } as const;
     const run = await deliver({ names, servers: { '192.0.2.1': { greeting: '554 5.7.1 you are listed' } } }, [
       { to: ['a@x.example'] },
@@ -595,7 +595,7 @@ describe('limits', () => {
   });
 
   for (const dot of ['reset', '250 queued then close'] as const) {
-    it(`an errand that waits for its host is never sent along with another one (${dot})`, async () => {
+    it(`an attempt that waits for its host is never sent along with another one (${dot})`, async () => {
       const rules = rulesWith({ destination: 1, host: 1, messages: 2 });
       const run = await deliver(
         { names: TWO_HOSTS, servers: { '*': { dot: [dot, '250 2.0.0 queued'] } } },
@@ -799,7 +799,7 @@ describe('limits', () => {
 });
 
 describe('stopping', () => {
-  it('lets what is on the wire come to its end and leaves the rest as it was', async () => {
+  it('lets transactions in progress end and leaves the rest as it was', async () => {
     const run = await deliver(
       { names: TWO_HOSTS, servers: { '*': {} } },
       mailsTo('u%@x.example', 100),

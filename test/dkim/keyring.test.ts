@@ -1,4 +1,4 @@
-/** Keys that can be used, and those that are told before any message leaves. */
+/** Keys that can be used, and those that are refused before any message is sent. */
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -83,7 +83,7 @@ describe('a report, read by a parser of somebody else', () => {
     assert.match(header(email, 'content-type') ?? '', /^multipart\/report; *report-type=delivery-status;/);
   });
 
-  it('tells people who was refused, in whose words, and where the mail was posted', async () => {
+  it('tells people which recipient was refused, with which text, and where the message was posted', async () => {
     const email = await read(await composeDsn(report({ sourceRoom: 'Announce' }), STAMP));
     assert.equal(
       email.text?.trim(),
@@ -98,7 +98,7 @@ describe('a report, read by a parser of somebody else', () => {
     );
   });
 
-  it('tells programs all there is to tell', async () => {
+  it('tells programs all that is known', async () => {
     const email = await read(await composeDsn(report(), STAMP));
     assert.deepEqual(fieldsOf(partOf(email, 'message/delivery-status')), [
       {
@@ -117,7 +117,7 @@ describe('a report, read by a parser of somebody else', () => {
     ]);
   });
 
-  it('brings the mail back as it was, or its header alone', async () => {
+  it('returns the message as it was, or its header alone', async () => {
     const whole = partOf(await read(await composeDsn(report(), STAMP)), 'message/rfc822');
     assert.match(whole, /^From: "Alice"[\s\S]*Here they are\.\r?\n\.\r?\n--=_spoolroom_/);
     const part = partOf(
@@ -127,7 +127,7 @@ describe('a report, read by a parser of somebody else', () => {
     assert.match(part, /Subject: Minutes/);
   });
 
-  it('has the words of each kind in its own section, and a subject that fits (R002)', async () => {
+  it('has the text of each kind in its own section, and a matching subject (R002)', async () => {
     const kinds = ['failed', 'gave-up', 'delayed'] as const;
     const words = { failed: 'undeliverable', 'gave-up': 'Giving up', delayed: 'delayed:' };
     for (const kind of kinds) {
@@ -162,7 +162,7 @@ describe('a report, read by a parser of somebody else', () => {
   });
 });
 
-describe('whatever servers and lists say', () => {
+describe('whatever servers and lists contain', () => {
   const evil = fc.string({
     unit: fc.constantFrom(
       '\r',

@@ -41,7 +41,7 @@ describe('a notice from a status line', () => {
   }
 });
 
-describe('every kind of failure has words (R053)', () => {
+describe('every kind of failure has a text (R053)', () => {
   const cases: readonly (readonly [Parameters<typeof failure>[0], string])[] = [
     [
       { stage: 'lookup', code: null, peer: null, text: 'no address of mx.example: it has no such name' },

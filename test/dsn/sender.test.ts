@@ -33,7 +33,7 @@ import {
   MAIL,
   messagesIn,
   NOW,
-  openRoom,
+  openQueue,
   spoolOf,
   temporaryDirectory,
   writeMessage,
@@ -87,7 +87,7 @@ async function openHarness(
   deps = bench(),
   change: { readonly transport?: null; readonly signer?: Signer } = {},
 ): Promise<Harness> {
-  const room = await openRoom(spool, deps);
+  const room = await openQueue(spool, deps);
   const sent: SentDsn[] = [];
   const log: string[] = [];
   const events: DsnEvents = {
@@ -595,7 +595,7 @@ describe('by real servers', () => {
   }
 });
 
-it('the setting names a way back, or none', () => {
+it('the setting names a return path, or none', () => {
   assert.deepEqual(parseDsnTransport('lmtp:/run/lmtp.socket'), { kind: 'lmtp', socket: '/run/lmtp.socket' });
   assert.deepEqual(parseDsnTransport('smtp://localhost'), {
     kind: 'smtp',

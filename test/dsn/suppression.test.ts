@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { suppressionReason } from '../../src/dsn/suppression.ts';
 import { summarizeMessage } from '../../src/message/summary.ts';
 
-/** header, envelope sender, told of failures, told of delays */
+/** header, envelope sender, whether failures are reported, whether delays are */
 const CASES: readonly (readonly [
   header: string,
   sender: string | null,
@@ -25,7 +25,7 @@ const CASES: readonly (readonly [
   ['Precedence: first-class', null, true, true],
 ];
 
-describe('whether the sender may be told', () => {
+describe('whether the sender may get a report', () => {
   for (const [header, envelopeFrom, failed, delayed] of CASES) {
     it(`${header}, envelope_from ${envelopeFrom}: failures ${failed}, delays ${delayed}`, () => {
       const facts = { envelopeFrom, headers: summarizeMessage(`${header}\r\n\r\n`) };

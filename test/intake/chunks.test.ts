@@ -8,7 +8,7 @@ import { runInNewContext } from 'node:vm';
 import { INTAKE_DEFAULTS, Intake } from '../../src/intake/listener.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { MemorySocket } from '../support/memory-socket.ts';
-import { bench, messagesIn, openGuest, spoolOf, temporaryDirectory } from '../support/spool.ts';
+import { bench, messagesIn, openClient, spoolOf, temporaryDirectory } from '../support/spool.ts';
 import type { Conversation } from './conversation.ts';
 import { below, MAIL, memoryRoom, start } from './intake.ts';
 
@@ -36,14 +36,14 @@ function chunk(text: string, last = false): string {
 
 test('a message in one chunk comes in byte for byte, and is durable before 250', async (t) => {
   const spool = spoolOf(t, {});
-  const intake = await start(t, await openGuest(spool, bench()));
+  const intake = await start(t, await openClient(spool, bench()));
   const client = await intake.client();
   assert.match(await client.hello(), /^250 CHUNKING$/m);
   client.send(ENVELOPE + chunk(ODD, true));
   assert.deepEqual(await replies(client, 3), [
     '250 2.1.0 Accepted',
     '250 2.1.5 Accepted',
-    '250 2.6.0 queued as job 2, mail 1',
+    '250 2.6.0 queued as job 2, message 1',
   ]);
   assert.equal(below(messagesIn(spool)['1'] ?? ''), ODD);
 });
@@ -81,7 +81,7 @@ test('however the wire cuts it, it is the same conversation', async (t) => {
     }
     await finished(wire, { readable: false });
     wire.destroy();
-    return heard.replaceAll(/job \d+, mail \d+/g, 'a job');
+    return heard.replaceAll(/job \d+, message \d+/g, 'a job');
   };
   const expected = await converse([said]);
   assert.match(expected, /(?:250 2\.[015]\.[05] .*\r\n){3}250 2\.6\.0 queued as a job\r\n/);
@@ -159,7 +159,7 @@ test('between chunks there are no recipients and no DATA; RSET drops what came',
     room.jobs.map(({ payload }) => below(payload)),
     ['Subject: another\r\n\r\n'],
   );
-  assert.deepEqual(intake.told, [], 'a dropped message is no refusal');
+  assert.deepEqual(intake.logged, [], 'a dropped message is no refusal');
 });
 
 test('a syntax nobody understands ends the connection: its bytes could be commands', async (t) => {
@@ -222,7 +222,7 @@ test('a client that goes between chunks, or within one, leaves nothing behind', 
   }
 });
 
-test('a stop between chunks is told, and the client keeps the mail', async (t) => {
+test('a stop between chunks is reported, and the client keeps the message', async (t) => {
   const { room, client, intake } = await connected(t, { stopping: 60_000 });
   client.send(ENVELOPE + chunk(MAIL));
   await replies(client, 3);

@@ -20,7 +20,7 @@ export const MAIL = 'From: alice@citref.example\r\nTo: b@example.com\r\nSubject:
 export interface Intake {
   readonly address: string;
   readonly queued: QueuedMessage[];
-  readonly told: string[];
+  readonly logged: string[];
   readonly failures: LoginFailure[];
   readonly close: () => Promise<void>;
   readonly client: () => Promise<Conversation>;
@@ -33,16 +33,16 @@ export async function start(
   clock: Clock = systemClock,
 ): Promise<Intake> {
   const queued: QueuedMessage[] = [];
-  const told: string[] = [];
+  const logged: string[] = [];
   const failures: LoginFailure[] = [];
   const deps: IntakeDeps = {
     queue: room,
     clock,
     events: {
       queued: (mail) => void queued.push(mail),
-      refused: (reply, text) => void told.push(`${reply} ${text}`),
+      refused: (reply, text) => void logged.push(`${reply} ${text}`),
       loginFailed: (failure) => void failures.push(failure),
-      warning: (text) => void told.push(text),
+      warning: (text) => void logged.push(text),
     },
   };
   const started = await startIntake(
@@ -64,7 +64,7 @@ export async function start(
   return {
     ...started,
     queued,
-    told,
+    logged,
     failures,
     client: async () => {
       const client = await Conversation.with(started.address);

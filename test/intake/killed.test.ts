@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
-import { bench, openRoom, spoolOf } from '../support/spool.ts';
+import { bench, openQueue, spoolOf } from '../support/spool.ts';
 import { Conversation } from './conversation.ts';
 
 const SCRIPT = new URL('killed-intake.ts', import.meta.url).pathname;
@@ -44,7 +44,7 @@ for (const after of [1, 20, 75]) {
     );
     await Promise.allSettled(clients);
     assert.ok(acknowledged.length >= after);
-    const room = await openRoom(spool, bench());
+    const room = await openQueue(spool, bench());
     const { jobs } = await room.scan();
     const payloads = new Map(
       jobs.flatMap(({ job }) => job.recipients.map(({ address: to }) => [to, job.msgid])),

@@ -6,13 +6,13 @@ import tls from 'node:tls';
 import type { Clock } from '../../src/platform/clock.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { certificates, testCa } from '../support/certificates.ts';
-import { bench, messagesIn, openGuest, spoolOf, temporaryDirectory } from '../support/spool.ts';
+import { bench, messagesIn, openClient, spoolOf, temporaryDirectory } from '../support/spool.ts';
 import { Conversation } from './conversation.ts';
 import { below, MAIL, memoryRoom, start } from './intake.ts';
 
 test('a message becomes a job in the spool, with a Received line and the envelope', async (t) => {
   const spool = spoolOf(t, {});
-  const intake = await start(t, await openGuest(spool, bench()));
+  const intake = await start(t, await openClient(spool, bench()));
   const client = await intake.client();
   const extensions = await client.hello();
   assert.deepEqual(extensions.split('\n').slice(1), [
@@ -26,7 +26,7 @@ test('a message becomes a job in the spool, with a Received line and the envelop
   await client.envelope('alice@citref.example', 'b@example.com', 'C@xn--bcher-kva.example');
   assert.equal(
     await client.ask(`${MAIL}..dot\r\n.`),
-    '250 2.6.0 queued as job 2, mail 1',
+    '250 2.6.0 queued as job 2, message 1',
     'the client learns the numbers',
   );
   const files = messagesIn(spool);
@@ -67,7 +67,7 @@ test('250 comes only after the room has said that the job is durable', async (t)
   for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
   assert.equal(answered, false);
   allow();
-  assert.equal(await reply, '250 2.6.0 queued as job 2, mail 1');
+  assert.equal(await reply, '250 2.6.0 queued as job 2, message 1');
   assert.deepEqual([room.jobs[0]?.from, room.jobs[0]?.bounceto], ['<>', '']);
 });
 
@@ -120,7 +120,7 @@ test('addresses that differ in case only are two recipients, also for LMTP repli
   const client = await intake.client();
   assert.match(await client.hello('LHLO'), /PIPELINING/);
   await client.envelope('a@citref.example', 'Bob@example.com', 'bob@example.com', 'bob@example.com');
-  assert.equal(await client.ask(`${MAIL}.`), '250 2.6.0 queued as job 2, mail 1');
+  assert.equal(await client.ask(`${MAIL}.`), '250 2.6.0 queued as job 2, message 1');
   assert.match((await client.reply()) ?? '', /^250 /);
   assert.match((await client.reply()) ?? '', /^250 /, 'a reply for each accepted RCPT');
   assert.match((await client.ask('NOOP')) ?? '', /^250 2.0.0 OK/);
@@ -187,7 +187,7 @@ test('SIZE is said before and enforced behind', async (t) => {
     /^552 5\.3\.4 .*larger than 1000 bytes/,
   );
   assert.deepEqual(room.jobs, []);
-  assert.deepEqual(intake.told, ['552 The message is larger than 1000 bytes and was not taken']);
+  assert.deepEqual(intake.logged, ['552 The message is larger than 1000 bytes and was not taken']);
   await client.envelope('a@citref.example', 'b@example.com');
   assert.match((await client.ask(`${MAIL}.`)) ?? '', /^250 /);
 });
@@ -208,7 +208,7 @@ for (const [code, expected] of troubles) {
     await client.hello();
     await client.envelope('a@citref.example', 'b@example.com');
     assert.match((await client.ask(`${MAIL}.`)) ?? '', expected);
-    assert.equal(intake.told.length, 1);
+    assert.equal(intake.logged.length, 1);
     broken = false;
     await client.envelope('a@citref.example', 'b@example.com');
     assert.match((await client.ask(`${MAIL}.`)) ?? '', /^250 /, 'the same connection goes on');
@@ -327,7 +327,7 @@ test('a client that breaks off leaves nothing behind', async (t) => {
   assert.equal(room.jobs.length, 1);
   assert.deepEqual(fs.readdirSync(scratch), []);
   assert.deepEqual(
-    intake.told.filter((text) => !text.startsWith('A connection to the intake was lost')),
+    intake.logged.filter((text) => !text.startsWith('A connection to the intake was lost')),
     [],
   );
 });
@@ -388,7 +388,7 @@ test('five hundred connections at once', async (t) => {
   assert.equal(recipients.length, 500);
 });
 
-test('one connection too many is told to come back', async (t) => {
+test('one connection too many is refused with 421', async (t) => {
   const intake = await start(t, memoryRoom(), { connections: 1 });
   const first = await intake.client();
   await first.hello();

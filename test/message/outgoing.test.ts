@@ -359,7 +359,7 @@ for (const [name, bytes, reason] of unsendable) {
   });
 }
 
-test('a cut text is sent as far as it goes, and told', async () => {
+test('a truncated text is sent as far as it goes, and reported', async () => {
   const bytes = native(FIELDS, 'text').subarray(0, -1);
   for (const stored of [whole(bytes), inPieces(bytes, [9])]) {
     const made = await prepareOutgoing(stored, OPTIONS);

@@ -64,7 +64,7 @@ describe('what is said of the end', () => {
   }
 });
 
-it('a list that does not say when it was handed in has no age, and nobody is told of a delay', () => {
+it('a list without a time of submission has no age, and nobody is told of a delay', () => {
   const said = sentences(waiting('2012', null));
   assert.match(said[0] ?? '', /^Job 2 carries message 1, queued at an unknown time for 1 recipient:/);
   assert.ok(

@@ -74,7 +74,7 @@ test('a mail that cannot be read is worth a warning while it waits', () => {
   assert.equal(outcomeEvent({ ...FAILED, status: 4, outcome } as OutcomeRecord, same).level, 'warn');
 });
 
-test('a report that lies in a file was not told to anybody', () => {
+test('a report in a file counts as not sent', () => {
   const record = { control: 2, msgid: 1, to: 'alice', where: '/spool/.spoolroom/reports/x.eml', notices: [] };
   const left = dsnEvent({ ...record, how: 'left', why: 'nobody took it' }, same);
   assert.equal(left.level, 'warn');

@@ -99,7 +99,7 @@ test('a file is added to, a thousand lines all arrive, and others cannot read it
   assert.equal(fs.statSync(target).mode & 0o007, 0);
 });
 
-test('a file that cannot be written is told once, and its lines go to standard error', async (t) => {
+test('a file that cannot be written is reported once, and its lines go to standard error', async (t) => {
   const target = path.join(temporaryDirectory(t), 'missing', 'log');
   const text = await log({ target }, DELIVERED, WARNING);
   const [sentence, first, second, ...rest] = text.split('\n');

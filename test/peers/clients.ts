@@ -1,6 +1,6 @@
 /**
- * Mail servers of other people as clients of the intake: they hand over the same mails that peers/run.ts delivers to them.
- * Exim sends by BDAT and closes its side behind a QUIT sent ahead, which few clients do and ours does not.
+ * Foreign mail servers as clients of the intake: they submit the same messages that peers/run.ts delivers to them.
+ * Exim sends by BDAT and closes its side after a pipelined QUIT, which few clients do and ours does not.
  */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
@@ -9,31 +9,25 @@ import { join } from 'node:path';
 export interface Client {
   readonly name: string;
   readonly program: string;
-  /** Hand one mail over to the intake at this port; throws when the program fails. */
-  handOver(
-    directory: string,
-    port: number,
-    sender: string,
-    recipients: readonly string[],
-    text: string,
-  ): void;
+  /** Submits one message to the intake at this port; throws when the program fails. */
+  submit(directory: string, port: number, sender: string, recipients: readonly string[], text: string): void;
 }
 
 function exim(name: string, chunking: boolean): Client {
   return {
     name,
     program: '/usr/sbin/exim4',
-    handOver(directory, port, sender, recipients, text) {
-      const place = join(directory, `exim-${chunking}`);
-      const configuration = join(place, 'exim.conf');
-      mkdirSync(place, { recursive: true });
-      chmodSync(place, 0o777);
+    submit(directory, port, sender, recipients, text) {
+      const folder = join(directory, `exim-${chunking}`);
+      const configuration = join(folder, 'exim.conf');
+      mkdirSync(folder, { recursive: true });
+      chmodSync(folder, 0o777);
       writeFileSync(
         configuration,
         [
           'primary_hostname = citref.example',
-          `spool_directory = ${place}`,
-          `log_file_path = ${place}/%slog`,
+          `spool_directory = ${folder}`,
+          `log_file_path = ${folder}/%slog`,
           'message_size_limit = 0',
           'keep_environment =',
           'local_from_check = false',

@@ -1,7 +1,7 @@
 /**
- * Mail servers of other people, started by hand for peers/run.ts: on loopback and a high port, with their own
- * configuration in a temporary folder, TLS and AUTH demanded where they can, and all mail kept in one Maildir.
- * They need root, because they give up their rights themselves.
+ * Foreign mail servers, started directly for peers/run.ts: on loopback and a high port, with a configuration of their own in
+ * a temporary folder, TLS and AUTH required where possible, and all mail kept in one Maildir. They need root, because they
+ * drop their privileges themselves.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
@@ -16,7 +16,7 @@ export const LIMIT = 50_000_000;
 /** uid of nobody */
 const NOBODY = 65_534;
 
-export interface Place {
+export interface Site {
   readonly directory: string;
   /** where the mail arrives, as Maildir */
   readonly mailbox: string;
@@ -25,15 +25,15 @@ export interface Place {
 
 export interface Peer {
   readonly name: string;
-  /** must be there for the peer to be tried */
+  /** if it is missing the peer is left out */
   readonly program: string;
   /** the Debian package it comes from */
   readonly package: string;
-  /** whether it demands TLS and AUTH, or takes mail in clear from everybody */
+  /** whether it requires TLS and AUTH, or accepts mail in clear from anybody */
   readonly secure: boolean;
   version(): string;
-  /** Resolves to what ends it. It may need a moment until it listens. */
-  start(place: Place): Promise<() => void>;
+  /** Resolves to a function that stops it. It may not listen yet. */
+  start(site: Site): Promise<() => void>;
 }
 
 export function isInstalled(peer: Peer): boolean {
@@ -44,23 +44,23 @@ function lines(...text: readonly string[]): string {
   return `${text.join('\n')}\n`;
 }
 
-function write(place: Place, name: string, text: string, mode = 0o644): string {
-  const path = join(place.directory, name);
+function write(site: Site, name: string, text: string, mode = 0o644): string {
+  const path = join(site.directory, name);
   writeFileSync(path, text, { mode });
   return path;
 }
 
 /** The mailbox, which `owner` fills, and the certificate. */
-function prepare(place: Place, owner: string): { readonly certificate: string; readonly key: string } {
-  chmodSync(place.directory, 0o755);
+function prepare(site: Site, owner: string): { readonly certificate: string; readonly key: string } {
+  chmodSync(site.directory, 0o755);
   for (const folder of ['', 'new', 'cur', 'tmp']) {
-    mkdirSync(join(place.mailbox, folder), { recursive: true });
+    mkdirSync(join(site.mailbox, folder), { recursive: true });
   }
-  execFileSync('chown', ['-R', `${owner}:`, place.mailbox]);
+  execFileSync('chown', ['-R', `${owner}:`, site.mailbox]);
   const { cert, key } = certificates.mail;
   return {
-    certificate: write(place, 'mail.crt', cert),
-    key: write(place, 'mail.key', key, 0o600),
+    certificate: write(site, 'mail.crt', cert),
+    key: write(site, 'mail.key', key, 0o600),
   };
 }
 
@@ -95,18 +95,18 @@ const postfix: Peer = {
   package: 'postfix',
   secure: true,
   version: () => firstLine('/usr/sbin/postconf', '-d', 'mail_version').replace(/^.* /, ''),
-  async start(place) {
-    const { certificate, key } = prepare(place, 'nobody');
+  async start(site) {
+    const { certificate, key } = prepare(site, 'nobody');
     const auth = await authenticationServer();
-    for (const folder of ['queue', 'data']) mkdirSync(join(place.directory, folder));
-    execFileSync('chown', ['postfix', join(place.directory, 'data')]);
+    for (const folder of ['queue', 'data']) mkdirSync(join(site.directory, folder));
+    execFileSync('chown', ['postfix', join(site.directory, 'data')]);
     write(
-      place,
+      site,
       'main.cf',
       lines(
         'compatibility_level = 3.6',
-        `queue_directory = ${place.directory}/queue`,
-        `data_directory = ${place.directory}/data`,
+        `queue_directory = ${site.directory}/queue`,
+        `data_directory = ${site.directory}/data`,
         'command_directory = /usr/sbin',
         'daemon_directory = /usr/lib/postfix/sbin',
         'mail_owner = postfix',
@@ -120,7 +120,7 @@ const postfix: Peer = {
         `message_size_limit = ${LIMIT}`,
         'virtual_mailbox_limit = 0',
         `virtual_mailbox_domains = ${DOMAIN}`,
-        `virtual_mailbox_base = ${place.mailbox}`,
+        `virtual_mailbox_base = ${site.mailbox}`,
         'virtual_mailbox_maps = static:/',
         `virtual_uid_maps = static:${NOBODY}`,
         `virtual_gid_maps = static:${NOBODY}`,
@@ -132,17 +132,17 @@ const postfix: Peer = {
         `smtpd_sasl_path = inet:127.0.0.1:${auth.port}`,
         'smtpd_relay_restrictions = permit_sasl_authenticated, reject',
         'smtpd_recipient_restrictions = permit_sasl_authenticated, reject',
-        `maillog_file = ${place.directory}/log`,
-        `maillog_file_prefixes = ${place.directory}`,
+        `maillog_file = ${site.directory}/log`,
+        `maillog_file_prefixes = ${site.directory}`,
       ),
     );
     const service = (name: string, command: string, most = '-'): string =>
       `${name} unix - - n - ${most} ${command}`;
     write(
-      place,
+      site,
       'master.cf',
       lines(
-        `127.0.0.1:${place.port} inet n - n - - smtpd`,
+        `127.0.0.1:${site.port} inet n - n - - smtpd`,
         'postlog unix-dgram n - n - 1 postlogd',
         'qmgr unix n - n 300 1 qmgr',
         'pickup unix n - n 60 1 pickup',
@@ -164,9 +164,9 @@ const postfix: Peer = {
         'virtual unix - n n - - virtual',
       ),
     );
-    execFileSync('/usr/sbin/postfix', ['-c', place.directory, 'start'], { stdio: 'ignore' });
+    execFileSync('/usr/sbin/postfix', ['-c', site.directory, 'start'], { stdio: 'ignore' });
     return () => {
-      execFileSync('/usr/sbin/postfix', ['-c', place.directory, 'stop'], { stdio: 'ignore' });
+      execFileSync('/usr/sbin/postfix', ['-c', site.directory, 'stop'], { stdio: 'ignore' });
       auth.close();
     };
   },
@@ -189,14 +189,14 @@ const exim: Peer = {
   package: 'exim4-daemon-light',
   secure: true,
   version: () => firstLine('/usr/sbin/exim4', '-bV').replace(/^Exim version (\S+).*$/, '$1'),
-  async start(place) {
-    const { certificate, key } = prepare(place, EXIM_USER);
+  async start(site) {
+    const { certificate, key } = prepare(site, EXIM_USER);
     chmodSync(key, 0o644);
-    const spool = join(place.directory, 'spool');
+    const spool = join(site.directory, 'spool');
     mkdirSync(spool);
     execFileSync('chown', [EXIM_USER, spool]);
     const configuration = write(
-      place,
+      site,
       'exim.conf',
       lines(
         `primary_hostname = ${DOMAIN}`,
@@ -223,7 +223,7 @@ const exim: Peer = {
         'begin transports',
         'keep:',
         '  driver = appendfile',
-        `  directory = ${place.mailbox}`,
+        `  directory = ${site.mailbox}`,
         '  maildir_format',
         `  user = ${EXIM_USER}`,
         'begin authenticators',
@@ -235,7 +235,7 @@ const exim: Peer = {
         '  server_set_id = $auth2',
       ),
     );
-    return foreground('/usr/sbin/exim4', ['-C', configuration, '-bdf', '-oX', `127.0.0.1.${place.port}`]);
+    return foreground('/usr/sbin/exim4', ['-C', configuration, '-bdf', '-oX', `127.0.0.1.${site.port}`]);
   },
 };
 
@@ -246,15 +246,15 @@ const openSmtpd: Peer = {
   package: 'opensmtpd',
   secure: false,
   version: () => firstLine('/usr/bin/dpkg-query', '-W', 'opensmtpd').replace(/^.*\t/, ''),
-  async start(place) {
-    prepare(place, 'nobody');
+  async start(site) {
+    prepare(site, 'nobody');
     const configuration = write(
-      place,
+      site,
       'smtpd.conf',
       lines(
         `smtp max-message-size ${LIMIT}`,
-        `listen on 127.0.0.1 port ${place.port} hostname ${DOMAIN}`,
-        `action keep maildir "${place.mailbox}" virtual { "@" = nobody }`,
+        `listen on 127.0.0.1 port ${site.port} hostname ${DOMAIN}`,
+        `action keep maildir "${site.mailbox}" virtual { "@" = nobody }`,
         `match from any for domain "${DOMAIN}" action keep`,
       ),
     );

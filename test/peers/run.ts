@@ -1,7 +1,7 @@
 /**
  * `npm run test:peers`: deliver to Postfix, Exim and OpenSMTPD as they come from Debian, with TLS and AUTH where they
- * can, and compare what arrives byte for byte; then let Exim hand mail to the intake. They cannot be installed beside each other; who is missing is said and
- * left out. Exit status 1 when something arrived otherwise than it was sent, 69 when no peer is there at all.
+ * can, and compare what arrives byte for byte; then let Exim hand mail to the intake. They cannot be installed together; a missing one
+ * is named and left out. Exit status 1 when something arrived differently than it was sent, 69 when no peer is installed.
  */
 import { execFile, spawn } from 'node:child_process';
 import {
@@ -22,19 +22,19 @@ import { fileURLToPath } from 'node:url';
 import { newControlText } from '../../src/delivery-list/generate.ts';
 import { testCa } from '../support/certificates.ts';
 import { CLIENTS, type Client } from './clients.ts';
-import { DOMAIN, isInstalled, LOGIN, PEERS, type Peer, type Place } from './peers.ts';
+import { DOMAIN, isInstalled, LOGIN, PEERS, type Peer, type Site } from './peers.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/spoolroom', import.meta.url));
-const PATIENCE = 60_000;
+const TIMEOUT = 60_000;
 
-interface Mail {
+interface Message {
   readonly name: string;
   /** LF line ends */
   readonly body: string;
   readonly recipients: number;
 }
 
-const MAILS: readonly Mail[] = [
+const MESSAGES: readonly Message[] = [
   { name: 'one recipient', body: 'Hello.\n', recipients: 1 },
   { name: 'fifty recipients', body: 'Hello all.\n', recipients: 50 },
   { name: '8-bit', body: 'Gr\xc3\xbc\xc3\x9fe, na\xefve Latin-1, \x80\xff\n', recipients: 1 },
@@ -44,12 +44,12 @@ const MAILS: readonly Mail[] = [
   { name: '20 MB', body: `${'0123456789abcdef'.repeat(4)}\n`.repeat(307_693), recipients: 1 },
 ];
 
-function textOf({ name, body }: Mail): string {
+function textOf({ name, body }: Message): string {
   return `From: sender@${DOMAIN}\nTo: all@${DOMAIN}\nSubject: ${name}\nMessage-ID: <${name.replaceAll(' ', '-')}@${DOMAIN}>\nDate: Sat, 14 Jul 2012 12:00:00 +0000\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n${body}`;
 }
 
 function fillSpool(spool: string): void {
-  for (const [index, mail] of MAILS.entries()) {
+  for (const [index, mail] of MESSAGES.entries()) {
     const msgid = 2 * index + 1;
     writeFileSync(join(spool, String(msgid)), textOf(mail), 'latin1');
     const list = newControlText({
@@ -73,11 +73,11 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** Asks again and again until `done` says yes. */
+/** Polls until `done` returns true. */
 async function until(what: string, done: () => boolean | Promise<boolean>): Promise<void> {
-  const end = performance.now() + PATIENCE;
+  const end = performance.now() + TIMEOUT;
   while (!(await done())) {
-    if (performance.now() > end) throw new Error(`${what} did not happen in ${PATIENCE / 1000} seconds`);
+    if (performance.now() > end) throw new Error(`${what} did not happen in ${TIMEOUT / 1000} seconds`);
     await pause(100);
   }
 }
@@ -95,13 +95,13 @@ function answers(port: number): Promise<boolean> {
   });
 }
 
-function arrivedIn(place: Place): readonly string[] {
-  return readdirSync(join(place.mailbox, 'new')).map((name) =>
-    readFileSync(join(place.mailbox, 'new', name), 'latin1'),
+function arrivedIn(site: Site): readonly string[] {
+  return readdirSync(join(site.mailbox, 'new')).map((name) =>
+    readFileSync(join(site.mailbox, 'new', name), 'latin1'),
   );
 }
 
-/** What the sender wrote: servers put their own fields in front. */
+/** The message without the fields that servers put in front. */
 function asSent(stored: string): string {
   return stored.slice(Math.max(0, stored.indexOf(`From: sender@${DOMAIN}`)));
 }
@@ -109,7 +109,7 @@ function asSent(stored: string): string {
 /** The differences, one sentence each. */
 function differences(stored: readonly string[]): readonly string[] {
   const texts = stored.map(asSent);
-  return MAILS.flatMap((mail) => {
+  return MESSAGES.flatMap((mail) => {
     const copies = texts.filter((text) => text.includes(`\nSubject: ${mail.name}\n`));
     const right = copies.filter((text) => text === textOf(mail)).length;
     return copies.length === mail.recipients && right === mail.recipients
@@ -118,24 +118,24 @@ function differences(stored: readonly string[]): readonly string[] {
   });
 }
 
-/** What it says. This process goes on meanwhile: it answers for one of the peers. */
+/** Resolves to the output. Not synchronous, because this process answers for one of the peers. */
 function spoolroom(words: readonly string[]): Promise<string> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [PROGRAM, ...words], { timeout: PATIENCE }, (_, out, told) =>
-      resolve(out + told),
+    execFile(process.execPath, [PROGRAM, ...words], { timeout: TIMEOUT }, (_, out, output) =>
+      resolve(out + output),
     );
   });
 }
 
-async function deliverTo(peer: Peer, place: Place): Promise<readonly string[]> {
-  const spool = join(place.directory, 'spoolroom');
-  const ca = join(place.directory, 'ca.crt');
+async function deliverTo(peer: Peer, site: Site): Promise<readonly string[]> {
+  const spool = join(site.directory, 'spoolroom');
+  const ca = join(site.directory, 'ca.crt');
   mkdirSync(spool);
   fillSpool(spool);
   writeFileSync(ca, testCa);
-  await until(`the start of ${peer.name}`, () => answers(place.port));
+  await until(`the start of ${peer.name}`, () => answers(site.port));
   const login = peer.secure ? `${LOGIN.user}:${encodeURIComponent(LOGIN.password)}@` : '';
-  const relay = `${login}localhost:${place.port}`;
+  const relay = `${login}localhost:${site.port}`;
   const words = [
     'run',
     '--spool',
@@ -147,28 +147,28 @@ async function deliverTo(peer: Peer, place: Place): Promise<readonly string[]> {
     '--hostname',
     'queue.example',
   ];
-  const told = await spoolroom(words);
+  const output = await spoolroom(words);
   const left = readdirSync(spool).filter((name) => /^\d+$/.test(name));
-  if (left.length > 0) return [`spoolroom left ${left.length} files: ${told}`];
-  const expected = MAILS.reduce((sum, { recipients }) => sum + recipients, 0);
-  await until(`the arrival of ${expected} mails`, () => arrivedIn(place).length >= expected);
-  return differences(arrivedIn(place));
+  if (left.length > 0) return [`spoolroom left ${left.length} files: ${output}`];
+  const expected = MESSAGES.reduce((sum, { recipients }) => sum + recipients, 0);
+  await until(`the arrival of ${expected} messages`, () => arrivedIn(site).length >= expected);
+  return differences(arrivedIn(site));
 }
 
 async function tryPeer(peer: Peer): Promise<readonly string[]> {
   const directory = mkdtempSync(join(tmpdir(), 'spoolroom-peer-'));
-  const place = { directory, mailbox: join(directory, 'mail'), port: await freePort() };
-  const stop = await peer.start(place);
+  const site = { directory, mailbox: join(directory, 'mail'), port: await freePort() };
+  const stop = await peer.start(site);
   try {
-    return await deliverTo(peer, place);
+    return await deliverTo(peer, site);
   } finally {
     stop();
-    await until(`the end of ${peer.name}`, async () => !(await answers(place.port)));
+    await until(`the end of ${peer.name}`, async () => !(await answers(site.port)));
     rmSync(directory, { recursive: true });
   }
 }
 
-/** What lies in a spool into which a client handed all mails; the differences, one sentence each. */
+/** What is wrong in a spool after a client submitted all messages, one sentence each. */
 async function takeFrom(client: Client): Promise<readonly string[]> {
   const directory = mkdtempSync(join(tmpdir(), 'spoolroom-peer-'));
   chmodSync(directory, 0o755);
@@ -179,16 +179,16 @@ async function takeFrom(client: Client): Promise<readonly string[]> {
   const intake = spawn(process.execPath, [PROGRAM, ...words, '--intake.listen', `127.0.0.1:${port}`]);
   try {
     await until('the start of the intake', () => answers(port));
-    for (const mail of MAILS) {
+    for (const mail of MESSAGES) {
       const recipients = Array.from({ length: mail.recipients }, (_, n) => `r${n}@${DOMAIN}`);
-      client.handOver(directory, port, `sender@${DOMAIN}`, recipients, textOf(mail));
+      client.submit(directory, port, `sender@${DOMAIN}`, recipients, textOf(mail));
     }
     const texts = readdirSync(spool)
       .filter((name) => /^\d+$/.test(name))
       .map((name) => asSent(readFileSync(join(spool, name), 'latin1')));
-    return MAILS.flatMap((mail) => {
+    return MESSAGES.flatMap((mail) => {
       const right = texts.filter((text) => text === textOf(mail).replaceAll('\n', '\r\n')).length;
-      return right === 1 ? [] : [`${mail.name}: ${right} times in the spool as it was handed over, not once`];
+      return right === 1 ? [] : [`${mail.name}: ${right} times in the spool as it was submitted, not once`];
     });
   } finally {
     intake.kill();
@@ -205,13 +205,13 @@ for (const peer of PEERS) {
   tried++;
   const wrong = await tryPeer(peer);
   const how = peer.secure ? 'with TLS and AUTH' : 'in clear';
-  const good = `${MAILS.length} mails ${how}, all copies byte for byte as sent`;
+  const good = `${MESSAGES.length} messages ${how}, all copies byte for byte as sent`;
   console.log(`${peer.name} ${peer.version()}: ${wrong.length === 0 ? good : wrong.join('; ')}`);
   if (wrong.length > 0) process.exitCode = 1;
 }
 for (const client of CLIENTS.filter(({ program }) => existsSync(program))) {
   const wrong = await takeFrom(client);
-  const good = `${MAILS.length} mails handed to the intake, each once and byte for byte`;
+  const good = `${MESSAGES.length} messages submitted to the intake, each once and byte for byte`;
   console.log(`${client.name}: ${wrong.length === 0 ? good : wrong.join('; ')}`);
   if (wrong.length > 0) process.exitCode = 1;
 }

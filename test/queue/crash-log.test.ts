@@ -5,12 +5,12 @@ import { test } from 'node:test';
 import { type CrashLog, openCrashLog } from '../../src/queue/crash-log.ts';
 import { temporaryNames } from '../../src/storage/atomic-file.ts';
 import { layoutOf } from '../../src/storage/layout.ts';
-import { bench, openRoom, spoolOf } from '../support/spool.ts';
+import { bench, openQueue, spoolOf } from '../support/spool.ts';
 
 async function harness(t: Parameters<typeof spoolOf>[0]) {
   const spool = spoolOf(t, {});
   const deps = bench();
-  await (await openRoom(spool, deps)).close();
+  await (await openQueue(spool, deps)).close();
   const { disk, processes, random } = deps;
   const layout = layoutOf(spool);
   const temporaryName = temporaryNames(layout, processes, random);

@@ -49,13 +49,13 @@ test('2017: a last try before submission is no reason to try at every tick (C38)
   assert.equal(due({ dialect: '2017', attempted }, attempted + 1801).due, true);
 });
 
-test('a forced run takes what waits, and nothing that is over', () => {
+test('a forced run takes what waits, and nothing that is finished', () => {
   assert.equal(due({ attempted: SUBMITTED + 9 }, SUBMITTED, true).due, true);
   assert.equal(due({ recipients: [] }, SUBMITTED, true).due, false);
   assert.equal(due({ recipients: [{ address: 'a@b', status: 2, text: '' }] }, SUBMITTED, true).due, false);
 });
 
-test('a mail is ended when all have a final status, and left alone when a status is none we know', () => {
+test('a job is ended when all have a final status, and left alone when a status is unknown', () => {
   const lists = (...statuses: readonly number[]) => {
     const recipients = statuses.map((status) => ({ address: 'a@b', status, text: '' }));
     return [{ control: 2, job: job({ recipients }), warnings: [] }];
@@ -70,7 +70,7 @@ test('a mail is ended when all have a final status, and left alone when a status
   );
 });
 
-test('why a job is not tried, in a sentence', () => {
+test('the reason why a job is not due', () => {
   assert.match(due({ msgid: -1 }, SUBMITTED).reason, /names no payload/);
   assert.match(due({ recipients: [] }, SUBMITTED).reason, /no recipient/);
   assert.match(

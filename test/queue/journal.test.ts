@@ -14,7 +14,7 @@ import {
   MAIL,
   messagesIn,
   NOW,
-  openRoom,
+  openQueue,
   SETTINGS_2012,
   spoolOf,
   temporaryDirectory,
@@ -36,12 +36,12 @@ function status(control: number, text = '250 ok'): JournalRecord {
   return { record: 'status', control, msgid: 1, payload: '59@5.25', now: NOW, changes };
 }
 
-test('the checksum is the one everybody uses', () => {
+test('the checksum is CRC-32', () => {
   assert.equal(crc32(Buffer.from('123456789')), 0xcbf43926);
   assert.equal(crc32(Buffer.alloc(0)), 0);
 });
 
-test('records come back as they were, bytes and all', async (t) => {
+test('records are read as they were written, byte for byte', async (t) => {
   const { journal, read } = journalIn(temporaryDirectory(t));
   const odd = String.fromCharCode(...Array.from({ length: 256 }, (_, byte) => byte));
   const records = [status(2, odd), status(3, 'x'.repeat(100_000)), { ...status(2), payload: null }];
@@ -50,7 +50,7 @@ test('records come back as they were, bytes and all', async (t) => {
   assert.deepEqual(read(), { kind: 'read', records, damaged: 0 });
 });
 
-test('a journal of another queue is refused as soon as it says something', async (t) => {
+test('a journal of another queue is refused if it has records', async (t) => {
   const directory = temporaryDirectory(t);
   const { journal, layout } = journalIn(directory);
   await journal.append(status(2));
@@ -72,7 +72,7 @@ test('a journal of another queue is refused as soon as it says something', async
   assert.deepEqual(read(), { kind: 'read', records: [status(3)], damaged: 0 });
 });
 
-test('dropping keeps what came meanwhile', async (t) => {
+test('dropping keeps records that were appended meanwhile', async (t) => {
   const { journal, read } = journalIn(temporaryDirectory(t));
   await journal.append(status(2));
   const late = journal.append(status(3));
@@ -85,7 +85,7 @@ test('dropping keeps what came meanwhile', async (t) => {
   journal.close();
 });
 
-test('cut off anywhere, the journal gives the records that were whole', async (t) => {
+test('a journal that is cut off anywhere gives its complete records', async (t) => {
   const directory = temporaryDirectory(t);
   const { journal, layout } = journalIn(directory);
   await Promise.all([status(2), status(3)].map((record) => journal.append(record)));
@@ -102,7 +102,7 @@ test('cut off anywhere, the journal gives the records that were whole', async (t
   }
 });
 
-test('a damaged byte costs its own record only, or the header and then everything is refused', async (t) => {
+test('a damaged byte loses its own record only; in the header, the journal is refused', async (t) => {
   const { journal, layout } = journalIn(temporaryDirectory(t));
   await Promise.all([status(2), status(3)].map((record) => journal.append(record)));
   journal.close();
@@ -150,7 +150,7 @@ test('records of twenty callers at a time need less than one sync for five', asy
 async function interrupted(t: Parameters<typeof spoolOf>[0], machine: FakeMachine): Promise<string> {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com', 'c@example.com') });
   const processes = machine.start();
-  const queue = await openRoom(spool, bench({ processes }));
+  const queue = await openQueue(spool, bench({ processes }));
   await queue.scan();
   await queue.record(2, [{ index: 0, address: 'b@example.com', status: 2, text: 'ok' }], NOW);
   processes.end();
@@ -159,13 +159,13 @@ async function interrupted(t: Parameters<typeof spoolOf>[0], machine: FakeMachin
 
 /** The statuses a new run finds. */
 async function statusesAfter(spool: string, machine: FakeMachine): Promise<readonly number[] | undefined> {
-  const queue = await openRoom(spool, bench({ processes: machine.start() }));
+  const queue = await openQueue(spool, bench({ processes: machine.start() }));
   const [queued] = (await queue.scan()).jobs;
   await queue.close();
   return queued?.job.recipients.map(({ status }) => status);
 }
 
-test('the next start writes what an interrupted run knew, and twice is as good as once', async (t) => {
+test('the next start writes what an interrupted run recorded, and may do so twice', async (t) => {
   const machine = new FakeMachine();
   const spool = await interrupted(t, machine);
   assert.equal(messagesIn(spool)['2'], listFor(1, 'b@example.com', 'c@example.com'));
@@ -181,7 +181,7 @@ test('the next start writes what an interrupted run knew, and twice is as good a
   assert.deepEqual(messagesIn(spool), after);
 });
 
-test('without its journal the spool does what the control messages say', async (t) => {
+test('without a journal only the control messages count', async (t) => {
   const machine = new FakeMachine();
   const spool = await interrupted(t, machine);
   await statusesAfter(spool, machine);
@@ -197,11 +197,11 @@ test('records do not apply to a new job under the old numbers', async (t) => {
   assert.deepEqual(await statusesAfter(spool, machine), [0, 0]);
 });
 
-test('the end of a job does not end another one under its number', async (t) => {
+test('the end of a job does not end another one of its number', async (t) => {
   const machine = new FakeMachine();
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com'), '3': MAIL });
   const processes = machine.start();
-  const queue = await openRoom(spool, bench({ processes }));
+  const queue = await openQueue(spool, bench({ processes }));
   await queue.scan();
   await queue.record(2, [{ index: 0, address: 'b@example.com', status: 2, text: 'ok' }], NOW);
   await queue.finish(2);
@@ -251,7 +251,7 @@ function signed(text: string, from: RegExp, to: string): string {
 }
 
 for (const { what, change, says } of REFUSALS) {
-  test(`a journal ${what} is refused, and no mail is touched`, async (t) => {
+  test(`a journal ${what} is refused, and no message is touched`, async (t) => {
     const machine = new FakeMachine();
     const spool = await interrupted(t, machine);
     const path = `${spool}/.spoolroom/journal`;

@@ -10,7 +10,7 @@ const list = (...recipients: readonly (readonly [string, number])[]): Job => ({
   recipients: recipients.map(([address, status]) => ({ address, status, text: `text ${status}` })),
 });
 
-test('a crashed rewrite: the recipient that either list calls settled is settled', () => {
+test('a crashed rewrite: a recipient that is final in either list is final', () => {
   const before = list(['a@b', 0], ['c@d', 0], ['e@f', 4]);
   const after = list(['a@b', 5], ['e@f', 4], ['c@d', 2]);
   assert.deepEqual(mergeLists([before, after]), [
@@ -44,7 +44,7 @@ test('a crashed rewrite: the recipient that either list calls settled is settled
   ]);
 });
 
-test('finality: delivered, refused, tried, new, meaningless', () => {
+test('precedence: delivered, refused, tried, new, unknown', () => {
   const order = [2, 5, 4, 3, 0, 42];
   for (const [rank, status] of order.entries()) {
     for (const other of order.slice(rank)) {

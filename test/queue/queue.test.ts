@@ -1,4 +1,4 @@
-/** One suite for all rooms: a spool directory, and the queue room of a Citadel server of each era. */
+/** One suite for all queues: a spool directory, and the queue room of a Citadel server of each era. */
 import fs from 'node:fs';
 import type { TestContext } from 'node:test';
 import { connect } from '../../src/net-stream-utils/index.ts';
@@ -8,7 +8,7 @@ import type { Queue } from '../../src/queue/queue.ts';
 import { openSpoolQueue } from '../../src/queue/spool/open.ts';
 import type { Disk } from '../../src/storage/disk.ts';
 import type { Era } from '../support/citadel-server.ts';
-import { allDead, listsIn, liveScene, MAIL, openProven, trialsIn } from '../support/live-room.ts';
+import { allDead, listsIn, liveScene, MAIL, openProven, probesIn } from '../support/live-room.ts';
 import { type Bench, bench, HEADER, temporaryDirectory, writeMessage } from '../support/spool.ts';
 import { type QueueFixture, type QueueKind, queueSuite } from './suite.ts';
 
@@ -72,7 +72,7 @@ async function livePlace(t: TestContext, settings: ControlSettings, era: Era): P
   const scene = await liveScene(t, era);
   const { double, options } = scene;
   await (await openProven(scene, settings)).close();
-  const ours = trialsIn(double);
+  const ours = probesIn(double);
   const runners = processes((deps) => openLiveQueue(options, { ...deps, connect }, settings));
   return Object.assign(runners, {
     putMail: (text = MAIL) => double.postMail(text),

@@ -20,7 +20,7 @@ function fresh(dialect: Dialect): Job {
   };
 }
 
-/** A life of failures with a run each minute, every list written and read back: seconds of the tries, of the late ones, the end. */
+/** Only failures, with a run each minute, every list written and read back: seconds of the attempts, of the delay, of the end. */
 function life(dialect: Dialect) {
   const tries: number[] = [];
   const late: number[] = [];
@@ -59,13 +59,13 @@ test('2017: every half hour for four hours, then every four hours, late by then,
   assert.ok(end > 120 * HOUR && end < 125 * HOUR);
 });
 
-test('what the lists tell of the last try', () => {
+test('the last attempt according to the lists', () => {
   assert.equal(lastAttempt(fresh('2012')), null);
   assert.equal(lastAttempt({ ...fresh('2012'), retry: 1200, attempted: START + 600 }), START);
   assert.equal(lastAttempt({ ...fresh('2017'), attempted: START }), START);
 });
 
-test('a clock set back makes nobody older and gives nobody up', () => {
+test('a clock that is set back delays nothing and gives nobody up', () => {
   for (const dialect of ['2012', '2017'] as const) {
     const job = { ...fresh(dialect), attempted: START };
     assert.equal(ageOf(job, START - 1_000_000), 0);
@@ -79,7 +79,7 @@ test('a missing submission is 1970 in 2012 and now in 2017', () => {
   assert.equal(ageOf({ ...fresh('2017'), submitted: null }, START), 0);
 });
 
-test('both ends of the spans hold at the second', () => {
+test('both ends of the intervals hold to the second', () => {
   const job = fresh('2012');
   assert.equal(isExpired(job, START + SCHEDULE.giveUpAfter, SCHEDULE), false);
   assert.equal(isExpired(job, START + SCHEDULE.giveUpAfter + 1, SCHEDULE), true);

@@ -1,5 +1,5 @@
 /**
- * What every kind of queue does: one list of cases, run by queue.test.ts against a spool directory and
+ * What every kind of queue does: one list of cases, run against a spool directory and
  * against the queue room of a server. What differs by nature is data in `QueueKind.differs`.
  */
 import assert from 'node:assert/strict';
@@ -12,9 +12,9 @@ import { nodeDisk } from '../../src/storage/disk.ts';
 import { NOW, SETTINGS_2012, SETTINGS_2017 } from '../support/spool.ts';
 
 export interface QueueFixture {
-  /** A mail to be delivered, as another program puts it there. */
+  /** Another program puts a payload there. */
   putMail(text?: string): MessageNumber;
-  /** A delivery list, given without its header. */
+  /** Another program puts a delivery list there, given without its header. */
   putList(instructions: string): MessageNumber;
   /** Another program removes a message. */
   remove(number: MessageNumber): void;
@@ -23,9 +23,9 @@ export interface QueueFixture {
   numbers(): MessageNumber[];
   /** Delivery lists without their headers, by number. */
   lists(): Record<MessageNumber, string>;
-  /** The next process opens the room and may take jobs; one that was not closed before has died. */
+  /** The next process opens the queue and may take jobs; a queue that was not closed belongs to a process that died. */
   open(overrides?: { readonly disk?: Disk }): Promise<Queue>;
-  /** Opens it while the process before is alive; the reason why not. */
+  /** Opens it while the previous process is alive; resolves to the reason of the refusal. */
   openBeside(): Promise<string>;
   /** of the process that opened last */
   advance(milliseconds: number): void;
@@ -36,13 +36,13 @@ export interface QueueKind {
   readonly name: string;
   make(t: TestContext, settings: ControlSettings): Promise<QueueFixture>;
   readonly differs: {
-    /** a rewritten list keeps its number, or is a new message */
+    /** whether a rewritten list keeps its number, or is a new message */
     readonly keepsNumbers: boolean;
-    /** an unreadable list is moved out of the room, or stays there */
+    /** whether an unreadable list is moved away, or stays there */
     readonly movesUnreadable: boolean;
-    /** what a list is that another program changed meanwhile */
+    /** what happens to a list that another program changed meanwhile */
     readonly changed: 'merged' | 'alarm';
-    /** new mail is taken, or refused with a sentence */
+    /** whether new messages are accepted, or refused with a reason */
     readonly enqueues: boolean;
     /** its lists hold pending recipients before all others */
     readonly pendingFirst: boolean;
@@ -156,7 +156,7 @@ function fillable(spared: (bytes: string) => boolean): { readonly disk: Disk; is
 }
 
 const CASES: Readonly<Record<string, Case>> = {
-  'a scan tells jobs, mails and orphans apart, in their order, and changes nothing': async (t, kind) => {
+  'a scan distinguishes jobs, payloads and orphans, in their order, and changes nothing': async (t, kind) => {
     const place = await kind.make(t, settingsOf(kind));
     const orphan = place.putMail();
     const mail = place.putMail();
@@ -201,7 +201,7 @@ const CASES: Readonly<Record<string, Case>> = {
     assert.ok(place.numbers().includes(mail));
   },
 
-  'outcomes are in the list a second later, all of them, and no line end of theirs': async (t, kind) => {
+  'all outcomes are in the list a second later, without line ends of their texts': async (t, kind) => {
     const { place, mail, control, queue } = await oneJob(t, kind, [
       'b@example.com',
       'c@example.com',
@@ -239,7 +239,7 @@ const CASES: Readonly<Record<string, Case>> = {
     assert.deepEqual(place.warnings, []);
   },
 
-  'bytes stay bytes': async (t, kind) => {
+  'bytes are kept as they are': async (t, kind) => {
     const { place, control, mail, queue } = await oneJob(t, kind, ['j\xf6rg@example.com', 'c@example.com']);
     await queue.scan();
     await queue.record(control, [outcome(0, 'j\xf6rg@example.com', 4, 'sp\xe4ter \xff\t ')], NOW);
@@ -299,7 +299,7 @@ const CASES: Readonly<Record<string, Case>> = {
     await queue.close();
   },
 
-  'nor do they when the job was rewritten and scanned under its new number first': async (t, kind) => {
+  'nor when the job was rewritten and scanned under its new number first': async (t, kind) => {
     const { place, mail, control, queue } = await oneJob(t, kind, ['b@example.com', 'c@example.com']);
     await queue.scan();
     await queue.record(control, [outcome(0, 'b@example.com', 4)], NOW);
@@ -314,7 +314,7 @@ const CASES: Readonly<Record<string, Case>> = {
     assert.deepEqual(place.numbers(), []);
   },
 
-  'a finished job leaves nothing, and a mail stays as long as another list names it': async (t, kind) => {
+  'a finished job leaves nothing, and a payload stays as long as another list names it': async (t, kind) => {
     const { place, mail, control, queue } = await oneJob(t, kind, ['b@example.com']);
     const second = place.putList(newInstructions(mail, 'c@example.com'));
     await queue.scan();
@@ -346,7 +346,7 @@ const CASES: Readonly<Record<string, Case>> = {
     assert.deepEqual(instructions(place), []);
   },
 
-  'a list another program changed is merged, or stops everything': async (t, kind) => {
+  'a list that another program changed is merged, or stops all delivery': async (t, kind) => {
     const { place, mail, control, queue } = await oneJob(t, kind, ['b@example.com', 'c@example.com']);
     await queue.scan();
     await queue.record(control, [outcome(0, 'b@example.com', 2), outcome(1, 'c@example.com', 4)], NOW);
@@ -424,7 +424,7 @@ const CASES: Readonly<Record<string, Case>> = {
     }
   },
 
-  'two lists of one mail are kept apart, and each gets its own outcomes': async (t, kind) => {
+  'two lists of one message are kept apart, and each gets its own outcomes': async (t, kind) => {
     const { place, mail, control, queue } = await oneJob(t, kind, ['b@example.com']);
     const second = place.putList(newInstructions(mail, 'b@example.com', 'c@example.com'));
     await queue.scan();
@@ -461,7 +461,7 @@ const CASES: Readonly<Record<string, Case>> = {
     assert.deepEqual(instructions(place).sort(), expected.sort());
   },
 
-  'a mail is given whole, as often as asked; one that is missing is said': async (t, kind) => {
+  'a payload is read completely, as often as asked; a missing one is reported': async (t, kind) => {
     const place = await kind.make(t, settingsOf(kind));
     const large = `Subject: large\r\n\r\n${'A line of it, and 000 in it.\r\n'.repeat(20_000)}`;
     const zeros = 'Subject: zeros\r\n\r\nbefore\r\n000\r\nafter\r\n';
@@ -479,11 +479,11 @@ const CASES: Readonly<Record<string, Case>> = {
     assert.match(read.reason, new RegExp(`the message ${lost} is not in the .* any more`));
     const list = await queue.readPayload(orphaned);
     assert.ok(list.kind === 'unreadable');
-    assert.match(list.reason, /it is a delivery list, not a mail/);
+    assert.match(list.reason, /it is a delivery list, not a message/);
     await queue.close();
   },
 
-  'a list that names itself is never sent and never removed as its own mail': async (t, kind) => {
+  'a list that names itself is never sent and never removed as its own payload': async (t, kind) => {
     const place = await kind.make(t, settingsOf(kind));
     const next = place.putMail() + 1;
     const control = place.putList(newInstructions(next, 'b@example.com'));
@@ -500,7 +500,7 @@ const CASES: Readonly<Record<string, Case>> = {
     const mail = place.putMail();
     const control = place.putList(newInstructions(mail, 'b@example.com', 'c@example.com'));
     await (await place.open()).close();
-    // A list that is rewritten on the same disk finds its place; one on a server needs none.
+    // A list on the same disk is rewritten in place; one on a server needs no space.
     const full = fillable((bytes) => kind.differs.keepsNumbers && bytes.includes('\nremote|'));
     const queue = await place.open(full);
     await queue.scan();
@@ -523,7 +523,7 @@ const CASES: Readonly<Record<string, Case>> = {
     await queue.close();
   },
 
-  'new mail is taken, or refused with advice': async (t, kind) => {
+  'a new message is accepted, or refused with advice': async (t, kind) => {
     const place = await kind.make(t, settingsOf(kind));
     const queue = await place.open();
     const job = {

@@ -116,7 +116,7 @@ test('--check exits 1 at the first difference and shows it', async (t) => {
   assert.match(out, /Difference at line \d+:\n.*\n- recorded .*welcomed.*\n\+ now .*greeting-ok/);
 });
 
-test('a fixture with aliases leads the same way and names nobody', async (t) => {
+test('a fixture with aliases leads to the same outcome and names nobody', async (t) => {
   const file = await transcript(t);
   const fixture = `${file}.fixture.jsonl`;
   assert.equal((await call('replay', file, '--save-fixture', fixture)).exit, 0);
@@ -177,21 +177,21 @@ test('--live goes to a real server, and what it takes is no failure', async (t) 
   assert.match(out, / s {2}= {3}alice@one\.example: would be accepted;/);
 });
 
-test('a simulated end is no end', async (t) => {
+test('a simulated final outcome is not a real one', async (t) => {
   const directory = spoolOf(t, { 1: MAIL, 2: listFor(1, 'alice@one.example') });
   const { out } = await call('replay', '2', '--spool', directory, ...AT);
   assert.match(out, /^Outcome \(in the simulated world accept\)$/m);
   assert.match(out, /the job would end, control message and message would be removed/);
 });
 
-test('of several destinations each line of the dialogue says whose it is', async (t) => {
+test('with several destinations each line of the dialogue names its own', async (t) => {
   const directory = spoolOf(t, { 1: MAIL, 2: listFor(1, 'a@one.example', 'b@twelve.example') });
   const { out } = await call('replay', '2', '--spool', directory, ...AT);
   assert.match(out, /^ +\d\.\d{3} s {2}one\.example {5}C: {2}EHLO/m);
   assert.match(out, /^ +\d\.\d{3} s {2}twelve\.example {2}C: {2}EHLO/m);
 });
 
-test('what a transcript cannot do is refused', async (t) => {
+test('what is not possible with a transcript is refused', async (t) => {
   const file = await transcript(t);
   for (const [words, says] of [
     [['--live'], /no server was contacted\. To try the servers now: spoolroom replay 8 --spool DIR --live/],
@@ -204,7 +204,7 @@ test('what a transcript cannot do is refused', async (t) => {
   }
 });
 
-test('a mail that may not be read is not called missing', AS_NOBODY, async (t) => {
+test('a payload that may not be read is not called missing', AS_NOBODY, async (t) => {
   const directory = spool(t);
   fs.chmodSync(directory, 0o755);
   closeTo(path.join(directory, '1'));
@@ -258,7 +258,7 @@ test('input that cannot be replayed is refused with a reason and an exit code', 
   }
 });
 
-test('nothing a list says is obeyed by a terminal', async (t) => {
+test('no text of a list controls the terminal', async (t) => {
   const directory = spoolOf(t, { 1: MAIL, 2: listFor(1, '\x1b[31mred\x1b[0m@one.example') });
   const { out } = await call('replay', '2', '--spool', directory, ...AT);
   assert.ok(!out.includes('\x1b'));
@@ -279,7 +279,7 @@ test('explain says why a job is still here, what happened, and what would change
   assert.deepEqual([gone.exit, /There is no job 7/.test(gone.errors)], [66, true]);
 });
 
-test('the transcripts among the fixtures lead the same way', async () => {
+test('the transcripts among the fixtures lead to the same outcome', async () => {
   const folder = fileURLToPath(new URL('../../fixtures/transcripts/', import.meta.url));
   const files = fs
     .readdirSync(folder, { encoding: 'utf8', recursive: true })

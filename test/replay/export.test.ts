@@ -135,7 +135,7 @@ test('a message that is missing from the export is reported, and so is an empty 
   }
 });
 
-test('what cannot be replayed of an export is said, with an exit code', async (t) => {
+test('what cannot be replayed of an export is reported, with an exit code', async (t) => {
   const file = written(t, EXPORT);
   const lone = spoolOf(t, { 1: MAIL, 2: listFor(1, 'alice@one.example') });
   for (const [words, exit, says] of [
@@ -160,7 +160,7 @@ test('what cannot be replayed of an export is said, with an exit code', async (t
   }
 });
 
-test('nothing an export says is obeyed by a terminal', async (t) => {
+test('no text of an export controls the terminal', async (t) => {
   const escapes = message(
     2,
     control(listFor(1, '\x1b[31mred\x1b[0m@one.example').replace('|0||', '|4|\x1b[2J|')),
@@ -192,7 +192,7 @@ test('an export is known by its first character', () => {
   }
 });
 
-test('a mail is taken out of an export without reading behind it', async () => {
+test('a message is read from an export without reading beyond it', async () => {
   let taken = 0;
   async function* pieces(): AsyncGenerator<Buffer> {
     for await (const piece of cut(Buffer.from(EXPORT), [EXPORT.indexOf('<msg_msgnum>2<')])) {

@@ -282,7 +282,7 @@ describe('a queue run', () => {
     ]);
   });
 
-  it('leaves a large message that cannot be read to its end for later, and says so', async () => {
+  it('leaves a large message that cannot be read completely for later, and reports it', async () => {
     class HalfRoom extends MemoryRoom {
       override async readPayload() {
         const stream = async function* () {
@@ -358,14 +358,14 @@ describe('a queue run', () => {
     assert.equal(await triedAt(NOW), 1);
   });
 
-  it('takes what is not due when it is forced, and only then (R037)', async () => {
+  it('takes jobs that are not due when it is forced, and only then (R037)', async () => {
     assert.equal(await triedAt(NOW + 1, true), 1);
     assert.equal(await triedAt(NOW + 1), 0);
   });
 });
 
 describe('a stored message that is not whole', () => {
-  it('goes out as far as it can be read, and that is told once, whatever the number of destinations', async () => {
+  it('is sent as far as it can be read, and that is reported once, whatever the number of destinations', async () => {
     class CutOffRoom extends MemoryRoom {
       override async readPayload() {
         const bytes = Buffer.from('\xffA\x04Fme@me.example\0MSubject: x\n\nhello', 'latin1');
@@ -375,7 +375,7 @@ describe('a stored message that is not whole', () => {
         return { kind: 'found', message: { size: bytes.length, bytes, stream } } as const;
       }
     }
-    const told: string[] = [];
+    const warnings: string[] = [];
     const recipients = [
       ['a@x.example', 0],
       ['b@y.example', 0],
@@ -383,17 +383,17 @@ describe('a stored message that is not whole', () => {
     const jobs = [job(recipients, 7)];
     const { world } = await run(jobs, FRIENDLY, {
       room: new CutOffRoom(jobs),
-      warning: (text) => told.push(text),
+      warning: (text) => warnings.push(text),
     });
     for (const { body } of world.arrived) assert.match(body, /hello\r\n$/);
     assert.equal(world.arrived.length, 2);
-    assert.deepEqual(told, [
+    assert.deepEqual(warnings, [
       'Message 7 of job 100000 is sent as far as it can be read: the stored message is cut off: its text does not end in NUL.',
     ]);
   });
 });
 
-describe('a queue that stays', () => {
+describe('a queue runner that keeps running', () => {
   it('sends nothing while outcomes cannot be written, and goes on when they can', async () => {
     let full = true;
     class FullRoom extends MemoryRoom {
@@ -463,7 +463,7 @@ describe('while a slow server is waited for', () => {
     );
   });
 
-  it('a room that cannot be read is told of once', async () => {
+  it('a queue that cannot be read is reported once', async () => {
     let looks = 0;
     class BlindRoom extends MemoryRoom {
       override async scan() {
@@ -488,7 +488,7 @@ describe('while a slow server is waited for', () => {
     ]);
   });
 
-  it('new mail for others is looked for and delivered', async () => {
+  it('new messages for others are found and delivered', async () => {
     const slow = job([['a@slow.example', 0]], 1);
     const fresh = job([['b@quick.example', 0]], 2);
     class FillingRoom extends MemoryRoom {
@@ -518,7 +518,7 @@ describe('while a slow server is waited for', () => {
   });
 });
 
-describe('what an administrator asked', () => {
+describe('requests of administrators', () => {
   const LATER = NOW + 1000;
 
   /** Which control messages got an outcome. A job that is not due, then one that is; both of one mail, or not. */
@@ -556,7 +556,7 @@ describe('what an administrator asked', () => {
     });
   }
 
-  it('a try of a list that is done forces nothing', async () => {
+  it('a retry of a finished list forces nothing', async () => {
     const done = { ...job([['c@one.example', 2]]), attempted: LATER };
     const waiting = { ...job([['a@one.example', 4]]), attempted: LATER };
     class AskedRoom extends MemoryRoom {

@@ -39,8 +39,8 @@ test('whatever is wrong with an entry, its middle part is not shown', () => {
   fc.assert(
     fc.property(entry, (text) => {
       const parsed = parseRelayEntry(text, 'smarthost');
-      const told = parsed.kind === 'relay' ? parsed.relay.shown : `${parsed.shown} ${parsed.reason}`;
-      assert.ok(!told.includes(SECRET), `${text} is told as ${told}`);
+      const shown = parsed.kind === 'relay' ? parsed.relay.shown : `${parsed.shown} ${parsed.reason}`;
+      assert.ok(!shown.includes(SECRET), `${text} is shown as ${shown}`);
       const { problems } = parseInternetConfig(`${text}|smarthost \n`);
       assert.ok(!JSON.stringify(problems).includes(SECRET), text);
     }),

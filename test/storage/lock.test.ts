@@ -10,7 +10,7 @@ import { layoutOf } from '../../src/storage/layout.ts';
 import { acquireLock, type LockResult } from '../../src/storage/lock.ts';
 import { type ProcessTable, processTable } from '../../src/storage/processes.ts';
 import { FakeMachine } from '../support/processes.ts';
-import { bench, openGuest, openRoom, spoolOf, temporaryDirectory } from '../support/spool.ts';
+import { bench, openClient, openQueue, spoolOf, temporaryDirectory } from '../support/spool.ts';
 
 const OWNER = { mode: 0o600, uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
 
@@ -204,10 +204,10 @@ test('real processes that race for stale locks: each lock has exactly one new ow
   );
 });
 
-test('a guest puts jobs in beside a runner', async (t) => {
+test('a client puts jobs in beside a runner', async (t) => {
   const spool = spoolOf(t, {});
-  const queue = await openRoom(spool, bench());
-  const guest = await openGuest(spool, bench());
+  const queue = await openQueue(spool, bench());
+  const client = await openClient(spool, bench());
   const job = {
     bounceto: '',
     envelopeFrom: null,
@@ -215,10 +215,10 @@ test('a guest puts jobs in beside a runner', async (t) => {
     recipients: ['b@example.com'],
     submitted: 5,
   };
-  assert.deepEqual(await guest.enqueue(Buffer.from('Subject: x\n\ny\n'), job), { payload: 1, control: 2 });
+  assert.deepEqual(await client.enqueue(Buffer.from('Subject: x\n\ny\n'), job), { payload: 1, control: 2 });
   assert.equal((await queue.scan()).jobs.length, 1);
   await queue.close();
-  const next = await openRoom(spool, bench());
+  const next = await openQueue(spool, bench());
   await next.close();
 });
 
@@ -230,7 +230,7 @@ test('what a dead process left under temporary names is swept, what a live one h
   for (const file of [name(dead), name(alive), 'mine'])
     fs.writeFileSync(`${spool}/.spoolroom/tmp/${file}`, '');
   dead.end();
-  const queue = await openRoom(spool, bench({ processes: machine.start() }));
+  const queue = await openQueue(spool, bench({ processes: machine.start() }));
   await queue.close();
   assert.deepEqual(fs.readdirSync(`${spool}/.spoolroom/tmp`).sort(), [name(alive), 'mine'].sort());
 });

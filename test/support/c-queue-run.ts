@@ -1,13 +1,12 @@
 /**
- * The queue run of a Citadel server's own C module, as far as others see it in the queue room: which lists it takes, how
- * it replaces or deletes them. Made after what was observed of three eras (their own tests lie with the conformance
- * vectors); it mails nobody and says whom it would have mailed.
+ * The queue run of the C module of a Citadel server, as far as others see it in the queue room: which lists it takes, how it
+ * replaces or deletes them, as observed with three eras. It sends nothing and returns the addresses it would have sent to.
  */
 import { type Era, HEADER, listOf, ROOM } from './citadel-message.ts';
 import type { CitadelDouble } from './citadel-server.ts';
 
-/** What becomes of every recipient: by a relay, or, without one, in the DNS. */
-export type Fate = 'accepted' | 'refused' | 'later' | 'no-domain';
+/** The result for every recipient: of a relay, or, without one, of the DNS. */
+export type DeliveryResult = 'accepted' | 'refused' | 'later' | 'no-domain';
 
 interface List {
   readonly number: number;
@@ -35,7 +34,7 @@ function isDue({ text }: List, era: Era, now: number): boolean {
   return now - attempted > (attempted - submitted < 14_400 ? 1800 : 14_400);
 }
 
-const WORDS: Readonly<Record<Era, Readonly<Record<Exclude<Fate, 'accepted'>, string>>>> = {
+const WORDS: Readonly<Record<Era, Readonly<Record<Exclude<DeliveryResult, 'accepted'>, string>>>> = {
   '2012': { refused: '5|no such user', later: '4|mailbox busy', 'no-domain': '4|Domain name not found' },
   '2016': {
     refused: '5|no such user',
@@ -45,8 +44,8 @@ const WORDS: Readonly<Record<Era, Readonly<Record<Exclude<Fate, 'accepted'>, str
   '2023': { refused: '5|550 (no such user)', later: '4|450 (mailbox busy)', 'no-domain': '4|421 ()' },
 };
 
-/** One run at `now`; the addresses it would have mailed to. */
-export function cQueueRun(double: CitadelDouble, era: Era, now: number, fate: Fate): string[] {
+/** One run at `now`; the addresses it would have sent to. */
+export function cQueueRun(double: CitadelDouble, era: Era, now: number, result: DeliveryResult): string[] {
   const mailed: string[] = [];
   for (const [number, message] of [...double.messages]) {
     const text = listOf(message);
@@ -54,18 +53,24 @@ export function cQueueRun(double: CitadelDouble, era: Era, now: number, fate: Fa
     const list = parse(number, text);
     const active = list.remotes.filter(([, status]) => [0, 3, 4].includes(status));
     if (!isDue(list, era, now) || active.length === 0) continue;
-    if (fate !== 'no-domain') mailed.push(...active.map(([address]) => address));
-    const isOver = fate === 'accepted' || fate === 'refused';
-    if (!isOver && era === '2023') replace(double, list, era, now, fate);
+    if (result !== 'no-domain') mailed.push(...active.map(([address]) => address));
+    const isOver = result === 'accepted' || result === 'refused';
+    if (!isOver && era === '2023') replace(double, list, era, now, result);
     double.messages.delete(number);
     if (isOver) double.messages.delete(list.msgid);
-    else if (era !== '2023') replace(double, list, era, now, fate);
+    else if (era !== '2023') replace(double, list, era, now, result);
   }
   return mailed;
 }
 
-function replace(double: CitadelDouble, { text, remotes }: List, era: Era, now: number, fate: Fate): void {
-  const words = fate === 'accepted' ? '' : WORDS[era][fate];
+function replace(
+  double: CitadelDouble,
+  { text, remotes }: List,
+  era: Era,
+  now: number,
+  result: DeliveryResult,
+): void {
+  const words = result === 'accepted' ? '' : WORDS[era][result];
   const lines = remotes.map(([address]) => `remote|${address}|${words}\n`).join('');
   const head = text.replace(/^(?:remote|attempted|retry)\|.*\n/gm, '');
   const again =

@@ -1,11 +1,11 @@
 /**
- * A message as a Citadel server stores it, and what it says of it in the client protocol, in the bytes of three eras.
- * The tests' server is made of these; that they are right is tested against recorded sessions.
+ * A message as a Citadel server stores it, and how the client protocol shows it, in the bytes of three eras. They are
+ * compared with recorded sessions (test/queue/citadel/double.test.ts).
  */
 export type Era = '2012' | '2016' | '2023';
 
 export interface StoredDouble {
-  /** the byte behind 0xFF */
+  /** the byte after 0xFF */
   readonly anonymous: string;
   /** 1 fixed, 4 RFC 822 */
   readonly format: number;
@@ -13,7 +13,7 @@ export interface StoredDouble {
   readonly fields: Readonly<Record<string, string>>;
   /** M */
   readonly text: string;
-  /** said by MSG2 and MSG3 instead of what follows from the rest */
+  /** returned by MSG2 and MSG3 instead of what follows from the rest */
   readonly rendered?: string;
   readonly native?: string;
 }
@@ -29,7 +29,7 @@ const ORDER: Readonly<Record<Era, string>> = {
   '2023': 'IPTAFORBEWJKLVYU',
 };
 
-/** What MSG0 calls a field. 2012 keeps the Bcc list to itself. */
+/** The name of a field in MSG0. 2012 does not show the Bcc list. */
 const KEYWORDS: Readonly<Record<string, string>> = {
   ...{ I: 'msgn', P: 'path', T: 'time', A: 'from', O: 'room', N: 'node', H: 'hnod', R: 'rcpt' },
   ...{ J: 'jrnl', K: 'rep2', L: 'list', V: 'nvto', Y: 'cccc', U: 'subj' },
@@ -91,12 +91,12 @@ export function partOf(message: StoredDouble): string {
   return `600 ${part.body.length}|-1||${part.type}|${part.charset}\n${part.body}`;
 }
 
-/** The list in a control message without its header line; null for a mail. */
+/** The list in a control message without its header line; null for a payload. */
 export function listOf({ format, text }: StoredDouble): string | null {
   return format === 4 && text.startsWith(HEADER) ? text.slice(HEADER.length) : null;
 }
 
-/** MSG0: `heads` for its fields only. MSG4 says the same without the type and calls the text plain. */
+/** MSG0: `heads` for its fields only. MSG4 gives the same without the type and calls the text plain. */
 export function fieldsOf(message: StoredDouble, era: Era, form: 'MSG0' | 'MSG4', heads: boolean): string {
   const lines = form === 'MSG0' ? [`type=${message.format}`] : [];
   for (const [letter, value] of ordered(message, era)) {

@@ -1,7 +1,7 @@
 /**
- * A Citadel server's queue room behind a socket: the commands the live room uses, in the bytes of three eras. How far it
- * is right is tested against recorded sessions (test/queue/citadel/double.test.ts). It keeps its messages between
- * connections, forgets nothing it was not told to, and can be made to fail at any command.
+ * The queue room of a Citadel server on a socket: the commands the program uses, in the bytes of three eras, compared with
+ * recorded sessions (test/queue/citadel/double.test.ts). It keeps its messages between connections, deletes only what it is
+ * asked to delete, and can be made to fail at any command.
  */
 import { once } from 'node:events';
 import * as net from 'node:net';
@@ -27,7 +27,7 @@ export { listOf };
 export type Fault =
   /** the connection breaks before the command does anything */
   | 'lost-before'
-  /** the command is done, and the connection breaks before its answer */
+  /** the command is executed, and the connection breaks before its answer */
   | 'lost-after'
   | { readonly answer: string };
 
@@ -37,7 +37,7 @@ export interface CitadelDouble {
   /** 0 for a unix socket */
   readonly port: number;
   readonly messages: Map<number, StoredDouble>;
-  /** MSG3 hands these out as well */
+  /** MSG3 returns these as well */
   readonly deleted: Map<number, StoredDouble>;
   /** messages in the room where a session begins */
   readonly lobby: Set<number>;
@@ -45,15 +45,15 @@ export interface CitadelDouble {
   readonly commands: string[];
   /** called before each command, and before a posted text is taken (`(text)`); null: nothing unusual */
   fault: (line: string) => Fault | null | Promise<Fault | null>;
-  /** said instead of the greeting, when not null */
+  /** sent instead of the greeting, when not null */
   greeting: string | null;
   /** unix seconds */
   time: number;
   /** the lines of the relay table */
   config: string;
-  /** puts a delivery list into the room, as the server itself does; gives its number */
+  /** puts a delivery list into the room, as the server itself does; returns its number */
   post(list: string): number;
-  /** A user's mail as it is said by MSG2, and by MSG3. */
+  /** A message of a user as MSG2 and MSG3 give it. */
   postMail(rendered: string, native?: string): number;
   put(message: StoredDouble): number;
   close(): Promise<void>;
@@ -63,7 +63,7 @@ interface Facts {
   readonly greeting: string;
   readonly hasNative: boolean;
   readonly hasKeys: boolean;
-  /** where a mail to somebody outside was posted */
+  /** the room where a message to an outside recipient was posted */
   readonly sent: string;
   readonly bounceto: (user: string) => string;
 }
@@ -154,7 +154,7 @@ export async function startCitadel(path: string, options: DoubleOptions): Promis
     return { anonymous: 'A', format, fields: all, text: isWhole ? text : `${text}\n` };
   }
 
-  /** A control message as the server makes it. */
+  /** A control message as the server creates it. */
   function control(list: string): number {
     const fields = {
       ...{ I: idFor(highest + 1), P: 'Citadel', T: String(double.time), A: 'Citadel', O: ROOM },
@@ -195,7 +195,7 @@ export async function startCitadel(path: string, options: DoubleOptions): Promis
       };
       const message = written(client, fields, Number(format), stored);
       const number = highest + 1;
-      // Else it lands in the room the user is in.
+      // Otherwise it goes to the room the user is in.
       if (client.inRoom || to !== '') put(message);
       else highest++;
       if (to !== '') {

@@ -1,6 +1,6 @@
 /**
- * Recorded client-protocol sessions of real Citadel servers (fixtures/citadel), as exchanges: what the client said, and
- * every byte the server answered to it.
+ * Recorded client-protocol sessions of real Citadel servers (fixtures/citadel), as exchanges: a command of the client and
+ * every byte of the answer.
  */
 import { readFileSync } from 'node:fs';
 

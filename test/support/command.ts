@@ -1,5 +1,5 @@
 /**
- * A command as a process of its own, its log lines read as JSON; it is killed with the test at the latest.
+ * A command as a process of its own, its log lines read as JSON. It is killed at the end of the test.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,8 +14,8 @@ export interface LogLine {
 
 export class RunningCommand {
   readonly child: ChildProcess;
-  /** what it said that is no log line */
-  readonly told: string[] = [];
+  /** lines of its standard error that are not JSON */
+  readonly unparsed: string[] = [];
   readonly #lines: AsyncIterator<string>;
   readonly #exit: Promise<readonly unknown[]>;
 
@@ -36,19 +36,19 @@ export class RunningCommand {
       const { value, done } = await this.#lines.next();
       if (done === true) return null;
       if (value.startsWith('{')) return JSON.parse(value);
-      this.told.push(value);
+      this.unparsed.push(value);
     }
   }
 
-  /** The next line of this kind. */
+  /** The next line of this event. */
   async says(event: string): Promise<LogLine> {
     for (let line = await this.line(); line !== null; line = await this.line()) {
       if (line.event === event) return line;
     }
-    throw new Error(`it ended without saying "${event}": ${this.told.join('\n')}`);
+    throw new Error(`it ended without logging "${event}": ${this.unparsed.join('\n')}`);
   }
 
-  /** Its exit code, after the rest of what it says was read; null when a signal ended it. */
+  /** Its exit code, after the rest of its output was read; null when a signal ended it. */
   async ended(): Promise<unknown> {
     while ((await this.line()) !== null);
     return (await this.#exit)[0];

@@ -1,6 +1,6 @@
 /**
- * Records what a connection tells its caller, as one list of plain events, and lets a test wait for the next
- * one it is interested in. Reactions (write, upgrade, close) are given as handlers and run after the recording.
+ * Records the events of a connection in one list, and lets a test wait for the next one of a kind. Reactions (write,
+ * upgrade, close) are given as handlers and run after the recording.
  */
 import type { CloseReason, ConnectionEvents, TlsFacts } from '#net-stream-utils';
 
@@ -33,7 +33,7 @@ export function recordEvents(react: Partial<ConnectionEvents> = {}): EventLog {
     for (const look of waiting) look();
   }
 
-  /** Resolves with what `find` finds, looking again after every event. */
+  /** Resolves with what `find` finds, called again after every event. */
   function eventually<T>(find: () => T | undefined): Promise<T> {
     return new Promise((resolve) => {
       function look(): void {

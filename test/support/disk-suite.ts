@@ -1,5 +1,5 @@
 /**
- * What every disk has to do, the real one and simulated ones alike. `make` gives a disk and an empty directory on it.
+ * The behaviour of every disk, real or simulated. `make` creates a disk and an empty directory on it.
  */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
@@ -100,7 +100,7 @@ const CASES: Readonly<Record<string, Case>> = {
       break;
     }
   },
-  'a rewritten file can be told from the one before'(disk, root) {
+  'a rewritten file can be distinguished from the one before'(disk, root) {
     put(disk, `${root}/a`, 'same');
     put(disk, `${root}/b`, 'same');
     const before = disk.status(`${root}/a`);

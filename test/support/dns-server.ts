@@ -1,6 +1,6 @@
 /**
- * The demonstration's DNS server with faults for chosen names, and a record of what was asked. A name with a
- * fault behaves so for every type; all other names are answered from the zones.
+ * The DNS server of the demo with faults for chosen names, and a record of the queries. A name with a fault has it for
+ * every type; all other names are answered from the zones.
  */
 import { type DecodedPacket, encode } from 'dns-packet';
 import {
@@ -19,7 +19,7 @@ export type DnsFault =
   | keyof typeof RCODES
   /** no answer at all */
   | 'silence'
-  /** bytes that are no DNS packet */
+  /** bytes that are not a DNS packet */
   | 'garbage'
   /** the right answer without its last bytes */
   | 'cut'

@@ -82,7 +82,7 @@ export function faultyDisk(fault: Fault, disk: Disk = nodeDisk): FaultyDisk {
   };
 }
 
-/** The real disk, on which no file can be made while `isFull`. */
+/** The real disk, on which no file can be created while `isFull`. */
 export function fillableDisk(): { readonly disk: Disk; isFull: boolean } {
   const state: { readonly disk: Disk; isFull: boolean } = {
     isFull: false,

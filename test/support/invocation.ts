@@ -1,5 +1,5 @@
 /**
- * A command called as main.ts calls it, with its output captured. Settings come through readSettings, so that a test with an
+ * A command called as main.ts calls it, with its output captured. Settings are read by readSettings, so that a test with an
  * unknown setting fails.
  */
 import assert from 'node:assert/strict';

@@ -1,7 +1,7 @@
 /** Jobs to start from in tests. */
 import type { Dialect, Job } from '../../src/delivery-list/job.ts';
 
-/** What a delivery list without instructions is read as. */
+/** The job of a delivery list without instructions. */
 export function emptyJob(dialect: Dialect): Job {
   return {
     dialect,

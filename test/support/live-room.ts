@@ -1,6 +1,6 @@
 /**
- * Live rooms for tests: the double of a Citadel server, a state directory beside it, a clock that stands still until it
- * is moved. A room is "proven" when its trial has lain in the queue room long enough.
+ * Live rooms for tests: the double of a Citadel server, a state directory beside it, a clock that is moved by hand. A room
+ * is "proven" when the probe has stayed in it for the whole probe period.
  */
 import fs from 'node:fs';
 import type { TestContext } from 'node:test';
@@ -15,7 +15,7 @@ import { type Bench, bench, NOW, quickDirectory, SETTINGS_2012 } from './spool.t
 export const LOGIN = { user: 'admin', password: 'adminpass' };
 export const MAIL = 'From: a@citref.example\r\nSubject: hello\r\n\r\nHello.\r\n';
 
-/** A process that died: whoever holds a lock is gone. */
+/** A process table in which every other process is dead. */
 export const allDead = { ...processTable(nodeDisk), alive: () => false };
 
 export interface LiveScene {
@@ -38,7 +38,7 @@ export async function liveScene(t: TestContext, era: Era = '2012', admin = true)
   };
 }
 
-/** The same server, seen by a spoolroom with another state directory. */
+/** The same server, with another state directory. */
 export function neighbour(scene: LiveScene): LiveScene {
   const state = `${scene.options.state}-2`;
   fs.mkdirSync(state, { recursive: true });
@@ -51,7 +51,7 @@ export async function openLive({ deps, options }: LiveScene, settings = SETTINGS
   return opened.queue;
 }
 
-/** A room whose trial has lain there long enough. */
+/** A room whose probe period has ended. */
 export async function openProven(scene: LiveScene, settings = SETTINGS_2012): Promise<Queue> {
   const room = await openLive(scene, settings);
   await room.scan();
@@ -60,13 +60,13 @@ export async function openProven(scene: LiveScene, settings = SETTINGS_2012): Pr
   return room;
 }
 
-/** A list as the server makes it, without its header line. */
+/** A list as the server creates it, without its header line. */
 export function newList(msgid: number, ...recipients: readonly string[]): string {
   const lines = recipients.map((address) => `remote|${address}|0||\n`).join('');
   return `msgid|${msgid}\nsubmitted|${NOW}\nbounceto|a@citref.example\n${lines}`;
 }
 
-/** Delivery lists in the room without those of the trial, by number. */
+/** Delivery lists in the room without flag and probe, by number. */
 export function listsIn({ messages }: CitadelDouble): Record<string, string> {
   const found: Record<string, string> = {};
   for (const [number, message] of messages) {
@@ -76,14 +76,14 @@ export function listsIn({ messages }: CitadelDouble): Record<string, string> {
   return found;
 }
 
-/** Numbers of our own messages in the room. */
-export function trialsIn({ messages }: CitadelDouble): number[] {
+/** Numbers of our own messages in the room: flag and probe. */
+export function probesIn({ messages }: CitadelDouble): number[] {
   return [...messages].flatMap(([number, message]) =>
     listOf(message)?.includes('spoolroom.invalid') ? [number] : [],
   );
 }
 
-/** Control message, address and status of all that a scan shows. */
+/** Control message, address and status of all recipients of a scan. */
 export async function shown(room: Queue): Promise<(readonly [number, string, number])[]> {
   return (await room.scan()).jobs.flatMap(({ control, job }) =>
     job.recipients.map(({ address, status }) => [control, address, status] as const),

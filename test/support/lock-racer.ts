@@ -1,7 +1,7 @@
 /**
- * A process of its own that claims locks at given moments, for the test that races several. Arguments: folders, each a
- * spool with a stale lock. Says `ready`, reads the common start (Unix milliseconds) from stdin, tries each folder at its
- * moment, and prints for each whether it got it, as JSON. Never gives one up.
+ * A process that claims locks at given times, for a race between several. Arguments: folders, each a spool with a stale
+ * lock. Prints `ready`, reads the common start (Unix milliseconds) from stdin, tries each folder at its time, and prints
+ * for each whether it got the lock, as JSON. Never releases one.
  */
 
 import { temporaryNames } from '../../src/storage/atomic-file.ts';
@@ -27,7 +27,7 @@ process.stdin.once('data', (data) => {
     return claims(spool);
   });
   process.stdout.write(`${JSON.stringify(won)}\n`);
-  // Alive until everybody has looked: a winner that is gone would make room for the next.
+  // Stays alive until all have tried: the lock of a dead winner would be free again.
   process.stdin.once('data', () => process.exit());
 });
 process.stdout.write('ready\n');

@@ -1,13 +1,13 @@
 /**
- * A clock a test moves by hand, for code whose other half is real (sockets, DNS): nothing happens by time until
- * `advance()`. Where everything is simulated the virtual clock of `replay/` is the right one.
+ * A clock that a test moves by hand, for code that also uses real sockets: no timer fires before `advance()`. Where
+ * everything is simulated, use the virtual clock of `replay/`.
  */
 import type { Clock } from '../../src/platform/clock.ts';
 
 export interface ManualClock extends Clock {
-  /** Lets this much time pass and calls what falls due, in order. */
+  /** Lets this much time pass and calls the timers that are due, in order. */
   advance(milliseconds: number): void;
-  /** timers that are set */
+  /** how many timers are set */
   readonly pending: number;
 }
 

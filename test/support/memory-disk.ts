@@ -1,8 +1,8 @@
 /**
- * A disk in memory that forgets what was not synced when the power fails: of a file's bytes everything behind the last
- * sync or a part of it (what is missing may read as zeros, as where only the length reached the platter), and of the
- * names in a directory any of the changes since the last sync, each by chance. A sync has two ends, so that a simulation
- * can let the power fail in between. Folders are durable at once; the programs make theirs before they hold anything.
+ * A disk in memory that loses what was not synced when the power fails: of a file all bytes after the last sync or a part
+ * of them (missing ones may read as zeros, as if only the length had been written), and of a directory any of the changes
+ * since the last sync, each at random. A sync has a beginning and an end, so that a simulation can let the power fail in
+ * between. Folders are durable at once; the program creates its folders before they hold anything.
  */
 import path from 'node:path';
 import type { Random } from '../../src/platform/clock.ts';
@@ -13,25 +13,25 @@ interface Inode {
   readonly kind: FileKind;
   readonly owner: Ownership;
   bytes: Buffer;
-  /** how many of the bytes are on the platter */
+  /** how many of the bytes are synced */
   synced: number;
   mtimeMs: number;
-  /** a sync failed: the system has forgotten that these bytes were never written, and later syncs skip them */
+  /** a sync failed: the system takes these bytes for written, and later syncs skip them */
   abandoned: boolean;
 }
 
-/** A sync that has begun; the call ends it, and what was there at its beginning is on the platter. */
+/** A sync that has begun; the call ends it, and what was there at its beginning is durable. */
 export type SyncUnderWay = () => void;
 
 export interface MemoryFile extends OpenFile {
   beginSync(): SyncUnderWay;
-  /** The sync fails, and so does every later one of this file, silently. */
+  /** The sync fails; later ones of this file do nothing, silently. */
   failSync(): void;
 }
 
 interface Folder extends Inode {
   readonly names: Map<string, Inode>;
-  /** the names as they are on the platter */
+  /** the names that are durable */
   durable: Map<string, Inode>;
 }
 
@@ -50,7 +50,7 @@ export class MemoryDisk implements Disk {
     this.#folders.set('/', this.#folder({ mode: 0o700, uid: 0, gid: 0 }));
   }
 
-  /** No two changes at the same time: real times are finer than this clock. */
+  /** No two changes have the same time, because real times are finer than this clock. */
   #time(): number {
     return this.#now() + (++this.#count % 1000) / 1000;
   }
@@ -174,7 +174,7 @@ export class MemoryDisk implements Disk {
     const names = new Map(folder.names);
     const before = new Map(folder.durable);
     return () => {
-      // What another sync has made durable meanwhile is newer and stays.
+      // What another sync made durable meanwhile is newer and stays.
       for (const name of new Set([...names.keys(), ...folder.durable.keys()])) {
         if (folder.durable.get(name) !== before.get(name)) continue;
         const inode = names.get(name);
@@ -184,7 +184,7 @@ export class MemoryDisk implements Disk {
     };
   }
 
-  /** The machine goes off and on again. `random` decides what of the unsynced things survives; 0 means nothing. */
+  /** The machine goes off and on again. `random` decides which unsynced changes survive; 0 means none. */
   powerFailure(random: Random): void {
     for (const folder of this.#folders.values()) {
       for (const name of new Set([...folder.names.keys(), ...folder.durable.keys()])) {
@@ -199,7 +199,7 @@ export class MemoryDisk implements Disk {
     }
   }
 
-  /** Bytes behind the last sync survive up to some point; the rest is gone, or zeros. */
+  /** Bytes after the last sync survive up to some point; the rest is lost, or zeros. */
   #forget(inode: Inode, random: Random): void {
     if (inode.synced === inode.bytes.length) return;
     const kept = inode.synced + Math.floor(random() * (inode.bytes.length - inode.synced + 1));

@@ -1,6 +1,6 @@
 /**
- * A connection in memory, as a server's side sees it: what is said to it arrives in the pieces in which it was said.
- * For tests in which a wire must not cut or join anything by itself.
+ * A connection in memory, seen from the server: the bytes of the client arrive in the pieces in which they were sent, which
+ * a real connection does not guarantee.
  */
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
@@ -14,8 +14,8 @@ export class MemorySocket extends Duplex {
   readonly #ended: () => void;
 
   /**
-   * @param heard told of what the server says, one character a byte
-   * @param ended told when the server has no more to say
+   * @param heard called with what the server sends, one character per byte
+   * @param ended called when the server ends its side
    */
   constructor(heard: (bytes: string) => void, ended: () => void = () => {}) {
     super();
@@ -27,7 +27,7 @@ export class MemorySocket extends Duplex {
     return this.destroyed || this.writableEnded ? 'closed' : 'open';
   }
 
-  /** As a server takes it. */
+  /** As a server accepts it. */
   get socket(): Socket {
     return this as unknown as Socket;
   }
@@ -36,7 +36,7 @@ export class MemorySocket extends Duplex {
     this.push(bytes, 'latin1');
   }
 
-  /** The client is done; `destroy` is what the system does when it dies. */
+  /** The client ends its side; `destroy` is what the system does when the client dies. */
   hangUp(): void {
     this.push(null);
   }

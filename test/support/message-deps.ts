@@ -1,4 +1,4 @@
-/** What an active message needs besides its queue, its clock and who is told: nothing a test of outcomes looks at. */
+/** Dependencies of an active message besides its queue, clock and DSN sender, for tests of outcomes only. */
 import { unknown8bit } from '../../src/message/charset.ts';
 import { SCHEDULE } from '../../src/queue/schedule.ts';
 import type { MessageDeps } from '../../src/runner/active-message.ts';

@@ -1,14 +1,14 @@
-/** What a user without rights gets to see. Files are closed to everybody, so that the tests may be run by anyone. */
+/** The view of a user without rights. Files are closed to all users, so that the tests may be run by anyone. */
 import fs from 'node:fs';
 
 const NOBODY = 65_534;
 
-/** Nobody but root may use these any more. */
+/** From now on only root may use these. */
 export function closeTo(...paths: readonly string[]): void {
   for (const path of paths) fs.chmodSync(path, 0);
 }
 
-/** Nobody can load anything of a program that lies where only root gets to. */
+/** As another user no module can be loaded from a folder that only root can reach. */
 export const AS_NOBODY = { skip: isOutOfReach() ? 'only root gets to these sources' : false };
 
 function isOutOfReach(): boolean {
@@ -24,7 +24,7 @@ function isOutOfReach(): boolean {
   }
 }
 
-/** Do it as a user who is not root; who is not root already stays who he is. */
+/** Runs `work` as a user who is not root: `nobody`, if the tests run as root. */
 export async function asNobody<T>(work: () => Promise<T>): Promise<T> {
   const isRoot = process.geteuid?.() === 0;
   if (isRoot) process.seteuid?.(NOBODY);

@@ -1,5 +1,5 @@
 /**
- * Processes for tests: started and ended by hand, all of them really inside the one that runs the tests.
+ * Processes for tests: started and ended by hand, all of them within the process that runs the tests.
  */
 import type { ProcessIdentity, ProcessTable } from '../../src/storage/processes.ts';
 
@@ -8,7 +8,7 @@ export class FakeMachine {
   #boot = 1;
   #last = 100;
 
-  /** A new process, under a number of its own or a given one. */
+  /** A new process, with the next pid or a given one. */
   start(pid = ++this.#last): ProcessTable & { end(): void } {
     const self: ProcessIdentity = { pid, started: String(++this.#last), boot: `boot-${this.#boot}` };
     this.#running.add(JSON.stringify(self));

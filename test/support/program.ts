@@ -17,7 +17,7 @@ function newestSource(): number {
 
 const built = statSync(BUNDLE, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 
-/** What stands behind `node` before the command's own words. */
+/** Arguments of `node` before those of the command. */
 export const PROGRAM: readonly string[] =
   built >= newestSource()
     ? [path.join(ROOT, 'bin/spoolroom')]

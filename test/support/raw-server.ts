@@ -1,8 +1,8 @@
 /**
- * A server that does exactly what a test's script says, byte by byte: for peers that split their replies, hang
- * up, reset, stay silent or talk out of turn. The script is an async function run once for each connection; when
- * it returns the connection stays open and silent. `close()` rejects with the first failure of a script, so that
- * a client that says something unexpected fails the test.
+ * A server that does exactly what the script of a test says, byte by byte: for peers that split their replies, close,
+ * reset, stay silent or send unsolicited replies. The script is an async function, called once for each connection; when it
+ * returns the connection stays open and silent. `close()` rejects with the first failure of a script, so that a test fails
+ * if the client sends something unexpected.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -12,7 +12,7 @@ import type { ServerCertificate } from './certificates.ts';
 
 export interface RawPeer {
   readonly clientAddress: string;
-  /** Sends the text (one character per byte); an array leaves in separate segments, one read each at the client. */
+  /** Sends the text (one character per byte); an array is sent in separate segments, one read each at the client. */
   say(text: string | readonly string[]): Promise<void>;
   /** The next line without its CRLF, or null when the client has ended. */
   line(): Promise<string | null>;
@@ -22,11 +22,11 @@ export interface RawPeer {
   until(text: string): Promise<string>;
   /** Resolves when the client has closed or reset the connection. */
   gone(): Promise<void>;
-  /** Goes on in TLS; rejects when the handshake fails. */
+  /** Continues in TLS; rejects when the handshake fails. */
   startTls(certificate: ServerCertificate): Promise<{ readonly servername: string | false }>;
-  /** Ends our side in an orderly way. */
+  /** Ends our side. */
   end(): void;
-  /** Closes with a TCP reset, once the client has read what was said. */
+  /** Closes with a TCP reset, after the client has read what was sent. */
   reset(): Promise<void>;
 }
 
@@ -35,7 +35,7 @@ export interface RawServer {
   readonly port: number;
   /** connections so far */
   readonly connections: number;
-  /** what each read brought, of all connections, in order */
+  /** what each read returned, of all connections, in order */
   readonly reads: readonly string[];
   /** Drops all connections. Rejects when a script has failed. */
   close(): Promise<void>;
@@ -47,7 +47,7 @@ export type Listen = { readonly host?: string; readonly port?: number } | { read
 
 /**
  * Long enough for the other end, in the same process, to read what was written before. Never after a write: a
- * script must be able to go on to TLS before the client's handshake comes in.
+ * script must be able to continue with TLS before the client's handshake comes in.
  */
 async function turns(): Promise<void> {
   for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);

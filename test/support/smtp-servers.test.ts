@@ -1,4 +1,4 @@
-/** The servers the tests rely on, checked with an SMTP client that is not ours. */
+/** The servers the tests rely on, checked with a foreign SMTP client. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { createTransport } from 'nodemailer';

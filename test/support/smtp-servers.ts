@@ -1,6 +1,6 @@
 /**
- * SMTP and LMTP servers for tests, made from the demonstration's mail server: they differ in whom they refuse
- * and in what they offer. For peers that break the protocol there is raw-server.ts.
+ * SMTP and LMTP servers for tests, based on the mail server of the demo: they differ in whom they refuse and in what they
+ * offer. For peers that break the protocol there is raw-server.ts.
  */
 import type { SMTPServerOptions } from 'smtp-server';
 import {
@@ -20,18 +20,18 @@ export interface SmtpServerOptions {
   readonly name?: string;
   readonly host?: string;
   readonly port?: number;
-  /** recipients with these addresses are refused so */
+  /** by address: the refusal of this recipient */
   readonly refuse?: Readonly<Record<string, Refusal>>;
-  /** refuses each pair of sender and recipient at the first sight */
+  /** refuses each pair of sender and recipient at the first attempt */
   readonly greylist?: boolean;
   /** offers STARTTLS with this certificate */
   readonly starttls?: ServerCertificate;
   /** speaks TLS from the first byte with this certificate */
   readonly implicitTls?: ServerCertificate;
-  /** asks for AUTH (PLAIN, LOGIN, CRAM-MD5), and takes these users and passwords; in clear only without TLS */
+  /** requires AUTH (PLAIN, LOGIN, CRAM-MD5) with these users and passwords; in clear only without TLS */
   readonly users?: Readonly<Record<string, string>>;
   readonly lmtp?: boolean;
-  /** the largest message taken, in bytes; announced as SIZE */
+  /** the largest accepted message, in bytes; announced as SIZE */
   readonly size?: number;
   /** does not offer 8BITMIME */
   readonly sevenBit?: true;

@@ -1,6 +1,6 @@
 /**
- * Spool directories for tests: made in a temporary folder, shown as one value, opened with a clock that stands still
- * until it is moved and with random numbers that are the same each time.
+ * Spool directories for tests: created in a temporary folder, shown as one value, opened with a clock that is moved by
+ * hand and with random numbers that are the same each time.
  */
 import fs from 'node:fs';
 import os from 'node:os';
@@ -15,7 +15,7 @@ import type { Disk } from '../../src/storage/disk.ts';
 import { nodeDisk } from '../../src/storage/disk.ts';
 import { type ProcessTable, processTable } from '../../src/storage/processes.ts';
 
-/** Mail is a day old in tests, so that no file counts as being written this moment. */
+/** Messages are a day old in tests, so that no file counts as being written now. */
 export const NOW = 1_342_224_000;
 
 export const SETTINGS_2012: ControlSettings = { dialect: '2012', spans: { first: 300, ceiling: 43_200 } };
@@ -51,13 +51,13 @@ export function spoolOf(t: TestContext, files: Readonly<Record<string, string | 
   return spool;
 }
 
-/** Write as other programs do: complete at once, and long before the test began. */
+/** Write as other programs do: atomically, and long before the test began. */
 export function writeMessage(spool: string, name: string, bytes: string | Buffer): void {
   fs.writeFileSync(path.join(spool, name), bytes, 'latin1');
   fs.utimesSync(path.join(spool, name), NOW - 86_400, NOW - 86_400);
 }
 
-/** The messages of a spool, and everything set aside; not the program's own state. */
+/** The messages of a spool and everything quarantined; not the state of the program itself. */
 export function messagesIn(spool: string): Record<string, string> {
   const shown: Record<string, string> = {};
   for (const entry of fs.readdirSync(spool, { withFileTypes: true, recursive: true })) {
@@ -68,7 +68,7 @@ export function messagesIn(spool: string): Record<string, string> {
   return shown;
 }
 
-/** A clock that moves by hand. Like the system's it counts in fractions: each reading is a little later than the last. */
+/** A clock that is moved by hand. Like that of the system it has fractions: each reading is a little later than the last. */
 export class HandClock implements Clock {
   #now = NOW * 1000;
   #wall = 0;
@@ -93,7 +93,7 @@ export class HandClock implements Clock {
     return this.#timers.size;
   }
 
-  /** Somebody sets the clock on the wall; no time passes. */
+  /** The wall clock is set; no time passes. */
   step(milliseconds: number): void {
     this.#wall += milliseconds;
   }
@@ -125,7 +125,7 @@ export interface Bench extends SpoolDeps {
 
 let benches = 0;
 
-/** The outside world for one room. */
+/** What a queue depends on: disk, clock, processes, warnings. */
 export function bench(overrides: { readonly disk?: Disk; readonly processes?: ProcessTable } = {}): Bench {
   const warnings: string[] = [];
   return {
@@ -139,13 +139,13 @@ export function bench(overrides: { readonly disk?: Disk; readonly processes?: Pr
   };
 }
 
-export async function openRoom(spool: string, deps: Bench, settings = SETTINGS_2012): Promise<Queue> {
+export async function openQueue(spool: string, deps: Bench, settings = SETTINGS_2012): Promise<Queue> {
   const opened = await openSpoolQueue(spool, deps, settings);
   if (opened.kind === 'refused') throw new QueueError(opened.text);
   return opened.queue;
 }
 
-export async function openGuest(spool: string, deps: Bench, settings = SETTINGS_2012) {
+export async function openClient(spool: string, deps: Bench, settings = SETTINGS_2012) {
   const opened = await openSpoolClient(spool, deps, settings);
   if (opened.kind === 'refused') throw new QueueError(opened.text);
   return opened.client;

@@ -167,7 +167,7 @@ function routeFindings({ version, config }: Survey, { settings }: CitadelContext
       warning(
         'route',
         `servers of ${version} can use the intake, but its relay lines do not name it`,
-        `Its mail does not come to us. Keep a copy of its relay lines, remove them, and enter ${address} as smarthost.`,
+        `Its mail is not sent to our intake. Keep a copy of its relay lines, remove them, and enter ${address} as smarthost.`,
       ),
     ];
   }

@@ -40,7 +40,7 @@ export async function checkSenderDomains(context: SenderContext): Promise<readon
         warning(
           'address',
           'this machine has no public address of its own',
-          'Behind a translation of addresses SPF and the reverse name cannot be checked from here: look at the address that a receiver sees.',
+          'Behind NAT, SPF and the reverse name cannot be checked from here: check the address that receivers see.',
         ),
       ];
 }
@@ -108,12 +108,16 @@ async function checkName(address: string, { hostname, lookup }: SenderContext): 
   if (!forward.some((each) => inNetwork(each, address)))
     return problem(
       'reverse name',
-      `${address} is named ${shown(first)}, which does not have this address`,
+      `${address} has the reverse name ${shown(first)}, which does not resolve to it`,
       advice,
     );
   if (first.toLowerCase() !== hostname.toLowerCase())
-    return warning('reverse name', `${address} is named ${shown(first)}, and EHLO says ${hostname}`, advice);
-  return ok('reverse name', `${address} is named ${hostname}, and back`);
+    return warning(
+      'reverse name',
+      `${address} has the reverse name ${shown(first)}, and EHLO says ${hostname}`,
+      advice,
+    );
+  return ok('reverse name', `${address} has the reverse name ${hostname}, which resolves to it`);
 }
 
 /** Receivers check that a sender's domain can be answered. */
@@ -124,7 +128,7 @@ async function checkMx(domain: string, { lookup, answers }: SenderContext): Prom
   for (const host of found) if (await answers(host)) return ok('mx', `${domain}: ${shown(host)} answers`);
   return warning(
     'mx',
-    `${domain}: nobody answers at port 25 of ${found.map(shown).join(', ')}`,
+    `${domain}: no answer from port 25 of ${found.map(shown).join(', ')}`,
     'Replies and reports to senders there cannot arrive, and some receivers refuse mail from such a domain.',
   );
 }

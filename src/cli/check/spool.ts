@@ -135,7 +135,7 @@ function removedFindings({ spool, deps, now }: SpoolContext): Finding[] {
     warning(
       'removed',
       `${plural(folders, 'removal')} in .spoolroom/removed, ${Math.ceil(bytes / 1_048_576)} MiB, the oldest from ${duration(age)} ago`,
-      'This folder is never emptied automatically. Delete what you will not bring back; mail in the spool does not need it.',
+      'This folder is never emptied automatically. Delete what you will not restore; mail in the spool does not need it.',
     ),
   ];
 }

@@ -90,7 +90,7 @@ function genkey({ options, settings, terminal }: Invocation): ExitCode | CliErro
 
 function domainFrom(given: unknown): string | CliError {
   if (typeof given !== 'string')
-    return cliError('For which domain? spoolroom dkim genkey DOMAIN.', EXIT.usage);
+    return cliError('No domain given. Name it: spoolroom dkim genkey DOMAIN.', EXIT.usage);
   const bytes = Buffer.from(given, 'utf8').toString('latin1');
   const address = recipientAddress(`postmaster@${bytes}`);
   if (address.kind === 'unusable' || address.domain.startsWith('['))

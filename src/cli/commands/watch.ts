@@ -47,7 +47,7 @@ export const command = withQueue(
       const pause = Math.min(settings.poll, PAUSE * (ports.clock.monotonic() - began));
       await watcher.wait(pause, settings.poll, ports.clock, signal);
     }
-    const reason = rival === null ? String(signal.reason) : 'another program that works on the queue';
+    const reason = rival === null ? String(signal.reason) : 'another program that delivers from the queue';
     await Promise.all([listeners?.close(reason), queue.close()]);
     if (settings.json) terminal.print(JSON.stringify(queue.count));
     watcher.close();

@@ -224,7 +224,7 @@ export async function main(
       if ('kind' in settings) return report(settings, terminal);
       if (ignored.length > 0)
         terminal.printError(
-          `spoolroom: ${commandName(entry)} does not know ${ignored.join(', ')}, and goes on without.`,
+          `spoolroom: ${commandName(entry)} ignores unknown options: ${ignored.join(', ')}.`,
         );
       const { command } = await entry.load();
       return perform(command, { settings, reread, options: ownOptions(entry, parsed), terminal });

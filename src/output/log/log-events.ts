@@ -263,7 +263,7 @@ export function rejectedEvent(code: number, reason: string, client: string): Log
 export function loginFailedEvent({ user, address, failures, heard }: LoginFailure): LogEvent {
   const from = address === '' ? 'the unix socket' : address;
   const name = escapeControl(user.slice(0, LONGEST_USER));
-  const why = heard ? 'wrong user or password' : 'too many failures, the password was not looked at';
+  const why = heard ? 'wrong user or password' : 'too many failures, the password was not checked';
   return {
     level: 'warn',
     event: 'login-failed',

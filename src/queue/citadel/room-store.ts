@@ -175,7 +175,7 @@ export class RoomStore implements MessageStore<RoomJob> {
     if (entry.kind !== 'payload')
       return {
         kind: 'unreadable',
-        reason: `the message ${payload} on the server cannot be sent: it is a delivery list, not a mail`,
+        reason: `the message ${payload} on the server cannot be sent: it is a delivery list, not a message`,
       };
     const read = await this.#deps.payloads.read(payload);
     if (read.kind === 'unavailable')

@@ -46,9 +46,9 @@ export function locateMessage(disk: Disk, spool: string, number: MessageNumber):
     ({ name }) => name.split('.', 1)[0] === String(number),
   );
   if (quarantined !== undefined)
-    return `it lies in ${bad}/${quarantined.name}. ${quarantined.reason}`.trimEnd();
+    return `it is in ${bad}/${quarantined.name}. ${quarantined.reason}`.trimEnd();
   const folder = removedJobs(disk, spool).findLast((path) => disk.status(`${path}/${number}`) !== null);
-  if (folder !== undefined) return `it was removed, and lies in ${folder}.`;
+  if (folder !== undefined) return `it was removed; its files are in ${folder}.`;
   return disk.status(message(number)) === null
     ? 'it is finished, or never existed.'
     : `${message(number)} is a message that no job names, or an unreadable file.`;

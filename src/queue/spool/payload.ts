@@ -38,7 +38,7 @@ export function readPayload(
     if (bytes.length === 0) return { kind: 'empty', reason: `the message ${number} in the spool is empty` };
     if (storedControl(bytes) !== null) {
       index.refresh(number);
-      return unreadable(number, 'it is a delivery list, not a mail');
+      return unreadable(number, 'it is a delivery list, not a message');
     }
     index.put(number, { kind: 'payload', status });
     if (bytes.length > WHOLE) {

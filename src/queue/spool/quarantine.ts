@@ -30,7 +30,7 @@ function linkIntoBad({ disk, layout }: QuarantineDeps, number: MessageNumber, st
   }
 }
 
-/** `reason` completes "Message N was set aside, because". Resolves to its place in `bad/` when that is durable. */
+/** `reason` completes "Message N was quarantined, because". Resolves to its place in `bad/` when that is durable. */
 export async function quarantine(
   deps: QuarantineDeps,
   number: MessageNumber,
@@ -40,7 +40,7 @@ export async function quarantine(
   const { disk, layout, temporaryName, owner } = deps;
   const path = linkIntoBad(deps, number, status);
   const text = [
-    `Message ${number} was set aside, because ${reason}.`,
+    `Message ${number} was quarantined, because ${reason}.`,
     'Its content type makes it a delivery list, but nothing can be delivered with it.',
     'The message it belongs to is still in the spool directory. Correct the list and put it back there',
     'under a free number, or delete it together with the message.\n',

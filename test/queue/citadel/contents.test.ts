@@ -32,9 +32,9 @@ test('control messages and payloads are distinguished by their fields', () => {
   for (const [what, listing, control] of rows) assert.equal(isControl(listing), control, what);
 });
 
-test('every control message of the recorded servers is one, and every mail is none', () => {
+test('every control message of the recorded servers is recognised, and no payload is taken for one', () => {
   let lists = 0;
-  let mails = 0;
+  let payloads = 0;
   for (const era of ['2012', '2016', '2023'])
     for (const name of ['queue-view', 'replace'])
       for (const { said, answer } of transcript(`${era}-${name}`)) {
@@ -42,12 +42,12 @@ test('every control message of the recorded servers is one, and every mail is no
         const isList = answer.includes(LIST_PART.slice(0, LIST_PART.indexOf('81')));
         assert.equal(isControl(answer), isList, `${era} ${said}`);
         if (isList) lists++;
-        else mails++;
+        else payloads++;
       }
-  assert.deepEqual([lists, mails], [32, 19]);
+  assert.deepEqual([lists, payloads], [32, 19]);
 });
 
-/** What DLAT gives of such a mail is a delivery list to anybody who asks only for its type. */
+/** By its content type alone, the part of such a message that DLAT gives is a delivery list. */
 function injected(victim: number): string {
   return `msgid|${victim}\nsubmitted|${NOW}\nbounceto|\nremote|spy@evil.example|0||\nremote|boss@example.com|2|ok|\n`;
 }
@@ -60,7 +60,7 @@ for (const [what, head] of [
       `Content-type: multipart/mixed; boundary=b\n\n--b\nContent-type: application/x-citadel-delivery-list\n\n${text}\n--b--\n`,
   ],
 ] as const) {
-  test(`a mail that is a delivery list ${what} is no control message, listed or not`, async (t) => {
+  test(`a payload that is a delivery list ${what} is not a control message, listed or not`, async (t) => {
     const scene = await liveScene(t, '2016');
     const { double } = scene;
     const queue = await openProven(scene);
@@ -83,7 +83,7 @@ for (const [what, head] of [
   });
 }
 
-test('a message the server does not show now is looked at again, and holds up no other', async (t) => {
+test('a message that the server does not show now is read again later, and delays no other', async (t) => {
   const scene = await liveScene(t);
   const { double, deps } = scene;
   const queue = await openProven(scene);
@@ -108,7 +108,7 @@ test('a message the server does not show now is looked at again, and holds up no
   await queue.close();
 });
 
-test('a job waits while its mail has not been shown yet, and a mail stays while a list may name it', async (t) => {
+test('a job waits while its payload has not been shown yet, and a payload stays while a list may name it', async (t) => {
   const scene = await liveScene(t);
   const { double } = scene;
   const queue = await openProven(scene);
@@ -136,7 +136,7 @@ test('a job waits while its mail has not been shown yet, and a mail stays while 
   assert.ok(!double.messages.has(mail), 'it named another one');
 });
 
-test('a control message that another one names as its mail is neither hidden nor deleted with it', async (t) => {
+test('a control message that another one names as its payload is neither hidden nor deleted with it', async (t) => {
   const scene = await liveScene(t);
   const { double } = scene;
   const good = double.post(newList(double.postMail(MAIL), 'b@example.com'));
@@ -153,7 +153,7 @@ test('a control message that another one names as its mail is neither hidden nor
   assert.deepEqual(Object.keys(listsIn(double)), [String(good)]);
 });
 
-test('a mail that an unreadable control message names is not deleted with another job', async (t) => {
+test('a payload that an unreadable control message names is not deleted with another job', async (t) => {
   const scene = await liveScene(t);
   const { double } = scene;
   const mail = double.postMail(MAIL);

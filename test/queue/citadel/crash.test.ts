@@ -1,7 +1,7 @@
 /**
- * A live room whose process dies between any two commands of the protocol, before or after the server has done them, and
- * at any write to its own disk. Another process ends the work. Nobody is lost, and nobody whose outcome was durable gets
- * the mail a second time.
+ * A live room whose process dies between any two commands of the protocol, before or after the server has executed them, and
+ * at any write to its own disk. Another process finishes the work. No recipient is lost, and none with a durable outcome gets
+ * the message a second time.
  */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
@@ -25,7 +25,7 @@ import {
   newList,
   openLive,
   openProven,
-  trialsIn,
+  probesIn,
 } from '../../support/live-room.ts';
 import { MESSAGE_DEPS } from '../../support/message-deps.ts';
 import { type Bench, bench, NOW, SETTINGS_2012, SETTINGS_2017 } from '../../support/spool.ts';
@@ -42,7 +42,7 @@ const SETTINGS: Readonly<Record<string, ControlSettings>> = {
   '2023': SETTINGS_2017,
 };
 
-/** Here processes die, not the machine: what was written is there, synced or not. */
+/** Only processes die here, not the machine: what was written is there, synced or not. */
 const QUICK_DISK: Disk = {
   ...nodeDisk,
   syncDirectory: async () => {},
@@ -53,9 +53,9 @@ function unsynced(file: OpenFile): OpenFile {
   return { write: (bytes) => file.write(bytes), sync: async () => {}, close: () => file.close() };
 }
 
-/** What the world outside saw, over all processes. */
+/** What the servers received, from all processes. */
 class World {
-  /** address -> how often mail was accepted for it */
+  /** address -> how often the message was accepted for it */
   readonly accepted = new Map<string, number>();
   /** addresses whose delivery was confirmed to be durable */
   readonly durable = new Set<string>();
@@ -67,11 +67,11 @@ class World {
   }
 }
 
-/** What a queue run does with a queue, a step at a time. */
+/** The steps of a queue run, one at a time. */
 class Runner {
   readonly queue: Queue;
   readonly #world: World;
-  readonly mails = new Map<MessageNumber, ActiveMessage>();
+  readonly messages = new Map<MessageNumber, ActiveMessage>();
   #written = (): void => {};
 
   constructor(queue: Queue, world: World) {
@@ -81,56 +81,56 @@ class Runner {
 
   /** Scans, and starts to deliver what is not being delivered yet. */
   async scan(): Promise<void> {
-    const { jobs } = await this.queue.scan(this.mails);
+    const { jobs } = await this.queue.scan(this.messages);
     for (const [msgid, each] of groupByPayload(jobs)) {
-      if (this.mails.has(msgid)) continue;
+      if (this.messages.has(msgid)) continue;
       const ports = { ...MESSAGE_DEPS, queue: this.queue, now: () => NOW, dsnSender: null };
-      const outcome: MessageEvents['outcome'] = ({ recipient, status }) => {
+      const reported: MessageEvents['outcome'] = ({ recipient, status }) => {
         if (status === 2) this.#world.durable.add(recipient);
         this.#written();
       };
-      const mail = new ActiveMessage(each, ports, { outcome, notWritten: () => this.#written() });
+      const mail = new ActiveMessage(each, ports, { outcome: reported, notWritten: () => this.#written() });
       mail.reconcile();
-      this.mails.set(msgid, mail);
+      this.messages.set(msgid, mail);
     }
   }
 
   /** The server of this recipient answers. */
-  judge(address: string, verdict: Outcome): void {
-    for (const mail of this.mails.values()) {
+  reply(address: string, outcome: Outcome): void {
+    for (const mail of this.messages.values()) {
       const indices = mail.pending().filter((index) => mail.recipients[index]?.address === address);
       if (indices.length === 0) continue;
-      if (verdict.kind === 'delivered') this.#world.accept(address);
-      mail.recordOutcome('example', indices, verdict, { milliseconds: 1, tls: null });
+      if (outcome.kind === 'delivered') this.#world.accept(address);
+      mail.recordOutcome('example', indices, outcome, { milliseconds: 1, tls: null });
     }
   }
 
-  /** Like judge; resolves when the outcome is durable, or cannot be. */
-  async judgeAndWait(address: string, verdict: Outcome): Promise<void> {
+  /** Like reply; resolves when the outcome is durable, or cannot be. */
+  async replyAndWait(address: string, outcome: Outcome): Promise<void> {
     const written = new Promise<void>((resolve) => {
       this.#written = resolve;
     });
-    this.judge(address, verdict);
+    this.reply(address, outcome);
     await written;
   }
 
-  /** The deliveries of this mail are over. */
+  /** The deliveries of this message have ended. */
   async close(msgid: MessageNumber): Promise<void> {
-    await this.mails.get(msgid)?.close(NEVER);
-    this.mails.delete(msgid);
+    await this.messages.get(msgid)?.close(NEVER);
+    this.messages.delete(msgid);
   }
 
   async deliverAll(): Promise<void> {
     await this.scan();
-    for (const [msgid, mail] of this.mails) {
-      for (const index of mail.pending()) this.judge(mail.recipients[index]?.address ?? '', DELIVERED);
+    for (const [msgid, mail] of this.messages) {
+      for (const index of mail.pending()) this.reply(mail.recipients[index]?.address ?? '', DELIVERED);
       await this.close(msgid);
     }
     await this.queue.flush();
   }
 }
 
-interface Life {
+interface ProcessContext {
   readonly scene: LiveScene;
   readonly deps: Bench;
   readonly world: World;
@@ -140,17 +140,17 @@ interface Life {
 }
 
 /** What a process does until it ends or dies; rejects when it dies. */
-type Story = (life: Life, mails: Mails) => Promise<void>;
+type Steps = (process: ProcessContext, messages: Messages) => Promise<void>;
 
-interface Mails {
+interface Messages {
   readonly slow: MessageNumber;
   readonly quick: MessageNumber;
 }
 
-const STORIES: Readonly<Record<string, { readonly isProven: boolean; readonly story: Story }>> = {
-  'a first start: login, trial, proof, delivery': {
+const SCENARIOS: Readonly<Record<string, { readonly isProven: boolean; readonly steps: Steps }>> = {
+  'a first start: login, probe, end of the probe period, delivery': {
     isProven: false,
-    async story({ open, deps }) {
+    async steps({ open, deps }) {
       const runner = await open();
       await runner.scan();
       deps.clock.advance(80_000);
@@ -162,40 +162,40 @@ const STORIES: Readonly<Record<string, { readonly isProven: boolean; readonly st
   },
   'outcomes in steps, a scan during the delivery, an outcome while a text is posted': {
     isProven: true,
-    async story(life, { slow, quick }) {
-      const runner = await life.open();
+    async steps(process, { slow, quick }) {
+      const runner = await process.open();
       await runner.scan();
-      runner.judge('b@example.com', DELIVERED);
+      runner.reply('b@example.com', DELIVERED);
       await runner.queue.flush();
       await runner.scan();
-      life.onPost = () => {
-        life.onPost = async () => {};
-        return runner.judgeAndWait('d@example.com', DELIVERED);
+      process.onPost = () => {
+        process.onPost = async () => {};
+        return runner.replyAndWait('d@example.com', DELIVERED);
       };
-      runner.judge('c@example.com', LATER);
+      runner.reply('c@example.com', LATER);
       await runner.queue.flush();
       await runner.scan();
-      runner.judge('e@example.com', DELIVERED);
+      runner.reply('e@example.com', DELIVERED);
       await runner.close(quick);
       await runner.queue.flush();
-      runner.judge('f@example.com', DELIVERED);
+      runner.reply('f@example.com', DELIVERED);
       await runner.close(slow);
       await runner.queue.close();
     },
   },
   'the recovery of a killed process': {
     isProven: true,
-    async story(life, { quick }) {
-      const killed = await life.open();
+    async steps(process, { quick }) {
+      const killed = await process.open();
       await killed.scan();
-      killed.judge('b@example.com', DELIVERED);
+      killed.reply('b@example.com', DELIVERED);
       await killed.queue.flush();
-      killed.judge('c@example.com', DELIVERED);
-      killed.judge('d@example.com', LATER);
-      killed.judge('e@example.com', DELIVERED);
+      killed.reply('c@example.com', DELIVERED);
+      killed.reply('d@example.com', LATER);
+      killed.reply('e@example.com', DELIVERED);
       await killed.close(quick);
       // It dies here, with a full journal; the next process continues.
-      const runner = await life.open();
+      const runner = await process.open();
       await runner.deliverAll();
       await runner.queue.close();
     },
@@ -212,9 +212,9 @@ interface Cut {
   readonly at: number;
 }
 
-/** One life that ends at the cut. Resolves to whether the cut came. */
-async function liveAndDie(t: TestContext, era: Era, name: string, cut: Cut): Promise<boolean> {
-  const { isProven, story } = STORIES[name] as (typeof STORIES)[string];
+/** One process that ends at the cut. Resolves to whether the cut was reached. */
+async function runUntilCut(t: TestContext, era: Era, name: string, cut: Cut): Promise<boolean> {
+  const { isProven, steps } = SCENARIOS[name] as (typeof SCENARIOS)[string];
   const scene = { ...(await liveScene(t, era)), deps: bench({ processes: allDead, disk: QUICK_DISK }) };
   const { double } = scene;
   const settings = SETTINGS[era] ?? SETTINGS_2012;
@@ -245,7 +245,7 @@ async function liveAndDie(t: TestContext, era: Era, name: string, cut: Cut): Pro
     return connection;
   };
   const deps = bench({ processes: allDead, disk });
-  const life: Life = {
+  const process: ProcessContext = {
     ...{ scene, deps, world, onPost: async () => {} },
     async open() {
       const opened = await openLiveQueue(scene.options, { ...deps, connect: connectAlive }, settings);
@@ -256,19 +256,19 @@ async function liveAndDie(t: TestContext, era: Era, name: string, cut: Cut): Pro
   double.fault = async (line) => {
     if (isDead()) return 'lost-before';
     if (line === '(text)') {
-      const recorded = life.onPost();
-      // An outcome the disk does not take waits for this very text.
+      const recorded = process.onPost();
+      // An outcome that the disk does not take waits for this text.
       if (isNetwork) await recorded;
     }
     if (!isNetwork || commands++ !== cut.at) return null;
     fault.step = 0;
     return cut.where === 'before' ? 'lost-before' : 'lost-after';
   };
-  await story(life, { slow, quick }).catch((error) => {
+  await steps(process, { slow, quick }).catch((error) => {
     if (!isReached()) throw error;
   });
   const came = isReached();
-  // Whatever became of the process, it is gone now.
+  // The process is dead now, however it ended.
   isOver = true;
   Object.assign(fault, { step: 0, code: 'killed' });
   for (const connection of connections) connection.destroy();
@@ -278,7 +278,7 @@ async function liveAndDie(t: TestContext, era: Era, name: string, cut: Cut): Pro
   return came;
 }
 
-/** The next process does what is left. */
+/** The next process finishes the work. */
 async function endOfWork(
   scene: LiveScene,
   world: World,
@@ -292,28 +292,28 @@ async function endOfWork(
   next.deps.clock.advance(160_000);
   await runner.deliverAll();
   await runner.queue.close();
-  assert.deepEqual(world.repeated, [], `${what}: nobody gets it again`);
+  assert.deepEqual(world.repeated, [], `${what}: nobody gets it twice`);
   assert.deepEqual([...world.accepted.keys()].sort(), [...SLOW, ...QUICK].sort(), `${what}: nobody is lost`);
   assert.deepEqual(listsIn(double), {}, `${what}: no list is left`);
-  assert.deepEqual([...double.messages.keys()], trialsIn(double), `${what}: no mail is left`);
-  assert.equal(trialsIn(double).length, 1, `${what}: the flag alone is left`);
+  assert.deepEqual([...double.messages.keys()], probesIn(double), `${what}: no payload is left`);
+  assert.equal(probesIn(double).length, 1, `${what}: the flag alone is left`);
 }
 
 const HOW = { before: 'before any command', after: 'after any command', disk: 'at any write' } as const;
 
 async function atEachStep(t: TestContext, era: Era, name: string, where: Cut['where']): Promise<void> {
   let at = 0;
-  while (await liveAndDie(t, era, name, { where, at })) at++;
+  while (await runUntilCut(t, era, name, { where, at })) at++;
   assert.ok(at >= 10, `${at} steps`);
   t.diagnostic(`${at} steps`);
 }
 
 for (const era of ['2012', '2023'] as const) {
-  for (const name of Object.keys(STORIES))
+  for (const name of Object.keys(SCENARIOS))
     for (const where of ['before', 'after', 'disk'] as const)
       test(`${era}: ${name}: dies ${HOW[where]}`, (t) => atEachStep(t, era, name, where));
   for (const code of ['ENOSPC', 'EIO'] as const)
-    test(`${era}: no write that fails with ${code} costs a mail or repeats one`, (t) =>
+    test(`${era}: no write that fails with ${code} loses a message or repeats one`, (t) =>
       atEachStep(
         t,
         era,

@@ -1,7 +1,7 @@
 /**
- * The double against the recorded sessions of three eras: what it says must be what the real servers said, byte for byte.
- * What lay in a room before a session is given in one form (the stored one, or, of servers that give out none, MSG2); what
- * the double says of it in all other forms is compared, and so is all of what was posted in the session itself.
+ * The double compared with the recorded sessions of three eras: its answers must be those of the real servers, byte for byte.
+ * The contents of a room before a session are given in one form (the stored one, or MSG2 of servers that do not give it); what
+ * the double answers in all other forms is compared, and so is everything that was posted in the session itself.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -13,7 +13,7 @@ import { type CitadelDouble, type Era, startCitadel } from '../../support/citade
 import { type Exchange, transcript } from '../../support/citadel-transcript.ts';
 import { temporaryDirectory } from '../../support/spool.ts';
 
-/** Commands the double does not speak, because the program never says them; none of them changes the queue room. */
+/** Commands that the double does not know, because the program never sends them; none of them changes the queue room. */
 const NOT_SPOKEN = /^(?:SMTP |STAT|VIEW|MOVE|EUID|OPNA|READ|CLOS|GOTO Aide|MSGS LAST\|3|MSG2 \d+\|[23])/;
 
 interface Counts {
@@ -254,7 +254,7 @@ function isGiven({ said, answer }: Exchange, known: ReturnType<typeof stored>, p
 }
 
 for (const [name, admin, expected] of SESSIONS) {
-  test(`the double says what the server of ${name} said`, async (t) => {
+  test(`the double answers as the server of ${name} did`, async (t) => {
     const exchanges = transcript(name);
     const { wire, socket } = await open(t, name, admin, exchanges);
     assert.equal(await wire.ask('', null), exchanges[0]?.answer);

@@ -1,6 +1,6 @@
 /**
- * Real processes that work a live room over a socket, killed at commands chosen by chance. Nobody is lost, and nobody
- * whose outcome was on the disk or in the room when a process died gets the mail from a later one.
+ * Real processes that deliver from a live room over a socket, killed at random commands. No recipient is lost, and none
+ * whose outcome was on the disk or in the room when a process died gets the message from a later one.
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -9,7 +9,7 @@ import fs from 'node:fs';
 import { test } from 'node:test';
 import { decodeJournal } from '../../../src/queue/journal.ts';
 import { type CitadelDouble, listOf } from '../../support/citadel-server.ts';
-import { LOGIN, liveScene, openProven, trialsIn } from '../../support/live-room.ts';
+import { LOGIN, liveScene, openProven, probesIn } from '../../support/live-room.ts';
 import { PROGRAM } from '../../support/program.ts';
 import { startSmtpServer } from '../../support/smtp-servers.ts';
 import { SETTINGS_2012, SETTINGS_2017, seededRandom } from '../../support/spool.ts';
@@ -44,7 +44,7 @@ for (const [era, settings] of [
   ['2016', SETTINGS_2012],
   ['2023', SETTINGS_2017],
 ] as const) {
-  test(`${era}: killed at commands chosen by chance (SEED=${SEED})`, { timeout: 120_000 }, async (t) => {
+  test(`${era}: killed at random commands (SEED=${SEED})`, { timeout: 120_000 }, async (t) => {
     const random = seededRandom(SEED);
     const scene = await liveScene(t, era);
     const { double, options } = scene;
@@ -119,7 +119,7 @@ for (const [era, settings] of [
     }
     const all = Array.from({ length: MAILS }, (_, mail) => recipientsOf(mail)).flat();
     assert.deepEqual([...new Set(accepted)].sort(), all.sort(), `SEED=${SEED}: everybody got it`);
-    assert.deepEqual([...double.messages.keys()], trialsIn(double), `SEED=${SEED}: nothing is left`);
+    assert.deepEqual([...double.messages.keys()], probesIn(double), `SEED=${SEED}: nothing is left`);
     t.diagnostic(
       `SEED=${SEED}: ${KILLS} kills, ${accepted.length - all.length} second copies of ${all.length}`,
     );

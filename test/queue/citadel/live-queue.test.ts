@@ -63,7 +63,7 @@ test("everybody's socket will do as well, with an admin's login", async (t) => {
   assert.deepEqual([...double.messages.keys()], [103]);
 });
 
-test('a second try in the same second that says the same is no reason to delete the list', async (t) => {
+test('a second attempt in the same second with the same outcome does not delete the list', async (t) => {
   const place = await liveScene(t, '2023');
   const { double } = place;
   const control = double.post(newList(double.postMail(MAIL), 'b@example.com'));
@@ -79,7 +79,7 @@ test('a second try in the same second that says the same is no reason to delete 
   assert.equal(Object.keys(listsIn(double)).length, 1);
 });
 
-test('a list without a line of submission is known again after a crash', async (t) => {
+test('a list without a line of submission is recognised after a crash', async (t) => {
   const place = await liveScene(t, '2023');
   const { double } = place;
   const mail = double.postMail(MAIL);

@@ -8,7 +8,7 @@ import {
   parseShutdownSnapshot,
 } from '../../../src/queue/citadel/rival/probe.ts';
 import type { Queue } from '../../../src/queue/queue.ts';
-import { cQueueRun, type Fate } from '../../support/c-queue-run.ts';
+import { cQueueRun, type DeliveryResult } from '../../support/c-queue-run.ts';
 import { type CitadelDouble, type Era, listOf } from '../../support/citadel-server.ts';
 import {
   type LiveScene,
@@ -19,8 +19,8 @@ import {
   newList,
   openLive,
   openProven,
+  probesIn,
   shown,
-  trialsIn,
 } from '../../support/live-room.ts';
 import { NOW, SETTINGS_2012, SETTINGS_2017 } from '../../support/spool.ts';
 
@@ -40,14 +40,17 @@ function waiting(msgid: number, address: string): string {
   return `msgid|${msgid}\nsubmitted|${NOW}\nbounceto|\nretry|300\nattempted|${NOW + 86_400}\nremote|${address}|4|later\n`;
 }
 
-test('no job is taken before the trial has lain in the room untouched', async (t) => {
+test('no job is taken before the probe has stayed in the room untouched', async (t) => {
   const scene = await liveScene(t);
   const { double, deps } = scene;
   const mail = double.postMail(MAIL);
   const control = double.post(newList(mail, 'b@example.com'));
   const queue = await openLive(scene);
   assert.deepEqual((await queue.scan()).jobs, []);
-  assert.match(deps.warnings.join(), /The trial messages 103 and 104 lie in the queue room.*150 seconds/);
+  assert.match(
+    deps.warnings.join(),
+    /The messages 103 \(flag\) and 104 \(probe\) are in the queue room.*150 seconds/,
+  );
   const id = fs.readFileSync(`${scene.options.state}/.spoolroom/id`, 'utf8').trim();
   assert.equal(
     listIn(double, 103),
@@ -62,7 +65,7 @@ test('no job is taken before the trial has lain in the room untouched', async (t
   assert.deepEqual((await queue.scan()).jobs, []);
   deps.clock.advance(1000);
   assert.deepEqual(await shown(queue), [[control, 'b@example.com', 0]]);
-  assert.deepEqual(trialsIn(double), [103], 'the probe goes, the flag stays');
+  assert.deepEqual(probesIn(double), [103], 'the probe goes, the flag stays');
   assert.equal(deps.warnings.length, 1);
   await queue.close();
   const again = await openLive(scene);
@@ -71,8 +74,13 @@ test('no job is taken before the trial has lain in the room untouched', async (t
 });
 
 for (const era of ERAS) {
-  for (const fate of ['accepted', 'refused', 'later', 'no-domain'] as const satisfies readonly Fate[]) {
-    test(`${era}: a queue run whose mail is ${fate} is seen, even an idle one, and nothing is taken ever after`, async (t) => {
+  for (const result of [
+    'accepted',
+    'refused',
+    'later',
+    'no-domain',
+  ] as const satisfies readonly DeliveryResult[]) {
+    test(`${era}: a queue run whose mail is ${result} is seen, even an idle one, and nothing is taken ever after`, async (t) => {
       const scene = await liveScene(t, era);
       const { double, deps } = scene;
       const mail = double.postMail(MAIL);
@@ -85,7 +93,7 @@ for (const era of ERAS) {
       const queue = await openLive(scene, settingsOf(era));
       await queue.scan();
       deps.clock.advance(60_000);
-      const mailed = cQueueRun(double, era, NOW + 60, fate);
+      const mailed = cQueueRun(double, era, NOW + 60, result);
       assert.ok(
         mailed.every((address) => address.endsWith('@spoolroom.invalid')),
         mailed.join(),
@@ -131,12 +139,12 @@ test('the flag: who removes it, as the server does with old messages, makes the 
     double.messages.delete(103);
     const queue = isBetween ? await openLive(scene) : first;
     assert.deepEqual((await queue.scan()).jobs, []);
-    assert.match(deps.warnings.at(-1) ?? '', /The flag was removed.*The trial messages 105 and 106/);
+    assert.match(deps.warnings.at(-1) ?? '', /The flag was removed.*The messages 105 \(flag\) and 106 /);
     deps.clock.advance(149_000);
     assert.deepEqual((await queue.scan()).jobs, []);
     deps.clock.advance(1000);
     assert.equal((await queue.scan()).jobs.length, 1);
-    assert.deepEqual(trialsIn(double), [105]);
+    assert.deepEqual(probesIn(double), [105]);
     await queue.close();
   }
 });
@@ -153,7 +161,7 @@ async function alarmed(t: TestContext): Promise<{ readonly scene: LiveScene; rea
   return { scene, queue };
 }
 
-test('an alarm ends when its memory is removed, without a new process', async (t) => {
+test('an alarm ends when its file is removed, without a new process', async (t) => {
   const { scene, queue } = await alarmed(t);
   const { double, deps } = scene;
   cQueueRun(double, '2012', NOW + 1200, 'later');
@@ -165,7 +173,7 @@ test('an alarm ends when its memory is removed, without a new process', async (t
   await queue.close();
 });
 
-test('what remembers an alarm and is damaged counts as one', async (t) => {
+test('a damaged state of the probe period counts as an alarm', async (t) => {
   const { scene, queue } = await alarmed(t);
   await queue.close();
   const file = `${scene.options.state}/.spoolroom/trial`;
@@ -188,7 +196,7 @@ test('what remembers an alarm and is damaged counts as one', async (t) => {
   await next.close();
 });
 
-test('what a queue run did until it was switched off is no evidence in the trial that begins then', async (t) => {
+test('what a queue run did until it was switched off is not evidence in the probe period that begins then', async (t) => {
   const { scene, queue } = await alarmed(t);
   const { double, deps } = scene;
   await queue.close();
@@ -235,13 +243,13 @@ test('a replacement is noticed even when a scan comes between deletion and posti
 });
 
 /** We and a queue run deliver the same job; ours is finished before anybody scans. */
-async function bothAtOnce(t: TestContext, fate: Fate) {
+async function bothAtOnce(t: TestContext, result: DeliveryResult) {
   const scene = await liveScene(t);
   const { double } = scene;
   const queue = await openProven(scene);
   const control = double.post(newList(double.postMail(MAIL), 'b@example.com'));
   await queue.scan();
-  assert.deepEqual(cQueueRun(double, '2012', NOW + 60, fate), ['b@example.com']);
+  assert.deepEqual(cQueueRun(double, '2012', NOW + 60, result), ['b@example.com']);
   await queue.record(control, [{ index: 0, address: 'b@example.com', status: 2, text: 'ok' }], NOW);
   await queue.finish(control);
   await queue.flush();
@@ -249,11 +257,11 @@ async function bothAtOnce(t: TestContext, fate: Fate) {
   return { ...scene, queue };
 }
 
-test('a queue run that takes the job we are delivering is noticed, and the trial starts again', async (t) => {
+test('a queue run that takes the job we are delivering is noticed, and the probe period starts again', async (t) => {
   const { double, deps, queue } = await bothAtOnce(t, 'accepted');
   assert.deepEqual((await queue.scan()).jobs, []);
   assert.match(deps.warnings.at(-1) ?? '', /A control message was deleted, and not by us/);
-  assert.equal(trialsIn(double).length, 2, 'a new probe lies there');
+  assert.equal(probesIn(double).length, 2, 'a new probe is there');
   await queue.close();
 });
 
@@ -275,7 +283,7 @@ test('a replacement between two processes is seen', async (t) => {
 async function waitsAgain(queue: Queue, { deps, double }: LiveScene, job: number): Promise<void> {
   assert.deepEqual((await queue.scan()).jobs, []);
   assert.match(deps.warnings.at(-1) ?? '', /A control message was deleted, and not by us/);
-  assert.equal(trialsIn(double).length, 2, 'a new probe lies there');
+  assert.equal(probesIn(double).length, 2, 'a new probe is there');
   deps.clock.advance(149_000);
   assert.deepEqual((await queue.scan()).jobs, []);
   deps.clock.advance(1000);
@@ -318,7 +326,7 @@ test('what we did ourselves is no evidence, nor is what a killed process had lef
   const warnings = deps.warnings.length;
   await third.scan();
   assert.equal(deps.warnings.length, warnings);
-  assert.deepEqual(trialsIn(double).length, 1);
+  assert.deepEqual(probesIn(double).length, 1);
   await third.close();
 });
 
@@ -329,7 +337,7 @@ test('a clock that is set proves nothing', async (t) => {
     const queue = await openLive(scene);
     await queue.scan();
     scene.deps.clock.step(jump);
-    assert.deepEqual((await queue.scan()).jobs, [], 'the trial has lain there for no time at all');
+    assert.deepEqual((await queue.scan()).jobs, [], 'the probe period begins again');
     await queue.close();
     const next = await openLive(scene);
     scene.deps.clock.step(jump);
@@ -382,7 +390,7 @@ test('a second spoolroom with another state directory takes nothing, and the fir
     other.scan(),
     /Another spoolroom, with another state directory.*its flag is the message 103.*delete the message 103/,
   );
-  assert.deepEqual(trialsIn(double), [103], 'it puts nothing there');
+  assert.deepEqual(probesIn(double), [103], 'it puts nothing there');
   assert.equal((await queue.scan()).jobs.length, 1);
   await queue.close();
   // The first one is gone for good, and its flag is deleted by hand.
@@ -413,7 +421,7 @@ test('two that begin at the same time: one takes nothing', async (t) => {
   for (const queue of rooms) await queue.close();
 });
 
-test('a mail to an address like those of the trial is a mail', async (t) => {
+test('a message to an address like those of the probe is a normal message', async (t) => {
   const scene = await liveScene(t);
   const { double } = scene;
   const control = double.post(
@@ -432,7 +440,7 @@ test('a mail to an address like those of the trial is a mail', async (t) => {
   await queue.close();
 });
 
-test('a trial that is not shown for a moment is no alarm', async (t) => {
+test('a probe that is not shown for a short time is not an alarm', async (t) => {
   const scene = await liveScene(t);
   const { double, deps } = scene;
   double.post(newList(double.postMail(MAIL), 'b@example.com'));
@@ -440,19 +448,19 @@ test('a trial that is not shown for a moment is no alarm', async (t) => {
   double.fault = (line) => (line === 'MSG0 103|1' ? { answer: '552 busy, try again\n' } : null);
   const queue = await openLive(scene);
   assert.deepEqual((await queue.scan()).jobs, []);
-  assert.match(deps.warnings.at(-1) ?? '', /does not show the trial message 103 at the moment/);
+  assert.match(deps.warnings.at(-1) ?? '', /does not show the message 103, which is the flag or the probe/);
   double.fault = () => null;
   assert.equal((await queue.scan()).jobs.length, 1);
   await queue.close();
 });
 
-test('an earlier trial of ours is cleared away when its memory is gone', async (t) => {
+test('messages of an earlier probe period are removed when its state is gone', async (t) => {
   const scene = await liveScene(t);
   await (await openProven(scene)).close();
   fs.rmSync(`${scene.options.state}/.spoolroom/trial`);
   const queue = await openProven(scene);
   await queue.close();
-  assert.deepEqual(trialsIn(scene.double), [103]);
+  assert.deepEqual(probesIn(scene.double), [103]);
 });
 
 test('after an alarm an administrator begins anew, and what the queue run left of the probe goes', async (t) => {
@@ -474,20 +482,20 @@ test('after an alarm an administrator begins anew, and what the queue run left o
     (await shown(next)).map(([, address]) => address),
     ['c@example.com'],
   );
-  assert.equal(trialsIn(double).length, 1);
+  assert.equal(probesIn(double).length, 1);
   await next.close();
 });
 
-test('the memory of a trial comes back as it was; anything else is none', () => {
-  const trial = { flag: 3, probe: null, waited: 150_000, looked: 7, alarm: 'x' } as const;
-  for (const state of [trial, { ...trial, waited: 60_000.284_517, looked: 7.5 }])
+test('the state of the probe period is read as it was written; anything else is not one', () => {
+  const stored = { flag: 3, probe: null, waited: 150_000, looked: 7, alarm: 'x' } as const;
+  for (const state of [stored, { ...stored, waited: 60_000.284_517, looked: 7.5 }])
     assert.deepEqual(parseProbeState(encodeProbeState(state)), state);
   for (const text of [
     '',
     'message 3 posted 7\n',
     '{}',
     'null',
-    encodeProbeState(trial).replace('"x"', '5'),
+    encodeProbeState(stored).replace('"x"', '5'),
     '{"flag":3,"probe":"4"}',
   ])
     assert.equal(parseProbeState(text), null, text);

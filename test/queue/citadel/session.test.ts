@@ -115,7 +115,7 @@ for (const more of ['300 from the man in the middle: ', '300 in between\n']) {
   });
 }
 
-test('a live room over TCP: STLS, then trial, delivery, end', async (t) => {
+test('a live room over TCP: STLS, then probe period, delivery, end', async (t) => {
   const double = await startCitadel('tcp', { era: '2016', admin: false, certificate: certificates.mail });
   t.after(() => double.close());
   double.time = NOW;

@@ -1,6 +1,6 @@
 /**
- * The spool after a crash or a failing disk at each single step: a run delivers three mails, sets a message aside and
- * takes a new job, and is cut off at step k; another run ends the work.
+ * The spool after a crash or a failing disk at each single step: a run delivers three messages, quarantines one and
+ * enqueues a job, and is cut off at step k; another run finishes the work.
  */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -12,7 +12,7 @@ import { type Disk, nodeDisk } from '../../../src/storage/disk.ts';
 import { type Fault, faultyDisk, Killed } from '../../support/faulty-disk.ts';
 import { MemoryDisk } from '../../support/memory-disk.ts';
 import { FakeMachine } from '../../support/processes.ts';
-import { bench, HEADER, listFor, MAIL, NOW, openRoom, seededRandom, spoolOf } from '../../support/spool.ts';
+import { bench, HEADER, listFor, MAIL, NOW, openQueue, seededRandom, spoolOf } from '../../support/spool.ts';
 
 const OWNER = process.geteuid?.() ?? 0;
 
@@ -27,9 +27,9 @@ const FILES = {
   '8': `${HEADER}cut off\n`,
 };
 
-/** What the world outside saw, over all runs. */
+/** What the servers received, from all runs. */
 interface World {
-  /** addresses in the order in which mail was accepted for them */
+  /** addresses in the order in which a message was accepted for them */
   readonly accepted: string[];
   /** addresses whose outcome was reported durable */
   readonly durable: Set<string>;
@@ -45,11 +45,11 @@ const NEW_JOB = {
   submitted: NOW,
 };
 
-/** Deliver everything that is pending, as a queue run does. Trouble with one step does not stop the others. */
+/** Deliver everything that is pending, as a queue run does. A failing step does not stop the others. */
 async function run(queue: Queue, world: World): Promise<void> {
   const { jobs } = await queue.scan();
   for (const { control, job } of jobs) {
-    // Checkpoints that only remove, and that only rewrite.
+    // Flushes that only remove, and that only rewrite.
     if (control === 4) await queue.flush().catch(() => {});
     let left = 0;
     for (const [index, recipient] of job.recipients.entries()) {
@@ -74,7 +74,7 @@ interface Ground {
   readonly spool: string;
 }
 
-/** Make the spool anew: the messages above, on the platter. */
+/** Create the spool: the messages above, synced. */
 async function fill({ disk, spool }: Ground): Promise<void> {
   for (const [name, text] of Object.entries(FILES)) {
     const file = disk.create(`${spool}/${name}`, { mode: 0o600, uid: OWNER, gid: OWNER });
@@ -93,7 +93,7 @@ function filesIn({ disk, spool }: Ground, folder = ''): [string, string][] {
   });
 }
 
-/** Whether this is what a failing disk leads to, and no bug. */
+/** Whether this error comes from the failing disk and is not a bug. */
 function isMeant(error: unknown): boolean {
   return error instanceof Killed || error instanceof QueueError || errorCode(error) !== null;
 }
@@ -107,7 +107,7 @@ async function runWithFault(
   const disk = faultyDisk(fault, ground.disk);
   const processes = machine.start();
   try {
-    const queue = await openRoom(ground.spool, bench({ disk, processes }));
+    const queue = await openQueue(ground.spool, bench({ disk, processes }));
     await run(queue, world);
     await queue.enqueue(Buffer.from(MAIL), NEW_JOB).then(
       () => {
@@ -117,14 +117,14 @@ async function runWithFault(
     );
     await queue.close();
   } catch (error) {
-    // Cut off, as it was meant to be; what the disk holds now is what counts.
+    // Cut off as intended; from here on only the contents of the disk count.
     if (!isMeant(error)) throw error;
   }
   processes.end();
   return disk.taken.length;
 }
 
-/** One run with this fault, `afterwards`, and a run that ends the work. Returns the steps the first one took. */
+/** One run with this fault, `afterwards`, and a run that finishes the work. Returns the steps that the first one took. */
 async function checkFault(
   ground: Ground,
   fault: Fault,
@@ -137,7 +137,7 @@ async function checkFault(
   afterwards(machine);
   const durableThen = new Set(world.durable);
   const acceptedThen = world.accepted.length;
-  const queue = await openRoom(ground.spool, bench({ disk: ground.disk, processes: machine.start() }));
+  const queue = await openQueue(ground.spool, bench({ disk: ground.disk, processes: machine.start() }));
   const scan = await queue.scan();
   for (const { job } of scan.jobs) {
     assert.deepEqual(job.unknownLines, [], 'every control message is a whole one');
@@ -156,7 +156,7 @@ async function checkFault(
   return steps;
 }
 
-/** Nothing is left but the deferred job, what was set aside, and at most a payload whose job was never acknowledged. */
+/** Only the deferred job is left, what was quarantined, and at most a payload whose job was never acknowledged. */
 function checkSpool(ground: Ground): void {
   const after = new Map([...filesIn(ground), ...filesIn(ground, '.spoolroom/bad/')]);
   assert.equal(after.get('3'), MAIL, 'the deferred mail');
@@ -165,7 +165,7 @@ function checkSpool(ground: Ground): void {
     /\nremote\|two@example\.com\|2\|said so\nremote\|three@example\.com\|2\|said so\nremote\|later@example\.com\|4\|said so\n$/,
   );
   assert.equal(after.get('.spoolroom/bad/8'), FILES['8']);
-  assert.match(after.get('.spoolroom/bad/8.reason') ?? '', /^Message 8 was set aside/);
+  assert.match(after.get('.spoolroom/bad/8.reason') ?? '', /^Message 8 was quarantined/);
   const others = [...after].filter(([name]) => !/^([34]|\.spoolroom\/bad\/8(\.reason)?)$/.test(name));
   for (const [name, text] of others)
     assert.deepEqual([Number(name) > 8, text], [true, MAIL], `${name} is left over`);
@@ -195,12 +195,12 @@ function memoryGround() {
 }
 
 for (const code of ['killed', 'EIO', 'ENOSPC'] as const) {
-  test(`no step of a run may fail with ${code} and cost a mail`, async () => {
+  test(`no message is lost whichever step of a run fails with ${code}`, async () => {
     await atEachStep(code, (step) => checkFault(memoryGround(), { step, code }, () => {}));
   });
 }
 
-test('nor may one on the real disk', async (t) => {
+test('nor on the real disk', async (t) => {
   const spool = spoolOf(t, {});
   await atEachStep('EIO', (step) => {
     for (const name of fs.readdirSync(spool)) fs.rmSync(`${spool}/${name}`, { recursive: true });
@@ -215,7 +215,7 @@ for (const [what, random] of [
   ['loses nothing', () => 0.999_999],
   ...SEEDS.map((seed) => [`loses some of it (seed ${seed})`, seededRandom(seed)] as const),
 ] as const) {
-  test(`no power failure may cost a mail: one that ${what}`, async () => {
+  test(`no power failure loses a message: one that ${what}`, async () => {
     await atEachStep(what, (step) => {
       const ground = memoryGround();
       return checkFault(ground, { step, code: 'killed' }, (machine) => {

@@ -17,8 +17,8 @@ import {
   HEADER,
   listFor,
   MAIL,
-  openGuest,
-  openRoom,
+  openClient,
+  openQueue,
   SETTINGS_2012,
   SETTINGS_2017,
   spoolOf,
@@ -36,7 +36,7 @@ for (const name of ['9007199254740990', '9007199254740991', '1844674407370955161
   test(`a file named ${name} is not a message and changes no number (R176)`, async (t) => {
     const spool = spoolOf(t, { 1: MAIL, [name]: MAIL });
     const deps = bench();
-    const room = await openRoom(spool, deps);
+    const room = await openQueue(spool, deps);
     const { control } = await room.enqueue(Buffer.from(MAIL), NEW_JOB);
     assert.equal(control, 3);
     assert.deepEqual(
@@ -54,9 +54,9 @@ for (const name of ['9007199254740990', '9007199254740991', '1844674407370955161
 test('where the highest number is taken nothing is queued, and a sentence says why (R176)', async (t) => {
   for (const taken of [HIGHEST_NUMBER, HIGHEST_NUMBER - 1]) {
     const spool = spoolOf(t, { [taken]: MAIL });
-    const guest = await openGuest(spool, bench());
+    const client = await openClient(spool, bench());
     const before = fs.readdirSync(spool);
-    await assert.rejects(guest.enqueue(Buffer.from(MAIL), NEW_JOB), /No number is left for a new message/);
+    await assert.rejects(client.enqueue(Buffer.from(MAIL), NEW_JOB), /No number is left for a new message/);
     assert.deepEqual(fs.readdirSync(spool), before);
   }
 });
@@ -64,12 +64,12 @@ test('where the highest number is taken nothing is queued, and a sentence says w
 test('a list or a journal that names a number beyond the highest does not move the numbers (R176)', async (t) => {
   const spool = spoolOf(t, { 2: listFor(Number.MAX_SAFE_INTEGER, 'b@example.com') });
   const deps = bench();
-  const room = await openRoom(spool, deps, SETTINGS_2017);
+  const room = await openQueue(spool, deps, SETTINGS_2017);
   const [job] = (await room.scan()).jobs;
   assert.equal(job?.job.msgid, Number.MAX_SAFE_INTEGER);
   await room.record(2, [{ index: 0, address: 'b@example.com', status: 4, text: 'later' }], 1);
-  const guest = await openGuest(spool, bench());
-  assert.equal((await guest.enqueue(Buffer.from(MAIL), NEW_JOB)).control, 4);
+  const client = await openClient(spool, bench());
+  assert.equal((await client.enqueue(Buffer.from(MAIL), NEW_JOB)).control, 4);
   await room.close();
 });
 
@@ -96,13 +96,13 @@ test('a lock that names a process number beyond any holds nobody (R176)', async 
   const spool = withState(t, (state) =>
     fs.writeFileSync(`${state}/lock.5`, 'pid 99999999999 started 1 boot -\n'),
   );
-  const room = await openRoom(spool, bench());
+  const room = await openQueue(spool, bench());
   await room.close();
 });
 
 test('a symbolic link in the place of a lock holds nobody (R177)', async (t) => {
   const spool = withState(t, (state) => fs.symlinkSync('/etc/hostname', `${state}/lock.5`));
-  const room = await openRoom(spool, bench());
+  const room = await openQueue(spool, bench());
   await room.close();
 });
 
@@ -115,7 +115,7 @@ function withState(t: TestContext, prepare: (state: string) => void): string {
 
 /** A list of `spool` where every recipient has its message. */
 async function deliverAll(spool: string): Promise<void> {
-  const room = await openRoom(spool, bench());
+  const room = await openQueue(spool, bench());
   for (const { control, job } of (await room.scan()).jobs) {
     const outcomes = job.recipients.map(({ address }, index) => ({
       ...{ index, address, status: 2, text: 'ok' },
@@ -129,28 +129,28 @@ async function deliverAll(spool: string): Promise<void> {
 test('a number is not given again when the queue has run empty (R180)', async (t) => {
   const spool = spoolOf(t, { 1: MAIL, 7: listFor(1, 'b@example.com') });
   // Open all the while, as the intake is.
-  const guest = await openGuest(spool, bench());
+  const client = await openClient(spool, bench());
   await deliverAll(spool);
   assert.deepEqual(fs.readdirSync(spool), ['.spoolroom']);
-  assert.equal((await guest.enqueue(Buffer.from(MAIL), NEW_JOB)).control, 9);
-  const other = await openGuest(spool, bench());
+  assert.equal((await client.enqueue(Buffer.from(MAIL), NEW_JOB)).control, 9);
+  const other = await openClient(spool, bench());
   assert.equal((await other.enqueue(Buffer.from(MAIL), NEW_JOB)).control, 11);
   await deliverAll(spool);
-  assert.equal((await guest.enqueue(Buffer.from(MAIL), NEW_JOB)).control, 13);
-  const room = await openRoom(spool, bench());
+  assert.equal((await client.enqueue(Buffer.from(MAIL), NEW_JOB)).control, 13);
+  const room = await openQueue(spool, bench());
   assert.equal((await room.enqueue(Buffer.from(MAIL), NEW_JOB)).control, 15);
   await room.close();
 });
 
 test('nor that of a job that was removed, or of a list that was moved away (R180)', async (t) => {
   const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'b@example.com'), 5: `${HEADER}nothing of it\n` });
-  const guest = await openGuest(spool, bench());
-  await guest.request('remove', (await guest.scan()).jobs, { by: 'me', at: 1 });
-  const room = await openRoom(spool, bench());
+  const client = await openClient(spool, bench());
+  await client.request('remove', (await client.scan()).jobs, { by: 'me', at: 1 });
+  const room = await openQueue(spool, bench());
   await room.scan();
   await room.close();
   assert.deepEqual(fs.readdirSync(spool), ['.spoolroom']);
-  assert.equal((await guest.enqueue(Buffer.from(MAIL), NEW_JOB)).control, 7);
+  assert.equal((await client.enqueue(Buffer.from(MAIL), NEW_JOB)).control, 7);
 });
 
 for (const text of ['', 'x', '-5', '9007199254740993', '12345678901234567890\n']) {
@@ -158,8 +158,8 @@ for (const text of ['', 'x', '-5', '9007199254740993', '12345678901234567890\n']
     const spool = spoolOf(t, { 1: MAIL });
     fs.mkdirSync(`${spool}/.spoolroom`);
     fs.writeFileSync(`${spool}/.spoolroom/highest`, text);
-    const guest = await openGuest(spool, bench());
-    assert.equal((await guest.enqueue(Buffer.from(MAIL), NEW_JOB)).control, 3);
+    const client = await openClient(spool, bench());
+    assert.equal((await client.enqueue(Buffer.from(MAIL), NEW_JOB)).control, 3);
   });
 }
 
@@ -170,7 +170,7 @@ test('where the highest number cannot be written, mail is delivered and a senten
     nodeDisk.rename(from, to);
   };
   const deps = bench({ disk: { ...nodeDisk, rename } });
-  const room = await openRoom(spool, deps);
+  const room = await openQueue(spool, deps);
   assert.equal((await room.scan()).jobs.length, 1);
   assert.equal((await room.scan()).jobs.length, 1);
   assert.match(
@@ -184,7 +184,7 @@ test('where the highest number cannot be written, mail is delivered and a senten
 test('what was noted about a job is not taken for that of a later one with its numbers (R180)', async (t) => {
   const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'b@example.com') });
   const deps = bench();
-  await (await openRoom(spool, deps)).close();
+  await (await openQueue(spool, deps)).close();
   const notes = openDsnStore(spool, deps);
   const [early, late] = [
     { control: 2, msgid: 1, submitted: 100 },

@@ -1,4 +1,4 @@
-/** What administrators ask for jobs, in a room that heeds it: holds, retries, removals, also interrupted ones. */
+/** Requests of administrators in a queue that applies them: holds, retries, removals, also interrupted ones. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
@@ -13,8 +13,8 @@ import {
   MAIL,
   messagesIn,
   NOW,
-  openGuest,
-  openRoom,
+  openClient,
+  openQueue,
   spoolOf,
   writeMessage,
 } from '../../support/spool.ts';
@@ -23,9 +23,9 @@ const FILES = { 1: MAIL, 2: listFor(1, 'b@example.com'), 3: MAIL, 4: listFor(3, 
 const ROOT = { by: 'root', at: NOW };
 const FOLDER = '.spoolroom/removed/20120714T000000Z';
 
-async function ask(guest: SpoolClient, request: JobRequest, ...controls: readonly number[]): Promise<void> {
-  const { jobs } = await guest.scan();
-  await guest.request(
+async function ask(client: SpoolClient, request: JobRequest, ...controls: readonly number[]): Promise<void> {
+  const { jobs } = await client.scan();
+  await client.request(
     request,
     jobs.filter(({ control }) => controls.includes(control)),
     ROOT,
@@ -47,18 +47,18 @@ function removedIn(spool: string, folder = FOLDER): Record<string, string> {
   );
 }
 
-test('a hold is seen by runner and guest until it is withdrawn, and the list stays as it was', async (t) => {
+test('a hold is seen by runner and client until it is withdrawn, and the list stays as it was', async (t) => {
   const spool = spoolOf(t, FILES);
-  const queue = await openRoom(spool, bench());
-  const guest = await openGuest(spool, bench());
-  await ask(guest, 'hold', 2);
-  for (const scanned of [await queue.scan(), await queue.scan(), await guest.scan()])
+  const queue = await openQueue(spool, bench());
+  const client = await openClient(spool, bench());
+  await ask(client, 'hold', 2);
+  for (const scanned of [await queue.scan(), await queue.scan(), await client.scan()])
     assert.deepEqual(asked(scanned.jobs), [
       [2, 'hold'],
       [4, undefined],
     ]);
   assert.deepEqual(messagesIn(spool), FILES);
-  await guest.withdraw((await guest.scan()).jobs);
+  await client.withdraw((await client.scan()).jobs);
   assert.deepEqual(asked((await queue.scan()).jobs), [
     [2, undefined],
     [4, undefined],
@@ -67,13 +67,13 @@ test('a hold is seen by runner and guest until it is withdrawn, and the list sta
   await queue.close();
 });
 
-test('a hold outlives the mail being put right, and does not pass on to a later job of the same number', async (t) => {
+test('a hold survives a repair of the payload, and does not apply to a later job of the same number', async (t) => {
   const spool = spoolOf(t, FILES);
-  const guest = await openGuest(spool, bench());
-  await ask(guest, 'hold', 2, 4);
+  const client = await openClient(spool, bench());
+  await ask(client, 'hold', 2, 4);
   writeMessage(spool, '1', `${MAIL}corrected\n`);
   writeMessage(spool, '4', listFor(3, 'd@example.com').replace(`submitted|${NOW}`, `submitted|${NOW + 9}`));
-  const queue = await openRoom(spool, bench());
+  const queue = await openQueue(spool, bench());
   assert.deepEqual(asked((await queue.scan()).jobs), [
     [2, 'hold'],
     [4, undefined],
@@ -85,17 +85,17 @@ test('a hold outlives the mail being put right, and does not pass on to a later 
   await queue.close();
 });
 
-test('a retry is asked for until it was tried, and only once (R037)', async (t) => {
+test('a retry stays requested until the job was tried, and only once (R037)', async (t) => {
   const spool = spoolOf(t, FILES);
-  const guest = await openGuest(spool, bench());
-  await ask(guest, 'retry', 2, 4);
-  const first = await openRoom(spool, bench());
+  const client = await openClient(spool, bench());
+  await ask(client, 'retry', 2, 4);
+  const first = await openQueue(spool, bench());
   assert.deepEqual(asked((await first.scan()).jobs), [
     [2, 'retry'],
     [4, 'retry'],
   ]);
   await first.close();
-  const queue = await openRoom(spool, bench());
+  const queue = await openQueue(spool, bench());
   await queue.scan();
   await queue.record(2, [{ index: 0, address: 'b@example.com', status: 4, text: 'later' }], NOW);
   assert.deepEqual(requestsIn(spool), ['4']);
@@ -108,12 +108,12 @@ test('a retry is asked for until it was tried, and only once (R037)', async (t) 
 
 test('a request made during the delivery of its job counts at the next scan', async (t) => {
   const spool = spoolOf(t, FILES);
-  const guest = await openGuest(spool, bench());
-  const queue = await openRoom(spool, bench());
-  await ask(guest, 'retry', 2);
+  const client = await openClient(spool, bench());
+  const queue = await openQueue(spool, bench());
+  await ask(client, 'retry', 2);
   await queue.scan();
-  await ask(guest, 'retry', 2);
-  await ask(guest, 'remove', 4);
+  await ask(client, 'retry', 2);
+  await ask(client, 'remove', 4);
   await queue.record(2, [{ index: 0, address: 'b@example.com', status: 4, text: 'later' }], NOW);
   await queue.record(4, [{ index: 0, address: 'c@example.com', status: 4, text: 'full' }], NOW);
   assert.deepEqual(requestsIn(spool), ['2', '4']);
@@ -124,13 +124,13 @@ test('a request made during the delivery of its job counts at the next scan', as
 
 test('scans leave a job alone during its delivery', async (t) => {
   const spool = spoolOf(t, FILES);
-  const guest = await openGuest(spool, bench());
-  const queue = await openRoom(spool, bench());
-  await ask(guest, 'retry', 2);
+  const client = await openClient(spool, bench());
+  const queue = await openQueue(spool, bench());
+  await ask(client, 'retry', 2);
   await queue.scan();
   const inHand = new Set([1, 3]);
-  await ask(guest, 'retry', 2);
-  await ask(guest, 'remove', 4);
+  await ask(client, 'retry', 2);
+  await ask(client, 'remove', 4);
   await queue.scan(inHand);
   await queue.record(2, [{ index: 0, address: 'b@example.com', status: 4, text: 'later' }], NOW);
   await queue.scan(inHand);
@@ -140,43 +140,43 @@ test('scans leave a job alone during its delivery', async (t) => {
   await queue.close();
 });
 
-test('a removed job lies with its mail and the reason in a folder; nothing else is touched', async (t) => {
+test('a removed job is kept with its payload and the reason in a folder; nothing else is touched', async (t) => {
   const spool = spoolOf(t, FILES);
-  const guest = await openGuest(spool, bench());
-  await ask(guest, 'remove', 4);
+  const client = await openClient(spool, bench());
+  await ask(client, 'remove', 4);
   assert.deepEqual(messagesIn(spool), FILES, 'asking alone moves nothing');
-  const queue = await openRoom(spool, bench());
+  const queue = await openQueue(spool, bench());
   assert.deepEqual(asked((await queue.scan()).jobs), [[2, undefined]]);
   assert.deepEqual(messagesIn(spool), { 1: MAIL, 2: FILES[2] });
   const { '4.why': why, ...files } = removedIn(spool);
   assert.deepEqual(files, { 3: MAIL, 4: FILES[4] });
   assert.match(
     why ?? '',
-    /^Job 4 was removed from the spool: user root asked for it at 2012-07-14T00:00:00.*\n.* mail 3 .* list 4 .*\n$/,
+    /^Job 4 was removed from the spool: user root asked for it at 2012-07-14T00:00:00.*\n.* message 3 .* list 4\.\n$/,
   );
   assert.deepEqual(requestsIn(spool), []);
   await queue.close();
 });
 
-test('a mail that another job names stays for it, and goes when both are removed', async (t) => {
+test('a payload that another job names stays, and goes when both are removed', async (t) => {
   const spool = spoolOf(t, { ...FILES, 4: listFor(1, 'c@example.com'), 5: listFor(1, 'd@example.com') });
-  const guest = await openGuest(spool, bench());
-  const queue = await openRoom(spool, bench());
-  await ask(guest, 'remove', 2);
+  const client = await openClient(spool, bench());
+  const queue = await openQueue(spool, bench());
+  await ask(client, 'remove', 2);
   assert.deepEqual(asked((await queue.scan()).jobs), [
     [4, undefined],
     [5, undefined],
   ]);
   assert.ok(fs.existsSync(`${spool}/1`));
   assert.match(removedIn(spool)['2.why'] ?? '', /another job needs it/);
-  await ask(guest, 'remove', 4, 5);
+  await ask(client, 'remove', 4, 5);
   assert.deepEqual((await queue.scan()).jobs, []);
   assert.ok(!fs.existsSync(`${spool}/1`));
   assert.deepEqual(Object.keys(removedIn(spool)).sort(), ['1', '2', '2.why', '4', '4.why', '5', '5.why']);
   await queue.close();
 });
 
-/** A disk that changes nothing any more once `left` steps are used up, as when the process is killed there. */
+/** A disk that changes nothing after `left` steps, as when the process is killed there. */
 function mortalDisk(): { readonly disk: Disk; left: number } {
   const alive = <T>(call: () => T): T => {
     if (mortal.left-- <= 0) throw Object.assign(new Error('killed'), { code: 'EIO' });
@@ -198,23 +198,23 @@ function mortalDisk(): { readonly disk: Disk; left: number } {
   return mortal;
 }
 
-test('a removal that is cut off at any step is done again, and nothing is lost', async (t) => {
+test('a removal that is cut off at any step is repeated, and nothing is lost', async (t) => {
   const everybodyIsGone = { ...processTable(nodeDisk), alive: () => false };
   for (let step = 0; ; step++) {
     const spool = spoolOf(t, FILES);
-    await ask(await openGuest(spool, bench()), 'remove', 4);
+    await ask(await openClient(spool, bench()), 'remove', 4);
     const mortal = mortalDisk();
-    const queue = await openRoom(spool, bench({ disk: mortal.disk }));
+    const queue = await openQueue(spool, bench({ disk: mortal.disk }));
     mortal.left = step;
     const { jobs } = await queue.scan();
     assert.ok(!jobs.some(({ control, request }) => control === 4 && request === undefined), `step ${step}`);
     const wasCutOff = mortal.left < 0;
-    const next = await openRoom(spool, bench({ processes: everybodyIsGone }));
+    const next = await openQueue(spool, bench({ processes: everybodyIsGone }));
     assert.deepEqual(asked((await next.scan()).jobs), [[2, undefined]]);
     assert.deepEqual(messagesIn(spool), { 1: MAIL, 2: FILES[2] });
     const { '4.why': why, ...files } = removedIn(spool);
     assert.deepEqual(files, { 3: MAIL, 4: FILES[4] }, `step ${step}`);
-    assert.match(why ?? '', /To bring it back/);
+    assert.match(why ?? '', /To restore it/);
     assert.deepEqual(requestsIn(spool), []);
     await next.close();
     if (!wasCutOff) {
@@ -224,10 +224,10 @@ test('a removal that is cut off at any step is done again, and nothing is lost',
   }
 });
 
-test('a request that makes no sense is set aside with a warning, once', async (t) => {
+test('an invalid request is quarantined with a warning, once', async (t) => {
   const spool = spoolOf(t, FILES);
   const deps = bench();
-  const queue = await openRoom(spool, deps);
+  const queue = await openQueue(spool, deps);
   const note = { request: 'hold', msgid: 1, submitted: NOW, by: 'root', at: NOW };
   const bad = [
     '',

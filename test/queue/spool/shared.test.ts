@@ -11,7 +11,7 @@ import { type TestContext, test } from 'node:test';
 import { isMessageDue } from '../../../src/queue/due.ts';
 import { type Disk, nodeDisk } from '../../../src/storage/disk.ts';
 import { PROGRAM } from '../../support/program.ts';
-import { bench, listFor, MAIL, openGuest, openRoom, SETTINGS_2012, spoolOf } from '../../support/spool.ts';
+import { bench, listFor, MAIL, openClient, openQueue, SETTINGS_2012, spoolOf } from '../../support/spool.ts';
 
 const DUE = { schedule: { retry: SETTINGS_2012.spans, steps: null }, force: true } as never;
 const ASKED = { by: 'me', at: 1 };
@@ -34,10 +34,10 @@ test('a request that cannot be read holds its own job, is reported once, and not
     3: MAIL,
     4: listFor(3, 'c@example.com'),
   });
-  const guest = await openGuest(spool, bench());
-  await guest.request('hold', (await guest.scan()).jobs.slice(0, 1), ASKED);
+  const client = await openClient(spool, bench());
+  await client.request('hold', (await client.scan()).jobs.slice(0, 1), ASKED);
   const deps = bench({ disk: closedFile(`${spool}/.spoolroom/requests/2`) });
-  const room = await openRoom(spool, deps);
+  const room = await openQueue(spool, deps);
   await room.scan();
   const { jobs } = await room.scan();
   assert.deepEqual(
@@ -49,7 +49,7 @@ test('a request that cannot be read holds its own job, is reported once, and not
   );
   assert.equal(deps.warnings.length, 1);
   assert.match(deps.warnings[0] ?? '', /requests\/2 cannot be read: permission denied .*Job 2 is held/);
-  const withdrawing = await openGuest(spool, deps);
+  const withdrawing = await openClient(spool, deps);
   await withdrawing.withdraw(jobs.slice(0, 1));
   assert.ok((await room.scan()).jobs.every((job) => isMessageDue([job], 2_000_000_000, DUE)));
   await room.close();
@@ -58,7 +58,7 @@ test('a request that cannot be read holds its own job, is reported once, and not
 test('a link or a folder in the place of a request is moved away and nothing waits for it (R177)', async (t) => {
   const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'b@example.com') });
   const deps = bench();
-  const room = await openRoom(spool, deps);
+  const room = await openQueue(spool, deps);
   fs.symlinkSync('/etc/hostname', `${spool}/.spoolroom/requests/2`);
   fs.mkdirSync(`${spool}/.spoolroom/requests/7`);
   fs.mkdirSync(`${spool}/.spoolroom/bad/request.7/full`, { recursive: true });
@@ -71,19 +71,19 @@ test('a link or a folder in the place of a request is moved away and nothing wai
 
 test('a retry never takes the place of a hold (R178)', async (t) => {
   const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'b@example.com') });
-  const guest = await openGuest(spool, bench());
-  const { jobs } = await guest.scan();
-  await guest.request('hold', jobs, ASKED);
-  await guest.request('retry', jobs, ASKED);
-  const [held] = (await guest.scan()).jobs;
+  const client = await openClient(spool, bench());
+  const { jobs } = await client.scan();
+  await client.request('hold', jobs, ASKED);
+  await client.request('retry', jobs, ASKED);
+  const [held] = (await client.scan()).jobs;
   assert.equal(held?.request, 'hold');
-  const room = await openRoom(spool, bench());
+  const room = await openQueue(spool, bench());
   const [job] = (await room.scan()).jobs;
   assert.ok(job !== undefined && !isMessageDue([job], 2_000_000_000, DUE));
   await room.close();
-  await guest.withdraw(jobs);
-  await guest.request('retry', jobs, ASKED);
-  assert.equal((await guest.scan()).jobs[0]?.request, 'retry');
+  await client.withdraw(jobs);
+  await client.request('retry', jobs, ASKED);
+  assert.equal((await client.scan()).jobs[0]?.request, 'retry');
 });
 
 const OWNER = ['--reuid=www-data', '--regid=mail', '--clear-groups'];

@@ -14,8 +14,8 @@ import {
   MAIL,
   messagesIn,
   NOW,
-  openGuest,
-  openRoom,
+  openClient,
+  openQueue,
   SETTINGS_2012,
   spoolOf,
   temporaryDirectory,
@@ -32,7 +32,7 @@ function rewritten(msgid: number, ...remotes: string[]): string {
   return `${HEADER}msgid|${msgid}\nsubmitted|${NOW}\nbounceto|a@example.org\nretry|300\nattempted|${NOW + 300}\n${lines}`;
 }
 
-test('a scan tells jobs, payloads and orphans apart and ignores everything else', async (t) => {
+test('a scan distinguishes jobs, payloads and orphans and ignores everything else', async (t) => {
   const spool = spoolOf(t, {
     '1': MAIL,
     '2': listFor(1, 'b@example.com'),
@@ -51,7 +51,7 @@ test('a scan tells jobs, payloads and orphans apart and ignores everything else'
   fs.symlinkSync('2', `${spool}/14`);
   const before = messagesIn(spool);
   const deps = bench();
-  const queue = await openRoom(spool, deps);
+  const queue = await openQueue(spool, deps);
   const { jobs, orphans, quarantined } = await queue.scan();
   assert.deepEqual(
     jobs.map(({ control, job }) => [control, job.msgid, job.recipients[0]?.address]),
@@ -73,7 +73,7 @@ test('an unreadable list is moved away once, with its reason; its payload stays'
     '3': `${HEADER}msgid|1\nsubmitted|5\n`,
     '4': `${HEADER}nothing of it\n`,
   });
-  const queue = await openRoom(spool, bench());
+  const queue = await openQueue(spool, bench());
   const scan = await queue.scan();
   assert.deepEqual(scan.jobs, []);
   assert.deepEqual(scan.orphans, [1]);
@@ -98,7 +98,7 @@ test('an unreadable list is moved away once, with its reason; its payload stays'
   ]);
   assert.match(
     after['.spoolroom/bad/3.reason'] ?? '',
-    /^Message 3 was set aside, because it has no remote line/,
+    /^Message 3 was quarantined, because it has no remote line/,
   );
   assert.deepEqual((await queue.scan()).quarantined, []);
   writeMessage(spool, '2', `${HEADER}still no payload\n`);
@@ -111,10 +111,10 @@ test('an unreadable list is moved away once, with its reason; its payload stays'
   await queue.close();
 });
 
-test('a list another program is writing this moment is left for the next run', async (t) => {
+test('a list that another program is writing is left for the next run', async (t) => {
   const spool = spoolOf(t, { '1': MAIL });
   const deps = bench();
-  const queue = await openRoom(spool, deps);
+  const queue = await openQueue(spool, deps);
   const whole = listFor(1, 'b@example.com');
   fs.writeFileSync(`${spool}/2`, whole.slice(0, -8));
   fs.utimesSync(`${spool}/2`, NOW - 1, NOW - 1);
@@ -125,16 +125,16 @@ test('a list another program is writing this moment is left for the next run', a
   await queue.close();
 });
 
-test('a cut-off list whose writer is long gone is read as far as it goes', async (t) => {
+test('a cut-off list that nobody is writing any more is read as far as it goes', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com').slice(0, -1) });
-  const queue = await openRoom(spool, bench());
+  const queue = await openQueue(spool, bench());
   assert.equal((await queue.scan()).jobs.length, 1);
   await queue.close();
 });
 
-test('a job to which somebody was added is not over, though it was looked at again meanwhile', async (t) => {
+test('a job to which a recipient was added is not finished, though it was scanned again meanwhile', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') });
-  const queue = await openRoom(spool, bench());
+  const queue = await openQueue(spool, bench());
   await queue.scan();
   writeMessage(spool, '2', listFor(1, 'b@example.com', 'added@example.com'));
   await queue.scan();
@@ -146,7 +146,7 @@ test('a job to which somebody was added is not over, though it was looked at aga
   assert.match(left['2'] ?? '', /remote\|b@example\.com\|2\|ok\nremote\|added@example\.com\|0\|/);
 });
 
-test('a list that changes while its new text is being written is merged, too, and gives up on one that never rests', async (t) => {
+test('a list that changes while its new text is being written is merged, too, unless it never stops changing', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') });
   let disturbances = 1;
   const disk: Disk = {
@@ -165,7 +165,7 @@ test('a list that changes while its new text is being written is merged, too, an
     },
   };
   const deps = bench({ disk });
-  const queue = await openRoom(spool, deps);
+  const queue = await openQueue(spool, deps);
   await queue.scan();
   const delivered = [outcome(0, 'b@example.com', 2, 'ok')];
   disturbances = 2;
@@ -191,7 +191,7 @@ test('a list that changes while its new text is being written is merged, too, an
 test('a finished job to which another program added a recipient stays', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') });
   const deps = bench();
-  const queue = await openRoom(spool, deps);
+  const queue = await openQueue(spool, deps);
   await queue.scan();
   await queue.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
   writeMessage(spool, '2', listFor(1, 'b@example.com', 'new@example.com'));
@@ -204,9 +204,9 @@ test('a finished job to which another program added a recipient stays', async (t
   assert.equal(deps.warnings.length, 1);
 });
 
-test('so does one to which it was added before the first outcomes were written', async (t) => {
+test('and and and and and and so does one to which it was added before the first outcomes were written', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com', 'c@example.com') });
-  const queue = await openRoom(spool, bench());
+  const queue = await openQueue(spool, bench());
   await queue.scan();
   await queue.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
   writeMessage(spool, '2', listFor(1, 'b@example.com', 'c@example.com', 'new@example.com'));
@@ -222,7 +222,7 @@ test('so does one to which it was added before the first outcomes were written',
 
 test('a recipient that another program added stays through every rewrite', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com', 'c@example.com') });
-  const queue = await openRoom(spool, bench());
+  const queue = await openQueue(spool, bench());
   await queue.scan();
   await queue.record(2, [outcome(0, 'b@example.com', 4, 'later')], NOW);
   writeMessage(spool, '2', listFor(1, 'b@example.com', 'c@example.com', 'new@example.com'));
@@ -235,7 +235,7 @@ test('a recipient that another program added stays through every rewrite', async
   );
 });
 
-test('and one to which it was added while nobody delivered, after a crash at its end', async (t) => {
+test('and one to which it was added while no runner was active, after a crash at its end', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') });
   const machine = new FakeMachine();
   const crashed = machine.start();
@@ -246,13 +246,13 @@ test('and one to which it was added while nobody delivered, after a crash at its
       nodeDisk.unlink(path);
     },
   };
-  const first = await openRoom(spool, bench({ disk, processes: crashed }));
+  const first = await openQueue(spool, bench({ disk, processes: crashed }));
   await first.scan();
   await first.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
   await assert.rejects(first.finish(2));
   crashed.end();
   writeMessage(spool, '2', listFor(1, 'b@example.com', 'new@example.com'));
-  const second = await openRoom(spool, bench({ processes: machine.start() }));
+  const second = await openQueue(spool, bench({ processes: machine.start() }));
   await second.close();
   assert.deepEqual(messagesIn(spool), {
     '1': MAIL,
@@ -273,10 +273,10 @@ function lockingDisk(): { readonly disk: Disk; readonly locked: { path: string }
   return { disk, locked };
 }
 
-test('a list that cannot be read when its job is over keeps its outcomes, and the job is ended later', async (t) => {
+test('a list that cannot be read when its job is finished keeps its outcomes, and the job is ended later', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com', 'c@example.com') });
   const { disk, locked } = lockingDisk();
-  const queue = await openRoom(spool, bench({ disk }));
+  const queue = await openQueue(spool, bench({ disk }));
   await queue.scan();
   await queue.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
   await queue.flush();
@@ -298,7 +298,7 @@ test('a list that cannot be read when its job is over keeps its outcomes, and th
 test('a scan that fails during a delivery does not lose its outcome', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com', 'c@example.com') });
   const { disk, locked } = lockingDisk();
-  const queue = await openRoom(spool, bench({ disk }));
+  const queue = await openQueue(spool, bench({ disk }));
   await queue.scan();
   await queue.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
   await queue.flush();
@@ -310,11 +310,11 @@ test('a scan that fails during a delivery does not lose its outcome', async (t) 
   assert.equal(messagesIn(spool)['2'], rewritten(1, 'b@example.com|2|ok', 'c@example.com|4|later'));
 });
 
-test('nothing is delivered while a list of which the journal knows more cannot be read', async (t) => {
+test('nothing is delivered while a list with records in the journal cannot be read', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com', 'c@example.com') });
   const machine = new FakeMachine();
   const crashed = machine.start();
-  const first = await openRoom(spool, bench({ processes: crashed }));
+  const first = await openQueue(spool, bench({ processes: crashed }));
   await first.scan();
   await first.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
   crashed.end();
@@ -328,7 +328,7 @@ test('nothing is delivered while a list of which the journal knows more cannot b
     /message 2 .*cannot be read: .*too many open files/,
   );
   locked.path = '';
-  const queue = await openRoom(spool, deps);
+  const queue = await openQueue(spool, deps);
   await queue.close();
   assert.equal(messagesIn(spool)['2'], rewritten(1, 'b@example.com|2|ok', 'c@example.com|0|'));
 });
@@ -353,7 +353,7 @@ test('a recipient added by another program stays when the job ends while the lis
       await nodeDisk.syncDirectory(directory);
     },
   };
-  const queue = await openRoom(spool, bench({ disk }));
+  const queue = await openQueue(spool, bench({ disk }));
   await queue.scan();
   await queue.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
   writeMessage(spool, '2', listFor(1, 'b@example.com', 'c@example.com', 'new@example.com'));
@@ -370,9 +370,9 @@ test('a recipient added by another program stays when the job ends while the lis
   });
 });
 
-test('a list in whose place another program put a mail is gone', async (t) => {
+test('a list that another program replaced by a payload is gone', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') });
-  const queue = await openRoom(spool, bench());
+  const queue = await openQueue(spool, bench());
   await queue.scan();
   writeMessage(spool, '2', MAIL);
   await queue.record(2, [outcome(0, 'b@example.com', 4, 'later')], NOW);
@@ -401,7 +401,7 @@ test('a finished job is remembered until its removal is durable', async (t) => {
       await nodeDisk.syncDirectory(directory);
     },
   };
-  const queue = await openRoom(spool, bench({ disk }));
+  const queue = await openQueue(spool, bench({ disk }));
   await queue.scan();
   await queue.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
   full = true;
@@ -412,27 +412,27 @@ test('a finished job is remembered until its removal is durable', async (t) => {
   assert.deepEqual(messagesIn(spool), {}, 'its mail is removed after it');
 });
 
-test('the mail of a finished job goes after a crash, also when its number is another message by then', async (t) => {
+test('the payload of a finished job is removed after a crash, also when the number of its list belongs to another message by then', async (t) => {
   for (const taken of [MAIL, listFor(3, 'c@example.com')]) {
     const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com'), '3': MAIL });
     const machine = new FakeMachine();
     const crashed = machine.start();
-    const queue = await openRoom(spool, bench({ processes: crashed }));
+    const queue = await openQueue(spool, bench({ processes: crashed }));
     await queue.scan();
     await queue.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
     await queue.finish(2);
     crashed.end();
     writeMessage(spool, '2', taken);
-    await (await openRoom(spool, bench({ processes: machine.start() }))).close();
+    await (await openQueue(spool, bench({ processes: machine.start() }))).close();
     assert.deepEqual(messagesIn(spool), { '2': taken, '3': MAIL });
   }
 });
 
-test('the journal and the names of a killed run are made durable before anything is done that it says', async (t) => {
+test('the journal and the names of a killed run are made durable before any record is applied', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') });
   const machine = new FakeMachine();
   const crashed = machine.start();
-  const first = await openRoom(spool, bench({ processes: crashed }));
+  const first = await openQueue(spool, bench({ processes: crashed }));
   await first.scan();
   await first.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
   crashed.end();
@@ -448,7 +448,7 @@ test('the journal and the names of a killed run are made durable before anything
       done.push(to.slice(spool.length + 1));
     },
   };
-  const queue = await openRoom(spool, bench({ disk, processes: machine.start() }));
+  const queue = await openQueue(spool, bench({ disk, processes: machine.start() }));
   await queue.close();
   assert.deepEqual(done.slice(0, 3).sort(), ['.spoolroom/journal', 'spool', 'state']);
   assert.deepEqual(done.slice(3, 5), ['2', 'spool']);
@@ -462,7 +462,7 @@ test('a payload stays as long as a later message cannot be read, which may be a 
   });
   const { disk, locked } = lockingDisk();
   locked.path = `${spool}/3`;
-  const queue = await openRoom(spool, bench({ disk }));
+  const queue = await openQueue(spool, bench({ disk }));
   await queue.scan();
   await queue.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
   await queue.finish(2);
@@ -479,7 +479,7 @@ test('a payload stays as long as a later message cannot be read, which may be a 
 
 test('a new job under the number of one that is being delivered is not touched', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com'), '3': MAIL });
-  const queue = await openRoom(spool, bench());
+  const queue = await openQueue(spool, bench());
   await queue.scan();
   await queue.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
   writeMessage(spool, '2', listFor(3, 'b@example.com'));
@@ -487,7 +487,7 @@ test('a new job under the number of one that is being delivered is not touched',
   assert.deepEqual(messagesIn(spool), { '1': MAIL, '2': listFor(3, 'b@example.com'), '3': MAIL });
 });
 
-test('a rewritten list keeps the form and the permissions it came with', async (t) => {
+test('a rewritten list keeps its form and its permissions', async (t) => {
   const list = listFor(1, 'b@example.com');
   const spool = spoolOf(t, {
     '1': MAIL,
@@ -500,7 +500,7 @@ test('a rewritten list keeps the form and the permissions it came with', async (
     ),
   });
   fs.chmodSync(`${spool}/2`, 0o640);
-  const queue = await openRoom(spool, bench());
+  const queue = await openQueue(spool, bench());
   await queue.scan();
   await queue.record(2, [outcome(0, 'b@example.com', 4, 'later')], NOW);
   await queue.record(3, [outcome(0, 'b@example.com', 4, 'later')], NOW);
@@ -527,7 +527,7 @@ test('payloads: whole, streamed, missing, empty, a link, a folder, a delivery li
   });
   fs.symlinkSync('1', `${spool}/6`);
   fs.mkdirSync(`${spool}/7`);
-  const queue = await openRoom(spool, bench());
+  const queue = await openQueue(spool, bench());
   assert.deepEqual(
     (await queue.scan()).jobs.map(({ control }) => control),
     [5],
@@ -553,7 +553,7 @@ test('payloads: whole, streamed, missing, empty, a link, a folder, a delivery li
     { kind: 'empty', reason: 'the message 3 in the spool is empty' },
     {
       kind: 'unreadable',
-      reason: 'the message 4 in the spool cannot be read: it is a delivery list, not a mail',
+      reason: 'the message 4 in the spool cannot be read: it is a delivery list, not a message',
     },
     {
       kind: 'unreadable',
@@ -583,7 +583,7 @@ const NEW_JOB = {
 test('a new job gets the next free numbers, payload first, and replaces nothing', async (t) => {
   const spool = spoolOf(t, { '7': MAIL, '9.tmp': 'x' });
   const deps = bench();
-  const queue = await openRoom(spool, deps);
+  const queue = await openQueue(spool, deps);
   assert.deepEqual(await queue.enqueue(Buffer.from(MAIL), NEW_JOB), { payload: 8, control: 9 });
   writeMessage(spool, '10', 'another program was here');
   async function* pieces() {
@@ -612,12 +612,12 @@ test('a new job gets the next free numbers, payload first, and replaces nothing'
   assert.deepEqual(fs.readdirSync(`${spool}/.spoolroom/tmp`), []);
 });
 
-test('many new jobs at once, from a runner and a guest, get numbers of their own', async (t) => {
+test('many new jobs at once, from a runner and a client, get numbers of their own', async (t) => {
   const spool = spoolOf(t, {});
-  const queue = await openRoom(spool, bench());
-  const guest = await openGuest(spool, bench());
+  const queue = await openQueue(spool, bench());
+  const client = await openClient(spool, bench());
   const jobs = await Promise.all(
-    Array.from({ length: 40 }, (_, i) => (i % 2 ? queue : guest).enqueue(Buffer.from(MAIL), NEW_JOB)),
+    Array.from({ length: 40 }, (_, i) => (i % 2 ? queue : client).enqueue(Buffer.from(MAIL), NEW_JOB)),
   );
   const numbers = jobs.flatMap(({ payload, control }) => [payload, control]);
   assert.equal(new Set(numbers).size, 80);
@@ -630,18 +630,18 @@ test('many new jobs at once, from a runner and a guest, get numbers of their own
   await queue.close();
 });
 
-test('a mail that would be read as a delivery list is not taken', async (t) => {
+test('a message that would be read as a delivery list is not accepted', async (t) => {
   const spool = spoolOf(t, {});
-  const queue = await openRoom(spool, bench());
+  const queue = await openQueue(spool, bench());
   const mail = `Subject: x\r\nContent-Type:\r\n application/x-citadel-delivery-list\r\n\r\nmsgid|1\r\nremote|victim@example.com|0||\r\n`;
   await assert.rejects(queue.enqueue(Buffer.from(mail), NEW_JOB), InvalidMessage);
   await queue.close();
   assert.deepEqual(messagesIn(spool), {});
 });
 
-test('fields of a new job cannot bring instructions in', async (t) => {
+test('fields of a new job cannot add instructions', async (t) => {
   const spool = spoolOf(t, {});
-  const queue = await openRoom(spool, bench());
+  const queue = await openQueue(spool, bench());
   await queue.enqueue(Buffer.from(MAIL), { ...NEW_JOB, bounceto: 'x\nremote|victim@example.com|0||' });
   const [queued] = (await queue.scan()).jobs;
   assert.deepEqual(
@@ -654,15 +654,15 @@ test('fields of a new job cannot bring instructions in', async (t) => {
 test('a client scans and changes nothing', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com'), '3': `${HEADER}no list\n` });
   const before = messagesIn(spool);
-  const queue = await openRoom(spool, bench());
-  const guest = await openGuest(spool, bench());
-  const scan = await guest.scan();
+  const queue = await openQueue(spool, bench());
+  const client = await openClient(spool, bench());
+  const scan = await client.scan();
   assert.deepEqual([scan.jobs.length, scan.quarantined.map(({ number }) => number)], [1, [3]]);
   assert.deepEqual(messagesIn(spool), before);
   await queue.close();
 });
 
-test('what is in the way is said', async (t) => {
+test('a spool that cannot be used is refused with the reason', async (t) => {
   const spool = temporaryDirectory(t);
   fs.writeFileSync(`${spool}/file`, '');
   const refusal = async (path: string) => {
@@ -678,7 +678,7 @@ test('what is in the way is said', async (t) => {
   const readOnly = { ...bench().disk, writable: () => false };
   const opened = await openSpoolQueue(spool, bench({ disk: readOnly }), SETTINGS_2012);
   assert.ok(opened.kind === 'refused' && opened.why === 'not-writable');
-  const queue = await openRoom(spool, bench());
+  const queue = await openQueue(spool, bench());
   assert.deepEqual(await refusal(spool), [
     'busy',
     `Process ${process.pid} is already delivering from ${spool}; nothing was done.`,
@@ -690,7 +690,7 @@ test('a link to the spool directory is as good as the directory', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') });
   const link = `${temporaryDirectory(t)}/spool`;
   fs.symlinkSync(spool, link);
-  const queue = await openRoom(link, bench());
+  const queue = await openQueue(link, bench());
   assert.equal((await queue.scan()).jobs.length, 1);
   await queue.close();
 });
@@ -698,7 +698,7 @@ test('a link to the spool directory is as good as the directory', async (t) => {
 test('a list beyond the limit is set aside with a reason, and the others are read', async (t) => {
   const long = listFor(1, ...Array.from({ length: 5000 }, (_, at) => `recipient${at}@example.com`));
   const spool = spoolOf(t, { 1: MAIL, 2: long, 3: MAIL, 4: listFor(3, 'b@example.com') });
-  const queue = await openRoom(spool, bench(), { ...SETTINGS_2012, longestList: 70_000 });
+  const queue = await openQueue(spool, bench(), { ...SETTINGS_2012, longestList: 70_000 });
   const { jobs, quarantined } = await queue.scan();
   assert.deepEqual(
     jobs.map(({ control }) => control),

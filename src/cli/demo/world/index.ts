@@ -94,7 +94,7 @@ async function startMailServers(): Promise<readonly MailServer[]> {
 function noAddresses(): string {
   const addresses = MAIL_HOSTS.map(({ address }) => address).join(', ');
   return (
-    `The demo needs the loopback addresses ${addresses}, and this system lacks one of them. ` +
+    `The demo needs the loopback addresses ${addresses}; this system does not have all of them. ` +
     'On macOS, for instance, "sudo ifconfig lo0 alias 127.0.0.2 up" adds one until the next restart.'
   );
 }

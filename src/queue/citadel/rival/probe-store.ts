@@ -16,6 +16,7 @@ import type { ProbeStore } from './rival-detector.ts';
 /** Bytes; more than the snapshot of the largest queue needs. */
 const LONGEST = 268_435_456;
 
+/** The file is named after an older word for the probe period: a new name would lose the state of sites that run now. */
 export function probePath({ state }: StateLayout): string {
   return `${state}/trial`;
 }

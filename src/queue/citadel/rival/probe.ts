@@ -57,7 +57,7 @@ export function probeKind(text: ByteString, owner: string): ProbeKind | null {
 /** Kept between processes, as JSON. */
 export interface ProbeState {
   readonly flag: MessageNumber;
-  /** null: the trial has succeeded */
+  /** null: the probe period has ended without an alarm */
   readonly probe: MessageNumber | null;
   /** milliseconds that the probe has stayed untouched */
   readonly waited: number;

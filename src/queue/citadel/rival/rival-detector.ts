@@ -13,7 +13,7 @@ import { flagText, PROBE_PERIOD, type ProbeState, probeText, type ShutdownSnapsh
 /** At most this many milliseconds between two processes, or between a failed scan and the next, count as waiting: only the wall clock measures them. */
 const BETWEEN_PROCESSES = 60_000;
 
-/** Keeps the state of the trial between processes. Promises resolve when it is durable. */
+/** Keeps the state of the probe period between processes. Promises resolve when it is durable. */
 export interface ProbeStore {
   /** of the file that an administrator removes to end an alarm */
   readonly path: string;
@@ -80,10 +80,10 @@ export class RivalDetector {
   /** What was done to the queue and has not been checked yet. */
   async #keepEvidence(): Promise<void> {
     const { deleted, replaced } = this.#deps.index.evidence;
-    const trial = this.#state;
-    if (trial === null || (!deleted && replaced === null)) return;
-    const kept = { ...trial, waited: deleted ? 0 : trial.waited, alarm: trial.alarm ?? replaced };
-    if (kept.waited !== trial.waited || kept.alarm !== trial.alarm) await this.#save(kept);
+    const state = this.#state;
+    if (state === null || (!deleted && replaced === null)) return;
+    const kept = { ...state, waited: deleted ? 0 : state.waited, alarm: state.alarm ?? replaced };
+    if (kept.waited !== state.waited || kept.alarm !== state.alarm) await this.#save(kept);
   }
 
   /**
@@ -93,19 +93,19 @@ export class RivalDetector {
   async check(discard: () => Promise<void>): Promise<string | null> {
     this.#refuseForeign();
     if (this.#state !== null && this.#state.alarm !== null) this.#state = this.#deps.store.read();
-    const trial = this.#state ?? (await this.#begin());
-    const alarm = trial.alarm ?? this.#alarmIn(trial);
+    const state = this.#state ?? (await this.#begin());
+    const alarm = state.alarm ?? this.#alarmIn(state);
     if (alarm !== null) {
-      if (trial.alarm === null) await this.#save({ ...trial, alarm });
+      if (state.alarm === null) await this.#save({ ...state, alarm });
       throw new ConcurrentRunnerError(this.#alarmText(alarm));
     }
     // No queue run touches it: a person removed it, or the server's expiry of old messages.
-    if (this.#isGone(trial.flag))
+    if (this.#isGone(state.flag))
       return `The flag was removed. ${await this.#wait(await this.#begin(), discard)}`;
-    const unread = [trial.flag, trial.probe].find((number) => number !== null && this.#isUnread(number));
+    const unread = [state.flag, state.probe].find((number) => number !== null && this.#isUnread(number));
     if (unread !== undefined)
-      return `The server ${this.#deps.name} does not show the trial message ${unread} at the moment. No message is delivered until it does.`;
-    return this.#wait(trial, discard);
+      return `The server ${this.#deps.name} does not show the message ${unread}, which is the flag or the probe. No message is delivered until it does.`;
+    return this.#wait(state, discard);
   }
 
   #isGone(number: MessageNumber): boolean {
@@ -123,11 +123,11 @@ export class RivalDetector {
     throw new ConcurrentRunnerError(
       `Another spoolroom, with another state directory, works on the queue of ${this.#deps.name}: its flag is the ` +
         `message ${foreign}. Two of them would send messages twice, so none is delivered. If that spoolroom is gone for good, ` +
-        `delete the message ${foreign} in the queue room with Citadel's own tools; delivery starts after the usual trial.`,
+        `delete the message ${foreign} in the queue room with Citadel's own tools; delivery starts after the probe period.`,
     );
   }
 
-  /** No state is stored: our messages in the room are left over from an earlier trial. */
+  /** No state is stored: our messages in the room are left over from an earlier probe period. */
   async #begin(): Promise<ProbeState> {
     const { index } = this.#deps;
     index.resetEvidence();
@@ -167,24 +167,24 @@ export class RivalDetector {
     );
   }
 
-  async #wait(trial: ProbeState, discard: () => Promise<void>): Promise<string | null> {
+  async #wait(state: ProbeState, discard: () => Promise<void>): Promise<string | null> {
     const { index, clock } = this.#deps;
     const isDisturbed = index.evidence.deleted;
-    if (!isDisturbed && trial.probe === null && trial.waited >= PROBE_PERIOD) {
-      await this.#clear(trial, discard);
+    if (!isDisturbed && state.probe === null && state.waited >= PROBE_PERIOD) {
+      await this.#clear(state, discard);
       return null;
     }
-    const waited = isDisturbed || trial.probe === null ? 0 : trial.waited + this.#elapsed(trial);
+    const waited = isDisturbed || state.probe === null ? 0 : state.waited + this.#elapsed(state);
     this.#checked = clock.monotonic();
     const looked = clock.now();
-    if (trial.probe !== null && waited >= PROBE_PERIOD) {
+    if (state.probe !== null && waited >= PROBE_PERIOD) {
       // The state first: a probe that is not in it gets deleted, one that is in it and gone raises an alarm.
-      await this.#save({ ...trial, probe: null, waited, looked });
-      await this.#clear(trial, discard);
+      await this.#save({ ...state, probe: null, waited, looked });
+      await this.#clear(state, discard);
       return null;
     }
-    await this.#save({ ...trial, waited, looked });
-    if (trial.probe === null) await this.#postProbe(trial.flag);
+    await this.#save({ ...state, waited, looked });
+    if (state.probe === null) await this.#postProbe(state.flag);
     index.evidence.deleted = false;
     return this.#waitingText(isDisturbed);
   }
@@ -208,7 +208,7 @@ export class RivalDetector {
     if (this.#state !== null) await this.#save({ ...this.#state, probe });
   }
 
-  /** Remove what is left of a finished trial, or of one that a crash interrupted. */
+  /** Remove what is left of a finished probe period, or of one that a crash interrupted. */
   async #clear({ flag }: ProbeState, discard: () => Promise<void>): Promise<void> {
     const { index } = this.#deps;
     const others = [...index.probes('flag'), ...index.probes('probe')].filter((number) => number !== flag);
@@ -220,7 +220,7 @@ export class RivalDetector {
     const { name } = this.#deps;
     const { flag, probe } = this.#state ?? { flag: 0, probe: 0 };
     return (
-      `${isDisturbed ? 'A control message was deleted, and not by us. ' : ''}The trial messages ${flag} and ${probe} lie in the ` +
+      `${isDisturbed ? 'A control message was deleted, and not by us. ' : ''}The messages ${flag} (flag) and ${probe} (probe) are in the ` +
       `queue room of ${name}. Delivery starts when they have stayed there untouched for ${PROBE_PERIOD / 1000} seconds, which ` +
       'shows that the server does not process the queue itself.'
     );

@@ -91,8 +91,8 @@ async function moveAway(
   const text = [
     `Job ${control} was removed from the spool: user ${request.by} asked for it at ${new Date(request.at * 1000).toISOString()}.`,
     hasPayload
-      ? `To bring it back, move first the mail ${base.msgid} and then the list ${control} into the spool directory.`
-      : `Its mail ${base.msgid} is not here: it was missing, or another job needs it.`,
+      ? `To restore it, move the message ${base.msgid} into the spool directory first, and then the list ${control}.`
+      : `Its message ${base.msgid} is not here: it was missing, or another job needs it.`,
   ];
   const temporary = temporaryName();
   await writeAndSync(disk, temporary, [Buffer.from(`${text.join('\n')}\n`)], owner);
