@@ -27,6 +27,8 @@ export interface RunDeps {
   readonly events: RunEvents;
   /** which messages took the process with them before; absent: none did */
   readonly crashLog?: CrashLog;
+  /** called once, before the first message becomes active: a run with nothing to do has nothing to tell */
+  readonly beforeFirst?: () => void;
   /** tells senders what became of their messages; absent: nobody is told, as in a replay */
   readonly dsnSender?: DsnSender;
 }
@@ -213,6 +215,7 @@ export class QueueRunner {
   }
 
   #activate(msgid: MessageNumber, lists: ControlMessages): void {
+    if (this.count.due === 0) this.#deps.beforeFirst?.();
     this.count.due += lists.length;
     this.#deps.crashLog?.begin(msgid);
     this.#active.set(

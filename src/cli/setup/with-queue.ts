@@ -160,11 +160,11 @@ async function workOn(
   const crashLog = crashLogOf(spool, spoolDeps(clock, warn));
   try {
     const alerts = new Alerts(nodeDisk, layoutOf(spool), () => Math.floor(clock.now() / 1000), warn);
-    alertSettings(alerts, rules);
     const logged = logEvents(log, levelFor(settings), rules.render.legacy);
     const relays = new RelayAlerts(rules.delivery.routing.relays, alerts);
     const events = observed(logged, recorder, relays);
-    const ports = { ...systemDeps(settings, clock), queue, events, crashLog };
+    const beforeFirst = (): void => alertSettings(alerts, rules);
+    const ports = { ...systemDeps(settings, clock), queue, events, crashLog, beforeFirst };
     const dsnSender = createDsnSender(path, { spool, rules, log }, settings, ports);
     return await work({ ...context, signal, started, ports: { ...ports, dsnSender } }, invocation);
   } finally {
