@@ -60,15 +60,15 @@ export function refuseLoop(event: DeliveryEvent, host: Host, rules: RoutingRules
   return { type: 'own-host', failure: lookupFailure('lookup', true, '5.4.6', text) };
 }
 
-/** The same resolver, with somebody told of every question and its answer. */
-export function traced(resolver: Resolver, told: (sight: TraceEvent) => void): Resolver {
+/** The same resolver, which calls `observe` with every question and its answer. */
+export function traced(resolver: Resolver, observe: (event: TraceEvent) => void): Resolver {
   const telling = async <T extends LookupResult<MxRecord> | LookupResult<string>>(
     question: Question,
     name: string,
     asked: Promise<T>,
   ): Promise<T> => {
     const answer = await asked;
-    told({ what: 'lookup', question, name, answer });
+    observe({ what: 'lookup', question, name, answer });
     return answer;
   };
   return {

@@ -40,10 +40,10 @@ export function checkReport(findings: readonly Finding[], coloured: boolean): st
     `${paint[COLOURS[grade]](grade.padEnd(7))}  ${check.padEnd(width)}  ${seen}`,
     ...(advice === '' ? [] : [`${' '.repeat(11 + width)}${advice}`]),
   ]);
-  return [...lines, verdict(findings)].join('\n');
+  return [...lines, summary(findings)].join('\n');
 }
 
-function verdict(findings: readonly Finding[]): string {
+function summary(findings: readonly Finding[]): string {
   switch (worstLast(findings).at(-1)?.grade) {
     case 'trouble':
       return 'Mail is not delivered: see the trouble above.';

@@ -1,5 +1,5 @@
 /**
- * One queue run, the story of the whole program: scan the queue, activate the messages that are due, hand their attempts to
+ * One queue run: scan the queue, activate the messages that are due, hand their attempts to
  * the scheduler, and finish each message when the last attempt is done.
  */
 import type { Connect } from '#net-stream-utils';
@@ -36,7 +36,7 @@ export interface RunDeps {
 export interface RunEvents {
   /** after it is durable */
   outcome(record: OutcomeRecord): void;
-  /** a control message that cannot be read was set aside; to `path`, unless it stays where it lay */
+  /** an unreadable control message was quarantined: moved to `path`, unless it stays where it is */
   quarantined(control: MessageNumber, reason: string, path?: string): void;
   warning(text: string): void;
   /** a step of a delivery or a session */

@@ -1,6 +1,6 @@
 /**
- * The rules of a queue run as data, made once from the settings and from what was read for them. Called by the
- * commands; the queue run and all below it see rules, never settings, files or the environment.
+ * The rules of a queue run as data, made once from the settings and the files that they name. The queue run
+ * and everything below it see rules only, never settings, files or the environment.
  */
 import type { TlsOptions } from '#net-stream-utils';
 import type { DeliveryRules } from '../delivery/rules.ts';

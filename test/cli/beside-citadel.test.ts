@@ -38,14 +38,14 @@ function domainOf(recipient: string): Domain {
 /** The destination servers, and what they have received. */
 async function world(t: TestContext) {
   const greylist = greylisting();
-  const judges: Readonly<Record<Domain, RecipientPolicy>> = {
+  const policies: Readonly<Record<Domain, RecipientPolicy>> = {
     'takes.example': () => null,
     'greylists.example': greylist,
     'refuses.example': () => ({ code: 550, text: 'No such mailbox here' }),
   };
   const server = await startMailServer(
     { name: 'mx.example', host: '127.0.0.1', port: 0 },
-    (recipient, sender) => judges[domainOf(recipient)](recipient, sender),
+    (recipient, sender) => policies[domainOf(recipient)](recipient, sender),
   );
   t.after(() => server.close());
   const zones = DOMAINS.flatMap((domain) => [

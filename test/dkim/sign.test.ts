@@ -190,8 +190,8 @@ describe('the verifier of opendkim', { skip: noOpendkim }, () => {
       const file = path.join(folder, 'message');
       writeFileSync(file, await signed(text));
       const { stdout } = spawnSync('opendkim', ['-x', config, '-t', file, '-vv'], { encoding: 'latin1' });
-      const passes = [...stdout.matchAll(/dkim=(\w+)/g)].map(([, verdict]) => verdict);
-      assert.ok(passes.length > 0 && passes.every((verdict) => verdict === 'pass'), stdout);
+      const passes = [...stdout.matchAll(/dkim=(\w+)/g)].map(([, result]) => result);
+      assert.ok(passes.length > 0 && passes.every((result) => result === 'pass'), stdout);
     });
   }
 });

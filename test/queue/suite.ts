@@ -466,14 +466,14 @@ const CASES: Readonly<Record<string, Case>> = {
     const large = `Subject: large\r\n\r\n${'A line of it, and 000 in it.\r\n'.repeat(20_000)}`;
     const zeros = 'Subject: zeros\r\n\r\nbefore\r\n000\r\nafter\r\n';
     const texts = [large, zeros];
-    const mails = texts.map((text) => place.putMail(text));
-    for (const mail of mails) place.putList(newInstructions(mail, 'b@example.com'));
+    const payloads = texts.map((text) => place.putMail(text));
+    for (const payload of payloads) place.putList(newInstructions(payload, 'b@example.com'));
     const lost = place.putMail();
     const orphaned = place.putList(newInstructions(lost, 'b@example.com'));
     place.remove(lost);
     const queue = await place.open();
     await queue.scan();
-    for (const [index, mail] of mails.entries()) assert.equal(await bytesOf(queue, mail), texts[index]);
+    for (const [index, mail] of payloads.entries()) assert.equal(await bytesOf(queue, mail), texts[index]);
     const read = await queue.readPayload(lost);
     assert.ok(read.kind === 'missing');
     assert.match(read.reason, new RegExp(`the message ${lost} is not in the .* any more`));

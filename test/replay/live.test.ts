@@ -37,9 +37,9 @@ async function probe(script: WorldScript, ...recipients: readonly string[]) {
     now: NOW,
   };
   const deps = { resolver: world.resolver, connect: withoutData(recording), clock, random: () => 0.5 };
-  const story = await perform(simulation, deps, new Promise(() => {}), (done) => clock.runUntil(done));
-  const outcomes = story.outcomes.map(({ address, outcome }) => `${address} ${outcome.code}`);
-  return { world, received, story, outcomes };
+  const timeline = await perform(simulation, deps, new Promise(() => {}), (done) => clock.runUntil(done));
+  const outcomes = timeline.outcomes.map(({ address, outcome }) => `${address} ${outcome.code}`);
+  return { world, received, timeline, outcomes };
 }
 
 const LINE_BY_LINE: WorldScript = { ...WORLDS.accept, servers: { '*': { ehlo: '250 mx' } } };
@@ -54,14 +54,14 @@ for (const [name, world] of [
   ['with CHUNKING', CHUNKING],
 ] as const) {
   test(`${name}: RSET is sent in place of DATA, and no message is sent`, async () => {
-    const { world: after, received, story } = await probe(world, 'a@one.example', 'b@one.example');
+    const { world: after, received, timeline } = await probe(world, 'a@one.example', 'b@one.example');
     assert.deepEqual(after.arrived, []);
     const verbs = received.map((line) => line.split(/[ :]/)[0]);
     assert.deepEqual(verbs.slice(0, 5), ['EHLO', 'MAIL', 'RCPT', 'RCPT', 'RSET']);
     assert.ok(!verbs.includes('DATA') && !verbs.includes('BDAT'));
     assert.equal(verbs.at(-1), 'QUIT');
-    assert.equal(story.outcomes.length, 2);
-    for (const { outcome } of story.outcomes) assert.ok(STOPPED.endsWith(outcome.text), outcome.text);
+    assert.equal(timeline.outcomes.length, 2);
+    for (const { outcome } of timeline.outcomes) assert.ok(STOPPED.endsWith(outcome.text), outcome.text);
   });
 }
 

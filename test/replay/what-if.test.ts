@@ -24,14 +24,14 @@ async function replayed(
   world: WorldScript,
   given: { readonly [name: string]: unknown } = {},
   recordedWith: { readonly [name: string]: unknown } = {},
-): Promise<{ readonly story: Timeline; readonly recorded: readonly unknown[] }> {
+): Promise<{ readonly timeline: Timeline; readonly recorded: readonly unknown[] }> {
   const queued = queuedFor(ALICE);
   const { transcripts } = await record(queued, world, recordedWith, 'all');
   const transcript = transcriptOf(transcripts[0]);
   const simulation = { queued, payload: payloadOf(MAIL), rules: rulesOf(settingsWith(given)), now: NOW };
-  const story = await simulate(simulation, recordedWorld(transcript));
+  const timeline = await simulate(simulation, recordedWorld(transcript));
   const recorded = transcript.lines.filter((line) => line.what === 'session').map(reactionOf);
-  return { story, recorded };
+  return { timeline, recorded };
 }
 
 function reactionOf(line: {
@@ -49,9 +49,11 @@ const RECORDED: readonly (readonly [string, WorldScript])[] = [
 
 for (const [name, world] of RECORDED) {
   test(`recorded in ${name}, the sessions run the same again`, async () => {
-    const { story, recorded } = await replayed(world);
-    assert.equal(story.unrecorded, null);
-    const sessions = story.events.filter((event) => event.what === 'session' && event.deliveries.length > 0);
+    const { timeline, recorded } = await replayed(world);
+    assert.equal(timeline.unrecorded, null);
+    const sessions = timeline.events.filter(
+      (event) => event.what === 'session' && event.deliveries.length > 0,
+    );
     assert.deepEqual(
       sessions.map((event) => (event.what === 'session' ? reactionOf(event) : null)),
       recorded,
@@ -62,34 +64,34 @@ for (const [name, world] of RECORDED) {
 test('a shorter deadline expires as it would have done', async () => {
   const world = worldFile('two-hosts');
   const names = { ...world.names, 'mx2.one.example': { a: ['192.0.2.2'] } };
-  const { story } = await replayed({ ...world, names }, { 'timeout.greeting': '30s' });
-  assert.equal(story.unrecorded, null);
-  assert.match(story.outcomes[0]?.outcome.text ?? '', /said nothing for 30 seconds/);
+  const { timeline } = await replayed({ ...world, names }, { 'timeout.greeting': '30s' });
+  assert.equal(timeline.unrecorded, null);
+  assert.match(timeline.outcomes[0]?.outcome.text ?? '', /said nothing for 30 seconds/);
 });
 
 test('nothing is invented about a host that was not contacted', async () => {
-  const { story } = await replayed(worldFile('two-hosts'), { 'timeout.greeting': '30s' });
-  assert.equal(story.unrecorded, 'what happens when 2001:db8::2 is contacted');
+  const { timeline } = await replayed(worldFile('two-hosts'), { 'timeout.greeting': '30s' });
+  assert.equal(timeline.unrecorded, 'what happens when 2001:db8::2 is contacted');
 });
 
 test('nothing is invented beyond a recorded timeout', async () => {
-  const { story } = await replayed(WORLDS.silent, { 'timeout.greeting': '20m' });
-  assert.match(story.unrecorded ?? '', /what 192\.0\.2\.25 answers to greeting/);
-  assert.deepEqual(story.outcomes, []);
+  const { timeline } = await replayed(WORLDS.silent, { 'timeout.greeting': '20m' });
+  assert.match(timeline.unrecorded ?? '', /what 192\.0\.2\.25 answers to greeting/);
+  assert.deepEqual(timeline.outcomes, []);
 });
 
 test('a command that was not sent has no reply', async () => {
-  const { story } = await replayed(worldFile('starttls'), {}, { tls: 'none' });
-  assert.equal(story.unrecorded, 'what 192.0.2.1 answers to STARTTLS');
+  const { timeline } = await replayed(worldFile('starttls'), {}, { tls: 'none' });
+  assert.equal(timeline.unrecorded, 'what 192.0.2.1 answers to STARTTLS');
 });
 
 test('settings that need no further reply lead to an outcome', async () => {
-  const { story } = await replayed(WORLDS['refuse-rcpt'], { tls: 'require' });
-  assert.equal(story.unrecorded, null);
-  assert.match(story.outcomes[0]?.outcome.text ?? '', /TLS/);
+  const { timeline } = await replayed(WORLDS['refuse-rcpt'], { tls: 'require' });
+  assert.equal(timeline.unrecorded, null);
+  assert.match(timeline.outcomes[0]?.outcome.text ?? '', /TLS/);
 });
 
 test('another destination is not in the recording', async () => {
-  const { story } = await replayed(WORLDS.accept, { smarthost: ['smart.example'] });
-  assert.match(story.unrecorded ?? '', /DNS says to "A+ smart.example"/);
+  const { timeline } = await replayed(WORLDS.accept, { smarthost: ['smart.example'] });
+  assert.match(timeline.unrecorded ?? '', /DNS says to "A+ smart.example"/);
 });

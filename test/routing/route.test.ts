@@ -102,9 +102,9 @@ test('a domain that does not exist is a permanent failure', () => {
   assert.match(tried(fault('no-domain'))[0] ?? '', /permanent 5\.1\.2/);
 });
 
-for (const trouble of ['server-failure', 'refused', 'timeout', 'bad-answer', 'local-fault'] as const) {
-  test(`an MX lookup that ends in ${trouble} is transient and never a guess`, () => {
-    assert.match(tried(fault(trouble))[0] ?? '', /transient 4\.4\.3 the MX lookup for example.net failed: /);
+for (const failure of ['server-failure', 'refused', 'timeout', 'bad-answer', 'local-fault'] as const) {
+  test(`an MX lookup that ends in ${failure} is transient and never a guess`, () => {
+    assert.match(tried(fault(failure))[0] ?? '', /transient 4\.4\.3 the MX lookup for example.net failed: /);
   });
 }
 

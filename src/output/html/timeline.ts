@@ -139,20 +139,20 @@ interface Sketch {
 
 function drawingOf({ events, deliveries }: Timeline): Drawing {
   const sketch: Sketch = { bars: [], dots: [], lastEvent: new Map(), sessions: new Map(), rowOf: new Map() };
-  for (const moment of events) {
-    const [delivery = -1] = moment.deliveries;
+  for (const entry of events) {
+    const [delivery = -1] = entry.deliveries;
     const name = deliveries[delivery]?.destination.name ?? '';
-    step(sketch, moment, delivery, name);
+    step(sketch, entry, delivery, name);
   }
   return sketch;
 }
 
-function step(sketch: Sketch, moment: TimelineEvent, delivery: number, name: string): void {
-  const { at } = moment;
-  switch (moment.what) {
+function step(sketch: Sketch, entry: TimelineEvent, delivery: number, name: string): void {
+  const { at } = entry;
+  switch (entry.what) {
     case 'lookup': {
-      const label = `${moment.question.toUpperCase()} ${moment.name}`;
-      const { answer } = moment;
+      const label = `${entry.question.toUpperCase()} ${entry.name}`;
+      const { answer } = entry;
       const isFailure = answer.kind === 'failed' && answer.fault !== 'no-data';
       noteLookup(sketch, {
         ...{ row: name, from: sketch.lastEvent.get(delivery) ?? at, to: at },
@@ -162,27 +162,27 @@ function step(sketch: Sketch, moment: TimelineEvent, delivery: number, name: str
       return;
     }
     case 'delivery':
-      noteDelivery(sketch, moment, delivery, name);
+      noteDelivery(sketch, entry, delivery, name);
       sketch.lastEvent.set(delivery, at);
       return;
     case 'connected': {
       const from = sketch.lastEvent.get(delivery) ?? at;
-      sketch.bars.push({ row: name, from, to: at, kind: 'net', label: `connect ${moment.address}` });
-      const row = `session ${moment.session} [${moment.address}]`;
-      sketch.sessions.set(moment.session, { row, at, waiting: STATES.greeting.phrase, kind: 'talk' });
+      sketch.bars.push({ row: name, from, to: at, kind: 'net', label: `connect ${entry.address}` });
+      const row = `session ${entry.session} [${entry.address}]`;
+      sketch.sessions.set(entry.session, { row, at, waiting: STATES.greeting.phrase, kind: 'talk' });
       return;
     }
     case 'session-state': {
-      const { peer, state } = moment.value;
-      const row = `session ${moment.session} [${peer.address ?? peer.host}]`;
-      sketch.sessions.set(moment.session, { row, at, waiting: STATES[state].phrase, kind: 'talk' });
+      const { peer, state } = entry.value;
+      const row = `session ${entry.session} [${peer.address ?? peer.host}]`;
+      sketch.sessions.set(entry.session, { row, at, waiting: STATES[state].phrase, kind: 'talk' });
       return;
     }
     case 'session':
-      noteSession(sketch, moment);
+      noteSession(sketch, entry);
       return;
     case 'outcome': {
-      const { outcome } = moment;
+      const { outcome } = entry;
       const status = outcome.kind === 'delivered' ? 'ok' : outcome.permanent ? 'refused' : 'later';
       sketch.dots.push({ row: sketch.rowOf.get(delivery) ?? name, at, status, label: outcome.text });
       return;

@@ -96,11 +96,11 @@ export function replayReport(sources: ReplaySources, readable: DecodeText): Repl
     warnings: sources.warnings.map(readable),
     due: sources.due,
     routes: timeline.deliveries.map((delivery, number) => routeOf(delivery, number, sources, readable)),
-    dialogue: timeline.events.flatMap((moment) =>
-      linesOf(moment, job).map((each) => ({
+    dialogue: timeline.events.flatMap((entry) =>
+      linesOf(entry, job).map((each) => ({
         ...each,
         text: readable(each.text),
-        destination: destinationIn(moment, timeline, readable),
+        destination: destinationIn(entry, timeline, readable),
       })),
     ),
     outcomes: timeline.outcomes.map((outcome) => ({
@@ -199,9 +199,9 @@ function routeOf(
   readable: DecodeText,
 ): ReplayReport['routes'][number] {
   const own = timeline.events.filter(({ deliveries }) => deliveries.includes(number));
-  const hosts = own.flatMap((moment): readonly Host[] => {
-    if (moment.what !== 'delivery') return [];
-    return moment.event.type === 'hosts' || moment.event.type === 'reuse' ? moment.event.hosts : [];
+  const hosts = own.flatMap((entry): readonly Host[] => {
+    if (entry.what !== 'delivery') return [];
+    return entry.event.type === 'hosts' || entry.event.type === 'reuse' ? entry.event.hosts : [];
   });
   return {
     destination: readable(destination.name),
@@ -215,16 +215,16 @@ function routeOf(
 
 function reasonsOf(
   destination: TimelineDelivery['destination'],
-  moments: readonly TimelineEvent[],
+  events: readonly TimelineEvent[],
   routing: RoutingRules,
 ): readonly string[] {
   if (destination.kind !== 'mx') {
     const route = directRoute(destination, routing);
     return route.kind === 'hosts' ? route.notes : [route.text];
   }
-  for (const moment of moments) {
-    if (moment.what !== 'lookup' || moment.question !== 'mx') continue;
-    const { answer } = moment;
+  for (const entry of events) {
+    if (entry.what !== 'lookup' || entry.question !== 'mx') continue;
+    const { answer } = entry;
     const records =
       answer.kind === 'failed'
         ? answer
@@ -252,26 +252,26 @@ function destinationIn(
 
 type Timed = Omit<ReplayedLine, 'destination'>;
 
-function linesOf(moment: TimelineEvent, job: Job): readonly Timed[] {
-  return spokenIn(moment, job).map((line) => ({ at: moment.at, ...line }));
+function linesOf(entry: TimelineEvent, job: Job): readonly Timed[] {
+  return spokenIn(entry, job).map((line) => ({ at: entry.at, ...line }));
 }
 
-function spokenIn(moment: TimelineEvent, job: Job): readonly SpokenLine[] {
-  switch (moment.what) {
+function spokenIn(entry: TimelineEvent, job: Job): readonly SpokenLine[] {
+  switch (entry.what) {
     case 'lookup':
-      return [{ who: 'dns', text: lookupText(moment) }];
+      return [{ who: 'dns', text: lookupText(entry) }];
     case 'delivery':
-      return deliveryLines(moment);
+      return deliveryLines(entry);
     case 'connected':
-      return [{ who: 'net', text: `connected to ${moment.address}` }];
+      return [{ who: 'net', text: `connected to ${entry.address}` }];
     case 'session':
-      return sessionLines(moment);
+      return sessionLines(entry);
     case 'body':
-      return [{ who: 'net', text: `the message has ${moment.size} bytes` }];
+      return [{ who: 'net', text: `the message has ${entry.size} bytes` }];
     case 'outcome':
-      return moment.recipients.map((id) => ({
+      return entry.recipients.map((id) => ({
         who: 'outcome',
-        text: outcomeText(moment.outcome, job.recipients[id]?.address ?? '?', job),
+        text: outcomeText(entry.outcome, job.recipients[id]?.address ?? '?', job),
       }));
     case 'session-state':
     case 'digest':

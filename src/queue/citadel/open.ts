@@ -1,5 +1,5 @@
 /**
- * Opens the queue room of a running Citadel server as its one runner. The journal, the lock and the state of the trial lie in
+ * Opens the queue room of a running Citadel server as its one runner. The journal, the lock and the state of the probe period are in
  * a directory of our own on this machine. An obstacle (no such directory, another runner, no server, a login it refuses) is
  * a value with a sentence for people; another program at work on the queue is an error. The journal of an interrupted run is applied before it returns, or, when the server is
  * busy, at the first scan.

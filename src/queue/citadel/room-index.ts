@@ -1,5 +1,5 @@
 /**
- * What lies in the queue room. Each message is read once, because the messages of a server never change and their numbers
+ * The contents of the queue room. Each message is read once, because the messages of a server never change and their numbers
  * are never used again. Only reads from the server; what has to be deleted is marked here and deleted by the writer.
  */
 import { DELIVERY_LIST_TYPE } from '../../delivery-list/header.ts';
@@ -92,7 +92,7 @@ export class RoomIndex {
     this.evidence.deleted = true;
   }
 
-  /** A new trial begins: what something else did before does not count. */
+  /** A new probe period begins: what something else did before does not count. */
   resetEvidence(): void {
     this.#lostControl.clear();
     Object.assign(this.evidence, { deleted: false, replaced: null });

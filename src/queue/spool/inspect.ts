@@ -1,5 +1,5 @@
 /**
- * What an administrator should know of a spool directory besides its jobs: the state of its journal, what lies in `bad/`,
+ * What an administrator should know of a spool directory besides its jobs: the state of its journal, the contents of `bad/`,
  * how old files are, how fast the disk is. Changes nothing, except for one test file that is removed again.
  */
 import type { MessageNumber } from '../../delivery-list/job.ts';
@@ -87,7 +87,7 @@ export interface RemovedMessages {
   readonly oldest: number | null;
 }
 
-/** What lies in `removed/`, which is never cleaned up by itself. */
+/** The contents of `removed/`, which is never cleaned up automatically. */
 export function removedMessages(disk: Disk, spool: string): RemovedMessages {
   const folders = removedJobs(disk, spool);
   const files = folders.flatMap((folder) => disk.list(folder).map(({ name }) => `${folder}/${name}`));

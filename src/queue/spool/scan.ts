@@ -1,4 +1,4 @@
-/** Sorts what lies in the spool into jobs, orphans and unreadable lists. Changes nothing. */
+/** Sorts the files of the spool into jobs, orphans and unreadable lists. Changes nothing. */
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import { isPending } from '../../delivery-list/job.ts';
 import type { FileStatus } from '../../storage/disk.ts';

@@ -1,5 +1,5 @@
 /**
- * What lies in the spool directory, as far as it has been read. Reads as little as it can: from the newest number down,
+ * The contents of the spool directory, as far as it has been read. Reads as little as it can: from the newest number down,
  * because a control message is newer than the payload it names, which need not be opened then; and nothing again that has
  * not changed. Changes nothing on the disk.
  */
@@ -104,7 +104,7 @@ export class SpoolIndex {
       const { spool } = this.#deps.layout;
       throw new QueueError(
         `No number is left for a new message: ${spool} has used ${HIGHEST_NUMBER}, the highest one. Nothing new can be ` +
-          'queued there; what lies in it is still delivered. Use another spool directory for new mail.',
+          'queued there; its messages are still delivered. Use another spool directory for new mail.',
       );
     }
     return ++this.#highest;

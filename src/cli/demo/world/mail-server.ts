@@ -45,7 +45,7 @@ const CLOSE_TIMEOUT = 100;
 /** Rejects when the address cannot be bound, with Node's error. */
 export async function startMailServer(
   { name, host, port }: ListenAddress,
-  judge: RecipientPolicy,
+  refusalOf: RecipientPolicy,
   options: SMTPServerOptions = {},
 ): Promise<MailServer> {
   const accepted: AcceptedMessage[] = [];
@@ -57,7 +57,7 @@ export async function startMailServer(
     maxAllowedUnauthenticatedCommands: false,
     closeTimeout: CLOSE_TIMEOUT,
     onRcptTo({ address }, session, done) {
-      const refusal = judge(address, senderOf(session));
+      const refusal = refusalOf(address, senderOf(session));
       done(refusal === null ? null : errorOf(refusal));
     },
     onData(stream, session, done) {
