@@ -9,7 +9,7 @@ import type { MessageNumber } from '../delivery-list/job.ts';
 import type { DsnSender } from '../dsn/sender.ts';
 import type { Clock, Random } from '../platform/clock.ts';
 import type { Resolver } from '../platform/dns.ts';
-import { ConcurrentRunnerError, describeError } from '../platform/system-errors.ts';
+import { ConcurrentRunnerError, describeError, QueueError } from '../platform/system-errors.ts';
 import { warnOnce } from '../platform/warn-once.ts';
 import type { CrashLog } from '../queue/crash-log.ts';
 import { type ControlMessages, groupByPayload, isMessageDue } from '../queue/due.ts';
@@ -279,6 +279,8 @@ export function unwritableSpool(error: unknown): string {
 
 /** What is active goes on. */
 export function unreadableSpool(error: unknown): string {
+  // Its sentences say what became of the messages.
+  if (error instanceof QueueError) return `${sentenceOf(error)} The next scan tries again.`;
   return `The spool could not be read: ${sentenceOf(error)} Nothing in it is lost; the next scan tries again.`;
 }
 

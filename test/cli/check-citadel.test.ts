@@ -18,6 +18,7 @@ interface Site {
     readonly exit: number;
     /** of the checks of the Citadel server */
     readonly bad: readonly string[];
+    advice(name: string): readonly string[];
     seen(name: string): readonly string[];
   }>;
 }
@@ -56,6 +57,7 @@ async function site(t: TestContext, era: Era, config: string): Promise<Site> {
       bad: findings
         .filter(({ check, grade }) => LOOKS.has(check) && grade !== 'ok')
         .map(({ check, grade }) => `${grade} ${check}`),
+      advice: (name: string) => findings.filter(({ check }) => check === name).map(({ advice }) => advice),
       seen: (name: string) => findings.filter(({ check }) => check === name).map(({ seen }) => seen),
     };
   };
@@ -176,6 +178,15 @@ describe('check --citadel', () => {
     assert.match(seen('dialect').join(), /The setting dialect is 2012, but .* reads 2017/);
   });
 
+  it('says what to do where the queue room is missing', async (t) => {
+    const { check, citadel } = await site(t, '2012', '');
+    citadel.fault = (line) => (line.startsWith('GOTO __') ? { answer: '572 room not found\n' } : null);
+    const { bad, seen, advice } = await check({ spool: null, state: temporaryDirectory(t) });
+    assert.deepEqual(bad, ['trouble citadel']);
+    assert.match(seen('citadel').join(), /has no queue room \(572 room not found\)\.$/);
+    assert.match(advice('citadel').join(), /^Start the server once with its own SMTP module/);
+  });
+
   it('asks for no spool when only the server is checked', async (t) => {
     const { check } = await site(t, '2016', '127.0.0.1:1|smarthost\n');
     const { seen } = await check({ spool: null });
@@ -211,6 +222,6 @@ describe('check --citadel', () => {
     citadel.fault = (line) => (line.startsWith('GOTO') ? { answer: '572 room not found\n' } : null);
     const { bad, seen } = await check();
     assert.deepEqual(bad, ['trouble citadel']);
-    assert.match(seen('citadel').join(), /it has no queue room/);
+    assert.match(seen('citadel').join(), /has no queue room/);
   });
 });

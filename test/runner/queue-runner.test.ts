@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import type { Job, StatusChange } from '../../src/delivery-list/job.ts';
 import type { Signer } from '../../src/dkim/signer.ts';
 import { unknown8bit } from '../../src/message/charset.ts';
+import { QueueError } from '../../src/platform/system-errors.ts';
 import type { CrashLog } from '../../src/queue/crash-log.ts';
 import type { JobRequest, Queue, QueuedJob } from '../../src/queue/queue.ts';
 import { SCHEDULE } from '../../src/queue/schedule.ts';
@@ -13,7 +14,7 @@ import { World } from '../../src/replay/world/world.ts';
 import type { Relay } from '../../src/routing/hosts.ts';
 import { parseRelayEntry } from '../../src/routing/relays.ts';
 import type { RunSummary } from '../../src/runner/queue-runner.ts';
-import { QueueRunner, runQueue } from '../../src/runner/queue-runner.ts';
+import { QueueRunner, runQueue, unreadableSpool } from '../../src/runner/queue-runner.ts';
 import type { RunRules } from '../../src/runner/rules.ts';
 import { rulesWith } from '../delivery/scheduling.ts';
 import { emptyJob } from '../support/jobs.ts';
@@ -573,4 +574,16 @@ describe('requests of administrators', () => {
     const { room } = await run([done, waiting], FRIENDLY, { room: new AskedRoom([done, waiting]) });
     assert.deepEqual(room.changes, []);
   });
+});
+
+it('says once that the messages stay, whatever could not be read', () => {
+  const error = new QueueError(
+    'The connection to the server is lost: it was closed. Its messages stay in its queue.',
+  );
+  assert.equal(unreadableSpool(error), `${error.message} The next scan tries again.`);
+  const disk = Object.assign(new Error('x'), { code: 'EIO' });
+  assert.match(
+    unreadableSpool(disk),
+    /input\/output error \(EIO\)\. Nothing in it is lost; the next scan tries again\.$/,
+  );
 });

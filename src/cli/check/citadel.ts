@@ -49,7 +49,7 @@ export async function checkCitadel(context: CitadelContext): Promise<readonly Fi
   const access = citadelAccess(settings, certificates);
   if (access.kind === 'no-access') return [notChecked(access.text)];
   const survey = await askCitadel(access, (server) => surveyOf(server, settings));
-  if ('kind' in survey) return [notChecked(survey.text)];
+  if ('kind' in survey) return [notChecked(survey.text, survey.advice)];
   const { version, config, queue, foreign, contradictions } = survey;
   return [
     ok(
@@ -66,12 +66,11 @@ export async function checkCitadel(context: CitadelContext): Promise<readonly Fi
   ];
 }
 
-function notChecked(text: string): Finding {
-  return problem(
-    'citadel',
-    escapeControl(text),
-    'Check the settings citadel and citadel-login, and that the server is running.',
-  );
+function notChecked(
+  text: string,
+  advice = 'Check the settings citadel and citadel-login, and that the server is running.',
+): Finding {
+  return problem('citadel', escapeControl(text), advice);
 }
 
 async function surveyOf(server: CitadelServer, settings: Settings): Promise<Survey> {

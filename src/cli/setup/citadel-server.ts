@@ -9,7 +9,7 @@ import { QueueError } from '../../platform/system-errors.ts';
 import { type Login, readLogin } from '../../queue/citadel/client/login.ts';
 import { type CitadelServer, citadelServer } from '../../queue/citadel/client/server.ts';
 import { type CitadelConfig, readCitadelConfig } from '../../queue/citadel/client/server-config.ts';
-import type { ServerAddress } from '../../queue/citadel/client/session.ts';
+import { QueueRoomMissing, type ServerAddress } from '../../queue/citadel/client/session.ts';
 import { FROM_COMMAND_LINE, type Settings } from '../../settings/table.ts';
 import type { ExitCode } from '../shell/exit.ts';
 import { EXIT } from '../shell/exit.ts';
@@ -19,6 +19,8 @@ export interface NoAccess {
   /** a full sentence */
   readonly text: string;
   readonly exit: ExitCode;
+  /** what to do, in another sentence; absent: the text or the settings show it */
+  readonly advice?: string;
 }
 
 export interface Access {
@@ -79,6 +81,8 @@ export async function askCitadel<T>(
   try {
     return await ask(citadel);
   } catch (error) {
+    if (error instanceof QueueRoomMissing)
+      return { ...noAccess(error.what, EXIT.unavailable), advice: error.remedy };
     if (error instanceof QueueError) return noAccess(error.message, EXIT.unavailable);
     throw error;
   } finally {

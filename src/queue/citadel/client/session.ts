@@ -12,6 +12,7 @@ import {
   accessLevel,
   COMMANDS,
   createDecoder,
+  isAbsence,
   isOneLine,
   isSendable,
   isTemporary,
@@ -55,6 +56,20 @@ export class ConnectionLost extends UnavailableError {}
 
 /** The server accepts no session at the moment, but may in a minute. */
 export class ServerBusy extends UnavailableError {}
+
+/** An administrator has to make the queue room. */
+export class QueueRoomMissing extends QueueError {
+  readonly what: string;
+  /** a sentence */
+  readonly remedy =
+    'Start the server once with its own SMTP module, which makes the room, and then as it was built for spoolroom again.';
+
+  constructor(what: string) {
+    super();
+    this.what = what;
+    this.message = `${what} No message is delivered. ${this.remedy}`;
+  }
+}
 
 /** Milliseconds without a byte after which the server counts as gone. */
 const SILENCE = 60_000;
@@ -173,7 +188,12 @@ export class CitadelSession {
     );
     if (accessLevel(level.text) < ADMIN)
       throw this.#unusable(`the user ${user} is not an admin there and may not enter the queue room`);
-    this.#expect(await this.ask({ line: COMMANDS.goto }), 200, 'it has no queue room');
+    const room = await this.ask({ line: COMMANDS.goto });
+    if (isAbsence(room.code))
+      throw new QueueRoomMissing(
+        `The Citadel server at ${this.#name} has no queue room (${room.code} ${room.text}).`,
+      );
+    this.#expect(room, 200, 'it does not open its queue room');
   }
 
   async #startTls(tls: TlsOptions): Promise<void> {
