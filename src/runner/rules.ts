@@ -11,6 +11,7 @@ import type { ByteString } from '../platform/bytes.ts';
 import type { DueOptions } from '../queue/due.ts';
 import type { Schedule } from '../queue/schedule.ts';
 import type { Host, Relay, TlsPolicy } from '../routing/hosts.ts';
+import { byHost, hostKey } from '../settings/contradictions.ts';
 import type { Settings } from '../settings/table.ts';
 import type { Extension } from '../smtp/capabilities.ts';
 import type { Mechanism, SessionPolicy } from '../smtp/machine/session.ts';
@@ -117,7 +118,7 @@ function dispatchRules(
     localAddresses: settings['local-address'],
     policyFor: (host, withoutTls) => ({
       ehloName,
-      tls: withoutTls ? 'none' : tlsOf(host),
+      tls: withoutTls && tlsOf(host) === 'opportunistic' ? 'none' : tlsOf(host),
       credentials: host.credentials !== null,
       authInClear: inClear.has(hostKey(host.name)),
       recipients: settings['limit.recipients'],
@@ -173,9 +174,9 @@ function tlsPolicies(
   const named = byHost(settings['tls-host']);
   return (host) => {
     if (host.implicitTls) return 'implicit';
+    if (pins.has(hostKey(host.name))) return 'require';
     const policy = named.get(hostKey(host.name))?.at(-1);
     if (policy !== undefined) return policy as TlsPolicy;
-    if (pins.has(hostKey(host.name))) return 'require';
     if (host.origin !== 'smarthost' && host.origin !== 'fallbackhost') return settings.tls;
     if (settings['relay-tls'] !== 'auto') return settings['relay-tls'];
     return host.credentials === null ? 'opportunistic' : 'require';
@@ -193,19 +194,4 @@ export function scheduleFrom(settings: Settings): Schedule {
     noticeAfter: seconds(settings['retry.notice']),
     giveUpAfter: seconds(settings['retry.giveup']),
   };
-}
-
-/** Names of hosts are the same in upper and lower case, with and without the final dot. */
-function hostKey(name: string): string {
-  return name.toLowerCase().replace(/\.$/, '');
-}
-
-/** `HOST=VALUE` entries by host, in order. */
-function byHost(entries: readonly string[]): ReadonlyMap<string, readonly string[]> {
-  const values = new Map<string, string[]>();
-  for (const entry of entries) {
-    const [host = '', value = ''] = entry.split('=', 2);
-    values.set(hostKey(host), [...(values.get(hostKey(host)) ?? []), value]);
-  }
-  return values;
 }

@@ -1,5 +1,6 @@
 /** Reads and checks settings from the values of the command line, the environment and the configuration file. */
 import { didYouMean } from '../platform/suggest.ts';
+import { type Contradiction, contradictions } from './contradictions.ts';
 import type { Setting, SettingName, Settings } from './table.ts';
 import { FROM_COMMAND_LINE, GIVEN, SETTINGS } from './table.ts';
 
@@ -49,14 +50,25 @@ export function readSources(sources: readonly Source[]): SettingsRead {
     else problems.push({ source, text: `${source.label(name)}: ${quoted(raw)} ${read.problem}.` });
   }
   if (problems.length > 0) return { ok: false, problems };
-  return {
-    ok: true,
-    settings: Object.freeze({
-      ...values,
-      [FROM_COMMAND_LINE]: fromCommandLine,
-      [GIVEN]: given,
-    }) as unknown as Settings,
-  };
+  const settings = Object.freeze({
+    ...values,
+    [FROM_COMMAND_LINE]: fromCommandLine,
+    [GIVEN]: given,
+  }) as unknown as Settings;
+  const contradicting = contradictions(settings).flatMap((found) => contradictionProblem(found, sources));
+  return contradicting.length > 0 ? { ok: false, problems: contradicting } : { ok: true, settings };
+}
+
+function contradictionProblem(
+  { name, other, says, otherSays }: Contradiction,
+  sources: readonly Source[],
+): SettingProblem[] {
+  const [source, second] = [name, other].map((each) =>
+    sources.find(({ given }) => (given[each] ?? null) !== null),
+  );
+  if (source === undefined || second === undefined) return [];
+  const text = `${source.label(name)} ${says}, but ${second.label(other)} ${otherSays}. Leave one of them out.`;
+  return [{ source, text }];
 }
 
 /** Reads settings from one source. */

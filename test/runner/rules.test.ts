@@ -69,6 +69,11 @@ describe('TLS by host', () => {
 
   it('after a broken handshake there is no second one', () => {
     assert.equal(rules.policyFor(host('mx.example'), true).tls, 'none');
+    assert.equal(
+      rules.policyFor(host('pinned.example'), true).tls,
+      'require',
+      'nor clear text where TLS is demanded',
+    );
   });
 
   it('pins and CAs reach the handshake', () => {

@@ -170,3 +170,46 @@ test('a value with a password in it is never shown', () => {
 test('each setting says what it is for', () => {
   for (const name of SETTING_NAMES) assert.match(SETTINGS[name].about, /\w{2}/, name);
 });
+
+const PIN = 'ab'.repeat(32);
+
+for (const [what, given, says] of [
+  [
+    'a pin beside a looser policy',
+    { 'tls-pin': [`MX.example.=${PIN}`], 'tls-host': ['mx.example=opportunistic'] },
+    /^--tls-host has mx\.example=opportunistic, but \/etc\/a\.json: tls-pin has a fingerprint for mx\.example, which demands TLS\./,
+  ],
+  [
+    'two policies for one host',
+    { 'tls-host': ['mx.example=require', 'MX.example=none'] },
+    /^--tls-host has mx\.example=require, but --tls-host has mx\.example=none\./,
+  ],
+  [
+    'a password in clear beside TLS that is demanded',
+    { 'auth-in-clear': ['mx.example'], 'tls-host': ['mx.example=require'] },
+    /^--auth-in-clear names mx\.example, but --tls-host demands TLS with mx\.example\./,
+  ],
+  [
+    'a password in clear beside a pin',
+    { 'auth-in-clear': ['mx.example'], 'tls-pin': [`mx.example=${PIN}`] },
+    /^--auth-in-clear names mx\.example, but \/etc\/a\.json: tls-pin has a fingerprint/,
+  ],
+] as const) {
+  test(`settings that contradict each other are an error that names both places: ${what}`, () => {
+    const { 'tls-pin': pins, ...words } = given as { readonly [name: string]: unknown };
+    const file = pins === undefined ? {} : { 'tls-pin': pins };
+    const read = readSources([commandLineSource(words), fileSource('/etc/a.json', file)]);
+    assert.ok(!read.ok);
+    assert.equal(read.problems.length, 1);
+    assert.match(read.problems[0]?.text ?? '', says);
+  });
+}
+
+test('a word about one host may be stricter than another, and an exception to a general setting', () => {
+  for (const given of [
+    { 'tls-pin': [`mx.example=${PIN}`], 'tls-host': ['mx.example=require'] },
+    { tls: 'require', 'tls-host': ['mx.example=none', 'mx.example=none'] },
+    { 'tls-pin': [`mx.example=${PIN}`], 'tls-host': ['other.example=none'], tls: 'none' },
+  ])
+    assert.ok(readSettings(given).ok, JSON.stringify(given));
+});

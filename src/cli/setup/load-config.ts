@@ -23,6 +23,7 @@ import { parseInternetConfig, parseRelayEntry } from '../../routing/relays.ts';
 import type { RunDeps } from '../../runner/queue-runner.ts';
 import type { LoadedConfig, RunRules } from '../../runner/rules.ts';
 import { rulesFrom, scheduleFrom } from '../../runner/rules.ts';
+import { byHost, hostKey } from '../../settings/contradictions.ts';
 import { hostName } from '../../settings/kinds.ts';
 import { FROM_COMMAND_LINE, GIVEN, type SettingName, type Settings } from '../../settings/table.ts';
 import { nodeDisk } from '../../storage/disk.ts';
@@ -234,7 +235,22 @@ function relaysFrom(settings: Settings, taken: readonly Relay[]): readonly Relay
       relays.push(parsed.relay);
     }
   }
-  return relays;
+  return lessThanSmtps(settings, relays) ?? relays;
+}
+
+/** `smtps://` demands TLS from the first byte, so a policy that would do without it contradicts it. */
+function lessThanSmtps(settings: Settings, relays: readonly Relay[]): CliError | null {
+  const policies = byHost(settings['tls-host']);
+  for (const { kind, host, scheme } of relays) {
+    const looser = policies.get(hostKey(host))?.find((policy) => policy !== 'require');
+    if (scheme !== 'smtps' || looser === undefined) continue;
+    return settingError(
+      settings,
+      'tls-host',
+      `setting tls-host has ${hostKey(host)}=${looser}, but setting ${kind} has smtps:// for that host, which demands TLS. Change one of them.`,
+    );
+  }
+  return null;
 }
 
 function readText(file: string, setting: string): string | CliError {
