@@ -3,7 +3,7 @@
  * `!` lines are other events, all other lines are what the machine does. The test runs the inputs and compares the whole file;
  * `node --import tsx test/intake/scenario.ts` rewrites the files for review.
  */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { readCommand } from '../../src/intake/receiver/commands.ts';
 import { next } from '../../src/intake/receiver/machine.ts';
@@ -16,7 +16,7 @@ import {
 } from '../../src/intake/receiver/session.ts';
 import { STATES } from '../../src/intake/receiver/states.ts';
 import { replyBytes } from '../../src/intake/reply.ts';
-import { mapScenarios } from '../support/scenarios.ts';
+import { mapScenarios, type ScenarioFile, scenarioFilesIn } from '../support/scenarios.ts';
 
 const SCENARIOS = fileURLToPath(new URL('../../fixtures/intake/', import.meta.url));
 
@@ -95,15 +95,7 @@ function shown(effect: SessionEffect): readonly string[] {
   return [`   ${type} ${Object.keys(rest).length === 0 ? '' : JSON.stringify(rest)}`.trimEnd()];
 }
 
-export function scenarioFiles(): readonly {
-  readonly name: string;
-  readonly path: string;
-  readonly text: string;
-}[] {
-  return readdirSync(SCENARIOS)
-    .sort()
-    .map((name) => ({ name, path: SCENARIOS + name, text: readFileSync(SCENARIOS + name, 'latin1') }));
-}
+export const scenarioFiles = (): readonly ScenarioFile[] => scenarioFilesIn(SCENARIOS);
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   for (const { path, text } of scenarioFiles())

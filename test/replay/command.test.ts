@@ -6,8 +6,8 @@ import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { Terminal } from '../../src/cli/shell/command.ts';
 import { main } from '../../src/cli/shell/main.ts';
+import { caughtTerminal } from '../support/invocation.ts';
 import { AS_NOBODY, asNobody, closeTo } from '../support/permission.ts';
 import { PROGRAM } from '../support/program.ts';
 import { startRawServer } from '../support/raw-server.ts';
@@ -19,15 +19,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const AT = ['--now', String(NOW + 600)];
 
 async function call(...words: readonly string[]) {
-  const printed: string[] = [];
-  const errors: string[] = [];
-  const terminal: Terminal = {
-    print: (text) => printed.push(text),
-    printError: (text) => errors.push(text),
-    interactive: false,
-    coloured: false,
-    input: process.stdin,
-  };
+  const { terminal, printed, errors } = caughtTerminal();
   const exit = await main(words, {}, terminal);
   return { exit, out: printed.join('\n'), errors: errors.join('\n') };
 }

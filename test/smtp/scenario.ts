@@ -3,14 +3,14 @@
  * other events, all other lines are what the machine does. The test runs the inputs and compares the whole file;
  * `node --import tsx test/smtp/scenario.ts` rewrites the files for review.
  */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { next } from '../../src/smtp/machine/machine.ts';
 import type { Session, SessionEffect, SessionEvent, SessionPolicy } from '../../src/smtp/machine/session.ts';
 import { beginSession } from '../../src/smtp/machine/session.ts';
 import { NO_LINES, readReplyLine } from '../../src/smtp/reply.ts';
 import type { Transaction } from '../../src/smtp/transaction.ts';
-import { mapScenarios } from '../support/scenarios.ts';
+import { mapScenarios, type ScenarioFile, scenarioFilesIn } from '../support/scenarios.ts';
 
 export const SCENARIOS = fileURLToPath(new URL('../../fixtures/session/', import.meta.url));
 
@@ -120,16 +120,7 @@ function shown(effect: SessionEffect): readonly string[] {
   }
 }
 
-export function scenarioFiles(): readonly {
-  readonly name: string;
-  readonly path: string;
-  readonly text: string;
-}[] {
-  return readdirSync(SCENARIOS)
-    .filter((name) => name.endsWith('.txt'))
-    .sort()
-    .map((name) => ({ name, path: SCENARIOS + name, text: readFileSync(SCENARIOS + name, 'latin1') }));
-}
+export const scenarioFiles = (): readonly ScenarioFile[] => scenarioFilesIn(SCENARIOS);
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const hit = new Set<string>();
