@@ -43,7 +43,8 @@ export interface HandlerEvents {
 }
 
 export interface HandlerDeps {
-  readonly queue: Pick<Queue, 'enqueue'>;
+  /** `prepare` is called before a message is received */
+  readonly queue: Pick<Queue, 'enqueue'> & { prepare?(): void };
   readonly clock: Clock;
   readonly events: HandlerEvents;
 }
@@ -92,6 +93,7 @@ export class TransactionHandler {
   }
 
   begin(client: Client, envelope: Envelope): IncomingMessage {
+    this.#deps.queue.prepare?.();
     const spool = new MessageSpool(this.#options.size, this.#options.scratch);
     let over = (): void => {};
     const inProgress = new Promise<void>((resolve) => {

@@ -21,6 +21,9 @@ export class UnavailableError extends QueueError {}
 /** Another program works on the same queue, or may do so; only an administrator can stop it. */
 export class ConcurrentRunnerError extends QueueError {}
 
+/** The directory of the queue is not the one that was opened; what is there now has to be opened anew. */
+export class SpoolReplacedError extends ConcurrentRunnerError {}
+
 /** Whether the disk or the server caused it; every other error is a bug. */
 export function isOperationalError(error: unknown): boolean {
   return error instanceof QueueError || errorCode(error) !== null;

@@ -6,7 +6,7 @@
  */
 import type { MessageNumber, StatusChange } from '../delivery-list/job.ts';
 import type { ByteString } from '../platform/bytes.ts';
-import { describeError, errorCode, isPermissionDenied } from '../platform/system-errors.ts';
+import { describeError, errorCode, isPermissionDenied, QueueError } from '../platform/system-errors.ts';
 import { removeIfExists, type TemporaryName } from '../storage/atomic-file.ts';
 import { crc32 } from '../storage/crc32.ts';
 import type { Disk, OpenFile, Ownership } from '../storage/disk.ts';
@@ -159,6 +159,8 @@ export interface JournalDeps {
   readonly owner: Ownership;
   /** the spool's id */
   readonly spool: string;
+  /** whether its directory is still the one that was opened */
+  readonly held: () => boolean;
 }
 
 interface Line {
@@ -168,7 +170,7 @@ interface Line {
 
 /** Go on with these records, which the file holds. It is not touched before something is appended or dropped. */
 export function openJournal(deps: JournalDeps, records: readonly JournalRecord[]): Journal {
-  const { disk, layout, temporaryName, owner, spool } = deps;
+  const { disk, layout, temporaryName, owner, spool, held } = deps;
   let lines: Line[] = records.map((record) => ({ record, bytes: encodeLine(record) }));
   /** how many of `lines` the open file holds */
   let written = 0;
@@ -184,6 +186,7 @@ export function openJournal(deps: JournalDeps, records: readonly JournalRecord[]
 
   /** A new file with all lines in place of the old one. */
   async function replace(): Promise<void> {
+    if (!held()) throw new QueueError(`the directory of ${layout.journal} was moved or replaced`);
     abandon();
     stale = false;
     const path = temporaryName();

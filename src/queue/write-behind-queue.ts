@@ -8,8 +8,15 @@
  */
 import type { MessageNumber, StatusChange } from '../delivery-list/job.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
-import { describeError, errorCode, isOperationalError, QueueError } from '../platform/system-errors.ts';
+import {
+  describeError,
+  errorCode,
+  isOperationalError,
+  QueueError,
+  SpoolReplacedError,
+} from '../platform/system-errors.ts';
 import { groupCommit } from '../storage/group-commit.ts';
+import type { Claim } from '../storage/lock.ts';
 import { ChangeWarnings } from './change-warnings.ts';
 import type { Journal, JournalRecord } from './journal.ts';
 import type { MessageStore } from './message-store.ts';
@@ -25,8 +32,8 @@ export interface WriteBehindDeps<J extends PendingJob> {
   /** what the journal of an interrupted run holds */
   readonly records: readonly JournalRecord[];
   readonly clock: Clock;
-  /** gives up the lock on the queue */
-  readonly release: () => void;
+  /** the lock on the queue */
+  readonly claim: Claim;
   /** gets full sentences for people */
   readonly warn: (text: string) => void;
 }
@@ -44,7 +51,10 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
 
   constructor(deps: WriteBehindDeps<J>) {
     this.name = deps.store.name;
-    this.enqueue = deps.store.enqueue.bind(deps.store);
+    this.enqueue = async (payload, job) => {
+      this.#assertHeld();
+      return deps.store.enqueue(payload, job);
+    };
     this.#store = deps.store;
     this.#deps = deps;
     this.#flush = groupCommit(() => this.#inTurn(() => this.#runFlush()));
@@ -66,11 +76,15 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
   }
 
   async scan(active: ActivePayloads = new Set()): Promise<QueueScan> {
+    this.#assertHeld();
     await this.recover();
     return this.#inTurn(() => this.#store.scan(active));
   }
 
-  readPayload(payload: MessageNumber): Promise<PayloadResult> {
+  async readPayload(payload: MessageNumber): Promise<PayloadResult> {
+    // Under its number there may be another message now.
+    if (!this.#deps.claim.held())
+      return { kind: 'unreadable', reason: 'its queue was replaced or moved away' };
     return this.#store.readPayload(payload);
   }
 
@@ -107,6 +121,7 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
   }
 
   async finish(control: MessageNumber): Promise<void> {
+    this.#assertHeld();
     const job = this.#store.find(control);
     if (job === undefined || !this.#store.mayFinish(job)) return;
     const finished: FinishedJob = { key: this.#store.journalKey(job, 'finish'), removable: false };
@@ -137,7 +152,7 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
         await this.#inTurn(() => this.#store.close(isFlushed));
       } finally {
         this.#deps.journal.close();
-        this.#deps.release();
+        this.#deps.claim.release();
       }
     }
   }
@@ -145,6 +160,7 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
   async #runFlush(): Promise<void> {
     this.#cancelTimer();
     if (!this.#isRecovered) return;
+    this.#assertHeld();
     try {
       const failures = await this.#write();
       await this.#deps.journal.retain(this.#neededRecords());
@@ -198,6 +214,16 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
       this.#flushWarnings.warn(describeError(error));
       return false;
     }
+  }
+
+  /** Nothing is written to a directory that took the place of ours: the jobs in it are others. */
+  #assertHeld(): void {
+    if (this.#deps.claim.held()) return;
+    throw new SpoolReplacedError(
+      `${this.name} is not the directory that was opened: it was moved, unmounted or replaced. Nothing more is sent from it, and ` +
+        'what is there now is left alone. What was delivered is recorded in the journal of the directory that was opened. Start ' +
+        'spoolroom again; it works with the directory that is there then.',
+    );
   }
 
   #cancelTimer(): void {

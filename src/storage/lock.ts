@@ -12,8 +12,16 @@ import type { Disk, Ownership } from './disk.ts';
 import type { StateLayout } from './layout.ts';
 import type { ProcessIdentity, ProcessTable } from './processes.ts';
 
+/** A lock that this process has. */
+export interface Claim {
+  /** Whether it is still there. It goes only together with its directory: moved, unmounted, replaced by another. */
+  held(): boolean;
+  /** Without effect when it is not there any more. */
+  release(): void;
+}
+
 export type LockResult =
-  | { readonly kind: 'acquired'; release(): void }
+  | (Claim & { readonly kind: 'acquired' })
   | { readonly kind: 'busy'; readonly owner: ProcessIdentity };
 
 export interface LockDeps {
@@ -129,6 +137,21 @@ export function lockHolder(deps: ReadDeps & Pick<LockDeps, 'processes'>): Proces
   return owner !== null && deps.processes.alive(owner) ? owner : null;
 }
 
+function claimOf(deps: LockDeps, number: number): Claim {
+  const path = lockPath(deps, number);
+  const taken = deps.disk.status(path);
+  const held = (): boolean => {
+    const now = deps.disk.status(path);
+    return now !== null && now.ino === taken?.ino && now.mtimeMs === taken.mtimeMs;
+  };
+  return {
+    held,
+    release: () => {
+      if (held()) releaseLock(deps, number);
+    },
+  };
+}
+
 /** Try to become the one runner of this queue. */
 export function acquireLock(deps: LockDeps): LockResult {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
@@ -145,7 +168,7 @@ export function acquireLock(deps: LockDeps): LockResult {
       continue;
     }
     for (const old of older) removeIfExists(deps.disk, lockPath(deps, old));
-    return { kind: 'acquired', release: () => releaseLock(deps, number) };
+    return { kind: 'acquired', ...claimOf(deps, number) };
   }
   throw unsettled(deps);
 }

@@ -27,7 +27,10 @@ function journalIn(directory: string, disk = nodeDisk, records: readonly Journal
   const layout = { ...layoutOf(directory), state: directory, journal: `${directory}/journal` };
   let names = 0;
   const temporaryName = () => `${directory}/tmp-${names++}`;
-  const journal = openJournal({ disk, layout, temporaryName, owner: OWNER, spool: 'this' }, records);
+  const journal = openJournal(
+    { disk, layout, temporaryName, owner: OWNER, spool: 'this', held: () => true },
+    records,
+  );
   return { journal, layout, read: () => readJournal(nodeDisk, layout, 'this') };
 }
 
@@ -66,7 +69,10 @@ test('a journal of another queue is refused if it has records', async (t) => {
   journal.close();
   assert.deepEqual(read(), { kind: 'read', records: [], damaged: 0 }, 'it says nothing any more');
   const temporaryName = () => `${directory}/next`;
-  const next = openJournal({ disk: nodeDisk, layout, temporaryName, owner: OWNER, spool: 'that' }, []);
+  const next = openJournal(
+    { disk: nodeDisk, layout, temporaryName, owner: OWNER, spool: 'that', held: () => true },
+    [],
+  );
   await next.append(status(3));
   next.close();
   assert.deepEqual(read(), { kind: 'read', records: [status(3)], damaged: 0 });

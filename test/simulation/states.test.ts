@@ -14,7 +14,10 @@ test('a message that is deleted before its list is in a state that the table doe
   const id = disk.create(layout.id, OWNER);
   id.write(Buffer.from('this-spool\n'));
   const temporaryName = (): string => `${layout.temporary}/1.1.x`;
-  const journal = openJournal({ disk, layout, temporaryName, owner: OWNER, spool: 'this-spool' }, []);
+  const journal = openJournal(
+    { disk, layout, temporaryName, owner: OWNER, spool: 'this-spool', held: () => true },
+    [],
+  );
   await journal.append({ record: 'finish', control: 2, msgid: 1, payload: null, recipients: ['a@b'] });
   const lists = new Map([[2, 1]]);
   assert.deepEqual(illegalStates(disk, '/spool', lists, new Set([1])), []);

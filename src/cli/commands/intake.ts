@@ -6,7 +6,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import type { LoginFailure } from '../../intake/connection.ts';
-import type { IntakeOptions, IntakeStart } from '../../intake/listener.ts';
+import type { IntakeDeps, IntakeOptions, IntakeStart } from '../../intake/listener.ts';
 import { INTAKE_DEFAULTS, startIntake } from '../../intake/listener.ts';
 import { LoginThrottle } from '../../intake/login-throttle.ts';
 import { loadCharset } from '../../message/charset.ts';
@@ -24,7 +24,6 @@ import type { Clock } from '../../platform/clock.ts';
 import { machineName } from '../../platform/machine-name.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
 import { readPrivate } from '../../queue/citadel/client/login.ts';
-import type { Queue } from '../../queue/queue.ts';
 import { openSpoolClient } from '../../queue/spool/open.ts';
 import type { Settings } from '../../settings/table.ts';
 import { layoutOf } from '../../storage/layout.ts';
@@ -94,7 +93,7 @@ function stopped(signal: AbortSignal): Promise<void> {
 
 export interface ListenerDeps {
   readonly spool: string;
-  readonly room: Pick<Queue, 'enqueue'>;
+  readonly room: IntakeDeps['queue'];
   readonly clock: Clock;
   readonly log: Log;
 }

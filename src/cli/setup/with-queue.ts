@@ -11,6 +11,7 @@ import {
   describeError,
   errorCode,
   QueueError,
+  SpoolReplacedError,
   UnavailableError,
 } from '../../platform/system-errors.ts';
 import type { Queue } from '../../queue/queue.ts';
@@ -107,6 +108,7 @@ async function performOnce(
 
 function queueFailure(error: unknown, spool: string): CliError {
   if (error instanceof UnavailableError) return cliError(error.message, EXIT.unavailable);
+  if (error instanceof SpoolReplacedError) return cliError(error.message, EXIT.unavailable);
   if (error instanceof ConcurrentRunnerError) return cliError(error.message, EXIT.config);
   if (error instanceof QueueError) return cliError(error.message, EXIT.io);
   if (errorCode(error) === null) throw error;

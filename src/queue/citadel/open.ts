@@ -12,7 +12,7 @@ import { removeStaleTemporary, type TemporaryName, temporaryNames } from '../../
 import type { Disk } from '../../storage/disk.ts';
 import { ensureFolder } from '../../storage/folder.ts';
 import { layoutOf, type StateLayout } from '../../storage/layout.ts';
-import { acquireLock } from '../../storage/lock.ts';
+import { acquireLock, type Claim } from '../../storage/lock.ts';
 import type { ProcessTable } from '../../storage/processes.ts';
 import { ensureQueueId } from '../../storage/queue-id.ts';
 import type { ControlSettings } from '../control-message.ts';
@@ -72,7 +72,7 @@ async function openLocked(
   options: LiveOptions,
   deps: LiveDeps,
   settings: LiveSettings,
-  release: () => void,
+  claim: Claim,
 ): Promise<{ readonly kind: 'open'; readonly queue: Queue } | LiveRefused> {
   const { disk, clock, warn, random } = deps;
   removeStaleTemporary(disk, layout, deps.processes);
@@ -84,7 +84,10 @@ async function openLocked(
       `Damaged lines in ${layout.journal} were ignored: ${read.damaged}. An interrupted run leaves one at the end. ` +
         'Messages that were being delivered then may be sent a second time.',
     );
-  const journal = openJournal({ disk, layout, temporaryName, owner: OURS, spool }, read.records);
+  const journal = openJournal(
+    { disk, layout, temporaryName, owner: OURS, spool, held: claim.held },
+    read.records,
+  );
   const server = citadelServer(options.server, options.login, deps);
   const store = new RoomStore({
     ...{ server, journal, clock, warn, spans: settings.spans },
@@ -93,7 +96,7 @@ async function openLocked(
     payloads: payloadCache({ server, disk, temporaryName }),
     probes: probeStore(disk, layout, temporaryName, OURS),
   });
-  const queue = new WriteBehindQueue({ store, journal, records: read.records, clock, warn, release });
+  const queue = new WriteBehindQueue({ store, journal, records: read.records, clock, warn, claim });
   try {
     await queue.recover().catch((error) => {
       if (!(error instanceof ServerBusy)) throw error;
@@ -130,7 +133,7 @@ export async function openLiveQueue(
       );
     }
     release = lock.release;
-    const result = await openLocked(layout, temporaryName, options, deps, settings, release);
+    const result = await openLocked(layout, temporaryName, options, deps, settings, lock);
     opened = result.kind === 'open';
     return result;
   } catch (error) {

@@ -4,22 +4,34 @@
  * with a sentence for people. The runner completes what an interrupted run left undone before it returns.
  */
 import type { Clock, Random } from '../../platform/clock.ts';
-import { describeError, errorCode, isPermissionDenied, QueueError } from '../../platform/system-errors.ts';
+import {
+  describeError,
+  errorCode,
+  isOperationalError,
+  isPermissionDenied,
+  QueueError,
+} from '../../platform/system-errors.ts';
 import { removeStaleTemporary, type TemporaryName, temporaryNames } from '../../storage/atomic-file.ts';
 import type { Disk, Ownership } from '../../storage/disk.ts';
 import { ensureFolder, foreignFolder } from '../../storage/folder.ts';
 import { groupCommit } from '../../storage/group-commit.ts';
 import { layoutOf, type StateLayout } from '../../storage/layout.ts';
-import { acquireLock, lockHolder } from '../../storage/lock.ts';
+import { acquireLock, type Claim, lockHolder } from '../../storage/lock.ts';
 import type { ProcessTable } from '../../storage/processes.ts';
-import { ensureQueueId } from '../../storage/queue-id.ts';
+import { ensureQueueId, readQueueId } from '../../storage/queue-id.ts';
 import type { ControlSettings } from '../control-message.ts';
 import { openJournal, readJournal } from '../journal.ts';
 import type { JobRequest, Queue, QueuedJob, QueueScan, Requester } from '../queue.ts';
 import { WriteBehindQueue } from '../write-behind-queue.ts';
 import { createEnqueue } from './enqueue.ts';
 import { readPayload } from './payload.ts';
-import { readRequests, unreadableRequest, withdrawRequests, writeRequests } from './requests/requests.ts';
+import {
+  type RequestDeps,
+  readRequests,
+  unreadableRequest,
+  withdrawRequests,
+  writeRequests,
+} from './requests/requests.ts';
 import { sortIndex } from './scan.ts';
 import { SpoolIndex } from './spool-index.ts';
 import { SpoolStore } from './spool-store.ts';
@@ -50,6 +62,8 @@ export interface ReadOnlySpool extends Pick<Queue, 'name' | 'scan' | 'readPayloa
 
 /** Works beside a runner. */
 export interface SpoolClient extends ReadOnlySpool, Pick<Queue, 'enqueue'> {
+  /** Makes ready for new messages: where the directory was replaced, our folders are made in the one that is there now. */
+  prepare(): void;
   /** Make a request for each of these jobs, durably. It replaces an earlier one. */
   request(request: JobRequest, jobs: readonly QueuedJob[], requester: Requester): Promise<void>;
   /** Withdraw the requests for these jobs, durably. */
@@ -69,6 +83,8 @@ interface Spool {
   readonly files: Ownership;
   readonly temporaryName: TemporaryName;
   readonly index: SpoolIndex;
+  /** of the directory */
+  readonly ino: number;
 }
 
 /** Find the directory. Changes nothing. */
@@ -90,6 +106,7 @@ function findSpool(path: string, deps: SpoolDeps, settings: ControlSettings): Sp
   return {
     kind: 'found',
     layout,
+    ino: status.ino,
     folders: owner,
     files: { ...owner, mode: status.mode & 0o660 },
     temporaryName: temporaryNames(layout, processes, random),
@@ -155,7 +172,7 @@ async function openLocked(
   spool: Spool,
   deps: SpoolDeps,
   settings: ControlSettings,
-  release: () => void,
+  claim: Claim,
 ): Promise<{ readonly kind: 'open'; readonly queue: Queue } | OpenRefused> {
   const { disk, warn, clock } = deps;
   const { layout, files: owner, temporaryName, index } = spool;
@@ -170,14 +187,17 @@ async function openLocked(
       `Damaged lines in ${layout.journal} were ignored: ${read.damaged}. An interrupted run leaves one at the end. ` +
         'Messages that were being delivered then may be sent a second time.',
     );
-  const journal = openJournal({ disk, layout, temporaryName, owner, spool: id }, read.records);
+  const journal = openJournal(
+    { disk, layout, temporaryName, owner, spool: id, held: claim.held },
+    read.records,
+  );
   const options = { dialect: 'detect', fallback: settings.dialect } as const;
   const store = new SpoolStore({
     ...{ disk, layout, index, owner, temporaryName, warn, options },
     ...settings,
     now: () => clock.now(),
   });
-  const queue = new WriteBehindQueue({ store, journal, records: read.records, clock, warn, release });
+  const queue = new WriteBehindQueue({ store, journal, records: read.records, clock, warn, claim });
   try {
     await queue.recover();
   } catch (error) {
@@ -204,7 +224,7 @@ export function openSpoolQueue(
     }
     let opened = false;
     try {
-      const result = await openLocked(spool, deps, settings, lock.release);
+      const result = await openLocked(spool, deps, settings, lock);
       opened = result.kind === 'open';
       return result;
     } finally {
@@ -223,7 +243,7 @@ export function openSpoolClient(
     const spool = findWritableSpool(path, deps, settings);
     if (spool.kind === 'refused') return spool;
     assertReadable(spool, deps);
-    return { kind: 'open', client: clientOf(spool, deps) } as const;
+    return { kind: 'open', client: clientOf(spool, deps, settings) } as const;
   });
 }
 
@@ -256,17 +276,68 @@ function readOnlyOf(spool: Spool, { disk, warn, processes }: SpoolDeps): ReadOnl
   };
 }
 
-function clientOf(spool: Spool, deps: SpoolDeps): SpoolClient {
-  const { disk } = deps;
-  const { layout, index, temporaryName, files: owner } = spool;
-  reserveJournalNumbers(spool, disk);
-  const parts = { disk, layout, index, temporaryName, owner };
+function clientOf(opened: Spool, deps: SpoolDeps, settings: ControlSettings): SpoolClient {
+  const { disk, warn } = deps;
+  const { name, ...view } = readOnlyOf(opened, deps);
+  let { spool, id, enqueue } = clientState(opened, disk);
+
+  /** The directory may have been moved, unmounted or restored since: its name counts, and its id. */
+  function reopen(): void {
+    if (isSame(disk, spool)) {
+      id ??= readQueueId(disk, spool.layout);
+      return;
+    }
+    const found = findWritableSpool(name, deps, settings);
+    if (found.kind === 'refused') throw new QueueError(found.text);
+    const now = readQueueId(disk, found.layout);
+    if (id !== null && now !== null && now !== id) {
+      throw new QueueError(
+        `${name} is another spool than the one that was opened (its .spoolroom/id differs). Nothing is put into it until this ` +
+          'program is started again.',
+      );
+    }
+    ({ spool, enqueue } = clientState(found, disk));
+    id ??= now;
+    warn(
+      `${name} was moved, restored or replaced. What comes in from now on goes into the directory that is there now.`,
+    );
+  }
+
+  const parts = (): RequestDeps => ({ ...spool, disk, owner: spool.files });
   return {
-    ...readOnlyOf(spool, deps),
-    enqueue: createEnqueue({ ...parts, syncSpool: groupCommit(() => disk.syncDirectory(layout.spool)) }),
-    request: (request, jobs, requester) => writeRequests(parts, request, jobs, requester),
-    withdraw: (jobs) => withdrawRequests(parts, jobs),
+    name,
+    ...view,
+    prepare: () => {
+      try {
+        reopen();
+      } catch (error) {
+        // `enqueue` meets it again, and its caller hears of it.
+        if (!isOperationalError(error)) throw error;
+      }
+    },
+    enqueue: async (payload, job) => {
+      reopen();
+      return enqueue(payload, job);
+    },
+    request: (request, jobs, requester) => writeRequests(parts(), request, jobs, requester),
+    withdraw: (jobs) => withdrawRequests(parts(), jobs),
   };
+}
+
+/** What a client goes on with as long as the directory stays the same. */
+function clientState(spool: Spool, disk: Disk) {
+  reserveJournalNumbers(spool, disk);
+  const { layout, files: owner } = spool;
+  const syncSpool = groupCommit(() => disk.syncDirectory(layout.spool));
+  return {
+    spool,
+    id: readQueueId(disk, layout),
+    enqueue: createEnqueue({ ...spool, disk, owner, syncSpool }),
+  };
+}
+
+function isSame(disk: Disk, { layout, ino }: Spool): boolean {
+  return disk.status(`${layout.spool}/.`)?.ino === ino && disk.status(layout.temporary) !== null;
 }
 
 /** New messages must not get a number that the journal of an interrupted or running run still mentions. */
