@@ -116,6 +116,11 @@ function sendmailWords(words: readonly string[], options: { readonly [name: stri
   for (let at = 0; at < words.length; at++) {
     const word = words[at] ?? '';
     if (word === '--') return [...read, ...words.slice(at)];
+    // sendmail's hop count. By itself -h asks for help, and a program would take that for success.
+    if (/^-h\d*$/.test(word) && /^\d+$/.test(word.slice(2) || (words[at + 1] ?? ''))) {
+      if (word === '-h') at++;
+      continue;
+    }
     if (!/^-[^-]/.test(word)) {
       read.push(word);
       continue;
