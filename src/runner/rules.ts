@@ -135,7 +135,7 @@ function dispatchRules(
 }
 
 /** Ports at which our own intake listens; sockets have none. */
-function intakePorts(settings: Settings): readonly number[] {
+export function intakePorts(settings: Settings): readonly number[] {
   return settings['intake.listen'].flatMap((place) => {
     const port = /(?:^|:)(\d{1,5})$/.exec(place)?.[1];
     return port === undefined ? [] : [Number(port)];

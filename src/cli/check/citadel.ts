@@ -2,6 +2,7 @@
  * The part of `check` that looks at the Citadel server beside us: its version, its relay lines and how they are read, whether
  * its mail comes to us, and whether its mail would be delivered twice or loop. Changes nothing there.
  */
+import { type ListenAddress, parseListenAddress } from '../../intake/listen-address.ts';
 import { type Finding, ok, problem, warning } from '../../output/check-report.ts';
 import { escapeControl, plural } from '../../output/text.ts';
 import type { CitadelServer } from '../../queue/citadel/client/server.ts';
@@ -20,7 +21,7 @@ import { nodeDisk } from '../../storage/disk.ts';
 import { layoutOf } from '../../storage/layout.ts';
 import { readQueueId } from '../../storage/queue-id.ts';
 import { askCitadel, citadelAccess } from '../setup/citadel-server.ts';
-import { isIntake, tcpIntakes } from '../setup/intake-address.ts';
+import { isIntake } from '../setup/intake-address.ts';
 import { certificatesFrom, givenDialect } from '../setup/load-config.ts';
 import { probePeer, reportSession } from './network.ts';
 
@@ -138,6 +139,12 @@ function relayFindings({ fqdn, internet: { relays, problems } }: CitadelConfig):
     ),
   );
   return [ok('its name', `it ${name}`), ...relayReadings(relays), ...wrong];
+}
+
+type TcpAddress = Extract<ListenAddress, { kind: 'tcp' }>;
+
+function tcpIntakes(settings: Settings): readonly TcpAddress[] {
+  return settings['intake.listen'].map(parseListenAddress).filter((listen) => listen.kind === 'tcp');
 }
 
 function routeFindings({ version, config }: Survey, { settings }: CitadelContext): Finding[] {
