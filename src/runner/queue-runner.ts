@@ -91,6 +91,8 @@ export class QueueRunner {
   #halted = false;
   /** by payload: messages with attempts, outcomes or reports to come */
   readonly #active = new Map<MessageNumber, Promise<void>>();
+  /** by payload, those in the queue: how far they are in `count` */
+  readonly #counted = new Map<MessageNumber, 'seen' | 'due'>();
   /** messages during which the process ended before: tried when nothing else is active, one at a time */
   readonly #suspects = new Map<MessageNumber, ControlMessages>();
   readonly #warnOnce: (text: string) => void;
@@ -152,9 +154,9 @@ export class QueueRunner {
     const { jobs, quarantined } = await this.#scanQueue();
     for (const { number, reason, path } of quarantined) this.#deps.events.quarantined(number, reason, path);
     if (this.#halted) return;
-    this.count.jobs = Math.max(this.count.jobs, jobs.length);
     const options = { ...this.#rules.due, force };
     const all = groupByPayload(jobs);
+    this.#countNew(all);
     for (const msgid of this.#suspects.keys()) if (!all.has(msgid)) this.#suspects.delete(msgid);
     const messages = [...all].filter(
       ([msgid, lists]) => !this.#active.has(msgid) && isMessageDue(lists, this.#now(), options),
@@ -164,6 +166,17 @@ export class QueueRunner {
       else this.#suspects.set(msgid, lists);
     }
     if (!this.isActive) this.#activateSuspect();
+  }
+
+  /** Each job counts once, also one that came after the beginning or that is tried again. */
+  #countNew(all: ReadonlyMap<MessageNumber, ControlMessages>): void {
+    for (const msgid of this.#counted.keys())
+      if (!all.has(msgid) && !this.#active.has(msgid)) this.#counted.delete(msgid);
+    for (const [msgid, lists] of all) {
+      if (this.#counted.has(msgid)) continue;
+      this.count.jobs += lists.length;
+      this.#counted.set(msgid, 'seen');
+    }
   }
 
   /** Where another program works on the queue, no session is begun any more, and those in progress end. */
@@ -216,7 +229,8 @@ export class QueueRunner {
 
   #activate(msgid: MessageNumber, lists: ControlMessages): void {
     if (this.count.due === 0) this.#deps.beforeFirst?.();
-    this.count.due += lists.length;
+    if (this.#counted.get(msgid) !== 'due') this.count.due += lists.length;
+    this.#counted.set(msgid, 'due');
     this.#deps.crashLog?.begin(msgid);
     this.#active.set(
       msgid,

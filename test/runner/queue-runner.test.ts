@@ -517,6 +517,32 @@ describe('while a slow server is waited for', () => {
     );
     assert.deepEqual([summary.due, summary.delivered, summary.deferred], [2, 1, 1]);
   });
+
+  it('counts each job once, those that come while others go too, so that no more are due than there are (R182)', async () => {
+    const jobs = [1, 2, 3, 4].map((msgid) =>
+      job([[`b@${msgid === 1 ? 'slow' : 'quick'}.example`, 0]], msgid),
+    );
+    class ChangingRoom extends MemoryRoom {
+      #looks = 0;
+
+      override async scan() {
+        const { jobs: all, ...rest } = await super.scan();
+        const there = all.slice(0, this.#looks++ === 0 ? 2 : 4);
+        return { ...rest, jobs: there.filter(({ control }) => !this.finished.has(control)) };
+      }
+    }
+    const script: WorldScript = {
+      names: {
+        'slow.example': { mx: [[10, 'mx.slow.example']] },
+        'mx.slow.example': { a: ['192.0.2.66'] },
+        '*': { mx: [[10, 'mx.$']], a: ['192.0.2.1'] },
+      },
+      servers: { '192.0.2.66': { dot: 'silence' }, '192.0.2.1': {} },
+    };
+    const { summary } = await run(jobs, script, { room: new ChangingRoom(jobs) });
+    const { jobs: seen, due, delivered, deferred } = summary;
+    assert.deepEqual({ seen, due, delivered, deferred }, { seen: 4, due: 4, delivered: 3, deferred: 1 });
+  });
 });
 
 describe('requests of administrators', () => {
