@@ -73,6 +73,7 @@ test('enqueue takes what programs give to sendmail', async (t) => {
     '-F Me -fa@example.org -t --',
     '-F Me -oi -bm -G -U -m -v -n -e m -em -N failure,delay -R hdrs -V id -r a@example.org -t',
     '-h 5 -h17 -t -f a@example.org',
+    '--now -6d -t -f a@example.org',
     '-O DeliveryMode=b -Am -Cconfig -L tag -X file -fb@example.org -f a@example.org -tiv',
   ]) {
     const spool = spoolOf(t, {});

@@ -123,6 +123,8 @@ function sendmailWords(words: readonly string[], options: { readonly [name: stri
     }
     if (!/^-[^-]/.test(word)) {
       read.push(word);
+      const takesNext = word.startsWith('--') && options[word.slice(2)]?.type === 'string';
+      if (takesNext && at + 1 < words.length) read.push(words[++at] ?? '');
       continue;
     }
     const letters = word.slice(1);
