@@ -82,9 +82,14 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
   }
 
   async readPayload(payload: MessageNumber): Promise<PayloadResult> {
-    // Under its number there may be another message now.
-    if (!this.#deps.claim.held())
-      return { kind: 'unreadable', reason: 'its queue was replaced or moved away' };
+    try {
+      // Under its number there may be another message now.
+      this.#assertHeld();
+    } catch (error) {
+      if (!isOperationalError(error)) throw error;
+      // The next scan meets the same error and reports it.
+      return { kind: 'unavailable', reason: describeError(error) };
+    }
     return this.#store.readPayload(payload);
   }
 

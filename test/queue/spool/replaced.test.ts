@@ -54,7 +54,7 @@ for (const { what, replace } of AFTER) {
     const before = fs.existsSync(spool) ? messagesIn(spool) : null;
     await assert.rejects(room.scan(), SpoolReplacedError);
     await assert.rejects(room.scan(), /was moved, unmounted or replaced. Nothing more is sent/);
-    assert.equal((await room.readPayload(1)).kind, 'unreadable');
+    assert.equal((await room.readPayload(1)).kind, 'unavailable');
     await assert.rejects(room.enqueue(Buffer.from(MAIL), NEW_JOB), SpoolReplacedError);
     await room.record(2, [{ index: 0, address: 'b@example.com', status: 2, text: 'ok' }], 1).catch(() => {});
     await assert.rejects(room.finish(2), SpoolReplacedError);
