@@ -67,34 +67,52 @@ export function createEnqueue(deps: EnqueueDeps): Queue['enqueue'] {
     if (storedControl(disk.read(path, HEAD).bytes) !== null) throw new InvalidMessage();
   }
 
-  /** Write a message durably under a number of its own, which is also added to `linked`. `accept` throws to refuse it. */
-  async function addMessage(
-    pieces: Pieces,
-    linked: MessageNumber[],
-    accept: (path: string) => void,
-  ): Promise<MessageNumber> {
+  /** Writes a message under a temporary name, durably. `accept` throws to refuse it. */
+  async function prepare(pieces: Pieces, accept: (path: string) => void): Promise<string> {
     const temporary = temporaryName();
     await writeAndSync(disk, temporary, pieces, owner);
-    let number: MessageNumber;
     try {
       assertOwnerCanRead(disk, temporary, owner, layout.spool);
       accept(temporary);
-      number = linkNext(deps, temporary);
+    } catch (error) {
+      removeIfExists(disk, temporary);
+      throw error;
+    }
+    return temporary;
+  }
+
+  /** Gives a prepared message its number, which is also added to `linked`. Durable after the next `syncSpool`. */
+  function publish(temporary: string, linked: MessageNumber[]): MessageNumber {
+    try {
+      const number = linkNext(deps, temporary);
       linked.push(number);
+      return number;
     } finally {
       removeIfExists(disk, temporary);
     }
-    await syncSpool();
-    return number;
+  }
+
+  /** The control message is written while the payload's name becomes durable, and gets its own name only then. */
+  async function prepareControl(list: Buffer): Promise<string> {
+    const [control, synced] = await Promise.allSettled([prepare([list], () => {}), syncSpool()]);
+    if (control.status === 'rejected') throw control.reason;
+    if (synced.status === 'fulfilled') return control.value;
+    removeIfExists(disk, control.value);
+    throw synced.reason;
   }
 
   return async (payload, job) => {
     if (!job.recipients.some((address) => address !== '')) throw new Error('a new job needs a recipient');
     const linked: MessageNumber[] = [];
     try {
-      const msgid = await addMessage(payload instanceof Uint8Array ? [payload] : payload, linked, refuseList);
+      const msgid = publish(
+        await prepare(payload instanceof Uint8Array ? [payload] : payload, refuseList),
+        linked,
+      );
       const list = Buffer.from(newControlText({ ...job, msgid }), 'latin1');
-      return { payload: msgid, control: await addMessage([list], linked, () => {}) };
+      const control = publish(await prepareControl(list), linked);
+      await syncSpool();
+      return { payload: msgid, control };
     } catch (error) {
       // The control message first: a job without its payload, or a payload that is never removed, is worse than none.
       for (const number of linked.reverse()) removeIfExists(disk, layout.message(number));
