@@ -35,11 +35,20 @@ export interface QueuedMessage {
   readonly transactions: number;
 }
 
-/** `text` is a full sentence. */
+/** What was refused: the client keeps it (4yz) or reports it to its sender (5yz). */
+export interface RejectedMessage {
+  readonly code: number;
+  /** a full sentence */
+  readonly text: string;
+  /** what the client calls itself, and its address */
+  readonly client: string;
+  readonly sender: ByteString;
+  readonly recipients: readonly ByteString[];
+}
+
 export interface HandlerEvents {
   queued(message: QueuedMessage): void;
-  /** a message was refused; the client keeps it (4yz) or reports it to its sender (5yz) */
-  refused(reply: number, text: string, client: string): void;
+  refused(message: RejectedMessage): void;
 }
 
 export interface HandlerDeps {
@@ -123,8 +132,12 @@ export class TransactionHandler {
 
   async #finish(spool: MessageSpool, client: Client, envelope: Envelope): Promise<Reply> {
     const refuse = (reply: Reply, cause = ''): Reply => {
+      const { sender, recipients } = envelope;
       const who = `${envelope.client} (${client.address === '' ? 'unix socket' : client.address})`;
-      this.#deps.events.refused(reply.code, `${reply.text}${cause}`, who);
+      this.#deps.events.refused({
+        ...{ code: reply.code, text: `${reply.text}${cause}`, client: who },
+        ...{ sender, recipients },
+      });
       return reply;
     };
     try {

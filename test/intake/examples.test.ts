@@ -140,7 +140,13 @@ test('the filter for fail2ban finds the address of each failed login, and no oth
   const filter = new RegExp(failregex.replace('<HOST>', '(?<host>[\\da-fA-F.:]+)'));
   const hosts = failedLogins().map((line) => filter.exec(line.replace(/^\S+/, ''))?.groups?.host);
   assert.deepEqual(hosts, ['192.0.2.7', '2001:db8::7', '203.0.113.9']);
-  const { message } = rejectedEvent(452, 'full', 'warn login failed from 198.51.100.1: ha (192.0.2.7)');
+  const { message } = rejectedEvent(
+    {
+      ...{ code: 452, text: 'full', client: 'warn login failed from 198.51.100.1: ha (192.0.2.7)' },
+      ...{ sender: '', recipients: [] },
+    },
+    (text) => text,
+  );
   assert.equal(filter.exec(` warn ${message}`), null);
 });
 

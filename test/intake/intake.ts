@@ -40,7 +40,7 @@ export async function start(
     clock,
     events: {
       queued: (mail) => void queued.push(mail),
-      refused: (reply, text) => void logged.push(`${reply} ${text}`),
+      refused: ({ code, text }) => void logged.push(`${code} ${text}`),
       loginFailed: (failure) => void failures.push(failure),
       warning: (text) => void logged.push(text),
     },

@@ -24,7 +24,7 @@ const intake = await startIntake(
     clock: systemClock,
     events: {
       queued: () => {},
-      refused: (reply, text) => warn(`${reply} ${text}`),
+      refused: ({ code, text }) => warn(`${code} ${text}`),
       loginFailed: () => {},
       warning: warn,
     },

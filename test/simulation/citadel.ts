@@ -4,6 +4,7 @@
  * whatever it has acknowledged by then must be delivered.
  */
 import { INTAKE_DEFAULTS, Intake } from '../../src/intake/listener.ts';
+import type { RejectedMessage } from '../../src/intake/transaction-handler.ts';
 import type { Clock } from '../../src/platform/clock.ts';
 import type { Queue } from '../../src/queue/queue.ts';
 import { MemorySocket } from '../support/memory-socket.ts';
@@ -33,9 +34,9 @@ export async function handOver(deps: HandoverDeps): Promise<void> {
   const options = { ...INTAKE_DEFAULTS, hostname: 'me.example', scratch: '/nowhere' };
   const events = {
     queued: () => {},
-    refused: (reply: number, text: string) => {
+    refused: ({ code, text }: RejectedMessage) => {
       if (process.alive && !process.diskFailed)
-        invariants.violated(`the intake refused a message: ${reply} ${text}`);
+        invariants.violated(`the intake refused a message: ${code} ${text}`);
     },
     loginFailed: () => {},
     warning: (text: string) => note(`warning: ${text}`),

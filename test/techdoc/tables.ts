@@ -13,7 +13,7 @@ import { REPLIES } from '../../src/intake/receiver/replies.ts';
 import { beginSession as beginReceiving } from '../../src/intake/receiver/session.ts';
 import { STATES as INTAKE_STATES } from '../../src/intake/receiver/states.ts';
 import { INTAKE_TABLE } from '../../src/intake/receiver/table.ts';
-import type { QueuedMessage } from '../../src/intake/transaction-handler.ts';
+import type { QueuedMessage, RejectedMessage } from '../../src/intake/transaction-handler.ts';
 import type { LogEvent } from '../../src/output/log/log-events.ts';
 import {
   busyEvent,
@@ -354,6 +354,10 @@ function settings(): string {
   return table(['setting', 'value', 'default', 'meaning'], rows);
 }
 
+const REJECTED: RejectedMessage = {
+  ...{ code: 452, text: 'No space is left on the disk', client: 'citadel (127.0.0.1)' },
+  ...{ sender: 'alice@citadel.example.org', recipients: ['bob@example.com'] },
+};
 const QUEUED: QueuedMessage = {
   ...{ control: 2, payload: 1, sender: 'alice@citadel.example.org', recipients: ['bob@example.com'] },
   ...{ size: 4711, transactions: 1 },
@@ -389,7 +393,7 @@ function logLines(): string {
     [listeningEvent('127.0.0.1:2525', '/var/spool/citadel'), 'the intake accepts mail'],
     [queuedEvent(QUEUED, same), 'the intake has accepted a message, which is durable'],
     [
-      rejectedEvent(452, 'No space is left on the disk', 'citadel (127.0.0.1)'),
+      rejectedEvent(REJECTED, same),
       'the intake has refused a message; the client keeps it, or reports it to the sender (codes from 500 up)',
     ],
     [

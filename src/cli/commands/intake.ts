@@ -9,6 +9,7 @@ import type { LoginFailure } from '../../intake/connection.ts';
 import type { IntakeDeps, IntakeOptions, IntakeStart } from '../../intake/listener.ts';
 import { INTAKE_DEFAULTS, startIntake } from '../../intake/listener.ts';
 import { LoginThrottle } from '../../intake/login-throttle.ts';
+import type { RejectedMessage } from '../../intake/transaction-handler.ts';
 import { loadCharset } from '../../message/charset.ts';
 import type { Log } from '../../output/log/log.ts';
 import {
@@ -115,7 +116,7 @@ export async function openListeners(settings: Settings, deps: ListenerDeps): Pro
   const { spool, room, clock, log } = deps;
   const events = {
     queued: (mail: Parameters<typeof queuedEvent>[0]) => log.write(queuedEvent(mail, readable)),
-    refused: (code: number, text: string, client: string) => log.write(rejectedEvent(code, text, client)),
+    refused: (message: RejectedMessage) => log.write(rejectedEvent(message, readable)),
     loginFailed: (failure: LoginFailure) => log.write(loginFailedEvent(failure)),
     warning: (text: string) => log.write(warningEvent(text)),
   };

@@ -3,7 +3,7 @@
  */
 import type { SentDsn } from '../../dsn/sender.ts';
 import type { LoginFailure } from '../../intake/connection.ts';
-import type { QueuedMessage } from '../../intake/transaction-handler.ts';
+import type { QueuedMessage, RejectedMessage } from '../../intake/transaction-handler.ts';
 import type { ByteString } from '../../platform/bytes.ts';
 import type { OutcomeRecord } from '../../runner/active-message.ts';
 import type { RunSummary } from '../../runner/queue-runner.ts';
@@ -247,15 +247,18 @@ export function queuedEvent(message: QueuedMessage, readable: DecodeText): LogEv
 }
 
 /** A message that the intake refused. */
-export function rejectedEvent(code: number, reason: string, client: string): LogEvent {
-  const [who, why] = [escapeControl(client), escapeControl(reason)];
+export function rejectedEvent(rejected: RejectedMessage, readable: DecodeText): LogEvent {
+  const { code } = rejected;
+  const [who, why] = [escapeControl(rejected.client), escapeControl(rejected.text)];
+  const sender = rejected.sender === '' ? '<>' : readable(rejected.sender);
+  const recipients = rejected.recipients.map(readable).join(', ');
   const consequence =
     code < 500 ? 'the client keeps it and tries again' : 'the client reports it to the sender';
   return {
     level: 'warn',
     event: 'not-taken',
-    message: `rejected: a message from ${who}: ${code} ${why}; ${consequence}`,
-    fields: { client: who, code, reason: why },
+    message: `rejected: a message by ${who} from ${sender} to ${recipients}: ${code} ${why}; ${consequence}`,
+    fields: { client: who, sender, recipients, code, reason: why },
   };
 }
 
