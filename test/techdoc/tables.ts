@@ -68,7 +68,7 @@ export const DOCUMENTS: { readonly [file: string]: { readonly [table: string]: (
   },
   'intake-states.md': {
     'intake states': intakeStates,
-    'intake transitions': intakeTransitions,
+    'intake transitions': () => transitions(INTAKE_TABLE, ['reply']),
     'intake replies': intakeReplies,
     'intake bounds': intakeBounds,
     'intake differences': () =>
@@ -116,11 +116,13 @@ interface TransitionRow {
   readonly when?: string;
   readonly to: string;
   readonly do: readonly string[];
+  readonly reply?: string;
 }
 
-function transitions(rows: readonly TransitionRow[]): string {
+/** `last`: the columns behind those that every machine has. */
+function transitions(rows: readonly TransitionRow[], last: readonly 'reply'[] = []): string {
   return table(
-    ['row', 'in', 'on', 'when', 'to', 'do'],
+    ['row', 'in', 'on', 'when', 'to', 'do', ...last],
     rows.map((row) => [
       row.id,
       row.in.join(', '),
@@ -128,6 +130,7 @@ function transitions(rows: readonly TransitionRow[]): string {
       row.when ?? '',
       row.to,
       row.do.join(', '),
+      ...last.map((column) => row[column] ?? ''),
     ]),
   );
 }
@@ -140,21 +143,6 @@ function intakeStates(): string {
       phrase,
       reads,
       deadline ?? '',
-    ]),
-  );
-}
-
-function intakeTransitions(): string {
-  return table(
-    ['row', 'in', 'on', 'when', 'to', 'do', 'reply'],
-    INTAKE_TABLE.map((row) => [
-      row.id,
-      row.in.join(', '),
-      row.on.join(', '),
-      row.when ?? '',
-      row.to,
-      row.do.join(', '),
-      row.reply ?? '',
     ]),
   );
 }
