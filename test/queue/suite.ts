@@ -9,7 +9,7 @@ import type { ControlSettings } from '../../src/queue/control-message.ts';
 import type { Queue } from '../../src/queue/queue.ts';
 import type { Disk } from '../../src/storage/disk.ts';
 import { nodeDisk } from '../../src/storage/disk.ts';
-import { NOW, SETTINGS_2012, SETTINGS_2017 } from '../support/spool.ts';
+import { NEW_JOB, NOW, SETTINGS_2012, SETTINGS_2017 } from '../support/spool.ts';
 
 export interface QueueFixture {
   /** Another program puts a payload there. */
@@ -526,13 +526,7 @@ const CASES: Readonly<Record<string, Case>> = {
   'a new message is accepted, or refused with advice': async (t, kind) => {
     const place = await kind.make(t, settingsOf(kind));
     const queue = await place.open();
-    const job = {
-      bounceto: 'a@example.org',
-      envelopeFrom: null,
-      sourceRoom: null,
-      recipients: ['b@example.com'],
-    };
-    const enqueued = queue.enqueue(Buffer.from('Subject: x\n\ny\n'), { ...job, submitted: NOW });
+    const enqueued = queue.enqueue(Buffer.from('Subject: x\n\ny\n'), NEW_JOB);
     if (kind.differs.enqueues) assert.deepEqual(Object.keys(await enqueued), ['payload', 'control']);
     else await assert.rejects(enqueued, /Hand the message to the server by LMTP or SMTP; nothing was queued/);
     await queue.close();

@@ -9,7 +9,7 @@ import type { TestContext } from 'node:test';
 import type { Clock } from '../../src/platform/clock.ts';
 import { QueueError } from '../../src/platform/system-errors.ts';
 import type { ControlSettings } from '../../src/queue/control-message.ts';
-import type { Queue } from '../../src/queue/queue.ts';
+import type { NewJob, Queue } from '../../src/queue/queue.ts';
 import { openSpoolClient, openSpoolQueue, type SpoolDeps } from '../../src/queue/spool/open.ts';
 import type { Disk } from '../../src/storage/disk.ts';
 import { nodeDisk } from '../../src/storage/disk.ts';
@@ -23,6 +23,14 @@ export const SETTINGS_2017: ControlSettings = { ...SETTINGS_2012, dialect: '2017
 
 export const HEADER = 'Content-type: application/x-citadel-delivery-list\n\n';
 export const MAIL = 'From: a@example.org\nTo: b@example.com\nSubject: hello\n\nHello.\n';
+/** A job as a program hands it over. */
+export const NEW_JOB: NewJob = {
+  bounceto: 'a@example.org',
+  envelopeFrom: null,
+  sourceRoom: null,
+  recipients: ['b@example.com'],
+  submitted: NOW,
+};
 
 /** A new delivery list for this payload. */
 export function listFor(msgid: number, ...recipients: string[]): string {

@@ -17,20 +17,13 @@ import {
   HEADER,
   listFor,
   MAIL,
+  NEW_JOB,
   openClient,
   openQueue,
   SETTINGS_2012,
   SETTINGS_2017,
   spoolOf,
 } from '../../support/spool.ts';
-
-const NEW_JOB = {
-  bounceto: 'a@example.org',
-  envelopeFrom: null,
-  sourceRoom: null,
-  recipients: ['b@example.com'],
-  submitted: 1,
-} as const;
 
 for (const name of ['9007199254740990', '9007199254740991', '18446744073709551616', '1000000000000000']) {
   test(`a file named ${name} is not a message and changes no number (R176)`, async (t) => {

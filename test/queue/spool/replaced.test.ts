@@ -9,19 +9,12 @@ import {
   listFor,
   MAIL,
   messagesIn,
+  NEW_JOB,
   openClient,
   openQueue,
   temporaryDirectory,
   writeMessage,
 } from '../../support/spool.ts';
-
-const NEW_JOB = {
-  bounceto: 'a@example.org',
-  envelopeFrom: null,
-  sourceRoom: null,
-  recipients: ['b@example.com'],
-  submitted: 1,
-} as const;
 
 const FILES = { 1: MAIL, 2: listFor(1, 'b@example.com') };
 

@@ -13,6 +13,7 @@ import {
   listFor,
   MAIL,
   messagesIn,
+  NEW_JOB,
   NOW,
   openClient,
   openQueue,
@@ -204,7 +205,7 @@ test('a finished job to which another program added a recipient stays', async (t
   assert.equal(deps.warnings.length, 1);
 });
 
-test('and and and and and and so does one to which it was added before the first outcomes were written', async (t) => {
+test('so does one to which it was added before the first outcomes were written', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com', 'c@example.com') });
   const queue = await openQueue(spool, bench());
   await queue.scan();
@@ -571,14 +572,6 @@ test('payloads: whole, streamed, missing, empty, a link, a folder, a delivery li
   await queue.close();
   assert.ok('4' in messagesIn(spool), 'and not removed as the payload of another');
 });
-
-const NEW_JOB = {
-  bounceto: 'a@example.org',
-  envelopeFrom: null,
-  sourceRoom: null,
-  recipients: ['b@example.com'],
-  submitted: NOW,
-};
 
 test('a new job gets the next free numbers, payload first, and replaces nothing', async (t) => {
   const spool = spoolOf(t, { '7': MAIL, '9.tmp': 'x' });
