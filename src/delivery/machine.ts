@@ -4,26 +4,21 @@
  * the session machine holds the dialogue.
  */
 import type { Host } from '../routing/hosts.ts';
-import { indexRows } from '../smtp/machine/row-index.ts';
+import { bindRows } from '../smtp/machine/rows.ts';
 import type { Failure, Outcome } from '../smtp/outcome.ts';
-import type { Delivery, DeliveryEffect, DeliveryEvent, DeliveryState, DeliveryStep } from './delivery.ts';
+import type { Delivery, DeliveryEffect, DeliveryEvent, DeliveryStep } from './delivery.ts';
 import type { DeliveryAction, DeliveryGuard, DeliveryRow } from './table.ts';
 import { DELIVERY_TABLE } from './table.ts';
 
 /** The only entry point. An event without a row (an answer that arrives after the end) changes nothing. */
 export function advance(delivery: Delivery, event: DeliveryEvent): DeliveryStep {
-  const row = rowFor(delivery, event);
-  if (row === undefined) return { delivery, effects: [], row: null };
-  const after: Mutable<Delivery> = { ...delivery, state: row.to };
+  const after: Mutable<Delivery> = { ...delivery };
   const draft: Draft = { delivery: after, event, effects: [] };
-  for (const name of row.do) ACTIONS[name](draft);
+  const row = rowFor(after.state, event.type, draft);
+  if (row === undefined) return { delivery, effects: [], row: null };
+  after.state = row.to;
+  for (const action of row.actions) action(draft);
   return { delivery: after, effects: draft.effects, row: row.id };
-}
-
-const rowsOf = indexRows<DeliveryState, DeliveryEvent['type'], DeliveryRow>(DELIVERY_TABLE);
-
-function rowFor(delivery: Delivery, event: DeliveryEvent): DeliveryRow | undefined {
-  return rowsOf(delivery.state, event.type).find(({ when }) => when === undefined || GUARDS[when](delivery));
 }
 
 /** What rows work on: a copy of the delivery that actions may change, and the effects so far. */
@@ -34,13 +29,13 @@ interface Draft {
 }
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-const GUARDS: { readonly [name in DeliveryGuard]: (delivery: Delivery) => boolean } = {
-  anotherAddress: (delivery) => delivery.address + 1 < delivery.addresses.length,
-  anotherHost: (delivery) => delivery.host + 1 < delivery.hosts.length,
-  recipientsPending: (delivery) => delivery.pending.length > 0,
-  fallbackLeft: (delivery) => fallbackAfter(delivery) >= 0,
-  expired: (delivery) => delivery.expired,
-  stopping: (delivery) => delivery.stopping,
+const GUARDS: { readonly [name in DeliveryGuard]: (draft: Draft) => boolean } = {
+  anotherAddress: ({ delivery }) => delivery.address + 1 < delivery.addresses.length,
+  anotherHost: ({ delivery }) => delivery.host + 1 < delivery.hosts.length,
+  recipientsPending: ({ delivery }) => delivery.pending.length > 0,
+  fallbackLeft: ({ delivery }) => fallbackAfter(delivery) >= 0,
+  expired: ({ delivery }) => delivery.expired,
+  stopping: ({ delivery }) => delivery.stopping,
 };
 
 const ACTIONS: { readonly [name in DeliveryAction]: (draft: Draft) => void } = {
@@ -115,6 +110,8 @@ const ACTIONS: { readonly [name in DeliveryAction]: (draft: Draft) => void } = {
     delivery.pending = [];
   },
 };
+
+const rowFor = bindRows<DeliveryRow, Draft>(DELIVERY_TABLE, GUARDS, ACTIONS);
 
 function fallbackAfter({ hosts, host }: Delivery): number {
   return hosts.findIndex(({ origin }, index) => index > host && origin === 'fallbackhost');

@@ -2,7 +2,7 @@
 import { decoded, plainResponse, responseOf } from './guards.ts';
 import type { Draft, Envelope, Session } from './session.ts';
 
-export type Action = (draft: Draft) => void;
+type Action = (draft: Draft) => void;
 
 export const ACTIONS = {
   introduce: ({ session, event }) => {

@@ -3,7 +3,7 @@ import type { ByteString } from '../../platform/bytes.ts';
 import { BOUNDS } from './bounds.ts';
 import type { Draft, Session } from './session.ts';
 
-export type Guard = (draft: Draft) => boolean;
+type Guard = (draft: Draft) => boolean;
 
 /** Where TLS is offered, a password is asked for under TLS only. */
 export function offersLogin({ session: { policy, secure, user } }: Draft): boolean {

@@ -3,33 +3,15 @@
  * the row of table.ts that applies and runs its actions on a copy; the result and the effects are plain data. Never sees a
  * socket, a clock, a message or the passwords that are right.
  */
-import { indexRows } from '../../smtp/machine/row-index.ts';
-import type { Action } from './actions.ts';
+import { bindRows } from '../../smtp/machine/rows.ts';
 import { ACTIONS } from './actions.ts';
 import { VERBS, type Verb } from './commands.ts';
-import type { Guard } from './guards.ts';
 import { GUARDS } from './guards.ts';
 import { replyNamed } from './replies.ts';
-import type { Draft, EventName, Session, SessionEvent, Step } from './session.ts';
-import type { StateName } from './states.ts';
+import type { Draft, Session, SessionEvent, Step } from './session.ts';
 import { INTAKE_TABLE, type Row } from './table.ts';
 
-interface BoundRow extends Row {
-  readonly guard: Guard | null;
-  readonly actions: readonly Action[];
-}
-
-const rowsOf = indexRows<StateName, EventName | 'always', BoundRow>(
-  INTAKE_TABLE.map((row) => ({
-    ...row,
-    guard: row.when === undefined ? null : GUARDS[row.when],
-    actions: row.do.map((name) => ACTIONS[name]),
-  })),
-);
-
-function rowFor(state: StateName, event: EventName | 'always', draft: Draft): BoundRow | undefined {
-  return rowsOf(state, event).find(({ guard }) => guard === null || guard(draft));
-}
+const rowFor = bindRows<Row, Draft>(INTAKE_TABLE, GUARDS, ACTIONS);
 
 const COMMANDS: ReadonlySet<string> = new Set<Verb>(VERBS);
 

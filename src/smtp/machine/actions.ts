@@ -14,7 +14,7 @@ import { chooseMechanism, commandCount, readReply, undecided } from './guards.ts
 import { describeEvent, UNSUPPORTED } from './messages.ts';
 import type { Draft, SessionEffect, SessionPolicy, TransactionState } from './session.ts';
 
-export type Action = (draft: Draft) => void;
+type Action = (draft: Draft) => void;
 
 export const ACTIONS = {
   sendEhlo: (draft) => {

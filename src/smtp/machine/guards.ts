@@ -7,7 +7,7 @@ import { type UnsupportedRequirement, unsupportedRequirement } from '../transact
 import { extensionInDoubt } from './extensions.ts';
 import type { Draft, Mechanism, Session, TransactionState } from './session.ts';
 
-export type Guard = (draft: Draft) => boolean;
+type Guard = (draft: Draft) => boolean;
 
 export const GUARDS = {
   tlsAvailable: (draft) =>

@@ -3,9 +3,15 @@
  * of `table.ts` that applies and runs its actions on a copy; the result and the effects are plain data. Sockets, recorded
  * transcripts and the simulation all drive this function. It never sees a socket, a clock, a credential or a message body.
  */
-import { rowFor } from './rows.ts';
+import { ACTIONS } from './actions.ts';
+import { GUARDS } from './guards.ts';
+import { bindRows } from './rows.ts';
 import type { Draft, Session, SessionEvent, Step } from './session.ts';
 import { eventName } from './session.ts';
+import type { Row } from './table.ts';
+import { SESSION_TABLE } from './table.ts';
+
+const rowFor = bindRows<Row, Draft>(SESSION_TABLE, GUARDS, ACTIONS);
 
 /** The only entry point. An event without a row in the current state changes nothing (`closed` has no rows). */
 export function next(session: Session, event: SessionEvent): Step {

@@ -1,31 +1,49 @@
 /**
- * The session table with its guard and action names bound to functions, and rows found by state and event. Holds no logic
- * of its own.
+ * A transition table made ready for use: rows are found by state and event, in the order of the table, and their guard and
+ * action names are bound to functions. Serves the tables of sessions, of deliveries and of the intake. Holds no logic of its
+ * own.
  */
-import type { Action } from './actions.ts';
-import { ACTIONS } from './actions.ts';
-import type { Guard } from './guards.ts';
-import { GUARDS } from './guards.ts';
-import { indexRows } from './row-index.ts';
-import type { Draft, EventName } from './session.ts';
-import type { StateName } from './states.ts';
-import type { Row } from './table.ts';
-import { SESSION_TABLE } from './table.ts';
 
-export interface BoundRow extends Row {
-  readonly guard: Guard | null;
-  readonly actions: readonly Action[];
+interface NamedRow {
+  readonly in: readonly string[];
+  readonly on: readonly string[];
+  readonly when?: string;
+  readonly do: readonly string[];
 }
 
-const rowsOf = indexRows<StateName, EventName | 'always', BoundRow>(
-  SESSION_TABLE.map((row) => ({
-    ...row,
-    guard: row.when === undefined ? null : GUARDS[row.when],
-    actions: row.do.map((name) => ACTIONS[name]),
-  })),
-);
+type Guard<Draft> = (draft: Draft) => boolean;
+type Action<Draft> = (draft: Draft) => void;
 
-/** The first row for this state and event whose guard holds. */
-export function rowFor(state: StateName, event: EventName | 'always', draft: Draft): BoundRow | undefined {
-  return rowsOf(state, event).find(({ guard }) => guard === null || guard(draft));
+type BoundRow<Row, Draft> = Row & {
+  readonly guard: Guard<Draft> | null;
+  readonly actions: readonly Action<Draft>[];
+};
+
+/**
+ * Returns what finds the first row for a state and event whose guard holds. The index is built once, when the table is
+ * loaded.
+ */
+export function bindRows<Row extends NamedRow, Draft>(
+  table: readonly Row[],
+  guards: { readonly [name in NonNullable<Row['when']>]: Guard<Draft> },
+  actions: { readonly [name in Row['do'][number]]: Action<Draft> },
+): (state: Row['in'][number], event: Row['on'][number], draft: Draft) => BoundRow<Row, Draft> | undefined {
+  const index = new Map<string, Map<string, BoundRow<Row, Draft>[]>>();
+  for (const row of table) {
+    const bound = {
+      ...row,
+      guard: row.when === undefined ? null : guards[row.when as NonNullable<Row['when']>],
+      actions: row.do.map((name) => actions[name as Row['do'][number]]),
+    };
+    for (const state of row.in) {
+      const byEvent = index.get(state) ?? new Map<string, BoundRow<Row, Draft>[]>();
+      index.set(state, byEvent);
+      for (const event of row.on) byEvent.set(event, [...(byEvent.get(event) ?? []), bound]);
+    }
+  }
+  return (state, event, draft) =>
+    index
+      .get(state)
+      ?.get(event)
+      ?.find(({ guard }) => guard === null || guard(draft));
 }
