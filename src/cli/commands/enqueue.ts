@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { createReadStream, openSync } from 'node:fs';
 import { userInfo } from 'node:os';
-import { type Charset, loadCharset } from '../../message/charset.ts';
+import type { Charset } from '../../message/charset.ts';
 import { completeHeader } from '../../message/complete-header.ts';
 import { rfc5322Date } from '../../message/dates.ts';
 import { encodeDisplayName } from '../../message/header-text.ts';
@@ -24,10 +24,10 @@ import { recipientAddress, withLocalDomain } from '../../routing/address.ts';
 import type { Settings } from '../../settings/table.ts';
 import { logFor } from '../setup/event-log.ts';
 import {
+  charsetFrom,
   clockFor,
   controlSettings,
   openError,
-  settingError,
   spoolDeps,
   spoolOf,
 } from '../setup/load-config.ts';
@@ -81,10 +81,8 @@ async function enqueue({ settings, options, terminal }: Invocation): Promise<Enq
   if (refused !== null) return refused;
   const spool = spoolOf(settings);
   if (typeof spool !== 'string') return spool;
-  const loaded = await loadCharset(settings.charset);
-  if (loaded.kind === 'unknown')
-    return settingError(settings, 'charset', `setting charset: ${loaded.reason}.`);
-  const { charset } = loaded;
+  const charset = await charsetFrom(settings);
+  if ('kind' in charset) return charset;
   const input = inputFrom(options.file, terminal.input);
   if ('kind' in input) return input;
   const text = await readBeginning(input).catch((error) => notRead(error, options.file));

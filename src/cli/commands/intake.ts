@@ -10,7 +10,6 @@ import type { IntakeDeps, IntakeOptions, IntakeStart } from '../../intake/listen
 import { INTAKE_DEFAULTS, startIntake } from '../../intake/listener.ts';
 import { LoginThrottle } from '../../intake/login-throttle.ts';
 import type { RejectedMessage } from '../../intake/transaction-handler.ts';
-import { loadCharset } from '../../message/charset.ts';
 import type { Log } from '../../output/log/log.ts';
 import {
   closedEvent,
@@ -30,6 +29,7 @@ import type { Settings } from '../../settings/table.ts';
 import { layoutOf } from '../../storage/layout.ts';
 import { logFor } from '../setup/event-log.ts';
 import {
+  charsetFrom,
   clockFor,
   controlSettings,
   openError,
@@ -109,10 +109,9 @@ export interface Listeners {
 export async function openListeners(settings: Settings, deps: ListenerDeps): Promise<Listeners | CliError> {
   const options = optionsFrom(settings, deps.spool);
   if ('kind' in options) return options;
-  const charset = await loadCharset(settings.charset);
-  if (charset.kind === 'unknown')
-    return settingError(settings, 'charset', `setting charset: ${charset.reason}.`);
-  const readable = textDecoder(charset.charset);
+  const charset = await charsetFrom(settings);
+  if ('kind' in charset) return charset;
+  const readable = textDecoder(charset);
   const { spool, room, clock, log } = deps;
   const events = {
     queued: (mail: Parameters<typeof queuedEvent>[0]) => log.write(queuedEvent(mail, readable)),

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { connect } from '#net-stream-utils';
 import type { Dialect } from '../../delivery-list/job.ts';
-import { loadCharset } from '../../message/charset.ts';
+import { type Charset, loadCharset } from '../../message/charset.ts';
 import { escapeControl } from '../../output/text.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { systemClock } from '../../platform/clock.ts';
@@ -102,9 +102,8 @@ export async function loadRules(
   settings: Settings,
   machine: Machine = { ...SIMULATED, interfaces: ownAddresses() },
 ): Promise<RunRules | CliError> {
-  const charset = await loadCharset(settings.charset);
-  if (charset.kind === 'unknown')
-    return settingError(settings, 'charset', `setting charset: ${charset.reason}.`);
+  const charset = await charsetFrom(settings);
+  if ('kind' in charset) return charset;
   const certificates = certificatesFrom(settings);
   if ('kind' in certificates) return certificates;
   const citadel = await citadelConfig(settings, certificates);
@@ -120,12 +119,19 @@ export async function loadRules(
     hostname,
     ehloName,
     relays,
-    charset: charset.charset,
+    charset,
     certificates,
     signer: keyring.signer,
     warnings: [...keyring.warnings, ...(ehloName === hostname ? [] : [shortName(hostname, ehloName)])],
     interfaces,
   });
+}
+
+export async function charsetFrom(settings: Settings): Promise<Charset | CliError> {
+  const found = await loadCharset(settings.charset);
+  return found.kind === 'charset'
+    ? found.charset
+    : settingError(settings, 'charset', `setting charset: ${found.reason}.`);
 }
 
 function shortName(hostname: string, ehloName: string): string {
