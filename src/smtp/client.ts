@@ -9,7 +9,7 @@ import type { ByteString } from '../platform/bytes.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import type { Credentials } from '../routing/hosts.ts';
 import type { Extension } from './capabilities.ts';
-import { stuffDots } from './dot-stuffing.ts';
+import { type LinePosition, stuffDots } from './dot-stuffing.ts';
 import { mayPipelineNext, next, repliesAllowed } from './machine/machine.ts';
 import type { Session, SessionEffect, SessionEvent, SessionPolicy, Step } from './machine/session.ts';
 import { beginSession } from './machine/session.ts';
@@ -276,13 +276,14 @@ export class SmtpClient {
 
   async #streamBody(message: OutgoingMessage, stuffed: boolean): Promise<void> {
     let sent = 0;
-    let stuffing = stuffDots(Buffer.alloc(0), 'line-start');
+    let position: LinePosition = 'line-start';
     try {
       for await (const chunk of message.chunks()) {
         if (this.#session.state !== 'body') return;
         sent += chunk.length;
-        stuffing = stuffDots(chunk, stuffing.position);
-        const more = this.#connection.write(stuffed ? stuffing.bytes : chunk);
+        let bytes = chunk;
+        if (stuffed) ({ bytes, position } = stuffDots(chunk, position));
+        const more = this.#connection.write(bytes);
         this.#setStateDeadline();
         if (!more) await new Promise<void>((wake) => (this.#wakeWriter = wake));
       }
