@@ -8,6 +8,7 @@
  */
 import type { Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
+import { corkForTurn } from './cork.ts';
 
 /** One listener set per connection. Nothing is called any more after `closed` or after `destroy()`. */
 export interface ServerConnectionEvents {
@@ -47,7 +48,6 @@ class AcceptedConnection implements ServerConnection {
   readonly #events: ServerConnectionEvents;
   #socket: Socket;
   #phase: 'open' | 'handshake' | 'over' = 'open';
-  #corked = false;
   #error: string | null = null;
 
   constructor(socket: Socket, events: ServerConnectionEvents) {
@@ -61,11 +61,7 @@ class AcceptedConnection implements ServerConnection {
     if (this.#phase === 'over') return false;
     if (this.#phase === 'handshake')
       throw new Error('a write during a TLS handshake would leave in clear text');
-    if (!this.#corked) {
-      this.#corked = true;
-      this.#socket.cork();
-      process.nextTick(() => this.#flush());
-    }
+    corkForTurn(this.#socket);
     return this.#socket.write(data, 'latin1');
   }
 
@@ -78,7 +74,7 @@ class AcceptedConnection implements ServerConnection {
   }
 
   startTls(context: SecureContext): void {
-    this.#flush();
+    this.#socket.uncork();
     this.#socket.pause();
     this.#phase = 'handshake';
     import('./tls.ts').then((tls) => {
@@ -91,20 +87,12 @@ class AcceptedConnection implements ServerConnection {
   }
 
   end(): void {
-    if (this.#phase === 'over') return;
-    this.#flush();
-    this.#socket.end();
+    if (this.#phase !== 'over') this.#socket.end();
   }
 
   destroy(): void {
     this.#phase = 'over';
     this.#socket.destroy();
-  }
-
-  #flush(): void {
-    if (!this.#corked) return;
-    this.#corked = false;
-    this.#socket.uncork();
   }
 
   /** Errors stay listened to for good: a socket may report one after its end. */

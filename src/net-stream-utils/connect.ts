@@ -16,6 +16,7 @@ import type {
   TlsFacts,
   TlsOptions,
 } from './connection.ts';
+import { corkForTurn } from './cork.ts';
 import { createLineReader } from './line-reader.ts';
 
 type Tls = typeof import('./tls.ts');
@@ -33,7 +34,6 @@ class SocketConnection implements Connection {
   #socket: net.Socket;
   #reader = createLineReader();
   #phase: 'open' | 'handshake' | 'over' = 'open';
-  #flushing = false;
 
   constructor(endpoint: Endpoint, events: ConnectionEvents, tls: TlsOptions | undefined) {
     this.#events = events;
@@ -59,17 +59,13 @@ class SocketConnection implements Connection {
     if (typeof data === 'string' && NOT_A_BYTE.test(data)) {
       throw new RangeError('a string to be written holds a character above U+00FF');
     }
-    if (!this.#flushing) {
-      this.#flushing = true;
-      this.#socket.cork();
-      process.nextTick(flushOf, this);
-    }
+    corkForTurn(this.#socket);
     return typeof data === 'string' ? this.#socket.write(data, 'latin1') : this.#socket.write(data);
   }
 
   startTls(options: TlsOptions): void {
     if (this.#phase === 'over') return;
-    this.#flush();
+    this.#socket.uncork();
     this.#phase = 'handshake';
     this.#reader = createLineReader();
     import('./tls.ts')
@@ -84,15 +80,6 @@ class SocketConnection implements Connection {
   destroy(): void {
     this.#phase = 'over';
     this.#socket.destroy();
-  }
-
-  static flush(connection: SocketConnection): void {
-    connection.#flush();
-  }
-
-  #flush(): void {
-    this.#flushing = false;
-    this.#socket.uncork();
   }
 
   #listen(socket: net.Socket): void {
@@ -153,9 +140,6 @@ class SocketConnection implements Connection {
     this.#events.closed(reason);
   }
 }
-
-/** One function for all connections, instead of a closure for every write. */
-const flushOf = SocketConnection.flush;
 
 /** Anything that is not an IP address is a path, so that a host name never causes a lookup. */
 function targetOf({ address, port, localAddress }: Endpoint): net.NetConnectOpts {
