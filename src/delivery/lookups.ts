@@ -5,7 +5,7 @@
 
 import type { Random } from '../platform/clock.ts';
 import type { LookupError, LookupResult, MxRecord, Resolver } from '../platform/dns.ts';
-import type { Destination, Host } from '../routing/hosts.ts';
+import { type Destination, type Host, isRelay } from '../routing/hosts.ts';
 import type { RoutingRules } from '../routing/route.ts';
 import { directRoute, LOOKUP_ERRORS, leadsToUs, mxRoute } from '../routing/route.ts';
 import type { Failure, Stage } from '../smtp/outcome.ts';
@@ -31,7 +31,7 @@ export async function lookupHosts(
 export async function lookupAddresses(host: Host, resolver: Resolver): Promise<DeliveryEvent> {
   if (host.literal !== null) return { type: 'addresses', addresses: [host.name] };
   // A relay is named by an administrator; the names in MX records are whole (RFC 5321 2.3.5).
-  const search = host.origin === 'smarthost' || host.origin === 'fallbackhost';
+  const search = isRelay(host);
   const [four, six] = await Promise.all([
     resolver.addresses(host.name, 4, search),
     resolver.addresses(host.name, 6, search),

@@ -43,6 +43,16 @@ export interface Host {
   readonly implicitTls: boolean;
 }
 
+/** Named by an administrator, not by the DNS or by an address. */
+export function isRelay({ origin }: Host): boolean {
+  return origin === 'smarthost' || origin === 'fallbackhost';
+}
+
+/** With any smarthost all mail goes to the relays (R075); a fallbackhost alone does not cause that (C02). */
+export function isRelayMode(relays: readonly Relay[]): boolean {
+  return relays.some(({ kind }) => kind === 'smarthost');
+}
+
 /** Recipients with the same destination share transactions and sessions. */
 export type Destination = {
   /** `mx:example.com`, `literal:192.0.2.1`, `relays` or `relays:<sender>`: equal keys, equal hosts */

@@ -5,7 +5,7 @@
 import type { ByteString } from '../platform/bytes.ts';
 import type { Random } from '../platform/clock.ts';
 import type { LookupError, LookupResult, MxRecord } from '../platform/dns.ts';
-import type { Destination, Host, Relay } from './hosts.ts';
+import { type Destination, type Host, isRelay, isRelayMode, type Relay } from './hosts.ts';
 import { isOwnAddress } from './own-address.ts';
 import { relaysFor, relaysInOrder } from './relays.ts';
 
@@ -26,9 +26,9 @@ export interface LoopRules {
 }
 
 /** A relay of ours may well be this machine; a host that an MX record or an address literal names may not. */
-export function leadsToUs({ origin, port }: Host, address: string, { loops }: RoutingRules): boolean {
-  if (loops === null || origin === 'smarthost' || origin === 'fallbackhost') return false;
-  return loops.ports.includes(port) && isOwnAddress(address, loops.addresses);
+export function leadsToUs(host: Host, address: string, { loops }: RoutingRules): boolean {
+  if (loops === null || isRelay(host)) return false;
+  return loops.ports.includes(host.port) && isOwnAddress(address, loops.addresses);
 }
 
 /** The hosts in order, with notes for people; or why there is none. */
@@ -36,13 +36,9 @@ export type Route =
   | { readonly kind: 'hosts'; readonly hosts: readonly Host[]; readonly notes: readonly string[] }
   | { readonly kind: 'none'; readonly permanent: boolean; readonly enhanced: string; readonly text: string };
 
-/**
- * Domains compare in lower case, so that they share one destination (RFC 5321 2.4). With any smarthost all mail goes to the
- * relays (R075); a fallbackhost alone does not cause that (C02).
- */
+/** Domains compare in lower case, so that they share one destination (RFC 5321 2.4). */
 export function destinationOf(domain: string, sender: ByteString, rules: RoutingRules): Destination {
-  const smarthosts = rules.relays.filter((relay) => relay.kind === 'smarthost');
-  if (smarthosts.length > 0)
+  if (isRelayMode(rules.relays))
     return relayDestination(relaysInOrder(relaysFor(rules.relays, [sender])), sender);
   const literal = addressLiteral(domain);
   if (literal !== null) {

@@ -10,7 +10,7 @@ import type { RenderOptions } from '../message/render.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { DueOptions } from '../queue/due.ts';
 import type { Schedule } from '../queue/schedule.ts';
-import type { Host, Relay, TlsPolicy } from '../routing/hosts.ts';
+import { type Host, isRelay, type Relay, type TlsPolicy } from '../routing/hosts.ts';
 import { byHost, hostKey } from '../settings/contradictions.ts';
 import type { Settings } from '../settings/table.ts';
 import type { Extension } from '../smtp/capabilities.ts';
@@ -177,7 +177,7 @@ function tlsPolicies(
     if (pins.has(hostKey(host.name))) return 'require';
     const policy = named.get(hostKey(host.name))?.at(-1);
     if (policy !== undefined) return policy as TlsPolicy;
-    if (host.origin !== 'smarthost' && host.origin !== 'fallbackhost') return settings.tls;
+    if (!isRelay(host)) return settings.tls;
     if (settings['relay-tls'] !== 'auto') return settings['relay-tls'];
     return host.credentials === null ? 'opportunistic' : 'require';
   };

@@ -9,7 +9,7 @@ import { type Finding, ok, problem, warning } from '../../output/check-report.ts
 import { hintsFor } from '../../output/hints.ts';
 import { duration, escapeControl } from '../../output/text.ts';
 import type { ByteString } from '../../platform/bytes.ts';
-import type { Host } from '../../routing/hosts.ts';
+import { type Host, isRelayMode } from '../../routing/hosts.ts';
 import { LOOKUP_ERRORS, relayHost } from '../../routing/route.ts';
 import type { RunDeps } from '../../runner/queue-runner.ts';
 import type { RunRules } from '../../runner/rules.ts';
@@ -45,7 +45,7 @@ async function checkDns({ ports, rules }: NetworkContext): Promise<Finding> {
   const answered = answer.kind === 'found' || answer.fault === 'no-domain' || answer.fault === 'no-data';
   if (answered) return ok('dns', `the name servers answer (${taken})`);
   const seen = `MX of ${name}: ${LOOKUP_ERRORS[answer.fault]} (${taken})`;
-  const relayed = rules.delivery.routing.relays.some(({ kind }) => kind === 'smarthost');
+  const relayed = isRelayMode(rules.delivery.routing.relays);
   return relayed
     ? warning(
         'dns',

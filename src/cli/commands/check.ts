@@ -8,6 +8,7 @@ import { checkReport, type Finding, ok, problem, warning } from '../../output/ch
 import { escapeControl, formatTime } from '../../output/text.ts';
 import type { ByteString } from '../../platform/bytes.ts';
 import type { QueuedJob } from '../../queue/queue.ts';
+import { isRelayMode } from '../../routing/hosts.ts';
 import { readAlerts } from '../../runner/alerts.ts';
 import { isOfRelay } from '../../runner/relay-alerts.ts';
 import type { RunRules } from '../../runner/rules.ts';
@@ -99,7 +100,7 @@ function hostnameFinding({ render, ehloName }: RunRules): Finding {
 /** Relays were to come from a file, and there are none in it. */
 function relayFileFindings(settings: Settings, { delivery }: RunRules): readonly Finding[] {
   const file = settings['internet-config'];
-  if (file === null || delivery.routing.relays.some(({ kind }) => kind === 'smarthost')) return [];
+  if (file === null || isRelayMode(delivery.routing.relays)) return [];
   const from = file === 'citadel' ? 'the configuration of the Citadel server' : file;
   return [
     warning('settings', `${from} has no smarthost line`, 'All mail goes to the MX hosts of its recipients.'),

@@ -11,6 +11,7 @@ import type { Simulation } from '../../replay/simulation.ts';
 import { perform, simulate } from '../../replay/simulation.ts';
 import type { Timeline } from '../../replay/timeline.ts';
 import { recipientAddress } from '../../routing/address.ts';
+import { isRelayMode } from '../../routing/hosts.ts';
 import type { Settings } from '../../settings/table.ts';
 import { clockFor, loadRules, SIMULATED, systemDeps } from '../setup/load-config.ts';
 import type { CliError, Invocation } from '../shell/command.ts';
@@ -142,9 +143,8 @@ async function confirmContact(
   const { relays } = rules.delivery.routing;
   const names = [...new Set(relays.map(({ shown }) => shown))].join(', ');
   const servers = `the mail servers of ${[...new Set(domains)].join(', ')}`;
-  const isRelayed = relays.some(({ kind }) => kind === 'smarthost');
   const who = escapeControl(
-    isRelayed ? names : [servers, ...(names === '' ? [] : [names])].join(', and then '),
+    isRelayMode(relays) ? names : [servers, ...(names === '' ? [] : [names])].join(', and then '),
   );
   if (!isInteractive(terminal)) {
     return cliError(`--live contacts ${who}. Use --yes to confirm.`, EXIT.usage);
