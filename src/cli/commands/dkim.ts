@@ -4,11 +4,9 @@
  */
 import { generateKeyPairSync } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, writeFileSync } from 'node:fs';
-import { networkInterfaces } from 'node:os';
 import path from 'node:path';
 import { connect } from '#net-stream-utils';
 import { dkimRecord, zoneLine } from '../../dkim/dns-record.ts';
-import { loadKeyring } from '../../dkim/keyring.ts';
 import type { RecordLookup } from '../../dkim/spf.ts';
 import { checkReport } from '../../output/check-report.ts';
 import { escapeControl } from '../../output/text.ts';
@@ -16,7 +14,7 @@ import { describeError, errorCode } from '../../platform/system-errors.ts';
 import { recipientAddress } from '../../routing/address.ts';
 import type { Settings } from '../../settings/table.ts';
 import { checkSenderDomains } from '../check/sender-domain.ts';
-import { clockFor, loadRules } from '../setup/load-config.ts';
+import { clockFor, keyringFrom, loadRules, ownAddresses } from '../setup/load-config.ts';
 import { type CliError, type Command, cliError, type Invocation } from '../shell/command.ts';
 import { EXIT, type ExitCode } from '../shell/exit.ts';
 
@@ -101,32 +99,25 @@ function domainFrom(given: unknown): string | CliError {
 async function check({ settings, terminal }: Invocation): Promise<ExitCode | CliError> {
   const rules = await loadRules(settings);
   if ('kind' in rules) return rules;
-  const read = loadKeyring({
-    keys: settings['dkim.key'],
-    keyTable: settings['dkim.key-table'],
-    signingTable: settings['dkim.signing-table'],
-  });
-  if (read.kind === 'unusable') return cliError(read.text, EXIT.config);
-  const { keys } = read.keyring;
+  const keyring = await keyringFrom(settings);
+  if (keyring !== null && 'kind' in keyring) return keyring;
+  const keys = keyring?.keys ?? [];
   if (keys.length === 0)
     return cliError(
       'No DKIM key is named in the settings, so nothing is signed. Make one: spoolroom dkim genkey DOMAIN.',
       EXIT.config,
     );
+  const local = settings['local-address'];
+  const lookup = await recordLookup(settings);
   const findings = await checkSenderDomains({
     keys,
-    addresses: ownAddresses(settings),
+    addresses: local.length > 0 ? local : ownAddresses(),
     hostname: rules.render.fqdn,
-    lookup: await recordLookup(settings),
-    answers: (host) => answersAt(host, settings),
+    lookup,
+    answers: async (host) => answersAt((await lookup.addresses(host)) ?? [], settings),
   });
   terminal.print(settings.json ? JSON.stringify({ findings }) : checkReport(findings, terminal.coloured));
   return findings.some(({ grade }) => grade === 'trouble') ? EXIT.difference : EXIT.ok;
-}
-
-function ownAddresses(settings: Settings): readonly string[] {
-  if (settings['local-address'].length > 0) return settings['local-address'];
-  return Object.values(networkInterfaces()).flatMap((each = []) => each.map(({ address }) => address));
 }
 
 /** What a name server says of a name that has no such record. */
@@ -164,9 +155,8 @@ async function recordLookup(settings: Settings): Promise<RecordLookup> {
   };
 }
 
-async function answersAt(host: string, settings: Settings): Promise<boolean> {
-  const addresses = await (await recordLookup(settings)).addresses(host);
-  for (const address of addresses ?? []) if (await opens(address, settings)) return true;
+async function answersAt(addresses: readonly string[], settings: Settings): Promise<boolean> {
+  for (const address of addresses) if (await opens(address, settings)) return true;
   return false;
 }
 

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { connect } from '#net-stream-utils';
 import type { Dialect } from '../../delivery-list/job.ts';
+import type { Keyring } from '../../dkim/keyring.ts';
 import { type Charset, loadCharset } from '../../message/charset.ts';
 import { escapeControl } from '../../output/text.ts';
 import type { Clock } from '../../platform/clock.ts';
@@ -110,8 +111,8 @@ export async function loadRules(
   if ('kind' in citadel) return citadel;
   const relays = relaysFrom(settings, citadel.internet.relays);
   if ('kind' in relays) return relays;
-  const keyring = await keyringFrom(settings);
-  if ('text' in keyring) return keyring;
+  const signing = await signerFrom(settings);
+  if ('kind' in signing) return signing;
   const { interfaces } = machine;
   const hostname = settings.hostname ?? machine.hostname ?? citadel.fqdn ?? machineName();
   const ehloName = machine.ehloName ?? ehloNameFor(hostname, interfaces);
@@ -121,8 +122,8 @@ export async function loadRules(
     relays,
     charset,
     certificates,
-    signer: keyring.signer,
-    warnings: [...keyring.warnings, ...(ehloName === hostname ? [] : [shortName(hostname, ehloName)])],
+    signer: signing.signer,
+    warnings: [...signing.warnings, ...(ehloName === hostname ? [] : [shortName(hostname, ehloName)])],
     interfaces,
   });
 }
@@ -139,27 +140,32 @@ function shortName(hostname: string, ehloName: string): string {
 }
 
 /** Of the network interfaces of this machine. */
-function ownAddresses(): readonly string[] {
+export function ownAddresses(): readonly string[] {
   return Object.values(networkInterfaces()).flatMap((each = []) => each.map(({ address }) => address));
 }
 
-/** DKIM keys; what they need is loaded only where there are some. */
-async function keyringFrom(
-  settings: Settings,
-): Promise<Pick<LoadedConfig, 'signer' | 'warnings'> | CliError> {
+async function signerFrom(settings: Settings): Promise<Pick<LoadedConfig, 'signer' | 'warnings'> | CliError> {
+  const none = { signer: null, warnings: [] };
+  const when = settings['dkim.sign'];
+  if (when === 'never') return none;
+  const keyring = await keyringFrom(settings);
+  if (keyring === null) return none;
+  if ('kind' in keyring) return keyring;
+  const { createSigner } = await import('../../dkim/signer.ts');
+  return { signer: createSigner(keyring.findKeys, when), warnings: keyring.warnings };
+}
+
+/** DKIM keys; what they need is loaded only where there are some. Null: the settings name none. */
+export async function keyringFrom(settings: Settings): Promise<Keyring | null | CliError> {
   const given = {
     keys: settings['dkim.key'],
     keyTable: settings['dkim.key-table'],
     signingTable: settings['dkim.signing-table'],
   };
-  const when = settings['dkim.sign'];
-  const none = given.keys.length === 0 && given.keyTable === null && given.signingTable === null;
-  if (none || when === 'never') return { signer: null, warnings: [] };
+  if (given.keys.length === 0 && given.keyTable === null && given.signingTable === null) return null;
   const { loadKeyring } = await import('../../dkim/keyring.ts');
   const read = loadKeyring(given);
-  if (read.kind === 'unusable') return cliError(read.text, EXIT.config);
-  const { createSigner } = await import('../../dkim/signer.ts');
-  return { signer: createSigner(read.keyring.findKeys, when), warnings: read.keyring.warnings };
+  return read.kind === 'keyring' ? read.keyring : cliError(read.text, EXIT.config);
 }
 
 export function certificatesFrom(settings: Settings): readonly string[] | CliError {
