@@ -4,7 +4,7 @@
  */
 import { statSync } from 'node:fs';
 import { dsnRecipients, type Site } from '../../dsn/recipient.ts';
-import { checkReport, type Finding, ok, problem, warning } from '../../output/check-report.ts';
+import { type Finding, ok, problem, warning } from '../../output/check-report.ts';
 import { escapeControl, formatTime } from '../../output/text.ts';
 import type { ByteString } from '../../platform/bytes.ts';
 import type { QueuedJob } from '../../queue/queue.ts';
@@ -16,19 +16,16 @@ import type { Settings } from '../../settings/table.ts';
 import { nodeDisk } from '../../storage/disk.ts';
 import { layoutOf } from '../../storage/layout.ts';
 import { checkNetwork } from '../check/network.ts';
+import { printFindings } from '../check/print.ts';
 import { checkSpool } from '../check/spool.ts';
 import { dsnTransportOf, siteOf } from '../setup/dsn.ts';
 import { clockFor, loadRules, systemDeps } from '../setup/load-config.ts';
 import { becomeOwner } from '../setup/privileges.ts';
 import { readSpool } from '../setup/read-spool.ts';
 import type { Command } from '../shell/command.ts';
-import { EXIT } from '../shell/exit.ts';
 
-export const command: Command = async ({ settings, terminal }) => {
-  const findings = await check(settings);
-  terminal.print(settings.json ? JSON.stringify({ findings }) : checkReport(findings, terminal.coloured));
-  return findings.some(({ grade }) => grade === 'trouble') ? EXIT.difference : EXIT.ok;
-};
+export const command: Command = async (invocation) =>
+  printFindings(await check(invocation.settings), invocation);
 
 async function check(settings: Settings): Promise<readonly Finding[]> {
   const directory = settings.state ?? settings.spool;

@@ -8,11 +8,11 @@ import path from 'node:path';
 import { connect } from '#net-stream-utils';
 import { dkimRecord, zoneLine } from '../../dkim/dns-record.ts';
 import type { RecordLookup } from '../../dkim/spf.ts';
-import { checkReport } from '../../output/check-report.ts';
 import { escapeControl } from '../../output/text.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
 import { recipientAddress } from '../../routing/address.ts';
 import type { Settings } from '../../settings/table.ts';
+import { printFindings } from '../check/print.ts';
 import { checkSenderDomains } from '../check/sender-domain.ts';
 import { clockFor, keyringFrom, loadRules, ownAddresses } from '../setup/load-config.ts';
 import { type CliError, type Command, cliError, type Invocation } from '../shell/command.ts';
@@ -96,7 +96,8 @@ function domainFrom(given: unknown): string | CliError {
   return address.domain.toLowerCase();
 }
 
-async function check({ settings, terminal }: Invocation): Promise<ExitCode | CliError> {
+async function check(invocation: Invocation): Promise<ExitCode | CliError> {
+  const { settings } = invocation;
   const rules = await loadRules(settings);
   if ('kind' in rules) return rules;
   const keyring = await keyringFrom(settings);
@@ -116,8 +117,7 @@ async function check({ settings, terminal }: Invocation): Promise<ExitCode | Cli
     lookup,
     answers: async (host) => answersAt((await lookup.addresses(host)) ?? [], settings),
   });
-  terminal.print(settings.json ? JSON.stringify({ findings }) : checkReport(findings, terminal.coloured));
-  return findings.some(({ grade }) => grade === 'trouble') ? EXIT.difference : EXIT.ok;
+  return printFindings(findings, invocation);
 }
 
 /** What a name server says of a name that has no such record. */
