@@ -80,7 +80,7 @@ export class ConnectionPool {
   readonly #quitting = new Map<SmtpClient, string>();
   /** clients that have not got through EHLO yet, oldest first, with the time of their start */
   readonly #unproven = new Map<SmtpClient, number>();
-  /** clients that have not */
+  /** how many clients have not sent QUIT */
   #sessions = 0;
   #started = 0;
   #nextStart = 0;

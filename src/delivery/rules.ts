@@ -46,12 +46,12 @@ export interface DeliveryDeps {
 }
 
 /** One address of a host, connected to from the source address of its family. */
-export function endpointOf({ localAddresses }: DeliveryRules, { port }: Host, address: string): Endpoint {
+function endpointOf({ localAddresses }: DeliveryRules, { port }: Host, address: string): Endpoint {
   const localAddress = localAddresses.find((each) => each.includes(':') === address.includes(':'));
   return { address, port, ...(localAddress === undefined ? {} : { localAddress }) };
 }
 
-export interface SessionChoices {
+interface SessionChoices {
   readonly number: number;
   readonly withoutTls: boolean;
   /** extensions that this host refused */

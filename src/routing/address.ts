@@ -189,7 +189,7 @@ export function recipientAddress(raw: ByteString): RecipientAddress {
     kind: 'address',
     local,
     domain: host.name,
-    smtputf8: /[\x80-\xff]/.test(local),
+    smtputf8: hasEightBit(local),
     display: parts.quoted ?? parts.comment ?? (parts.outside || local),
     command,
   };

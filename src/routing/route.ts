@@ -55,7 +55,7 @@ function relayDestination(relays: readonly Relay[], sender: ByteString): Destina
 }
 
 /** `[192.0.2.1]` and `[IPv6:2001:db8::1]` (RFC 5321 4.1.3); `[2001:db8::1]` is accepted as well. */
-export function addressLiteral(domain: string): { readonly address: string; readonly family: 4 | 6 } | null {
+function addressLiteral(domain: string): { readonly address: string; readonly family: 4 | 6 } | null {
   const inside = /^\[(?:IPv6:)?([0-9a-f.:]+)\]$/i.exec(domain)?.[1];
   if (inside === undefined) return null;
   return { address: inside, family: inside.includes(':') ? 6 : 4 };
