@@ -1,7 +1,7 @@
 /** Attempts through the real scheduler in a scripted world: what each test of the scheduler starts from. */
 
 import { type AttemptedMessage, DeliveryAttempt, type PreparedMessage } from '../../src/delivery/attempt.ts';
-import type { DeliveryRules } from '../../src/delivery/rules.ts';
+import type { DeliveryDeps, DeliveryRules } from '../../src/delivery/rules.ts';
 import { Scheduler } from '../../src/delivery/scheduler.ts';
 
 import { type OutgoingMessage, outgoingFrom } from '../../src/message/outgoing.ts';
@@ -81,6 +81,16 @@ export interface Delivered {
   readonly warnings: readonly string[];
 }
 
+/** The scheduler as it is, in a scripted world. */
+export function schedulerIn(
+  { connect, resolver }: World,
+  clock: VirtualClock,
+  rules: DeliveryRules,
+  { trace = () => {}, warn = () => {} }: Partial<Pick<DeliveryDeps, 'trace' | 'warn'>> = {},
+): Scheduler {
+  return new Scheduler(rules, { connect, resolver, clock, random: () => 0.5, trace, warn });
+}
+
 export async function deliver(
   script: WorldScript,
   messages: readonly TestMessage[],
@@ -93,12 +103,7 @@ export async function deliver(
   const rows: string[] = [];
   const commands: string[] = [];
   const warnings: string[] = [];
-  const { connect, resolver } = world;
-  const scheduler = new Scheduler(rules, {
-    connect,
-    resolver,
-    clock,
-    random: () => 0.5,
+  const scheduler = schedulerIn(world, clock, rules, {
     warn: (text) => warnings.push(text),
     trace: (_, event) => {
       if (event.what !== 'session') return;

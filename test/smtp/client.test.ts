@@ -2,14 +2,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type AttemptedMessage, DeliveryAttempt } from '../../src/delivery/attempt.ts';
-import { Scheduler } from '../../src/delivery/scheduler.ts';
 import type { OutgoingMessage } from '../../src/message/outgoing.ts';
 import { VirtualClock } from '../../src/replay/world/virtual-clock.ts';
 import { World } from '../../src/replay/world/world.ts';
 import { destinationOf } from '../../src/routing/route.ts';
 import { type ClientListener, SmtpClient } from '../../src/smtp/client.ts';
 import type { Outcome } from '../../src/smtp/outcome.ts';
-import { DEADLINES, message, rulesWith } from '../delivery/scheduling.ts';
+import { DEADLINES, message, rulesWith, schedulerIn } from '../delivery/scheduling.ts';
 import { emptyJob } from '../support/jobs.ts';
 
 const PIECES = 20;
@@ -23,15 +22,7 @@ async function sendSlowly(pause: number): Promise<Outcome | undefined> {
     clock,
   );
   const rules = rulesWith();
-  const { connect, resolver } = world;
-  const scheduler = new Scheduler(rules, {
-    connect,
-    resolver,
-    clock,
-    random: () => 0.5,
-    trace: () => {},
-    warn: () => {},
-  });
+  const scheduler = schedulerIn(world, clock, rules);
   const outgoing: OutgoingMessage = {
     ...message(''),
     bytes: null,
