@@ -13,7 +13,7 @@ export function isOwnAddress(address: string, own: readonly string[]): boolean {
 }
 
 /** Means nothing to another machine. */
-const LOCAL_ONLY: readonly string[] = [...OURS, '169.254.0.0/16', 'fe80::/10'];
+export const LOCAL_ONLY: readonly string[] = [...OURS, '169.254.0.0/16', 'fe80::/10'];
 
 /**
  * What EHLO says (RFC 5321 4.1.1.1): a fully qualified name, else an address literal, because servers refuse short names.

@@ -8,6 +8,7 @@ import { evaluateSpf, type RecordLookup } from '../../dkim/spf.ts';
 import { type Finding, ok, problem, warning } from '../../output/check-report.ts';
 import { escapeControl } from '../../output/text.ts';
 import { inNetwork } from '../../platform/ip-address.ts';
+import { LOCAL_ONLY } from '../../routing/own-address.ts';
 
 export interface SenderContext {
   readonly keys: readonly NamedKey[];
@@ -134,16 +135,8 @@ async function checkMx(domain: string, { lookup, answers }: SenderContext): Prom
 }
 
 const PRIVATE: readonly string[] = [
-  ...[
-    '10.0.0.0/8',
-    '172.16.0.0/12',
-    '192.168.0.0/16',
-    '100.64.0.0/10',
-    '169.254.0.0/16',
-    '127.0.0.0/8',
-    '0.0.0.0/8',
-  ],
-  ...['fc00::/7', 'fe80::/10', '::1', '::'],
+  ...LOCAL_ONLY,
+  ...['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7'],
 ];
 
 function publicOnes(addresses: readonly string[]): readonly string[] {
