@@ -12,7 +12,6 @@ export interface DiffLine {
 export function diffLists(before: ByteString, after: ByteString): readonly DiffLine[] {
   const oldLines = linesOf(before);
   const newLines = linesOf(after);
-  const stays = new Set(newLines.map(({ key }) => key));
   const had = new Set(oldLines.map(({ key }) => key));
   const diff: DiffLine[] = [];
   let at = 0;
@@ -26,7 +25,7 @@ export function diffLists(before: ByteString, after: ByteString): readonly DiffL
   for (const { key, text } of oldLines) {
     addNew();
     const now = place.get(key);
-    if (!stays.has(key) || now === undefined) diff.push({ mark: '-', text });
+    if (now === undefined) diff.push({ mark: '-', text });
     else if (now === text) diff.push({ mark: ' ', text });
     else diff.push({ mark: '-', text }, { mark: '+', text: now });
     shown.add(key);
