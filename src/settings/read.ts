@@ -36,7 +36,7 @@ export function readSources(sources: readonly Source[]): SettingsRead {
   const given = new Set<string>();
   for (const name of SETTING_NAMES) {
     const { kind, fallback }: Setting<unknown> = SETTINGS[name];
-    const source = sources.find((each) => (each.given[name] ?? null) !== null);
+    const source = sourceOf(name, sources);
     if (source !== undefined) given.add(name);
     if (source?.isCommandLine === true) fromCommandLine.add(name);
     const raw = source === undefined ? fallback : source.given[name];
@@ -59,13 +59,16 @@ export function readSources(sources: readonly Source[]): SettingsRead {
   return contradicting.length > 0 ? { ok: false, problems: contradicting } : { ok: true, settings };
 }
 
+/** The one that decides; undefined: the setting takes its default. */
+function sourceOf(name: SettingName, sources: readonly Source[]): Source | undefined {
+  return sources.find(({ given }) => (given[name] ?? null) !== null);
+}
+
 function contradictionProblem(
   { name, other, says, otherSays }: Contradiction,
   sources: readonly Source[],
 ): SettingProblem[] {
-  const [source, second] = [name, other].map((each) =>
-    sources.find(({ given }) => (given[each] ?? null) !== null),
-  );
+  const [source, second] = [name, other].map((each) => sourceOf(each, sources));
   if (source === undefined || second === undefined) return [];
   const text = `${source.label(name)} ${says}, but ${second.label(other)} ${otherSays}. Leave one of them out.`;
   return [{ source, text }];
