@@ -1,10 +1,15 @@
-/** The type of byte strings. */
+/** Byte strings: their type, and how text becomes one. */
 
 /**
  * One character per byte, U+0000 to U+00FF ("latin1" in Node). Delivery lists and SMTP lines have no declared charset;
  * in this form they are never damaged, and comparing and matching them is fast. Only `output/text.ts` decodes them for people.
  */
 export type ByteString = string;
+
+/** Of text in UTF-8, as command lines and files have it. */
+export function bytesOf(text: string): ByteString {
+  return Buffer.from(text, 'utf8').toString('latin1');
+}
 
 /** The same text in memory of its own. A part of a string keeps the whole of it alive, which may be much longer. */
 export function detached(text: ByteString): ByteString {

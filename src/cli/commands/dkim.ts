@@ -9,6 +9,7 @@ import { connect } from '#net-stream-utils';
 import { dkimRecord, zoneLine } from '../../dkim/dns-record.ts';
 import type { RecordLookup } from '../../dkim/spf.ts';
 import { escapeControl } from '../../output/text.ts';
+import { bytesOf } from '../../platform/bytes.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
 import { recipientAddress } from '../../routing/address.ts';
 import type { Settings } from '../../settings/table.ts';
@@ -89,8 +90,7 @@ function genkey({ options, settings, terminal }: Invocation): ExitCode | CliErro
 function domainFrom(given: unknown): string | CliError {
   if (typeof given !== 'string')
     return cliError('No domain given. Name it: spoolroom dkim genkey DOMAIN.', EXIT.usage);
-  const bytes = Buffer.from(given, 'utf8').toString('latin1');
-  const address = recipientAddress(`postmaster@${bytes}`);
+  const address = recipientAddress(`postmaster@${bytesOf(given)}`);
   if (address.kind === 'unusable' || address.domain.startsWith('['))
     return cliError(`${escapeControl(given)} is not a domain.`, EXIT.usage);
   return address.domain.toLowerCase();

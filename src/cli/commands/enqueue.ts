@@ -14,7 +14,7 @@ import { headerRecipients, listEntries, withoutBcc } from '../../message/recipie
 import { senderFromHeaders } from '../../message/sender.ts';
 import { queuedEvent } from '../../output/log/log-events.ts';
 import { escapeControl, plural, textDecoder } from '../../output/text.ts';
-import type { ByteString } from '../../platform/bytes.ts';
+import { type ByteString, bytesOf } from '../../platform/bytes.ts';
 import { machineName } from '../../platform/machine-name.ts';
 import { describeError, errorCode, isPermissionDenied, QueueError } from '../../platform/system-errors.ts';
 import type { NewJob } from '../../queue/queue.ts';
@@ -182,11 +182,6 @@ function userName(): string {
 function mailboxOf(name: string | undefined, address: ByteString, legacy: Charset): ByteString {
   if (name === undefined || name.trim() === '') return address;
   return `${encodeDisplayName(bytesOf(name), legacy)} <${address}>`;
-}
-
-/** The command line is text, the queue is bytes. */
-function bytesOf(text: string): ByteString {
-  return Buffer.from(text, 'utf8').toString('latin1');
 }
 
 function textOf(bytes: ByteString): string {

@@ -3,6 +3,7 @@
  * in the second. The password never reaches a log, an error or a process list.
  */
 import { readFileSync, statSync } from 'node:fs';
+import { bytesOf } from '../../../platform/bytes.ts';
 import { describeError, errorCode } from '../../../platform/system-errors.ts';
 import { isOneLine } from './protocol.ts';
 
@@ -24,11 +25,10 @@ function refused(path: string, why: string): LoginRead {
 /** Two lines of text, in UTF-8 as Citadel keeps names. */
 function parseLogin(path: string, text: string): LoginRead {
   const [user = '', password = '', ...rest] = text.split('\n').map((line) => line.replace(/\r$/, ''));
-  const bytes = (line: string): string => Buffer.from(line, 'utf8').toString('latin1');
   const isWhole = user !== '' && password !== '' && rest.every((line) => line === '');
   if (!isWhole || !isOneLine(user + password))
     return refused(path, 'it needs two lines, the name of an admin and its password');
-  return { kind: 'login', login: { user: bytes(user), password: bytes(password) } };
+  return { kind: 'login', login: { user: bytesOf(user), password: bytesOf(password) } };
 }
 
 /** @param self user id of this process */
