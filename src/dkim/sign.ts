@@ -82,6 +82,7 @@ export async function signedMessage(message: OutgoingMessage, sign: Sign): Promi
 
 /** The message with fields before its own. */
 function withFields(message: OutgoingMessage, fields: ByteString): OutgoingMessage {
+  if (fields === '') return message;
   const head = Buffer.from(fields, 'latin1');
   const { bytes } = message;
   return {
