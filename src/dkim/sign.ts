@@ -31,12 +31,12 @@ export async function digestMessage(chunks: AsyncIterable<Buffer>): Promise<Mess
       continue;
     }
     // The empty line may be spread over two chunks; a message may begin with it.
-    const from = Math.max(0, begun.length - 3);
+    const before = begun.length;
     begun += chunk.toString('latin1');
-    const end = begun.startsWith('\r\n') ? -2 : begun.indexOf('\r\n\r\n', from);
+    const end = begun.startsWith('\r\n') ? -2 : begun.indexOf('\r\n\r\n', Math.max(0, before - 3));
     if (end === -1) continue;
     header = begun.slice(0, end + 2);
-    hash.update(body.write(Buffer.from(begun.slice(end + 4), 'latin1')), 'latin1');
+    hash.update(body.write(chunk.subarray(end + 4 - before)), 'latin1');
   }
   hash.update(body.end(), 'latin1');
   return { header: header ?? begun, bodyHash: hash.digest('base64') };
