@@ -35,11 +35,9 @@ export function createSigner(findKeys: FindKeys, when: 'unsigned' | 'always'): S
 }
 
 /** The first address in From with its domain in A-labels; null when there is none to sign for. */
-export function authorAddress({ headers: { from } }: Pick<OutgoingMessage, 'headers'>): string | null {
+function authorAddress({ headers: { from } }: Pick<OutgoingMessage, 'headers'>): string | null {
   if (from === null) return null;
   const found = addressInField(`From: ${from}\r\n`, 'from');
   const address = recipientAddress(found ?? '');
-  if (address.kind === 'unusable') return null;
-  const local = address.command.slice(0, address.command.lastIndexOf('@'));
-  return `${local}@${address.domain}`.toLowerCase();
+  return address.kind === 'unusable' ? null : address.command.toLowerCase();
 }
