@@ -9,6 +9,7 @@ import type { SigningKey } from './sign.ts';
 import type { Algorithm } from './signature.ts';
 import type { FindKeys } from './signer.ts';
 import {
+  domainOf,
   type KeyEntry,
   keyNamesFor,
   parseKeyEntry,
@@ -59,7 +60,7 @@ export function loadKeyring(settings: KeyringSettings): KeyringRead {
       return key === undefined ? [] : [{ ...key, selector, domain: domain.replaceAll('%', sender) }];
     };
     const findKeys: FindKeys = (address) => {
-      const sender = address.slice(address.lastIndexOf('@') + 1);
+      const sender = domainOf(address);
       return keyNamesFor(rules, address).flatMap((name) =>
         (named.get(name.replaceAll('%', sender)) ?? []).flatMap((entry) => keyFor(entry, sender)),
       );

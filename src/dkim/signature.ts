@@ -70,7 +70,7 @@ export function unsignedField(
   time: number,
 ): ByteString {
   const tags = `v=1; a=${algorithm}; c=relaxed/relaxed; d=${domain}; s=${selector}; t=${time};`;
-  return `DKIM-Signature: ${tags}\r\n\th=${folded(names, ':')};\r\n\tbh=${bodyHash};\r\n\tb=`;
+  return `DKIM-Signature: ${tags}\r\n\th=${folded(names)};\r\n\tbh=${bodyHash};\r\n\tb=`;
 }
 
 /** The bytes that the key signs: the named fields, the last ones first, then the signature field itself (RFC 6376 3.7). */
@@ -96,11 +96,12 @@ export function signedField(unsigned: ByteString, signature: Buffer): ByteString
   return `${unsigned}${(base64.match(/.{1,72}/g) ?? []).join('\r\n\t ')}\r\n`;
 }
 
-function folded(names: readonly string[], separator: string): string {
+/** Separated by colons. */
+function folded(names: readonly string[]): string {
   let text = '';
   let column = 0;
   for (const [at, name] of names.entries()) {
-    const word = at === names.length - 1 ? name : name + separator;
+    const word = at === names.length - 1 ? name : `${name}:`;
     if (column + word.length > 70) {
       text += '\r\n\t ';
       column = 0;

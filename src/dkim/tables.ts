@@ -105,7 +105,7 @@ function ranked(pattern: string): { readonly rank: number; matches(address: stri
   };
 }
 
-function domainOf(address: string): string {
+export function domainOf(address: string): string {
   return address.slice(address.lastIndexOf('@') + 1);
 }
 
