@@ -5,7 +5,7 @@
 import type { ByteString } from '../platform/bytes.ts';
 import { type Charset, decodeUnlabelled } from './charset.ts';
 import { trimWhitespace } from './headers.ts';
-import { isContinuation, LONGEST_LINE } from './lines.ts';
+import { characterEnd, LONGEST_LINE } from './lines.ts';
 
 const eightBit = /[\x80-\xff]/;
 
@@ -174,11 +174,4 @@ function foldLine(line: ByteString): ByteString {
 
 function lastOf(line: ByteString, chars: readonly string[], from: number): number {
   return Math.max(...chars.map((char) => line.lastIndexOf(char, from)));
-}
-
-/** The last position within 998 bytes that is not inside a UTF-8 character. */
-function characterEnd(line: ByteString): number {
-  let cut = LONGEST_LINE;
-  while (cut > LONGEST_LINE - 3 && isContinuation(line.charCodeAt(cut))) cut -= 1;
-  return cut;
 }

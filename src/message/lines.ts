@@ -176,14 +176,18 @@ function cutLine(line: ByteString, flowColumn: number | null): ByteString {
 /** Where to cut a line of more than 998 bytes. */
 function cutPosition(line: ByteString): number {
   const blank = line.lastIndexOf(' ', LONGEST_LINE - 1);
-  if (blank > 0) return blank + 1;
+  return blank > 0 ? blank + 1 : characterEnd(line);
+}
+
+/** The last position within 998 bytes that is not inside a UTF-8 character. */
+export function characterEnd(line: ByteString): number {
   let cut = LONGEST_LINE;
   while (cut > LONGEST_LINE - 3 && isContinuation(line.charCodeAt(cut))) cut -= 1;
   return cut;
 }
 
 /** A continuation byte of UTF-8; in other charsets the line is cut a byte or two early, which does no harm. */
-export function isContinuation(byte: number): boolean {
+function isContinuation(byte: number): boolean {
   return byte >= 0x80 && byte < 0xc0;
 }
 
