@@ -84,7 +84,9 @@ function partsOf(report: Dsn, stamp: Stamp): readonly Part[] {
 function humanPart({ notices, sourceRoom, willRetryUntil }: Dsn, { legacy }: Stamp): Buffer {
   const readable = (bytes: ByteString): string => readableText(bytes, legacy);
   const recipients = notices.map(({ kind, recipient, text }) => ({
-    ...{ kind, recipient: readable(recipient), text: readable(text) },
+    kind,
+    recipient: readable(recipient),
+    text: readable(text),
   }));
   const room = sourceRoom === null ? null : readable(sourceRoom);
   return Buffer.from(humanText(recipients, room, willRetryUntil), 'utf8');

@@ -56,10 +56,8 @@ export function parseDsnTransport(text: string): DsnTransportSetting | null {
   return { kind: 'smtp', host: name, literal: /^[\d.]+$/.test(name) ? 4 : null, port };
 }
 
-function format(setting: DsnTransportSetting): string {
+function format(setting: ServerSetting): string {
   switch (setting.kind) {
-    case 'room':
-      return 'room';
     case 'lmtp':
       return `lmtp:${setting.socket}`;
     case 'smtp':
