@@ -17,6 +17,7 @@ import type { Job } from '../../delivery-list/job.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
 import { nodeDisk } from '../../storage/disk.ts';
 import { ensureFolder } from '../../storage/folder.ts';
+import { layoutOf } from '../../storage/layout.ts';
 import type { TranscriptStore, TranscriptWriter } from './recorder.ts';
 
 export interface RetentionLimits {
@@ -33,7 +34,7 @@ const MAX_LENGTH = 4_194_304;
 const SWEEP_INTERVAL = 60_000;
 
 export function transcriptFolder(spool: string): string {
-  return join(spool, '.spoolroom', 'transcripts');
+  return join(layoutOf(spool).state, 'transcripts');
 }
 
 export function transcriptStore(
