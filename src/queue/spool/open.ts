@@ -33,7 +33,7 @@ import {
   writeRequests,
 } from './requests/requests.ts';
 import { sortIndex } from './scan.ts';
-import { SpoolIndex } from './spool-index.ts';
+import { SpoolIndex, type SpoolIndexDeps } from './spool-index.ts';
 import { SpoolStore } from './spool-store.ts';
 
 export interface SpoolDeps {
@@ -82,6 +82,8 @@ interface Spool {
   /** new files are as open to others as the directory is, and never to everybody */
   readonly files: Ownership;
   readonly temporaryName: TemporaryName;
+  /** how its messages are read */
+  readonly reading: SpoolIndexDeps;
   readonly index: SpoolIndex;
   /** of the directory */
   readonly ino: number;
@@ -103,6 +105,7 @@ function findSpool(path: string, deps: SpoolDeps, settings: ControlSettings): Sp
   // The set-group-ID bit too: in a shared spool it gives everything in our folders to the group.
   const owner = { mode: status.mode & 0o2770, uid: status.uid, gid: status.gid };
   const options = { dialect: 'detect', fallback: settings.dialect } as const;
+  const reading: SpoolIndexDeps = { disk, layout, options, now: () => clock.now(), ...settings };
   return {
     kind: 'found',
     layout,
@@ -110,7 +113,8 @@ function findSpool(path: string, deps: SpoolDeps, settings: ControlSettings): Sp
     folders: owner,
     files: { ...owner, mode: status.mode & 0o660 },
     temporaryName: temporaryNames(layout, processes, random),
-    index: new SpoolIndex({ disk, layout, options, now: () => clock.now(), ...settings }),
+    reading,
+    index: new SpoolIndex(reading),
   };
 }
 
@@ -175,7 +179,7 @@ async function openLocked(
   claim: Claim,
 ): Promise<{ readonly kind: 'open'; readonly queue: Queue } | OpenRefused> {
   const { disk, warn, clock } = deps;
-  const { layout, files: owner, temporaryName, index } = spool;
+  const { layout, files: owner, temporaryName, index, reading } = spool;
   // A scan reads them; missing permission is reported now.
   readRequests(disk, layout);
   removeStaleTemporary(disk, layout, deps.processes);
@@ -191,12 +195,7 @@ async function openLocked(
     { disk, layout, temporaryName, owner, spool: id, held: claim.held },
     read.records,
   );
-  const options = { dialect: 'detect', fallback: settings.dialect } as const;
-  const store = new SpoolStore({
-    ...{ disk, layout, index, owner, temporaryName, warn, options },
-    ...settings,
-    now: () => clock.now(),
-  });
+  const store = new SpoolStore({ ...reading, ...settings, index, owner, temporaryName, warn });
   const queue = new WriteBehindQueue({ store, journal, records: read.records, clock, warn, claim });
   try {
     await queue.recover();
@@ -326,12 +325,13 @@ function clientOf(opened: Spool, deps: SpoolDeps, settings: ControlSettings): Sp
 
 /** What a client goes on with as long as the directory stays the same. */
 function clientState(spool: Spool, disk: Disk) {
-  reserveJournalNumbers(spool, disk);
   const { layout, files: owner } = spool;
+  const id = readQueueId(disk, layout);
+  if (id !== null) reserveJournalNumbers(spool, disk, id);
   const syncSpool = groupCommit(() => disk.syncDirectory(layout.spool));
   return {
     spool,
-    id: readQueueId(disk, layout),
+    id,
     enqueue: createEnqueue({ ...spool, disk, owner, syncSpool }),
   };
 }
@@ -341,9 +341,8 @@ function isSame(disk: Disk, { layout, ino }: Spool): boolean {
 }
 
 /** New messages must not get a number that the journal of an interrupted or running run still mentions. */
-function reserveJournalNumbers({ layout, index }: Spool, disk: Disk): void {
-  if (disk.status(layout.journal) === null || disk.status(layout.id) === null) return;
-  const read = readJournal(disk, layout, disk.read(layout.id, 4096).bytes.toString('latin1').trim());
+function reserveJournalNumbers({ layout, index }: Spool, disk: Disk, id: string): void {
+  const read = readJournal(disk, layout, id);
   if (read.kind === 'read')
     for (const { control, msgid } of read.records) index.reserveNumber(Math.max(control, msgid));
 }
