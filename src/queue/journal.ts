@@ -168,6 +168,24 @@ interface Line {
   readonly bytes: Buffer;
 }
 
+/** Open the journal of this queue with what an interrupted run left in it. */
+export function resumeJournal(
+  deps: JournalDeps,
+  warn: (text: string) => void,
+):
+  | { readonly kind: 'resumed'; readonly journal: Journal; readonly records: readonly JournalRecord[] }
+  | Refusal {
+  const { disk, layout, spool } = deps;
+  const read = readJournal(disk, layout, spool);
+  if (read.kind === 'refused') return read;
+  if (read.damaged > 0)
+    warn(
+      `Damaged lines in ${layout.journal} were ignored: ${read.damaged}. An interrupted run leaves one at the end. ` +
+        'Messages that were being delivered then may be sent a second time.',
+    );
+  return { kind: 'resumed', journal: openJournal(deps, read.records), records: read.records };
+}
+
 /** Go on with these records, which the file holds. It is not touched before something is appended or dropped. */
 export function openJournal(deps: JournalDeps, records: readonly JournalRecord[]): Journal {
   const { disk, layout, temporaryName, owner, spool, held } = deps;

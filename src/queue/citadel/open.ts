@@ -16,7 +16,7 @@ import { acquireLock, type Claim } from '../../storage/lock.ts';
 import type { ProcessTable } from '../../storage/processes.ts';
 import { ensureQueueId } from '../../storage/queue-id.ts';
 import type { ControlSettings } from '../control-message.ts';
-import { openJournal, readJournal } from '../journal.ts';
+import { resumeJournal } from '../journal.ts';
 import type { Queue } from '../queue.ts';
 import { WriteBehindQueue } from '../write-behind-queue.ts';
 import type { Login } from './client/login.ts';
@@ -77,17 +77,9 @@ async function openLocked(
   const { disk, clock, warn, random } = deps;
   removeStaleTemporary(disk, layout, deps.processes);
   const spool = `citadel ${options.server.endpoint.address} ${options.server.endpoint.port}`;
-  const read = readJournal(disk, layout, spool);
-  if (read.kind === 'refused') return refused('journal', read.text);
-  if (read.damaged > 0)
-    warn(
-      `Damaged lines in ${layout.journal} were ignored: ${read.damaged}. An interrupted run leaves one at the end. ` +
-        'Messages that were being delivered then may be sent a second time.',
-    );
-  const journal = openJournal(
-    { disk, layout, temporaryName, owner: OURS, spool, held: claim.held },
-    read.records,
-  );
+  const resumed = resumeJournal({ disk, layout, temporaryName, owner: OURS, spool, held: claim.held }, warn);
+  if (resumed.kind === 'refused') return refused('journal', resumed.text);
+  const { journal, records } = resumed;
   const server = citadelServer(options.server, options.login, deps);
   const store = new RoomStore({
     ...{ server, journal, clock, warn, spans: settings.spans },
@@ -96,7 +88,7 @@ async function openLocked(
     payloads: payloadCache({ server, disk, temporaryName }),
     probes: probeStore(disk, layout, temporaryName, OURS),
   });
-  const queue = new WriteBehindQueue({ store, journal, records: read.records, clock, warn, claim });
+  const queue = new WriteBehindQueue({ store, journal, records, clock, warn, claim });
   try {
     await queue.recover().catch((error) => {
       if (!(error instanceof ServerBusy)) throw error;

@@ -20,7 +20,7 @@ import { acquireLock, type Claim, lockHolder } from '../../storage/lock.ts';
 import type { ProcessTable } from '../../storage/processes.ts';
 import { ensureQueueId, readQueueId } from '../../storage/queue-id.ts';
 import type { ControlSettings } from '../control-message.ts';
-import { openJournal, readJournal } from '../journal.ts';
+import { readJournal, resumeJournal } from '../journal.ts';
 import type { JobRequest, Queue, QueuedJob, QueueScan, Requester } from '../queue.ts';
 import { WriteBehindQueue } from '../write-behind-queue.ts';
 import { createEnqueue } from './enqueue.ts';
@@ -184,19 +184,12 @@ async function openLocked(
   readRequests(disk, layout);
   removeStaleTemporary(disk, layout, deps.processes);
   const id = await ensureQueueId({ ...deps, ...spool, owner });
-  const read = readJournal(disk, layout, id);
-  if (read.kind === 'refused') return refused(read.why === 'denied' ? 'denied' : 'journal', read.text);
-  if (read.damaged > 0)
-    warn(
-      `Damaged lines in ${layout.journal} were ignored: ${read.damaged}. An interrupted run leaves one at the end. ` +
-        'Messages that were being delivered then may be sent a second time.',
-    );
-  const journal = openJournal(
-    { disk, layout, temporaryName, owner, spool: id, held: claim.held },
-    read.records,
-  );
+  const resumed = resumeJournal({ disk, layout, temporaryName, owner, spool: id, held: claim.held }, warn);
+  if (resumed.kind === 'refused')
+    return refused(resumed.why === 'denied' ? 'denied' : 'journal', resumed.text);
+  const { journal, records } = resumed;
   const store = new SpoolStore({ ...reading, ...settings, index, owner, temporaryName, warn });
-  const queue = new WriteBehindQueue({ store, journal, records: read.records, clock, warn, claim });
+  const queue = new WriteBehindQueue({ store, journal, records, clock, warn, claim });
   try {
     await queue.recover();
   } catch (error) {
