@@ -1,7 +1,8 @@
 /**
  * Files on their way to their final name: written under a name of their own in `.spoolroom/tmp/`, made durable there,
- * then renamed or linked into place by the caller. Never touches a file under a final name.
+ * then renamed or linked into place.
  */
+import { dirname } from 'node:path';
 import type { Random } from '../platform/clock.ts';
 import { errorCode, QueueError } from '../platform/system-errors.ts';
 import type { Disk, Ownership } from './disk.ts';
@@ -44,6 +45,24 @@ export async function writeAndSync(
   } finally {
     file.close();
   }
+}
+
+export interface ReplaceDeps {
+  readonly disk: Disk;
+  readonly temporaryName: TemporaryName;
+  readonly owner: Ownership;
+}
+
+/** A file with these bytes in place of what lies under `path`; it and its name are durable when this resolves. */
+export async function replaceDurably(
+  { disk, temporaryName, owner }: ReplaceDeps,
+  path: string,
+  bytes: Buffer,
+): Promise<void> {
+  const temporary = temporaryName();
+  await writeAndSync(disk, temporary, [bytes], owner);
+  disk.rename(temporary, path);
+  await disk.syncDirectory(dirname(path));
 }
 
 /**

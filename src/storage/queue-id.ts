@@ -3,16 +3,13 @@
  * room. Created once; durable when it is returned.
  */
 import type { Random } from '../platform/clock.ts';
-import { type TemporaryName, writeAndSync } from './atomic-file.ts';
-import type { Disk, Ownership } from './disk.ts';
+import { type ReplaceDeps, replaceDurably } from './atomic-file.ts';
+import type { Disk } from './disk.ts';
 import type { StateLayout } from './layout.ts';
 
-export interface QueueIdDeps {
-  readonly disk: Disk;
+export interface QueueIdDeps extends ReplaceDeps {
   readonly random: Random;
   readonly layout: StateLayout;
-  readonly temporaryName: TemporaryName;
-  readonly owner: Ownership;
 }
 
 /** Eight hex digits for each word. */
@@ -30,19 +27,11 @@ export function readQueueId(disk: Disk, layout: StateLayout): string | null {
   return disk.read(layout.id, 4096).bytes.toString('latin1').trim();
 }
 
-export async function ensureQueueId({
-  disk,
-  random,
-  layout,
-  temporaryName,
-  owner,
-}: QueueIdDeps): Promise<string> {
+export async function ensureQueueId(deps: QueueIdDeps): Promise<string> {
+  const { disk, random, layout } = deps;
   const known = readQueueId(disk, layout);
   if (known !== null) return known;
   const id = randomHex(random, 4);
-  const temporary = temporaryName();
-  await writeAndSync(disk, temporary, [Buffer.from(`${id}\n`)], owner);
-  disk.rename(temporary, layout.id);
-  await disk.syncDirectory(layout.state);
+  await replaceDurably(deps, layout.id, Buffer.from(`${id}\n`));
   return id;
 }

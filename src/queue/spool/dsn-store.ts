@@ -5,7 +5,7 @@
  */
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import { errorCode } from '../../platform/system-errors.ts';
-import { removeIfExists, temporaryNames, writeAndSync } from '../../storage/atomic-file.ts';
+import { removeIfExists, replaceDurably, temporaryNames } from '../../storage/atomic-file.ts';
 import type { Disk } from '../../storage/disk.ts';
 import { payloadFingerprint } from '../../storage/fingerprint.ts';
 import { ensureFolder } from '../../storage/folder.ts';
@@ -68,11 +68,9 @@ export function openDsnStore(
     const { mode, uid, gid } = disk.status(`${spool}/.`) ?? { mode: 0o700, uid: 0, gid: 0 };
     const owner = { mode: mode & 0o2770, uid, gid };
     if (ensureFolder(disk, folder, owner)) await disk.syncDirectory(layout.state);
-    const temporary = temporaryName();
-    await writeAndSync(disk, temporary, [bytes], { ...owner, mode: mode & 0o660 });
-    disk.rename(temporary, `${folder}/${name}`);
-    await disk.syncDirectory(folder);
-    return `${folder}/${name}`;
+    const path = `${folder}/${name}`;
+    await replaceDurably({ disk, temporaryName, owner: { ...owner, mode: mode & 0o660 } }, path, bytes);
+    return path;
   }
 
   return {

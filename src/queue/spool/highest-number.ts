@@ -5,8 +5,8 @@
  */
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
-import { type TemporaryName, writeAndSync } from '../../storage/atomic-file.ts';
-import type { Disk, Ownership } from '../../storage/disk.ts';
+import { type ReplaceDeps, replaceDurably } from '../../storage/atomic-file.ts';
+import type { Disk } from '../../storage/disk.ts';
 import { messageNumber, type StateLayout } from '../../storage/layout.ts';
 
 /** 0: none is recorded, or it cannot be read. */
@@ -19,11 +19,8 @@ export function readHighest(disk: Disk, { highest }: StateLayout): MessageNumber
   }
 }
 
-export interface HighestNumberDeps {
-  readonly disk: Disk;
+export interface HighestNumberDeps extends ReplaceDeps {
   readonly layout: StateLayout;
-  readonly temporaryName: TemporaryName;
-  readonly owner: Ownership;
   /** gets a full sentence; the caller says the same one only once */
   readonly warn: (text: string) => void;
 }
@@ -40,12 +37,9 @@ export class HighestNumber {
   /** Resolves when the number is durable, or after a warning: no message waits for it. */
   async record(number: MessageNumber): Promise<void> {
     if (number <= this.#recorded) return;
-    const { disk, layout, temporaryName, owner, warn } = this.#deps;
+    const { layout, warn } = this.#deps;
     try {
-      const temporary = temporaryName();
-      await writeAndSync(disk, temporary, [Buffer.from(`${number}\n`)], owner);
-      disk.rename(temporary, layout.highest);
-      await disk.syncDirectory(layout.state);
+      await replaceDurably(this.#deps, layout.highest, Buffer.from(`${number}\n`));
       this.#recorded = number;
     } catch (error) {
       if (errorCode(error) === null) throw error;

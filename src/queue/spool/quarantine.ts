@@ -5,15 +5,12 @@
  */
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import { errorCode } from '../../platform/system-errors.ts';
-import { removeIfExists, type TemporaryName, writeAndSync } from '../../storage/atomic-file.ts';
-import type { Disk, FileStatus, Ownership } from '../../storage/disk.ts';
+import { type ReplaceDeps, removeIfExists, replaceDurably } from '../../storage/atomic-file.ts';
+import type { FileStatus } from '../../storage/disk.ts';
 import type { StateLayout } from '../../storage/layout.ts';
 
-export interface QuarantineDeps {
-  readonly disk: Disk;
+export interface QuarantineDeps extends ReplaceDeps {
   readonly layout: StateLayout;
-  readonly temporaryName: TemporaryName;
-  readonly owner: Ownership;
 }
 
 /** Give the message a name in `bad/`: its number, or `number.1` and so on when an older one has that. */
@@ -37,7 +34,7 @@ export async function quarantine(
   status: FileStatus,
   reason: string,
 ): Promise<string> {
-  const { disk, layout, temporaryName, owner } = deps;
+  const { disk, layout } = deps;
   const path = linkIntoBad(deps, number, status);
   const text = [
     `Message ${number} was quarantined, because ${reason}.`,
@@ -45,10 +42,7 @@ export async function quarantine(
     'The message it belongs to is still in the spool directory. Correct the list and put it back there',
     'under a free number, or delete it together with the message.\n',
   ];
-  const temporary = temporaryName();
-  await writeAndSync(disk, temporary, [Buffer.from(text.join('\n'))], owner);
-  disk.rename(temporary, `${path}.reason`);
-  await disk.syncDirectory(layout.bad);
+  await replaceDurably(deps, `${path}.reason`, Buffer.from(text.join('\n')));
   removeIfExists(disk, layout.message(number));
   return path;
 }

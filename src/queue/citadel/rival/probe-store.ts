@@ -1,7 +1,7 @@
 /** The state of the rival detector between processes: two files in our folder of the state directory, written durably. */
 
 import { ConcurrentRunnerError } from '../../../platform/system-errors.ts';
-import { removeIfExists, type TemporaryName, writeAndSync } from '../../../storage/atomic-file.ts';
+import { removeIfExists, replaceDurably, type TemporaryName } from '../../../storage/atomic-file.ts';
 import type { Disk, Ownership } from '../../../storage/disk.ts';
 import type { StateLayout } from '../../../storage/layout.ts';
 import {
@@ -47,12 +47,8 @@ export function probeStore(
   owner: Ownership,
 ): ProbeStore {
   const snapshotPath = `${layout.state}/left`;
-  const write = async (path: string, value: ProbeState | ShutdownSnapshot): Promise<void> => {
-    const temporary = temporaryName();
-    await writeAndSync(disk, temporary, [Buffer.from(encodeProbeState(value))], owner);
-    disk.rename(temporary, path);
-    await disk.syncDirectory(layout.state);
-  };
+  const write = (path: string, value: ProbeState | ShutdownSnapshot): Promise<void> =>
+    replaceDurably({ disk, temporaryName, owner }, path, Buffer.from(encodeProbeState(value)));
   return {
     path: probePath(layout),
     read: () => usableState(disk, layout),
