@@ -85,7 +85,7 @@ async function openLocked(
     ...{ server, journal, clock, warn, spans: settings.spans },
     dialect: new RoomDialect({ server, setting: settings.dialect, warn }),
     owner: await ensureQueueId({ disk, random, layout, temporaryName, owner: OURS }),
-    payloads: payloadCache({ server, disk, temporaryName }),
+    payloads: payloadCache({ server, disk, temporaryName, owner: OURS }),
     probes: probeStore(disk, layout, temporaryName, OURS),
   });
   const queue = new WriteBehindQueue({ store, journal, records, clock, warn, claim });

@@ -35,9 +35,8 @@ export interface PayloadDeps {
   readonly server: CitadelServer;
   readonly disk: Disk;
   readonly temporaryName: TemporaryName;
+  readonly owner: Ownership;
 }
-
-const OWNER: Ownership = { mode: 0o600, uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
 
 async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
   yield bytes;
@@ -47,15 +46,17 @@ async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
 class PayloadFile {
   readonly path: string;
   readonly #disk: Disk;
+  readonly #owner: Ownership;
   /** null: closed */
   #file: OpenFile | null;
   #waiting: Buffer[] = [];
   #size = 0;
 
-  constructor(disk: Disk, path: string) {
+  constructor(disk: Disk, path: string, owner: Ownership) {
     this.path = path;
     this.#disk = disk;
-    this.#file = disk.create(path, OWNER);
+    this.#owner = owner;
+    this.#file = disk.create(path, owner);
   }
 
   add(bytes: Buffer): void {
@@ -67,7 +68,7 @@ class PayloadFile {
   /** Discard what came so far: the answer is sent a second time. */
   restart(): void {
     this.drop();
-    this.#file = this.#disk.create(this.path, OWNER);
+    this.#file = this.#disk.create(this.path, this.#owner);
   }
 
   done(): void {
@@ -96,7 +97,7 @@ class PayloadFile {
   }
 }
 
-export function payloadCache({ server, disk, temporaryName }: PayloadDeps): PayloadCache {
+export function payloadCache({ server, disk, temporaryName, owner }: PayloadDeps): PayloadCache {
   const files = new Map<MessageNumber, { readonly path: string; readonly size: number }>();
   /** being fetched: several destinations ask for the same message at the same time */
   const fetching = new Map<MessageNumber, Promise<PayloadResult>>();
@@ -106,7 +107,7 @@ export function payloadCache({ server, disk, temporaryName }: PayloadDeps): Payl
 
   /** The first of the forms this server knows. */
   async function fetch(number: MessageNumber): Promise<PayloadResult> {
-    const file = new PayloadFile(disk, temporaryName());
+    const file = new PayloadFile(disk, temporaryName(), owner);
     const ask = (line: string, guarded: { readonly guarded?: true } = {}) =>
       server.read({ line, ...guarded, sink: (bytes) => file.add(bytes) }, () => file.restart());
     let kept = false;
