@@ -87,3 +87,11 @@ export interface StoredMessage {
   /** a fresh pass over the stored form */
   stream(): AsyncIterable<Buffer>;
 }
+
+/** A message of which these are all bytes. */
+export function inMemory(bytes: Buffer): StoredMessage {
+  async function* stream(): AsyncGenerator<Buffer> {
+    yield bytes;
+  }
+  return { size: bytes.length, bytes, stream };
+}

@@ -2,6 +2,7 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { ParseOptions } from '../../delivery-list/parse.ts';
+import { inMemory } from '../../message/stored.ts';
 import { describeError, errorCode, isPermissionDenied } from '../../platform/system-errors.ts';
 import type { PayloadResult } from '../../queue/queue.ts';
 import { isExport } from '../../replay/export.ts';
@@ -127,10 +128,7 @@ export function stored(msgid: number, bytes: Buffer): PayloadResult {
 }
 
 function found(bytes: Buffer): PayloadResult {
-  async function* stream(): AsyncGenerator<Buffer> {
-    yield bytes;
-  }
-  return { kind: 'found', message: { size: bytes.length, bytes, stream } };
+  return { kind: 'found', message: inMemory(bytes) };
 }
 
 /** A message of about this many bytes. */

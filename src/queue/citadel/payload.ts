@@ -5,7 +5,7 @@
  */
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import type { StoredMessage } from '../../message/stored.ts';
-import { storedControl } from '../../message/stored.ts';
+import { inMemory, storedControl } from '../../message/stored.ts';
 import { describeError, isOperationalError } from '../../platform/system-errors.ts';
 import { removeIfExists, type TemporaryName } from '../../storage/atomic-file.ts';
 import type { Disk, OpenFile, Ownership } from '../../storage/disk.ts';
@@ -36,10 +36,6 @@ export interface PayloadDeps {
   readonly disk: Disk;
   readonly temporaryName: TemporaryName;
   readonly owner: Ownership;
-}
-
-async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
-  yield bytes;
 }
 
 /** A file that gets single lines and writes them in larger pieces. */
@@ -144,7 +140,7 @@ export function payloadCache({ server, disk, temporaryName, owner }: PayloadDeps
     }
     removeIfExists(disk, path);
     if (bytes.length === 0) return { kind: 'empty', reason: `the message ${number} on the server is empty` };
-    return { kind: 'found', message: { size: bytes.length, bytes, stream: () => once(bytes) } };
+    return { kind: 'found', message: inMemory(bytes) };
   }
 
   function onDisk(path: string, size: number): StoredMessage {

@@ -3,7 +3,7 @@
  * delivery list is never handed out as mail.
  */
 import type { MessageNumber } from '../../delivery-list/job.ts';
-import { storedControl } from '../../message/stored.ts';
+import { inMemory, storedControl } from '../../message/stored.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
 import { removeIfExists } from '../../storage/atomic-file.ts';
 import type { Disk } from '../../storage/disk.ts';
@@ -16,10 +16,6 @@ import type { SpoolIndex } from './spool-index.ts';
 
 /** Up to this many bytes a payload is handed out whole. */
 const WHOLE = 262_144;
-
-async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
-  yield bytes;
-}
 
 function unreadable(number: MessageNumber, why: string): PayloadResult {
   return { kind: 'unreadable', reason: `the message ${number} in the spool cannot be read: ${why}` };
@@ -44,7 +40,7 @@ export function readPayload(
     if (bytes.length > WHOLE) {
       return { kind: 'found', message: { size: status.size, bytes: null, stream: () => disk.stream(path) } };
     }
-    return { kind: 'found', message: { size: bytes.length, bytes, stream: () => once(bytes) } };
+    return { kind: 'found', message: inMemory(bytes) };
   } catch (error) {
     if (errorCode(error) === null) throw error;
     if (errorCode(error) !== 'ENOENT') return unreadable(number, describeError(error));
