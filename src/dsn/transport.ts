@@ -9,7 +9,7 @@ import type { OutgoingMessage } from '../message/outgoing.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { Resolver } from '../platform/dns.ts';
 import type { Extension } from '../smtp/capabilities.ts';
-import type { ClientDeps, ClientListener } from '../smtp/client.ts';
+import type { ClientDeps, ClientListener, SessionOptions } from '../smtp/client.ts';
 import { SmtpClient } from '../smtp/client.ts';
 import type { SessionPolicy } from '../smtp/machine/session.ts';
 import type { Failure, Outcome, Peer } from '../smtp/outcome.ts';
@@ -76,29 +76,18 @@ export function sessionTransport(
   deadlines: DeliveryRules['deadlines'],
   ehloName: string,
 ): DsnTransport {
-  const policy: SessionPolicy = {
-    ehloName,
-    tls: setting.kind === 'lmtp' ? 'none' : 'opportunistic',
-    credentials: false,
-    authInClear: false,
-    recipients: 1,
-    ...(setting.kind === 'lmtp' ? { lmtp: true } : {}),
-  };
   const attempt = (
     transaction: Transaction,
     message: OutgoingMessage,
     peer: Peer,
     change: Partial<SessionPolicy> = {},
-  ) =>
-    runSession(transaction, message, deps, {
-      number: 0,
-      endpoint: { address: peer.address ?? peer.host, port: peer.port },
-      peer,
-      policy: { ...policy, ...change },
-      credentials: null,
-      tls: { serverName: peer.host, verify: false },
-      deadlines,
+  ) => {
+    const session = handoverSession(setting.kind, peer, deadlines, ehloName);
+    return runSession(transaction, message, deps, {
+      ...session,
+      policy: { ...session.policy, ...change },
     });
+  };
 
   /** With one server: again without what it cannot do after all, and in 7 bits where it demands that. */
   const handOver = async (report: OutgoingMessage, to: ByteString, peer: Peer): Promise<HandoverResult> => {
@@ -129,6 +118,31 @@ export function sessionTransport(
   };
 }
 
+/** A session in which reports are handed over: TLS where it is offered, any certificate, no password. */
+export function handoverSession(
+  protocol: ServerSetting['kind'],
+  peer: Peer,
+  deadlines: DeliveryRules['deadlines'],
+  ehloName: string,
+): SessionOptions {
+  return {
+    number: 0,
+    endpoint: { address: peer.address ?? peer.host, port: peer.port },
+    peer,
+    policy: {
+      ehloName,
+      tls: protocol === 'lmtp' ? 'none' : 'opportunistic',
+      credentials: false,
+      authInClear: false,
+      recipients: 1,
+      ...(protocol === 'lmtp' ? { lmtp: true } : {}),
+    },
+    credentials: null,
+    tls: { serverName: peer.host, verify: false },
+    deadlines,
+  };
+}
+
 /** The server offers the extension and cannot do it. */
 interface Unusable {
   readonly kind: 'unusable';
@@ -149,7 +163,7 @@ function runSession(
   transaction: Transaction,
   message: OutgoingMessage,
   deps: ClientDeps,
-  plan: ConstructorParameters<typeof SmtpClient>[0],
+  plan: SessionOptions,
 ): Promise<SessionResult> {
   return new Promise((resolve) => {
     let outcome: Outcome | null = null;

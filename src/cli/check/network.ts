@@ -4,7 +4,7 @@
  */
 import { lookupAddresses } from '../../delivery/lookups.ts';
 import { sessionOptions } from '../../delivery/rules.ts';
-import type { DsnTransportSetting } from '../../dsn/transport.ts';
+import { type DsnTransportSetting, handoverSession } from '../../dsn/transport.ts';
 import { type Finding, ok, problem, warning } from '../../output/check-report.ts';
 import { hintsFor } from '../../output/hints.ts';
 import { duration, escapeControl } from '../../output/text.ts';
@@ -161,29 +161,15 @@ async function addressesOf(
   return found.type === 'no-addresses' ? found.failure.text : `no address of ${host.name}`;
 }
 
-/** A session as reports are handed over in: TLS where it is offered, any certificate, no password. */
+/** A session in which reports are handed over, or one without TLS. */
 export function reportSession(
   { delivery, ehloName }: RunRules,
   peer: Peer,
   protocol: 'lmtp' | 'smtp',
   withoutTls: boolean,
 ): SessionOptions {
-  return {
-    number: 0,
-    endpoint: { address: peer.address ?? peer.host, port: peer.address === null ? 0 : peer.port },
-    peer,
-    policy: {
-      ehloName,
-      tls: protocol === 'lmtp' || withoutTls ? 'none' : 'opportunistic',
-      credentials: false,
-      authInClear: false,
-      recipients: 1,
-      ...(protocol === 'lmtp' ? { lmtp: true } : {}),
-    },
-    credentials: null,
-    tls: { serverName: peer.host, verify: false },
-    deadlines: delivery.deadlines,
-  };
+  const session = handoverSession(protocol, peer, delivery.deadlines, ehloName);
+  return withoutTls ? { ...session, policy: { ...session.policy, tls: 'none' } } : session;
 }
 
 async function checkReports(context: NetworkContext): Promise<Finding> {
