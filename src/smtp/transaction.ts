@@ -34,7 +34,7 @@ export interface Transaction extends MessageRequirements {
 }
 
 export interface DsnRequest {
-  readonly notify: 'NEVER' | null;
+  readonly notify: 'NEVER';
 }
 
 export function mailCommand(transaction: Transaction, capabilities: Capabilities): ByteString {
@@ -54,7 +54,7 @@ export function mailParameters(transaction: Transaction, capabilities: Capabilit
 }
 
 export function rcptParameters({ dsn }: Transaction, capabilities: Capabilities): Parameters {
-  return capabilities.dsn && dsn?.notify ? [['DSN', `NOTIFY=${dsn.notify}`]] : [];
+  return capabilities.dsn && dsn ? [['DSN', `NOTIFY=${dsn.notify}`]] : [];
 }
 
 export function rcptCommand(transaction: Transaction, index: number, capabilities: Capabilities): ByteString {
