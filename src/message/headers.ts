@@ -1,5 +1,5 @@
 /** Reads a message header: field by field, unfolded, up to the first empty line. Nothing is decoded or checked. */
-import type { ByteString } from '../platform/bytes.ts';
+import { type ByteString, trimmed } from '../platform/bytes.ts';
 
 export interface HeaderField {
   /** as written, without the colon */
@@ -32,15 +32,7 @@ export function* headerFields(header: ByteString): Generator<HeaderField> {
   if (name !== null) yield { name, value };
 }
 
-/** Without surrounding blanks, tabs and line ends. `trim()` would also remove 0xA0, which can end a UTF-8 character. */
+/** Without surrounding blanks, tabs and line ends. */
 export function trimWhitespace(value: ByteString): ByteString {
-  let start = 0;
-  let end = value.length;
-  while (start < end && isBlank(value.charCodeAt(start))) start += 1;
-  while (end > start && isBlank(value.charCodeAt(end - 1))) end -= 1;
-  return value.slice(start, end);
-}
-
-function isBlank(code: number): boolean {
-  return code === 0x20 || (code >= 0x09 && code <= 0x0d);
+  return trimmed(value, ' \t\n\v\f\r');
 }

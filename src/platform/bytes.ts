@@ -1,4 +1,4 @@
-/** Byte strings: their type, and how text becomes one. */
+/** Byte strings: their type, how text becomes one, and what is done to any of them. */
 
 /**
  * One character per byte, U+0000 to U+00FF ("latin1" in Node). Delivery lists and SMTP lines have no declared charset;
@@ -9,6 +9,17 @@ export type ByteString = string;
 /** Of text in UTF-8, as command lines and files have it. */
 export function bytesOf(text: string): ByteString {
   return Buffer.from(text, 'utf8').toString('latin1');
+}
+
+/**
+ * Without these characters at both ends. `trim()` would also remove 0xA0, which can end a UTF-8 character, and a regular
+ * expression takes quadratic time over blanks inside.
+ */
+export function trimmed(text: ByteString, characters = ' \t'): ByteString {
+  let [from, to] = [0, text.length];
+  while (from < to && characters.includes(text.charAt(from))) from++;
+  while (to > from && characters.includes(text.charAt(to - 1))) to--;
+  return text.slice(from, to);
 }
 
 /** The same text in memory of its own. A part of a string keeps the whole of it alive, which may be much longer. */

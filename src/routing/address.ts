@@ -5,7 +5,7 @@
  * completed, and no control byte or blank outside quotes reaches the command.
  */
 import { hasEightBit } from '../message/charset.ts';
-import type { ByteString } from '../platform/bytes.ts';
+import { type ByteString, trimmed } from '../platform/bytes.ts';
 
 export interface Address {
   readonly kind: 'address';
@@ -42,11 +42,6 @@ const LITERAL = /^\[(?:(?:\d{1,3}\.){3}\d{1,3}|IPv6:[0-9A-F:.]+)\]$/i;
 
 function unusable(reason: string): InvalidAddress {
   return { kind: 'unusable', reason };
-}
-
-/** Removes blanks and tabs only: `trim()` would also remove CR, and 0xA0, which can end a UTF-8 character. */
-function withoutBlanks(text: ByteString): ByteString {
-  return text.replace(/^[ \t]+|[ \t]+$/g, '');
 }
 
 /** The parts of an entry. `spec` and `outside` have no comments. */
@@ -115,7 +110,7 @@ function splitEntry(raw: ByteString): EntryParts | null {
   const quoted = quotes.length === 1 ? (quotes[0] ?? null) : null;
   return {
     spec: inside ?? outside,
-    outside: inside === null ? null : withoutBlanks(outside),
+    outside: inside === null ? null : trimmed(outside),
     quoted,
     comment,
   };
@@ -162,22 +157,22 @@ function checkedLocal(local: ByteString): InvalidAddress | null {
 
 /** The entry with our domain, where it names a local user by a name without one (`root`, `Root <root>`); else as it is. */
 export function withLocalDomain(raw: ByteString, domain: ByteString): ByteString {
-  const spec = withoutBlanks(splitEntry(raw)?.spec ?? '');
+  const spec = trimmed(splitEntry(raw)?.spec ?? '');
   return spec !== '' && DOT_STRING.test(spec) ? `${spec}@${domain}` : raw;
 }
 
 /** The address in one `remote|` line. `raw` may have a display name, comments and brackets. */
 export function recipientAddress(raw: ByteString): RecipientAddress {
-  const entry = raw.replace(/^[ \t\r\n]+|[ \t\r\n]+$/g, '');
+  const entry = trimmed(raw, ' \t\r\n');
   if (entry === '') return unusable('the recipient has no address');
   if (entry.length > MAX_ENTRY) return unusable('it is longer than any mail address can be');
   const parts = splitEntry(entry);
   if (parts === null) return unusable('its angle brackets do not enclose one address');
-  const spec = withoutBlanks(parts.spec);
+  const spec = trimmed(parts.spec);
   const at = spec.lastIndexOf('@');
   if (at < 0) return unusable('it has no domain: there is no @ in it');
-  const local = withoutBlanks(spec.slice(0, at));
-  const domain = withoutBlanks(spec.slice(at + 1));
+  const local = trimmed(spec.slice(0, at));
+  const domain = trimmed(spec.slice(at + 1));
   if (domain === '') return unusable('there is no domain after its @');
   const fault = checkedLocal(local);
   if (fault !== null) return fault;

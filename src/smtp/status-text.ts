@@ -3,7 +3,7 @@
  * it, then the code and the host, which the C module leaves out (R082, R101).
  */
 import type { Dialect } from '../delivery-list/job.ts';
-import type { ByteString } from '../platform/bytes.ts';
+import { type ByteString, trimmed } from '../platform/bytes.ts';
 import type { Outcome, Peer } from './outcome.ts';
 
 /** In bytes. Servers since 2017 cut a line of the delivery list at 4095 bytes, older ones nowhere. */
@@ -52,8 +52,7 @@ export function joinedLines(text: ByteString): ByteString {
 }
 
 function oneLine(text: ByteString): ByteString {
-  // trim() would also remove 0xA0, which may be the last byte of a UTF-8 letter.
-  return text.replace(/[\r\n\0|]+/g, ' ').replace(/^[ \t]+|[ \t]+$/g, '');
+  return trimmed(text.replace(/[\r\n\0|]+/g, ' '));
 }
 
 function truncated(text: ByteString): ByteString {

@@ -120,3 +120,7 @@ test('a CR is taken for a line end only at the end of the entry', () => {
   assert.equal(recipientAddress('cr\r@example.com').kind, 'unusable');
   assert.equal(recipientAddress('cr@\rexample.com').kind, 'unusable');
 });
+
+test('a million blanks within an entry cost no more than its length', () => {
+  assert.equal(recipientAddress(`a${' '.repeat(1_000_000)}b@example.com`).kind, 'unusable');
+});

@@ -2,7 +2,7 @@
  * Command lines of SMTP and LMTP, read into what they ask for (RFC 5321 4.1.1). Addresses are judged here, because that needs
  * nothing but the address; whether a command may come now is the table's business. Linear in the length of the line.
  */
-import { type ByteString, detached } from '../../platform/bytes.ts';
+import { type ByteString, detached, trimmed } from '../../platform/bytes.ts';
 import { recipientAddress } from '../../routing/address.ts';
 import { BOUNDS } from './bounds.ts';
 
@@ -68,20 +68,10 @@ export function readCommand(line: ByteString): Command {
   const [, word = '', rest = ''] = /^([A-Za-z]{4,8})((?:[^A-Za-z0-9].*)?)$/s.exec(line) ?? [];
   const verb = word.toUpperCase();
   if (!(verb in READERS)) return { type: HTTP.test(line) ? 'http' : 'unknown' };
-  const isEnded = rest === '' || BLANK.has(rest[0]);
-  const command = isEnded ? READERS[verb as Verb](argumentOf(rest), rest) : null;
+  const isEnded = rest === '' || /^[ \t]/.test(rest);
+  const command = isEnded ? READERS[verb as Verb](trimmed(rest), rest) : null;
   return command ?? badSyntax(verb as Verb);
 }
-
-/** Without the blanks around it. `trim()` would take other bytes as well. */
-function argumentOf(rest: ByteString): ByteString {
-  let [from, to] = [0, rest.length];
-  while (from < to && BLANK.has(rest[from])) from++;
-  while (to > from && BLANK.has(rest[to - 1])) to--;
-  return rest.slice(from, to);
-}
-
-const BLANK: ReadonlySet<string | undefined> = new Set([' ', '\t']);
 
 function badSyntax(verb: Verb): Command {
   return verb === 'BDAT' ? { type: 'bad-chunk-size' } : { type: 'bad-syntax', verb };
