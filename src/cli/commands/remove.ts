@@ -11,9 +11,8 @@ import { removalFolder } from '../../queue/spool/requests/removal.ts';
 import { layoutOf } from '../../storage/layout.ts';
 import { jobCommand, type SelectedJobs } from '../setup/job-command.ts';
 import { clockFor, controlSettings, openError, spoolDeps, spoolOf } from '../setup/load-config.ts';
-import { type CliError, cliError, type Invocation, warner } from '../shell/command.ts';
-import { confirm, isInteractive } from '../shell/confirm.ts';
-import { EXIT } from '../shell/exit.ts';
+import { type CliError, type Invocation, warner } from '../shell/command.ts';
+import { confirm } from '../shell/confirm.ts';
 
 interface Removed extends SelectedJobs {
   /** whether they have left the spool */
@@ -61,20 +60,12 @@ async function carryOut(
   }
 }
 
-async function confirmRemoval(
-  jobs: readonly QueuedJob[],
-  { options, terminal }: Invocation,
-): Promise<CliError | null> {
-  if (options.yes === true) return null;
+function confirmRemoval(jobs: readonly QueuedJob[], invocation: Invocation): Promise<CliError | null> {
   const pending = jobs.flatMap(({ job }) => job.recipients.filter(isPending)).length;
   const what = `job${jobs.length === 1 ? '' : 's'} ${jobs.map(({ control }) => control).join(', ')} with ${plural(pending, 'pending recipient')}`;
-  if (!isInteractive(terminal)) {
-    return cliError(
-      `This removes ${what}, without a report to the senders. Use --yes to confirm.`,
-      EXIT.usage,
-    );
-  }
-  return (await confirm(terminal, `Remove ${what}, without a report to the senders?`))
-    ? null
-    : cliError('Nothing was changed.', EXIT.ok);
+  return confirm(invocation, {
+    does: `This removes ${what}, without a report to the senders.`,
+    question: `Remove ${what}, without a report to the senders?`,
+    declined: 'Nothing was changed.',
+  });
 }

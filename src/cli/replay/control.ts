@@ -16,7 +16,7 @@ import type { Settings } from '../../settings/table.ts';
 import { clockFor, loadRules, SIMULATED, systemDeps } from '../setup/load-config.ts';
 import type { CliError, Invocation } from '../shell/command.ts';
 import { cliError } from '../shell/command.ts';
-import { confirm, isInteractive } from '../shell/confirm.ts';
+import { confirm } from '../shell/confirm.ts';
 import { EXIT } from '../shell/exit.ts';
 import type { ReplayResult } from './result.ts';
 import type { Origin } from './source.ts';
@@ -131,11 +131,7 @@ const FORMS = {
 } as const;
 
 /** No host is contacted without confirmation. */
-async function confirmContact(
-  { queued, rules }: Simulation,
-  { options, terminal }: Invocation,
-): Promise<CliError | null> {
-  if (options.yes === true) return null;
+function confirmContact({ queued, rules }: Simulation, invocation: Invocation): Promise<CliError | null> {
   const domains = queued.job.recipients.flatMap(({ address }) => {
     const read = recipientAddress(address);
     return read.kind === 'address' ? [read.domain] : [];
@@ -146,12 +142,11 @@ async function confirmContact(
   const who = escapeControl(
     isRelayMode(relays) ? names : [servers, ...(names === '' ? [] : [names])].join(', and then '),
   );
-  if (!isInteractive(terminal)) {
-    return cliError(`--live contacts ${who}. Use --yes to confirm.`, EXIT.usage);
-  }
-  return (await confirm(terminal, `Contact ${who}, up to RCPT TO?`))
-    ? null
-    : cliError('No server was contacted.', EXIT.ok);
+  return confirm(invocation, {
+    does: `--live contacts ${who}.`,
+    question: `Contact ${who}, up to RCPT TO?`,
+    declined: 'No server was contacted.',
+  });
 }
 
 function liveTimeline(simulation: Simulation, settings: Settings): Promise<Timeline> {
