@@ -5,6 +5,17 @@
 import { errorCode, QueueError } from '../platform/system-errors.ts';
 import type { Disk, Ownership } from './disk.ts';
 
+/**
+ * What we make in a directory of this ownership: as open to others as it is, and never to everybody. With the set-group-ID
+ * bit of a shared spool everything in our folders belongs to its group.
+ */
+export function ownershipIn({ mode, uid, gid }: Ownership): {
+  readonly folders: Ownership;
+  readonly files: Ownership;
+} {
+  return { folders: { mode: mode & 0o2770, uid, gid }, files: { mode: mode & 0o660, uid, gid } };
+}
+
 /** Creates the folder where it is missing; true when it did. Throws a `QueueError` where something else has its name. */
 export function ensureFolder(disk: Disk, path: string, owner: Ownership): boolean {
   if (disk.status(path) === null) {

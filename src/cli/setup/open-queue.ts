@@ -12,6 +12,7 @@ import { openDsnStore } from '../../queue/spool/dsn-store.ts';
 import { openSpoolQueue } from '../../queue/spool/open.ts';
 import { FROM_COMMAND_LINE, type Settings } from '../../settings/table.ts';
 import { temporaryNames } from '../../storage/atomic-file.ts';
+import { ownershipIn } from '../../storage/folder.ts';
 import { layoutOf } from '../../storage/layout.ts';
 import type { CliError } from '../shell/command.ts';
 import { cliError } from '../shell/command.ts';
@@ -129,11 +130,10 @@ export function crashLogOf(
   { disk, processes, random }: Parameters<typeof openDsnStore>[1],
 ): CrashLog {
   const layout = layoutOf(home);
-  const { mode, uid, gid } = disk.status(`${home}/.`) ?? { mode: 0o700, uid: 0, gid: 0 };
   return openCrashLog({
     disk,
     layout,
     temporaryName: temporaryNames(layout, processes, random),
-    owner: { mode: mode & 0o660, uid, gid },
+    owner: ownershipIn(disk.status(`${home}/.`) ?? { mode: 0o700, uid: 0, gid: 0 }).files,
   });
 }

@@ -8,7 +8,7 @@ import { errorCode } from '../../platform/system-errors.ts';
 import { removeIfExists, replaceDurably, temporaryNames } from '../../storage/atomic-file.ts';
 import type { Disk } from '../../storage/disk.ts';
 import { payloadFingerprint } from '../../storage/fingerprint.ts';
-import { ensureFolder } from '../../storage/folder.ts';
+import { ensureFolder, ownershipIn } from '../../storage/folder.ts';
 import { layoutOf, messageNumber } from '../../storage/layout.ts';
 import type { DsnStore, JobKey, Notified } from '../dsn-store.ts';
 import type { SpoolDeps } from './open.ts';
@@ -65,11 +65,10 @@ export function openDsnStore(
   }
 
   async function put(folder: string, name: string, bytes: Buffer): Promise<string> {
-    const { mode, uid, gid } = disk.status(`${spool}/.`) ?? { mode: 0o700, uid: 0, gid: 0 };
-    const owner = { mode: mode & 0o2770, uid, gid };
-    if (ensureFolder(disk, folder, owner)) await disk.syncDirectory(layout.state);
+    const { folders, files } = ownershipIn(disk.status(`${spool}/.`) ?? { mode: 0o700, uid: 0, gid: 0 });
+    if (ensureFolder(disk, folder, folders)) await disk.syncDirectory(layout.state);
     const path = `${folder}/${name}`;
-    await replaceDurably({ disk, temporaryName, owner: { ...owner, mode: mode & 0o660 } }, path, bytes);
+    await replaceDurably({ disk, temporaryName, owner: files }, path, bytes);
     return path;
   }
 

@@ -13,7 +13,7 @@ import {
 } from '../../platform/system-errors.ts';
 import { removeStaleTemporary, type TemporaryName, temporaryNames } from '../../storage/atomic-file.ts';
 import type { Disk, Ownership } from '../../storage/disk.ts';
-import { ensureFolder, foreignFolder } from '../../storage/folder.ts';
+import { ensureFolder, foreignFolder, ownershipIn } from '../../storage/folder.ts';
 import { groupCommit } from '../../storage/group-commit.ts';
 import { layoutOf, type StateLayout } from '../../storage/layout.ts';
 import { acquireLock, type Claim, lockHolder } from '../../storage/lock.ts';
@@ -102,16 +102,13 @@ function findSpool(path: string, deps: SpoolDeps, settings: ControlSettings): Sp
   const layout = layoutOf(path);
   const foreign = foreignFolder(disk, layout.state);
   if (foreign !== null) return refused('disk', foreign);
-  // The set-group-ID bit too: in a shared spool it gives everything in our folders to the group.
-  const owner = { mode: status.mode & 0o2770, uid: status.uid, gid: status.gid };
   const options = { dialect: 'detect', fallback: settings.dialect } as const;
   const reading: SpoolIndexDeps = { disk, layout, options, now: () => clock.now(), ...settings };
   return {
     kind: 'found',
     layout,
     ino: status.ino,
-    folders: owner,
-    files: { ...owner, mode: status.mode & 0o660 },
+    ...ownershipIn(status),
     temporaryName: temporaryNames(layout, processes, random),
     reading,
     index: new SpoolIndex(reading),

@@ -16,7 +16,7 @@ import { dirname, join } from 'node:path';
 import type { Job } from '../../delivery-list/job.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
 import { nodeDisk } from '../../storage/disk.ts';
-import { ensureFolder } from '../../storage/folder.ts';
+import { ensureFolder, ownershipIn } from '../../storage/folder.ts';
 import { layoutOf } from '../../storage/layout.ts';
 import type { TranscriptStore, TranscriptWriter } from './recorder.ts';
 
@@ -62,13 +62,14 @@ export function transcriptStore(
       let length = 0;
       const create = (): void => {
         mkdirSync(dirname(folder), { recursive: true, mode: 0o700 });
-        const owner = ownerOf(dirname(folder));
-        ensureFolder(nodeDisk, folder, owner);
+        // A transcript is as open to others as everything else in our folder.
+        const { folders, files } = ownershipIn(lstatSync(dirname(folder)));
+        ensureFolder(nodeDisk, folder, folders);
         // A name that is taken belongs to another process, or is a trap: never append to what we did not make.
         for (let attempts = 0; file === ''; attempts++) {
           const path = join(folder, `${control}-${Math.floor(at / 1000)}-${++count}.jsonl`);
           try {
-            nodeDisk.create(path, { ...owner, mode: owner.mode & 0o660 }).close();
+            nodeDisk.create(path, files).close();
             file = path;
           } catch (error) {
             if (errorCode(error) !== 'EEXIST' || attempts === MAX_TAKEN) throw error;
@@ -99,12 +100,6 @@ export function transcriptStore(
 
 /** Names that may be taken before a transcript is given up. */
 const MAX_TAKEN = 1000;
-
-/** What our folder asks for: a transcript is as open to others as everything else in it. */
-function ownerOf(state: string) {
-  const { mode, uid, gid } = lstatSync(state);
-  return { mode: mode & 0o2770, uid, gid };
-}
 
 /** Never through a link, and never into a new file. */
 function appendTo(file: string, text: string): void {
