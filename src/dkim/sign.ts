@@ -6,7 +6,14 @@ import { createHash, type KeyObject, sign } from 'node:crypto';
 import type { OutgoingMessage } from '../message/outgoing.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import { relaxedBody } from './canonical.ts';
-import { type SigningIdentity, signedData, signedField, signedNames, unsignedField } from './signature.ts';
+import {
+  coveredFields,
+  type SigningIdentity,
+  signedData,
+  signedField,
+  signedNames,
+  unsignedField,
+} from './signature.ts';
 
 export interface SigningKey extends SigningIdentity {
   readonly key: KeyObject;
@@ -49,10 +56,11 @@ export function signatureFields(
   time: number,
 ): ByteString {
   const names = signedNames(header);
+  const covered = coveredFields(header, names);
   return keys
     .map((identity) => {
       const unsigned = unsignedField(identity, names, bodyHash, time);
-      const data = Buffer.from(signedData(header, names, unsigned), 'latin1');
+      const data = Buffer.from(signedData(covered, unsigned), 'latin1');
       return signedField(unsigned, signData(identity, data));
     })
     .join('');

@@ -73,21 +73,24 @@ export function unsignedField(
   return `DKIM-Signature: ${tags}\r\n\th=${folded(names)};\r\n\tbh=${bodyHash};\r\n\tb=`;
 }
 
-/** The bytes that the key signs: the named fields, the last ones first, then the signature field itself (RFC 6376 3.7). */
-export function signedData(header: ByteString, names: readonly string[], unsigned: ByteString): ByteString {
+/** The named fields as they are signed, the last ones first (RFC 6376 5.4.2). */
+export function coveredFields(header: ByteString, names: readonly string[]): readonly ByteString[] {
   const fields = new Map<string, Field[]>();
   for (const field of fieldsOf(header)) {
     const same = fields.get(field.name);
     if (same === undefined) fields.set(field.name, [field]);
     else same.push(field);
   }
-  const lines = names.flatMap((name) => {
+  return names.flatMap((name) => {
     const field = fields.get(name)?.pop();
     return field === undefined ? [] : [relaxedField(field.name, field.value)];
   });
+}
+
+/** The bytes that the key signs: the fields it covers, then the signature field itself (RFC 6376 3.7). */
+export function signedData(covered: readonly ByteString[], unsigned: ByteString): ByteString {
   const colon = unsigned.indexOf(':');
-  lines.push(relaxedField(unsigned.slice(0, colon), unsigned.slice(colon + 1)));
-  return lines.join('\r\n');
+  return [...covered, relaxedField(unsigned.slice(0, colon), unsigned.slice(colon + 1))].join('\r\n');
 }
 
 /** The complete field with its CRLF. */
