@@ -2,7 +2,7 @@
  * Writes field values as header text: no CR or LF passes, bytes from 0x80 on become RFC 2047 encoded words, names are
  * quoted, and long lines are folded. Text that is already encoded passes unchanged.
  */
-import type { ByteString } from '../platform/bytes.ts';
+import { type ByteString, hexByte } from '../platform/bytes.ts';
 import { type Charset, decodeUnlabelled } from './charset.ts';
 import { trimWhitespace } from './headers.ts';
 import { characterEnd, LONGEST_LINE } from './lines.ts';
@@ -139,12 +139,8 @@ function encodeParameters(value: ByteString, legacy: Charset): ByteString {
     if (!eightBit.test(raw)) return whole;
     const text = raw.startsWith('"') ? unquoted(raw) : raw;
     const { charset } = decodeUnlabelled(text, legacy);
-    return `${name}*=${charset.name}''${text.replace(/[^A-Za-z0-9._~-]/g, percentEncoded)}`;
+    return `${name}*=${charset.name}''${text.replace(/[^A-Za-z0-9._~-]/g, (char: string) => `%${hexByte(char)}`)}`;
   });
-}
-
-function percentEncoded(char: string): string {
-  return `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
 }
 
 /**

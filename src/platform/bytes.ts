@@ -26,3 +26,8 @@ export function trimmed(text: ByteString, characters = ' \t'): ByteString {
 export function detached(text: ByteString): ByteString {
   return Buffer.from(text, 'latin1').toString('latin1');
 }
+
+/** Two hexadecimal digits in capitals, as quoted-printable (RFC 2045 6.7) and parameters (RFC 2231 4) have them. */
+export function hexByte(char: ByteString): string {
+  return char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0');
+}

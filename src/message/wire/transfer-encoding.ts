@@ -2,7 +2,7 @@
  * The transfer encodings of RFC 2045 section 6 and how to mend a body that breaks its own: quoted-printable (6.7)
  * and base64 (6.8), line by line. The output is 7-bit, has no NUL and no line over 76 characters of its own making.
  */
-import type { ByteString } from '../../platform/bytes.ts';
+import { type ByteString, hexByte } from '../../platform/bytes.ts';
 import type { Segment } from './mime-reader.ts';
 
 /** One pass over one body. After `end` it is used up. */
@@ -63,7 +63,7 @@ function escapedEnd(line: ByteString, ends: boolean): ByteString {
 }
 
 function escapedByte(char: string): ByteString {
-  return `=${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
+  return `=${hexByte(char)}`;
 }
 
 /** Bytes that make lines of 76 characters; many at once are faster. */
