@@ -41,3 +41,10 @@ test('a line of a megabyte keeps no more than the rest of a piece, and its blank
   const long = `x${' '.repeat(100_000)}y`.repeat(10);
   assert.equal(canonical(...(long.match(/.{1,4096}/gs) ?? []), '\r\n'), `${'x y'.repeat(10)}\r\n`);
 });
+
+test('a million blank lines before the last one cost no more than their length', () => {
+  const blank = '\r\n'.repeat(1_000_000);
+  const began = process.cpuUsage();
+  assert.equal(canonical(`${blank}x`).length, blank.length + 3);
+  assert.ok(process.cpuUsage(began).user < 2_000_000);
+});
