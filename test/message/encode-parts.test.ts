@@ -289,6 +289,7 @@ const hostile: readonly (readonly [string, string])[] = [
   ['quotes that do not end', `Content-Type: multipart/mixed; ${'; a="'.repeat(12_000)}\r\n\r\n\0`],
   ['comments that do not end', `Content-Transfer-Encoding: ${'('.repeat(60_000)}\r\n\r\n\0`],
   ['parameters that are none', `Content-Type: ${'a="\xff\\'.repeat(12_000)}\r\n\r\n\0`],
+  ['blanks within a boundary', `Content-Type: multipart/mixed; boundary="a${' '.repeat(65_000)}b"\r\n\r\n\0`],
   ['escapes that are none', `Content-Transfer-Encoding: quoted-printable\r\n\r\n${'='.repeat(1_000_000)}`],
 ];
 for (const [name, text] of hostile) {

@@ -209,7 +209,7 @@ function contentType(
     /;\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;]*))/gs,
   ))
     if (name.toLowerCase() === 'boundary')
-      boundary ||= quoted === undefined ? plain : quoted.replace(/\\(.)/g, '$1').replace(/\s+$/, '');
+      boundary ||= quoted === undefined ? plain : quoted.replace(/\\(.)/g, '$1').trimEnd();
   return { type: type.toLowerCase(), boundary };
 }
 
