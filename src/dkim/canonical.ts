@@ -2,12 +2,12 @@
  * The relaxed canonicalisation of RFC 6376 3.4, for header fields and, piece by piece, for bodies. Input has CRLF line ends
  * only, as everything that leaves this program. Bytes stay bytes: only SP and HTAB are white space.
  */
-import type { ByteString } from '../platform/bytes.ts';
+import { type ByteString, trimmed } from '../platform/bytes.ts';
 
 /** One field with its folds, without its final CRLF; the result has none either (RFC 6376 3.4.2). */
 export function relaxedField(name: ByteString, value: ByteString): ByteString {
   const unfolded = value.replaceAll('\r\n', '').replace(/[ \t]+/g, ' ');
-  return `${name.replace(/[ \t]+$/, '').toLowerCase()}:${unfolded.replace(/^ | $/g, '')}`;
+  return `${trimmed(name).toLowerCase()}:${unfolded.replace(/^ | $/g, '')}`;
 }
 
 /** As much of a line without an end as is kept back, in bytes. */
