@@ -8,6 +8,7 @@
  */
 import type { MessageNumber, StatusChange } from '../delivery-list/job.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
+import { inTurn } from '../platform/in-turn.ts';
 import {
   describeError,
   errorCode,
@@ -45,9 +46,9 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
   readonly #deps: WriteBehindDeps<J>;
   readonly #flush: () => Promise<void>;
   readonly #flushWarnings: ChangeWarnings;
+  readonly #inTurn = inTurn();
   #isRecovered = false;
   #timer: Timer | null = null;
-  #lastTurn: Promise<unknown> = Promise.resolve();
 
   constructor(deps: WriteBehindDeps<J>) {
     this.name = deps.store.name;
@@ -234,12 +235,5 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
   #cancelTimer(): void {
     this.#timer?.cancel();
     this.#timer = null;
-  }
-
-  /** One after the other, whatever became of the one before. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#lastTurn.then(work, work);
-    this.#lastTurn = turn.catch(() => {});
-    return turn;
   }
 }

@@ -2,6 +2,7 @@
  * A Citadel server whose connection is opened anew when it was lost. A command that only reads is sent again on the new
  * connection. One that changes something is not, because it may have been carried out: the caller has to find out.
  */
+import { inTurn } from '../../../platform/in-turn.ts';
 import type { Login } from './login.ts';
 import {
   CitadelSession,
@@ -25,14 +26,7 @@ export interface CitadelServer {
 
 export function citadelServer(address: ServerAddress, login: Login, deps: SessionDeps): CitadelServer {
   let session: CitadelSession | null = null;
-  let last: Promise<unknown> = Promise.resolve();
-
-  /** One after the other, whether or not the one before succeeded. */
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = last.then(work, work);
-    last = turn;
-    return turn;
-  }
+  const oneByOne = inTurn();
 
   async function ask(command: Command): Promise<CommandResult> {
     if (session === null || session.isLost) session = await CitadelSession.open(address, login, deps);
@@ -52,10 +46,10 @@ export function citadelServer(address: ServerAddress, login: Login, deps: Sessio
 
   return {
     name: serverName(address),
-    read: (command, again = () => {}) => inTurn(() => askTwice(command, again)),
-    change: (command) => inTurn(() => ask(command)),
+    read: (command, again = () => {}) => oneByOne(() => askTwice(command, again)),
+    change: (command) => oneByOne(() => ask(command)),
     close: () =>
-      inTurn(async () => {
+      oneByOne(async () => {
         session?.close();
         session = null;
       }),
