@@ -16,8 +16,8 @@ export interface StoredControl {
   readonly text: ByteString;
 }
 
-/** A longer header is not that of a control message. Bytes. */
-const MAX_HEADER = 65_536;
+/** Bytes. A longer header is not that of a control message, so this much of a message tells whether it is one. */
+export const MAX_HEADER = 65_536;
 
 /** Decided by the first byte: no text starts with 0xFF. */
 export function storedForm(head: Buffer): 'native' | 'text' {

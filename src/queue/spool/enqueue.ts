@@ -5,7 +5,7 @@
  */
 import { newControlText } from '../../delivery-list/generate.ts';
 import type { MessageNumber } from '../../delivery-list/job.ts';
-import { storedControl } from '../../message/stored.ts';
+import { MAX_HEADER, storedControl } from '../../message/stored.ts';
 import { errorCode } from '../../platform/system-errors.ts';
 import {
   assertOwnerCanRead,
@@ -39,9 +39,6 @@ export class InvalidMessage extends Error {
   }
 }
 
-/** Bytes of a payload that tell it from a delivery list. */
-const HEAD = 65_536;
-
 /** Link the file under the next free number. */
 function linkNext({ disk, layout, index }: EnqueueDeps, temporary: string): MessageNumber {
   // Others may have given higher ones meanwhile, whose files have come and gone.
@@ -64,7 +61,7 @@ export function createEnqueue(deps: EnqueueDeps): Queue['enqueue'] {
   const { disk, layout, temporaryName, owner, syncSpool } = deps;
 
   function refuseList(path: string): void {
-    if (storedControl(disk.read(path, HEAD).bytes) !== null) throw new InvalidMessage();
+    if (storedControl(disk.read(path, MAX_HEADER).bytes) !== null) throw new InvalidMessage();
   }
 
   /** Writes a message under a temporary name, durably. `accept` throws to refuse it. */

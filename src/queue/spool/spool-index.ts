@@ -5,7 +5,7 @@
  */
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import type { ParseOptions } from '../../delivery-list/parse.ts';
-import { storedControl } from '../../message/stored.ts';
+import { MAX_HEADER, storedControl } from '../../message/stored.ts';
 import { describeError, errorCode, QueueError } from '../../platform/system-errors.ts';
 import type { Disk, FileStatus } from '../../storage/disk.ts';
 import { sameFile } from '../../storage/fingerprint.ts';
@@ -29,8 +29,6 @@ export type FileContents =
   | { readonly kind: 'gone' }
   | { readonly kind: 'refused'; readonly reason: string };
 
-/** Bytes. A header is shorter than this, so this much of a payload tells that it is one. */
-const HEAD = 65_536;
 /** Bytes. A list of that size takes ten times as much memory. */
 const LONGEST_LIST = 67_108_864;
 /** A list without an end whose file changed less than this many milliseconds ago is still being written. */
@@ -52,8 +50,8 @@ function readAsNeeded(
   path: string,
   limit: number,
 ): { readonly status: FileStatus; readonly bytes: Buffer; readonly isTooLong: boolean } {
-  const head = disk.read(path, HEAD);
-  const isLong = head.bytes.length === HEAD && storedControl(head.bytes) !== null;
+  const head = disk.read(path, MAX_HEADER);
+  const isLong = head.bytes.length === MAX_HEADER && storedControl(head.bytes) !== null;
   const isTooLong = isLong && head.status.size > limit;
   return { ...(isLong && !isTooLong ? disk.read(path, limit) : head), isTooLong };
 }
