@@ -10,7 +10,7 @@ import type { promises } from 'node:dns';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import type { Clock } from './clock.ts';
-import type { LookupError, LookupResult, Resolver } from './dns.ts';
+import { hostKey, type LookupError, type LookupResult, type Resolver } from './dns.ts';
 import { createHostsFile } from './hosts-file.ts';
 import { candidates, readSearchList } from './search-list.ts';
 
@@ -70,7 +70,7 @@ export function createResolver(options: ResolverOptions): Resolver {
   const mx = cached(clock, timeout, async (name) => {
     const records = await (await channel()).resolveMx(name);
     const plain = records.map(({ exchange, priority }) => ({
-      exchange: plainName(exchange),
+      exchange: hostKey(exchange),
       preference: priority,
     }));
     return queryResult(distinct(plain), LIFETIMES.mx);
@@ -133,7 +133,7 @@ function cached<T>(
   }
 
   return (given) => {
-    const name = plainName(given);
+    const name = hostKey(given);
     if (!NAME.test(name)) return Promise.resolve({ kind: 'failed', fault: 'bad-answer' });
     const kept = cache.get(name);
     if (kept !== undefined && clock.monotonic() < kept.expires) return kept.lookup;
@@ -200,10 +200,6 @@ function failure(fault: LookupError): QueryResult<never> {
 function failureOf(error: unknown): QueryResult<never> {
   if (!(error instanceof Error) || !('code' in error)) throw error;
   return failure(LOOKUP_ERRORS.get(String(error.code)) ?? 'local-fault');
-}
-
-function plainName(name: string): string {
-  return name.toLowerCase().replace(/\.$/, '');
 }
 
 /** Without duplicates, in the order received. */

@@ -29,3 +29,8 @@ export interface Resolver {
    */
   addresses(name: string, family: 4 | 6, search?: boolean): Promise<LookupResult<string>>;
 }
+
+/** Names of hosts are the same in upper and lower case, with and without the final dot. */
+export function hostKey(name: string): string {
+  return name.toLowerCase().replace(/\.$/, '');
+}

@@ -2,6 +2,7 @@
  * Settings about one host that cannot hold together. They are errors, because either choice would go against what somebody
  * wrote. A word about one host beside a general setting (`tls`, `relay-tls`) is an exception, not a contradiction. Pure.
  */
+import { hostKey } from '../platform/dns.ts';
 import type { SettingName, Settings } from './table.ts';
 
 export interface Contradiction {
@@ -56,11 +57,6 @@ const DEMANDS = {
 
 function both(name: SettingName, other: SettingName): Pick<Contradiction, 'name' | 'other'> {
   return { name, other };
-}
-
-/** Names of hosts are the same in upper and lower case, with and without the final dot. */
-export function hostKey(name: string): string {
-  return name.toLowerCase().replace(/\.$/, '');
 }
 
 /** `HOST=VALUE` entries by host, in order. */

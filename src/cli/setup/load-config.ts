@@ -10,6 +10,7 @@ import { type Charset, loadCharset } from '../../message/charset.ts';
 import { escapeControl } from '../../output/text.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { systemClock } from '../../platform/clock.ts';
+import { hostKey } from '../../platform/dns.ts';
 
 import { createResolver } from '../../platform/dns-resolver.ts';
 import { machineName } from '../../platform/machine-name.ts';
@@ -24,7 +25,7 @@ import { parseInternetConfig, parseRelayEntry } from '../../routing/relays.ts';
 import type { RunDeps } from '../../runner/queue-runner.ts';
 import type { LoadedConfig, RunRules } from '../../runner/rules.ts';
 import { rulesFrom, scheduleFrom } from '../../runner/rules.ts';
-import { byHost, hostKey } from '../../settings/contradictions.ts';
+import { byHost } from '../../settings/contradictions.ts';
 import { hostName } from '../../settings/kinds.ts';
 import { FROM_COMMAND_LINE, GIVEN, type SettingName, type Settings } from '../../settings/table.ts';
 import { nodeDisk } from '../../storage/disk.ts';
