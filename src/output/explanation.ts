@@ -1,5 +1,6 @@
 /** One job in sentences: why it is still queued, what happened last, when the next attempt is, and what would help. Pure. */
 import { isPending, isSettled, type Job } from '../delivery-list/job.ts';
+import { formatTime } from '../platform/clock.ts';
 import type { PayloadResult, QueuedJob } from '../queue/queue.ts';
 import type { Schedule } from '../queue/schedule.ts';
 import { ageOf, lastAttempt } from '../queue/schedule.ts';
@@ -7,7 +8,7 @@ import { hintsFor } from './hints.ts';
 import type { JobFacts } from './queue-table.ts';
 import { factsOf } from './queue-table.ts';
 import type { DecodeText } from './text.ts';
-import { duration, formatTime, plural, wholeDuration } from './text.ts';
+import { duration, plural, wholeDuration } from './text.ts';
 
 export interface Explained extends JobFacts {
   readonly sentences: readonly string[];

@@ -1,11 +1,12 @@
 /** The jobs of a spool as a table for people and as facts for programs. Pure. */
 import { isPending, isSettled } from '../delivery-list/job.ts';
+import { formatTime } from '../platform/clock.ts';
 import { groupByPayload, isQueuedDue } from '../queue/due.ts';
 import type { JobRequest, QueuedJob, Requester } from '../queue/queue.ts';
 import type { Schedule } from '../queue/schedule.ts';
 import { ageOf } from '../queue/schedule.ts';
 import type { DecodeText } from './text.ts';
-import { escapeControl, formatTime, plural, wholeDuration } from './text.ts';
+import { escapeControl, plural, wholeDuration } from './text.ts';
 
 export interface JobFacts {
   readonly job: number;

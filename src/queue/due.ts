@@ -4,6 +4,7 @@
  */
 import type { MessageNumber } from '../delivery-list/job.ts';
 import { isPending, isSettled, type Job } from '../delivery-list/job.ts';
+import { formatTime } from '../platform/clock.ts';
 import type { QueuedJob } from './queue.ts';
 import { nextAttempt, type Schedule } from './schedule.ts';
 
@@ -21,12 +22,6 @@ export interface DueDecision {
   readonly reason: string;
 }
 
-/** ISO 8601 without milliseconds; the plain number outside the range of dates. */
-function calendar(seconds: number): string {
-  const date = new Date(seconds * 1000);
-  return Number.isNaN(date.getTime()) ? `second ${seconds}` : date.toISOString().replace('.000Z', 'Z');
-}
-
 /** `now` is Unix seconds. */
 export function isDue(job: Job, now: number, { schedule, force }: DueOptions): DueDecision {
   const never = (reason: string): DueDecision => ({ due: false, at: null, reason });
@@ -36,9 +31,9 @@ export function isDue(job: Job, now: number, { schedule, force }: DueOptions): D
   if (!job.recipients.some(isPending)) return never(whyNonePending(job));
   const at = nextAttempt(job, schedule);
   if (at === 0) return { due: true, at: now, reason: 'It has not been tried yet.' };
-  if (at <= now) return { due: true, at, reason: `Its waiting time ended at ${calendar(at)}.` };
-  if (force) return { due: true, at: now, reason: `It would wait until ${calendar(at)}, but is forced.` };
-  return { due: false, at, reason: `It waits until ${calendar(at)}.` };
+  if (at <= now) return { due: true, at, reason: `Its waiting time ended at ${formatTime(at)}.` };
+  if (force) return { due: true, at: now, reason: `It would wait until ${formatTime(at)}, but is forced.` };
+  return { due: false, at, reason: `It waits until ${formatTime(at)}.` };
 }
 
 function whyNonePending({ recipients }: Job): string {

@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import { loadCharset, unknown8bit } from '../../src/message/charset.ts';
 import { allowsColour } from '../../src/output/colour.ts';
 import { dialogueEvent, dsnEvent, outcomeEvent } from '../../src/output/log/log-events.ts';
-import { duration, escapeControl, formatTime, textDecoder } from '../../src/output/text.ts';
+import { duration, escapeControl, textDecoder } from '../../src/output/text.ts';
+import { formatTime } from '../../src/platform/clock.ts';
 import type { OutcomeRecord } from '../../src/runner/active-message.ts';
 
 const peer = { host: 'mx.example.com', address: '192.0.2.1', port: 25 };

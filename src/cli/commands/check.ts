@@ -5,8 +5,9 @@
 import { statSync } from 'node:fs';
 import { dsnRecipients, type Site } from '../../dsn/recipient.ts';
 import { type Finding, ok, problem, warning } from '../../output/check-report.ts';
-import { escapeControl, formatTime } from '../../output/text.ts';
+import { escapeControl } from '../../output/text.ts';
 import type { ByteString } from '../../platform/bytes.ts';
+import { formatTime } from '../../platform/clock.ts';
 import type { QueuedJob } from '../../queue/queue.ts';
 import { isRelayMode } from '../../routing/hosts.ts';
 import { readAlerts } from '../../runner/alerts.ts';

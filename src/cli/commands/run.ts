@@ -1,6 +1,7 @@
 /** `spoolroom run`: one queue run, then exit. On a terminal it prints a summary; under cron it does not. */
 import { summaryEvent } from '../../output/log/log-events.ts';
-import { formatTime, plural } from '../../output/text.ts';
+import { plural } from '../../output/text.ts';
+import { formatTime } from '../../platform/clock.ts';
 import { groupByPayload, isQueuedDue } from '../../queue/due.ts';
 import type { Queue } from '../../queue/queue.ts';
 import type { Schedule } from '../../queue/schedule.ts';

@@ -1,7 +1,8 @@
 /** Replays a transcript: as it was, as it would have been with other settings, as a check, or saved as a fixture. Contacts no host. */
 import { deliveryListText, textAfter } from '../../output/replay/list-text.ts';
 import type { ReplaySources } from '../../output/replay/replay-report.ts';
-import { escapeControl, formatTime, plural } from '../../output/text.ts';
+import { escapeControl, plural } from '../../output/text.ts';
+import { formatTime } from '../../platform/clock.ts';
 import { isDue } from '../../queue/due.ts';
 import { readInput } from '../../replay/input.ts';
 import { simulate } from '../../replay/simulation.ts';

@@ -6,6 +6,7 @@
 import { stripHeader } from '../../delivery-list/header.ts';
 import type { Job } from '../../delivery-list/job.ts';
 import type { ByteString } from '../../platform/bytes.ts';
+import { formatTime } from '../../platform/clock.ts';
 import type { Schedule } from '../../queue/schedule.ts';
 import { ageOf } from '../../queue/schedule.ts';
 import { wasStopped } from '../../replay/live.ts';
@@ -15,7 +16,7 @@ import { directRoute, LOOKUP_ERRORS, mxRoute, type RoutingRules } from '../../ro
 import type { Outcome } from '../../smtp/outcome.ts';
 import { statusDigit, statusText } from '../../smtp/status-text.ts';
 import type { DecodeText } from '../text.ts';
-import { formatTime, wholeDuration } from '../text.ts';
+import { wholeDuration } from '../text.ts';
 import { dialogueLines } from './dialogue.ts';
 import type { DiffLine } from './list-diff.ts';
 import { diffLists } from './list-diff.ts';
