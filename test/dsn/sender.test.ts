@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import * as path from 'node:path';
 import { describe, it } from 'node:test';
 import PostalMime from 'postal-mime';
@@ -209,6 +209,48 @@ describe('a permanent failure', () => {
     const after = await openHarness(spool);
     await run(after, { 'c@example.com': 'delivered' });
     assert.equal(after.transport.taken.length, 0);
+  });
+
+  for (const code of ['EACCES', 'EIO', 'EMFILE'])
+    it(`is not reported again while the disk refuses its record with ${code}`, async (t) => {
+      const spool = spoolOf(t, TWO);
+      const before = await openHarness(spool);
+      await run(before, MIXED);
+      await before.room.close();
+      let refuses = true;
+      const disk: Disk = {
+        ...nodeDisk,
+        read(path, limit) {
+          if (refuses && path.includes('/reported/')) throw Object.assign(new Error('refused'), { code });
+          return nodeDisk.read(path, limit);
+        },
+      };
+      const after = await openHarness(spool, new TestTransport(), bench({ disk }));
+      assert.equal(await run(after, MIXED), false);
+      assert.equal(after.log.length, 1, 'it is said what the report waits for');
+      refuses = false;
+      after.deps.clock.advance(HOUR * 1000);
+      await run(after, { 'c@example.com': 'delivered' });
+      assert.equal(after.transport.taken.length, 0);
+    });
+
+  it('is reported again where its record is damaged, or is no file', async (t) => {
+    for (const damage of [
+      (path: string) => writeFileSync(path, '{'),
+      (path: string) => {
+        rmSync(path);
+        mkdirSync(path);
+      },
+    ]) {
+      const spool = spoolOf(t, TWO);
+      const before = await openHarness(spool);
+      await run(before, MIXED);
+      await before.room.close();
+      damage(`${spool}/.spoolroom/reported/2`);
+      const after = await openHarness(spool);
+      await run(after, MIXED);
+      assert.equal(after.transport.taken.length, 1);
+    }
   });
 
   it('is reported after a crash before its report, from its status line', async (t) => {

@@ -88,12 +88,18 @@ export function openDsnStore(
   };
 }
 
-/** Null: there is none, or it cannot be read; notifying twice is better than not at all. */
+/** What stands in the place of a note when none is there, or something that no run put there. */
+const NO_NOTE: ReadonlySet<string | null> = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP']);
+
+/**
+ * Null: there is none, or it is damaged; notifying twice is better than not at all. Throws when the disk refuses to read it:
+ * that may pass, and what it says is still true.
+ */
 function readNote(disk: Disk, path: string): Note | null {
   try {
     return JSON.parse(disk.read(path, LONGEST_NOTE).bytes.toString('latin1'));
   } catch (error) {
-    if (error instanceof SyntaxError || errorCode(error) !== null) return null;
+    if (error instanceof SyntaxError || NO_NOTE.has(errorCode(error))) return null;
     throw error;
   }
 }
