@@ -3,7 +3,7 @@
  * no `l=` (anybody could append to the body), no `x=` (a retry may come days later).
  */
 import { headerFields } from '../message/headers.ts';
-import { type ByteString, trimmed } from '../platform/bytes.ts';
+import type { ByteString } from '../platform/bytes.ts';
 import { relaxedField } from './canonical.ts';
 
 export type Algorithm = 'rsa-sha256' | 'ed25519-sha256';
@@ -117,7 +117,7 @@ function folded(names: readonly string[]): string {
 
 function fieldsOf(header: ByteString): readonly Field[] {
   return [...headerFields(header)].map(({ name, value }) => ({
-    name: trimmed(name).toLowerCase(),
+    name: name.toLowerCase(),
     value,
   }));
 }

@@ -1,10 +1,11 @@
 /**
  * Makes a message of any text that a program hands in (RFC 5322 3.6, RFC 6409 8): the fields every message must have,
- * an empty line below them, and no `From ` line of a mailbox file above. What is there already stays as it is.
+ * an empty line below them, no `From ` line of a mailbox file above, and no address without a domain. All else that is there
+ * stays as it is.
  */
 import type { ByteString } from '../platform/bytes.ts';
 import { headerLine, oneLine } from './header-text.ts';
-import { trimWhitespace } from './headers.ts';
+import { mapEntries } from './recipients.ts';
 
 /** What a text gets that has no such field of its own. */
 export interface HeaderDefaults {
@@ -16,6 +17,8 @@ export interface HeaderDefaults {
   readonly messageId: ByteString;
   /** of the envelope. A single one goes into To; several are never shown to each other. */
   readonly recipients: readonly ByteString[];
+  /** an entry of an address field with our domain, where it has none */
+  readonly withDomain: (entry: ByteString) => ByteString;
 }
 
 export interface CompletedHeader {
@@ -29,11 +32,18 @@ const MAILBOX_LINE = /^>?From [^\n]*(?:\n|$)/;
 
 /** RFC 5322 3.6.8; obsolete syntax allows blanks before the colon. */
 const FIELD = /^([!-9;-~]+)[ \t]*:/;
+/** An address field: name and colon, then its value with the lines that continue it. */
+const ADDRESS_FIELD =
+  /(?<=^|\n)((?:resent-)?(?:from|sender|reply-to|to|cc|bcc)[ \t]*:)([^\n]*(?:\n[ \t][^\n]*)*)/gi;
 const CONTINUATION = /^[ \t]+[^ \t\r\n]/;
 
 /** `text`: the beginning of what was handed in, at least up to its first empty line or its end. */
 export function completeHeader(text: ByteString, defaults: HeaderDefaults): CompletedHeader {
-  const { fields, rest, names } = headerOf(text.replace(MAILBOX_LINE, ''));
+  const { fields: written, rest, names } = headerOf(text.replace(MAILBOX_LINE, ''));
+  const fields = written.replace(
+    ADDRESS_FIELD,
+    (_, name, value) => name + mapEntries(value, defaults.withDomain),
+  );
   const eol = /\r\n/.test(fields || rest) ? '\r\n' : '\n';
   const missing = (name: string, value: ByteString): ByteString =>
     names.has(name.toLowerCase()) ? '' : headerLine(name, oneLine(value)).replaceAll('\r\n', eol);
@@ -63,7 +73,7 @@ function headerOf(text: ByteString): { fields: ByteString; rest: ByteString; nam
     const end = feed < 0 ? text.length : feed + 1;
     const line = text.slice(at, end);
     const name = FIELD.exec(line)?.[1];
-    if (name !== undefined) names.add(trimWhitespace(name).toLowerCase());
+    if (name !== undefined) names.add(name.toLowerCase());
     else if (names.size === 0 || !CONTINUATION.test(line)) break;
     at = end;
   }

@@ -2,7 +2,7 @@
 import { type ByteString, trimmed } from '../platform/bytes.ts';
 
 export interface HeaderField {
-  /** as written, without the colon */
+  /** as written, without the colon and the blanks that obsolete syntax allows before it (RFC 5322 4.5) */
   readonly name: ByteString;
   /** everything after the colon, unfolded, not trimmed */
   readonly value: ByteString;
@@ -26,7 +26,7 @@ export function* headerFields(header: ByteString): Generator<HeaderField> {
     }
     if (name !== null) yield { name, value };
     const colon = line.indexOf(':');
-    name = colon < 0 ? null : line.slice(0, colon);
+    name = colon < 0 ? null : trimWhitespace(line.slice(0, colon));
     value = line.slice(colon + 1);
   }
   if (name !== null) yield { name, value };

@@ -16,7 +16,7 @@ const ONCE = new Set(['resent-from', 'resent-sender', 'resent-date', 'resent-mes
  */
 export function headerRecipients(header: ByteString): readonly ByteString[] {
   const fields = [...headerFields(header)].map(({ name, value }) => ({
-    name: trimWhitespace(name).toLowerCase(),
+    name: name.toLowerCase(),
     value,
   }));
   const resent = lastResending(fields);
@@ -40,28 +40,46 @@ function lastResending(fields: readonly HeaderField[]): readonly HeaderField[] {
 
 const CLOSING: { readonly [open: string]: string } = { '"': '"', '(': ')', '<': '>', '[': ']' };
 
-/** The entries of an address list. RFC 5322 3.4: they end at commas and semicolons outside quotes, comments and brackets; `Name:` opens a group. */
-export function listEntries(value: ByteString): readonly ByteString[] {
-  const entries: ByteString[] = [];
-  let entry = '';
+/**
+ * The value of an address field in pieces: entries, each with the blanks around it, and what stands between them. RFC 5322
+ * 3.4: an entry ends at a comma or semicolon outside quotes, comments and brackets; `Name:` opens a group and is none.
+ */
+function* listPieces(value: ByteString): Generator<{ readonly text: ByteString; readonly isEntry: boolean }> {
+  let start = 0;
   let closing: string | null = null;
   for (let at = 0; at < value.length; at++) {
     const char = value.charAt(at);
     if (closing !== null) {
-      entry += char === '\\' ? value.slice(at, at + 2) : char;
       if (char === '\\') at++;
       else if (char === closing) closing = null;
-    } else if (char === ',' || char === ';') {
-      entries.push(entry);
-      entry = '';
-    } else if (char === ':') {
-      entry = '';
+    } else if (char === ',' || char === ';' || char === ':') {
+      yield { text: value.slice(start, at), isEntry: char !== ':' };
+      yield { text: char, isEntry: false };
+      start = at + 1;
     } else {
       closing = CLOSING[char] ?? null;
-      entry += char;
     }
   }
-  return [...entries, entry].map(trimWhitespace).filter((each) => each !== '');
+  yield { text: value.slice(start), isEntry: true };
+}
+
+/** The entries of an address list, without those that are blank. */
+export function listEntries(value: ByteString): readonly ByteString[] {
+  return [...listPieces(value)]
+    .filter(({ isEntry }) => isEntry)
+    .map(({ text }) => trimWhitespace(text))
+    .filter((entry) => entry !== '');
+}
+
+/** An address list with each entry that is not blank changed; all other bytes are kept. */
+export function mapEntries(value: ByteString, change: (entry: ByteString) => ByteString): ByteString {
+  const changed = (text: ByteString): ByteString => {
+    const entry = trimWhitespace(text);
+    if (entry === '') return text;
+    const at = text.indexOf(entry);
+    return text.slice(0, at) + change(entry) + text.slice(at + entry.length);
+  };
+  return [...listPieces(value)].map(({ text, isEntry }) => (isEntry ? changed(text) : text)).join('');
 }
 
 /** A header without its Bcc and Resent-Bcc fields; all other bytes are kept. */

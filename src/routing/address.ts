@@ -35,6 +35,9 @@ const MAX_ENTRY = 4096;
 const MAX_DOMAIN = 255;
 const MAX_ADDRESS = 980;
 
+const BLANKS = ' \t\r\n';
+/** RFC 2047 2: a name, though it has the shape of a local part. */
+const ENCODED_WORD = /^=\?.*\?=$/;
 const DOT_STRING = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\x80-\xff-]+$/;
 const QUOTED_STRING = /^"(?:[ !#-[\]-~\x80-\xff]|\\[ -~])*"$/;
 const HOST_LABEL = /^[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/;
@@ -48,6 +51,8 @@ function unusable(reason: string): InvalidAddress {
 interface EntryParts {
   /** the text between the brackets, or all of it when there are none */
   readonly spec: ByteString;
+  /** where it ends in the entry, without blanks and comments behind it */
+  readonly specEnd: number;
   readonly outside: ByteString | null;
   readonly quoted: ByteString | null;
   readonly comment: ByteString | null;
@@ -80,16 +85,18 @@ function splitEntry(raw: ByteString): EntryParts | null {
   let open = false;
   let comment: ByteString | null = null;
   const quotes: ByteString[] = [];
-  const keep = (piece: ByteString) => {
+  const ends = { inside: 0, outside: 0 };
+  const keep = (piece: ByteString, at: number) => {
     if (open) inside += piece;
     else outside += piece;
+    if (trimmed(piece, BLANKS) !== '') ends[open ? 'inside' : 'outside'] = at + piece.length;
   };
   for (let at = 0; at < raw.length; at++) {
     const char = raw.charAt(at);
     const quoteEnd = char === '"' ? closingQuote(raw, at) : -1;
     const commentEnd = char === '(' ? closingParenthesis(raw, at) : -1;
     if (quoteEnd > 0) {
-      keep(raw.slice(at, quoteEnd + 1));
+      keep(raw.slice(at, quoteEnd + 1), at);
       if (!open) quotes.push(raw.slice(at + 1, quoteEnd));
       at = quoteEnd;
     } else if (commentEnd > 0) {
@@ -103,13 +110,14 @@ function splitEntry(raw: ByteString): EntryParts | null {
       if (!open) return null;
       open = false;
     } else {
-      keep(char);
+      keep(char, at);
     }
   }
   if (open) return null;
   const quoted = quotes.length === 1 ? (quotes[0] ?? null) : null;
   return {
     spec: inside ?? outside,
+    specEnd: inside === null ? ends.outside : ends.inside,
     outside: inside === null ? null : trimmed(outside),
     quoted,
     comment,
@@ -155,15 +163,20 @@ function checkedLocal(local: ByteString): InvalidAddress | null {
   return utf8Text(local) === null ? unusable('it is neither ASCII nor UTF-8') : null;
 }
 
-/** The entry with our domain, where it names a local user by a name without one (`root`, `Root <root>`); else as it is. */
+/**
+ * The entry with our domain, where it names a local user by a name without one (`root`, `Root <root>`, `root (Cron)`); else as
+ * it is. All other bytes are kept.
+ */
 export function withLocalDomain(raw: ByteString, domain: ByteString): ByteString {
-  const spec = trimmed(splitEntry(raw)?.spec ?? '');
-  return spec !== '' && DOT_STRING.test(spec) ? `${spec}@${domain}` : raw;
+  const parts = splitEntry(raw);
+  const spec = trimmed(parts?.spec ?? '', BLANKS);
+  if (parts === null || !DOT_STRING.test(spec) || ENCODED_WORD.test(spec)) return raw;
+  return `${raw.slice(0, parts.specEnd)}@${domain}${raw.slice(parts.specEnd)}`;
 }
 
 /** The address in one `remote|` line. `raw` may have a display name, comments and brackets. */
 export function recipientAddress(raw: ByteString): RecipientAddress {
-  const entry = trimmed(raw, ' \t\r\n');
+  const entry = trimmed(raw, BLANKS);
   if (entry === '') return unusable('the recipient has no address');
   if (entry.length > MAX_ENTRY) return unusable('it is longer than any mail address can be');
   const parts = splitEntry(entry);

@@ -130,6 +130,35 @@ test('a text that is not a message gets a header, with the full name of -F', asy
   );
 });
 
+test('an empty text becomes a message, as with sendmail (R220)', async (t) => {
+  for (const input of [[], ['']]) {
+    const done = await enqueue(t, input, { f: 'root', recipients: ['bob@example.com'] }, HOST);
+    assert.deepEqual([done.exit, done.errors], [0, []]);
+    assert.match(
+      done.files['1'] ?? '',
+      /^From: root@mail\.example\.org\nTo: bob@example\.com\nDate: .*\nMessage-ID: .*\n\n$/,
+    );
+  }
+});
+
+test('what RFC 3461 asks for and is not done is told (R221)', async (t) => {
+  const rows: readonly (readonly [Record<string, string>, RegExp])[] = [
+    [{ N: 'never' }, /^spoolroom: -N never has no effect: .* -f '<>' none at all\.$/],
+    [{ N: 'success' }, /^spoolroom: -N success has no effect: /],
+    [
+      { R: 'hdrs', V: 'QQ123\n' },
+      /^spoolroom: -R hdrs has no effect: .*\nspoolroom: -V QQ123\\n has no effect: .*\.$/,
+    ],
+    [{ N: 'failure,delay' }, /^$/],
+    [{ N: 'DELAY,FAILURE' }, /^$/],
+  ];
+  for (const [options, says] of rows) {
+    const done = await enqueue(t, [MAIL], { ...options, recipients: ['bob@example.com'] });
+    assert.equal(done.exit, 0);
+    assert.match(done.errors.join('\n'), says);
+  }
+});
+
 test('the last of several values of an option counts', async (t) => {
   const options = { f: ['a@example.org', 'b@example.org'], recipients: ['bob@example.com'] };
   const done = await enqueue(t, [MAIL], options);
@@ -190,13 +219,6 @@ const REFUSED: readonly {
     options: { f: 'a b@c', recipients: ['a@example.com'] },
     exit: 64,
     says: /is not a usable sender/,
-  },
-  {
-    why: 'an empty message',
-    input: [],
-    options: { recipients: ['a@example.com'] },
-    exit: 65,
-    says: /is empty/,
   },
   {
     why: 'a delivery list',

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { completeHeader } from '../../src/message/complete-header.ts';
+import { withLocalDomain } from '../../src/routing/address.ts';
 
 const DEFAULTS = {
   from: 'root <root@citref.example>',
   date: 'Mon, 1 Jan 2024 00:00:00 +0000',
   messageId: '<1@citref.example>',
   recipients: ['bob@x.example'],
+  withDomain: (entry: string) => withLocalDomain(entry, 'our.example'),
 };
 const FROM = 'From: root <root@citref.example>\n';
 const TO = 'To: bob@x.example\n';
@@ -55,3 +57,33 @@ test('nothing that is filled in can begin a field of its own', () => {
   const { header } = completeHeader('hi\n', { ...DEFAULTS, from: 'x\r\nBcc: y@z <a@b>' });
   assert.match(header, /^From: x Bcc: y@z <a@b>\n/);
 });
+
+const ADDRESSES: readonly (readonly [string, string])[] = [
+  ['From: root (Cron Daemon)\nTo: root\n', 'From: root@our.example (Cron Daemon)\nTo: root@our.example\n'],
+  [
+    'from : Root <root>\nCC:\tbob@x, "Doe, J." <doe>\n',
+    'from : Root <root@our.example>\nCC:\tbob@x, "Doe, J." <doe@our.example>\n',
+  ],
+  ['To: a,\r\n b\r\n\t(x, y), c\r\n', 'To: a@our.example,\r\n b@our.example\r\n\t(x, y), c@our.example\r\n'],
+  ['To: (one) root\n', 'To: (one) root@our.example\n'],
+  ['To: Friends: ann, ben@x;, eve\n', 'To: Friends: ann@our.example, ben@x;, eve@our.example\n'],
+  [
+    'Resent-To: ann\nReply-To: ben\nSender: eve\nBcc: ida\n',
+    'Resent-To: ann@our.example\nReply-To: ben@our.example\nSender: eve@our.example\nBcc: ida@our.example\n',
+  ],
+];
+
+const KEPT = [
+  'To: undisclosed-recipients:;\n',
+  'To: Joe Six\nCc: <>, "quoted name", "a b" <"a b">, x@, @y, <bob@x> root\n',
+  'To: =?utf-8?Q?J=C3=BCrgen?=\nSubject: root, ann\nX-To: root\n',
+  'To: <<root>>, root <bob@x>\n',
+];
+
+for (const [given, completed] of [...ADDRESSES, ...KEPT.map((each) => [each, each] as const)]) {
+  test(`addresses in the header get our domain where they have none: ${JSON.stringify(given)} (R219)`, () => {
+    const { header, body } = completeHeader(`${given}Date: d\n\nTo: root\n`, DEFAULTS);
+    assert.equal(header.slice(0, completed.length), completed);
+    assert.equal(body, 'To: root\n');
+  });
+}

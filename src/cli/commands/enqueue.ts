@@ -87,13 +87,13 @@ async function enqueue({ settings, options, terminal }: Invocation): Promise<Enq
   if ('kind' in input) return input;
   const text = await readBeginning(input).catch((error) => notRead(error, options.file));
   if ('kind' in text) return text;
+  for (const told of withoutEffect(options)) terminal.printError(`spoolroom: ${told}`);
 
   const domain = settings.hostname ?? machineName();
   const named = all(options.recipients).flatMap((word) => listEntries(bytesOf(word)));
   const fromHeader = options.t === true ? headerRecipients(text.begun) : [];
-  const recipients = validRecipients(
-    [...named, ...fromHeader].map((entry) => withLocalDomain(entry, domain)),
-  );
+  const withDomain = (entry: ByteString): ByteString => withLocalDomain(entry, domain);
+  const recipients = validRecipients([...named, ...fromHeader].map(withDomain));
   if ('kind' in recipients) return recipients;
   const sender = senderFrom(all(options.f).at(-1) ?? all(options.r).at(-1), domain);
   if (typeof sender === 'object' && sender !== null) return sender;
@@ -106,6 +106,7 @@ async function enqueue({ settings, options, terminal }: Invocation): Promise<Enq
     date: rfc5322Date(now, 0) ?? '',
     messageId: `<${randomUUID()}@${domain}>`,
     recipients,
+    withDomain,
   });
   if (text.begun.length > LONGEST_HEADER && message.body === '') {
     return cliError(
@@ -165,6 +166,33 @@ function modeRefused(given: unknown): CliError | null {
   );
 }
 
+/**
+ * What RFC 3461 lets a program ask for and is not done. A delivery list has no place for it, and a report that somebody counts
+ * on must not be missed in silence.
+ */
+const NOT_DONE: readonly {
+  readonly letter: string;
+  /** asks for what is done anyway */
+  readonly isDone: RegExp;
+  readonly says: string;
+}[] = [
+  {
+    letter: 'N',
+    isDone: /^(?:failure,delay|delay,failure)$/i,
+    says: "the sender gets reports of failures and delays, and none of success; with -f '<>' none at all",
+  },
+  { letter: 'R', isDone: /^$/, says: 'a report returns messages of up to 50 kB whole, of others the header' },
+  { letter: 'V', isDone: /^$/, says: 'a report does not repeat it' },
+];
+
+function withoutEffect(options: Invocation['options']): readonly string[] {
+  return NOT_DONE.flatMap(({ letter, isDone, says }) => {
+    const given = all(options[letter]).at(-1);
+    if (given === undefined || isDone.test(given)) return [];
+    return [`-${letter} ${escapeControl(given)} has no effect: ${says}.`];
+  });
+}
+
 /** The values of an option that may have been given several times. */
 function all(given: unknown): readonly string[] {
   return [given ?? []].flat().map(String);
@@ -215,15 +243,12 @@ interface Text {
   readonly rest: AsyncIterator<string | Buffer>;
 }
 
-async function readBeginning(input: NodeJS.ReadableStream): Promise<Text | CliError> {
+async function readBeginning(input: NodeJS.ReadableStream): Promise<Text> {
   const rest = input[Symbol.asyncIterator]();
   let begun = '';
   while (begun.length <= LONGEST_HEADER && !/(?:^|\n)\r?\n/.test(begun)) {
     const next = await rest.next();
-    if (next.done === true) {
-      if (begun === '') return cliError('The message is empty. Nothing was queued.', EXIT.data);
-      return { begun, rest };
-    }
+    if (next.done === true) return { begun, rest };
     begun += typeof next.value === 'string' ? bytesOf(next.value) : next.value.toString('latin1');
   }
   return { begun, rest };

@@ -35,9 +35,15 @@ const SENDMAIL_OPTIONS: { readonly [name: string]: OptionSpec } = {
   b: { type: 'string', describe: 'accepted: the mode of operation, of which only -bm is available' },
   e: { type: 'string', describe: 'accepted: how errors are reported; here always by the exit code' },
   B: { type: 'string', describe: 'accepted: 7BIT or 8BITMIME' },
-  N: { type: 'string', describe: 'accepted: when reports are wanted; here always for failures and delays' },
-  R: { type: 'string', describe: 'accepted: how much of the message a report returns' },
-  V: { type: 'string', describe: 'accepted: envelope ID' },
+  N: {
+    type: 'string',
+    describe: 'accepted: when reports are wanted; here always for failures and delays, which is told',
+  },
+  R: {
+    type: 'string',
+    describe: 'accepted: how much of the message a report returns; without effect, which is told',
+  },
+  V: { type: 'string', describe: 'accepted: envelope ID; without effect, which is told' },
   O: { type: 'string', describe: 'accepted: an option of sendmail, NAME=VALUE' },
   A: { type: 'string', describe: 'accepted: which configuration of sendmail is read' },
   C: { type: 'string', describe: 'accepted: configuration file of sendmail' },
