@@ -15,6 +15,7 @@ import type { Clock, Random } from '../platform/clock.ts';
 import { describeError, UnavailableError } from '../platform/system-errors.ts';
 import type { DsnStore, JobKey, Notified } from '../queue/dsn-store.ts';
 import type { ControlMessages } from '../queue/due.ts';
+import { type MessageFacts, messageIdOf } from '../queue/message-facts.ts';
 import type { Queue, QueuedJob } from '../queue/queue.ts';
 import type { Schedule } from '../queue/schedule.ts';
 import { isDelayed, lastAttempt } from '../queue/schedule.ts';
@@ -41,6 +42,7 @@ export interface RecipientResult {
 export interface FinishedMessage {
   /** the control messages that name the payload */
   readonly controlMessages: ControlMessages;
+  readonly message: MessageFacts;
   /** of all recipients; a fresh pass each time */
   readonly results: () => Iterable<RecipientResult>;
 }
@@ -69,15 +71,26 @@ export interface DsnDeps {
 export interface DsnEvents {
   /** the report is handed over or kept for the postmaster, and this is recorded on disk */
   sent(dsn: SentDsn): void;
-  /** no report is sent about these recipients; `reason` is a clause */
-  suppressed(control: MessageNumber, recipients: readonly ByteString[], reason: string): void;
+  /** no report is sent about these recipients */
+  suppressed(dsn: SuppressedDsn): void;
   /** the report could not be handed over, so the job stays; `text` is full sentences */
   waiting(text: string): void;
 }
 
-export interface SentDsn {
+/** Which message a report is about. */
+interface AboutMessage {
   readonly control: MessageNumber;
   readonly msgid: MessageNumber;
+  readonly message: MessageFacts;
+}
+
+export interface SuppressedDsn extends AboutMessage {
+  readonly recipients: readonly ByteString[];
+  /** a clause */
+  readonly reason: string;
+}
+
+export interface SentDsn extends AboutMessage {
   readonly to: ByteString;
   /** `left`: kept as a file for the postmaster */
   readonly how: 'safe' | 'left';
@@ -171,12 +184,13 @@ export class DsnSender {
     return notices;
   }
 
-  async #reportNow(message: FinishedMessage, notices: readonly Notice[]): Promise<boolean> {
-    const [{ job }] = message.controlMessages;
+  async #reportNow(finished: FinishedMessage, notices: readonly Notice[]): Promise<boolean> {
+    const [{ job }] = finished.controlMessages;
     try {
-      const due = await this.#unreported(message, notices);
+      const due = await this.#unreported(finished, notices);
       if (due.length === 0) return true;
       const original = await this.#loadOriginal(job.msgid);
+      const message = withFacts(finished, original);
       if (original !== null && isReport(original.headers) && due.some(isFailure))
         return await this.#keepReturned(message, due, original);
       const allowed = await this.#suppress(message, due, original);
@@ -185,7 +199,7 @@ export class DsnSender {
       const isOperational = error instanceof UnavailableError || (error instanceof Error && 'code' in error);
       if (!isOperational) throw error;
       this.#pause(job.msgid, 'deferred');
-      this.#wait(message, describeError(error).replace(/\.$/, ''));
+      this.#wait(finished, describeError(error).replace(/\.$/, ''));
       return false;
     }
   }
@@ -230,7 +244,7 @@ export class DsnSender {
     notices: readonly Notice[],
     original: OutgoingMessage | null,
   ): Promise<readonly Notice[]> {
-    const [{ control, job }] = message.controlMessages;
+    const [{ job }] = message.controlMessages;
     const input = { envelopeFrom: job.envelopeFrom, headers: original?.headers ?? null };
     const allowed: Notice[] = [];
     const suppressed = new Map<string, Notice[]>();
@@ -242,7 +256,7 @@ export class DsnSender {
     for (const [reason, each] of suppressed) {
       await this.#record(message, each);
       const recipients = each.map(({ recipient }) => recipient);
-      this.#deps.events.suppressed(control, recipients, reason);
+      this.#deps.events.suppressed({ ...aboutMessage(message), recipients, reason });
     }
     return allowed;
   }
@@ -333,10 +347,10 @@ export class DsnSender {
     { message, notices }: Omit<DueReport, 'original'>,
     ended: Pick<SentDsn, 'to' | 'how' | 'where' | 'why'>,
   ): Promise<void> {
-    const [{ control, job }] = message.controlMessages;
-    this.#pauses.delete(job.msgid);
+    const about = aboutMessage(message);
+    this.#pauses.delete(about.msgid);
     await this.#recordSent(message, notices);
-    this.#deps.events.sent({ control, msgid: job.msgid, notices, ...ended });
+    this.#deps.events.sent({ ...about, notices, ...ended });
   }
 
   #wait({ controlMessages: [{ control }] }: FinishedMessage, why: string): void {
@@ -382,6 +396,18 @@ export class DsnSender {
 /** By payload, because Citadel gives a control message a new number whenever it is rewritten. */
 function keyOf({ controlMessages: [{ job }] }: FinishedMessage, notice: Notice): string {
   return `${job.msgid} ${whatOf(notice)} ${notice.recipient}`;
+}
+
+/** A message of which every recipient failed at once, or before a crash, was not read for its delivery. */
+function withFacts(finished: FinishedMessage, original: OutgoingMessage | null): FinishedMessage {
+  const { message } = finished;
+  if (original === null || message.size !== null) return finished;
+  const { size, headers } = original;
+  return { ...finished, message: { ...message, size, messageId: messageIdOf(headers) } };
+}
+
+function aboutMessage({ controlMessages: [{ control, job }], message }: FinishedMessage): AboutMessage {
+  return { control, msgid: job.msgid, message };
 }
 
 function isFailure({ kind }: Notice): boolean {

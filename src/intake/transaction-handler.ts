@@ -4,14 +4,16 @@
  * other reply the message stays with the client.
  */
 import type { MessageNumber } from '../delivery-list/job.ts';
+import { summarizeMessage } from '../message/summary.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { Clock } from '../platform/clock.ts';
+import { type MessageFacts, messageIdOf } from '../queue/message-facts.ts';
 import type { Queue } from '../queue/queue.ts';
 import { createBatcher, type SubmissionBatch } from './batcher.ts';
 import { headerProblem, receivedHeader } from './received-header.ts';
 import type { Envelope } from './receiver/session.ts';
 import { type Reply, storageReply } from './reply.ts';
-import { MessageSpool } from './spooled-message.ts';
+import { MessageSpool, type OversizedMessage, type SpooledMessage } from './spooled-message.ts';
 
 export interface HandlerOptions {
   /** the listener's own name */
@@ -24,25 +26,21 @@ export interface HandlerOptions {
   readonly scratch: string;
 }
 
-export interface QueuedMessage {
+export interface QueuedMessage extends MessageFacts {
   readonly control: MessageNumber;
   readonly payload: MessageNumber;
-  readonly sender: ByteString;
   readonly recipients: readonly ByteString[];
-  /** bytes as received */
-  readonly size: number;
   /** number of transactions that brought copies of it */
   readonly transactions: number;
 }
 
 /** What was refused: the client keeps it (4yz) or reports it to its sender (5yz). */
-export interface RejectedMessage {
+export interface RejectedMessage extends Omit<MessageFacts, 'submitted'> {
   readonly code: number;
   /** a full sentence */
   readonly text: string;
   /** what the client calls itself, and its address */
   readonly client: string;
-  readonly sender: ByteString;
   readonly recipients: readonly ByteString[];
 }
 
@@ -131,17 +129,21 @@ export class TransactionHandler {
   }
 
   async #finish(spool: MessageSpool, client: Client, envelope: Envelope): Promise<Reply> {
+    const { sender, recipients } = envelope;
+    let received = { messageId: null as ByteString | null, size: null as number | null };
     const refuse = (reply: Reply, cause = ''): Reply => {
-      const { sender, recipients } = envelope;
       const who = `${envelope.client} (${client.address === '' ? 'unix socket' : client.address})`;
       this.#deps.events.refused({
         ...{ code: reply.code, text: `${reply.text}${cause}`, client: who },
-        ...{ sender, recipients },
+        ...{ sender, recipients, ...received },
       });
       return reply;
     };
     try {
-      const taken = await this.#take(spool, client, envelope);
+      const message = await spool.finish();
+      if (message.kind === 'message')
+        received = { messageId: messageIdIn(message.header), size: message.size };
+      const taken = await this.#take(message, client, envelope);
       if ('code' in taken) return refuse(taken);
       return { code: 250, status: '2.6.0', text: `queued as job ${taken.control}, message ${taken.payload}` };
     } catch (error) {
@@ -152,9 +154,12 @@ export class TransactionHandler {
   }
 
   /** The numbers it is stored under, or why it is not. Rejects with the disk's error. */
-  async #take(spool: MessageSpool, client: Client, envelope: Envelope): Promise<Stored | Reply> {
+  async #take(
+    message: SpooledMessage | OversizedMessage,
+    client: Client,
+    envelope: Envelope,
+  ): Promise<Stored | Reply> {
     const { size, hostname } = this.#options;
-    const message = await spool.finish();
     if (message.kind === 'oversized')
       return {
         code: 552,
@@ -190,14 +195,20 @@ export class TransactionHandler {
       yield Buffer.from(header, 'latin1');
       yield* message.pieces();
     }
+    const submitted = Math.floor(this.#deps.clock.now() / 1000);
     const numbers = await this.#deps.queue.enqueue(payload(), {
       bounceto: sender,
       envelopeFrom: sender === '' ? '<>' : sender,
       sourceRoom: null,
       recipients,
-      submitted: Math.floor(this.#deps.clock.now() / 1000),
+      submitted,
     });
-    this.#deps.events.queued({ ...numbers, sender, recipients, size: message.size, transactions });
+    const facts = { submitted, sender, messageId: messageIdIn(message.header), size: message.size };
+    this.#deps.events.queued({ ...numbers, ...facts, recipients, transactions });
     return numbers;
   }
+}
+
+function messageIdIn(header: ByteString | null): ByteString | null {
+  return header === null ? null : messageIdOf(summarizeMessage(header));
 }

@@ -17,6 +17,7 @@ import { describeError, isOperationalError } from '../platform/system-errors.ts'
 import { warnOnce } from '../platform/warn-once.ts';
 import type { ControlMessages } from '../queue/due.ts';
 import { type ListPosition, type MessageRecipients, recipientsOf } from '../queue/merge.ts';
+import { type MessageFacts, messageIdOf } from '../queue/message-facts.ts';
 import type { Queue, QueuedJob } from '../queue/queue.ts';
 import type { Schedule } from '../queue/schedule.ts';
 import { isExpired } from '../queue/schedule.ts';
@@ -33,6 +34,8 @@ export interface OutcomeRecord extends OutcomeDetails {
   readonly control: MessageNumber;
   /** number of the payload */
   readonly msgid: MessageNumber;
+  /** the same object for all recipients of a message that have their outcome at once, as `outcome` is */
+  readonly message: MessageFacts;
   readonly recipient: ByteString;
   /** domain, literal or relays; '' when the address is not one */
   readonly destination: string;
@@ -79,6 +82,7 @@ export class ActiveMessage implements AttemptedMessage {
   readonly #results = new Map<number, RecipientResult>();
   readonly #writes: Promise<void>[] = [];
   #isWritten = true;
+  #facts: MessageFacts;
   /** by `eightBit`, in which the forms of a message differ */
   readonly #signatures = new Map<boolean, Promise<ByteString>>();
   /** of a message that is old enough to be given up: when it was first tried, Unix seconds; null: it does not matter */
@@ -94,6 +98,9 @@ export class ActiveMessage implements AttemptedMessage {
     // The message is read again for each attempt, and what is wrong with it is the same each time.
     this.#deps = { ...deps, warn: warnOnce(deps.warn) };
     this.#events = events;
+    const [{ job }] = controlMessages;
+    const sender = envelopeSender(job.envelopeFrom);
+    this.#facts = { submitted: job.submitted, sender, messageId: null, size: null };
   }
 
   /** The job with the recipients of all its control messages. */
@@ -178,9 +185,15 @@ export class ActiveMessage implements AttemptedMessage {
     byReason.clear();
   }
 
-  load(): ReturnType<AttemptedMessage['load']> {
+  async load(): ReturnType<AttemptedMessage['load']> {
     const sign = (message: OutgoingMessage): Promise<ByteString> => this.#signatureFor(message);
-    return loadMessage(this.controlMessages[0], { ...this.#deps, sign });
+    const loaded = await loadMessage(this.controlMessages[0], { ...this.#deps, sign });
+    if (typeof loaded === 'object' && 'outgoing' in loaded) {
+      const { sender, outgoing } = loaded;
+      const messageId = messageIdOf(outgoing.headers);
+      this.#facts = { ...this.#facts, sender, messageId, size: outgoing.size };
+    }
+    return loaded;
   }
 
   recordOutcome(destination: string, ids: readonly number[], given: Outcome, details: OutcomeDetails): void {
@@ -189,6 +202,7 @@ export class ActiveMessage implements AttemptedMessage {
     const status = statusDigit(outcome);
     const text = statusText(outcome, job.dialect);
     const failure = given.kind === 'failed' ? given : null;
+    const message = this.#facts;
     const changes = ids.flatMap((id) => {
       const { address } = this.#recipient(id);
       this.#results.set(id, { address, status, text, failure });
@@ -199,7 +213,7 @@ export class ActiveMessage implements AttemptedMessage {
         const { address: recipient } = this.#recipient(id);
         const [place] = this.#positions(id);
         const { control } = this.controlMessages[place?.list ?? 0] ?? this.controlMessages[0];
-        const what = { control, msgid: job.msgid, recipient, destination };
+        const what = { control, msgid: job.msgid, message, recipient, destination };
         this.#events.outcome({ ...what, outcome, status, text, ...details });
       }
     });
@@ -245,7 +259,8 @@ export class ActiveMessage implements AttemptedMessage {
     await Promise.all(this.#writes);
     if (!this.#isWritten) return false;
     const { queue, dsnSender } = this.#deps;
-    const finished = { controlMessages: this.controlMessages, results: () => this.#allResults() };
+    const { controlMessages } = this;
+    const finished = { controlMessages, message: this.#facts, results: () => this.#allResults() };
     const told = (await dsnSender?.report(finished, signal)) ?? true;
     if (!told || !this.#isSettled()) return false;
     for (const { control } of this.controlMessages) await queue.finish(control);

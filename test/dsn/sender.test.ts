@@ -92,7 +92,7 @@ async function openHarness(
   const log: string[] = [];
   const events: DsnEvents = {
     sent: (record) => void sent.push(record),
-    suppressed: (_, recipients, reason) => void log.push(`${recipients}: ${reason}`),
+    suppressed: ({ recipients, reason }) => void log.push(`${recipients}: ${reason}`),
     waiting: (text) => void log.push(text),
   };
   const { clock, random } = deps;

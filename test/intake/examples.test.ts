@@ -143,7 +143,7 @@ test('the filter for fail2ban finds the address of each failed login, and no oth
   const { message } = rejectedEvent(
     {
       ...{ code: 452, text: 'full', client: 'warn login failed from 198.51.100.1: ha (192.0.2.7)' },
-      ...{ sender: '', recipients: [] },
+      ...{ sender: '', messageId: null, size: null, recipients: [] },
     },
     (text) => text,
   );

@@ -9,7 +9,9 @@ import { formatTime } from '../../src/platform/clock.ts';
 import type { OutcomeRecord } from '../../src/runner/active-message.ts';
 
 const peer = { host: 'mx.example.com', address: '192.0.2.1', port: 25 };
+const MESSAGE = { submitted: 0, sender: 'alice@example.org', messageId: '<1@example.org>', size: 4711 };
 const DELIVERED: OutcomeRecord = {
+  message: MESSAGE,
   ...{ control: 2, msgid: 1, recipient: 'bob@example.com', destination: 'example.com', status: 2 },
   ...{ text: '2.0.0 queued (250, mx.example.com [192.0.2.1])', milliseconds: 412.6, tls: 'TLSv1.3' },
   outcome: { kind: 'delivered', code: 250, enhanced: '2.0.0', text: '2.0.0 queued', peer },
@@ -51,9 +53,10 @@ test('a delivery', () => {
     level: 'info',
     event: 'delivered',
     message:
-      'delivered: job 2 to bob@example.com via mx.example.com [192.0.2.1] TLSv1.3, 0.41 s: 250 2.0.0 queued',
+      'delivered: job 2 from alice@example.org to bob@example.com via mx.example.com [192.0.2.1] TLSv1.3, 0.41 s, 4711 bytes, <1@example.org>: 250 2.0.0 queued',
     fields: {
-      ...{ job: 2, mail: 1, recipient: 'bob@example.com', status: 2, destination: 'example.com' },
+      ...{ job: 2, mail: 1, sender: 'alice@example.org', messageId: '<1@example.org>', size: 4711 },
+      ...{ recipient: 'bob@example.com', status: 2, destination: 'example.com' },
       ...{ host: 'mx.example.com', address: '192.0.2.1', port: 25, tls: 'TLSv1.3', milliseconds: 413 },
       ...{ stage: null, code: 250, enhanced: '2.0.0', maybeDelivered: false, text: '2.0.0 queued' },
     },
@@ -65,7 +68,7 @@ test('a refusal is worth a warning', () => {
   assert.equal(line.level, 'warn');
   assert.equal(
     line.message,
-    'refused: job 2 to bob@example.com via mx.example.com [192.0.2.1], 0.41 s: 550 5.1.1 no such user',
+    'refused: job 2 from alice@example.org to bob@example.com via mx.example.com [192.0.2.1], 0.41 s, 4711 bytes, <1@example.org>: 550 5.1.1 no such user',
   );
   assert.equal(line.fields.stage, 'rcpt');
 });
@@ -76,14 +79,17 @@ test('a mail that cannot be read is worth a warning while it waits', () => {
 });
 
 test('a report in a file counts as not sent', () => {
-  const record = { control: 2, msgid: 1, to: 'alice', where: '/spool/.spoolroom/reports/x.eml', notices: [] };
-  const left = dsnEvent({ ...record, how: 'left', why: 'nobody took it' }, same);
+  const record = { control: 2, msgid: 1, message: MESSAGE, to: 'alice', notices: [] };
+  const left = dsnEvent(
+    { ...record, how: 'left', where: '/spool/.spoolroom/reports/x.eml', why: 'nobody took it' },
+    same,
+  );
   assert.equal(left.level, 'warn');
   assert.match(
     left.message,
     /: the report for alice was not delivered, because nobody took it\. It is kept in \/spool/,
   );
-  const safe = dsnEvent({ ...record, how: 'safe', why: null }, same);
+  const safe = dsnEvent({ ...record, how: 'safe', where: 'lmtp', why: null }, same);
   assert.equal(safe.level, 'info');
   assert.match(safe.message, /: report sent to alice through /);
 });
@@ -98,6 +104,7 @@ test('no host, no code, and a doubt', () => {
   } as const;
   const record = {
     ...FAILED,
+    message: { submitted: null, sender: '', messageId: null, size: null },
     status: 4,
     outcome: { ...outcome, permanent: false, stage: 'lookup', scope: 'host' },
   } as const;
@@ -105,7 +112,7 @@ test('no host, no code, and a doubt', () => {
   assert.equal(level, 'info');
   assert.equal(
     message,
-    'deferred: job 2 to bob@example.com, 0.41 s: 5.1.1 no such user (the message may have been delivered)',
+    'deferred: job 2 from <> to bob@example.com, 0.41 s: 5.1.1 no such user (the message may have been delivered)',
   );
   assert.deepEqual([fields.host, fields.code, fields.maybeDelivered], [null, null, true]);
 });

@@ -291,7 +291,7 @@ class Simulation {
             for (const { kind, recipient } of notices)
               if (kind !== 'delayed') this.#invariants.reportNoted(recipient);
           },
-          suppressed: (_, recipients, reason) =>
+          suppressed: ({ recipients, reason }) =>
             this.#invariants.violated(`${recipients.join(' ')} were not reported: ${reason}`),
           waiting: (text) => this.#note(`waiting: ${text}`),
         },

@@ -342,13 +342,17 @@ function settings(): string {
   return table(['setting', 'value', 'default', 'meaning'], rows);
 }
 
+const MESSAGE = {
+  ...{ submitted: 1_342_224_000, sender: 'alice@citadel.example.org' },
+  ...{ messageId: '<1@citadel.example.org>', size: 4711 },
+};
 const REJECTED: RejectedMessage = {
   ...{ code: 452, text: 'No space is left on the disk', client: 'citadel (127.0.0.1)' },
-  ...{ sender: 'alice@citadel.example.org', recipients: ['bob@example.com'] },
+  ...MESSAGE,
+  recipients: ['bob@example.com'],
 };
 const QUEUED: QueuedMessage = {
-  ...{ control: 2, payload: 1, sender: 'alice@citadel.example.org', recipients: ['bob@example.com'] },
-  ...{ size: 4711, transactions: 1 },
+  ...{ control: 2, payload: 1, ...MESSAGE, recipients: ['bob@example.com'], transactions: 1 },
 };
 
 /** One specimen of each line, made by the code that makes the real ones. */
@@ -367,7 +371,13 @@ function logLines(): string {
       'a report to the sender was handed over; with `how` `left` (level warn) no server took it, for the `reason` given, and it is kept in `.spoolroom/reports/` for the postmaster',
     ],
     [
-      suppressedEvent(2, ['bob@example.com'], 'the mail has the null sender', same),
+      suppressedEvent(
+        {
+          ...{ control: 2, msgid: 1, message: { ...MESSAGE, sender: '' } },
+          ...{ recipients: ['bob@example.com'], reason: 'the mail has the null sender' },
+        },
+        same,
+      ),
       'there may be no report of this failure',
     ],
     [
@@ -439,13 +449,17 @@ const PEER = { host: 'mx.example.com', address: '192.0.2.1', port: 25 };
 const REPORTED: SentDsn = {
   control: 2,
   msgid: 1,
+  message: MESSAGE,
   to: 'alice@citadel.example.org',
   how: 'safe',
   where: '[/run/citadel/lmtp.socket]',
   why: null,
   notices: [noticeFromLine({ address: 'bob@example.com', status: 5, text: '5.1.1 no such user' })],
 };
-const JOB = { control: 2, msgid: 1, recipient: 'bob@example.com', destination: 'example.com', text: '' };
+const JOB = {
+  ...{ control: 2, msgid: 1, message: MESSAGE, recipient: 'bob@example.com' },
+  ...{ destination: 'example.com', text: '' },
+};
 const REFUSAL = {
   kind: 'failed',
   scope: 'recipient',

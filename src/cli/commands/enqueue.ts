@@ -12,11 +12,13 @@ import { rfc5322Date } from '../../message/dates.ts';
 import { encodeDisplayName } from '../../message/header-text.ts';
 import { headerRecipients, listEntries, withoutBcc } from '../../message/recipients.ts';
 import { senderFromHeaders } from '../../message/sender.ts';
+import { summarizeMessage } from '../../message/summary.ts';
 import { queuedEvent } from '../../output/log/log-events.ts';
 import { escapeControl, plural, textDecoder } from '../../output/text.ts';
 import { type ByteString, bytesOf } from '../../platform/bytes.ts';
 import { machineName } from '../../platform/machine-name.ts';
 import { describeError, errorCode, isPermissionDenied, QueueError } from '../../platform/system-errors.ts';
+import { type MessageFacts, messageIdOf } from '../../queue/message-facts.ts';
 import type { NewJob } from '../../queue/queue.ts';
 import { InvalidMessage } from '../../queue/spool/enqueue.ts';
 import { openSpoolClient } from '../../queue/spool/open.ts';
@@ -61,18 +63,19 @@ function sentence({ control, payload, recipients }: Facts): string {
 interface Enqueued {
   readonly kind: 'enqueued';
   readonly facts: Facts;
-  readonly sender: ByteString;
+  readonly message: MessageFacts;
   readonly recipients: readonly ByteString[];
-  /** bytes */
-  readonly size: number;
   readonly charset: Charset;
 }
 
 /** Standard error gets the line only on request: the result is printed already, and cron mails what it sees. */
-async function logQueued(settings: Settings, { facts, charset, ...message }: Enqueued): Promise<void> {
+async function logQueued(
+  settings: Settings,
+  { facts, charset, message, recipients }: Enqueued,
+): Promise<void> {
   if (settings['log.target'] === 'stderr' && settings['log.level'] === 'auto') return;
   const log = logFor(settings);
-  log.write(queuedEvent({ ...facts, ...message, transactions: 1 }, textDecoder(charset)));
+  log.write(queuedEvent({ ...facts, ...message, recipients, transactions: 1 }, textDecoder(charset)));
   await log.close();
 }
 
@@ -137,9 +140,13 @@ async function enqueue({ settings, options, terminal }: Invocation): Promise<Enq
     return {
       kind: 'enqueued',
       facts: { job: numbers.control, mail: numbers.payload, ...numbers, recipients: recipients.length },
-      sender: envelopeFrom === '<>' ? '' : (envelopeFrom ?? senderFromHeaders(message.header) ?? ''),
+      message: {
+        submitted: now,
+        sender: envelopeFrom === '<>' ? '' : (envelopeFrom ?? senderFromHeaders(message.header) ?? ''),
+        messageId: messageIdOf(summarizeMessage(message.header)),
+        size,
+      },
       recipients,
-      size,
       charset,
     };
   } catch (error) {

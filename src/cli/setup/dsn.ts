@@ -99,8 +99,7 @@ function dsnEvents(log: Log, { render }: RunRules): DsnEvents {
   const readable = textDecoder(render.legacy);
   return {
     sent: (record) => log.write(dsnEvent(record, readable)),
-    suppressed: (control, recipients, reason) =>
-      log.write(suppressedEvent(control, recipients, reason, readable)),
+    suppressed: (record) => log.write(suppressedEvent(record, readable)),
     waiting: (text) => log.write(warningEvent(text)),
   };
 }

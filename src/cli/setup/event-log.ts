@@ -3,11 +3,12 @@ import type { TraceEvent } from '../../delivery/trace.ts';
 import type { Charset } from '../../message/charset.ts';
 import { allowsColour } from '../../output/colour.ts';
 import type { Log } from '../../output/log/log.ts';
-import { openLog } from '../../output/log/log.ts';
+import { isLogged, openLog } from '../../output/log/log.ts';
 import type { Level } from '../../output/log/log-events.ts';
 import {
   dialogueEvent,
   outcomeEvent,
+  outcomeLevel,
   plaintextEvent,
   quarantineEvent,
   warningEvent,
@@ -36,7 +37,9 @@ export function logFor(settings: Settings): Log {
 export function logEvents(log: Log, level: Level, legacy: Charset): RunEvents {
   const readable = textDecoder(legacy);
   return {
-    outcome: (record) => log.write(outcomeEvent(record, readable)),
+    outcome: (record) => {
+      if (isLogged(outcomeLevel(record), level)) log.write(outcomeEvent(record, readable));
+    },
     quarantined: (...found) => log.write(quarantineEvent(...found)),
     warning: (text) => log.write(warningEvent(text)),
     trace: (_, traced) => {

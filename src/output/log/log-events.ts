@@ -1,10 +1,10 @@
 /**
  * Every log line: its level, its sentence, its fields. Pure. techdoc/logs.md lists them. No field holds a credential.
  */
-import type { SentDsn } from '../../dsn/sender.ts';
+import type { SentDsn, SuppressedDsn } from '../../dsn/sender.ts';
 import type { LoginFailure } from '../../intake/connection.ts';
 import type { QueuedMessage, RejectedMessage } from '../../intake/transaction-handler.ts';
-import type { ByteString } from '../../platform/bytes.ts';
+import type { MessageFacts } from '../../queue/message-facts.ts';
 import type { OutcomeRecord } from '../../runner/active-message.ts';
 import type { RunSummary } from '../../runner/queue-runner.ts';
 import type { Failure, Peer } from '../../smtp/outcome.ts';
@@ -32,12 +32,37 @@ const OUTCOMES = {
   5: { event: 'refused', level: 'warn' },
 } as const;
 
-/** One line per outcome: job, recipient, destination host and address, duration, code and text. */
+/** What every line about a message says of it. Sizes are bytes. */
+function factsOf({ sender, messageId, size }: Omit<MessageFacts, 'submitted'>, readable: DecodeText) {
+  return {
+    sender: sender === null ? null : readable(sender) || '<>',
+    messageId: messageId === null ? null : readable(messageId),
+    size,
+  };
+}
+
+/** ` from alice@example.org`; '' when the sender is not known */
+function fromSender(sender: string | null): string {
+  return sender === null ? '' : ` from ${sender}`;
+}
+
+/** `, 4711 bytes, <id@example.org>` */
+function sizeAndId({ messageId, size }: ReturnType<typeof factsOf>): string {
+  return `${size === null ? '' : `, ${size} bytes`}${messageId === null ? '' : `, ${messageId}`}`;
+}
+
+/** Where the text is not needed, the line need not be made. */
+export function outcomeLevel({ outcome, status }: Pick<OutcomeRecord, 'outcome' | 'status'>): Level {
+  // Waiting does not help: an administrator has to look.
+  return outcome.kind === 'failed' && outcome.stage === 'payload' ? 'warn' : OUTCOMES[status].level;
+}
+
+/** One line per outcome: job, sender, recipient, destination host and address, duration, size, Message-ID, code and text. */
 export function outcomeEvent(record: OutcomeRecord, readable: DecodeText): LogEvent {
   const { outcome } = record;
-  const { event, level: usual } = OUTCOMES[record.status];
-  // Waiting does not help: an administrator has to look.
-  const level = outcome.kind === 'failed' && outcome.stage === 'payload' ? 'warn' : usual;
+  const { event } = OUTCOMES[record.status];
+  const level = outcomeLevel(record);
+  const facts = factsOf(record.message, readable);
   const recipient = readable(record.recipient);
   const text = readable(joinedLines(outcome.text));
   const via = outcome.peer === null ? '' : ` via ${describePeer(outcome.peer)}`;
@@ -48,10 +73,11 @@ export function outcomeEvent(record: OutcomeRecord, readable: DecodeText): LogEv
   return {
     level,
     event,
-    message: `${event}: job ${record.control} to ${recipient}${via}${tls}, ${duration(record.milliseconds)}: ${code}${text}${doubt}`,
+    message: `${event}: job ${record.control}${fromSender(facts.sender)} to ${recipient}${via}${tls}, ${duration(record.milliseconds)}${sizeAndId(facts)}: ${code}${text}${doubt}`,
     fields: {
       job: record.control,
       mail: record.msgid,
+      ...facts,
       recipient,
       status: record.status,
       destination: record.destination,
@@ -84,9 +110,10 @@ export function quarantineEvent(control: number, reason: string, path?: string):
 
 /** A report was handed over, or is kept for the postmaster. */
 export function dsnEvent(
-  { control, msgid, to, how, where, why, notices }: SentDsn,
+  { control, msgid, message, to, how, where, why, notices }: SentDsn,
   readable: DecodeText,
 ): LogEvent {
+  const facts = factsOf(message, readable);
   const address = readable(to);
   const recipients = notices.map(({ recipient }) => readable(recipient)).join(', ');
   const kinds = [...new Set(notices.map(({ kind }) => kind))].join(', ');
@@ -98,26 +125,25 @@ export function dsnEvent(
   return {
     level: how === 'safe' ? 'info' : 'warn',
     event: 'reported',
-    message: `reported: job ${control}, ${kinds} ${recipients}: ${ended}`,
+    message: `reported: job ${control}${fromSender(facts.sender)}, ${kinds} ${recipients}${sizeAndId(facts)}: ${ended}`,
     fields: {
-      ...{ job: control, mail: msgid, to: address, how, where, kinds, recipients },
+      ...{ job: control, mail: msgid, ...facts, to: address, how, where, kinds, recipients },
       ...(reason === null ? {} : { reason }),
     },
   };
 }
 
 export function suppressedEvent(
-  control: number,
-  addresses: readonly ByteString[],
-  reason: string,
+  { control, msgid, message, recipients: addresses, reason }: SuppressedDsn,
   readable: DecodeText,
 ): LogEvent {
+  const facts = factsOf(message, readable);
   const recipients = addresses.map(readable).join(', ');
   return {
     level: 'info',
     event: 'not-reported',
-    message: `not reported: job ${control}, ${recipients}: no report to the sender because ${reason}`,
-    fields: { job: control, recipients, reason },
+    message: `not reported: job ${control}${fromSender(facts.sender)}, ${recipients}${sizeAndId(facts)}: no report to the sender because ${reason}`,
+    fields: { job: control, mail: msgid, ...facts, recipients, reason },
   };
 }
 
@@ -234,15 +260,18 @@ export function listeningEvent(address: string, spool: string): LogEvent {
 
 /** A message that the intake acknowledged: it is durable. */
 export function queuedEvent(message: QueuedMessage, readable: DecodeText): LogEvent {
-  const { control, payload, size, transactions } = message;
-  const sender = message.sender === '' ? '<>' : readable(message.sender);
+  const { control, payload, transactions } = message;
+  const { sender, messageId, size } = factsOf(message, readable);
   const recipients = message.recipients.map(readable).join(', ');
   const parts = transactions === 1 ? '' : ` in ${transactions} transactions`;
   return {
     level: 'info',
     event: 'queued',
-    message: `queued: job ${control}, message ${payload} from ${sender} to ${recipients}, ${size} bytes${parts}`,
-    fields: { job: control, mail: payload, sender, recipients, size, transactions },
+    message: `queued: job ${control}, message ${payload}${fromSender(sender)} to ${recipients}${sizeAndId({ sender, messageId, size })}${parts}`,
+    fields: {
+      ...{ job: control, mail: payload, sender, messageId, size },
+      ...{ recipients, transactions },
+    },
   };
 }
 
@@ -250,15 +279,15 @@ export function queuedEvent(message: QueuedMessage, readable: DecodeText): LogEv
 export function rejectedEvent(rejected: RejectedMessage, readable: DecodeText): LogEvent {
   const { code } = rejected;
   const [who, why] = [escapeControl(rejected.client), escapeControl(rejected.text)];
-  const sender = rejected.sender === '' ? '<>' : readable(rejected.sender);
+  const facts = factsOf(rejected, readable);
   const recipients = rejected.recipients.map(readable).join(', ');
   const consequence =
     code < 500 ? 'the client keeps it and tries again' : 'the client reports it to the sender';
   return {
     level: 'warn',
     event: 'not-taken',
-    message: `rejected: a message by ${who} from ${sender} to ${recipients}: ${code} ${why}; ${consequence}`,
-    fields: { client: who, sender, recipients, code, reason: why },
+    message: `rejected: a message by ${who}${fromSender(facts.sender)} to ${recipients}${sizeAndId(facts)}: ${code} ${why}; ${consequence}`,
+    fields: { client: who, ...facts, recipients, code, reason: why },
   };
 }
 

@@ -29,11 +29,16 @@ export interface Log {
 
 const RANK: { readonly [level in Level]: number } = { error: 0, warn: 1, info: 2, debug: 3 };
 
+/** Whether lines of this level are written where the setting is `threshold`. */
+export function isLogged(level: Level, threshold: Level): boolean {
+  return RANK[level] <= RANK[threshold];
+}
+
 export function openLog(options: LogOptions): Log {
   let opened: Promise<Opened> | null = null;
   return {
     write: (line) => {
-      if (RANK[line.level] > RANK[options.level]) return;
+      if (!isLogged(line.level, options.level)) return;
       opened ??= open(options);
       opened.then(({ logger }) => logger.log(entry(line)));
     },
