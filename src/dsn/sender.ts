@@ -12,7 +12,7 @@ import { outgoingFrom, prepareOutgoing } from '../message/outgoing.ts';
 import type { RenderOptions } from '../message/render.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { Clock, Random } from '../platform/clock.ts';
-import { describeError, UnavailableError } from '../platform/system-errors.ts';
+import { describeError, isOperationalError, UnavailableError } from '../platform/system-errors.ts';
 import type { DsnStore, JobKey, Notified } from '../queue/dsn-store.ts';
 import type { ControlMessages } from '../queue/due.ts';
 import { type MessageFacts, messageIdOf } from '../queue/message-facts.ts';
@@ -73,8 +73,17 @@ export interface DsnEvents {
   sent(dsn: SentDsn): void;
   /** no report is sent about these recipients */
   suppressed(dsn: SuppressedDsn): void;
-  /** the report could not be handed over, so the job stays; `text` is full sentences */
-  waiting(text: string): void;
+  /** the report could not be handed over, so the job stays */
+  waiting(report: WaitingDsn): void;
+}
+
+export interface WaitingDsn {
+  readonly control: MessageNumber;
+  readonly msgid: MessageNumber;
+  /** no report at all can be handed over at the moment */
+  readonly isPath: boolean;
+  /** a clause */
+  readonly why: ByteString;
 }
 
 /** Which message a report is about. */
@@ -196,10 +205,9 @@ export class DsnSender {
       const allowed = await this.#suppress(message, due, original);
       return allowed.length === 0 || (await this.#send({ message, notices: allowed, original }));
     } catch (error) {
-      const isOperational = error instanceof UnavailableError || (error instanceof Error && 'code' in error);
-      if (!isOperational) throw error;
+      if (!isOperationalError(error)) throw error;
       this.#pause(job.msgid, 'deferred');
-      this.#wait(finished, describeError(error).replace(/\.$/, ''));
+      this.#wait(finished, describeError(error).replace(/\.$/, ''), false);
       return false;
     }
   }
@@ -293,7 +301,7 @@ export class DsnSender {
       if (handover.kind === 'refused') continue;
       this.#pause(job.msgid, handover.kind);
       if (await this.#isOverdue(due.message)) return keep(why());
-      this.#wait(due.message, why());
+      this.#wait(due.message, why(), handover.kind === 'unavailable');
       return false;
     }
     return keep(why());
@@ -353,11 +361,8 @@ export class DsnSender {
     this.#deps.events.sent({ ...about, notices, ...ended });
   }
 
-  #wait({ controlMessages: [{ control }] }: FinishedMessage, why: string): void {
-    this.#deps.events.waiting(
-      `The report to the sender of job ${control} could not be sent: ${why}. ` +
-        'The job stays in the spool, and the report will be tried again.',
-    );
+  #wait({ controlMessages: [{ control, job }] }: FinishedMessage, why: ByteString, isPath: boolean): void {
+    this.#deps.events.waiting({ control, msgid: job.msgid, isPath, why });
   }
 
   /** Composed and signed. */

@@ -46,7 +46,7 @@ export function checkReport(findings: readonly Finding[], coloured: boolean): st
 function summary(findings: readonly Finding[]): string {
   switch (worstLast(findings).at(-1)?.grade) {
     case 'trouble':
-      return 'Mail is not delivered: see the trouble above.';
+      return 'Mail or reports are not delivered: see the trouble above.';
     case 'warning':
       return 'Mail can be delivered; see the warnings above.';
     case 'ok':

@@ -1,7 +1,8 @@
 /**
- * Problems that last: each is told once when it begins, whichever process meets it again, and forgotten when it is over. They
- * are kept in `.spoolroom/alerts`, so that a run from cron does not send the same mail every minute, and `check` can show them.
- * Only the holder of the queue's lock changes the file. A file that is lost or damaged costs a second warning, nothing else.
+ * Problems that last, and warnings that recur: each is told when it begins, and again only when it changes or a day has
+ * passed, whichever process meets it again. They are kept in `.spoolroom/alerts`, so that a run from cron does not send the
+ * same mail every minute, and `check` can show those that somebody has to end. Only the holder of the queue's lock changes the
+ * file. A file that is lost or damaged costs a second warning, nothing else.
  */
 import { describeError } from '../platform/system-errors.ts';
 import { removeIfExists } from '../storage/atomic-file.ts';
@@ -13,10 +14,22 @@ export interface Alert {
   readonly since: number;
   /** full sentences */
   readonly text: string;
-  readonly told: boolean;
+  /** Unix seconds of the last time; null: it has not lasted long enough */
+  readonly told: number | null;
 }
 
+/** Bytes of the file. */
 const LARGEST = 1024 * 1024;
+/** The oldest are forgotten, and long texts are cut, so that the file stays below its bound. */
+const MOST = 1000;
+const LONGEST_TEXT = 500;
+/** Seconds after which a problem that is still there is told again. */
+const DAY = 86_400;
+
+/** Keys of warnings that nothing ends but time. */
+const RECURRING = 'warning: ';
+/** Keys of reports to senders that wait: these end when the report is sent. */
+export const REPORT = 'report ';
 
 /** By key. None where there is no file, or none that can be read. */
 export function readAlerts(disk: Disk, { alerts }: StateLayout): ReadonlyMap<string, Alert> {
@@ -34,7 +47,7 @@ export function readAlerts(disk: Disk, { alerts }: StateLayout): ReadonlyMap<str
 function isAlert(value: unknown): value is Alert {
   if (typeof value !== 'object' || value === null) return false;
   const { since, text, told } = value as { readonly [name: string]: unknown };
-  return typeof since === 'number' && typeof text === 'string' && typeof told === 'boolean';
+  return typeof since === 'number' && typeof text === 'string' && (told === null || typeof told === 'number');
 }
 
 export class Alerts {
@@ -42,9 +55,14 @@ export class Alerts {
   readonly #layout: StateLayout;
   readonly #now: () => number;
   readonly #warn: (text: string) => void;
-  readonly #alerts: Map<string, Alert>;
+  #alerts: Map<string, Alert>;
+  #held = false;
+  #unwritable = false;
 
-  /** @param now Unix seconds */
+  /**
+   * @param now Unix seconds
+   * @param warn tells at once, whatever was told before
+   */
   constructor(disk: Disk, layout: StateLayout, now: () => number, warn: (text: string) => void) {
     this.#disk = disk;
     this.#layout = layout;
@@ -53,15 +71,29 @@ export class Alerts {
     this.#alerts = new Map(readAlerts(disk, layout));
   }
 
+  /** The queue is ours: what other processes wrote meanwhile counts, and what was told so far is written. */
+  hold(): void {
+    const own = [...this.#alerts];
+    this.#alerts = new Map([...readAlerts(this.#disk, this.#layout), ...own]);
+    this.#held = true;
+    if (own.length > 0) this.#write();
+  }
+
   /** The problem is there. It is told when it has lasted `after` seconds. */
   raise(key: string, text: string, after = 0): void {
-    const known = this.#alerts.get(key);
-    const since = known?.since ?? this.#now();
-    const isNew = known?.told !== true && this.#now() - since >= after;
-    if (known !== undefined && !isNew) return;
-    this.#alerts.set(key, { since, text, told: isNew });
-    if (isNew) this.#warn(text);
-    this.#write();
+    const since = this.#alerts.get(key)?.since ?? this.#now();
+    const isNews = this.#now() - since >= after && this.#isNews(key);
+    if (this.#alerts.has(key) && !isNews) return;
+    this.#set(key, { since, text: text.slice(0, LONGEST_TEXT), told: isNews ? this.#now() : null });
+    if (isNews) this.#warn(text);
+  }
+
+  /** Whether this warning is to be told now. What changes makes another one of it. */
+  isNews(warning: string): boolean {
+    const key = `${RECURRING}${warning.slice(0, LONGEST_TEXT)}`;
+    if (!this.#isNews(key)) return false;
+    this.#set(key, { since: this.#now(), text: '', told: this.#now() });
+    return true;
   }
 
   /** The problems with these keys are over. */
@@ -71,20 +103,43 @@ export class Alerts {
     if (over.length > 0) this.#write();
   }
 
+  /** A time that lies ahead was told by a clock that was wrong. */
+  #isNews(key: string): boolean {
+    const told = this.#alerts.get(key)?.told ?? null;
+    return told === null || told > this.#now() || this.#now() - told >= DAY;
+  }
+
+  #set(key: string, alert: Alert): void {
+    this.#alerts.delete(key);
+    this.#alerts.set(key, alert);
+    const [oldest = ''] = this.#alerts.size > MOST ? this.#alerts.keys() : [];
+    this.#alerts.delete(oldest);
+    this.#write();
+  }
+
+  /** What nobody has met again for two days is over, though nobody saw it end. */
+  #isPast([key, { told }]: readonly [string, Alert]): boolean {
+    const mayPass = key.startsWith(RECURRING) || key.startsWith(REPORT);
+    return mayPass && this.#now() - (told ?? this.#now()) > 2 * DAY;
+  }
+
   /** Readable and writable for whom the state folder is. */
   #write(): void {
     const { alerts, state } = this.#layout;
     try {
       const folder = this.#disk.status(state);
-      if (folder === null) return;
+      if (folder === null || !this.#held) return;
       const { mode, uid, gid } = folder;
       const temporary = `${alerts}.new`;
       removeIfExists(this.#disk, temporary);
       const file = this.#disk.create(temporary, { mode: mode & 0o666, uid, gid });
-      file.write(Buffer.from(`${JSON.stringify(Object.fromEntries(this.#alerts))}\n`));
+      const kept = [...this.#alerts].filter((entry) => !this.#isPast(entry));
+      file.write(Buffer.from(`${JSON.stringify(Object.fromEntries(kept))}\n`));
       file.close();
       this.#disk.rename(temporary, alerts);
     } catch (error) {
+      if (this.#unwritable) return;
+      this.#unwritable = true;
       this.#warn(`${alerts} cannot be written, so warnings may be repeated: ${describeError(error)}.`);
     }
   }

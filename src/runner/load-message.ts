@@ -5,7 +5,7 @@ import { type Sign, signedMessage } from '../dkim/sign.ts';
 import { prepareOutgoing } from '../message/outgoing.ts';
 import type { RenderOptions } from '../message/render.ts';
 import type { ByteString } from '../platform/bytes.ts';
-import { describeError } from '../platform/system-errors.ts';
+import { describeError, isOperationalError } from '../platform/system-errors.ts';
 import type { Queue, QueuedJob } from '../queue/queue.ts';
 import { recipientAddress } from '../routing/address.ts';
 import type { Failure } from '../smtp/outcome.ts';
@@ -42,12 +42,12 @@ export async function loadMessage(
   return 'scope' in outgoing ? outgoing : { outgoing, sender };
 }
 
-/** A large message is read piece by piece, and any piece may fail. Errors without a code are bugs. */
+/** A large message is read piece by piece, and any piece may fail. */
 async function readable<T>(msgid: MessageNumber, work: () => Promise<T>): Promise<T | Failure> {
   try {
     return await work();
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error)) throw error;
+    if (!isOperationalError(error)) throw error;
     return unsendable(`the message ${msgid} in the spool cannot be read: ${describeError(error)}`);
   }
 }

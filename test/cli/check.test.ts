@@ -365,7 +365,7 @@ describe('check', () => {
       const alert = {
         since: 1_400_000_000,
         text: 'The relay rejects our login (535 no). Mail waits.',
-        told: true,
+        told: 1_400_000_000,
       };
       fs.writeFileSync(
         path.join(spool, '.spoolroom/alerts'),
@@ -375,6 +375,19 @@ describe('check', () => {
       assert.deepEqual([bad, exit], [['trouble relay'], 1]);
       assert.match(seen('relay'), /^since 2014-05-13.*: The relay rejects our login \(535 no\)\./);
     }));
+
+  it('tells of reports that wait, until they are taken (R222)', async (t) => {
+    const spool = spoolOf(t, {});
+    fs.mkdirSync(path.join(spool, '.spoolroom'));
+    const alert = { since: 1_400_000_000, text: 'The report waits.', told: 1_400_000_000 };
+    fs.writeFileSync(
+      path.join(spool, '.spoolroom/alerts'),
+      JSON.stringify({ 'report 3': alert, 'report path': alert, 'warning: x': alert }),
+    );
+    const { bad, seen } = await check(spool);
+    assert.ok(bad.includes('trouble reports'), bad.join());
+    assert.match(seen('reports'), /^since 2014-05-13.*: The report waits\. The same with 1 more\./);
+  });
 
   it('one working smart host of two is enough', (t) =>
     withRelay(greets, async (relay) => {
@@ -411,7 +424,7 @@ describe('check', () => {
     ];
     assert.equal(
       checkReport(findings, false),
-      'ok       hostname  a.example\ntrouble  dns       no answer\n                   Look.\nMail is not delivered: see the trouble above.',
+      'ok       hostname  a.example\ntrouble  dns       no answer\n                   Look.\nMail or reports are not delivered: see the trouble above.',
     );
     assert.match(checkReport(findings.slice(1), false), /\nNo problems found\.$/);
   });

@@ -164,6 +164,28 @@ describe('a run', () => {
     assert.deepEqual(late.left, {});
   });
 
+  it('warns once of what each run meets again: a report that waits, a message that cannot be read (R222)', async (t) => {
+    const spool = spoolOf(t, {
+      1: MAIL,
+      2: listFor(1, 'b@example.com').replace('|0||', '|5|550 no|'),
+      4: listFor(3, 'c@example.com'),
+    });
+    const DAY = 86_400;
+    const closed = { return: 'smtp://127.0.0.1:1' };
+    const warned = async (at: number, settings: object = closed): Promise<readonly string[]> =>
+      (await runAgain(spool, { ...settings, 'retry.ceiling': '1m' }, at)).log
+        .filter(({ level }) => level === 'warn')
+        .map(({ message }) => message.replace(/:.*/s, ''))
+        .sort();
+    const all = ['The report to the sender of job 2 could not be sent', 'deferred'];
+    assert.deepEqual(await warned(NOW + 60), all);
+    assert.deepEqual(await warned(NOW + 600), []);
+    assert.deepEqual(await warned(NOW + DAY), []);
+    assert.deepEqual(await warned(NOW + DAY + 300), all);
+    assert.deepEqual(await warned(NOW + DAY + 600, { return: `smtp://127.0.0.1:${world.smtpPort}` }), []);
+    assert.equal(fs.readFileSync(path.join(spool, '.spoolroom/alerts'), 'latin1').includes('report'), false);
+  });
+
   it('reports at once that another runner is active, with status 0', async (t) => {
     const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'alice@accepts.example') });
     const [one, two] = await Promise.all([runAgain(spool), runAgain(spool)]);

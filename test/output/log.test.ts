@@ -7,7 +7,7 @@ import path from 'node:path';
 import { Writable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import type { LogOptions } from '../../src/output/log/log.ts';
-import { openLog } from '../../src/output/log/log.ts';
+import { openLog, withoutRepeats } from '../../src/output/log/log.ts';
 import type { LogEvent } from '../../src/output/log/log-events.ts';
 import { temporaryDirectory } from '../support/spool.ts';
 
@@ -52,6 +52,24 @@ async function log(
 }
 
 const TIME = '\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z';
+
+test('a warning that was told already is a line of less weight (R222)', () => {
+  const lines: LogEvent[] = [];
+  const written = async (): Promise<void> => {};
+  const quiet = withoutRepeats(
+    { write: (line) => lines.push(line), reopen: written, close: written },
+    (recurring) => recurring === 'new',
+  );
+  quiet.write({ ...WARNING, recurs: 'new' });
+  quiet.write({ ...WARNING, recurs: 'old' });
+  quiet.write({ ...WARNING, level: 'error', recurs: 'old' });
+  quiet.write(WARNING);
+  quiet.write({ ...DELIVERED, recurs: 'old' });
+  assert.deepEqual(
+    lines.map(({ level }) => level),
+    ['warn', 'info', 'info', 'warn', 'info'],
+  );
+});
 
 test('on standard error: time, level, sentence, in order', async () => {
   const text = await log({}, DELIVERED, WARNING);

@@ -12,13 +12,16 @@ function begun(t: TestContext) {
   const told: string[] = [];
   const clock = { now: 1000 };
   /** as each process makes them */
-  const open = (): Alerts =>
-    new Alerts(
+  const open = (): Alerts => {
+    const alerts = new Alerts(
       nodeDisk,
       layout,
       () => clock.now,
       (text) => told.push(text),
     );
+    alerts.hold();
+    return alerts;
+  };
   return { layout, told, clock, open };
 }
 
@@ -47,7 +50,7 @@ test('a problem that may pass is told when it has lasted', (t) => {
   assert.deepEqual(told, ['A is away, and says so.']);
   assert.deepEqual(
     [...readAlerts(nodeDisk, layout)],
-    [['a', { since: 1000, text: 'A is away, and says so.', told: true }]],
+    [['a', { since: 1000, text: 'A is away, and says so.', told: 4600 }]],
   );
 });
 
@@ -58,6 +61,66 @@ test('a damaged file, and one that cannot be written, stop nothing', (t) => {
     assert.deepEqual([...readAlerts(nodeDisk, layout)], [], text);
   }
   fs.mkdirSync(`${layout.alerts}.new`);
+  const alerts = open();
+  for (const key of ['a', 'b']) alerts.raise(key, `${key} is wrong.`);
+  assert.match(
+    told.join(' '),
+    /^[^ ]* cannot be written, so warnings may be repeated: [^.]*\. a is wrong\. b is wrong\.$/,
+  );
+});
+
+const DAY = 86_400;
+
+test('what is still there is told again after a day (R222)', (t) => {
+  const { told, clock, open } = begun(t);
+  for (let minute = 0; minute <= 2 * 1440; minute++) {
+    open().raise('a', 'A is wrong.');
+    clock.now += 60;
+  }
+  assert.equal(told.length, 3);
+});
+
+test('a warning that comes with every run is news once, when it changes, and after a day (R222)', (t) => {
+  const { clock, open } = begun(t);
+  const news = (text: string): boolean => open().isNews(text);
+  assert.deepEqual(
+    [news('x'), news('x'), news('y'), news('x'), news('y')],
+    [true, false, true, false, false],
+  );
+  clock.now += DAY - 1;
+  assert.equal(news('x'), false);
+  clock.now += 1;
+  assert.deepEqual([news('x'), news('x')], [true, false]);
+  clock.now -= 10 * DAY;
+  assert.equal(news('x'), true, 'the clock was wrong');
+});
+
+test('only the holder of the queue writes, and knows what others wrote before (R222)', (t) => {
+  const { told, layout, clock, open } = begun(t);
+  const waiting = new Alerts(
+    nodeDisk,
+    layout,
+    () => clock.now,
+    (text) => told.push(text),
+  );
+  assert.equal(waiting.isNews('x'), true);
+  assert.equal(waiting.isNews('x'), false);
+  assert.equal(fs.existsSync(layout.alerts), false);
   open().raise('a', 'A is wrong.');
-  assert.match(told.join(' '), /^A is wrong\. .* cannot be written, so warnings may be repeated: /);
+  waiting.hold();
+  waiting.raise('a', 'A is wrong.');
+  assert.deepEqual(told, ['A is wrong.']);
+  assert.deepEqual([...readAlerts(nodeDisk, layout).keys()], ['a', 'warning: x']);
+});
+
+test('the file stays small, and what nobody meets any more is forgotten (R222)', (t) => {
+  const { layout, clock, open } = begun(t);
+  const alerts = open();
+  for (let at = 0; at < 1200; at++) alerts.isNews(`${at} ${'x'.repeat(5000)}`);
+  alerts.raise('relay r:25 login', 'It rejects our login.');
+  assert.equal(readAlerts(nodeDisk, layout).size, 1000);
+  assert.ok(fs.statSync(layout.alerts).size < 1024 * 1024);
+  clock.now += 2 * DAY + 1;
+  open().isNews('another');
+  assert.deepEqual([...readAlerts(nodeDisk, layout).keys()], ['relay r:25 login', 'warning: another']);
 });

@@ -293,7 +293,7 @@ class Simulation {
           },
           suppressed: ({ recipients, reason }) =>
             this.#invariants.violated(`${recipients.join(' ')} were not reported: ${reason}`),
-          waiting: (text) => this.#note(`waiting: ${text}`),
+          waiting: ({ why }) => this.#note(`waiting: ${why}`),
         },
       },
       {

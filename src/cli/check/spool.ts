@@ -81,17 +81,21 @@ function journalFinding({ spool, deps }: SpoolContext): Finding {
 }
 
 function unreadableFindings({ quarantined }: QueueScan, { spool, deps }: SpoolContext): Finding[] {
-  const here = quarantined.map(({ number, reason }) => `Message ${number}: ${reason}.`);
-  const aside = quarantinedFiles(deps.disk, spool).map(
-    ({ name, reason }) => `.spoolroom/bad/${name}: ${reason}`,
+  const lists =
+    'Its message is not delivered. Correct the list and put it back, or delete the list and its message.';
+  const here = quarantined.map(({ number, reason }) =>
+    warning('unreadable', escapeControl(`Message ${number}: ${reason}.`), lists),
   );
-  return [...here, ...aside].map((text) =>
-    warning(
-      'unreadable',
-      escapeControl(text),
-      'Its message is not delivered. Correct the list and put it back, or delete the list and its message.',
-    ),
+  const aside = quarantinedFiles(deps.disk, spool).map(({ name, reason }) =>
+    name.startsWith('request.')
+      ? warning(
+          'unreadable',
+          escapeControl(`.spoolroom/bad/${name}: not a request that can be read`),
+          'Repeat the command that made it, and delete the file.',
+        )
+      : warning('unreadable', escapeControl(`.spoolroom/bad/${name}: ${reason}`), lists),
   );
+  return [...here, ...aside];
 }
 
 function orphanFindings({ orphans }: QueueScan, { spool, deps, now, orphanAge }: SpoolContext): Finding[] {

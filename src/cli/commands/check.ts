@@ -10,7 +10,7 @@ import type { ByteString } from '../../platform/bytes.ts';
 import { formatTime } from '../../platform/clock.ts';
 import type { QueuedJob } from '../../queue/queue.ts';
 import { isRelayMode } from '../../routing/hosts.ts';
-import { readAlerts } from '../../runner/alerts.ts';
+import { REPORT, readAlerts } from '../../runner/alerts.ts';
 import { isOfRelay } from '../../runner/relay-alerts.ts';
 import type { RunRules } from '../../runner/rules.ts';
 import type { Settings } from '../../settings/table.ts';
@@ -74,15 +74,24 @@ function settingsFindings(settings: Settings, rules: Loaded): readonly Finding[]
 function alertFindings({ state, spool }: Settings, rules: Loaded): readonly Finding[] {
   const home = state ?? spool;
   if (home === null || 'kind' in rules) return [];
-  return [...readAlerts(nodeDisk, layoutOf(home))]
-    .filter(([key, { told }]) => told && isOfRelay(key, rules.delivery.routing.relays))
-    .map(([, { since, text }]) =>
-      problem(
-        'relay',
-        `since ${formatTime(since)}: ${escapeControl(text)}`,
-        'This ends when the relay takes a message.',
-      ),
-    );
+  const alerts = [...readAlerts(nodeDisk, layoutOf(home))].filter(([, { told }]) => told !== null);
+  const since = ([, alert]: (typeof alerts)[number]): string =>
+    `since ${formatTime(alert.since)}: ${escapeControl(alert.text)}`;
+  const relays = alerts.filter(([key]) => isOfRelay(key, rules.delivery.routing.relays));
+  const [report, ...others] = alerts.filter(([key]) => key.startsWith(REPORT));
+  const more = others.length === 0 ? '' : ` The same with ${others.length} more.`;
+  return [
+    ...relays.map((each) => problem('relay', since(each), 'This ends when the relay takes a message.')),
+    ...(report === undefined
+      ? []
+      : [
+          problem(
+            'reports',
+            since(report) + more,
+            'This ends when the report is taken: check the server that takes reports (setting return).',
+          ),
+        ]),
+  ];
 }
 
 function hostnameFinding({ render, ehloName }: RunRules): Finding {

@@ -4,6 +4,7 @@
  */
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import type { MessageNumber } from '../../delivery-list/job.ts';
 import { composeDsn } from '../../dsn/compose.ts';
 import type { Site } from '../../dsn/recipient.ts';
 import type { DsnEvents } from '../../dsn/sender.ts';
@@ -13,6 +14,7 @@ import { parseDsnTransport, sessionTransport } from '../../dsn/transport.ts';
 import type { Log } from '../../output/log/log.ts';
 import { dsnEvent, suppressedEvent, warningEvent } from '../../output/log/log-events.ts';
 import { escapeControl, textDecoder } from '../../output/text.ts';
+import { type Alerts, REPORT } from '../../runner/alerts.ts';
 import type { RunDeps } from '../../runner/queue-runner.ts';
 import type { RunRules } from '../../runner/rules.ts';
 import type { Settings } from '../../settings/table.ts';
@@ -60,9 +62,17 @@ function isOwnIntake(path: DsnTransportSetting, settings: Settings): boolean {
   return path.kind === 'lmtp' && settings['intake.listen'].includes(path.socket);
 }
 
+export interface DsnContext {
+  readonly spool: string;
+  readonly rules: RunRules;
+  readonly log: Log;
+  /** null: what waits is not remembered */
+  readonly alerts: Alerts | null;
+}
+
 export function createDsnSender(
   path: DsnTransportSetting,
-  { spool, rules, log }: { readonly spool: string; readonly rules: RunRules; readonly log: Log },
+  { spool, rules, log, alerts }: DsnContext,
   settings: Settings,
   ports: RunDeps,
 ): DsnSender {
@@ -79,7 +89,7 @@ export function createDsnSender(
       compose: composeDsn,
       clock,
       random,
-      events: dsnEvents(log, rules),
+      events: dsnEvents(log, rules, alerts),
     },
     {
       site: siteOf(settings, rules),
@@ -95,11 +105,30 @@ export function siteOf({ aide }: Settings, { render: { fqdn } }: RunRules): Site
   return { fqdn, aide: aide ?? `room_aide@${fqdn}` };
 }
 
-function dsnEvents(log: Log, { render }: RunRules): DsnEvents {
+function dsnEvents(log: Log, { render }: RunRules, alerts: Alerts | null): DsnEvents {
   const readable = textDecoder(render.legacy);
   return {
-    sent: (record) => log.write(dsnEvent(record, readable)),
+    sent: (record) => {
+      log.write(dsnEvent(record, readable));
+      alerts?.clear(
+        (key) => key === reportKey(record.msgid) || (key === RETURN_PATH && record.how === 'safe'),
+      );
+    },
     suppressed: (record) => log.write(suppressedEvent(record, readable)),
-    waiting: (text) => log.write(warningEvent(text)),
+    waiting: ({ control, msgid, isPath, why }) => {
+      const text =
+        `The report to the sender of job ${control} could not be sent: ${readable(why)}. The job stays in the spool, and the ` +
+        'report will be tried again.';
+      if (alerts === null) log.write(warningEvent(text));
+      else alerts.raise(isPath ? RETURN_PATH : reportKey(msgid), text);
+    },
   };
+}
+
+/** Of the alert that no report can be sent. */
+const RETURN_PATH = `${REPORT}path`;
+
+/** Of the alert that this one is not taken. */
+function reportKey(msgid: MessageNumber): string {
+  return `${REPORT}${msgid}`;
 }

@@ -3,8 +3,14 @@
  * ports ready and signals handled. Whatever prevents that becomes a sentence and an exit code.
  */
 import type { DsnTransportSetting } from '../../dsn/transport.ts';
-import type { Log } from '../../output/log/log.ts';
-import { busyEvent, stoppingEvent, waitingEvent, warningEvent } from '../../output/log/log-events.ts';
+import { type Log, withoutRepeats } from '../../output/log/log.ts';
+import {
+  alertEvent,
+  busyEvent,
+  stoppingEvent,
+  waitingEvent,
+  warningEvent,
+} from '../../output/log/log-events.ts';
 import type { Clock } from '../../platform/clock.ts';
 import {
   ConcurrentRunnerError,
@@ -42,6 +48,7 @@ export interface QueueContext {
   readonly ports: RunDeps;
   readonly rules: RunRules;
   readonly log: Log;
+  readonly alerts: Alerts;
   readonly warn: (text: string) => void;
   /** aborted by a signal to stop, with the signal's name as reason */
   readonly signal: AbortSignal;
@@ -90,7 +97,16 @@ async function performOnce(
     const log = logFor(settings);
     round.logsTo(log);
     try {
-      const done = await openAndWork({ spool, rules, log }, invocation, round, whenBusy, work);
+      const { now } = clockFor(settings);
+      const alerts = new Alerts(
+        nodeDisk,
+        layoutOf(spool),
+        () => Math.floor(now() / 1000),
+        (text) => log.write(alertEvent(text)),
+      );
+      const quiet = withoutRepeats(log, (recurring) => alerts.isNews(recurring));
+      const opening = { spool, rules, log: quiet, alerts };
+      const done = await openAndWork(opening, invocation, round, whenBusy, work);
       if (typeof done === 'number' || done.exit !== EXIT.ok) return done;
       // Another process holds the queue. That is normal, and cron need not mail it.
       log.write(busyEvent(done.text, done.runner ?? null));
@@ -119,7 +135,7 @@ function queueFailure(error: unknown, spool: string): CliError {
 }
 
 async function openAndWork(
-  { spool, rules, log }: Pick<QueueContext, 'spool' | 'rules' | 'log'>,
+  { spool, rules, log, alerts }: Pick<QueueContext, 'spool' | 'rules' | 'log' | 'alerts'>,
   invocation: Invocation,
   stop: Round,
   whenBusy: WhenBusy,
@@ -141,7 +157,8 @@ async function openAndWork(
     } while (isBusy(opened));
   }
   if (opened.kind === 'error') return opened;
-  return await workOn(opened.queue, { spool, rules, log, warn }, path, stop, invocation, work);
+  alerts.hold();
+  return await workOn(opened.queue, { spool, rules, log, alerts, warn }, path, stop, invocation, work);
 }
 
 async function workOn(
@@ -152,7 +169,7 @@ async function workOn(
   invocation: Invocation,
   work: Work,
 ): Promise<ExitCode | CliError> {
-  const { spool, rules, log, warn } = context;
+  const { spool, rules, log, alerts, warn } = context;
   const { settings } = invocation;
   const clock = clockFor(settings);
   signal.addEventListener('abort', () =>
@@ -161,13 +178,12 @@ async function workOn(
   const recorder = recorderFor(spool, rules, settings, clock, warn);
   const crashLog = crashLogOf(spool, spoolDeps(clock, warn));
   try {
-    const alerts = new Alerts(nodeDisk, layoutOf(spool), () => Math.floor(clock.now() / 1000), warn);
     const logged = logEvents(log, levelFor(settings), rules.render.legacy);
     const relays = new RelayAlerts(rules.delivery.routing.relays, alerts);
     const events = observed(logged, recorder, relays);
     const beforeFirst = (): void => alertSettings(alerts, rules);
     const ports = { ...systemDeps(settings, clock), queue, events, crashLog, beforeFirst };
-    const dsnSender = createDsnSender(path, { spool, rules, log }, settings, ports);
+    const dsnSender = createDsnSender(path, { spool, rules, log, alerts }, settings, ports);
     return await work({ ...context, signal, started, ports: { ...ports, dsnSender } }, invocation);
   } finally {
     release();

@@ -20,6 +20,8 @@ export interface LogEvent {
   /** the kind of line, for programs */
   readonly event: string;
   readonly message: string;
+  /** The same line may come with every run: this tells it from others. Absent: it comes once. */
+  readonly recurs?: string;
   readonly fields: { readonly [name: string]: string | number | boolean | null };
 }
 
@@ -73,6 +75,9 @@ export function outcomeEvent(record: OutcomeRecord, readable: DecodeText): LogEv
   return {
     level,
     event,
+    ...(level === OUTCOMES[record.status].level
+      ? {}
+      : { recurs: `${event}: job ${record.control} to ${recipient}: ${text}` }),
     message: `${event}: job ${record.control}${fromSender(facts.sender)} to ${recipient}${via}${tls}, ${duration(record.milliseconds)}${sizeAndId(facts)}: ${code}${text}${doubt}`,
     fields: {
       job: record.control,
@@ -100,10 +105,13 @@ export function quarantineEvent(control: number, reason: string, path?: string):
     path === undefined
       ? 'Its message is not delivered until the list is corrected'
       : `The list is now ${path}, and its message is not delivered: correct the list and put it back under an unused number`;
+  const message = `quarantined: control message ${control}: ${reason}. ${next}`;
   return {
     level: 'error',
     event: 'set-aside',
-    message: `quarantined: control message ${control}: ${reason}. ${next}`,
+    message,
+    // Moved away, it does not come again.
+    ...(path === undefined ? { recurs: message } : {}),
     fields: { job: control, reason, path: path ?? null },
   };
 }
@@ -181,6 +189,11 @@ export function dialogueEvent(
 }
 
 export function warningEvent(text: string): LogEvent {
+  return { level: 'warn', event: 'warning', message: text, recurs: text, fields: {} };
+}
+
+/** A problem of which the caller knows that it was not told before. */
+export function alertEvent(text: string): LogEvent {
   return { level: 'warn', event: 'warning', message: text, fields: {} };
 }
 

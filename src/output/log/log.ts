@@ -51,6 +51,19 @@ export function openLog(options: LogOptions): Log {
   };
 }
 
+/**
+ * A log that cron mails tells a warning once: what `isNews` knows already becomes a line for files and terminals.
+ */
+export function withoutRepeats(log: Log, isNews: (recurring: string) => boolean): Log {
+  return {
+    ...log,
+    write: (line) => {
+      const isRepeated = line.recurs !== undefined && isLogged(line.level, 'warn') && !isNews(line.recurs);
+      log.write(isRepeated ? { ...line, level: 'info' } : line);
+    },
+  };
+}
+
 async function closeOpened(opened: Promise<Opened> | null): Promise<void> {
   if (opened === null) return;
   const { logger, transport, lines } = await opened;
