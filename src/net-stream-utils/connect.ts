@@ -20,6 +20,7 @@ import { corkForTurn } from './cork.ts';
 import { createLineReader } from './line-reader.ts';
 
 type Tls = typeof import('./tls.ts');
+type Refusal = import('./tls.ts').Refusal;
 
 /** Bytes taken from the system in one read; SMTP replies are far shorter. */
 const READ_BUFFER = 16_384;
@@ -118,10 +119,10 @@ class SocketConnection implements Connection {
     socket.on('data', (bytes: Buffer) => this.#read(bytes));
   }
 
-  #secured(facts: TlsFacts | null): void {
+  #secured(facts: TlsFacts | Refusal): void {
     if (this.#phase === 'over') return;
-    if (facts === null) {
-      this.#close({ kind: 'tls', message: "the server's certificate does not match the pinned fingerprint" });
+    if ('message' in facts) {
+      this.#close({ kind: 'tls', ...facts });
       return;
     }
     this.#phase = 'open';
@@ -163,5 +164,6 @@ const SOURCE_LINE = /:error:[0-9A-F]+:[^:]*:[^:]*:([^:]+):/;
 function tlsReason(error: SocketError | undefined): CloseReason {
   if (error === undefined)
     return { kind: 'tls', message: 'the server closed the connection in the handshake' };
-  return { kind: 'tls', message: error.reason ?? SOURCE_LINE.exec(error.message)?.[1] ?? error.message };
+  const message = error.reason ?? SOURCE_LINE.exec(error.message)?.[1] ?? error.message;
+  return { kind: 'tls', message, ...(error.code === undefined ? {} : { code: error.code }) };
 }

@@ -3,6 +3,18 @@
  * simulated networks. Deadlines are kept by the caller, who calls `destroy()`.
  */
 
+/** A TLSA record (RFC 6698 2.1). */
+export interface TlsaRecord {
+  /** 2: DANE-TA, a certificate that signs; 3: DANE-EE, the server's own */
+  readonly usage: number;
+  /** 0: the whole certificate; 1: its public key */
+  readonly selector: number;
+  /** 0: as it is; 1: SHA-256; 2: SHA-512 */
+  readonly matchingType: number;
+  /** lower-case hex */
+  readonly data: string;
+}
+
 export interface TlsOptions {
   /** name for SNI and for the certificate check; no SNI for an IP address */
   readonly serverName: string;
@@ -15,7 +27,16 @@ export interface TlsOptions {
    * and name.
    */
   readonly pins?: readonly string[];
+  /** One of the records must match the peer's chain (RFC 7672 3). They replace the check against the CAs. */
+  readonly dane?: {
+    readonly records: readonly TlsaRecord[];
+    /** under DANE-TA the certificate must be for one of them */
+    readonly names: readonly string[];
+  };
 }
+
+/** What has proved who the peer is: its TLSA records, a CA and the name, or a pinned fingerprint. */
+export type Proof = 'dane' | 'pkix' | 'pin';
 
 export interface Endpoint {
   /** IP address in text form, or path of a unix socket; never a host name */
@@ -28,7 +49,10 @@ export interface Endpoint {
 export interface TlsFacts {
   readonly protocol: string;
   readonly cipher: string;
-  readonly verified: boolean;
+  /** null: nothing has; the connection is encrypted, with whomever */
+  readonly proof: Proof | null;
+  /** why the CAs prove nothing: Node's code, as in `CloseReason` */
+  readonly problem?: string;
 }
 
 export type CloseReason =
@@ -36,8 +60,11 @@ export type CloseReason =
   | { readonly kind: 'ended' }
   /** system error: reset, refused, unreachable ...; `code` as in Node (`ECONNRESET`), not to be shown to people alone */
   | { readonly kind: 'error'; readonly code: string; readonly message: string }
-  /** the TLS handshake or the certificate check failed */
-  | { readonly kind: 'tls'; readonly message: string }
+  /**
+   * The TLS handshake or the certificate check failed. `code`: Node's for a certificate that was refused (`CERT_HAS_EXPIRED`,
+   * `ERR_TLS_CERT_ALTNAME_INVALID`, ...), or ours: `TLSA_MISMATCH`, `PIN_MISMATCH`.
+   */
+  | { readonly kind: 'tls'; readonly message: string; readonly code?: string }
   /** a line was longer than the reader accepts */
   | { readonly kind: 'overlong' };
 

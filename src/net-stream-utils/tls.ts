@@ -5,6 +5,7 @@
 import { isIP, type Socket } from 'node:net';
 import * as tls from 'node:tls';
 import type { TlsFacts, TlsOptions } from './connection.ts';
+import { matchesTlsa } from './tlsa.ts';
 
 /** By set of certificates, because making a context parses all of Node's root certificates. */
 const contexts = new Map<string, tls.SecureContext>();
@@ -26,7 +27,7 @@ export function wrap(socket: Socket, options: TlsOptions): tls.TLSSocket {
     host: name,
     ...(isIP(name) === 0 ? { servername: name } : {}),
     secureContext: contextFor(options.ca),
-    rejectUnauthorized: options.verify && !isPinned(options),
+    rejectUnauthorized: options.verify && !isPinned(options) && options.dane === undefined,
   });
 }
 
@@ -35,15 +36,29 @@ export function wrapServer(socket: Socket, secureContext: tls.SecureContext): tl
   return new tls.TLSSocket(socket, { isServer: true, secureContext });
 }
 
-/** The facts, after `secureConnect`; null when the certificate has no pinned fingerprint. */
-export function factsOf(socket: tls.TLSSocket, options: TlsOptions): TlsFacts | null {
-  const pinned = isPinned(options);
-  if (pinned && !hasPin(socket.getPeerCertificate().fingerprint256, options.pins ?? [])) return null;
-  return {
-    protocol: socket.getProtocol() ?? 'unknown',
-    cipher: socket.getCipher().name,
-    verified: pinned || socket.authorized,
-  };
+/** A certificate that the options do not accept. */
+export interface Refusal {
+  readonly message: string;
+  readonly code: string;
+}
+
+/** The facts, after `secureConnect`, or why the certificate is refused. */
+export function factsOf(socket: tls.TLSSocket, options: TlsOptions): TlsFacts | Refusal {
+  const facts = { protocol: socket.getProtocol() ?? 'unknown', cipher: socket.getCipher().name };
+  if (isPinned(options)) {
+    if (hasPin(socket.getPeerCertificate().fingerprint256, options.pins ?? []))
+      return { ...facts, proof: 'pin' };
+    return {
+      message: "the server's certificate does not match the pinned fingerprint",
+      code: 'PIN_MISMATCH',
+    };
+  }
+  if (options.dane !== undefined) {
+    if (matchesTlsa(socket.getPeerX509Certificate(), options.dane)) return { ...facts, proof: 'dane' };
+    return { message: "the server's certificate does not match its TLSA records", code: 'TLSA_MISMATCH' };
+  }
+  if (socket.authorized) return { ...facts, proof: 'pkix' };
+  return { ...facts, proof: null, problem: String(socket.authorizationError) };
 }
 
 function isPinned(options: TlsOptions): boolean {

@@ -1,10 +1,18 @@
 /** TLS over a connection: from the first byte and by upgrade, what proves a server, and what servers do wrong. */
 import assert from 'node:assert/strict';
+import { createHash, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { createServer } from 'node:tls';
-import { type CloseReason, connect, type TlsFacts, type TlsOptions } from '#net-stream-utils';
+import {
+  type CloseReason,
+  connect,
+  type Proof,
+  type TlsaRecord,
+  type TlsFacts,
+  type TlsOptions,
+} from '#net-stream-utils';
 import { certificates, type ServerCertificate, testCa } from '../support/certificates.ts';
 import { type EventLog, recordEvents } from '../support/connection-events.ts';
 import { type Script, startRawServer } from '../support/raw-server.ts';
@@ -38,91 +46,200 @@ const judged: readonly {
   readonly name: string;
   readonly options: TlsOptions;
   readonly server: ServerCertificate;
-  readonly verified: boolean | RegExp;
+  /** what proves the server, null: nothing; or why it is refused */
+  readonly proof: Proof | null | RegExp;
 }[] = [
-  { name: 'trusted CA, right name', options: TRUSTED, server: mail, verified: true },
+  { name: 'trusted CA, right name', options: TRUSTED, server: mail, proof: 'pkix' },
   {
     name: 'a name with a final dot',
     options: { ...TRUSTED, serverName: 'mail.example.' },
     server: mail,
-    verified: true,
+    proof: 'pkix',
   },
   {
     name: 'a wildcard name',
     options: { ...TRUSTED, serverName: 'mx1.hosts.example' },
     server: mail,
-    verified: true,
+    proof: 'pkix',
   },
-  { name: 'an IPv4 address', options: { ...TRUSTED, serverName: '127.0.0.1' }, server: mail, verified: true },
-  { name: 'an IPv6 address', options: { ...TRUSTED, serverName: '::1' }, server: mail, verified: true },
+  { name: 'an IPv4 address', options: { ...TRUSTED, serverName: '127.0.0.1' }, server: mail, proof: 'pkix' },
+  { name: 'an IPv6 address', options: { ...TRUSTED, serverName: '::1' }, server: mail, proof: 'pkix' },
   {
     name: 'another name',
     options: { ...TRUSTED, serverName: 'other.example' },
     server: mail,
-    verified: /altnames/,
+    proof: /altnames/,
   },
   {
     name: 'another address',
     options: { ...TRUSTED, serverName: '127.0.0.2' },
     server: mail,
-    verified: /cert's list/,
+    proof: /cert's list/,
   },
   {
     name: 'an unknown CA',
     options: { serverName: 'mail.example', verify: true },
     server: mail,
-    verified: /unable to/,
+    proof: /unable to/,
   },
-  { name: 'an expired certificate', options: TRUSTED, server: expired, verified: /expired/ },
-  { name: 'a self-signed certificate', options: TRUSTED, server: selfSigned, verified: /self-signed/ },
+  { name: 'an expired certificate', options: TRUSTED, server: expired, proof: /expired/ },
+  { name: 'a self-signed certificate', options: TRUSTED, server: selfSigned, proof: /self-signed/ },
   {
     name: 'opportunistic, good certificate',
     options: { ...TRUSTED, verify: false },
     server: mail,
-    verified: true,
+    proof: 'pkix',
   },
-  { name: 'opportunistic, self-signed', options: ANY, server: selfSigned, verified: false },
-  { name: 'opportunistic, expired', options: ANY, server: expired, verified: false },
+  { name: 'opportunistic, self-signed', options: ANY, server: selfSigned, proof: null },
+  { name: 'opportunistic, expired', options: ANY, server: expired, proof: null },
   {
     name: 'a pinned self-signed certificate',
     options: { ...TRUSTED, pins: [wrongPin.toLowerCase().replaceAll(':', '')] },
     server: selfSigned,
-    verified: true,
+    proof: 'pin',
   },
   {
     name: 'one of two pins',
     options: { ...TRUSTED, pins: [wrongPin, mail.fingerprint] },
     server: mail,
-    verified: true,
+    proof: 'pin',
   },
   {
     name: 'another pin, trusted CA',
     options: { ...TRUSTED, pins: [wrongPin] },
     server: mail,
-    verified: /pinned/,
+    proof: /pinned/,
   },
   {
     name: 'another pin, opportunistic',
     options: { ...ANY, pins: [wrongPin] },
     server: mail,
-    verified: /pinned/,
+    proof: /pinned/,
   },
   {
     name: 'a CA file without a certificate',
     options: { ...TRUSTED, ca: ['no PEM'] },
     server: mail,
-    verified: /unable to/,
+    proof: /unable to/,
   },
 ];
 
-for (const { name, options, server, verified } of judged) {
-  test(`${name}: ${typeof verified === 'boolean' ? `verified ${verified}` : `refused, ${verified}`}`, async () => {
+const withCa: ServerCertificate = { ...mail, cert: `${mail.cert}${testCa}` };
+
+/** `tlsa('3 1 1', certificate)`: the record that names this certificate. */
+function tlsa(parameters: string, pem: string): TlsaRecord {
+  const [usage = 0, selector = 0, matchingType = 0] = parameters.split(' ').map(Number);
+  const certificate = new X509Certificate(pem);
+  const bytes =
+    selector === 0 ? certificate.raw : certificate.publicKey.export({ type: 'spki', format: 'der' });
+  const digest = (name: string): string => createHash(name).update(bytes).digest('hex');
+  const data = [bytes.toString('hex'), digest('sha256'), digest('sha512')][matchingType] ?? '';
+  return { usage, selector, matchingType, data };
+}
+
+function dane(records: readonly TlsaRecord[], names = ['mail.example']): TlsOptions {
+  return { serverName: 'mail.example', verify: true, dane: { records, names } };
+}
+
+const MISMATCH = /TLSA records/;
+
+const judgedByTlsa: typeof judged = [
+  ...['3 1 1', '3 0 1', '3 1 2', '3 0 2', '3 1 0', '3 0 0'].map((parameters) => ({
+    name: `TLSA ${parameters} of the server's own certificate, whatever its name and time`,
+    options: dane([tlsa(parameters, expired.cert)], ['other.example']),
+    server: expired,
+    proof: 'dane' as const,
+  })),
+  {
+    name: 'TLSA 3 1 1 of another certificate',
+    options: dane([tlsa('3 1 1', expired.cert)]),
+    server: mail,
+    proof: MISMATCH,
+  },
+  {
+    name: 'one of two TLSA records',
+    options: dane([tlsa('3 1 1', expired.cert), tlsa('3 1 1', mail.cert)]),
+    server: mail,
+    proof: 'dane',
+  },
+  {
+    name: 'another TLSA record, trusted CA',
+    options: { ...dane([tlsa('3 1 1', expired.cert)]), ca: [testCa] },
+    server: mail,
+    proof: MISMATCH,
+  },
+  ...['2 0 1', '2 1 1', '2 1 2'].map((parameters) => ({
+    name: `TLSA ${parameters} of the CA in the chain`,
+    options: dane([tlsa(parameters, testCa)]),
+    server: withCa,
+    proof: 'dane' as const,
+  })),
+  {
+    name: 'TLSA 2 1 1 of a CA that the server does not show',
+    options: dane([tlsa('2 1 1', testCa)]),
+    server: mail,
+    proof: MISMATCH,
+  },
+  ...['2 0 0', '2 1 0'].map((parameters) => ({
+    name: `TLSA ${parameters}, which holds the CA that the server does not show`,
+    options: dane([tlsa(parameters, testCa)]),
+    server: mail,
+    proof: 'dane' as const,
+  })),
+  {
+    name: 'TLSA 2 1 1 of the CA, another name',
+    options: dane([tlsa('2 1 1', testCa)], ['other.example']),
+    server: withCa,
+    proof: MISMATCH,
+  },
+  {
+    name: 'TLSA 2 1 1 of the CA, the name of the domain',
+    options: dane([tlsa('2 1 1', testCa)], ['other.example', 'mx.hosts.example']),
+    server: withCa,
+    proof: 'dane',
+  },
+  {
+    name: 'TLSA 2 1 1 of the CA, expired certificate',
+    options: dane([tlsa('2 1 1', testCa)]),
+    server: { ...expired, cert: `${expired.cert}${testCa}` },
+    proof: MISMATCH,
+  },
+  {
+    name: 'TLSA 2 0 1 of a certificate that has not signed the next',
+    options: dane([tlsa('2 0 1', testCa)]),
+    server: { ...selfSigned, cert: `${selfSigned.cert}${testCa}` },
+    proof: MISMATCH,
+  },
+  {
+    name: 'TLSA 2 0 1 of the server certificate, which a CA has signed',
+    options: dane([tlsa('2 0 1', mail.cert)]),
+    server: mail,
+    proof: MISMATCH,
+  },
+  {
+    name: 'TLSA 2 0 1 of a certificate that has signed itself',
+    options: dane([tlsa('2 0 1', selfSigned.cert)]),
+    server: selfSigned,
+    proof: 'dane',
+  },
+  {
+    name: 'TLSA 2 0 0 with bytes that are no certificate',
+    options: dane([{ usage: 2, selector: 0, matchingType: 0, data: 'c0ffee' }]),
+    server: mail,
+    proof: MISMATCH,
+  },
+];
+
+for (const { name, options, server, proof } of [...judged, ...judgedByTlsa]) {
+  test(`${name}: ${proof instanceof RegExp ? `refused, ${proof}` : `proved by ${proof}`}`, async () => {
     const outcome = await handshake(options, server);
-    if (typeof verified === 'boolean') {
-      assert.deepEqual(outcome, { protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', verified });
+    if (!(proof instanceof RegExp)) {
+      const { problem, ...facts } = outcome as TlsFacts;
+      assert.deepEqual(facts, { protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', proof });
+      assert.equal(problem === undefined, proof !== null);
     } else {
       assert.ok('kind' in outcome && outcome.kind === 'tls', JSON.stringify(outcome));
-      assert.match(outcome.message, verified);
+      assert.match(outcome.message, proof);
       assert.doesNotMatch(outcome.message, /[\r\n]/);
     }
   });

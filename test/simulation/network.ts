@@ -216,7 +216,7 @@ class SimulatedConnection implements Connection {
     this.#later(LATENCY, () => {
       if (this.#isDestroyed) return;
       if (this.#plan.script.tlsBroken === true) this.#cut({ kind: 'tls', message: 'no TLS here' });
-      else this.#events.secured({ protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', verified: true });
+      else this.#events.secured({ protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', proof: 'pkix' });
     });
   }
 

@@ -212,7 +212,7 @@ class SimulatedConnection implements Connection {
         this.#close({ kind: 'tls', message: 'the server does not speak TLS' });
         return;
       }
-      this.#events.secured({ protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', verified: true });
+      this.#events.secured({ protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', proof: 'pkix' });
       then();
     });
   }
