@@ -1,16 +1,20 @@
 /**
  * The resolver for real name servers: Node's DNS client (c-ares) with a deadline for each lookup, one query for identical
- * lookups in flight, and a cache. It never rejects: a lookup that failed is a value.
+ * lookups in flight, and a cache. It never rejects: a lookup that failed is a value. Where the name servers are trusted to
+ * validate, they are asked by dnssec/stub-resolver.ts instead, which shows what DNSSEC has proved.
  *
  * c-ares gives the time to live of addresses but not of MX records, so MX answers are cached for a minute: long enough for a
  * queue run, and short enough after a change. Failures are cached for half a minute, so that a thousand messages to a dead
  * domain do not all wait for the deadline.
  */
 import type { promises } from 'node:dns';
+import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import type { Clock } from './clock.ts';
 import { hostKey, type LookupError, type LookupResult, type Resolver } from './dns.ts';
+import type { RecordData, RecordType, StubLookup, StubOptions } from './dnssec/stub-resolver.ts';
+import { type DaneSetting, nameServer, trustsAnswers } from './dnssec/trust.ts';
 import { createHostsFile } from './hosts-file.ts';
 import { candidates, readSearchList } from './search-list.ts';
 
@@ -24,12 +28,21 @@ export interface ResolverOptions {
   readonly clock: Clock;
   /** default: /etc/hosts */
   readonly hostsFile?: string;
-  /** default: /etc/resolv.conf, of which only the search list is read here */
+  /** default: /etc/resolv.conf, of which only the search list and `trust-ad` are read here */
   readonly resolvConf?: string;
+  /** whether the name servers' word about DNSSEC counts; default: off */
+  readonly dane?: DaneSetting;
 }
 
-/** How long an answer is cached, milliseconds; addresses for their time to live, at most `longest`. */
-const LIFETIMES = { mx: 60_000, failure: 30_000, longest: 3_600_000 } as const;
+export interface SystemResolver extends Resolver {
+  /** TXT records, the strings of each joined */
+  txt(name: string): Promise<LookupResult<string>>;
+  /** whether the name servers' word about DNSSEC counts */
+  isTrusted(): Promise<boolean>;
+}
+
+/** How long an answer is cached, milliseconds: for its time to live where that is known, at most `longest`. */
+const LIFETIMES = { untimed: 60_000, failure: 30_000, longest: 3_600_000 } as const;
 
 /** Most answers cached; the oldest are removed first. */
 const CACHE_SIZE = 10_000;
@@ -59,34 +72,57 @@ interface QueryResult<T> {
   readonly lifetime: number;
 }
 
-type Channel = promises.Resolver;
-
 /** Throws a RangeError when an entry of `options.servers` is not an address. */
-export function createResolver(options: ResolverOptions): Resolver {
+export function createResolver(options: ResolverOptions): SystemResolver {
   const { clock, timeout, hostsFile = '/etc/hosts', resolvConf = '/etc/resolv.conf' } = options;
-  const channel = channels(options);
+  const channel = channels(options, resolvConf);
   const hosts = createHostsFile(hostsFile, clock);
 
-  const mx = cached(clock, timeout, async (name) => {
-    const records = await (await channel()).resolveMx(name);
-    const plain = records.map(({ exchange, priority }) => ({
-      exchange: hostKey(exchange),
-      preference: priority,
-    }));
-    return queryResult(distinct(plain), LIFETIMES.mx);
-  });
-
-  const addressRecords = async (name: string, family: 4 | 6): Promise<QueryResult<string>> => {
-    const dns = await channel();
-    const records = await (family === 4
-      ? dns.resolve4(name, { ttl: true })
-      : dns.resolve6(name, { ttl: true }));
-    const seconds = Math.min(...records.map(({ ttl }) => ttl));
-    return queryResult(
-      distinct(records.map(({ address }) => address)),
-      Math.min(seconds * 1000, LIFETIMES.longest),
-    );
+  /** One kind of record from the servers: by the stub where they are trusted, else by c-ares. */
+  const ask = async <K extends RecordType>(
+    type: K,
+    name: string,
+    byCares: (dns: promises.Resolver) => Promise<QueryResult<RecordData[K]>>,
+  ): Promise<QueryResult<RecordData[K]>> => {
+    const { cares, stub } = await channel();
+    if (stub === null) return byCares(cares);
+    const { lookup } = await import('./dnssec/stub-resolver.ts');
+    return stubResult(await lookup(name, type, stub));
   };
+
+  const mx = cached(clock, timeout, (name) =>
+    ask('MX', name, async (dns) => {
+      const records = await dns.resolveMx(name);
+      const plain = records.map(({ exchange, priority }) => ({
+        exchange: hostKey(exchange),
+        preference: priority,
+      }));
+      return queryResult(distinct(plain), LIFETIMES.untimed);
+    }),
+  );
+
+  const txt = cached(clock, timeout, (name) =>
+    ask('TXT', name, async (dns) => {
+      const records = await dns.resolveTxt(name);
+      return queryResult(
+        records.map((strings) => strings.join('')),
+        LIFETIMES.untimed,
+      );
+    }),
+  );
+
+  const tlsa = cached(clock, timeout, (name) =>
+    ask('TLSA', name, () => Promise.resolve(failure('local-fault'))),
+  );
+
+  const addressRecords = (name: string, family: 4 | 6): Promise<QueryResult<string>> =>
+    ask(family === 4 ? 'A' : 'AAAA', name, async (dns) => {
+      const records = await (family === 4
+        ? dns.resolve4(name, { ttl: true })
+        : dns.resolve6(name, { ttl: true }));
+      const seconds = Math.min(...records.map(({ ttl }) => ttl));
+      return queryResult(distinct(records.map(({ address }) => address)), lifetime(seconds));
+    });
 
   /** The first name that exists, for both families the same, or that cannot be looked up. */
   const searchedRecords = async (name: string, family: 4 | 6): Promise<QueryResult<string>> => {
@@ -112,8 +148,11 @@ export function createResolver(options: ResolverOptions): Resolver {
 
   return {
     mx,
+    txt,
+    ...(options.dane === undefined || options.dane === 'off' ? {} : { tlsa }),
     addresses: (name, family, search = false) =>
       (search && !name.endsWith('.') ? searched : asGiven)[family](name),
+    isTrusted: async () => (await channel()).stub !== null,
   };
 }
 
@@ -159,37 +198,64 @@ function beforeDeadline<T>(
   });
 }
 
-/** Returns the c-ares channel, made when first needed and renewed so that a changed resolv.conf is noticed. */
-function channels({ servers = [], timeout, tries, clock }: ResolverOptions): () => Promise<Channel> {
-  const bad = servers.find((server) => !isNameServer(server));
-  if (bad !== undefined)
-    throw new RangeError(`"${bad}" is not a name server: ADDRESS or ADDRESS:PORT is needed`);
-  let channel: Channel | null = null;
-  let renewal = 0;
-
-  return async () => {
-    const { promises } = await import('node:dns');
-    if (channel !== null && clock.monotonic() < renewal) return channel;
-    renewal = clock.monotonic() + CHANNEL_LIFETIME;
-    const asked = servers.length > 0 ? servers : new promises.Resolver().getServers();
-    // c-ares asks the servers in turn and doubles its timeout with each round
-    const first = Math.ceil(timeout / (Math.max(1, asked.length) * (2 ** tries - 1)));
-    channel = new promises.Resolver({ timeout: first, tries });
-    if (servers.length > 0) channel.setServers(servers);
-    return channel;
-  };
+/** The way to the name servers; `stub` is null where their word about DNSSEC does not count. */
+interface Channel {
+  readonly cares: promises.Resolver;
+  readonly stub: StubOptions | null;
 }
 
-/** `192.0.2.1`, `192.0.2.1:53`, `2001:db8::1` or `[2001:db8::1]:53` */
-function isNameServer(text: string): boolean {
-  if (isIP(text) !== 0) return true;
-  const [, six = '', four = '', port = '53'] = /^(?:\[(.+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(text) ?? [];
-  return (isIP(six) === 6 || isIP(four) === 4) && Number(port) > 0 && Number(port) < 65_536;
+/** Returns the channel, made when first needed and renewed so that a changed resolv.conf is noticed. */
+function channels(
+  { servers = [], timeout, tries, clock, dane = 'off' }: ResolverOptions,
+  resolvConf: string,
+): () => Promise<Channel> {
+  const bad = servers.find((server) => nameServer(server) === null);
+  if (bad !== undefined)
+    throw new RangeError(`"${bad}" is not a name server: ADDRESS or ADDRESS:PORT is needed`);
+  let channel: Promise<Channel> | null = null;
+  let renewal = 0;
+
+  const open = async (): Promise<Channel> => {
+    const { promises } = await import('node:dns');
+    const asked = (servers.length > 0 ? servers : new promises.Resolver().getServers()).flatMap(
+      (server) => nameServer(server) ?? [],
+    );
+    // The servers are asked in turn, and the timeout doubles with each round.
+    const first = Math.ceil(timeout / (Math.max(1, asked.length) * (2 ** tries - 1)));
+    const cares = new promises.Resolver({ timeout: first, tries });
+    if (servers.length > 0) cares.setServers(servers);
+    const text =
+      servers.length > 0 || dane !== 'auto' ? null : await readFile(resolvConf, 'latin1').catch(() => '');
+    const isTrusted = trustsAnswers(
+      dane,
+      asked.map(({ address }) => address),
+      text,
+    );
+    return { cares, stub: isTrusted ? { servers: asked, timeout: first, tries, clock } : null };
+  };
+
+  return () => {
+    if (channel !== null && clock.monotonic() < renewal) return channel;
+    renewal = clock.monotonic() + CHANNEL_LIFETIME;
+    channel = open();
+    return channel;
+  };
 }
 
 /** An empty answer counts as `no-data` (C37). */
 function queryResult<T>(records: readonly T[], lifetime: number): QueryResult<T> {
   return records.length === 0 ? failure('no-data') : { lookup: { kind: 'found', records }, lifetime };
+}
+
+/** What the stub resolver was answered; its records count for their time to live. */
+function stubResult<T>(answer: StubLookup<T>): QueryResult<T> {
+  const { lookup, ttl } = answer;
+  if (lookup.kind === 'failed') return { lookup, lifetime: LIFETIMES.failure };
+  return { lookup: { ...lookup, records: distinct(lookup.records) }, lifetime: lifetime(ttl) };
+}
+
+function lifetime(seconds: number): number {
+  return Math.min(seconds * 1000, LIFETIMES.longest);
 }
 
 function failure(fault: LookupError): QueryResult<never> {

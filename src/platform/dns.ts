@@ -1,4 +1,5 @@
 /** The resolver interface. `dns-resolver.ts` implements it with real name servers; simulations and tests have others. */
+import type { TlsaRecord } from '#net-stream-utils';
 
 export interface MxRecord {
   /** host name without the final dot; '' is the null MX (RFC 7505) */
@@ -16,9 +17,25 @@ export type LookupError =
   | 'bad-answer'
   | 'local-fault';
 
-export type LookupResult<T> =
+export type LookupResult<T> = (
   | { readonly kind: 'found'; readonly records: readonly T[] }
-  | { readonly kind: 'failed'; readonly fault: LookupError };
+  | { readonly kind: 'failed'; readonly fault: LookupError }
+) & {
+  /** DNSSEC proves the answer, by the word of a resolver that is trusted (RFC 4035 3.2.3) */
+  readonly secure?: true;
+  /** the name at the end of the aliases, where there are any */
+  readonly canonical?: string;
+};
+
+/** A domain's MTA-STS policy (RFC 8461 3.2). */
+export interface StsPolicy {
+  readonly id: string;
+  readonly mode: 'enforce' | 'testing' | 'none';
+  /** host names, or `*.` and a name; lower case */
+  readonly mx: readonly string[];
+  /** seconds for which it may be kept */
+  readonly maxAge: number;
+}
 
 /** Never rejects: every error is a `failed` lookup. Names are ASCII (A-labels). Each lookup has its own deadline. */
 export interface Resolver {
@@ -28,6 +45,10 @@ export interface Resolver {
    * @param search complete the name as the system does for names that people write; default: the name is whole
    */
   addresses(name: string, family: 4 | 6, search?: boolean): Promise<LookupResult<string>>;
+  /** TLSA records of `_PORT._tcp.HOST`. Absent: no resolver is trusted to validate, or DANE is off. */
+  tlsa?(name: string): Promise<LookupResult<TlsaRecord>>;
+  /** The MTA-STS policy that holds for a domain now, one record; `no-data`: there is none. Absent: MTA-STS is off. */
+  sts?(domain: string): Promise<LookupResult<StsPolicy>>;
 }
 
 /** Names of hosts are the same in upper and lower case, with and without the final dot. */

@@ -1,12 +1,14 @@
 /**
- * A small authoritative DNS server on loopback, UDP and TCP on one port, for the demo and the tests. It answers MX, A, AAAA
- * and CNAME queries from a map of names, and NXDOMAIN for every other name. It neither forwards nor caches.
+ * A small authoritative DNS server on loopback, UDP and TCP on one port, for the demo and the tests. It answers MX, A, AAAA,
+ * TXT, TLSA and CNAME queries from a map of names, and NXDOMAIN for every other name. It neither forwards nor caches. To a
+ * client that asks for it, it says that what is `secure` is proved, as a validating resolver does.
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, type Server, type Socket as TcpSocket } from 'node:net';
 import {
   type Answer,
+  AUTHENTIC_DATA,
   AUTHORITATIVE_ANSWER,
   type DecodedPacket,
   decode,
@@ -21,7 +23,11 @@ export interface Records {
   readonly A?: readonly string[];
   readonly AAAA?: readonly string[];
   readonly TXT?: readonly string[];
+  /** `3 1 1 HEX` */
+  readonly TLSA?: readonly string[];
   readonly CNAME?: string;
+  /** as in a zone that is signed: answers about the name, and that it has no such record, are proved */
+  readonly secure?: true;
   /** seconds, for all records of the name; default 60 */
   readonly ttl?: number;
 }
@@ -61,12 +67,14 @@ export function answerFrom(zones: Zones, query: DecodedPacket): Packet {
   if (question === undefined) return reply(query, RCODES.FORMERR, []);
   const answers: Answer[] = [];
   let name = question.name.toLowerCase();
+  let isProved = ((query.flags ?? 0) & AUTHENTIC_DATA) !== 0;
   for (let links = 0; links < CNAME_LIMIT; links++) {
     const records = Object.hasOwn(zones, name) ? zones[name] : undefined;
     if (records === undefined) return reply(query, RCODES.NXDOMAIN, answers);
+    isProved &&= records.secure === true;
     if (records.CNAME === undefined) {
       const own = answersOf(name, records).filter(({ type }) => type === question.type);
-      return reply(query, RCODES.NOERROR, [...answers, ...own]);
+      return proved(reply(query, RCODES.NOERROR, [...answers, ...own]), isProved);
     }
     answers.push({ type: 'CNAME', name, ttl: records.ttl ?? 60, data: records.CNAME });
     name = records.CNAME;
@@ -76,14 +84,29 @@ export function answerFrom(zones: Zones, query: DecodedPacket): Packet {
 
 function answersOf(
   name: string,
-  { MX = [], A = [], AAAA = [], TXT = [], ttl = 60 }: Records,
+  { MX = [], A = [], AAAA = [], TXT = [], TLSA = [], ttl = 60 }: Records,
 ): readonly Answer[] {
   return [
     ...MX.map((data): Answer => ({ type: 'MX', name, ttl, data })),
     ...A.map((data): Answer => ({ type: 'A', name, ttl, data })),
     ...AAAA.map((data): Answer => ({ type: 'AAAA', name, ttl, data })),
     ...TXT.map((text): Answer => ({ type: 'TXT', name, ttl, data: text.match(/.{1,255}/g) ?? [''] })),
+    ...TLSA.map((text): Answer => ({ type: 'TLSA', name, ttl, data: tlsaData(text) })),
   ];
+}
+
+function tlsaData(text: string) {
+  const [usage, selector, matchingType, hex = ''] = text.split(' ');
+  return {
+    usage: Number(usage),
+    selector: Number(selector),
+    matchingType: Number(matchingType),
+    certificate: Buffer.from(hex, 'hex'),
+  };
+}
+
+function proved(packet: Packet, isProved: boolean): Packet {
+  return isProved ? { ...packet, flags: (packet.flags ?? 0) | AUTHENTIC_DATA } : packet;
 }
 
 export function reply(query: DecodedPacket, rcode: number, answers: readonly Answer[]): Packet {
