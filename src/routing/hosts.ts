@@ -1,4 +1,5 @@
 /** Where mail is sent: relays, destinations and hosts. */
+import type { TlsaRecord } from '#net-stream-utils';
 
 /** How the connection to a host is protected. */
 export type TlsPolicy =
@@ -41,7 +42,32 @@ export interface Host {
   readonly preference: number | null;
   readonly credentials: Credentials | null;
   readonly implicitTls: boolean;
+  /** known of the policies of the domain whose host it is; absent: nothing that matters */
+  readonly policy?: HostPolicy;
+  /** what those policies demand of the connection, known together with the addresses; absent: nothing */
+  readonly protection?: Protection;
 }
+
+/** What a domain says of the TLS of its mail hosts, as far as it is known before the hosts are looked up. */
+export interface HostPolicy {
+  /** the recipient's domain, never the end of its aliases */
+  readonly domain: string;
+  /** DNSSEC proves that this is a host of the domain, so it may have TLSA records */
+  readonly secure?: true;
+  /** mode of the domain's MTA-STS policy */
+  readonly sts?: 'enforce' | 'testing';
+  /** the policy does not list this host; where it is enforced, such a host is left out instead */
+  readonly unlisted?: true;
+}
+
+/** What a connection must prove before mail goes over it. Without it, clear text is never an alternative. */
+export type Protection =
+  /** one of these TLSA records matches (RFC 7672) */
+  | { readonly demands: 'dane'; readonly records: readonly TlsaRecord[]; readonly names: readonly string[] }
+  /** a certificate for the host's name by a CA that is trusted (RFC 8461 4.2) */
+  | { readonly demands: 'pkix' }
+  /** encryption alone: there are TLSA records, and none of them can be used (RFC 7672 2.2) */
+  | { readonly demands: 'encryption' };
 
 /** Named by an administrator, not by the DNS or by an address. */
 export function isRelay({ origin }: Host): boolean {
