@@ -136,14 +136,23 @@ export const duration: Kind<number> = one('DURATION', (given) => {
   return span > LONGEST_DAYS * 86_400_000 ? bad(`is longer than ${LONGEST_DAYS} days`) : good(span);
 });
 
-/** The duration between two scans. */
-export const interval: Kind<number> = {
-  ...duration,
-  read: (given) => {
-    const read = duration.read(given);
-    return read.ok && read.value < 100 ? bad('is shorter than 100ms') : read;
-  },
-};
+/** A duration that would stop everything, or never pause, if it were shorter than so many milliseconds. */
+function noShorterThan(least: number, words: string): Kind<number> {
+  return {
+    ...duration,
+    read: (given) => {
+      const read = duration.read(given);
+      return read.ok && read.value < least ? bad(`is shorter than ${words}`) : read;
+    },
+  };
+}
+
+/** For a server to answer. */
+export const patience: Kind<number> = noShorterThan(1, '1ms');
+/** Between two scans. */
+export const interval: Kind<number> = noShorterThan(100, '100ms');
+/** Between two attempts. */
+export const wait: Kind<number> = noShorterThan(1000, '1s');
 
 /** A point in time as Unix seconds, or as a duration from now: `+3h`, `-10m` (milliseconds). */
 export type Moment = { readonly at: number } | { readonly shift: number };

@@ -68,10 +68,14 @@ function contradictionProblem(
   { name, other, says, otherSays }: Contradiction,
   sources: readonly Source[],
 ): SettingProblem[] {
-  const [source, second] = [name, other].map((each) => sourceOf(each, sources));
-  if (source === undefined || second === undefined) return [];
-  const text = `${source.label(name)} ${says}, but ${second.label(other)} ${otherSays}. Leave one of them out.`;
-  return [{ source, text }];
+  const source = sourceOf(name, sources);
+  if (source === undefined) return [];
+  const said = (each: SettingName, words: string | null): string => {
+    const from = sourceOf(each, sources);
+    if (from === undefined) return `${each} ${words ?? `is ${SETTINGS[each].fallback}`} by default`;
+    return `${from.label(each)} ${words ?? `is ${from.given[each]}`}`;
+  };
+  return [{ source, text: `${said(name, says)}, but ${said(other, otherSays)}. Change one of them.` }];
 }
 
 /** Reads settings from one source. */

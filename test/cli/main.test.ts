@@ -71,7 +71,7 @@ test('enqueue takes what programs give to sendmail', async (t) => {
     '-fa@example.org -oem -odb -i -t',
     '-FCronDaemon -B8BITMIME -f a@example.org -ti',
     '-F Me -fa@example.org -t --',
-    '-F Me -oi -bm -G -U -m -v -n -e m -em -N failure,delay -R hdrs -V id -r a@example.org -t',
+    '-F Me -oi -bm -G -U -m -v -n -e m -em -N failure,delay -r a@example.org -t',
     '-h 5 -h17 -t -f a@example.org',
     '--now -6d -t -f a@example.org',
     '-O DeliveryMode=b -Am -Cconfig -L tag -X file -fb@example.org -f a@example.org -tiv',

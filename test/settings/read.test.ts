@@ -190,6 +190,61 @@ for (const [what, given, says] of [
     /^--auth-in-clear names mx\.example, but --tls-host demands TLS with mx\.example\./,
   ],
   [
+    'a pin for a host with which STARTTLS is not used',
+    { 'extension-off': ['*=STARTTLS'], 'tls-pin': [`mx.example=${PIN}`] },
+    /^--extension-off has \*=STARTTLS, but \/etc\/a\.json: tls-pin has a fingerprint for mx\.example/,
+  ],
+  [
+    'TLS that is demanded of a host with which STARTTLS is not used',
+    { 'extension-off': ['MX.example=STARTTLS'], 'tls-host': ['mx.example.=require'] },
+    /^--extension-off has mx\.example=STARTTLS, but --tls-host demands TLS with mx\.example\./,
+  ],
+  [
+    'TLS that is demanded of all hosts',
+    { 'extension-off': ['*=STARTTLS'], 'relay-tls': 'require' },
+    /^--extension-off has \*=STARTTLS, but --relay-tls demands TLS\./,
+  ],
+  [
+    'a mechanism for a host with which AUTH is not used',
+    { 'extension-off': ['r.example=AUTH'], 'auth-mechanism': ['r.example=PLAIN'] },
+    /^--extension-off has r\.example=AUTH, but --auth-mechanism names PLAIN for r\.example\./,
+  ],
+  [
+    'two mechanisms for one host',
+    { 'auth-mechanism': ['r.example=PLAIN', 'R.example=LOGIN'] },
+    /^--auth-mechanism has r\.example=PLAIN, but --auth-mechanism has r\.example=LOGIN\./,
+  ],
+  [
+    'a first wait beyond the longest one',
+    { 'retry.first': '2h', 'retry.ceiling': '1h' },
+    /^--retry\.first is 2h, but --retry\.ceiling is 1h\. Change one of them\.$/,
+  ],
+  [
+    'a first wait beyond the longest one, which has its default',
+    { 'retry.first': '1d' },
+    /^--retry\.first is 1d, but retry\.ceiling is 12h by default\./,
+  ],
+  [
+    'a notice after the end',
+    { 'retry.notice': '6d', 'retry.giveup': '5d' },
+    /^--retry\.notice is 6d, but --retry\.giveup is 5d\./,
+  ],
+  [
+    'more sessions with a host than in all',
+    { 'limit.host': 11, 'limit.sessions': '10' },
+    /^--limit\.host is 11, but --limit\.sessions is 10\./,
+  ],
+  [
+    'more sessions with a destination than in all, which has its default',
+    { 'limit.destination': '51' },
+    /^--limit\.destination is 51, but limit\.sessions is 50 by default\./,
+  ],
+  [
+    'more time for a reply than for all',
+    { 'timeout.dot': '10m', 'timeout.delivery': '5m' },
+    /^--timeout\.dot is 10m, but --timeout\.delivery is 5m\./,
+  ],
+  [
     'a password in clear beside a pin',
     { 'auth-in-clear': ['mx.example'], 'tls-pin': [`mx.example=${PIN}`] },
     /^--auth-in-clear names mx\.example, but \/etc\/a\.json: tls-pin has a fingerprint/,
@@ -210,6 +265,27 @@ test('a word about one host may be stricter than another, and an exception to a 
     { 'tls-pin': [`mx.example=${PIN}`], 'tls-host': ['mx.example=require'] },
     { tls: 'require', 'tls-host': ['mx.example=none', 'mx.example=none'] },
     { 'tls-pin': [`mx.example=${PIN}`], 'tls-host': ['other.example=none'], tls: 'none' },
+    { 'extension-off': ['*=STARTTLS', 'r.example=AUTH'], 'auth-mechanism': ['other.example=PLAIN'] },
+    { 'retry.ceiling': '1m', 'limit.sessions': '5', 'timeout.delivery': '1m' },
+    { 'retry.notice': '5d', 'retry.giveup': '5d', 'limit.host': '5', 'limit.sessions': '5' },
+    { 'retry.notice': '10d' },
   ])
     assert.ok(readSettings(given).ok, JSON.stringify(given));
+});
+
+test('a time in which nothing can be done is an error (R223)', () => {
+  const rows = {
+    'timeout.connect': '0',
+    'timeout.delivery': '0ms',
+    'retry.first': '999ms',
+    'retry.early': '0',
+    poll: '99ms',
+  };
+  for (const [name, value] of Object.entries(rows))
+    assert.match(
+      problems(readSettings({ [name]: value })).join(),
+      /^--[a-z.]+: "[^"]+" is shorter than (?:1ms|1s|100ms)\.$/,
+    );
+  for (const name of ['timeout.idle', 'timeout.quit', 'timeout.stop'])
+    assert.ok(readSettings({ [name]: '0' }).ok, name);
 });
