@@ -135,7 +135,17 @@ export class DeliveryAttempt {
 
   /** As if it had not begun: none of its recipients has an outcome. */
   restart(): void {
+    this.#cancelTimers();
     this.delivery = beginDelivery(this.delivery.pending);
+  }
+
+  /** It has the connection that it waited for, behind another message; false: it did not wait. */
+  stopWaiting(): boolean {
+    if (this.waitingFor === null) return false;
+    this.waitingFor = null;
+    // Its time is limited anew when its turn has come: the old deadline would cut off the message before it.
+    this.#cancelTimers();
+    return true;
   }
 
   /** Cancelled when the attempt is done. */
@@ -147,9 +157,13 @@ export class DeliveryAttempt {
   finish(): void {
     if (this.isDone) return;
     this.isDone = true;
-    for (const timer of this.#timers) timer.cancel();
+    this.#cancelTimers();
     this.#prepared = null;
     this.message.attemptDone();
+  }
+
+  #cancelTimers(): void {
+    for (const timer of this.#timers.splice(0)) timer.cancel();
   }
 
   #loaded(): PreparedMessage {

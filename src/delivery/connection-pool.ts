@@ -190,6 +190,17 @@ export class ConnectionPool {
     this.#placeAt(place).waiters.push(attempt);
   }
 
+  /** Who has waited longest for a host with a connection to spare, if it is one of these and this connection will do. */
+  takeWaiter(
+    { place, name }: ConnectionTarget,
+    ours: ReadonlySet<DeliveryAttempt>,
+  ): DeliveryAttempt | undefined {
+    const attempt = this.#firstWaiter(place);
+    if (attempt === undefined || !ours.has(attempt) || attempt.waitingFor?.target.name !== name)
+      return undefined;
+    return this.#places.get(place)?.waiters.shift();
+  }
+
   /** A waiter went on, perhaps elsewhere: the next one may have its turn. Not at once: thousands may wait. */
   wakeNext(target: ConnectionTarget): void {
     queueMicrotask(() => {
@@ -278,8 +289,17 @@ export class ConnectionPool {
   }
 
   #wake(place: string): void {
-    const attempt = this.#places.get(place)?.waiters.shift();
-    if (attempt !== undefined) this.#resume(attempt);
+    const attempt = this.#firstWaiter(place);
+    if (attempt === undefined) return;
+    this.#places.get(place)?.waiters.shift();
+    this.#resume(attempt);
+  }
+
+  /** Whose time is over waits no more. */
+  #firstWaiter(place: string): DeliveryAttempt | undefined {
+    const waiters = this.#places.get(place)?.waiters;
+    while (waiters?.first?.isDone === true) waiters.shift();
+    return waiters?.first;
   }
 
   #placeAt(name: string): Place {

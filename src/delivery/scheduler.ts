@@ -80,6 +80,7 @@ export class Scheduler implements WorkerScheduler {
 
   attemptDone(attempt: DeliveryAttempt): void {
     if (attempt.isDone) return;
+    if (attempt.waitingFor !== null) this.#queueOf(attempt).waiting.delete(attempt);
     attempt.finish();
     if (--this.#unfinished > 0) return;
     this.#destinations.clear();
@@ -105,6 +106,10 @@ export class Scheduler implements WorkerScheduler {
     return queue.workers <= share && (attempts === 0 || attempts % messages !== 0);
   }
 
+  mayConnect(queue: DestinationQueue): boolean {
+    return queue.waiting.size < this.rules.limits.destination;
+  }
+
   mayPrefetch(queue: DestinationQueue): boolean {
     return queue.workers >= this.#mostWorkers(queue) || this.#workers.size >= this.rules.limits.sessions;
   }
@@ -124,6 +129,7 @@ export class Scheduler implements WorkerScheduler {
   /** The attempt's endpoint has a connection to spare: it is next. */
   #resume(attempt: DeliveryAttempt): void {
     const queue = this.#queueOf(attempt);
+    queue.waiting.delete(attempt);
     queue.attempts.unshift(attempt);
     this.#enqueue(queue);
     this.#startWorkers();
@@ -141,7 +147,8 @@ export class Scheduler implements WorkerScheduler {
 
   /** The destination stands in line, unless it has nothing to do or all the workers it may have. */
   #enqueue(queue: DestinationQueue): void {
-    if (queue.isQueued || queue.attempts.length === 0 || queue.workers >= this.#mostWorkers(queue)) return;
+    if (queue.isQueued || queue.attempts.length === 0) return;
+    if (queue.workers >= this.#mostWorkers(queue) || !this.mayConnect(queue)) return;
     queue.isQueued = true;
     this.#waiting.push(queue);
   }

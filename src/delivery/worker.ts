@@ -28,6 +28,8 @@ export interface WorkerScheduler {
   nextTransactionNumber(): number;
   /** whether a worker that has carried out so many attempts may take another one of its destination */
   mayContinue(queue: DestinationQueue, attempts: number): boolean;
+  /** whether a worker without a connection may take another attempt: not while many wait for their hosts already */
+  mayConnect(queue: DestinationQueue): boolean;
   /** whether a worker may take its next attempt ahead of time: not while another worker could begin it now */
   mayPrefetch(queue: DestinationQueue): boolean;
   /** a message was accepted: the destination may get more workers */
@@ -183,6 +185,7 @@ export class DeliveryWorker {
     if (this.#pool.isFull(target)) {
       attempt.waitingFor = { target, wanted };
       this.#current = null;
+      this.queue.waiting.add(attempt);
       this.#pool.enqueueWaiter(target, attempt);
       this.#next();
       return;
@@ -233,20 +236,32 @@ export class DeliveryWorker {
 
   /** Takes the next attempt and reads its message while the current one is on the wire. */
   #prefetch(): void {
-    const attempt = this.queue.attempts.first;
-    if (this.#prefetched !== null || attempt === undefined || !this.#scheduler.mayPrefetch(this.queue))
-      return;
-    // One that waited for its host has begun already and goes on from its own cursor.
-    if (attempt.waitingFor !== null) return;
-    this.queue.attempts.shift();
+    if (this.#prefetched !== null || !this.#scheduler.mayPrefetch(this.queue)) return;
+    const attempt = this.#takeWaiter() ?? this.#takeFresh();
+    if (attempt === null) return;
     this.#prefetched = attempt;
     void attempt.load();
+  }
+
+  /** Who has waited longest for a connection like this one goes first. */
+  #takeWaiter(): DeliveryAttempt | null {
+    if (this.#client === null || this.#target === null) return null;
+    const attempt = this.#pool.takeWaiter(this.#target, this.queue.waiting);
+    if (attempt === undefined) return null;
+    this.queue.waiting.delete(attempt);
+    return attempt;
+  }
+
+  /** Not one whose host has a connection for it by now: it is next in any case. */
+  #takeFresh(): DeliveryAttempt | null {
+    if (this.queue.attempts.first?.waitingFor !== null) return null;
+    return this.queue.attempts.shift() ?? null;
   }
 
   /** The transaction to send along with the end of the current message; null when there is none that may. */
   #pipelineNext(client: SmtpClient): Transaction | null {
     const attempt = this.#prefetched;
-    if (attempt === null || !attempt.isLoaded || this.#cursor === null) return null;
+    if (attempt === null || !attempt.isLoaded || attempt.isDone || this.#cursor === null) return null;
     if (client.transactions + 2 > this.#pool.mostTransactions(client)) return null;
     // What this server does not take is refused in its turn, never sent behind another message.
     if (!client.supports(attempt.requirements())) return null;
@@ -255,7 +270,8 @@ export class DeliveryWorker {
     this.#pipelined = attempt;
     attempt.worker = this;
     attempt.started = this.#scheduler.deps.clock.monotonic();
-    this.#advance(attempt, { type: 'reuse', ...this.#cursor });
+    const waited = attempt.stopWaiting();
+    this.#advance(attempt, waited ? { type: 'connection-ready' } : { type: 'reuse', ...this.#cursor });
     // The answers to this envelope may come in one read with the end of the message before: be ready for its end.
     this.#prefetch();
     return attempt.beginTransaction(this.#scheduler.nextTransactionNumber());
@@ -284,8 +300,10 @@ export class DeliveryWorker {
   #next(): void {
     const prefetched = this.#prefetched;
     this.#prefetched = null;
-    if (this.#scheduler.mayContinue(this.queue, this.#attempts)) {
-      const attempt = prefetched ?? this.queue.attempts.shift();
+    const mayConnect = this.#client !== null || this.#scheduler.mayConnect(this.queue);
+    if (mayConnect && this.#scheduler.mayContinue(this.queue, this.#attempts)) {
+      const attempt =
+        prefetched ?? (this.#isUsable() ? this.#takeWaiter() : null) ?? this.queue.attempts.shift();
       if (attempt !== undefined) {
         this.run(attempt);
         return;

@@ -48,7 +48,7 @@ export function fillSpool(spool: string, text: string, jobs: readonly (readonly 
     const sender = 'sender@bench.example';
     const list = {
       msgid,
-      submitted: 1_400_000_000,
+      submitted: Math.floor(Date.now() / 1000),
       bounceto: sender,
       envelopeFrom: sender,
       sourceRoom: null,

@@ -661,6 +661,21 @@ describe('limits', () => {
     assert.ok(run.world.connections <= 10, `${run.world.connections} connections`);
   });
 
+  for (const host of [1, 2, 10]) {
+    it(`few messages wait for a host that takes ${host} sessions, the others are not even read`, async () => {
+      const run = await deliver(
+        { names: TWO_HOSTS, servers: { '*': {} } },
+        mailsTo('u%@x.example', 300),
+        rulesWith({ host }),
+      );
+      assert.equal(run.world.arrived.length, 300);
+      assert.equal(new Set(run.outcomes.map(({ address }) => address)).size, 300);
+      assert.ok(run.world.mostOpen <= host);
+      // Ten that wait, ten that find out that they have to, those on the wire, and the next one of each session.
+      assert.ok(run.mostLoaded <= 20 + 2 * host, `${run.mostLoaded} messages were read`);
+    });
+  }
+
   /** `count` domains, each with an MX of its own name; all of them have this address. */
   const oneAddress = (count: number): WorldScript['names'] =>
     Object.fromEntries(

@@ -79,6 +79,8 @@ export interface Delivered {
   /** lines written, bodies apart */
   readonly commands: readonly string[];
   readonly warnings: readonly string[];
+  /** most messages that were read and not done at the same time */
+  readonly mostLoaded: number;
 }
 
 /** The scheduler as it is, in a scripted world. */
@@ -103,6 +105,8 @@ export async function deliver(
   const rows: string[] = [];
   const commands: string[] = [];
   const warnings: string[] = [];
+  const loaded = new Set<AttemptedMessage>();
+  let mostLoaded = 0;
   const scheduler = schedulerIn(world, clock, rules, {
     warn: (text) => warnings.push(text),
     trace: (_, event) => {
@@ -113,22 +117,32 @@ export async function deliver(
       }
     },
   });
+  const events: AttemptEvents = {
+    outcome: (address, outcome) => outcomes.push({ address, outcome, at: clock.monotonic() }),
+    loaded: (message) => {
+      loaded.add(message);
+      mostLoaded = Math.max(mostLoaded, loaded.size);
+    },
+    done: (message) => loaded.delete(message),
+  };
   for (const testMessage of messages) {
-    for (const attempt of attemptsFor(testMessage, rules, (address, outcome) =>
-      outcomes.push({ address, outcome, at: clock.monotonic() }),
-    )) {
-      scheduler.add(attempt);
-    }
+    for (const attempt of attemptsFor(testMessage, rules, events)) scheduler.add(attempt);
   }
   during(scheduler, clock);
   await clock.runUntil(scheduler.run());
-  return { world, clock, outcomes, rows, commands, warnings };
+  return { world, clock, outcomes, rows, commands, warnings, mostLoaded };
+}
+
+interface AttemptEvents {
+  outcome(address: string, outcome: Outcome): void;
+  loaded(message: AttemptedMessage): void;
+  done(message: AttemptedMessage): void;
 }
 
 function attemptsFor(
   testMessage: TestMessage,
   rules: DeliveryRules,
-  onOutcome: (address: string, outcome: Outcome) => void,
+  events: AttemptEvents,
 ): readonly DeliveryAttempt[] {
   const domains = [...new Set(testMessage.to.map((address) => address.slice(address.indexOf('@') + 1)))];
   return domains.map((domain) => {
@@ -139,11 +153,14 @@ function attemptsFor(
     };
     const attempted: AttemptedMessage = {
       job: QUEUED,
-      load: async () => testMessage.broken ?? prepared,
-      recordOutcome: (_, ids, outcome) => {
-        for (const id of ids) onOutcome(recipients[id] ?? '?', outcome);
+      load: async () => {
+        events.loaded(attempted);
+        return testMessage.broken ?? prepared;
       },
-      attemptDone: () => {},
+      recordOutcome: (_, ids, outcome) => {
+        for (const id of ids) events.outcome(recipients[id] ?? '?', outcome);
+      },
+      attemptDone: () => events.done(attempted),
     };
     return new DeliveryAttempt(
       attempted,
