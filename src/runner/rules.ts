@@ -15,7 +15,8 @@ import { type Host, isRelay, type Relay, type TlsPolicy } from '../routing/hosts
 import { byHost } from '../settings/contradictions.ts';
 import type { Settings } from '../settings/table.ts';
 import type { Extension } from '../smtp/capabilities.ts';
-import type { Mechanism, SessionPolicy } from '../smtp/machine/session.ts';
+import type { SessionPolicy } from '../smtp/machine/session.ts';
+import type { Mechanism } from '../smtp/mechanisms.ts';
 
 export interface RunRules {
   readonly delivery: DeliveryRules;

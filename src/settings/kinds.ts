@@ -84,8 +84,8 @@ export const hostTls = shaped(
 
 export const hostMechanism = shaped(
   'HOST=MECHANISM',
-  /^[^\s=]+=(?:PLAIN|LOGIN|CRAM-MD5|OAUTHBEARER|XOAUTH2)$/,
-  'HOST=MECHANISM; MECHANISM is PLAIN, LOGIN, CRAM-MD5, OAUTHBEARER or XOAUTH2',
+  /^[^\s=]+=(?:SCRAM-SHA-256|SCRAM-SHA-1|CRAM-MD5|PLAIN|LOGIN|OAUTHBEARER|XOAUTH2)$/,
+  'HOST=MECHANISM; MECHANISM is SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5, PLAIN, LOGIN, OAUTHBEARER or XOAUTH2',
 );
 
 /** The keywords of smtp/capabilities.ts. */

@@ -19,7 +19,7 @@ import { connectFailure, describeClose, interruptedConnect } from './network-err
 import type { Failure, Outcome, Peer } from './outcome.ts';
 import type { PartialReply } from './reply.ts';
 import { NO_LINES, readReplyLine } from './reply.ts';
-import { authCommand } from './sasl.ts';
+import { authCommand, newNonce } from './sasl.ts';
 import type { MessageRequirements, Transaction } from './transaction.ts';
 import { unsupportedRequirement } from './transaction.ts';
 
@@ -82,6 +82,8 @@ export class SmtpClient {
   #session: Session;
   readonly #connection: Connection;
   #partial: PartialReply = NO_LINES;
+  /** of AUTH in progress */
+  #exchange: { readonly challenges: ByteString[]; readonly nonce: string } = { challenges: [], nonce: '' };
   #timer: Timer | null = null;
   #lifecycle: Lifecycle = 'connecting';
   /** the event being handled comes first and stays until it is done; those it causes come behind it */
@@ -219,8 +221,12 @@ export class SmtpClient {
         return;
       case 'authenticate': {
         if (this.options.credentials === null) throw new Error('AUTH without credentials');
-        const { mechanism, step, challenge } = effect;
-        this.#connection.write(`${authCommand(mechanism, step, challenge, this.options.credentials)}\r\n`);
+        const { mechanism, challenge } = effect;
+        if (challenge === null) this.#exchange = { challenges: [], nonce: newNonce() };
+        else this.#exchange.challenges.push(challenge);
+        const { challenges, nonce } = this.#exchange;
+        const line = authCommand(mechanism, challenges, { ...this.options.credentials, nonce });
+        this.#connection.write(`${line}\r\n`);
         return;
       }
       case 'start-tls':

@@ -70,15 +70,15 @@ export function commandLine(command: ByteString): ByteString {
   return `${command}\r\n`;
 }
 
-/** A requirement of the message that the server does not support, known before MAIL is sent. */
+/** A requirement of the message that the server does not support, known before MAIL is sent; first what no command may name. */
 export type UnsupportedRequirement = 'size' | 'eight-bit' | 'smtputf8';
 
 export function unsupportedRequirement(
   required: MessageRequirements,
   capabilities: Capabilities,
 ): UnsupportedRequirement | null {
-  if (capabilities.maxSize > 0 && required.size > capabilities.maxSize) return 'size';
   if (required.smtpUtf8 && !capabilities.smtpUtf8) return 'smtputf8';
+  if (capabilities.maxSize > 0 && required.size > capabilities.maxSize) return 'size';
   if (required.eightBit && !capabilities.eightBitMime) return 'eight-bit';
   return null;
 }

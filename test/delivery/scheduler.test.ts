@@ -433,6 +433,32 @@ describe('recipients and messages', () => {
     assert.deepEqual(await lacking({ connect: 'refused' }), ['4.3.4']);
   });
 
+  const signed =
+    'Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\n\xe9\r\n--b\r\nContent-Type: application/pgp-signature\r\n\r\nx\r\n--b--\r\n';
+  const lacks: readonly (readonly [
+    string,
+    ServerScript,
+    { readonly text?: string; readonly sender?: string },
+    string,
+  ])[] = [
+    ['SIZE', { ehlo: '250-mx\n250 SIZE 10' }, {}, '5.3.4'],
+    ['8BITMIME', { ehlo: '250-mx\n250 PIPELINING' }, { text: signed }, '5.6.3'],
+  ];
+  for (const [name, script, message, enhanced] of lacks)
+    it(`every host gets the chance to refuse the recipients before the lack of ${name} is final (R224)`, async () => {
+      const to = ['a@x.example', 'b@x.example'];
+      const offered = async (rcpt: string): Promise<readonly string[]> => {
+        const servers = { '*': { ...script, rcpt: { '*': rcpt } } };
+        const run = await deliver({ names: TWO_HOSTS, servers }, [{ to, ...message }]);
+        assert.deepEqual(run.world.arrived, []);
+        assert.equal(run.commands.filter((line) => /^(?:DATA|BDAT)/.test(line)).length, 0);
+        return run.outcomes.map(({ outcome }) => `${outcome.kind} ${outcome.enhanced}`);
+      };
+      assert.deepEqual(await offered('250 ok'), Array(2).fill(`failed ${enhanced}`));
+      assert.deepEqual(await offered('550 5.1.1 no such user'), Array(2).fill('failed 5.1.1'));
+      assert.deepEqual(await offered('450 4.2.1 later'), Array(2).fill('failed 4.2.1'));
+    });
+
   it('SMTPUTF8 that is offered and refused is a lack as well (R153)', async () => {
     const servers = { '*': { ehlo: '250-mx\n250-SMTPUTF8\n250 8BITMIME', mail: '555 5.5.4 SMTPUTF8?' } };
     const run = await deliver({ names: TWO_HOSTS, servers }, [

@@ -47,6 +47,7 @@ import type { Session, SessionEvent } from '../../src/smtp/machine/session.ts';
 import { beginSession } from '../../src/smtp/machine/session.ts';
 import { STATES, type State } from '../../src/smtp/machine/states.ts';
 import { SESSION_TABLE } from '../../src/smtp/machine/table.ts';
+import { MECHANISMS } from '../../src/smtp/mechanisms.ts';
 import { NETWORK_ERRORS as NETWORK_WORDS } from '../../src/smtp/network-errors.ts';
 import { BOUNDS } from '../../src/smtp/reply.ts';
 import { READINGS } from '../../src/smtp/reply-readings.ts';
@@ -63,6 +64,7 @@ export const DOCUMENTS: { readonly [file: string]: { readonly [table: string]: (
     'delivery transitions': () => transitions(DELIVERY_TABLE),
     outcomes,
     readings,
+    mechanisms,
     phrases,
     bounds,
   },
@@ -297,6 +299,16 @@ function readings(): string {
     ],
     rows,
   );
+}
+
+function mechanisms(): string {
+  const rows = MECHANISMS.map(({ name, credentials, hidesPassword, why }) => [
+    name,
+    credentials,
+    hidesPassword ? 'no' : 'yes',
+    why,
+  ]);
+  return table(['mechanism', 'credentials', 'the server sees them', 'why'], rows);
 }
 
 function bounds(): string {

@@ -132,14 +132,13 @@ export const ACTIONS = {
    * final.
    */
   failUnsupported: (draft) => {
-    const { event, session } = draft;
-    if (event.type !== 'start-transaction') throw new Error('a transaction begins only with its event');
-    const requirement = unsupportedRequirement(event.transaction, session.capabilities);
-    if (requirement === null) throw new Error('the server supports this message');
-    const { detail, text } = UNSUPPORTED[requirement](event.transaction.size, session.capabilities.maxSize);
+    const { session } = draft;
+    const { transaction, lacks } = currentOf(draft);
+    if (lacks === null) throw new Error('the server supports this message');
+    const { detail, text } = UNSUPPORTED[lacks](transaction.size, session.capabilities.maxSize);
     const permanent = session.capabilities !== NO_CAPABILITIES;
     const enhanced = `${permanent ? 5 : 4}.${detail}`;
-    failHost(draft, { stage: 'mail', permanent, enhanced, text });
+    failHost(draft, { stage: 'mail', permanent, code: null, enhanced, text });
     session.current = null;
   },
   /** RFC 1047: here, and only here, a retry may deliver a second copy; the text says so */
@@ -157,6 +156,9 @@ export const ACTIONS = {
     const failure = failureOf(draft, 'host');
     const maybeDelivered = draft.stage === 'dot' && failure.code === null;
     draft.effects.push({ type: 'extension-refused', extension, failure: { ...failure, maybeDelivered } });
+  },
+  countTransaction: (draft) => {
+    draft.session.transactions++;
   },
   endTransaction: (draft) => {
     const { transaction, rcptCount, remaining } = currentOf(draft);
@@ -222,6 +224,7 @@ function beginTransaction(draft: Draft, transaction: Transaction): TransactionSt
   );
   return {
     transaction,
+    lacks: unsupportedRequirement(transaction, draft.session.capabilities),
     rcptCount: Math.min(transaction.recipients.length, limit),
     sent: 0,
     answered: 0,

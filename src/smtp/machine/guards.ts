@@ -2,10 +2,11 @@
  * What the guard names of the table mean. A guard reads the draft and changes nothing.
  */
 import type { Capabilities } from '../capabilities.ts';
+import { MECHANISMS, type Mechanism } from '../mechanisms.ts';
 import { type Reading, readingOf } from '../reply-readings.ts';
 import { type UnsupportedRequirement, unsupportedRequirement } from '../transaction.ts';
 import { extensionInDoubt } from './extensions.ts';
-import type { Draft, Mechanism, Session, TransactionState } from './session.ts';
+import type { Draft, Session, TransactionState } from './session.ts';
 
 type Guard = (draft: Draft) => boolean;
 
@@ -25,7 +26,7 @@ export const GUARDS = {
     authNeeded(draft.session) && mayShowCredentials(draft.session) && chooseMechanism(draft.session) !== null,
   authNeedsTls: (draft) => authNeeded(draft.session) && !mayShowCredentials(draft.session),
   authMissing: (draft) => authNeeded(draft.session),
-  /** LOGIN asks twice, PLAIN and CRAM-MD5 once, OAuth once more to explain an error; a server that asks on is misbehaving */
+  /** LOGIN and SCRAM ask twice, PLAIN and CRAM-MD5 once, OAuth once more to explain an error; a server that asks on is misbehaving */
   authMayContinue: (draft) => draft.session.authSteps < MOST_RESPONSES,
   /** nothing is left to answer: the exchange is cancelled, once */
   authGoesOn: (draft) => draft.session.authSteps === MOST_RESPONSES,
@@ -47,7 +48,10 @@ export const GUARDS = {
   aboutHost: (draft) => readReply(draft)?.meaning.startsWith('host') === true,
 
   needsSevenBit: (draft) => unsupported(draft) === 'eight-bit',
-  messageUnsupported: (draft) => unsupported(draft) !== null,
+  envelopeUnsupported: (draft) => unsupported(draft) === 'smtputf8',
+  /** what is refused all the same has its outcome; the rest is for another host */
+  messageUnsupported: ({ session: { current } }) =>
+    current !== null && current.lacks !== null && undecided(current).length > 0,
 
   extensionInDoubt: (draft) => extensionInDoubt(draft) !== null,
 
@@ -89,28 +93,26 @@ export function readReply({ event, stage, session: { current } }: Draft): Readin
 
 const MOST_RESPONSES = 3;
 
-/** Under TLS the simplest mechanism that works; in clear the one that does not reveal the password comes first. */
-const WITH_PASSWORD: { readonly [where in 'secure' | 'clear']: readonly Mechanism[] } = {
-  secure: ['PLAIN', 'LOGIN', 'CRAM-MD5'],
-  clear: ['CRAM-MD5', 'PLAIN', 'LOGIN'],
-};
-
-/** The password is a token: where a setting says so, or where the server takes nothing else. */
-const WITH_TOKEN: readonly Mechanism[] = ['OAUTHBEARER', 'XOAUTH2'];
-
-/** The next one to try of those that the server offers; null: none is left. */
+/**
+ * The next one to try of those that the server offers, the strongest first; null: none is left. After a login that failed, one
+ * that works with every form in which a server may keep passwords.
+ */
 export function chooseMechanism(session: Session): Mechanism | null {
-  const { policy, capabilities, secure, refusedMechanisms } = session;
-  const offered = (mechanism: Mechanism): boolean => capabilities.auth.includes(mechanism);
-  const passwords = WITH_PASSWORD[secure ? 'secure' : 'clear'].filter(offered);
-  const fitting = passwords.length > 0 ? passwords : WITH_TOKEN.filter(offered);
-  const named = policy.mechanism === undefined ? fitting : [policy.mechanism].filter(offered);
-  return named.find((mechanism) => !refusedMechanisms.includes(mechanism)) ?? null;
+  const { policy, capabilities, refusedMechanisms, failedLogins } = session;
+  const offered = MECHANISMS.filter(({ name }) => capabilities.auth.includes(name));
+  const fitting = offered.filter(({ credentials }) => credentials === 'password');
+  const any = fitting.length > 0 ? fitting : offered;
+  const { mechanism } = policy;
+  const named = mechanism === undefined ? any : offered.filter(({ name }) => name === mechanism);
+  const left = named.filter(({ name }) => !refusedMechanisms.includes(name));
+  const plain = failedLogins > 0 ? left.find(({ hidesPassword }) => !hidesPassword) : undefined;
+  return (plain ?? left[0])?.name ?? null;
 }
 
 /** MAIL, each RCPT, and DATA, which CHUNKING replaces and which does not follow an envelope alone. */
 export function commandCount(state: TransactionState, capabilities: Capabilities): number {
-  return 1 + state.rcptCount + (capabilities.chunking || state.transaction.envelopeOnly ? 0 : 1);
+  const withoutData = capabilities.chunking || state.transaction.envelopeOnly || state.lacks !== null;
+  return 1 + state.rcptCount + (withoutData ? 0 : 1);
 }
 
 function dataSent(state: TransactionState): boolean {

@@ -6,9 +6,10 @@ import type { ByteString } from '../../platform/bytes.ts';
 import type { TlsPolicy } from '../../routing/hosts.ts';
 import type { Capabilities, Extension } from '../capabilities.ts';
 import { NO_CAPABILITIES } from '../capabilities.ts';
+import type { Mechanism } from '../mechanisms.ts';
 import type { Failure, Outcome, Peer } from '../outcome.ts';
 import type { Reply } from '../reply.ts';
-import type { Transaction } from '../transaction.ts';
+import type { Transaction, UnsupportedRequirement } from '../transaction.ts';
 import type { StateName } from './states.ts';
 
 export interface SessionPolicy {
@@ -32,6 +33,8 @@ export interface SessionPolicy {
 /** A transaction in progress. Recipients are known by their ids. */
 export interface TransactionState {
   readonly transaction: Transaction;
+  /** what the server lacks for the message: only the envelope is sent */
+  readonly lacks: UnsupportedRequirement | null;
   /** how many of its recipients get a RCPT in this transaction */
   readonly rcptCount: number;
   /** commands sent so far: MAIL, each RCPT, DATA */
@@ -69,8 +72,6 @@ export interface Session {
   /** its envelope was sent together with the end of the current message (RFC 2920 3.1) */
   readonly pipelined: TransactionState | null;
 }
-
-export type Mechanism = 'PLAIN' | 'LOGIN' | 'CRAM-MD5' | 'OAUTHBEARER' | 'XOAUTH2';
 
 export type SessionEvent =
   | { readonly type: 'reply'; readonly reply: Reply }

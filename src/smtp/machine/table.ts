@@ -167,14 +167,15 @@ export const SESSION_TABLE: readonly Row[] = [
     to: 'conversion',
     do: ['startTransaction', 'convertMessage'],
   },
-  // Another host of the destination may take it, and the session goes on with the next message.
+  // Its addresses cannot even be named here (RFC 6531 3.1). Another host of the destination may take the message, and the session
+  // goes on with the next one.
   {
-    id: 'message-unsupported',
+    id: 'envelope-unsupported',
     in: ['ready', 'conversion'],
     on: ['start-transaction'],
-    when: 'messageUnsupported',
+    when: 'envelopeUnsupported',
     to: 'ready',
-    do: ['failUnsupported'],
+    do: ['startTransaction', 'failUnsupported'],
   },
   {
     id: 'start-transaction',
@@ -264,6 +265,15 @@ export const SESSION_TABLE: readonly Row[] = [
     to: 'drain',
     do: [],
   },
+  // What the server lacks is not final before it had the chance to refuse the recipients.
+  {
+    id: 'message-unsupported',
+    in: ['envelope'],
+    on: ['always'],
+    when: 'messageUnsupported',
+    to: 'drain',
+    do: [],
+  },
   {
     id: 'envelope-only',
     in: ['envelope'],
@@ -325,6 +335,14 @@ export const SESSION_TABLE: readonly Row[] = [
     do: ['failMaybeDelivered', 'endTransaction', 'requeuePipelined', 'destroy'],
   },
 
+  {
+    id: 'unsupported-offered',
+    in: ['between-transactions'],
+    on: ['always'],
+    when: 'messageUnsupported',
+    to: 'ready',
+    do: ['failUnsupported', 'countTransaction'],
+  },
   {
     id: 'next-pipelined',
     in: ['between-transactions'],
