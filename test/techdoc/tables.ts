@@ -22,6 +22,7 @@ import {
   dsnEvent,
   listeningEvent,
   loginFailedEvent,
+  loginsFailedEvent,
   outcomeEvent,
   plaintextEvent,
   quarantineEvent,
@@ -409,6 +410,10 @@ function logLines(): string {
     [
       loginFailedEvent({ user: 'citadel', address: '192.0.2.7', failures: 3, heard: true }),
       'a client of the intake gave a wrong password; `failures` counts recent ones of its address; with `heard` false there were too many, and the password was not checked',
+    ],
+    [
+      loginsFailedEvent('192.0.2.7', 37),
+      'further failures of an address within a minute, in which the first five are logged one by one; `address` is null for those of many others',
     ],
     [closedEvent('SIGTERM'), 'the intake is closed'],
     [

@@ -6,15 +6,18 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import type { LoginFailure } from '../../intake/connection.ts';
+import { FloodLimit } from '../../intake/flood-limit.ts';
 import type { IntakeDeps, IntakeOptions, IntakeStart } from '../../intake/listener.ts';
 import { INTAKE_DEFAULTS, startIntake } from '../../intake/listener.ts';
 import { LoginThrottle } from '../../intake/login-throttle.ts';
 import type { RejectedMessage } from '../../intake/transaction-handler.ts';
 import type { Log } from '../../output/log/log.ts';
 import {
+  alertEvent,
   closedEvent,
   listeningEvent,
   loginFailedEvent,
+  loginsFailedEvent,
   queuedEvent,
   rejectedEvent,
   warningEvent,
@@ -113,11 +116,12 @@ export async function openListeners(settings: Settings, deps: ListenerDeps): Pro
   if ('kind' in charset) return charset;
   const readable = textDecoder(charset);
   const { spool, room, clock, log } = deps;
+  const { logins, warnings } = boundedLog(log, clock);
   const events = {
     queued: (mail: Parameters<typeof queuedEvent>[0]) => log.write(queuedEvent(mail, readable)),
     refused: (message: RejectedMessage) => log.write(rejectedEvent(message, readable)),
-    loginFailed: (failure: LoginFailure) => log.write(loginFailedEvent(failure)),
-    warning: (text: string) => log.write(warningEvent(text)),
+    loginFailed: (failure: LoginFailure) => logins.add(failure),
+    warning: (text: string) => warnings.add(text),
   };
   const throttle = new LoginThrottle(clock);
   const open: Extract<IntakeStart, { kind: 'listening' }>[] = [];
@@ -139,8 +143,30 @@ export async function openListeners(settings: Settings, deps: ListenerDeps): Pro
     addresses: open.map(({ address }) => address),
     async close(why) {
       await close();
+      logins.flush();
+      warnings.flush();
       log.write(closedEvent(why));
     },
+  };
+}
+
+/** For what strangers can cause as often as they like. */
+function boundedLog(
+  log: Log,
+  clock: Clock,
+): { readonly logins: FloodLimit<LoginFailure>; readonly warnings: FloodLimit<string> } {
+  return {
+    logins: new FloodLimit(clock, ({ address }) => address, {
+      one: (failure) => log.write(loginFailedEvent(failure)),
+      more: (address, count) => log.write(loginsFailedEvent(address, count)),
+      others: (count) => log.write(loginsFailedEvent(null, count)),
+    }),
+    warnings: new FloodLimit<string>(clock, (text) => text, {
+      one: (text) => log.write(alertEvent(text)),
+      more: (text, count) =>
+        log.write(alertEvent(`${text} This happened ${count} times more within a minute.`)),
+      others: (count) => log.write(alertEvent(`${count} other warnings of the intake within a minute.`)),
+    }),
   };
 }
 

@@ -304,9 +304,11 @@ export function rejectedEvent(rejected: RejectedMessage, readable: DecodeText): 
   };
 }
 
+const loginFrom = (address: string): string => (address === '' ? 'the unix socket' : address);
+
 /** Somebody gave a wrong password to the intake. What a stranger wrote comes behind the address. */
 export function loginFailedEvent({ user, address, failures, heard }: LoginFailure): LogEvent {
-  const from = address === '' ? 'the unix socket' : address;
+  const from = loginFrom(address);
   const name = escapeControl(user.slice(0, LONGEST_USER));
   const why = heard ? 'wrong user or password' : 'too many failures, the password was not checked';
   return {
@@ -315,6 +317,15 @@ export function loginFailedEvent({ user, address, failures, heard }: LoginFailur
     message: `login failed from ${from}: ${why} (${plural(failures, 'failure')}), user ${JSON.stringify(name)}`,
     fields: { address, user: name, failures, heard },
   };
+}
+
+/** More of these than are logged one by one. Null: from addresses that are not logged one by one. */
+export function loginsFailedEvent(address: string | null, count: number): LogEvent {
+  const message =
+    address === null
+      ? `logins failed from many other addresses: ${plural(count, 'failure')} within a minute`
+      : `login failed from ${loginFrom(address)}: ${plural(count, 'more failure')} within a minute`;
+  return { level: 'warn', event: 'logins-failed', message, fields: { address, count } };
 }
 
 export function closedEvent(signal: string): LogEvent {
