@@ -66,6 +66,7 @@ const PURE = [
   'dsn/text.ts',
   'delivery/machine.ts',
   'delivery/table.ts',
+  'delivery/throttling',
 ];
 
 const TOP_LEVEL = ['.ci', 'bin', 'fixtures', 'src', 'techdoc', 'test'];

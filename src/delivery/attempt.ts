@@ -46,6 +46,8 @@ export interface AttemptedMessage {
     outcome: Outcome,
     details: OutcomeDetails,
   ): void;
+  /** The recipients wait because their hosts asked us to send less: nothing was tried. */
+  holdBack(destination: string, recipients: readonly number[], reason: Failure): void;
   /** Every recipient of the attempt has its outcome, or stays as it was: the run is stopping, or the message is unavailable. */
   attemptDone(): void;
 }
@@ -67,6 +69,8 @@ export class DeliveryAttempt {
   transaction = 0;
   /** monotonic milliseconds */
   started = 0;
+  /** the throttled group of hosts that lets it through */
+  admittedTo: string | null = null;
   isDone = false;
   #prepared: PreparedMessage | null = null;
   #loading: Promise<Failure | 'unavailable' | null> | null = null;

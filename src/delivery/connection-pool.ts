@@ -185,6 +185,12 @@ export class ConnectionPool {
     return at.open >= most;
   }
 
+  /** Whether other sessions than this one are open with the host. */
+  hasOthers({ place }: ConnectionTarget, client: SmtpClient): boolean {
+    const { open } = this.#placeAt(place);
+    return open > (this.#quitting.has(client) ? 0 : 1);
+  }
+
   /** The attempt waits, without a worker, until the host has a connection to spare. */
   enqueueWaiter({ place }: ConnectionTarget, attempt: DeliveryAttempt): void {
     this.#placeAt(place).waiters.push(attempt);

@@ -56,6 +56,8 @@ export type DeliveryEvent =
   | { readonly type: 'requeue' }
   | { readonly type: 'outcome-recorded'; readonly recipients: readonly number[] }
   | { readonly type: 'transaction-done' }
+  /** its group of hosts has asked us to send less; `elsewhere`: position of the next host of another group, or -1 */
+  | { readonly type: 'throttled'; readonly elsewhere: number; readonly failure: Failure }
   | { readonly type: 'deadline' }
   | { readonly type: 'stop' };
 
@@ -72,7 +74,9 @@ export type DeliveryEffect =
   | { readonly type: 'start-transaction'; readonly recipients: readonly number[] }
   /** end the session it uses now */
   | { readonly type: 'interrupt' }
-  | { readonly type: 'outcome'; readonly recipients: readonly number[]; readonly outcome: Outcome };
+  | { readonly type: 'outcome'; readonly recipients: readonly number[]; readonly outcome: Outcome }
+  /** they wait without an attempt */
+  | { readonly type: 'hold-back'; readonly recipients: readonly number[]; readonly failure: Failure };
 
 export interface DeliveryStep {
   readonly delivery: Delivery;

@@ -34,6 +34,8 @@ const GUARDS: { readonly [name in DeliveryGuard]: (draft: Draft) => boolean } = 
   anotherHost: ({ delivery }) => delivery.host + 1 < delivery.hosts.length,
   recipientsPending: ({ delivery }) => delivery.pending.length > 0,
   fallbackLeft: ({ delivery }) => fallbackAfter(delivery) >= 0,
+  hostElsewhere: ({ event }) => event.type === 'throttled' && event.elsewhere >= 0,
+  hostsFailed: ({ delivery }) => delivery.failures.length > 0,
   expired: ({ delivery }) => delivery.expired,
   stopping: ({ delivery }) => delivery.stopping,
 };
@@ -64,6 +66,9 @@ const ACTIONS: { readonly [name in DeliveryAction]: (draft: Draft) => void } = {
   },
   skipToFallback: ({ delivery }) => {
     delivery.host = fallbackAfter(delivery);
+  },
+  skipElsewhere: ({ delivery, event }) => {
+    if (event.type === 'throttled') delivery.host = event.elsewhere;
   },
   nextHost: ({ delivery }) => {
     delivery.host++;
@@ -107,6 +112,11 @@ const ACTIONS: { readonly [name in DeliveryAction]: (draft: Draft) => void } = {
     if (delivery.pending.length === 0) return;
     const outcome: Outcome = { kind: 'failed', ...summarise(delivery.failures, delivery.expired) };
     effects.push({ type: 'outcome', recipients: delivery.pending, outcome });
+    delivery.pending = [];
+  },
+  holdBack: ({ delivery, event, effects }) => {
+    if (event.type !== 'throttled') return;
+    effects.push({ type: 'hold-back', recipients: delivery.pending, failure: event.failure });
     delivery.pending = [];
   },
 };

@@ -11,6 +11,7 @@ import type { Extension } from '../smtp/capabilities.ts';
 import type { SessionOptions } from '../smtp/client.ts';
 import type { SessionPolicy } from '../smtp/machine/session.ts';
 import type { Deadline } from '../smtp/machine/states.ts';
+import type { Throttle } from './throttling/throttle.ts';
 import type { Trace } from './trace.ts';
 
 export interface DeliveryRules {
@@ -41,6 +42,7 @@ export interface DeliveryDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly trace: Trace;
+  readonly throttle: Throttle;
   /** a full sentence for people */
   readonly warn: (text: string) => void;
 }

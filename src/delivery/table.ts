@@ -8,6 +8,8 @@ export type DeliveryGuard =
   | 'anotherAddress'
   | 'anotherHost'
   | 'fallbackLeft'
+  | 'hostElsewhere'
+  | 'hostsFailed'
   | 'recipientsPending'
   | 'expired'
   | 'stopping';
@@ -21,6 +23,7 @@ export type DeliveryAction =
   | 'nextAddress'
   | 'nextHost'
   | 'skipToFallback'
+  | 'skipElsewhere'
   | 'disableTls'
   | 'acquireConnection'
   | 'startTransaction'
@@ -30,7 +33,8 @@ export type DeliveryAction =
   | 'markExpired'
   | 'markStopping'
   | 'interrupt'
-  | 'failPending';
+  | 'failPending'
+  | 'holdBack';
 
 export interface DeliveryRow {
   readonly id: string;
@@ -171,6 +175,25 @@ export const DELIVERY_TABLE: readonly DeliveryRow[] = [
     to: 'done',
     do: ['addFailure', 'failPending'],
   },
+
+  // techdoc/throttling.md
+  {
+    id: 'throttled-elsewhere',
+    in: ['connecting'],
+    on: ['throttled'],
+    when: 'hostElsewhere',
+    to: 'addresses',
+    do: ['skipElsewhere', 'lookupAddresses'],
+  },
+  {
+    id: 'throttled-at-last',
+    in: ['connecting'],
+    on: ['throttled'],
+    when: 'hostsFailed',
+    to: 'done',
+    do: ['failPending'],
+  },
+  { id: 'throttled', in: ['waiting', 'connecting'], on: ['throttled'], to: 'done', do: ['holdBack'] },
 
   {
     id: 'expired-in-transaction',

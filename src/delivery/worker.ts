@@ -7,6 +7,7 @@
  * message (RFC 2920 3.1).
  */
 import type { Resolver } from '../platform/dns.ts';
+import { hostGroup } from '../routing/host-group.ts';
 import type { ClientListener, SmtpClient } from '../smtp/client.ts';
 import type { Failure } from '../smtp/outcome.ts';
 import type { Transaction } from '../smtp/transaction.ts';
@@ -17,6 +18,7 @@ import type { DestinationQueue } from './destination-queue.ts';
 import { lookupAddresses, lookupHosts, refuseLoop, traced } from './lookups.ts';
 import { advance } from './machine.ts';
 import type { DeliveryDeps, DeliveryRules } from './rules.ts';
+import { isAboutSessions } from './throttling/answers.ts';
 
 /** What a worker asks of the scheduler. */
 export interface WorkerScheduler {
@@ -87,12 +89,41 @@ export class DeliveryWorker {
   async #begin(attempt: DeliveryAttempt): Promise<void> {
     attempt.started = this.#scheduler.deps.clock.monotonic();
     this.#limitTime(attempt);
+    // Thousands may wait for the same hosts: not within each other.
+    if (!this.#scheduler.deps.throttle.isQuiet) await null;
+    if (this.#isThrottled(attempt)) return;
     const failure = await attempt.load();
     if (failure === 'unavailable') this.#finish(attempt);
     else if (failure !== null) this.#handle(attempt, { type: 'unsendable', failure });
-    else if (this.#cursor !== null && this.#isUsable())
+    else if (this.#cursor !== null && this.#isUsable() && this.#mayReuse(attempt, this.#cursor))
       this.#handle(attempt, { type: 'reuse', ...this.#cursor });
     else this.#handle(attempt, { type: 'start' });
+  }
+
+  /**
+   * Whether the attempt has to wait because its hosts asked us to send less; then it is ended, or goes on elsewhere. `name`: of
+   * the host it is about to use; absent: whatever host it may have.
+   */
+  #isThrottled(attempt: DeliveryAttempt, name?: string): boolean {
+    const { throttle } = this.#scheduler.deps;
+    if (throttle.isQuiet || attempt.isDone) return attempt.isDone;
+    const { key } = attempt.destination;
+    const group = name === undefined ? throttle.groupOf(key) : hostGroup(name);
+    if (group === null) return false;
+    const failure = attempt.admittedTo === group ? throttle.confirm(group) : throttle.admit(group);
+    if (failure === null) {
+      attempt.admittedTo = group;
+      return false;
+    }
+    const { hosts, host } = attempt.delivery;
+    const elsewhere = hosts.findIndex((each, at) => at > host && hostGroup(each.name) !== group);
+    if (hosts.length > 0) throttle.learn(group, key, hosts);
+    this.#handle(attempt, { type: 'throttled', elsewhere, failure });
+    return true;
+  }
+
+  #mayReuse({ admittedTo }: DeliveryAttempt, { hosts, host }: HostCursor): boolean {
+    return this.#scheduler.deps.throttle.isFree(hosts[host]?.name ?? '', admittedTo);
   }
 
   #limitTime(attempt: DeliveryAttempt): void {
@@ -144,6 +175,9 @@ export class DeliveryWorker {
       case 'outcome':
         this.#record(attempt, effect, null);
         return;
+      case 'hold-back':
+        attempt.message.holdBack(attempt.destination.name, effect.recipients, effect.failure);
+        return;
     }
   }
 
@@ -168,6 +202,7 @@ export class DeliveryWorker {
    * a new one; none where the endpoint failed not long ago. `mayConnect`: a delayed start whose time has come.
    */
   #acquire(attempt: DeliveryAttempt, wanted: AcquireConnection, mayConnect = false): void {
+    if (this.#isThrottled(attempt, wanted.host.name)) return;
     const target = this.#pool.targetOf(wanted);
     if (this.#isUsable() && target.name === this.#target?.name) {
       this.#use(attempt);
@@ -262,6 +297,8 @@ export class DeliveryWorker {
   #pipelineNext(client: SmtpClient): Transaction | null {
     const attempt = this.#prefetched;
     if (attempt === null || !attempt.isLoaded || attempt.isDone || this.#cursor === null) return null;
+    // What has to wait in its turn is not sent behind another message.
+    if (!this.#mayReuse(attempt, this.#cursor)) return null;
     if (client.transactions + 2 > this.#pool.mostTransactions(client)) return null;
     // What this server does not take is refused in its turn, never sent behind another message.
     if (!client.supports(attempt.requirements())) return null;
@@ -324,7 +361,11 @@ export class DeliveryWorker {
 
   #listener(client: SmtpClient, target: ConnectionTarget): ClientListener {
     const pool = this.#pool;
-    const { trace } = this.#scheduler.deps;
+    const { trace, throttle } = this.#scheduler.deps;
+    const heed = (attempt: DeliveryAttempt, failure: Failure): void => {
+      if (failure.permanent || (isAboutSessions(failure) && pool.hasOthers(target, client))) return;
+      throttle.failed(failure, attempt.destination.key, attempt.delivery.hosts);
+    };
     const session = client.options.number;
     const carried = (): readonly DeliveryAttempt[] =>
       [this.#current, this.#pipelined].filter((attempt) => attempt !== null);
@@ -352,6 +393,8 @@ export class DeliveryWorker {
       outcome: (transaction, recipients, outcome) => {
         const attempt = attemptFor(transaction);
         this.#record(attempt, { recipients, outcome }, client.tlsFacts?.protocol ?? null);
+        if (outcome.kind === 'failed') heed(attempt, outcome);
+        else if (!throttle.isQuiet) throttle.accepted(outcome.peer);
         this.#handle(attempt, { type: 'outcome-recorded', recipients });
         if (outcome.kind === 'delivered') this.#scheduler.raiseConcurrency(this.queue);
       },
@@ -363,6 +406,7 @@ export class DeliveryWorker {
       },
       hostFailed: (failure: Failure) => {
         pool.recordFailure(target, failure);
+        if (this.#current !== null) heed(this.#current, failure);
         toCurrent({ type: 'host-failed', failure });
       },
       tlsUnusable: (failure) => {

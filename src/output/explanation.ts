@@ -9,6 +9,7 @@ import type { JobFacts } from './queue-table.ts';
 import { factsOf } from './queue-table.ts';
 import type { DecodeText } from './text.ts';
 import { duration, plural, wholeDuration } from './text.ts';
+import { NO_WAITS, type ThrottleWaits } from './throttling.ts';
 
 export interface Explained extends JobFacts {
   readonly sentences: readonly string[];
@@ -26,11 +27,13 @@ export interface ExplanationContext {
   readonly schedule: Schedule;
   readonly payload: PayloadResult;
   readonly transcripts: readonly string[];
+  /** absent: no hosts asked us to send less */
+  readonly waits?: ThrottleWaits;
 }
 
 export function explanation(context: ExplanationContext, readable: DecodeText): Explained {
-  const { queued, lists, now, schedule, transcripts } = context;
-  const facts = factsOf(queued, lists, now, schedule, readable);
+  const { queued, lists, now, schedule, transcripts, waits = NO_WAITS } = context;
+  const facts = factsOf(queued, lists, now, schedule, readable, waits);
   const sentences = [
     ...identity(facts),
     ...whyQueued(context, readable),
@@ -86,8 +89,8 @@ function lastAttemptOf({
 }
 
 function nextAttemptOf(
-  { queued, lists, now, schedule }: ExplanationContext,
-  { due, next, why, recipients, refused, request }: JobFacts,
+  { queued, lists, now, schedule, waits }: ExplanationContext,
+  { due, next, why, recipients, refused, request, throttled }: JobFacts,
 ): readonly string[] {
   if (recipients.length > 0 && recipients.every(isSettled)) {
     const ending =
@@ -98,6 +101,7 @@ function nextAttemptOf(
   }
   const outlook = [retries(queued.job, schedule), expiry(queued.job, now, schedule)];
   if (due) return ['It is due; the next run will try it.', ...(request === null ? [] : [why]), ...outlook];
+  if (throttled !== null) return [...(waits?.(lists)?.sentences ?? []), ...outlook];
   if (next === null) return [why];
   return [lists.length > 1 ? why : `The next attempt is at ${next}.`, ...outlook];
 }

@@ -7,6 +7,7 @@ import type { Schedule } from '../queue/schedule.ts';
 import { ageOf } from '../queue/schedule.ts';
 import type { DecodeText } from './text.ts';
 import { escapeControl, plural, wholeDuration } from './text.ts';
+import { NO_WAITS, type ThrottleWaits } from './throttling.ts';
 
 export interface JobFacts {
   readonly job: number;
@@ -20,6 +21,8 @@ export interface JobFacts {
   /** ISO 8601; null: the next attempt does not depend on time alone */
   readonly next: string | null;
   readonly why: string;
+  /** the group of hosts that asked us to send less, for which it waits although its time has come; null: it does not */
+  readonly throttled: string | null;
   /** the last reply for a recipient, preferably one that is still pending */
   readonly last: string;
   /** the envelope sender; null: the message itself names it */
@@ -39,10 +42,11 @@ export function factsOfAll(
   now: number,
   schedule: Schedule,
   readable: DecodeText,
+  waits: ThrottleWaits = NO_WAITS,
 ): readonly JobFacts[] {
   const byPayload = groupByPayload(jobs);
   return jobs.map((queued) =>
-    factsOf(queued, byPayload.get(queued.job.msgid) ?? [queued], now, schedule, readable),
+    factsOf(queued, byPayload.get(queued.job.msgid) ?? [queued], now, schedule, readable, waits),
   );
 }
 
@@ -53,9 +57,12 @@ export function factsOf(
   now: number,
   schedule: Schedule,
   readable: DecodeText,
+  waits: ThrottleWaits = NO_WAITS,
 ): JobFacts {
   const { control, job, request, requestedBy } = queued;
   const dueness = isQueuedDue(queued, lists, now, { schedule, force: false });
+  const wait = dueness.due ? waits(lists) : null;
+  const at = wait?.until ?? dueness.at;
   const withStatus = (status: number): number =>
     job.recipients.filter((each) => each.status === status).length;
   const pending = job.recipients.filter(isPending);
@@ -67,9 +74,10 @@ export function factsOf(
     pending: pending.length,
     delivered: withStatus(2),
     refused: withStatus(5),
-    due: dueness.due,
-    next: dueness.at === null ? null : formatTime(dueness.at),
-    why: dueness.reason,
+    due: dueness.due && wait === null,
+    next: at === null ? null : formatTime(at),
+    why: wait?.sentences[0] ?? dueness.reason,
+    throttled: wait?.group ?? null,
     last: last === undefined ? '' : `${readable(last.address)}: ${readable(last.text)}`,
     sender: job.envelopeFrom === null ? null : readable(job.envelopeFrom),
     recipients: job.recipients.map(({ address, status, text }) => ({

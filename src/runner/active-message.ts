@@ -219,6 +219,19 @@ export class ActiveMessage implements AttemptedMessage {
     });
   }
 
+  /** Nothing was tried, so nothing is written, until the message is too old: then its sender is told. */
+  holdBack(destination: string, ids: readonly number[], reason: Failure): void {
+    const { now, schedule } = this.#deps;
+    const [{ job }] = this.controlMessages;
+    if (isExpired(job, now(), schedule, this.#firstAttempt)) {
+      this.recordOutcome(destination, ids, { kind: 'failed', ...reason }, NO_SESSION);
+      return;
+    }
+    const text = statusText({ kind: 'failed', ...reason }, job.dialect);
+    for (const id of ids)
+      this.#results.set(id, { address: this.#recipient(id).address, status: 4, text, failure: reason });
+  }
+
   /** Once for all attempts: a large message is not hashed again for each destination. */
   #signatureFor(message: OutgoingMessage): Promise<ByteString> {
     const { signer, now } = this.#deps;

@@ -5,7 +5,7 @@
  * file. A file that is lost or damaged costs a second warning, nothing else.
  */
 import { describeError } from '../platform/system-errors.ts';
-import { removeIfExists } from '../storage/atomic-file.ts';
+import { replaceInState } from '../storage/atomic-file.ts';
 import type { Disk } from '../storage/disk.ts';
 import type { StateLayout } from '../storage/layout.ts';
 
@@ -123,20 +123,12 @@ export class Alerts {
     return mayPass && this.#now() - (told ?? this.#now()) > 2 * DAY;
   }
 
-  /** Readable and writable for whom the state folder is. */
   #write(): void {
-    const { alerts, state } = this.#layout;
+    const { alerts } = this.#layout;
     try {
-      const folder = this.#disk.status(state);
-      if (folder === null || !this.#held) return;
-      const { mode, uid, gid } = folder;
-      const temporary = `${alerts}.new`;
-      removeIfExists(this.#disk, temporary);
-      const file = this.#disk.create(temporary, { mode: mode & 0o666, uid, gid });
+      if (!this.#held) return;
       const kept = [...this.#alerts].filter((entry) => !this.#isPast(entry));
-      file.write(Buffer.from(`${JSON.stringify(Object.fromEntries(kept))}\n`));
-      file.close();
-      this.#disk.rename(temporary, alerts);
+      replaceInState(this.#disk, this.#layout, alerts, `${JSON.stringify(Object.fromEntries(kept))}\n`);
     } catch (error) {
       if (this.#unwritable) return;
       this.#unwritable = true;

@@ -17,6 +17,8 @@ import type { Queue, QueueScan } from '../queue/queue.ts';
 import type { MessageDeps, MessageEvents, OutcomeRecord } from './active-message.ts';
 import { ActiveMessage } from './active-message.ts';
 import type { RunRules } from './rules.ts';
+import type { ThrottleStore } from './throttle-store.ts';
+import { ThrottledQueue } from './throttled-queue.ts';
 
 export interface RunDeps {
   readonly queue: Queue;
@@ -27,6 +29,8 @@ export interface RunDeps {
   readonly events: RunEvents;
   /** which messages took the process with them before; absent: none did */
   readonly crashLog?: CrashLog;
+  /** which hosts asked us to send less; absent: it is forgotten with the run */
+  readonly throttleStore?: ThrottleStore;
   /** called once, before the first message becomes active: a run with nothing to do has nothing to tell */
   readonly beforeFirst?: () => void;
   /** tells senders what became of their messages; absent: nobody is told, as in a replay */
@@ -87,6 +91,7 @@ export class QueueRunner {
   readonly #signal: AbortSignal;
   readonly #messageDeps: MessageDeps;
   readonly #messageEvents: MessageEvents;
+  readonly #throttled: ThrottledQueue;
   #scheduler: Scheduler;
   #halted = false;
   /** by payload: messages with attempts, outcomes or reports to come */
@@ -123,6 +128,13 @@ export class QueueRunner {
       },
       notWritten: (message, error) => this.#halt(message, error),
     };
+    this.#throttled = new ThrottledQueue({
+      store: deps.throttleStore ?? null,
+      clock: deps.clock,
+      routing: rules.delivery.routing,
+      schedule: rules.due.schedule,
+      warn: (text) => deps.events.warning(text),
+    });
     this.#scheduler = this.#newScheduler();
     signal.addEventListener('abort', this.#stop, { once: true });
     if (signal.aborted) this.#stop();
@@ -161,7 +173,7 @@ export class QueueRunner {
     const messages = [...all].filter(
       ([msgid, lists]) => !this.#active.has(msgid) && isMessageDue(lists, this.#now(), options),
     );
-    for (const [msgid, lists] of messages) {
+    for (const [msgid, lists] of this.#throttled.select(messages)) {
       if (this.#crashes(msgid) < SUSPICIOUS) this.#activate(msgid, lists);
       else this.#suspects.set(msgid, lists);
     }
@@ -206,6 +218,7 @@ export class QueueRunner {
   /** Resolves when no message is active, every connection is closed, and the control messages tell the whole truth. */
   async close(): Promise<void> {
     await this.#allDone();
+    this.#throttled.save();
     this.#signal.removeEventListener('abort', this.#stop);
     await this.#deps.queue.flush();
   }
@@ -277,6 +290,7 @@ export class QueueRunner {
     return new Scheduler(this.#rules.delivery, {
       ...this.#deps,
       trace: events.trace,
+      throttle: this.#throttled.throttle,
       warn: (text) => events.warning(text),
     });
   }

@@ -66,6 +66,25 @@ export async function replaceDurably(
 }
 
 /**
+ * The same for what may be lost with the power: not synced. Readable and writable for whom the state folder is. The lock on the
+ * queue is held, so that nobody else uses the temporary name. Does nothing where there is no state folder.
+ */
+export function replaceInState(disk: Disk, { state }: StateLayout, path: string, text: string): void {
+  const folder = disk.status(state);
+  if (folder === null) return;
+  const { mode, uid, gid } = folder;
+  const temporary = `${path}.new`;
+  removeIfExists(disk, temporary);
+  const file = disk.create(temporary, { mode: mode & 0o666, uid, gid });
+  try {
+    file.write(Buffer.from(text));
+  } finally {
+    file.close();
+  }
+  disk.rename(temporary, path);
+}
+
+/**
  * Throws a `QueueError`, and removes the file, when the owner of the spool could not read what this user has written: no
  * run would see it. `owner` is what the spool directory asks for.
  */

@@ -12,6 +12,8 @@ export interface StateLayout {
   readonly highest: string;
   /** problems that last, each of which is told once */
   readonly alerts: string;
+  /** groups of hosts that asked us to send less */
+  readonly throttled: string;
   /** unreadable control messages, each with a file that says why */
   readonly bad: string;
   /** requests of administrators, one file for each job */
@@ -34,6 +36,7 @@ export function layoutOf(spool: string): StateLayout {
     journal: `${state}/journal`,
     highest: `${state}/highest`,
     alerts: `${state}/alerts`,
+    throttled: `${state}/throttled`,
     bad: `${state}/bad`,
     requests: `${state}/requests`,
     removed: `${state}/removed`,

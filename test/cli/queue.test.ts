@@ -1,6 +1,8 @@
 /** `queue`: the jobs, what each waits for, and unreadable files. Nothing in the spool changes. */
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import { type TestContext, test } from 'node:test';
+import { command as explain } from '../../src/cli/commands/explain.ts';
 import { command } from '../../src/cli/commands/queue.ts';
 import { perform } from '../../src/cli/shell/main.ts';
 import { caughtTerminal, invocation } from '../support/invocation.ts';
@@ -48,6 +50,7 @@ test('the same as JSON, for programs', async (t) => {
   assert.deepEqual([orphans, unreadable.length], [[5], 1]);
   assert.deepEqual(jobs[1], {
     ...{ job: 4, mail: 3, age: 7200, pending: 1, delivered: 1, refused: 1, due: false },
+    throttled: null,
     ...{ next: '2012-07-14T00:30:00Z', why: 'It waits until 2012-07-14T00:30:00Z.' },
     last: 'günter@example.com: 451 Später\\x1b[2J',
     ...{ sender: null, request: null },
@@ -96,4 +99,43 @@ test('a list without a time of submission has no age', async (t) => {
   const files = { 1: MAIL, 2: `${HEADER}msgid|1\nremote|b@example.com|0||\n` };
   assert.match(await queue(t, files), /^2 +1 +\? +1 of 1 +now$/m);
   assert.equal(JSON.parse(await queue(t, files, { json: true })).jobs[0].age, null);
+});
+
+test('messages for hosts that asked us to send less wait, and that is said', async (t) => {
+  const spool = spoolOf(t, {
+    1: MAIL,
+    2: listFor(1, 'bob@gmail.example'),
+    3: MAIL,
+    4: listFor(3, 'b@x.example'),
+  });
+  const group = {
+    ...{ state: 'paused', until: (NOW + 600) * 1000, pause: 600_000, rate: 10, heard: NOW * 1000 },
+    ...{ host: 'mx1.google.com', port: 25, answer: '421 4.7.28 unusual rate', enhanced: '4.7.28' },
+    ...{ told: false, destinations: ['mx:gmail.example'] },
+  };
+  fs.mkdirSync(`${spool}/.spoolroom`);
+  fs.writeFileSync(`${spool}/.spoolroom/throttled`, JSON.stringify({ 'google.com': group }));
+  const printed = async (run: typeof command, settings: object, options: object = {}): Promise<string> => {
+    const caught = caughtTerminal();
+    const called = invocation(caught, { spool, now: NOW, ...settings });
+    assert.equal(await perform(run, { ...called, options: { ...called.options, ...options } }), 0);
+    return caught.printed.join('\n');
+  };
+  const until = '2012-07-14T00:10:00Z';
+  const shown = await printed(command, {});
+  assert.match(shown, new RegExp(`^2 +1 .* ${until}$`, 'm'));
+  assert.match(shown, /^2 jobs: 1 due now, 1 waiting$/m);
+  assert.match(shown, new RegExp(`^Gmail asked us to slow down; 1 message waits until ${until}$`, 'm'));
+  const { jobs, throttled } = JSON.parse(await printed(command, { json: true }));
+  assert.deepEqual([jobs[0].due, jobs[0].throttled, jobs[1].throttled], [false, 'google.com', null]);
+  assert.deepEqual(throttled, [
+    {
+      ...{ group: 'google.com', receiver: 'Gmail', state: 'paused', until, rate: 10 },
+      ...{ answer: '421 4.7.28 unusual rate', waiting: 1 },
+    },
+  ]);
+  const explained = await printed(explain, {}, { job: '2' });
+  assert.match(explained, new RegExp(`^Gmail asked us to slow down, so it waits until ${until}`, 'm'));
+  assert.match(explained, /^What mx1.google.com said: 421 4.7.28 unusual rate$/m);
+  assert.match(explained, /^Gmail finds too much unwanted mail from this address.*See https:/m);
 });

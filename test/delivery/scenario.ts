@@ -35,7 +35,7 @@ function rerunScenario(text: string, rowsHit: Set<string>): string {
   return `${out.join('\n')}\n\n`;
 }
 
-/** `hosts mx1 mx2`, `addresses 192.0.2.1 ...`, `outcome-recorded 0 1`, `host-failed lookup|connect|greeting transient|permanent TEXT`. */
+/** `hosts mx1 mx2`, `addresses 192.0.2.1 ...`, `outcome-recorded 0 1`, `throttled HOST TEXT`, `host-failed lookup|connect|greeting transient|permanent TEXT`. */
 function eventOf(text: string): DeliveryEvent {
   const [type = '', ...words] = text.split(' ');
   switch (type) {
@@ -55,6 +55,12 @@ function eventOf(text: string): DeliveryEvent {
     case 'extension-refused':
     case 'unsendable':
       return { type, failure: failure(words) };
+    case 'throttled':
+      return {
+        type,
+        elsewhere: Number(words[0]),
+        failure: failure(['connect', 'transient', ...words.slice(1)]),
+      };
     case 'start':
     case 'connection-ready':
     case 'requeue':
@@ -108,6 +114,8 @@ function shown(effect: DeliveryEffect): string {
         throw new Error('the delivery machine itself has no delivered outcome');
       return `outcome [${effect.recipients}] ${outcome.permanent ? 5 : 4} at ${outcome.stage}: ${outcome.text}`;
     }
+    case 'hold-back':
+      return `hold-back [${effect.recipients}] ${effect.failure.text}`;
     case 'lookup-hosts':
     case 'interrupt':
       return effect.type;

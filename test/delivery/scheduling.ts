@@ -3,6 +3,7 @@
 import { type AttemptedMessage, DeliveryAttempt, type PreparedMessage } from '../../src/delivery/attempt.ts';
 import type { DeliveryDeps, DeliveryRules } from '../../src/delivery/rules.ts';
 import { Scheduler } from '../../src/delivery/scheduler.ts';
+import { Throttle } from '../../src/delivery/throttling/throttle.ts';
 
 import { type OutgoingMessage, outgoingFrom } from '../../src/message/outgoing.ts';
 
@@ -75,6 +76,8 @@ export interface Delivered {
   readonly world: World;
   readonly clock: VirtualClock;
   readonly outcomes: readonly { readonly address: string; readonly outcome: Outcome; readonly at: number }[];
+  /** `address: why` */
+  readonly heldBack: readonly string[];
   readonly rows: readonly string[];
   /** lines written, bodies apart */
   readonly commands: readonly string[];
@@ -88,9 +91,13 @@ export function schedulerIn(
   { connect, resolver }: World,
   clock: VirtualClock,
   rules: DeliveryRules,
-  { trace = () => {}, warn = () => {} }: Partial<Pick<DeliveryDeps, 'trace' | 'warn'>> = {},
+  {
+    trace = () => {},
+    warn = () => {},
+    throttle = new Throttle({ now: () => clock.now(), changed: () => {}, warn }),
+  }: Partial<Pick<DeliveryDeps, 'trace' | 'warn' | 'throttle'>> = {},
 ): Scheduler {
-  return new Scheduler(rules, { connect, resolver, clock, random: () => 0.5, trace, warn });
+  return new Scheduler(rules, { connect, resolver, clock, random: () => 0.5, trace, warn, throttle });
 }
 
 export async function deliver(
@@ -102,6 +109,7 @@ export async function deliver(
   const clock = new VirtualClock(1_400_000_000_000);
   const world = new World(script, clock);
   const outcomes: { address: string; outcome: Outcome; at: number }[] = [];
+  const heldBack: string[] = [];
   const rows: string[] = [];
   const commands: string[] = [];
   const warnings: string[] = [];
@@ -119,6 +127,7 @@ export async function deliver(
   });
   const events: AttemptEvents = {
     outcome: (address, outcome) => outcomes.push({ address, outcome, at: clock.monotonic() }),
+    heldBack: (address, why) => heldBack.push(`${address}: ${why}`),
     loaded: (message) => {
       loaded.add(message);
       mostLoaded = Math.max(mostLoaded, loaded.size);
@@ -130,11 +139,12 @@ export async function deliver(
   }
   during(scheduler, clock);
   await clock.runUntil(scheduler.run());
-  return { world, clock, outcomes, rows, commands, warnings, mostLoaded };
+  return { world, clock, outcomes, heldBack, rows, commands, warnings, mostLoaded };
 }
 
 interface AttemptEvents {
   outcome(address: string, outcome: Outcome): void;
+  heldBack(address: string, why: string): void;
   loaded(message: AttemptedMessage): void;
   done(message: AttemptedMessage): void;
 }
@@ -159,6 +169,9 @@ function attemptsFor(
       },
       recordOutcome: (_, ids, outcome) => {
         for (const id of ids) events.outcome(recipients[id] ?? '?', outcome);
+      },
+      holdBack: (_, ids, reason) => {
+        for (const id of ids) events.heldBack(recipients[id] ?? '?', reason.text);
       },
       attemptDone: () => events.done(attempted),
     };

@@ -37,7 +37,7 @@ export class Invariants {
   readonly #histories = new Map<string, RecipientHistory>();
   readonly #endings = new Map<number, Ending>();
   /** by message: how many attempts there were, and which recipients had an outcome in the last one */
-  readonly #attempts = new Map<string, { count: number; process: number; ended: Set<string> }>();
+  readonly #attempts = new Map<string, { count: number; process: number; at: number; ended: Set<string> }>();
 
   violated(text: string): void {
     this.violations.push(text);
@@ -112,7 +112,7 @@ export class Invariants {
     return before.process !== process && this.#endings.get(before.process) !== 'in order';
   }
 
-  outcome({ recipient, status, outcome }: OutcomeRecord, process: number): void {
+  outcome({ recipient, status, outcome }: OutcomeRecord, process: number, at: number): void {
     const history = this.#histories.get(recipient);
     if (history === undefined) {
       this.violated(`an outcome was reported for ${recipient}, which is not a recipient`);
@@ -125,7 +125,7 @@ export class Invariants {
       this.violated(
         `${recipient} was reported as ${status} (${outcome.text}) after a final 2yz was received`,
       );
-    this.#noteAttempt(history.mail, recipient, process);
+    this.#noteAttempt(history.mail, recipient, process, at);
     if (status === 4) return;
     if (history.finalStatuses.length > 0 && !history.hidden)
       this.violated(`${recipient} was reported as ${history.finalStatuses[0]}, then as ${status}`);
@@ -184,12 +184,16 @@ export class Invariants {
     if (retry / 2 > most) this.violated(`${name} waits ${retry / 2} s after ${attempts} attempts`);
   }
 
-  /** One attempt of a message ends at most once for each recipient, and in one process. */
-  #noteAttempt(mail: string, recipient: string, process: number): void {
+  /**
+   * One attempt of a message ends at most once for each recipient, and in one process. A recipient whose hosts asked us to send
+   * less is left out of it, so that what comes after the retry interval is another one.
+   */
+  #noteAttempt(mail: string, recipient: string, process: number, at: number): void {
     const last = this.#attempts.get(mail);
-    if (last !== undefined && last.process === process && !last.ended.has(recipient))
-      last.ended.add(recipient);
-    else this.#attempts.set(mail, { count: (last?.count ?? 0) + 1, process, ended: new Set([recipient]) });
+    const isSame = last?.process === process && at - last.at < RETRY_INTERVALS.first * 1000;
+    if (isSame && !last.ended.has(recipient)) last.ended.add(recipient);
+    else
+      this.#attempts.set(mail, { count: (last?.count ?? 0) + 1, process, at, ended: new Set([recipient]) });
   }
 
   /** At the end, when everything has had enough time. */

@@ -104,6 +104,8 @@ const SERVER_BEHAVIOURS: readonly ServerScript[] = [
   { rcpt: { '*': ['450 4.7.1 come again', '450 4.7.1 come again', '250 2.1.5 ok'] } },
   { greeting: ['421 4.3.2 too busy', '220 mx.example'] },
   { mail: ['451 4.3.0 not now', '250 2.1.0 ok'] },
+  { mail: ['250 2.1.0 ok', '421 4.7.28 unusual rate, rate limited then close', '250 2.1.0 ok'] },
+  { dot: ['450 4.7.0 temporarily deferred due to complaints', '250 2.0.0 queued'] },
   { dot: ['451 4.3.0 not now', '250 2.0.0 queued'] },
   { dot: ['554 5.7.1 no thanks', '250 2.0.0 queued'] },
   { rcpt: { '*': ['250 2.1.5 ok', '550 5.1.1 no such user', '250 2.1.5 ok'] } },
@@ -242,21 +244,23 @@ export function planFor(seed: number): Plan {
   const incidents = Array.from({ length: chance.upTo(10) }, () =>
     chance.pick(MAKERS)(chance, chance.between(1, processes)),
   );
+  const limitsOf = (): Plan['limits'] => {
+    const sessions = chance.between(1, 3);
+    return {
+      'limit.sessions': sessions,
+      'limit.destination': Math.min(sessions, chance.between(1, 2)),
+      'limit.host': Math.min(sessions, chance.between(1, 2)),
+      'limit.messages': chance.between(1, 3),
+      'limit.recipients': chance.between(1, 3),
+      'limit.rate': chance.below(3),
+    };
+  };
   const plan = {
     seed,
     dialect: chance.pick(['2012', '2017'] as const),
     processes,
     runs: chance.oneIn(3) ? chance.between(2, 4) : 1,
-    limits: chance.oneIn(3)
-      ? {
-          'limit.sessions': chance.between(1, 3),
-          'limit.destination': chance.between(1, 2),
-          'limit.host': chance.between(1, 2),
-          'limit.messages': chance.between(1, 3),
-          'limit.recipients': chance.between(1, 3),
-          'limit.rate': chance.below(3),
-        }
-      : {},
+    limits: chance.oneIn(3) ? limitsOf() : {},
     messages,
     reportsRefused: chance.oneIn(4) ? chance.between(1, 4) : 0,
     servers,

@@ -19,7 +19,9 @@ import { VirtualClock } from '../../src/replay/world/virtual-clock.ts';
 import { QueueRunner, type RunDeps, runQueue } from '../../src/runner/queue-runner.ts';
 import type { RunRules } from '../../src/runner/rules.ts';
 import { rulesFrom } from '../../src/runner/rules.ts';
+import { throttleStore } from '../../src/runner/throttle-store.ts';
 import { readSettings } from '../../src/settings/read.ts';
+import { layoutOf } from '../../src/storage/layout.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
 import { FakeMachine } from '../support/processes.ts';
 import { NOW, seededRandom } from '../support/spool.ts';
@@ -52,6 +54,8 @@ const FAILED = /^Final-Recipient: rfc822; ?(\S+)\r\nAction: failed/gim;
 const STOP_LIMIT = 60_000;
 /** Milliseconds after which a busy watcher scans again. */
 const POLL = 5000;
+/** Milliseconds after which no throttling is remembered. */
+const FORGOTTEN = 48 * 3_600_000;
 /** Processes without incidents after which everything must be done. */
 const FINAL_PROCESSES = 4;
 
@@ -117,6 +121,8 @@ class Simulation {
       await this.#clock.runUntil(Promise.all(this.#otherRuns));
       this.#isUndisturbed = true;
       this.#network.endFaults();
+      // What asked us to send less is left alone for hours.
+      this.#clock.jump(FORGOTTEN);
       for (let number = 1; number <= FINAL_PROCESSES; number++) await this.#runProcess(processes + number, 1);
       this.#checkEnd();
     } catch (error) {
@@ -230,11 +236,12 @@ class Simulation {
       ...this.#network.portsFor(process),
       queue,
       clock: process.clock,
+      throttleStore: throttleStore(process.disk, layoutOf(SPOOL)),
       random: seededRandom(this.#plan.seed + process.number),
       events: {
         outcome: (record: Parameters<Invariants['outcome']>[0]) => {
           this.#note(`outcome ${record.recipient} ${record.status} ${record.text}`);
-          this.#invariants.outcome(record, process.number);
+          this.#invariants.outcome(record, process.number, this.#clock.monotonic());
         },
         quarantined: (control: number, reason: string) =>
           this.#invariants.violated(`${control} was quarantined: ${reason}`),

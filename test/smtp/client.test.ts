@@ -39,6 +39,7 @@ async function sendSlowly(pause: number): Promise<Outcome | undefined> {
     job: { control: 1, job: emptyJob('2012'), warnings: [] },
     load: async () => ({ outgoing, sender: 'me@me.example' }),
     recordOutcome: (_destination, _recipients, outcome) => outcomes.push(outcome),
+    holdBack: () => {},
     attemptDone: () => {},
   };
   const destination = destinationOf('a.example', 'me@me.example', rules.routing);

@@ -6,6 +6,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { DELIVERY_STATES } from '../../src/delivery/delivery.ts';
 import { DELIVERY_TABLE } from '../../src/delivery/table.ts';
+import { ANSWERS } from '../../src/delivery/throttling/answers.ts';
+import { THROTTLE } from '../../src/delivery/throttling/machine.ts';
+import { RECEIVERS } from '../../src/delivery/throttling/receivers.ts';
+import { THROTTLE_STATES, THROTTLE_TABLE } from '../../src/delivery/throttling/table.ts';
 import { noticeFromLine } from '../../src/dsn/notice.ts';
 import type { SentDsn } from '../../src/dsn/sender.ts';
 import { BOUNDS as INTAKE_BOUNDS } from '../../src/intake/receiver/bounds.ts';
@@ -37,6 +41,7 @@ import {
   waitingEvent,
   warningEvent,
 } from '../../src/output/log/log-events.ts';
+import { duration } from '../../src/output/text.ts';
 import { LOOKUP_ERRORS } from '../../src/routing/route.ts';
 import type { OutcomeRecord } from '../../src/runner/active-message.ts';
 import { SETTING_NAMES } from '../../src/settings/read.ts';
@@ -79,6 +84,13 @@ export const DOCUMENTS: { readonly [file: string]: { readonly [table: string]: (
         ['difference'],
         DIFFERENCES.map(({ reason }) => [reason]),
       ),
+  },
+  'throttling.md': {
+    'throttle states': () => table(['state', 'meaning'], Object.entries(THROTTLE_STATES)),
+    'throttle transitions': () => transitions(THROTTLE_TABLE),
+    'throttle numbers': throttleNumbers,
+    'throttle answers': throttleAnswers,
+    receivers,
   },
   'settings.md': { settings },
   'logs.md': { 'log lines': logLines },
@@ -135,6 +147,43 @@ function transitions(rows: readonly TransitionRow[], last: readonly 'reply'[] = 
       row.do.join(', '),
       ...last.map((column) => row[column] ?? ''),
     ]),
+  );
+}
+
+function throttleNumbers(): string {
+  const shown = (name: keyof typeof THROTTLE): string =>
+    name.endsWith('ate') || name === 'rateStep' ? `${THROTTLE[name]} a minute` : duration(THROTTLE[name]);
+  return table(
+    ['name', 'value'],
+    (Object.keys(THROTTLE) as (keyof typeof THROTTLE)[]).map((name) => [name, shown(name)]),
+  );
+}
+
+function throttleAnswers(): string {
+  return table(
+    ['code', 'text', 'asks to send less', 'why'],
+    ANSWERS.map(({ code, text, throttles, why }) => [
+      String(code),
+      `\`${text.source}\``,
+      throttles ? 'yes' : 'no',
+      why,
+    ]),
+  );
+}
+
+function receivers(): string {
+  return table(
+    ['receiver', 'hosts', 'first pause', 'answer', 'advice', 'source'],
+    RECEIVERS.flatMap(({ name, hosts, pause, answers }) =>
+      answers.map(({ text, advice, source }) => [
+        name,
+        hosts.join(', '),
+        duration(pause === undefined ? THROTTLE.firstPause : pause * 60_000),
+        text.source === '.' ? 'any other' : `\`${text.source}\``,
+        advice,
+        `<${source}>`,
+      ]),
+    ),
   );
 }
 

@@ -6,6 +6,7 @@ import { locateMessage } from '../../queue/spool/inspect.ts';
 import { transcriptsOf } from '../../replay/transcript/transcript-files.ts';
 import { messageNumber } from '../../storage/layout.ts';
 import { readSpool, type SpoolReading } from '../setup/read-spool.ts';
+import { throttlingOf } from '../setup/throttling.ts';
 import { type CliError, type Command, cliError, warner } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
 
@@ -26,6 +27,7 @@ export const command: Command = async ({ settings, options, terminal }) => {
       queued,
       lists: jobs.filter(({ job }) => job.msgid === queued.job.msgid),
       payload: await view.readPayload(queued.job.msgid),
+      waits: (await throttlingOf(opened, settings)).waits,
       transcripts: transcriptsOf(opened.spool, queued.control, queued.job),
     },
     readable,

@@ -1,9 +1,11 @@
 /** `spoolroom queue`: the jobs in the spool, how old they are, and what each is waiting for. */
 import { factsOfAll, queueSummary, queueTable } from '../../output/queue-table.ts';
 import { escapeControl } from '../../output/text.ts';
+import { throttleFacts, throttleSentence } from '../../output/throttling.ts';
 import { quarantinedFiles } from '../../queue/spool/inspect.ts';
 import { readSpool } from '../setup/read-spool.ts';
 import { matchesRecipient } from '../setup/selection.ts';
+import { throttlingOf } from '../setup/throttling.ts';
 import { type Command, warner } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
 
@@ -15,10 +17,18 @@ export const command: Command = async ({ settings, options, terminal }) => {
   const shown = typeof options.to === 'string' ? jobs.filter(matchesRecipient(options.to)) : jobs;
   const numbers = new Set(shown.map(({ control }) => control));
   // Computed from all jobs: one may be waiting because of another that is not shown.
-  const facts = factsOfAll(jobs, now, schedule, readable).filter(({ job }) => numbers.has(job));
+  const { groups, waits } = await throttlingOf(opened, settings);
+  const facts = factsOfAll(jobs, now, schedule, readable, waits).filter(({ job }) => numbers.has(job));
+  const waiting = new Set(facts.flatMap(({ job, throttled }) => (throttled === null ? [] : [job])));
+  const throttled = throttleFacts(
+    groups,
+    jobs.filter(({ control }) => waiting.has(control)),
+    waits,
+    readable,
+  );
   const aside = quarantinedFiles(deps.disk, spool);
   if (settings.json) {
-    terminal.print(JSON.stringify({ jobs: facts, orphans, unreadable: quarantined, aside }));
+    terminal.print(JSON.stringify({ jobs: facts, orphans, unreadable: quarantined, aside, throttled }));
     return EXIT.ok;
   }
   const table = facts.length === 0 ? null : `${queueTable(facts)}\n${queueSummary(facts)}`;
@@ -28,6 +38,7 @@ export const command: Command = async ({ settings, options, terminal }) => {
   }
   const isEmpty = quarantined.length + orphans.length + aside.length === 0;
   terminal.print(table ?? (isEmpty ? 'The spool is empty.' : 'There are no jobs.'));
+  for (const each of throttled) terminal.print(throttleSentence(each));
   for (const { number, reason } of quarantined)
     terminal.print(`unreadable: ${number}: ${escapeControl(reason)}`);
   for (const { name, reason } of aside)

@@ -27,6 +27,7 @@ import { Alerts } from '../../runner/alerts.ts';
 import type { RunDeps, RunEvents } from '../../runner/queue-runner.ts';
 import { RelayAlerts } from '../../runner/relay-alerts.ts';
 import type { RunRules } from '../../runner/rules.ts';
+import { throttleStore } from '../../runner/throttle-store.ts';
 import type { Settings } from '../../settings/table.ts';
 import { nodeDisk } from '../../storage/disk.ts';
 import { layoutOf } from '../../storage/layout.ts';
@@ -182,7 +183,11 @@ async function workOn(
     const relays = new RelayAlerts(rules.delivery.routing.relays, alerts);
     const events = observed(logged, recorder, relays);
     const beforeFirst = (): void => alertSettings(alerts, rules);
-    const ports = { ...systemDeps(settings, clock), queue, events, crashLog, beforeFirst };
+    const throttle = throttleStore(nodeDisk, layoutOf(spool));
+    const ports = {
+      ...systemDeps(settings, clock),
+      ...{ queue, events, crashLog, beforeFirst, throttleStore: throttle },
+    };
     const dsnSender = createDsnSender(path, { spool, rules, log, alerts }, settings, ports);
     return await work({ ...context, signal, started, ports: { ...ports, dsnSender } }, invocation);
   } finally {
