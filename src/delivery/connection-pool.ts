@@ -14,6 +14,7 @@ import type { Extension } from '../smtp/capabilities.ts';
 import type { ClientListener } from '../smtp/client.ts';
 import { SmtpClient } from '../smtp/client.ts';
 import type { Failure } from '../smtp/outcome.ts';
+import { protectionKey } from '../tls-policy/decision.ts';
 import type { AcquireConnection, DeliveryAttempt } from './attempt.ts';
 import { type DeliveryDeps, type DeliveryRules, sessionOptions } from './rules.ts';
 
@@ -98,9 +99,11 @@ export class ConnectionPool {
   targetOf({ host, address, withoutTls: given }: AcquireConnection): ConnectionTarget {
     const place = `${address}:${host.port}`;
     const refused = this.#refusedAt(place);
-    const withoutTls = given || refused.includes('STARTTLS');
+    // What a policy protects never goes in clear text, whatever happened to connections of others.
+    const withoutTls = host.protection === undefined && (given || refused.includes('STARTTLS'));
     const without = refused.filter((extension) => extension !== 'STARTTLS');
-    const protection = host.implicitTls ? 'smtps' : withoutTls ? 'clear' : 'smtp';
+    const scheme = host.implicitTls ? 'smtps' : withoutTls ? 'clear' : 'smtp';
+    const protection = `${scheme}${protectionKey(host.protection)}`;
     const endpoint = `${host.credentials?.user ?? ''}@${host.name}[${address}]:${host.port}`;
     const name = [`${protection}://${endpoint}`, ...without].join(' without ');
     return { host, address, withoutTls, without, name, place };

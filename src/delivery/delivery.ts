@@ -2,7 +2,7 @@
  * A delivery: its position in the list of hosts, the events that come in and the effects that go out. Plain data, written to
  * transcripts as it is.
  */
-import type { Host } from '../routing/hosts.ts';
+import type { Host, Protection } from '../routing/hosts.ts';
 import type { Failure, Outcome } from '../smtp/outcome.ts';
 
 export const DELIVERY_STATES = {
@@ -44,7 +44,12 @@ export type DeliveryEvent =
   | { readonly type: 'unsendable'; readonly failure: Failure }
   | { readonly type: 'hosts'; readonly hosts: readonly Host[] }
   | { readonly type: 'no-hosts'; readonly failure: Failure }
-  | { readonly type: 'addresses'; readonly addresses: readonly string[] }
+  /** `protection`: what the connection to the host must prove; absent: nothing */
+  | {
+      readonly type: 'addresses';
+      readonly addresses: readonly string[];
+      readonly protection?: Protection;
+    }
   | { readonly type: 'no-addresses'; readonly failure: Failure }
   /** the host is this machine */
   | { readonly type: 'own-host'; readonly failure: Failure }

@@ -2,15 +2,16 @@
  * The lookups of a delivery: the hosts of a destination, the addresses of a host. Asks the resolver and turns its
  * answers into delivery events; what an answer means is decided in routing/route.ts.
  */
-
+import type { TlsaRecord } from '#net-stream-utils';
 import type { Random } from '../platform/clock.ts';
-import type { LookupError, LookupResult, MxRecord, Resolver } from '../platform/dns.ts';
+import type { LookupError, LookupResult, Resolver } from '../platform/dns.ts';
 import { type Destination, type Host, isRelay } from '../routing/hosts.ts';
 import type { RoutingRules } from '../routing/route.ts';
-import { directRoute, LOOKUP_ERRORS, leadsToUs, mxRoute } from '../routing/route.ts';
+import { directRoute, LOOKUP_ERRORS, leadsToUs, mxRoute, type Route } from '../routing/route.ts';
 import type { Failure, Stage } from '../smtp/outcome.ts';
+import { protectionOf, withPolicy } from '../tls-policy/decision.ts';
 import type { DeliveryEvent } from './delivery.ts';
-import type { Question, TraceEvent } from './trace.ts';
+import type { LookupAnswer, Question, TraceEvent } from './trace.ts';
 
 export async function lookupHosts(
   destination: Destination,
@@ -18,10 +19,28 @@ export async function lookupHosts(
   resolver: Resolver,
   random: Random,
 ): Promise<DeliveryEvent> {
-  const route =
-    destination.kind === 'mx'
-      ? mxRoute(destination.domain, await resolver.mx(destination.domain), rules, random)
-      : directRoute(destination, rules);
+  if (destination.kind === 'mx') return lookupMx(destination.domain, rules, resolver, random);
+  return routeEvent(directRoute(destination, rules));
+}
+
+async function lookupMx(
+  domain: string,
+  rules: RoutingRules,
+  resolver: Resolver,
+  random: Random,
+): Promise<DeliveryEvent> {
+  const [answer, sts] = await Promise.all([resolver.mx(domain), resolver.sts?.(domain)]);
+  const route = mxRoute(domain, answer, rules, random);
+  if (route.kind === 'none') return routeEvent(route);
+  const policy = sts?.kind === 'found' ? (sts.records[0] ?? null) : null;
+  const hosts = withPolicy(route.hosts, domain, answer.secure === true, policy, rules.tlsBySetting);
+  if (hosts.length > 0) return { type: 'hosts', hosts };
+  const names = route.hosts.map(({ name }) => name).join(', ');
+  const text = `the MTA-STS policy of ${domain} lists none of its mail hosts (${names})`;
+  return { type: 'no-hosts', failure: lookupFailure('routing', false, '4.7.0', text) };
+}
+
+function routeEvent(route: Route): DeliveryEvent {
   return route.kind === 'hosts'
     ? { type: 'hosts', hosts: route.hosts }
     : { type: 'no-hosts', failure: lookupFailure('routing', route.permanent, route.enhanced, route.text) };
@@ -37,7 +56,7 @@ export async function lookupAddresses(host: Host, resolver: Resolver): Promise<D
     resolver.addresses(host.name, 6, search),
   ]);
   const addresses = [...found(four), ...found(six)];
-  if (addresses.length > 0) return { type: 'addresses', addresses };
+  if (addresses.length > 0) return protectedAddresses(host, addresses, [four, six], resolver);
   const fault = faultOf(four, six);
   // Only the recipient's own domain, proven to have no address, is the sender's mistake; a host in between is not.
   const proven = fault === 'no-domain' || fault === 'no-data';
@@ -51,6 +70,45 @@ export async function lookupAddresses(host: Host, resolver: Resolver): Promise<D
   };
 }
 
+/**
+ * TLSA records are asked for where DNSSEC proves the addresses, too: elsewhere they would prove nothing, and name servers that
+ * fail at them would hold up mail (RFC 7672 2.1.2).
+ */
+async function protectedAddresses(
+  host: Host,
+  addresses: readonly string[],
+  lookups: readonly LookupResult<string>[],
+  resolver: Resolver,
+): Promise<DeliveryEvent> {
+  const { policy } = host;
+  if (policy === undefined) return { type: 'addresses', addresses };
+  const answers = lookups.filter(({ kind }) => kind === 'found');
+  const isSecure = policy.secure === true && answers.every(({ secure }) => secure === true);
+  const canonical = answers.find((answer) => answer.canonical !== undefined)?.canonical ?? host.name;
+  const { base, answer } = isSecure
+    ? await lookupTlsa(host, canonical, resolver)
+    : { base: host.name, answer: null };
+  const protection = protectionOf(policy, answer, [base, policy.domain]);
+  if (protection === 'nothing') return { type: 'addresses', addresses };
+  if (protection !== null) return { type: 'addresses', addresses, protection };
+  const fault = answer?.kind === 'failed' ? answer.fault : 'bad-answer';
+  const text = `the TLSA records of ${base} cannot be looked up (${LOOKUP_ERRORS[fault]}), and its zone is signed: without them nothing is sent there`;
+  return { type: 'no-addresses', failure: lookupFailure('lookup', false, '4.7.5', text) };
+}
+
+/** At the end of the aliases first, then at the name itself (RFC 7672 2.2.2). */
+async function lookupTlsa(
+  { name, port }: Host,
+  canonical: string,
+  resolver: Resolver,
+): Promise<{ readonly base: string; readonly answer: LookupResult<TlsaRecord> | null }> {
+  const ask = (base: string) => resolver.tlsa?.(`_${port}._tcp.${base}`);
+  const answer = (await ask(canonical)) ?? null;
+  const isNone = answer?.kind === 'failed' && (answer.fault === 'no-data' || answer.fault === 'no-domain');
+  if (!isNone || canonical === name) return { base: canonical, answer };
+  return { base: name, answer: (await ask(name)) ?? null };
+}
+
 /** The event of a lookup, unless the host turns out to be this machine. */
 export function refuseLoop(event: DeliveryEvent, host: Host, rules: RoutingRules): DeliveryEvent {
   if (event.type !== 'addresses') return event;
@@ -62,7 +120,7 @@ export function refuseLoop(event: DeliveryEvent, host: Host, rules: RoutingRules
 
 /** The same resolver, which calls `observe` with every question and its answer. */
 export function traced(resolver: Resolver, observe: (event: TraceEvent) => void): Resolver {
-  const telling = async <T extends LookupResult<MxRecord> | LookupResult<string>>(
+  const telling = async <T extends LookupAnswer>(
     question: Question,
     name: string,
     asked: Promise<T>,
@@ -71,10 +129,13 @@ export function traced(resolver: Resolver, observe: (event: TraceEvent) => void)
     observe({ what: 'lookup', question, name, answer });
     return answer;
   };
+  const { tlsa, sts } = resolver;
   return {
     mx: (name) => telling('mx', name, resolver.mx(name)),
     addresses: (name, family, search) =>
       telling(family === 4 ? 'a' : 'aaaa', name, resolver.addresses(name, family, search)),
+    ...(tlsa === undefined ? {} : { tlsa: (name) => telling('tlsa', name, tlsa(name)) }),
+    ...(sts === undefined ? {} : { sts: (domain) => telling('sts', domain, sts(domain)) }),
   };
 }
 

@@ -56,7 +56,12 @@ const ACTIONS: { readonly [name in DeliveryAction]: (draft: Draft) => void } = {
   lookupAddresses: ({ delivery, effects }) =>
     effects.push({ type: 'lookup-addresses', host: hostOf(delivery) }),
   setAddresses: ({ delivery, event }) => {
-    if (event.type === 'addresses') delivery.addresses = event.addresses;
+    if (event.type === 'addresses') {
+      const { addresses, protection } = event;
+      delivery.addresses = addresses;
+      if (protection !== undefined)
+        delivery.hosts = delivery.hosts.with(delivery.host, { ...hostOf(delivery), protection });
+    }
     delivery.address = 0;
     delivery.withoutTls = false;
   },

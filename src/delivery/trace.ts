@@ -2,21 +2,29 @@
  * What can be seen of a delivery while it happens: every answer, event, decision and effect, with the attempts it
  * concerns. Transcripts, the dialogue on a screen and `replay` are made from it. Bodies and credentials are never part of it.
  */
+
+import type { TlsaRecord } from '#net-stream-utils';
 import type { OutgoingMessage } from '../message/outgoing.ts';
-import type { LookupResult, MxRecord } from '../platform/dns.ts';
+import type { LookupResult, MxRecord, StsPolicy } from '../platform/dns.ts';
 import type { SessionEvent, Step } from '../smtp/machine/session.ts';
 import type { Outcome } from '../smtp/outcome.ts';
 import type { DeliveryAttempt } from './attempt.ts';
 import type { DeliveryEvent, DeliveryStep } from './delivery.ts';
 
-export type Question = 'mx' | 'a' | 'aaaa';
+export type Question = 'mx' | 'a' | 'aaaa' | 'tlsa' | 'sts';
+
+export type LookupAnswer =
+  | LookupResult<MxRecord>
+  | LookupResult<string>
+  | LookupResult<TlsaRecord>
+  | LookupResult<StsPolicy>;
 
 export type TraceEvent =
   | {
       readonly what: 'lookup';
       readonly question: Question;
       readonly name: string;
-      readonly answer: LookupResult<MxRecord> | LookupResult<string>;
+      readonly answer: LookupAnswer;
     }
   | { readonly what: 'delivery'; readonly event: DeliveryEvent; readonly step: DeliveryStep }
   /** connected; with TLS from the first byte: negotiated as well */

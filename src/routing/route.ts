@@ -16,6 +16,8 @@ export interface RoutingRules {
   readonly mxPort: number;
   /** how strangers' hosts that lead back to this machine are recognised; null: they are contacted like any other */
   readonly loops: LoopRules | null;
+  /** hosts by lower-case name whose TLS the settings have a word about: policies of domains do not count there */
+  readonly tlsBySetting?: ReadonlySet<string>;
 }
 
 export interface LoopRules {

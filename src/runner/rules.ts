@@ -90,6 +90,7 @@ function dispatchRules(
       loops: settings['allow-loops']
         ? null
         : { addresses: interfaces, ports: [25, ...intakePorts(settings)] },
+      tlsBySetting: new Set([...pins.keys(), ...byHost(settings['tls-host']).keys()]),
     },
     limits: {
       sessions: settings['limit.sessions'],
@@ -129,9 +130,10 @@ function dispatchRules(
     }),
     tlsFor: (host) => ({
       serverName: host.name,
-      verify: tlsOf(host) !== 'opportunistic',
+      verify: tlsOf(host) !== 'opportunistic' && !isEncryptionEnough(host, settings),
       ca: certificates,
       ...pinsFor(host, pins),
+      ...daneFor(host),
     }),
   };
 }
@@ -165,9 +167,23 @@ function extensionsOff(
   return without.length === 0 ? {} : { without: without as Extension[] };
 }
 
+/** The name in SNI is the one that the records belong to (RFC 7672 8.1). */
+function daneFor({ protection }: Host): Pick<TlsOptions, 'dane'> & { readonly serverName?: string } {
+  if (protection?.demands !== 'dane') return {};
+  const { records, names } = protection;
+  const [serverName] = names;
+  return { dane: { records, names }, ...(serverName === undefined ? {} : { serverName }) };
+}
+
+/** Records that cannot be used say that the host has TLS; the setting alone may ask for more. */
+function isEncryptionEnough({ protection }: Host, settings: Settings): boolean {
+  return protection?.demands === 'encryption' && settings.tls !== 'require';
+}
+
 /**
- * What is said of a host by name counts; a pin demands TLS, or a certificate that is none of the pinned ones would only
- * lead to clear text. A relay that is given a password proves who it is, an MX host cannot.
+ * What is said of a host by name counts, before any policy of its domain; a pin demands TLS, or a certificate that is none of
+ * the pinned ones would only lead to clear text. A relay that is given a password proves who it is, an MX host cannot unless
+ * its domain's policies help.
  */
 function tlsPolicies(
   settings: Settings,
@@ -179,6 +195,7 @@ function tlsPolicies(
     if (pins.has(hostKey(host.name))) return 'require';
     const policy = named.get(hostKey(host.name))?.at(-1);
     if (policy !== undefined) return policy as TlsPolicy;
+    if (host.protection !== undefined) return 'require';
     if (!isRelay(host)) return settings.tls;
     if (settings['relay-tls'] !== 'auto') return settings['relay-tls'];
     return host.credentials === null ? 'opportunistic' : 'require';

@@ -48,7 +48,13 @@ export function rulesWith(
     localAddresses: [],
     policyFor: (host, withoutTls) => ({
       ehloName: 'me.example',
-      tls: host.implicitTls ? 'implicit' : withoutTls ? 'none' : (more.tls ?? 'opportunistic'),
+      tls: host.implicitTls
+        ? 'implicit'
+        : host.protection !== undefined
+          ? 'require'
+          : withoutTls
+            ? 'none'
+            : (more.tls ?? 'opportunistic'),
       credentials: host.credentials !== null,
       authInClear: false,
       recipients: 100,

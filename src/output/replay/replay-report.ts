@@ -15,6 +15,7 @@ import type { Host } from '../../routing/hosts.ts';
 import { directRoute, LOOKUP_ERRORS, mxRoute, type RoutingRules } from '../../routing/route.ts';
 import type { Outcome } from '../../smtp/outcome.ts';
 import { statusDigit, statusText } from '../../smtp/status-text.ts';
+import { tlsaText } from '../../tls-policy/tlsa.ts';
 import type { DecodeText } from '../text.ts';
 import { wholeDuration } from '../text.ts';
 import { dialogueLines } from './dialogue.ts';
@@ -231,7 +232,9 @@ function reasonsOf(
         ? answer
         : {
             ...answer,
-            records: answer.records.flatMap((record) => (typeof record === 'string' ? [] : [record])),
+            records: answer.records.flatMap((record) =>
+              typeof record === 'object' && 'exchange' in record ? [record] : [],
+            ),
           };
     const route = mxRoute(destination.domain, records, routing, () => 0.5);
     return route.kind === 'hosts' ? route.notes : [route.text];
@@ -282,14 +285,22 @@ function spokenIn(entry: TimelineEvent, job: Job): readonly SpokenLine[] {
 
 function lookupText({ question, name, answer }: Extract<TimelineEvent, { what: 'lookup' }>): string {
   const found =
-    answer.kind === 'failed'
-      ? LOOKUP_ERRORS[answer.fault]
-      : answer.records
-          .map((record) =>
-            typeof record === 'string' ? record : `${record.preference} ${record.exchange || '.'}`,
-          )
-          .join(', ');
-  return `${question.toUpperCase()} ${name}: ${found}`;
+    answer.kind === 'failed' ? LOOKUP_ERRORS[answer.fault] : answer.records.map(recordText).join(', ');
+  const proved = answer.secure === true ? ' (proved by DNSSEC)' : '';
+  const asked = question === 'sts' ? 'MTA-STS policy of' : question.toUpperCase();
+  return `${asked} ${name}: ${found}${proved}`;
+}
+
+type LookedUp = Extract<
+  Extract<TimelineEvent, { what: 'lookup' }>['answer'],
+  { kind: 'found' }
+>['records'][number];
+
+function recordText(record: LookedUp): string {
+  if (typeof record === 'string') return record;
+  if ('exchange' in record) return `${record.preference} ${record.exchange || '.'}`;
+  if ('mode' in record) return `mode ${record.mode}, mx ${record.mx.join(' ')}`;
+  return tlsaText(record);
 }
 
 function deliveryLines({

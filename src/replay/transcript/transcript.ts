@@ -9,10 +9,9 @@
 import { createHash } from 'node:crypto';
 import type { DeliveryEffect, DeliveryEvent, DeliveryState } from '../../delivery/delivery.ts';
 import { DELIVERY_TABLE } from '../../delivery/table.ts';
-import type { Question, TraceEvent } from '../../delivery/trace.ts';
+import type { LookupAnswer, Question, TraceEvent } from '../../delivery/trace.ts';
 import type { Job } from '../../delivery-list/job.ts';
 import type { ByteString } from '../../platform/bytes.ts';
-import type { LookupResult, MxRecord } from '../../platform/dns.ts';
 import type { Destination, Relay } from '../../routing/hosts.ts';
 import type { Settings } from '../../settings/table.ts';
 import type { Session, SessionEffect, SessionEvent } from '../../smtp/machine/session.ts';
@@ -47,7 +46,7 @@ export type LineBody =
       readonly what: 'lookup';
       readonly question: Question;
       readonly name: string;
-      readonly answer: LookupResult<MxRecord> | LookupResult<string>;
+      readonly answer: LookupAnswer;
     }
   | {
       readonly what: 'delivery';

@@ -6,6 +6,7 @@ import type { ByteString } from '../../platform/bytes.ts';
 import type { SessionEffect, SessionEvent } from '../../smtp/machine/session.ts';
 import { describeClose, NETWORK_ERRORS } from '../../smtp/network-errors.ts';
 import type { Reply } from '../../smtp/reply.ts';
+import { tlsaText } from '../../tls-policy/tlsa.ts';
 import type { Transcript, TranscriptLine } from '../transcript/transcript.ts';
 import type { ScriptedReply, ServerFault, ServerScript } from './server.ts';
 import type { WorldScript, Zone } from './world.ts';
@@ -98,17 +99,30 @@ function noteLookup(
   const zone = names.get(name) ?? {};
   names.set(name, zone);
   zone.after = `${Math.max(0, t - previous)}ms`;
+  if (answer.secure === true)
+    zone.secure = [...(typeof zone.secure === 'object' ? zone.secure : []), question];
+  if (answer.canonical !== undefined) zone.canonical = answer.canonical;
   if (answer.kind === 'failed') {
     zone[question] = answer.fault;
     return;
   }
-  const records = answer.records;
-  if (question === 'mx') {
-    zone.mx = records.flatMap((record) =>
-      typeof record === 'string' ? [] : [[record.preference, record.exchange] as const],
-    );
-  } else {
-    zone[question] = records.filter((record) => typeof record === 'string');
+  const records = answer.records.filter((record) => typeof record === 'object');
+  switch (question) {
+    case 'a':
+    case 'aaaa':
+      zone[question] = answer.records.filter((record) => typeof record === 'string');
+      return;
+    case 'mx':
+      zone.mx = records.flatMap((record) =>
+        'exchange' in record ? [[record.preference, record.exchange] as const] : [],
+      );
+      return;
+    case 'tlsa':
+      zone.tlsa = records.flatMap((record) => ('usage' in record ? tlsaText(record) : []));
+      return;
+    case 'sts':
+      for (const record of records) if ('mode' in record) zone.sts = { mode: record.mode, mx: record.mx };
+      return;
   }
 }
 

@@ -39,6 +39,8 @@ export interface ServerScript {
   readonly quit?: ScriptedReply;
   /** the TLS handshake after STARTTLS fails */
   readonly tlsBroken?: boolean;
+  /** the server shows a certificate that neither a CA nor a TLSA record proves; without it, whatever is asked for is proved */
+  readonly certificate?: 'wrong';
   /** the connection is refused, or never answered */
   readonly connect?: 'refused' | 'silence' | 'unreachable';
   /** how long connecting and the TLS handshake take */

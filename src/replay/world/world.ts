@@ -12,7 +12,8 @@ import type {
 } from '#net-stream-utils';
 import { createLineReader } from '#net-stream-utils';
 import type { Clock, Timer } from '../../platform/clock.ts';
-import type { LookupError, LookupResult, MxRecord, Resolver } from '../../platform/dns.ts';
+import type { LookupError, LookupResult, MxRecord, Resolver, StsPolicy } from '../../platform/dns.ts';
+import { tlsaFromText } from '../../tls-policy/tlsa.ts';
 import type { Accepted, ScriptMemory, ServerAction, ServerScript } from './server.ts';
 import { millisecondsOf, ScriptedServer } from './server.ts';
 
@@ -21,6 +22,14 @@ export interface Zone {
   readonly mx?: readonly (readonly [number, string])[] | LookupError;
   readonly a?: readonly string[] | LookupError;
   readonly aaaa?: readonly string[] | LookupError;
+  /** `3 1 1 HEX`, as zone files have it; in a world without any, DANE is off */
+  readonly tlsa?: readonly string[] | LookupError;
+  /** in a world without any, MTA-STS is off */
+  readonly sts?: Omit<StsPolicy, 'id' | 'maxAge'> | LookupError;
+  /** the lookups that DNSSEC proves: all, or those with these types */
+  readonly secure?: true | readonly string[];
+  /** the name at the end of the aliases */
+  readonly canonical?: string;
   /** how long the lookup takes, instead of the latency of the world */
   readonly after?: string;
 }
@@ -58,30 +67,50 @@ export class World {
   #reportUnrecorded: (what: string) => void = () => {};
   readonly #memories = new Map<string, ScriptMemory>();
 
+  readonly resolver: Resolver;
+
   constructor(script: WorldScript, clock: Clock) {
     this.#script = script;
     this.#clock = clock;
+    this.resolver = this.#resolver();
     this.unrecorded = new Promise((resolve) => {
       this.#reportUnrecorded = resolve;
     });
   }
 
-  readonly resolver: Resolver = {
-    mx: (name) =>
-      this.#lookUp(name, 'mx', (zone) => {
-        if (zone.mx === undefined || typeof zone.mx === 'string') return zone.mx;
-        return zone.mx.map(
-          ([preference, exchange]): MxRecord => ({
-            preference,
-            exchange: exchange.replace('$', name),
-          }),
-        );
-      }),
-    addresses: (name, family) =>
-      this.#lookUp(name, family === 4 ? 'a' : 'aaaa', (zone) => (family === 4 ? zone.a : zone.aaaa)),
-  };
-
   readonly connect: Connect = (endpoint, events, tls) => this.#connect(endpoint, events, tls);
+
+  #resolver(): Resolver {
+    const zones = Object.values(this.#script.names);
+    return {
+      mx: (name) =>
+        this.#lookUp(name, 'mx', ({ mx }) =>
+          mx === undefined || typeof mx === 'string'
+            ? mx
+            : mx.map(
+                ([preference, exchange]): MxRecord => ({ preference, exchange: exchange.replace('$', name) }),
+              ),
+        ),
+      addresses: (name, family) =>
+        this.#lookUp(name, family === 4 ? 'a' : 'aaaa', (zone) => (family === 4 ? zone.a : zone.aaaa)),
+      ...(zones.every(({ tlsa }) => tlsa === undefined)
+        ? {}
+        : {
+            tlsa: (name) =>
+              this.#lookUp(name, 'tlsa', ({ tlsa }) =>
+                typeof tlsa === 'string' ? tlsa : tlsa?.flatMap((text) => tlsaFromText(text) ?? []),
+              ),
+          }),
+      ...(zones.every(({ sts }) => sts === undefined)
+        ? {}
+        : {
+            sts: (domain) =>
+              this.#lookUp(domain, 'sts', ({ sts }) =>
+                sts === undefined || typeof sts === 'string' ? sts : [{ id: '1', maxAge: 86_400, ...sts }],
+              ),
+          }),
+    };
+  }
 
   #lookUp<T>(
     name: string,
@@ -96,8 +125,15 @@ export class World {
       return new Promise(() => {});
     }
     const answer = known ?? (zone === undefined ? 'no-domain' : 'no-data');
+    const { secure, canonical } = zone ?? {};
+    const details = {
+      ...(secure === true || secure?.includes(type) ? { secure: true as const } : {}),
+      ...(canonical === undefined ? {} : { canonical }),
+    };
     const lookup: LookupResult<T> =
-      typeof answer === 'string' ? { kind: 'failed', fault: answer } : { kind: 'found', records: answer };
+      typeof answer === 'string'
+        ? { kind: 'failed', fault: answer, ...details }
+        : { kind: 'found', records: answer, ...details };
     const delay = zone?.after === undefined ? this.#latency : millisecondsOf(zone.after);
     return new Promise((resolve) => this.#clock.after(delay, () => resolve(lookup)));
   }
@@ -112,7 +148,7 @@ export class World {
     this.connections++;
     this.open++;
     this.mostOpen = Math.max(this.mostOpen, this.open);
-    return new SimulatedConnection(events, tls !== undefined, {
+    return new SimulatedConnection(events, tls, {
       address,
       script: this.#script.servers[address] ?? this.#script.servers['*'],
       memory,
@@ -142,7 +178,7 @@ interface Surroundings {
 
 class SimulatedConnection implements Connection {
   readonly #events: ConnectionEvents;
-  readonly #isImplicitTls: boolean;
+  readonly #implicitTls: TlsOptions | undefined;
   readonly #world: Surroundings;
   readonly #server: ScriptedServer;
   readonly #reader = createLineReader();
@@ -151,9 +187,9 @@ class SimulatedConnection implements Connection {
   /** monotonic milliseconds at which the server has sent its last reply so far: a slow reply delays the next ones */
   #busyUntil = 0;
 
-  constructor(events: ConnectionEvents, isImplicitTls: boolean, world: Surroundings) {
+  constructor(events: ConnectionEvents, implicitTls: TlsOptions | undefined, world: Surroundings) {
     this.#events = events;
-    this.#isImplicitTls = isImplicitTls;
+    this.#implicitTls = implicitTls;
     this.#world = world;
     const { script, memory, isRecorded, address } = world;
     this.#server = new ScriptedServer(script ?? {}, memory, (message) => world.accept(message), isRecorded);
@@ -168,8 +204,8 @@ class SimulatedConnection implements Connection {
     return true;
   }
 
-  startTls(): void {
-    this.#handshake(() => {});
+  startTls(options: TlsOptions): void {
+    this.#handshake(options, () => {});
   }
 
   end(): void {}
@@ -201,19 +237,34 @@ class SimulatedConnection implements Connection {
   #open(): void {
     this.#events.connected();
     const greet = (): void => this.#perform(this.#server.greet());
-    if (this.#isImplicitTls) this.#handshake(greet);
+    if (this.#implicitTls !== undefined) this.#handshake(this.#implicitTls, greet);
     else greet();
   }
 
-  #handshake(then: () => void): void {
+  #handshake({ verify, dane }: TlsOptions, then: () => void): void {
     const { script } = this.#world;
     this.#after(this.#duration(script?.handshakeAfter), () => {
       if (script?.tlsBroken === true) {
         this.#close({ kind: 'tls', message: 'the server does not speak TLS' });
         return;
       }
-      this.#events.secured({ protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', proof: 'pkix' });
-      then();
+      const facts = { protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384' };
+      const isWrong = script?.certificate === 'wrong';
+      if (isWrong && dane !== undefined)
+        this.#close({
+          kind: 'tls',
+          message: "the server's certificate does not match its TLSA records",
+          code: 'TLSA_MISMATCH',
+        });
+      else if (isWrong && verify)
+        this.#close({ kind: 'tls', message: 'certificate has expired', code: 'CERT_HAS_EXPIRED' });
+      else {
+        const proof = dane === undefined ? 'pkix' : 'dane';
+        this.#events.secured(
+          isWrong ? { ...facts, proof: null, problem: 'CERT_HAS_EXPIRED' } : { ...facts, proof },
+        );
+        then();
+      }
     });
   }
 

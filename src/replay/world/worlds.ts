@@ -3,6 +3,7 @@
  * refused with the place and the reason.
  */
 import { duration } from '../../settings/kinds.ts';
+import { tlsaFromText } from '../../tls-policy/tlsa.ts';
 import { FRIENDLY_EHLO } from './server.ts';
 import type { WorldScript } from './world.ts';
 
@@ -135,10 +136,35 @@ const MX = either(
       Array.isArray(value) && Number.isInteger(value[0]) && isString(value[1])),
   ),
 );
+const TLSA = test('like "3 1 1 0123abcd..."', (value) => isString(value) && tlsaFromText(value) !== null);
+const QUESTION = oneOf('mx', 'a', 'aaaa', 'tlsa');
+const isBoolean = (value: unknown): boolean => typeof value === 'boolean';
 
 const WORLD = objectOf(
   {
-    names: mapOf(objectOf({ mx: MX, a: ADDRESSES, aaaa: ADDRESSES, after: DURATION })),
+    names: mapOf(
+      objectOf({
+        mx: MX,
+        a: ADDRESSES,
+        aaaa: ADDRESSES,
+        tlsa: either(FAULT, isString, listOf(TLSA)),
+        sts: either(
+          FAULT,
+          isString,
+          objectOf({ mode: oneOf('enforce', 'testing', 'none'), mx: listOf(test('a host name', isString)) }, [
+            'mode',
+            'mx',
+          ]),
+        ),
+        secure: either(
+          test('true', (value) => value === true),
+          isBoolean,
+          listOf(QUESTION),
+        ),
+        canonical: test('a host name', isString),
+        after: DURATION,
+      }),
+    ),
     servers: mapOf(
       objectOf({
         greeting: REPLIES,
@@ -152,6 +178,7 @@ const WORLD = objectOf(
         dot: REPLIES,
         rset: REPLIES,
         quit: SCRIPTED,
+        certificate: oneOf('wrong'),
         tlsBroken: test('true or false', (value) => typeof value === 'boolean'),
         connect: oneOf('refused', 'silence', 'unreachable'),
         connectAfter: DURATION,

@@ -1,0 +1,103 @@
+/**
+ * MTA-STS policies kept on the disk, one small file for each domain, so that they hold from one run to the next (RFC 8461
+ * 5.1). A file that is damaged counts as none, and the policy is fetched again.
+ */
+import type { StsPolicy } from '../platform/dns.ts';
+import { errorCode } from '../platform/system-errors.ts';
+import { removeIfExists } from '../storage/atomic-file.ts';
+import type { Disk } from '../storage/disk.ts';
+
+/** What is remembered of a domain. Times are Unix seconds. */
+export interface KeptPolicy {
+  /** null: none could be fetched so far */
+  readonly policy: StsPolicy | null;
+  /** when it was fetched; its `maxAge` counts from here */
+  readonly fetched: number;
+  /** when a fetch failed last, and why; null: the last one did not fail */
+  readonly failed: { readonly at: number; readonly reason: string } | null;
+}
+
+export interface StsCache {
+  /** null: nothing is known */
+  read(domain: string): KeptPolicy | null;
+  write(domain: string, kept: KeptPolicy): void;
+  remove(domain: string): void;
+  domains(): readonly string[];
+}
+
+/** Bytes; a policy has 64 KB at most. */
+const LARGEST = 200_000;
+
+const NAME = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/;
+
+/** @param folder is made when the first policy is kept */
+export function diskStsCache(disk: Disk, folder: string, parent: string): StsCache {
+  const path = (domain: string): string => `${folder}/${domain}`;
+  return {
+    read(domain) {
+      if (!NAME.test(domain)) return null;
+      try {
+        if (disk.status(path(domain)) === null) return null;
+        const value: unknown = JSON.parse(disk.read(path(domain), LARGEST).bytes.toString('utf8'));
+        return isKept(value) ? value : null;
+      } catch (error) {
+        if (error instanceof SyntaxError || errorCode(error) !== null) return null;
+        throw error;
+      }
+    },
+    write(domain, kept) {
+      if (!NAME.test(domain)) return;
+      const owner = disk.status(parent);
+      if (owner === null) return;
+      const { mode, uid, gid } = owner;
+      if (disk.status(folder) === null) disk.mkdir(folder, owner);
+      const temporary = `${folder}/.${domain}.new`;
+      removeIfExists(disk, temporary);
+      const file = disk.create(temporary, { mode: mode & 0o666, uid, gid });
+      try {
+        file.write(Buffer.from(`${JSON.stringify(kept)}\n`));
+      } finally {
+        file.close();
+      }
+      disk.rename(temporary, path(domain));
+    },
+    remove(domain) {
+      removeIfExists(disk, path(domain));
+    },
+    domains() {
+      if (disk.status(folder) === null) return [];
+      return disk
+        .list(folder)
+        .flatMap(({ name, kind }) => (kind === 'file' && NAME.test(name) ? [name] : []));
+    },
+  };
+}
+
+/** For one process: `check`, a live replay. */
+export function memoryStsCache(below: Pick<StsCache, 'read'> | null = null): StsCache {
+  const kept = new Map<string, KeptPolicy>();
+  return {
+    read: (domain) => kept.get(domain) ?? below?.read(domain) ?? null,
+    write: (domain, value) => void kept.set(domain, value),
+    remove: (domain) => void kept.delete(domain),
+    domains: () => [...kept.keys()],
+  };
+}
+
+function isKept(value: unknown): value is KeptPolicy {
+  if (typeof value !== 'object' || value === null) return false;
+  const { policy, fetched, failed } = value as Partial<KeptPolicy>;
+  return typeof fetched === 'number' && (policy === null || isPolicy(policy)) && typeof failed === 'object';
+}
+
+function isPolicy(value: unknown): value is StsPolicy {
+  if (typeof value !== 'object' || value === null) return false;
+  const { id, mode, mx, maxAge } = value as Partial<StsPolicy>;
+  return (
+    typeof id === 'string' &&
+    typeof maxAge === 'number' &&
+    (mode === 'enforce' || mode === 'testing' || mode === 'none') &&
+    Array.isArray(mx) &&
+    mx.every((each) => typeof each === 'string')
+  );
+}
