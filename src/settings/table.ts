@@ -128,6 +128,16 @@ export const SETTINGS = {
     'STARTTLS with relays; auto: require where credentials are given, else opportunistic',
   ),
   'tls-host': setting(list(hostTls), [], 'HOST=none|opportunistic|require: STARTTLS with this host'),
+  'mta-sts': setting(
+    choice('on', 'off'),
+    'on',
+    'obey the MTA-STS policies of domains whose MX hosts are contacted; not with tls none',
+  ),
+  dane: setting(
+    choice('auto', 'trust', 'off'),
+    'auto',
+    'obey TLSA records. auto: if the name servers are on this machine, or resolv.conf says trust-ad; trust: the name servers validate, and nobody can change what they say on its way here',
+  ),
   'tls-ca': setting(list(path), [], 'PEM file with certificates to trust in addition to those of Node'),
   'tls-pin': setting(
     list(pin),

@@ -22,6 +22,8 @@ export interface StateLayout {
   readonly removed: string;
   /** DSNs kept for the postmaster */
   readonly reports: string;
+  /** MTA-STS policies, a file for each domain */
+  readonly policies: string;
   /** files on their way to their final name */
   readonly temporary: string;
   message(number: MessageNumber): string;
@@ -41,6 +43,7 @@ export function layoutOf(spool: string): StateLayout {
     requests: `${state}/requests`,
     removed: `${state}/removed`,
     reports: `${state}/reports`,
+    policies: `${state}/mta-sts`,
     temporary: `${state}/tmp`,
     message: (number) => `${spool}/${number}`,
   };

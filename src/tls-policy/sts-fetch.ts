@@ -4,7 +4,7 @@
  */
 import { request } from 'node:https';
 import { rootCertificates } from 'node:tls';
-import { describeError, errorCode } from '../platform/system-errors.ts';
+import { describeError } from '../platform/system-errors.ts';
 import { LARGEST_POLICY, parseStsPolicy, type StsPolicyRead } from './sts-policy.ts';
 
 /** Why a policy could not be had, in the words of RFC 8460 4.3.1.3. */
@@ -90,16 +90,15 @@ function failed(problem: FetchProblem, reason: string): Fetched {
   return { kind: 'failed', problem, reason };
 }
 
+/** Errors without a code are bugs and stay errors. */
 function reasonOf(error: unknown): Fetched {
-  if (errorCode(error) === null) throw error;
-  if (errorCode(error) === 'ABORT_ERR') return failed('sts-policy-fetch-error', 'did not come in time');
-  const isCertificate = CERTIFICATE.test(errorCode(error) ?? '');
-  return failed(
-    isCertificate ? 'sts-webpki-invalid' : 'sts-policy-fetch-error',
-    isCertificate
-      ? `comes with a certificate that is not valid for it: ${describeError(error)}`
-      : `cannot be fetched: ${describeError(error)}`,
-  );
+  if (!(error instanceof Error && 'code' in error)) throw error;
+  const code = String(error.code);
+  if (code === 'ABORT_ERR') return failed('sts-policy-fetch-error', 'did not come in time');
+  const text = describeError(error);
+  return CERTIFICATE.test(code)
+    ? failed('sts-webpki-invalid', `comes with a certificate that is not valid for it: ${text}`)
+    : failed('sts-policy-fetch-error', `cannot be fetched: ${text}`);
 }
 
 /** Codes of Node and OpenSSL for a certificate that is refused. */

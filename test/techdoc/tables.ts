@@ -57,6 +57,7 @@ import { MECHANISMS } from '../../src/smtp/mechanisms.ts';
 import { NETWORK_ERRORS as NETWORK_WORDS } from '../../src/smtp/network-errors.ts';
 import { BOUNDS } from '../../src/smtp/reply.ts';
 import { READINGS } from '../../src/smtp/reply-readings.ts';
+import { DECISIONS, TLSA_FINDINGS } from '../../src/tls-policy/decision.ts';
 import { DIFFERENCES } from '../intake/fuzz.ts';
 
 export const TECHDOC = fileURLToPath(new URL('../../techdoc/', import.meta.url));
@@ -93,6 +94,7 @@ export const DOCUMENTS: { readonly [file: string]: { readonly [table: string]: (
     receivers,
   },
   'settings.md': { settings },
+  'tls-policy.md': { decisions, 'tlsa findings': tlsaFindings },
   'logs.md': { 'log lines': logLines },
 };
 
@@ -112,6 +114,25 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   const cell = (text: string): string => text.replaceAll('|', '\\|');
   const line = (cells: readonly string[]): string => `| ${cells.map(cell).join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+function decisions(): string {
+  return table(
+    ['TLSA records', 'MTA-STS', 'demand', 'because'],
+    DECISIONS.map(({ tlsa, sts, demand, because }) => [
+      tlsa.join(', '),
+      sts.length === 3 ? 'any' : sts.join(', '),
+      demand,
+      because,
+    ]),
+  );
+}
+
+function tlsaFindings(): string {
+  return table(
+    ['TLSA records', 'that is'],
+    Object.entries(TLSA_FINDINGS).map(([name, meaning]) => [name, meaning]),
+  );
 }
 
 function sessionStates(): string {

@@ -20,9 +20,10 @@ import { checkNetwork } from '../check/network.ts';
 import { printFindings } from '../check/print.ts';
 import { checkSpool } from '../check/spool.ts';
 import { dsnTransportOf, siteOf } from '../setup/dsn.ts';
-import { clockFor, loadRules, systemDeps } from '../setup/load-config.ts';
+import { clockFor, loadRules } from '../setup/load-config.ts';
 import { becomeOwner } from '../setup/privileges.ts';
 import { readSpool } from '../setup/read-spool.ts';
+import { readOnlyDeps, type SystemDeps } from '../setup/system-deps.ts';
 import type { Command } from '../shell/command.ts';
 
 export const command: Command = async (invocation) =>
@@ -155,7 +156,7 @@ async function citadelFindings(settings: Settings, rules: RunRules | null): Prom
   if (settings.citadel === null && settings['internet-config'] === null) return [];
   const { checkCitadel, relayReadings } = await import('../check/citadel.ts');
   if (settings.citadel === null) return relayReadings(rules?.delivery.routing.relays ?? []);
-  return checkCitadel({ settings, rules, ports: systemDeps(settings, clockFor(settings)) });
+  return checkCitadel({ settings, rules, ports: readOnlyDeps(settings, clockFor(settings)) });
 }
 
 /** Milliseconds for a lookup: the command is run interactively. */
@@ -170,8 +171,13 @@ async function networkFindings(
   if (path.kind === 'error')
     return [problem('reports', path.text, 'No mail is delivered until this is corrected.')];
   const impatient = { ...settings, 'timeout.lookup': Math.min(settings['timeout.lookup'], LOOKUP) };
-  const ports = systemDeps(impatient, clockFor(settings));
-  return checkNetwork({ ports, rules, path, reportsTo: reportRecipients(jobs, siteOf(settings, rules)) });
+  const ports = readOnlyDeps(impatient, clockFor(settings));
+  const reportsTo = reportRecipients(jobs, siteOf(settings, rules));
+  const [network, policies] = await Promise.all([
+    checkNetwork({ ports, rules, path, reportsTo }),
+    policyFindings(settings, rules, ports),
+  ]);
+  return [...network, ...policies];
 }
 
 /** A typical sender, which is that of the latest job in the spool, and the last resort. */
@@ -179,4 +185,21 @@ function reportRecipients(jobs: readonly QueuedJob[], site: Site): readonly Byte
   const latest = jobs.at(-1);
   const typical = latest === undefined ? [] : dsnRecipients(latest.job, site).slice(0, 1);
   return [...new Set([...typical, site.aide])];
+}
+
+/** Relays are judged by the settings alone. */
+async function policyFindings(
+  settings: Settings,
+  rules: RunRules,
+  { resolver }: SystemDeps,
+): Promise<readonly Finding[]> {
+  if (isRelayMode(rules.delivery.routing.relays) || settings.tls === 'none') return [];
+  const { checkDane, checkPolicies } = await import('../check/tls-policy.ts');
+  const { diskStsCache } = await import('../../tls-policy/sts-cache.ts');
+  const spool = settings.state ?? settings.spool;
+  const layout = spool === null || settings['mta-sts'] === 'off' ? null : layoutOf(spool);
+  return [
+    ...(await checkDane(settings, resolver)),
+    ...(layout === null ? [] : checkPolicies(diskStsCache(nodeDisk, layout.policies, layout.state))),
+  ];
 }

@@ -31,14 +31,8 @@ import type { ControlText, Conversation, DemoResult, DemoRun } from '../demo/scr
 import type { DemoWorld } from '../demo/world/index.ts';
 import { startDemoWorld } from '../demo/world/index.ts';
 import { createDsnSender } from '../setup/dsn.ts';
-import {
-  clockFor,
-  controlSettings,
-  loadRules,
-  openError,
-  spoolDeps,
-  systemDeps,
-} from '../setup/load-config.ts';
+import { clockFor, controlSettings, loadRules, openError, spoolDeps } from '../setup/load-config.ts';
+import { readOnlyDeps } from '../setup/system-deps.ts';
 import type { CliError, Command, Terminal } from '../shell/command.ts';
 import { cliError } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
@@ -151,7 +145,7 @@ function performRun(setup: Setup, now: number): Promise<DemoRun | CliError> {
     const before = numbersIn(spool);
     const listsBefore = new Set(listsIn(spool, readable).map(({ text }) => text));
     const { events, conversations, outcomes } = recorder();
-    const ports = { ...systemDeps(settings, clockFor(settings)), queue, events };
+    const ports = { ...readOnlyDeps(settings, clockFor(settings)), queue, events };
     const reports: string[] = [];
     const written = async (): Promise<void> => {};
     const write = ({ message }: LogEvent): void => void reports.push(message);

@@ -13,7 +13,8 @@ import type { Timeline } from '../../replay/timeline.ts';
 import { recipientAddress } from '../../routing/address.ts';
 import { isRelayMode } from '../../routing/hosts.ts';
 import type { Settings } from '../../settings/table.ts';
-import { clockFor, loadRules, SIMULATED, systemDeps } from '../setup/load-config.ts';
+import { clockFor, loadRules, SIMULATED } from '../setup/load-config.ts';
+import { readOnlyDeps } from '../setup/system-deps.ts';
 import type { CliError, Invocation } from '../shell/command.ts';
 import { cliError } from '../shell/command.ts';
 import { confirm } from '../shell/confirm.ts';
@@ -150,7 +151,9 @@ function confirmContact({ queued, rules }: Simulation, invocation: Invocation): 
 }
 
 function liveTimeline(simulation: Simulation, settings: Settings): Promise<Timeline> {
-  const ports = systemDeps(settings, clockFor(settings));
+  const ports = readOnlyDeps(settings, clockFor(settings));
   const never = new Promise<string>(() => {});
-  return perform(simulation, { ...ports, connect: withoutData(ports.connect) }, never, (done) => done);
+  return perform(simulation, { ...ports, connect: withoutData(ports.connect) }, never, (done) =>
+    done.finally(() => ports.close()),
+  );
 }

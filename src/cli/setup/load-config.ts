@@ -3,7 +3,6 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
-import { connect } from '#net-stream-utils';
 import type { Dialect } from '../../delivery-list/job.ts';
 import type { Keyring } from '../../dkim/keyring.ts';
 import { type Charset, loadCharset } from '../../message/charset.ts';
@@ -12,7 +11,6 @@ import type { Clock } from '../../platform/clock.ts';
 import { systemClock } from '../../platform/clock.ts';
 import { hostKey } from '../../platform/dns.ts';
 
-import { createResolver } from '../../platform/dns-resolver.ts';
 import { machineName } from '../../platform/machine-name.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
 import type { CitadelConfig } from '../../queue/citadel/client/server-config.ts';
@@ -22,7 +20,6 @@ import type { Relay } from '../../routing/hosts.ts';
 import { ehloNameFor } from '../../routing/own-address.ts';
 import type { RelayKind } from '../../routing/relays.ts';
 import { parseInternetConfig, parseRelayEntry } from '../../routing/relays.ts';
-import type { RunDeps } from '../../runner/queue-runner.ts';
 import type { LoadedConfig, RunRules } from '../../runner/rules.ts';
 import { rulesFrom, scheduleFrom } from '../../runner/rules.ts';
 import { byHost } from '../../settings/contradictions.ts';
@@ -273,15 +270,4 @@ function readText(file: string, setting: string): string | CliError {
     if (errorCode(error) === null) throw error;
     return cliError(`setting ${setting}: ${file} cannot be read: ${describeError(error)}.`, EXIT.config);
   }
-}
-
-/** The system's sockets, name servers and random numbers. */
-export function systemDeps(settings: Settings, clock: Clock): Omit<RunDeps, 'queue' | 'events'> {
-  const resolver = createResolver({
-    servers: settings.dns,
-    timeout: settings['timeout.lookup'],
-    tries: 3,
-    clock,
-  });
-  return { resolver, connect, clock, random: Math.random };
 }

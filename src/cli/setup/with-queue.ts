@@ -38,10 +38,11 @@ import { EXIT } from '../shell/exit.ts';
 import { pause } from '../shell/signals.ts';
 import { createDsnSender, dsnTransportOf } from './dsn.ts';
 import { levelFor, logEvents, logFor } from './event-log.ts';
-import { clockFor, loadRules, spoolDeps, systemDeps } from './load-config.ts';
+import { clockFor, loadRules, spoolDeps } from './load-config.ts';
 import { applyRoomOption, crashLogOf, type OpenedQueue, openQueue, stateDirectory } from './open-queue.ts';
 import { becomeOwner } from './privileges.ts';
 import { onlyRound, type Round, untilStopped } from './reload.ts';
+import { systemDeps } from './system-deps.ts';
 
 export interface QueueContext {
   /** the directory with our own state: the spool itself, or the setting `state` */
@@ -178,6 +179,7 @@ async function workOn(
   );
   const recorder = recorderFor(spool, rules, settings, clock, warn);
   const crashLog = crashLogOf(spool, spoolDeps(clock, warn));
+  const system = systemDeps(settings, clock, { spool, writes: true, warn });
   try {
     const logged = logEvents(log, levelFor(settings), rules.render.legacy);
     const relays = new RelayAlerts(rules.delivery.routing.relays, alerts);
@@ -185,13 +187,14 @@ async function workOn(
     const beforeFirst = (): void => alertSettings(alerts, rules);
     const throttle = throttleStore(nodeDisk, layoutOf(spool));
     const ports = {
-      ...systemDeps(settings, clock),
+      ...system,
       ...{ queue, events, crashLog, beforeFirst, throttleStore: throttle },
     };
     const dsnSender = createDsnSender(path, { spool, rules, log, alerts }, settings, ports);
     return await work({ ...context, signal, started, ports: { ...ports, dsnSender } }, invocation);
   } finally {
     release();
+    system.close();
     crashLog.close();
     await recorder?.close();
     await queue.close();
