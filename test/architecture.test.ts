@@ -27,6 +27,7 @@ const LAYERS = [
   'dsn',
   'runner',
   'intake',
+  'history',
   'replay',
   'output',
   'cli',

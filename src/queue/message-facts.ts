@@ -1,6 +1,6 @@
 /** What names a message to people and to other servers, whatever its numbers here are. */
 import type { MessageSummary } from '../message/summary.ts';
-import type { ByteString } from '../platform/bytes.ts';
+import { type ByteString, detached } from '../platform/bytes.ts';
 
 export interface MessageFacts {
   /** when it was queued, Unix seconds; null: its list does not say */
@@ -17,5 +17,5 @@ export interface MessageFacts {
 const LONGEST_ID = 998;
 
 export function messageIdOf({ messageId }: MessageSummary): ByteString | null {
-  return messageId === null ? null : messageId.slice(0, LONGEST_ID);
+  return messageId === null ? null : detached(messageId.slice(0, LONGEST_ID));
 }

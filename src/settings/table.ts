@@ -230,6 +230,18 @@ export const SETTINGS = {
   'log.format': setting(choice('pretty', 'json'), 'pretty', 'format of the log'),
   'log.target': setting(text, 'stderr', 'stderr, syslog, syslog:HOST:PORT or a file'),
 
+  history: setting(
+    choice('on', 'off'),
+    'on',
+    'whether what became of each message is kept in .spoolroom/history',
+  ),
+  'history.megabytes': setting(
+    count(1, 1000000),
+    '200',
+    'disk space for the history; the oldest is removed first',
+  ),
+  'history.age': setting(duration, '30d', 'how long the history of a message is kept'),
+
   transcripts: setting(
     choice('failures', 'all', 'none'),
     'failures',

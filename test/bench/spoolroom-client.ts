@@ -3,11 +3,14 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from '#net-stream-utils';
+import { historyFolder } from '../../src/history/files.ts';
+import { HistoryWriter } from '../../src/history/writer.ts';
 import { unknown8bit } from '../../src/message/charset.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { createResolver } from '../../src/platform/dns-resolver.ts';
 import { openSpoolQueue } from '../../src/queue/spool/open.ts';
 import { parseRelayEntry } from '../../src/routing/relays.ts';
+import type { OutcomeRecord } from '../../src/runner/active-message.ts';
 import { runQueue } from '../../src/runner/queue-runner.ts';
 import { rulesFrom } from '../../src/runner/rules.ts';
 import { readSettings } from '../../src/settings/read.ts';
@@ -65,10 +68,18 @@ client(async (task) => {
     );
     if (opened.kind === 'refused') throw new Error(opened.text);
     const resolver = createResolver({ timeout: 1000, tries: 1, clock: systemClock });
-    const events = { outcome: () => {}, quarantined: () => {}, warning: warn, trace: () => {} };
+    const history = new HistoryWriter({
+      ...{ folder: historyFolder(spool), limits: { size: 1e9, age: 1e9 } },
+      ...{ clock: systemClock, readable: (text: string) => text, warn },
+    });
+    const events = {
+      outcome: (record: OutcomeRecord) => history.outcome(record),
+      ...{ quarantined: () => {}, warning: warn, trace: () => {} },
+    };
     const ports = { queue: opened.queue, resolver, connect, clock: systemClock, random: Math.random, events };
     const summary = await runQueue(ports, rules, new AbortController().signal);
     await opened.queue.close();
+    history.flush();
     const rest = readdirSync(spool).filter((name) => /^\d+$/.test(name));
     if (summary.delivered !== task.messages * task.recipients || rest.length > 0) {
       throw new Error(`delivered ${summary.delivered}, ${rest.length} files left`);

@@ -151,7 +151,8 @@ function performRun(setup: Setup, now: number): Promise<DemoRun | CliError> {
     const write = ({ message }: LogEvent): void => void reports.push(message);
     const log = { write, reopen: written, close: written };
     const path = { kind: 'smtp', host: '127.0.0.1', literal: 4, port: world.smtpPort } as const;
-    const dsnSender = createDsnSender(path, { spool, rules, log, alerts: null }, settings, ports);
+    const about = { spool, rules, log, alerts: null, history: null };
+    const dsnSender = createDsnSender(path, about, settings, ports);
     const summary = await runQueue({ ...ports, dsnSender }, rules, new AbortController().signal);
     const remaining = new Set(numbersIn(spool));
     return {

@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { createReadStream, openSync } from 'node:fs';
 import { userInfo } from 'node:os';
+import { queuedEntry } from '../../history/record.ts';
 import type { Charset } from '../../message/charset.ts';
 import { completeHeader } from '../../message/complete-header.ts';
 import { rfc5322Date } from '../../message/dates.ts';
@@ -23,8 +24,8 @@ import type { NewJob } from '../../queue/queue.ts';
 import { InvalidMessage } from '../../queue/spool/enqueue.ts';
 import { openSpoolClient } from '../../queue/spool/open.ts';
 import { recipientAddress, withLocalDomain } from '../../routing/address.ts';
-import type { Settings } from '../../settings/table.ts';
 import { logFor } from '../setup/event-log.ts';
+import { historyFor } from '../setup/history.ts';
 import {
   charsetFrom,
   clockFor,
@@ -41,7 +42,7 @@ export const command: Command = async (invocation) => {
   const done = await enqueue(invocation);
   if (done.kind === 'error') return done;
   const { settings, options, terminal } = invocation;
-  await logQueued(settings, done);
+  await tellQueued(done, invocation);
   if (options.quiet === true) return EXIT.ok;
   terminal.print(settings.json ? JSON.stringify(done.facts) : sentence(done.facts));
   return EXIT.ok;
@@ -62,6 +63,7 @@ function sentence({ control, payload, recipients }: Facts): string {
 
 interface Enqueued {
   readonly kind: 'enqueued';
+  readonly spool: string;
   readonly facts: Facts;
   readonly message: MessageFacts;
   readonly recipients: readonly ByteString[];
@@ -69,13 +71,22 @@ interface Enqueued {
 }
 
 /** Standard error gets the line only on request: the result is printed already, and cron mails what it sees. */
-async function logQueued(
-  settings: Settings,
-  { facts, charset, message, recipients }: Enqueued,
+async function tellQueued(
+  { spool, facts, charset, message, recipients }: Enqueued,
+  { settings, terminal }: Invocation,
 ): Promise<void> {
+  const readable = textDecoder(charset);
+  const queued = { ...facts, ...message, recipients, transactions: 1 };
+  const history = historyFor(spool, settings, {
+    clock: clockFor(settings),
+    readable,
+    warn: warner(terminal),
+  });
+  history?.write(queuedEntry(queued, readable));
+  history?.flush();
   if (settings['log.target'] === 'stderr' && settings['log.level'] === 'auto') return;
   const log = logFor(settings);
-  log.write(queuedEvent({ ...facts, ...message, recipients, transactions: 1 }, textDecoder(charset)));
+  log.write(queuedEvent(queued, readable));
   await log.close();
 }
 
@@ -139,6 +150,7 @@ async function enqueue({ settings, options, terminal }: Invocation): Promise<Enq
     const numbers = await opened.client.enqueue(pieces, job);
     return {
       kind: 'enqueued',
+      spool,
       facts: { job: numbers.control, mail: numbers.payload, ...numbers, recipients: recipients.length },
       message: {
         submitted: now,

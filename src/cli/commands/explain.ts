@@ -1,5 +1,8 @@
 /** `spoolroom explain N`: one job in sentences, from the facts that `queue` shows and the transcripts of its deliveries. */
+import { historyFiles, historyFolder } from '../../history/files.ts';
+import { latestStory, type Story } from '../../history/search.ts';
 import { explanation } from '../../output/explanation.ts';
+import { storyFacts, storyText } from '../../output/history-text.ts';
 import { escapeControl } from '../../output/text.ts';
 import type { QueueScan } from '../../queue/queue.ts';
 import { locateMessage } from '../../queue/spool/inspect.ts';
@@ -20,7 +23,13 @@ export const command: Command = async ({ settings, options, terminal }) => {
   const scan = await view.scan();
   const { jobs } = scan;
   const queued = jobs.find(({ control, job }) => control === number || job.msgid === number);
-  if (queued === undefined) return noSuchJob(number, scan, opened);
+  if (queued === undefined) {
+    const story = latestStory(historyFiles(historyFolder(opened.spool)), number);
+    if (story === null) return noSuchJob(number, scan, opened);
+    const gone = goneJob(story, opened);
+    terminal.print(settings.json ? JSON.stringify(gone) : gone.sentences.join('\n'));
+    return EXIT.ok;
+  }
   const explained = explanation(
     {
       ...rest,
@@ -35,6 +44,20 @@ export const command: Command = async ({ settings, options, terminal }) => {
   terminal.print(settings.json ? JSON.stringify(explained) : explained.sentences.join('\n'));
   return EXIT.ok;
 };
+
+/** A job that has left the queue: what the history says of it, and the dialogues that are kept. */
+function goneJob(story: Story, { spool, deps }: SpoolReading) {
+  const facts = storyFacts(story);
+  const { job, mail: msgid, submitted } = facts;
+  const transcripts = transcriptsOf(spool, job, { msgid, submitted });
+  const [transcript] = transcripts;
+  const sentences = [
+    `Job ${job} has left the queue: ${escapeControl(locateMessage(deps.disk, spool, job))} What is known of it:`,
+    storyText(story),
+    ...(transcript === undefined ? [] : [`Its last dialogue: spoolroom replay ${transcript}`]),
+  ];
+  return { ...facts, sentences, transcripts };
+}
 
 function noSuchJob(number: number, { quarantined }: QueueScan, { spool, deps }: SpoolReading): CliError {
   const reason = quarantined.find((each) => each.number === number)?.reason;

@@ -5,12 +5,13 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
+import { queuedEntry } from '../../history/record.ts';
 import type { LoginFailure } from '../../intake/connection.ts';
 import { FloodLimit } from '../../intake/flood-limit.ts';
 import type { IntakeDeps, IntakeOptions, IntakeStart } from '../../intake/listener.ts';
 import { INTAKE_DEFAULTS, startIntake } from '../../intake/listener.ts';
 import { LoginThrottle } from '../../intake/login-throttle.ts';
-import type { RejectedMessage } from '../../intake/transaction-handler.ts';
+import type { QueuedMessage, RejectedMessage } from '../../intake/transaction-handler.ts';
 import type { Log } from '../../output/log/log.ts';
 import {
   alertEvent,
@@ -31,6 +32,7 @@ import { openSpoolClient } from '../../queue/spool/open.ts';
 import type { Settings } from '../../settings/table.ts';
 import { layoutOf } from '../../storage/layout.ts';
 import { logFor } from '../setup/event-log.ts';
+import { historyFor } from '../setup/history.ts';
 import {
   charsetFrom,
   clockFor,
@@ -117,16 +119,22 @@ export async function openListeners(settings: Settings, deps: ListenerDeps): Pro
   const readable = textDecoder(charset);
   const { spool, room, clock, log } = deps;
   const { logins, warnings } = boundedLog(log, clock);
+  const warn = (text: string): void => warnings.add(text);
+  const history = historyFor(spool, settings, { clock, readable, warn });
   const events = {
-    queued: (mail: Parameters<typeof queuedEvent>[0]) => log.write(queuedEvent(mail, readable)),
+    queued: (mail: QueuedMessage) => {
+      history?.write(queuedEntry(mail, readable));
+      log.write(queuedEvent(mail, readable));
+    },
     refused: (message: RejectedMessage) => log.write(rejectedEvent(message, readable)),
     loginFailed: (failure: LoginFailure) => logins.add(failure),
-    warning: (text: string) => warnings.add(text),
+    warning: warn,
   };
   const throttle = new LoginThrottle(clock);
   const open: Extract<IntakeStart, { kind: 'listening' }>[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(open.map((listener) => listener.close()));
+    history?.flush();
   };
   for (const listen of settings['intake.listen']) {
     const started = await startIntake({ ...options, listen }, { queue: room, clock, events, throttle });

@@ -9,6 +9,7 @@ import { messageIn } from '../../replay/export.ts';
 import { readInput } from '../../replay/input.ts';
 import { fromControl } from '../replay/control.ts';
 import { exportedJob, exportedQueue, exportedQueueText, piecesOf } from '../replay/export.ts';
+import { replayGone } from '../replay/gone.ts';
 import { printResult } from '../replay/result.ts';
 import {
   missing,
@@ -32,7 +33,10 @@ export const command: Command = async (invocation) => {
   const location = sourceLocation(invocation);
   const bytes = readSource(location.file);
   if (bytes === 'export') return fromExport(location.file, invocation);
-  if ('kind' in bytes) return bytes;
+  if ('kind' in bytes) {
+    const isGone = location.spool && bytes.exit === EXIT.noInput;
+    return (isGone ? await replayGone(location, invocation) : null) ?? bytes;
+  }
   if (options.job !== undefined) {
     return cliError(
       `${location.file} is not a Citadel export, so it takes no job number; for a job in a spool give \`--spool DIR N\`.`,

@@ -11,6 +11,8 @@ import type { DsnEvents } from '../../dsn/sender.ts';
 import { DsnSender } from '../../dsn/sender.ts';
 import type { DsnTransportSetting } from '../../dsn/transport.ts';
 import { parseDsnTransport, sessionTransport } from '../../dsn/transport.ts';
+import { reportedEntry, suppressedEntry } from '../../history/record.ts';
+import type { HistoryWriter } from '../../history/writer.ts';
 import type { Log } from '../../output/log/log.ts';
 import { dsnEvent, suppressedEvent, warningEvent } from '../../output/log/log-events.ts';
 import { escapeControl, textDecoder } from '../../output/text.ts';
@@ -68,11 +70,13 @@ export interface DsnContext {
   readonly log: Log;
   /** null: what waits is not remembered */
   readonly alerts: Alerts | null;
+  /** null: none is kept */
+  readonly history: HistoryWriter | null;
 }
 
 export function createDsnSender(
   path: DsnTransportSetting,
-  { spool, rules, log, alerts }: DsnContext,
+  { spool, rules, log, alerts, history }: DsnContext,
   settings: Settings,
   ports: RunDeps,
 ): DsnSender {
@@ -89,7 +93,7 @@ export function createDsnSender(
       compose: composeDsn,
       clock,
       random,
-      events: dsnEvents(log, rules, alerts),
+      events: dsnEvents({ rules, log, alerts, history }),
     },
     {
       site: siteOf(settings, rules),
@@ -105,16 +109,20 @@ export function siteOf({ aide }: Settings, { render: { fqdn } }: RunRules): Site
   return { fqdn, aide: aide ?? `room_aide@${fqdn}` };
 }
 
-function dsnEvents(log: Log, { render }: RunRules, alerts: Alerts | null): DsnEvents {
-  const readable = textDecoder(render.legacy);
+function dsnEvents({ rules, log, alerts, history }: Omit<DsnContext, 'spool'>): DsnEvents {
+  const readable = textDecoder(rules.render.legacy);
   return {
     sent: (record) => {
+      history?.write(reportedEntry(record, readable));
       log.write(dsnEvent(record, readable));
       alerts?.clear(
         (key) => key === reportKey(record.msgid) || (key === RETURN_PATH && record.how === 'safe'),
       );
     },
-    suppressed: (record) => log.write(suppressedEvent(record, readable)),
+    suppressed: (record) => {
+      history?.write(suppressedEntry(record, readable));
+      log.write(suppressedEvent(record, readable));
+    },
     waiting: ({ control, msgid, isPath, why }) => {
       const text =
         `The report to the sender of job ${control} could not be sent: ${readable(why)}. The job stays in the spool, and the ` +

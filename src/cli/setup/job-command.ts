@@ -5,6 +5,7 @@
  */
 import { userInfo } from 'node:os';
 import type { MessageNumber } from '../../delivery-list/job.ts';
+import { requestEntry } from '../../history/record.ts';
 import { escapeControl, plural } from '../../output/text.ts';
 import { describeError, errorCode, QueueError } from '../../platform/system-errors.ts';
 import type { JobRequest, QueuedJob, QueueScan, Requester } from '../../queue/queue.ts';
@@ -14,8 +15,10 @@ import { openSpoolClient } from '../../queue/spool/open.ts';
 import { messageNumber } from '../../storage/layout.ts';
 import { type CliError, type Command, cliError, type Invocation, warner } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
+import { historyFor } from './history.ts';
 import { clockFor, controlSettings, openError, spoolDeps, spoolOf } from './load-config.ts';
 import { becomeOwner } from './privileges.ts';
+import { readableFor } from './read-spool.ts';
 import { matchesRecipient } from './selection.ts';
 
 /** What `--json` prints. */
@@ -86,6 +89,10 @@ async function perform<Facts extends SelectedJobs>(
   const requester = { by, at: Math.floor(clock.now() / 1000) };
   const failure = await writeRequests(client, what.request, jobs, requester);
   if (failure !== null) return failure;
+  const readable = await readableFor(settings);
+  const history = historyFor(spool, settings, { clock, readable, warn: warner(terminal) });
+  for (const job of jobs) history?.write(requestEntry(what.request, job, by, readable));
+  history?.flush();
   const selected = {
     asked: what.request,
     jobs: jobs.map(({ control }) => control),

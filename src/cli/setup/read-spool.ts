@@ -33,11 +33,16 @@ export async function readSpool(
   const deps = spoolDeps(clock, warn);
   const opened = await openSpoolReadOnly(spool, deps, controlSettings(settings));
   if (opened.kind === 'refused') return openError(opened);
-  const charset = await loadCharset(settings.charset);
   return {
     ...{ spool, deps, view: opened.view },
     now: Math.floor(clock.now() / 1000),
     schedule: scheduleFrom(settings),
-    readable: textDecoder(charset.kind === 'charset' ? charset.charset : unknown8bit),
+    readable: await readableFor(settings),
   };
+}
+
+/** Where the charset of the settings cannot be used, bytes that are not UTF-8 stay what they are. */
+export async function readableFor(settings: Settings): Promise<DecodeText> {
+  const charset = await loadCharset(settings.charset);
+  return textDecoder(charset.kind === 'charset' ? charset.charset : unknown8bit);
 }

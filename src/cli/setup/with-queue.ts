@@ -3,6 +3,7 @@
  * ports ready and signals handled. Whatever prevents that becomes a sentence and an exit code.
  */
 import type { DsnTransportSetting } from '../../dsn/transport.ts';
+import type { HistoryWriter } from '../../history/writer.ts';
 import { type Log, withoutRepeats } from '../../output/log/log.ts';
 import {
   alertEvent,
@@ -11,6 +12,7 @@ import {
   waitingEvent,
   warningEvent,
 } from '../../output/log/log-events.ts';
+import { textDecoder } from '../../output/text.ts';
 import type { Clock } from '../../platform/clock.ts';
 import {
   ConcurrentRunnerError,
@@ -38,6 +40,7 @@ import { EXIT } from '../shell/exit.ts';
 import { pause } from '../shell/signals.ts';
 import { createDsnSender, dsnTransportOf } from './dsn.ts';
 import { levelFor, logEvents, logFor } from './event-log.ts';
+import { historyFor } from './history.ts';
 import { clockFor, loadRules, spoolDeps } from './load-config.ts';
 import { applyRoomOption, crashLogOf, type OpenedQueue, openQueue, stateDirectory } from './open-queue.ts';
 import { becomeOwner } from './privileges.ts';
@@ -178,19 +181,21 @@ async function workOn(
     log.write(stoppingEvent(String(signal.reason), settings['timeout.stop'])),
   );
   const recorder = recorderFor(spool, rules, settings, clock, warn);
+  const readable = textDecoder(rules.render.legacy);
+  const history = historyFor(spool, settings, { clock, readable, warn });
   const crashLog = crashLogOf(spool, spoolDeps(clock, warn));
   const system = systemDeps(settings, clock, { spool, writes: true, warn });
   try {
     const logged = logEvents(log, levelFor(settings), rules.render.legacy);
     const relays = new RelayAlerts(rules.delivery.routing.relays, alerts);
-    const events = observed(logged, recorder, relays);
+    const events = observed(logged, { recorder, history, relays });
     const beforeFirst = (): void => alertSettings(alerts, rules);
     const throttle = throttleStore(nodeDisk, layoutOf(spool));
     const ports = {
       ...system,
       ...{ queue, events, crashLog, beforeFirst, throttleStore: throttle },
     };
-    const dsnSender = createDsnSender(path, { spool, rules, log, alerts }, settings, ports);
+    const dsnSender = createDsnSender(path, { spool, rules, log, alerts, history }, settings, ports);
     return await work({ ...context, signal, started, ports: { ...ports, dsnSender } }, invocation);
   } finally {
     release();
@@ -198,6 +203,7 @@ async function workOn(
     crashLog.close();
     await recorder?.close();
     await queue.close();
+    history?.flush();
   }
 }
 
@@ -229,9 +235,19 @@ function recorderFor(
   return new Recorder({ keep, settings, relays, hostname: render.fqdn, ehloName }, clock, store);
 }
 
-function observed(events: RunEvents, recorder: Recorder | null, relays: RelayAlerts): RunEvents {
+interface Observers {
+  readonly recorder: Recorder | null;
+  readonly history: HistoryWriter | null;
+  readonly relays: RelayAlerts;
+}
+
+function observed(events: RunEvents, { recorder, history, relays }: Observers): RunEvents {
   return {
     ...events,
+    outcome: (record) => {
+      history?.outcome(record);
+      events.outcome(record);
+    },
     trace: (attempt, traced) => {
       recorder?.observe(attempt, traced);
       relays.observe(traced);

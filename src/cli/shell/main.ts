@@ -19,6 +19,16 @@ const LOG = SETTING_NAMES.filter((name) => name.startsWith('log.'));
 
 const TO: OptionSpec = { type: 'string', describe: 'jobs for this address or domain' };
 
+/** What selects jobs of the queue and messages of the history. */
+const SELECTING: { readonly [name: string]: OptionSpec } = {
+  from: { type: 'string', describe: 'sender: bob@example.com, bob@, example.com, or <>' },
+  to: { type: 'string', describe: 'recipient, in the same way' },
+  domain: { type: 'string', describe: 'a recipient in this domain or below it' },
+  older: { type: 'string', describe: 'queued longer ago than this: 30m, 4h, 2d' },
+  answer: { type: 'string', describe: 'the last reply for a recipient has this text' },
+  status: { type: 'string', describe: 'what became of a recipient' },
+};
+
 const MANY: { readonly [name: string]: OptionSpec } = {
   to: TO,
   all: { type: 'boolean', describe: 'all jobs to which it applies' },
@@ -112,32 +122,49 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('../commands/explain.ts'),
   },
   {
+    usage: 'history [words..]',
+    about: 'what became of messages, also long after they left the queue',
+    settings: [...READING, 'state'],
+    options: {
+      ...SELECTING,
+      relay: { type: 'string', describe: 'name or address of a server has this text' },
+      'message-id': { type: 'string', describe: 'the Message-ID has this text' },
+      since: {
+        type: 'string',
+        describe: 'not before: yesterday, today, 2h, 2026-11-27, 2026-11-27T10:00 (UTC)',
+      },
+      until: { type: 'string', describe: 'before this time' },
+      limit: { type: 'string', describe: 'messages that are shown, the latest ones; 0: all; default: 50' },
+    },
+    load: () => import('../commands/history.ts'),
+  },
+  {
     usage: 'retry [jobs..]',
     about: 'try jobs at the next run, whether they are due or not; held ones stay held',
     settings: READING,
     options: MANY,
-    load: () => import('../commands/retry.ts'),
+    load: () => import('../commands/jobs/retry.ts'),
   },
   {
     usage: 'hold [jobs..]',
     about: 'do not try jobs until they are released',
     settings: READING,
     options: MANY,
-    load: () => import('../commands/hold.ts'),
+    load: () => import('../commands/jobs/hold.ts'),
   },
   {
     usage: 'release [jobs..]',
     about: 'end a hold',
     settings: READING,
     options: MANY,
-    load: () => import('../commands/release.ts'),
+    load: () => import('../commands/jobs/release.ts'),
   },
   {
     usage: 'remove <jobs..>',
     about: 'move jobs from the spool to .spoolroom/removed',
     settings: READING,
     options: { yes: { type: 'boolean', describe: 'do not ask for confirmation' } },
-    load: () => import('../commands/remove.ts'),
+    load: () => import('../commands/jobs/remove.ts'),
   },
   {
     usage: 'check',

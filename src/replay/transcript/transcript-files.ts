@@ -2,19 +2,11 @@
  * Transcripts as files, one for each delivery: `SPOOL/.spoolroom/transcripts/CONTROL-SECONDS-N.jsonl`. The oldest are removed
  * beyond the limits of size and age. A transcript that cannot be written causes one warning and never affects a delivery.
  */
-import {
-  closeSync,
-  constants,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Job } from '../../delivery-list/job.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
+import { appendLines } from '../../storage/append.ts';
 import { nodeDisk } from '../../storage/disk.ts';
 import { ensureFolder, ownershipIn } from '../../storage/folder.ts';
 import { layoutOf } from '../../storage/layout.ts';
@@ -82,7 +74,7 @@ export function transcriptStore(
           length += text.length;
           attempt(() => {
             if (file === '') create();
-            appendTo(file, text);
+            appendLines(file, text);
           });
         },
         keep: () => {
@@ -100,16 +92,6 @@ export function transcriptStore(
 
 /** Names that may be taken before a transcript is given up. */
 const MAX_TAKEN = 1000;
-
-/** Never through a link, and never into a new file. */
-function appendTo(file: string, text: string): void {
-  const fd = openSync(file, constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW);
-  try {
-    writeSync(fd, text);
-  } finally {
-    closeSync(fd);
-  }
-}
 
 /** Removes the oldest files beyond the limits. */
 function sweep(folder: string, { size, age }: RetentionLimits, now: number): void {

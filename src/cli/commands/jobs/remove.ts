@@ -2,17 +2,17 @@
  * `spoolroom remove N`: move jobs, and their messages where no other job needs them, from the spool to `.spoolroom/removed/`.
  * Nothing is deleted. A process that delivers from the spool does it; where there is none, this command does, with the lock.
  */
-import { isPending } from '../../delivery-list/job.ts';
-import { quarantineEvent } from '../../output/log/log-events.ts';
-import { escapeControl, plural } from '../../output/text.ts';
-import type { QueuedJob } from '../../queue/queue.ts';
-import { openSpoolQueue } from '../../queue/spool/open.ts';
-import { removalFolder } from '../../queue/spool/requests/removal.ts';
-import { layoutOf } from '../../storage/layout.ts';
-import { jobCommand, type SelectedJobs } from '../setup/job-command.ts';
-import { clockFor, controlSettings, openError, spoolDeps, spoolOf } from '../setup/load-config.ts';
-import { type CliError, type Invocation, warner } from '../shell/command.ts';
-import { confirm } from '../shell/confirm.ts';
+import { isPending } from '../../../delivery-list/job.ts';
+import { quarantineEvent } from '../../../output/log/log-events.ts';
+import { escapeControl, plural } from '../../../output/text.ts';
+import type { QueuedJob } from '../../../queue/queue.ts';
+import { openSpoolQueue } from '../../../queue/spool/open.ts';
+import { removalFolder } from '../../../queue/spool/requests/removal.ts';
+import { layoutOf } from '../../../storage/layout.ts';
+import { jobCommand, type SelectedJobs } from '../../setup/job-command.ts';
+import { clockFor, controlSettings, openError, spoolDeps, spoolOf } from '../../setup/load-config.ts';
+import { type CliError, type Invocation, warner } from '../../shell/command.ts';
+import { confirm } from '../../shell/confirm.ts';
 
 interface Removed extends SelectedJobs {
   /** whether they have left the spool */

@@ -1,0 +1,187 @@
+/**
+ * Finds messages in the history, with all that happened to them. Two passes over the files, piece by piece: the first one
+ * finds which messages are meant, the second one takes all records of these. In memory are the records of the messages that
+ * are returned.
+ */
+import type { MessageNumber } from '../delivery-list/job.ts';
+import type { Candidate, Selection } from '../queue/selection/selection.ts';
+import { dayOf, type HistoryFile } from './files.ts';
+import { linesOf } from './lines.ts';
+import { type HistoryEvent, type HistoryRecord, parseRecord } from './record.ts';
+
+export interface HistoryQuery {
+  /** whether the text of records can hold a wanted one; asked before they are read */
+  readonly mayHold: (text: string) => boolean;
+  readonly matches: (record: HistoryRecord) => boolean;
+  /** milliseconds since the epoch; records of this time and later, and before `until` */
+  readonly since: number;
+  readonly until: number;
+  /** messages that are returned: the latest ones */
+  readonly limit: number;
+}
+
+/** @param now Unix seconds */
+export function queryOf(selection: Selection, now: number): Pick<HistoryQuery, 'mayHold' | 'matches'> {
+  return {
+    mayHold: holdsAll(selection.needles),
+    matches: (record) => selection.matches(candidateOf(record), now),
+  };
+}
+
+/** What became of the message with this number, or of the one that this job carried: the latest one that had it. */
+export function latestStory(files: readonly HistoryFile[], number: MessageNumber): Story | null {
+  const wanted = new RegExp(`"(?:job|mail)":${number},`);
+  const { stories } = searchHistory(files, {
+    mayHold: (text) => wanted.test(text),
+    matches: ({ job, mail }) => job === number || mail === number,
+    since: Number.NEGATIVE_INFINITY,
+    until: Number.POSITIVE_INFINITY,
+    limit: 1,
+  });
+  return stories[0] ?? null;
+}
+
+/** A message, and what happened to it in order. */
+export type Story = readonly [HistoryRecord, ...HistoryRecord[]];
+
+export interface Found {
+  /** in the order of their first records */
+  readonly stories: readonly Story[];
+  /** there may be earlier ones, which were left out */
+  readonly more: boolean;
+}
+
+/** For the option `--status`. */
+export const EVENTS = [
+  'queued',
+  'delivered',
+  'deferred',
+  'refused',
+  'reported',
+  'not-reported',
+  'hold',
+  'release',
+  'retry',
+  'remove',
+] as const satisfies readonly HistoryEvent[];
+
+export function searchHistory(files: readonly HistoryFile[], query: HistoryQuery): Found {
+  const { keys, more, from } = findKeys(files, query);
+  const stories = new Map<string, HistoryRecord[]>();
+  const holds = holdsAnyOf(keys.values());
+  for (const { path, day } of files) {
+    if (keys.size === 0 || day < from) continue;
+    for (const line of linesOf(path, holds)) {
+      const record = parseRecord(line);
+      if (record === null || !keys.has(keyOf(record))) continue;
+      const story = stories.get(keyOf(record)) ?? [];
+      stories.set(keyOf(record), story);
+      story.push(record);
+    }
+  }
+  const sorted = [...stories.values()].flatMap(([first, ...rest]) =>
+    first === undefined ? [] : [inOrder([first, ...rest])],
+  );
+  sorted.sort((a, b) => (a[0].at < b[0].at ? -1 : 1));
+  return { stories: sorted, more };
+}
+
+/** Several processes write: their records may have come in another order. */
+function inOrder(story: [HistoryRecord, ...HistoryRecord[]]): Story {
+  return story.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
+}
+
+interface Keys {
+  /** the number of the payload, by key */
+  readonly keys: ReadonlyMap<string, number>;
+  readonly more: boolean;
+  /** the day before which none of them has a record */
+  readonly from: string;
+}
+
+/** From the latest file backwards, until there are enough. */
+function findKeys(files: readonly HistoryFile[], query: HistoryQuery): Keys {
+  const { since, until, limit } = query;
+  const [firstDay, lastDay] = [dayIn(since), dayIn(until)];
+  const wanted = files.filter(({ day }) => day >= firstDay && day <= lastDay).reverse();
+  const keys = new Map<string, number>();
+  let from = '9';
+  let more = false;
+  for (const [at, { path }] of wanted.entries()) {
+    const latest = [...recordsIn(path, query)].reverse();
+    for (const [key, record] of latest) {
+      if (!keys.has(key) && keys.size >= limit) more = true;
+      else if (!keys.has(key)) keys.set(key, record.mail);
+      const day = record.submitted === null ? record.at : dayOf(record.submitted * 1000);
+      if (keys.has(key) && day < from) from = day;
+    }
+    more ||= keys.size >= limit && at < wanted.length - 1;
+    if (more) break;
+  }
+  return { keys, more, from: from.slice(0, 10) };
+}
+
+/** The last record of each message that matches, by key, in the order of these records; at most so many that one is left out. */
+function recordsIn(path: string, query: HistoryQuery): ReadonlyMap<string, HistoryRecord> {
+  const { mayHold, matches, since, until, limit } = query;
+  const records = new Map<string, HistoryRecord>();
+  for (const line of linesOf(path, mayHold)) {
+    const record = parseRecord(line);
+    if (record === null || !isWithinTime(record, since, until) || !matches(record)) continue;
+    const key = keyOf(record);
+    records.delete(key);
+    records.set(key, record);
+    const [oldest = ''] = records.keys();
+    if (records.size > limit + 1) records.delete(oldest);
+  }
+  return records;
+}
+
+/** The earliest and the latest day that a file can have, where the time is beyond what a date can be. */
+function dayIn(at: number): string {
+  if (at === Number.NEGATIVE_INFINITY) return '';
+  return at === Number.POSITIVE_INFINITY ? '9' : dayOf(at);
+}
+
+function isWithinTime({ at }: HistoryRecord, since: number, until: number): boolean {
+  const time = Date.parse(at);
+  return time >= since && time < until;
+}
+
+/** A message: the number of its payload is used again, but not with the same time of submission. */
+export function keyOf({ mail, submitted }: Pick<HistoryRecord, 'mail' | 'submitted'>): string {
+  return `${mail} ${submitted}`;
+}
+
+function candidateOf(record: HistoryRecord): Candidate {
+  const { job, sender, messageId, submitted, recipients, event, host, address, text, reason } = record;
+  const relay = [host, address, record.where].filter((each) => each !== undefined).join(' ');
+  const answer = [record.code, text, reason].filter((each) => each !== undefined).join(' ');
+  const statuses = [event];
+  return {
+    ...{ job, sender, messageId, submitted },
+    recipients: recipients.map((each) => ({ address: each, statuses, answer, relay })),
+  };
+}
+
+type Holds = (text: string) => boolean;
+
+/** Whether a text has all the needles, in any case of letters, as JSON writes them. */
+function holdsAll(needles: readonly string[]): Holds {
+  const wanted = needles.map((needle) => new RegExp(escaped(JSON.stringify(needle).slice(1, -1)), 'i'));
+  return (text) => wanted.every((each) => each.test(text));
+}
+
+/** So many numbers are looked for one by one. */
+const MOST_NUMBERS = 100;
+
+function holdsAnyOf(mails: Iterable<number>): Holds {
+  const numbers = [...new Set(mails)];
+  if (numbers.length > MOST_NUMBERS) return () => true;
+  const wanted = new RegExp(`"mail":(?:${numbers.join('|')}),`);
+  return (text) => wanted.test(text);
+}
+
+function escaped(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}
