@@ -1,5 +1,5 @@
 /** `spoolroom hold N`: do not try jobs until they are released. Their lists are not changed. */
-import { jobCommand, type SelectedJobs } from '../../setup/job-command.ts';
+import { jobCommand, type SelectedJobs } from './job-command.ts';
 
 export const command = jobCommand<SelectedJobs>({
   request: 'hold',

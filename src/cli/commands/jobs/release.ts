@@ -1,5 +1,5 @@
 /** `spoolroom release N`: end a hold. The jobs become due as their lists say. */
-import { jobCommand, type SelectedJobs } from '../../setup/job-command.ts';
+import { jobCommand, type SelectedJobs } from './job-command.ts';
 
 export const command = jobCommand<SelectedJobs>({
   request: 'release',

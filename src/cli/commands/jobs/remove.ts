@@ -9,10 +9,10 @@ import type { QueuedJob } from '../../../queue/queue.ts';
 import { openSpoolQueue } from '../../../queue/spool/open.ts';
 import { removalFolder } from '../../../queue/spool/requests/removal.ts';
 import { layoutOf } from '../../../storage/layout.ts';
-import { jobCommand, type SelectedJobs } from '../../setup/job-command.ts';
 import { clockFor, controlSettings, openError, spoolDeps, spoolOf } from '../../setup/load-config.ts';
 import { type CliError, type Invocation, warner } from '../../shell/command.ts';
 import { confirm } from '../../shell/confirm.ts';
+import { jobCommand, type SelectedJobs } from './job-command.ts';
 
 interface Removed extends SelectedJobs {
   /** whether they have left the spool */

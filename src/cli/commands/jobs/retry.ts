@@ -1,6 +1,6 @@
 /** `spoolroom retry N`: try jobs at the next run, whether they are due or not. A held job stays held. */
 import { isPending } from '../../../delivery-list/job.ts';
-import { jobCommand, type SelectedJobs } from '../../setup/job-command.ts';
+import { jobCommand, type SelectedJobs } from './job-command.ts';
 
 export const command = jobCommand<SelectedJobs>({
   request: 'retry',

@@ -4,22 +4,22 @@
  * watcher and without one.
  */
 import { userInfo } from 'node:os';
-import type { MessageNumber } from '../../delivery-list/job.ts';
-import { requestEntry } from '../../history/record.ts';
-import { escapeControl, plural } from '../../output/text.ts';
-import { describeError, errorCode, QueueError } from '../../platform/system-errors.ts';
-import type { JobRequest, QueuedJob, QueueScan, Requester } from '../../queue/queue.ts';
-import { locateMessage } from '../../queue/spool/inspect.ts';
-import type { SpoolClient } from '../../queue/spool/open.ts';
-import { openSpoolClient } from '../../queue/spool/open.ts';
-import { messageNumber } from '../../storage/layout.ts';
-import { type CliError, type Command, cliError, type Invocation, warner } from '../shell/command.ts';
-import { EXIT } from '../shell/exit.ts';
-import { historyFor } from './history.ts';
-import { clockFor, controlSettings, openError, spoolDeps, spoolOf } from './load-config.ts';
-import { becomeOwner } from './privileges.ts';
-import { readableFor } from './read-spool.ts';
-import { matchesRecipient } from './selection.ts';
+import type { MessageNumber } from '../../../delivery-list/job.ts';
+import { requestEntry } from '../../../history/record.ts';
+import { escapeControl, plural } from '../../../output/text.ts';
+import { describeError, errorCode, QueueError } from '../../../platform/system-errors.ts';
+import type { JobRequest, QueuedJob, QueueScan, Requester } from '../../../queue/queue.ts';
+import { locateMessage } from '../../../queue/spool/inspect.ts';
+import type { SpoolClient } from '../../../queue/spool/open.ts';
+import { openSpoolClient } from '../../../queue/spool/open.ts';
+import { messageNumber } from '../../../storage/layout.ts';
+import { historyFor } from '../../setup/history.ts';
+import { clockFor, controlSettings, openError, spoolDeps, spoolOf } from '../../setup/load-config.ts';
+import { becomeOwner } from '../../setup/privileges.ts';
+import { readableFor } from '../../setup/read-spool.ts';
+import { matchesRecipient } from '../../setup/selection.ts';
+import { type CliError, type Command, cliError, type Invocation, warner } from '../../shell/command.ts';
+import { EXIT } from '../../shell/exit.ts';
 
 /** What `--json` prints. */
 export interface SelectedJobs {
