@@ -15,6 +15,7 @@ import type { MessageRequirements, Transaction, TransactionRecipient } from '../
 import type { ConnectionTarget } from './connection-pool.ts';
 import type { Delivery, DeliveryEffect } from './delivery.ts';
 import { beginDelivery } from './delivery.ts';
+import type { TlsUse } from './tls-use.ts';
 
 /** A message ready to go, with the envelope sender it goes under. */
 export interface PreparedMessage {
@@ -26,8 +27,8 @@ export interface PreparedMessage {
 export interface OutcomeDetails {
   /** from the start of the attempt */
   readonly milliseconds: number;
-  /** protocol version; null: clear text, or no session */
-  readonly tls: string | null;
+  /** null: clear text, or no session */
+  readonly tls: TlsUse | null;
 }
 
 /** The message as its attempts see it. */

@@ -6,6 +6,7 @@
  * Where the server takes pipelined commands, the next attempt's envelope leaves together with the end of the current
  * message (RFC 2920 3.1).
  */
+import type { TlsFacts } from '#net-stream-utils';
 import type { Resolver } from '../platform/dns.ts';
 import { hostGroup } from '../routing/host-group.ts';
 import type { ClientListener, SmtpClient } from '../smtp/client.ts';
@@ -19,6 +20,7 @@ import { lookupAddresses, lookupHosts, refuseLoop, traced } from './lookups.ts';
 import { advance } from './machine.ts';
 import type { DeliveryDeps, DeliveryRules } from './rules.ts';
 import { isAboutSessions } from './throttling/answers.ts';
+import { type TlsUse, tlsUse } from './tls-use.ts';
 
 /** What a worker asks of the scheduler. */
 export interface WorkerScheduler {
@@ -189,10 +191,10 @@ export class DeliveryWorker {
   #record(
     attempt: DeliveryAttempt,
     { recipients, outcome }: Pick<Extract<DeliveryEffect, { type: 'outcome' }>, 'recipients' | 'outcome'>,
-    tls: string | null,
+    tls: TlsUse | null,
   ): void {
     const { clock, trace } = this.#scheduler.deps;
-    trace([attempt], { what: 'outcome', recipients, outcome });
+    trace([attempt], { what: 'outcome', recipients, outcome, tls });
     const milliseconds = clock.monotonic() - attempt.started;
     attempt.message.recordOutcome(attempt.destination.name, recipients, outcome, { milliseconds, tls });
   }
@@ -382,7 +384,8 @@ export class DeliveryWorker {
         pool.proved(target, client);
         if (this.#current?.delivery.state === 'connecting') this.#use(this.#current);
       },
-      connected: () => trace(carried(), { what: 'connected', session, address: target.address }),
+      connected: () =>
+        trace(carried(), { what: 'connected', session, address: target.address, ...factsOf(client) }),
       body: (transaction) => {
         const attempt = attemptFor(transaction);
         trace([attempt], { what: 'body', message: attempt.outgoing });
@@ -392,7 +395,7 @@ export class DeliveryWorker {
       convertMessage: (transaction) => void this.#convert(attemptFor(transaction), client),
       outcome: (transaction, recipients, outcome) => {
         const attempt = attemptFor(transaction);
-        this.#record(attempt, { recipients, outcome }, client.tlsFacts?.protocol ?? null);
+        this.#record(attempt, { recipients, outcome }, tlsUse(client.tlsFacts, target.host));
         if (outcome.kind === 'failed') heed(attempt, outcome);
         else if (!throttle.isQuiet) throttle.accepted(outcome.peer);
         this.#handle(attempt, { type: 'outcome-recorded', recipients });
@@ -425,6 +428,11 @@ export class DeliveryWorker {
       trace: (event, step) => trace(carried(), { what: 'session', session, event, step }),
     };
   }
+}
+
+/** Of TLS from the first byte, which is negotiated by now. */
+function factsOf({ tlsFacts }: SmtpClient): { readonly tls?: TlsFacts } {
+  return tlsFacts === null ? {} : { tls: tlsFacts };
 }
 
 /** The message could be read when it was loaded, and cannot any more. */

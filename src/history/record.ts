@@ -3,6 +3,7 @@
  * Message-ID, its payload's number and the time of its submission, because numbers alone are used again. Pure. The fields
  * are listed in techdoc/history.md.
  */
+import type { VerifiedBy } from '../delivery/tls-use.ts';
 import type { MessageNumber } from '../delivery-list/job.ts';
 import type { SentDsn, SuppressedDsn } from '../dsn/sender.ts';
 import type { QueuedMessage } from '../intake/transaction-handler.ts';
@@ -50,6 +51,9 @@ export interface HistoryRecord {
   readonly port?: number | undefined;
   /** protocol version */
   readonly tls?: string | undefined;
+  readonly cipher?: string | undefined;
+  /** what proved who the server is */
+  readonly verified?: VerifiedBy | undefined;
   readonly milliseconds?: number;
   /** where a failure happened */
   readonly stage?: string | undefined;
@@ -106,7 +110,9 @@ export function outcomeEntry(
     host: peer?.host,
     address: peer?.address ?? undefined,
     port: peer?.port,
-    tls: tls ?? undefined,
+    tls: tls?.protocol,
+    cipher: tls?.cipher,
+    verified: tls?.verified,
     milliseconds: Math.round(milliseconds),
     stage: outcome.kind === 'failed' ? outcome.stage : undefined,
     code: outcome.code ?? undefined,

@@ -165,5 +165,9 @@ function tlsReason(error: SocketError | undefined): CloseReason {
   if (error === undefined)
     return { kind: 'tls', message: 'the server closed the connection in the handshake' };
   const message = error.reason ?? SOURCE_LINE.exec(error.message)?.[1] ?? error.message;
-  return { kind: 'tls', message, ...(error.code === undefined ? {} : { code: error.code }) };
+  const code = error.code ?? '';
+  return { kind: 'tls', message, ...(CERTIFICATE.test(code) ? { code } : {}) };
 }
+
+/** Node names a certificate's fault as OpenSSL does; other codes are the system's (`ECONNRESET`) or begin with ERR_. */
+const CERTIFICATE = /^(?!E[A-Z0-9]+$|ERR_(?!TLS_CERT_)|$)/;

@@ -1,4 +1,5 @@
 /** What became of a message, as text for people and as facts for programs. Pure. */
+import { VERIFIERS } from '../delivery/tls-use.ts';
 import type { HistoryRecord } from '../history/record.ts';
 import type { Story } from '../history/search.ts';
 import { describePeer } from '../smtp/status-text.ts';
@@ -83,13 +84,18 @@ function addresses(all: readonly string[]): string {
 
 type Sentence = (record: HistoryRecord) => string;
 
-const ATTEMPT: Sentence = ({ recipients, host, address, port, tls, milliseconds, code, text, ...rest }) => {
+function tlsText({ tls, verified }: Pick<HistoryRecord, 'tls' | 'verified'>): string {
+  if (tls === undefined) return '';
+  return verified === undefined ? ` ${tls}` : ` ${tls} verified by ${VERIFIERS[verified]}`;
+}
+
+const ATTEMPT: Sentence = ({ recipients, host, address, port, milliseconds, code, text, ...rest }) => {
   const peer = host === undefined ? null : { host, address: address ?? null, port: port ?? 25 };
   const via = peer === null ? '' : ` via ${describePeer(peer)}`;
   const time = milliseconds === undefined ? '' : `, ${duration(milliseconds)}`;
   const reply = [code, text].filter((each) => each !== undefined).join(' ');
   const doubt = rest.maybeDelivered === true ? ' (the message may have been delivered)' : '';
-  return `${addresses(recipients)}${via}${tls === undefined ? '' : ` ${tls}`}${time}: ${reply}${doubt}`;
+  return `${addresses(recipients)}${via}${tlsText(rest)}${time}: ${reply}${doubt}`;
 };
 
 const REQUEST: Sentence = ({ by }) => `asked for by ${by ?? 'somebody'}`;

@@ -45,7 +45,7 @@ export async function perform(
     outcome: ({ recipient, outcome }) => {
       if (outcome.kind !== 'failed' || outcome.stage !== 'routing' || outcome.scope !== 'recipient') return;
       const index = queued.job.recipients.findIndex(({ address }) => address === recipient);
-      unrouted.push({ index, address: recipient, outcome, row: null });
+      unrouted.push({ index, address: recipient, outcome, row: null, tls: null });
     },
     quarantined: () => {},
     warning: () => {},

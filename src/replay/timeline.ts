@@ -3,6 +3,7 @@
  * Made from a transcript, or by a run in a world. Plain data; text, JSON and HTML are made from it.
  */
 import type { DeliveryAttempt } from '../delivery/attempt.ts';
+import type { TlsUse } from '../delivery/tls-use.ts';
 import type { Trace } from '../delivery/trace.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { Destination } from '../routing/hosts.ts';
@@ -26,6 +27,8 @@ export interface TimelineOutcome {
   readonly outcome: Outcome;
   /** the row of either table that decided it; null: decided before there was a delivery */
   readonly row: string | null;
+  /** null: clear text, no session, or not recorded */
+  readonly tls: TlsUse | null;
 }
 
 export interface Timeline {
@@ -83,8 +86,9 @@ export function outcomesIn(
     if (event.what !== 'outcome') continue;
     for (const delivery of event.deliveries) {
       for (const index of event.recipients) {
-        const { outcome } = event;
-        outcomes.push({ index, address: address(index), outcome, row: lastRow.get(delivery) ?? null });
+        const { outcome, tls = null } = event;
+        const row = lastRow.get(delivery) ?? null;
+        outcomes.push({ index, address: address(index), outcome, row, tls });
       }
     }
   }

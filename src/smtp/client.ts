@@ -110,7 +110,7 @@ export class SmtpClient {
         secured: (facts) => {
           this.tlsFacts = facts;
           if (implicit) this.#connected();
-          else this.#handle({ type: 'secured' });
+          else this.#handle({ type: 'secured', tls: facts });
         },
         lines: (lines, partial) => this.#read(lines, partial),
         drained: () => this.#wakeWriter(),
@@ -172,11 +172,7 @@ export class SmtpClient {
 
   #closed(reason: CloseReason): void {
     if (this.#lifecycle === 'connecting') this.#connectFailed(connectFailure(reason, this.options.peer));
-    else
-      this.#handle({
-        type: reason.kind === 'tls' ? 'tls-failed' : 'connection-lost',
-        text: describeClose(reason),
-      });
+    else this.#handle(closeEvent(reason));
   }
 
   #connectFailed(failure: Failure): void {
@@ -345,4 +341,10 @@ export class SmtpClient {
     this.#lifecycle = 'ending';
     this.#listener.ended();
   }
+}
+
+function closeEvent(reason: CloseReason): SessionEvent {
+  const text = describeClose(reason);
+  if (reason.kind !== 'tls') return { type: 'connection-lost', text };
+  return { type: 'tls-failed', text, ...(reason.code === undefined ? {} : { code: reason.code }) };
 }

@@ -16,6 +16,7 @@ const ENTRY: HistoryEntry = {
   recipients: ['bob@example.com'],
 };
 const MESSAGE = { submitted: NOW, sender: 'alice@example.org', messageId: '<1@example.org>', size: 4711 };
+const TLS = { protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', verified: 'dane' } as const;
 const OUTCOME: OutcomeRecord['outcome'] = {
   ...{ kind: 'delivered', code: 250, enhanced: '2.0.0', text: '2.0.0 queued' },
   peer: { host: 'mx.example.com', address: '192.0.2.1', port: 25 },
@@ -24,7 +25,7 @@ const OUTCOME: OutcomeRecord['outcome'] = {
 function outcome(recipient: string, of: object = {}): OutcomeRecord {
   return {
     ...{ control: 2, msgid: 1, message: MESSAGE, recipient, destination: 'example.com', status: 2 },
-    ...{ outcome: OUTCOME, text: 'x', milliseconds: 41.6, tls: 'TLSv1.3', ...of },
+    ...{ outcome: OUTCOME, text: 'x', milliseconds: 41.6, tls: TLS, ...of },
   };
 }
 
@@ -77,6 +78,7 @@ test('recipients with the same outcome make one record', (t) => {
     ...{ sender: 'alice@example.org', messageId: '<1@example.org>', size: 4711 },
     ...{ recipients: ['a@example.com', 'b@example.com'], destination: 'example.com' },
     ...{ host: 'mx.example.com', address: '192.0.2.1', port: 25, tls: 'TLSv1.3', milliseconds: 42 },
+    ...{ cipher: 'TLS_AES_256_GCM_SHA384', verified: 'dane' },
     ...{ code: 250, enhanced: '2.0.0', text: '2.0.0 queued' },
   });
 });

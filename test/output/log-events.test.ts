@@ -10,10 +10,11 @@ import type { OutcomeRecord } from '../../src/runner/active-message.ts';
 
 const peer = { host: 'mx.example.com', address: '192.0.2.1', port: 25 };
 const MESSAGE = { submitted: 0, sender: 'alice@example.org', messageId: '<1@example.org>', size: 4711 };
+const TLS = { protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', verified: 'dane' } as const;
 const DELIVERED: OutcomeRecord = {
   message: MESSAGE,
   ...{ control: 2, msgid: 1, recipient: 'bob@example.com', destination: 'example.com', status: 2 },
-  ...{ text: '2.0.0 queued (250, mx.example.com [192.0.2.1])', milliseconds: 412.6, tls: 'TLSv1.3' },
+  ...{ text: '2.0.0 queued (250, mx.example.com [192.0.2.1])', milliseconds: 412.6, tls: TLS },
   outcome: { kind: 'delivered', code: 250, enhanced: '2.0.0', text: '2.0.0 queued', peer },
 };
 const FAILED: OutcomeRecord = {
@@ -53,11 +54,12 @@ test('a delivery', () => {
     level: 'info',
     event: 'delivered',
     message:
-      'delivered: job 2 from alice@example.org to bob@example.com via mx.example.com [192.0.2.1] TLSv1.3, 0.41 s, 4711 bytes, <1@example.org>: 250 2.0.0 queued',
+      'delivered: job 2 from alice@example.org to bob@example.com via mx.example.com [192.0.2.1] TLSv1.3 verified by DANE, 0.41 s, 4711 bytes, <1@example.org>: 250 2.0.0 queued',
     fields: {
       ...{ job: 2, mail: 1, sender: 'alice@example.org', messageId: '<1@example.org>', size: 4711 },
       ...{ recipient: 'bob@example.com', status: 2, destination: 'example.com' },
       ...{ host: 'mx.example.com', address: '192.0.2.1', port: 25, tls: 'TLSv1.3', milliseconds: 413 },
+      ...{ cipher: 'TLS_AES_256_GCM_SHA384', verified: 'dane' },
       ...{ stage: null, code: 250, enhanced: '2.0.0', maybeDelivered: false, text: '2.0.0 queued' },
     },
   });

@@ -21,6 +21,7 @@ function failed(stage: Stage, code: number | null, text: string, of = peer): Tra
 
 const answered: TraceEvent = {
   what: 'outcome',
+  tls: null,
   recipients: [0],
   outcome: { kind: 'delivered', code: 250, enhanced: '2.0.0', text: 'ok', peer },
 };

@@ -570,7 +570,7 @@ const DELIVERED: OutcomeRecord = {
   ...JOB,
   status: 2,
   milliseconds: 412,
-  tls: 'TLSv1.3',
+  tls: { protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', verified: 'dane' },
   outcome: { kind: 'delivered', code: 250, enhanced: '2.0.0', text: '2.0.0 queued', peer: PEER },
 };
 

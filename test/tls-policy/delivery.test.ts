@@ -4,10 +4,12 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { compareTranscript } from '../../src/replay/transcript/compare.ts';
+import { recordedWorld } from '../../src/replay/world/recorded-world.ts';
 import type { ServerScript } from '../../src/replay/world/server.ts';
 import type { WorldScript, Zone } from '../../src/replay/world/world.ts';
 import { deliver } from '../delivery/scheduling.ts';
-import { rulesOf, settingsWith } from '../replay/recording.ts';
+import { queuedFor, record, rulesOf, settingsWith, transcriptOf } from '../replay/recording.ts';
 
 const TLS: ServerScript = { ehlo: '250-mx\n250 STARTTLS' };
 const CLEAR: ServerScript = { ehlo: '250 mx' };
@@ -242,3 +244,25 @@ test('statement 10: relays are judged by relay rules, not by the policy of the r
     [],
   );
 });
+
+const RECORDED: readonly (readonly [what: string, world: WorldScript, verified: string | null])[] = [
+  ['proved by DANE', world({ tlsa: { tlsa: USABLE }, host: { canonical: 'mx.a.example' } }), 'dane'],
+  ['under an enforced policy', world({ domain: { sts: ENFORCE } }), 'sts'],
+  ['with a valid certificate that nobody asked for', world({ domain: { sts: TESTING } }), 'pkix'],
+  ['with a certificate that proves nothing', world({ server: wrong }), 'nobody'],
+  ['in clear text', world({ server: CLEAR }), null],
+  ['that failed its policy', world({ domain: { sts: { mode: 'enforce', mx: ['b.example'] } } }), null],
+];
+
+for (const [what, script, verified] of RECORDED)
+  test(`a delivery ${what} says so in its transcript, and a replay decides the same`, async () => {
+    const first = await record(queuedFor('you@a.example'), script, {}, 'all');
+    const transcript = transcriptOf(first.transcripts[0]);
+    assert.equal(compareTranscript(transcript), null);
+    const again = await record(queuedFor('you@a.example'), recordedWorld(transcript), {}, 'all');
+    const ends = [transcript, transcriptOf(again.transcripts[0])].map(({ lines }) =>
+      lines.flatMap((line) => (line.what === 'outcome' ? [{ ...line, t: 0 }] : [])),
+    );
+    assert.deepEqual(ends[1], ends[0]);
+    assert.equal(ends[0]?.[0]?.tls?.verified ?? null, verified);
+  });

@@ -55,9 +55,9 @@ const LEGEND = [
 
 function outcomeList({ outcomes, unknown }: ReplayReport): string {
   const items = outcomes.map(
-    ({ recipient, status, text, row, stopped }) =>
+    ({ recipient, status, text, row, tls, stopped }) =>
       `<li><span class="badge s${status}">${STATUS_WORDS[status]}</span> <b>${escapeHtml(recipient)}</b> ` +
-      `${escapeHtml(stopped ? STOPPED_HERE : text)}${row === null ? '' : ` <code>${escapeHtml(row)}</code>`}</li>`,
+      `${escapeHtml(stopped ? STOPPED_HERE : text)}${tls === null ? '' : ` <small>${escapeHtml(tls)}</small>`}${row === null ? '' : ` <code>${escapeHtml(row)}</code>`}</li>`,
   );
   const missing =
     unknown === null ? '' : `<li class="note">The recording does not say ${escapeHtml(unknown)}.</li>`;

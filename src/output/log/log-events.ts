@@ -1,6 +1,7 @@
 /**
  * Every log line: its level, its sentence, its fields. Pure. techdoc/logs.md lists them. No field holds a credential.
  */
+import { VERIFIERS } from '../../delivery/tls-use.ts';
 import type { SentDsn, SuppressedDsn } from '../../dsn/sender.ts';
 import type { LoginFailure } from '../../intake/connection.ts';
 import type { QueuedMessage, RejectedMessage } from '../../intake/transaction-handler.ts';
@@ -68,7 +69,8 @@ export function outcomeEvent(record: OutcomeRecord, readable: DecodeText): LogEv
   const recipient = readable(record.recipient);
   const text = readable(joinedLines(outcome.text));
   const via = outcome.peer === null ? '' : ` via ${describePeer(outcome.peer)}`;
-  const tls = record.tls === null ? '' : ` ${record.tls}`;
+  const tls =
+    record.tls === null ? '' : ` ${record.tls.protocol} verified by ${VERIFIERS[record.tls.verified]}`;
   const code = outcome.code === null ? '' : `${outcome.code} `;
   const maybe = outcome.kind === 'failed' && outcome.maybeDelivered;
   const doubt = maybe ? ' (the message may have been delivered)' : '';
@@ -89,7 +91,9 @@ export function outcomeEvent(record: OutcomeRecord, readable: DecodeText): LogEv
       host: outcome.peer?.host ?? null,
       address: outcome.peer?.address ?? null,
       port: outcome.peer?.port ?? null,
-      tls: record.tls,
+      tls: record.tls?.protocol ?? null,
+      cipher: record.tls?.cipher ?? null,
+      verified: record.tls?.verified ?? null,
       milliseconds: Math.round(record.milliseconds),
       stage: outcome.kind === 'failed' ? outcome.stage : null,
       code: outcome.code,

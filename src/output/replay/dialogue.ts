@@ -2,6 +2,8 @@
  * The SMTP dialogue of a session, for people, from the events and effects of the state machine. Pure. Message bodies are not
  * shown; credentials never come here.
  */
+import type { TlsFacts } from '#net-stream-utils';
+import { tlsText, tlsUse } from '../../delivery/tls-use.ts';
 import type { ByteString } from '../../platform/bytes.ts';
 import type { SessionEffect, SessionEvent, Step } from '../../smtp/machine/session.ts';
 
@@ -37,7 +39,7 @@ function lineOfEvent(event: SessionEvent): DialogueLine | null {
     case 'tls-failed':
       return { from: 'neither', text: event.text };
     case 'secured':
-      return { from: 'neither', text: 'TLS starts here' };
+      return { from: 'neither', text: `TLS starts here${factsText(event.tls)}` };
     case 'payload-error':
       return { from: 'neither', text: `the message could not be read: ${event.text}` };
     case 'start-transaction':
@@ -45,6 +47,11 @@ function lineOfEvent(event: SessionEvent): DialogueLine | null {
     case 'body-sent':
       return null;
   }
+}
+
+function factsText(facts: TlsFacts | undefined): string {
+  const use = tlsUse(facts ?? null, {});
+  return use === null ? '' : `: ${tlsText(use)}`;
 }
 
 function linesOfEffect(effect: SessionEffect): readonly DialogueLine[] {

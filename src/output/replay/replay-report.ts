@@ -3,6 +3,7 @@
  * control message before and after. Pure. The text, the JSON and the HTML page of `replay` are made from it. All strings are
  * decoded, with control characters escaped.
  */
+import { tlsText as tlsUseText } from '../../delivery/tls-use.ts';
 import { stripHeader } from '../../delivery-list/header.ts';
 import type { Job } from '../../delivery-list/job.ts';
 import type { ByteString } from '../../platform/bytes.ts';
@@ -11,7 +12,7 @@ import type { Schedule } from '../../queue/schedule.ts';
 import { ageOf } from '../../queue/schedule.ts';
 import { wasStopped } from '../../replay/live.ts';
 import type { Timeline, TimelineDelivery, TimelineEvent } from '../../replay/timeline.ts';
-import type { Host } from '../../routing/hosts.ts';
+import type { Host, Protection } from '../../routing/hosts.ts';
 import { directRoute, LOOKUP_ERRORS, mxRoute, type RoutingRules } from '../../routing/route.ts';
 import type { Outcome } from '../../smtp/outcome.ts';
 import { statusDigit, statusText } from '../../smtp/status-text.ts';
@@ -59,6 +60,8 @@ export interface ReplayReport {
     readonly status: 2 | 4 | 5;
     readonly text: string;
     readonly row: string | null;
+    /** how it travelled; null: in clear text, without a session, or nobody recorded it */
+    readonly tls: string | null;
     /** accepted up to DATA, where the replay stopped */
     readonly stopped: boolean;
   }[];
@@ -110,6 +113,7 @@ export function replayReport(sources: ReplaySources, readable: DecodeText): Repl
       status: statusDigit(outcome.outcome),
       text: readable(statusText(outcome.outcome, job.dialect)),
       row: outcome.row,
+      tls: outcome.tls === null ? null : tlsUseText(outcome.tls),
       stopped: wasStopped(outcome),
     })),
     would: sources.would,
@@ -210,10 +214,24 @@ function routeOf(
     why: reasonsOf(destination, own, routing).map(readable),
     hosts: hosts.map((host) => ({
       name: readable(host.port === 25 ? host.name : `${host.name}:${host.port}`),
-      why: ORIGINS[host.origin](host),
+      why: `${ORIGINS[host.origin](host)}${policyText(host)}`,
     })),
   };
 }
+
+/** Behind the reason for a host: what its domain says of it. */
+function policyText({ policy }: Host): string {
+  if (policy === undefined) return '';
+  const sts = policy.sts === undefined ? '' : `, MTA-STS ${policy.sts}`;
+  const unlisted = policy.unlisted === true ? ' (not listed)' : '';
+  return `${sts}${unlisted}${policy.secure === true ? ', proved by DNSSEC' : ''}`;
+}
+
+const DEMANDS: { readonly [demands in Protection['demands']]: string } = {
+  dane: ', whose certificate must match its TLSA records',
+  pkix: ', whose certificate must be valid for its name',
+  encryption: ', with TLS or not at all',
+};
 
 function reasonsOf(
   destination: TimelineDelivery['destination'],
@@ -315,7 +333,9 @@ function deliveryLines({
         : [];
   for (const effect of effects) {
     if (effect.type === 'acquire-connection') {
-      const how = effect.withoutTls ? ', without TLS' : '';
+      const { protection } = effect.host;
+      const how =
+        protection === undefined ? (effect.withoutTls ? ', without TLS' : '') : DEMANDS[protection.demands];
       lines.push({
         who: 'net',
         text: `to ${effect.host.name} [${effect.address}]:${effect.host.port}${how}`,

@@ -55,11 +55,12 @@ function dialogue(all: readonly ReplayedLine[], paint: Palette): readonly string
 }
 
 function outcomes({ outcomes: all, unknown }: ReplayReport, paint: Palette): readonly string[] {
-  const known = all.map(({ recipient, status, text, row, stopped }) => {
+  const known = all.map(({ recipient, status, text, row, tls, stopped }) => {
     const outcome = stopped
       ? STOPPED_HERE
       : paint[STATUS_COLOURS[status]](`${STATUS_WORDS[status]}: ${text}`);
-    return `${recipient}: ${outcome} ${paint.dim(row === null || stopped ? '' : `[row ${row}]`)}`;
+    const over = tls === null ? '' : ` (${tls})`;
+    return `${recipient}: ${outcome}${over} ${paint.dim(row === null || stopped ? '' : `[row ${row}]`)}`;
   });
   if (unknown === null) return known.map((line) => line.trimEnd());
   return [...known, paint.red(`The recording does not say ${unknown}. What would follow is unknown.`)];

@@ -7,8 +7,10 @@
  * credential. Files of version 1 are read as well.
  */
 import { createHash } from 'node:crypto';
+import type { TlsFacts } from '#net-stream-utils';
 import type { DeliveryEffect, DeliveryEvent, DeliveryState } from '../../delivery/delivery.ts';
 import { DELIVERY_TABLE } from '../../delivery/table.ts';
+import type { TlsUse } from '../../delivery/tls-use.ts';
 import type { LookupAnswer, Question, TraceEvent } from '../../delivery/trace.ts';
 import type { Job } from '../../delivery-list/job.ts';
 import type { ByteString } from '../../platform/bytes.ts';
@@ -57,7 +59,13 @@ export type LineBody =
     }
   /** the state of a session before the lines that follow: new, or taken over from another delivery */
   | { readonly what: 'session-state'; readonly session: number; readonly value: Session }
-  | { readonly what: 'connected'; readonly session: number; readonly address: string }
+  /** `tls`: of TLS from the first byte */
+  | {
+      readonly what: 'connected';
+      readonly session: number;
+      readonly address: string;
+      readonly tls?: TlsFacts;
+    }
   | {
       readonly what: 'session';
       readonly session: number;
@@ -69,7 +77,13 @@ export type LineBody =
   | { readonly what: 'body'; readonly size: number }
   /** at the end of the file, so that no delivery waits for it; `sha256` is null when the message could not be read again */
   | { readonly what: 'digest'; readonly size: number; readonly sha256: string | null }
-  | { readonly what: 'outcome'; readonly recipients: readonly number[]; readonly outcome: Outcome };
+  /** `tls` is missing in transcripts of earlier releases */
+  | {
+      readonly what: 'outcome';
+      readonly recipients: readonly number[];
+      readonly outcome: Outcome;
+      readonly tls?: TlsUse | null;
+    };
 
 /** `t`: milliseconds since the header's time */
 export type TranscriptLine = { readonly t: number } & LineBody;

@@ -159,6 +159,9 @@ function noteStep(session: OpenSession, { t, event, effects }: Step): void {
   if (effects.some(({ type }) => type === 'send-body')) session.since = t;
 }
 
+/** What describeClose puts before the reason. */
+const TLS_FAILED = describeClose({ kind: 'tls', message: '' });
+
 function noteEvent(session: OpenSession, t: number, event: SessionEvent): void {
   const after = `${Math.max(0, t - session.since)}ms`;
   switch (event.type) {
@@ -177,9 +180,16 @@ function noteEvent(session: OpenSession, t: number, event: SessionEvent): void {
       addReply(session, { after, end: ENDS.get(event.text) ?? 'unrecorded' });
       return;
     case 'tls-failed':
-      session.server.script.tlsBroken = true;
+      if (event.code === undefined) session.server.script.tlsBroken = true;
+      else
+        session.server.script.certificate = {
+          code: event.code,
+          message: event.text.replace(TLS_FAILED, ''),
+        };
       return;
     case 'secured':
+      if (event.tls?.proof === null)
+        session.server.script.certificate = { code: event.tls.problem ?? '', message: '' };
       session.server.script.handshakeAfter = after;
       session.since = t;
       return;

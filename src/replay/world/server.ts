@@ -40,7 +40,7 @@ export interface ServerScript {
   /** the TLS handshake after STARTTLS fails */
   readonly tlsBroken?: boolean;
   /** the server shows a certificate that neither a CA nor a TLSA record proves; without it, whatever is asked for is proved */
-  readonly certificate?: 'wrong';
+  readonly certificate?: 'wrong' | { readonly code: string; readonly message: string };
   /** the connection is refused, or never answered */
   readonly connect?: 'refused' | 'silence' | 'unreachable';
   /** how long connecting and the TLS handshake take */

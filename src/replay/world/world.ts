@@ -176,6 +176,8 @@ interface Surroundings {
   reportUnrecorded(what: string): void;
 }
 
+const EXPIRED = { code: 'CERT_HAS_EXPIRED', message: 'certificate has expired' } as const;
+
 class SimulatedConnection implements Connection {
   readonly #events: ConnectionEvents;
   readonly #implicitTls: TlsOptions | undefined;
@@ -249,19 +251,19 @@ class SimulatedConnection implements Connection {
         return;
       }
       const facts = { protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384' };
-      const isWrong = script?.certificate === 'wrong';
-      if (isWrong && dane !== undefined)
+      const given = script?.certificate;
+      const wrong = given === 'wrong' ? EXPIRED : given;
+      if (wrong !== undefined && dane !== undefined)
         this.#close({
           kind: 'tls',
           message: "the server's certificate does not match its TLSA records",
           code: 'TLSA_MISMATCH',
         });
-      else if (isWrong && verify)
-        this.#close({ kind: 'tls', message: 'certificate has expired', code: 'CERT_HAS_EXPIRED' });
+      else if (wrong !== undefined && verify) this.#close({ kind: 'tls', ...wrong });
       else {
         const proof = dane === undefined ? 'pkix' : 'dane';
         this.#events.secured(
-          isWrong ? { ...facts, proof: null, problem: 'CERT_HAS_EXPIRED' } : { ...facts, proof },
+          wrong === undefined ? { ...facts, proof } : { ...facts, proof: null, problem: wrong.code },
         );
         then();
       }

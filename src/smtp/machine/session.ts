@@ -2,6 +2,7 @@
  * An SMTP session: its state, the events that come in and the effects that go out. All plain data, written to transcripts as
  * they are.
  */
+import type { TlsFacts } from '#net-stream-utils';
 import type { ByteString } from '../../platform/bytes.ts';
 import type { TlsPolicy } from '../../routing/hosts.ts';
 import type { Capabilities, Extension } from '../capabilities.ts';
@@ -83,8 +84,10 @@ export type SessionEvent =
   | { readonly type: 'timeout'; readonly seconds: number }
   /** the connection broke; the text completes "HOST ..." */
   | { readonly type: 'connection-lost'; readonly text: ByteString }
-  | { readonly type: 'tls-failed'; readonly text: ByteString }
-  | { readonly type: 'secured' }
+  /** `code`: of a certificate that was refused (`CloseReason`) */
+  | { readonly type: 'tls-failed'; readonly text: ByteString; readonly code?: string }
+  /** `tls` is missing in transcripts of earlier releases */
+  | { readonly type: 'secured'; readonly tls?: TlsFacts }
   | { readonly type: 'start-transaction'; readonly transaction: Transaction }
   | { readonly type: 'quit' }
   /** the whole body has been written, the end of data has not */
