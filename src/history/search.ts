@@ -63,6 +63,7 @@ export const EVENTS = [
   'release',
   'retry',
   'remove',
+  'give-up',
 ] as const satisfies readonly HistoryEvent[];
 
 export function searchHistory(files: readonly HistoryFile[], query: HistoryQuery): Found {

@@ -114,6 +114,7 @@ const SENTENCES: { readonly [event in HistoryRecord['event']]: Sentence } = {
   release: REQUEST,
   retry: REQUEST,
   remove: REQUEST,
+  'give-up': REQUEST,
 };
 
 /** The longest event has twelve letters. */

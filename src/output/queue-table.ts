@@ -113,6 +113,7 @@ function nextStep({ due, next, why, refused, recipients, request }: JobFacts): s
       return `held by ${request.by} since ${formatTime(request.at)}`;
     case 'remove':
       return 'to be removed';
+    case 'give-up':
     case 'retry':
     case undefined:
       if (recipients.length > 0 && recipients.every(isSettled))

@@ -70,6 +70,7 @@ export function isQueuedDue(
 /** Whether to take up the payload of these jobs: to deliver it, or to finish it because no recipient is pending any more. */
 export function isMessageDue(lists: readonly QueuedJob[], now: number, options: DueOptions): boolean {
   if (lists.some(({ request }) => request === 'hold' || request === 'remove')) return false;
+  if (lists.some(({ request }) => request === 'give-up')) return true;
   const open = lists.filter(hasPending);
   const [first] = open;
   // One is due when all of them are.
@@ -92,6 +93,8 @@ function listDueness({ control, job, request }: QueuedJob, now: number, options:
       return isDue(job, now, options);
     case 'hold':
       return { due: false, at: null, reason: `It is held; \`spoolroom release ${control}\` releases it.` };
+    case 'give-up':
+      return { due: true, at: now, reason: 'It is about to be given up, and its sender gets a report.' };
     case 'remove':
       return { due: false, at: null, reason: 'It is about to be removed from the spool.' };
   }

@@ -13,8 +13,11 @@ import type { Job, MessageNumber, StatusChange } from '../delivery-list/job.ts';
 import type { StoredMessage } from '../message/stored.ts';
 import type { ByteString } from '../platform/bytes.ts';
 
-/** What an administrator requested: not to try a job until it is released, to try it once before its time, to remove it. */
-export type JobRequest = 'hold' | 'retry' | 'remove';
+/**
+ * What an administrator requested: not to try a job until it is released, to try it once before its time, to remove it, to
+ * refuse its pending recipients and tell its sender.
+ */
+export type JobRequest = 'hold' | 'retry' | 'remove' | 'give-up';
 
 /** A control message that could be read. */
 export interface QueuedJob {

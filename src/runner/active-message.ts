@@ -131,6 +131,10 @@ export class ActiveMessage implements AttemptedMessage {
   /** One attempt for the pending recipients of each destination. What is not an address fails at once. */
   async #planAttempts(): Promise<readonly DeliveryAttempt[]> {
     const [{ job }] = this.controlMessages;
+    if (this.controlMessages.some(({ request }) => request === 'give-up')) {
+      this.recordOutcome('', this.pending(), { kind: 'failed', ...cancelled() }, NO_SESSION);
+      return [];
+    }
     const sender = envelopeSender(job.envelopeFrom) ?? '';
     const plans = new Map<string, AttemptPlan>();
     const invalid = new Map<string, number[]>();
@@ -336,6 +340,13 @@ function changesAt(
   what: Omit<StatusChange, 'index'>,
 ): readonly ListChange[] {
   return places.map(({ list, index }) => ({ list, change: { index, ...what } }));
+}
+
+/** An administrator gave the message up. */
+function cancelled(): Failure {
+  const text = 'delivery was cancelled by the administrator of this server';
+  const nothing = { code: null, peer: null, maybeDelivered: false } as const;
+  return { scope: 'message', stage: 'routing', permanent: true, enhanced: '5.0.0', text, ...nothing };
 }
 
 function invalidAddress(text: string): Failure {

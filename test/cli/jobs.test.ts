@@ -138,11 +138,18 @@ const REFUSED = [
   ['hold 2 0x4', 64, /0x4 is not a job number/],
   ['hold 2 ../4', 64, /\.\.\/4 is not a job number/],
   ['release 2', 65, /Job 2 is not held/],
-  ['remove 2', 64, /removes job 2 with 1 pending recipient, .* Use --yes/],
-  ['remove', 64, /Missing job numbers: spoolroom remove <jobs\.\.>\nTry: spoolroom remove --help/],
-  ['hold', 64, /Give job numbers, or --to ADDRESS\|DOMAIN, or --all/],
-  ['hold 2 --all', 64, /Give job numbers, or/],
-  ['retry --to nobody.example', 66, /No job for nobody\.example can be retried\. Nothing was changed/],
+  ['remove 2', 64, /would remove job 2 with 1 pending recipient, .* Use --yes/],
+  ['remove 2 --report', 64, /would give up job 2 with 1 pending recipient, and tell the senders\. Use --yes/],
+  ['remove', 64, /Give job numbers, options that select jobs/],
+  ['hold', 64, /Give job numbers, options that select jobs/],
+  ['hold 2 --all', 64, /Give job numbers, options/],
+  ['hold --to b@ --all', 64, /Give job numbers, options/],
+  ['hold 20-10', 64, /20-10 is not a job number/],
+  ['hold 10-20', 66, /No job can be held/],
+  ['hold 2,9', 66, /There is no job 9 in .*Nothing was changed/],
+  ['hold --status gone', 64, /--status: gone is not one of new, deferred/],
+  ['hold --older 2w', 64, /--older: 2w is not a duration/],
+  ['retry --to nobody.example', 66, /No job to nobody\.example can be retried\. Nothing was changed/],
   ['release --all', 66, /No job can be released/],
 ] as const;
 
@@ -176,7 +183,7 @@ test('many at once: all, or those for an address or a domain', async (t) => {
   const shown = async (word: string): Promise<string> =>
     (await spoolroom(spool, 'queue', '--to', word)).printed;
   assert.match(await shown('C@OTHER.example'), /\n10 .*\n1 job: 0 due now, 1 waiting$/);
-  assert.equal(await shown('nobody.example'), 'No jobs for nobody.example.');
+  assert.equal(await shown('nobody.example'), 'No jobs to nobody.example.');
 });
 
 test('a job without pending recipients cannot be retried', async (t) => {
@@ -212,4 +219,84 @@ test('a job that does not exist: removed, quarantined, or finished', async (t) =
     assert.match((await spoolroom(spool, 'hold', number)).errors, expected);
   }
   assert.equal((await spoolroom(spool, 'explain', '0x2')).exit, 64);
+});
+
+/** Jobs 2, 4, ... with these senders, statuses and replies. */
+function manyJobs(count: number): Record<string, string> {
+  const files: Record<string, string> = {};
+  for (let n = 1; n <= count; n++) {
+    files[2 * n - 1] = MAIL;
+    files[2 * n] = listFor(2 * n - 1, `r${n}@d${n % 3}.example`)
+      .replace('bounceto|', `envelope_from|s${n % 2}@home.example\nbounceto|`)
+      .replace('|0||', n % 2 === 0 ? '|4|4.2.1 greylisted (450, mx)|' : '|0||');
+  }
+  return files;
+}
+
+for (const [words, jobs] of [
+  ['2,4', [2, 4]],
+  ['6-10', [6, 8, 10]],
+  ['18- 2', [2, 18, 20]],
+  ['--from s1@', [2, 6, 10, 14, 18]],
+  ['--from home.example --to d0.example', [6, 12, 18]],
+  ['--domain example --answer GREYLISTED', [4, 8, 12, 16, 20]],
+  ['--status new 1-9', [2, 6]],
+  ['--status deferred --to d1.example', [8, 20]],
+] as const) {
+  test(`selected: ${words}`, async (t) => {
+    const spool = spoolOf(t, manyJobs(10));
+    const tried = await spoolroom(spool, 'hold', ...words.split(' '), '--dry-run', '--json');
+    assert.deepEqual(JSON.parse(tried.printed), { asked: 'hold', jobs, runner: null, dryRun: true });
+    assert.deepEqual(
+      Object.values(await queue(spool)).filter(({ why }) => why.includes('held')),
+      [],
+    );
+    const held = await spoolroom(spool, 'hold', ...words.split(' '), '--json');
+    assert.deepEqual(JSON.parse(held.printed).jobs, jobs);
+    const shown = await spoolroom(spool, 'queue', ...words.split(' '));
+    assert.match(shown.printed, new RegExp(`^${jobs.length} jobs: `, 'm'));
+  });
+}
+
+test('a dry run says what would be done, and to which jobs', async (t) => {
+  const spool = spoolOf(t, manyJobs(10));
+  const { printed } = await spoolroom(spool, 'retry', '4,8', '--dry-run');
+  assert.match(
+    printed,
+    /^This would try jobs 4, 8 at the next run\. Nothing was changed\.\njob .*\n4 .*\n8 /,
+  );
+});
+
+test('more than ten jobs are not changed without --yes', async (t) => {
+  const spool = spoolOf(t, manyJobs(12));
+  const { exit, errors } = await spoolroom(spool, 'hold', '--all');
+  assert.deepEqual([exit, errors.split('. ').at(-1)], [64, 'Use --yes to confirm.']);
+  assert.equal((await spoolroom(spool, 'hold', '1-20')).exit, 0);
+  assert.equal((await spoolroom(spool, 'hold', '--all', '--yes')).exit, 0);
+});
+
+test('an age selects by the time of submission, and not where that is unknown', async (t) => {
+  const files = { ...FILES, 4: FILES[4].replace(`submitted|${NOW}`, `submitted|${NOW - 7200}`) };
+  const spool = spoolOf(t, files);
+  const { printed } = await spoolroom(spool, 'hold', '--older', '1h', '--json');
+  assert.deepEqual(JSON.parse(printed).jobs, [4]);
+});
+
+test('remove --report refuses the pending recipients in the next run, and tells the sender', async (t) => {
+  const done = `${listFor(1, 'gone@example.com', 'b@example.com').replace('gone@example.com|0||', 'gone@example.com|2|ok|')}`;
+  const spool = spoolOf(t, { ...FILES, 2: done });
+  await spoolroom(spool, 'hold', '2');
+  const asked = await spoolroom(spool, 'remove', '2', '--report', '--yes');
+  assert.equal(asked.printed, 'to be given up: job 2. The next run will do it, and tell the senders.');
+  assert.match((await queue(spool))[2]?.why ?? '', /about to be given up, and its sender gets a report/);
+  await spoolroom(spool, 'hold', '4');
+  await spoolroom(spool, 'run', '--smarthost', '127.0.0.1:1', '--return', 'room', '--log.level', 'error');
+  assert.deepEqual(Object.keys(await queue(spool)), ['4']);
+  const [report = ''] = fs.readdirSync(`${spool}/.spoolroom/reports`);
+  const text = fs.readFileSync(`${spool}/.spoolroom/reports/${report}`, 'latin1');
+  assert.match(text, /Final-Recipient: rfc822; ?b@example\.com/i);
+  assert.match(text, /delivery was cancelled by the administrator/);
+  assert.ok(!text.includes('gone@example.com'));
+  const { printed } = await spoolroom(spool, 'history', '2');
+  assert.match(printed, /hold .*\n.*give-up .*\n.*refused .*cancelled by.*\n.*reported /);
 });

@@ -2,19 +2,24 @@
 import { factsOfAll, queueSummary, queueTable } from '../../output/queue-table.ts';
 import { escapeControl } from '../../output/text.ts';
 import { throttleFacts, throttleSentence } from '../../output/throttling.ts';
+import { candidateOf, JOB_STATUSES } from '../../queue/selection/job.ts';
 import { quarantinedFiles } from '../../queue/spool/inspect.ts';
 import { readSpool } from '../setup/read-spool.ts';
-import { matchesRecipient } from '../setup/selection.ts';
+import { selectionFrom } from '../setup/selection.ts';
 import { throttlingOf } from '../setup/throttling.ts';
 import { type Command, warner } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
 
 export const command: Command = async ({ settings, options, terminal }) => {
+  const selection = selectionFrom(options, { statuses: JOB_STATUSES, texts: true });
+  if ('kind' in selection) return selection;
   const opened = await readSpool(settings, warner(terminal));
   if ('kind' in opened) return opened;
   const { spool, view, deps, now, schedule, readable } = opened;
   const { jobs, orphans, quarantined } = await view.scan();
-  const shown = typeof options.to === 'string' ? jobs.filter(matchesRecipient(options.to)) : jobs;
+  const shown = selection.isEmpty
+    ? jobs
+    : jobs.filter((queued) => selection.matches(candidateOf(queued, readable), now));
   const numbers = new Set(shown.map(({ control }) => control));
   // Computed from all jobs: one may be waiting because of another that is not shown.
   const { groups, waits } = await throttlingOf(opened, settings);
@@ -32,8 +37,8 @@ export const command: Command = async ({ settings, options, terminal }) => {
     return EXIT.ok;
   }
   const table = facts.length === 0 ? null : `${queueTable(facts)}\n${queueSummary(facts)}`;
-  if (typeof options.to === 'string') {
-    terminal.print(table ?? `No jobs for ${escapeControl(options.to)}.`);
+  if (!selection.isEmpty) {
+    terminal.print(table ?? `No jobs${escapeControl(selection.text)}.`);
     return EXIT.ok;
   }
   const isEmpty = quarantined.length + orphans.length + aside.length === 0;

@@ -17,8 +17,6 @@ const ROOM: OptionSpec = { type: 'string', describe: 'citadel:WHERE, the same as
 const INTAKE = SETTING_NAMES.filter((name) => name.startsWith('intake.'));
 const LOG = SETTING_NAMES.filter((name) => name.startsWith('log.'));
 
-const TO: OptionSpec = { type: 'string', describe: 'jobs for this address or domain' };
-
 /** What selects jobs of the queue and messages of the history. */
 const SELECTING: { readonly [name: string]: OptionSpec } = {
   from: { type: 'string', describe: 'sender: bob@example.com, bob@, example.com, or <>' },
@@ -30,8 +28,10 @@ const SELECTING: { readonly [name: string]: OptionSpec } = {
 };
 
 const MANY: { readonly [name: string]: OptionSpec } = {
-  to: TO,
+  ...SELECTING,
   all: { type: 'boolean', describe: 'all jobs to which it applies' },
+  'dry-run': { type: 'boolean', describe: 'say what it would do, and do nothing' },
+  yes: { type: 'boolean', describe: 'do not ask for confirmation' },
 };
 
 /** What programs give to sendmail. Only -f, -r, -t and -F change something here. */
@@ -109,10 +109,10 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('../commands/enqueue.ts'),
   },
   {
-    usage: 'queue',
+    usage: 'queue [words..]',
     about: 'list the jobs in the spool, and what each is waiting for',
     settings: READING,
-    options: { to: TO },
+    options: SELECTING,
     load: () => import('../commands/queue.ts'),
   },
   {
@@ -160,10 +160,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('../commands/jobs/release.ts'),
   },
   {
-    usage: 'remove <jobs..>',
+    usage: 'remove [jobs..]',
     about: 'move jobs from the spool to .spoolroom/removed',
     settings: READING,
-    options: { yes: { type: 'boolean', describe: 'do not ask for confirmation' } },
+    options: {
+      ...MANY,
+      report: { type: 'boolean', describe: 'refuse the pending recipients instead, and tell the senders' },
+    },
     load: () => import('../commands/jobs/remove.ts'),
   },
   {

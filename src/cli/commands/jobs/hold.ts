@@ -4,6 +4,7 @@ import { jobCommand, type SelectedJobs } from './job-command.ts';
 export const command = jobCommand<SelectedJobs>({
   request: 'hold',
   participle: 'held',
+  deed: (jobs) => `hold ${jobs}`,
   inapplicable: () => null,
   complete: async (selected) => selected,
   sentence: ({ runner }, jobs) =>

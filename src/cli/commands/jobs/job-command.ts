@@ -1,25 +1,27 @@
 /**
- * What `retry`, `hold`, `release` and `remove` have in common: find the selected jobs, write a request for each, and say
- * which process will carry it out. All or nothing: when one number is wrong, no request is written. Works beside a running
- * watcher and without one.
+ * What `retry`, `hold`, `release` and `remove` have in common: find the selected jobs, ask where they are many, write a request
+ * for each, and say which process will carry it out. All or nothing: when one number is wrong, no request is written. Works
+ * beside a running watcher and without one.
  */
 import { userInfo } from 'node:os';
 import type { MessageNumber } from '../../../delivery-list/job.ts';
 import { requestEntry } from '../../../history/record.ts';
-import { escapeControl, plural } from '../../../output/text.ts';
+import { factsOfAll, queueTable } from '../../../output/queue-table.ts';
+import { type DecodeText, escapeControl, plural } from '../../../output/text.ts';
 import { describeError, errorCode, QueueError } from '../../../platform/system-errors.ts';
-import type { JobRequest, QueuedJob, QueueScan, Requester } from '../../../queue/queue.ts';
+import type { JobRequest, QueuedJob, Requester } from '../../../queue/queue.ts';
 import { locateMessage } from '../../../queue/spool/inspect.ts';
 import type { SpoolClient } from '../../../queue/spool/open.ts';
 import { openSpoolClient } from '../../../queue/spool/open.ts';
-import { messageNumber } from '../../../storage/layout.ts';
+import { scheduleFrom } from '../../../runner/rules.ts';
 import { historyFor } from '../../setup/history.ts';
 import { clockFor, controlSettings, openError, spoolDeps, spoolOf } from '../../setup/load-config.ts';
 import { becomeOwner } from '../../setup/privileges.ts';
 import { readableFor } from '../../setup/read-spool.ts';
-import { matchesRecipient } from '../../setup/selection.ts';
 import { type CliError, type Command, cliError, type Invocation, warner } from '../../shell/command.ts';
+import { confirm } from '../../shell/confirm.ts';
 import { EXIT } from '../../shell/exit.ts';
+import { type Applicability, jobSelection, selectJobs } from './select-jobs.ts';
 
 /** What `--json` prints. */
 export interface SelectedJobs {
@@ -29,28 +31,51 @@ export interface SelectedJobs {
   readonly runner: number | null;
 }
 
-export interface JobCommand<Facts extends SelectedJobs> {
+export interface JobCommand<Facts extends SelectedJobs> extends Applicability {
   readonly request: Facts['asked'];
-  /** of the request: "No job can be PARTICIPLE." */
-  readonly participle: string;
-  /** why the request does not apply to this job, completing "Job N "; null: it does */
-  inapplicable(queued: QueuedJob): string | null;
-  /** asks before anything is written */
-  confirm?(jobs: readonly QueuedJob[], invocation: Invocation): Promise<CliError | null>;
+  /** completes "This would": `hold jobs 4, 6`; `jobs` is "job 4", "jobs 4, 6" or "5000 jobs" */
+  deed(jobs: string, selected: readonly QueuedJob[]): string;
+  /** whether it is asked for few jobs, too */
+  readonly asksAlways?: true;
   /** the requests are durable */
   complete(selected: SelectedJobs, requester: Requester, invocation: Invocation): Promise<Facts | CliError>;
-  /** one or more sentences; `jobs` is "job 4", "jobs 4, 6" or "5000 jobs" */
+  /** one or more sentences; `jobs` as above */
   sentence(facts: Facts, jobs: string): string;
 }
 
+/** More jobs than these are not changed without a question. */
+const MOST_UNASKED = 10;
+
 export function jobCommand<Facts extends SelectedJobs>(what: JobCommand<Facts>): Command {
   return async (invocation) => {
-    const { settings, terminal } = invocation;
-    const done = await perform(what, invocation);
+    const { settings, options, terminal } = invocation;
+    const opened = await openJobs(what, invocation);
+    if ('kind' in opened) return opened;
+    const { jobs, selected, readable, now } = opened;
+    const deed = what.deed(jobList(selected.jobs), jobs);
+    if (options['dry-run'] === true) {
+      const facts = factsOfAll(jobs, now, scheduleFrom(settings), readable);
+      const text = `This would ${deed}. Nothing was changed.\n${queueTable(facts)}`;
+      terminal.print(settings.json ? JSON.stringify({ ...selected, dryRun: true }) : text);
+      return EXIT.ok;
+    }
+    if (what.asksAlways === true || jobs.length > MOST_UNASKED) {
+      const refused = await confirmDeed(deed, invocation);
+      if (refused !== null) return refused;
+    }
+    const done = await request(what, opened, invocation);
     if ('kind' in done) return done;
     terminal.print(settings.json ? JSON.stringify(done) : what.sentence(done, jobList(done.jobs)));
     return EXIT.ok;
   };
+}
+
+function confirmDeed(deed: string, invocation: Invocation): Promise<CliError | null> {
+  return confirm(invocation, {
+    does: `This would ${deed}.`,
+    question: `${deed.charAt(0).toUpperCase()}${deed.slice(1)}?`,
+    declined: 'Nothing was changed.',
+  });
 }
 
 const MOST_NUMBERS = 20;
@@ -60,16 +85,25 @@ function jobList(jobs: readonly MessageNumber[]): string {
   return `job${jobs.length === 1 ? '' : 's'} ${jobs.join(', ')}`;
 }
 
-async function perform<Facts extends SelectedJobs>(
-  what: JobCommand<Facts>,
-  invocation: Invocation,
-): Promise<Facts | CliError> {
-  const { settings, options, terminal } = invocation;
+interface OpenedJobs {
+  readonly spool: string;
+  readonly client: SpoolClient;
+  readonly jobs: readonly QueuedJob[];
+  readonly selected: SelectedJobs;
+  readonly readable: DecodeText;
+  /** Unix seconds */
+  readonly now: number;
+  readonly requester: Requester;
+}
+
+async function openJobs(
+  what: Applicability & { readonly request: SelectedJobs['asked'] },
+  { settings, options, terminal }: Invocation,
+): Promise<OpenedJobs | CliError> {
   const spool = spoolOf(settings);
   if (typeof spool !== 'string') return spool;
-  const numbers = [options.jobs ?? []].flat();
-  const filter = filterFrom(numbers, options);
-  if (filter !== null && 'kind' in filter) return filter;
+  const selection = jobSelection(options);
+  if ('kind' in selection) return selection;
   const { username: by } = userInfo();
   const notOwner = becomeOwner(spool, settings);
   if (notOwner !== null) return notOwner;
@@ -78,102 +112,30 @@ async function perform<Facts extends SelectedJobs>(
   const opened = await openSpoolClient(spool, deps, controlSettings(settings));
   if (opened.kind === 'refused') return openError(opened);
   const { client } = opened;
+  const readable = await readableFor(settings);
+  const now = Math.floor(clock.now() / 1000);
   const absent = (number: MessageNumber): string =>
     `There is no job ${number} in ${spool}: ${escapeControl(locateMessage(deps.disk, spool, number))}`;
-  const scan = await client.scan();
-  const jobs = filter === null ? jobsByNumber(numbers, scan, absent, what) : jobsByFilter(filter, scan, what);
+  const jobs = selectJobs(selection, await client.scan(), { ...what, absent, readable, now });
   if ('kind' in jobs) return jobs;
-  const refused = (await what.confirm?.(jobs, invocation)) ?? null;
-  if (refused !== null) return refused;
+  const numbers = jobs.map(({ control }) => control);
+  const selected = { asked: what.request, jobs: numbers, runner: client.runner() };
+  return { spool, client, jobs, selected, readable, now, requester: { by, at: now } };
+}
 
-  const requester = { by, at: Math.floor(clock.now() / 1000) };
+async function request<Facts extends SelectedJobs>(
+  what: JobCommand<Facts>,
+  { spool, client, jobs, selected, readable, requester }: OpenedJobs,
+  invocation: Invocation,
+): Promise<Facts | CliError> {
+  const { settings, terminal } = invocation;
   const failure = await writeRequests(client, what.request, jobs, requester);
   if (failure !== null) return failure;
-  const readable = await readableFor(settings);
+  const clock = clockFor(settings);
   const history = historyFor(spool, settings, { clock, readable, warn: warner(terminal) });
-  for (const job of jobs) history?.write(requestEntry(what.request, job, by, readable));
+  for (const job of jobs) history?.write(requestEntry(what.request, job, requester.by, readable));
   history?.flush();
-  const selected = {
-    asked: what.request,
-    jobs: jobs.map(({ control }) => control),
-    runner: client.runner(),
-  };
   return what.complete(selected, requester, invocation);
-}
-
-/** Selects jobs otherwise than by number. */
-interface JobFilter {
-  /** when it selects no job */
-  readonly none: string;
-  readonly selects: (queued: QueuedJob) => boolean;
-}
-
-/** `--all` or `--to ADDRESS|DOMAIN`; null: jobs are given by number. */
-function filterFrom(
-  numbers: readonly unknown[],
-  { all, to }: Invocation['options'],
-): JobFilter | CliError | null {
-  const ways = [numbers.length > 0, all === true, typeof to === 'string'].filter(Boolean).length;
-  if (ways !== 1) {
-    return cliError('Give job numbers, or --to ADDRESS|DOMAIN, or --all. Nothing was changed.', EXIT.usage);
-  }
-  if (all === true) return { none: 'No job', selects: () => true };
-  return typeof to === 'string'
-    ? { none: `No job for ${escapeControl(to)}`, selects: matchesRecipient(to) }
-    : null;
-}
-
-/** Jobs to which the request does not apply are left out. */
-function jobsByFilter(
-  { none, selects }: JobFilter,
-  { jobs }: QueueScan,
-  { inapplicable, participle }: Pick<JobCommand<SelectedJobs>, 'inapplicable' | 'participle'>,
-): readonly QueuedJob[] | CliError {
-  const selected = jobs.filter((queued) => inapplicable(queued) === null && selects(queued));
-  return selected.length > 0
-    ? selected
-    : cliError(`${none} can be ${participle}. Nothing was changed.`, EXIT.noInput);
-}
-
-function jobsByNumber(
-  numbers: readonly unknown[],
-  scan: QueueScan,
-  absent: (number: MessageNumber) => string,
-  { inapplicable }: Pick<JobCommand<SelectedJobs>, 'inapplicable'>,
-): readonly QueuedJob[] | CliError {
-  const jobs = new Map<MessageNumber, QueuedJob>();
-  for (const word of numbers.map(String)) {
-    const number = messageNumber(word);
-    if (number === null)
-      return cliError(`${escapeControl(word)} is not a job number. Nothing was changed.`, EXIT.usage);
-    const queued = scan.jobs.find(({ control }) => control === number);
-    if (queued === undefined) return noSuchJob(number, scan, absent);
-    const why = inapplicable(queued);
-    if (why !== null) return cliError(`Job ${number} ${why}. Nothing was changed.`, EXIT.data);
-    jobs.set(number, queued);
-  }
-  return [...jobs.values()];
-}
-
-function noSuchJob(
-  number: MessageNumber,
-  { jobs, quarantined }: QueueScan,
-  absent: (number: MessageNumber) => string,
-): CliError {
-  const reason = quarantined.find((each) => each.number === number)?.reason;
-  if (reason !== undefined) {
-    return cliError(
-      `Control message ${number} cannot be read: ${escapeControl(reason)}. Nothing was changed.`,
-      EXIT.data,
-    );
-  }
-  const carrying = jobs.filter(({ job }) => job.msgid === number).map(({ control }) => control);
-  return cliError(
-    carrying.length > 0
-      ? `${number} is a message; its job is ${carrying.join(' or ')}. Nothing was changed.`
-      : `${absent(number)} Nothing was changed.`,
-    EXIT.noInput,
-  );
 }
 
 async function writeRequests(

@@ -4,6 +4,7 @@ import { jobCommand, type SelectedJobs } from './job-command.ts';
 export const command = jobCommand<SelectedJobs>({
   request: 'release',
   participle: 'released',
+  deed: (jobs) => `release ${jobs}`,
   inapplicable: ({ request }) => (request === 'hold' ? null : 'is not held'),
   complete: async (selected) => selected,
   sentence: (_, jobs) => `released: ${jobs}.`,

@@ -10,8 +10,7 @@ import { openSpoolQueue } from '../../../queue/spool/open.ts';
 import { removalFolder } from '../../../queue/spool/requests/removal.ts';
 import { layoutOf } from '../../../storage/layout.ts';
 import { clockFor, controlSettings, openError, spoolDeps, spoolOf } from '../../setup/load-config.ts';
-import { type CliError, type Invocation, warner } from '../../shell/command.ts';
-import { confirm } from '../../shell/confirm.ts';
+import { type CliError, type Command, type Invocation, warner } from '../../shell/command.ts';
 import { jobCommand, type SelectedJobs } from './job-command.ts';
 
 interface Removed extends SelectedJobs {
@@ -21,11 +20,28 @@ interface Removed extends SelectedJobs {
   readonly folder: string;
 }
 
-export const command = jobCommand<Removed>({
+/** With `--report` the senders are told, as of any other refusal. */
+export const command: Command = (invocation) =>
+  (invocation.options.report === true ? giveUp : remove)(invocation);
+
+const giveUp = jobCommand<SelectedJobs>({
+  request: 'give-up',
+  participle: 'given up',
+  deed: (jobs, selected) => `give up ${jobs} with ${pendingIn(selected)}, and tell the senders`,
+  asksAlways: true,
+  inapplicable: ({ job }) => (job.recipients.some(isPending) ? null : 'has no pending recipients'),
+  complete: async (selected) => selected,
+  sentence: ({ runner }, jobs) =>
+    `to be given up: ${jobs}. ${runner === null ? 'The next run' : `Process ${runner}, which delivers from this spool,`} ` +
+    'will do it, and tell the senders.',
+});
+
+const remove = jobCommand<Removed>({
   request: 'remove',
   participle: 'removed',
+  deed: (jobs, selected) => `remove ${jobs} with ${pendingIn(selected)}, without a report to the senders`,
+  asksAlways: true,
   inapplicable: () => null,
-  confirm: confirmRemoval,
   async complete(selected, requester, invocation) {
     const spool = spoolOf(invocation.settings);
     if (typeof spool !== 'string') return spool;
@@ -39,6 +55,11 @@ export const command = jobCommand<Removed>({
       : `to be removed: ${jobs}. ${runner === null ? 'The next run' : `Process ${runner}, which delivers from this spool,`} ` +
         `will do it at its next scan; then the files are in ${folder}`,
 });
+
+function pendingIn(jobs: readonly QueuedJob[]): string {
+  const pending = jobs.reduce((sum, { job }) => sum + job.recipients.filter(isPending).length, 0);
+  return plural(pending, 'pending recipient');
+}
 
 /** Takes the lock for one scan, which carries out the request. False: another process has it, or a job is still there. */
 async function carryOut(
@@ -58,14 +79,4 @@ async function carryOut(
   } finally {
     await opened.queue.close();
   }
-}
-
-function confirmRemoval(jobs: readonly QueuedJob[], invocation: Invocation): Promise<CliError | null> {
-  const pending = jobs.flatMap(({ job }) => job.recipients.filter(isPending)).length;
-  const what = `job${jobs.length === 1 ? '' : 's'} ${jobs.map(({ control }) => control).join(', ')} with ${plural(pending, 'pending recipient')}`;
-  return confirm(invocation, {
-    does: `This removes ${what}, without a report to the senders.`,
-    question: `Remove ${what}, without a report to the senders?`,
-    declined: 'Nothing was changed.',
-  });
 }

@@ -5,6 +5,7 @@ import { jobCommand, type SelectedJobs } from './job-command.ts';
 export const command = jobCommand<SelectedJobs>({
   request: 'retry',
   participle: 'retried',
+  deed: (jobs) => `try ${jobs} at the next run`,
   inapplicable: ({ control, job, request }) => {
     if (request === 'hold') return `is held; \`spoolroom release ${control}\` lets it be tried`;
     return job.recipients.some(isPending) ? null : 'has no pending recipients';

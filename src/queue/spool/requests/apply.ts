@@ -97,17 +97,17 @@ export class AppliedRequests {
     }
   }
 
-  /** A requested retry counts for one attempt. */
+  /** A requested retry counts for one attempt, and what is given up is so with its first outcome. */
   retried(control: MessageNumber): void {
     const { disk, layout, warn } = this.#deps;
     const request = this.#applied.get(control);
-    if (request?.request !== 'retry') return;
+    if (request?.request !== 'retry' && request?.request !== 'give-up') return;
     try {
       dropRequest(disk, layout, request);
     } catch (error) {
       if (errorCode(error) === null) throw error;
       warn(
-        `${layout.requests}/${control} could not be removed: ${describeError(error)}. Job ${control} will be tried at every scan until it is.`,
+        `${layout.requests}/${control} could not be removed: ${describeError(error)}. The request of job ${control} will be carried out at every scan until it is.`,
       );
     }
   }

@@ -52,7 +52,7 @@ const BATCH = 32;
 const LONGEST_NOTE = 65_536;
 /** The end of the year 9999. */
 const LAST_SECOND = 253_402_300_799;
-const KINDS: ReadonlySet<unknown> = new Set<JobRequest>(['hold', 'retry', 'remove']);
+const KINDS: ReadonlySet<unknown> = new Set<JobRequest>(['hold', 'retry', 'remove', 'give-up']);
 
 function pathOf({ requests }: StateLayout, control: MessageNumber): string {
   return `${requests}/${control}`;

@@ -1,0 +1,80 @@
+/** Which jobs a command for jobs is about. A number that was given by itself has to be that of a job to which it applies. */
+import type { MessageNumber } from '../../../delivery-list/job.ts';
+import { type DecodeText, escapeControl } from '../../../output/text.ts';
+import type { QueuedJob, QueueScan } from '../../../queue/queue.ts';
+import { candidateOf, JOB_STATUSES } from '../../../queue/selection/job.ts';
+import type { Selection } from '../../../queue/selection/selection.ts';
+import { selectionFrom } from '../../setup/selection.ts';
+import { type CliError, cliError, type Invocation } from '../../shell/command.ts';
+import { EXIT } from '../../shell/exit.ts';
+
+export interface Applicability {
+  /** "No job can be PARTICIPLE." */
+  readonly participle: string;
+  /** why the request does not apply to this job, completing "Job N "; null: it does */
+  inapplicable(queued: QueuedJob): string | null;
+}
+
+export interface SelectDeps extends Applicability {
+  /** a sentence: there is no job with this number */
+  absent(number: MessageNumber): string;
+  readonly readable: DecodeText;
+  /** Unix seconds */
+  readonly now: number;
+}
+
+/** Something has to be given, and `--all` by itself. */
+export function jobSelection(options: Invocation['options']): Selection | CliError {
+  const selection = selectionFrom(options, { statuses: JOB_STATUSES, texts: false });
+  if ('kind' in selection) return cliError(`${selection.text} Nothing was changed.`, selection.exit);
+  if (!selection.isEmpty && !(options.all === true && (selection.isNumbers || selection.text !== '')))
+    return selection;
+  return cliError(
+    'Give job numbers, options that select jobs (--from, --to, --domain, --older, --answer, --status), or --all. Nothing was changed.',
+    EXIT.usage,
+  );
+}
+
+export function selectJobs(
+  selection: Selection,
+  scan: QueueScan,
+  { absent, readable, now, inapplicable, participle }: SelectDeps,
+): readonly QueuedJob[] | CliError {
+  const byNumber = new Map(scan.jobs.map((queued) => [queued.control, queued]));
+  for (const number of selection.named) {
+    const queued = byNumber.get(number);
+    if (queued === undefined) return noSuchJob(number, scan, absent);
+    const why = selection.isNumbers ? inapplicable(queued) : null;
+    if (why !== null) return cliError(`Job ${number} ${why}. Nothing was changed.`, EXIT.data);
+  }
+  const selected = scan.jobs.filter(
+    (queued) => inapplicable(queued) === null && selection.matches(candidateOf(queued, readable), now),
+  );
+  return selected.length > 0
+    ? selected
+    : cliError(
+        `No job${escapeControl(selection.text)} can be ${participle}. Nothing was changed.`,
+        EXIT.noInput,
+      );
+}
+
+function noSuchJob(
+  number: MessageNumber,
+  { jobs, quarantined }: QueueScan,
+  absent: (number: MessageNumber) => string,
+): CliError {
+  const reason = quarantined.find((each) => each.number === number)?.reason;
+  if (reason !== undefined) {
+    return cliError(
+      `Control message ${number} cannot be read: ${escapeControl(reason)}. Nothing was changed.`,
+      EXIT.data,
+    );
+  }
+  const carrying = jobs.filter(({ job }) => job.msgid === number).map(({ control }) => control);
+  return cliError(
+    carrying.length > 0
+      ? `${number} is a message; its job is ${carrying.join(' or ')}. Nothing was changed.`
+      : `${absent(number)} Nothing was changed.`,
+    EXIT.noInput,
+  );
+}
