@@ -24,6 +24,12 @@ export interface PreparedMessage {
   readonly sender: ByteString;
 }
 
+/** What MAIL FROM says of a message. */
+export interface MessageFacts extends Pick<MessageRequirements, 'size' | 'eightBit'> {
+  /** '' is the null sender */
+  readonly sender: ByteString;
+}
+
 export interface OutcomeDetails {
   /** from the start of the attempt */
   readonly milliseconds: number;
@@ -40,13 +46,16 @@ export interface AttemptedMessage {
    * cannot be read now, and the attempt does not count.
    */
   load(): Promise<PreparedMessage | Failure | 'unavailable'>;
-  /** Each recipient gets one outcome. `destination` is its name, for people. */
+  /**
+   * Each recipient gets one outcome. `destination` is its name, for people. Returns what is recorded: a transient failure is
+   * the last one when the message is too old for another attempt.
+   */
   recordOutcome(
     destination: string,
     recipients: readonly number[],
     outcome: Outcome,
     details: OutcomeDetails,
-  ): void;
+  ): Outcome;
   /** The recipients wait because their hosts asked us to send less: nothing was tried. */
   holdBack(destination: string, recipients: readonly number[], reason: Failure): void;
   /** Every recipient of the attempt has its outcome, or stays as it was: the run is stopping, or the message is unavailable. */
@@ -108,6 +117,13 @@ export class DeliveryAttempt {
     return this.#loaded().outgoing;
   }
 
+  /** of the form it would be sent in now; null: it is not loaded */
+  get facts(): MessageFacts | null {
+    if (this.#prepared === null) return null;
+    const { outgoing, sender } = this.#prepared;
+    return { size: outgoing.size, eightBit: outgoing.eightBit, sender };
+  }
+
   requirements(): MessageRequirements {
     const { outgoing, sender } = this.#loaded();
     const smtpUtf8 = this.smtpUtf8 || hasEightBit(sender);
@@ -115,7 +131,7 @@ export class DeliveryAttempt {
   }
 
   /** A transaction for the pending recipients, under a number never used before in this run. */
-  beginTransaction(number: number): Transaction {
+  beginTransaction(number: number, { envelopeOnly }: Pick<Transaction, 'envelopeOnly'>): Transaction {
     const { sender } = this.#loaded();
     const pending = new Set(this.delivery.pending);
     this.transaction = number;
@@ -126,6 +142,7 @@ export class DeliveryAttempt {
       ...this.requirements(),
       // A message from the null sender is a report, or must not cause one (RFC 3461 6.1).
       dsn: sender === '' ? { notify: 'NEVER' } : null,
+      ...(envelopeOnly === true ? { envelopeOnly } : {}),
     };
   }
 

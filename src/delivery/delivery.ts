@@ -54,7 +54,8 @@ export type DeliveryEvent =
   /** the host is this machine */
   | { readonly type: 'own-host'; readonly failure: Failure }
   | { readonly type: 'connection-ready' }
-  | { readonly type: 'host-failed'; readonly failure: Failure }
+  /** `remembered`: it failed for another delivery not long ago, and was not contacted again */
+  | { readonly type: 'host-failed'; readonly failure: Failure; readonly remembered?: true }
   | { readonly type: 'tls-unusable'; readonly failure: Failure }
   /** the host cannot do an extension that it offers; the connection that follows does without it */
   | { readonly type: 'extension-refused'; readonly failure: Failure }

@@ -32,6 +32,8 @@ export interface DeliveryRules {
   readonly deadlines: { readonly [name in Deadline | 'connect' | 'silence' | 'delivery' | 'stop']: number };
   /** source addresses, at most one of each family */
   readonly localAddresses: readonly string[];
+  /** asks whether the recipients would be accepted; no message follows */
+  readonly envelopeOnly?: true;
   policyFor(host: Host, withoutTls: boolean): SessionPolicy;
   tlsFor(host: Host): TlsOptions;
 }

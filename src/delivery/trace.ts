@@ -40,12 +40,13 @@ export type TraceEvent =
   | { readonly what: 'closed'; readonly session: number }
   /** the message is about to be sent */
   | { readonly what: 'body'; readonly message: OutgoingMessage }
-  /** recipients have their outcome, decided by the step traced last */
+  /** recipients have their outcome, decided by the step traced last; `recorded` is what their lines say of it */
   | {
       readonly what: 'outcome';
       readonly recipients: readonly number[];
       readonly outcome: Outcome;
       readonly tls: TlsUse | null;
+      readonly recorded: Outcome;
     };
 
 /** `attempts`: whom this concerns; nobody for a session between two messages or one that is closing. */

@@ -168,7 +168,7 @@ export class DeliveryWorker {
         this.#acquire(attempt, effect);
         return;
       case 'start-transaction':
-        this.#client?.startTransaction(attempt.beginTransaction(this.#scheduler.nextTransactionNumber()));
+        this.#client?.startTransaction(this.#transactionOf(attempt));
         this.#prefetch();
         return;
       case 'interrupt':
@@ -183,6 +183,10 @@ export class DeliveryWorker {
     }
   }
 
+  #transactionOf(attempt: DeliveryAttempt): Transaction {
+    return attempt.beginTransaction(this.#scheduler.nextTransactionNumber(), this.#scheduler.rules);
+  }
+
   #resolver(attempt: DeliveryAttempt): Resolver {
     const { resolver, trace } = this.#scheduler.deps;
     return traced(resolver, (event) => trace([attempt], event));
@@ -194,9 +198,10 @@ export class DeliveryWorker {
     tls: TlsUse | null,
   ): void {
     const { clock, trace } = this.#scheduler.deps;
-    trace([attempt], { what: 'outcome', recipients, outcome, tls });
-    const milliseconds = clock.monotonic() - attempt.started;
-    attempt.message.recordOutcome(attempt.destination.name, recipients, outcome, { milliseconds, tls });
+    const { destination, message, started } = attempt;
+    const details = { milliseconds: clock.monotonic() - started, tls };
+    const recorded = message.recordOutcome(destination.name, recipients, outcome, details);
+    trace([attempt], { what: 'outcome', recipients, outcome, recorded, tls });
   }
 
   /**
@@ -229,7 +234,7 @@ export class DeliveryWorker {
     }
     const failure = this.#pool.backOff(target);
     if (failure !== undefined) {
-      this.#handle(attempt, { type: 'host-failed', failure });
+      this.#handle(attempt, { type: 'host-failed', failure, remembered: true });
       return;
     }
     const delay = mayConnect ? 0 : this.#pool.startDelay();
@@ -268,7 +273,7 @@ export class DeliveryWorker {
     }
     // Meanwhile the session may have been lost, or the attempt stopped.
     if (attempt.isDone || attempt !== this.#current || client !== this.#client) return;
-    client.startTransaction(attempt.beginTransaction(this.#scheduler.nextTransactionNumber()));
+    client.startTransaction(this.#transactionOf(attempt));
   }
 
   /** Takes the next attempt and reads its message while the current one is on the wire. */
@@ -313,7 +318,7 @@ export class DeliveryWorker {
     this.#advance(attempt, waited ? { type: 'connection-ready' } : { type: 'reuse', ...this.#cursor });
     // The answers to this envelope may come in one read with the end of the message before: be ready for its end.
     this.#prefetch();
-    return attempt.beginTransaction(this.#scheduler.nextTransactionNumber());
+    return this.#transactionOf(attempt);
   }
 
   /** Its envelope was sent behind a message that goes out once more: it begins again after that one. */

@@ -56,7 +56,8 @@ export function parseDsnTransport(text: string): DsnTransportSetting | null {
   return { kind: 'smtp', host: name, literal: /^[\d.]+$/.test(name) ? 4 : null, port };
 }
 
-function format(setting: ServerSetting): string {
+/** As in the setting `return`. */
+export function describeTransport(setting: ServerSetting): string {
   switch (setting.kind) {
     case 'lmtp':
       return `lmtp:${setting.socket}`;
@@ -104,11 +105,14 @@ export function sessionTransport(
   };
 
   return {
-    name: format(setting),
+    name: describeTransport(setting),
     async send(report, to) {
       const peers = await peersOf(setting, deps.resolver);
       if ('scope' in peers) return { kind: 'unavailable', why: peers.text };
-      let handover: HandoverResult = { kind: 'unavailable', why: `${format(setting)} has no address` };
+      let handover: HandoverResult = {
+        kind: 'unavailable',
+        why: `${describeTransport(setting)} has no address`,
+      };
       for (const peer of peers) {
         handover = await handOver(report, to, peer);
         if (handover.kind !== 'unavailable') break;

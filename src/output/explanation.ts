@@ -1,6 +1,8 @@
 /** One job in sentences: why it is still queued, what happened last, when the next attempt is, and what would help. Pure. */
 import { isPending, isSettled, type Job } from '../delivery-list/job.ts';
 import { formatTime } from '../platform/clock.ts';
+import type { CommandText } from '../platform/shell-words.ts';
+import { isQueuedDue } from '../queue/due.ts';
 import type { PayloadResult, QueuedJob } from '../queue/queue.ts';
 import type { Schedule } from '../queue/schedule.ts';
 import { ageOf, lastAttempt } from '../queue/schedule.ts';
@@ -18,7 +20,7 @@ export interface Explained extends JobFacts {
 }
 
 export interface ExplanationContext {
-  readonly spool: string;
+  readonly commandText: CommandText;
   readonly queued: QueuedJob;
   /** all jobs with the same message */
   readonly lists: readonly QueuedJob[];
@@ -70,10 +72,11 @@ function lastAttemptOf({
   queued: { control, job },
   now,
   transcripts,
+  commandText,
 }: ExplanationContext): readonly string[] {
   const last = lastAttempt(job);
   const [transcript] = transcripts;
-  const replay = `spoolroom replay ${transcript}`;
+  const replay = transcript === undefined ? '' : commandText('replay', transcript);
   if (last === null) {
     return transcript === undefined
       ? []
@@ -82,27 +85,31 @@ function lastAttemptOf({
   return [
     last > now
       ? `According to its list, the last attempt was at ${formatTime(last)}, which is in the future: a clock was wrong. ` +
-        `To try it now: spoolroom retry ${control}`
+        `To try it now: ${commandText('retry', String(control))}`
       : `The last attempt was at ${formatTime(last)}.`,
     ...(transcript === undefined ? [] : [`Its dialogue: ${replay}`]),
   ];
 }
 
 function nextAttemptOf(
-  { queued, lists, now, schedule, waits }: ExplanationContext,
+  { queued, lists, now, schedule, waits, commandText }: ExplanationContext,
   { due, next, why, recipients, refused, request, throttled }: JobFacts,
 ): readonly string[] {
   if (recipients.length > 0 && recipients.every(isSettled)) {
     const ending =
       refused === 0
         ? 'The next run will finish the job.'
-        : 'The job stays until the report to its sender can be sent. The log and `spoolroom check` (reports) say what prevents that.';
+        : `The job stays until the report to its sender can be sent. The log says what prevents that, and so does the part "reports" of: ${commandText('check')}`;
     return [why, ending];
   }
   const outlook = [retries(queued.job, schedule), expiry(queued.job, now, schedule)];
   if (due) return ['It is due; the next run will try it.', ...(request === null ? [] : [why]), ...outlook];
   if (throttled !== null) return [...(waits?.(lists)?.sentences ?? []), ...outlook];
-  if (next === null) return [why];
+  if (next === null) {
+    const { heldBy } = isQueuedDue(queued, lists, now, { schedule, force: false });
+    const release = heldBy === undefined ? '' : ` To release it: ${commandText('release', String(heldBy))}`;
+    return [`${why}${release}`];
+  }
   return [lists.length > 1 ? why : `The next attempt is at ${next}.`, ...outlook];
 }
 
@@ -131,14 +138,14 @@ function expiry(job: Job, now: number, { giveUpAfter }: Schedule): string {
 
 const MOST_HINTS = 2;
 
-function hints({ spool, queued: { control, job }, payload }: ExplanationContext): readonly string[] {
+function hints({ commandText, queued: { control, job }, payload }: ExplanationContext): readonly string[] {
   const pending = job.recipients.filter(isPending);
   if (pending.length === 0) return [];
   if (payload.kind === 'missing') return ['Put the message back under its number, or remove the job.'];
   if (payload.kind !== 'found') return ['Make the message readable, or remove the job.'];
   const known = new Set(pending.map(({ text }) => hintsFor(text)).filter((hint) => hint !== null));
   if (known.size === 0) return [];
-  const live = `spoolroom replay ${control} --spool ${spool} --live`;
+  const live = commandText('replay', String(control), '--live');
   return [
     ...[...known].slice(0, MOST_HINTS),
     `To test the server now without sending a message, with the settings of the run: ${live}`,

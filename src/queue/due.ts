@@ -20,6 +20,8 @@ export interface DueDecision {
   readonly at: number | null;
   /** a full sentence for people */
   readonly reason: string;
+  /** the job whose hold is in the way; absent: none */
+  readonly heldBy?: MessageNumber;
 }
 
 /** `now` is Unix seconds. */
@@ -64,7 +66,13 @@ export function isQueuedDue(
     .sort((a, b) => (b.at ?? Number.POSITIVE_INFINITY) - (a.at ?? Number.POSITIVE_INFINITY));
   const [last] = waiting;
   if (last === undefined) return own;
-  return { due: false, at: last.at, reason: `Job ${last.list.control} has the same message. ${last.reason}` };
+  const { list, at, reason, heldBy } = last;
+  return {
+    due: false,
+    at,
+    reason: `Job ${list.control} has the same message. ${reason}`,
+    ...(heldBy === undefined ? {} : { heldBy }),
+  };
 }
 
 /** Whether to take up the payload of these jobs: to deliver it, or to finish it because no recipient is pending any more. */
@@ -92,7 +100,7 @@ function listDueness({ control, job, request }: QueuedJob, now: number, options:
     case 'retry':
       return isDue(job, now, options);
     case 'hold':
-      return { due: false, at: null, reason: `It is held; \`spoolroom release ${control}\` releases it.` };
+      return { due: false, at: null, reason: 'It is held.', heldBy: control };
     case 'give-up':
       return { due: true, at: now, reason: 'It is about to be given up, and its sender gets a report.' };
     case 'remove':

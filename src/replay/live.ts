@@ -1,35 +1,27 @@
 /**
- * Real connections that never send a message: RSET is sent in place of DATA, and its reply is replaced by a refusal of DATA.
- * CHUNKING is hidden from the client, since BDAT would send the message without DATA. Greeting, EHLO, TLS, AUTH, MAIL and
- * RCPT are real.
+ * A live replay: real lookups, and real sessions up to RCPT TO. The transactions are envelopes alone, which end in RSET in place
+ * of DATA, so that what is shown is what was said. The connections refuse to send a message whatever they are told.
  */
-import type { Connect, Connection, ConnectionEvents } from '#net-stream-utils';
-import type { TimelineOutcome } from './timeline.ts';
+import type { Connect, Connection } from '#net-stream-utils';
+import type { RunRules } from '../runner/rules.ts';
+import type { Outcome } from '../smtp/outcome.ts';
 
-/** The reply to DATA that the client gets. */
-export const STOPPED = '451 4.3.0 stopped before DATA: the server accepts this much, nothing was sent';
-
-/** Whether the server accepted everything up to DATA, where the replay stopped. */
-export function wasStopped({ outcome }: Pick<TimelineOutcome, 'outcome'>): boolean {
-  return outcome.kind === 'failed' && outcome.code === 451 && `451 ${outcome.text}` === STOPPED;
+/** The rules of a run that asks about recipients and sends no message. */
+export function envelopesOnly(rules: RunRules): RunRules {
+  return { ...rules, delivery: { ...rules.delivery, envelopeOnly: true } };
 }
 
-/** What happens to the reply to a command: it is passed on, or replaced by `STOPPED`. */
-type Pending = 'pass' | 'replace';
-
+/** Connections on which no message can be sent. */
 export function withoutData(connect: Connect): Connect {
-  return (endpoint, events, tls) => {
-    // Replies come in the order of the commands; the first is the greeting.
-    const pending: Pending[] = ['pass'];
-    return outgoing(connect(endpoint, incoming(events, pending), tls), pending);
-  };
+  return (endpoint, events, tls) => refusingData(connect(endpoint, events, tls));
 }
 
-function outgoing(connection: Connection, pending: Pending[]): Connection {
+function refusingData(connection: Connection): Connection {
   return {
     write: (data) => {
-      if (typeof data !== 'string') throw new Error('a message must not be sent in a live replay');
-      return connection.write(data.replace(/[^\n]*\n/g, (line) => commandFor(line, pending)));
+      if (typeof data !== 'string' || /(?:^|\n)(?:DATA|BDAT .*)\r\n/.test(data))
+        throw new Error('a message must not be sent in a live replay');
+      return connection.write(data);
     },
     startTls: (options) => connection.startTls(options),
     end: () => connection.end(),
@@ -37,27 +29,7 @@ function outgoing(connection: Connection, pending: Pending[]): Connection {
   };
 }
 
-function commandFor(line: string, pending: Pending[]): string {
-  const stop = line === 'DATA\r\n';
-  pending.push(stop ? 'replace' : 'pass');
-  return stop ? 'RSET\r\n' : line;
-}
-
-function incoming(events: ConnectionEvents, pending: Pending[]): ConnectionEvents {
-  return {
-    ...events,
-    lines: (lines, partial) =>
-      events.lines(
-        lines.flatMap((line) => received(line, pending)),
-        partial,
-      ),
-  };
-}
-
-function received(line: string, pending: Pending[]): readonly string[] {
-  const stop = pending[0] === 'replace';
-  if (line[3] !== '-') pending.shift();
-  // Without CHUNKING every message begins with DATA.
-  if (!stop) return [line.replace(/^(250[- ])CHUNKING\b/i, '$1X-NOT-NOW')];
-  return line[3] === '-' ? [] : [STOPPED];
+/** Whether the server answered RCPT TO for the recipients of this outcome. */
+export function wasAsked(outcome: Outcome): boolean {
+  return outcome.kind === 'delivered' || outcome.stage === 'rcpt';
 }

@@ -27,7 +27,7 @@ import type { RoutingRules } from '../routing/route.ts';
 import { destinationOf } from '../routing/route.ts';
 import type { Failure, Outcome } from '../smtp/outcome.ts';
 import { statusDigit, statusText } from '../smtp/status-text.ts';
-import { envelopeSender, type LoadDeps, loadMessage } from './load-message.ts';
+import { envelopeSender, type LoadDeps, type loadMessage } from './load-message.ts';
 
 /** What became of one recipient, for logs and tables. */
 export interface OutcomeRecord extends OutcomeDetails {
@@ -62,8 +62,9 @@ export interface MessageDeps extends Omit<LoadDeps, 'sign'> {
   readonly schedule: Schedule;
   /** resolves in a later turn of the event loop: a long list must not hold up other messages */
   readonly nextTurn: () => Promise<void>;
-  /** null: senders are told nothing, as in a replay */
+  /** null: senders are told nothing */
   readonly dsnSender: DsnSender | null;
+  readonly load: typeof loadMessage;
 }
 
 const NO_SESSION: OutcomeDetails = { milliseconds: 0, tls: null };
@@ -191,7 +192,7 @@ export class ActiveMessage implements AttemptedMessage {
 
   async load(): ReturnType<AttemptedMessage['load']> {
     const sign = (message: OutgoingMessage): Promise<ByteString> => this.#signatureFor(message);
-    const loaded = await loadMessage(this.controlMessages[0], { ...this.#deps, sign });
+    const loaded = await this.#deps.load(this.controlMessages[0], { ...this.#deps, sign });
     if (typeof loaded === 'object' && 'outgoing' in loaded) {
       const { sender, outgoing } = loaded;
       const messageId = messageIdOf(outgoing.headers);
@@ -200,7 +201,12 @@ export class ActiveMessage implements AttemptedMessage {
     return loaded;
   }
 
-  recordOutcome(destination: string, ids: readonly number[], given: Outcome, details: OutcomeDetails): void {
+  recordOutcome(
+    destination: string,
+    ids: readonly number[],
+    given: Outcome,
+    details: OutcomeDetails,
+  ): Outcome {
     const [{ job }] = this.controlMessages;
     const outcome = this.#expireOutcome(given);
     const status = statusDigit(outcome);
@@ -221,6 +227,7 @@ export class ActiveMessage implements AttemptedMessage {
         this.#events.outcome({ ...what, outcome, status, text, ...details });
       }
     });
+    return outcome;
   }
 
   /** Nothing was tried, so nothing is written, until the message is too old: then its sender is told. */

@@ -16,6 +16,7 @@ import { type ControlMessages, groupByPayload, isMessageDue } from '../queue/due
 import type { Queue, QueueScan } from '../queue/queue.ts';
 import type { MessageDeps, MessageEvents, OutcomeRecord } from './active-message.ts';
 import { ActiveMessage } from './active-message.ts';
+import { loadMessage } from './load-message.ts';
 import type { RunRules } from './rules.ts';
 import type { ThrottleStore } from './throttle-store.ts';
 import { ThrottledQueue } from './throttled-queue.ts';
@@ -33,8 +34,10 @@ export interface RunDeps {
   readonly throttleStore?: ThrottleStore;
   /** called once, before the first message becomes active: a run with nothing to do has nothing to tell */
   readonly beforeFirst?: () => void;
-  /** tells senders what became of their messages; absent: nobody is told, as in a replay */
+  /** tells senders what became of their messages; absent: nobody is told */
   readonly dsnSender?: DsnSender;
+  /** how payloads are made ready to send; absent: read, rendered and signed */
+  readonly load?: MessageDeps['load'];
 }
 
 export interface RunEvents {
@@ -120,6 +123,7 @@ export class QueueRunner {
       nextTurn: () => new Promise((turn) => deps.clock.after(0, turn)),
       schedule: rules.due.schedule,
       dsnSender: deps.dsnSender ?? null,
+      load: deps.load ?? loadMessage,
     };
     this.#messageEvents = {
       outcome: (record) => {

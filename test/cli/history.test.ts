@@ -49,7 +49,7 @@ test('what became of a message is one command, long after it has left', async (t
   assert.match(explained.printed, /^Job 2 has left the queue: it was removed; its files are in /);
   assert.match(
     explained.printed,
-    /refuses connections[\s\S]*Its last dialogue: spoolroom replay .*2-\d+-1\.jsonl$/,
+    /refuses connections[\s\S]*Its last dialogue: spoolroom replay .*2-\d+-1\.jsonl --spool \S+$/,
   );
 
   const replayed = await spoolroom(spool, ['replay', '2']);

@@ -51,7 +51,7 @@ test('hold and release: queue and explain show it, no message changes', async (t
   assert.deepEqual([(await queue(spool))[2]?.due, (await queue(spool))[4]?.due], [false, false]);
   assert.match(
     (await spoolroom(spool, 'explain', '2')).printed,
-    /^It is held; `spoolroom release 2` releases it\.$/m,
+    /^It is held\. To release it: spoolroom release 2\b/m,
   );
   assert.match((await spoolroom(spool, 'queue')).printed, /^4 .* held by \S+ since 2012-07-14T00:00:00Z$/m);
   assert.equal((await spoolroom(spool, 'hold', '2')).exit, 0, 'held twice is held');

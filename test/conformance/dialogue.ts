@@ -13,7 +13,7 @@ import { unknown8bit } from '../../src/message/charset.ts';
 import type { ByteString } from '../../src/platform/bytes.ts';
 import type { LookupResult, MxRecord, Resolver } from '../../src/platform/dns.ts';
 import { SCHEDULE } from '../../src/queue/schedule.ts';
-import { SingleJobQueue } from '../../src/replay/single-job-queue.ts';
+import { CopiedQueue } from '../../src/replay/copied-queue.ts';
 import { VirtualClock } from '../../src/replay/world/virtual-clock.ts';
 import { parseInternetConfig } from '../../src/routing/relays.ts';
 import { runQueue } from '../../src/runner/queue-runner.ts';
@@ -140,7 +140,7 @@ function rulesFor(script: Script): RunRules {
 }
 
 /** One job, and the outcomes that would have been written into its list. */
-class RecordingQueue extends SingleJobQueue {
+class RecordingQueue extends CopiedQueue {
   readonly outcomes: Outcome[] = [];
 
   override async record(_?: number, changes: readonly StatusChange[] = []): Promise<void> {
@@ -165,10 +165,10 @@ async function ours(row: Row): Promise<Seen> {
       yield mail;
     },
   };
-  const queue = new RecordingQueue(
-    { control: 1000, job: read.job, warnings: [] },
-    { kind: 'found', message: stored },
-  );
+  const queue = new RecordingQueue([{ control: 1000, job: read.job, warnings: [] }], {
+    kind: 'found',
+    message: stored,
+  });
   const clock = new VirtualClock(script.now * 1000);
   const stop = new AbortController();
   const network = new Network(script, clock, () => stop.abort());

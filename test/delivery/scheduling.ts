@@ -175,6 +175,7 @@ function attemptsFor(
       },
       recordOutcome: (_, ids, outcome) => {
         for (const id of ids) events.outcome(recipients[id] ?? '?', outcome);
+        return outcome;
       },
       holdBack: (_, ids, reason) => {
         for (const id of ids) events.heldBack(recipients[id] ?? '?', reason.text);

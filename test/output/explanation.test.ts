@@ -5,6 +5,7 @@ import { unknown8bit } from '../../src/message/charset.ts';
 import { type ExplanationContext, explanation } from '../../src/output/explanation.ts';
 import { hintsFor } from '../../src/output/hints.ts';
 import { textDecoder } from '../../src/output/text.ts';
+import { shellCommand } from '../../src/platform/shell-words.ts';
 import type { PayloadResult, QueuedJob } from '../../src/queue/queue.ts';
 import { SCHEDULE } from '../../src/queue/schedule.ts';
 import { emptyJob } from '../support/jobs.ts';
@@ -19,7 +20,8 @@ const MAIL: PayloadResult = {
 function sentences(job: Job, seen: Partial<ExplanationContext> = {}): readonly string[] {
   const queued = { control: 2, job, warnings: [] };
   const facts = {
-    spool: '/spool',
+    commandText: (command: string, ...words: readonly string[]) =>
+      shellCommand(command, ...words, '--spool', '/spool'),
     queued,
     lists: [queued],
     now: NOW,
@@ -79,7 +81,7 @@ describe('what happened', () => {
   it('is in the latest transcript', () => {
     assert.ok(
       sentences(waiting('2012', NOW - 60), { transcripts }).includes(
-        `Its dialogue: spoolroom replay ${transcripts[0]}`,
+        `Its dialogue: spoolroom replay ${transcripts[0]} --spool /spool`,
       ),
     );
   });
@@ -88,7 +90,7 @@ describe('what happened', () => {
     const job = { ...waiting('2012', NOW - 60), attempted: 0 };
     assert.match(
       sentences(job, { transcripts }).join('\n'),
-      /^An attempt is in progress, or was interrupted\. Its dialogue so far: spoolroom replay \S+$/m,
+      /^An attempt is in progress, or was interrupted\. Its dialogue so far: spoolroom replay \S+ --spool \/spool$/m,
     );
   });
 
@@ -164,7 +166,7 @@ describe('what would help', () => {
     const recipients = [{ address: 'a@x.example', status: 4, text: 'mx [192.0.2.1] refuses connections' }];
     assert.match(
       sentences({ ...job, recipients }).at(-1) ?? '',
-      /: spoolroom replay 2 --spool \/spool --live$/,
+      /: spoolroom replay 2 --live --spool \/spool$/,
     );
     assert.deepEqual(
       sentences({ ...job, recipients }, { payload: { kind: 'missing', reason: 'it is gone' } }).at(-1),

@@ -47,7 +47,7 @@ test('a control message in a world: read, due, hosts, dialogue, outcomes, list b
     /Schedule\n +It has not been tried yet\./,
     /1\. mx1\.one\.example \(MX, preference 10\)\n +2\. mx2\.one\.example \(MX, preference 20\)/,
     /43\.\d{3} s +S: +220 mx2 ESMTP/,
-    /alice@one\.example: deferred: 4\.7\.1 Greylisted .* \[row rcpt-refused\]/,
+    /alice@one\.example: 4 deferred: 4\.7\.1 Greylisted .* \[row rcpt-refused\]/,
     /- remote\|alice@one\.example\|0\|\|\n +\+ remote\|alice@one\.example\|4\|4\.7\.1 Greylisted/,
   ]) {
     assert.match(out, part);
@@ -80,10 +80,10 @@ test('every built-in world leads to the outcome in its name', async (t) => {
 test('a missing message is reported in a spool, and replaced by a placeholder for a single file', async (t) => {
   const directory = spoolOf(t, { 2: listFor(1, 'alice@one.example') });
   const inSpool = await call('replay', '2', '--spool', directory, ...AT);
-  assert.match(inSpool.out, /deferred: message 1 is not in the spool/);
+  assert.match(inSpool.out, /4 deferred: the message 1 is not in the spool/);
   const alone = await call('replay', path.join(directory, '2'), ...AT);
   assert.match(alone.out, /a placeholder is used instead/);
-  assert.match(alone.out, /delivered: 2\.0\.0 queued/);
+  assert.match(alone.out, /2 delivered: 2\.0\.0 queued/);
 });
 
 test('a transcript is shown as it was, checked, and replayed with other settings', async (t) => {
@@ -164,7 +164,7 @@ test('--live goes to a real server, and what it takes is no failure', async (t) 
   assert.equal(exit, 0);
   assert.match(out, /^Outcome \(with the real servers, before DATA\)$/m);
   assert.match(out, /alice@one\.example: would be accepted; stopped before DATA, no message was sent$/m);
-  assert.match(out, /gone@one\.example: refused: 5\.1\.1 nobody/);
+  assert.match(out, /gone@one\.example: 5 refused: 5\.1\.1 nobody/);
   assert.match(out, /\+ remote\|alice@one\.example\|0\|$/m, 'its line stays as it is');
   assert.match(out, / s {2}= {3}alice@one\.example: would be accepted;/);
 });
@@ -201,7 +201,10 @@ test('a payload that may not be read is not called missing', AS_NOBODY, async (t
   fs.chmodSync(directory, 0o755);
   closeTo(path.join(directory, '1'));
   const { out } = await asNobody(() => call('replay', '2', '--spool', directory, ...AT));
-  assert.match(out, /alice@one\.example: deferred: .*\/1 cannot be read: permission denied/);
+  assert.match(
+    out,
+    /alice@one\.example: 4 deferred: the message 1 in the spool cannot be read: permission denied/,
+  );
 });
 
 test('- is standard input', () => {

@@ -18,7 +18,11 @@ import { MAIL, NOW, payloadOf, queuedFor, rulesOf, settingsWith, worldFile } fro
 async function page(world: WorldScript, ...recipients: readonly string[]): Promise<string> {
   const queued = queuedFor(...recipients);
   const rules = rulesOf(settingsWith());
-  const timeline = await simulate({ queued, payload: payloadOf(MAIL), rules, now: NOW }, world);
+  const lists = [queued] as const;
+  const { timeline } = await simulate(
+    { lists, payload: payloadOf(MAIL), rules, now: NOW, force: true },
+    world,
+  );
   const { schedule } = rules.due;
   const seconds = NOW / 1000;
   const sources = {
@@ -30,7 +34,8 @@ async function page(world: WorldScript, ...recipients: readonly string[]): Promi
       notes: [],
       would: null,
     },
-    after: textAfter(queued.job, timeline, seconds, schedule.retry),
+    ...{ recipients: queued.job.recipients, whole: true, live: false, untried: null, reports: null },
+    after: textAfter(queued.job, timeline, NOW, { dialect: '2012', spans: schedule.retry }),
   };
   return htmlPage(replayReport(sources, textDecoder(unknown8bit)), timeline);
 }

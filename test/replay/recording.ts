@@ -4,7 +4,7 @@ import type { Job } from '../../src/delivery-list/job.ts';
 import { parseDeliveryList } from '../../src/delivery-list/parse.ts';
 import { unknown8bit } from '../../src/message/charset.ts';
 import type { PayloadResult, QueuedJob } from '../../src/queue/queue.ts';
-import { SingleJobQueue } from '../../src/replay/single-job-queue.ts';
+import { CopiedQueue } from '../../src/replay/copied-queue.ts';
 import type { TranscriptWriter } from '../../src/replay/transcript/recorder.ts';
 import { Recorder } from '../../src/replay/transcript/recorder.ts';
 import type { Transcript } from '../../src/replay/transcript/transcript.ts';
@@ -129,7 +129,7 @@ export function longRecorder(
   };
   const runIn = async (script: WorldScript): Promise<World> => {
     const world = new World(script, clock);
-    const queue = new SingleJobQueue(queued, payloadOf(MAIL));
+    const queue = new CopiedQueue([queued], payloadOf(MAIL));
     const { resolver, connect } = world;
     const deps = { queue, resolver, connect, clock, random: () => 0.5, events };
     await clock.runUntil(runQueue(deps, rulesOf(settings), new AbortController().signal));

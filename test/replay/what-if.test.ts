@@ -28,8 +28,9 @@ async function replayed(
   const queued = queuedFor(ALICE);
   const { transcripts } = await record(queued, world, recordedWith, 'all');
   const transcript = transcriptOf(transcripts[0]);
-  const simulation = { queued, payload: payloadOf(MAIL), rules: rulesOf(settingsWith(given)), now: NOW };
-  const timeline = await simulate(simulation, recordedWorld(transcript));
+  const rules = rulesOf(settingsWith(given));
+  const simulation = { lists: [queued] as const, payload: payloadOf(MAIL), rules, now: NOW, force: true };
+  const { timeline } = await simulate(simulation, recordedWorld(transcript));
   const recorded = transcript.lines.filter((line) => line.what === 'session').map(reactionOf);
   return { timeline, recorded };
 }

@@ -5,7 +5,7 @@ import type { TraceEvent } from '../../src/delivery/trace.ts';
 import { parseRelayEntry } from '../../src/routing/relays.ts';
 import { Alerts } from '../../src/runner/alerts.ts';
 import { RelayAlerts } from '../../src/runner/relay-alerts.ts';
-import type { Failure, Stage } from '../../src/smtp/outcome.ts';
+import type { Failure, Outcome, Stage } from '../../src/smtp/outcome.ts';
 import { nodeDisk } from '../../src/storage/disk.ts';
 import { layoutOf } from '../../src/storage/layout.ts';
 import { temporaryDirectory } from '../support/spool.ts';
@@ -19,11 +19,13 @@ function failed(stage: Stage, code: number | null, text: string, of = peer): Tra
   return { what: 'delivery', event: { type: 'host-failed', failure } } as TraceEvent;
 }
 
+const accepted: Outcome = { kind: 'delivered', code: 250, enhanced: '2.0.0', text: 'ok', peer };
 const answered: TraceEvent = {
   what: 'outcome',
-  tls: null,
   recipients: [0],
-  outcome: { kind: 'delivered', code: 250, enhanced: '2.0.0', text: 'ok', peer },
+  outcome: accepted,
+  recorded: accepted,
+  tls: null,
 };
 
 function begun(t: TestContext) {

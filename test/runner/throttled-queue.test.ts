@@ -8,6 +8,7 @@ import type { ControlMessages } from '../../src/queue/due.ts';
 import type { Queue, QueuedJob } from '../../src/queue/queue.ts';
 import { SCHEDULE } from '../../src/queue/schedule.ts';
 import { ActiveMessage, type MessageDeps } from '../../src/runner/active-message.ts';
+import { loadMessage } from '../../src/runner/load-message.ts';
 import { readThrottled, throttleStore } from '../../src/runner/throttle-store.ts';
 import { ThrottledQueue } from '../../src/runner/throttled-queue.ts';
 import type { Failure } from '../../src/smtp/outcome.ts';
@@ -112,6 +113,7 @@ describe('the recipients of such a message', () => {
       render: { order: '2012', fqdn: 'me.example', nodeName: '', legacy: unknown8bit, zoneMinutes: 0 },
       postmaster: 'postmaster@me.example',
       warn: () => {},
+      load: loadMessage,
       dsnSender: {
         firstAttempt: async () => firstAttempt,
         report: async (finished: { results(): Iterable<{ status: number; text: string }> }) => {

@@ -38,7 +38,10 @@ async function sendSlowly(pause: number): Promise<Outcome | undefined> {
   const attempted: AttemptedMessage = {
     job: { control: 1, job: emptyJob('2012'), warnings: [] },
     load: async () => ({ outgoing, sender: 'me@me.example' }),
-    recordOutcome: (_destination, _recipients, outcome) => outcomes.push(outcome),
+    recordOutcome: (_destination, _recipients, outcome) => {
+      outcomes.push(outcome);
+      return outcome;
+    },
     holdBack: () => {},
     attemptDone: () => {},
   };

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import type { Invocation, Terminal } from '../../src/cli/shell/command.ts';
+import { shellCommand } from '../../src/platform/shell-words.ts';
 import { readSettings } from '../../src/settings/read.ts';
 
 export interface Caught {
@@ -35,5 +36,11 @@ export function invocation(
 ): Invocation {
   const read = readSettings(given);
   assert.ok(read.ok, JSON.stringify(read));
-  return { settings: read.settings, reread: () => read.settings, options, terminal };
+  return {
+    settings: read.settings,
+    reread: () => read.settings,
+    options,
+    terminal,
+    commandText: shellCommand,
+  };
 }

@@ -2,6 +2,7 @@
 import { unknown8bit } from '../../src/message/charset.ts';
 import { SCHEDULE } from '../../src/queue/schedule.ts';
 import type { MessageDeps } from '../../src/runner/active-message.ts';
+import { loadMessage } from '../../src/runner/load-message.ts';
 
 export const MESSAGE_DEPS: Omit<MessageDeps, 'queue' | 'now' | 'dsnSender'> = {
   render: { order: '2012', fqdn: 'me.example', nodeName: '', legacy: unknown8bit, zoneMinutes: 0 },
@@ -13,4 +14,5 @@ export const MESSAGE_DEPS: Omit<MessageDeps, 'queue' | 'now' | 'dsnSender'> = {
   routing: { relays: [], ownNames: ['me.example'], mxPort: 25, loops: null },
   schedule: SCHEDULE,
   nextTurn: async () => {},
+  load: loadMessage,
 };

@@ -4,6 +4,7 @@ import { latestStory, type Story } from '../../history/search.ts';
 import { explanation } from '../../output/explanation.ts';
 import { storyFacts, storyText } from '../../output/history-text.ts';
 import { escapeControl } from '../../output/text.ts';
+import type { CommandText } from '../../platform/shell-words.ts';
 import type { QueueScan } from '../../queue/queue.ts';
 import { locateMessage } from '../../queue/spool/inspect.ts';
 import { transcriptsOf } from '../../replay/transcript/transcript-files.ts';
@@ -13,7 +14,7 @@ import { throttlingOf } from '../setup/throttling.ts';
 import { type CliError, type Command, cliError, warner } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
 
-export const command: Command = async ({ settings, options, terminal }) => {
+export const command: Command = async ({ settings, options, terminal, commandText }) => {
   const opened = await readSpool(settings, warner(terminal));
   if ('kind' in opened) return opened;
   const number = messageNumber(String(options.job));
@@ -25,14 +26,15 @@ export const command: Command = async ({ settings, options, terminal }) => {
   const queued = jobs.find(({ control, job }) => control === number || job.msgid === number);
   if (queued === undefined) {
     const story = latestStory(historyFiles(historyFolder(opened.spool)), number);
-    if (story === null) return noSuchJob(number, scan, opened);
-    const gone = goneJob(story, opened);
+    if (story === null) return noSuchJob(number, scan, opened, commandText);
+    const gone = goneJob(story, opened, commandText);
     terminal.print(settings.json ? JSON.stringify(gone) : gone.sentences.join('\n'));
     return EXIT.ok;
   }
   const explained = explanation(
     {
       ...rest,
+      commandText,
       queued,
       lists: jobs.filter(({ job }) => job.msgid === queued.job.msgid),
       payload: await view.readPayload(queued.job.msgid),
@@ -46,7 +48,7 @@ export const command: Command = async ({ settings, options, terminal }) => {
 };
 
 /** A job that has left the queue: what the history says of it, and the dialogues that are kept. */
-function goneJob(story: Story, { spool, deps }: SpoolReading) {
+function goneJob(story: Story, { spool, deps }: SpoolReading, commandText: CommandText) {
   const facts = storyFacts(story);
   const { job, mail: msgid, submitted } = facts;
   const transcripts = transcriptsOf(spool, job, { msgid, submitted });
@@ -54,18 +56,23 @@ function goneJob(story: Story, { spool, deps }: SpoolReading) {
   const sentences = [
     `Job ${job} has left the queue: ${escapeControl(locateMessage(deps.disk, spool, job))} What is known of it:`,
     storyText(story),
-    ...(transcript === undefined ? [] : [`Its last dialogue: spoolroom replay ${transcript}`]),
+    ...(transcript === undefined ? [] : [`Its last dialogue: ${commandText('replay', transcript)}`]),
   ];
   return { ...facts, sentences, transcripts };
 }
 
-function noSuchJob(number: number, { quarantined }: QueueScan, { spool, deps }: SpoolReading): CliError {
+function noSuchJob(
+  number: number,
+  { quarantined }: QueueScan,
+  { spool, deps }: SpoolReading,
+  commandText: CommandText,
+): CliError {
   const reason = quarantined.find((each) => each.number === number)?.reason;
   if (reason !== undefined)
     return cliError(`Control message ${number} cannot be read: ${escapeControl(reason)}.`, EXIT.data);
   const found = escapeControl(locateMessage(deps.disk, spool, number));
   return cliError(
-    `There is no job ${number} in ${spool}: ${found} \`spoolroom queue\` lists all jobs.`,
+    `There is no job ${number} in ${spool}: ${found} To list all jobs: ${commandText('queue')}`,
     EXIT.noInput,
   );
 }

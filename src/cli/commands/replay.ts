@@ -3,24 +3,18 @@
  * file or a Citadel export) in a simulated world, or on a transcript with the replies recorded in it. Reads files and never
  * writes into a spool; only `--live` contacts other hosts, and it stops before DATA.
  */
+import { dirname } from 'node:path';
 import { factsOf } from '../../output/queue-table.ts';
 import { escapeControl, textDecoder } from '../../output/text.ts';
+import { NO_WAITS } from '../../output/throttling.ts';
 import { messageIn } from '../../replay/export.ts';
-import { readInput } from '../../replay/input.ts';
+import { type ControlInput, readInput } from '../../replay/input.ts';
 import { fromControl } from '../replay/control.ts';
 import { exportedJob, exportedQueue, exportedQueueText, piecesOf } from '../replay/export.ts';
 import { replayGone } from '../replay/gone.ts';
-import { printResult } from '../replay/result.ts';
-import {
-  missing,
-  type Origin,
-  originOf,
-  parseOptions,
-  reading,
-  readSource,
-  sourceLocation,
-  stored,
-} from '../replay/source.ts';
+import { missing, NO_NOTES, type Origin, originOf, stored } from '../replay/origin.ts';
+import { printResult, type ReplayResult } from '../replay/result.ts';
+import { parseOptions, reading, readSource, type SourceLocation, sourceLocation } from '../replay/source.ts';
 import { replayTranscript } from '../replay/transcript.ts';
 import { clockFor, loadRules } from '../setup/load-config.ts';
 import type { CliError, Command, Invocation } from '../shell/command.ts';
@@ -34,7 +28,7 @@ export const command: Command = async (invocation) => {
   const bytes = readSource(location.file);
   if (bytes === 'export') return fromExport(location.file, invocation);
   if ('kind' in bytes) {
-    const isGone = location.spool && bytes.exit === EXIT.noInput;
+    const isGone = location.spool !== null && bytes.exit === EXIT.noInput;
     return (isGone ? await replayGone(location, invocation) : null) ?? bytes;
   }
   if (options.job !== undefined) {
@@ -56,9 +50,18 @@ export const command: Command = async (invocation) => {
           EXIT.usage,
         );
       }
-      return printResult(await fromControl(input, originOf(location), invocation), invocation);
+      return printResult(await fromLocation(location, input, invocation), invocation);
   }
 };
+
+async function fromLocation(
+  location: SourceLocation,
+  input: ControlInput,
+  invocation: Invocation,
+): Promise<ReplayResult> {
+  const origin = await originOf(location, input, invocation);
+  return 'exit' in origin ? origin : fromControl(input, origin, invocation);
+}
 
 async function fromExport(file: string, invocation: Invocation): Promise<ExitCode | CliError> {
   const { options, settings } = invocation;
@@ -73,12 +76,18 @@ async function fromExport(file: string, invocation: Invocation): Promise<ExitCod
   const origin: Origin = {
     title: `Control message ${job} of ${file}`,
     notes: found.problems.map(escapeControl),
-    payload: (msgid) =>
+    lists: [found.input.queued],
+    folder: dirname(file),
+    inSpool: false,
+    store: NO_NOTES,
+    waits: NO_WAITS,
+    payload: () =>
       reading(file, async () => {
+        const { msgid } = found.input.queued.job;
         const bytes = await messageIn(piecesOf(file), msgid);
         return {
           kind: 'payload',
-          read: bytes === null ? missing(msgid, 'export') : stored(msgid, bytes),
+          read: bytes === null ? missing(msgid) : stored(msgid, bytes),
           notes: [],
         };
       }),

@@ -6,15 +6,18 @@ import { newControlText } from '../../delivery-list/generate.ts';
 import { historyFiles, historyFolder } from '../../history/files.ts';
 import { latestStory, type Story } from '../../history/search.ts';
 import { storyFacts } from '../../output/history-text.ts';
-import { bytesOf } from '../../platform/bytes.ts';
+import { NO_WAITS } from '../../output/throttling.ts';
+import { type ByteString, bytesOf } from '../../platform/bytes.ts';
 import { readInput } from '../../replay/input.ts';
+import { loadRecorded } from '../../replay/recorded-message.ts';
 import { transcriptsOf } from '../../replay/transcript/transcript-files.ts';
 import type { CliError, Invocation } from '../shell/command.ts';
 import { warner } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';
 import { fromControl } from './control.ts';
+import { NO_NOTES, type Origin, type Payload, PLACEHOLDER } from './origin.ts';
 import { printResult } from './result.ts';
-import { type Origin, parseOptions, placeholder, readBytes, type SourceLocation } from './source.ts';
+import { parseOptions, readBytes, type SourceLocation } from './source.ts';
 import { replayTranscript } from './transcript.ts';
 
 /** Null: nothing is known of it. */
@@ -38,10 +41,14 @@ export async function replayGone(
       return replayTranscript(input.transcript, file, invocation);
     }
   }
-  return story === null ? null : replayStory(story, invocation);
+  return story === null ? null : replayStory(story, spool, invocation);
 }
 
-async function replayStory(story: Story, invocation: Invocation): Promise<ExitCode | CliError | null> {
+async function replayStory(
+  story: Story,
+  spool: string,
+  invocation: Invocation,
+): Promise<ExitCode | CliError | null> {
   const { job, mail, submitted, sender, size, recipients } = storyFacts(story);
   const list = newControlText({
     msgid: mail,
@@ -57,11 +64,28 @@ async function replayStory(story: Story, invocation: Invocation): Promise<ExitCo
   const origin: Origin = {
     title: `Job ${job}, which has left the queue`,
     notes: ['Its list was made anew from the history, as if it had not been tried.'],
-    payload: async () => ({
-      kind: 'payload',
-      read: placeholder(size ?? 400, sender),
-      notes: ['The message itself is gone; a placeholder is used instead.'],
-    }),
+    lists: [input.queued],
+    folder: spool,
+    inSpool: true,
+    store: NO_NOTES,
+    waits: NO_WAITS,
+    payload: async () => goneMessage(size, bytesOf(sender ?? '')),
   };
   return printResult(await fromControl(input, origin, invocation), invocation);
+}
+
+/** Of the size that was sent, where the history knows it. */
+function goneMessage(size: number | null, sender: ByteString): Payload {
+  const missing = { kind: 'missing', reason: 'the message is gone' } as const;
+  if (size === null) {
+    const notes = [
+      'The message itself is gone; a placeholder is used instead, and its size stands in SIZE=.',
+    ];
+    return { kind: 'payload', read: PLACEHOLDER, notes };
+  }
+  const load = loadRecorded({ size, eightBit: false, sender, sevenBit: size }, () => {});
+  const notes = [
+    `The message itself is gone; its size (${size} bytes) and its sender are those it was sent with.`,
+  ];
+  return { kind: 'payload', read: missing, load, notes };
 }

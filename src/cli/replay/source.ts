@@ -2,9 +2,7 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { ParseOptions } from '../../delivery-list/parse.ts';
-import { inMemory } from '../../message/stored.ts';
 import { describeError, errorCode, isPermissionDenied } from '../../platform/system-errors.ts';
-import type { PayloadResult } from '../../queue/queue.ts';
 import { isExport } from '../../replay/export.ts';
 import type { Settings } from '../../settings/table.ts';
 import type { CliError, Invocation } from '../shell/command.ts';
@@ -15,17 +13,17 @@ export interface SourceLocation {
   readonly file: string;
   /** where the message should be */
   readonly folder: string;
-  /** whether `folder` is a spool, in which it has to be */
-  readonly spool: boolean;
+  /** the spool it lies in; null: it is a single file */
+  readonly spool: string | null;
   readonly control: number;
 }
 
 export function sourceLocation({ options, settings }: Invocation): SourceLocation {
   const file = String(options.file);
-  const inSpool = settings.spool !== null && /^\d+$/.test(file);
-  const path = inSpool ? join(settings.spool ?? '', file) : file === '-' ? STANDARD_INPUT : file;
+  const spool = /^\d+$/.test(file) ? settings.spool : null;
+  const path = spool !== null ? join(spool, file) : file === '-' ? STANDARD_INPUT : file;
   const number = /^\d{1,15}$/.test(basename(path)) ? Number(basename(path)) : 0;
-  return { file: path, folder: dirname(path), spool: inSpool, control: number };
+  return { file: path, folder: dirname(path), spool, control: number };
 }
 
 export function parseOptions(settings: Settings): ParseOptions {
@@ -79,62 +77,4 @@ export async function reading<T>(file: string, read: () => Promise<T>): Promise<
   } catch (error) {
     return cannotRead(file, error);
   }
-}
-
-/** Where a control message was found. */
-export interface Origin {
-  readonly title: string;
-  readonly notes: readonly string[];
-  payload(msgid: number): Promise<Payload | CliError>;
-}
-
-export interface Payload {
-  readonly kind: 'payload';
-  readonly read: PayloadResult;
-  readonly notes: readonly string[];
-}
-
-export function originOf(location: SourceLocation): Origin {
-  return {
-    title: `Control message ${location.file}`,
-    notes: [],
-    payload: async (msgid) => payloadFor(msgid, location),
-  };
-}
-
-/** In a spool a missing message is a finding; a single file usually comes without its message. */
-function payloadFor(msgid: number, { folder, spool }: SourceLocation): Payload {
-  const file = join(folder, String(msgid));
-  const bytes = readBytes(file);
-  if (!('kind' in bytes)) return { kind: 'payload', read: stored(msgid, bytes), notes: [] };
-  if (bytes.exit !== EXIT.noInput) {
-    const reason = bytes.text.replace(/\.$/, '');
-    return { kind: 'payload', read: { kind: 'unreadable', reason }, notes: [] };
-  }
-  if (spool) return { kind: 'payload', read: missing(msgid, 'spool'), notes: [] };
-  return {
-    kind: 'payload',
-    read: placeholder(400, null),
-    notes: [`The message itself (${file}) is not here; a placeholder is used instead.`],
-  };
-}
-
-export function missing(msgid: number, where: 'spool' | 'export'): PayloadResult {
-  return { kind: 'missing', reason: `message ${msgid} is not in the ${where}` };
-}
-
-export function stored(msgid: number, bytes: Buffer): PayloadResult {
-  return bytes.length === 0 ? { kind: 'empty', reason: `message ${msgid} is empty` } : found(bytes);
-}
-
-function found(bytes: Buffer): PayloadResult {
-  return { kind: 'found', message: inMemory(bytes) };
-}
-
-/** A message of about this many bytes. */
-export function placeholder(size: number, from: string | null): PayloadResult {
-  const head = `From: ${from ?? 'placeholder@localhost'}\r\nSubject: placeholder\r\n\r\n`;
-  const line = 'A placeholder for a message that is not here.\r\n';
-  const lines = Math.max(1, Math.floor((Math.min(size, 200_000) - head.length) / line.length));
-  return found(Buffer.from(head + line.repeat(lines), 'latin1'));
 }

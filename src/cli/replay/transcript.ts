@@ -6,7 +6,6 @@ import { formatTime } from '../../platform/clock.ts';
 import { isDue } from '../../queue/due.ts';
 import { readInput } from '../../replay/input.ts';
 import { simulate } from '../../replay/simulation.ts';
-import type { Timeline } from '../../replay/timeline.ts';
 import { timelineOf } from '../../replay/timeline.ts';
 import { compareTranscript } from '../../replay/transcript/compare.ts';
 import { redactTranscript } from '../../replay/transcript/redact.ts';
@@ -15,12 +14,14 @@ import { tableVersion } from '../../replay/transcript/transcript.ts';
 import { recordedWorld } from '../../replay/world/recorded-world.ts';
 import type { RunRules } from '../../runner/rules.ts';
 import type { Settings } from '../../settings/table.ts';
+import { reportRulesFor } from '../setup/dsn.ts';
 import { loadRules, SIMULATED } from '../setup/load-config.ts';
 import { type CliError, cliError, type Invocation } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';
 import { EXIT } from '../shell/exit.ts';
+import { NO_NOTES } from './origin.ts';
 import { printResult, type ReplayResult, write } from './result.ts';
-import { placeholder } from './source.ts';
+import { messageOf, sendable, type TranscriptMessage } from './transcript-message.ts';
 import { withSets, worldNamed } from './what-if.ts';
 
 export async function replayTranscript(
@@ -67,16 +68,24 @@ async function fromTranscript(
   };
   const settings = withSets(recorded, options.set);
   if ('kind' in settings) return settings;
-  const rules = await loadRules(settings, {
+  const happened = !isWhatIf(invocation);
+  const source = happened ? null : await messageOf(transcript, file, given);
+  // The keys may be on another machine, and sign only the message itself.
+  const readable = source?.payload === undefined ? { ...settings, 'dkim.sign': 'never' as const } : settings;
+  const rules = await loadRules(readable, {
     ...SIMULATED,
     hostname: header.hostname,
     ehloName: header.ehloName ?? null,
   });
   if ('kind' in rules) return rules;
   const now = movedTime(header.at, given.now);
-  const { timeline, notes } = await timelineFor(transcript, rules, now, invocation);
-  if ('kind' in timeline) return timeline;
-  const schedule = rules.due.schedule;
+  const played =
+    source === null
+      ? asItWas(transcript)
+      : await whatIf(transcript, source, rules, settings, now, invocation);
+  if ('exit' in played) return played;
+  const { timeline, reports, notes } = played;
+  const { schedule } = rules.due;
   const { job } = header;
   const seconds = Math.floor(now / 1000);
   const sources: ReplaySources = {
@@ -88,9 +97,18 @@ async function fromTranscript(
     due: isDue(job, seconds, { schedule, force: false }).reason,
     routing: rules.delivery.routing,
     timeline,
-    would: isWhatIf(invocation) ? 'what would have happened' : null,
+    recipients: job.recipients,
+    whole: false,
+    live: false,
+    untried: null,
+    reports,
+    would: happened ? null : 'what would have happened',
     before: deliveryListText(job),
-    after: textAfter(job, timeline, seconds, schedule.retry),
+    after: textAfter(job, timeline, now, {
+      // A live room is written in the dialect of its server.
+      dialect: settings.state === null ? settings.dialect : job.dialect,
+      spans: schedule.retry,
+    }),
     notes,
   };
   return { kind: 'sources', sources, rules };
@@ -101,32 +119,46 @@ function movedTime(at: number, now: Settings['now']): number {
   return 'shift' in now ? at + now.shift : now.at * 1000;
 }
 
-/** As it was; or, with other settings, another world or another time, as it would have been. */
-async function timelineFor(
+type Played = Pick<ReplaySources, 'timeline' | 'reports' | 'notes'>;
+
+function asItWas(transcript: Transcript): Played {
+  const difference = compareTranscript(transcript);
+  const note = `From line ${difference?.line} on, this version would act differently; --check shows how.`;
+  return { timeline: timelineOf(transcript), reports: null, notes: difference === null ? [] : [note] };
+}
+
+/** As it would have been with other settings, in another world or at another time. */
+async function whatIf(
   transcript: Transcript,
+  source: TranscriptMessage,
   rules: RunRules,
+  settings: Settings,
   now: number,
-  invocation: Invocation,
-): Promise<{ readonly timeline: Timeline | CliError; readonly notes: readonly string[] }> {
+  { options, settings: given }: Invocation,
+): Promise<Played | CliError> {
   const { header } = transcript;
-  const { options } = invocation;
-  if (!isWhatIf(invocation)) {
-    const difference = compareTranscript(transcript);
-    const note = `From line ${difference?.line} on, this version would act differently; --check shows how.`;
-    return { timeline: timelineOf(transcript), notes: difference === null ? [] : [note] };
-  }
   const world = options.world === undefined ? recordedWorld(transcript) : worldNamed(String(options.world));
-  if ('kind' in world) return { timeline: world, notes: [] };
+  if ('kind' in world) return world;
   const recipients = header.job.recipients.map((recipient, index) =>
     header.indices.includes(index) ? { ...recipient, status: 0 } : { ...recipient, status: 2 },
   );
   const queued = { control: header.control, job: { ...header.job, recipients }, warnings: [] };
-  const size = transcript.lines.find((line) => line.what === 'body')?.size ?? 400;
-  const timeline = await simulate(
-    { queued, payload: placeholder(size, header.job.envelopeFrom), rules, now },
-    world,
-  );
-  return { timeline, notes: ['This did not happen; it shows what would have happened.'] };
+  // What was recorded since then would not keep this run from telling it.
+  const store = given.now === null ? { ...source.store, notified: NO_NOTES.notified } : source.store;
+  const reports = reportRulesFor(settings, rules, { folder: source.folder, store });
+  const simulation = {
+    lists: [queued] as const,
+    rules,
+    now,
+    force: true,
+    ...('kind' in reports ? {} : { reports }),
+  };
+  const performed = await simulate({ ...simulation, ...sendable(source) }, world);
+  return {
+    timeline: performed.timeline,
+    reports: 'kind' in reports ? null : performed.reports,
+    notes: ['This did not happen; it shows what would have happened.', ...source.notes],
+  };
 }
 
 function check(transcript: Transcript, { terminal, settings }: Invocation): ExitCode {

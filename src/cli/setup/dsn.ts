@@ -7,15 +7,16 @@ import { dirname } from 'node:path';
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import { composeDsn } from '../../dsn/compose.ts';
 import type { Site } from '../../dsn/recipient.ts';
-import type { DsnEvents } from '../../dsn/sender.ts';
+import type { DsnEvents, DsnRules } from '../../dsn/sender.ts';
 import { DsnSender } from '../../dsn/sender.ts';
 import type { DsnTransportSetting } from '../../dsn/transport.ts';
-import { parseDsnTransport, sessionTransport } from '../../dsn/transport.ts';
+import { describeTransport, parseDsnTransport, sessionTransport } from '../../dsn/transport.ts';
 import { reportedEntry, suppressedEntry } from '../../history/record.ts';
 import type { HistoryWriter } from '../../history/writer.ts';
 import type { Log } from '../../output/log/log.ts';
 import { dsnEvent, suppressedEvent, warningEvent } from '../../output/log/log-events.ts';
 import { escapeControl, textDecoder } from '../../output/text.ts';
+import type { ReportRules } from '../../replay/rehearsed-reports.ts';
 import { type Alerts, REPORT } from '../../runner/alerts.ts';
 import type { RunDeps } from '../../runner/queue-runner.ts';
 import type { RunRules } from '../../runner/rules.ts';
@@ -95,14 +96,31 @@ export function createDsnSender(
       random,
       events: dsnEvents({ rules, log, alerts, history }),
     },
-    {
-      site: siteOf(settings, rules),
-      author: rules.postmaster,
-      schedule: rules.due.schedule,
-      render: rules.render,
-      signer: rules.signer,
-    },
+    dsnRulesOf(settings, rules),
   );
+}
+
+/** For a run that is only played: which reports it would make, and who would get them. */
+export function reportRulesFor(
+  settings: Settings,
+  rules: RunRules,
+  { folder, store }: { readonly folder: string; readonly store: ReportRules['store'] },
+): ReportRules | CliError {
+  const path = dsnTransportOf(settings, folder);
+  if (path.kind === 'error') return path;
+  const transport = path.kind === 'room' ? null : describeTransport(path);
+  return { rules: dsnRulesOf(settings, rules), store, transport };
+}
+
+/** What reports are made by. */
+export function dsnRulesOf(settings: Settings, rules: RunRules): DsnRules {
+  return {
+    site: siteOf(settings, rules),
+    author: rules.postmaster,
+    schedule: rules.due.schedule,
+    render: rules.render,
+    signer: rules.signer,
+  };
 }
 
 export function siteOf({ aide }: Settings, { render: { fqdn } }: RunRules): Site {

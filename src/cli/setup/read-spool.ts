@@ -27,8 +27,15 @@ export async function readSpool(
 ): Promise<SpoolReading | CliError> {
   const spool = spoolOf(settings);
   if (typeof spool !== 'string') return spool;
-  const notOwner = becomeOwner(spool, settings);
-  if (notOwner !== null) return notOwner;
+  return becomeOwner(spool, settings) ?? viewSpool(spool, settings, warn);
+}
+
+/** The same as the user that this process is. */
+export async function viewSpool(
+  spool: string,
+  settings: Settings,
+  warn: (text: string) => void,
+): Promise<SpoolReading | CliError> {
   const clock = clockFor(settings);
   const deps = spoolDeps(clock, warn);
   const opened = await openSpoolReadOnly(spool, deps, controlSettings(settings));

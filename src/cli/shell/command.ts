@@ -1,4 +1,5 @@
 /** What a command is, and what it is called with. Each command lives in a file of its own, loaded only when it is called. */
+import type { CommandText } from '../../platform/shell-words.ts';
 import type { SettingName, Settings } from '../../settings/table.ts';
 import type { ExitCode } from './exit.ts';
 
@@ -31,6 +32,8 @@ export interface Invocation {
   /** values of the command's own options and positional arguments, by name */
   readonly options: { readonly [name: string]: unknown };
   readonly terminal: Terminal;
+  /** the commands that messages name */
+  readonly commandText: CommandText;
 }
 
 export interface Terminal {

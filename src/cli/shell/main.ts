@@ -6,6 +6,7 @@ import type { CliError, Command, CommandEntry, Invocation, OptionSpec, Terminal 
 import { cliError } from './command.ts';
 import type { Parsed } from './command-line.ts';
 import { commandName, positionalsOf, readCommandLine } from './command-line.ts';
+import { commandTextFor } from './command-text.ts';
 import type { ExitCode } from './exit.ts';
 import { EXIT } from './exit.ts';
 import { settingsFor } from './settings.ts';
@@ -209,6 +210,10 @@ export const COMMANDS: readonly CommandEntry[] = [
         type: 'boolean',
         describe: 'check that the program would act as in the transcript; exit 1 at the first difference',
       },
+      force: {
+        type: 'boolean',
+        describe: 'with --now: what `run --force` would do at that time, whether the job is due or not',
+      },
       live: { type: 'boolean', describe: 'contact the real DNS and mail servers, up to RCPT TO' },
       yes: { type: 'boolean', describe: 'do not ask before contacting servers' },
       html: { type: 'string', describe: 'write an HTML page with a timeline to this file' },
@@ -263,7 +268,9 @@ export async function main(
           `spoolroom: ${commandName(entry)} ignores unknown options: ${ignored.join(', ')}.`,
         );
       const { command } = await entry.load();
-      return perform(command, { settings, reread, options: ownOptions(entry, parsed), terminal });
+      const options = ownOptions(entry, parsed);
+      const commandText = commandTextFor(parsed, COMMANDS);
+      return perform(command, { settings, reread, options, terminal, commandText });
     }
   }
 }

@@ -1,9 +1,10 @@
 /** Delivery lists as they were before a run and as they are after it. Pure. */
 import { applyChanges, rewrittenText } from '../../delivery-list/apply.ts';
-import { isSettled, type Job } from '../../delivery-list/job.ts';
+import { type Dialect, isSettled, type Job } from '../../delivery-list/job.ts';
 import type { RetryIntervals } from '../../delivery-list/serialise.ts';
 import { RETRY_INTERVALS, serialiseJob } from '../../delivery-list/serialise.ts';
 import type { ByteString } from '../../platform/bytes.ts';
+import type { JobAfter } from '../../replay/copied-queue.ts';
 import type { Timeline } from '../../replay/timeline.ts';
 import { statusDigit, statusText } from '../../smtp/status-text.ts';
 
@@ -15,12 +16,31 @@ export function deliveryListText(job: Job): ByteString {
   return serialiseJob({ ...job, retry }, '2012', job.attempted - retry, spans);
 }
 
-/** Null: every recipient has a final status and the job ends. `now`: Unix seconds, the beginning of the timeline. */
+/** How lists are written. */
+export interface Writing {
+  readonly dialect: Dialect;
+  readonly spans: RetryIntervals;
+}
+
+/** Null: the job ends. A list without a change, or one that the dialect cannot express, stays as it is. */
+export function textAfterRun(
+  { job, now, finished }: JobAfter,
+  before: ByteString,
+  { dialect, spans }: Writing,
+): ByteString | null {
+  if (finished) return null;
+  return now === null ? before : (rewrittenText(job, dialect, now, spans) ?? before);
+}
+
+/**
+ * After the one delivery of a timeline. Null: every recipient has a final status and the job ends. `began`: milliseconds since
+ * the epoch.
+ */
 export function textAfter(
   job: Job,
   timeline: Timeline,
-  now: number,
-  spans: RetryIntervals,
+  began: number,
+  { dialect, spans }: Writing,
 ): ByteString | null {
   const changes = timeline.outcomes.map(({ index, address, outcome }) => ({
     index,
@@ -30,6 +50,7 @@ export function textAfter(
   }));
   const after = applyChanges(job, changes);
   if (after.recipients.every(isSettled)) return null;
-  const end = now + Math.floor((timeline.events.at(-1)?.at ?? 0) / 1000);
-  return rewrittenText(after, job.dialect, end, spans);
+  const last = timeline.events.findLast(({ what }) => what === 'outcome') ?? timeline.events.at(-1);
+  const now = Math.floor((began + (last?.at ?? 0)) / 1000);
+  return rewrittenText(after, dialect, now, spans);
 }

@@ -5,23 +5,24 @@
  */
 import { tlsText as tlsUseText } from '../../delivery/tls-use.ts';
 import { stripHeader } from '../../delivery-list/header.ts';
-import type { Job } from '../../delivery-list/job.ts';
+import { isPending, type Job, type Recipient } from '../../delivery-list/job.ts';
+import type { NoticeKind } from '../../dsn/notice.ts';
 import type { ByteString } from '../../platform/bytes.ts';
 import { formatTime } from '../../platform/clock.ts';
 import type { Schedule } from '../../queue/schedule.ts';
 import { ageOf } from '../../queue/schedule.ts';
-import { wasStopped } from '../../replay/live.ts';
-import type { Timeline, TimelineDelivery, TimelineEvent } from '../../replay/timeline.ts';
-import type { Host, Protection } from '../../routing/hosts.ts';
-import { directRoute, LOOKUP_ERRORS, mxRoute, type RoutingRules } from '../../routing/route.ts';
+import { wasAsked } from '../../replay/live.ts';
+import type { RehearsedReport } from '../../replay/rehearsed-reports.ts';
+import type { Timeline } from '../../replay/timeline.ts';
+import type { RoutingRules } from '../../routing/route.ts';
 import type { Outcome } from '../../smtp/outcome.ts';
 import { statusDigit, statusText } from '../../smtp/status-text.ts';
-import { tlsaText } from '../../tls-policy/tlsa.ts';
 import type { DecodeText } from '../text.ts';
 import { wholeDuration } from '../text.ts';
-import { dialogueLines } from './dialogue.ts';
 import type { DiffLine } from './list-diff.ts';
 import { diffLists } from './list-diff.ts';
+import { routesIn, type ShownRoute } from './routes.ts';
+import { type ReplayedLine, spokenLines } from './spoken.ts';
 
 export interface ReplaySources {
   /** "Control message 12: 214 bytes, ..." */
@@ -34,6 +35,16 @@ export interface ReplaySources {
   readonly due: string;
   readonly routing: RoutingRules;
   readonly timeline: Timeline;
+  /** all recipients of the message, by id: those of the job, and of others with the same message */
+  readonly recipients: readonly Recipient[];
+  /** the timeline is that of a whole run, not of one delivery */
+  readonly whole: boolean;
+  /** real servers were asked about the recipients, and no message followed */
+  readonly live: boolean;
+  /** why nobody is tried, a full sentence; null: somebody is */
+  readonly untried: string | null;
+  /** null: not known */
+  readonly reports: readonly RehearsedReport[] | null;
   /** the world in which this would happen, for people; null: it did happen */
   readonly would: string | null;
   /** header and instructions; `after` is null when the job ends */
@@ -49,22 +60,19 @@ export interface ReplayReport {
   readonly fields: readonly { readonly name: string; readonly value: string; readonly meaning: string }[];
   readonly warnings: readonly string[];
   readonly due: string;
-  readonly routes: readonly {
-    readonly destination: string;
-    readonly why: readonly string[];
-    readonly hosts: readonly { readonly name: string; readonly why: string }[];
-  }[];
+  readonly routes: readonly ShownRoute[];
   readonly dialogue: readonly ReplayedLine[];
-  readonly outcomes: readonly {
+  readonly outcomes: readonly ReplayedOutcome[];
+  /** recipients that have no outcome, with what their line says */
+  readonly untouched: readonly {
     readonly recipient: string;
-    readonly status: 2 | 4 | 5;
+    readonly status: number;
     readonly text: string;
-    readonly row: string | null;
-    /** how it travelled; null: in clear text, without a session, or nobody recorded it */
-    readonly tls: string | null;
-    /** accepted up to DATA, where the replay stopped */
-    readonly stopped: boolean;
   }[];
+  /** why nobody is tried; null: somebody is */
+  readonly untried: string | null;
+  /** null: not known */
+  readonly reports: readonly ShownReport[] | null;
   /** the world in which this would happen; null: it did happen */
   readonly would: string | null;
   /** what the recording has no answer to, so that recipients have no outcome; null: nothing */
@@ -73,17 +81,50 @@ export interface ReplayReport {
   readonly ends: boolean;
 }
 
-export interface ReplayedLine {
-  /** milliseconds since the beginning */
-  readonly at: number;
-  readonly who: 'us' | 'them' | 'dns' | 'net' | 'outcome';
+export interface ReplayedOutcome {
+  readonly recipient: string;
+  /** 0: the line stays as it is */
+  readonly status: 0 | 2 | 4 | 5;
   readonly text: string;
-  /** the destination this line is about; null: there is only one */
-  readonly destination: string | null;
+  readonly row: string | null;
+  /** how it travelled; null: in clear text, without a session, or nobody recorded it */
+  readonly tls: string | null;
+  /** accepted at RCPT TO, where the replay stopped */
+  readonly stopped: boolean;
+  /** a server answered RCPT TO for it, or the whole message */
+  readonly asked: boolean;
+}
+
+/** What would be told to the sender. */
+export interface ShownReport {
+  /** a full sentence */
+  readonly text: string;
+  readonly to: string | null;
+  readonly recipients: readonly string[];
+  readonly kinds: readonly string[];
+  /** null: there is none */
+  readonly message: string | null;
 }
 
 /** The outcome of a recipient that is `stopped`. */
 export const STOPPED_HERE = 'would be accepted; stopped before DATA, no message was sent';
+
+/** The outcome in words, behind the address. */
+export function outcomeWords({
+  status,
+  text,
+  stopped,
+  asked,
+}: Omit<ReplayedOutcome, 'recipient' | 'row' | 'tls'>): string {
+  if (stopped) return STOPPED_HERE;
+  return `${status} ${STATUS_WORDS[status]}: ${text}${asked ? '' : ' (no server was asked about this recipient)'}`;
+}
+
+/** What a run leaves as it is, in words, behind the address. */
+export function untouchedWords({ status, text }: { readonly status: number; readonly text: string }): string {
+  const words = STATUS_WORDS[status] ?? 'unknown status';
+  return `${status} ${words}${text === '' ? '' : `: ${text}`} (stays as it is)`;
+}
 
 /** The sentence for a job that `ends`. */
 export function endOf(would: string | null): string {
@@ -93,34 +134,92 @@ export function endOf(would: string | null): string {
 }
 
 export function replayReport(sources: ReplaySources, readable: DecodeText): ReplayReport {
-  const { timeline, job, before, after } = sources;
+  const { timeline, recipients, before, after } = sources;
   return {
     title: sources.title,
     notes: sources.notes,
     fields: fieldsOf(sources, readable),
     warnings: sources.warnings.map(readable),
     due: sources.due,
-    routes: timeline.deliveries.map((delivery, number) => routeOf(delivery, number, sources, readable)),
-    dialogue: timeline.events.flatMap((entry) =>
-      linesOf(entry, job).map((each) => ({
-        ...each,
-        text: readable(each.text),
-        destination: destinationIn(entry, timeline, readable),
-      })),
+    routes: routesIn(timeline, sources.routing, readable),
+    dialogue: spokenLines(
+      timeline,
+      recipients,
+      (outcome) => outcomeWords(outcomeIn(outcome, sources)),
+      readable,
     ),
-    outcomes: timeline.outcomes.map((outcome) => ({
-      recipient: readable(outcome.address),
-      status: statusDigit(outcome.outcome),
-      text: readable(statusText(outcome.outcome, job.dialect)),
-      row: outcome.row,
-      tls: outcome.tls === null ? null : tlsUseText(outcome.tls),
-      stopped: wasStopped(outcome),
+    outcomes: timeline.outcomes.map(({ address, outcome, row, tls }) => {
+      const shown = outcomeIn(outcome, sources);
+      const over = tls === null ? null : tlsUseText(tls);
+      return { recipient: readable(address), ...shown, text: readable(shown.text), row, tls: over };
+    }),
+    untouched: untouchedIn(sources).map(({ address, status, text }) => ({
+      recipient: readable(address),
+      status,
+      text: readable(text),
     })),
+    untried: sources.untried,
+    reports: sources.reports?.map((report) => shownReport(report, readable)) ?? null,
     would: sources.would,
     unknown: timeline.unrecorded,
     diff: after === null ? [] : diffOf(before, after, readable),
     ends: after === null,
   };
+}
+
+function outcomeIn(
+  outcome: Outcome,
+  { job, live }: Pick<ReplaySources, 'job' | 'live'>,
+): Omit<ReplayedOutcome, 'recipient' | 'row' | 'tls'> {
+  const stopped = live && outcome.kind === 'delivered';
+  return {
+    status: stopped ? 0 : statusDigit(outcome),
+    text: statusText(outcome, job.dialect),
+    stopped,
+    asked: !live || wasAsked(outcome),
+  };
+}
+
+/** Those with a final status already, and those whom a run would leave alone. */
+function untouchedIn({ recipients, whole, untried }: ReplaySources): readonly Recipient[] {
+  if (!whole) return [];
+  return recipients.filter((recipient) => untried !== null || !isPending(recipient));
+}
+
+const REPORT_WORDS: { readonly [kind in NoticeKind]: string } = {
+  failed: 'a failure',
+  'gave-up': 'giving up',
+  delayed: 'a delay',
+};
+
+function shownReport(report: RehearsedReport, readable: DecodeText): ShownReport {
+  const nothing = { to: null, recipients: [], kinds: [], message: null };
+  switch (report.kind) {
+    case 'waiting':
+      return { ...nothing, text: `The report could not be made: ${readable(report.why)}.` };
+    case 'suppressed': {
+      const recipients = report.recipients.map(readable);
+      const text = `No report about ${recipients.join(', ')}, because ${report.reason}.`;
+      return { ...nothing, recipients, text };
+    }
+    case 'report': {
+      const { to, through, why, notices, message } = report;
+      const recipients = notices.map(({ recipient }) => readable(recipient));
+      const kinds = [...new Set(notices.map(({ kind }) => kind))];
+      const about = kinds.map((kind) => REPORT_WORDS[kind]).join(' and ');
+      const way =
+        through === null
+          ? `kept for the postmaster, because ${readable(why ?? 'nobody takes it')}`
+          : `handed to ${through}, which was not asked`;
+      const text = `A report to ${readable(to)} about ${about}: ${recipients.join(', ')}. It would be ${way}.`;
+      return { text, to: readable(to), recipients, kinds, message: decodedLines(message, readable) };
+    }
+  }
+}
+
+/** With its line ends. */
+function decodedLines(message: ByteString, readable: DecodeText): string {
+  return message.split('\r\n').map(readable).join('\r\n');
 }
 
 function diffOf(before: ByteString, after: ByteString, readable: DecodeText): readonly DiffLine[] {
@@ -188,185 +287,4 @@ function fieldsOf({ job, now }: ReplaySources, readable: DecodeText): ReplayRepo
       meaning: `${status}: ${STATUS_WORDS[status] ?? 'unknown status, never tried'}${last === '' ? '' : `, ${readable(last)}`}`,
     })),
   ];
-}
-
-const ORIGINS: { readonly [origin in Host['origin']]: (host: Host) => string } = {
-  mx: ({ preference }) => `MX, preference ${preference}`,
-  domain: () => 'the domain itself',
-  literal: () => 'address literal',
-  smarthost: () => 'smart host',
-  fallbackhost: () => 'fallback host',
-};
-
-function routeOf(
-  { destination }: TimelineDelivery,
-  number: number,
-  { timeline, routing }: ReplaySources,
-  readable: DecodeText,
-): ReplayReport['routes'][number] {
-  const own = timeline.events.filter(({ deliveries }) => deliveries.includes(number));
-  const hosts = own.flatMap((entry): readonly Host[] => {
-    if (entry.what !== 'delivery') return [];
-    return entry.event.type === 'hosts' || entry.event.type === 'reuse' ? entry.event.hosts : [];
-  });
-  return {
-    destination: readable(destination.name),
-    why: reasonsOf(destination, own, routing).map(readable),
-    hosts: hosts.map((host) => ({
-      name: readable(host.port === 25 ? host.name : `${host.name}:${host.port}`),
-      why: `${ORIGINS[host.origin](host)}${policyText(host)}`,
-    })),
-  };
-}
-
-/** Behind the reason for a host: what its domain says of it. */
-function policyText({ policy }: Host): string {
-  if (policy === undefined) return '';
-  const sts = policy.sts === undefined ? '' : `, MTA-STS ${policy.sts}`;
-  const unlisted = policy.unlisted === true ? ' (not listed)' : '';
-  return `${sts}${unlisted}${policy.secure === true ? ', proved by DNSSEC' : ''}`;
-}
-
-const DEMANDS: { readonly [demands in Protection['demands']]: string } = {
-  dane: ', whose certificate must match its TLSA records',
-  pkix: ', whose certificate must be valid for its name',
-  encryption: ', with TLS or not at all',
-};
-
-function reasonsOf(
-  destination: TimelineDelivery['destination'],
-  events: readonly TimelineEvent[],
-  routing: RoutingRules,
-): readonly string[] {
-  if (destination.kind !== 'mx') {
-    const route = directRoute(destination, routing);
-    return route.kind === 'hosts' ? route.notes : [route.text];
-  }
-  for (const entry of events) {
-    if (entry.what !== 'lookup' || entry.question !== 'mx') continue;
-    const { answer } = entry;
-    const records =
-      answer.kind === 'failed'
-        ? answer
-        : {
-            ...answer,
-            records: answer.records.flatMap((record) =>
-              typeof record === 'object' && 'exchange' in record ? [record] : [],
-            ),
-          };
-    const route = mxRoute(destination.domain, records, routing, () => 0.5);
-    return route.kind === 'hosts' ? route.notes : [route.text];
-  }
-  return ['the hosts are known from an earlier delivery'];
-}
-
-type SpokenLine = Pick<ReplayedLine, 'who' | 'text'>;
-
-/** Deliveries to several destinations run at the same time, so each line names its destination. */
-function destinationIn(
-  { deliveries }: TimelineEvent,
-  timeline: Timeline,
-  readable: DecodeText,
-): string | null {
-  if (timeline.deliveries.length < 2) return null;
-  return deliveries.map((at) => readable(timeline.deliveries[at]?.destination.name ?? '')).join(', ');
-}
-
-type Timed = Omit<ReplayedLine, 'destination'>;
-
-function linesOf(entry: TimelineEvent, job: Job): readonly Timed[] {
-  return spokenIn(entry, job).map((line) => ({ at: entry.at, ...line }));
-}
-
-function spokenIn(entry: TimelineEvent, job: Job): readonly SpokenLine[] {
-  switch (entry.what) {
-    case 'lookup':
-      return [{ who: 'dns', text: lookupText(entry) }];
-    case 'delivery':
-      return deliveryLines(entry);
-    case 'connected':
-      return [{ who: 'net', text: `connected to ${entry.address}` }];
-    case 'session':
-      return sessionLines(entry);
-    case 'body':
-      return [{ who: 'net', text: `the message has ${entry.size} bytes` }];
-    case 'outcome':
-      return entry.recipients.map((id) => ({
-        who: 'outcome',
-        text: outcomeText(entry.outcome, job.recipients[id]?.address ?? '?', job),
-      }));
-    case 'session-state':
-    case 'digest':
-      return [];
-  }
-}
-
-function lookupText({ question, name, answer }: Extract<TimelineEvent, { what: 'lookup' }>): string {
-  const found =
-    answer.kind === 'failed' ? LOOKUP_ERRORS[answer.fault] : answer.records.map(recordText).join(', ');
-  const proved = answer.secure === true ? ' (proved by DNSSEC)' : '';
-  const asked = question === 'sts' ? 'MTA-STS policy of' : question.toUpperCase();
-  return `${asked} ${name}: ${found}${proved}`;
-}
-
-type LookedUp = Extract<
-  Extract<TimelineEvent, { what: 'lookup' }>['answer'],
-  { kind: 'found' }
->['records'][number];
-
-function recordText(record: LookedUp): string {
-  if (typeof record === 'string') return record;
-  if ('exchange' in record) return `${record.preference} ${record.exchange || '.'}`;
-  if ('mode' in record) return `mode ${record.mode}, mx ${record.mx.join(' ')}`;
-  return tlsaText(record);
-}
-
-function deliveryLines({
-  event,
-  effects,
-}: Extract<TimelineEvent, { what: 'delivery' }>): readonly SpokenLine[] {
-  const lines: SpokenLine[] =
-    event.type === 'host-failed' && ['connect', 'network'].includes(event.failure.stage)
-      ? [{ who: 'net', text: `${event.failure.peer?.host ?? 'the host'} ${event.failure.text}` }]
-      : 'failure' in event && (event.type === 'unsendable' || event.type === 'tls-unusable')
-        ? [{ who: 'net', text: event.failure.text }]
-        : [];
-  for (const effect of effects) {
-    if (effect.type === 'acquire-connection') {
-      const { protection } = effect.host;
-      const how =
-        protection === undefined ? (effect.withoutTls ? ', without TLS' : '') : DEMANDS[protection.demands];
-      lines.push({
-        who: 'net',
-        text: `to ${effect.host.name} [${effect.address}]:${effect.host.port}${how}`,
-      });
-    }
-  }
-  return lines;
-}
-
-/** Replies with all their lines, as they were on the wire: they list the extensions of the server. */
-function sessionLines({
-  event,
-  effects,
-}: Extract<TimelineEvent, { what: 'session' }>): readonly SpokenLine[] {
-  const dialogue = dialogueLines(event, { effects }).map(
-    ({ from, text }): SpokenLine => ({ who: SPEAKERS[from], text }),
-  );
-  if (event.type !== 'reply') return dialogue;
-  const lines = event.reply.text.split('\n');
-  const reply = lines.map(
-    (line, at): SpokenLine => ({
-      who: 'them',
-      text: `${event.reply.code}${at === lines.length - 1 ? ' ' : '-'}${line}`,
-    }),
-  );
-  return [...reply, ...dialogue.slice(1)];
-}
-
-const SPEAKERS = { us: 'us', server: 'them', neither: 'net' } as const;
-
-function outcomeText(outcome: Outcome, address: ByteString, job: Job): string {
-  if (wasStopped({ outcome })) return `${address}: ${STOPPED_HERE}`;
-  return `${address}: ${STATUS_WORDS[statusDigit(outcome)]}: ${statusText(outcome, job.dialect)}`;
 }

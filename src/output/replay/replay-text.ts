@@ -2,7 +2,8 @@
 import type { Palette } from '../colour.ts';
 import { colours } from '../colour.ts';
 import { columns } from '../queue-table.ts';
-import { endOf, type ReplayedLine, type ReplayReport, STATUS_WORDS, STOPPED_HERE } from './replay-report.ts';
+import { endOf, outcomeWords, type ReplayReport, untouchedWords } from './replay-report.ts';
+import type { ReplayedLine } from './spoken.ts';
 
 type ColourName = keyof Palette;
 
@@ -16,7 +17,7 @@ const SPEAKERS: {
   outcome: { mark: '=', colour: 'yellow' },
 };
 
-const STATUS_COLOURS = { 2: 'green', 4: 'yellow', 5: 'red' } as const;
+const STATUS_COLOURS = { 0: 'green', 2: 'green', 4: 'yellow', 5: 'red' } as const;
 const DIFF_COLOURS = { '+': 'green', '-': 'red', ' ': 'dim' } as const;
 
 export function replayText(report: ReplayReport, coloured: boolean): string {
@@ -29,10 +30,14 @@ export function replayText(report: ReplayReport, coloured: boolean): string {
     ...report.routes.map(({ destination, why, hosts }) => [
       `Route to ${destination}`,
       ...why.map((reason) => paint.dim(reason)),
-      ...hosts.map((host, at) => `${at + 1}. ${host.name} (${host.why})`),
+      ...hosts.map(
+        ({ name, why: origin, contacted }, at) =>
+          `${at + 1}. ${name} (${origin})${contacted ? '' : paint.dim(', not contacted')}`,
+      ),
     ]),
     ['Dialogue', ...dialogue(report.dialogue, paint)],
     [report.would === null ? 'Outcome' : `Outcome (${report.would})`, ...outcomes(report, paint)],
+    ['Reports to the sender', ...(report.reports ?? []).map(({ text }) => text)],
     ['Control message', ...difference(report, paint)],
   ];
   return sections
@@ -54,16 +59,24 @@ function dialogue(all: readonly ReplayedLine[], paint: Palette): readonly string
   });
 }
 
-function outcomes({ outcomes: all, unknown }: ReplayReport, paint: Palette): readonly string[] {
-  const known = all.map(({ recipient, status, text, row, tls, stopped }) => {
-    const outcome = stopped
-      ? STOPPED_HERE
-      : paint[STATUS_COLOURS[status]](`${STATUS_WORDS[status]}: ${text}`);
-    const over = tls === null ? '' : ` (${tls})`;
-    return `${recipient}: ${outcome}${over} ${paint.dim(row === null || stopped ? '' : `[row ${row}]`)}`;
+function outcomes(
+  { outcomes: all, untouched, untried, unknown }: ReplayReport,
+  paint: Palette,
+): readonly string[] {
+  const known = all.map((each) => {
+    const words = paint[STATUS_COLOURS[each.status]](outcomeWords(each));
+    const row = each.row === null || each.stopped ? '' : paint.dim(` [row ${each.row}]`);
+    const over = each.tls === null ? '' : ` (${each.tls})`;
+    return `${each.recipient}: ${words}${over}${row}`;
   });
-  if (unknown === null) return known.map((line) => line.trimEnd());
-  return [...known, paint.red(`The recording does not say ${unknown}. What would follow is unknown.`)];
+  return [
+    ...(untried === null ? [] : [paint.yellow(untried)]),
+    ...known,
+    ...untouched.map((each) => `${each.recipient}: ${paint.dim(untouchedWords(each))}`),
+    ...(unknown === null
+      ? []
+      : [paint.red(`The recording does not say ${unknown}. What would follow is unknown.`)]),
+  ];
 }
 
 function difference({ diff, ends, would }: ReplayReport, paint: Palette): readonly string[] {

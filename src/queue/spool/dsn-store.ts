@@ -9,7 +9,7 @@ import { removeIfExists, replaceDurably, temporaryNames } from '../../storage/at
 import type { Disk } from '../../storage/disk.ts';
 import { payloadFingerprint } from '../../storage/fingerprint.ts';
 import { ensureFolder, ownershipIn } from '../../storage/folder.ts';
-import { layoutOf, messageNumber } from '../../storage/layout.ts';
+import { layoutOf, messageNumber, type StateLayout } from '../../storage/layout.ts';
 import type { DsnStore, JobKey, Notified } from '../dsn-store.ts';
 import type { SpoolDeps } from './open.ts';
 
@@ -38,7 +38,7 @@ export function openDsnStore(
   exists = (control: MessageNumber): boolean => disk.status(layoutOf(spool).message(control)) !== null,
 ): DsnStore {
   const layout = layoutOf(spool);
-  const notes = `${layout.state}/reported`;
+  const notes = notesFolder(layout);
   const temporaryName = temporaryNames(layout, processes, random);
   try {
     removeStale(disk, notes, exists);
@@ -47,18 +47,7 @@ export function openDsnStore(
     if (errorCode(error) === null) throw error;
   }
 
-  function noteOf({ control, msgid, ...job }: JobKey): Note {
-    // A list that is rewritten says 0 where it said nothing before.
-    const submitted = job.submitted ?? 0;
-    const payload = payloadFingerprint(disk, layout, msgid);
-    const note = readNote(disk, `${notes}/${control}`);
-    const isMeant =
-      note !== null &&
-      note.msgid === msgid &&
-      note.payload === payload &&
-      (note.submitted ?? submitted) === submitted;
-    return isMeant ? note : { msgid, submitted, payload, told: [] };
-  }
+  const noteOf = (job: JobKey): Note => noteFor(disk, layout, job);
 
   async function putNote(control: MessageNumber, note: Note): Promise<void> {
     await put(notes, String(control), Buffer.from(`${JSON.stringify(note)}\n`, 'latin1'));
@@ -73,12 +62,11 @@ export function openDsnStore(
   }
 
   return {
-    notified: async (job) => noteOf(job).told,
+    ...notesIn(spool, disk),
     async recordNotified(job, notified) {
       const note = noteOf(job);
       await putNote(job.control, { ...note, told: [...note.told, ...notified] });
     },
-    firstAttempt: async (job) => noteOf(job).firstAttempt ?? null,
     recordFirstAttempt: (job, at) => putNote(job.control, { ...noteOf(job), firstAttempt: at }),
     async forget({ control }) {
       // A job to which another program added recipients is not finished.
@@ -86,6 +74,32 @@ export function openDsnStore(
     },
     saveForPickup: (report, name) => put(layout.reports, `${name}.eml`, Buffer.from(report)),
   };
+}
+
+/** What earlier runs have recorded. Changes nothing. */
+export function notesIn(spool: string, disk: Disk): Pick<DsnStore, 'notified' | 'firstAttempt'> {
+  const layout = layoutOf(spool);
+  return {
+    notified: async (job) => noteFor(disk, layout, job).told,
+    firstAttempt: async (job) => noteFor(disk, layout, job).firstAttempt ?? null,
+  };
+}
+
+function noteFor(disk: Disk, layout: StateLayout, { control, msgid, ...job }: JobKey): Note {
+  // A list that is rewritten says 0 where it said nothing before.
+  const submitted = job.submitted ?? 0;
+  const payload = payloadFingerprint(disk, layout, msgid);
+  const note = readNote(disk, `${notesFolder(layout)}/${control}`);
+  const isMeant =
+    note !== null &&
+    note.msgid === msgid &&
+    note.payload === payload &&
+    (note.submitted ?? submitted) === submitted;
+  return isMeant ? note : { msgid, submitted, payload, told: [] };
+}
+
+function notesFolder({ state }: StateLayout): string {
+  return `${state}/reported`;
 }
 
 /** What stands in the place of a note when none is there, or something that no run put there. */

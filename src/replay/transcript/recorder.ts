@@ -4,7 +4,7 @@
  * line is written when it happens, and a crash leaves everything up to it.
  */
 import { createHash } from 'node:crypto';
-import type { DeliveryAttempt } from '../../delivery/attempt.ts';
+import type { DeliveryAttempt, MessageFacts } from '../../delivery/attempt.ts';
 import type { Trace, TraceEvent } from '../../delivery/trace.ts';
 import type { OutgoingMessage } from '../../message/outgoing.ts';
 import type { Clock, Timer } from '../../platform/clock.ts';
@@ -47,6 +47,8 @@ interface Recording {
   readonly began: number;
   readonly sessions: Set<number>;
   readonly timer: Timer;
+  /** as it was loaded, before another form of it was made */
+  readonly facts: MessageFacts | null;
   readonly messages: OutgoingMessage[];
   /** lines that are not written yet */
   buffered: TranscriptLine[];
@@ -119,6 +121,7 @@ export class Recorder {
       began: now,
       sessions: new Set(),
       timer: this.#clock.after(BUFFER_TIME, () => this.#write(recording)),
+      facts: attempt.facts,
       messages: [],
       buffered: [],
       writer: null,
@@ -206,7 +209,7 @@ export class Recorder {
     recording.writer.append(lines.join(''));
   }
 
-  #header({ attempt, at }: Recording): string {
+  #header({ attempt, at, facts }: Recording): string {
     const { settings, relays, hostname, ehloName } = this.#rules;
     return encode({
       transcript: 2,
@@ -217,6 +220,7 @@ export class Recorder {
       indices: attempt.recipients.map(({ id }) => id),
       recipients: attempt.recipients.map(({ address }) => address),
       destination: attempt.destination,
+      ...(facts === null ? {} : { message: facts }),
       hostname,
       ...(ehloName === hostname ? {} : { ehloName }),
       settings: recordedSettings(settings, relays),

@@ -8,6 +8,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { TlsFacts } from '#net-stream-utils';
+import type { MessageFacts } from '../../delivery/attempt.ts';
 import type { DeliveryEffect, DeliveryEvent, DeliveryState } from '../../delivery/delivery.ts';
 import { DELIVERY_TABLE } from '../../delivery/table.ts';
 import type { TlsUse } from '../../delivery/tls-use.ts';
@@ -37,6 +38,8 @@ export interface TranscriptHeader {
   /** the same recipients, as RCPT TO names them */
   readonly recipients: readonly ByteString[];
   readonly destination: Destination;
+  /** absent: it could not be sent, or an older version recorded this */
+  readonly message?: MessageFacts;
   readonly hostname: string;
   /** what EHLO says, unless that is the hostname */
   readonly ehloName?: string;
@@ -115,9 +118,10 @@ export function bodyOf(event: Exclude<TraceEvent, { what: 'closed' }>): LineBody
     }
     case 'body':
       return { what: 'body', size: event.message.size };
+    case 'outcome':
+      return { what: 'outcome', recipients: event.recipients, outcome: event.recorded, tls: event.tls };
     case 'lookup':
     case 'connected':
-    case 'outcome':
       return event;
   }
 }

@@ -111,16 +111,9 @@ export const ACTIONS = {
     draft.session.pipelined = null;
   },
 
-  recordDelivered: (draft) => {
-    const reply = replyOf(draft);
-    recordOutcome(draft, currentOf(draft).accepted, {
-      kind: 'delivered',
-      code: reply.code,
-      enhanced: reply.enhanced ?? '2.0.0',
-      text: reply.text,
-      peer: draft.session.peer,
-    });
-  },
+  recordDelivered: (draft) => recordOutcome(draft, currentOf(draft).accepted, successOf(draft)),
+  /** of an envelope alone: the answer to RCPT is all there is */
+  recordAccepted: (draft) => recordOutcome(draft, currentOf(draft).accepted.slice(-1), successOf(draft)),
   failMessage: (draft) => {
     recordOutcome(draft, undecided(currentOf(draft)), failureOf(draft, 'message'));
     decideAll(draft);
@@ -281,6 +274,11 @@ function recordOutcome(draft: Draft, recipients: readonly number[], outcome: Out
     outcome,
   };
   draft.effects.push(effect);
+}
+
+function successOf(draft: Draft): Outcome {
+  const { code, enhanced, text } = replyOf(draft);
+  return { kind: 'delivered', code, enhanced: enhanced ?? '2.0.0', text, peer: draft.session.peer };
 }
 
 function failHost(draft: Draft, details: Partial<Failure>): void {

@@ -58,6 +58,8 @@ export const GUARDS = {
   recipientsLeft: ({ session: { current } }) => current !== null && current.answered < current.rcptCount,
   noneAccepted: ({ session: { current } }) => current !== null && current.accepted.length === 0,
   envelopeOnly: ({ session: { current } }) => current?.transaction.envelopeOnly === true,
+  /** a recipient that is accepted has its outcome: no message follows, and the server could take one */
+  rcptDecides: ({ session: { current } }) => current !== null && rcptDecides(current),
   chunking: (draft) => draft.session.capabilities.chunking,
   needsAnotherTransaction: (draft) => readReply(draft)?.meaning === 'another transaction',
 
@@ -119,9 +121,14 @@ function dataSent(state: TransactionState): boolean {
   return state.sent === state.rcptCount + 2;
 }
 
+function rcptDecides({ transaction, lacks }: TransactionState): boolean {
+  return transaction.envelopeOnly === true && lacks === null;
+}
+
 /** Recipients of this transaction that have no outcome and are not left for a later transaction. */
 export function undecided(state: TransactionState): readonly number[] {
-  const decided = new Set([...state.refused, ...state.remaining]);
+  const verified = rcptDecides(state) ? state.accepted : [];
+  const decided = new Set([...state.refused, ...state.remaining, ...verified]);
   const named = state.transaction.recipients.slice(0, state.rcptCount);
   return named.flatMap(({ id }) => (decided.has(id) ? [] : [id]));
 }

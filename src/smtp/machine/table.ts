@@ -238,6 +238,14 @@ export const SESSION_TABLE: readonly Row[] = [
     do: ['failHost', 'sendQuit'],
   },
   { id: 'mail-refused', in: ['mail'], on: ['3yz', ...REFUSAL], to: 'drain', do: ['failMessage'] },
+  {
+    id: 'rcpt-verified',
+    in: ['rcpt'],
+    on: ['2yz'],
+    when: 'rcptDecides',
+    to: 'envelope',
+    do: ['acceptRecipient', 'recordAccepted'],
+  },
   { id: 'rcpt-ok', in: ['rcpt'], on: ['2yz'], to: 'envelope', do: ['acceptRecipient'] },
   {
     id: 'rcpt-too-many',
@@ -280,7 +288,7 @@ export const SESSION_TABLE: readonly Row[] = [
     on: ['always'],
     when: 'envelopeOnly',
     to: 'drain',
-    do: ['recordDelivered'],
+    do: [],
   },
   {
     id: 'bdat',

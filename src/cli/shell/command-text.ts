@@ -1,0 +1,33 @@
+/** Commands that messages name, with the settings of this call repeated: they can be pasted, and mean the same queue. */
+import { type CommandText, shellCommand } from '../../platform/shell-words.ts';
+import { redactEntry } from '../../settings/redact.ts';
+import { SETTINGS, type SettingName } from '../../settings/table.ts';
+import type { CommandEntry } from './command.ts';
+import { commandName, type Parsed } from './command-line.ts';
+
+/** Behind the words of the command come the settings that were given and that it takes; a password is not repeated. */
+export function commandTextFor(given: Parsed, commands: readonly CommandEntry[]): CommandText {
+  return (command, ...words) => {
+    const entry = commands.find((each) => commandName(each) === command);
+    // A transcript has its own time; another one makes a what-if of it.
+    const isTimed = command !== 'replay' || /^\d+$/.test(words[0] ?? '');
+    const repeated = (entry?.settings ?? []).flatMap((name) =>
+      name === 'now' && !isTimed ? [] : wordsOf(name, given[name]),
+    );
+    return shellCommand(command, ...words, ...repeated);
+  };
+}
+
+/** How the result of this call is printed, which is not a property of the queue. */
+const NOT_REPEATED: ReadonlySet<SettingName> = new Set(['json']);
+
+const RELAYS: ReadonlySet<SettingName> = new Set(['smarthost', 'fallbackhost']);
+
+function wordsOf(name: SettingName, value: unknown): readonly string[] {
+  if (value === undefined || NOT_REPEATED.has(name)) return [];
+  if (SETTINGS[name].kind.flag) return [value === false ? `--no-${name}` : `--${name}`];
+  return [value].flat().flatMap((each) => {
+    const text = String(each);
+    return [`--${name}`, RELAYS.has(name) && text.includes('@') ? redactEntry(text) : text];
+  });
+}
