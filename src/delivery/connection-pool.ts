@@ -252,7 +252,7 @@ export class ConnectionPool {
     const since = this.#clock.monotonic() - silence;
     const silent = [...this.#unproven].filter(([, started]) => started <= since);
     for (const [client] of silent)
-      client.interrupt(`was not ready within ${silence / 1000} seconds while other messages waited`);
+      client.interrupt(`kept others waiting for more than ${silence / 1000} seconds`);
     return silent.length;
   }
 

@@ -12,4 +12,6 @@ export class DestinationQueue {
   concurrency = 1;
   /** whether it stands in the scheduler's line for another worker */
   isQueued = false;
+  /** since when, monotonic milliseconds */
+  queuedAt = 0;
 }

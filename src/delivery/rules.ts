@@ -45,8 +45,20 @@ export interface DeliveryDeps {
   readonly random: Random;
   readonly trace: Trace;
   readonly throttle: Throttle;
-  /** a full sentence for people */
-  readonly warn: (text: string) => void;
+  readonly silent: (found: SilentHosts) => void;
+}
+
+/** Sessions that were cut off because their hosts were not ready while other messages waited for a session. */
+export interface SilentHosts {
+  readonly cut: number;
+  /** how many there may be in all */
+  readonly sessions: number;
+  /** milliseconds after which they were cut off */
+  readonly silence: number;
+  /** destinations that waited */
+  readonly waiting: number;
+  /** milliseconds that the first of them had waited */
+  readonly waited: number;
 }
 
 /** One address of a host, connected to from the source address of its family. */

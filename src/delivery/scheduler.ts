@@ -150,6 +150,7 @@ export class Scheduler implements WorkerScheduler {
     if (queue.isQueued || queue.attempts.length === 0) return;
     if (queue.workers >= this.#mostWorkers(queue) || !this.mayConnect(queue)) return;
     queue.isQueued = true;
+    queue.queuedAt = this.deps.clock.monotonic();
     this.#waiting.push(queue);
   }
 
@@ -177,14 +178,12 @@ export class Scheduler implements WorkerScheduler {
     }
     this.#silenceTimer ??= this.deps.clock.after(this.pool.untilSilent(), () => {
       this.#silenceTimer = null;
-      const waiting = this.#waiting.length;
+      const { length: waiting, first } = this.#waiting;
       const cut = this.pool.cutSilent();
+      const { sessions } = this.rules.limits;
+      const waited = first === undefined ? 0 : this.deps.clock.monotonic() - first.queuedAt;
       if (cut > 0)
-        this.deps.warn(
-          `${cut} of ${this.rules.limits.sessions} sessions were closed: their hosts were not ready to take mail within ` +
-            `${this.rules.deadlines.silence / 1000} seconds, and messages for ${waiting} other destinations were waiting. ` +
-            'Their messages go to the next host, or are tried again later.',
-        );
+        this.deps.silent({ cut, sessions, silence: this.rules.deadlines.silence, waiting, waited });
       this.#watchForSilence();
     });
   }

@@ -10,7 +10,7 @@ import { hintsFor } from './hints.ts';
 import type { JobFacts } from './queue-table.ts';
 import { factsOf } from './queue-table.ts';
 import type { DecodeText } from './text.ts';
-import { duration, plural, wholeDuration } from './text.ts';
+import { duration, escapeControl, plural, wholeDuration } from './text.ts';
 import { NO_WAITS, type ThrottleWaits } from './throttling.ts';
 
 export interface Explained extends JobFacts {
@@ -31,6 +31,8 @@ export interface ExplanationContext {
   readonly transcripts: readonly string[];
   /** absent: no hosts asked us to send less */
   readonly waits?: ThrottleWaits;
+  /** what silent hosts took from others lately, as sentences; null: nothing */
+  readonly slowed: string | null;
 }
 
 export function explanation(context: ExplanationContext, readable: DecodeText): Explained {
@@ -92,7 +94,7 @@ function lastAttemptOf({
 }
 
 function nextAttemptOf(
-  { queued, lists, now, schedule, waits, commandText }: ExplanationContext,
+  { queued, lists, now, schedule, waits, slowed, commandText }: ExplanationContext,
   { due, next, why, recipients, refused, request, throttled }: JobFacts,
 ): readonly string[] {
   if (recipients.length > 0 && recipients.every(isSettled)) {
@@ -103,7 +105,13 @@ function nextAttemptOf(
     return [why, ending];
   }
   const outlook = [retries(queued.job, schedule), expiry(queued.job, now, schedule)];
-  if (due) return ['It is due; the next run will try it.', ...(request === null ? [] : [why]), ...outlook];
+  if (due)
+    return [
+      'It is due; the next run will try it.',
+      ...(slowed === null ? [] : [escapeControl(slowed)]),
+      ...(request === null ? [] : [why]),
+      ...outlook,
+    ];
   if (throttled !== null) return [...(waits?.(lists)?.sentences ?? []), ...outlook];
   if (next === null) {
     const { heldBy } = isQueuedDue(queued, lists, now, { schedule, force: false });

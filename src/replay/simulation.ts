@@ -89,6 +89,7 @@ export async function perform(
     outcome: (record) => records.push(record),
     quarantined: () => {},
     warning: (text) => warnings.push(text),
+    silent: () => {},
     trace: collector.observe,
   };
   const dsnSender =

@@ -14,8 +14,10 @@ export interface Alert {
   readonly since: number;
   /** full sentences */
   readonly text: string;
-  /** Unix seconds of the last time; null: it has not lasted long enough */
+  /** Unix seconds of the last time; null: it has not lasted long enough, or is logged elsewhere */
   readonly told: number | null;
+  /** Unix seconds when it was last met, to within a minute */
+  readonly met: number;
 }
 
 /** Bytes of the file. */
@@ -30,6 +32,12 @@ const DAY = 86_400;
 const RECURRING = 'warning: ';
 /** Keys of reports to senders that wait: these end when the report is sent. */
 export const REPORT = 'report ';
+/** Key of the sessions that silent hosts took from others. */
+export const SILENT_HOSTS = 'silent hosts';
+/** Seconds after which what nobody met again is no matter of now. */
+export const LATELY = 900;
+/** Seconds between two times that it is written that a problem was met again. */
+const MINUTE = 60;
 
 /** By key. None where there is no file, or none that can be read. */
 export function readAlerts(disk: Disk, { alerts }: StateLayout): ReadonlyMap<string, Alert> {
@@ -46,8 +54,9 @@ export function readAlerts(disk: Disk, { alerts }: StateLayout): ReadonlyMap<str
 
 function isAlert(value: unknown): value is Alert {
   if (typeof value !== 'object' || value === null) return false;
-  const { since, text, told } = value as { readonly [name: string]: unknown };
-  return typeof since === 'number' && typeof text === 'string' && (told === null || typeof told === 'number');
+  const { since, text, told, met } = value as { readonly [name: string]: unknown };
+  const isTold = told === null || typeof told === 'number';
+  return typeof since === 'number' && typeof text === 'string' && isTold && typeof met === 'number';
 }
 
 export class Alerts {
@@ -56,7 +65,8 @@ export class Alerts {
   readonly #now: () => number;
   readonly #warn: (text: string) => void;
   #alerts: Map<string, Alert>;
-  #held = false;
+  /** those of this process before it held the queue; null: it does */
+  #before: Map<string, Alert> | null = new Map();
   #unwritable = false;
 
   /**
@@ -73,9 +83,9 @@ export class Alerts {
 
   /** The queue is ours: what other processes wrote meanwhile counts, and what was told so far is written. */
   hold(): void {
-    const own = [...this.#alerts];
+    const own = [...(this.#before ?? [])];
     this.#alerts = new Map([...readAlerts(this.#disk, this.#layout), ...own]);
-    this.#held = true;
+    this.#before = null;
     if (own.length > 0) this.#write();
   }
 
@@ -83,16 +93,22 @@ export class Alerts {
   raise(key: string, text: string, after = 0): void {
     const since = this.#alerts.get(key)?.since ?? this.#now();
     const isNews = this.#now() - since >= after && this.#isNews(key);
-    if (this.#alerts.has(key) && !isNews) return;
-    this.#set(key, { since, text: text.slice(0, LONGEST_TEXT), told: isNews ? this.#now() : null });
+    if (isNews || this.#isDueToWrite(key)) this.#put(key, text, isNews ? this.#now() : null, since);
     if (isNews) this.#warn(text);
+  }
+
+  /** The problem is there, and is told elsewhere. What was not met lately begins anew. */
+  note(key: string, text: string): void {
+    const known = this.#alerts.get(key);
+    const goesOn = known !== undefined && this.#now() - known.met <= LATELY;
+    this.#put(key, text, null, goesOn ? known.since : this.#now());
   }
 
   /** Whether this warning is to be told now. What changes makes another one of it. */
   isNews(warning: string): boolean {
     const key = `${RECURRING}${warning.slice(0, LONGEST_TEXT)}`;
     if (!this.#isNews(key)) return false;
-    this.#set(key, { since: this.#now(), text: '', told: this.#now() });
+    this.#put(key, '', this.#now());
     return true;
   }
 
@@ -109,24 +125,42 @@ export class Alerts {
     return told === null || told > this.#now() || this.#now() - told >= DAY;
   }
 
-  #set(key: string, alert: Alert): void {
+  #isDueToWrite(key: string): boolean {
+    const known = this.#alerts.get(key);
+    return known === undefined || Math.abs(this.#now() - known.met) >= MINUTE;
+  }
+
+  #put(
+    key: string,
+    text: string,
+    told: number | null,
+    since = this.#alerts.get(key)?.since ?? this.#now(),
+  ): void {
+    const before = this.#alerts.get(key)?.told ?? null;
     this.#alerts.delete(key);
+    const alert = {
+      since,
+      text: text.slice(0, LONGEST_TEXT),
+      told: told ?? before,
+      met: this.#now(),
+    };
     this.#alerts.set(key, alert);
+    this.#before?.set(key, alert);
     const [oldest = ''] = this.#alerts.size > MOST ? this.#alerts.keys() : [];
     this.#alerts.delete(oldest);
     this.#write();
   }
 
   /** What nobody has met again for two days is over, though nobody saw it end. */
-  #isPast([key, { told }]: readonly [string, Alert]): boolean {
-    const mayPass = key.startsWith(RECURRING) || key.startsWith(REPORT);
-    return mayPass && this.#now() - (told ?? this.#now()) > 2 * DAY;
+  #isPast([key, { met }]: readonly [string, Alert]): boolean {
+    const mayPass = key.startsWith(RECURRING) || key.startsWith(REPORT) || key === SILENT_HOSTS;
+    return mayPass && this.#now() - met > 2 * DAY;
   }
 
   #write(): void {
     const { alerts } = this.#layout;
     try {
-      if (!this.#held) return;
+      if (this.#before !== null) return;
       const kept = [...this.#alerts].filter((entry) => !this.#isPast(entry));
       replaceInState(this.#disk, this.#layout, alerts, `${JSON.stringify(Object.fromEntries(kept))}\n`);
     } catch (error) {

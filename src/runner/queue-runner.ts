@@ -3,6 +3,7 @@
  * the scheduler, and finish each message when the last attempt is done.
  */
 import type { Connect } from '#net-stream-utils';
+import type { SilentHosts } from '../delivery/rules.ts';
 import { Scheduler } from '../delivery/scheduler.ts';
 import type { Trace } from '../delivery/trace.ts';
 import type { MessageNumber } from '../delivery-list/job.ts';
@@ -46,6 +47,8 @@ export interface RunEvents {
   /** an unreadable control message was quarantined: moved to `path`, unless it stays where it is */
   quarantined(control: MessageNumber, reason: string, path?: string): void;
   warning(text: string): void;
+  /** hosts that said nothing held up others, and were cut off */
+  silent(found: SilentHosts): void;
   /** a step of a delivery or a session */
   readonly trace: Trace;
 }
@@ -60,6 +63,10 @@ export interface RunSummary {
   readonly failed: number;
   /** messages that are done and removed */
   readonly finished: number;
+  /** sessions that were cut off because their hosts were silent while others waited */
+  readonly silent: number;
+  /** milliseconds that a message waited for a session while such hosts had all of them, at most */
+  readonly waited: number;
   readonly milliseconds: number;
 }
 
@@ -88,7 +95,16 @@ export async function runQueue(deps: RunDeps, rules: RunRules, signal: AbortSign
 
 /** The active messages and the scheduler that delivers them. `watch` keeps one for as long as it runs. */
 export class QueueRunner {
-  readonly count = { jobs: 0, due: 0, delivered: 0, deferred: 0, failed: 0, finished: 0 };
+  readonly count = {
+    jobs: 0,
+    due: 0,
+    delivered: 0,
+    deferred: 0,
+    failed: 0,
+    finished: 0,
+    silent: 0,
+    waited: 0,
+  };
   readonly #deps: RunDeps;
   readonly #rules: RunRules;
   readonly #signal: AbortSignal;
@@ -295,7 +311,11 @@ export class QueueRunner {
       ...this.#deps,
       trace: events.trace,
       throttle: this.#throttled.throttle,
-      warn: (text) => events.warning(text),
+      silent: (found) => {
+        this.count.silent += found.cut;
+        this.count.waited = Math.max(this.count.waited, Math.round(found.waited));
+        events.silent(found);
+      },
     });
   }
 

@@ -74,7 +74,7 @@ client(async (task) => {
     });
     const events = {
       outcome: (record: OutcomeRecord) => history.outcome(record),
-      ...{ quarantined: () => {}, warning: warn, trace: () => {} },
+      ...{ quarantined: () => {}, silent: () => {}, warning: warn, trace: () => {} },
     };
     const ports = { queue: opened.queue, resolver, connect, clock: systemClock, random: Math.random, events };
     const summary = await runQueue(ports, rules, new AbortController().signal);

@@ -366,6 +366,7 @@ describe('check', () => {
         since: 1_400_000_000,
         text: 'The relay rejects our login (535 no). Mail waits.',
         told: 1_400_000_000,
+        met: 1_400_000_000,
       };
       fs.writeFileSync(
         path.join(spool, '.spoolroom/alerts'),
@@ -379,7 +380,12 @@ describe('check', () => {
   it('tells of reports that wait, until they are taken (R222)', async (t) => {
     const spool = spoolOf(t, {});
     fs.mkdirSync(path.join(spool, '.spoolroom'));
-    const alert = { since: 1_400_000_000, text: 'The report waits.', told: 1_400_000_000 };
+    const alert = {
+      since: 1_400_000_000,
+      text: 'The report waits.',
+      told: 1_400_000_000,
+      met: 1_400_000_000,
+    };
     fs.writeFileSync(
       path.join(spool, '.spoolroom/alerts'),
       JSON.stringify({ 'report 3': alert, 'report path': alert, 'warning: x': alert }),
@@ -542,7 +548,7 @@ it('a backlog of any size is counted', async (t) => {
   const job = { ...emptyJob('2012'), msgid: 1, submitted: NOW - 3600, recipients };
   const jobs = Array.from({ length: 150_000 }, (_, control) => ({ control, job, warnings: [] }));
   const readable = (text: string): string => text;
-  const rest = { schedule: SCHEDULE, readable, orphanAge: 0 };
+  const rest = { schedule: SCHEDULE, readable, orphanAge: 0, slowed: null };
   const { seen } = runnerFinding(jobs, { spool, deps, view: opened.view, now: NOW, ...rest });
   assert.match(seen, /150000 jobs are overdue, by up to 60 min/);
 });

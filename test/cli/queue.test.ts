@@ -139,3 +139,21 @@ test('messages for hosts that asked us to send less wait, and that is said', asy
   assert.match(explained, /^What mx1.google.com said: 421 4.7.28 unusual rate$/m);
   assert.match(explained, /^Gmail finds too much unwanted mail from this address.*See https:/m);
 });
+
+test('jobs that are due and silent hosts that hold them up (R231)', async (t) => {
+  const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'bob@example.com') });
+  fs.mkdirSync(`${spool}/.spoolroom`);
+  const shown = async (met: number, run: typeof command, options: object): Promise<string> => {
+    const alert = { since: NOW - 3600, text: '5 of 5 sessions were closed.', told: null, met };
+    fs.writeFileSync(`${spool}/.spoolroom/alerts`, JSON.stringify({ 'silent hosts': alert }));
+    const caught = caughtTerminal();
+    await perform(run, invocation(caught, { spool, now: NOW }, { ...options }));
+    return caught.printed.join('\n');
+  };
+  const said =
+    /\nSince 2012-07-13T23:00:00Z hosts that say nothing hold up others\. Last, 5 of 5 sessions were closed\./;
+  assert.match(await shown(NOW - 60, command, {}), said);
+  assert.match(await shown(NOW - 60, explain, { job: '2' }), said);
+  assert.doesNotMatch(await shown(NOW - 901, command, {}), said);
+  assert.doesNotMatch(await shown(NOW - 901, explain, { job: '2' }), said);
+});

@@ -176,6 +176,7 @@ async function ours(row: Row): Promise<Seen> {
   const events = {
     outcome: () => {},
     quarantined: () => {},
+    silent: () => {},
     warning: (text: string) => {
       throw new Error(text);
     },

@@ -99,11 +99,12 @@ export function schedulerIn(
   rules: DeliveryRules,
   {
     trace = () => {},
+    silent = () => {},
     warn = () => {},
     throttle = new Throttle({ now: () => clock.now(), changed: () => {}, warn }),
-  }: Partial<Pick<DeliveryDeps, 'trace' | 'warn' | 'throttle'>> = {},
+  }: Partial<Pick<DeliveryDeps, 'trace' | 'silent' | 'throttle'>> & { warn?: (text: string) => void } = {},
 ): Scheduler {
-  return new Scheduler(rules, { connect, resolver, clock, random: () => 0.5, trace, warn, throttle });
+  return new Scheduler(rules, { connect, resolver, clock, random: () => 0.5, trace, silent, throttle });
 }
 
 export async function deliver(
@@ -123,6 +124,8 @@ export async function deliver(
   let mostLoaded = 0;
   const scheduler = schedulerIn(world, clock, rules, {
     warn: (text) => warnings.push(text),
+    silent: ({ cut, sessions, waiting, waited }) =>
+      warnings.push(`${cut} of ${sessions}, ${waiting} waiting for ${waited} ms`),
     trace: (_, event) => {
       if (event.what !== 'session') return;
       rows.push(...event.step.rows);

@@ -28,6 +28,7 @@ function sentences(job: Job, seen: Partial<ExplanationContext> = {}): readonly s
     schedule: SCHEDULE,
     payload: MAIL,
     transcripts: [],
+    slowed: null,
   };
   return explanation({ ...facts, ...seen }, textDecoder(unknown8bit)).sentences;
 }

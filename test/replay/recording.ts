@@ -122,6 +122,7 @@ export function longRecorder(
   const events = {
     outcome: () => {},
     quarantined: () => {},
+    silent: () => {},
     warning: (text: string) => {
       throw new Error(text);
     },

@@ -50,7 +50,7 @@ test('a problem that may pass is told when it has lasted', (t) => {
   assert.deepEqual(told, ['A is away, and says so.']);
   assert.deepEqual(
     [...readAlerts(nodeDisk, layout)],
-    [['a', { since: 1000, text: 'A is away, and says so.', told: 4600 }]],
+    [['a', { since: 1000, text: 'A is away, and says so.', told: 4600, met: 4600 }]],
   );
 });
 
@@ -113,6 +113,23 @@ test('only the holder of the queue writes, and knows what others wrote before (R
   assert.deepEqual([...readAlerts(nodeDisk, layout).keys()], ['a', 'warning: x']);
 });
 
+test('who waited for the queue takes over what is there, not what was there (R222)', (t) => {
+  const { told, layout, clock, open } = begun(t);
+  const other = open();
+  other.raise('a', 'A is wrong.');
+  const waiting = new Alerts(
+    nodeDisk,
+    layout,
+    () => clock.now,
+    (text) => told.push(text),
+  );
+  other.clear(() => true);
+  waiting.hold();
+  assert.deepEqual([...readAlerts(nodeDisk, layout)], []);
+  waiting.raise('a', 'A is wrong.');
+  assert.equal(told.length, 2);
+});
+
 test('the file stays small, and what nobody meets any more is forgotten (R222)', (t) => {
   const { layout, clock, open } = begun(t);
   const alerts = open();
@@ -123,4 +140,19 @@ test('the file stays small, and what nobody meets any more is forgotten (R222)',
   clock.now += 2 * DAY + 1;
   open().isNews('another');
   assert.deepEqual([...readAlerts(nodeDisk, layout).keys()], ['relay r:25 login', 'warning: another']);
+});
+
+test('what is told elsewhere is kept with the time of now, and begins anew when it was over for a while (R231)', (t) => {
+  const { told, layout, clock, open } = begun(t);
+  const kept = () => readAlerts(nodeDisk, layout).get('silent hosts');
+  const alerts = open();
+  for (const text of ['One.', 'Two.']) {
+    alerts.note('silent hosts', text);
+    clock.now += 900;
+  }
+  assert.deepEqual([kept()?.since, kept()?.text, kept()?.met], [1000, 'Two.', 1900]);
+  clock.now += 1;
+  alerts.note('silent hosts', 'Three.');
+  assert.deepEqual([kept()?.since, kept()?.text, kept()?.met], [2801, 'Three.', 2801]);
+  assert.deepEqual(told, []);
 });

@@ -117,7 +117,7 @@ async function run(
   const clock = new VirtualClock(NOW * 1000);
   const world = new World(script, clock);
   const { room = new MemoryRoom(jobs), warning = assert.fail } = given;
-  const events = { outcome: () => {}, quarantined: () => {}, warning, trace: () => {} };
+  const events = { outcome: () => {}, quarantined: () => {}, silent: () => {}, warning, trace: () => {} };
   const { connect, resolver } = world;
   const crashes = given.crashLog === undefined ? {} : { crashLog: given.crashLog };
   const summary = await clock.runUntil(
@@ -413,6 +413,7 @@ describe('a queue runner that keeps running', () => {
     const events = {
       outcome: () => {},
       quarantined: () => {},
+      silent: () => {},
       warning: (text: string) => warnings.push(text),
       trace: () => {},
     };

@@ -245,6 +245,7 @@ class Simulation {
         },
         quarantined: (control: number, reason: string) =>
           this.#invariants.violated(`${control} was quarantined: ${reason}`),
+        silent: () => {},
         warning: (text: string) => this.#note(`warning: ${text}`),
         trace: recorder?.observe ?? (() => {}),
       },

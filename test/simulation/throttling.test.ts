@@ -136,6 +136,7 @@ class Cron {
           events: {
             outcome: (record) => void this.outcomes.push(record),
             quarantined: () => {},
+            silent: () => {},
             warning: warn,
             trace: () => {},
           },

@@ -33,6 +33,7 @@ import {
   queuedEvent,
   rejectedEvent,
   reloadedEvent,
+  silentEvent,
   startedEvent,
   stoppedEvent,
   stoppingEvent,
@@ -441,7 +442,17 @@ const QUEUED: QueuedMessage = {
 /** One specimen of each line, made by the code that makes the real ones. */
 function logLines(): string {
   const same = (text: string): string => text;
-  const summary = { jobs: 3, due: 2, delivered: 1, deferred: 1, failed: 1, finished: 1, milliseconds: 1234 };
+  const summary = {
+    jobs: 3,
+    due: 2,
+    delivered: 1,
+    deferred: 1,
+    failed: 1,
+    finished: 1,
+    silent: 0,
+    waited: 0,
+    milliseconds: 1234,
+  };
   const lines: readonly (readonly [LogEvent, string])[] = [
     [outcomeEvent(DELIVERED, same), 'a recipient got the message'],
     [
@@ -508,6 +519,10 @@ function logLines(): string {
       'TLS with a host fails, and its mail goes without TLS, where the settings allow that',
     ],
     [stoppingEvent('SIGINT', 10_000), 'the program got a signal to stop'],
+    [
+      silentEvent({ cut: 12, sessions: 50, silence: 30_000, waiting: 17, waited: 31_000 }),
+      'silent hosts had all sessions while others waited for one; `waited` is how long, in milliseconds',
+    ],
     [startedEvent('/var/spool/citadel', 4711), '`watch` has started'],
     [stoppedEvent('SIGTERM'), '`watch` has ended'],
     [

@@ -173,6 +173,7 @@ function recorder() {
     quarantined: (control, reason) => {
       throw new Error(`control message ${control} of the fixtures is unreadable: ${reason}`);
     },
+    silent: () => {},
     warning: (text) => {
       throw new Error(text);
     },

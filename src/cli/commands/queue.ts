@@ -15,7 +15,7 @@ export const command: Command = async ({ settings, options, terminal }) => {
   if ('kind' in selection) return selection;
   const opened = await readSpool(settings, warner(terminal));
   if ('kind' in opened) return opened;
-  const { spool, view, deps, now, schedule, readable } = opened;
+  const { spool, view, deps, now, schedule, readable, slowed } = opened;
   const { jobs, orphans, quarantined } = await view.scan();
   const shown = selection.isEmpty
     ? jobs
@@ -33,10 +33,13 @@ export const command: Command = async ({ settings, options, terminal }) => {
   );
   const aside = quarantinedFiles(deps.disk, spool);
   if (settings.json) {
-    terminal.print(JSON.stringify({ jobs: facts, orphans, unreadable: quarantined, aside, throttled }));
+    terminal.print(
+      JSON.stringify({ jobs: facts, orphans, unreadable: quarantined, aside, throttled, slowed }),
+    );
     return EXIT.ok;
   }
-  const table = facts.length === 0 ? null : `${queueTable(facts)}\n${queueSummary(facts)}`;
+  const footer = slowed === null ? '' : `\n${escapeControl(slowed)}`;
+  const table = facts.length === 0 ? null : `${queueTable(facts)}\n${queueSummary(facts)}${footer}`;
   if (!selection.isEmpty) {
     terminal.print(table ?? `No jobs${escapeControl(selection.text)}.`);
     return EXIT.ok;

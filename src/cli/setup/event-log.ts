@@ -11,6 +11,7 @@ import {
   outcomeLevel,
   plaintextEvent,
   quarantineEvent,
+  silentEvent,
   warningEvent,
 } from '../../output/log/log-events.ts';
 import { dialogueLines } from '../../output/replay/dialogue.ts';
@@ -42,6 +43,7 @@ export function logEvents(log: Log, level: Level, legacy: Charset): RunEvents {
     },
     quarantined: (...found) => log.write(quarantineEvent(...found)),
     warning: (text) => log.write(warningEvent(text)),
+    silent: (found) => log.write(silentEvent(found)),
     trace: (_, traced) => {
       if (level === 'debug') logDialogue(traced, log, readable);
       if (traced.what === 'delivery' && traced.event.type === 'tls-unusable')

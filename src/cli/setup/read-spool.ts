@@ -1,11 +1,14 @@
 /** A spool opened for reading, with what is needed to show its jobs. Writes nothing; works beside a running queue run. */
 import { loadCharset, unknown8bit } from '../../message/charset.ts';
 import { type DecodeText, textDecoder } from '../../output/text.ts';
+import { formatTime } from '../../platform/clock.ts';
 import type { Schedule } from '../../queue/schedule.ts';
 import type { ReadOnlySpool, SpoolDeps } from '../../queue/spool/open.ts';
 import { openSpoolReadOnly } from '../../queue/spool/open.ts';
+import { LATELY, readAlerts, SILENT_HOSTS } from '../../runner/alerts.ts';
 import { scheduleFrom } from '../../runner/rules.ts';
 import type { Settings } from '../../settings/table.ts';
+import { layoutOf } from '../../storage/layout.ts';
 import type { CliError } from '../shell/command.ts';
 import { clockFor, controlSettings, openError, spoolDeps, spoolOf } from './load-config.ts';
 import { becomeOwner } from './privileges.ts';
@@ -18,6 +21,8 @@ export interface SpoolReading {
   readonly now: number;
   readonly schedule: Schedule;
   readonly readable: DecodeText;
+  /** what silent hosts took from others lately, as sentences; null: nothing */
+  readonly slowed: string | null;
 }
 
 /** @param warn gets a full sentence about what in the spool could not be read */
@@ -40,9 +45,15 @@ export async function viewSpool(
   const deps = spoolDeps(clock, warn);
   const opened = await openSpoolReadOnly(spool, deps, controlSettings(settings));
   if (opened.kind === 'refused') return openError(opened);
+  const now = Math.floor(clock.now() / 1000);
+  const silent = readAlerts(deps.disk, layoutOf(spool)).get(SILENT_HOSTS);
   return {
     ...{ spool, deps, view: opened.view },
-    now: Math.floor(clock.now() / 1000),
+    now,
+    slowed:
+      silent === undefined || now - silent.met > LATELY
+        ? null
+        : `Since ${formatTime(silent.since)} hosts that say nothing hold up others. Last, ${silent.text}`,
     schedule: scheduleFrom(settings),
     readable: await readableFor(settings),
   };

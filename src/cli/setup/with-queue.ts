@@ -8,6 +8,7 @@ import { type Log, withoutRepeats } from '../../output/log/log.ts';
 import {
   alertEvent,
   busyEvent,
+  silentEvent,
   stoppingEvent,
   waitingEvent,
   warningEvent,
@@ -25,7 +26,7 @@ import {
 import type { Queue } from '../../queue/queue.ts';
 import { Recorder } from '../../replay/transcript/recorder.ts';
 import { transcriptFolder, transcriptStore } from '../../replay/transcript/transcript-files.ts';
-import { Alerts } from '../../runner/alerts.ts';
+import { Alerts, SILENT_HOSTS } from '../../runner/alerts.ts';
 import type { RunDeps, RunEvents } from '../../runner/queue-runner.ts';
 import { RelayAlerts } from '../../runner/relay-alerts.ts';
 import type { RunRules } from '../../runner/rules.ts';
@@ -188,7 +189,7 @@ async function workOn(
   try {
     const logged = logEvents(log, levelFor(settings), rules.render.legacy);
     const relays = new RelayAlerts(rules.delivery.routing.relays, alerts);
-    const events = observed(logged, { recorder, history, relays });
+    const events = observed(logged, { recorder, history, relays, alerts });
     const beforeFirst = (): void => alertSettings(alerts, rules);
     const throttle = throttleStore(nodeDisk, layoutOf(spool));
     const ports = {
@@ -239,11 +240,16 @@ interface Observers {
   readonly recorder: Recorder | null;
   readonly history: HistoryWriter | null;
   readonly relays: RelayAlerts;
+  readonly alerts: Alerts;
 }
 
-function observed(events: RunEvents, { recorder, history, relays }: Observers): RunEvents {
+function observed(events: RunEvents, { recorder, history, relays, alerts }: Observers): RunEvents {
   return {
     ...events,
+    silent: (found) => {
+      events.silent(found);
+      alerts.note(SILENT_HOSTS, silentEvent(found).message);
+    },
     outcome: (record) => {
       history?.outcome(record);
       events.outcome(record);

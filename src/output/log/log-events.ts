@@ -1,6 +1,7 @@
 /**
  * Every log line: its level, its sentence, its fields. Pure. techdoc/logs.md lists them. No field holds a credential.
  */
+import type { SilentHosts } from '../../delivery/rules.ts';
 import { VERIFIERS } from '../../delivery/tls-use.ts';
 import type { SentDsn, SuppressedDsn } from '../../dsn/sender.ts';
 import type { LoginFailure } from '../../intake/connection.ts';
@@ -161,16 +162,21 @@ export function suppressedEvent(
 
 /** The end of a queue run in which jobs were due; `info` for a run at a terminal. */
 export function summaryEvent(
-  { jobs, due, delivered, deferred, failed, finished, milliseconds }: RunSummary,
+  { milliseconds, silent, waited, ...counts }: RunSummary,
   level: 'info' | 'debug' = 'debug',
 ): LogEvent {
+  const { jobs, due, delivered, deferred, failed, finished } = counts;
+  const held =
+    silent === 0
+      ? ''
+      : `; ${plural(silent, 'session')} with silent hosts closed, others had waited up to ${duration(waited)} for one`;
   return {
     level,
     event: 'run',
     message:
       `queue run: ${due} of ${plural(jobs, 'job')} due, ${plural(delivered, 'recipient')} delivered, ${deferred} deferred, ` +
-      `${failed} refused, ${plural(finished, 'message')} finished, ${duration(milliseconds)}`,
-    fields: { jobs, due, delivered, deferred, failed, finished, milliseconds: Math.round(milliseconds) },
+      `${failed} refused, ${plural(finished, 'message')} finished, ${duration(milliseconds)}${held}`,
+    fields: { ...counts, silent, waited, milliseconds: Math.round(milliseconds) },
   };
 }
 
@@ -190,6 +196,16 @@ export function dialogueEvent(
     message: `#${session} ${describePeer(peer)} ${arrow} ${shown}`,
     fields: { session, host: peer.host, address: peer.address, port: peer.port, from, text: shown },
   };
+}
+
+/** Hosts that accept connections and say nothing held up the mail of others. */
+export function silentEvent({ cut, sessions, silence, waiting, waited }: SilentHosts): LogEvent {
+  const message =
+    `${cut} of ${plural(sessions, 'session')} were closed: their hosts were not ready to take mail within ${duration(silence)}, and ` +
+    `messages for ${plural(waiting, 'other destination')} were waiting, the first for ${duration(waited)}. Their messages go to the ` +
+    'next host, or are tried again later.';
+  const fields = { cut, sessions, silence, waiting, waited: Math.round(waited) };
+  return { level: 'warn', event: 'silent', message, recurs: 'silent hosts', fields };
 }
 
 export function warningEvent(text: string): LogEvent {
