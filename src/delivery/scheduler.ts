@@ -11,6 +11,7 @@
  */
 import type { Timer } from '../platform/clock.ts';
 import { Deque } from '../platform/deque.ts';
+import { fixedDelay, type StartTimer } from '../platform/timers.ts';
 import type { DeliveryAttempt } from './attempt.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import { DestinationQueue } from './destination-queue.ts';
@@ -21,6 +22,7 @@ export class Scheduler implements WorkerScheduler {
   readonly rules: DeliveryRules;
   readonly deps: DeliveryDeps;
   readonly pool: ConnectionPool;
+  readonly afterDeliveryTime: StartTimer;
   readonly #destinations = new Map<string, DestinationQueue>();
   /** destinations that want a worker, in turn */
   readonly #waiting = new Deque<DestinationQueue>();
@@ -35,6 +37,7 @@ export class Scheduler implements WorkerScheduler {
   constructor(rules: DeliveryRules, deps: DeliveryDeps) {
     this.rules = rules;
     this.deps = deps;
+    this.afterDeliveryTime = fixedDelay(deps.clock, rules.deadlines.delivery);
     this.pool = new ConnectionPool(rules, deps, (attempt) => this.#resume(attempt));
   }
 

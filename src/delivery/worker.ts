@@ -8,6 +8,7 @@
  */
 import type { TlsFacts } from '#net-stream-utils';
 import type { Resolver } from '../platform/dns.ts';
+import type { StartTimer } from '../platform/timers.ts';
 import { hostGroup } from '../routing/host-group.ts';
 import type { ClientListener, SmtpClient } from '../smtp/client.ts';
 import type { Failure } from '../smtp/outcome.ts';
@@ -27,6 +28,8 @@ export interface WorkerScheduler {
   readonly rules: DeliveryRules;
   readonly deps: DeliveryDeps;
   readonly pool: ConnectionPool;
+  /** calls when the time for a whole delivery is over */
+  readonly afterDeliveryTime: StartTimer;
   /** whether idle connections may be of use to somebody */
   readonly keepsConnections: boolean;
   nextTransactionNumber(): number;
@@ -129,8 +132,7 @@ export class DeliveryWorker {
   }
 
   #limitTime(attempt: DeliveryAttempt): void {
-    const { deps, rules } = this.#scheduler;
-    attempt.addTimer(deps.clock.after(rules.deadlines.delivery, () => attempt.worker?.expire(attempt)));
+    attempt.addTimer(this.#scheduler.afterDeliveryTime(() => attempt.worker?.expire(attempt)));
   }
 
   /** The time for the whole delivery is over. */
@@ -374,12 +376,14 @@ export class DeliveryWorker {
       throttle.failed(failure, attempt.destination.key, attempt.delivery.hosts);
     };
     const session = client.options.number;
-    const carried = (): readonly DeliveryAttempt[] =>
-      [this.#current, this.#pipelined].filter((attempt) => attempt !== null);
+    const carried = (): readonly DeliveryAttempt[] => {
+      if (this.#current === null) return this.#pipelined === null ? [] : [this.#pipelined];
+      return this.#pipelined === null ? [this.#current] : [this.#current, this.#pipelined];
+    };
     const attemptFor = (transaction: number): DeliveryAttempt => {
-      const attempt = carried().find((each) => each.transaction === transaction);
-      if (attempt === undefined) throw new Error(`transaction ${transaction} was not begun here`);
-      return attempt;
+      if (this.#current?.transaction === transaction) return this.#current;
+      if (this.#pipelined?.transaction === transaction) return this.#pipelined;
+      throw new Error(`transaction ${transaction} was not begun here`);
     };
     const toCurrent = (event: DeliveryEvent): void => {
       if (this.#current !== null) this.#handle(this.#current, event);

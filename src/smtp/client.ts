@@ -6,7 +6,8 @@
 import type { CloseReason, Connect, Connection, Endpoint, TlsFacts, TlsOptions } from '#net-stream-utils';
 import type { OutgoingMessage } from '../message/outgoing.ts';
 import type { ByteString } from '../platform/bytes.ts';
-import type { Clock, Timer } from '../platform/clock.ts';
+import type { Clock } from '../platform/clock.ts';
+import { MovingDeadline } from '../platform/timers.ts';
 import type { Credentials } from '../routing/hosts.ts';
 import type { Extension } from './capabilities.ts';
 import { type LinePosition, stuffDots } from './dot-stuffing.ts';
@@ -77,14 +78,13 @@ type Lifecycle = 'connecting' | 'open' | 'ending' | 'closed';
 export class SmtpClient {
   readonly options: SessionOptions;
   tlsFacts: TlsFacts | null = null;
-  readonly #deps: ClientDeps;
   #listener: ClientListener;
   #session: Session;
   readonly #connection: Connection;
   #partial: PartialReply = NO_LINES;
   /** of AUTH in progress */
   #exchange: { readonly challenges: ByteString[]; readonly nonce: string } = { challenges: [], nonce: '' };
-  #timer: Timer | null = null;
+  readonly #deadline: MovingDeadline;
   #lifecycle: Lifecycle = 'connecting';
   /** the event being handled comes first and stays until it is done; those it causes come behind it */
   readonly #events: SessionEvent[] = [];
@@ -97,7 +97,7 @@ export class SmtpClient {
     listenerFor: (client: SmtpClient) => ClientListener,
   ) {
     this.options = options;
-    this.#deps = deps;
+    this.#deadline = new MovingDeadline(deps.clock, (milliseconds) => this.#timeout(milliseconds / 1000));
     this.#listener = listenerFor(this);
     this.#session = beginSession(options.policy, options.peer);
     const implicit = options.policy.tls === 'implicit';
@@ -316,8 +316,7 @@ export class SmtpClient {
   }
 
   #setDeadline(milliseconds: number): void {
-    this.#timer?.cancel();
-    this.#timer = this.#deps.clock.after(milliseconds, () => this.#timeout(milliseconds / 1000));
+    this.#deadline.set(milliseconds);
   }
 
   #timeout(seconds: number): void {
@@ -330,7 +329,7 @@ export class SmtpClient {
   #destroy(): void {
     if (this.#lifecycle === 'closed') return;
     this.#lifecycle = 'closed';
-    this.#timer?.cancel();
+    this.#deadline.cancel();
     this.#connection.destroy();
     this.#wakeWriter();
     this.#listener.closed();

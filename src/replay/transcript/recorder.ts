@@ -8,11 +8,12 @@ import type { DeliveryAttempt, MessageFacts } from '../../delivery/attempt.ts';
 import type { Trace, TraceEvent } from '../../delivery/trace.ts';
 import type { OutgoingMessage } from '../../message/outgoing.ts';
 import type { Clock, Timer } from '../../platform/clock.ts';
+import { fixedDelay, type StartTimer } from '../../platform/timers.ts';
 import type { Relay } from '../../routing/hosts.ts';
 import type { Settings } from '../../settings/table.ts';
 import type { Session } from '../../smtp/machine/session.ts';
 import { beginSession } from '../../smtp/machine/session.ts';
-import type { LineBody, TranscriptLine } from './transcript.ts';
+import type { Recorded } from './transcript.ts';
 import { bodyOf, encode, recordedSettings, tableVersion } from './transcript.ts';
 
 /** Where one transcript is written. It never throws: the store reports its own errors, and no delivery fails for them. */
@@ -39,6 +40,12 @@ export interface RecorderRules {
 /** Milliseconds for which the lines of a delivery are buffered. */
 const BUFFER_TIME = 1000;
 
+interface TimedEvent {
+  /** monotonic milliseconds */
+  readonly at: number;
+  readonly event: Recorded;
+}
+
 interface Recording {
   readonly attempt: DeliveryAttempt;
   /** milliseconds since the epoch */
@@ -50,8 +57,8 @@ interface Recording {
   /** as it was loaded, before another form of it was made */
   readonly facts: MessageFacts | null;
   readonly messages: OutgoingMessage[];
-  /** lines that are not written yet */
-  buffered: TranscriptLine[];
+  /** what is not written yet; most of it never is, so the lines are made when they are written */
+  buffered: TimedEvent[];
   writer: TranscriptWriter | null;
   /** number of recipients with an outcome */
   decided: number;
@@ -65,8 +72,8 @@ interface Recording {
 /** What the transcript of a later delivery on the same session needs: how the session began, and its state now. */
 interface OpenSession {
   readonly initial: Session;
-  /** the lines until the session was ready for the first time */
-  readonly initiation: { readonly at: number; readonly body: LineBody }[];
+  /** what happened until the session was ready for the first time */
+  readonly initiation: TimedEvent[];
   wasReady: boolean;
   last: Session;
 }
@@ -79,11 +86,14 @@ export class Recorder {
   readonly #sessions = new Map<number, OpenSession>();
   readonly #connected = new Map<number, number>();
   readonly #closing = new Set<Promise<void>>();
+  readonly #afterBufferTime: StartTimer;
+  #recordedSettings: Settings | null = null;
 
   constructor(rules: RecorderRules, clock: Clock, store: TranscriptStore) {
     this.#rules = rules;
     this.#clock = clock;
     this.#store = store;
+    this.#afterBufferTime = fixedDelay(clock, BUFFER_TIME);
   }
 
   readonly observe: Trace = (attempts, event) => {
@@ -92,7 +102,6 @@ export class Recorder {
       return;
     }
     const now = this.#clock.monotonic();
-    const body = bodyOf(event);
     if (event.what === 'connected') {
       // Session numbers start again with each run; a session that was cut off has left its entry behind.
       this.#sessions.delete(event.session);
@@ -102,10 +111,10 @@ export class Recorder {
       const recording = this.#recordings.get(attempt) ?? this.#begin(attempt, now);
       if (event.what === 'session') this.#addSession(recording, event);
       if (event.what === 'body') recording.messages.push(event.message);
-      recording.buffered.push({ t: sinceBegin(recording, now), ...body });
+      recording.buffered.push({ at: now, event });
       this.#update(recording, event);
     }
-    if (event.what === 'session') this.#remember(event, body, now);
+    if (event.what === 'session') this.#remember(event, now);
   };
 
   /** Keeps unfinished transcripts as they are; resolves when every transcript is complete. */
@@ -120,7 +129,7 @@ export class Recorder {
       at: this.#clock.now(),
       began: now,
       sessions: new Set(),
-      timer: this.#clock.after(BUFFER_TIME, () => this.#write(recording)),
+      timer: this.#afterBufferTime(() => this.#write(recording)),
       facts: attempt.facts,
       messages: [],
       buffered: [],
@@ -141,8 +150,8 @@ export class Recorder {
     const known = this.#sessions.get(session);
     const { policy, peer } = step.session;
     const initial = known?.initial ?? beginSession(policy, peer);
-    const add = (at: number, body: LineBody): void => {
-      recording.buffered.push({ t: sinceBegin(recording, at), ...body });
+    const add = (at: number, event: Recorded): void => {
+      recording.buffered.push({ at, event });
     };
     if (known === undefined) {
       add(recording.began, { what: 'session-state', session, value: initial });
@@ -152,12 +161,13 @@ export class Recorder {
     const since = this.#connected.get(session) ?? first?.at ?? recording.began;
     add(since, { what: 'session-state', session, value: initial });
     add(since, { what: 'connected', session, address: peer.address ?? peer.host });
-    for (const { at, body } of known.initiation) add(at, body);
+    for (const { at, event } of known.initiation) add(at, event);
     add(recording.began, { what: 'session-state', session, value: known.last });
   }
 
-  #remember({ session, step }: Extract<TraceEvent, { what: 'session' }>, body: LineBody, now: number): void {
-    const after = step.session;
+  #remember(event: Extract<TraceEvent, { what: 'session' }>, now: number): void {
+    const { session } = event;
+    const after = event.step.session;
     if (after.state === 'closed') {
       this.#forget(session);
       return;
@@ -169,7 +179,7 @@ export class Recorder {
       last: after,
     };
     this.#sessions.set(session, known);
-    if (!known.wasReady) known.initiation.push({ at: now, body });
+    if (!known.wasReady) known.initiation.push({ at: now, event });
     if (after.state === 'ready') known.wasReady = true;
     known.last = after;
   }
@@ -199,11 +209,12 @@ export class Recorder {
   }
 
   #write(recording: Recording): void {
-    const { attempt, at } = recording;
-    const lines = recording.buffered.map(encode);
+    const lines = recording.buffered.map(({ at, event }) =>
+      encode({ t: sinceBegin(recording, at), ...bodyOf(event) }),
+    );
     recording.buffered = [];
     if (recording.writer === null) {
-      recording.writer = this.#store.open(attempt.message.job.control, at);
+      recording.writer = this.#store.open(recording.attempt.message.job.control, recording.at);
       lines.unshift(this.#header(recording));
     }
     recording.writer.append(lines.join(''));
@@ -211,6 +222,7 @@ export class Recorder {
 
   #header({ attempt, at, facts }: Recording): string {
     const { settings, relays, hostname, ehloName } = this.#rules;
+    this.#recordedSettings ??= recordedSettings(settings, relays);
     return encode({
       transcript: 2,
       tables: tableVersion(),
@@ -223,7 +235,7 @@ export class Recorder {
       ...(facts === null ? {} : { message: facts }),
       hostname,
       ...(ehloName === hostname ? {} : { ehloName }),
-      settings: recordedSettings(settings, relays),
+      settings: this.#recordedSettings,
     });
   }
 

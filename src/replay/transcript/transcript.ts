@@ -104,8 +104,13 @@ export type TranscriptRead =
   | { readonly kind: 'transcript'; readonly transcript: Transcript }
   | { readonly kind: 'unusable'; readonly reason: string };
 
+/** What a line is made from. */
+export type Recorded =
+  | Exclude<TraceEvent, { readonly what: 'closed' }>
+  | Extract<LineBody, { readonly what: 'session-state' }>;
+
 /** The event without the complete state of the machine, which would be repeated at each step. */
-export function bodyOf(event: Exclude<TraceEvent, { what: 'closed' }>): LineBody {
+export function bodyOf(event: Recorded): LineBody {
   switch (event.what) {
     case 'delivery': {
       const { delivery, effects, row } = event.step;
@@ -121,6 +126,7 @@ export function bodyOf(event: Exclude<TraceEvent, { what: 'closed' }>): LineBody
     case 'outcome':
       return { what: 'outcome', recipients: event.recipients, outcome: event.recorded, tls: event.tls };
     case 'lookup':
+    case 'session-state':
     case 'connected':
       return event;
   }
@@ -152,10 +158,15 @@ export function recordedSettings(settings: Settings, relays: readonly Relay[]): 
   };
 }
 
+let version: string | undefined;
+
 /** A fingerprint of both tables: any change of a row changes it. */
 export function tableVersion(): string {
-  const tables = JSON.stringify([SESSION_TABLE, DELIVERY_TABLE]);
-  return createHash('sha256').update(tables).digest('hex').slice(0, 12);
+  version ??= createHash('sha256')
+    .update(JSON.stringify([SESSION_TABLE, DELIVERY_TABLE]))
+    .digest('hex')
+    .slice(0, 12);
+  return version;
 }
 
 export function isTranscript(bytes: Buffer): boolean {
