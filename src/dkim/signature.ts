@@ -116,7 +116,7 @@ function folded(names: readonly string[]): string {
 }
 
 function fieldsOf(header: ByteString): readonly Field[] {
-  return [...headerFields(header)].map(({ name, value }) => ({
+  return headerFields(header).map(({ name, value }) => ({
     name: name.toLowerCase(),
     value,
   }));

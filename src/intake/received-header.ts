@@ -48,7 +48,7 @@ export function headerProblem(header: ByteString | null, host: string): HeaderPr
   if (header === null) return { status: '5.6.0', why: 'its header is longer than 128 KiB' };
   if (isDeliveryList(header))
     return { status: '5.7.1', why: 'this content type is for delivery lists, which cannot be sent as mail' };
-  const hops = [...headerFields(header)].filter(({ name }) => name.toLowerCase() === 'received');
+  const hops = headerFields(header).filter(({ name }) => name.toLowerCase() === 'received');
   const stamp = ownStamp(host).toLowerCase();
   const passes = hops.filter(({ value }) => value.toLowerCase().includes(stamp)).length;
   const loop = (way: string): HeaderProblem => ({

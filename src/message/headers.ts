@@ -8,8 +8,9 @@ export interface HeaderField {
   readonly value: ByteString;
 }
 
-/** Fields in order. Lines end in LF or CRLF; a line that is neither a field nor a continuation is skipped. */
-export function* headerFields(header: ByteString): Generator<HeaderField> {
+/** In order. Lines end in LF or CRLF; a line that is neither a field nor a continuation is skipped. */
+export function headerFields(header: ByteString): readonly HeaderField[] {
+  const fields: HeaderField[] = [];
   let name: ByteString | null = null;
   let value = '';
   for (let start = 0; start < header.length; ) {
@@ -24,12 +25,13 @@ export function* headerFields(header: ByteString): Generator<HeaderField> {
       value += line;
       continue;
     }
-    if (name !== null) yield { name, value };
+    if (name !== null) fields.push({ name, value });
     const colon = line.indexOf(':');
     name = colon < 0 ? null : trimWhitespace(line.slice(0, colon));
     value = line.slice(colon + 1);
   }
-  if (name !== null) yield { name, value };
+  if (name !== null) fields.push({ name, value });
+  return fields;
 }
 
 /** Without surrounding blanks, tabs and line ends. */

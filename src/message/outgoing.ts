@@ -24,8 +24,8 @@ export interface OutgoingMessage {
   readonly eightBit: boolean;
   /** a part has another transfer encoding than it came with: a signature over its bytes no longer holds */
   readonly reencoded: boolean;
-  /** envelope sender the message suggests; null: none, or an anonymous post */
-  readonly sender: ByteString | null;
+  /** Envelope sender the message suggests; null: none, or an anonymous post. */
+  suggestedSender(): ByteString | null;
   /** from the first 256 KiB of the header */
   readonly headers: MessageSummary;
   /** all of it, when the stored message was in memory */
@@ -107,7 +107,7 @@ async function prepareStreamed(stored: StoredMessage, options: RenderOptions): P
 /** A message composed here: lines end in CRLF, the last one too. */
 export function outgoingFrom(bytes: Buffer): OutgoingMessage {
   const content = fittedWhole(bytes, unknown8bit);
-  return outgoing(content, { sender: null, problems: [], legacy: unknown8bit });
+  return outgoing(content, { suggestedSender: () => null, problems: [], legacy: unknown8bit });
 }
 
 /** A string says why the message cannot be sent. `head` has at least the fields of a native message, up to `M`. */
@@ -148,12 +148,16 @@ function prepared(
   if (content.size === 0) return { kind: 'unsendable', reason: 'the stored message has no content to send' };
   const problems = [...(plan.native?.problems ?? [])];
   if (cutOff) problems.push('the stored message is cut off: its text does not end in NUL');
-  return outgoing(content, { sender: senderOf(plan.native, content.header), problems, legacy });
+  return outgoing(content, {
+    suggestedSender: () => senderOf(plan.native, content.header),
+    problems,
+    legacy,
+  });
 }
 
 function outgoing(
   content: Content,
-  about: Pick<OutgoingMessage, 'sender' | 'problems'> & { readonly legacy: Charset },
+  about: Pick<OutgoingMessage, 'suggestedSender' | 'problems'> & { readonly legacy: Charset },
 ): OutgoingMessage {
   const { size, eightBit, reencoded, header, bytes, chunks } = content;
   let encoded: Promise<OutgoingMessage | null> | null = null;
@@ -167,7 +171,7 @@ function outgoing(
     size,
     eightBit,
     reencoded,
-    sender: about.sender,
+    suggestedSender: about.suggestedSender,
     headers: summarizeMessage(header),
     problems: about.problems,
     bytes,

@@ -15,7 +15,7 @@ const ONCE = new Set(['resent-from', 'resent-sender', 'resent-date', 'resent-mes
  * the last resending instead. `header` may be the whole message.
  */
 export function headerRecipients(header: ByteString): readonly ByteString[] {
-  const fields = [...headerFields(header)].map(({ name, value }) => ({
+  const fields = headerFields(header).map(({ name, value }) => ({
     name: name.toLowerCase(),
     value,
   }));

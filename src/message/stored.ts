@@ -58,7 +58,7 @@ function nativeText(bytes: Buffer): Buffer | null {
 }
 
 function textForm(text: ByteString): 'rfc822' | 'bare' {
-  return [...headerFields(text)].length > 1 ? 'rfc822' : 'bare';
+  return headerFields(text).length > 1 ? 'rfc822' : 'bare';
 }
 
 /** The header of `original`, an empty line, the instructions of `text`; line ends as in that header. */

@@ -55,7 +55,7 @@ function fillerOf(size: number, eightBit: boolean, narrow: OutgoingMessage['seve
     size,
     eightBit,
     reencoded: false,
-    sender: null,
+    suggestedSender: () => null,
     headers: summarizeMessage(''),
     problems: [],
     bytes: whole,

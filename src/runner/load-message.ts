@@ -37,7 +37,7 @@ export async function loadMessage(
   if (prepared.kind === 'unsendable') return unsendable(prepared.reason);
   for (const problem of prepared.problems)
     warn(`Message ${msgid} of job ${control} is sent as far as it can be read: ${problem}.`);
-  const sender = envelopeSender(envelopeFrom) ?? envelopeSender(prepared.sender) ?? postmaster;
+  const sender = envelopeSender(envelopeFrom) ?? envelopeSender(prepared.suggestedSender()) ?? postmaster;
   const outgoing = await readable(msgid, async () => signedMessage(prepared, sign));
   return 'scope' in outgoing ? outgoing : { outgoing, sender };
 }

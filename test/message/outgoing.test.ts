@@ -166,7 +166,7 @@ for (const [anonymous, name] of [
   test(`an anonymous post names its author nowhere: ${name} (C35)`, () => {
     const stored = native({ ...FIELDS, K: 'Alice <alice@citref.example>' }, 'text', 1, anonymous);
     const made = outgoing(prepareOutgoing(whole(stored), OPTIONS));
-    assert.equal(made.sender, null);
+    assert.equal(made.suggestedSender(), null);
     assert.ok(made.bytes?.includes(`From: ${name} <x@x.org>\r\n`));
     assert.doesNotMatch(made.bytes?.toString('latin1') ?? '', /alice/i);
     const list = native({ ...FIELDS, K: 'room_talk@citref.example' }, 'text', 1, anonymous);
@@ -311,7 +311,7 @@ test('text passes through, with its line ends set right', () => {
 test('what is known of a message', () => {
   const made = outgoing(prepareOutgoing(whole(fixture('2016-r8bit.native')), OPTIONS));
   // Its line of 3000 bytes has the text encoded, 8-bit bytes and all.
-  assert.deepEqual([made.eightBit, made.sender], [false, 'alice@citref.example']);
+  assert.deepEqual([made.eightBit, made.suggestedSender()], [false, 'alice@citref.example']);
   assert.deepEqual(
     [made.headers.messageId, made.headers.subject, made.headers.received],
     ['<r8bit@client.example>', 'golden r8bit', 2],
@@ -321,7 +321,7 @@ test('what is known of a message', () => {
     'From: (me) a@b\nList-Id: <l>\nPrecedence: bulk\nAuto-Submitted: auto-replied\nSubject: \xe9\n\nx',
   );
   const plain = outgoing(prepareOutgoing(whole(text), OPTIONS));
-  assert.deepEqual([plain.eightBit, plain.sender], [true, 'a@b']);
+  assert.deepEqual([plain.eightBit, plain.suggestedSender()], [true, 'a@b']);
   const { listId, precedence, autoSubmitted } = plain.headers;
   assert.deepEqual([listId, precedence, autoSubmitted], ['<l>', 'bulk', 'auto-replied']);
 });
@@ -336,7 +336,7 @@ const senders: readonly (readonly [string, Record<string, string>, string | null
 for (const [name, fields, expected] of senders) {
   test(`sender of a native message: ${name}`, () => {
     assert.equal(
-      outgoing(prepareOutgoing(whole(native({ ...FIELDS, ...fields }, 'x')), OPTIONS)).sender,
+      outgoing(prepareOutgoing(whole(native({ ...FIELDS, ...fields }, 'x')), OPTIONS)).suggestedSender(),
       expected,
     );
   });
@@ -441,10 +441,10 @@ test('a message that comes in pieces goes out as one that came whole, wherever i
       const pieces = await prepareOutgoing(inPieces(bytes, cuts), OPTIONS);
       if (once.kind === 'unsendable') return assert.deepEqual(pieces, once);
       assert.ok(pieces.kind === 'outgoing');
-      const { bytes: all, chunks: _, sevenBit: __, ...known } = once;
-      const { bytes: none, chunks, sevenBit: ___, ...same } = pieces;
+      const { bytes: all, chunks: _, sevenBit: __, suggestedSender: sender, ...known } = once;
+      const { bytes: none, chunks, sevenBit: ___, suggestedSender: sameSender, ...same } = pieces;
       assert.equal(none, null);
-      assert.deepEqual(same, known);
+      assert.deepEqual([same, sameSender()], [known, sender()]);
       for (let pass = 0; pass < 2; pass += 1) assert.deepEqual(await collect(chunks()), all);
     }),
     { numRuns: 300 },
