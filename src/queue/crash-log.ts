@@ -1,7 +1,8 @@
 /**
  * Which messages were being delivered when the process ended without a word, and how often: a message that takes the process
  * with it must not stop the others in every run. One line for each beginning and each end in `.spoolroom/active`; no line is
- * synced, because the file has to survive the process and not the machine.
+ * synced, because the file has to survive the process and not the machine. Beginnings are written at once, ends some at a
+ * time: of the last few messages that ended before a crash it looks as if they had been active, too.
  */
 import type { MessageNumber } from '../delivery-list/job.ts';
 import { errorCode } from '../platform/system-errors.ts';
@@ -12,7 +13,7 @@ import type { StateLayout } from '../storage/layout.ts';
 export interface CrashLog {
   /** how often the process ended while this message was active, and it has not been finished since */
   crashes(payload: MessageNumber): number;
-  begin(payload: MessageNumber): void;
+  begin(payloads: readonly MessageNumber[]): void;
   end(payload: MessageNumber): void;
   /** The run ends in order: nothing is active. */
   close(): void;
@@ -27,6 +28,9 @@ export interface CrashLogDeps {
 
 /** Bytes; a line is shorter than 30. */
 const LONGEST = 1 << 26;
+
+/** So many ends are written at a time. */
+const ENDS = 64;
 
 /** A log that cannot be written is done without: it serves the order of messages, and no message depends on it. */
 export function openCrashLog({ disk, layout, temporaryName, owner }: CrashLogDeps): CrashLog {
@@ -43,11 +47,15 @@ export function openCrashLog({ disk, layout, temporaryName, owner }: CrashLogDep
     return fresh;
   }
 
-  function write(line: string): void {
+  /** lines that are not written yet */
+  let ends: string[] = [];
+
+  function write(lines: readonly string[]): void {
     if (file === 'without') return;
+    ends = [];
     try {
       file ??= open();
-      file.write(Buffer.from(line));
+      file.write(Buffer.from(lines.join('')));
     } catch (error) {
       if (errorCode(error) === null) throw error;
       if (file !== null) file.close();
@@ -57,12 +65,13 @@ export function openCrashLog({ disk, layout, temporaryName, owner }: CrashLogDep
 
   return {
     crashes: (payload) => counts.get(payload) ?? 0,
-    begin: (payload) => write(`+${payload}\n`),
+    begin: (payloads) => write([...ends, ...payloads.map((payload) => `+${payload}\n`)]),
     end(payload) {
       counts.delete(payload);
-      write(`-${payload}\n`);
+      if (ends.push(`-${payload}\n`) >= ENDS) write(ends);
     },
     close() {
+      if (ends.length > 0) write(ends);
       if (file === null || file === 'without') return;
       file.close();
       file = 'without';

@@ -56,18 +56,21 @@ export type JournalRead =
       readonly text: string;
     };
 
-function encodeLine(value: Header | JournalRecord): Buffer {
-  const json = Buffer.from(JSON.stringify(value), 'latin1');
-  const sum = crc32(json).toString(16).padStart(8, '0');
-  return Buffer.concat([Buffer.from(`${sum} `, 'latin1'), json, Buffer.from('\n')]);
+function encodeLine(value: Header | JournalRecord): ByteString {
+  const json = JSON.stringify(value);
+  return `${checksum(json)} ${json}\n`;
+}
+
+function checksum(json: ByteString): string {
+  return crc32(json).toString(16).padStart(8, '0');
 }
 
 /** The JSON behind a matching checksum; null for a damaged line. */
-function decodeLine(line: Buffer): unknown {
-  const sum = crc32(line.subarray(9)).toString(16).padStart(8, '0');
-  if (line.toString('latin1', 0, 9) !== `${sum} `) return null;
+function decodeLine(line: ByteString): unknown {
+  const json = line.slice(9);
+  if (line.slice(0, 9) !== `${checksum(json)} `) return null;
   try {
-    return JSON.parse(line.toString('latin1', 9));
+    return JSON.parse(json);
   } catch {
     // Damage with a matching checksum is still damage.
     return null;
@@ -75,11 +78,11 @@ function decodeLine(line: Buffer): unknown {
 }
 
 /** The complete lines; what follows the last line end was cut off. */
-function* linesOf(bytes: Buffer): Generator<Buffer> {
+function* linesOf(bytes: Buffer): Generator<ByteString> {
   for (let from = 0; ; ) {
     const end = bytes.indexOf(0x0a, from);
     if (end < 0) return;
-    yield bytes.subarray(from, end);
+    yield bytes.toString('latin1', from, end);
     from = end + 1;
   }
 }
@@ -165,7 +168,7 @@ export interface JournalDeps {
 
 interface Line {
   readonly record: JournalRecord;
-  readonly bytes: Buffer;
+  readonly text: ByteString;
 }
 
 /** Open the journal of this queue with what an interrupted run left in it. */
@@ -189,7 +192,7 @@ export function resumeJournal(
 /** Go on with these records, which the file holds. It is not touched before something is appended or dropped. */
 export function openJournal(deps: JournalDeps, records: readonly JournalRecord[]): Journal {
   const { disk, layout, temporaryName, owner, spool, held } = deps;
-  let lines: Line[] = records.map((record) => ({ record, bytes: encodeLine(record) }));
+  let lines: Line[] = records.map((record) => ({ record, text: encodeLine(record) }));
   /** how many of `lines` the open file holds */
   let written = 0;
   /** null: no file is open, or nothing in it can be trusted */
@@ -210,9 +213,8 @@ export function openJournal(deps: JournalDeps, records: readonly JournalRecord[]
     const path = temporaryName();
     const fresh = disk.create(path, owner);
     try {
-      fresh.write(
-        Buffer.concat([encodeLine({ journal: 'spoolroom', version: VERSION, spool }), ...takeLines(0)]),
-      );
+      const header = encodeLine({ journal: 'spoolroom', version: VERSION, spool });
+      fresh.write(Buffer.from(header + takeLines(0), 'latin1'));
       await fresh.sync();
       disk.rename(path, layout.journal);
       await disk.syncDirectory(layout.state);
@@ -225,15 +227,15 @@ export function openJournal(deps: JournalDeps, records: readonly JournalRecord[]
   }
 
   /** All lines from this one on; they count as written. A failure abandons the file, and with it this count. */
-  function takeLines(from: number): Buffer[] {
-    const bytes = lines.slice(from).map((line) => line.bytes);
+  function takeLines(from: number): ByteString {
+    const text = lines.slice(from).map((line) => line.text);
     written = lines.length;
-    return bytes;
+    return text.join('');
   }
 
   async function extend(open: OpenFile): Promise<void> {
     try {
-      open.write(Buffer.concat(takeLines(written)));
+      open.write(Buffer.from(takeLines(written), 'latin1'));
       await open.sync();
     } catch (error) {
       abandon();
@@ -245,7 +247,7 @@ export function openJournal(deps: JournalDeps, records: readonly JournalRecord[]
 
   return {
     append(record) {
-      lines.push({ record, bytes: encodeLine(record) });
+      lines.push({ record, text: encodeLine(record) });
       return turn();
     },
     secure: turn,

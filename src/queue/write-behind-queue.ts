@@ -24,6 +24,9 @@ import type { MessageStore } from './message-store.ts';
 import { controlsOf, type FinishedJob, isDirty, type PendingJob } from './pending-job.ts';
 import type { ActivePayloads, PayloadResult, Queue, QueueScan } from './queue.ts';
 
+/** Milliseconds for which the directory counts as the one that was opened. */
+const HELD_FOR = 50;
+
 /** Milliseconds between an outcome and the flush that writes it into its control message. */
 const FLUSH_DELAY = 1000;
 
@@ -48,6 +51,8 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
   readonly #flushWarnings: ChangeWarnings;
   readonly #inTurn = inTurn();
   #isRecovered = false;
+  /** when the lock was last seen, monotonic milliseconds */
+  #heldAt = Number.NEGATIVE_INFINITY;
   #timer: Timer | null = null;
 
   constructor(deps: WriteBehindDeps<J>) {
@@ -85,7 +90,7 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
   async readPayload(payload: MessageNumber): Promise<PayloadResult> {
     try {
       // Under its number there may be another message now.
-      this.#assertHeld();
+      this.#assertHeldLately();
     } catch (error) {
       if (!isOperationalError(error)) throw error;
       // The next scan meets the same error and reports it.
@@ -127,7 +132,7 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
   }
 
   async finish(control: MessageNumber): Promise<void> {
-    this.#assertHeld();
+    this.#assertHeldLately();
     const job = this.#store.find(control);
     if (job === undefined || !this.#store.mayFinish(job)) return;
     const finished: FinishedJob = { key: this.#store.journalKey(job, 'finish'), removable: false };
@@ -224,12 +229,21 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
 
   /** Nothing is written to a directory that took the place of ours: the jobs in it are others. */
   #assertHeld(): void {
-    if (this.#deps.claim.held()) return;
+    if (this.#deps.claim.held()) {
+      this.#heldAt = this.#deps.clock.monotonic();
+      return;
+    }
+    this.#heldAt = Number.NEGATIVE_INFINITY;
     throw new SpoolReplacedError(
       `${this.name} is not the directory that was opened: it was moved, unmounted or replaced. Nothing more is sent from it, and ` +
         'what is there now is left alone. What was delivered is recorded in the journal of the directory that was opened. Start ' +
         'spoolroom again; it works with the directory that is there then.',
     );
+  }
+
+  /** For what is done for each message: one look serves many. */
+  #assertHeldLately(): void {
+    if (this.#deps.clock.monotonic() - this.#heldAt >= HELD_FOR) this.#assertHeld();
   }
 
   #cancelTimer(): void {

@@ -193,10 +193,12 @@ export class QueueRunner {
     const messages = [...all].filter(
       ([msgid, lists]) => !this.#active.has(msgid) && isMessageDue(lists, this.#now(), options),
     );
+    const unsuspected: [MessageNumber, ControlMessages][] = [];
     for (const [msgid, lists] of this.#throttled.select(messages)) {
-      if (this.#crashes(msgid) < SUSPICIOUS) this.#activate(msgid, lists);
+      if (this.#crashes(msgid) < SUSPICIOUS) unsuspected.push([msgid, lists]);
       else this.#suspects.set(msgid, lists);
     }
+    this.#activate(unsuspected);
     if (!this.isActive) this.#activateSuspect();
   }
 
@@ -260,11 +262,16 @@ export class QueueRunner {
     return this.#deps.crashLog?.crashes(msgid) ?? 0;
   }
 
-  #activate(msgid: MessageNumber, lists: ControlMessages): void {
+  #activate(messages: readonly (readonly [MessageNumber, ControlMessages])[]): void {
+    if (messages.length === 0) return;
     if (this.count.due === 0) this.#deps.beforeFirst?.();
+    this.#deps.crashLog?.begin(messages.map(([msgid]) => msgid));
+    for (const [msgid, lists] of messages) this.#activateOne(msgid, lists);
+  }
+
+  #activateOne(msgid: MessageNumber, lists: ControlMessages): void {
     if (this.#counted.get(msgid) !== 'due') this.count.due += lists.length;
     this.#counted.set(msgid, 'due');
-    this.#deps.crashLog?.begin(msgid);
     this.#active.set(
       msgid,
       this.#deliver(lists).then(() => this.#deactivate(msgid)),
@@ -281,7 +288,7 @@ export class QueueRunner {
         `${this.#crashes(msgid)} times. It is tried after all others, alone. If it happens again, look at message ${msgid} ` +
         'and hold the job.',
     );
-    this.#activate(msgid, lists);
+    this.#activate([first]);
   }
 
   #deactivate(msgid: MessageNumber): void {

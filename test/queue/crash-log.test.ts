@@ -22,25 +22,37 @@ async function harness(t: Parameters<typeof spoolOf>[0]) {
 test('a message that was active when the process ended counts, one that was not does not', async (t) => {
   const { open } = await harness(t);
   const first = open();
-  first.begin(1);
-  first.begin(2);
+  first.begin([1]);
   first.end(1);
+  first.begin([2]);
   // No close: the process is gone.
   const second = open();
   assert.deepEqual([second.crashes(1), second.crashes(2)], [0, 1]);
-  second.begin(3);
+  second.begin([3]);
   const third = open();
   assert.deepEqual([third.crashes(2), third.crashes(3)], [1, 1], 'what had not begun again keeps its count');
-  third.begin(2);
+  third.begin([2]);
   const fourth = open();
   assert.deepEqual([fourth.crashes(2), fourth.crashes(3)], [2, 1]);
 });
 
+test('ends are written with the next beginning, or when there are 64 of them', async (t) => {
+  const { open } = await harness(t);
+  const numbers = Array.from({ length: 65 }, (_, at) => at + 1);
+  const first = open();
+  first.begin(numbers);
+  for (const number of numbers.slice(0, 63)) first.end(number);
+  assert.equal(open().crashes(1), 1);
+  first.end(64);
+  const second = open();
+  assert.deepEqual([1, 64, 65].map(second.crashes), [0, 0, 1]);
+});
+
 test('a message that comes to its end is no suspect any more, and a run in order leaves nothing', async (t) => {
   const { open, file } = await harness(t);
-  open().begin(7);
+  open().begin([7]);
   const next = open();
-  next.begin(7);
+  next.begin([7]);
   next.end(7);
   next.close();
   assert.equal(open().crashes(7), 0);

@@ -40,8 +40,8 @@ function status(control: number, text = '250 ok'): JournalRecord {
 }
 
 test('the checksum is CRC-32', () => {
-  assert.equal(crc32(Buffer.from('123456789')), 0xcbf43926);
-  assert.equal(crc32(Buffer.alloc(0)), 0);
+  assert.equal(crc32('123456789'), 0xcbf43926);
+  assert.equal(crc32(''), 0);
 });
 
 test('records are read as they were written, byte for byte', async (t) => {
@@ -250,10 +250,8 @@ function signed(text: string, from: RegExp, to: string): string {
   const lines = text
     .trimEnd()
     .split('\n')
-    .map((line) => Buffer.from(line.slice(9).replace(from, to), 'latin1'));
-  return lines
-    .map((json) => `${crc32(json).toString(16).padStart(8, '0')} ${json.toString('latin1')}\n`)
-    .join('');
+    .map((line) => line.slice(9).replace(from, to));
+  return lines.map((json) => `${crc32(json).toString(16).padStart(8, '0')} ${json}\n`).join('');
 }
 
 for (const { what, change, says } of REFUSALS) {

@@ -172,7 +172,7 @@ describe('a queue run', () => {
     const events: string[] = [];
     const crashLog: CrashLog = {
       crashes: (payload) => (payload <= 2 ? 2 : payload === 3 ? 1 : 0),
-      begin: (payload) => events.push(`begin ${payload}`),
+      begin: (payloads) => events.push(`begin ${payloads.join(', ')}`),
       end: (payload) => events.push(`end ${payload}`),
       close: () => {},
     };
@@ -180,8 +180,8 @@ describe('a queue run', () => {
     const jobs = [1, 2, 3, 4].map((msgid) => job([[`r@d${msgid}.example`, 0]], msgid));
     const { summary } = await run(jobs, FRIENDLY, { crashLog, warning: (text) => warnings.push(text) });
     assert.deepEqual([summary.delivered, summary.due], [4, 4]);
-    assert.deepEqual(events.slice(0, 2), ['begin 3', 'begin 4']);
-    assert.deepEqual(events.slice(4), ['begin 1', 'end 1', 'begin 2', 'end 2']);
+    assert.deepEqual(events.slice(0, 1), ['begin 3, 4']);
+    assert.deepEqual(events.slice(3), ['begin 1', 'end 1', 'begin 2', 'end 2']);
     assert.match(
       warnings[0] ?? '',
       /^Job 100000 was being delivered when spoolroom ended without a word, 2 times\. /,

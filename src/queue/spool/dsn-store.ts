@@ -40,8 +40,10 @@ export function openDsnStore(
   const layout = layoutOf(spool);
   const notes = notesFolder(layout);
   const temporaryName = temporaryNames(layout, processes, random);
+  /** of which there may be a note; null: it is not known of which */
+  let noted: Set<MessageNumber> | null = null;
   try {
-    removeStale(disk, notes, exists);
+    noted = removeStale(disk, notes, exists);
   } catch (error) {
     // What is left of old notes takes space only: each names the job it was written for.
     if (errorCode(error) === null) throw error;
@@ -50,6 +52,7 @@ export function openDsnStore(
   const noteOf = (job: JobKey): Note => noteFor(disk, layout, job);
 
   async function putNote(control: MessageNumber, note: Note): Promise<void> {
+    noted?.add(control);
     await put(notes, String(control), Buffer.from(`${JSON.stringify(note)}\n`, 'latin1'));
   }
 
@@ -69,8 +72,11 @@ export function openDsnStore(
     },
     recordFirstAttempt: (job, at) => putNote(job.control, { ...noteOf(job), firstAttempt: at }),
     async forget({ control }) {
+      if (noted?.has(control) === false) return;
       // A job to which another program added recipients is not finished.
-      if (disk.status(layout.message(control)) === null) removeIfExists(disk, `${notes}/${control}`);
+      if (disk.status(layout.message(control)) !== null) return;
+      removeIfExists(disk, `${notes}/${control}`);
+      noted?.delete(control);
     },
     saveForPickup: (report, name) => put(layout.reports, `${name}.eml`, Buffer.from(report)),
   };
@@ -118,10 +124,19 @@ function readNote(disk: Disk, path: string): Note | null {
   }
 }
 
-function removeStale(disk: Disk, folder: string, exists: (control: MessageNumber) => boolean): void {
-  if (disk.status(folder) === null) return;
+/** Removes the notes of jobs that are gone; returns of which jobs there are notes. */
+function removeStale(
+  disk: Disk,
+  folder: string,
+  exists: (control: MessageNumber) => boolean,
+): Set<MessageNumber> {
+  const kept = new Set<MessageNumber>();
+  if (disk.status(folder) === null) return kept;
   for (const { name } of disk.list(folder)) {
     const control = messageNumber(name);
-    if (control !== null && !exists(control)) removeIfExists(disk, `${folder}/${name}`);
+    if (control === null) continue;
+    if (exists(control)) kept.add(control);
+    else removeIfExists(disk, `${folder}/${name}`);
   }
+  return kept;
 }
