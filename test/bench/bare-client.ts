@@ -3,12 +3,13 @@
  * nothing durable. No queue can be faster; the others are compared with it.
  */
 import { connect } from 'node:net';
-import { client, messageText, SESSIONS } from './load.ts';
+import { client, messageText, recipientsOf, SENDER, SESSIONS, type Task } from './load.ts';
 
-client(async ({ port, messages, recipients, size }) => {
-  const body = `${messageText(size).replaceAll('\n', '\r\n')}.\r\n`;
-  const rcpt = Array.from({ length: recipients }, (_, n) => `RCPT TO:<r${n}@bench.example>\r\n`).join('');
-  const envelope = `MAIL FROM:<sender@bench.example>\r\n${rcpt}DATA\r\n`;
+client(async (task: Task) => {
+  const { port, messages, recipients } = task;
+  const body = `${messageText(task.size).replaceAll('\n', '\r\n')}.\r\n`;
+  const rcpt = recipientsOf(task).map((address) => `RCPT TO:<${address}>\r\n`);
+  const envelope = `MAIL FROM:<${SENDER}>\r\n${rcpt.join('')}DATA\r\n`;
   let left = messages;
   const session = (): Promise<void> =>
     new Promise((resolve, reject) => {
@@ -46,6 +47,5 @@ client(async ({ port, messages, recipients, size }) => {
     });
   return async () => {
     await Promise.all(Array.from({ length: SESSIONS }, session));
-    return undefined;
   };
 });

@@ -1,112 +1,76 @@
 /**
- * `npm run bench`: what spoolroom costs on this machine, beside a bare loop without a queue (the ceiling) and beside
- * nodemailer's pool, in one run. Only the ratios carry over to another machine. `--runs N` repeats each measurement;
- * the median is shown.
+ * `npm run bench`: what spoolroom costs beside other programs, which do the same work in turn. techdoc/performance.md says what
+ * is measured and how.
  */
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { columns } from '../../src/output/queue-table.ts';
-import { benchDeliveryList } from './delivery-list.ts';
-import type { Load, Measured } from './load.ts';
-import { inProcess, LOADS, SESSIONS, startSink } from './load.ts';
-import { benchManyDomains } from './many-domains.ts';
+import { parseArgs } from 'node:util';
+import { differences, readFigures, writeFigures } from './baseline.ts';
+import { findPlaces, type Section } from './context.ts';
+import { list } from './delivery-list.ts';
+import { domains } from './domains.ts';
+import { intake } from './intake.ts';
+import { startSink } from './load.ts';
+import { type Figures, measure } from './measure.ts';
+import { memory } from './memory.ts';
+import { queue } from './queue.ts';
+import { small } from './small.ts';
+import { tls } from './tls.ts';
 
-const RUNS = Number(process.argv[process.argv.indexOf('--runs') + 1]) || 3;
+const SECTIONS: Readonly<Record<string, Section>> = { queue, small, domains, memory, intake, tls, list };
 
-const CLIENTS = [
-  { name: 'bare loop (ceiling)', script: './bare-client.ts', volatile: false },
-  { name: 'spoolroom, durable', script: './spoolroom-client.ts', volatile: false },
-  { name: 'spoolroom, no fsync', script: './spoolroom-client.ts', volatile: true },
-  { name: 'nodemailer pool', script: './nodemailer-client.ts', volatile: false },
-] as const;
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    runs: { type: 'string', default: '5' },
+    only: { type: 'string', default: '' },
+    scale: { type: 'string', default: '1' },
+    parked: { type: 'string', default: '100000' },
+    'no-peers': { type: 'boolean', default: false },
+    json: { type: 'string' },
+    check: { type: 'string' },
+    margin: { type: 'string', default: '0.25' },
+  },
+});
 
-async function measure(load: Load): Promise<string> {
-  const all = CLIENTS.map(() => [] as Measured[]);
-  for (let run = 0; run < RUNS; run++) {
-    for (const [index, { script, volatile }] of CLIENTS.entries()) {
-      const sink = await startSink();
-      all[index]?.push(await inProcess(script, { ...load, port: sink.port, volatile }));
-      sink.stop();
-    }
-  }
-  const best = all.map(median);
-  const ceiling = best[0];
-  const recipients = load.messages * load.recipients;
-  const rows = best.map((each, index) => [
-    CLIENTS[index]?.name ?? '',
-    (recipients / each.seconds).toFixed(0),
-    ratio(ceiling?.seconds, each.seconds),
-    ((each.cpuSeconds / load.messages) * 1000).toFixed(2),
-    ratio(each.cpuSeconds, ceiling?.cpuSeconds),
-    each.peakMegabytes.toFixed(0),
-    each.fsyncs === undefined ? '' : (each.fsyncs / recipients).toFixed(3),
-  ]);
-  const head = [
-    'client',
-    'recipients/s',
-    'of ceiling',
-    'CPU ms/message',
-    'x ceiling',
-    'peak MB',
-    'fsyncs/recipient',
-  ];
-  return `${load.name}, ${SESSIONS} sessions\n${columns([head, ...rows])}\n`;
+function fail(text: string): never {
+  console.error(text);
+  process.exit(64);
 }
 
-function median(measured: readonly Measured[]): Measured {
-  const sorted = [...measured].sort((a, b) => a.seconds - b.seconds);
-  const middle = sorted[Math.floor(sorted.length / 2)];
-  if (middle === undefined) throw new Error('nothing was measured');
-  return middle;
+function numberOf(name: 'runs' | 'scale' | 'parked' | 'margin'): number {
+  const number = Number(values[name]);
+  return number > 0 ? number : fail(`--${name} takes a number above 0, not "${values[name]}"`);
 }
 
-function ratio(a: number | undefined, b: number | undefined): string {
-  return a === undefined || b === undefined ? '' : (a / b).toFixed(2);
+/** On a terminal, one line that is overwritten. */
+function told(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }
 
-/** CPU of an idle `run` beside that of an empty Node process, each the median of several. */
-function startUp(): string {
-  const spool = mkdtempSync(join(tmpdir(), 'spoolroom-idle-'));
-  const command = fileURLToPath(new URL('../../bin/spoolroom', import.meta.url));
-  const idle: number[] = [];
-  const empty: number[] = [];
-  for (let run = 0; run < 15; run++) {
-    idle.push(cpuOf([command, 'run', '--spool', spool]));
-    empty.push(cpuOf(['-e', '0']));
-  }
-  rmSync(spool, { recursive: true });
-  const [a, b] = [middleOf(idle), middleOf(empty)];
-  return `idle run: ${(a * 1000).toFixed(0)} ms CPU, node -e 0: ${(b * 1000).toFixed(0)} ms, ratio ${ratio(a, b)}`;
-}
-
-/** CPU seconds of a Node process, as the shell's `times` counts its finished children. */
-function cpuOf(words: readonly string[]): number {
-  const { stdout } = spawnSync('sh', ['-c', '"$@" >&2; times', 'sh', process.execPath, ...words], {
-    encoding: 'utf8',
-  });
-  const [user = '', system = ''] = stdout.trim().split('\n').at(-1)?.split(' ') ?? [];
-  return secondsOf(user) + secondsOf(system);
-}
-
-/** `0m0.058s` */
-function secondsOf(text: string): number {
-  const match = /^(\d+)m([\d.]+)s$/.exec(text);
-  if (match === null) throw new Error(`the shell counts time as "${text}"`);
-  return Number(match[1]) * 60 + Number(match[2]);
-}
-
-function middleOf(numbers: readonly number[]): number {
-  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
-}
-
-for (const load of LOADS) console.log(await measure(load));
-console.log(await benchManyDomains());
-console.log(startUp());
-const list = benchDeliveryList();
-console.log(
-  `delivery list of 1,000 recipients, read and written: ${list.listMs.toFixed(2)} ms, JSON of the same: ` +
-    `${list.jsonMs.toFixed(2)} ms, ratio ${list.ratio.toFixed(2)}`,
+const sections = (positionals.length === 0 ? Object.keys(SECTIONS) : positionals).map(
+  (name) => SECTIONS[name] ?? fail(`there is no section "${name}": ${Object.keys(SECTIONS).join(', ')}`),
 );
+const baseline = values.check === undefined ? null : readFigures(values.check);
+const rounds = numberOf('runs');
+const options = { scale: numberOf('scale'), peers: !values['no-peers'], parked: numberOf('parked') };
+
+process.once('SIGINT', () => process.exit(130));
+process.once('SIGTERM', () => process.exit(143));
+const context = { options, places: findPlaces(), sink: await startSink() };
+const figures: Figures = {};
+for (const section of sections) {
+  for await (const comparison of section(context)) {
+    if (!comparison.name.includes(values.only)) continue;
+    const measured = await measure(comparison, rounds, told);
+    told('');
+    console.log(measured.table);
+    Object.assign(figures, measured.figures);
+  }
+}
+context.sink.stop();
+
+if (values.json !== undefined) writeFigures(values.json, figures);
+if (baseline !== null) {
+  const { worse, text } = differences(baseline, figures, numberOf('margin'));
+  console.log(text);
+  if (worse > 0) process.exitCode = 1;
+}

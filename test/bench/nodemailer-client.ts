@@ -1,25 +1,20 @@
 /** A well-known client with a pool and no queue: nothing it sends is durable. */
 import { createTransport } from 'nodemailer';
-import { client, messageText, SESSIONS } from './load.ts';
+import { client, messageText, recipientsOf, SENDER, SESSIONS, type Task } from './load.ts';
 
-client(async ({ port, messages, recipients, size }) => {
+client(async (task: Task) => {
   const transport = createTransport({
     pool: true,
     host: '127.0.0.1',
-    port,
+    port: task.port,
     maxConnections: SESSIONS,
     maxMessages: Number.POSITIVE_INFINITY,
     ignoreTLS: true,
   });
-  const raw = messageText(size);
-  const to = Array.from({ length: recipients }, (_, n) => `r${n}@bench.example`);
+  const raw = messageText(task.size);
+  const envelope = { from: SENDER, to: [...recipientsOf(task)] };
   return async () => {
-    await Promise.all(
-      Array.from({ length: messages }, () =>
-        transport.sendMail({ envelope: { from: 'sender@bench.example', to }, raw }),
-      ),
-    );
+    await Promise.all(Array.from({ length: task.messages }, () => transport.sendMail({ envelope, raw })));
     transport.close();
-    return undefined;
   };
 });

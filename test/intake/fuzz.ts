@@ -21,7 +21,7 @@ import {
   violation,
 } from './dialogues.ts';
 import { memoryRoom } from './intake.ts';
-import { type Reference, startPostfix } from './postfix.ts';
+import { type Reference, startReference } from './postfix.ts';
 
 /** Commands of one dialogue; fewer than the refusals after which either server hangs up. */
 const MOST = 9;
@@ -252,7 +252,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const runs = Number(values.runs ?? 10_000);
   console.log(`seed ${seed}, ${runs} dialogues`);
   let good = await checkAll(seed, runs);
-  const postfix = await startPostfix(SIZE);
+  const postfix = await startReference(SIZE);
   if (postfix === null) console.log('Postfix is not installed, or we are not root: not compared');
   else {
     try {
