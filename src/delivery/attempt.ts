@@ -74,7 +74,14 @@ export class DeliveryAttempt {
   /** the worker that carries it out, or did so last */
   worker: { expire(attempt: DeliveryAttempt): void } | null = null;
   /** the connection it waits for while the host has none to spare */
-  waitingFor: { readonly target: ConnectionTarget; readonly wanted: AcquireConnection } | null = null;
+  waitingFor: {
+    readonly target: ConnectionTarget;
+    readonly wanted: AcquireConnection;
+    /** it waits for its turn, not for a connection */
+    readonly early: boolean;
+  } | null = null;
+  /** its turns in groups of hosts whose sessions or messages are spread over time */
+  readonly turns = new Set<string>();
   /** number of the transaction in progress */
   transaction = 0;
   /** monotonic milliseconds */
@@ -168,6 +175,12 @@ export class DeliveryAttempt {
     // Its time is limited anew when its turn has come: the old deadline would cut off the message before it.
     this.#cancelTimers();
     return true;
+  }
+
+  /** Until its turn: that it waits for its turn does not count as time for its delivery. */
+  pause(timer: Timer): void {
+    this.#cancelTimers();
+    this.addTimer(timer);
   }
 
   /** Cancelled when the attempt is done. */

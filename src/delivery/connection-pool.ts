@@ -9,6 +9,7 @@
  */
 import type { Clock } from '../platform/clock.ts';
 import { Deque } from '../platform/deque.ts';
+import type { LimitGroup } from '../routing/destination-rules.ts';
 import type { Host } from '../routing/hosts.ts';
 import type { Extension } from '../smtp/capabilities.ts';
 import type { ClientListener } from '../smtp/client.ts';
@@ -51,13 +52,20 @@ export interface ConnectionTarget {
   readonly withoutTls: boolean;
   /** extensions that this host refused not long ago */
   readonly without: readonly Extension[];
-  /** same host name, address, port, protection, extensions left out, and credentials */
+  /** same host name, address, port, protection, extensions left out, credentials, and entries of `destinations` */
   readonly name: string;
   /** address and port: what the limit of sessions per host counts */
   readonly place: string;
+  /** limits it shares with other hosts or destinations */
+  readonly groups: readonly LimitGroup[];
+  /** messages in one session */
+  readonly messages: number;
 }
 
-/** An address and port, as far as its sessions are concerned. */
+/** What is spread over time. */
+type Turn = 'betweenSessions' | 'betweenMessages';
+
+/** An address and port, or a group of hosts, as far as its sessions are concerned. */
 interface Place {
   /** sessions that have not sent QUIT */
   open: number;
@@ -71,14 +79,19 @@ export class ConnectionPool {
   readonly #deps: DeliveryDeps;
   readonly #clock: Clock;
   readonly #resume: (attempt: DeliveryAttempt) => void;
-  readonly #idle = new Map<string, SmtpClient[]>();
+  /** by name of the target */
+  readonly #idle = new Map<string, { readonly target: ConnectionTarget; readonly clients: SmtpClient[] }>();
   readonly #places = new Map<string, Place>();
   /** by name of the target */
   readonly #failures = new Map<string, { readonly failure: Failure; readonly until: number }>();
   /** by address and port: monotonic milliseconds until which an extension is not used there */
   readonly #refused = new Map<string, Map<Extension, number>>();
-  /** clients that have sent QUIT, with their places */
-  readonly #quitting = new Map<SmtpClient, string>();
+  /** by group and kind of turn: when the next one is, monotonic milliseconds */
+  readonly #turns = new Map<string, number>();
+  /** attempts whose turn is later */
+  readonly #early = new Set<DeliveryAttempt>();
+  /** clients that have sent QUIT, with where they lead */
+  readonly #quitting = new Map<SmtpClient, ConnectionTarget>();
   /** clients that have not got through EHLO yet, oldest first, with the time of their start */
   readonly #unproven = new Map<SmtpClient, number>();
   /** how many clients have not sent QUIT */
@@ -105,24 +118,29 @@ export class ConnectionPool {
     const scheme = host.implicitTls ? 'smtps' : withoutTls ? 'clear' : 'smtp';
     const protection = `${scheme}${protectionKey(host.protection)}`;
     const endpoint = `${host.credentials?.user ?? ''}@${host.name}[${address}]:${host.port}`;
-    const name = [`${protection}://${endpoint}`, ...without].join(' without ');
-    return { host, address, withoutTls, without, name, place };
+    const { key, groups, messages } = this.#rules.routing.destinations.forHost(host);
+    const plain = [`${protection}://${endpoint}`, ...without].join(' without ');
+    const name = key === '' ? plain : `${plain} by ${key}`;
+    return {
+      ...{ host, address, withoutTls, without, name, place, groups },
+      messages: Math.min(messages, this.#rules.limits.messages),
+    };
   }
 
   /** An idle connection, which the caller has alone from now on. */
   acquireIdle({ name }: ConnectionTarget): SmtpClient | undefined {
-    return this.#idle.get(name)?.pop();
+    return this.#idle.get(name)?.clients.pop();
   }
 
   /** A new connection, which the caller has alone. An idle one elsewhere gives way when the limit is reached. */
   connect(target: ConnectionTarget, listenerFor: (client: SmtpClient) => ClientListener): SmtpClient {
-    const { host, address, withoutTls, without, place } = target;
+    const { host, address, withoutTls, without } = target;
     this.#sessions++;
-    this.#placeAt(place).open++;
+    for (const each of this.#placesOf(target)) each.open++;
     const { sessions } = this.#rules.limits;
-    if (this.#sessions > sessions) [...this.#idle.values()].flat()[0]?.quit();
+    if (this.#sessions > sessions) this.#idleClients()[0]?.quit();
     for (const [client, left] of this.#quitting)
-      if (left === place || this.#sessions + this.#quitting.size > sessions) client.destroy();
+      if (sharesLimit(left, target) || this.#sessions + this.#quitting.size > sessions) client.destroy();
     const number = ++this.#started;
     const options = sessionOptions(this.#rules, host, address, { number, withoutTls, without });
     const client = new SmtpClient(options, this.#deps, listenerFor);
@@ -146,23 +164,23 @@ export class ConnectionPool {
       client.interrupt('is not needed any more');
       return;
     }
-    if (!keep || client.transactions >= this.mostTransactions(client)) {
+    if (!keep || client.transactions >= this.mostTransactions(target, client)) {
       client.quit();
       return;
     }
     this.#idleAt(target).push(client);
-    this.#wake(target.place);
+    this.#wakeAll(target);
   }
 
   /** The client has sent QUIT or was cut off: its place is free. */
   ended(target: ConnectionTarget, client: SmtpClient): void {
     this.#sessions--;
     this.#unproven.delete(client);
-    this.#quitting.set(client, target.place);
-    this.#placeAt(target.place).open--;
+    this.#quitting.set(client, target);
+    for (const each of this.#placesOf(target)) each.open--;
     const idle = this.#idleAt(target);
     if (idle.includes(client)) idle.splice(idle.indexOf(client), 1);
-    this.#wake(target.place);
+    this.#wakeAll(target);
   }
 
   closed(client: SmtpClient): void {
@@ -172,19 +190,26 @@ export class ConnectionPool {
   }
 
   /** Messages this session may carry in all: ours to limit, or the peer's (RFC 9422). */
-  mostTransactions(client: SmtpClient): number {
-    return Math.min(this.#rules.limits.messages, client.mailMax);
+  mostTransactions({ messages }: ConnectionTarget, client: SmtpClient): number {
+    return Math.min(messages, client.mailMax);
   }
 
   /**
-   * Whether the host may not have another session now. One that refuses a new session while others are open has as many as
-   * it takes. An idle session under another name gives way.
+   * Where the target may not have another session now: at its host, or in one of its groups; null: it may. A host that refuses
+   * a new session while others are open has as many as it takes. An idle session under another name gives way.
    */
-  isFull(target: ConnectionTarget): boolean {
+  fullPlace(target: ConnectionTarget): string | null {
     const at = this.#placeAt(target.place);
-    if (at.open > 0 && (this.backOff(target)?.code ?? null) !== null) return true;
-    const most = Math.min(at.allowed, this.#rules.limits.host);
-    if (at.open >= most) this.#idleElsewhere(target)?.quit();
+    if (at.open > 0 && (this.backOff(target)?.code ?? null) !== null) return target.place;
+    const full = this.#isFull(target, target.place, Math.min(at.allowed, this.#rules.limits.host));
+    if (full) return target.place;
+    const group = target.groups.find(({ name, sessions }) => this.#isFull(target, name, sessions));
+    return group?.name ?? null;
+  }
+
+  #isFull(target: ConnectionTarget, place: string, most: number): boolean {
+    const at = this.#placeAt(place);
+    if (at.open >= most) this.#idleElsewhere(target, place)?.quit();
     return at.open >= most;
   }
 
@@ -195,25 +220,58 @@ export class ConnectionPool {
   }
 
   /** The attempt waits, without a worker, until the host has a connection to spare. */
-  enqueueWaiter({ place }: ConnectionTarget, attempt: DeliveryAttempt): void {
+  enqueueWaiter(place: string, attempt: DeliveryAttempt): void {
     this.#placeAt(place).waiters.push(attempt);
+  }
+
+  /** Whether messages to this target are spread over time. */
+  isPaced({ groups }: ConnectionTarget): boolean {
+    return groups.some(({ betweenMessages }) => betweenMessages > 0);
+  }
+
+  /**
+   * Whether the attempt's turn is later: then it is resumed in time, without a worker till then. Its turn is kept for it until
+   * it is done.
+   */
+  isEarly({ groups }: ConnectionTarget, turn: Turn, attempt: DeliveryAttempt): boolean {
+    const now = this.#clock.monotonic();
+    let at = now;
+    for (const group of groups) {
+      const key = `${group.name} ${turn}`;
+      if (group[turn] === 0 || attempt.turns.has(key)) continue;
+      const next = Math.max(now, this.#turns.get(key) ?? 0);
+      this.#turns.set(key, next + group[turn]);
+      attempt.turns.add(key);
+      at = Math.max(at, next);
+    }
+    if (at === now) return false;
+    this.#early.add(attempt);
+    attempt.pause(
+      this.#clock.after(at - now, () => {
+        this.#early.delete(attempt);
+        this.#resume(attempt);
+      }),
+    );
+    return true;
   }
 
   /** Who has waited longest for a host with a connection to spare, if it is one of these and this connection will do. */
   takeWaiter(
-    { place, name }: ConnectionTarget,
+    { place, name, groups }: ConnectionTarget,
     ours: ReadonlySet<DeliveryAttempt>,
   ): DeliveryAttempt | undefined {
-    const attempt = this.#firstWaiter(place);
-    if (attempt === undefined || !ours.has(attempt) || attempt.waitingFor?.target.name !== name)
-      return undefined;
-    return this.#places.get(place)?.waiters.shift();
+    for (const at of [place, ...groups.map((group) => group.name)]) {
+      const attempt = this.#firstWaiter(at);
+      if (attempt === undefined || !ours.has(attempt) || attempt.waitingFor?.target.name !== name) continue;
+      return this.#places.get(at)?.waiters.shift();
+    }
+    return undefined;
   }
 
   /** A waiter went on, perhaps elsewhere: the next one may have its turn. Not at once: thousands may wait. */
   wakeNext(target: ConnectionTarget): void {
     queueMicrotask(() => {
-      if (!this.isFull(target)) this.#wake(target.place);
+      if (this.fullPlace(target) === null) this.#wakeAll(target);
     });
   }
 
@@ -268,14 +326,17 @@ export class ConnectionPool {
 
   /** All waiting attempts; none waits any more. */
   takeWaiters(): readonly DeliveryAttempt[] {
-    return [...this.#places.values()].flatMap(({ waiters }) => waiters.takeAll());
+    const early = [...this.#early];
+    this.#early.clear();
+    return [...early, ...[...this.#places.values()].flatMap(({ waiters }) => waiters.takeAll())];
   }
 
   /** Nothing waits: what is remembered by place and name would only grow. */
   prune(): void {
     const now = this.#clock.monotonic();
     for (const { waiters } of this.#places.values()) waiters.takeAll();
-    deleteWhere(this.#idle, (clients) => clients.length === 0);
+    deleteWhere(this.#idle, ({ clients }) => clients.length === 0);
+    deleteWhere(this.#turns, (at) => at <= now);
     deleteWhere(this.#places, ({ open }) => open === 0);
     deleteWhere(this.#failures, ({ until }) => until <= now);
     for (const refused of this.#refused.values()) deleteWhere(refused, (until) => until <= now);
@@ -284,7 +345,7 @@ export class ConnectionPool {
 
   /** Quits the idle connections; resolves when all are closed, which the deadline of QUIT bounds. */
   async close(): Promise<void> {
-    for (const client of [...this.#idle.values()].flat()) client.quit();
+    for (const client of this.#idleClients()) client.quit();
     if (this.#quitting.size === 0) return;
     await new Promise<void>((closed) => {
       this.#allClosed = closed;
@@ -295,6 +356,11 @@ export class ConnectionPool {
     const now = this.#clock.monotonic();
     const refused = [...(this.#refused.get(place) ?? [])];
     return refused.flatMap(([extension, until]) => (now < until ? [extension] : [])).sort();
+  }
+
+  #wakeAll({ place, groups }: ConnectionTarget): void {
+    this.#wake(place);
+    for (const { name } of groups) this.#wake(name);
   }
 
   #wake(place: string): void {
@@ -317,18 +383,25 @@ export class ConnectionPool {
     return place;
   }
 
-  #idleAt({ name }: ConnectionTarget): SmtpClient[] {
-    const idle = this.#idle.get(name) ?? [];
-    this.#idle.set(name, idle);
-    return idle;
+  #placesOf({ place, groups }: ConnectionTarget): readonly Place[] {
+    return [place, ...groups.map(({ name }) => name)].map((name) => this.#placeAt(name));
   }
 
-  #idleElsewhere({ name, address, host: { port } }: ConnectionTarget): SmtpClient | undefined {
-    for (const [other, clients] of this.#idle) {
-      const [client] = clients;
-      if (other === name || client === undefined) continue;
-      const { peer } = client.options;
-      if (peer.address === address && peer.port === port) return client;
+  #idleAt(target: ConnectionTarget): SmtpClient[] {
+    const idle = this.#idle.get(target.name) ?? { target, clients: [] };
+    this.#idle.set(target.name, idle);
+    return idle.clients;
+  }
+
+  #idleClients(): readonly SmtpClient[] {
+    return [...this.#idle.values()].flatMap(({ clients }) => clients);
+  }
+
+  /** With the same host, or in the same group. */
+  #idleElsewhere({ name }: ConnectionTarget, place: string): SmtpClient | undefined {
+    for (const { target, clients } of this.#idle.values()) {
+      const isThere = target.place === place || target.groups.some((group) => group.name === place);
+      if (isThere && target.name !== name && clients[0] !== undefined) return clients[0];
     }
     return undefined;
   }
@@ -356,6 +429,17 @@ export class ConnectionPool {
         this.#deps.trace([], { what: 'session', session: client.options.number, event, step }),
     };
   }
+}
+
+/** Whether a session with the one leaves one less for the other. */
+function sharesLimit(one: ConnectionTarget, other: ConnectionTarget): boolean {
+  return (
+    one.place === other.place ||
+    one.groups.some(
+      ({ name, sessions }) =>
+        sessions < Number.POSITIVE_INFINITY && other.groups.some((group) => group.name === name),
+    )
+  );
 }
 
 function deleteWhere<Key, Value>(map: Map<Key, Value>, isOld: (value: Value) => boolean): void {

@@ -5,6 +5,8 @@
 import type { TlsaRecord } from '#net-stream-utils';
 import type { Random } from '../platform/clock.ts';
 import type { LookupError, LookupResult, Resolver } from '../platform/dns.ts';
+import { familiesFor, withRoute } from '../routing/address-order.ts';
+import { withRules } from '../routing/destination-rules.ts';
 import { type Destination, type Host, isRelay } from '../routing/hosts.ts';
 import type { RoutingRules } from '../routing/route.ts';
 import { directRoute, LOOKUP_ERRORS, leadsToUs, mxRoute, type Route } from '../routing/route.ts';
@@ -19,8 +21,11 @@ export async function lookupHosts(
   resolver: Resolver,
   random: Random,
 ): Promise<DeliveryEvent> {
-  if (destination.kind === 'mx') return lookupMx(destination.domain, rules, resolver, random);
-  return routeEvent(directRoute(destination, rules));
+  const ruled = (hosts: readonly Host[]): readonly Host[] =>
+    hosts.map((host) => withRules(host, destination.entries, rules.destinations));
+  return destination.kind === 'mx'
+    ? lookupMx(destination.domain, rules, resolver, random, ruled)
+    : routeEvent(directRoute(destination, rules), ruled);
 }
 
 async function lookupMx(
@@ -28,36 +33,49 @@ async function lookupMx(
   rules: RoutingRules,
   resolver: Resolver,
   random: Random,
+  ruled: (hosts: readonly Host[]) => readonly Host[],
 ): Promise<DeliveryEvent> {
   const [answer, sts] = await Promise.all([resolver.mx(domain), resolver.sts?.(domain)]);
   const route = mxRoute(domain, answer, rules, random);
-  if (route.kind === 'none') return routeEvent(route);
+  if (route.kind === 'none') return routeEvent(route, ruled);
   const policy = sts?.kind === 'found' ? (sts.records[0] ?? null) : null;
-  const hosts = withPolicy(route.hosts, domain, answer.secure === true, policy, rules.tlsBySetting);
+  const hosts = withPolicy(
+    ruled(route.hosts),
+    domain,
+    answer.secure === true,
+    policy,
+    (host) => rules.destinations.forHost(host).isTlsByName,
+  );
   if (hosts.length > 0) return { type: 'hosts', hosts };
   const names = route.hosts.map(({ name }) => name).join(', ');
   const text = `the MTA-STS policy of ${domain} lists none of its mail hosts (${names})`;
   return { type: 'no-hosts', failure: lookupFailure('routing', false, '4.7.0', text) };
 }
 
-function routeEvent(route: Route): DeliveryEvent {
+function routeEvent(route: Route, ruled: (hosts: readonly Host[]) => readonly Host[]): DeliveryEvent {
   return route.kind === 'hosts'
-    ? { type: 'hosts', hosts: route.hosts }
+    ? { type: 'hosts', hosts: ruled(route.hosts) }
     : { type: 'no-hosts', failure: lookupFailure('routing', route.permanent, route.enhanced, route.text) };
 }
 
-/** IPv4 first: a small site's IPv6 address more often lacks the reverse name that large receivers insist on. */
-export async function lookupAddresses(host: Host, resolver: Resolver): Promise<DeliveryEvent> {
-  if (host.literal !== null) return { type: 'addresses', addresses: [host.name] };
+/** The addresses of a host in the order in which they are tried. */
+export async function lookupAddresses(
+  host: Host,
+  resolver: Resolver,
+  { destinations, interfaces = [] }: Pick<RoutingRules, 'destinations' | 'interfaces'>,
+): Promise<DeliveryEvent> {
+  const families = familiesFor(destinations.forHost(host));
+  if (host.literal !== null)
+    return families.includes(host.literal)
+      ? { type: 'addresses', addresses: [host.name] }
+      : otherFamily(host);
   // A relay is named by an administrator; the names in MX records are whole (RFC 5321 2.3.5).
   const search = isRelay(host);
-  const [four, six] = await Promise.all([
-    resolver.addresses(host.name, 4, search),
-    resolver.addresses(host.name, 6, search),
-  ]);
-  const addresses = [...found(four), ...found(six)];
-  if (addresses.length > 0) return protectedAddresses(host, addresses, [four, six], resolver);
-  const fault = faultOf(four, six);
+  const lookups = await Promise.all(families.map((family) => resolver.addresses(host.name, family, search)));
+  const addresses = withRoute(lookups.flatMap(found), interfaces);
+  if (addresses.length > 0) return protectedAddresses(host, addresses, lookups, resolver);
+  const fault = faultOf(...lookups);
+  if (fault === 'no-data' && families.length === 1) return otherFamily(host);
   // Only the recipient's own domain, proven to have no address, is the sender's mistake; a host in between is not.
   const proven = fault === 'no-domain' || fault === 'no-data';
   const permanent = proven && host.origin === 'domain';
@@ -68,6 +86,12 @@ export async function lookupAddresses(host: Host, resolver: Resolver): Promise<D
     type: 'no-addresses',
     failure: lookupFailure('lookup', permanent, permanent ? '5.1.2' : '4.4.3', text),
   };
+}
+
+/** It has no address of the family to which the setting `destinations` limits it. */
+function otherFamily({ name }: Host): DeliveryEvent {
+  const text = `${name} has no address of the family that the setting destinations allows`;
+  return { type: 'no-addresses', failure: lookupFailure('lookup', false, '4.4.4', text) };
 }
 
 /**

@@ -62,8 +62,10 @@ export interface SilentHosts {
 }
 
 /** One address of a host, connected to from the source address of its family. */
-function endpointOf({ localAddresses }: DeliveryRules, { port }: Host, address: string): Endpoint {
-  const localAddress = localAddresses.find((each) => each.includes(':') === address.includes(':'));
+function endpointOf(rules: DeliveryRules, host: Host, address: string): Endpoint {
+  const { port } = host;
+  const addresses = rules.routing.destinations.forHost(host).localAddresses ?? rules.localAddresses;
+  const localAddress = addresses.find((each) => each.includes(':') === address.includes(':'));
   return { address, port, ...(localAddress === undefined ? {} : { localAddress }) };
 }
 

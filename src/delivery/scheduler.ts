@@ -110,7 +110,10 @@ export class Scheduler implements WorkerScheduler {
   }
 
   mayConnect(queue: DestinationQueue): boolean {
-    return queue.waiting.size < this.rules.limits.destination;
+    const next = queue.attempts.first;
+    // One that has waited goes on: nothing else would wake it again.
+    const hasWaited = next !== undefined && next.waitingFor !== null;
+    return hasWaited || queue.waiting.size < this.rules.limits.destination;
   }
 
   mayPrefetch(queue: DestinationQueue): boolean {

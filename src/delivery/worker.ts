@@ -74,6 +74,7 @@ export class DeliveryWorker {
     attempt.worker = this;
     const { waitingFor } = attempt;
     attempt.waitingFor = null;
+    if (waitingFor?.early === true) this.#limitTime(attempt);
     if (attempt.delivery.state === 'done') this.#next();
     else if (waitingFor === null) void this.#begin(attempt);
     else this.#acquire(attempt, waitingFor.wanted);
@@ -128,7 +129,7 @@ export class DeliveryWorker {
   }
 
   #mayReuse({ admittedTo }: DeliveryAttempt, { hosts, host }: HostCursor): boolean {
-    return this.#scheduler.deps.throttle.isFree(hosts[host]?.name ?? '', admittedTo);
+    return !this.#isPaced() && this.#scheduler.deps.throttle.isFree(hosts[host]?.name ?? '', admittedTo);
   }
 
   #limitTime(attempt: DeliveryAttempt): void {
@@ -162,7 +163,7 @@ export class DeliveryWorker {
         );
         return;
       case 'lookup-addresses':
-        void lookupAddresses(effect.host, this.#resolver(attempt)).then((event) =>
+        void lookupAddresses(effect.host, this.#resolver(attempt), rules.routing).then((event) =>
           this.#handle(attempt, refuseLoop(event, effect.host, rules.routing)),
         );
         return;
@@ -213,6 +214,11 @@ export class DeliveryWorker {
   #acquire(attempt: DeliveryAttempt, wanted: AcquireConnection, mayConnect = false): void {
     if (this.#isThrottled(attempt, wanted.host.name)) return;
     const target = this.#pool.targetOf(wanted);
+    const failure = this.#pool.backOff(target);
+    if (failure === undefined && this.#pool.isEarly(target, 'betweenMessages', attempt)) {
+      this.#leaveEarly(attempt, target, wanted);
+      return;
+    }
     if (this.#isUsable() && target.name === this.#target?.name) {
       this.#use(attempt);
       return;
@@ -226,22 +232,36 @@ export class DeliveryWorker {
       this.#use(attempt);
       return;
     }
-    if (this.#pool.isFull(target)) {
-      attempt.waitingFor = { target, wanted };
-      this.#current = null;
-      this.queue.waiting.add(attempt);
-      this.#pool.enqueueWaiter(target, attempt);
-      this.#next();
+    const full = this.#pool.fullPlace(target);
+    if (full !== null) {
+      this.#pool.enqueueWaiter(full, attempt);
+      this.#leaveWaiting(attempt, { target, wanted, early: false });
       return;
     }
-    const failure = this.#pool.backOff(target);
     if (failure !== undefined) {
       this.#handle(attempt, { type: 'host-failed', failure, remembered: true });
+      return;
+    }
+    if (this.#pool.isEarly(target, 'betweenSessions', attempt)) {
+      this.#leaveEarly(attempt, target, wanted);
       return;
     }
     const delay = mayConnect ? 0 : this.#pool.startDelay();
     if (delay === 0) this.#client = this.#pool.connect(target, (client) => this.#listener(client, target));
     else this.#acquireLater(attempt, wanted, delay);
+  }
+
+  /** Its turn is later. Nobody keeps a connection for it till then. */
+  #leaveEarly(attempt: DeliveryAttempt, target: ConnectionTarget, wanted: AcquireConnection): void {
+    this.#releaseClient();
+    this.#leaveWaiting(attempt, { target, wanted, early: true });
+  }
+
+  #leaveWaiting(attempt: DeliveryAttempt, waitingFor: DeliveryAttempt['waitingFor']): void {
+    attempt.waitingFor = waitingFor;
+    this.#current = null;
+    this.queue.waiting.add(attempt);
+    this.#next();
   }
 
   /** Meanwhile connections may open, become idle or fail: the choice is made again. */
@@ -260,9 +280,15 @@ export class DeliveryWorker {
     this.#handle(attempt, { type: 'connection-ready' });
   }
 
+  #isPaced(): boolean {
+    return this.#target !== null && this.#pool.isPaced(this.#target);
+  }
+
   #isUsable(): boolean {
     const client = this.#client;
-    return client?.ready === true && client.transactions < this.#pool.mostTransactions(client);
+    const target = this.#target;
+    if (client === null || target === null || !client.ready) return false;
+    return client.transactions < this.#pool.mostTransactions(target, client);
   }
 
   /** Starts the transaction of the attempt again, with a 7-bit form of its message where there is one. */
@@ -306,9 +332,10 @@ export class DeliveryWorker {
   #pipelineNext(client: SmtpClient): Transaction | null {
     const attempt = this.#prefetched;
     if (attempt === null || !attempt.isLoaded || attempt.isDone || this.#cursor === null) return null;
+    if (this.#target === null || client.transactions + 2 > this.#pool.mostTransactions(this.#target, client))
+      return null;
     // What has to wait in its turn is not sent behind another message.
     if (!this.#mayReuse(attempt, this.#cursor)) return null;
-    if (client.transactions + 2 > this.#pool.mostTransactions(client)) return null;
     // What this server does not take is refused in its turn, never sent behind another message.
     if (!client.supports(attempt.requirements())) return null;
     if (!this.#scheduler.mayContinue(this.queue, this.#attempts + 1)) return null;

@@ -8,6 +8,7 @@ import { hasEightBit } from '../message/charset.ts';
 import type { OutgoingMessage } from '../message/outgoing.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { Resolver } from '../platform/dns.ts';
+import { NO_DESTINATION_RULES } from '../routing/destination-rules.ts';
 import type { Extension } from '../smtp/capabilities.ts';
 import type { ClientDeps, ClientListener, SessionOptions } from '../smtp/client.ts';
 import { SmtpClient } from '../smtp/client.ts';
@@ -231,6 +232,7 @@ async function peersOf(setting: ServerSetting, resolver: Resolver): Promise<read
   const event = await lookupAddresses(
     { name, literal, port, origin, preference: null, credentials: null, implicitTls: false },
     resolver,
+    { destinations: NO_DESTINATION_RULES },
   );
   if (event.type === 'no-addresses') return event.failure;
   if (event.type !== 'addresses') throw new Error(`a lookup of addresses ended in ${event.type}`);

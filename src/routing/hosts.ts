@@ -42,6 +42,8 @@ export interface Host {
   readonly preference: number | null;
   readonly credentials: Credentials | null;
   readonly implicitTls: boolean;
+  /** positions of the entries of `destinations` that hold for this mail; absent: none names a domain or sender of it */
+  readonly entries?: readonly number[];
   /** known of the policies of the domain whose host it is; absent: nothing that matters */
   readonly policy?: HostPolicy;
   /** what those policies demand of the connection, known together with the addresses; absent: nothing */
@@ -81,10 +83,12 @@ export function isRelayMode(relays: readonly Relay[]): boolean {
 
 /** Recipients with the same destination share transactions and sessions. */
 export type Destination = {
-  /** `mx:example.com`, `literal:192.0.2.1`, `relays` or `relays:<sender>`: equal keys, equal hosts */
+  /** `mx:example.com`, `literal:192.0.2.1`, `relays` or `relays:<sender>`, and the entries that hold: equal keys, equal hosts */
   readonly key: string;
   /** for people: the domain, the literal, or the relays */
   readonly name: string;
+  /** as in `Host`, for its hosts */
+  readonly entries?: readonly number[];
 } & (
   | { readonly kind: 'mx'; readonly domain: string }
   | { readonly kind: 'literal'; readonly address: string; readonly family: 4 | 6 }

@@ -43,11 +43,12 @@ function decoded(text: string): string | null {
   });
 }
 
-interface Invalid {
+export interface Invalid {
   readonly reason: string;
 }
 
-function credentialsIn(userInfo: string | null): Credentials | null | Invalid {
+/** `user:password`, percent-encoded. */
+export function parseCredentials(userInfo: string | null): Credentials | null | Invalid {
   if (userInfo === null) return null;
   const colon = userInfo.indexOf(':');
   if (colon < 0) return { reason: 'it names a user without a password; write user:password@host' };
@@ -111,7 +112,7 @@ function parseUrl(entry: string, kind: RelayKind, sender: string | null): Parsed
   if (scheme !== 'smtp' && scheme !== 'smtps')
     return bad(shown, `"${scheme}://" is neither smtp:// nor smtps://`);
   const at = rest.lastIndexOf('@');
-  const credentials = credentialsIn(at < 0 ? null : rest.slice(0, at));
+  const credentials = parseCredentials(at < 0 ? null : rest.slice(0, at));
   if (isInvalid(credentials)) return bad(shown, credentials.reason);
   const target = hostAndPort(
     rest

@@ -5,19 +5,22 @@
 import type { ByteString } from '../platform/bytes.ts';
 import type { Random } from '../platform/clock.ts';
 import type { LookupError, LookupResult, MxRecord } from '../platform/dns.ts';
+import type { DestinationRules } from './destination-rules.ts';
 import { type Destination, type Host, isRelay, isRelayMode, type Relay } from './hosts.ts';
 import { isOwnAddress } from './own-address.ts';
 import { relaysFor, relaysInOrder } from './relays.ts';
 
 export interface RoutingRules {
   readonly relays: readonly Relay[];
+  /** what holds for some domains, senders and hosts */
+  readonly destinations: DestinationRules;
   /** our own names; MX hosts from one of them on are left out, because mail would loop (RFC 5321 5.1) */
   readonly ownNames: readonly string[];
   readonly mxPort: number;
+  /** addresses of this machine's interfaces; absent: not known */
+  readonly interfaces?: readonly string[];
   /** how strangers' hosts that lead back to this machine are recognised; null: they are contacted like any other */
   readonly loops: LoopRules | null;
-  /** hosts by lower-case name whose TLS the settings have a word about: policies of domains do not count there */
-  readonly tlsBySetting?: ReadonlySet<string>;
 }
 
 export interface LoopRules {
@@ -25,6 +28,11 @@ export interface LoopRules {
   readonly addresses: readonly string[];
   /** ports on which this machine takes mail: 25, and those of the intake */
   readonly ports: readonly number[];
+}
+
+/** All relays that the settings name, for any mail. */
+export function everyRelay({ relays, destinations }: RoutingRules): readonly Relay[] {
+  return [...relays, ...destinations.relays];
 }
 
 /** A relay of ours may well be this machine; a host that an MX record or an address literal names may not. */
@@ -40,7 +48,22 @@ export type Route =
 
 /** Domains compare in lower case, so that they share one destination (RFC 5321 2.4). */
 export function destinationOf(domain: string, sender: ByteString, rules: RoutingRules): Destination {
-  if (isRelayMode(rules.relays))
+  const entries = rules.destinations.ofMail(domain, sender);
+  const destination = baseDestination(domain, sender, rules, rules.destinations.relaysOf(entries));
+  return entries.length === 0
+    ? destination
+    : { ...destination, key: `${destination.key} #${entries.join('+')}`, entries };
+}
+
+/** `named`: the relays of an entry; none: straight to the MX hosts; null: as the other settings say. */
+function baseDestination(
+  domain: string,
+  sender: ByteString,
+  rules: RoutingRules,
+  named: readonly Relay[] | null,
+): Destination {
+  if (named !== null && named.length > 0) return relayDestination(named, sender);
+  if (named === null && isRelayMode(rules.relays))
     return relayDestination(relaysInOrder(relaysFor(rules.relays, [sender])), sender);
   const literal = addressLiteral(domain);
   if (literal !== null) {

@@ -8,15 +8,12 @@ import type { Signer } from '../dkim/signer.ts';
 import type { Charset } from '../message/charset.ts';
 import type { RenderOptions } from '../message/render.ts';
 import type { ByteString } from '../platform/bytes.ts';
-import { hostKey } from '../platform/dns.ts';
 import type { DueOptions } from '../queue/due.ts';
 import type { Schedule } from '../queue/schedule.ts';
+import { type DestinationRules, destinationRules, type HostRules } from '../routing/destination-rules.ts';
 import { type Host, isRelay, type Relay, type TlsPolicy } from '../routing/hosts.ts';
-import { byHost } from '../settings/contradictions.ts';
 import type { Settings } from '../settings/table.ts';
 import type { Extension } from '../smtp/capabilities.ts';
-import type { SessionPolicy } from '../smtp/machine/session.ts';
-import type { Mechanism } from '../smtp/mechanisms.ts';
 
 export interface RunRules {
   readonly delivery: DeliveryRules;
@@ -77,20 +74,19 @@ function dispatchRules(
   { relays, certificates, interfaces, ehloName }: LoadedConfig,
   hostname: string,
 ): DeliveryRules {
-  const pins = byHost(settings['tls-pin']);
-  const tlsOf = tlsPolicies(settings, pins);
-  const off = byHost(settings['extension-off']);
-  const mechanisms = byHost(settings['auth-mechanism']);
-  const inClear = new Set(settings['auth-in-clear'].map(hostKey));
+  const destinations = rulesOfDestinations(settings);
+  const rulesOf = (host: Host): HostRules => destinations.forHost(host);
+  const tlsOf = (host: Host): TlsPolicy => tlsPolicy(settings, host, rulesOf(host));
   return {
     routing: {
       relays,
+      destinations,
       ownNames: [hostname.toLowerCase()],
       mxPort: settings['mx-port'],
+      interfaces,
       loops: settings['allow-loops']
         ? null
         : { addresses: interfaces, ports: [25, ...intakePorts(settings)] },
-      tlsBySetting: new Set([...pins.keys(), ...byHost(settings['tls-host']).keys()]),
     },
     limits: {
       sessions: settings['limit.sessions'],
@@ -119,23 +115,37 @@ function dispatchRules(
       stop: settings['timeout.stop'],
     },
     localAddresses: settings['local-address'],
-    policyFor: (host, withoutTls) => ({
-      ehloName,
-      tls: withoutTls && tlsOf(host) === 'opportunistic' ? 'none' : tlsOf(host),
-      credentials: host.credentials !== null,
-      authInClear: inClear.has(hostKey(host.name)),
-      recipients: settings['limit.recipients'],
-      ...extensionsOff(host, off),
-      ...mechanismFor(host, mechanisms),
-    }),
-    tlsFor: (host) => ({
-      serverName: host.name,
-      verify: tlsOf(host) !== 'opportunistic' && !isEncryptionEnough(host, settings),
-      ca: certificates,
-      ...pinsFor(host, pins),
-      ...daneFor(host),
-    }),
+    policyFor: (host, withoutTls) => {
+      const { authInClear, extensionsOff, mechanism } = rulesOf(host);
+      const tls = tlsOf(host);
+      return {
+        ehloName,
+        tls: withoutTls && tls === 'opportunistic' ? 'none' : tls,
+        credentials: host.credentials !== null,
+        authInClear,
+        recipients: settings['limit.recipients'],
+        ...(extensionsOff.length === 0 ? {} : { without: extensionsOff as readonly Extension[] }),
+        ...(mechanism === null ? {} : { mechanism }),
+      };
+    },
+    tlsFor: (host) => {
+      const { pins, tls } = rulesOf(host);
+      return {
+        serverName: host.name,
+        verify: tlsOf(host) !== 'opportunistic' && !isEncryptionEnough(host, settings, tls),
+        ca: certificates,
+        ...(pins.length === 0 ? {} : { pins }),
+        ...daneFor(host),
+      };
+    },
   };
+}
+
+/** They have been read before (cli/setup/load-config.ts), where what is wrong with them is told. */
+function rulesOfDestinations(settings: Settings): DestinationRules {
+  const rules = destinationRules(settings);
+  if (typeof rules === 'string') throw new Error(`destinations: ${rules}`);
+  return rules;
 }
 
 /** Ports at which our own intake listens; sockets have none. */
@@ -146,27 +156,6 @@ export function intakePorts(settings: Settings): readonly number[] {
   });
 }
 
-function pinsFor(host: Host, pins: ReadonlyMap<string, readonly string[]>): Pick<TlsOptions, 'pins'> {
-  const own = pins.get(hostKey(host.name));
-  return own === undefined ? {} : { pins: own };
-}
-
-function mechanismFor(
-  host: Host,
-  mechanisms: ReadonlyMap<string, readonly string[]>,
-): Pick<SessionPolicy, 'mechanism'> {
-  const mechanism = mechanisms.get(hostKey(host.name))?.at(-1);
-  return mechanism === undefined ? {} : { mechanism: mechanism as Mechanism };
-}
-
-function extensionsOff(
-  host: Host,
-  off: ReadonlyMap<string, readonly string[]>,
-): Pick<SessionPolicy, 'without'> {
-  const without = ['*', hostKey(host.name)].flatMap((name) => off.get(name) ?? []);
-  return without.length === 0 ? {} : { without: without as Extension[] };
-}
-
 /** The name in SNI is the one that the records belong to (RFC 7672 8.1). */
 function daneFor({ protection }: Host): Pick<TlsOptions, 'dane'> & { readonly serverName?: string } {
   if (protection?.demands !== 'dane') return {};
@@ -175,31 +164,25 @@ function daneFor({ protection }: Host): Pick<TlsOptions, 'dane'> & { readonly se
   return { dane: { records, names }, ...(serverName === undefined ? {} : { serverName }) };
 }
 
-/** Records that cannot be used say that the host has TLS; the setting alone may ask for more. */
-function isEncryptionEnough({ protection }: Host, settings: Settings): boolean {
-  return protection?.demands === 'encryption' && settings.tls !== 'require';
+/** Records that cannot be used say that the host has TLS; the settings alone may ask for more. */
+function isEncryptionEnough({ protection }: Host, settings: Settings, tls: HostRules['tls']): boolean {
+  return protection?.demands === 'encryption' && (tls ?? settings.tls) !== 'require';
 }
 
 /**
- * What is said of a host by name counts, before any policy of its domain; a pin demands TLS, or a certificate that is none of
- * the pinned ones would only lead to clear text. A relay that is given a password proves who it is, an MX host cannot unless
- * its domain's policies help.
+ * What is said of a host by its name counts, before any policy of its domain; a word about a group of hosts never makes a policy
+ * looser. A pin demands TLS, or a certificate that is none of the pinned ones would only lead to clear text. A host that is given
+ * a password proves who it is, others cannot unless their domain's policies help.
  */
-function tlsPolicies(
-  settings: Settings,
-  pins: ReadonlyMap<string, readonly string[]>,
-): (host: Host) => TlsPolicy {
-  const named = byHost(settings['tls-host']);
-  return (host) => {
-    if (host.implicitTls) return 'implicit';
-    if (pins.has(hostKey(host.name))) return 'require';
-    const policy = named.get(hostKey(host.name))?.at(-1);
-    if (policy !== undefined) return policy as TlsPolicy;
-    if (host.protection !== undefined) return 'require';
-    if (!isRelay(host)) return settings.tls;
-    if (settings['relay-tls'] !== 'auto') return settings['relay-tls'];
-    return host.credentials === null ? 'opportunistic' : 'require';
-  };
+function tlsPolicy(settings: Settings, host: Host, { pins, tls, isTlsByName }: HostRules): TlsPolicy {
+  if (host.implicitTls) return 'implicit';
+  if (pins.length > 0) return 'require';
+  if (tls !== null && isTlsByName) return tls;
+  if (host.protection !== undefined) return 'require';
+  if (tls !== null) return tls;
+  const general = isRelay(host) ? settings['relay-tls'] : settings.tls;
+  if (general !== 'auto' && (isRelay(host) || host.credentials === null)) return general;
+  return host.credentials === null ? 'opportunistic' : 'require';
 }
 
 /** Seconds: what the delivery lists count in. */

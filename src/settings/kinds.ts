@@ -11,6 +11,8 @@ export interface Kind<T> {
   readonly many: boolean;
   /** a switch without a value */
   readonly flag: boolean;
+  /** may hold a password: never shown */
+  readonly secret?: true;
   /** `given` comes from the command line, the environment or a JSON file */
   read(given: unknown): Read<T>;
 }
@@ -51,7 +53,7 @@ export const text: Kind<string> = one('TEXT', good);
 export const path: Kind<string> = one('PATH', (given) => (given === '' ? bad('is empty') : good(given)));
 
 /** Text of a given form; `what` completes "is not ...". */
-function shaped(hint: string, shape: RegExp, what: string): Kind<string> {
+export function shaped(hint: string, shape: RegExp, what: string): Kind<string> {
   return one(hint, (given) => (shape.test(given) ? good(given) : bad(`is not ${what}`)));
 }
 
@@ -82,18 +84,37 @@ export const hostTls = shaped(
   'HOST=none, HOST=opportunistic or HOST=require',
 );
 
-export const hostMechanism = shaped(
-  'HOST=MECHANISM',
-  /^[^\s=]+=(?:SCRAM-SHA-256|SCRAM-SHA-1|CRAM-MD5|PLAIN|LOGIN|OAUTHBEARER|XOAUTH2)$/,
-  'HOST=MECHANISM; MECHANISM is SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5, PLAIN, LOGIN, OAUTHBEARER or XOAUTH2',
-);
+/** Those of smtp/mechanisms.ts. */
+export const MECHANISM_NAMES = [
+  ...(['SCRAM-SHA-256', 'SCRAM-SHA-1', 'CRAM-MD5', 'PLAIN', 'LOGIN', 'OAUTHBEARER', 'XOAUTH2'] as const),
+] as const;
 
 /** The keywords of smtp/capabilities.ts. */
-export const hostExtension = shaped(
-  'HOST=KEYWORD',
-  /^[^\s=]+=(?:STARTTLS|PIPELINING|CHUNKING|8BITMIME|SMTPUTF8|DSN|SIZE|AUTH|LIMITS)$/,
-  'HOST=KEYWORD; KEYWORD is STARTTLS, PIPELINING, CHUNKING, 8BITMIME, SMTPUTF8, DSN, SIZE, AUTH or LIMITS',
-);
+export const EXTENSION_NAMES = [
+  ...([
+    'STARTTLS',
+    'PIPELINING',
+    'CHUNKING',
+    '8BITMIME',
+    'SMTPUTF8',
+    'DSN',
+    'SIZE',
+    'AUTH',
+    'LIMITS',
+  ] as const),
+] as const;
+
+export const hostMechanism = hostWord('MECHANISM', MECHANISM_NAMES);
+export const hostExtension = hostWord('KEYWORD', EXTENSION_NAMES);
+
+function hostWord(what: string, words: readonly string[]): Kind<string> {
+  const named = `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
+  return shaped(
+    `HOST=${what}`,
+    new RegExp(`^[^\\s=]+=(?:${words.join('|')})$`),
+    `HOST=${what}; ${what} is ${named}`,
+  );
+}
 
 export const flag: Kind<boolean> = {
   hint: '',

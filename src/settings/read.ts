@@ -47,7 +47,10 @@ export function readSources(sources: readonly Source[]): SettingsRead {
     const read = kind.read(raw);
     if (read.ok) values[name] = read.value;
     else if (source === undefined) throw new Error(`the default of ${name} ${read.problem}`);
-    else problems.push({ source, text: `${source.label(name)}: ${quoted(raw)} ${read.problem}.` });
+    else {
+      const value = kind.secret === true ? 'its value' : quoted(raw);
+      problems.push({ source, text: `${source.label(name)}: ${value} ${read.problem}.` });
+    }
   }
   if (problems.length > 0) return { ok: false, problems };
   const settings = Object.freeze({
@@ -133,7 +136,8 @@ export function fileSource(path: string, content: object): Source {
 function flattened(content: object, prefix: string): { [name: string]: unknown } {
   const flat: { [name: string]: unknown } = {};
   for (const [key, value] of Object.entries(content)) {
-    const nested = typeof value === 'object' && value !== null && !Array.isArray(value);
+    const isValue = Object.hasOwn(SETTINGS, prefix + key) || Array.isArray(value);
+    const nested = typeof value === 'object' && value !== null && !isValue;
     if (nested) Object.assign(flat, flattened(value, `${prefix}${key}.`));
     else flat[prefix + key] = value;
   }

@@ -2,6 +2,7 @@
  * Every setting: its kind, its default and a description. The options of the commands, the keys of the configuration file,
  * the environment variables and techdoc/settings.md are made from this table. Other programs rely on the names.
  */
+import { destinations } from './destinations.ts';
 import type { Kind } from './kinds.ts';
 import {
   choice,
@@ -154,6 +155,12 @@ export const SETTINGS = {
     list(hostExtension),
     [],
     'HOST=KEYWORD, for example mx.example.com=CHUNKING: not used with this host, or with any (*), even if offered',
+  ),
+
+  destinations: setting(
+    destinations,
+    [],
+    'what holds for mail to some domains, from some senders or with some hosts',
   ),
 
   'timeout.connect': setting(patience, '30s', 'until connected, for each address'),

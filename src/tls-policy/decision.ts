@@ -3,7 +3,7 @@
  * DANE comes first: MTA-STS never makes good what fails it (RFC 8461 2).
  */
 import type { TlsaRecord } from '#net-stream-utils';
-import { hostKey, type LookupResult, type StsPolicy } from '../platform/dns.ts';
+import type { LookupResult, StsPolicy } from '../platform/dns.ts';
 import type { Host, HostPolicy, Protection } from '../routing/hosts.ts';
 import { listsHost } from './sts-policy.ts';
 import { usableRecords } from './tlsa.ts';
@@ -95,20 +95,19 @@ function tlsaFinding(answer: LookupResult<TlsaRecord> | null, usable: readonly T
  * The hosts of a domain with what its policies say of them. Where MTA-STS is enforced, hosts that it does not list are left
  * out (RFC 8461 5); relays of ours are none of its business.
  * @param secure whether DNSSEC proves that these are the hosts of the domain
- * @param bySetting hosts by lower-case name that the settings have a word about, which counts instead
+ * @param isBySetting whether the settings have a word about the TLS of this host, which counts instead
  */
 export function withPolicy(
   hosts: readonly Host[],
   domain: string,
   secure: boolean,
   policy: StsPolicy | null,
-  bySetting: ReadonlySet<string> = new Set(),
+  isBySetting: (host: Host) => boolean = () => false,
 ): readonly Host[] {
   const sts = policy === null || policy.mode === 'none' ? null : policy;
   if (!secure && sts === null) return hosts;
   return hosts.flatMap((host) => {
-    if ((host.origin !== 'mx' && host.origin !== 'domain') || bySetting.has(hostKey(host.name)))
-      return [host];
+    if ((host.origin !== 'mx' && host.origin !== 'domain') || isBySetting(host)) return [host];
     const listed = sts === null || listsHost(sts, host.name);
     if (!listed && sts.mode === 'enforce') return [];
     const of: HostPolicy = {

@@ -68,3 +68,43 @@ for (const [what, users, delivered] of [
     });
   });
 }
+
+for (const [what, entry] of [
+  [
+    'relays',
+    (port: number) => ({
+      to: 'example.com',
+      relays: [`${USER}:${encodeURIComponent(SECRET)}@127.0.0.1:${port}`],
+    }),
+  ],
+  ['credentials', () => ({ host: '127.0.0.1', credentials: `${USER}:${encodeURIComponent(SECRET)}` })],
+] as const)
+  it(`the ${what} of an entry of destinations are used, and nowhere to be found after the run`, async (t) => {
+    const server = await startSmtpServer({
+      name: 'localhost',
+      starttls: certificates.mail,
+      users: { [USER]: SECRET },
+    });
+    t.after(() => server.close());
+    const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'alice@example.com') });
+    const caught = caughtTerminal();
+    await perform(
+      run,
+      invocation(caught, {
+        spool,
+        now: String(NOW + 60),
+        smarthost: [`127.0.0.1:${server.port}`],
+        destinations: [entry(server.port)],
+        'tls-ca': [CA],
+        transcripts: 'all',
+        'log.target': path.join(spool, 'log.tmp'),
+        'log.level': 'debug',
+      }),
+    );
+    assert.deepEqual([server.accepted[0]?.user, server.accepted[0]?.secure], [USER, true]);
+    for (const file of everyFile(spool)) {
+      const text = fs.readFileSync(file, 'latin1');
+      for (const shape of SHAPES) assert.ok(!text.includes(shape), `${file} holds ${shape}`);
+    }
+    for (const shape of SHAPES) assert.ok(!caught.errors.concat(caught.printed).join().includes(shape));
+  });

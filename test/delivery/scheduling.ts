@@ -10,6 +10,7 @@ import { type OutgoingMessage, outgoingFrom } from '../../src/message/outgoing.t
 import { VirtualClock } from '../../src/replay/world/virtual-clock.ts';
 import type { WorldScript } from '../../src/replay/world/world.ts';
 import { World } from '../../src/replay/world/world.ts';
+import { type DestinationRules, NO_DESTINATION_RULES } from '../../src/routing/destination-rules.ts';
 import type { Relay } from '../../src/routing/hosts.ts';
 import { destinationOf } from '../../src/routing/route.ts';
 import type { Failure, Outcome } from '../../src/smtp/outcome.ts';
@@ -39,10 +40,20 @@ export const DEADLINES: DeliveryRules['deadlines'] = {
 
 export function rulesWith(
   limits: Partial<DeliveryRules['limits']> = {},
-  more: { readonly relays?: readonly Relay[]; readonly tls?: 'none' | 'opportunistic' | 'require' } = {},
+  more: {
+    readonly relays?: readonly Relay[];
+    readonly tls?: 'none' | 'opportunistic' | 'require';
+    readonly destinations?: DestinationRules;
+  } = {},
 ): DeliveryRules {
   return {
-    routing: { relays: more.relays ?? [], ownNames: ['me.example'], mxPort: 25, loops: null },
+    routing: {
+      relays: more.relays ?? [],
+      destinations: more.destinations ?? NO_DESTINATION_RULES,
+      ownNames: ['me.example'],
+      mxPort: 25,
+      loops: null,
+    },
     limits: { sessions: 20, destination: 10, host: 10, messages: 100, rate: 0, ...limits },
     deadlines: DEADLINES,
     localAddresses: [],

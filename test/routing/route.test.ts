@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { LookupError, LookupResult, MxRecord } from '../../src/platform/dns.ts';
+import { NO_DESTINATION_RULES } from '../../src/routing/destination-rules.ts';
 import type { Relay } from '../../src/routing/hosts.ts';
 import { parseRelayEntry } from '../../src/routing/relays.ts';
 import type { RoutingRules } from '../../src/routing/route.ts';
@@ -14,6 +15,7 @@ function relay(entry: string, kind: Relay['kind'] = 'smarthost'): Relay {
 
 const rules = (...relays: readonly Relay[]): RoutingRules => ({
   relays,
+  destinations: NO_DESTINATION_RULES,
   ownNames: ['me.example'],
   mxPort: 25,
   loops: null,

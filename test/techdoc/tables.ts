@@ -45,6 +45,7 @@ import {
 import { duration } from '../../src/output/text.ts';
 import { LOOKUP_ERRORS } from '../../src/routing/route.ts';
 import type { OutcomeRecord } from '../../src/runner/active-message.ts';
+import { DESTINATION_CONDITION_FIELDS, DESTINATION_VALUE_FIELDS } from '../../src/settings/destinations.ts';
 import { SETTING_NAMES } from '../../src/settings/read.ts';
 import type { Setting } from '../../src/settings/table.ts';
 import { SETTINGS } from '../../src/settings/table.ts';
@@ -96,6 +97,10 @@ export const DOCUMENTS: { readonly [file: string]: { readonly [table: string]: (
   },
   'settings.md': { settings },
   'tls-policy.md': { decisions, 'tlsa findings': tlsaFindings },
+  'destinations.md': {
+    'destination conditions': () => fields('condition', DESTINATION_CONDITION_FIELDS),
+    'destination values': () => fields('word', DESTINATION_VALUE_FIELDS),
+  },
   'logs.md': { 'log lines': logLines },
 };
 
@@ -415,6 +420,14 @@ function phrases(): string {
       ]),
     ],
   );
+}
+
+function fields(what: string, named: typeof DESTINATION_VALUE_FIELDS): string {
+  const rows = Object.entries(named).map(([name, { kind, about }]) => {
+    const value = kind.flag ? 'true|false' : `${kind.hint}${kind.many ? ', or a list' : ''}`;
+    return [`\`${name}\``, value, about];
+  });
+  return table([what, 'value', 'meaning'], rows);
 }
 
 function settings(): string {

@@ -6,10 +6,12 @@ import { lookupAddresses } from '../../delivery/lookups.ts';
 import { sessionOptions } from '../../delivery/rules.ts';
 import { type DsnTransportSetting, handoverSession } from '../../dsn/transport.ts';
 import { type Finding, ok, problem, warning } from '../../output/check-report.ts';
+import { entryName } from '../../output/destination-text.ts';
 import { hintsFor } from '../../output/hints.ts';
 import { duration, escapeControl } from '../../output/text.ts';
 import type { ByteString } from '../../platform/bytes.ts';
-import { type Host, isRelayMode } from '../../routing/hosts.ts';
+import { withRules } from '../../routing/destination-rules.ts';
+import { type Host, isRelayMode, type Relay } from '../../routing/hosts.ts';
 import { LOOKUP_ERRORS, relayHost } from '../../routing/route.ts';
 import type { RunDeps } from '../../runner/queue-runner.ts';
 import type { RunRules } from '../../runner/rules.ts';
@@ -56,28 +58,63 @@ async function checkDns({ ports, rules }: NetworkContext): Promise<Finding> {
 }
 
 async function checkRelays(context: NetworkContext): Promise<readonly Finding[]> {
-  const { delivery } = context.rules;
-  const probed = await Promise.all(
-    delivery.routing.relays.map(async ({ kind, ...relay }) => ({
-      kind,
-      ...(await probeHost(relayHost({ kind, ...relay }), context, (host, address, withoutTls) =>
-        sessionOptions(delivery, host, address, { number: 0, withoutTls }),
-      )),
-    })),
-  );
+  const { routing } = context.rules.delivery;
+  const probed = await Promise.all(routing.relays.map((relay) => probeRelay(relay, undefined, context)));
   const isReachable = probed.some(({ kind, ready }) => kind === 'smarthost' && ready);
-  return probed.map(({ kind, ready, text, tlsFailure }) => {
-    if (ready)
-      return tlsFailure === null ? ok(kind, text) : warning(kind, `${text}; ${tlsFailure}`, IN_CLEAR);
-    const hint = hintsFor(text) ?? 'Check the entry, the firewall, and the server itself.';
-    return kind === 'fallbackhost' || isReachable
-      ? warning(
-          kind,
-          text,
-          `Mail for it goes to the next host in order, or waits where there is none. ${hint}`,
-        )
-      : problem(kind, text, `All mail goes to smart hosts, and none of them takes mail: it waits. ${hint}`);
+  const general = probed.map((each) =>
+    relayFinding(each.kind, each, (hint) =>
+      each.kind === 'fallbackhost' || isReachable
+        ? warning(
+            each.kind,
+            each.text,
+            `Mail for it goes to the next host in order, or waits where there is none. ${hint}`,
+          )
+        : problem(
+            each.kind,
+            each.text,
+            `All mail goes to smart hosts, and none of them takes mail: it waits. ${hint}`,
+          ),
+    ),
+  );
+  const special = routing.destinations.withRelays.map(async ({ placed, position, relays }) => {
+    const name = entryName(placed);
+    const each = await Promise.all(relays.map((relay) => probeRelay(relay, [position], context)));
+    return each.map((one) =>
+      relayFinding(name, one, (hint) =>
+        warning(
+          name,
+          one.text,
+          `The mail that the entry is for waits, unless another of its relays takes it. ${hint}`,
+        ),
+      ),
+    );
   });
+  return [...general, ...(await Promise.all(special)).flat()];
+}
+
+type ProbedRelay = Probed & Pick<Relay, 'kind'>;
+
+/** @param entries of `destinations` that lead to it */
+async function probeRelay(
+  relay: Relay,
+  entries: Host['entries'],
+  context: NetworkContext,
+): Promise<ProbedRelay> {
+  const { delivery } = context.rules;
+  const host = withRules(relayHost(relay), entries, delivery.routing.destinations);
+  const probed = await probeHost(host, context, (at, address, withoutTls) =>
+    sessionOptions(delivery, at, address, { number: 0, withoutTls }),
+  );
+  return { kind: relay.kind, ...probed };
+}
+
+function relayFinding(
+  name: string,
+  { ready, text, tlsFailure }: Probed,
+  otherwise: (hint: string) => Finding,
+): Finding {
+  if (!ready) return otherwise(hintsFor(text) ?? 'Check the entry, the firewall, and the server itself.');
+  return tlsFailure === null ? ok(name, text) : warning(name, `${text}; ${tlsFailure}`, IN_CLEAR);
 }
 
 const IN_CLEAR =
@@ -101,11 +138,12 @@ type OptionsFor = (host: Host, address: string, withoutTls: boolean) => SessionO
 /** The first address that is ready, or all that failed. */
 async function probeHost(
   host: Host,
-  { ports }: NetworkContext,
+  context: NetworkContext,
   optionsFor: OptionsFor,
   recipients: readonly ByteString[] = [],
 ): Promise<Probed> {
-  const addresses = await addressesOf(host, ports);
+  const { ports } = context;
+  const addresses = await addressesOf(host, context);
   if (typeof addresses === 'string') return { ...NOT_READY, text: addresses };
   const failures: string[] = [];
   for (const address of addresses) {
@@ -154,9 +192,9 @@ function failureText({ peer, code, text, stage }: Failure): string {
 /** Or a sentence that says why there are none. */
 async function addressesOf(
   host: Host,
-  { resolver }: NetworkContext['ports'],
+  { ports: { resolver }, rules }: NetworkContext,
 ): Promise<readonly string[] | string> {
-  const found = await lookupAddresses(host, resolver);
+  const found = await lookupAddresses(host, resolver, rules.delivery.routing);
   if (found.type === 'addresses') return found.addresses;
   return found.type === 'no-addresses' ? found.failure.text : `no address of ${host.name}`;
 }

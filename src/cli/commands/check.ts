@@ -5,11 +5,13 @@
 import { statSync } from 'node:fs';
 import { dsnRecipients, type Site } from '../../dsn/recipient.ts';
 import { type Finding, ok, problem, warning } from '../../output/check-report.ts';
+import { entryName, entryText } from '../../output/destination-text.ts';
 import { escapeControl } from '../../output/text.ts';
 import type { ByteString } from '../../platform/bytes.ts';
 import { formatTime } from '../../platform/clock.ts';
 import type { QueuedJob } from '../../queue/queue.ts';
 import { isRelayMode } from '../../routing/hosts.ts';
+import { everyRelay } from '../../routing/route.ts';
 import { REPORT, readAlerts } from '../../runner/alerts.ts';
 import { isOfRelay } from '../../runner/relay-alerts.ts';
 import type { RunRules } from '../../runner/rules.ts';
@@ -58,6 +60,9 @@ function settingsFindings(settings: Settings, rules: Loaded): readonly Finding[]
     ok('settings', config === null ? 'no configuration file' : `configuration file ${config}`),
     ...secretFindings(settings, rules),
     ...relayFileFindings(settings, rules),
+    ...rules.delivery.routing.destinations.entries
+      .filter(({ setting }) => setting === 'destinations')
+      .map((placed) => ok(entryName(placed), entryText(placed))),
     hostnameFinding(rules),
     ...(now === null
       ? []
@@ -78,7 +83,7 @@ function alertFindings({ state, spool }: Settings, rules: Loaded): readonly Find
   const alerts = [...readAlerts(nodeDisk, layoutOf(home))].filter(([, { told }]) => told !== null);
   const since = ([, alert]: (typeof alerts)[number]): string =>
     `since ${formatTime(alert.since)}: ${escapeControl(alert.text)}`;
-  const relays = alerts.filter(([key]) => isOfRelay(key, rules.delivery.routing.relays));
+  const relays = alerts.filter(([key]) => isOfRelay(key, everyRelay(rules.delivery.routing)));
   const [report, ...others] = alerts.filter(([key]) => key.startsWith(REPORT));
   const more = others.length === 0 ? '' : ` The same with ${others.length} more.`;
   return [
@@ -117,7 +122,12 @@ function relayFileFindings(settings: Settings, { delivery }: RunRules): readonly
 
 /** Files that hold passwords and that every user of the machine can read. */
 function secretFindings(settings: Settings, { delivery }: RunRules): readonly Finding[] {
-  if (delivery.routing.relays.every(({ credentials }) => credentials === null)) return [];
+  const { destinations } = delivery.routing;
+  const relays = everyRelay(delivery.routing);
+  const hasSecret =
+    relays.some(({ credentials }) => credentials !== null) ||
+    destinations.entries.some(({ entry }) => entry.credentials !== undefined);
+  if (!hasSecret) return [];
   const { config, 'internet-config': from } = settings;
   return [config, from === 'citadel' ? null : from]
     .filter((file) => file !== null)

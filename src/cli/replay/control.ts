@@ -13,6 +13,7 @@ import type { Performed, Simulation } from '../../replay/simulation.ts';
 import { leftAlone, perform, simulate, wouldBeTried } from '../../replay/simulation.ts';
 import { recipientAddress } from '../../routing/address.ts';
 import { isRelayMode } from '../../routing/hosts.ts';
+import { everyRelay } from '../../routing/route.ts';
 import type { RunRules } from '../../runner/rules.ts';
 import { GIVEN, type Settings } from '../../settings/table.ts';
 import { reportRulesFor } from '../setup/dsn.ts';
@@ -175,11 +176,14 @@ function confirmContact({ lists, rules }: Simulation, invocation: Invocation): P
     const read = recipientAddress(address);
     return read.kind === 'address' ? [read.domain] : [];
   });
-  const { relays } = rules.delivery.routing;
+  const { routing } = rules.delivery;
+  const relays = everyRelay(routing);
   const names = [...new Set(relays.map(({ shown }) => shown))].join(', ');
   const servers = `the mail servers of ${[...new Set(domains)].join(', ')}`;
   const who = escapeControl(
-    isRelayMode(relays) ? names : [servers, ...(names === '' ? [] : [names])].join(', and then '),
+    isRelayMode(routing.relays) && routing.destinations.withRelays.length === 0
+      ? names
+      : [servers, ...(names === '' ? [] : [names])].join(', and then '),
   );
   return confirm(invocation, {
     does: `--live contacts ${who}.`,

@@ -65,6 +65,7 @@ async function fromTranscript(
     ...given,
     ...header.settings,
     hostname: header.settings.hostname ?? null,
+    destinations: header.settings.destinations ?? [],
   };
   const settings = withSets(recorded, options.set);
   if ('kind' in settings) return settings;

@@ -16,13 +16,14 @@ import { describeError, errorCode } from '../../platform/system-errors.ts';
 import type { CitadelConfig } from '../../queue/citadel/client/server-config.ts';
 import type { ControlSettings } from '../../queue/control-message.ts';
 import type { OpenRefused, SpoolDeps } from '../../queue/spool/open.ts';
+import { destinationRules } from '../../routing/destination-rules.ts';
 import type { Relay } from '../../routing/hosts.ts';
 import { ehloNameFor } from '../../routing/own-address.ts';
 import type { RelayKind } from '../../routing/relays.ts';
 import { parseInternetConfig, parseRelayEntry } from '../../routing/relays.ts';
 import type { LoadedConfig, RunRules } from '../../runner/rules.ts';
 import { rulesFrom, scheduleFrom } from '../../runner/rules.ts';
-import { byHost } from '../../settings/contradictions.ts';
+import { entriesOf, fits } from '../../settings/destinations.ts';
 import { hostName } from '../../settings/kinds.ts';
 import { FROM_COMMAND_LINE, GIVEN, type SettingName, type Settings } from '../../settings/table.ts';
 import { nodeDisk } from '../../storage/disk.ts';
@@ -109,6 +110,9 @@ export async function loadRules(
   if ('kind' in citadel) return citadel;
   const relays = relaysFrom(settings, citadel.internet.relays);
   if ('kind' in relays) return relays;
+  const destinations = destinationRules(settings);
+  if (typeof destinations === 'string')
+    return settingError(settings, 'destinations', `setting destinations: ${destinations}.`);
   const signing = await signerFrom(settings);
   if ('kind' in signing) return signing;
   const { interfaces } = machine;
@@ -248,16 +252,24 @@ function relaysFrom(settings: Settings, taken: readonly Relay[]): readonly Relay
   return lessThanSmtps(settings, relays) ?? relays;
 }
 
-/** `smtps://` demands TLS from the first byte, so a policy that would do without it contradicts it. */
+/** `smtps://` demands TLS from the first byte, so a word about that host that would do without it contradicts it. */
 function lessThanSmtps(settings: Settings, relays: readonly Relay[]): CliError | null {
-  const policies = byHost(settings['tls-host']);
+  const entries = entriesOf(settings);
   for (const { kind, host, scheme } of relays) {
-    const looser = policies.get(hostKey(host))?.find((policy) => policy !== 'require');
-    if (scheme !== 'smtps' || looser === undefined) continue;
+    if (scheme !== 'smtps') continue;
+    const name = hostKey(host);
+    const looser = entries.find(
+      ({ entry: { tls, host: hosts } }) =>
+        tls !== undefined && tls !== 'require' && hosts?.some((pattern) => fits(pattern, name)) === true,
+    );
+    if (looser === undefined) continue;
+    const { entry, setting, number } = looser;
+    const says =
+      setting === 'destinations' ? `tls ${entry.tls} in entry ${number} for ${name}` : `${name}=${entry.tls}`;
     return settingError(
       settings,
-      'tls-host',
-      `setting tls-host has ${hostKey(host)}=${looser}, but setting ${kind} has smtps:// for that host, which demands TLS. Change one of them.`,
+      setting,
+      `setting ${setting} has ${says}, but setting ${kind} has smtps:// for that host, which demands TLS. Change one of them.`,
     );
   }
   return null;

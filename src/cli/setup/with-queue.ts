@@ -26,6 +26,7 @@ import {
 import type { Queue } from '../../queue/queue.ts';
 import { Recorder } from '../../replay/transcript/recorder.ts';
 import { transcriptFolder, transcriptStore } from '../../replay/transcript/transcript-files.ts';
+import { everyRelay } from '../../routing/route.ts';
 import { Alerts, SILENT_HOSTS } from '../../runner/alerts.ts';
 import type { RunDeps, RunEvents } from '../../runner/queue-runner.ts';
 import { RelayAlerts } from '../../runner/relay-alerts.ts';
@@ -188,7 +189,7 @@ async function workOn(
   const system = systemDeps(settings, clock, { spool, writes: true, warn });
   try {
     const logged = logEvents(log, levelFor(settings), rules.render.legacy);
-    const relays = new RelayAlerts(rules.delivery.routing.relays, alerts);
+    const relays = new RelayAlerts(everyRelay(rules.delivery.routing), alerts);
     const events = observed(logged, { recorder, history, relays, alerts });
     const beforeFirst = (): void => alertSettings(alerts, rules);
     const throttle = throttleStore(nodeDisk, layoutOf(spool));

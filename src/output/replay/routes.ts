@@ -2,6 +2,7 @@
 import type { Timeline, TimelineDelivery, TimelineEvent } from '../../replay/timeline.ts';
 import type { Host } from '../../routing/hosts.ts';
 import { directRoute, mxRoute, type RoutingRules } from '../../routing/route.ts';
+import { entryName, entryText } from '../destination-text.ts';
 import type { DecodeText } from '../text.ts';
 
 export interface ShownRoute {
@@ -37,7 +38,7 @@ export function routesIn(
       why: reasonsOf(destination, own, routing).map(readable),
       hosts: hostsIn(own).map((host) => ({
         name: readable(host.port === 25 ? host.name : `${host.name}:${host.port}`),
-        why: `${ORIGINS[host.origin](host)}${policyText(host)}`,
+        why: `${ORIGINS[host.origin](host)}${policyText(host)}${rulesText(host, routing)}`,
         contacted: contacted.has(keyOf(host)),
       })),
     };
@@ -50,6 +51,12 @@ function policyText({ policy }: Host): string {
   const sts = policy.sts === undefined ? '' : `, MTA-STS ${policy.sts}`;
   const unlisted = policy.unlisted === true ? ' (not listed)' : '';
   return `${sts}${unlisted}${policy.secure === true ? ', proved by DNSSEC' : ''}`;
+}
+
+/** And what the settings say of it. */
+function rulesText(host: Host, { destinations }: RoutingRules): string {
+  const { entries } = destinations.forHost(host);
+  return entries.map((placed) => `, ${entryName(placed)} (${entryText(placed)})`).join('');
 }
 
 function keyOf({ name, port }: Host): string {

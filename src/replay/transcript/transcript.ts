@@ -16,6 +16,7 @@ import type { LookupAnswer, Question, TraceEvent } from '../../delivery/trace.ts
 import type { Job } from '../../delivery-list/job.ts';
 import type { ByteString } from '../../platform/bytes.ts';
 import type { Destination, Relay } from '../../routing/hosts.ts';
+import { redactEntry } from '../../settings/redact.ts';
 import type { Settings } from '../../settings/table.ts';
 import type { Session, SessionEffect, SessionEvent } from '../../smtp/machine/session.ts';
 import type { StateName } from '../../smtp/machine/states.ts';
@@ -139,20 +140,26 @@ export function encode(value: TranscriptHeader | TranscriptLine): string {
 const WITHHELD = 'withheld';
 
 function withoutCredentials(key: string, value: unknown): unknown {
-  const secret = key === 'credentials' && typeof value === 'object' && value !== null;
+  if (key !== 'credentials') return value;
+  if (typeof value === 'string') return `${WITHHELD}:${WITHHELD}`;
+  const secret = typeof value === 'object' && value !== null;
   return secret ? { user: WITHHELD, password: WITHHELD } : value;
 }
 
 /** Settings as they are recorded: all relays, without their passwords. */
 export function recordedSettings(settings: Settings, relays: readonly Relay[]): Settings {
+  const withheld = (shown: string): string => shown.replace('***@', `${WITHHELD}:${WITHHELD}@`);
   const entries = (kind: Relay['kind']): readonly string[] =>
-    relays
-      .filter((relay) => relay.kind === kind)
-      .map(({ shown }) => shown.replace('***@', `${WITHHELD}:${WITHHELD}@`));
+    relays.filter((relay) => relay.kind === kind).map(({ shown }) => withheld(shown));
   return {
     ...settings,
     smarthost: entries('smarthost'),
     fallbackhost: entries('fallbackhost'),
+    destinations: settings.destinations.map((entry) =>
+      entry.relays === undefined
+        ? entry
+        : { ...entry, relays: entry.relays.map((relay) => withheld(redactEntry(relay))) },
+    ),
     'internet-config': null,
     'tls-ca': [],
   };
