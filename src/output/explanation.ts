@@ -1,11 +1,11 @@
 /** One job in sentences: why it is still queued, what happened last, when the next attempt is, and what would help. Pure. */
 import { isPending, isSettled, type Job } from '../delivery-list/job.ts';
 import { formatTime } from '../platform/clock.ts';
-import type { CommandText } from '../platform/shell-words.ts';
 import { isQueuedDue } from '../queue/due.ts';
 import type { PayloadResult, QueuedJob } from '../queue/queue.ts';
 import type { Schedule } from '../queue/schedule.ts';
 import { ageOf, lastAttempt } from '../queue/schedule.ts';
+import type { CommandText } from '../settings/shell-words.ts';
 import { hintsFor } from './hints.ts';
 import type { JobFacts } from './queue-table.ts';
 import { factsOf } from './queue-table.ts';

@@ -67,7 +67,10 @@ test('a retry makes a waiting job due; a held one stays held until it is release
   await spoolroom(spool, 'hold', '2');
   const refused = await spoolroom(spool, 'retry', '2');
   assert.equal(refused.exit, 65);
-  assert.match(refused.errors, /Job 2 is held; `spoolroom release 2` lets it be tried\. Nothing was changed/);
+  assert.match(
+    refused.errors,
+    /Job 2 is held; `spoolroom release 2 --spool [^`]+` lets it be tried\. Nothing was changed/,
+  );
   await spoolroom(spool, 'retry', '--all');
   assert.equal((await queue(spool))[2]?.due, false);
   await spoolroom(spool, 'release', '2');

@@ -5,9 +5,9 @@ import { unknown8bit } from '../../src/message/charset.ts';
 import { type ExplanationContext, explanation } from '../../src/output/explanation.ts';
 import { hintsFor } from '../../src/output/hints.ts';
 import { textDecoder } from '../../src/output/text.ts';
-import { shellCommand } from '../../src/platform/shell-words.ts';
 import type { PayloadResult, QueuedJob } from '../../src/queue/queue.ts';
 import { SCHEDULE } from '../../src/queue/schedule.ts';
+import { shellCommand } from '../../src/settings/shell-words.ts';
 import { emptyJob } from '../support/jobs.ts';
 
 const NOW = 1_400_000_000;

@@ -186,7 +186,7 @@ test('with several destinations each line of the dialogue names its own', async 
 test('what is not possible with a transcript is refused', async (t) => {
   const file = await transcript(t);
   for (const [words, says] of [
-    [['--live'], /no server was contacted\. To try the servers now: spoolroom replay 8 --spool DIR --live/],
+    [['--live'], /no server was contacted\. To try the servers now: spoolroom replay 8 --live --spool DIR/],
     [['--check', '--set', 'tls=none'], /--check needs the transcript as it was recorded/],
     [['--save-fixture', 'x', '--world', 'accept'], /--save-fixture needs the transcript as it was recorded/],
   ] as const) {

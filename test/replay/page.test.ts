@@ -7,13 +7,25 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { unknown8bit } from '../../src/message/charset.ts';
 import { htmlPage } from '../../src/output/html/page.ts';
+import { timelineDrawing } from '../../src/output/html/timeline.ts';
 import { deliveryListText, textAfter } from '../../src/output/replay/list-text.ts';
 import { replayReport } from '../../src/output/replay/replay-report.ts';
 import { textDecoder } from '../../src/output/text.ts';
 import { simulate } from '../../src/replay/simulation.ts';
+import { timelineOf } from '../../src/replay/timeline.ts';
 import type { WorldScript } from '../../src/replay/world/world.ts';
 import { WORLDS } from '../../src/replay/world/worlds.ts';
-import { MAIL, NOW, payloadOf, queuedFor, rulesOf, settingsWith, worldFile } from './recording.ts';
+import {
+  MAIL,
+  NOW,
+  payloadOf,
+  queuedFor,
+  record,
+  rulesOf,
+  settingsWith,
+  transcriptOf,
+  worldFile,
+} from './recording.ts';
 
 async function page(world: WorldScript, ...recipients: readonly string[]): Promise<string> {
   const queued = queuedFor(...recipients);
@@ -51,11 +63,49 @@ test('nothing is loaded or run, and no text of a server is markup', async () => 
 test('the drawing stays inside its frame', async () => {
   for (const [name, world] of [...Object.entries(WORLDS), ['two-hosts', worldFile('two-hosts')] as const]) {
     const html = await page(world, 'alice@one.example', 'gone@one.example', 'bob@two.example');
-    const bars = [...html.matchAll(/<rect class="\w+" x="([\d.]+)" y="[\d.]+" width="([\d.]+)"/g)];
-    assert.ok(bars.length > 2, name);
-    for (const [, x, width] of bars) {
-      assert.ok(Number(x) >= 230 && Number(x) + Number(width) <= 1004, `${name}: ${x} + ${width}`);
+    for (const [layout, from, to] of [
+      ['broad', 230, 1004],
+      ['narrow', 0, 323],
+    ] as const) {
+      const bars = barsIn(html, layout);
+      assert.ok(bars.length > 2, name);
+      for (const { x, width } of bars)
+        assert.ok(x >= from && x + width <= to, `${name}, ${layout}: ${x} + ${width}`);
     }
+  }
+});
+
+function barsIn(html: string, layout: 'broad' | 'narrow') {
+  const drawing = new RegExp(`<svg class="${layout}"[\\s\\S]*?</svg>`).exec(html)?.[0] ?? '';
+  return [
+    ...drawing.matchAll(/<title>([^<]*)<\/title><rect class="\w+" x="([\d.]+)" y="[\d.]+" width="([\d.]+)"/g),
+  ].map(([, title = '', x, width]) => ({ title, x: Number(x), width: Number(width) }));
+}
+
+test('three seconds and forty are not drawn alike, and what takes no time is seen', async () => {
+  const html = await page(worldFile('two-hosts'), 'alice@one.example');
+  for (const layout of ['broad', 'narrow'] as const) {
+    const bars = barsIn(html, layout);
+    const [busy, slow] = ['greeting 421, 3.00 s', 'greeting 220, 40 s'].map(
+      (title) => bars.find((bar) => bar.title === title)?.width ?? 0,
+    );
+    assert.ok((slow ?? 0) > 4 * (busy ?? 1), `${busy} and ${slow}`);
+    assert.ok(Math.min(...bars.map(({ width }) => width)) >= 3);
+  }
+});
+
+test('in a transcript the wait for the greeting begins with the connection', async () => {
+  const { transcripts } = await record(queuedFor('alice@one.example'), worldFile('two-hosts'));
+  const html = timelineDrawing(timelineOf(transcriptOf(transcripts[0])));
+  const bars = barsIn(html, 'broad');
+  for (const [greeting, address] of [
+    ['greeting 421, 3.00 s', '192.0.2.1'],
+    ['greeting 220, 40 s', '192.0.2.2'],
+  ] as const) {
+    const wait = bars.find(({ title }) => title === greeting);
+    const connecting = bars.find(({ title }) => title.startsWith(`connect ${address}`));
+    assert.ok(wait !== undefined && connecting !== undefined, JSON.stringify(bars));
+    assert.ok(Math.abs(wait.x - (connecting.x + connecting.width)) < 0.2, `${wait.x} and ${connecting.x}`);
   }
 });
 

@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import type { Invocation, Terminal } from '../../src/cli/shell/command.ts';
-import { shellCommand } from '../../src/platform/shell-words.ts';
 import { readSettings } from '../../src/settings/read.ts';
+import { shellCommand } from '../../src/settings/shell-words.ts';
 
 export interface Caught {
   readonly terminal: Terminal;

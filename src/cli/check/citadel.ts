@@ -16,6 +16,7 @@ import type { Relay } from '../../routing/hosts.ts';
 import { relaysInOrder } from '../../routing/relays.ts';
 import type { RunDeps } from '../../runner/queue-runner.ts';
 import type { RunRules } from '../../runner/rules.ts';
+import type { CommandText } from '../../settings/shell-words.ts';
 import type { Settings } from '../../settings/table.ts';
 import { nodeDisk } from '../../storage/disk.ts';
 import { layoutOf } from '../../storage/layout.ts';
@@ -27,6 +28,7 @@ import { probePeer, reportSession } from './network.ts';
 
 export interface CitadelContext {
   readonly settings: Settings;
+  readonly commandText: CommandText;
   readonly ports: Pick<RunDeps, 'connect' | 'clock'>;
   /** null: they could not be loaded, which another finding says */
   readonly rules: RunRules | null;
@@ -201,9 +203,10 @@ function loopFindings({ settings, rules }: CitadelContext): Finding[] {
 
 async function intakeFindings(
   { config }: Survey,
-  { settings, ports, rules }: CitadelContext,
+  { settings, ports, rules, commandText }: CitadelContext,
 ): Promise<readonly Finding[]> {
   if (rules === null) return [];
+  const start = `Start ${commandText('intake')}, or watch with --intake`;
   const protocol = settings['intake.protocol'];
   const isUsed = config.internet.relays.some((relay) => isIntake(relay, settings));
   return Promise.all(
@@ -221,12 +224,8 @@ async function intakeFindings(
           'Another program uses this port. Stop it, or give intake.listen another port.',
         );
       return isUsed
-        ? problem(
-            'intake',
-            text,
-            'Mail waits in Citadel’s queue. Start `spoolroom intake`, or `watch --intake`.',
-          )
-        : warning('intake', text, 'Start `spoolroom intake`, or `watch --intake`, before Citadel uses it.');
+        ? problem('intake', text, `Mail waits in Citadel’s queue. ${start}.`)
+        : warning('intake', text, `${start}, before Citadel uses it.`);
     }),
   );
 }

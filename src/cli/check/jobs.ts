@@ -10,6 +10,7 @@ import type { ByteString } from '../../platform/bytes.ts';
 import type { QueuedJob } from '../../queue/queue.ts';
 import { isExpired, nextAttempt, type Schedule } from '../../queue/schedule.ts';
 import { modifiedAt, unreadableMail } from '../../queue/spool/inspect.ts';
+import type { CommandText } from '../../settings/shell-words.ts';
 import type { SpoolReading } from '../setup/read-spool.ts';
 
 /** Seconds a job may be due before that is reported. */
@@ -37,17 +38,22 @@ export function runnerFinding(jobs: readonly QueuedJob[], { view, now, schedule 
       );
 }
 
+type JobContext = SpoolReading & { readonly commandText: CommandText };
+
 /** Jobs that need attention. */
 const CONDITIONS: readonly {
   readonly check: string;
   readonly seen: string;
   readonly advice: string;
+  /** the command that does something about it, behind the advice */
+  readonly command?: string;
   readonly applies: (queued: QueuedJob, context: SpoolReading) => boolean;
 }[] = [
   {
     check: 'held',
     seen: 'held jobs',
-    advice: 'They are not tried until `spoolroom release`.',
+    advice: 'They are not tried until they are released:',
+    command: 'release',
     applies: ({ request }) => request === 'hold',
   },
   {
@@ -71,7 +77,8 @@ const CONDITIONS: readonly {
   {
     check: 'clock',
     seen: 'jobs whose next attempt is further ahead than the longest retry interval',
-    advice: 'A clock was wrong, or another program wrote that time. To try them now: `spoolroom retry`.',
+    advice: 'A clock was wrong, or another program wrote that time. To try them now:',
+    command: 'retry',
     applies: ({ job }, { now, schedule }) =>
       job.recipients.some(isPending) && nextAttempt(job, schedule) - now > longestWait(schedule),
   },
@@ -84,10 +91,13 @@ const CONDITIONS: readonly {
   },
 ];
 
-export function jobFindings(jobs: readonly QueuedJob[], context: SpoolReading): Finding[] {
-  return CONDITIONS.flatMap(({ check, seen, advice, applies }) => {
+export function jobFindings(jobs: readonly QueuedJob[], context: JobContext): Finding[] {
+  return CONDITIONS.flatMap(({ check, seen, advice, command, applies }) => {
     const numbers = jobs.filter((queued) => applies(queued, context)).map(({ control }) => control);
-    return numbers.length === 0 ? [] : [warning(check, `${seen}: ${numbered(numbers)}`, advice)];
+    if (numbers.length === 0) return [];
+    const words = numbers.slice(0, MOST_NUMBERS).map(String);
+    const then = command === undefined ? '' : ` ${context.commandText(command, ...words)}`;
+    return [warning(check, `${seen}: ${numbered(numbers)}`, `${advice}${then}`)];
   });
 }
 
@@ -106,7 +116,7 @@ interface ReplyGroup {
 /** The replies most jobs are waiting because of: one wrong password can hold up thousands of jobs. */
 export function replyFindings(
   jobs: readonly QueuedJob[],
-  { readable, spool }: SpoolReading,
+  { readable, commandText }: JobContext,
 ): readonly Finding[] {
   const groups = new Map<ByteString, ReplyGroup>();
   for (const { control, job } of jobs) {
@@ -126,7 +136,7 @@ export function replyFindings(
     return warning(
       'answers',
       `${waiting} because of this reply: ${readable(others.length === 0 ? text : key)}`,
-      hintsFor(text) ?? `For details: spoolroom explain ${[...numbers][0]} --spool ${spool}`,
+      hintsFor(text) ?? `For details: ${commandText('explain', String([...numbers][0]))}`,
     );
   });
 }

@@ -15,12 +15,14 @@ import {
   removedMessages,
 } from '../../queue/spool/inspect.ts';
 import { firstUnwritable } from '../../queue/spool/open.ts';
+import type { CommandText } from '../../settings/shell-words.ts';
 import type { SpoolReading } from '../setup/read-spool.ts';
 import { jobFindings, numbered, replyFindings, runnerFinding } from './jobs.ts';
 
 export interface SpoolContext extends SpoolReading {
   /** milliseconds after which a message without a job is reported */
   readonly orphanAge: number;
+  readonly commandText: CommandText;
 }
 
 export async function checkSpool(scan: QueueScan, context: SpoolContext): Promise<readonly Finding[]> {

@@ -15,6 +15,7 @@ import { everyRelay } from '../../routing/route.ts';
 import { REPORT, readAlerts } from '../../runner/alerts.ts';
 import { isOfRelay } from '../../runner/relay-alerts.ts';
 import type { RunRules } from '../../runner/rules.ts';
+import type { CommandText } from '../../settings/shell-words.ts';
 import type { Settings } from '../../settings/table.ts';
 import { nodeDisk } from '../../storage/disk.ts';
 import { layoutOf } from '../../storage/layout.ts';
@@ -26,20 +27,19 @@ import { clockFor, loadRules } from '../setup/load-config.ts';
 import { becomeOwner } from '../setup/privileges.ts';
 import { readSpool } from '../setup/read-spool.ts';
 import { readOnlyDeps, type SystemDeps } from '../setup/system-deps.ts';
-import type { Command } from '../shell/command.ts';
+import type { Command, Invocation } from '../shell/command.ts';
 
-export const command: Command = async (invocation) =>
-  printFindings(await check(invocation.settings), invocation);
+export const command: Command = async (invocation) => printFindings(await check(invocation), invocation);
 
-async function check(settings: Settings): Promise<readonly Finding[]> {
+async function check({ settings, commandText }: Invocation): Promise<readonly Finding[]> {
   const directory = settings.state ?? settings.spool;
   const notOwner = directory === null ? null : becomeOwner(directory, settings);
   if (notOwner !== null) return [problem('spool', notOwner.text, 'No mail is delivered by root.')];
   const rules = await loadRules(settings);
-  const spool = await checkedSpool(settings);
+  const spool = await checkedSpool(settings, commandText);
   const [network, citadel] = await Promise.all([
     'kind' in rules ? [] : networkFindings(settings, rules, spool.jobs),
-    citadelFindings(settings, 'kind' in rules ? null : rules),
+    citadelFindings(settings, 'kind' in rules ? null : rules, commandText),
   ]);
   return [
     ...settingsFindings(settings, rules),
@@ -146,7 +146,7 @@ interface CheckedSpool {
   readonly jobs: readonly QueuedJob[];
 }
 
-async function checkedSpool(settings: Settings): Promise<CheckedSpool> {
+async function checkedSpool(settings: Settings, commandText: CommandText): Promise<CheckedSpool> {
   const { spool, state, citadel } = settings;
   const only = (...findings: readonly Finding[]): CheckedSpool => ({ findings, jobs: [] });
   // Beside a server there may be no spool yet.
@@ -158,15 +158,19 @@ async function checkedSpool(settings: Settings): Promise<CheckedSpool> {
   });
   if ('kind' in opened) return only(problem('spool', opened.text, 'No mail is delivered.'));
   const scan = await opened.view.scan();
-  const findings = await checkSpool(scan, { ...opened, orphanAge: settings['orphan-age'] });
+  const findings = await checkSpool(scan, { ...opened, commandText, orphanAge: settings['orphan-age'] });
   return { findings: [...findings, ...unread], jobs: scan.jobs };
 }
 
-async function citadelFindings(settings: Settings, rules: RunRules | null): Promise<readonly Finding[]> {
+async function citadelFindings(
+  settings: Settings,
+  rules: RunRules | null,
+  commandText: CommandText,
+): Promise<readonly Finding[]> {
   if (settings.citadel === null && settings['internet-config'] === null) return [];
   const { checkCitadel, relayReadings } = await import('../check/citadel.ts');
   if (settings.citadel === null) return relayReadings(rules?.delivery.routing.relays ?? []);
-  return checkCitadel({ settings, rules, ports: readOnlyDeps(settings, clockFor(settings)) });
+  return checkCitadel({ settings, rules, commandText, ports: readOnlyDeps(settings, clockFor(settings)) });
 }
 
 /** Milliseconds for a lookup: the command is run interactively. */

@@ -12,6 +12,7 @@ import { escapeControl } from '../../output/text.ts';
 import { bytesOf } from '../../platform/bytes.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
 import { recipientAddress } from '../../routing/address.ts';
+import type { CommandText } from '../../settings/shell-words.ts';
 import type { Settings } from '../../settings/table.ts';
 import { printFindings } from '../check/print.ts';
 import { checkSenderDomains } from '../check/sender-domain.ts';
@@ -36,8 +37,8 @@ export const command: Command = async (invocation) => {
 /** RFC 8301 3.2: at least 2048 bits for signers. */
 const BITS = 2048;
 
-function genkey({ options, settings, terminal }: Invocation): ExitCode | CliError {
-  const domain = domainFrom(options.domain);
+function genkey({ options, settings, terminal, commandText }: Invocation): ExitCode | CliError {
+  const domain = domainFrom(options.domain, commandText);
   if (typeof domain !== 'string') return domain;
   const selector = typeof options.selector === 'string' ? options.selector : 'spoolroom';
   if (!/^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/i.test(selector))
@@ -80,16 +81,16 @@ function genkey({ options, settings, terminal }: Invocation): ExitCode | CliErro
           'Publish this record:',
           zoneLine(domain, selector, record),
           '',
-          'Sign with it, once the record is there (spoolroom dkim check):',
+          `Sign with it, once the record is there (${commandText('dkim', 'check')}):`,
           `dkim.key ${setting}`,
         ].join('\n'),
   );
   return EXIT.ok;
 }
 
-function domainFrom(given: unknown): string | CliError {
+function domainFrom(given: unknown, commandText: CommandText): string | CliError {
   if (typeof given !== 'string')
-    return cliError('No domain given. Name it: spoolroom dkim genkey DOMAIN.', EXIT.usage);
+    return cliError(`No domain given. Name it: ${commandText('dkim', 'genkey', 'DOMAIN')}`, EXIT.usage);
   const address = recipientAddress(`postmaster@${bytesOf(given)}`);
   if (address.kind === 'unusable' || address.domain.startsWith('['))
     return cliError(`${escapeControl(given)} is not a domain.`, EXIT.usage);
@@ -97,7 +98,7 @@ function domainFrom(given: unknown): string | CliError {
 }
 
 async function check(invocation: Invocation): Promise<ExitCode | CliError> {
-  const { settings } = invocation;
+  const { settings, commandText } = invocation;
   const rules = await loadRules(settings);
   if ('kind' in rules) return rules;
   const keyring = await keyringFrom(settings);
@@ -105,7 +106,7 @@ async function check(invocation: Invocation): Promise<ExitCode | CliError> {
   const keys = keyring?.keys ?? [];
   if (keys.length === 0)
     return cliError(
-      'No DKIM key is named in the settings, so nothing is signed. Make one: spoolroom dkim genkey DOMAIN.',
+      `No DKIM key is named in the settings, so nothing is signed. Make one: ${commandText('dkim', 'genkey', 'DOMAIN')}`,
       EXIT.config,
     );
   const local = settings['local-address'];

@@ -24,6 +24,7 @@ import type { NewJob } from '../../queue/queue.ts';
 import { InvalidMessage } from '../../queue/spool/enqueue.ts';
 import { openSpoolClient } from '../../queue/spool/open.ts';
 import { recipientAddress, withLocalDomain } from '../../routing/address.ts';
+import type { CommandText } from '../../settings/shell-words.ts';
 import { logFor } from '../setup/event-log.ts';
 import { historyFor } from '../setup/history.ts';
 import {
@@ -90,8 +91,13 @@ async function tellQueued(
   await log.close();
 }
 
-async function enqueue({ settings, options, terminal }: Invocation): Promise<Enqueued | CliError> {
-  const refused = modeRefused(options.b);
+async function enqueue({
+  settings,
+  options,
+  terminal,
+  commandText,
+}: Invocation): Promise<Enqueued | CliError> {
+  const refused = modeRefused(options.b, commandText);
   if (refused !== null) return refused;
   const spool = spoolOf(settings);
   if (typeof spool !== 'string') return spool;
@@ -167,20 +173,21 @@ async function enqueue({ settings, options, terminal }: Invocation): Promise<Enq
 }
 
 /** sendmail's other modes of operation, and which command does the same. */
-const MODES: { readonly [mode: string]: string } = {
-  p: 'The queue is listed by: spoolroom queue',
-  s: 'SMTP is spoken by: spoolroom intake',
-  d: 'Mail is delivered by: spoolroom watch',
-  D: 'Mail is delivered by: spoolroom watch',
+const MODES: { readonly [mode: string]: readonly [what: string, command: string] } = {
+  p: ['The queue is listed by', 'queue'],
+  s: ['SMTP is spoken by', 'intake'],
+  d: ['Mail is delivered by', 'watch'],
+  D: ['Mail is delivered by', 'watch'],
 };
 
 /** Without this, another mode would queue what was never meant as a message. */
-function modeRefused(given: unknown): CliError | null {
+function modeRefused(given: unknown, commandText: CommandText): CliError | null {
   const mode = all(given).at(-1) ?? 'm';
   if (mode === 'm') return null;
-  const instead = MODES[mode];
+  const [what, command] = MODES[mode] ?? [];
+  const instead = command === undefined ? '' : ` ${what}: ${commandText(command)}`;
   return cliError(
-    `The mode -b${escapeControl(mode)} of sendmail is not available. Nothing was queued.${instead === undefined ? '' : ` ${instead}`}`,
+    `The mode -b${escapeControl(mode)} of sendmail is not available. Nothing was queued.${instead}`,
     EXIT.usage,
   );
 }

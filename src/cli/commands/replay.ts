@@ -33,7 +33,7 @@ export const command: Command = async (invocation) => {
   }
   if (options.job !== undefined) {
     return cliError(
-      `${location.file} is not a Citadel export, so it takes no job number; for a job in a spool give \`--spool DIR N\`.`,
+      `${location.file} is not a Citadel export, so it takes no job number; for a job in a spool: ${invocation.commandText('replay', String(options.job), '--spool', 'DIR')}`,
       EXIT.usage,
     );
   }

@@ -7,6 +7,7 @@ import { columns, queueTable } from '../../output/queue-table.ts';
 import type { DialogueLine } from '../../output/replay/dialogue.ts';
 import type { DecodeText } from '../../output/text.ts';
 import { duration } from '../../output/text.ts';
+import { shellWord } from '../../settings/shell-words.ts';
 import type { Terminal } from '../shell/command.ts';
 import type { Conversation, DemoRun } from './script.ts';
 
@@ -52,8 +53,8 @@ export function printer(terminal: Terminal | null): Printer {
         paint.bold('What is left in the spool'),
         indented(after.length === 0 ? 'nothing' : queueTable(after)),
         '',
-        `To look at it: node bin/spoolroom queue --now ${now} --spool ${spool}`,
-        `To remove it: rm -r ${spool}`,
+        `To look at it: node bin/spoolroom queue --now ${now} --spool ${shellWord(spool)}`,
+        `To remove it: rm -r ${shellWord(spool)}`,
       ),
   };
 }

@@ -67,7 +67,7 @@ export function sendable({
 }
 
 /** Null: it does not lie where a run puts it. */
-function spoolOfTranscript(file: string): string | null {
+export function spoolOfTranscript(file: string): string | null {
   const path = resolve(file);
   const spool = dirname(dirname(dirname(path)));
   return join(transcriptFolder(spool), basename(path)) === path ? spool : null;

@@ -21,7 +21,7 @@ import type { ExitCode } from '../shell/exit.ts';
 import { EXIT } from '../shell/exit.ts';
 import { NO_NOTES } from './origin.ts';
 import { printResult, type ReplayResult, write } from './result.ts';
-import { messageOf, sendable, type TranscriptMessage } from './transcript-message.ts';
+import { messageOf, sendable, spoolOfTranscript, type TranscriptMessage } from './transcript-message.ts';
 import { withSets, worldNamed } from './what-if.ts';
 
 export async function replayTranscript(
@@ -32,7 +32,7 @@ export async function replayTranscript(
   const { options } = invocation;
   if (options.live === true) {
     return cliError(
-      `${file} is a transcript of an earlier delivery; no server was contacted. To try the servers now: spoolroom replay ${transcript.header.control} --spool DIR --live.`,
+      `${file} is a transcript of an earlier delivery; no server was contacted. To try the servers now: ${liveCommand(transcript, file, invocation)}`,
       EXIT.usage,
     );
   }
@@ -48,6 +48,11 @@ export async function replayTranscript(
   const fixture = options['save-fixture'];
   if (typeof fixture === 'string') return saveFixture(transcript, fixture, invocation);
   return printResult(await fromTranscript(transcript, file, invocation), invocation);
+}
+
+function liveCommand({ header }: Transcript, file: string, { settings, commandText }: Invocation): string {
+  const spool = settings.spool === null ? ['--spool', spoolOfTranscript(file) ?? 'DIR'] : [];
+  return commandText('replay', String(header.control), '--live', ...spool);
 }
 
 function isWhatIf({ options, settings }: Invocation): boolean {

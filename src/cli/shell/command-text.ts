@@ -1,6 +1,7 @@
 /** Commands that messages name, with the settings of this call repeated: they can be pasted, and mean the same queue. */
-import { type CommandText, shellCommand } from '../../platform/shell-words.ts';
+
 import { redactEntry } from '../../settings/redact.ts';
+import { type CommandText, shellCommand } from '../../settings/shell-words.ts';
 import { SETTINGS, type SettingName } from '../../settings/table.ts';
 import type { CommandEntry } from './command.ts';
 import { commandName, type Parsed } from './command-line.ts';

@@ -1,5 +1,5 @@
 /** What a command is, and what it is called with. Each command lives in a file of its own, loaded only when it is called. */
-import type { CommandText } from '../../platform/shell-words.ts';
+import type { CommandText } from '../../settings/shell-words.ts';
 import type { SettingName, Settings } from '../../settings/table.ts';
 import type { ExitCode } from './exit.ts';
 

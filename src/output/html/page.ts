@@ -3,7 +3,13 @@
  * printable, without scripts; it loads nothing from other files or hosts.
  */
 import type { Timeline } from '../../replay/timeline.ts';
-import { endOf, type ReplayReport, STATUS_WORDS, STOPPED_HERE } from '../replay/replay-report.ts';
+import {
+  endOf,
+  outcomeWords,
+  type ReplayReport,
+  STATUS_WORDS,
+  untouchedWords,
+} from '../replay/replay-report.ts';
 import { escapeHtml } from './escape.ts';
 import { timelineDrawing } from './timeline.ts';
 
@@ -24,11 +30,13 @@ ${report.notes.map((note) => `<p class="note">${escapeHtml(note)}</p>`).join('\n
 ${outcomeList(report)}
 </header>
 <section class="wide"><h2>Timeline</h2>${timelineDrawing(timeline)}
-<p class="legend">${LEGEND}</p></section>
+<p class="legend">${LEGEND}</p>
+<p class="legend">Long spans are drawn shorter than they were; the times stand above and in the bars.</p></section>
 <main>
 <section><h2>Dialogue</h2>${dialogue(report)}</section>
 <div>
 ${hosts(report)}
+${reports(report)}
 <section><h2>Control message</h2>${difference(report)}</section>
 <section><h2>Delivery list</h2>${fields(report)}</section>
 </div>
@@ -53,15 +61,29 @@ const LEGEND = [
   )
   .join(' ');
 
-function outcomeList({ outcomes, unknown }: ReplayReport): string {
-  const items = outcomes.map(
-    ({ recipient, status, text, row, tls, stopped }) =>
-      `<li><span class="badge s${status}">${STATUS_WORDS[status]}</span> <b>${escapeHtml(recipient)}</b> ` +
-      `${escapeHtml(stopped ? STOPPED_HERE : text)}${tls === null ? '' : ` <small>${escapeHtml(tls)}</small>`}${row === null ? '' : ` <code>${escapeHtml(row)}</code>`}</li>`,
+function outcomeList({ outcomes, untouched, untried, unknown }: ReplayReport): string {
+  const items = outcomes.map((each) => {
+    const over = each.tls === null ? '' : ` (${each.tls})`;
+    const row = each.row === null ? '' : ` <code>${escapeHtml(each.row)}</code>`;
+    const badge = each.stopped ? 'accepted' : STATUS_WORDS[each.status];
+    return (
+      `<li><span class="badge s${each.status}">${badge}</span> <b>${escapeHtml(each.recipient)}</b> ` +
+      `${escapeHtml(outcomeWords(each) + over)}${row}</li>`
+    );
+  });
+  const kept = untouched.map(
+    (each) => `<li><b>${escapeHtml(each.recipient)}</b> ${escapeHtml(untouchedWords(each))}</li>`,
   );
-  const missing =
-    unknown === null ? '' : `<li class="note">The recording does not say ${escapeHtml(unknown)}.</li>`;
-  return `<ul class="outcomes">${items.join('\n')}${missing}</ul>`;
+  const notes = [untried, unknown === null ? null : `The recording does not say ${unknown}.`].flatMap(
+    (note) => (note === null ? [] : [`<li class="note">${escapeHtml(note)}</li>`]),
+  );
+  return `<ul class="outcomes">${[...items, ...kept, ...notes].join('\n')}</ul>`;
+}
+
+function reports({ reports: all }: ReplayReport): string {
+  if (all === null || all.length === 0) return '';
+  const items = all.map(({ text }) => `<li>${escapeHtml(text)}</li>`).join('\n');
+  return `<section><h2>Reports to the sender</h2><ul>${items}</ul></section>`;
 }
 
 function dialogue({ dialogue: all }: ReplayReport): string {
@@ -78,7 +100,7 @@ function hosts({ routes, due }: ReplayReport): string {
   const parts = routes.map(
     ({ destination, why, hosts: list }) =>
       `<h3>${escapeHtml(destination)}</h3><p>${escapeHtml(why.join('; '))}</p>` +
-      `<ol>${list.map(({ name, why: reason }) => `<li><b>${escapeHtml(name)}</b> ${escapeHtml(reason)}</li>`).join('')}</ol>`,
+      `<ol>${list.map(({ name, why: reason, contacted }) => `<li><b>${escapeHtml(name)}</b> ${escapeHtml(reason + (contacted ? '' : ', not contacted'))}</li>`).join('')}</ol>`,
   );
   return `<section><h2>Schedule and route</h2><p>${escapeHtml(due)}</p>${parts.join('\n')}</section>`;
 }
@@ -112,10 +134,14 @@ h1 { font-size: 20px; margin: 0 0 8px; overflow-wrap: anywhere; } h2 { font-size
 h3 { font-size: 15px; margin: 12px 0 0; } p { margin: 4px 0; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 16px; margin-top: 16px; }
 main { display: grid; grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); gap: 0 16px; align-items: start; }
-@media (max-width: 900px) { main { grid-template-columns: minmax(0, 1fr); } .wide { overflow-x: auto; } .wide > svg { min-width: 760px; } }
+.narrow { display: none !important; }
+@media (max-width: 900px) { main { grid-template-columns: minmax(0, 1fr); } }
+@media (max-width: 700px) { body { padding: 12px; } section { padding: 12px; } .broad { display: none !important; } .narrow { display: block !important; }
+  .fields, .fields tbody, .fields tr, .fields th, .fields td { display: block; width: auto !important; min-width: 0 !important; } .fields tr { margin-bottom: 8px; }
+  .dialogue td:first-child { width: 62px; } }
 .note { color: var(--later); } .outcomes { list-style: none; padding: 0; margin: 12px 0 0; } .outcomes li { margin: 4px 0; overflow-wrap: anywhere; }
 .badge { display: inline-block; border-radius: 10px; padding: 0 10px; color: #fff; font-size: 13px; }
-.s2 { background: var(--ok); } .s4 { background: var(--later); } .s5 { background: var(--bad); }
+.s0, .s2 { background: var(--ok); } .s4 { background: var(--later); } .s5 { background: var(--bad); }
 code, .dialogue, .diff { font: 13px/1.55 ui-monospace, "DejaVu Sans Mono", monospace; } code { color: var(--soft); }
 table { border-collapse: collapse; width: 100%; } td, th { text-align: left; vertical-align: top; padding: 1px 10px 1px 0; overflow-wrap: anywhere; }
 .dialogue td:first-child { color: var(--soft); text-align: right; white-space: nowrap; width: 84px; font-variant-numeric: tabular-nums; }
@@ -125,7 +151,7 @@ table { border-collapse: collapse; width: 100%; } td, th { text-align: left; ver
 .diff div { white-space: pre-wrap; overflow-wrap: anywhere; padding: 0 6px; border-left: 3px solid transparent; }
 .added { border-color: var(--ok) !important; color: var(--ok); } .removed { border-color: var(--bad) !important; color: var(--bad); } .same { color: var(--soft); }
 .wide > svg { width: 100%; height: auto; display: block; } svg text { font: 11px system-ui, sans-serif; fill: var(--ink); }
-svg .row { text-anchor: end; } svg .time { fill: var(--soft); text-anchor: start; } svg .on { fill: #fff; pointer-events: none; }
+svg .time { fill: var(--soft); text-anchor: start; } svg .on { fill: #fff; pointer-events: none; }
 svg .tick, svg .base { stroke: var(--line); } svg .tick { stroke-dasharray: 2 4; }
 .dns { fill: var(--dns); } .net { fill: var(--net); } .talk { fill: var(--talk); } .tls { fill: var(--tls); } .body { fill: var(--body); }
 .silence { fill: var(--later); } .bad, .refused { fill: var(--bad); } .ok { fill: var(--ok); } .later { fill: var(--later); }

@@ -1,7 +1,7 @@
 /**
  * A timeline as an SVG drawing: one row for the lookups and connections of each delivery, one for each session, waiting times as
- * bars, outcomes as dots. The time axis is logarithmic between events, so that a dialogue of milliseconds and a silence of
- * minutes fit on one page.
+ * bars, outcomes as dots. A dialogue of milliseconds and a silence of minutes fit on one page: each interval has some width, and
+ * a longer one is clearly wider. Drawn twice, for wide and for narrow windows; the style shows one of them.
  */
 import type { Timeline, TimelineEvent } from '../../replay/timeline.ts';
 import { STATES } from '../../smtp/machine/states.ts';
@@ -31,36 +31,61 @@ interface Drawing {
   readonly dots: readonly Dot[];
 }
 
-const LEFT = 230;
-const WIDTH = 1000;
-const ROW = 30;
-const TOP = 34;
+/** Lengths in the units of the drawing, which are pixels at the size it is made for. */
+interface Layout {
+  readonly name: string;
+  /** where bars begin */
+  readonly left: number;
+  readonly width: number;
+  /** from one row to the next */
+  readonly row: number;
+  /** of the first bar */
+  readonly top: number;
+  /** names stand above the bars, not beside them */
+  readonly namesAbove: boolean;
+  /** characters of a name */
+  readonly longest: number;
+}
+
+const LAYOUTS: readonly Layout[] = [
+  { name: 'broad', left: 230, width: 1000, row: 30, top: 34, namesAbove: false, longest: 36 },
+  { name: 'narrow', left: 0, width: 320, row: 48, top: 48, namesAbove: true, longest: 46 },
+];
 
 export function timelineDrawing(timeline: Timeline): string {
-  const { bars, dots } = drawingOf(timeline);
+  const drawing = drawingOf(timeline);
+  return LAYOUTS.map((layout) => drawn(drawing, layout)).join('\n');
+}
+
+function drawn({ bars, dots }: Drawing, layout: Layout): string {
+  const { left, width, row: rowHeight, top, namesAbove, longest } = layout;
   const rows = [...new Set([...bars.map(({ row }) => row), ...dots.map(({ row }) => row)])];
   if (rows.length === 0) return '';
-  const x = scale([...bars.flatMap(({ from, to }) => [from, to]), ...dots.map(({ at }) => at)]);
-  const y = (row: string): number => TOP + rows.indexOf(row) * ROW;
-  const height = TOP + rows.length * ROW + 12;
+  const x = scale([...bars.flatMap(({ from, to }) => [from, to]), ...dots.map(({ at }) => at)], layout);
+  const y = (row: string): number => top + rows.indexOf(row) * rowHeight;
+  const height = top + rows.length * rowHeight + 12 - (namesAbove ? 16 : 0);
   const parts = [
-    ...ticks(x).map(
+    ...ticks(x, layout).map(
       ({ at, text }) =>
-        `<line class="tick" x1="${at}" x2="${at}" y1="${TOP - 10}" y2="${height - 8}"/>` +
-        `<text class="time" x="${at}" y="${TOP - 16}">${text}</text>`,
+        `<line class="tick" x1="${at}" x2="${at}" y1="20" y2="${height - 8}"/>` +
+        `<text class="time" x="${at}" y="14">${text}</text>`,
     ),
-    ...rows.map(
-      (row) =>
-        `<text class="row" x="${LEFT - 12}" y="${y(row) + 15}">${escapeHtml(shortened(row))}</text>` +
-        `<line class="base" x1="${LEFT}" x2="${WIDTH}" y1="${y(row) + 11}" y2="${y(row) + 11}"/>`,
-    ),
+    ...rows.map((row) => {
+      const place = namesAbove
+        ? `x="0" y="${y(row) - 6}"`
+        : `text-anchor="end" x="${left - 12}" y="${y(row) + 15}"`;
+      return (
+        `<text class="row" ${place}>${escapeHtml(cut(row, longest))}</text>` +
+        `<line class="base" x1="${left}" x2="${width}" y1="${y(row) + 11}" y2="${y(row) + 11}"/>`
+      );
+    }),
     ...bars.map((bar) => barDrawn(bar, x, y(bar.row))),
     ...sideBySide(dots).map(
       ({ row, at, status, label, before }) =>
-        `<circle class="${status}" cx="${x.of(at) + 13 * before}" cy="${y(row) + 11}" r="6"><title>${escapeHtml(label)}</title></circle>`,
+        `<circle class="${status}" cx="${Math.min(width - 7, x.of(at) + 13 * before)}" cy="${y(row) + 11}" r="6"><title>${escapeHtml(label)}</title></circle>`,
     ),
   ];
-  return `<svg viewBox="0 0 ${WIDTH + 16} ${height}" role="img" aria-label="Timeline of the delivery">${parts.join('\n')}</svg>`;
+  return `<svg class="${layout.name}" viewBox="0 0 ${width + (namesAbove ? 0 : 16)} ${height}" role="img" aria-label="Timeline of the delivery">${parts.join('\n')}</svg>`;
 }
 
 /** Dots at the same position are drawn side by side, at most MOST_DOTS of them. */
@@ -80,10 +105,9 @@ function barDrawn({ from, to, kind, label }: Bar, x: Scale, y: number): string {
   const width = Math.max(3, x.of(to) - left);
   const title = `${label}, ${duration(to - from)}`;
   const letters = Math.floor((width - 6) / 7);
+  const shown = [title, duration(to - from), cut(label, letters)].find(({ length }) => length <= letters);
   const text =
-    letters >= 4
-      ? `<text class="on" x="${left + 4}" y="${y + 15}">${escapeHtml(cut(label, letters))}</text>`
-      : '';
+    letters >= 4 ? `<text class="on" x="${left + 4}" y="${y + 15}">${escapeHtml(shown ?? '')}</text>` : '';
   return `<g><title>${escapeHtml(title)}</title><rect class="${kind}" x="${left}" y="${y}" width="${width}" height="22" rx="3"/>${text}</g>`;
 }
 
@@ -91,35 +115,37 @@ function cut(text: string, length: number): string {
   return text.length > length ? `${text.slice(0, length - 1)}…` : text;
 }
 
-function shortened(row: string): string {
-  return cut(row, 36);
-}
+/** The part of the width that all intervals share alike, so that none vanishes. */
+const SHARED = 0.3;
+/** Below 1, long intervals are drawn shorter than they were: 40 s are seven times as wide as 3 s. */
+const EXPONENT = 0.75;
 
-/** From milliseconds to x positions: each interval is as wide as the logarithm of its length. */
+/** From milliseconds to x positions. */
 interface Scale {
   readonly times: readonly number[];
   of(at: number): number;
 }
 
-function scale(all: readonly number[]): Scale {
+function scale(all: readonly number[], { left, width }: Layout): Scale {
   const times = [...new Set(all)].sort((a, b) => a - b);
-  const weights = times.slice(1).map((time, index) => 1 + 3 * Math.log10(1 + time - (times[index] ?? time)));
-  const total = weights.reduce((sum, weight) => sum + weight, 0) || 1;
+  const lengths = times.slice(1).map((time, index) => (time - (times[index] ?? time)) ** EXPONENT);
+  const total = lengths.reduce((sum, length) => sum + length, 0) || 1;
   const positions = new Map<number, number>();
-  let position = LEFT;
+  let position = left;
   for (const [index, time] of times.entries()) {
     positions.set(time, Math.round(position * 10) / 10);
-    position += ((weights[index] ?? 0) * (WIDTH - LEFT)) / total;
+    const share = SHARED / lengths.length + ((1 - SHARED) * (lengths[index] ?? 0)) / total;
+    position += share * (width - left);
   }
-  return { times, of: (at) => positions.get(at) ?? LEFT };
+  return { times, of: (at) => positions.get(at) ?? left };
 }
 
-function ticks(x: Scale): readonly { readonly at: number; readonly text: string }[] {
+function ticks(x: Scale, { width }: Layout): readonly { readonly at: number; readonly text: string }[] {
   const shown: { at: number; text: string }[] = [];
   for (const time of x.times) {
     const at = x.of(time);
     const last = shown.at(-1);
-    if ((last === undefined || at - last.at >= 70) && at < WIDTH - 40) {
+    if ((last === undefined || at - last.at >= 70) && at < width - 50) {
       shown.push({ at, text: `${((time - (x.times[0] ?? 0)) / 1000).toFixed(3)} s` });
     }
   }
@@ -175,7 +201,9 @@ function step(sketch: Sketch, entry: TimelineEvent, delivery: number, name: stri
     case 'session-state': {
       const { peer, state } = entry.value;
       const row = `session ${entry.session} [${peer.address ?? peer.host}]`;
-      sketch.sessions.set(entry.session, { row, at, waiting: STATES[state].phrase, kind: 'talk' });
+      // Written when the delivery meets the session: what it waits for began with the connection.
+      const since = Math.max(at, sketch.sessions.get(entry.session)?.at ?? at);
+      sketch.sessions.set(entry.session, { row, at: since, waiting: STATES[state].phrase, kind: 'talk' });
       return;
     }
     case 'session':
@@ -207,7 +235,8 @@ function noteDelivery(
   delivery: number,
   row: string,
 ): void {
-  if (event.type !== 'host-failed' || !['connect', 'network'].includes(event.failure.stage)) return;
+  if (event.type !== 'host-failed' || event.remembered === true) return;
+  if (!['connect', 'network'].includes(event.failure.stage)) return;
   const from = sketch.lastEvent.get(delivery) ?? at;
   sketch.bars.push({
     row,

@@ -154,7 +154,8 @@ export class Recorder {
       recording.buffered.push({ at, event });
     };
     if (known === undefined) {
-      add(recording.began, { what: 'session-state', session, value: initial });
+      const connected = this.#connected.get(session) ?? recording.began;
+      add(Math.max(connected, recording.began), { what: 'session-state', session, value: initial });
       return;
     }
     const [first] = known.initiation;

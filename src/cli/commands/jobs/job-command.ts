@@ -14,6 +14,7 @@ import { locateMessage } from '../../../queue/spool/inspect.ts';
 import type { SpoolClient } from '../../../queue/spool/open.ts';
 import { openSpoolClient } from '../../../queue/spool/open.ts';
 import { scheduleFrom } from '../../../runner/rules.ts';
+import { shellCommand } from '../../../settings/shell-words.ts';
 import { historyFor } from '../../setup/history.ts';
 import { clockFor, controlSettings, openError, spoolDeps, spoolOf } from '../../setup/load-config.ts';
 import { becomeOwner } from '../../setup/privileges.ts';
@@ -98,7 +99,7 @@ interface OpenedJobs {
 
 async function openJobs(
   what: Applicability & { readonly request: SelectedJobs['asked'] },
-  { settings, options, terminal }: Invocation,
+  { settings, options, terminal, commandText }: Invocation,
 ): Promise<OpenedJobs | CliError> {
   const spool = spoolOf(settings);
   if (typeof spool !== 'string') return spool;
@@ -116,7 +117,7 @@ async function openJobs(
   const now = Math.floor(clock.now() / 1000);
   const absent = (number: MessageNumber): string =>
     `There is no job ${number} in ${spool}: ${escapeControl(locateMessage(deps.disk, spool, number))}`;
-  const jobs = selectJobs(selection, await client.scan(), { ...what, absent, readable, now });
+  const jobs = selectJobs(selection, await client.scan(), { ...what, absent, readable, now, commandText });
   if ('kind' in jobs) return jobs;
   const numbers = jobs.map(({ control }) => control);
   const selected = { asked: what.request, jobs: numbers, runner: client.runner() };
@@ -152,7 +153,7 @@ async function writeRequests(
       return cliError(`${error.message} Nothing was changed.`, EXIT.noPermission);
     if (errorCode(error) === null) throw error;
     return cliError(
-      `The request could not be written to ${client.name}: ${describeError(error)}. It may be in effect for some of the jobs: \`spoolroom queue\` shows which.`,
+      `The request could not be written to ${client.name}: ${describeError(error)}. It may be in effect for some of the jobs: \`${shellCommand('queue', '--spool', client.name)}\` shows which.`,
       EXIT.io,
     );
   }

@@ -6,8 +6,8 @@ export const command = jobCommand<SelectedJobs>({
   request: 'retry',
   participle: 'retried',
   deed: (jobs) => `try ${jobs} at the next run`,
-  inapplicable: ({ control, job, request }) => {
-    if (request === 'hold') return `is held; \`spoolroom release ${control}\` lets it be tried`;
+  inapplicable: ({ control, job, request }, commandText) => {
+    if (request === 'hold') return `is held; \`${commandText('release', String(control))}\` lets it be tried`;
     return job.recipients.some(isPending) ? null : 'has no pending recipients';
   },
   complete: async (selected) => selected,

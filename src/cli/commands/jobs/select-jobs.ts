@@ -4,6 +4,7 @@ import { type DecodeText, escapeControl } from '../../../output/text.ts';
 import type { QueuedJob, QueueScan } from '../../../queue/queue.ts';
 import { candidateOf, JOB_STATUSES } from '../../../queue/selection/job.ts';
 import type { Selection } from '../../../queue/selection/selection.ts';
+import type { CommandText } from '../../../settings/shell-words.ts';
 import { selectionFrom } from '../../setup/selection.ts';
 import { type CliError, cliError, type Invocation } from '../../shell/command.ts';
 import { EXIT } from '../../shell/exit.ts';
@@ -12,10 +13,11 @@ export interface Applicability {
   /** "No job can be PARTICIPLE." */
   readonly participle: string;
   /** why the request does not apply to this job, completing "Job N "; null: it does */
-  inapplicable(queued: QueuedJob): string | null;
+  inapplicable(queued: QueuedJob, commandText: CommandText): string | null;
 }
 
 export interface SelectDeps extends Applicability {
+  readonly commandText: CommandText;
   /** a sentence: there is no job with this number */
   absent(number: MessageNumber): string;
   readonly readable: DecodeText;
@@ -38,17 +40,18 @@ export function jobSelection(options: Invocation['options']): Selection | CliErr
 export function selectJobs(
   selection: Selection,
   scan: QueueScan,
-  { absent, readable, now, inapplicable, participle }: SelectDeps,
+  { absent, readable, now, inapplicable, participle, commandText }: SelectDeps,
 ): readonly QueuedJob[] | CliError {
   const byNumber = new Map(scan.jobs.map((queued) => [queued.control, queued]));
   for (const number of selection.named) {
     const queued = byNumber.get(number);
     if (queued === undefined) return noSuchJob(number, scan, absent);
-    const why = selection.isNumbers ? inapplicable(queued) : null;
+    const why = selection.isNumbers ? inapplicable(queued, commandText) : null;
     if (why !== null) return cliError(`Job ${number} ${why}. Nothing was changed.`, EXIT.data);
   }
   const selected = scan.jobs.filter(
-    (queued) => inapplicable(queued) === null && selection.matches(candidateOf(queued, readable), now),
+    (queued) =>
+      inapplicable(queued, commandText) === null && selection.matches(candidateOf(queued, readable), now),
   );
   return selected.length > 0
     ? selected

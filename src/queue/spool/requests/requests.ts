@@ -5,6 +5,7 @@
  */
 import type { Job, MessageNumber } from '../../../delivery-list/job.ts';
 import { describeError, errorCode } from '../../../platform/system-errors.ts';
+import { shellCommand } from '../../../settings/shell-words.ts';
 import {
   assertOwnerCanRead,
   removeIfExists,
@@ -175,9 +176,14 @@ export function quarantineRequest(disk: Disk, layout: StateLayout, control: Mess
   return path;
 }
 
-export function unreadableRequest({ requests }: StateLayout, control: MessageNumber, why: string): string {
+export function unreadableRequest(
+  { requests, spool }: StateLayout,
+  control: MessageNumber,
+  why: string,
+): string {
+  const release = shellCommand('release', String(control), '--spool', spool);
   return (
     `The request ${requests}/${control} cannot be read: ${why}. Job ${control} is held until it can be read; all other mail ` +
-    `is delivered. Give the file to the owner of the spool, or withdraw it with "spoolroom release ${control}".`
+    `is delivered. Give the file to the owner of the spool, or withdraw it with \`${release}\`.`
   );
 }
