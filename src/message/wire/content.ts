@@ -2,8 +2,9 @@
  * The bytes of a message that goes out and what a pass over them finds. Bytes that do not fit the wire (lines over 998
  * bytes, NULs) are encoded before anything else is done with them.
  */
+import { isAscii } from 'node:buffer';
 import type { ByteString } from '../../platform/bytes.ts';
-import { type Charset, hasEightBit } from '../charset.ts';
+import type { Charset } from '../charset.ts';
 import { concatenate, filtered, LONGEST_LINE } from '../lines.ts';
 import { encodingPlanner, partEncoder, type WireLimit } from './encode-parts.ts';
 
@@ -27,6 +28,7 @@ const KEPT_HEADER = 262_144;
 
 const NUL = 0x00;
 const LF = 0x0a;
+const HEADER_END = '\r\n\r\n';
 
 export function fittedWhole(bytes: Buffer, legacy: Charset): Content {
   const found = surveyed(bytes);
@@ -105,9 +107,11 @@ function surveyor(): { write(piece: Buffer): void; result(): Survey } {
   let fits = true;
   /** bytes since the last LF */
   let open = 0;
-  const writeHeader = (piece: ByteString): void => {
+  const writeHeader = (bytes: Buffer): void => {
+    const within = bytes.indexOf(HEADER_END);
+    const piece = bytes.toString('latin1', 0, within < 0 ? bytes.length : within + 4);
     const text = seam + piece;
-    const end = text.indexOf('\r\n\r\n');
+    const end = text.indexOf(HEADER_END);
     const part = end < 0 ? piece : text.slice(seam.length, Math.max(seam.length, end + 4));
     header += part.slice(0, KEPT_HEADER - header.length);
     inBody = end >= 0;
@@ -115,10 +119,9 @@ function surveyor(): { write(piece: Buffer): void; result(): Survey } {
   };
   return {
     write: (piece) => {
-      const text = piece.toString('latin1');
-      size += text.length;
-      eightBit ||= hasEightBit(text);
-      if (!inBody) writeHeader(text);
+      size += piece.length;
+      eightBit ||= !isAscii(piece);
+      if (!inBody) writeHeader(piece);
       fits &&= !piece.includes(NUL);
       open = fits ? openLine(piece, open) : 0;
       fits &&= open <= LONGEST_LINE + 1;
