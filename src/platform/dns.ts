@@ -1,4 +1,4 @@
-/** The resolver interface. `dns-resolver.ts` implements it with real name servers; simulations and tests have others. */
+/** The resolver interface. `dns/resolver.ts` implements it with real name servers; simulations and tests have others. */
 import type { TlsaRecord } from '#net-stream-utils';
 
 export interface MxRecord {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { createTransport } from 'nodemailer';
 import { type DemoWorld, startDemoWorld } from '../../src/cli/demo/world/index.ts';
-import { createResolver } from '../../src/platform/dns-resolver.ts';
+import { createResolver } from '../../src/platform/dns/resolver.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
 async function world(t: TestContext): Promise<DemoWorld> {

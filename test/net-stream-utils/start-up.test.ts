@@ -9,7 +9,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 const SCRIPT = `
   import '#net-stream-utils';
-  import './src/platform/dns-resolver.ts';
+  import './src/platform/dns/resolver.ts';
   process.stdout.write(process.moduleLoadList.join());
 `;
 

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test as once, type TestContext } from 'node:test';
 import type { Zones } from '../../src/cli/demo/world/dns-server.ts';
+import { parseHosts } from '../../src/platform/dns/hosts-file.ts';
+import { createResolver, type SystemResolver } from '../../src/platform/dns/resolver.ts';
+import type { DaneSetting } from '../../src/platform/dns/trust.ts';
 import type { LookupError } from '../../src/platform/dns.ts';
-import { createResolver, type SystemResolver } from '../../src/platform/dns-resolver.ts';
-import type { DaneSetting } from '../../src/platform/dnssec/trust.ts';
-import { parseHosts } from '../../src/platform/hosts-file.ts';
 import { type DnsFault, type FaultyDnsServer, startFaultyDnsServer } from '../support/dns-server.ts';
 import { createManualClock, type ManualClock } from '../support/manual-clock.ts';
 

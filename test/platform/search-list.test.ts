@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { candidates, parseSearchList } from '../../src/platform/search-list.ts';
+import { candidates, parseSearchList } from '../../src/platform/dns/search-list.ts';
 
 for (const [text, hostname, domains, ndots] of [
   ['search Corp.example. dmz.example\noptions edns0 ndots:2\n', 'vm', ['corp.example', 'dmz.example'], 2],

@@ -1,7 +1,7 @@
 /** Whose word about DNSSEC counts, and how name servers are written. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { nameServer, trustsAnswers } from '../../src/platform/dnssec/trust.ts';
+import { nameServer, trustsAnswers } from '../../src/platform/dns/trust.ts';
 
 test('the word of name servers on this machine counts, of others only where somebody says so', () => {
   const auto = (servers: readonly string[], text: string | null = ''): boolean =>

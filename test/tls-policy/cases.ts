@@ -11,7 +11,7 @@ import { connect } from '#net-stream-utils';
 import type { Records } from '../../src/cli/demo/world/dns-server.ts';
 import { unknown8bit } from '../../src/message/charset.ts';
 import { systemClock } from '../../src/platform/clock.ts';
-import { createResolver } from '../../src/platform/dns-resolver.ts';
+import { createResolver } from '../../src/platform/dns/resolver.ts';
 import { perform } from '../../src/replay/simulation.ts';
 import { rulesFrom } from '../../src/runner/rules.ts';
 import { type KeptPolicy, memoryStsCache } from '../../src/tls-policy/sts-cache.ts';

@@ -18,7 +18,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { systemClock } from '../../src/platform/clock.ts';
-import { createResolver } from '../../src/platform/dns-resolver.ts';
+import { createResolver } from '../../src/platform/dns/resolver.ts';
 import { CASES, deliverCase, type NameServers, type ZoneData, type Zones } from './cases.ts';
 
 const PROGRAMS = [

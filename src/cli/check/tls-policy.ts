@@ -1,8 +1,8 @@
 /** The part of `check` about DANE and MTA-STS: whether the name servers validate, and which policies could not be fetched. */
 import { type Finding, ok, warning } from '../../output/check-report.ts';
 import { formatTime } from '../../platform/clock.ts';
+import type { SystemResolver } from '../../platform/dns/resolver.ts';
 import type { LookupResult } from '../../platform/dns.ts';
-import type { SystemResolver } from '../../platform/dns-resolver.ts';
 import type { Settings } from '../../settings/table.ts';
 import type { StsCache } from '../../tls-policy/sts-cache.ts';
 

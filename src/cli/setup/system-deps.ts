@@ -1,8 +1,8 @@
 /** The system's sockets, name servers and random numbers, and the policies that domains publish. */
 import { connect } from '#net-stream-utils';
 import type { Clock } from '../../platform/clock.ts';
+import { createResolver, type SystemResolver } from '../../platform/dns/resolver.ts';
 import type { Resolver } from '../../platform/dns.ts';
-import { createResolver, type SystemResolver } from '../../platform/dns-resolver.ts';
 import type { RunDeps } from '../../runner/queue-runner.ts';
 import type { Settings } from '../../settings/table.ts';
 import { nodeDisk } from '../../storage/disk.ts';

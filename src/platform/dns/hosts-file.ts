@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
-import type { Clock } from './clock.ts';
+import type { Clock } from '../clock.ts';
 
 /** After this time the file is read again, milliseconds. */
 const LIFETIME = 30_000;

@@ -11,12 +11,12 @@ import type { promises } from 'node:dns';
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
-import type { Clock } from './clock.ts';
-import { hostKey, type LookupError, type LookupResult, type Resolver } from './dns.ts';
-import type { RecordData, RecordType, StubLookup, StubOptions } from './dnssec/stub-resolver.ts';
-import { type DaneSetting, nameServer, trustsAnswers } from './dnssec/trust.ts';
+import type { Clock } from '../clock.ts';
+import { hostKey, type LookupError, type LookupResult, type Resolver } from '../dns.ts';
 import { createHostsFile } from './hosts-file.ts';
 import { candidates, readSearchList } from './search-list.ts';
+import type { RecordData, RecordType, StubLookup, StubOptions } from './stub-resolver.ts';
+import { type DaneSetting, nameServer, trustsAnswers } from './trust.ts';
 
 export interface ResolverOptions {
   /** name servers: ADDRESS, ADDRESS:PORT or [IPV6]:PORT; default: those of the system */
@@ -86,7 +86,7 @@ export function createResolver(options: ResolverOptions): SystemResolver {
   ): Promise<QueryResult<RecordData[K]>> => {
     const { cares, stub } = await channel();
     if (stub === null) return byCares(cares);
-    const { lookup } = await import('./dnssec/stub-resolver.ts');
+    const { lookup } = await import('./stub-resolver.ts');
     return stubResult(await lookup(name, type, stub));
   };
 
