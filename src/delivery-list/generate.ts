@@ -3,7 +3,7 @@
  * bars, those of a rewritten list three; readers accept both.
  */
 import type { ByteString } from '../platform/bytes.ts';
-import { DELIVERY_LIST_HEADER } from './serialise.ts';
+import { DELIVERY_LIST_HEADER, oneField } from './serialise.ts';
 
 /** A new job, with the number of its payload. */
 export interface NewDeliveryList {
@@ -18,11 +18,6 @@ export interface NewDeliveryList {
 
 /** Citadel cuts a recipient off here. Bytes. */
 const MAX_RECIPIENT = 4095;
-
-/** Replaces the bytes that would end the line or the field. */
-function oneField(value: ByteString): ByteString {
-  return value.replace(/[\r\n\0|]/g, ' ');
-}
 
 /** The text with its header. Empty recipients are left out. */
 export function newControlText(list: NewDeliveryList): ByteString {

@@ -23,26 +23,26 @@ export const RETRY_INTERVALS: RetryIntervals = { first: FIRST_RETRY_INTERVAL, ce
 export const DELIVERY_LIST_HEADER: ByteString = `Content-type: ${DELIVERY_LIST_TYPE}\n\n`;
 
 /** Replaces the bytes that would end the line: a reader would take what follows for an instruction. */
-function oneLine(field: ByteString): ByteString {
+function withoutLineEnds(field: ByteString): ByteString {
   return /[\n\0]/.test(field) ? field.replace(/[\n\0]/g, ' ') : field;
 }
 
-/** A status text as one field: CR, LF, NUL and bars become blanks (R066, R102). */
-function safeText(text: ByteString): ByteString {
+/** Text as one field: CR, LF, NUL and bars become blanks (R066, R102). */
+export function oneField(text: ByteString): ByteString {
   return /[\r\n\0|]/.test(text) ? text.replace(/[\r\n\0|]/g, ' ') : text;
 }
 
 /** 2012 reads a list with CRLF line ends as fields that end in CR, and writes the CR back. */
 function safeText2012(text: ByteString): ByteString {
-  return text.endsWith('\r') ? `${safeText(text.slice(0, -1))}\r` : safeText(text);
+  return text.endsWith('\r') ? `${oneField(text.slice(0, -1))}\r` : oneField(text);
 }
 
 function recipientLine(address: ByteString, status: number, text: ByteString): ByteString {
-  return `remote|${oneLine(address)}|${status}|${text}\n`;
+  return `remote|${withoutLineEnds(address)}|${status}|${text}\n`;
 }
 
 function optionalLine(keyword: string, value: ByteString | null): ByteString {
-  return value === null ? '' : `${keyword}|${oneLine(value)}\n`;
+  return value === null ? '' : `${keyword}|${withoutLineEnds(value)}\n`;
 }
 
 function write2012(job: Job, now: number, intervals: RetryIntervals): ByteString {
@@ -80,7 +80,7 @@ function write2017(job: Job, now: number): ByteString {
   text += optionalLine('envelope_from', job.envelopeFrom);
   for (const recipient of job.recipients) {
     const status = status2017(recipient);
-    if (status !== null) text += recipientLine(recipient.address, status, safeText(recipient.text));
+    if (status !== null) text += recipientLine(recipient.address, status, oneField(recipient.text));
   }
   return `${text}attempted|${now}\n`;
 }

@@ -3,6 +3,7 @@
  * which is all that is left when a crash or an unreachable return path held up the report.
  */
 import type { Recipient } from '../delivery-list/job.ts';
+import { oneLine } from '../message/header-text.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import { mappedEnhancedCode } from '../smtp/enhanced-code.ts';
 import type { Failure } from '../smtp/outcome.ts';
@@ -90,8 +91,4 @@ function codeIn(text: ByteString): number | null {
 
 function withCode(code: number, text: ByteString): ByteString {
   return text.startsWith(`${code} `) ? text : `${code} ${text}`;
-}
-
-function oneLine(text: ByteString): ByteString {
-  return text.replace(/[\r\n\0]+/g, ' ');
 }

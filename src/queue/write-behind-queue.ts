@@ -38,6 +38,8 @@ export interface WriteBehindDeps<J extends PendingJob> {
   readonly clock: Clock;
   /** the lock on the queue */
   readonly claim: Claim;
+  /** which has the lock and the journal */
+  readonly directory: string;
   /** gets full sentences for people */
   readonly warn: (text: string) => void;
 }
@@ -235,7 +237,7 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
     }
     this.#heldAt = Number.NEGATIVE_INFINITY;
     throw new SpoolReplacedError(
-      `${this.name} is not the directory that was opened: it was moved, unmounted or replaced. Nothing more is sent from it, and ` +
+      `${this.#deps.directory} is not the directory that was opened: it was moved, unmounted or replaced. Nothing more is sent from it, and ` +
         'what is there now is left alone. What was delivered is recorded in the journal of the directory that was opened. Start ' +
         'spoolroom again; it works with the directory that is there then.',
     );

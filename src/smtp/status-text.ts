@@ -16,7 +16,7 @@ export function statusDigit(outcome: Outcome): 2 | 4 | 5 {
 
 /** The text field of a `remote|` line: no line end, no bar, no NUL (R066). The dialect of 2017 has `CODE (text)`. */
 export function statusText(outcome: Outcome, dialect: Dialect): ByteString {
-  const text = truncated(oneLine(fullText({ ...outcome, text: oneLine(outcome.text) }, dialect)));
+  const text = truncated(inOneLine(fullText({ ...outcome, text: inOneLine(outcome.text) }, dialect)));
   return dialect === '2017' ? `${outcome.code ?? codeWithoutReply(outcome)} (${text})` : text;
 }
 
@@ -48,10 +48,11 @@ function codeWithoutReply(outcome: Outcome): number {
  */
 export function joinedLines(text: ByteString): ByteString {
   const code = /^[245]\.\d{1,3}\.\d{1,3} /.exec(text)?.[0];
-  return oneLine(code === undefined ? text : text.replaceAll(`\n${code}`, '\n'));
+  return inOneLine(code === undefined ? text : text.replaceAll(`\n${code}`, '\n'));
 }
 
-function oneLine(text: ByteString): ByteString {
+/** Without bars either, which end the text in a delivery list. */
+function inOneLine(text: ByteString): ByteString {
   return trimmed(text.replace(/[\r\n\0|]+/g, ' '));
 }
 

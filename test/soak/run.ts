@@ -1,4 +1,4 @@
-/** `npm run soak -- --minutes N --seed S`: the exit code is 1 when memory or open files grow. */
+/** `npm run soak -- --minutes N --seed S`: the exit code is 1 when memory, open files, timers or other resources grow. */
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -20,8 +20,12 @@ const result = await soak({
   seed: Number(values.seed),
 });
 const step = Math.max(1, Math.floor(result.samples.length / 20));
-for (const { at, memory, files } of result.samples.filter((_, index) => index % step === 0))
-  console.log(`${String(Math.round(at / 1000)).padStart(5)} s  ${memory} MB  ${files} files`);
+for (const { at, memory, files, timers, resources } of result.samples.filter(
+  (_, index) => index % step === 0,
+))
+  console.log(
+    `${String(Math.round(at / 1000)).padStart(5)} s  ${memory} MB  ${files} files  ${timers} timers  ${resources} resources`,
+  );
 const { samples, ...rest } = result;
 console.log(JSON.stringify(rest));
 const wrong = growth(samples);

@@ -1,6 +1,7 @@
 /**
- * `watch` under ordinary and hostile load for a long time: its memory and its open files must stay level. The load is made
- * here; the process is looked at from outside, in /proc.
+ * `watch` under ordinary and hostile load for a long time: its memory, open files, timers and other resources must stay level.
+ * The load is made here; the process is looked at from outside, in /proc, and what its event loop holds is counted by a few
+ * lines that are loaded before the program.
  *
  * The hostile server says as much as it may (a greeting and an answer to EHLO of 2 MB), takes one message a session, never
  * answers QUIT, and resets, hangs or talks nonsense now and then. A third address accepts connections and says nothing.
@@ -28,7 +29,19 @@ export interface Sample {
   /** megabytes */
   readonly memory: number;
   readonly files: number;
+  /** that are set */
+  readonly timers: number;
+  /** all that the event loop waits for: sockets, requests, timers, watchers */
+  readonly resources: number;
 }
+
+/** The measures that must not grow, with what they may grow by in any case. */
+const LEVEL: { readonly [what in Exclude<keyof Sample, 'at'>]: number } = {
+  memory: 8,
+  files: 10,
+  timers: 10,
+  resources: 20,
+};
 
 export interface Soaked {
   readonly samples: readonly Sample[];
@@ -61,7 +74,8 @@ export async function soak({ spool, milliseconds, seed }: SoakOptions): Promise<
     ),
   );
   const silent = await listen(port, SILENT, () => {});
-  const watch = start(spool, port);
+  const counts = path.join(spool, '.counts');
+  const watch = start(spool, port, counts);
   const samples: Sample[] = [];
   let number = 0;
   try {
@@ -70,7 +84,7 @@ export async function soak({ spool, milliseconds, seed }: SoakOptions): Promise<
     let nextLook = 0;
     for (let at = 0; at < milliseconds; at = performance.now() - began) {
       if (at >= nextLook) {
-        samples.push({ at: Math.round(at), ...lookAt(watch) });
+        samples.push({ at: Math.round(at), ...lookAt(watch, counts) });
         nextLook += LOOK;
       }
       for (let each = 0; each < 3; each++) enqueue(spool, ++number, ORDINARY);
@@ -78,7 +92,7 @@ export async function soak({ spool, milliseconds, seed }: SoakOptions): Promise<
       if (random() < 0.02) enqueue(spool, ++number, SILENT);
       await passed(ROUND);
     }
-    samples.push({ at: milliseconds, ...lookAt(watch) });
+    samples.push({ at: milliseconds, ...lookAt(watch, counts) });
   } finally {
     watch.kill('SIGTERM');
     if (watch.exitCode === null) await once(watch, 'exit');
@@ -95,26 +109,35 @@ export async function soak({ spool, milliseconds, seed }: SoakOptions): Promise<
 
 /**
  * What is wrong with the samples, in sentences: the median of the last third may lie above that of the second third by a
- * tenth and eight megabytes, or by a tenth and ten files. The first third is for warming up.
+ * tenth and a little. The first third is for warming up.
  */
 export function growth(samples: readonly Sample[]): readonly string[] {
   const third = Math.floor(samples.length / 3);
   const [middle, last] = [samples.slice(third, 2 * third), samples.slice(2 * third)];
-  const told = (what: 'memory' | 'files', slack: number): readonly string[] => {
+  const told = ([what, slack]: readonly [keyof Sample, number]): readonly string[] => {
     const [before, after] = [
       median(middle.map((each) => each[what])),
       median(last.map((each) => each[what])),
     ];
     return after > before * 1.1 + slack ? [`${what} grew from ${before} to ${after}`] : [];
   };
-  return [...told('memory', 8), ...told('files', 10)];
+  return (Object.entries(LEVEL) as [keyof Sample, number][]).flatMap(told);
 }
 
 function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }
 
-function start(spool: string, port: number): ChildProcess {
+/** At a signal, says what the event loop holds. A signal handler is no resource that keeps it going. */
+const counter = (file: string): string =>
+  'data:text/javascript,' +
+  encodeURIComponent(
+    `import fs from 'node:fs';
+    process.on('SIGUSR2', () =>
+      fs.writeFileSync(${JSON.stringify(file)}, process.getActiveResourcesInfo().join(' ')));`,
+  );
+
+function start(spool: string, port: number, counts: string): ChildProcess {
   const words = [
     'watch',
     '--spool',
@@ -136,15 +159,24 @@ function start(spool: string, port: number): ChildProcess {
     '--return',
     'room',
   ];
-  return spawn(process.execPath, [...PROGRAM, ...words, ...quiet], {
+  return spawn(process.execPath, ['--import', counter(counts), ...PROGRAM, ...words, ...quiet], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
 }
 
-function lookAt({ pid }: ChildProcess): Omit<Sample, 'at'> {
+/** The counts are those of the look before, because the signal needs time. */
+function lookAt(watch: ChildProcess, counts: string): Omit<Sample, 'at'> {
+  const { pid } = watch;
+  const resources = (fs.existsSync(counts) ? fs.readFileSync(counts, 'latin1') : '').split(' ');
+  watch.kill('SIGUSR2');
   const status = fs.readFileSync(`/proc/${pid}/status`, 'latin1');
   const kilobytes = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0);
-  return { memory: Math.round(kilobytes / 1024), files: fs.readdirSync(`/proc/${pid}/fd`).length };
+  return {
+    memory: Math.round(kilobytes / 1024),
+    files: fs.readdirSync(`/proc/${pid}/fd`).length,
+    timers: resources.filter((each) => each === 'Timeout').length,
+    resources: resources.length,
+  };
 }
 
 function enqueue(spool: string, number: number, address: string): void {

@@ -25,7 +25,6 @@ import {
 } from '../../output/log/log-events.ts';
 import { textDecoder } from '../../output/text.ts';
 import type { Clock } from '../../platform/clock.ts';
-import { machineName } from '../../platform/machine-name.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
 import { readPrivate } from '../../queue/citadel/client/login.ts';
 import { openSpoolClient } from '../../queue/spool/open.ts';
@@ -38,6 +37,7 @@ import {
   clockFor,
   controlSettings,
   openError,
+  ownName,
   settingError,
   spoolDeps,
   spoolOf,
@@ -53,7 +53,7 @@ export const command: Command = (called) =>
   untilStopped(called, {
     problemWith: async (settings) => {
       const spool = spoolOf(settings);
-      const options = typeof spool === 'string' ? optionsFrom(settings, spool) : spool;
+      const options = typeof spool === 'string' ? optionsFrom(settings, spool, '') : spool;
       return 'kind' in options ? options : null;
     },
     perform: async (invocation, round) => {
@@ -79,9 +79,10 @@ async function intake(
 ): Promise<ExitCode | CliError> {
   const clock = clockFor(settings);
   const warn = (text: string): void => log.write(warningEvent(text));
+  const hostname = await ownName(settings, warn);
   const opened = await openSpoolClient(spool, spoolDeps(clock, warn), controlSettings(settings));
   if (opened.kind === 'refused') return openError(opened);
-  const listeners = await openListeners(settings, { spool, room: opened.client, clock, log });
+  const listeners = await openListeners(settings, { spool, room: opened.client, clock, log, hostname });
   if ('kind' in listeners) return listeners;
   started();
   if (settings.json) terminal.print(JSON.stringify({ listening: listeners.addresses }));
@@ -102,6 +103,8 @@ export interface ListenerDeps {
   readonly room: IntakeDeps['queue'];
   readonly clock: Clock;
   readonly log: Log;
+  /** by which it greets: the same as in EHLO */
+  readonly hostname: string;
 }
 
 export interface Listeners {
@@ -112,7 +115,7 @@ export interface Listeners {
 
 /** Listens on every address of the settings, or on none. */
 export async function openListeners(settings: Settings, deps: ListenerDeps): Promise<Listeners | CliError> {
-  const options = optionsFrom(settings, deps.spool);
+  const options = optionsFrom(settings, deps.spool, deps.hostname);
   if ('kind' in options) return options;
   const charset = await charsetFrom(settings);
   if ('kind' in charset) return charset;
@@ -178,7 +181,11 @@ function boundedLog(
   };
 }
 
-function optionsFrom(settings: Settings, spool: string): Omit<IntakeOptions, 'listen'> | CliError {
+function optionsFrom(
+  settings: Settings,
+  spool: string,
+  hostname: string,
+): Omit<IntakeOptions, 'listen'> | CliError {
   const authenticate = usersFrom(settings['intake.users']);
   if (typeof authenticate === 'object' && authenticate !== null) return authenticate;
   const tls = certificateFrom(settings['intake.certificate']);
@@ -192,7 +199,7 @@ function optionsFrom(settings: Settings, spool: string): Omit<IntakeOptions, 'li
   return {
     ...INTAKE_DEFAULTS,
     protocol: settings['intake.protocol'],
-    hostname: settings.hostname ?? machineName(),
+    hostname,
     size: settings['intake.size'],
     connections: settings['intake.connections'],
     scratch: layoutOf(spool).temporary,

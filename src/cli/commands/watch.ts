@@ -18,7 +18,10 @@ export const command = withQueue(
   async ({ spool, ports, rules, log, warn, signal, started }, { settings, options, terminal }) => {
     const listeners =
       options.intake === true
-        ? await listenersOn(settings, { spool, log, room: ports.queue, clock: ports.clock })
+        ? await listenersOn(settings, {
+            ...{ spool, log, room: ports.queue, clock: ports.clock },
+            hostname: rules.render.fqdn,
+          })
         : null;
     if (listeners !== null && 'kind' in listeners) return listeners;
     const watcher = watchForChanges([spool, layoutOf(spool).requests]);

@@ -38,12 +38,18 @@ export function settingError(settings: Settings, name: SettingName, text: string
   return cliError(text, settings[FROM_COMMAND_LINE].has(name) ? EXIT.usage : EXIT.config);
 }
 
-/** The system's clock, or one that shows the time of the setting `now`. */
-export function clockFor(settings: Settings): Clock {
-  const { now } = settings;
+const CLOCKS = new WeakMap<NonNullable<Settings['now']>, Clock>();
+
+/**
+ * The system's clock, or one that shows the time of the setting `now` when it is asked for first. The same settings have the
+ * same clock.
+ */
+export function clockFor({ now }: Pick<Settings, 'now'>): Clock {
   if (now === null) return systemClock;
   const shift = 'shift' in now ? now.shift : now.at * 1000 - systemClock.now();
-  return { ...systemClock, now: () => systemClock.now() + shift };
+  const clock = CLOCKS.get(now) ?? { ...systemClock, now: () => systemClock.now() + shift };
+  CLOCKS.set(now, clock);
+  return clock;
 }
 
 export function spoolOf(settings: Settings): string | CliError {
@@ -128,6 +134,22 @@ export async function loadRules(
     warnings: [...signing.warnings, ...(ehloName === hostname ? [] : [shortName(hostname, ehloName)])],
     interfaces,
   });
+}
+
+/**
+ * The name that `loadRules` finds, for a process that needs nothing else of Citadel's configuration. Where that cannot be read
+ * now, the process goes on under the name of the machine.
+ */
+export async function ownName(settings: Settings, warn: (text: string) => void): Promise<string> {
+  if (settings.hostname !== null) return settings.hostname;
+  if (settings['internet-config'] !== 'citadel') return machineName();
+  const certificates = certificatesFrom(settings);
+  const config = 'kind' in certificates ? certificates : await citadelConfig(settings, certificates);
+  if (!('kind' in config)) return config.fqdn ?? machineName();
+  warn(
+    `${config.text} Until the next start the intake calls itself ${machineName()}, the name of this machine.`,
+  );
+  return machineName();
 }
 
 export async function charsetFrom(settings: Settings): Promise<Charset | CliError> {

@@ -88,7 +88,15 @@ async function openLocked(
     payloads: payloadCache({ server, disk, temporaryName, owner: OURS }),
     probes: probeStore(disk, layout, temporaryName, OURS),
   });
-  const queue = new WriteBehindQueue({ store, journal, records, clock, warn, claim });
+  const queue = new WriteBehindQueue({
+    store,
+    journal,
+    records,
+    clock,
+    warn,
+    claim,
+    directory: options.state,
+  });
   try {
     await queue.recover().catch((error) => {
       if (!(error instanceof ServerBusy)) throw error;

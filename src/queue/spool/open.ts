@@ -186,7 +186,15 @@ async function openLocked(
     return refused(resumed.why === 'denied' ? 'denied' : 'journal', resumed.text);
   const { journal, records } = resumed;
   const store = new SpoolStore({ ...reading, ...settings, index, owner, temporaryName, warn });
-  const queue = new WriteBehindQueue({ store, journal, records, clock, warn, claim });
+  const queue = new WriteBehindQueue({
+    store,
+    journal,
+    records,
+    clock,
+    warn,
+    claim,
+    directory: layout.spool,
+  });
   try {
     await queue.recover();
   } catch (error) {
