@@ -1,6 +1,6 @@
 /** Figures of an earlier run, kept in a file, and what has become worse since. */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { columns } from '../../src/output/queue-table.ts';
+import { columns } from '../../src/output/queue-facts.ts';
 import type { Figures } from './measure.ts';
 
 export function readFigures(path: string): Figures {

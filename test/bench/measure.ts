@@ -2,7 +2,7 @@
  * Contenders take turns, so that a busy moment of the machine meets all of them, and are compared round by round: a
  * ratio is ours divided by theirs in the same round, and less is better. Only ratios carry over to another machine.
  */
-import { columns } from '../../src/output/queue-table.ts';
+import { columns } from '../../src/output/queue-facts.ts';
 import type { SystemCalls } from './strace.ts';
 
 /** What one round cost a contender. */

@@ -60,7 +60,7 @@ test('enqueue from standard input, queue, and the version', (t) => {
   const spool = spoolOf(t, {});
   assert.equal(spoolroom(['enqueue', '--spool', spool, '-t'], MAIL).status, 0);
   assert.deepEqual(Object.keys(messagesIn(spool)), ['1', '2']);
-  assert.equal(JSON.parse(spoolroom(['queue', '--json', '--spool', spool]).stdout).jobs.length, 1);
+  assert.equal(JSON.parse(spoolroom(['queue', '--json', '--spool', spool]).stdout).kind, 'job');
   const { version } = JSON.parse(
     fs.readFileSync(path.join(path.dirname(PROGRAM), '../package.json'), 'utf8'),
   );

@@ -51,7 +51,7 @@ test('as text: the dialogue, the outcomes, the lists, in colour only on a termin
     .replace(/:\d{4,5}\b/g, ':PORT')
     .replace(/in \d.\d\d s/g, 'in N s');
   for (const line of [
-    '  11   10       10 min      2 of 2   now',
+    '  11   10 min      now     -                     alice@accepts.example +1',
     '    > MAIL FROM:<jane@citadel.example> | RCPT TO:<alice@accepts.example> | DATA',
     '  refused    ghost@gone.example      550 (the domain gone.example does not exist)',
     '2 delivered, 1 deferred, 3 refused, in N s. Removed from the spool: 12, 13, 14, 15.',

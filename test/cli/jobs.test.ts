@@ -26,8 +26,10 @@ async function spoolroom(spool: string, ...words: readonly string[]) {
 async function queue(
   spool: string,
 ): Promise<Record<number, { readonly due: boolean; readonly why: string }>> {
-  const { jobs } = JSON.parse((await spoolroom(spool, 'queue', '--json')).printed);
-  return Object.fromEntries(jobs.map((each: { job: number }) => [each.job, each]));
+  const lines = (await spoolroom(spool, 'queue', '--json')).printed
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  return Object.fromEntries(lines.filter(({ kind }) => kind === 'job').map((each) => [each.job, each]));
 }
 
 /** With this process delivering from the spool. */
@@ -53,7 +55,7 @@ test('hold and release: queue and explain show it, no message changes', async (t
     (await spoolroom(spool, 'explain', '2')).printed,
     /^It is held\. To release it: spoolroom release 2\b/m,
   );
-  assert.match((await spoolroom(spool, 'queue')).printed, /^4 .* held by \S+ since 2012-07-14T00:00:00Z$/m);
+  assert.match((await spoolroom(spool, 'queue')).printed, /^4 .* held .* held by \S+$/m);
   assert.equal((await spoolroom(spool, 'hold', '2')).exit, 0, 'held twice is held');
   assert.equal((await spoolroom(spool, 'release', '2')).printed, 'released: job 2.');
   assert.deepEqual([(await queue(spool))[2]?.due, (await queue(spool))[4]?.due], [true, false]);

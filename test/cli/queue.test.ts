@@ -31,13 +31,19 @@ async function queue(t: TestContext, files: Readonly<Record<string, string>>, se
   return caught.printed.join('\n');
 }
 
+/** What `--json` prints, a value for each line. */
+async function lines(t: TestContext, files: Readonly<Record<string, string>>) {
+  const text = await queue(t, files, { json: true });
+  return text.split('\n').map((line): { [field: string]: unknown } => JSON.parse(line));
+}
+
 test('a table, with unreadable bytes escaped', async (t) => {
   assert.equal(
     await queue(t, FILES),
     [
-      'job  message  age  pending  next attempt          last reply',
-      '2    1        0 s  1 of 1   now',
-      '4    3        2 h  1 of 3   2012-07-14T00:30:00Z  günter@example.com: 451 Später\\x1b[2J',
+      'job  age  size  next    sender  recipient              why',
+      '2    0 s  61 B  now     -       bob@example.com',
+      '4    2 h  61 B  30 min  -       günter@example.com +2  451 Später\\x1b[2J',
       '2 jobs: 1 due now, 1 waiting',
       'unreadable: 6: it has no delivery-list instruction',
       'messages without a job: 5',
@@ -46,9 +52,13 @@ test('a table, with unreadable bytes escaped', async (t) => {
 });
 
 test('the same as JSON, for programs', async (t) => {
-  const { jobs, orphans, unreadable } = JSON.parse(await queue(t, FILES, { json: true }));
-  assert.deepEqual([orphans, unreadable.length], [[5], 1]);
-  assert.deepEqual(jobs[1], {
+  const [, second, ...others] = await lines(t, FILES);
+  assert.deepEqual(others, [
+    { kind: 'orphan', mail: 5 },
+    { kind: 'unreadable', number: 6, reason: 'it has no delivery-list instruction' },
+  ]);
+  assert.deepEqual(second, {
+    ...{ kind: 'job', size: 61, throttled: null },
     ...{ job: 4, mail: 3, age: 7200, pending: 1, delivered: 1, refused: 1, due: false },
     throttled: null,
     ...{ next: '2012-07-14T00:30:00Z', why: 'It waits until 2012-07-14T00:30:00Z.' },
@@ -79,14 +89,17 @@ test('a spool with only a quarantined list is not empty', async (t) => {
     'messages without a job: 1',
   ]);
   await perform(command, invocation(caught, { spool, now: NOW, json: true }));
-  assert.equal(JSON.parse(caught.printed.at(-1) ?? '').aside[0].name, '2');
+  assert.deepEqual(
+    caught.printed.slice(3).map((line) => JSON.parse(line).kind),
+    ['orphan', 'aside'],
+  );
 });
 
 test('a list waits for the other one that names its message', async (t) => {
   const other = listFor(3, 'bob@example.com');
-  const { jobs } = JSON.parse(await queue(t, { 3: MAIL, 4: WAITING, 6: other }, { json: true }));
-  assert.deepEqual([jobs[1].job, jobs[1].due, jobs[1].next], [6, false, '2012-07-14T00:30:00Z']);
-  assert.equal(jobs[1].why, 'Job 4 has the same message. It waits until 2012-07-14T00:30:00Z.');
+  const jobs = await lines(t, { 3: MAIL, 4: WAITING, 6: other });
+  assert.deepEqual([jobs[1]?.job, jobs[1]?.due, jobs[1]?.next], [6, false, '2012-07-14T00:30:00Z']);
+  assert.equal(jobs[1]?.why, 'Job 4 has the same message. It waits until 2012-07-14T00:30:00Z.');
 });
 
 test('a job with a recipient of unknown status is not ended', async (t) => {
@@ -97,8 +110,8 @@ test('a job with a recipient of unknown status is not ended', async (t) => {
 
 test('a list without a time of submission has no age', async (t) => {
   const files = { 1: MAIL, 2: `${HEADER}msgid|1\nremote|b@example.com|0||\n` };
-  assert.match(await queue(t, files), /^2 +1 +\? +1 of 1 +now$/m);
-  assert.equal(JSON.parse(await queue(t, files, { json: true })).jobs[0].age, null);
+  assert.match(await queue(t, files), /^2 +\? +61 B +now +- +b@example\.com$/m);
+  assert.equal((await lines(t, files))[0]?.age, null);
 });
 
 test('messages for hosts that asked us to send less wait, and that is said', async (t) => {
@@ -123,14 +136,16 @@ test('messages for hosts that asked us to send less wait, and that is said', asy
   };
   const until = '2012-07-14T00:10:00Z';
   const shown = await printed(command, {});
-  assert.match(shown, new RegExp(`^2 +1 .* ${until}$`, 'm'));
+  assert.match(shown, /^2 .* 10 min .* Gmail asked us to slow down/m);
   assert.match(shown, /^2 jobs: 1 due now, 1 waiting$/m);
   assert.match(shown, new RegExp(`^Gmail asked us to slow down; 1 message waits until ${until}$`, 'm'));
-  const { jobs, throttled } = JSON.parse(await printed(command, { json: true }));
+  const found = (await printed(command, { json: true })).split('\n').map((line) => JSON.parse(line));
+  const jobs = found.filter(({ kind }) => kind === 'job');
+  const throttled = found.filter(({ kind }) => kind === 'throttled');
   assert.deepEqual([jobs[0].due, jobs[0].throttled, jobs[1].throttled], [false, 'google.com', null]);
   assert.deepEqual(throttled, [
     {
-      ...{ group: 'google.com', receiver: 'Gmail', state: 'paused', until, rate: 10 },
+      ...{ kind: 'throttled', group: 'google.com', receiver: 'Gmail', state: 'paused', until, rate: 10 },
       ...{ answer: '421 4.7.28 unusual rate', waiting: 1 },
     },
   ]);

@@ -62,10 +62,10 @@ test('the jobs of an export are listed: message, pending recipients, last reply'
   assert.deepEqual(
     out.split('\n').map((line) => line.replace(/ {2,}/g, '  ')),
     [
-      'job  message  age  pending  next attempt  last reply',
-      '2  1  10 min  1 of 2  2012-07-14T00:13:20Z  alice@one.example: 4.7.1 Greylisted',
-      '60  59  0 s  1 of 1  now',
-      '90  1  10 min  1 of 1  now',
+      'job  age  next  sender  recipient  why',
+      '2  10 min  3 min  -  alice@one.example +1  4.7.1 Greylisted',
+      '60  0 s  now  -  t1@b1.example',
+      '90  10 min  now  -  dora@one.example',
       'message 3 cannot be read: it has no delivery-list instruction',
       'not in the room __CitadelSMTPspoolout__: 90',
     ],

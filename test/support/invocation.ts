@@ -22,6 +22,7 @@ export function caughtTerminal(input: readonly (string | Buffer)[] = []): Caught
   const terminal: Terminal = {
     print: (text) => printed.push(text),
     printError: (text) => errors.push(text),
+    width: null,
     interactive: false,
     coloured: false,
     input: Readable.from(input.map((piece) => Buffer.from(piece))) as unknown as NodeJS.ReadStream,

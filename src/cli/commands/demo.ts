@@ -9,8 +9,8 @@ import { stripHeader } from '../../delivery-list/header.ts';
 import { controlTextOf } from '../../message/stored.ts';
 import type { LogEvent } from '../../output/log/log-events.ts';
 import { outcomeEvent } from '../../output/log/log-events.ts';
-import type { JobFacts } from '../../output/queue-table.ts';
-import { factsOfAll } from '../../output/queue-table.ts';
+import type { JobFacts } from '../../output/queue-facts.ts';
+import { factsOfAll } from '../../output/queue-facts.ts';
 import type { DialogueLine } from '../../output/replay/dialogue.ts';
 import { dialogueLines } from '../../output/replay/dialogue.ts';
 import type { DecodeText } from '../../output/text.ts';
@@ -86,7 +86,7 @@ async function deliver(
   const setup = { spool, world, rules, readable };
   const before = await jobsIn(setup, settings);
   if ('kind' in before) return before;
-  print.opening(spool, before);
+  print.opening(spool, before, FIRST_RUN);
   const runs: DemoRun[] = [];
   for (const now of [FIRST_RUN, FIRST_RUN + TEN_MINUTES]) {
     const run = await performRun(setup, now);

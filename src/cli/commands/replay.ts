@@ -4,7 +4,7 @@
  * writes into a spool; only `--live` contacts other hosts, and it stops before DATA.
  */
 import { dirname } from 'node:path';
-import { factsOf } from '../../output/queue-table.ts';
+import { factsOf } from '../../output/queue-facts.ts';
 import { escapeControl, textDecoder } from '../../output/text.ts';
 import { NO_WAITS } from '../../output/throttling.ts';
 import { messageIn } from '../../replay/export.ts';
@@ -106,6 +106,6 @@ async function listExport(file: string, { settings, terminal }: Invocation): Pro
     ),
   );
   if ('kind' in queue) return queue;
-  terminal.print(settings.json ? JSON.stringify(queue) : exportedQueueText(queue));
+  terminal.print(settings.json ? JSON.stringify(queue) : exportedQueueText(queue, now));
   return EXIT.ok;
 }

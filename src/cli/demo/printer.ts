@@ -2,8 +2,9 @@
 import type { Palette } from '../../output/colour.ts';
 import { colours } from '../../output/colour.ts';
 import { outcomeEvent } from '../../output/log/log-events.ts';
-import type { JobFacts } from '../../output/queue-table.ts';
-import { columns, queueTable } from '../../output/queue-table.ts';
+import type { JobFacts } from '../../output/queue-facts.ts';
+import { columns } from '../../output/queue-facts.ts';
+import { queueList } from '../../output/queue-list.ts';
 import type { DialogueLine } from '../../output/replay/dialogue.ts';
 import type { DecodeText } from '../../output/text.ts';
 import { duration } from '../../output/text.ts';
@@ -12,24 +13,26 @@ import type { Terminal } from '../shell/command.ts';
 import type { Conversation, DemoRun } from './script.ts';
 
 export interface Printer {
-  opening(spool: string, before: readonly JobFacts[]): void;
+  opening(spool: string, before: readonly JobFacts[], now: number): void;
   run(run: DemoRun, readable: DecodeText): void;
   /** `now`: Unix seconds, the time of the last run */
   ending(spool: string, after: readonly JobFacts[], now: number): void;
 }
+
+const WHOLE = { width: null, grouped: false } as const;
 
 /** `null`: prints nothing. */
 export function printer(terminal: Terminal | null): Printer {
   const paint = colours(terminal?.coloured ?? false);
   const print = (...lines: readonly string[]): void => terminal?.print(lines.join('\n'));
   return {
-    opening: (spool, before) =>
+    opening: (spool, before, now) =>
       print(
         paint.bold('A spool, and servers to deliver to'),
         `The spool is ${spool}. A DNS server and three mail servers run on loopback: one accepts all mail, one greylists,`,
         'and one knows only some of its recipients. The clock of the demo is set to July 2012.',
         '',
-        indented(queueTable(before)),
+        indented(queueList(before, { ...WHOLE, now })),
       ),
     run: (run, readable) =>
       print(
@@ -51,7 +54,7 @@ export function printer(terminal: Terminal | null): Printer {
       print(
         '',
         paint.bold('What is left in the spool'),
-        indented(after.length === 0 ? 'nothing' : queueTable(after)),
+        indented(after.length === 0 ? 'nothing' : queueList(after, { ...WHOLE, now })),
         '',
         `To look at it: node bin/spoolroom queue --now ${now} --spool ${shellWord(spool)}`,
         `To remove it: rm -r ${shellWord(spool)}`,

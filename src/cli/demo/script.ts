@@ -1,5 +1,5 @@
 /** What happened in the demo, for its text and its JSON. */
-import type { JobFacts } from '../../output/queue-table.ts';
+import type { JobFacts } from '../../output/queue-facts.ts';
 import type { DialogueLine } from '../../output/replay/dialogue.ts';
 import type { OutcomeRecord } from '../../runner/active-message.ts';
 import type { RunSummary } from '../../runner/queue-runner.ts';

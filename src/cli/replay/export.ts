@@ -3,8 +3,8 @@ import { createReadStream } from 'node:fs';
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import type { ParseOptions } from '../../delivery-list/parse.ts';
 import type { NumberRange } from '../../message/citadel-export.ts';
-import type { JobFacts } from '../../output/queue-table.ts';
-import { queueTable } from '../../output/queue-table.ts';
+import type { JobFacts } from '../../output/queue-facts.ts';
+import { queueList } from '../../output/queue-list.ts';
 import { escapeControl, plural } from '../../output/text.ts';
 import { QUEUE_ROOM } from '../../queue/citadel/client/protocol.ts';
 import { readExport } from '../../replay/export.ts';
@@ -81,9 +81,13 @@ function noJob(file: string, messages: number, problems: ReadonlySet<string>): C
   return cliError([sentence, ...[...problems].map(escapeControl)].join('\n'), EXIT.data);
 }
 
-export function exportedQueueText({ jobs, unreadable, elsewhere, problems }: ExportedQueue): string {
+/** @param now Unix seconds */
+export function exportedQueueText(
+  { jobs, unreadable, elsewhere, problems }: ExportedQueue,
+  now: number,
+): string {
   return [
-    ...(jobs.length === 0 ? [] : [queueTable(jobs)]),
+    ...(jobs.length === 0 ? [] : [queueList(jobs, { width: null, now, grouped: false })]),
     ...unreadable.map(({ number, reason }) => `message ${number} ${escapeControl(reason)}`),
     ...(elsewhere.length === 0 ? [] : [`not in the room ${QUEUE_ROOM}: ${elsewhere.join(', ')}`]),
     ...problems.map((problem) => `note: ${escapeControl(problem)}`),

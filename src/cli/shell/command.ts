@@ -41,6 +41,8 @@ export interface Terminal {
   print(text: string): void;
   /** errors and progress, to standard error */
   printError(text: string): void;
+  /** columns of the terminal; null: standard output is something else */
+  readonly width: number | null;
   /** standard output is a terminal */
   readonly interactive: boolean;
   /** standard output is a terminal that shows colours, and the user wants them */

@@ -113,7 +113,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     usage: 'queue [words..]',
     about: 'list the jobs in the spool, and what each is waiting for',
     settings: READING,
-    options: SELECTING,
+    options: {
+      ...SELECTING,
+      all: { type: 'boolean', describe: 'a line for each job, also where many are alike' },
+      summary: { type: 'boolean', describe: 'pending recipients by destination and age in minutes' },
+      sort: { type: 'string', describe: 'job, age, size, next, sender or recipient; default: job' },
+    },
     load: () => import('../commands/queue.ts'),
   },
   {

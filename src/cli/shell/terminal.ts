@@ -16,6 +16,9 @@ export function systemTerminal(): Terminal {
     printError: (text) => {
       standardStream('stderr').write(`${text}\n`);
     },
+    get width() {
+      return isTerminal(1) ? process.stdout.columns || NARROW : null;
+    },
     interactive: isTerminal(1),
     coloured: isTerminal(1) && allowsColour(process.env),
     get input() {
@@ -23,6 +26,9 @@ export function systemTerminal(): Terminal {
     },
   };
 }
+
+/** Where the terminal does not say how wide it is. */
+const NARROW = 80;
 
 /** Pipes and files, which cron gives, are recognised without node:tty, because that loads all network modules. */
 export function isTerminal(descriptor: 1 | 2): boolean {

@@ -1,7 +1,7 @@
 /** The result of a replay as text for a terminal. */
 import type { Palette } from '../colour.ts';
 import { colours } from '../colour.ts';
-import { columns } from '../queue-table.ts';
+import { columns } from '../queue-facts.ts';
 import { endOf, outcomeWords, type ReplayReport, untouchedWords } from './replay-report.ts';
 import type { ReplayedLine } from './spoken.ts';
 

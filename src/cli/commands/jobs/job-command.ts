@@ -6,7 +6,8 @@
 import { userInfo } from 'node:os';
 import type { MessageNumber } from '../../../delivery-list/job.ts';
 import { requestEntry } from '../../../history/record.ts';
-import { factsOfAll, queueTable } from '../../../output/queue-table.ts';
+import { factsOfAll } from '../../../output/queue-facts.ts';
+import { queueList } from '../../../output/queue-list.ts';
 import { type DecodeText, escapeControl, plural } from '../../../output/text.ts';
 import { describeError, errorCode, QueueError } from '../../../platform/system-errors.ts';
 import type { JobRequest, QueuedJob, Requester } from '../../../queue/queue.ts';
@@ -15,6 +16,8 @@ import type { SpoolClient } from '../../../queue/spool/open.ts';
 import { openSpoolClient } from '../../../queue/spool/open.ts';
 import { scheduleFrom } from '../../../runner/rules.ts';
 import { shellCommand } from '../../../settings/shell-words.ts';
+import { nodeDisk } from '../../../storage/disk.ts';
+import { layoutOf } from '../../../storage/layout.ts';
 import { historyFor } from '../../setup/history.ts';
 import { clockFor, controlSettings, openError, spoolDeps, spoolOf } from '../../setup/load-config.ts';
 import { becomeOwner } from '../../setup/privileges.ts';
@@ -55,8 +58,13 @@ export function jobCommand<Facts extends SelectedJobs>(what: JobCommand<Facts>):
     const { jobs, selected, readable, now } = opened;
     const deed = what.deed(jobList(selected.jobs), jobs);
     if (options['dry-run'] === true) {
-      const facts = factsOfAll(jobs, now, scheduleFrom(settings), readable);
-      const text = `This would ${deed}. Nothing was changed.\n${queueTable(facts)}`;
+      const { message } = layoutOf(opened.spool);
+      const facts = factsOfAll(jobs, now, scheduleFrom(settings), readable).map((each) => ({
+        ...each,
+        size: nodeDisk.status(message(each.mail))?.size ?? null,
+      }));
+      const list = queueList(facts, { width: terminal.width, now, grouped: true });
+      const text = `This would ${deed}. Nothing was changed.\n${list}`;
       terminal.print(settings.json ? JSON.stringify({ ...selected, dryRun: true }) : text);
       return EXIT.ok;
     }

@@ -1,12 +1,12 @@
-/** The jobs of a spool as a table for people and as facts for programs. Pure. */
-import { isPending, isSettled } from '../delivery-list/job.ts';
+/** The jobs of a spool as facts, for programs and for the list that people see. Pure. */
+import { isPending } from '../delivery-list/job.ts';
 import { formatTime } from '../platform/clock.ts';
 import { groupByPayload, isQueuedDue } from '../queue/due.ts';
 import type { JobRequest, QueuedJob, Requester } from '../queue/queue.ts';
 import type { Schedule } from '../queue/schedule.ts';
 import { ageOf } from '../queue/schedule.ts';
 import type { DecodeText } from './text.ts';
-import { escapeControl, plural, wholeDuration } from './text.ts';
+import { escapeControl, plural } from './text.ts';
 import { NO_WAITS, type ThrottleWaits } from './throttling.ts';
 
 export interface JobFacts {
@@ -90,36 +90,6 @@ export function factsOf(
         ? null
         : { request, by: escapeControl(requestedBy.by), at: requestedBy.at },
   };
-}
-
-export function queueTable(facts: readonly JobFacts[]): string {
-  const head = ['job', 'message', 'age', 'pending', 'next attempt', 'last reply'];
-  const rows = facts.map((each) => [
-    String(each.job),
-    String(each.mail),
-    each.age === null ? '?' : wholeDuration(each.age),
-    `${each.pending} of ${each.pending + each.delivered + each.refused}`,
-    nextStep(each),
-    each.last,
-  ]);
-  return columns([head, ...rows]);
-}
-
-/** In a few words; `explain` has sentences. */
-function nextStep({ due, next, why, refused, recipients, request }: JobFacts): string {
-  if (due) return 'now';
-  switch (request?.request) {
-    case 'hold':
-      return `held by ${request.by} since ${formatTime(request.at)}`;
-    case 'remove':
-      return 'to be removed';
-    case 'give-up':
-    case 'retry':
-    case undefined:
-      if (recipients.length > 0 && recipients.every(isSettled))
-        return refused > 0 ? 'to be reported' : 'to be finished';
-      return next ?? why;
-  }
 }
 
 /** `5000 jobs: 3333 due now, 1667 waiting` */
