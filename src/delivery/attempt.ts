@@ -10,6 +10,7 @@ import type { ByteString } from '../platform/bytes.ts';
 import type { Timer } from '../platform/clock.ts';
 import type { QueuedJob } from '../queue/queue.ts';
 import type { Destination } from '../routing/hosts.ts';
+import type { MessageDsn, RecipientDsn } from '../smtp/dsn-request.ts';
 import type { Failure, Outcome } from '../smtp/outcome.ts';
 import type { MessageRequirements, Transaction, TransactionRecipient } from '../smtp/transaction.ts';
 import type { ConnectionTarget } from './connection-pool.ts';
@@ -35,12 +36,16 @@ export interface OutcomeDetails {
   readonly milliseconds: number;
   /** null: clear text, or no session */
   readonly tls: TlsUse | null;
+  /** the server takes DSN parameters, and reports itself what was asked for; absent: no session */
+  readonly dsn?: boolean;
 }
 
 /** The message as its attempts see it. */
 export interface AttemptedMessage {
   /** the job with all its recipients; their positions are the ids */
   readonly job: QueuedJob;
+  /** what its sender asked for in reports; absent: nothing */
+  readonly dsn?: MessageDsn | null;
   /**
    * Read when the attempt's turn has come and dropped afterwards; a failure when it cannot be sent; `unavailable` when it
    * cannot be read now, and the attempt does not count.
@@ -63,6 +68,8 @@ export interface AttemptedMessage {
 }
 
 export type AcquireConnection = Extract<DeliveryEffect, { type: 'acquire-connection' }>;
+
+const NO_REPORT: RecipientDsn = { notify: 'NEVER', orcpt: null };
 
 export class DeliveryAttempt {
   readonly message: AttemptedMessage;
@@ -142,13 +149,14 @@ export class DeliveryAttempt {
     const { sender } = this.#loaded();
     const pending = new Set(this.delivery.pending);
     this.transaction = number;
+    const recipients = this.recipients.filter(({ id }) => pending.has(id));
     return {
       id: number,
       sender,
-      recipients: this.recipients.filter(({ id }) => pending.has(id)),
-      ...this.requirements(),
       // A message from the null sender is a report, or must not cause one (RFC 3461 6.1).
-      dsn: sender === '' ? { notify: 'NEVER' } : null,
+      recipients: sender === '' ? recipients.map((each) => ({ ...each, dsn: NO_REPORT })) : recipients,
+      ...this.requirements(),
+      dsn: sender === '' ? null : (this.message.dsn ?? null),
       ...(envelopeOnly === true ? { envelopeOnly } : {}),
     };
   }

@@ -178,7 +178,7 @@ export class DeliveryWorker {
         this.interrupt('was cut off because the time for this delivery was over');
         return;
       case 'outcome':
-        this.#record(attempt, effect, null);
+        this.#record(attempt, effect, null, false);
         return;
       case 'hold-back':
         attempt.message.holdBack(attempt.destination.name, effect.recipients, effect.failure);
@@ -199,10 +199,11 @@ export class DeliveryWorker {
     attempt: DeliveryAttempt,
     { recipients, outcome }: Pick<Extract<DeliveryEffect, { type: 'outcome' }>, 'recipients' | 'outcome'>,
     tls: TlsUse | null,
+    dsn: boolean,
   ): void {
     const { clock, trace } = this.#scheduler.deps;
     const { destination, message, started } = attempt;
-    const details = { milliseconds: clock.monotonic() - started, tls };
+    const details = { milliseconds: clock.monotonic() - started, tls, dsn };
     const recorded = message.recordOutcome(destination.name, recipients, outcome, details);
     trace([attempt], { what: 'outcome', recipients, outcome, recorded, tls });
   }
@@ -431,7 +432,7 @@ export class DeliveryWorker {
       convertMessage: (transaction) => void this.#convert(attemptFor(transaction), client),
       outcome: (transaction, recipients, outcome) => {
         const attempt = attemptFor(transaction);
-        this.#record(attempt, { recipients, outcome }, tlsUse(client.tlsFacts, target.host));
+        this.#record(attempt, { recipients, outcome }, tlsUse(client.tlsFacts, target.host), client.takesDsn);
         if (outcome.kind === 'failed') heed(attempt, outcome);
         else if (!throttle.isQuiet) throttle.accepted(outcome.peer);
         this.#handle(attempt, { type: 'outcome-recorded', recipients });

@@ -11,6 +11,7 @@ import { oneLine } from '../message/header-text.ts';
 import type { MessageSummary } from '../message/summary.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { Dsn, Original, Stamp } from './dsn.ts';
+import type { NoticeKind } from './notice.ts';
 import { needsUtf8, statusFields } from './status-fields.ts';
 import { humanText } from './text.ts';
 
@@ -54,7 +55,8 @@ function headerOf(
   { notices, to, original }: Dsn,
   { fqdn, author, now, unique }: Stamp,
 ): { readonly key: string; readonly value: string | { name: string; address: string } }[] {
-  const subject = notices.every(({ kind }) => kind === 'delayed') ? 'Delay' : 'Failure';
+  const all = (kind: NoticeKind): boolean => notices.every((notice) => notice.kind === kind);
+  const subject = all('delayed') ? 'Delay' : all('relayed') ? 'Relayed' : 'Failure';
   const reference = /^<[!-;=?-~]{1,900}>$/.exec(original?.messageId ?? '')?.[0];
   return [
     { key: 'Date', value: rfc5322Date(now, 0) ?? '' },

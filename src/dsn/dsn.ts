@@ -16,6 +16,10 @@ export interface Dsn {
   /** envelope recipient of the report, without brackets */
   readonly to: ByteString;
   readonly notices: readonly Notice[];
+  /** as the sender named the envelope (RFC 3461 4.4), decoded; null: it did not */
+  readonly envid: ByteString | null;
+  /** by recipient: to whom the sender addressed it, with the type of the address (RFC 3461 4.2), decoded */
+  readonly originals: ReadonlyMap<ByteString, ByteString>;
   /** number of the control message */
   readonly job: number;
   readonly sourceRoom: ByteString | null;

@@ -6,10 +6,11 @@ import type { Recipient } from '../delivery-list/job.ts';
 import { oneLine } from '../message/header-text.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import { mappedEnhancedCode } from '../smtp/enhanced-code.ts';
-import type { Failure } from '../smtp/outcome.ts';
+import type { Acceptance, Failure } from '../smtp/outcome.ts';
 import { statusText } from '../smtp/status-text.ts';
 
-export type NoticeKind = 'failed' | 'gave-up' | 'delayed';
+/** `relayed`: accepted by a server that reports no success (RFC 3461 5.2.2) */
+export type NoticeKind = 'failed' | 'gave-up' | 'delayed' | 'relayed';
 
 export interface Notice {
   readonly kind: NoticeKind;
@@ -57,6 +58,18 @@ export function noticeFromFailure(kind: NoticeKind, recipient: ByteString, failu
         ? { type: 'x-spoolroom', text: peer === null ? reply : `${peer.host} ${reply}` }
         : { type: 'smtp', text: `${code} ${reply}` },
     host: peer?.host ?? null,
+  };
+}
+
+export function noticeOfRelay(recipient: ByteString, acceptance: Acceptance): Notice {
+  const { code, enhanced, text, peer } = acceptance;
+  return {
+    kind: 'relayed',
+    recipient,
+    enhanced,
+    text: statusText({ kind: 'delivered', ...acceptance }, '2012'),
+    diagnostic: { type: 'smtp', text: `${code} ${oneLine(text)}` },
+    host: peer.host,
   };
 }
 

@@ -19,11 +19,12 @@ import { type MessageFacts, messageIdOf } from '../queue/message-facts.ts';
 import type { Queue, QueuedJob } from '../queue/queue.ts';
 import type { Schedule } from '../queue/schedule.ts';
 import { isDelayed, lastAttempt } from '../queue/schedule.ts';
-import type { Failure } from '../smtp/outcome.ts';
+import { type DsnRequest, textOfXtext, wants } from '../smtp/dsn-request.ts';
+import type { Acceptance, Failure } from '../smtp/outcome.ts';
 import { type composeDsn, isReport } from './compose.ts';
 import type { Dsn, Original } from './dsn.ts';
 import type { Notice } from './notice.ts';
-import { noticeFromFailure, noticeFromLine } from './notice.ts';
+import { noticeFromFailure, noticeFromLine, noticeOfRelay } from './notice.ts';
 import type { Site } from './recipient.ts';
 import { dsnRecipients } from './recipient.ts';
 import { suppressionReason } from './suppression.ts';
@@ -37,12 +38,16 @@ export interface RecipientResult {
   readonly text: ByteString;
   /** the failure in this run; null when there was none */
   readonly failure: Failure | null;
+  /** accepted in this run by a server that reports no success; null: it was not */
+  readonly relayed: Acceptance | null;
 }
 
 export interface FinishedMessage {
   /** the control messages that name the payload */
   readonly controlMessages: ControlMessages;
   readonly message: MessageFacts;
+  /** what its sender asked for; null: nothing */
+  readonly dsn: DsnRequest | null;
   /** of all recipients; a fresh pass each time */
   readonly results: () => Iterable<RecipientResult>;
 }
@@ -156,6 +161,16 @@ export class DsnSender {
     return done;
   }
 
+  /** Before the jobs of a scan are delivered. */
+  refresh(): void {
+    this.#deps.store.refresh();
+  }
+
+  /** What the sender of a job asked for; null: nothing. */
+  request(queued: QueuedJob): DsnRequest | null {
+    return this.#deps.store.request(jobKeyOf(queued));
+  }
+
   /**
    * When a job that is old enough to be given up was first tried, in Unix seconds. The first time that is now, and durable on
    * return. Null: it was tried before it was old, and its age counts from its submission.
@@ -180,10 +195,13 @@ export class DsnSender {
     return Math.floor(this.#deps.clock.now() / 1000);
   }
 
-  #noticesFor({ controlMessages: [{ job }], results }: FinishedMessage): readonly Notice[] {
+  #noticesFor({ controlMessages: [{ job }], results, dsn }: FinishedMessage): readonly Notice[] {
     const delayed = isDelayed(job, this.#now(), this.#rules.schedule);
     const notices: Notice[] = [];
-    for (const { address, status, text, failure } of results()) {
+    for (const { address, status, text, failure, relayed } of results()) {
+      const asked = dsn?.recipients.get(address);
+      if (relayed !== null && asked !== undefined && wants(asked, 'SUCCESS') === true)
+        notices.push(noticeOfRelay(address, relayed));
       if (status === 5 && failure === null) notices.push(noticeFromLine({ address, status, text }));
       else if (failure === null) continue;
       else if (status === 5)
@@ -257,7 +275,7 @@ export class DsnSender {
     const allowed: Notice[] = [];
     const suppressed = new Map<string, Notice[]>();
     for (const notice of notices) {
-      const reason = suppressionReason(notice.kind, input);
+      const reason = notWanted(notice, message.dsn) ?? suppressionReason(notice.kind, input);
       if (reason === null) allowed.push(notice);
       else suppressed.set(reason, [...(suppressed.get(reason) ?? []), notice]);
     }
@@ -376,10 +394,13 @@ export class DsnSender {
     const { site, author, schedule, render } = this.#rules;
     const [{ control, job }] = message.controlMessages;
     const { sourceRoom, submitted } = job;
+    const envid = message.dsn?.envid ?? null;
     const now = this.#now();
     const dsn: Dsn = {
       to,
       notices,
+      envid: envid === null ? null : textOfXtext(envid),
+      originals: originalRecipients(message.dsn),
       job: control,
       sourceRoom,
       submitted,
@@ -416,19 +437,43 @@ function aboutMessage({ controlMessages: [{ control, job }], message }: Finished
 }
 
 function isFailure({ kind }: Notice): boolean {
-  return kind !== 'delayed';
+  return whatOf({ kind }) === 'failure';
 }
 
-function formsOf({ original }: DueReport): readonly [Form, ...Form[]] {
-  return original !== null && original.size <= MAX_FULL ? ['full', 'hdrs', 'text'] : ['hdrs', 'text'];
+/** RFC 3461 4.1: why no report is sent, as a clause; null when the sender asked for it, or said nothing. */
+function notWanted({ kind, recipient }: Notice, dsn: DsnRequest | null): string | null {
+  const asked = dsn?.recipients.get(recipient);
+  if (asked === undefined || wants(asked, NOTIFY[whatOf({ kind })]) !== false) return null;
+  return `its sender asked for none (NOTIFY=${asked.notify})`;
 }
 
-function whatOf({ kind }: Notice): Notified['what'] {
-  return kind === 'delayed' ? 'delay' : 'failure';
+const NOTIFY = { failure: 'FAILURE', delay: 'DELAY', success: 'SUCCESS' } as const;
+
+function formsOf({ original, notices, message: { dsn } }: DueReport): readonly [Form, ...Form[]] {
+  // RFC 3461 4.3: only a report of a failure returns the message.
+  const isAsked = dsn?.ret !== 'HDRS' && notices.some((notice) => notice.kind !== 'relayed');
+  const mayBeFull = isAsked && original !== null && original.size <= MAX_FULL;
+  return mayBeFull ? ['full', 'hdrs', 'text'] : ['hdrs', 'text'];
 }
+
+function whatOf({ kind }: Pick<Notice, 'kind'>): Notified['what'] {
+  return WHAT[kind];
+}
+
+const WHAT = { failed: 'failure', 'gave-up': 'failure', delayed: 'delay', relayed: 'success' } as const;
 
 function jobKeyOf({ control, job: { msgid, submitted } }: QueuedJob): JobKey {
   return { control, msgid, submitted };
+}
+
+/** RFC 3464 2.3.1: `rfc822; address`, decoded. */
+function originalRecipients(dsn: DsnRequest | null): ReadonlyMap<ByteString, ByteString> {
+  const given = [...(dsn?.recipients ?? [])].flatMap(([address, { orcpt }]) => {
+    const at = orcpt?.indexOf(';') ?? -1;
+    if (orcpt === null || at < 0) return [];
+    return [[address, `${orcpt.slice(0, at)}; ${textOfXtext(orcpt.slice(at + 1))}`] as const];
+  });
+  return new Map(given);
 }
 
 async function returnedPart(message: OutgoingMessage, ret: Original['ret']): Promise<Original> {

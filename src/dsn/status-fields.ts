@@ -9,10 +9,11 @@ import { recipientAddress } from '../routing/address.ts';
 import type { Dsn, Stamp } from './dsn.ts';
 import type { Notice, NoticeKind } from './notice.ts';
 
-const ACTIONS: { readonly [kind in NoticeKind]: 'failed' | 'delayed' } = {
+const ACTIONS: { readonly [kind in NoticeKind]: 'failed' | 'delayed' | 'relayed' } = {
   failed: 'failed',
   'gave-up': 'failed',
   delayed: 'delayed',
+  relayed: 'relayed',
 };
 
 /** One group of fields for the message, then one for each recipient, separated by empty lines. */
@@ -26,17 +27,20 @@ export function statusFields(report: Dsn, stamp: Stamp): ByteString {
 
 type Fields = readonly (readonly [name: string, value: ByteString | null])[];
 
-function messageFields({ job, submitted }: Dsn, stamp: Stamp): Fields {
+function messageFields({ job, submitted, envid }: Dsn, stamp: Stamp): Fields {
   return [
+    ['Original-Envelope-Id', envid === null ? null : ascii(envid)],
     ['Reporting-MTA', `dns; ${stamp.fqdn}`],
     ['X-Spoolroom-Job', String(job)],
     ['Arrival-Date', dateOf(submitted)],
   ];
 }
 
-function recipientFields(notice: Notice, { lastAttempt, willRetryUntil }: Dsn): Fields {
+function recipientFields(notice: Notice, { lastAttempt, willRetryUntil, originals }: Dsn): Fields {
   const { kind, enhanced, host, diagnostic } = notice;
+  const original = originals.get(notice.recipient);
   return [
+    ['Original-Recipient', original === undefined ? null : ascii(original)],
     ['Final-Recipient', finalRecipient(notice.recipient)],
     ['Action', ACTIONS[kind]],
     ['Status', enhanced],

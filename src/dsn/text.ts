@@ -37,6 +37,14 @@ const SECTIONS: readonly { readonly kind: NoticeKind; sentence(until: number | n
         'The following addresses are delayed:',
       ],
     },
+    {
+      kind: 'relayed',
+      sentence: () => [
+        'A message you sent was accepted for some or all of its recipients by servers that do not',
+        'report its delivery. You will hear nothing more of it unless it fails.',
+        'The following addresses were relayed to:',
+      ],
+    },
   ];
 
 /** CRLF line ends. */

@@ -12,6 +12,7 @@ import { NO_DESTINATION_RULES } from '../routing/destination-rules.ts';
 import type { Extension } from '../smtp/capabilities.ts';
 import type { ClientDeps, ClientListener, SessionOptions } from '../smtp/client.ts';
 import { SmtpClient } from '../smtp/client.ts';
+import type { RecipientDsn } from '../smtp/dsn-request.ts';
 import type { SessionPolicy } from '../smtp/machine/session.ts';
 import type { Failure, Outcome, Peer } from '../smtp/outcome.ts';
 import { describePeer, statusText } from '../smtp/status-text.ts';
@@ -239,15 +240,17 @@ async function peersOf(setting: ServerSetting, resolver: Resolver): Promise<read
   return event.addresses.map((address) => ({ host: name, address, port }));
 }
 
+const NO_REPORT: RecipientDsn = { notify: 'NEVER', orcpt: null };
+
 /** From the null sender (RFC 3464 section 2), so that a report never causes another one. */
 function transactionFor({ size, eightBit }: OutgoingMessage, to: ByteString): Transaction {
   return {
     id: 1,
     sender: '',
-    recipients: [{ id: 0, address: to }],
+    recipients: [{ id: 0, address: to, dsn: NO_REPORT }],
     size,
     eightBit,
     smtpUtf8: hasEightBit(to),
-    dsn: { notify: 'NEVER' },
+    dsn: null,
   };
 }

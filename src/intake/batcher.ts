@@ -6,6 +6,7 @@
  */
 import type { ByteString } from '../platform/bytes.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
+import { type DsnRequest, dsnRequest, type RecipientDsn } from '../smtp/dsn-request.ts';
 import type { SpooledMessage } from './spooled-message.ts';
 
 /** What one transaction brings. */
@@ -13,6 +14,8 @@ export interface Submission {
   readonly sender: ByteString;
   readonly recipients: readonly ByteString[];
   readonly message: SpooledMessage;
+  /** what its sender asked for in reports; null: nothing */
+  readonly dsn: DsnRequest | null;
   /** its Received header field */
   readonly receivedHeader: ByteString;
 }
@@ -26,6 +29,7 @@ interface Batch<Stored> {
   readonly key: string;
   readonly first: Submission;
   readonly recipients: Set<ByteString>;
+  readonly asked: Map<ByteString, RecipientDsn>;
   transactions: number;
   readonly timer: Timer;
   readonly stored: Promise<Stored>;
@@ -95,14 +99,22 @@ export function createBatcher<Stored>(
       close = resolve;
     });
     const recipients = new Set<ByteString>();
+    const asked = new Map<ByteString, RecipientDsn>();
+    const { ret = null, envid = null } = first.dsn ?? {};
     const batch: Batch<Stored> = {
       key,
       first,
       recipients,
+      asked,
       transactions: 0,
       timer: clock.after(window, () => batch.close()),
       stored: closed.then(() =>
-        store({ ...first, recipients: [...recipients], transactions: batch.transactions }),
+        store({
+          ...first,
+          recipients: [...recipients],
+          dsn: dsnRequest({ ret, envid }, asked),
+          transactions: batch.transactions,
+        }),
       ),
       close: () => {
         batches.delete(key);
@@ -129,11 +141,13 @@ export function createBatcher<Stored>(
     },
     async join(submission) {
       forgetSilent();
-      const key = `${submission.message.size} ${submission.message.digest} ${submission.sender}`;
+      const { message, sender, dsn } = submission;
+      const key = [message.size, message.digest, dsn?.ret ?? '', dsn?.envid ?? '', sender].join(' ');
       const known = batches.get(key);
       const batch = known ?? open(key, submission);
       batch.transactions++;
       for (const recipient of submission.recipients) batch.recipients.add(recipient);
+      for (const [recipient, asked] of dsn?.recipients ?? []) batch.asked.set(recipient, asked);
       if (isComplete(submission.sender)) batch.close();
       if (known !== undefined) await submission.message.close();
       return batch.stored;

@@ -178,8 +178,8 @@ export class TransactionHandler {
       protocol: envelope.protocol,
       time: Math.floor(this.#deps.clock.now() / 1000),
     });
-    const { sender, recipients } = envelope;
-    const stored = this.#batcher.join({ sender, recipients, message, receivedHeader: header });
+    const { sender, recipients, dsn } = envelope;
+    const stored = this.#batcher.join({ sender, recipients, dsn, message, receivedHeader: header });
     this.#batcher.forget(client.id);
     return stored;
   }
@@ -187,6 +187,7 @@ export class TransactionHandler {
   async #store({
     sender,
     recipients,
+    dsn,
     message,
     receivedHeader: header,
     transactions,
@@ -202,6 +203,7 @@ export class TransactionHandler {
       sourceRoom: null,
       recipients,
       submitted,
+      ...(dsn === null ? {} : { dsn }),
     });
     const facts = { submitted, sender, messageId: messageIdIn(message.header), size: message.size };
     this.#deps.events.queued({ ...numbers, ...facts, recipients, transactions });

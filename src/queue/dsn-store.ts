@@ -5,11 +5,12 @@
  */
 import type { MessageNumber } from '../delivery-list/job.ts';
 import type { ByteString } from '../platform/bytes.ts';
+import type { DsnRequest } from '../smtp/dsn-request.ts';
 
 /** A recipient of whose failure or delay the sender was notified, or must not be notified. */
 export interface Notified {
   readonly address: ByteString;
-  readonly what: 'failure' | 'delay';
+  readonly what: 'failure' | 'delay' | 'success';
 }
 
 /** A job, told from any other one that had its numbers. */
@@ -21,6 +22,10 @@ export interface JobKey {
 }
 
 export interface DsnStore {
+  /** Looks which senders asked for something: before the jobs of a scan are delivered. */
+  refresh(): void;
+  /** What the sender of a job asked for, as of the last `refresh`; null: nothing. */
+  request(job: JobKey): DsnRequest | null;
   notified(job: JobKey): Promise<readonly Notified[]>;
   /** Adds to the notifications of the job. */
   recordNotified(job: JobKey, notified: readonly Notified[]): Promise<void>;

@@ -12,6 +12,7 @@
 import type { Job, MessageNumber, StatusChange } from '../delivery-list/job.ts';
 import type { StoredMessage } from '../message/stored.ts';
 import type { ByteString } from '../platform/bytes.ts';
+import type { DsnRequest } from '../smtp/dsn-request.ts';
 
 /**
  * What an administrator requested: not to try a job until it is released, to try it once before its time, to remove it, to
@@ -70,6 +71,8 @@ export interface NewJob {
   readonly recipients: readonly ByteString[];
   /** Unix seconds */
   readonly submitted: number;
+  /** what its sender asked for in reports; absent: nothing */
+  readonly dsn?: DsnRequest;
 }
 
 /** The payloads that are being delivered at the moment. */

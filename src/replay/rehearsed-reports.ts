@@ -13,7 +13,7 @@ import type { Queue } from '../queue/queue.ts';
 export interface ReportRules {
   readonly rules: DsnRules;
   /** what earlier runs have recorded */
-  readonly store: Pick<DsnStore, 'notified' | 'firstAttempt'>;
+  readonly store: Pick<DsnStore, 'notified' | 'firstAttempt' | 'refresh' | 'request'>;
   /** the server that takes reports, for people; null: none does, and they are kept for the postmaster */
   readonly transport: string | null;
 }
@@ -84,6 +84,8 @@ function inMemory(before: ReportRules['store'], keep: (report: ByteString) => vo
   const told = new Map<number, Notified[]>();
   const first = new Map<number, number>();
   return {
+    refresh: () => before.refresh(),
+    request: (job) => before.request(job),
     notified: async (job) => [...(await before.notified(job)), ...(told.get(job.control) ?? [])],
     recordNotified: async ({ control }, notified) => {
       told.set(control, [...(told.get(control) ?? []), ...notified]);

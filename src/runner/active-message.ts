@@ -25,8 +25,10 @@ import { recipientAddress } from '../routing/address.ts';
 import type { Destination } from '../routing/hosts.ts';
 import type { RoutingRules } from '../routing/route.ts';
 import { destinationOf } from '../routing/route.ts';
+import type { DsnRequest } from '../smtp/dsn-request.ts';
 import type { Failure, Outcome } from '../smtp/outcome.ts';
 import { statusDigit, statusText } from '../smtp/status-text.ts';
+import type { TransactionRecipient } from '../smtp/transaction.ts';
 import { envelopeSender, type LoadDeps, type loadMessage } from './load-message.ts';
 
 /** What became of one recipient, for logs and tables. */
@@ -88,6 +90,8 @@ export class ActiveMessage implements AttemptedMessage {
   readonly #signatures = new Map<boolean, Promise<ByteString>>();
   /** of a message that is old enough to be given up: when it was first tried, Unix seconds; null: it does not matter */
   #firstAttempt: number | null = null;
+  /** undefined: not asked for yet */
+  #dsn: DsnRequest | null | undefined;
   #openAttempts = 0;
   #attemptsDone: () => void = () => {};
 
@@ -102,6 +106,12 @@ export class ActiveMessage implements AttemptedMessage {
     const [{ job }] = controlMessages;
     const sender = envelopeSender(job.envelopeFrom);
     this.#facts = { submitted: job.submitted, sender, messageId: null, size: null };
+  }
+
+  /** What its sender asked for in reports. */
+  get dsn(): DsnRequest | null {
+    if (this.#dsn === undefined) this.#dsn = this.#deps.dsnSender?.request(this.controlMessages[0]) ?? null;
+    return this.#dsn;
   }
 
   /** The job with the recipients of all its control messages. */
@@ -157,7 +167,8 @@ export class ActiveMessage implements AttemptedMessage {
       const key = `${destination.key} ${smtputf8}`;
       const plan = plans.get(key) ?? { destination, smtputf8, recipients: [] };
       plans.set(key, plan);
-      plan.recipients.push({ id, address: command });
+      const dsn = this.dsn?.recipients.get(this.#recipient(id).address);
+      plan.recipients.push(dsn === undefined ? { id, address: command } : { id, address: command, dsn });
     }
     this.#failInvalid(invalid);
     return [...plans.values()].map(
@@ -212,10 +223,12 @@ export class ActiveMessage implements AttemptedMessage {
     const status = statusDigit(outcome);
     const text = statusText(outcome, job.dialect);
     const failure = given.kind === 'failed' ? given : null;
+    // RFC 3461 5.2.2: nobody behind this server reports a success.
+    const relayed = given.kind === 'delivered' && details.dsn !== true ? given : null;
     const message = this.#facts;
     const changes = ids.flatMap((id) => {
       const { address } = this.#recipient(id);
-      this.#results.set(id, { address, status, text, failure });
+      this.#results.set(id, { address, status, text, failure, relayed });
       return changesAt(this.#positions(id), { address, status, text });
     });
     this.#write(changes, () => {
@@ -240,7 +253,13 @@ export class ActiveMessage implements AttemptedMessage {
     }
     const text = statusText({ kind: 'failed', ...reason }, job.dialect);
     for (const id of ids)
-      this.#results.set(id, { address: this.#recipient(id).address, status: 4, text, failure: reason });
+      this.#results.set(id, {
+        address: this.#recipient(id).address,
+        status: 4,
+        text,
+        failure: reason,
+        relayed: null,
+      });
   }
 
   /** Once for all attempts: a large message is not hashed again for each destination. */
@@ -284,7 +303,12 @@ export class ActiveMessage implements AttemptedMessage {
     if (!this.#isWritten) return false;
     const { queue, dsnSender } = this.#deps;
     const { controlMessages } = this;
-    const finished = { controlMessages, message: this.#facts, results: () => this.#allResults() };
+    const finished = {
+      dsn: this.dsn,
+      controlMessages,
+      message: this.#facts,
+      results: () => this.#allResults(),
+    };
     const told = (await dsnSender?.report(finished, signal)) ?? true;
     if (!told || !this.#isSettled()) return false;
     for (const { control } of this.controlMessages) await queue.finish(control);
@@ -294,7 +318,7 @@ export class ActiveMessage implements AttemptedMessage {
 
   *#allResults(): Generator<RecipientResult> {
     for (const [id, { address, status, text }] of this.recipients.entries())
-      yield this.#results.get(id) ?? { address, status, text, failure: null };
+      yield this.#results.get(id) ?? { address, status, text, failure: null, relayed: null };
   }
 
   #isSettled(): boolean {
@@ -333,7 +357,7 @@ export class ActiveMessage implements AttemptedMessage {
 interface AttemptPlan {
   readonly destination: Destination;
   readonly smtputf8: boolean;
-  readonly recipients: { readonly id: number; readonly address: ByteString }[];
+  readonly recipients: TransactionRecipient[];
 }
 
 /** A change, and which of the control messages it belongs to. */

@@ -193,6 +193,7 @@ export class QueueRunner {
     const messages = [...all].filter(
       ([msgid, lists]) => !this.#active.has(msgid) && isMessageDue(lists, this.#now(), options),
     );
+    if (messages.length > 0) this.#deps.dsnSender?.refresh();
     const unsuspected: [MessageNumber, ControlMessages][] = [];
     for (const [msgid, lists] of this.#throttled.select(messages)) {
       if (this.#crashes(msgid) < SUSPICIOUS) unsuspected.push([msgid, lists]);

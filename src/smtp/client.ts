@@ -135,6 +135,11 @@ export class SmtpClient {
     return this.#session.capabilities.mailMax ?? Number.POSITIVE_INFINITY;
   }
 
+  /** Whether the server takes the parameters of RFC 3461. */
+  get takesDsn(): boolean {
+    return this.#session.capabilities.dsn;
+  }
+
   /** Whether the server's capabilities allow such a message. */
   supports(requirements: MessageRequirements): boolean {
     return unsupportedRequirement(requirements, this.#session.capabilities) === null;

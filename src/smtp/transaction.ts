@@ -4,6 +4,7 @@
  */
 import type { ByteString } from '../platform/bytes.ts';
 import type { Capabilities, Extension } from './capabilities.ts';
+import { type MessageDsn, mailDsnParameters, type RecipientDsn, rcptDsnParameters } from './dsn-request.ts';
 
 /** What a message requires of the server that accepts it. */
 export interface MessageRequirements {
@@ -15,6 +16,8 @@ export interface MessageRequirements {
 }
 
 export interface TransactionRecipient {
+  /** absent: its sender asked for nothing */
+  readonly dsn?: RecipientDsn;
   /** the caller's id; outcomes refer to it */
   readonly id: number;
   /** between the brackets of RCPT TO */
@@ -27,14 +30,10 @@ export interface Transaction extends MessageRequirements {
   /** envelope sender without brackets; '' is the null sender */
   readonly sender: ByteString;
   readonly recipients: readonly TransactionRecipient[];
-  /** RFC 3461 parameters, used where the server offers DSN */
-  readonly dsn: DsnRequest | null;
+  /** used where the server offers DSN; null: its sender asked for nothing */
+  readonly dsn: MessageDsn | null;
   /** asks whether the recipients would be accepted; no message follows */
   readonly envelopeOnly?: true;
-}
-
-export interface DsnRequest {
-  readonly notify: 'NEVER';
 }
 
 export function mailCommand(transaction: Transaction, capabilities: Capabilities): ByteString {
@@ -50,17 +49,21 @@ export function mailParameters(transaction: Transaction, capabilities: Capabilit
     ...(capabilities.size ? [['SIZE', `SIZE=${transaction.size}`] as const] : []),
     ...(transaction.eightBit && capabilities.eightBitMime ? [['8BITMIME', 'BODY=8BITMIME'] as const] : []),
     ...(transaction.smtpUtf8 ? [['SMTPUTF8', 'SMTPUTF8'] as const] : []),
+    ...(capabilities.dsn && transaction.dsn !== null
+      ? mailDsnParameters(transaction.dsn).map((each) => ['DSN', each] as const)
+      : []),
   ];
 }
 
-export function rcptParameters({ dsn }: Transaction, capabilities: Capabilities): Parameters {
-  return capabilities.dsn && dsn ? [['DSN', `NOTIFY=${dsn.notify}`]] : [];
+export function rcptParameters({ dsn }: TransactionRecipient, capabilities: Capabilities): Parameters {
+  if (!capabilities.dsn || dsn === undefined) return [];
+  return rcptDsnParameters(dsn).map((parameter) => ['DSN', parameter]);
 }
 
 export function rcptCommand(transaction: Transaction, index: number, capabilities: Capabilities): ByteString {
   const recipient = transaction.recipients[index];
   if (recipient === undefined) throw new Error(`transaction ${transaction.id} has no recipient ${index}`);
-  const parameters = rcptParameters(transaction, capabilities).map(([, parameter]) => ` ${parameter}`);
+  const parameters = rcptParameters(recipient, capabilities).map(([, parameter]) => ` ${parameter}`);
   return commandLine(`RCPT TO:<${recipient.address}>${parameters.join('')}`);
 }
 

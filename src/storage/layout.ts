@@ -20,6 +20,8 @@ export interface StateLayout {
   readonly requests: string;
   /** removed jobs */
   readonly removed: string;
+  /** what senders asked for in reports, by payload */
+  readonly dsn: string;
   /** DSNs kept for the postmaster */
   readonly reports: string;
   /** MTA-STS policies, a file for each domain */
@@ -42,6 +44,7 @@ export function layoutOf(spool: string): StateLayout {
     bad: `${state}/bad`,
     requests: `${state}/requests`,
     removed: `${state}/removed`,
+    dsn: `${state}/dsn`,
     reports: `${state}/reports`,
     policies: `${state}/mta-sts`,
     temporary: `${state}/tmp`,

@@ -141,21 +141,34 @@ test('an empty text becomes a message, as with sendmail (R220)', async (t) => {
   }
 });
 
-test('what RFC 3461 asks for and is not done is told (R221)', async (t) => {
-  const rows: readonly (readonly [Record<string, string>, RegExp])[] = [
-    [{ N: 'never' }, /^spoolroom: -N never has no effect: .* -f '<>' none at all\.$/],
-    [{ N: 'success' }, /^spoolroom: -N success has no effect: /],
-    [
-      { R: 'hdrs', V: 'QQ123\n' },
-      /^spoolroom: -R hdrs has no effect: .*\nspoolroom: -V QQ123\\n has no effect: .*\.$/,
-    ],
-    [{ N: 'failure,delay' }, /^$/],
-    [{ N: 'DELAY,FAILURE' }, /^$/],
-  ];
-  for (const [options, says] of rows) {
-    const done = await enqueue(t, [MAIL], { ...options, recipients: ['bob@example.com'] });
-    assert.equal(done.exit, 0);
-    assert.match(done.errors.join('\n'), says);
+test('what RFC 3461 asks for is kept beside the job, and nothing else is taken (R221)', async (t) => {
+  const spool = spoolOf(t, {});
+  const given = async (options: Record<string, string>) => {
+    const caught = caughtTerminal([MAIL]);
+    const called = { ...options, recipients: ['bob@example.com'] };
+    const exit = await perform(command, invocation(caught, { spool, now: NOW }, called));
+    return { exit, errors: caught.errors.join('\n') };
+  };
+  assert.deepEqual(await given({}), { exit: 0, errors: '' });
+  assert.equal(fs.existsSync(`${spool}/.spoolroom/dsn`), false);
+  assert.deepEqual(await given({ N: 'never', R: 'hdrs', V: 'QQ 1+2' }), { exit: 0, errors: '' });
+  const { submitted, payload, ...note } = JSON.parse(fs.readFileSync(`${spool}/.spoolroom/dsn/3`, 'latin1'));
+  assert.deepEqual(note, {
+    ret: 'HDRS',
+    envid: 'QQ+201+2B2',
+    recipients: { 'bob@example.com': { notify: 'NEVER', orcpt: null } },
+  });
+  assert.equal(submitted, NOW);
+  assert.match(payload, /^\d+@/);
+  for (const [options, says] of [
+    [{ N: 'sometimes' }, /^spoolroom: -N sometimes: it takes never, or some of/],
+    [{ N: 'never,delay' }, /^spoolroom: -N never,delay: it takes/],
+    [{ R: 'half' }, /^spoolroom: -R half: it takes full or hdrs\. Nothing was queued\.$/],
+    [{ V: 'x'.repeat(101) }, /it takes up to 100 characters/],
+  ] as const) {
+    const done = await given(options);
+    assert.equal(done.exit, 64);
+    assert.match(done.errors, says);
   }
 });
 

@@ -64,6 +64,8 @@ export function report(change: Partial<Dsn> = {}): Dsn {
   return {
     to: 'alice@citadel.example.org',
     notices: [noticeFromFailure('failed', 'Bob <bob@example.com>', failure())],
+    envid: null,
+    originals: new Map(),
     job: 17,
     sourceRoom: null,
     submitted: 1_342_224_000,

@@ -8,6 +8,7 @@ function submission(recipient: string, digest = 'same', sender = 'a@citref.examp
   const given: Submission = {
     sender,
     recipients: [recipient],
+    dsn: null,
     receivedHeader: '',
     message: {
       kind: 'message',

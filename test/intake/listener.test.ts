@@ -20,6 +20,7 @@ test('a message becomes a job in the spool, with a Received line and the envelop
     '250-8BITMIME',
     '250-SMTPUTF8',
     '250-ENHANCEDSTATUSCODES',
+    '250-DSN',
     '250-SIZE 104857600',
     '250 CHUNKING',
   ]);

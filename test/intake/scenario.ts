@@ -84,6 +84,12 @@ function eventOf(text: string, session: Session): SessionEvent {
   throw new Error(`unknown event in state ${session.state}: ${text}`);
 }
 
+/** Maps as objects; what was not asked for is left out. */
+function plain(key: string, value: unknown): unknown {
+  if (value instanceof Map) return Object.fromEntries(value);
+  return key === 'dsn' && value === null ? undefined : value;
+}
+
 function shown(effect: SessionEffect): readonly string[] {
   if (effect.type === 'reply') {
     return replyBytes(effect.reply)
@@ -92,7 +98,7 @@ function shown(effect: SessionEffect): readonly string[] {
       .map((line) => `S: ${line}`);
   }
   const { type, ...rest } = effect;
-  return [`   ${type} ${Object.keys(rest).length === 0 ? '' : JSON.stringify(rest)}`.trimEnd()];
+  return [`   ${type} ${Object.keys(rest).length === 0 ? '' : JSON.stringify(rest, plain)}`.trimEnd()];
 }
 
 export const scenarioFiles = (): readonly ScenarioFile[] => scenarioFilesIn(SCENARIOS);

@@ -115,6 +115,7 @@ describe('the recipients of such a message', () => {
       warn: () => {},
       load: loadMessage,
       dsnSender: {
+        request: () => null,
         firstAttempt: async () => firstAttempt,
         report: async (finished: { results(): Iterable<{ status: number; text: string }> }) => {
           for (const { status, text } of finished.results()) reported.push({ status, text });

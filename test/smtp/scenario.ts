@@ -82,8 +82,9 @@ function eventOf(text: string, session: Session): SessionEvent {
 
 function transactionOf(json: string): Transaction {
   const defaults = { sender: 'me@me.example', size: 100, eightBit: false, smtpUtf8: false, dsn: null };
-  const { recipients, ...given } = JSON.parse(json);
-  const named = recipients.map((address: string, id: number) => ({ id, address }));
+  const { recipients, notify, ...given } = JSON.parse(json);
+  const dsn = notify === undefined ? {} : { dsn: { notify, orcpt: null } };
+  const named = recipients.map((address: string, id: number) => ({ id, address, ...dsn }));
   return { ...defaults, ...given, recipients: named };
 }
 

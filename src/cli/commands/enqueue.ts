@@ -25,6 +25,14 @@ import { InvalidMessage } from '../../queue/spool/enqueue.ts';
 import { openSpoolClient } from '../../queue/spool/open.ts';
 import { recipientAddress, withLocalDomain } from '../../routing/address.ts';
 import type { CommandText } from '../../settings/shell-words.ts';
+import {
+  type DsnRequest,
+  dsnRequest,
+  readEnvid,
+  readNotify,
+  readRet,
+  xtextOf,
+} from '../../smtp/dsn-request.ts';
 import { logFor } from '../setup/event-log.ts';
 import { historyFor } from '../setup/history.ts';
 import {
@@ -107,7 +115,6 @@ async function enqueue({
   if ('kind' in input) return input;
   const text = await readBeginning(input).catch((error) => notRead(error, options.file));
   if ('kind' in text) return text;
-  for (const told of withoutEffect(options)) terminal.printError(`spoolroom: ${told}`);
 
   const domain = settings.hostname ?? machineName();
   const named = all(options.recipients).flatMap((word) => listEntries(bytesOf(word)));
@@ -115,6 +122,8 @@ async function enqueue({
   const withDomain = (entry: ByteString): ByteString => withLocalDomain(entry, domain);
   const recipients = validRecipients([...named, ...fromHeader].map(withDomain));
   if ('kind' in recipients) return recipients;
+  const dsn = dsnFrom(options, recipients);
+  if (dsn !== null && 'kind' in dsn) return dsn;
   const sender = senderFrom(all(options.f).at(-1) ?? all(options.r).at(-1), domain);
   if (typeof sender === 'object' && sender !== null) return sender;
 
@@ -146,6 +155,7 @@ async function enqueue({
     sourceRoom: typeof options.room === 'string' ? bytesOf(options.room) : null,
     recipients,
     submitted: now,
+    ...(dsn === null ? {} : { dsn }),
   };
   const header = options.t === true ? withoutBcc(message.header) : message.header;
   let size = 0;
@@ -192,31 +202,26 @@ function modeRefused(given: unknown, commandText: CommandText): CliError | null 
   );
 }
 
-/**
- * What RFC 3461 lets a program ask for and is not done. A delivery list has no place for it, and a report that somebody counts
- * on must not be missed in silence.
- */
-const NOT_DONE: readonly {
-  readonly letter: string;
-  /** asks for what is done anyway */
-  readonly isDone: RegExp;
-  readonly says: string;
-}[] = [
-  {
-    letter: 'N',
-    isDone: /^(?:failure,delay|delay,failure)$/i,
-    says: "the sender gets reports of failures and delays, and none of success; with -f '<>' none at all",
-  },
-  { letter: 'R', isDone: /^$/, says: 'a report returns messages of up to 50 kB whole, of others the header' },
-  { letter: 'V', isDone: /^$/, says: 'a report does not repeat it' },
-];
-
-function withoutEffect(options: Invocation['options']): readonly string[] {
-  return NOT_DONE.flatMap(({ letter, isDone, says }) => {
-    const given = all(options[letter]).at(-1);
-    if (given === undefined || isDone.test(given)) return [];
-    return [`-${letter} ${escapeControl(given)} has no effect: ${says}.`];
-  });
+/** The options of sendmail for the parameters of RFC 3461, which hold for all recipients. */
+function dsnFrom(
+  options: Invocation['options'],
+  recipients: readonly ByteString[],
+): DsnRequest | null | CliError {
+  const [notify, ret, envid] = ['N', 'R', 'V'].map((letter) => all(options[letter]).at(-1));
+  const asked = {
+    notify: notify === undefined ? null : readNotify(notify),
+    ret: ret === undefined ? null : readRet(ret),
+    envid: envid === undefined ? null : readEnvid(xtextOf(bytesOf(envid))),
+  };
+  const wrong = (letter: string, given: string, takes: string): CliError =>
+    cliError(`-${letter} ${escapeControl(given)}: it takes ${takes}. Nothing was queued.`, EXIT.usage);
+  if (notify !== undefined && asked.notify === null)
+    return wrong('N', notify, 'never, or some of success, failure and delay with commas');
+  if (ret !== undefined && asked.ret === null) return wrong('R', ret, 'full or hdrs');
+  if (envid !== undefined && asked.envid === null) return wrong('V', envid, 'up to 100 characters');
+  const dsn = { notify: asked.notify, orcpt: null };
+  const each = asked.notify === null ? [] : recipients.map((address) => [address, dsn] as const);
+  return dsnRequest(asked, new Map(each));
 }
 
 /** The values of an option that may have been given several times. */

@@ -47,6 +47,8 @@ export interface Payload {
 export const NO_NOTES: ReportRules['store'] = {
   notified: async () => [],
   firstAttempt: async () => null,
+  refresh: () => {},
+  request: () => null,
 };
 
 export async function originOf(

@@ -115,6 +115,9 @@ export function dsnStoreOf(
   const reports = openDsnStore(home, deps, () => true);
   const byPayload = ({ msgid, submitted }: JobKey): JobKey => ({ control: msgid, msgid, submitted });
   return {
+    // A server tells nobody what its clients ask for.
+    refresh: () => {},
+    request: () => null,
     notified: (job) => reports.notified(byPayload(job)),
     recordNotified: (job, recipients) => reports.recordNotified(byPayload(job), recipients),
     firstAttempt: (job) => reports.firstAttempt(byPayload(job)),

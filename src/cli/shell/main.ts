@@ -48,13 +48,13 @@ const SENDMAIL_OPTIONS: { readonly [name: string]: OptionSpec } = {
   B: { type: 'string', describe: 'accepted: 7BIT or 8BITMIME' },
   N: {
     type: 'string',
-    describe: 'accepted: when reports are wanted; here always for failures and delays, which is told',
+    describe: 'when reports are wanted: never, or some of success, failure and delay',
   },
   R: {
     type: 'string',
-    describe: 'accepted: how much of the message a report returns; without effect, which is told',
+    describe: 'how much of the message a report returns: full or hdrs',
   },
-  V: { type: 'string', describe: 'accepted: envelope ID; without effect, which is told' },
+  V: { type: 'string', describe: 'envelope ID, which a report repeats' },
   O: { type: 'string', describe: 'accepted: an option of sendmail, NAME=VALUE' },
   A: { type: 'string', describe: 'accepted: which configuration of sendmail is read' },
   C: { type: 'string', describe: 'accepted: configuration file of sendmail' },

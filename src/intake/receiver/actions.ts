@@ -1,6 +1,7 @@
 /** What the action names of the table mean: changes to the draft, and effects for the connection. Nothing is sent here. */
+import { dsnRequest } from '../../smtp/dsn-request.ts';
 import { decoded, plainResponse, responseOf } from './guards.ts';
-import type { Draft, Envelope, Session } from './session.ts';
+import { type Draft, type Envelope, NOTHING_ASKED, type Session } from './session.ts';
 
 type Action = (draft: Draft) => void;
 
@@ -16,6 +17,7 @@ export const ACTIONS = {
     draft.session.sender = null;
     draft.session.smtputf8 = false;
     draft.session.recipients = [];
+    draft.session.dsn = NOTHING_ASKED;
   },
   countError: ({ session }) => {
     session.errors++;
@@ -56,6 +58,7 @@ export const ACTIONS = {
       throw new Error('a transaction begins only with a sender');
     session.sender = event.sender.address;
     session.smtputf8 = event.smtputf8;
+    session.dsn = { ...event.dsn, recipients: new Map() };
     effects.push({ type: 'sender', sender: event.sender.address });
   },
   addRecipient: ({ session, event }) => {
@@ -63,6 +66,10 @@ export const ACTIONS = {
       throw new Error('this row needs a recipient');
     const address = event.recipient?.address ?? `Postmaster@${session.policy.hostname}`;
     session.recipients = [...session.recipients, address];
+    const { notify, orcpt } = event.dsn;
+    if (notify === null && orcpt === null) return;
+    const recipients = new Map(session.dsn.recipients).set(address, event.dsn);
+    session.dsn = { ...session.dsn, recipients };
   },
   beginMessage: ({ session, effects }) => {
     session.messageBegun = true;
@@ -99,8 +106,11 @@ export type ActionName = keyof typeof ACTIONS;
 
 /** RFC 3848: S for TLS, A for a login. */
 function envelopeOf(session: Session): Envelope {
-  const { policy, secure, user, extended, client, sender, recipients } = session;
+  const { policy, secure, user, extended, client, sender, recipients, dsn } = session;
   const marks = `${secure ? 'S' : ''}${user === null ? '' : 'A'}`;
   const protocol = policy.protocol === 'lmtp' ? 'LMTP' : extended ? 'ESMTP' : 'SMTP';
-  return { sender: sender ?? '', recipients, client: client ?? '', protocol: protocol + marks };
+  return {
+    ...{ sender: sender ?? '', recipients, client: client ?? '', protocol: protocol + marks },
+    dsn: dsnRequest(dsn, dsn.recipients),
+  };
 }

@@ -4,6 +4,14 @@
  */
 import { type ByteString, detached, trimmed } from '../../platform/bytes.ts';
 import { recipientAddress } from '../../routing/address.ts';
+import {
+  type MessageDsn,
+  type RecipientDsn,
+  readEnvid,
+  readNotify,
+  readOrcpt,
+  readRet,
+} from '../../smtp/dsn-request.ts';
 import { BOUNDS } from './bounds.ts';
 
 /** An address as the queue keeps it, or why it cannot be used. */
@@ -20,11 +28,12 @@ export type Command =
       /** SIZE=, bytes; 0: not given */
       readonly size: number;
       readonly smtputf8: boolean;
+      readonly dsn: MessageDsn;
       /** it asks for what we do not offer and must not ignore */
       readonly unsupported: string | null;
     }
   /** null: `<Postmaster>` without a domain, which every server takes (RFC 5321 4.5.1) */
-  | { readonly type: 'RCPT'; readonly recipient: Mailbox | null }
+  | { readonly type: 'RCPT'; readonly recipient: Mailbox | null; readonly dsn: RecipientDsn }
   | { readonly type: 'BDAT'; readonly size: number; readonly last: boolean }
   | { readonly type: 'AUTH'; readonly mechanism: string; readonly initial: ByteString | null }
   | { readonly type: 'DATA' | 'RSET' | 'NOOP' | 'VRFY' | 'HELP' | 'QUIT' }
@@ -89,9 +98,8 @@ const READERS: { readonly [verb in Verb]: Reader } = {
     return path === undefined || parameters === undefined ? null : mail(path, parameters);
   },
   RCPT: (text) => {
-    const [path = ''] = pathAndParameters('TO', text) ?? [];
-    if (path === '') return null;
-    return { type: 'RCPT', recipient: /^postmaster$/i.test(path) ? null : mailbox(path) };
+    const [path = '', parameters] = pathAndParameters('TO', text) ?? [];
+    return path === '' || parameters === undefined ? null : rcpt(path, parameters);
   },
   BDAT: (_, raw) => {
     const [, size, last] = /^ +(\d{1,15})( +LAST)? *$/i.exec(raw) ?? [];
@@ -140,16 +148,39 @@ function pathAndParameters(
   return [path, parameters];
 }
 
+/** RFC 3461 4: a parameter that is wrong is an error of syntax. Undefined: it is wrong; null: not given. */
+function dsnParameter<T>(
+  parameters: Parameters,
+  name: string,
+  read: (value: string) => T | null,
+): T | null | undefined {
+  const given = parameters.get(name);
+  if (given === undefined) return null;
+  return given === null ? undefined : (read(given) ?? undefined);
+}
+
+function rcpt(path: ByteString, parameters: Parameters): Command | null {
+  const notify = dsnParameter(parameters, 'NOTIFY', readNotify);
+  const orcpt = dsnParameter(parameters, 'ORCPT', readOrcpt);
+  if (notify === undefined || orcpt === undefined) return null;
+  const recipient = /^postmaster$/i.test(path) ? null : mailbox(path);
+  return { type: 'RCPT', recipient, dsn: { notify, orcpt: orcpt === null ? null : detached(orcpt) } };
+}
+
 /** Parameters that were not offered are ignored, but for those that demand what we cannot keep. */
 function mail(path: ByteString, parameters: Parameters): Command | null {
   const { SIZE: size = '0', BODY: body = '7BIT', SMTPUTF8: utf8 } = Object.fromEntries(parameters);
   if (size === null || !/^\d{1,20}$/.test(size) || body === null || typeof utf8 === 'string') return null;
+  const ret = dsnParameter(parameters, 'RET', readRet);
+  const envid = dsnParameter(parameters, 'ENVID', readEnvid);
+  if (ret === undefined || envid === undefined) return null;
   const unsupported = /^(?:7BIT|8BITMIME)$/i.test(body) ? null : `BODY=${body.slice(0, 20)}`;
   return {
     type: 'MAIL',
     sender: path === '' ? { kind: 'address', address: '', smtputf8: false } : mailbox(path),
     size: Number(size),
     smtputf8: utf8 === null,
+    dsn: { ret, envid: envid === null ? null : detached(envid) },
     unsupported: parameters.has('REQUIRETLS') ? 'REQUIRETLS' : unsupported,
   };
 }

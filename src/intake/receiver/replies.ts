@@ -115,6 +115,7 @@ function capabilities(draft: Draft): readonly string[] {
     '8BITMIME',
     'SMTPUTF8',
     'ENHANCEDSTATUSCODES',
+    'DSN',
     ...(offersLogin(draft) ? ['AUTH LOGIN PLAIN'] : []),
     ...(offersTls(draft) ? ['STARTTLS'] : []),
     `SIZE ${policy.size}`,

@@ -2,6 +2,7 @@
  * A connection to the intake as plain data: its state, the events that come in, the effects that go out.
  */
 import type { ByteString } from '../../platform/bytes.ts';
+import type { DsnRequest } from '../../smtp/dsn-request.ts';
 import type { Reply } from '../reply.ts';
 import type { Command } from './commands.ts';
 import type { StateName } from './states.ts';
@@ -40,6 +41,8 @@ export interface Session {
   readonly smtputf8: boolean;
   /** as accepted, in order; the same one may be there twice */
   readonly recipients: readonly ByteString[];
+  /** what the sender asks for in reports (RFC 3461) */
+  readonly dsn: DsnRequest;
   /** part of the message has been read, or may be */
   readonly messageBegun: boolean;
   /** the last BDAT */
@@ -56,6 +59,8 @@ export interface Session {
 export interface Envelope {
   readonly sender: ByteString;
   readonly recipients: readonly ByteString[];
+  /** null: nothing was asked for */
+  readonly dsn: DsnRequest | null;
   /** what the client calls itself */
   readonly client: ByteString;
   /** RFC 3848: ESMTP, ESMTPSA, LMTP ... */
@@ -113,6 +118,8 @@ export interface Step {
 
 export type EventName = SessionEvent['type'];
 
+export const NOTHING_ASKED: DsnRequest = { ret: null, envid: null, recipients: new Map() };
+
 export function beginSession(policy: Policy): Session {
   return {
     state: 'connecting',
@@ -126,6 +133,7 @@ export function beginSession(policy: Policy): Session {
     sender: null,
     smtputf8: false,
     recipients: [],
+    dsn: NOTHING_ASKED,
     messageBegun: false,
     chunk: { size: 0, last: false },
     commands: 0,

@@ -190,6 +190,7 @@ const REPORT_WORDS: { readonly [kind in NoticeKind]: string } = {
   failed: 'a failure',
   'gave-up': 'giving up',
   delayed: 'a delay',
+  relayed: 'an acceptance by a server that reports no success',
 };
 
 function shownReport(report: RehearsedReport, readable: DecodeText): ShownReport {

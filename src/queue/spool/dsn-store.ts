@@ -11,6 +11,7 @@ import { payloadFingerprint } from '../../storage/fingerprint.ts';
 import { ensureFolder, ownershipIn } from '../../storage/folder.ts';
 import { layoutOf, messageNumber, type StateLayout } from '../../storage/layout.ts';
 import type { DsnStore, JobKey, Notified } from '../dsn-store.ts';
+import { listDsnRequests, readDsnRequest, removeDsnRequest, removeStaleDsnRequests } from './dsn-requests.ts';
 import type { SpoolDeps } from './open.ts';
 
 /** The content of a note, as JSON. */
@@ -44,6 +45,7 @@ export function openDsnStore(
   let noted: Set<MessageNumber> | null = null;
   try {
     noted = removeStale(disk, notes, exists);
+    removeStaleDsnRequests(disk, layout);
   } catch (error) {
     // What is left of old notes takes space only: each names the job it was written for.
     if (errorCode(error) === null) throw error;
@@ -64,18 +66,23 @@ export function openDsnStore(
     return path;
   }
 
+  const earlier = notesIn(spool, disk);
+
   return {
-    ...notesIn(spool, disk),
+    ...earlier,
     async recordNotified(job, notified) {
       const note = noteOf(job);
       await putNote(job.control, { ...note, told: [...note.told, ...notified] });
     },
     recordFirstAttempt: (job, at) => putNote(job.control, { ...noteOf(job), firstAttempt: at }),
-    async forget({ control }) {
-      if (noted?.has(control) === false) return;
+    async forget({ control, msgid }) {
+      const isNoted = noted?.has(control) !== false;
+      const isRequested = earlier.isRequested(msgid);
+      if (!isNoted && !isRequested) return;
       // A job to which another program added recipients is not finished.
       if (disk.status(layout.message(control)) !== null) return;
-      removeIfExists(disk, `${notes}/${control}`);
+      if (isRequested) removeDsnRequest(disk, layout, msgid);
+      if (isNoted) removeIfExists(disk, `${notes}/${control}`);
       noted?.delete(control);
     },
     saveForPickup: (report, name) => put(layout.reports, `${name}.eml`, Buffer.from(report)),
@@ -83,9 +90,21 @@ export function openDsnStore(
 }
 
 /** What earlier runs have recorded. Changes nothing. */
-export function notesIn(spool: string, disk: Disk): Pick<DsnStore, 'notified' | 'firstAttempt'> {
+export function notesIn(
+  spool: string,
+  disk: Disk,
+): Pick<DsnStore, 'notified' | 'firstAttempt' | 'refresh' | 'request'> & {
+  /** as of the last `refresh` */
+  isRequested(msgid: MessageNumber): boolean;
+} {
   const layout = layoutOf(spool);
+  let requested: ReadonlySet<MessageNumber> = new Set();
   return {
+    refresh: () => {
+      requested = listDsnRequests(disk, layout);
+    },
+    isRequested: (msgid) => requested.has(msgid),
+    request: (job) => (requested.has(job.msgid) ? readDsnRequest(disk, layout, job) : null),
     notified: async (job) => noteFor(disk, layout, job).told,
     firstAttempt: async (job) => noteFor(disk, layout, job).firstAttempt ?? null,
   };

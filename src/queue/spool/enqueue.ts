@@ -16,6 +16,7 @@ import {
 import type { Disk, Ownership } from '../../storage/disk.ts';
 import type { StateLayout } from '../../storage/layout.ts';
 import type { Queue } from '../queue.ts';
+import { removeDsnRequest, writeDsnRequest } from './dsn-requests.ts';
 import { readHighest } from './highest-number.ts';
 import type { SpoolIndex } from './spool-index.ts';
 
@@ -106,13 +107,17 @@ export function createEnqueue(deps: EnqueueDeps): Queue['enqueue'] {
         await prepare(payload instanceof Uint8Array ? [payload] : payload, refuseList),
         linked,
       );
+      if (job.dsn !== undefined) await writeDsnRequest(deps, msgid, job.submitted, job.dsn);
       const list = Buffer.from(newControlText({ ...job, msgid }), 'latin1');
       const control = publish(await prepareControl(list), linked);
       await syncSpool();
       return { payload: msgid, control };
     } catch (error) {
       // The control message first: a job without its payload, or a payload that is never removed, is worse than none.
-      for (const number of linked.reverse()) removeIfExists(disk, layout.message(number));
+      for (const number of linked.reverse()) {
+        removeIfExists(disk, layout.message(number));
+        if (job.dsn !== undefined) removeDsnRequest(disk, layout, number);
+      }
       throw error;
     }
   };

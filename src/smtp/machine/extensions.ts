@@ -58,7 +58,7 @@ function isInUse(extension: Extension, { capabilities, current }: Draft['session
   const { transaction } = current;
   const parameters = [
     ...mailParameters(transaction, capabilities),
-    ...rcptParameters(transaction, capabilities),
+    ...transaction.recipients.flatMap((recipient) => rcptParameters(recipient, capabilities)),
   ];
   return parameters.some(([used]) => used === extension);
 }

@@ -1,0 +1,96 @@
+/**
+ * `.spoolroom/dsn/<payload>`: what the sender of a message asked for in reports (RFC 3461), as JSON. A delivery list has no
+ * place for it, and no server of Citadel would keep one. A note counts only for the payload and the submission it was written
+ * for, because numbers are used again. It is durable before the control message has its name.
+ */
+import type { MessageNumber } from '../../delivery-list/job.ts';
+import type { ByteString } from '../../platform/bytes.ts';
+import { isOperationalError } from '../../platform/system-errors.ts';
+import {
+  type DsnRequest,
+  dsnRequest,
+  type RecipientDsn,
+  readEnvid,
+  readNotify,
+  readOrcpt,
+  readRet,
+} from '../../smtp/dsn-request.ts';
+import { removeIfExists, replaceDurably, type TemporaryName } from '../../storage/atomic-file.ts';
+import type { Disk, Ownership } from '../../storage/disk.ts';
+import { payloadFingerprint } from '../../storage/fingerprint.ts';
+import { ensureFolder, ownershipIn } from '../../storage/folder.ts';
+import { messageNumber, type StateLayout } from '../../storage/layout.ts';
+import type { JobKey } from '../dsn-store.ts';
+
+/** Bytes; far more than the recipients of any message need. */
+const LONGEST = 1 << 26;
+
+interface WriteDeps {
+  readonly disk: Disk;
+  readonly layout: StateLayout;
+  readonly temporaryName: TemporaryName;
+  readonly owner: Ownership;
+}
+
+export async function writeDsnRequest(
+  { disk, layout, temporaryName, owner }: WriteDeps,
+  msgid: MessageNumber,
+  submitted: number,
+  { ret, envid, recipients }: DsnRequest,
+): Promise<void> {
+  const { folders } = ownershipIn(disk.status(`${layout.spool}/.`) ?? { mode: 0o700, uid: 0, gid: 0 });
+  if (ensureFolder(disk, layout.dsn, folders)) await disk.syncDirectory(layout.state);
+  const payload = payloadFingerprint(disk, layout, msgid);
+  const note = { submitted, payload, ret, envid, recipients: Object.fromEntries(recipients) };
+  const bytes = Buffer.from(`${JSON.stringify(note)}\n`, 'latin1');
+  await replaceDurably({ disk, temporaryName, owner }, `${layout.dsn}/${msgid}`, bytes);
+}
+
+/** The messages of whose senders something is noted. */
+export function listDsnRequests(disk: Disk, { dsn }: StateLayout): ReadonlySet<MessageNumber> {
+  if (disk.status(dsn) === null) return new Set();
+  return new Set(disk.list(dsn).flatMap(({ name }) => messageNumber(name) ?? []));
+}
+
+/** Null: there is none for this job, or it is damaged: then the sender gets the reports that everybody gets. */
+export function readDsnRequest(
+  disk: Disk,
+  layout: StateLayout,
+  { msgid, submitted }: JobKey,
+): DsnRequest | null {
+  try {
+    const note: unknown = JSON.parse(disk.read(`${layout.dsn}/${msgid}`, LONGEST).bytes.toString('latin1'));
+    if (typeof note !== 'object' || note === null) return null;
+    const { ret, envid, recipients, ...bound } = note as { readonly [name: string]: unknown };
+    const isMeant =
+      bound.submitted === (submitted ?? 0) && bound.payload === payloadFingerprint(disk, layout, msgid);
+    if (!isMeant || typeof recipients !== 'object' || recipients === null) return null;
+    return dsnRequest(
+      { ret: checked(ret, readRet), envid: checked(envid, readEnvid) },
+      new Map(Object.entries(recipients).map(([address, asked]) => [address, recipientIn(asked)])),
+    );
+  } catch (error) {
+    if (error instanceof SyntaxError || isOperationalError(error)) return null;
+    throw error;
+  }
+}
+
+export function removeDsnRequest(disk: Disk, { dsn }: StateLayout, msgid: MessageNumber): void {
+  removeIfExists(disk, `${dsn}/${msgid}`);
+}
+
+/** Notes of messages that are gone. */
+export function removeStaleDsnRequests(disk: Disk, layout: StateLayout): void {
+  for (const msgid of listDsnRequests(disk, layout))
+    if (disk.status(layout.message(msgid)) === null) removeDsnRequest(disk, layout, msgid);
+}
+
+function recipientIn(asked: unknown): RecipientDsn {
+  const { notify, orcpt } = (asked ?? {}) as { readonly [name: string]: unknown };
+  return { notify: checked(notify, readNotify), orcpt: checked(orcpt, readOrcpt) };
+}
+
+/** What stands in a file becomes part of a command: it is read as what a client says. */
+function checked<T>(value: unknown, read: (text: ByteString) => T | null): T | null {
+  return typeof value === 'string' ? read(value) : null;
+}
