@@ -35,6 +35,8 @@ export interface RunDeps {
   readonly throttleStore?: ThrottleStore;
   /** called once, before the first message becomes active: a run with nothing to do has nothing to tell */
   readonly beforeFirst?: () => void;
+  /** called once, with the count that the run keeps up to date */
+  readonly observe?: (count: RunCount) => void;
   /** tells senders what became of their messages; absent: nobody is told */
   readonly dsnSender?: DsnSender;
   /** how payloads are made ready to send; absent: read, rendered and signed */
@@ -53,11 +55,23 @@ export interface RunEvents {
   readonly trace: Trace;
 }
 
+/** What `count` holds of one message. */
+interface Counted {
+  readonly jobs: number;
+  readonly due: boolean;
+  deferred: number;
+}
+
+/** How far a run is. */
+export type RunCount = Omit<RunSummary, 'milliseconds'>;
+
 export interface RunSummary {
   /** control messages seen */
   readonly jobs: number;
   readonly due: number;
-  /** recipients */
+  /** jobs that were due and are not being worked on any more */
+  readonly done: number;
+  /** recipients; one that was tried more than once counts once, by its last outcome */
   readonly delivered: number;
   readonly deferred: number;
   readonly failed: number;
@@ -76,6 +90,7 @@ export interface RunSummary {
  */
 export async function runQueue(deps: RunDeps, rules: RunRules, signal: AbortSignal): Promise<RunSummary> {
   const runner = new QueueRunner(deps, rules, signal);
+  deps.observe?.(runner.count);
   const began = deps.clock.monotonic();
   await runner.scan(rules.due.force);
   const warn = warnOnce((text) => deps.events.warning(text));
@@ -98,6 +113,7 @@ export class QueueRunner {
   readonly count = {
     jobs: 0,
     due: 0,
+    done: 0,
     delivered: 0,
     deferred: 0,
     failed: 0,
@@ -115,8 +131,8 @@ export class QueueRunner {
   #halted = false;
   /** by payload: messages with attempts, outcomes or reports to come */
   readonly #active = new Map<MessageNumber, Promise<void>>();
-  /** by payload, those in the queue: how far they are in `count` */
-  readonly #counted = new Map<MessageNumber, 'seen' | 'due'>();
+  /** by payload, those in the queue: what they are in `count` */
+  readonly #counted = new Map<MessageNumber, Counted>();
   /** messages during which the process ended before: tried when nothing else is active, one at a time */
   readonly #suspects = new Map<MessageNumber, ControlMessages>();
   readonly #warnOnce: (text: string) => void;
@@ -144,6 +160,8 @@ export class QueueRunner {
     this.#messageEvents = {
       outcome: (record) => {
         this.count[COUNTED[record.status]]++;
+        const counted = this.#counted.get(record.msgid);
+        if (record.status === 4 && counted !== undefined) counted.deferred++;
         deps.events.outcome(record);
       },
       notWritten: (message, error) => this.#halt(message, error),
@@ -210,7 +228,7 @@ export class QueueRunner {
     for (const [msgid, lists] of all) {
       if (this.#counted.has(msgid)) continue;
       this.count.jobs += lists.length;
-      this.#counted.set(msgid, 'seen');
+      this.#counted.set(msgid, { jobs: lists.length, due: false, deferred: 0 });
     }
   }
 
@@ -271,8 +289,12 @@ export class QueueRunner {
   }
 
   #activateOne(msgid: MessageNumber, lists: ControlMessages): void {
-    if (this.#counted.get(msgid) !== 'due') this.count.due += lists.length;
-    this.#counted.set(msgid, 'due');
+    const counted = this.#counted.get(msgid) ?? { jobs: lists.length, due: false, deferred: 0 };
+    // Tried again: what comes of it now counts.
+    if (counted.due) this.count.done -= counted.jobs;
+    else this.count.due += lists.length;
+    this.count.deferred -= counted.deferred;
+    this.#counted.set(msgid, { jobs: lists.length, due: true, deferred: 0 });
     this.#active.set(
       msgid,
       this.#deliver(lists).then(() => this.#deactivate(msgid)),
@@ -294,6 +316,7 @@ export class QueueRunner {
 
   #deactivate(msgid: MessageNumber): void {
     this.#active.delete(msgid);
+    this.count.done += this.#counted.get(msgid)?.jobs ?? 0;
     this.#deps.crashLog?.end(msgid);
     if (!this.isActive) this.#activateSuspect();
     if (!this.isActive) for (const tell of [...this.#whenIdle]) tell();

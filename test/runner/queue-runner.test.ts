@@ -544,6 +544,29 @@ describe('while a slow server is waited for', () => {
     const { jobs: seen, due, delivered, deferred } = summary;
     assert.deepEqual({ seen, due, delivered, deferred }, { seen: 4, due: 4, delivered: 3, deferred: 1 });
   });
+
+  it('counts a recipient that is tried again in the same run once, by its last outcome', async () => {
+    const jobs = [job([['a@slow.example', 0]], 1), job([['b@busy.example', 0]], 2)];
+    const script: WorldScript = {
+      names: {
+        'slow.example': { mx: [[10, 'mx.slow.example']] },
+        'mx.slow.example': { a: ['192.0.2.66'] },
+        '*': { mx: [[10, 'mx.$']], a: ['192.0.2.1'] },
+      },
+      servers: {
+        '192.0.2.66': { dot: 'silence' },
+        '192.0.2.1': { rcpt: { '*': '451 4.2.1 later' } },
+      },
+    };
+    const { room, summary } = await run(jobs, script);
+    const tries = room.changes.filter(({ address }) => address === 'b@busy.example').length;
+    assert.ok(tries > 2, `${tries} tries`);
+    const { jobs: seen, due, done, deferred, failed } = summary;
+    assert.deepEqual(
+      { seen, due, done, deferred, failed },
+      { seen: 2, due: 2, done: 2, deferred: 2, failed: 0 },
+    );
+  });
 });
 
 describe('requests of administrators', () => {

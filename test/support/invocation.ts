@@ -25,6 +25,7 @@ export function caughtTerminal(input: readonly (string | Buffer)[] = []): Caught
     width: null,
     interactive: false,
     coloured: false,
+    status: null,
     input: Readable.from(input.map((piece) => Buffer.from(piece))) as unknown as NodeJS.ReadStream,
   };
   return { terminal, printed, errors };

@@ -458,6 +458,7 @@ function logLines(): string {
   const summary = {
     jobs: 3,
     due: 2,
+    done: 2,
     delivered: 1,
     deferred: 1,
     failed: 1,

@@ -1,11 +1,12 @@
 /** `spoolroom run`: one queue run, then exit. On a terminal it prints a summary; under cron it does not. */
 import { summaryEvent } from '../../output/log/log-events.ts';
+import { runProgress, showProgress } from '../../output/progress.ts';
 import { plural } from '../../output/text.ts';
 import { formatTime } from '../../platform/clock.ts';
 import { groupByPayload, isQueuedDue } from '../../queue/due.ts';
 import type { Queue } from '../../queue/queue.ts';
 import type { Schedule } from '../../queue/schedule.ts';
-import { runQueue } from '../../runner/queue-runner.ts';
+import { type RunCount, runQueue } from '../../runner/queue-runner.ts';
 import { withQueue } from '../setup/with-queue.ts';
 import { EXIT } from '../shell/exit.ts';
 
@@ -13,8 +14,14 @@ export const command = withQueue(
   'exit',
   async ({ ports, rules, log, signal }, { settings, options, terminal }) => {
     const due = { ...rules.due, force: options.force === true };
-    const summary = await runQueue(ports, { ...rules, due }, signal);
-    const verbose = terminal.interactive && !settings.json;
+    const quiet = options.quiet === true || settings.json || settings['log.format'] === 'json';
+    const { status } = terminal;
+    let ended = (): void => {};
+    const observe = (count: RunCount): void => {
+      if (status !== null && !quiet) ended = showProgress(status, ports.clock, () => runProgress(count));
+    };
+    const summary = await runQueue({ ...ports, observe }, { ...rules, due }, signal).finally(() => ended());
+    const verbose = terminal.interactive && !settings.json && options.quiet !== true;
     if (settings.json) terminal.print(JSON.stringify(summary));
     if (summary.due > 0) log.write(summaryEvent(summary, verbose ? 'info' : 'debug'));
     else if (verbose)

@@ -1,4 +1,5 @@
 /** What a command is, and what it is called with. Each command lives in a file of its own, loaded only when it is called. */
+import type { StatusLine } from '../../output/progress.ts';
 import type { CommandText } from '../../settings/shell-words.ts';
 import type { SettingName, Settings } from '../../settings/table.ts';
 import type { ExitCode } from './exit.ts';
@@ -47,6 +48,8 @@ export interface Terminal {
   readonly interactive: boolean;
   /** standard output is a terminal that shows colours, and the user wants them */
   readonly coloured: boolean;
+  /** a line on standard error that can be rewritten; null: standard error is no terminal, or a dumb one */
+  readonly status: StatusLine | null;
   readonly input: NodeJS.ReadStream;
 }
 

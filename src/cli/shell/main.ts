@@ -75,6 +75,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     unused: INTAKE,
     options: {
       force: { type: 'boolean', describe: 'try every job now, whether it is due or not' },
+      quiet: { type: 'boolean', describe: 'no progress and no summary on a terminal' },
       room: ROOM,
     },
     load: () => import('../commands/run.ts'),

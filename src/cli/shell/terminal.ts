@@ -6,6 +6,7 @@ import { fstatSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { isatty } from 'node:tty';
 import { allowsColour } from '../../output/colour.ts';
+import { type StatusLine, statusLine } from '../../output/progress.ts';
 import type { Terminal } from './command.ts';
 
 export function systemTerminal(): Terminal {
@@ -21,6 +22,11 @@ export function systemTerminal(): Terminal {
     },
     interactive: isTerminal(1),
     coloured: isTerminal(1) && allowsColour(process.env),
+    get status() {
+      if (!isTerminal(2) || process.env.TERM === 'dumb') return null;
+      status ??= statusLine(process.stderr, () => process.stderr.columns || NARROW);
+      return status;
+    },
     get input() {
       return process.stdin;
     },
@@ -40,10 +46,22 @@ export function isTerminal(descriptor: 1 | 2): boolean {
   }
 }
 
+/** On standard error; null: no command has asked for it. */
+let status: StatusLine | null = null;
+
 export function standardStream(name: 'stdout' | 'stderr'): Writable {
   const stream = process[name];
   if (!stream.listeners('error').includes(ignoreClosedPipe)) stream.on('error', ignoreClosedPipe);
-  return stream;
+  return name === 'stderr' && isTerminal(2) ? overStatus(process.stderr) : stream;
+}
+
+/** Each write takes the place of the status line, which comes back when it is drawn again. */
+function overStatus(stream: NodeJS.WriteStream): Writable {
+  const write = (...given: unknown[]): boolean => {
+    status?.clear();
+    return Reflect.apply(stream.write, stream, given);
+  };
+  return Object.assign(Object.create(stream) as Writable, { write });
 }
 
 /** The reader of our output may end (`| head`); delivery goes on. */
