@@ -47,8 +47,13 @@ function codeWithoutReply(outcome: Outcome): number {
  * delivery lists it stays repeated, as the C module writes it.
  */
 export function joinedLines(text: ByteString): ByteString {
+  return inOneLine(codeOnce(text));
+}
+
+/** Still with its lines. */
+export function codeOnce(text: ByteString): ByteString {
   const code = /^[245]\.\d{1,3}\.\d{1,3} /.exec(text)?.[0];
-  return inOneLine(code === undefined ? text : text.replaceAll(`\n${code}`, '\n'));
+  return code === undefined ? text : text.replaceAll(`\n${code}`, '\n');
 }
 
 /** Without bars either, which end the text in a delivery list. */

@@ -14,7 +14,7 @@ import {
   silentEvent,
   warningEvent,
 } from '../../output/log/log-events.ts';
-import { dialogueLines } from '../../output/replay/dialogue.ts';
+import { wholeDialogueLines } from '../../output/replay/dialogue.ts';
 import type { DecodeText } from '../../output/text.ts';
 import { textDecoder } from '../../output/text.ts';
 import type { RunEvents } from '../../runner/queue-runner.ts';
@@ -54,7 +54,7 @@ export function logEvents(log: Log, level: Level, legacy: Charset): RunEvents {
 
 function logDialogue(traced: TraceEvent, log: Log, readable: DecodeText): void {
   if (traced.what !== 'session') return;
-  for (const line of dialogueLines(traced.event, traced.step)) {
+  for (const line of wholeDialogueLines(traced.event, traced.step)) {
     log.write(dialogueEvent(traced.session, traced.step.session.peer, line, readable));
   }
 }

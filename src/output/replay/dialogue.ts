@@ -6,13 +6,14 @@ import type { TlsFacts } from '#net-stream-utils';
 import { tlsText, tlsUse } from '../../delivery/tls-use.ts';
 import type { ByteString } from '../../platform/bytes.ts';
 import type { SessionEffect, SessionEvent, Step } from '../../smtp/machine/session.ts';
+import { codeOnce } from '../../smtp/status-text.ts';
 
 export interface DialogueLine {
   readonly from: 'us' | 'server' | 'neither';
   readonly text: ByteString;
 }
 
-/** One step: first what was received, then what was sent. */
+/** One step: first what was received, then what was sent. Of a reply its first line. */
 export function dialogueLines(
   event: SessionEvent,
   { effects }: Pick<Step, 'effects'>,
@@ -20,6 +21,20 @@ export function dialogueLines(
   const received = lineOfEvent(event);
   const sent = effects.flatMap(linesOfEffect);
   return received === null ? sent : [received, ...sent];
+}
+
+/** The same with whole replies, each as one line: `250 mx.example | PIPELINING | SIZE 1000000`. No code is repeated. */
+export function wholeDialogueLines(
+  event: SessionEvent,
+  step: Pick<Step, 'effects'>,
+): readonly DialogueLine[] {
+  const lines = dialogueLines(event, step);
+  if (event.type !== 'reply') return lines;
+  const { code, text } = event.reply;
+  return [
+    { from: 'server', text: `${code} ${codeOnce(text).replaceAll('\n', ' | ')}`.trimEnd() },
+    ...lines.slice(1),
+  ];
 }
 
 function lineOfEvent(event: SessionEvent): DialogueLine | null {
