@@ -123,6 +123,17 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('../commands/queue.ts'),
   },
   {
+    usage: 'show [jobs..]',
+    about: 'the envelope of jobs, and the header or the whole of their messages',
+    settings: READING,
+    options: {
+      ...SELECTING,
+      all: { type: 'boolean', describe: 'all jobs' },
+      body: { type: 'boolean', describe: 'the text of the message as well' },
+    },
+    load: () => import('../commands/show.ts'),
+  },
+  {
     usage: 'explain <job>',
     about: 'why a job is still queued, what happened last, and what would help',
     settings: READING,
