@@ -120,6 +120,11 @@ export class ProcessDisk implements Disk {
     this.#disk.unlink(path);
   }
 
+  async remove(path: string): Promise<void> {
+    this.#gate.step('unlink', path);
+    await this.#disk.remove(path);
+  }
+
   mkdir(path: string, owner: Parameters<Disk['mkdir']>[1]): void {
     this.#gate.step('mkdir', path);
     this.#disk.mkdir(path, owner);

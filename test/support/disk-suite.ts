@@ -51,6 +51,15 @@ const CASES: Readonly<Record<string, Case>> = {
     assert.deepEqual(names(disk, root), ['c file']);
     assert.equal(text(disk, `${root}/c`), 'second');
   },
+  async 'what is removed on another thread is gone when that resolves, and may have been gone before'(
+    disk,
+    root,
+  ) {
+    put(disk, `${root}/a`, 'first');
+    await disk.remove(`${root}/a`);
+    await disk.remove(`${root}/a`);
+    assert.deepEqual(names(disk, root), []);
+  },
   'folders are listed as such, and hold files'(disk, root) {
     disk.mkdir(`${root}/folder`, { ...OWNER, mode: 0o750 });
     put(disk, `${root}/folder/a`, 'x');

@@ -71,6 +71,10 @@ export function faultyDisk(fault: Fault, disk: Disk = nodeDisk): FaultyDisk {
       check('unlink');
       disk.unlink(path);
     },
+    async remove(path) {
+      check('unlink');
+      await disk.remove(path);
+    },
     mkdir(path, owner) {
       check('mkdir');
       disk.mkdir(path, owner);

@@ -156,6 +156,10 @@ export class MemoryDisk implements Disk {
     this.#folderAt(path.dirname(file)).names.delete(path.basename(file));
   }
 
+  async remove(file: string): Promise<void> {
+    if (this.status(file) !== null) this.unlink(file);
+  }
+
   mkdir(directory: string, owner: Ownership): void {
     this.#free(directory);
     const folder = this.#folder(owner);

@@ -5,7 +5,6 @@
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import { inMemory, storedControl } from '../../message/stored.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
-import { removeIfExists } from '../../storage/atomic-file.ts';
 import type { Disk } from '../../storage/disk.ts';
 import { fingerprintOf } from '../../storage/fingerprint.ts';
 import type { StateLayout } from '../../storage/layout.ts';
@@ -16,6 +15,9 @@ import type { SpoolIndex } from './spool-index.ts';
 
 /** Up to this many bytes a payload is handed out whole. */
 const WHOLE = 262_144;
+
+/** Payloads that are removed at the same time: two of Node's four threads are left for syncs and lookups. */
+const AT_A_TIME = 2;
 
 function unreadable(number: MessageNumber, why: string): PayloadResult {
   return { kind: 'unreadable', reason: `the message ${number} in the spool cannot be read: ${why}` };
@@ -71,21 +73,27 @@ export async function removePayloads(
   index.updateNew();
   const named = index.namedPayloads();
   const highestUnread = index.highestUnread();
-  const done = finished.filter(({ key }) => key.msgid > highestUnread && removePayload(deps, key, named));
+  const done: FinishedJob[] = [];
+  const jobs = finished.values();
+  const remove = async (): Promise<void> => {
+    for (const job of jobs)
+      if (job.key.msgid > highestUnread && (await removePayload(deps, job.key, named))) done.push(job);
+  };
+  await Promise.all(Array.from({ length: AT_A_TIME }, remove));
   await syncSpool();
   return done;
 }
 
 /** False: it could not be read. */
-function removePayload(
+async function removePayload(
   { index, disk, layout }: RemovePayloadDeps,
   { msgid, payload }: JournalKey,
   named: ReadonlySet<MessageNumber>,
-): boolean {
+): Promise<boolean> {
   if (payload === null || named.has(msgid)) return true;
   const entry = index.refresh(msgid);
   if (entry?.kind === 'payload' && fingerprintOf(entry.status) === payload) {
-    removeIfExists(disk, layout.message(msgid));
+    await disk.remove(layout.message(msgid));
     index.forget(msgid);
   }
   return entry?.kind !== 'refused';

@@ -5,7 +5,6 @@
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import { describeError, QueueError } from '../../platform/system-errors.ts';
 import { warnOnce } from '../../platform/warn-once.ts';
-import { removeIfExists } from '../../storage/atomic-file.ts';
 import type { Ownership } from '../../storage/disk.ts';
 import { fingerprintOf, payloadFingerprint } from '../../storage/fingerprint.ts';
 import { groupCommit } from '../../storage/group-commit.ts';
@@ -128,7 +127,7 @@ export class SpoolStore implements MessageStore<SpoolJob> {
   /** Where the journal cannot say it, the directory itself still can. */
   async finishRecorded(job: SpoolJob, finished: FinishedJob, journalError: unknown): Promise<void> {
     try {
-      this.#removeControl(job, finished);
+      await this.#removeControl(job, finished);
       if (journalError !== null) await this.#deps.syncSpool();
     } catch (error) {
       // A removal that is not durable yet is made so by the next flush, and its records are kept until then.
@@ -144,7 +143,7 @@ export class SpoolStore implements MessageStore<SpoolJob> {
   async close(): Promise<void> {}
 
   /** Unless another program has added pending recipients meanwhile. */
-  #removeControl(job: SpoolJob, finished: FinishedJob): void {
+  async #removeControl(job: SpoolJob, finished: FinishedJob): Promise<void> {
     const { index, disk, layout } = this.#deps;
     const entry = index.refresh(job.control);
     if (entry?.kind === 'refused') throw new QueueError(entry.reason);
@@ -154,7 +153,7 @@ export class SpoolStore implements MessageStore<SpoolJob> {
       this.#warnChanged(job);
       return;
     }
-    removeIfExists(disk, layout.message(job.control));
+    await disk.remove(layout.message(job.control));
     index.forget(job.control);
     finished.removable = true;
   }

@@ -182,7 +182,7 @@ function mortalDisk(): { readonly disk: Disk; left: number } {
     if (mortal.left-- <= 0) throw Object.assign(new Error('killed'), { code: 'EIO' });
     return call();
   };
-  const { rename, link, unlink, mkdir, create, syncDirectory } = nodeDisk;
+  const { rename, link, unlink, remove, mkdir, create, syncDirectory } = nodeDisk;
   const mortal = {
     left: Number.POSITIVE_INFINITY,
     disk: {
@@ -190,6 +190,7 @@ function mortalDisk(): { readonly disk: Disk; left: number } {
       rename: (from: string, to: string) => alive(() => rename(from, to)),
       link: (from: string, to: string) => alive(() => link(from, to)),
       unlink: (path: string) => alive(() => unlink(path)),
+      remove: async (path: string) => alive(() => remove(path)),
       mkdir: (path: string, owner: Ownership) => alive(() => mkdir(path, owner)),
       create: (path: string, owner: Ownership) => alive(() => create(path, owner)),
       syncDirectory: async (path: string) => alive(() => syncDirectory(path)),

@@ -242,9 +242,9 @@ test('and one to which it was added while no runner was active, after a crash at
   const crashed = machine.start();
   const disk: Disk = {
     ...nodeDisk,
-    unlink(path) {
+    async remove(path) {
       if (path === `${spool}/2`) throw Object.assign(new Error('killed'), { code: 'EIO' });
-      nodeDisk.unlink(path);
+      await nodeDisk.remove(path);
     },
   };
   const first = await openQueue(spool, bench({ disk, processes: crashed }));
