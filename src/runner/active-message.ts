@@ -13,6 +13,7 @@ import { expired } from '../dsn/notice.ts';
 import type { DsnSender, RecipientResult } from '../dsn/sender.ts';
 import type { OutgoingMessage } from '../message/outgoing.ts';
 import type { ByteString } from '../platform/bytes.ts';
+import { formatTime } from '../platform/clock.ts';
 import { describeError, isOperationalError } from '../platform/system-errors.ts';
 import { warnOnce } from '../platform/warn-once.ts';
 import type { ControlMessages } from '../queue/due.ts';
@@ -30,6 +31,7 @@ import type { Failure, Outcome } from '../smtp/outcome.ts';
 import { statusDigit, statusText } from '../smtp/status-text.ts';
 import type { TransactionRecipient } from '../smtp/transaction.ts';
 import { envelopeSender, type LoadDeps, type loadMessage } from './load-message.ts';
+import { type SuppressionList, suppressedFailure } from './suppression-list.ts';
 
 /** What became of one recipient, for logs and tables. */
 export interface OutcomeRecord extends OutcomeDetails {
@@ -66,6 +68,8 @@ export interface MessageDeps extends Omit<LoadDeps, 'sign'> {
   readonly nextTurn: () => Promise<void>;
   /** null: senders are told nothing */
   readonly dsnSender: DsnSender | null;
+  /** absent: there are no addresses to which nothing is sent */
+  readonly suppressed?: SuppressionList | null;
   readonly load: typeof loadMessage;
 }
 
@@ -162,6 +166,12 @@ export class ActiveMessage implements AttemptedMessage {
         ids.push(id);
         continue;
       }
+      const entry = this.#deps.suppressed?.find(address.command) ?? null;
+      if (entry !== null) {
+        const failure = suppressedFailure(entry, formatTime(entry.until));
+        this.recordOutcome('', [id], { kind: 'failed', ...failure }, NO_SESSION);
+        continue;
+      }
       const destination = destinationOf(address.domain, sender, this.#deps.routing);
       const { smtputf8, command } = address;
       const key = `${destination.key} ${smtputf8}`;
@@ -228,6 +238,7 @@ export class ActiveMessage implements AttemptedMessage {
     const message = this.#facts;
     const changes = ids.flatMap((id) => {
       const { address } = this.#recipient(id);
+      this.#noteBounce(address, given);
       this.#results.set(id, { address, status, text, failure, relayed });
       return changesAt(this.#positions(id), { address, status, text });
     });
@@ -241,6 +252,15 @@ export class ActiveMessage implements AttemptedMessage {
       }
     });
     return outcome;
+  }
+
+  #noteBounce(entry: ByteString, outcome: Outcome): void {
+    const { suppressed } = this.#deps;
+    if (suppressed === null || suppressed === undefined) return;
+    const address = recipientAddress(entry);
+    if (address.kind === 'unusable') return;
+    if (outcome.kind === 'delivered') suppressed.delivered(address.command);
+    else suppressed.bounced(address.command, outcome);
   }
 
   /** Nothing was tried, so nothing is written, until the message is too old: then its sender is told. */

@@ -19,6 +19,7 @@ import type { MessageDeps, MessageEvents, OutcomeRecord } from './active-message
 import { ActiveMessage } from './active-message.ts';
 import { loadMessage } from './load-message.ts';
 import type { RunRules } from './rules.ts';
+import type { SuppressionList } from './suppression-list.ts';
 import type { ThrottleStore } from './throttle-store.ts';
 import { ThrottledQueue } from './throttled-queue.ts';
 
@@ -33,6 +34,8 @@ export interface RunDeps {
   readonly crashLog?: CrashLog;
   /** which hosts asked us to send less; absent: it is forgotten with the run */
   readonly throttleStore?: ThrottleStore;
+  /** addresses to which nothing is sent; absent: there are none */
+  readonly suppressed?: SuppressionList;
   /** called once, before the first message becomes active: a run with nothing to do has nothing to tell */
   readonly beforeFirst?: () => void;
   /** called once, with the count that the run keeps up to date */
@@ -155,6 +158,7 @@ export class QueueRunner {
       nextTurn: () => new Promise((turn) => deps.clock.after(0, turn)),
       schedule: rules.due.schedule,
       dsnSender: deps.dsnSender ?? null,
+      suppressed: deps.suppressed ?? null,
       load: deps.load ?? loadMessage,
     };
     this.#messageEvents = {
@@ -211,7 +215,10 @@ export class QueueRunner {
     const messages = [...all].filter(
       ([msgid, lists]) => !this.#active.has(msgid) && isMessageDue(lists, this.#now(), options),
     );
-    if (messages.length > 0) this.#deps.dsnSender?.refresh();
+    if (messages.length > 0) {
+      this.#deps.dsnSender?.refresh();
+      this.#deps.suppressed?.refresh();
+    }
     const unsuspected: [MessageNumber, ControlMessages][] = [];
     for (const [msgid, lists] of this.#throttled.select(messages)) {
       if (this.#crashes(msgid) < SUSPICIOUS) unsuspected.push([msgid, lists]);

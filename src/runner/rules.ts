@@ -14,6 +14,7 @@ import { type DestinationRules, destinationRules, type HostRules } from '../rout
 import { type Host, isRelay, type Relay, type TlsPolicy } from '../routing/hosts.ts';
 import type { Settings } from '../settings/table.ts';
 import type { Extension } from '../smtp/capabilities.ts';
+import type { SuppressionRules } from './suppression-list.ts';
 
 export interface RunRules {
   readonly delivery: DeliveryRules;
@@ -183,6 +184,10 @@ function tlsPolicy(settings: Settings, host: Host, { pins, tls, isTlsByName }: H
   const general = isRelay(host) ? settings['relay-tls'] : settings.tls;
   if (general !== 'auto' && (isRelay(host) || host.credentials === null)) return general;
   return host.credentials === null ? 'opportunistic' : 'require';
+}
+
+export function suppressionRules(settings: Settings): SuppressionRules {
+  return { after: settings['suppress.after'], age: Math.round(settings['suppress.age'] / 1000) };
 }
 
 /** Seconds: what the delivery lists count in. */

@@ -208,6 +208,12 @@ export const SETTINGS = {
     'age at which the sender gets a delay notice; the same as retry.giveup: never',
   ),
   'retry.giveup': setting(duration, '5d', 'age at which delivery of a message is given up'),
+  'suppress.after': setting(
+    count(0, 1000),
+    '0',
+    'hard bounces in a row after which nothing is sent to an address for a time; 0: only those put there by hand',
+  ),
+  'suppress.age': setting(duration, '30d', 'how long nothing is sent to a suppressed address'),
 
   'intake.listen': setting(
     list(text),

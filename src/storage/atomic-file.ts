@@ -69,7 +69,12 @@ export async function replaceDurably(
  * The same for what may be lost with the power: not synced. Readable and writable for whom the state folder is. The lock on the
  * queue is held, so that nobody else uses the temporary name. Does nothing where there is no state folder.
  */
-export function replaceInState(disk: Disk, { state }: StateLayout, path: string, text: string): void {
+export function replaceInState(
+  disk: Disk,
+  { state }: StateLayout,
+  path: string,
+  text: string | Buffer,
+): void {
   const folder = disk.status(state);
   if (folder === null) return;
   const { mode, uid, gid } = folder;

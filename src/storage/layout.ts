@@ -22,6 +22,8 @@ export interface StateLayout {
   readonly removed: string;
   /** what senders asked for in reports, by payload */
   readonly dsn: string;
+  /** addresses to which nothing is sent for a time */
+  readonly suppressed: string;
   /** DSNs kept for the postmaster */
   readonly reports: string;
   /** MTA-STS policies, a file for each domain */
@@ -45,6 +47,7 @@ export function layoutOf(spool: string): StateLayout {
     requests: `${state}/requests`,
     removed: `${state}/removed`,
     dsn: `${state}/dsn`,
+    suppressed: `${state}/suppressed`,
     reports: `${state}/reports`,
     policies: `${state}/mta-sts`,
     temporary: `${state}/tmp`,

@@ -25,14 +25,6 @@ import { InvalidMessage } from '../../queue/spool/enqueue.ts';
 import { openSpoolClient } from '../../queue/spool/open.ts';
 import { recipientAddress, withLocalDomain } from '../../routing/address.ts';
 import type { CommandText } from '../../settings/shell-words.ts';
-import {
-  type DsnRequest,
-  dsnRequest,
-  readEnvid,
-  readNotify,
-  readRet,
-  xtextOf,
-} from '../../smtp/dsn-request.ts';
 import { logFor } from '../setup/event-log.ts';
 import { historyFor } from '../setup/history.ts';
 import {
@@ -46,6 +38,7 @@ import {
 import { becomeOwner } from '../setup/privileges.ts';
 import { type CliError, type Command, cliError, type Invocation, warner } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
+import { all, dsnFrom } from '../shell/sendmail-options.ts';
 
 export const command: Command = async (invocation) => {
   const done = await enqueue(invocation);
@@ -200,33 +193,6 @@ function modeRefused(given: unknown, commandText: CommandText): CliError | null 
     `The mode -b${escapeControl(mode)} of sendmail is not available. Nothing was queued.${instead}`,
     EXIT.usage,
   );
-}
-
-/** The options of sendmail for the parameters of RFC 3461, which hold for all recipients. */
-function dsnFrom(
-  options: Invocation['options'],
-  recipients: readonly ByteString[],
-): DsnRequest | null | CliError {
-  const [notify, ret, envid] = ['N', 'R', 'V'].map((letter) => all(options[letter]).at(-1));
-  const asked = {
-    notify: notify === undefined ? null : readNotify(notify),
-    ret: ret === undefined ? null : readRet(ret),
-    envid: envid === undefined ? null : readEnvid(xtextOf(bytesOf(envid))),
-  };
-  const wrong = (letter: string, given: string, takes: string): CliError =>
-    cliError(`-${letter} ${escapeControl(given)}: it takes ${takes}. Nothing was queued.`, EXIT.usage);
-  if (notify !== undefined && asked.notify === null)
-    return wrong('N', notify, 'never, or some of success, failure and delay with commas');
-  if (ret !== undefined && asked.ret === null) return wrong('R', ret, 'full or hdrs');
-  if (envid !== undefined && asked.envid === null) return wrong('V', envid, 'up to 100 characters');
-  const dsn = { notify: asked.notify, orcpt: null };
-  const each = asked.notify === null ? [] : recipients.map((address) => [address, dsn] as const);
-  return dsnRequest(asked, new Map(each));
-}
-
-/** The values of an option that may have been given several times. */
-function all(given: unknown): readonly string[] {
-  return [given ?? []].flat().map(String);
 }
 
 /** Of the user who called. A user who is not in the system's database has only a number. */

@@ -30,7 +30,8 @@ import { everyRelay } from '../../routing/route.ts';
 import { Alerts, SILENT_HOSTS } from '../../runner/alerts.ts';
 import type { RunDeps, RunEvents } from '../../runner/queue-runner.ts';
 import { RelayAlerts } from '../../runner/relay-alerts.ts';
-import type { RunRules } from '../../runner/rules.ts';
+import { type RunRules, suppressionRules } from '../../runner/rules.ts';
+import { SuppressionList } from '../../runner/suppression-list.ts';
 import { throttleStore } from '../../runner/throttle-store.ts';
 import type { Settings } from '../../settings/table.ts';
 import { nodeDisk } from '../../storage/disk.ts';
@@ -193,9 +194,11 @@ async function workOn(
     const events = observed(logged, { recorder, history, relays, alerts });
     const beforeFirst = (): void => alertSettings(alerts, rules);
     const throttle = throttleStore(nodeDisk, layoutOf(spool));
+    const seconds = (): number => Math.floor(clock.now() / 1000);
+    const suppressed = new SuppressionList(nodeDisk, layoutOf(spool), suppressionRules(settings), seconds);
     const ports = {
       ...system,
-      ...{ queue, events, crashLog, beforeFirst, throttleStore: throttle },
+      ...{ queue, events, crashLog, beforeFirst, throttleStore: throttle, suppressed },
     };
     const dsnSender = createDsnSender(path, { spool, rules, log, alerts, history }, settings, ports);
     return await work({ ...context, signal, started, ports: { ...ports, dsnSender } }, invocation);

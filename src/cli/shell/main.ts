@@ -195,6 +195,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('../commands/check.ts'),
   },
   {
+    usage: 'suppress <action> [addresses..]',
+    about: 'add, remove or list addresses to which nothing is sent for a time',
+    settings: [...READING, 'suppress.after', 'suppress.age'],
+    options: {
+      for: { type: 'string', describe: 'how long, such as 7d; default: the setting suppress.age' },
+      why: { type: 'string', describe: 'a reason, for the sender and for the list' },
+    },
+    load: () => import('../commands/suppress.ts'),
+  },
+  {
     usage: 'dkim <action> [domain]',
     about:
       'genkey DOMAIN: make a DKIM key and its DNS record; check: what receivers look at before they read a message',

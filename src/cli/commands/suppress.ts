@@ -1,0 +1,91 @@
+/** `spoolroom suppress`: the addresses to which nothing is sent for a time. Works beside a running queue run. */
+import { userInfo } from 'node:os';
+import { columns } from '../../output/queue-facts.ts';
+import { escapeControl } from '../../output/text.ts';
+import { bytesOf } from '../../platform/bytes.ts';
+import { formatTime } from '../../platform/clock.ts';
+import { describeError, isOperationalError } from '../../platform/system-errors.ts';
+import { recipientAddress } from '../../routing/address.ts';
+import { suppressionRules } from '../../runner/rules.ts';
+import { SuppressionList } from '../../runner/suppression-list.ts';
+import { duration } from '../../settings/kinds.ts';
+import { layoutOf } from '../../storage/layout.ts';
+import { readSpool } from '../setup/read-spool.ts';
+import { type CliError, type Command, cliError, type Invocation, warner } from '../shell/command.ts';
+import { EXIT } from '../shell/exit.ts';
+
+export const command: Command = async ({ settings, options, terminal }) => {
+  const opened = await readSpool(settings, warner(terminal));
+  if ('kind' in opened) return opened;
+  const { spool, deps, now } = opened;
+  const list = new SuppressionList(deps.disk, layoutOf(spool), suppressionRules(settings), () => now);
+  list.refresh();
+  if (options.action === 'list') {
+    const all = list.all();
+    const rows = all.map(({ address, until, bounces, why }) => [
+      escapeControl(address),
+      `until ${formatTime(until)}`,
+      escapeControl(bounces === 0 ? why : `${bounces} hard bounces: ${why}`),
+    ]);
+    if (settings.json) terminal.print(JSON.stringify({ suppressed: all }));
+    else terminal.print(rows.length === 0 ? 'No address is suppressed.' : columns(rows));
+    return EXIT.ok;
+  }
+  const addresses = addressesFrom(options);
+  if ('kind' in addresses) return addresses;
+  try {
+    if (options.action === 'add') return add(list, addresses, options, terminal);
+    if (options.action === 'remove') {
+      for (const address of addresses)
+        terminal.print(
+          `${escapeControl(address)} ${list.remove(address) ? 'is suppressed no more' : 'was not suppressed'}.`,
+        );
+      return EXIT.ok;
+    }
+  } catch (error) {
+    if (!isOperationalError(error)) throw error;
+    return cliError(`The list in ${spool} could not be changed: ${describeError(error)}.`, EXIT.io);
+  }
+  return cliError(
+    `${escapeControl(String(options.action))} is not something suppress does: add, remove or list.`,
+    EXIT.usage,
+  );
+};
+
+function add(
+  list: SuppressionList,
+  addresses: readonly string[],
+  options: Invocation['options'],
+  terminal: Invocation['terminal'],
+): typeof EXIT.ok | CliError {
+  const time = typeof options.for === 'string' ? duration.read(options.for) : null;
+  if (time?.ok === false)
+    return cliError(`--for ${escapeControl(String(options.for))} ${time.problem}.`, EXIT.usage);
+  const why = typeof options.why === 'string' ? bytesOf(options.why) : `put there by ${userName()}`;
+  for (const address of addresses) {
+    const { until } = list.add(address, why, time === null ? undefined : time.value / 1000);
+    terminal.print(`${escapeControl(address)} gets no mail until ${formatTime(until)}; senders are told.`);
+  }
+  return EXIT.ok;
+}
+
+function addressesFrom({ addresses }: Invocation['options']): readonly string[] | CliError {
+  const given = [addresses ?? []].flat().map((each) => recipientAddress(bytesOf(String(each))));
+  const [first] = given;
+  if (first === undefined) return cliError('No address given.', EXIT.usage);
+  const usable: string[] = [];
+  for (const each of given) {
+    if (each.kind === 'unusable') return cliError(`An address cannot be used: ${each.reason}.`, EXIT.usage);
+    usable.push(each.command);
+  }
+  return usable;
+}
+
+/** A user who is not in the system's database has only a number. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `user ${process.getuid?.() ?? ''}`;
+  }
+}
