@@ -207,6 +207,21 @@ describe('check --citadel', () => {
     assert.deepEqual((await check(live)).bad, [], 'our own');
   });
 
+  it('warns of the order in which a server of 2016 with a smarthost reads lists of ours (R239)', async (t) => {
+    const rows = [
+      ['2016', 'r.example|smarthost\n', true],
+      ['2016', '', false],
+      ['2016', 'r.example|fallbackhost\n', false],
+      ['2012', 'r.example|smarthost\n', false],
+      ['2023', 'r.example|smarthost\n', false],
+    ] as const;
+    for (const [era, relays, warned] of rows) {
+      const { check } = await site(t, era, relays);
+      const { advice } = await check({ spool: null, state: temporaryDirectory(t) });
+      assert.equal(advice('hand-back').length, warned ? 1 : 0, `${era} ${relays}`);
+    }
+  });
+
   it('does not take a refused listing for an empty queue', async (t) => {
     const { check, citadel } = await site(t, '2016', '');
     citadel.fault = (line) => (line === 'MSGS ALL' ? { answer: '552 busy\n' } : null);

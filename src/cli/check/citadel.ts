@@ -65,7 +65,7 @@ export async function checkCitadel(context: CitadelContext): Promise<readonly Fi
     ...loopFindings(context),
     ...(settings.state === null
       ? await intakeFindings(survey, context)
-      : [probeFinding(settings.state, queue, foreign)]),
+      : [probeFinding(settings.state, queue, foreign), ...handBackFindings(survey)]),
   ];
 }
 
@@ -96,6 +96,19 @@ async function surveyOf(server: CitadelServer, settings: Settings): Promise<Surv
     foreign: index.probes('foreign-flag'),
     contradictions,
   };
+}
+
+/** What its own queue run would do with lists of ours (techdoc/live-room.md). */
+function handBackFindings({ version, config }: Survey): readonly Finding[] {
+  if (version !== '2016' || !config.internet.relays.some(isSmart)) return [];
+  return [
+    warning(
+      'hand-back',
+      'with a smarthost, the queue run of a server of 2016 sends to the first recipients of a list, not to those that are pending',
+      'We write pending recipients first, but a list that its own run rewrites has lost that order: some would get the message again, others ' +
+        'never. Before its own queue run is switched on, let spoolroom finish the queue, or take its relay lines out until the queue is empty.',
+    ),
+  ];
 }
 
 /** How relay lines are read. Servers up to 2017 put each line in front of those before it. */

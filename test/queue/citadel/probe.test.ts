@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { type TestContext, test } from 'node:test';
+import { ConcurrentRunnerError } from '../../../src/platform/system-errors.ts';
 import {
   encodeProbeState,
   parseProbeState,
@@ -171,6 +172,30 @@ test('an alarm ends when its file is removed, without a new process', async (t) 
   deps.clock.advance(150_000);
   assert.equal((await queue.scan()).jobs.length, 1);
   await queue.close();
+});
+
+test('an alarm that the disk does not take ends the process all the same, and the next one finds it out again (R239)', async (t) => {
+  const scene = await liveScene(t);
+  const { double } = scene;
+  double.post(newList(double.postMail(MAIL), 'b@example.com'));
+  const queue = await openLive(scene);
+  await queue.scan();
+  cQueueRun(double, '2012', NOW + 60, 'later');
+  const file = `${scene.options.state}/.spoolroom/trial`;
+  fs.renameSync(file, `${file}.kept`);
+  // Nothing can be put in the place of a directory.
+  fs.mkdirSync(file);
+  await assert.rejects(queue.scan(), {
+    constructor: ConcurrentRunnerError,
+    message: /^Something else works on the queue .* This could not be written to .*trial: .*The next process/,
+  });
+  await queue.close();
+  fs.rmdirSync(file);
+  fs.renameSync(`${file}.kept`, file);
+  await assert.rejects(
+    (await openLive(scene)).scan(),
+    /Something else works on the queue.*next run begins the probe period again\.$/,
+  );
 });
 
 test('a damaged state of the probe period counts as an alarm', async (t) => {

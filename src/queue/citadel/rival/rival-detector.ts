@@ -6,7 +6,7 @@
  */
 import type { MessageNumber } from '../../../delivery-list/job.ts';
 import type { Clock } from '../../../platform/clock.ts';
-import { ConcurrentRunnerError } from '../../../platform/system-errors.ts';
+import { ConcurrentRunnerError, describeError, isOperationalError } from '../../../platform/system-errors.ts';
 import type { RoomIndex } from '../room-index.ts';
 import { flagText, PROBE_PERIOD, type ProbeState, probeText, type ShutdownSnapshot } from './probe.ts';
 
@@ -73,6 +73,8 @@ export class RivalDetector {
   /** The process ends; `snapshot` holds the control messages as they are now. */
   async rearm(snapshot: ShutdownSnapshot): Promise<void> {
     await this.#keepEvidence();
+    // After an alarm nothing was changed; and a full disk must not hide it behind another error.
+    if (this.#state !== null && this.#state.alarm !== null) return;
     if (JSON.stringify(this.#snapshot) !== JSON.stringify(snapshot))
       await this.#deps.store.writeSnapshot(snapshot);
   }
@@ -96,8 +98,8 @@ export class RivalDetector {
     const state = this.#state ?? (await this.#begin());
     const alarm = state.alarm ?? this.#alarmIn(state);
     if (alarm !== null) {
-      if (state.alarm === null) await this.#save({ ...state, alarm });
-      throw new ConcurrentRunnerError(this.#alarmText(alarm));
+      const unwritten = state.alarm === null ? await this.#unwritten({ ...state, alarm }) : '';
+      throw new ConcurrentRunnerError(`${this.#alarmText(alarm)}${unwritten}`);
     }
     // No queue run touches it: a person removed it, or the server's expiry of old messages.
     if (this.#isGone(state.flag))
@@ -224,6 +226,18 @@ export class RivalDetector {
       `queue room of ${name}. Delivery starts when they have stayed there untouched for ${PROBE_PERIOD / 1000} seconds, which ` +
       'shows that the server does not process the queue itself.'
     );
+  }
+
+  /** An alarm ends the process whether the disk takes it or not. What is said when it does not. */
+  async #unwritten(state: ProbeState): Promise<string> {
+    this.#state = state;
+    try {
+      await this.#save(state);
+      return '';
+    } catch (error) {
+      if (!isOperationalError(error)) throw error;
+      return ` This could not be written to ${this.#deps.store.path}: ${describeError(error)}. The next process has to find it out again.`;
+    }
   }
 
   async #save(state: ProbeState): Promise<void> {
