@@ -11,23 +11,16 @@ import type { Clock } from '../platform/clock.ts';
 import { Deque } from '../platform/deque.ts';
 import type { LimitGroup } from '../routing/destination-rules.ts';
 import type { Host } from '../routing/hosts.ts';
-import type { Extension } from '../smtp/capabilities.ts';
 import type { ClientListener } from '../smtp/client.ts';
 import { SmtpClient } from '../smtp/client.ts';
 import type { Failure } from '../smtp/outcome.ts';
 import { protectionKey } from '../tls-policy/decision.ts';
 import type { AcquireConnection, DeliveryAttempt } from './attempt.ts';
+import { type Refusal, RefusalMemory } from './refusals.ts';
 import { type DeliveryDeps, type DeliveryRules, sessionOptions } from './rules.ts';
 
 /** Milliseconds for which an endpoint that failed is not tried for other jobs: less than the shortest retry interval. */
 const BACK_OFF = 120_000;
-
-/**
- * Milliseconds for which an extension is left out where it was refused. A handshake may break for a reason that passes, a
- * server that lacks a command has it after its next update at the earliest.
- */
-const WITHOUT_STARTTLS = BACK_OFF;
-const WITHOUT_EXTENSION = 24 * 3_600_000;
 
 /** Failures in these stages concern the host and not the message. */
 const BEFORE_MAIL: ReadonlySet<string> = new Set([
@@ -50,8 +43,8 @@ export interface ConnectionTarget {
   readonly host: Host;
   readonly address: string;
   readonly withoutTls: boolean;
-  /** extensions that this host refused not long ago */
-  readonly without: readonly Extension[];
+  /** what this host refused not long ago */
+  readonly without: readonly Refusal[];
   /** same host name, address, port, protection, extensions left out, credentials, and entries of `destinations` */
   readonly name: string;
   /** address and port: what the limit of sessions per host counts */
@@ -84,8 +77,7 @@ export class ConnectionPool {
   readonly #places = new Map<string, Place>();
   /** by name of the target */
   readonly #failures = new Map<string, { readonly failure: Failure; readonly until: number }>();
-  /** by address and port: monotonic milliseconds until which an extension is not used there */
-  readonly #refused = new Map<string, Map<Extension, number>>();
+  readonly #refusals: RefusalMemory;
   /** by group and kind of turn: when the next one is, monotonic milliseconds */
   readonly #turns = new Map<string, number>();
   /** attempts whose turn is later */
@@ -105,13 +97,14 @@ export class ConnectionPool {
     this.#rules = rules;
     this.#deps = deps;
     this.#clock = deps.clock;
+    this.#refusals = new RefusalMemory(deps.clock, deps.refusalStore ?? null);
     this.#resume = resume;
   }
 
   /** What the host refused or broke not long ago is left out. */
   targetOf({ host, address, withoutTls: given }: AcquireConnection): ConnectionTarget {
     const place = `${address}:${host.port}`;
-    const refused = this.#refusedAt(place);
+    const refused = this.#refusals.at(place);
     // What a policy protects never goes in clear text, whatever happened to connections of others.
     const withoutTls = host.protection === undefined && (given || refused.includes('STARTTLS'));
     const without = refused.filter((extension) => extension !== 'STARTTLS');
@@ -287,11 +280,8 @@ export class ConnectionPool {
     this.#failures.set(name, { failure, until: this.#clock.monotonic() + BACK_OFF });
   }
 
-  recordRefused({ place }: ConnectionTarget, extension: Extension): void {
-    const refused = this.#refused.get(place) ?? new Map<Extension, number>();
-    const time = extension === 'STARTTLS' ? WITHOUT_STARTTLS : WITHOUT_EXTENSION;
-    refused.set(extension, this.#clock.monotonic() + time);
-    this.#refused.set(place, refused);
+  recordRefused({ place }: ConnectionTarget, refusal: Refusal): void {
+    this.#refusals.record(place, refusal);
   }
 
   /** Milliseconds until `cutSilent` may have something to cut. */
@@ -339,8 +329,7 @@ export class ConnectionPool {
     deleteWhere(this.#turns, (at) => at <= now);
     deleteWhere(this.#places, ({ open }) => open === 0);
     deleteWhere(this.#failures, ({ until }) => until <= now);
-    for (const refused of this.#refused.values()) deleteWhere(refused, (until) => until <= now);
-    deleteWhere(this.#refused, (refused) => refused.size === 0);
+    this.#refusals.save();
   }
 
   /** Quits the idle connections; resolves when all are closed, which the deadline of QUIT bounds. */
@@ -350,12 +339,6 @@ export class ConnectionPool {
     await new Promise<void>((closed) => {
       this.#allClosed = closed;
     });
-  }
-
-  #refusedAt(place: string): readonly Extension[] {
-    const now = this.#clock.monotonic();
-    const refused = [...(this.#refused.get(place) ?? [])];
-    return refused.flatMap(([extension, until]) => (now < until ? [extension] : [])).sort();
   }
 
   #wakeAll({ place, groups }: ConnectionTarget): void {

@@ -11,6 +11,8 @@ import type { Extension } from '../smtp/capabilities.ts';
 import type { SessionOptions } from '../smtp/client.ts';
 import type { SessionPolicy } from '../smtp/machine/session.ts';
 import type { Deadline } from '../smtp/machine/states.ts';
+import type { Mechanism } from '../smtp/mechanisms.ts';
+import type { Refusal, RefusalStore } from './refusals.ts';
 import type { Throttle } from './throttling/throttle.ts';
 import type { Trace } from './trace.ts';
 
@@ -45,6 +47,8 @@ export interface DeliveryDeps {
   readonly random: Random;
   readonly trace: Trace;
   readonly throttle: Throttle;
+  /** what hosts refused in earlier runs; absent: it is forgotten with the run */
+  readonly refusalStore?: RefusalStore;
   readonly silent: (found: SilentHosts) => void;
 }
 
@@ -72,8 +76,8 @@ function endpointOf(rules: DeliveryRules, host: Host, address: string): Endpoint
 interface SessionChoices {
   readonly number: number;
   readonly withoutTls: boolean;
-  /** extensions that this host refused */
-  readonly without?: readonly Extension[];
+  /** what this host refused */
+  readonly without?: readonly Refusal[];
 }
 
 export function sessionOptions(
@@ -93,6 +97,14 @@ export function sessionOptions(
   };
 }
 
-function leaveOut(policy: SessionPolicy, refused: readonly Extension[]): SessionPolicy {
-  return refused.length === 0 ? policy : { ...policy, without: [...(policy.without ?? []), ...refused] };
+/** Extensions are not used; mechanisms are tried last. */
+function leaveOut(policy: SessionPolicy, refused: readonly Refusal[]): SessionPolicy {
+  if (refused.length === 0) return policy;
+  const isExtension = (each: Refusal): each is Extension => !each.startsWith('AUTH ');
+  const mechanisms = refused.filter((each) => !isExtension(each)).map((each) => each.slice('AUTH '.length));
+  return {
+    ...policy,
+    without: [...(policy.without ?? []), ...refused.filter(isExtension)],
+    ...(mechanisms.length === 0 ? {} : { mechanismsLast: mechanisms as readonly Mechanism[] }),
+  };
 }

@@ -457,6 +457,9 @@ export class DeliveryWorker {
         pool.recordRefused(target, extension);
         toCurrent({ type: 'extension-refused', failure });
       },
+      mechanismsRefused: (mechanisms) => {
+        for (const name of mechanisms) pool.recordRefused(target, `AUTH ${name}`);
+      },
       ended: () => {
         pool.ended(target, client);
         if (this.#client === client) this.#client = null;

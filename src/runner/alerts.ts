@@ -8,6 +8,7 @@ import { describeError } from '../platform/system-errors.ts';
 import { replaceInState } from '../storage/atomic-file.ts';
 import type { Disk } from '../storage/disk.ts';
 import type { StateLayout } from '../storage/layout.ts';
+import { readStateMap } from '../storage/state-map.ts';
 
 export interface Alert {
   /** Unix seconds */
@@ -20,8 +21,6 @@ export interface Alert {
   readonly met: number;
 }
 
-/** Bytes of the file. */
-const LARGEST = 1024 * 1024;
 /** The oldest are forgotten, and long texts are cut, so that the file stays below its bound. */
 const MOST = 1000;
 const LONGEST_TEXT = 500;
@@ -41,15 +40,7 @@ const MINUTE = 60;
 
 /** By key. None where there is no file, or none that can be read. */
 export function readAlerts(disk: Disk, { alerts }: StateLayout): ReadonlyMap<string, Alert> {
-  try {
-    if (disk.status(alerts) === null) return new Map();
-    const value: unknown = JSON.parse(disk.read(alerts, LARGEST).bytes.toString('utf8'));
-    return new Map(
-      Object.entries(value ?? {}).filter((entry): entry is [string, Alert] => isAlert(entry[1])),
-    );
-  } catch {
-    return new Map();
-  }
+  return readStateMap(disk, alerts, isAlert);
 }
 
 function isAlert(value: unknown): value is Alert {

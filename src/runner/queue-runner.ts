@@ -3,6 +3,7 @@
  * the scheduler, and finish each message when the last attempt is done.
  */
 import type { Connect } from '#net-stream-utils';
+import type { RefusalStore } from '../delivery/refusals.ts';
 import type { SilentHosts } from '../delivery/rules.ts';
 import { Scheduler } from '../delivery/scheduler.ts';
 import type { Trace } from '../delivery/trace.ts';
@@ -36,6 +37,8 @@ export interface RunDeps {
   readonly throttleStore?: ThrottleStore;
   /** addresses to which nothing is sent; absent: there are none */
   readonly suppressed?: SuppressionList;
+  /** what hosts offer and cannot do; absent: it is forgotten with the run */
+  readonly refusalStore?: RefusalStore;
   /** called once, before the first message becomes active: a run with nothing to do has nothing to tell */
   readonly beforeFirst?: () => void;
   /** called once, with the count that the run keeps up to date */

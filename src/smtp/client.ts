@@ -16,6 +16,7 @@ import type { Session, SessionEffect, SessionEvent, SessionPolicy, Step } from '
 import { beginSession } from './machine/session.ts';
 import type { Deadline } from './machine/states.ts';
 import { STATES } from './machine/states.ts';
+import type { Mechanism } from './mechanisms.ts';
 import { connectFailure, describeClose, interruptedConnect } from './network-errors.ts';
 import type { Failure, Outcome, Peer } from './outcome.ts';
 import type { PartialReply } from './reply.ts';
@@ -56,6 +57,8 @@ export interface ClientListener {
   tlsUnusable(failure: Failure): void;
   /** the host offers the extension and cannot do it; what has no outcome is tried again without it */
   extensionRefused(extension: Extension, failure: Failure): void;
+  /** the host refused these before it took another one; absent: nobody remembers it */
+  mechanismsRefused?(mechanisms: readonly Mechanism[]): void;
   /** no more transactions on this session; QUIT may still be in flight */
   ended(): void;
   /** the connection is closed */
@@ -256,6 +259,9 @@ export class SmtpClient {
         return;
       case 'extension-refused':
         this.#listener.extensionRefused(effect.extension, effect.failure);
+        return;
+      case 'mechanisms-refused':
+        this.#listener.mechanismsRefused?.(effect.mechanisms);
         return;
       case 'ready':
         this.#listener.ready();

@@ -14,6 +14,8 @@ export interface StateLayout {
   readonly alerts: string;
   /** groups of hosts that asked us to send less */
   readonly throttled: string;
+  /** what hosts offer and cannot do */
+  readonly refusals: string;
   /** unreadable control messages, each with a file that says why */
   readonly bad: string;
   /** requests of administrators, one file for each job */
@@ -43,6 +45,7 @@ export function layoutOf(spool: string): StateLayout {
     highest: `${state}/highest`,
     alerts: `${state}/alerts`,
     throttled: `${state}/throttled`,
+    refusals: `${state}/refusals`,
     bad: `${state}/bad`,
     requests: `${state}/requests`,
     removed: `${state}/removed`,

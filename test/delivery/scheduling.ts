@@ -1,6 +1,7 @@
 /** Attempts through the real scheduler in a scripted world: what each test of the scheduler starts from. */
 
 import { type AttemptedMessage, DeliveryAttempt, type PreparedMessage } from '../../src/delivery/attempt.ts';
+import type { RefusalStore } from '../../src/delivery/refusals.ts';
 import type { DeliveryDeps, DeliveryRules } from '../../src/delivery/rules.ts';
 import { Scheduler } from '../../src/delivery/scheduler.ts';
 import { Throttle } from '../../src/delivery/throttling/throttle.ts';
@@ -113,9 +114,14 @@ export function schedulerIn(
     silent = () => {},
     warn = () => {},
     throttle = new Throttle({ now: () => clock.now(), changed: () => {}, warn }),
-  }: Partial<Pick<DeliveryDeps, 'trace' | 'silent' | 'throttle'>> & { warn?: (text: string) => void } = {},
+    refusalStore,
+  }: Partial<Pick<DeliveryDeps, 'trace' | 'silent' | 'throttle' | 'refusalStore'>> & {
+    warn?: (text: string) => void;
+  } = {},
 ): Scheduler {
-  return new Scheduler(rules, { connect, resolver, clock, random: () => 0.5, trace, silent, throttle });
+  const remembered = refusalStore === undefined ? {} : { refusalStore };
+  const deps = { connect, resolver, clock, random: () => 0.5, trace, silent, throttle, ...remembered };
+  return new Scheduler(rules, deps);
 }
 
 export async function deliver(
@@ -123,8 +129,9 @@ export async function deliver(
   messages: readonly TestMessage[],
   rules: DeliveryRules = rulesWith(),
   during: (scheduler: Scheduler, clock: VirtualClock) => void = () => {},
+  remembered: { readonly refusalStore?: RefusalStore; readonly at?: number } = {},
 ): Promise<Delivered> {
-  const clock = new VirtualClock(1_400_000_000_000);
+  const clock = new VirtualClock(remembered.at ?? 1_400_000_000_000);
   const world = new World(script, clock);
   const outcomes: { address: string; outcome: Outcome; at: number }[] = [];
   const heldBack: string[] = [];
@@ -133,7 +140,9 @@ export async function deliver(
   const warnings: string[] = [];
   const loaded = new Set<AttemptedMessage>();
   let mostLoaded = 0;
+  const { refusalStore } = remembered;
   const scheduler = schedulerIn(world, clock, rules, {
+    ...(refusalStore === undefined ? {} : { refusalStore }),
     warn: (text) => warnings.push(text),
     silent: ({ cut, sessions, waiting, waited }) =>
       warnings.push(`${cut} of ${sessions}, ${waiting} waiting for ${waited} ms`),

@@ -2,6 +2,8 @@
  * Runs a command on an open queue: the spool, or the queue inside a Citadel server, with the lock taken, rules loaded, log and
  * ports ready and signals handled. Whatever prevents that becomes a sentence and an exit code.
  */
+
+import { isRefusals } from '../../delivery/refusals.ts';
 import type { DsnTransportSetting } from '../../dsn/transport.ts';
 import type { HistoryWriter } from '../../history/writer.ts';
 import { type Log, withoutRepeats } from '../../output/log/log.ts';
@@ -36,6 +38,7 @@ import { throttleStore } from '../../runner/throttle-store.ts';
 import type { Settings } from '../../settings/table.ts';
 import { nodeDisk } from '../../storage/disk.ts';
 import { layoutOf } from '../../storage/layout.ts';
+import { stateMap } from '../../storage/state-map.ts';
 import type { CliError, Command, Invocation } from '../shell/command.ts';
 import { cliError } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';
@@ -193,12 +196,14 @@ async function workOn(
     const relays = new RelayAlerts(everyRelay(rules.delivery.routing), alerts);
     const events = observed(logged, { recorder, history, relays, alerts });
     const beforeFirst = (): void => alertSettings(alerts, rules);
-    const throttle = throttleStore(nodeDisk, layoutOf(spool));
+    const layout = layoutOf(spool);
+    const throttle = throttleStore(nodeDisk, layout);
     const seconds = (): number => Math.floor(clock.now() / 1000);
-    const suppressed = new SuppressionList(nodeDisk, layoutOf(spool), suppressionRules(settings), seconds);
+    const suppressed = new SuppressionList(nodeDisk, layout, suppressionRules(settings), seconds);
     const ports = {
       ...system,
       ...{ queue, events, crashLog, beforeFirst, throttleStore: throttle, suppressed },
+      refusalStore: stateMap(nodeDisk, layout, layout.refusals, isRefusals),
     };
     const dsnSender = createDsnSender(path, { spool, rules, log, alerts, history }, settings, ports);
     return await work({ ...context, signal, started, ports: { ...ports, dsnSender } }, invocation);

@@ -88,6 +88,7 @@ function linesOfEffect(effect: SessionEffect): readonly DialogueLine[] {
     case 'host-failed':
     case 'tls-unusable':
     case 'extension-refused':
+    case 'mechanisms-refused':
     case 'ready':
     case 'end':
     case 'destroy':

@@ -66,6 +66,8 @@ export const ACTIONS = {
   },
   markAuthenticated: (draft) => {
     draft.session.authenticated = true;
+    const mechanisms = draft.session.refusedMechanisms;
+    if (mechanisms.length > 0) draft.effects.push({ type: 'mechanisms-refused', mechanisms });
   },
 
   signalReady: (draft) => draft.effects.push({ type: 'ready' }),

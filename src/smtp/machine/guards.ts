@@ -104,11 +104,12 @@ export function chooseMechanism(session: Session): Mechanism | null {
   const offered = MECHANISMS.filter(({ name }) => capabilities.auth.includes(name));
   const fitting = offered.filter(({ credentials }) => credentials === 'password');
   const any = fitting.length > 0 ? fitting : offered;
-  const { mechanism } = policy;
+  const { mechanism, mechanismsLast = [] } = policy;
   const named = mechanism === undefined ? any : offered.filter(({ name }) => name === mechanism);
   const left = named.filter(({ name }) => !refusedMechanisms.includes(name));
   const plain = failedLogins > 0 ? left.find(({ hidesPassword }) => !hidesPassword) : undefined;
-  return (plain ?? left[0])?.name ?? null;
+  const first = left.find(({ name }) => !mechanismsLast.includes(name));
+  return (plain ?? first ?? left[0])?.name ?? null;
 }
 
 /** MAIL, each RCPT, and DATA, which CHUNKING replaces and which does not follow an envelope alone. */

@@ -23,6 +23,8 @@ export interface SessionPolicy {
   readonly authInClear: boolean;
   /** the only mechanism that may be used with this host; without it, any that fits the credentials */
   readonly mechanism?: Mechanism;
+  /** failed here not long ago where another one worked: tried last */
+  readonly mechanismsLast?: readonly Mechanism[];
   /** maximum recipients in one transaction; the server may allow fewer (RFC 9422) */
   readonly recipients: number;
   /** extensions that are not used even where they are offered: a setting says so, or this host refused them */
@@ -127,6 +129,8 @@ export type SessionEffect =
    * The server offers the extension and cannot do it, which says nothing about the message: connect again and do without
    */
   | { readonly type: 'extension-refused'; readonly extension: Extension; readonly failure: Failure }
+  /** these were refused before the one that worked */
+  | { readonly type: 'mechanisms-refused'; readonly mechanisms: readonly Mechanism[] }
   | { readonly type: 'ready' }
   /** QUIT has been sent: the server closes the connection, and nothing waits for that */
   | { readonly type: 'end' }
