@@ -33,7 +33,7 @@ export interface ThrottledGroup extends Throttled {
 export type ThrottledGroups = ReadonlyMap<string, ThrottledGroup>;
 
 /** So much of it is remembered. */
-export const MOST = { groups: 100, destinations: 200, answer: 300 } as const;
+export const MOST = { groups: 100, destinations: 2000, answer: 300 } as const;
 
 export interface ThrottleDeps {
   /** milliseconds since the epoch */
