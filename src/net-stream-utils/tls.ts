@@ -46,10 +46,10 @@ export interface Refusal {
 export function factsOf(socket: tls.TLSSocket, options: TlsOptions): TlsFacts | Refusal {
   const facts = { protocol: socket.getProtocol() ?? 'unknown', cipher: socket.getCipher().name };
   if (isPinned(options)) {
-    if (hasPin(socket.getPeerCertificate().fingerprint256, options.pins ?? []))
-      return { ...facts, proof: 'pin' };
+    const { fingerprint256 } = socket.getPeerCertificate();
+    if (hasPin(fingerprint256, options.pins ?? [])) return { ...facts, proof: 'pin' };
     return {
-      message: "the server's certificate does not match the pinned fingerprint",
+      message: `the server's certificate does not match the pinned fingerprint; it is ${fingerprint256 ?? 'without one'}`,
       code: 'PIN_MISMATCH',
     };
   }

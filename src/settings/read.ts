@@ -1,7 +1,7 @@
 /** Reads and checks settings from the values of the command line, the environment and the configuration file. */
 import { didYouMean } from '../platform/suggest.ts';
 import { type Contradiction, contradictions } from './contradictions.ts';
-import type { Setting, SettingName, Settings } from './table.ts';
+import type { Given, Setting, SettingName, Settings } from './table.ts';
 import { FROM_COMMAND_LINE, GIVEN, SETTINGS } from './table.ts';
 
 /** Where settings come from: command line, environment or configuration file. */
@@ -33,11 +33,11 @@ export function readSources(sources: readonly Source[]): SettingsRead {
   const problems = sources.flatMap(unknownNames);
   const values: { [name: string | symbol]: unknown } = {};
   const fromCommandLine = new Set<string>();
-  const given = new Set<string>();
+  const given = new Map<string, Given>();
   for (const name of SETTING_NAMES) {
     const { kind, fallback }: Setting<unknown> = SETTINGS[name];
     const source = sourceOf(name, sources);
-    if (source !== undefined) given.add(name);
+    if (source !== undefined) given.set(name, { from: source.label(name), raw: source.given[name] });
     if (source?.isCommandLine === true) fromCommandLine.add(name);
     const raw = source === undefined ? fallback : source.given[name];
     if (raw === null) {

@@ -233,6 +233,7 @@ export const SETTINGS = {
     'a PEM file with a private key and its certificates, to offer STARTTLS',
   ),
 
+  strict: setting(flag, 'false', '`check` ends with 2, not 0, when it has warnings and no trouble'),
   'orphan-age': setting(duration, '1d', 'age at which `check` reports a message without a job'),
   poll: setting(interval, '5s', 'how often `watch` scans the spool'),
   'log.level': setting(
@@ -273,10 +274,18 @@ export type SettingName = keyof typeof SETTINGS;
 /** Values by name, read and checked. Times are milliseconds. */
 export type Settings = {
   readonly [name in SettingName]: (typeof SETTINGS)[name] extends Setting<infer T> ? T : never;
-} & { readonly [FROM_COMMAND_LINE]: ReadonlySet<string>; readonly [GIVEN]: ReadonlySet<string> };
+} & { readonly [FROM_COMMAND_LINE]: ReadonlySet<string>; readonly [GIVEN]: ReadonlyMap<string, Given> };
+
+/** A setting as some source gives it. */
+export interface Given {
+  /** `--tls`, `SPOOLROOM_TLS`, `/etc/spoolroom.json: tls` */
+  readonly from: string;
+  /** as it is written there */
+  readonly raw: unknown;
+}
 
 /** Names of the settings given on the command line. A symbol, so that it is neither written nor compared. */
 export const FROM_COMMAND_LINE: unique symbol = Symbol('from the command line');
 
-/** Names of the settings that some source gives; the others have their defaults. */
+/** By name, the settings that some source gives; the others have their defaults. */
 export const GIVEN: unique symbol = Symbol('given');

@@ -8,6 +8,7 @@ import type { ConnectionEvents } from '#net-stream-utils';
 import { probeServer } from '../../src/cli/check/banner-probe.ts';
 import { runnerFinding } from '../../src/cli/check/jobs.ts';
 import { reportSession } from '../../src/cli/check/network.ts';
+import { printFindings } from '../../src/cli/check/print.ts';
 import { command } from '../../src/cli/commands/check.ts';
 import type { DemoWorld } from '../../src/cli/demo/world/index.ts';
 import { startDemoWorld } from '../../src/cli/demo/world/index.ts';
@@ -560,4 +561,19 @@ it('a spool that may not be read is refused with a reason', async (t) => {
   };
   const opened = await openSpoolReadOnly(spool, bench({ disk: { ...nodeDisk, list } }), SETTINGS_2012);
   assert.equal(opened.kind === 'refused' && opened.why, 'denied');
+});
+
+describe('what check ends with', () => {
+  const finding = (grade: Finding['grade']): Finding => ({ check: 'x', grade, seen: 'y', advice: '' });
+  for (const [grades, exit, strict] of [
+    [['ok'], 0, 0],
+    [['ok', 'warning'], 0, 2],
+    [['warning', 'trouble'], 1, 1],
+  ] as const)
+    it(`${grades.join(' and ')}: ${exit}, strict: ${strict}`, () => {
+      const findings = grades.map(finding);
+      const caught = caughtTerminal();
+      assert.equal(printFindings(findings, invocation(caught, {})), exit);
+      assert.equal(printFindings(findings, invocation(caught, { strict: true })), strict);
+    });
 });

@@ -71,6 +71,18 @@ test('a warning that was told already is a line of less weight (R222)', () => {
   );
 });
 
+test('in the journal: the level as it reads it, no time, and no line of its own making', async () => {
+  assert.equal(
+    await log(
+      { journal: true },
+      DELIVERED,
+      { ...WARNING, message: 'a\n<0>b' },
+      { ...WARNING, level: 'error' },
+    ),
+    '<6>delivered: job 2\n<4>a\\n<0>b\n<3>careful\n',
+  );
+});
+
 test('on standard error: time, level, sentence, in order', async () => {
   const text = await log({}, DELIVERED, WARNING);
   assert.match(text, new RegExp(`^${TIME} info delivered: job 2\n${TIME} warn careful\n$`));

@@ -1,5 +1,5 @@
-/** Prints the findings of a check. The exit code says whether one of them stops mail. */
-import { checkReport, type Finding } from '../../output/check-report.ts';
+/** Prints the findings of a check. The exit code says whether one of them stops mail, or asks for a look. */
+import { checkReport, type Finding, type Grade } from '../../output/check-report.ts';
 import type { Invocation } from '../shell/command.ts';
 import { EXIT, type ExitCode } from '../shell/exit.ts';
 
@@ -8,5 +8,7 @@ export function printFindings(
   { settings, terminal }: Pick<Invocation, 'settings' | 'terminal'>,
 ): ExitCode {
   terminal.print(settings.json ? JSON.stringify({ findings }) : checkReport(findings, terminal.coloured));
-  return findings.some(({ grade }) => grade === 'trouble') ? EXIT.difference : EXIT.ok;
+  const has = (wanted: Grade): boolean => findings.some(({ grade }) => grade === wanted);
+  if (has('trouble')) return EXIT.difference;
+  return settings.strict && has('warning') ? EXIT.warnings : EXIT.ok;
 }

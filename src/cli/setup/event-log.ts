@@ -19,20 +19,26 @@ import type { DecodeText } from '../../output/text.ts';
 import { textDecoder } from '../../output/text.ts';
 import type { RunEvents } from '../../runner/queue-runner.ts';
 import type { Settings } from '../../settings/table.ts';
-import { isTerminal, standardStream } from '../shell/terminal.ts';
+import { isJournal, isTerminal, standardStream } from '../shell/terminal.ts';
 
-/** `auto`: on a terminal, in files and in syslog everything; else only warnings and errors, because cron mails what it sees. */
+/**
+ * `auto`: on a terminal, in files, in syslog and in systemd's journal everything; else only warnings and errors, because cron
+ * mails what it sees.
+ */
 export function levelFor(settings: Settings): Level {
   const chosen = settings['log.level'];
   if (chosen !== 'auto') return chosen;
-  return settings['log.target'] === 'stderr' && !isTerminal(2) ? 'warn' : 'info';
+  if (settings['log.target'] !== 'stderr' || isTerminal(2)) return 'info';
+  return isJournal(2, process.env) ? 'info' : 'warn';
 }
 
 export function logFor(settings: Settings): Log {
   const target = settings['log.target'];
   const colour = target === 'stderr' && isTerminal(2) && allowsColour(process.env);
   const stderr = () => standardStream('stderr');
-  return openLog({ level: levelFor(settings), format: settings['log.format'], target, colour, stderr });
+  const journal = target === 'stderr' && isJournal(2, process.env);
+  const format = settings['log.format'];
+  return openLog({ level: levelFor(settings), format, target, journal, colour, stderr });
 }
 
 export function logEvents(log: Log, level: Level, legacy: Charset): RunEvents {

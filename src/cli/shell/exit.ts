@@ -3,6 +3,8 @@ export const EXIT = {
   ok: 0,
   /** `replay --check` found a difference, `check` found a problem that stops mail */
   difference: 1,
+  /** with `strict`: `check` found nothing that stops mail, but something to be warned of */
+  warnings: 2,
   /** the command line is wrong */
   usage: 64,
   /** the input is not in the expected format */

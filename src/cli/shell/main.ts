@@ -188,6 +188,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('../commands/jobs/remove.ts'),
   },
   {
+    usage: 'settings [names..]',
+    about: 'print the settings that hold, and where each comes from',
+    settings: DELIVERING,
+    options: { given: { type: 'boolean', describe: 'only those that do not have their defaults' } },
+    load: () => import('../commands/settings.ts'),
+  },
+  {
     usage: 'check',
     about: 'find what would stop mail, and say what to do about it',
     settings: DELIVERING,

@@ -49,6 +49,19 @@ export function isTerminal(descriptor: 1 | 2): boolean {
 /** On standard error; null: no command has asked for it. */
 let status: StatusLine | null = null;
 
+/** Whether this is a stream into systemd's journal, which says so by device and inode (systemd.exec(5)). */
+export function isJournal(descriptor: 1 | 2, environment: NodeJS.ProcessEnv): boolean {
+  const journal = environment.JOURNAL_STREAM;
+  if (journal === undefined) return false;
+  try {
+    const { dev, ino } = fstatSync(descriptor, { bigint: true });
+    return journal === `${dev}:${ino}`;
+  } catch {
+    // The descriptor is closed.
+    return false;
+  }
+}
+
 export function standardStream(name: 'stdout' | 'stderr'): Writable {
   const stream = process[name];
   if (!stream.listeners('error').includes(ignoreClosedPipe)) stream.on('error', ignoreClosedPipe);

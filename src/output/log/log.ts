@@ -14,6 +14,8 @@ export interface LogOptions {
   readonly format: 'pretty' | 'json';
   /** `stderr`, `syslog`, `syslog:HOST:PORT` or a file */
   readonly target: string;
+  /** standard error goes to systemd's journal: it has the time, and takes the level from the head of a line */
+  readonly journal?: boolean;
   readonly colour: boolean;
   /** standard error, opened when there is something to write */
   readonly stderr: () => Writable;
@@ -89,12 +91,13 @@ interface Opened {
 }
 
 async function open(options: LogOptions): Promise<Opened> {
-  const { level, format, target, colour } = options;
+  const { level, format, target, colour, journal = false } = options;
   const stderr = options.stderr();
   const winston = await import('winston');
   const { combine, timestamp, json, printf, colorize } = winston.format;
   const syslog = /^syslog(:|$)/.test(target) ? await import('./syslog.ts') : null;
-  const pretty = syslog
+  const priority = journal ? journalPriority : syslog?.priority;
+  const pretty = priority
     ? printf(({ message }) => String(message))
     : combine(
         timestamp(),
@@ -104,17 +107,30 @@ async function open(options: LogOptions): Promise<Opened> {
   const body = format === 'json' ? combine(timestamp(), json()) : pretty;
   const prioritised = winston.format((line) => ({
     ...line,
-    [TEXT]: syslog?.priority(line.level) + String(line[TEXT]),
+    [TEXT]: priority?.(line.level) + String(line[TEXT]),
   }));
   const chosen = syslog ? syslog.syslogStream(target) : plainStream(target, stderr);
-  const lines = await withFallback(target, chosen, stderr);
+  const lines = journal ? stderrOnly(stderr) : await withFallback(target, chosen, stderr);
   const transport = new winston.transports.Stream({ stream: lines });
-  const whole = syslog ? combine(body, prioritised()) : body;
+  const whole = priority ? combine(body, prioritised()) : body;
   return {
     logger: winston.createLogger({ level, format: whole, transports: [transport] }),
     transport,
     lines,
   };
+}
+
+/** As sd-daemon(3) has it: without a facility. */
+function journalPriority(level: string): string {
+  return `<${{ error: 3, warn: 4, debug: 7 }[level] ?? 6}>`;
+}
+
+/** Never ended: others write there, too. */
+function stderrOnly(stderr: Writable): Writable {
+  return new Writable({
+    decodeStrings: false,
+    write: (line: string, _, done) => void stderr.write(line, () => done()),
+  });
 }
 
 /** The property in which winston keeps the formatted line. */

@@ -1,0 +1,75 @@
+/** `spoolroom settings`: what holds, and where it comes from. Passwords are not shown. */
+import { columns } from '../../output/queue-facts.ts';
+import { escapeControl } from '../../output/text.ts';
+import { didYouMean } from '../../platform/suggest.ts';
+import { SETTING_NAMES } from '../../settings/read.ts';
+import { redactEntry } from '../../settings/redact.ts';
+import { GIVEN, SETTINGS, type Setting, type SettingName, type Settings } from '../../settings/table.ts';
+import { type CliError, type Command, cliError } from '../shell/command.ts';
+import { EXIT } from '../shell/exit.ts';
+
+export const command: Command = async ({ settings, options, terminal }) => {
+  const names = namesFor([options.names ?? []].flat().map(String));
+  if ('kind' in names) return names;
+  const facts = names
+    .filter((name) => options.given !== true || settings[GIVEN].has(name))
+    .map((name) => factsOf(name, settings));
+  if (settings.json) {
+    for (const each of facts) terminal.print(JSON.stringify(each));
+    return EXIT.ok;
+  }
+  const rows = facts.map(({ setting, value, from }) => [setting, text(value), from ?? 'default']);
+  terminal.print(
+    rows.length === 0
+      ? 'All settings have their defaults.'
+      : columns([['setting', 'value', 'from'], ...rows]),
+  );
+  return EXIT.ok;
+};
+
+/** All, or those of these names; `timeout` means all that begin so. */
+function namesFor(words: readonly string[]): readonly SettingName[] | CliError {
+  const groups = [...new Set(SETTING_NAMES.map((name) => name.split('.')[0] ?? name))];
+  const isMeant = (name: string, word: string): boolean => name === word || name.startsWith(`${word}.`);
+  const unknown = words.find((word) => !SETTING_NAMES.some((name) => isMeant(name, word)));
+  if (unknown !== undefined) {
+    const meant = didYouMean(unknown, [...SETTING_NAMES, ...groups]);
+    return cliError(`There is no setting ${escapeControl(unknown)}${meant}.`, EXIT.usage);
+  }
+  return SETTING_NAMES.filter((name) => words.length === 0 || words.some((word) => isMeant(name, word)));
+}
+
+/** Relays may have passwords in their entries. */
+const RELAYS: ReadonlySet<string> = new Set<SettingName>(['smarthost', 'fallbackhost']);
+
+function factsOf(name: SettingName, settings: Settings) {
+  const { kind, fallback }: Setting<unknown> = SETTINGS[name];
+  const given = settings[GIVEN].get(name);
+  const value = given === undefined ? fallback : given.raw;
+  const shown = RELAYS.has(name)
+    ? redacted(value, redactEntry)
+    : kind.secret === true
+      ? redacted(value, redactCredentials)
+      : value;
+  return { setting: name, value: shown, from: given?.from ?? null };
+}
+
+/** Of an entry that may be a relay's, or a plain word. */
+function redactCredentials(entry: string): string {
+  return entry.includes('@') ? redactEntry(entry) : entry;
+}
+
+function redacted(value: unknown, redact: (entry: string) => string): unknown {
+  if (typeof value === 'string') return redact(value);
+  if (Array.isArray(value)) return value.map((each) => redacted(each, redact));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, redacted(each, redact)]));
+}
+
+/** As it may be written in the environment or on the command line. */
+function text(value: unknown): string {
+  if (value === null || value === '') return '-';
+  if (Array.isArray(value) && value.length === 0) return '-';
+  const each = [value].flat().map((part) => (typeof part === 'object' ? JSON.stringify(part) : String(part)));
+  return escapeControl(each.join(', '));
+}
