@@ -21,10 +21,11 @@ const call = promisify(execFile);
 export const DELIVERING = {
   default: [],
   tuned: [
-    'initial_destination_concurrency = 20',
-    'default_destination_concurrency_limit = 20',
+    'initial_destination_concurrency = 10',
+    'default_destination_concurrency_limit = 10',
     'max_use = 100000',
-    'smtp_connection_reuse_count_limit = 0',
+    // A new session for each message costs less than handing one from process to process, as long as the server is near.
+    'smtp_connection_cache_on_demand = no',
     'disable_mime_output_conversion = yes',
     'smtp_dns_support_level = disabled',
   ],

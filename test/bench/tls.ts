@@ -9,7 +9,7 @@ const MESSAGES = 200;
 const SIZE = 4096;
 
 const LOADS = [
-  { name: 'over shared sessions', words: [], main: [] },
+  { name: 'over shared sessions', words: [], main: ['smtp_connection_cache_on_demand = yes'] },
   {
     name: 'each over its own session',
     words: ['--limit.messages', '1'],
