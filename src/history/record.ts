@@ -4,7 +4,7 @@
  * are listed in techdoc/history.md.
  */
 import type { VerifiedBy } from '../delivery/tls-use.ts';
-import type { MessageNumber } from '../delivery-list/job.ts';
+import { isPending, type MessageNumber } from '../delivery-list/job.ts';
 import type { SentDsn, SuppressedDsn } from '../dsn/sender.ts';
 import type { QueuedMessage } from '../intake/transaction-handler.ts';
 import type { ByteString } from '../platform/bytes.ts';
@@ -169,7 +169,8 @@ export function requestEntry(
   return {
     event,
     ...about(control, msgid, facts, readable),
-    recipients: recipients.map(({ address }) => readable(address)),
+    // What became of the others is known, or was before the history began.
+    recipients: recipients.filter(isPending).map(({ address }) => readable(address)),
     by,
   };
 }

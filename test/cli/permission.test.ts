@@ -73,8 +73,8 @@ test(
       /^spoolroom: \/\S+\/2 cannot be read: permission denied \(EACCES\)\. If it is a delivery list, its message is not delivered/,
     );
     assert.deepEqual(
-      JSON.parse(printed).orphans,
-      [3],
+      printed.split('\n').map((line) => JSON.parse(line)),
+      [{ kind: 'orphan', mail: 3 }],
       'a mail that is newer than the list cannot be named by it',
     );
   },
