@@ -61,6 +61,7 @@ import { BOUNDS } from '../../src/smtp/reply.ts';
 import { READINGS } from '../../src/smtp/reply-readings.ts';
 import { DECISIONS, TLSA_FINDINGS } from '../../src/tls-policy/decision.ts';
 import { DIFFERENCES } from '../intake/fuzz.ts';
+import { historyScreen, queueScreen, summaryScreen } from './screens.ts';
 
 export const TECHDOC = fileURLToPath(new URL('../../techdoc/', import.meta.url));
 
@@ -102,6 +103,8 @@ export const DOCUMENTS: { readonly [file: string]: { readonly [table: string]: (
     'destination values': () => fields('word', DESTINATION_VALUE_FIELDS),
   },
   'logs.md': { 'log lines': logLines },
+  'commands.md': { queue: queueScreen, 'queue summary': summaryScreen },
+  'history.md': { 'a story': historyScreen },
 };
 
 /** The document with its tables printed anew. */
