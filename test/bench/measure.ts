@@ -135,7 +135,10 @@ export async function measure(
   const rows = results.map((result) => {
     const cells = shownColumns.map(({ of, digits }) => {
       const value = of(result, units);
-      return Number.isNaN(value) ? '' : value.toFixed(digits);
+      if (Number.isNaN(value)) return '';
+      return Number.isInteger(value)
+        ? String(value)
+        : value.toFixed(value < 10 ? Math.max(digits, 2) : digits);
     });
     const ratios = Object.entries(RATIOS).map(([what, field]) => {
       if (result === ours) return '';
