@@ -17,15 +17,7 @@ const {
   renameSync,
 } = require('node:fs');
 const { join } = require('node:path');
-const { setFlagsFromString } = require('node:v8');
 const { Script } = require('node:vm');
-
-// A queue of 10,000 jobs fits a small machine: the heap is collected when it has doubled, not when it has quadrupled.
-setFlagsFromString('--heap-growing-percent=100');
-
-// Most runs end within seconds: what V8 spends on optimising code for them does not come back. It begins later, after six
-// times as much work as it would by itself; a long run gets its optimised code all the same.
-setFlagsFromString('--interrupt-budget=400000');
 
 const bundle = join(__dirname, 'spoolroom.cjs');
 const self = process.geteuid?.() ?? 0;

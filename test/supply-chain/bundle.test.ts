@@ -1,7 +1,7 @@
 /** What is shipped: the licences of everything in the bundle, the same bytes from each build, and a bill of materials. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { temporaryDirectory } from '../support/spool.ts';
@@ -39,7 +39,9 @@ test('every package in the bundle is in the lockfile', () => {
 test('two builds give the same bytes', (t) => {
   const folders = [temporaryDirectory(t), temporaryDirectory(t)] as const;
   for (const folder of folders) execFileSync(process.execPath, ['esbuild.config.mjs', folder], { cwd: ROOT });
-  for (const file of ['spoolroom.cjs', NOTICES]) {
+  const packages = readdirSync(path.join(folders[0], 'packages')).map((file) => `packages/${file}`);
+  assert.ok(packages.length > 10, packages.join(' '));
+  for (const file of ['spoolroom.cjs', NOTICES, ...packages]) {
     const [one, other] = folders.map((folder) => readFileSync(path.join(folder, file)));
     assert.ok(one !== undefined && other !== undefined && one.equals(other), file);
   }
@@ -49,7 +51,14 @@ test('the tarball holds the licences, and nothing that only the build needs', ()
   const words = ['pack', '--dry-run', '--ignore-scripts', '--json'];
   const [packed] = JSON.parse(execFileSync('npm', words, { cwd: ROOT, encoding: 'utf8', stdio: 'pipe' }));
   const files: readonly string[] = packed.files.map((file: { readonly path: string }) => file.path);
-  for (const file of [`bin/${NOTICES}`, 'bin/spoolroom.cjs', 'LICENSE', 'SECURITY.md', 'CHANGELOG.md']) {
+  for (const file of [
+    `bin/${NOTICES}`,
+    'bin/spoolroom.cjs',
+    'bin/packages/winston.cjs',
+    'LICENSE',
+    'SECURITY.md',
+    'CHANGELOG.md',
+  ]) {
     assert.ok(files.includes(file), file);
   }
   assert.deepEqual(

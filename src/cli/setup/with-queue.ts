@@ -25,6 +25,7 @@ import {
   SpoolReplacedError,
   UnavailableError,
 } from '../../platform/system-errors.ts';
+import { tuneV8 } from '../../platform/tune-v8.ts';
 import type { Queue } from '../../queue/queue.ts';
 import { Recorder } from '../../replay/transcript/recorder.ts';
 import { transcriptFolder, transcriptStore } from '../../replay/transcript/transcript-files.ts';
@@ -195,7 +196,10 @@ async function workOn(
     const logged = logEvents(log, levelFor(settings), rules.render.legacy);
     const relays = new RelayAlerts(everyRelay(rules.delivery.routing), alerts);
     const events = observed(logged, { recorder, history, relays, alerts });
-    const beforeFirst = (): void => alertSettings(alerts, rules);
+    const beforeFirst = (): void => {
+      tuneV8();
+      alertSettings(alerts, rules);
+    };
     const layout = layoutOf(spool);
     const throttle = throttleStore(nodeDisk, layout);
     const seconds = (): number => Math.floor(clock.now() / 1000);
