@@ -28,7 +28,10 @@ const OVERSIGNED = [
 ];
 
 /** Named as often as they occur. */
-const COVERED = ['sender', 'list-id', 'list-unsubscribe', 'list-unsubscribe-post', 'tls-required'];
+const COVERED = [
+  ...['sender', 'list-id', 'list-unsubscribe', 'list-unsubscribe-post'],
+  ...['tls-required', 'tls-report-domain', 'tls-report-submitter'],
+];
 
 export interface SigningIdentity {
   /** d=, an A-label domain in lower case */

@@ -139,6 +139,11 @@ export const SETTINGS = {
     'auto',
     'obey TLSA records. auto: if the name servers are on this machine, or resolv.conf says trust-ad; trust: the name servers validate, and nobody can change what they say on its way here',
   ),
+  'tls-report': setting(
+    choice('off', 'count', 'send'),
+    'count',
+    'count how TLS went with each domain, for spoolroom tls-report; send: also tell each day the domains that ask for it',
+  ),
   'tls-ca': setting(list(path), [], 'PEM file with certificates to trust in addition to those of Node'),
   'tls-pin': setting(
     list(pin),

@@ -30,6 +30,8 @@ export interface StateLayout {
   readonly reports: string;
   /** MTA-STS policies, a file for each domain */
   readonly policies: string;
+  /** counts of TLS sessions, a file for each day */
+  readonly tlsReports: string;
   /** files on their way to their final name */
   readonly temporary: string;
   message(number: MessageNumber): string;
@@ -53,6 +55,7 @@ export function layoutOf(spool: string): StateLayout {
     suppressed: `${state}/suppressed`,
     reports: `${state}/reports`,
     policies: `${state}/mta-sts`,
+    tlsReports: `${state}/tls-reports`,
     temporary: `${state}/tmp`,
     message: (number) => `${spool}/${number}`,
   };

@@ -4,8 +4,10 @@
  */
 import type { StsPolicy } from '../platform/dns.ts';
 import { errorCode } from '../platform/system-errors.ts';
-import { removeIfExists } from '../storage/atomic-file.ts';
+import { removeIfExists, replaceInState } from '../storage/atomic-file.ts';
 import type { Disk } from '../storage/disk.ts';
+import { ensureFolder } from '../storage/folder.ts';
+import type { StateLayout } from '../storage/layout.ts';
 
 /** What is remembered of a domain. Times are Unix seconds. */
 export interface KeptPolicy {
@@ -30,8 +32,8 @@ const LARGEST = 200_000;
 
 const NAME = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/;
 
-/** @param folder is made when the first policy is kept */
-export function diskStsCache(disk: Disk, folder: string, parent: string): StsCache {
+export function diskStsCache(disk: Disk, layout: StateLayout): StsCache {
+  const folder = layout.policies;
   const path = (domain: string): string => `${folder}/${domain}`;
   return {
     read(domain) {
@@ -47,19 +49,10 @@ export function diskStsCache(disk: Disk, folder: string, parent: string): StsCac
     },
     write(domain, kept) {
       if (!NAME.test(domain)) return;
-      const owner = disk.status(parent);
+      const owner = disk.status(layout.state);
       if (owner === null) return;
-      const { mode, uid, gid } = owner;
-      if (disk.status(folder) === null) disk.mkdir(folder, owner);
-      const temporary = `${folder}/.${domain}.new`;
-      removeIfExists(disk, temporary);
-      const file = disk.create(temporary, { mode: mode & 0o666, uid, gid });
-      try {
-        file.write(Buffer.from(`${JSON.stringify(kept)}\n`));
-      } finally {
-        file.close();
-      }
-      disk.rename(temporary, path(domain));
+      ensureFolder(disk, folder, owner);
+      replaceInState(disk, layout, path(domain), `${JSON.stringify(kept)}\n`);
     },
     remove(domain) {
       removeIfExists(disk, path(domain));

@@ -5,9 +5,9 @@
  */
 import type { Clock } from '../platform/clock.ts';
 import type { LookupResult, Resolver, StsPolicy } from '../platform/dns.ts';
-import { describeError, errorCode } from '../platform/system-errors.ts';
+import { describeError, isOperationalError } from '../platform/system-errors.ts';
 import type { KeptPolicy, StsCache } from './sts-cache.ts';
-import type { Fetched } from './sts-fetch.ts';
+import type { Fetched, FetchProblem } from './sts-fetch.ts';
 import { stsRecordId } from './sts-policy.ts';
 
 export interface StsDeps {
@@ -15,6 +15,8 @@ export interface StsDeps {
   readonly cache: StsCache;
   readonly clock: Clock;
   fetch(domain: string, addresses: readonly string[], signal: AbortSignal): Promise<Fetched>;
+  /** for the domain's report (RFC 8460) */
+  readonly fetchFailed?: (domain: string, problem: FetchProblem) => void;
   /** a full sentence for people */
   readonly warn: (text: string) => void;
 }
@@ -98,6 +100,7 @@ export class StsPolicies {
       this.#keep(domain, { policy, fetched: at, failed: null });
       return policy;
     }
+    this.#deps.fetchFailed?.(domain, fetched.problem);
     const kept = cache.read(domain);
     const { reason } = fetched;
     if (heldBy(kept, at) === null && kept?.failed?.reason !== reason)
@@ -114,7 +117,7 @@ export class StsPolicies {
     try {
       this.#deps.cache.write(domain, kept);
     } catch (error) {
-      if (errorCode(error) === null) throw error;
+      if (!isOperationalError(error)) throw error;
       this.#deps.warn(
         `The MTA-STS policy of ${domain} cannot be kept: ${describeError(error)}. It is fetched again when it is needed.`,
       );

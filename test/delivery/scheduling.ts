@@ -129,7 +129,11 @@ export async function deliver(
   messages: readonly TestMessage[],
   rules: DeliveryRules = rulesWith(),
   during: (scheduler: Scheduler, clock: VirtualClock) => void = () => {},
-  remembered: { readonly refusalStore?: RefusalStore; readonly at?: number } = {},
+  remembered: {
+    readonly refusalStore?: RefusalStore;
+    readonly at?: number;
+    readonly observe?: DeliveryDeps['trace'];
+  } = {},
 ): Promise<Delivered> {
   const clock = new VirtualClock(remembered.at ?? 1_400_000_000_000);
   const world = new World(script, clock);
@@ -146,7 +150,8 @@ export async function deliver(
     warn: (text) => warnings.push(text),
     silent: ({ cut, sessions, waiting, waited }) =>
       warnings.push(`${cut} of ${sessions}, ${waiting} waiting for ${waited} ms`),
-    trace: (_, event) => {
+    trace: (attempts, event) => {
+      remembered.observe?.(attempts, event);
       if (event.what !== 'session') return;
       rows.push(...event.step.rows);
       for (const effect of event.step.effects) {

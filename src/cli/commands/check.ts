@@ -214,6 +214,6 @@ async function policyFindings(
   const layout = spool === null || settings['mta-sts'] === 'off' ? null : layoutOf(spool);
   return [
     ...(await checkDane(settings, resolver)),
-    ...(layout === null ? [] : checkPolicies(diskStsCache(nodeDisk, layout.policies, layout.state))),
+    ...(layout === null ? [] : checkPolicies(diskStsCache(nodeDisk, layout))),
   ];
 }

@@ -7,6 +7,7 @@ import type { RunDeps } from '../../runner/queue-runner.ts';
 import type { Settings } from '../../settings/table.ts';
 import { nodeDisk } from '../../storage/disk.ts';
 import { layoutOf } from '../../storage/layout.ts';
+import type { StsDeps } from '../../tls-policy/sts-policies.ts';
 import { certificatesFrom } from './load-config.ts';
 
 export interface PolicyKeeping {
@@ -14,6 +15,7 @@ export interface PolicyKeeping {
   readonly spool: string | null;
   /** whether new policies are written */
   readonly writes: boolean;
+  readonly fetchFailed?: StsDeps['fetchFailed'];
   readonly warn: (text: string) => void;
 }
 
@@ -51,12 +53,12 @@ async function loadPolicies(
   settings: Settings,
   clock: Clock,
   resolver: SystemResolver,
-  { spool, writes, warn }: PolicyKeeping,
+  { spool, writes, warn, fetchFailed }: PolicyKeeping,
 ) {
   const { StsPolicies } = await import('../../tls-policy/sts-policies.ts');
   const { diskStsCache, memoryStsCache } = await import('../../tls-policy/sts-cache.ts');
   const layout = spool === null ? null : layoutOf(spool);
-  const kept = layout === null ? null : diskStsCache(nodeDisk, layout.policies, layout.state);
+  const kept = layout === null ? null : diskStsCache(nodeDisk, layout);
   const given = certificatesFrom(settings);
   const ca = 'kind' in given ? [] : given;
   return new StsPolicies({
@@ -67,6 +69,7 @@ async function loadPolicies(
       const { fetchStsPolicy } = await import('../../tls-policy/sts-fetch.ts');
       return fetchStsPolicy(domain, { addresses, port: HTTPS, ca, signal });
     },
+    ...(fetchFailed === undefined ? {} : { fetchFailed }),
     warn,
   });
 }

@@ -40,6 +40,8 @@ import type { Settings } from '../../settings/table.ts';
 import { nodeDisk } from '../../storage/disk.ts';
 import { layoutOf } from '../../storage/layout.ts';
 import { stateMap } from '../../storage/state-map.ts';
+import type { TlsCounter } from '../../tls-report/counter.ts';
+import { reportTls, tlsCounterFor } from '../../tls-report/reporting.ts';
 import type { CliError, Command, Invocation } from '../shell/command.ts';
 import { cliError } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';
@@ -190,12 +192,17 @@ async function workOn(
   const recorder = recorderFor(spool, rules, settings, clock, warn);
   const readable = textDecoder(rules.render.legacy);
   const history = historyFor(spool, settings, { clock, readable, warn });
+  const tlsCounter = tlsCounterFor(spool, settings, { clock, warn });
   const crashLog = crashLogOf(spool, spoolDeps(clock, warn));
-  const system = systemDeps(settings, clock, { spool, writes: true, warn });
+  const system = systemDeps(settings, clock, {
+    ...{ spool, writes: true, warn },
+    fetchFailed: (domain, problem) => tlsCounter?.fetchFailed(domain, problem),
+  });
+  let endReports = (): void => {};
   try {
     const logged = logEvents(log, levelFor(settings), rules.render.legacy);
     const relays = new RelayAlerts(everyRelay(rules.delivery.routing), alerts);
-    const events = observed(logged, { recorder, history, relays, alerts });
+    const events = observed(logged, { recorder, history, relays, alerts, tlsCounter });
     const beforeFirst = (): void => {
       tuneV8();
       alertSettings(alerts, rules);
@@ -210,12 +217,17 @@ async function workOn(
       refusalStore: stateMap(nodeDisk, layout, layout.refusals, isRefusals),
     };
     const dsnSender = createDsnSender(path, { spool, rules, log, alerts, history }, settings, ports);
+    const { resolver } = system;
+    endReports = await reportTls(spool, { settings, rules, queue, clock, resolver, warn });
     return await work({ ...context, signal, started, ports: { ...ports, dsnSender } }, invocation);
   } finally {
     release();
+    endReports();
     system.close();
     crashLog.close();
     await recorder?.close();
+    // While the queue is ours: another process adds to the same file.
+    tlsCounter?.flush();
     await queue.close();
     history?.flush();
   }
@@ -252,11 +264,15 @@ function recorderFor(
 interface Observers {
   readonly recorder: Recorder | null;
   readonly history: HistoryWriter | null;
+  readonly tlsCounter: TlsCounter | null;
   readonly relays: RelayAlerts;
   readonly alerts: Alerts;
 }
 
-function observed(events: RunEvents, { recorder, history, relays, alerts }: Observers): RunEvents {
+function observed(
+  events: RunEvents,
+  { recorder, history, relays, alerts, tlsCounter }: Observers,
+): RunEvents {
   return {
     ...events,
     silent: (found) => {
@@ -270,6 +286,7 @@ function observed(events: RunEvents, { recorder, history, relays, alerts }: Obse
     trace: (attempt, traced) => {
       recorder?.observe(attempt, traced);
       relays.observe(traced);
+      tlsCounter?.observe(attempt, traced);
       events.trace(attempt, traced);
     },
   };

@@ -157,6 +157,14 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('../commands/history.ts'),
   },
   {
+    usage: 'tls-report [day]',
+    about: 'how TLS went with each domain on a day: today, yesterday, 2026-11-27 (UTC)',
+    settings: DELIVERING,
+    unused: [...INTAKE, ...LOG],
+    options: { domain: { type: 'string', describe: 'this domain alone' } },
+    load: () => import('../commands/tls/report.ts'),
+  },
+  {
     usage: 'retry [jobs..]',
     about: 'try jobs at the next run, whether they are due or not; held ones stay held',
     settings: READING,
