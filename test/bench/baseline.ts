@@ -23,7 +23,7 @@ export function differences(
   baseline: Figures,
   figures: Figures,
   margin: number,
-): { readonly worse: number; readonly text: string } {
+): { readonly compared: number; readonly worse: number; readonly text: string } {
   const rows: string[][] = [];
   let worse = 0;
   for (const [name, { median }] of Object.entries(figures)) {
@@ -33,6 +33,7 @@ export function differences(
     if (isWorse) worse++;
     rows.push([isWorse ? 'WORSE' : 'ok', before.toFixed(2), median.toFixed(2), name]);
   }
-  const sum = `${rows.length} figures compared, ${worse} worse by more than ${(margin * 100).toFixed(0)} %`;
-  return { worse, text: `${columns([['', 'baseline', 'now', 'figure'], ...rows])}\n${sum}` };
+  const compared = rows.length;
+  const sum = `${compared} figures compared, ${worse} worse by more than ${(margin * 100).toFixed(0)} %`;
+  return { compared, worse, text: `${columns([['', 'baseline', 'now', 'figure'], ...rows])}\n${sum}` };
 }

@@ -70,7 +70,7 @@ context.sink.stop();
 
 if (values.json !== undefined) writeFigures(values.json, figures);
 if (baseline !== null) {
-  const { worse, text } = differences(baseline, figures, numberOf('margin'));
+  const { compared, worse, text } = differences(baseline, figures, numberOf('margin'));
   console.log(text);
-  if (worse > 0) process.exitCode = 1;
+  if (worse > 0 || compared === 0) process.exitCode = 1;
 }
