@@ -336,7 +336,7 @@ function fromField(message: ByteString): ByteString | null {
     /\r?\n[ \t]+/g,
     ' ',
   );
-  return /(?:^|\n)from:([^\r\n]*)/i.exec(header)?.[1] ?? null;
+  return /(?:^|\n)from[ \t]*:([^\r\n]*)/i.exec(header)?.[1] ?? null;
 }
 
 /** The last pair of brackets with nothing but text in it. */
@@ -366,7 +366,7 @@ export const envfrom: Suite<ByteString | null> = {
     },
     {
       reason:
-        'the sender is the whole address of the item or of the header (C loses bytes, keeps comments and brackets)',
+        'the sender is the whole address of the item or of the header (C loses bytes, keeps comments and brackets, and misses a field with a blank before its colon)',
       correct: (expected, row) => rightSender(row, (from) => from) ?? rightSender(row, innermost) ?? expected,
     },
   ],
