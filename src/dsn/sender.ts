@@ -5,52 +5,24 @@
  * resolves true. Reports are sent one at a time.
  */
 import type { MessageNumber } from '../delivery-list/job.ts';
-import { signedMessage } from '../dkim/sign.ts';
 import type { Signer } from '../dkim/signer.ts';
-import type { OutgoingMessage } from '../message/outgoing.ts';
-import { outgoingFrom, prepareOutgoing } from '../message/outgoing.ts';
+import { type OutgoingMessage, prepareOutgoing } from '../message/outgoing.ts';
 import type { RenderOptions } from '../message/render.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { Clock, Random } from '../platform/clock.ts';
 import { describeError, isOperationalError, UnavailableError } from '../platform/system-errors.ts';
 import type { DsnStore, JobKey, Notified } from '../queue/dsn-store.ts';
-import type { ControlMessages } from '../queue/due.ts';
-import { type MessageFacts, messageIdOf } from '../queue/message-facts.ts';
 import type { Queue, QueuedJob } from '../queue/queue.ts';
-import type { Schedule } from '../queue/schedule.ts';
-import { isDelayed, lastAttempt } from '../queue/schedule.ts';
-import { type DsnRequest, textOfXtext, wants } from '../smtp/dsn-request.ts';
-import type { Acceptance, Failure } from '../smtp/outcome.ts';
+import { lastAttempt, type Schedule } from '../queue/schedule.ts';
+import type { DsnRequest } from '../smtp/dsn-request.ts';
 import { type composeDsn, isReport } from './compose.ts';
-import type { Dsn, Original } from './dsn.ts';
+import { isFailure, noticesFor, notWanted, whatOf } from './due-notices.ts';
+import { type AboutMessage, aboutMessage, type FinishedMessage, withFacts } from './finished-message.ts';
 import type { Notice } from './notice.ts';
-import { noticeFromFailure, noticeFromLine, noticeOfRelay } from './notice.ts';
-import type { Site } from './recipient.ts';
-import { dsnRecipients } from './recipient.ts';
+import { dsnRecipients, type Site } from './recipient.ts';
+import { type DueReport, formsOf, ReportComposer } from './report-message.ts';
 import { suppressionReason } from './suppression.ts';
 import type { DsnTransport, HandoverResult } from './transport.ts';
-
-/** A recipient after the run. */
-export interface RecipientResult {
-  readonly address: ByteString;
-  readonly status: number;
-  /** text of its status line */
-  readonly text: ByteString;
-  /** the failure in this run; null when there was none */
-  readonly failure: Failure | null;
-  /** accepted in this run by a server that reports no success; null: it was not */
-  readonly relayed: Acceptance | null;
-}
-
-export interface FinishedMessage {
-  /** the control messages that name the payload */
-  readonly controlMessages: ControlMessages;
-  readonly message: MessageFacts;
-  /** what its sender asked for; null: nothing */
-  readonly dsn: DsnRequest | null;
-  /** of all recipients; a fresh pass each time */
-  readonly results: () => Iterable<RecipientResult>;
-}
 
 export interface DsnRules {
   readonly site: Site;
@@ -91,13 +63,6 @@ export interface WaitingDsn {
   readonly why: ByteString;
 }
 
-/** Which message a report is about. */
-interface AboutMessage {
-  readonly control: MessageNumber;
-  readonly msgid: MessageNumber;
-  readonly message: MessageFacts;
-}
-
 export interface SuppressedDsn extends AboutMessage {
   readonly recipients: readonly ByteString[];
   /** a clause */
@@ -115,30 +80,16 @@ export interface SentDsn extends AboutMessage {
   readonly notices: readonly Notice[];
 }
 
-/** Of a larger message only the header is returned. Bytes. */
-const MAX_FULL = 50_000;
-/** The most that is returned of a header. Bytes. */
-const MAX_HEADER = 65_536;
 /** How long an unavailable return path is left alone, milliseconds. */
 const PATH_PAUSE = 60_000;
 /** How long a report that was not taken is left alone: doubled each time, so that others get their turn. Milliseconds. */
 const FIRST_PAUSE = 60_000;
 const LONGEST_PAUSE = 1_800_000;
 
-/** What a report may contain, the most first: where it is refused in one form, the next one is tried. */
-type Form = Original['ret'] | 'text';
-
-/** The notices of one report, and what it returns. */
-interface DueReport {
-  readonly message: FinishedMessage;
-  readonly notices: readonly Notice[];
-  /** null: it cannot be read */
-  readonly original: OutgoingMessage | null;
-}
-
 export class DsnSender {
   readonly #deps: DsnDeps;
   readonly #rules: DsnRules;
+  readonly #composer: ReportComposer;
   /** keys of notices that were sent but could not be recorded yet */
   readonly #unrecorded = new Set<string>();
   #previous: Promise<unknown> = Promise.resolve();
@@ -150,11 +101,12 @@ export class DsnSender {
   constructor(deps: DsnDeps, rules: DsnRules) {
     this.#deps = deps;
     this.#rules = rules;
+    this.#composer = new ReportComposer(deps, rules);
   }
 
   /** Resolves true when nothing is left to report. After `signal` no further report is begun. */
   async report(message: FinishedMessage, signal: AbortSignal): Promise<boolean> {
-    const notices = this.#noticesFor(message);
+    const notices = noticesFor(message, this.#now(), this.#rules.schedule);
     if (notices.length === 0) return true;
     const done = this.#previous.then(() => (signal.aborted ? false : this.#reportNow(message, notices)));
     this.#previous = done.catch(() => {});
@@ -193,22 +145,6 @@ export class DsnSender {
 
   #now(): number {
     return Math.floor(this.#deps.clock.now() / 1000);
-  }
-
-  #noticesFor({ controlMessages: [{ job }], results, dsn }: FinishedMessage): readonly Notice[] {
-    const delayed = isDelayed(job, this.#now(), this.#rules.schedule);
-    const notices: Notice[] = [];
-    for (const { address, status, text, failure, relayed } of results()) {
-      const asked = dsn?.recipients.get(address);
-      if (relayed !== null && asked !== undefined && wants(asked, 'SUCCESS') === true)
-        notices.push(noticeOfRelay(address, relayed));
-      if (status === 5 && failure === null) notices.push(noticeFromLine({ address, status, text }));
-      else if (failure === null) continue;
-      else if (status === 5)
-        notices.push(noticeFromFailure(failure.permanent ? 'failed' : 'gave-up', address, failure));
-      else if (status === 4 && delayed) notices.push(noticeFromFailure('delayed', address, failure));
-    }
-    return notices;
   }
 
   async #reportNow(finished: FinishedMessage, notices: readonly Notice[]): Promise<boolean> {
@@ -304,7 +240,7 @@ export class DsnSender {
     const recipients = dsnRecipients(job, this.#rules.site);
     const keep = async (why: string): Promise<true> => {
       const to = recipients[0] ?? this.#rules.author;
-      return this.#keep(due, await this.#prepare(due, to, formsOf(due)[0]), to, why);
+      return this.#keep(due, await this.#composer.message(due, to, formsOf(due)[0]), to, why);
     };
     if (transport === null) return keep('no server takes reports (setting return)');
     const refusals: string[] = [];
@@ -328,10 +264,10 @@ export class DsnSender {
   /** In each form in turn, until one is not refused for what it contains. */
   async #handOver(transport: DsnTransport, due: DueReport, to: ByteString): Promise<HandoverResult> {
     const [fullest, ...lesser] = formsOf(due);
-    let handover = await transport.send(await this.#prepare(due, to, fullest), to);
+    let handover = await transport.send(await this.#composer.message(due, to, fullest), to);
     for (const form of lesser) {
       if (handover.kind !== 'refused' || handover.what === 'recipient') break;
-      handover = await transport.send(await this.#prepare(due, to, form), to);
+      handover = await transport.send(await this.#composer.message(due, to, form), to);
     }
     return handover;
   }
@@ -364,7 +300,7 @@ export class DsnSender {
   ): Promise<true> {
     const pieces: Buffer[] = [];
     for await (const piece of report.chunks()) pieces.push(piece);
-    const where = await this.#deps.store.saveForPickup(Buffer.concat(pieces), this.#unique());
+    const where = await this.#deps.store.saveForPickup(Buffer.concat(pieces), this.#composer.unique());
     await this.#finish(due, { to, how: 'left', where, why });
     return true;
   }
@@ -382,41 +318,6 @@ export class DsnSender {
   #wait({ controlMessages: [{ control, job }] }: FinishedMessage, why: ByteString, isPath: boolean): void {
     this.#deps.events.waiting({ control, msgid: job.msgid, isPath, why });
   }
-
-  /** Composed and signed. */
-  async #prepare(due: DueReport, to: ByteString, form: Form): Promise<OutgoingMessage> {
-    const report = outgoingFrom(await this.#compose(due, to, form));
-    const { signer } = this.#rules;
-    return signer === null ? report : signedMessage(report, (each) => signer.sign(each, this.#now()));
-  }
-
-  async #compose({ message, notices, original }: DueReport, to: ByteString, form: Form): Promise<Buffer> {
-    const { site, author, schedule, render } = this.#rules;
-    const [{ control, job }] = message.controlMessages;
-    const { sourceRoom, submitted } = job;
-    const envid = message.dsn?.envid ?? null;
-    const now = this.#now();
-    const dsn: Dsn = {
-      to,
-      notices,
-      envid: envid === null ? null : textOfXtext(envid),
-      originals: originalRecipients(message.dsn),
-      job: control,
-      sourceRoom,
-      submitted,
-      lastAttempt: now,
-      willRetryUntil: submitted === null ? null : submitted + schedule.giveUpAfter,
-      original: original === null || form === 'text' ? null : await returnedPart(original, form),
-      plain: form === 'text',
-    };
-    const stamp = { fqdn: site.fqdn, author, now, unique: this.#unique(), legacy: render.legacy };
-    return this.#deps.compose(dsn, stamp);
-  }
-
-  #unique(): string {
-    const part = (): string => Math.floor(this.#deps.random() * 2 ** 48).toString(36);
-    return `${this.#now()}-${part()}-${part()}`;
-  }
 }
 
 /** By payload, because Citadel gives a control message a new number whenever it is rewritten. */
@@ -424,72 +325,6 @@ function keyOf({ controlMessages: [{ job }] }: FinishedMessage, notice: Notice):
   return `${job.msgid} ${whatOf(notice)} ${notice.recipient}`;
 }
 
-/** A message of which every recipient failed at once, or before a crash, was not read for its delivery. */
-function withFacts(finished: FinishedMessage, original: OutgoingMessage | null): FinishedMessage {
-  const { message } = finished;
-  if (original === null || message.size !== null) return finished;
-  const { size, headers } = original;
-  return { ...finished, message: { ...message, size, messageId: messageIdOf(headers) } };
-}
-
-function aboutMessage({ controlMessages: [{ control, job }], message }: FinishedMessage): AboutMessage {
-  return { control, msgid: job.msgid, message };
-}
-
-function isFailure({ kind }: Notice): boolean {
-  return whatOf({ kind }) === 'failure';
-}
-
-/** RFC 3461 4.1: why no report is sent, as a clause; null when the sender asked for it, or said nothing. */
-function notWanted({ kind, recipient }: Notice, dsn: DsnRequest | null): string | null {
-  const asked = dsn?.recipients.get(recipient);
-  if (asked === undefined || wants(asked, NOTIFY[whatOf({ kind })]) !== false) return null;
-  return `its sender asked for none (NOTIFY=${asked.notify})`;
-}
-
-const NOTIFY = { failure: 'FAILURE', delay: 'DELAY', success: 'SUCCESS' } as const;
-
-function formsOf({ original, notices, message: { dsn } }: DueReport): readonly [Form, ...Form[]] {
-  // RFC 3461 4.3: only a report of a failure returns the message.
-  const isAsked = dsn?.ret !== 'HDRS' && notices.some((notice) => notice.kind !== 'relayed');
-  const mayBeFull = isAsked && original !== null && original.size <= MAX_FULL;
-  return mayBeFull ? ['full', 'hdrs', 'text'] : ['hdrs', 'text'];
-}
-
-function whatOf({ kind }: Pick<Notice, 'kind'>): Notified['what'] {
-  return WHAT[kind];
-}
-
-const WHAT = { failed: 'failure', 'gave-up': 'failure', delayed: 'delay', relayed: 'success' } as const;
-
 function jobKeyOf({ control, job: { msgid, submitted } }: QueuedJob): JobKey {
   return { control, msgid, submitted };
-}
-
-/** RFC 3464 2.3.1: `rfc822; address`, decoded. */
-function originalRecipients(dsn: DsnRequest | null): ReadonlyMap<ByteString, ByteString> {
-  const given = [...(dsn?.recipients ?? [])].flatMap(([address, { orcpt }]) => {
-    const at = orcpt?.indexOf(';') ?? -1;
-    if (orcpt === null || at < 0) return [];
-    return [[address, `${orcpt.slice(0, at)}; ${textOfXtext(orcpt.slice(at + 1))}`] as const];
-  });
-  return new Map(given);
-}
-
-async function returnedPart(message: OutgoingMessage, ret: Original['ret']): Promise<Original> {
-  const { messageId } = message.headers;
-  const limit = ret === 'full' ? message.size : MAX_HEADER;
-  let text = '';
-  for await (const chunk of message.chunks()) {
-    text += chunk.toString('latin1', 0, limit - text.length);
-    if (text.length >= limit) break;
-  }
-  return { text: ret === 'full' ? text : headerOf(text), ret, messageId };
-}
-
-/** Up to the empty line; of a header that was cut off, its complete lines. */
-function headerOf(text: ByteString): ByteString {
-  if (text.startsWith('\r\n')) return '';
-  const end = text.indexOf('\r\n\r\n');
-  return text.slice(0, (end < 0 ? text.lastIndexOf('\r\n') : end) + 2);
 }

@@ -9,8 +9,9 @@ import { type AttemptedMessage, DeliveryAttempt, type OutcomeDetails } from '../
 import type { MessageNumber, Recipient, StatusChange } from '../delivery-list/job.ts';
 import { isPending, isSettled } from '../delivery-list/job.ts';
 import type { Signer } from '../dkim/signer.ts';
+import type { RecipientResult } from '../dsn/finished-message.ts';
 import { expired } from '../dsn/notice.ts';
-import type { DsnSender, RecipientResult } from '../dsn/sender.ts';
+import type { DsnSender } from '../dsn/sender.ts';
 import type { OutgoingMessage } from '../message/outgoing.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import { formatTime } from '../platform/clock.ts';
