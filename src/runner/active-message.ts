@@ -57,7 +57,7 @@ export interface MessageEvents {
   notWritten(message: ActiveMessage, error: unknown): void;
 }
 
-export interface MessageDeps extends Omit<LoadDeps, 'sign'> {
+export interface MessageDeps extends Omit<LoadDeps, 'sign' | 'sender'> {
   /** null: nothing is signed */
   readonly signer: Signer | null;
   readonly queue: Queue;
@@ -146,12 +146,11 @@ export class ActiveMessage implements AttemptedMessage {
 
   /** One attempt for the pending recipients of each destination. What is not an address fails at once. */
   async #planAttempts(): Promise<readonly DeliveryAttempt[]> {
-    const [{ job }] = this.controlMessages;
     if (this.controlMessages.some(({ request }) => request === 'give-up')) {
       this.recordOutcome('', this.pending(), { kind: 'failed', ...cancelled() }, NO_SESSION);
       return [];
     }
-    const sender = envelopeSender(job.envelopeFrom) ?? '';
+    const sender = this.#facts.sender ?? '';
     const plans = new Map<string, AttemptPlan>();
     const invalid = new Map<string, number[]>();
     let planned = 0;
@@ -214,7 +213,11 @@ export class ActiveMessage implements AttemptedMessage {
 
   async load(): ReturnType<AttemptedMessage['load']> {
     const sign = (message: OutgoingMessage): Promise<ByteString> => this.#signatureFor(message);
-    const loaded = await this.#deps.load(this.controlMessages[0], { ...this.#deps, sign });
+    const loaded = await this.#deps.load(this.controlMessages[0], {
+      ...this.#deps,
+      sign,
+      sender: this.#facts.sender,
+    });
     if (typeof loaded === 'object' && 'outgoing' in loaded) {
       const { sender, outgoing } = loaded;
       const messageId = messageIdOf(outgoing.headers);

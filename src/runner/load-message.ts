@@ -13,6 +13,8 @@ import type { Failure } from '../smtp/outcome.ts';
 export interface LoadDeps {
   readonly queue: Pick<Queue, 'readPayload'>;
   readonly render: RenderOptions;
+  /** the envelope sender that its list names; null: none that can be used */
+  readonly sender: ByteString | null;
   /** envelope sender of a message that names none */
   readonly postmaster: ByteString;
   /** DKIM-Signature fields for the message, each with its CRLF; '' when it is not signed */
@@ -26,8 +28,8 @@ export interface LoadDeps {
  * why. `unavailable`: it cannot be read at the moment, which is no failure.
  */
 export async function loadMessage(
-  { control, job: { msgid, envelopeFrom } }: QueuedJob,
-  { queue, render, postmaster, sign, warn }: LoadDeps,
+  { control, job: { msgid } }: QueuedJob,
+  { queue, render, sender: named, postmaster, sign, warn }: LoadDeps,
 ): Promise<PreparedMessage | Failure | 'unavailable'> {
   const read = await queue.readPayload(msgid);
   if (read.kind === 'unavailable') return 'unavailable';
@@ -37,7 +39,7 @@ export async function loadMessage(
   if (prepared.kind === 'unsendable') return unsendable(prepared.reason);
   for (const problem of prepared.problems)
     warn(`Message ${msgid} of job ${control} is sent as far as it can be read: ${problem}.`);
-  const sender = envelopeSender(envelopeFrom) ?? envelopeSender(prepared.suggestedSender()) ?? postmaster;
+  const sender = named ?? envelopeSender(prepared.suggestedSender()) ?? postmaster;
   const outgoing = await readable(msgid, async () => signedMessage(prepared, sign));
   return 'scope' in outgoing ? outgoing : { outgoing, sender };
 }
