@@ -208,8 +208,6 @@ export function openJournal(deps: JournalDeps, records: readonly JournalRecord[]
   /** A new file with all lines in place of the old one. */
   async function replace(): Promise<void> {
     if (!held()) throw new QueueError(`the directory of ${layout.journal} was moved or replaced`);
-    abandon();
-    stale = false;
     const path = temporaryName();
     const fresh = disk.create(path, owner);
     try {
@@ -217,6 +215,8 @@ export function openJournal(deps: JournalDeps, records: readonly JournalRecord[]
       fresh.write(Buffer.from(header + takeLines(0), 'latin1'));
       await fresh.sync();
       disk.rename(path, layout.journal);
+      abandon();
+      stale = false;
       await disk.syncDirectory(layout.state);
       file = fresh;
     } catch (error) {
@@ -243,7 +243,8 @@ export function openJournal(deps: JournalDeps, records: readonly JournalRecord[]
     }
   }
 
-  const turn = groupCommit(() => (file === null || stale ? replace() : extend(file)));
+  /** A file that says too much can be written to when its directory was moved away, and a new one cannot be made. */
+  const turn = groupCommit(() => (file === null || (stale && held()) ? replace() : extend(file)));
 
   return {
     append(record) {
@@ -254,6 +255,7 @@ export function openJournal(deps: JournalDeps, records: readonly JournalRecord[]
     async retain(keep) {
       const kept = lines.filter(({ record }) => keep(record));
       if (kept.length === lines.length) return;
+      written = lines.slice(0, written).filter(({ record }) => keep(record)).length;
       lines = kept;
       stale = true;
       await turn();

@@ -1,7 +1,7 @@
 /**
  * A queue that writes behind a journal. An outcome is durable when the journal holds it: one sync serves all outcomes that
- * arrive meanwhile. The control messages follow in a flush, at most a second later. One mechanism for all kinds of queue;
- * what a queue is made of is its `MessageStore`.
+ * arrive meanwhile. The control messages follow in a flush, at most a second after the last outcome. One mechanism for all
+ * kinds of queue; what a queue is made of is its `MessageStore`.
  *
  * Invariants (techdoc/spool-states.md): nothing is removed before the journal durably says that it may be, and no record is
  * dropped before the control messages durably say the same. What cannot be written is kept and tried again each second.
@@ -30,6 +30,10 @@ const HELD_FOR = 50;
 /** Milliseconds between an outcome and the flush that writes it into its control message. */
 const FLUSH_DELAY = 1000;
 
+/** So many times as long as a flush has taken, the next one waits while outcomes go on to arrive. */
+const FLUSH_PAUSE = 10;
+const LONGEST_PAUSE = 60_000;
+
 export interface WriteBehindDeps<J extends PendingJob> {
   readonly store: MessageStore<J>;
   readonly journal: Journal;
@@ -53,9 +57,14 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
   readonly #flushWarnings: ChangeWarnings;
   readonly #inTurn = inTurn();
   #isRecovered = false;
+  #isClosed = false;
   /** when the lock was last seen, monotonic milliseconds */
   #heldAt = Number.NEGATIVE_INFINITY;
   #timer: Timer | null = null;
+  #journalMade: Promise<void> | null = null;
+  /** monotonic milliseconds: the last outcome, and before when no flush is needed while outcomes arrive */
+  #recordedAt = Number.NEGATIVE_INFINITY;
+  #notBefore = Number.NEGATIVE_INFINITY;
 
   constructor(deps: WriteBehindDeps<J>) {
     this.name = deps.store.name;
@@ -90,6 +99,8 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
   }
 
   async readPayload(payload: MessageNumber): Promise<PayloadResult> {
+    await this.#makeJournal();
+    if (this.#isClosed) return { kind: 'unavailable', reason: 'the queue is closed' };
     try {
       // Under its number there may be another message now.
       this.#assertHeldLately();
@@ -99,6 +110,19 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
       return { kind: 'unavailable', reason: describeError(error) };
     }
     return this.#store.readPayload(payload);
+  }
+
+  /**
+   * Before anything is sent, so that its outcome has a place even when the directory is moved away meanwhile. Where it cannot
+   * be made, the first outcome meets the same error.
+   */
+  #makeJournal(): Promise<void> {
+    this.#journalMade ??= this.#deps.journal.secure().catch((error: unknown) => {
+      if (!isOperationalError(error)) throw error;
+      this.#journalMade = null;
+      this.#heldAt = Number.NEGATIVE_INFINITY;
+    });
+    return this.#journalMade;
   }
 
   async record(control: MessageNumber, changes: readonly StatusChange[], now: number): Promise<void> {
@@ -111,6 +135,7 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
     }
     for (const change of changes) job.changes.push(change);
     job.now = now;
+    this.#recordedAt = this.#deps.clock.monotonic();
     this.#flushSoon();
     try {
       const key = this.#store.journalKey(job, 'status');
@@ -155,12 +180,14 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     let isFlushed = false;
     try {
       await this.flush();
       isFlushed = this.#isRecovered;
     } finally {
       this.#cancelTimer();
+      await this.#journalMade;
       try {
         await this.#inTurn(() => this.#store.close(isFlushed));
       } finally {
@@ -174,6 +201,8 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
     this.#cancelTimer();
     if (!this.#isRecovered) return;
     this.#assertHeld();
+    const { clock } = this.#deps;
+    const begun = clock.monotonic();
     try {
       const failures = await this.#write();
       await this.#deps.journal.retain(this.#neededRecords());
@@ -186,6 +215,9 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
           'The outcomes for their recipients are kept, and written as soon as the disk allows it.',
         { cause: error },
       );
+    } finally {
+      const now = clock.monotonic();
+      this.#notBefore = now + Math.min(FLUSH_PAUSE * (now - begun), LONGEST_PAUSE);
     }
   }
 
@@ -208,9 +240,19 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
       finished.has(control) || (record === 'status' && dirty.has(control)) || store.needsRecords(control);
   }
 
-  #flushSoon(): void {
-    this.#timer ??= this.#deps.clock.after(FLUSH_DELAY, () => {
+  /**
+   * While outcomes arrive, flushes take a small part of the time: each writes the whole text of a list, and a list may be long.
+   */
+  #flushSoon(delay = FLUSH_DELAY): void {
+    const { clock } = this.#deps;
+    this.#timer ??= clock.after(delay, () => {
       this.#timer = null;
+      const now = clock.monotonic();
+      const wait = Math.min(this.#notBefore, this.#recordedAt + FLUSH_DELAY) - now;
+      if (wait > 0) {
+        this.#flushSoon(wait);
+        return;
+      }
       void this.#flushOrWarn().then((isDone) => {
         if (!isDone) this.#flushSoon();
       });

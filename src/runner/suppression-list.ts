@@ -9,7 +9,7 @@ import { errorCode, isOperationalError } from '../platform/system-errors.ts';
 import type { Failure } from '../smtp/outcome.ts';
 import { removeIfExists, replaceInState } from '../storage/atomic-file.ts';
 import { crc32 } from '../storage/crc32.ts';
-import type { Disk } from '../storage/disk.ts';
+import type { DirectoryEntry, Disk } from '../storage/disk.ts';
 import { ensureFolder } from '../storage/folder.ts';
 import type { StateLayout } from '../storage/layout.ts';
 
@@ -33,6 +33,9 @@ export interface SuppressionRules {
 }
 
 const LONGEST = 16 * 1024;
+const LONGEST_WHY = 300;
+/** Files at each look. */
+const LOOKED_AT = 20;
 
 export class SuppressionList {
   readonly #disk: Disk;
@@ -52,9 +55,39 @@ export class SuppressionList {
 
   /** Looks what is there: before the jobs of a scan are delivered. */
   refresh(): void {
+    const files = this.#files().filter(({ name, kind }) => kind === 'file' && !name.endsWith('.new'));
+    this.#names = new Set(files.map(({ name }) => name));
+    this.#removeSomeOfThePast(files);
+  }
+
+  /** What is no folder of ours, or closed to this user, counts as empty. */
+  #files(): readonly DirectoryEntry[] {
     const { suppressed } = this.#layout;
-    const files = this.#disk.status(suppressed) === null ? [] : this.#disk.list(suppressed);
-    this.#names = new Set(files.map(({ name }) => name).filter((name) => !name.endsWith('.new')));
+    try {
+      return this.#disk.status(suppressed)?.kind === 'directory' ? this.#disk.list(suppressed) : [];
+    } catch (error) {
+      if (!isOperationalError(error)) throw error;
+      return [];
+    }
+  }
+
+  /** A few at each look, others each minute: nobody else removes what bounced once and never again. */
+  #removeSomeOfThePast(files: readonly DirectoryEntry[]): void {
+    const now = this.#now();
+    const from = (Math.floor(now / 60) * LOOKED_AT) % Math.max(1, files.length);
+    for (const { name } of files.slice(from, from + LOOKED_AT)) {
+      const entry = this.#readFile(name);
+      if (entry !== null && entry.until < now) this.#forget(name);
+    }
+  }
+
+  /** A file that cannot be removed goes on to count, and stops no outcome. */
+  #forget(name: string): void {
+    try {
+      removeIfExists(this.#disk, `${this.#layout.suppressed}/${name}`);
+    } catch (error) {
+      if (!isOperationalError(error)) throw error;
+    }
   }
 
   /** Null: mail for it is sent. */
@@ -70,15 +103,16 @@ export class SuppressionList {
   }
 
   /** By hand. Throws where the disk does not take it. */
-  add(address: ByteString, why: ByteString, seconds = this.#rules.age): SuppressedAddress {
+  add(address: ByteString, given: ByteString, seconds = this.#rules.age): SuppressedAddress {
     const since = this.#now();
+    const why = given.slice(0, LONGEST_WHY);
     return this.#write({ address: folded(address), since, until: since + seconds, bounces: 0, why });
   }
 
   /** False: it was not there. */
   remove(address: ByteString): boolean {
     const isThere = this.find(address) !== null;
-    removeIfExists(this.#disk, this.#path(address));
+    if (this.#read(address) !== null) removeIfExists(this.#disk, this.#path(address));
     return isThere;
   }
 
@@ -91,7 +125,7 @@ export class SuppressionList {
     const isPast = known === null || known.until <= since;
     const bounces = (isPast ? 0 : known.bounces) + 1;
     try {
-      const why = failure.text.slice(0, 300);
+      const why = failure.text.slice(0, LONGEST_WHY);
       this.#write({ address: folded(address), since, until: since + this.#rules.age, bounces, why });
     } catch (error) {
       // One bounce more or less: the next one is counted.
@@ -101,8 +135,7 @@ export class SuppressionList {
 
   /** A server took a message for it: its bounces are forgotten. */
   delivered(address: ByteString): void {
-    if (this.#names.size > 0 && this.#names.has(nameOf(address)))
-      removeIfExists(this.#disk, this.#path(address));
+    if (this.#read(address) !== null) this.#forget(nameOf(address));
   }
 
   #counts({ bounces, until }: SuppressedAddress): boolean {

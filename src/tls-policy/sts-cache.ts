@@ -39,7 +39,7 @@ export function diskStsCache(disk: Disk, layout: StateLayout): StsCache {
     read(domain) {
       if (!NAME.test(domain)) return null;
       try {
-        if (disk.status(path(domain)) === null) return null;
+        if (disk.status(folder)?.kind !== 'directory' || disk.status(path(domain)) === null) return null;
         const value: unknown = JSON.parse(disk.read(path(domain), LARGEST).bytes.toString('utf8'));
         return isKept(value) ? value : null;
       } catch (error) {
@@ -55,15 +55,24 @@ export function diskStsCache(disk: Disk, layout: StateLayout): StsCache {
       replaceInState(disk, layout, path(domain), `${JSON.stringify(kept)}\n`);
     },
     remove(domain) {
-      removeIfExists(disk, path(domain));
+      orElse(undefined, () => removeIfExists(disk, path(domain)));
     },
     domains() {
-      if (disk.status(folder) === null) return [];
-      return disk
-        .list(folder)
-        .flatMap(({ name, kind }) => (kind === 'file' && NAME.test(name) ? [name] : []));
+      if (disk.status(folder)?.kind !== 'directory') return [];
+      const entries = orElse([], () => disk.list(folder));
+      return entries.flatMap(({ name, kind }) => (kind === 'file' && NAME.test(name) ? [name] : []));
     },
   };
+}
+
+/** What this user may not see or remove stays, and stops no mail. */
+function orElse<T>(otherwise: T, use: () => T): T {
+  try {
+    return use();
+  } catch (error) {
+    if (errorCode(error) === null) throw error;
+    return otherwise;
+  }
 }
 
 /** For one process: `check`, a live replay. */
@@ -80,7 +89,17 @@ export function memoryStsCache(below: Pick<StsCache, 'read'> | null = null): Sts
 function isKept(value: unknown): value is KeptPolicy {
   if (typeof value !== 'object' || value === null) return false;
   const { policy, fetched, failed } = value as Partial<KeptPolicy>;
-  return typeof fetched === 'number' && (policy === null || isPolicy(policy)) && typeof failed === 'object';
+  return (
+    typeof fetched === 'number' &&
+    (policy === null || isPolicy(policy)) &&
+    (failed === null || isFailure(failed))
+  );
+}
+
+function isFailure(value: unknown): value is KeptPolicy['failed'] {
+  if (typeof value !== 'object' || value === null) return false;
+  const { at, reason } = value as { readonly [name: string]: unknown };
+  return typeof at === 'number' && typeof reason === 'string';
 }
 
 function isPolicy(value: unknown): value is StsPolicy {

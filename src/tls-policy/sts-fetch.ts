@@ -54,8 +54,15 @@ function fetchFrom(address: string, domain: string, { port, ca, signal }: FetchO
       signal,
       ...(ca.length === 0 ? {} : { ca: [...rootCertificates, ...ca] }),
     });
+    let isAnswered = false;
     sent.on('error', reject);
+    // A change of protocol (101) ends without a response and without an error.
+    sent.on('close', () => {
+      if (!isAnswered)
+        resolve(failed('sts-policy-fetch-error', 'is answered with something else than a file'));
+    });
     sent.on('response', (response) => {
+      isAnswered = true;
       const { statusCode = 0, headers } = response;
       const done = (result: Fetched): void => {
         sent.destroy();
@@ -95,11 +102,14 @@ function reasonOf(error: unknown): Fetched {
   if (!(error instanceof Error && 'code' in error)) throw error;
   const code = String(error.code);
   if (code === 'ABORT_ERR') return failed('sts-policy-fetch-error', 'did not come in time');
-  const text = describeError(error);
+  const text = describeError(error).slice(0, LONGEST_REASON);
   return CERTIFICATE.test(code)
     ? failed('sts-webpki-invalid', `comes with a certificate that is not valid for it: ${text}`)
     : failed('sts-policy-fetch-error', `cannot be fetched: ${text}`);
 }
+
+/** Characters; it may quote every name of a certificate. */
+const LONGEST_REASON = 300;
 
 /** Codes of Node and OpenSSL for a certificate that is refused. */
 const CERTIFICATE = /CERT|SIGNATURE|ISSUER|SELF_SIGNED|HOSTNAME_MISMATCH|INVALID_PURPOSE|PATH_LENGTH/;

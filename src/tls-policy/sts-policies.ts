@@ -62,7 +62,8 @@ export class StsPolicies {
     const now = this.#now();
     const kept = this.#deps.cache.read(domain);
     const held = heldBy(kept, now);
-    const mayFetch = id !== null && (kept?.failed == null || kept.failed.at + WAIT <= now);
+    // A clock that was set back must not make a failure hold for ever.
+    const mayFetch = id !== null && (kept?.failed == null || Math.abs(now - kept.failed.at) >= WAIT);
     if (mayFetch && id !== held?.id) return answer((await this.#fetch(domain, id)) ?? held);
     if (mayFetch && isOld(kept, now)) void this.#fetch(domain, id);
     return answer(held);

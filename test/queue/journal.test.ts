@@ -23,14 +23,16 @@ import {
 
 const OWNER = { mode: 0o600, uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
 
-function journalIn(directory: string, disk = nodeDisk, records: readonly JournalRecord[] = []) {
+function journalIn(
+  directory: string,
+  disk = nodeDisk,
+  records: readonly JournalRecord[] = [],
+  held = (): boolean => true,
+) {
   const layout = { ...layoutOf(directory), state: directory, journal: `${directory}/journal` };
   let names = 0;
   const temporaryName = () => `${directory}/tmp-${names++}`;
-  const journal = openJournal(
-    { disk, layout, temporaryName, owner: OWNER, spool: 'this', held: () => true },
-    records,
-  );
+  const journal = openJournal({ disk, layout, temporaryName, owner: OWNER, spool: 'this', held }, records);
   return { journal, layout, read: () => readJournal(nodeDisk, layout, 'this') };
 }
 
@@ -38,6 +40,17 @@ function status(control: number, text = '250 ok'): JournalRecord {
   const changes = [{ index: 0, address: 'b@example.com', status: 2, text }] as const;
   return { record: 'status', control, msgid: 1, payload: '59@5.25', now: NOW, changes };
 }
+
+test('a record has a place though its directory was moved while others were dropped (R242)', async (t) => {
+  let isHeld = true;
+  const { journal, read } = journalIn(temporaryDirectory(t), nodeDisk, [], () => isHeld);
+  await Promise.all([journal.append(status(2)), journal.append(status(3))]);
+  isHeld = false;
+  await journal.retain(({ control }) => control === 3);
+  await journal.append(status(4));
+  journal.close();
+  assert.deepEqual(read(), { kind: 'read', records: [status(2), status(3), status(4)], damaged: 0 });
+});
 
 test('the checksum is CRC-32', () => {
   assert.equal(crc32('123456789'), 0xcbf43926);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { SuppressionList, suppressedFailure } from '../../src/runner/suppression-list.ts';
 import type { Failure } from '../../src/smtp/outcome.ts';
+import type { Disk, FileStatus } from '../../src/storage/disk.ts';
 import { layoutOf } from '../../src/storage/layout.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
 
@@ -21,6 +22,39 @@ const UNKNOWN: Failure = {
   },
   ...{ maybeDelivered: false, peer: { host: 'mx.example', address: '192.0.2.1', port: 25 } },
 };
+
+const FOLDER: FileStatus = {
+  kind: 'directory',
+  ino: 1,
+  size: 0,
+  mtimeMs: 0,
+  ctimeMs: 0,
+  mode: 0o700,
+  uid: 0,
+  gid: 0,
+};
+
+function fail(code: string): never {
+  throw Object.assign(new Error(code), { code });
+}
+
+/** Its methods, some of which a test replaces. */
+function bound(disk: MemoryDisk): Disk {
+  return {
+    list: (path) => disk.list(path),
+    status: (path) => disk.status(path),
+    writable: (path) => disk.writable(path),
+    read: (path, limit) => disk.read(path, limit),
+    stream: (path) => disk.stream(path),
+    create: (path, owner) => disk.create(path, owner),
+    rename: (from, to) => disk.rename(from, to),
+    link: (from, to) => disk.link(from, to),
+    unlink: (path) => disk.unlink(path),
+    remove: (path) => disk.remove(path),
+    mkdir: (path, owner) => disk.mkdir(path, owner),
+    syncDirectory: (path) => disk.syncDirectory(path),
+  };
+}
 
 function bench(after = 3) {
   const disk = new MemoryDisk();
@@ -49,6 +83,51 @@ describe('the suppression list', () => {
     clock.now += DAY;
     assert.equal(list.find('bob@example.com'), null);
     assert.deepEqual(list.all(), []);
+  });
+
+  it('is empty, and stops no mail, where something else or a closed folder has its name (R245)', () => {
+    const { disk, open } = bench(1);
+    disk.create('/spool/.spoolroom/suppressed', OWNER).close();
+    const list = open();
+    assert.equal(list.find('bob@example.com'), null);
+    list.delivered('bob@example.com');
+    list.bounced('bob@example.com', UNKNOWN);
+    const closed = new SuppressionList(
+      { ...bound(disk), status: () => FOLDER, list: () => fail('EACCES') },
+      LAYOUT,
+      { after: 1, age: DAY },
+      () => 0,
+    );
+    closed.refresh();
+    assert.equal(closed.find('bob@example.com'), null);
+  });
+
+  it('stops no outcome when a file cannot be removed (R245)', () => {
+    const { disk, open } = bench(3);
+    open().bounced('bob@example.com', UNKNOWN);
+    const rules = { after: 3, age: DAY };
+    const list = new SuppressionList(
+      { ...bound(disk), unlink: () => fail('EACCES') },
+      LAYOUT,
+      rules,
+      () => 1_700_000_000,
+    );
+    list.refresh();
+    list.delivered('bob@example.com');
+  });
+
+  it('drops what is past, some at each look, and keeps a long reason readable (R245)', () => {
+    const { disk, clock, open } = bench(3);
+    const list = open();
+    for (let n = 0; n < 50; n++) list.bounced(`user${n}@example.com`, UNKNOWN);
+    clock.now += 31 * DAY;
+    list.add('bob@example.com', 'x'.repeat(50_000), DAY);
+    for (let minute = 0; minute < 10; minute++) {
+      clock.now += 60;
+      list.refresh();
+    }
+    assert.equal(disk.list(LAYOUT.suppressed).length, 1);
+    assert.equal(open().find('bob@example.com')?.why.length, 300);
   });
 
   it('loses it by hand', () => {

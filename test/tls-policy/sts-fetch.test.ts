@@ -133,3 +133,13 @@ for (const [what, given, problem, reason] of FAILURES)
     assert.equal(fetched.problem, problem);
     assert.match(fetched.reason, reason);
   });
+
+test('an answer that changes the protocol is an answer, and ends the wait (R243)', async () => {
+  const raw = (bytes: string): Answer => {
+    return (response) => void response.socket?.write(bytes);
+  };
+  const { fetched } = await fetchFrom({
+    answer: raw('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n'),
+  });
+  assert.equal(fetched.kind === 'failed' && fetched.problem, 'sts-policy-fetch-error');
+});

@@ -153,3 +153,10 @@ test('a policy from the future, by a clock that was set back, does not hold for 
   world.record = { kind: 'failed', fault: 'no-data' };
   assert.equal(await mode(), null);
 });
+
+test('a failure from the future, by a clock that was set back, does not hold for ever (R244)', async () => {
+  const { cache, clock, mode } = setup();
+  const ahead = Math.floor(clock.now() / 1000) + 10 * 365 * 86_400;
+  cache.write('a.example', { policy: null, fetched: 0, failed: { at: ahead, reason: 'x' } });
+  assert.equal(await mode(), 'enforce');
+});

@@ -140,9 +140,10 @@ export function turnsAt(given: Throttled, now: number): number {
   return 1 + Math.floor(((now - Math.max(group.until, now - THROTTLE.burst)) * group.rate) / MINUTE);
 }
 
-/** The clock was set back: a pause lasts no longer for it. */
+/** The clock was set back, or a file is damaged: a pause lasts no longer for it. */
 function inTime(group: Throttled, now: number): Throttled {
-  const longest = now + Math.max(group.pause, THROTTLE.probeInterval);
+  const pause = Math.min(group.pause, THROTTLE.longestPause);
+  const longest = now + Math.max(pause, THROTTLE.probeInterval);
   if (group.until <= longest) return group;
   return { ...group, until: longest, heard: Math.min(group.heard, now) };
 }

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { SpoolReplacedError } from '../../../src/platform/system-errors.ts';
+import type { Queue } from '../../../src/queue/queue.ts';
 import {
   bench,
   listFor,
@@ -82,6 +83,38 @@ test('what was delivered is in the journal of the directory that was moved (R181
   );
   await later.close();
 });
+
+for (const [what, begin] of [
+  ['the first outcome of a run', async () => {}],
+  [
+    'an outcome behind one that was written',
+    async (room) => {
+      await room.record(4, [{ index: 1, address: 'd@example.com', status: 4, text: 'later' }], 1);
+      await room.flush();
+    },
+  ],
+] as const satisfies readonly (readonly [string, (room: Queue) => Promise<void>])[]) {
+  test(`${what} has a place though the directory was moved before it (R242)`, async (t) => {
+    const spool = movableSpool(t);
+    writeMessage(spool, '3', MAIL);
+    writeMessage(spool, '4', listFor(3, 'c@example.com', 'd@example.com'));
+    const room = await openQueue(spool, bench());
+    await room.scan();
+    assert.ok(!fs.existsSync(`${spool}/.spoolroom/journal`), 'a run with nothing to do makes none');
+    assert.equal((await room.readPayload(3)).kind, 'found');
+    await begin(room);
+    fs.renameSync(spool, `${spool}.old`);
+    await room.record(4, [{ index: 0, address: 'c@example.com', status: 2, text: 'ok' }], 1);
+    await assert.rejects(room.close(), SpoolReplacedError);
+    fs.renameSync(`${spool}.old`, spool);
+    const [lock] = fs.readdirSync(`${spool}/.spoolroom`).filter((name) => name.startsWith('lock.'));
+    fs.writeFileSync(`${spool}/.spoolroom/${lock}`, 'free\n');
+    const later = await openQueue(spool, bench());
+    const [job] = (await later.scan()).jobs.filter(({ control }) => control === 4);
+    assert.equal(job?.job.recipients[0]?.status, 2);
+    await later.close();
+  });
+}
 
 test('a client goes on in the directory that is there now, and says so once (R181)', async (t) => {
   const spool = movableSpool(t);
