@@ -137,6 +137,8 @@ export class QueueRunner {
   #halted = false;
   /** by payload: messages with attempts, outcomes or reports to come */
   readonly #active = new Map<MessageNumber, Promise<void>>();
+  /** by payload: no longer active since the last scan began, which may tell of them as they were before */
+  readonly #ended = new Set<MessageNumber>();
   /** by payload, those in the queue: what they are in `count` */
   readonly #counted = new Map<MessageNumber, Counted>();
   /** messages during which the process ended before: tried when nothing else is active, one at a time */
@@ -208,6 +210,7 @@ export class QueueRunner {
    * forced run force nothing (R037).
    */
   async scan(force: boolean): Promise<void> {
+    this.#ended.clear();
     const { jobs, quarantined } = await this.#scanQueue();
     for (const { number, reason, path } of quarantined) this.#deps.events.quarantined(number, reason, path);
     if (this.#halted) return;
@@ -216,7 +219,8 @@ export class QueueRunner {
     this.#countNew(all);
     for (const msgid of this.#suspects.keys()) if (!all.has(msgid)) this.#suspects.delete(msgid);
     const messages = [...all].filter(
-      ([msgid, lists]) => !this.#active.has(msgid) && isMessageDue(lists, this.#now(), options),
+      ([msgid, lists]) =>
+        !this.#active.has(msgid) && !this.#ended.has(msgid) && isMessageDue(lists, this.#now(), options),
     );
     if (messages.length > 0) {
       this.#deps.dsnSender?.refresh();
@@ -326,6 +330,7 @@ export class QueueRunner {
 
   #deactivate(msgid: MessageNumber): void {
     this.#active.delete(msgid);
+    this.#ended.add(msgid);
     this.count.done += this.#counted.get(msgid)?.jobs ?? 0;
     this.#deps.crashLog?.end(msgid);
     if (!this.isActive) this.#activateSuspect();

@@ -490,6 +490,41 @@ describe('while a slow server is waited for', () => {
     ]);
   });
 
+  it('a message that comes to its end during a scan is not taken up as the scan found it (R246)', async () => {
+    const jobs = [job([['a@slow.example', 0]], 1), job([['b@quick.example', 0]], 2)];
+    let stale = 0;
+    class SlowRoom extends MemoryRoom {
+      #isFinished: () => void = () => {};
+
+      override async scan() {
+        const { jobs: all, ...rest } = await super.scan();
+        const found = all.filter(({ control }) => !this.finished.has(control));
+        if (found.length === 2 && stale++ > 0)
+          await new Promise<void>((finished) => {
+            this.#isFinished = finished;
+          });
+        return { ...rest, jobs: found };
+      }
+
+      override async finish(control: number): Promise<void> {
+        await super.finish(control);
+        // Later, when the runner knows that it has ended.
+        if (control === 100_001) setImmediate(() => this.#isFinished());
+      }
+    }
+    const script: WorldScript = {
+      names: { 'slow.example': { a: ['192.0.2.66'] }, 'quick.example': { a: ['192.0.2.1'] } },
+      servers: {
+        '192.0.2.66': { dot: { say: '250 ok', after: '5m' } },
+        '192.0.2.1': { dot: { say: '250 ok', after: '2m' } },
+      },
+    };
+    const { world, summary } = await run(jobs, script, { room: new SlowRoom(jobs) });
+    assert.ok(stale > 1);
+    assert.equal(world.arrived.length, 2);
+    assert.equal(summary.delivered, 2);
+  });
+
   it('new messages for others are found and delivered', async () => {
     const slow = job([['a@slow.example', 0]], 1);
     const fresh = job([['b@quick.example', 0]], 2);
