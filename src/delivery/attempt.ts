@@ -13,6 +13,7 @@ import type { Destination } from '../routing/hosts.ts';
 import type { MessageDsn, RecipientDsn } from '../smtp/dsn-request.ts';
 import type { Failure, Outcome } from '../smtp/outcome.ts';
 import type { MessageRequirements, Transaction, TransactionRecipient } from '../smtp/transaction.ts';
+import { type TlsWish, tlsWish } from '../tls-policy/wish.ts';
 import type { ConnectionTarget } from './connection-pool.ts';
 import type { Delivery, DeliveryEffect } from './delivery.ts';
 import { beginDelivery } from './delivery.ts';
@@ -44,7 +45,7 @@ export interface OutcomeDetails {
 export interface AttemptedMessage {
   /** the job with all its recipients; their positions are the ids */
   readonly job: QueuedJob;
-  /** what its sender asked for in reports; absent: nothing */
+  /** what its sender asked for; absent: nothing */
   readonly dsn?: MessageDsn | null;
   /**
    * Read when the attempt's turn has come and dropped afterwards; a failure when it cannot be sent; `unavailable` when it
@@ -95,6 +96,8 @@ export class DeliveryAttempt {
   started = 0;
   /** the throttled group of hosts that lets it through */
   admittedTo: string | null = null;
+  /** what it asks of its hosts, known once it is loaded; a report is not lost for want of TLS (RFC 8689 5) */
+  tlsWish: TlsWish | null = null;
   isDone = false;
   #prepared: PreparedMessage | null = null;
   #loading: Promise<Failure | 'unavailable' | null> | null = null;
@@ -118,6 +121,9 @@ export class DeliveryAttempt {
     this.#loading ??= this.message.load().then((loaded) => {
       if (loaded === 'unavailable' || 'scope' in loaded) return loaded;
       this.#prepared = loaded;
+      const { outgoing, sender } = loaded;
+      const wish = tlsWish(this.message.dsn?.requireTls === true, outgoing.headers.tlsRequired);
+      this.tlsWish = wish === 'required' && sender === '' ? null : wish;
       return null;
     });
     return this.#loading;
@@ -141,7 +147,20 @@ export class DeliveryAttempt {
   requirements(): MessageRequirements {
     const { outgoing, sender } = this.#loaded();
     const smtpUtf8 = this.smtpUtf8 || hasEightBit(sender);
-    return { size: outgoing.size, eightBit: outgoing.eightBit, smtpUtf8 };
+    const requireTls = this.#requireTls();
+    return {
+      ...{ size: outgoing.size, eightBit: outgoing.eightBit, smtpUtf8 },
+      ...(requireTls === null ? {} : { requireTls }),
+    };
+  }
+
+  /** A report says it where its connection is as the RFC has it: there a policy demands that. */
+  #requireTls(): 'demanded' | 'offered' | null {
+    if (this.message.dsn?.requireTls !== true) return null;
+    if (this.#loaded().sender !== '') return 'demanded';
+    const { hosts, host } = this.delivery;
+    const demands = hosts[host]?.protection?.demands;
+    return demands === 'dane' || demands === 'pkix' ? 'offered' : null;
   }
 
   /** A transaction for the pending recipients, under a number never used before in this run. */

@@ -7,11 +7,12 @@ import type { Random } from '../platform/clock.ts';
 import type { LookupError, LookupResult, Resolver } from '../platform/dns.ts';
 import { familiesFor, withRoute } from '../routing/address-order.ts';
 import { withRules } from '../routing/destination-rules.ts';
-import { type Destination, type Host, isRelay } from '../routing/hosts.ts';
+import { type Destination, type Host, isRelay, type Protection } from '../routing/hosts.ts';
 import type { RoutingRules } from '../routing/route.ts';
 import { directRoute, LOOKUP_ERRORS, leadsToUs, mxRoute, type Route } from '../routing/route.ts';
 import type { Failure, Stage } from '../smtp/outcome.ts';
 import { protectionOf, withPolicy } from '../tls-policy/decision.ts';
+import { isProved, protectionFor, type TlsWish } from '../tls-policy/wish.ts';
 import type { DeliveryEvent } from './delivery.ts';
 import type { LookupAnswer, Question, TraceEvent } from './trace.ts';
 
@@ -20,11 +21,12 @@ export async function lookupHosts(
   rules: RoutingRules,
   resolver: Resolver,
   random: Random,
+  wish: TlsWish | null = null,
 ): Promise<DeliveryEvent> {
   const ruled = (hosts: readonly Host[]): readonly Host[] =>
     hosts.map((host) => withRules(host, destination.entries, rules.destinations));
   return destination.kind === 'mx'
-    ? lookupMx(destination.domain, rules, resolver, random, ruled)
+    ? lookupMx(destination.domain, rules, resolver, random, wish, ruled)
     : routeEvent(directRoute(destination, rules), ruled);
 }
 
@@ -33,21 +35,31 @@ async function lookupMx(
   rules: RoutingRules,
   resolver: Resolver,
   random: Random,
+  wish: TlsWish | null,
   ruled: (hosts: readonly Host[]) => readonly Host[],
 ): Promise<DeliveryEvent> {
-  const [answer, sts] = await Promise.all([resolver.mx(domain), resolver.sts?.(domain)]);
+  const [answer, sts] = await Promise.all([
+    resolver.mx(domain),
+    wish === 'waived' ? undefined : resolver.sts?.(domain),
+  ]);
   const route = mxRoute(domain, answer, rules, random);
-  if (route.kind === 'none') return routeEvent(route, ruled);
+  if (route.kind === 'none' || wish === 'waived') return routeEvent(route, ruled);
   const policy = sts?.kind === 'found' ? (sts.records[0] ?? null) : null;
-  const hosts = withPolicy(
+  const isRequired = wish === 'required';
+  const listed = withPolicy(
     ruled(route.hosts),
     domain,
     answer.secure === true,
     policy,
-    (host) => rules.destinations.forHost(host).isTlsByName,
+    (host) => !isRequired && rules.destinations.forHost(host).isTlsByName,
   );
+  const hosts = isRequired ? listed.filter(isProved) : listed;
   if (hosts.length > 0) return { type: 'hosts', hosts };
   const names = route.hosts.map(({ name }) => name).join(', ');
+  if (listed.length > 0) {
+    const text = `the sender of the message demands TLS (REQUIRETLS), and neither DNSSEC nor MTA-STS proves that ${names} is a mail host of ${domain}`;
+    return { type: 'no-hosts', failure: lookupFailure('routing', true, '5.7.10', text) };
+  }
   const text = `the MTA-STS policy of ${domain} lists none of its mail hosts (${names})`;
   return { type: 'no-hosts', failure: lookupFailure('routing', false, '4.7.0', text) };
 }
@@ -63,17 +75,18 @@ export async function lookupAddresses(
   host: Host,
   resolver: Resolver,
   { destinations, interfaces = [] }: Pick<RoutingRules, 'destinations' | 'interfaces'>,
+  wish: TlsWish | null = null,
 ): Promise<DeliveryEvent> {
   const families = familiesFor(destinations.forHost(host));
   if (host.literal !== null)
     return families.includes(host.literal)
-      ? { type: 'addresses', addresses: [host.name] }
+      ? addressesEvent([host.name], protectionFor(wish, 'nothing'))
       : otherFamily(host);
   // A relay is named by an administrator; the names in MX records are whole (RFC 5321 2.3.5).
   const search = isRelay(host);
   const lookups = await Promise.all(families.map((family) => resolver.addresses(host.name, family, search)));
   const addresses = withRoute(lookups.flatMap(found), interfaces);
-  if (addresses.length > 0) return protectedAddresses(host, addresses, lookups, resolver);
+  if (addresses.length > 0) return protectedAddresses(host, addresses, lookups, resolver, wish);
   const fault = faultOf(...lookups);
   if (fault === 'no-data' && families.length === 1) return otherFamily(host);
   // Only the recipient's own domain, proven to have no address, is the sender's mistake; a host in between is not.
@@ -103,9 +116,10 @@ async function protectedAddresses(
   addresses: readonly string[],
   lookups: readonly LookupResult<string>[],
   resolver: Resolver,
+  wish: TlsWish | null,
 ): Promise<DeliveryEvent> {
   const { policy } = host;
-  if (policy === undefined) return { type: 'addresses', addresses };
+  if (policy === undefined) return addressesEvent(addresses, protectionFor(wish, 'nothing'));
   const answers = lookups.filter(({ kind }) => kind === 'found');
   const isSecure = policy.secure === true && answers.every(({ secure }) => secure === true);
   const canonical = answers.find((answer) => answer.canonical !== undefined)?.canonical ?? host.name;
@@ -113,11 +127,14 @@ async function protectedAddresses(
     ? await lookupTlsa(host, canonical, resolver)
     : { base: host.name, answer: null };
   const protection = protectionOf(policy, answer, [base, policy.domain]);
-  if (protection === 'nothing') return { type: 'addresses', addresses };
-  if (protection !== null) return { type: 'addresses', addresses, protection };
+  if (protection !== null) return addressesEvent(addresses, protectionFor(wish, protection));
   const fault = answer?.kind === 'failed' ? answer.fault : 'bad-answer';
   const text = `the TLSA records of ${base} cannot be looked up (${LOOKUP_ERRORS[fault]}), and its zone is signed: without them nothing is sent there`;
   return { type: 'no-addresses', failure: lookupFailure('lookup', false, '4.7.5', text) };
+}
+
+function addressesEvent(addresses: readonly string[], protection: Protection | 'nothing'): DeliveryEvent {
+  return { type: 'addresses', addresses, ...(protection === 'nothing' ? {} : { protection }) };
 }
 
 /** At the end of the aliases first, then at the name itself (RFC 7672 2.2.2). */

@@ -13,6 +13,7 @@ import { hostGroup } from '../routing/host-group.ts';
 import type { ClientListener, SmtpClient } from '../smtp/client.ts';
 import type { Failure } from '../smtp/outcome.ts';
 import type { Transaction } from '../smtp/transaction.ts';
+import type { TlsWish } from '../tls-policy/wish.ts';
 import type { AcquireConnection, DeliveryAttempt } from './attempt.ts';
 import type { ConnectionPool, ConnectionTarget } from './connection-pool.ts';
 import type { DeliveryEffect, DeliveryEvent, HostCursor } from './delivery.ts';
@@ -60,6 +61,8 @@ export class DeliveryWorker {
   #target: ConnectionTarget | null = null;
   /** where the current connection stands among the destination's hosts: later attempts go on from there */
   #cursor: HostCursor | null = null;
+  /** for messages with this wish alone: its hosts depend on it */
+  #cursorWish: TlsWish | null = null;
   #attempts = 0;
 
   constructor(queue: DestinationQueue, scheduler: WorkerScheduler) {
@@ -128,7 +131,8 @@ export class DeliveryWorker {
     return true;
   }
 
-  #mayReuse({ admittedTo }: DeliveryAttempt, { hosts, host }: HostCursor): boolean {
+  #mayReuse({ admittedTo, tlsWish }: DeliveryAttempt, { hosts, host }: HostCursor): boolean {
+    if (tlsWish !== this.#cursorWish) return false;
     return !this.#isPaced() && this.#scheduler.deps.throttle.isFree(hosts[host]?.name ?? '', admittedTo);
   }
 
@@ -158,13 +162,17 @@ export class DeliveryWorker {
     const { rules, deps } = this.#scheduler;
     switch (effect.type) {
       case 'lookup-hosts':
-        void lookupHosts(attempt.destination, rules.routing, this.#resolver(attempt), deps.random).then(
-          (event) => this.#handle(attempt, event),
-        );
+        void lookupHosts(
+          attempt.destination,
+          rules.routing,
+          this.#resolver(attempt),
+          deps.random,
+          attempt.tlsWish,
+        ).then((event) => this.#handle(attempt, event));
         return;
       case 'lookup-addresses':
-        void lookupAddresses(effect.host, this.#resolver(attempt), rules.routing).then((event) =>
-          this.#handle(attempt, refuseLoop(event, effect.host, rules.routing)),
+        void lookupAddresses(effect.host, this.#resolver(attempt), rules.routing, attempt.tlsWish).then(
+          (event) => this.#handle(attempt, refuseLoop(event, effect.host, rules.routing)),
         );
         return;
       case 'acquire-connection':
@@ -278,6 +286,7 @@ export class DeliveryWorker {
   #use(attempt: DeliveryAttempt): void {
     const { hosts, host, addresses, address, withoutTls } = attempt.delivery;
     this.#cursor = { hosts, host, addresses, address, withoutTls };
+    this.#cursorWish = attempt.tlsWish;
     this.#handle(attempt, { type: 'connection-ready' });
   }
 

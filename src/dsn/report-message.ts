@@ -76,7 +76,9 @@ export class ReportComposer {
 /** The forms in which a report is tried, one after the other. */
 export function formsOf({ original, notices, message: { dsn } }: DueReport): readonly [Form, ...Form[]] {
   // RFC 3461 4.3: only a report of a failure returns the message.
-  const isAsked = dsn?.ret !== 'HDRS' && notices.some((notice) => notice.kind !== 'relayed');
+  // RFC 8689 5: no more than the header of a message that demands TLS, whatever RET says.
+  const isAsked =
+    dsn?.ret !== 'HDRS' && dsn?.requireTls !== true && notices.some((notice) => notice.kind !== 'relayed');
   const mayBeFull = isAsked && original !== null && original.size <= MAX_FULL;
   return mayBeFull ? ['full', 'hdrs', 'text'] : ['hdrs', 'text'];
 }

@@ -20,7 +20,7 @@ import { isFailure, noticesFor, notWanted, whatOf } from './due-notices.ts';
 import { type AboutMessage, aboutMessage, type FinishedMessage, withFacts } from './finished-message.ts';
 import type { Notice } from './notice.ts';
 import { dsnRecipients, type Site } from './recipient.ts';
-import { type DueReport, formsOf, ReportComposer } from './report-message.ts';
+import { type DueReport, type Form, formsOf, ReportComposer } from './report-message.ts';
 import { suppressionReason } from './suppression.ts';
 import type { DsnTransport, HandoverResult } from './transport.ts';
 
@@ -264,10 +264,13 @@ export class DsnSender {
   /** In each form in turn, until one is not refused for what it contains. */
   async #handOver(transport: DsnTransport, due: DueReport, to: ByteString): Promise<HandoverResult> {
     const [fullest, ...lesser] = formsOf(due);
-    let handover = await transport.send(await this.#composer.message(due, to, fullest), to);
+    const requireTls = due.message.dsn?.requireTls === true;
+    const send = async (form: Form): Promise<HandoverResult> =>
+      transport.send(await this.#composer.message(due, to, form), to, requireTls);
+    let handover = await send(fullest);
     for (const form of lesser) {
       if (handover.kind !== 'refused' || handover.what === 'recipient') break;
-      handover = await transport.send(await this.#composer.message(due, to, form), to);
+      handover = await send(form);
     }
     return handover;
   }

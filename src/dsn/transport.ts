@@ -41,8 +41,11 @@ type ServerSetting = Exclude<DsnTransportSetting, { kind: 'room' }>;
 export interface DsnTransport {
   /** as in the setting `return` */
   readonly name: string;
-  /** `to` is an envelope address without brackets */
-  send(report: OutgoingMessage, to: ByteString): Promise<HandoverResult>;
+  /**
+   * `to` is an envelope address without brackets; `requireTls`: the message it is about demands TLS (RFC 8689), and so does the
+   * report where the server takes that
+   */
+  send(report: OutgoingMessage, to: ByteString, requireTls?: boolean): Promise<HandoverResult>;
 }
 
 /** Parses the setting `return`: `lmtp:/path`, `smtp://host[:port]` or `room`; null for anything else. */
@@ -93,8 +96,13 @@ export function sessionTransport(
   };
 
   /** With one server: again without what it cannot do after all, and in 7 bits where it demands that. */
-  const handOver = async (report: OutgoingMessage, to: ByteString, peer: Peer): Promise<HandoverResult> => {
-    const transaction = transactionFor(report, to);
+  const handOver = async (
+    report: OutgoingMessage,
+    to: ByteString,
+    requireTls: boolean,
+    peer: Peer,
+  ): Promise<HandoverResult> => {
+    const transaction = transactionFor(report, to, requireTls);
     let change: Partial<SessionPolicy> = {};
     let result = await attempt(transaction, report, peer, change);
     // Ends: what is left out is not used, so that it cannot fail again.
@@ -103,12 +111,14 @@ export function sessionTransport(
       result = await attempt(transaction, report, peer, change);
     }
     const sevenBit = needsSevenBits(result) ? await report.sevenBit() : null;
-    return sevenBit === null || sevenBit === report ? handoverOf(result) : handOver(sevenBit, to, peer);
+    return sevenBit === null || sevenBit === report
+      ? handoverOf(result)
+      : handOver(sevenBit, to, requireTls, peer);
   };
 
   return {
     name: describeTransport(setting),
-    async send(report, to) {
+    async send(report, to, requireTls = false) {
       const peers = await peersOf(setting, deps.resolver);
       if ('scope' in peers) return { kind: 'unavailable', why: peers.text };
       let handover: HandoverResult = {
@@ -116,7 +126,7 @@ export function sessionTransport(
         why: `${describeTransport(setting)} has no address`,
       };
       for (const peer of peers) {
-        handover = await handOver(report, to, peer);
+        handover = await handOver(report, to, requireTls, peer);
         if (handover.kind !== 'unavailable') break;
       }
       return handover;
@@ -243,7 +253,11 @@ async function peersOf(setting: ServerSetting, resolver: Resolver): Promise<read
 const NO_REPORT: RecipientDsn = { notify: 'NEVER', orcpt: null };
 
 /** From the null sender (RFC 3464 section 2), so that a report never causes another one. */
-function transactionFor({ size, eightBit }: OutgoingMessage, to: ByteString): Transaction {
+function transactionFor(
+  { size, eightBit }: OutgoingMessage,
+  to: ByteString,
+  requireTls: boolean,
+): Transaction {
   return {
     id: 1,
     sender: '',
@@ -252,5 +266,6 @@ function transactionFor({ size, eightBit }: OutgoingMessage, to: ByteString): Tr
     eightBit,
     smtpUtf8: hasEightBit(to),
     dsn: null,
+    ...(requireTls ? { requireTls: 'offered' } : {}),
   };
 }

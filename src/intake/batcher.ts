@@ -14,7 +14,7 @@ export interface Submission {
   readonly sender: ByteString;
   readonly recipients: readonly ByteString[];
   readonly message: SpooledMessage;
-  /** what its sender asked for in reports; null: nothing */
+  /** what its sender asked for; null: nothing */
   readonly dsn: DsnRequest | null;
   /** its Received header field */
   readonly receivedHeader: ByteString;
@@ -100,7 +100,7 @@ export function createBatcher<Stored>(
     });
     const recipients = new Set<ByteString>();
     const asked = new Map<ByteString, RecipientDsn>();
-    const { ret = null, envid = null } = first.dsn ?? {};
+    const asks = first.dsn ?? { ret: null, envid: null };
     const batch: Batch<Stored> = {
       key,
       first,
@@ -112,7 +112,7 @@ export function createBatcher<Stored>(
         store({
           ...first,
           recipients: [...recipients],
-          dsn: dsnRequest({ ret, envid }, asked),
+          dsn: dsnRequest(asks, asked),
           transactions: batch.transactions,
         }),
       ),
@@ -142,7 +142,8 @@ export function createBatcher<Stored>(
     async join(submission) {
       forgetSilent();
       const { message, sender, dsn } = submission;
-      const key = [message.size, message.digest, dsn?.ret ?? '', dsn?.envid ?? '', sender].join(' ');
+      const { ret = '', envid = '', requireTls = '' } = dsn ?? {};
+      const key = [message.size, message.digest, ret, envid, requireTls, sender].join(' ');
       const known = batches.get(key);
       const batch = known ?? open(key, submission);
       batch.transactions++;

@@ -11,6 +11,8 @@ export interface MessageSummary {
   readonly autoSubmitted: ByteString | null;
   readonly precedence: ByteString | null;
   readonly listId: ByteString | null;
+  /** RFC 8689 3 */
+  readonly tlsRequired: ByteString | null;
   /** number of `Received:` fields */
   readonly received: number;
 }
@@ -23,6 +25,7 @@ const FIELDS = {
   'auto-submitted': 'autoSubmitted',
   precedence: 'precedence',
   'list-id': 'listId',
+  'tls-required': 'tlsRequired',
 } as const satisfies Record<string, keyof MessageSummary>;
 
 const EMPTY: MessageSummary = {
@@ -33,6 +36,7 @@ const EMPTY: MessageSummary = {
   autoSubmitted: null,
   precedence: null,
   listId: null,
+  tlsRequired: null,
   received: 0,
 };
 

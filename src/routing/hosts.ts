@@ -62,14 +62,17 @@ export interface HostPolicy {
   readonly unlisted?: true;
 }
 
-/** What a connection must prove before mail goes over it. Without it, clear text is never an alternative. */
-export type Protection =
-  /** one of these TLSA records matches (RFC 7672) */
+/**
+ * What a connection must prove before mail goes over it. Without it, clear text is never an alternative. `required`: because the
+ * sender of the message demands it (RFC 8689), whatever a setting says of the host.
+ */
+export type Protection = { readonly required?: true } /** one of these TLSA records matches (RFC 7672) */ & (
   | { readonly demands: 'dane'; readonly records: readonly TlsaRecord[]; readonly names: readonly string[] }
   /** a certificate for the host's name by a CA that is trusted (RFC 8461 4.2) */
   | { readonly demands: 'pkix' }
   /** encryption alone: there are TLSA records, and none of them can be used (RFC 7672 2.2) */
-  | { readonly demands: 'encryption' };
+  | { readonly demands: 'encryption' }
+);
 
 /** Named by an administrator, not by the DNS or by an address. */
 export function isRelay({ origin }: Host): boolean {

@@ -125,6 +125,7 @@ function dispatchRules(
         credentials: host.credentials !== null,
         authInClear,
         recipients: settings['limit.recipients'],
+        ...(host.protection?.required === true ? { requireTls: true } : {}),
         ...(extensionsOff.length === 0 ? {} : { without: extensionsOff as readonly Extension[] }),
         ...(mechanism === null ? {} : { mechanism }),
       };
@@ -171,12 +172,13 @@ function isEncryptionEnough({ protection }: Host, settings: Settings, tls: HostR
 }
 
 /**
- * What is said of a host by its name counts, before any policy of its domain; a word about a group of hosts never makes a policy
+ * What the sender of a message demands comes first. What is said of a host by its name counts, before any policy of its domain; a word about a group of hosts never makes a policy
  * looser. A pin demands TLS, or a certificate that is none of the pinned ones would only lead to clear text. A host that is given
  * a password proves who it is, others cannot unless their domain's policies help.
  */
 function tlsPolicy(settings: Settings, host: Host, { pins, tls, isTlsByName }: HostRules): TlsPolicy {
   if (host.implicitTls) return 'implicit';
+  if (host.protection?.required === true) return 'require';
   if (pins.length > 0) return 'require';
   if (tls !== null && isTlsByName) return tls;
   if (host.protection !== undefined) return 'require';

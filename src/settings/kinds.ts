@@ -101,6 +101,7 @@ export const EXTENSION_NAMES = [
     'SIZE',
     'AUTH',
     'LIMITS',
+    'REQUIRETLS',
   ] as const),
 ] as const;
 

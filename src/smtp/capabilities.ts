@@ -11,6 +11,8 @@ export interface Capabilities {
   readonly eightBitMime: boolean;
   readonly smtpUtf8: boolean;
   readonly dsn: boolean;
+  /** RFC 8689 */
+  readonly requireTls: boolean;
   /** SIZE is offered (RFC 1870) */
   readonly size: boolean;
   /** largest message in bytes; 0: no fixed limit */
@@ -29,6 +31,7 @@ export const NO_CAPABILITIES: Capabilities = {
   eightBitMime: false,
   smtpUtf8: false,
   dsn: false,
+  requireTls: false,
   size: false,
   maxSize: 0,
   auth: [],
@@ -45,6 +48,7 @@ const KEYWORDS = {
   '8BITMIME': () => ({ eightBitMime: true }),
   SMTPUTF8: () => ({ smtpUtf8: true }),
   DSN: () => ({ dsn: true }),
+  REQUIRETLS: () => ({ requireTls: true }),
   SIZE: ([limit]) => ({ size: true, maxSize: natural(limit) ?? 0 }),
   AUTH: (mechanisms, before) => ({ auth: [...before.auth, ...mechanisms] }),
   LIMITS: (parameters) => ({

@@ -1,6 +1,6 @@
 /**
- * What a sender asked for in reports: the parameters of RFC 3461, as a client gave them to the intake or to `enqueue`. Values
- * are kept as they came (xtext stays encoded), so that they can be passed on byte for byte. Pure.
+ * What a sender asked for: the parameters of RFC 3461 (reports) and RFC 8689 (TLS), as a client gave them to the intake or to
+ * `enqueue`. Values are kept as they came (xtext stays encoded), so that they can be passed on byte for byte. Pure.
  */
 import type { ByteString } from '../platform/bytes.ts';
 
@@ -15,6 +15,8 @@ export interface MessageDsn {
   readonly ret: 'FULL' | 'HDRS' | null;
   /** xtext; null: not given */
   readonly envid: ByteString | null;
+  /** REQUIRETLS (RFC 8689); absent: it was not asked for */
+  readonly requireTls?: true;
 }
 
 export interface DsnRequest extends MessageDsn {
@@ -78,8 +80,9 @@ export function dsnRequest(
   message: MessageDsn,
   recipients: ReadonlyMap<ByteString, RecipientDsn>,
 ): DsnRequest | null {
-  const isAsked = message.ret !== null || message.envid !== null || recipients.size > 0;
-  return isAsked ? { ret: message.ret, envid: message.envid, recipients } : null;
+  const { ret, envid, requireTls } = message;
+  const isAsked = ret !== null || envid !== null || requireTls === true || recipients.size > 0;
+  return isAsked ? { ret, envid, ...(requireTls === true ? { requireTls } : {}), recipients } : null;
 }
 
 /** RFC 3461 4.1 to 4.4, as parameters of RCPT and MAIL; those of a recipient of whom nothing is known are none. */

@@ -13,6 +13,11 @@ export interface MessageRequirements {
   readonly eightBit: boolean;
   /** an address needs SMTPUTF8 (RFC 6531) */
   readonly smtpUtf8: boolean;
+  /**
+   * REQUIRETLS (RFC 8689): `demanded` of the server, or `offered` to those that take it, which is what reports do; absent: its
+   * sender did not ask for it
+   */
+  readonly requireTls?: 'demanded' | 'offered';
 }
 
 export interface TransactionRecipient {
@@ -49,6 +54,9 @@ export function mailParameters(transaction: Transaction, capabilities: Capabilit
     ...(capabilities.size ? [['SIZE', `SIZE=${transaction.size}`] as const] : []),
     ...(transaction.eightBit && capabilities.eightBitMime ? [['8BITMIME', 'BODY=8BITMIME'] as const] : []),
     ...(transaction.smtpUtf8 ? [['SMTPUTF8', 'SMTPUTF8'] as const] : []),
+    ...(transaction.requireTls !== undefined && capabilities.requireTls
+      ? [['REQUIRETLS', 'REQUIRETLS'] as const]
+      : []),
     ...(capabilities.dsn && transaction.dsn !== null
       ? mailDsnParameters(transaction.dsn).map((each) => ['DSN', each] as const)
       : []),
@@ -74,12 +82,13 @@ export function commandLine(command: ByteString): ByteString {
 }
 
 /** A requirement of the message that the server does not support, known before MAIL is sent; first what no command may name. */
-export type UnsupportedRequirement = 'size' | 'eight-bit' | 'smtputf8';
+export type UnsupportedRequirement = 'size' | 'eight-bit' | 'smtputf8' | 'requiretls';
 
 export function unsupportedRequirement(
   required: MessageRequirements,
   capabilities: Capabilities,
 ): UnsupportedRequirement | null {
+  if (required.requireTls === 'demanded' && !capabilities.requireTls) return 'requiretls';
   if (required.smtpUtf8 && !capabilities.smtpUtf8) return 'smtputf8';
   if (capabilities.maxSize > 0 && required.size > capabilities.maxSize) return 'size';
   if (required.eightBit && !capabilities.eightBitMime) return 'eight-bit';

@@ -123,8 +123,9 @@ export function withPolicy(
 /** Connections with equal keys are protected alike; '' is none at all. */
 export function protectionKey(protection: Protection | undefined): string {
   if (protection === undefined) return '';
-  if (protection.demands !== 'dane') return protection.demands;
+  const required = protection.required === true ? 'required ' : '';
+  if (protection.demands !== 'dane') return required + protection.demands;
   // Names count under DANE-TA alone.
   const names = protection.records.some(({ usage }) => usage === 2) ? protection.names : [];
-  return JSON.stringify([protection.records, names]);
+  return required + JSON.stringify([protection.records, names]);
 }

@@ -52,6 +52,8 @@ export class TlsCounter {
     if (resultOf === undefined || attempt === undefined) return;
     const host = hostOf(attempt);
     if (host === undefined || attempt.destination.kind !== 'mx') return;
+    // Nobody asked for the policies of the domain.
+    if (attempt.tlsWish === 'waived') return;
     const policy = this.#policyOf(host, attempt.destination.domain);
     const result = resultOf({ event, step, host, type: policy.type });
     if (result === null) return;

@@ -83,6 +83,7 @@ export interface TestMessage {
   readonly to: readonly string[];
   readonly text?: string;
   readonly sender?: string;
+  readonly requireTls?: true;
   readonly broken?: Failure;
 }
 
@@ -197,6 +198,7 @@ function attemptsFor(
     };
     const attempted: AttemptedMessage = {
       job: QUEUED,
+      dsn: testMessage.requireTls ? { ret: null, envid: null, requireTls: true } : null,
       load: async () => {
         events.loaded(attempted);
         return testMessage.broken ?? prepared;

@@ -118,3 +118,20 @@ test('settling waits for nobody and for everything', async () => {
   await settling;
   assert.equal(await joined, 'stored');
 });
+
+test('copies of which one demands TLS stay apart, and it keeps its demand', async () => {
+  const demands: (true | undefined)[] = [];
+  const { batcher } = bench(async ({ dsn }) => {
+    demands.push(dsn?.requireTls);
+    return 'stored';
+  });
+  batcher.expect('other', 'a@citref.example');
+  const dsn = { ret: null, envid: null, requireTls: true as const, recipients: new Map() };
+  const both = [
+    batcher.join({ ...submission('b@example.com').given, dsn }),
+    batcher.join(submission('c@example.com').given),
+  ];
+  batcher.forget('other');
+  await Promise.all(both);
+  assert.deepEqual(demands, [true, undefined]);
+});

@@ -166,4 +166,13 @@ describe('what a sender asked for', () => {
       const ran = await run(asked('FAILURE', { ret }), PLAIN, '550 5.1.1 no such user');
       assert.match(ran.reports[0] ?? '', part);
     });
+
+  it('REQUIRETLS that cannot be had is told at once, with the header alone (RFC 8689 5)', async () => {
+    const ran = await run(asked('FAILURE', { ret: 'FULL', requireTls: true }), PLAIN);
+    assert.deepEqual(said(ran), []);
+    const [report = ''] = ran.reports;
+    assert.match(report, /^Status: 5\.7\.10\r$/m);
+    assert.match(report, /^Content-Type: text\/rfc822-headers/m);
+    assert.deepEqual(ran.files, []);
+  });
 });

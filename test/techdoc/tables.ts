@@ -60,6 +60,7 @@ import { NETWORK_ERRORS as NETWORK_WORDS } from '../../src/smtp/network-errors.t
 import { BOUNDS } from '../../src/smtp/reply.ts';
 import { READINGS } from '../../src/smtp/reply-readings.ts';
 import { DECISIONS, TLSA_FINDINGS } from '../../src/tls-policy/decision.ts';
+import { TLS_WISHES } from '../../src/tls-policy/wish.ts';
 import { DIFFERENCES } from '../intake/fuzz.ts';
 import { historyScreen, queueScreen, summaryScreen } from './screens.ts';
 
@@ -97,7 +98,7 @@ export const DOCUMENTS: { readonly [file: string]: { readonly [table: string]: (
     receivers,
   },
   'settings.md': { settings },
-  'tls-policy.md': { decisions, 'tlsa findings': tlsaFindings },
+  'tls-policy.md': { decisions, 'tlsa findings': tlsaFindings, 'tls wishes': tlsWishes },
   'destinations.md': {
     'destination conditions': () => fields('condition', DESTINATION_CONDITION_FIELDS),
     'destination values': () => fields('word', DESTINATION_VALUE_FIELDS),
@@ -141,6 +142,13 @@ function tlsaFindings(): string {
   return table(
     ['TLSA records', 'that is'],
     Object.entries(TLSA_FINDINGS).map(([name, meaning]) => [name, meaning]),
+  );
+}
+
+function tlsWishes(): string {
+  return table(
+    ['the message says', 'hosts', 'connection'],
+    Object.values(TLS_WISHES).map(({ said, hosts, connection }) => [said, hosts, connection]),
   );
 }
 

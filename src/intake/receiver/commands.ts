@@ -169,8 +169,14 @@ function rcpt(path: ByteString, parameters: Parameters): Command | null {
 
 /** Parameters that were not offered are ignored, but for those that demand what we cannot keep. */
 function mail(path: ByteString, parameters: Parameters): Command | null {
-  const { SIZE: size = '0', BODY: body = '7BIT', SMTPUTF8: utf8 } = Object.fromEntries(parameters);
+  const {
+    SIZE: size = '0',
+    BODY: body = '7BIT',
+    SMTPUTF8: utf8,
+    REQUIRETLS: requireTls,
+  } = Object.fromEntries(parameters);
   if (size === null || !/^\d{1,20}$/.test(size) || body === null || typeof utf8 === 'string') return null;
+  if (typeof requireTls === 'string') return null;
   const ret = dsnParameter(parameters, 'RET', readRet);
   const envid = dsnParameter(parameters, 'ENVID', readEnvid);
   if (ret === undefined || envid === undefined) return null;
@@ -180,8 +186,12 @@ function mail(path: ByteString, parameters: Parameters): Command | null {
     sender: path === '' ? { kind: 'address', address: '', smtputf8: false } : mailbox(path),
     size: Number(size),
     smtputf8: utf8 === null,
-    dsn: { ret, envid: envid === null ? null : detached(envid) },
-    unsupported: parameters.has('REQUIRETLS') ? 'REQUIRETLS' : unsupported,
+    dsn: {
+      ret,
+      envid: envid === null ? null : detached(envid),
+      ...(requireTls === null ? { requireTls: true } : {}),
+    },
+    unsupported,
   };
 }
 

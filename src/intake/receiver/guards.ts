@@ -47,7 +47,7 @@ export const GUARDS = {
   throttled: ({ event }) => event.type === 'verified' && event.result === 'throttled',
 
   tooLarge: ({ event, session }) => event.type === 'MAIL' && event.size > session.policy.size,
-  unsupported: ({ event }) => event.type === 'MAIL' && event.unsupported !== null,
+  unsupported: (draft) => unsupportedParameter(draft) !== null,
   badSender: ({ event }) => event.type === 'MAIL' && event.sender.kind === 'unusable',
   senderNeedsUtf8: ({ event }) =>
     event.type === 'MAIL' && event.sender.kind === 'address' && event.sender.smtputf8 && !event.smtputf8,
@@ -62,6 +62,12 @@ export const GUARDS = {
 } as const satisfies Record<string, Guard>;
 
 export type GuardName = keyof typeof GUARDS;
+
+/** The parameter of MAIL that is not offered; null: all are. RFC 8689 2: REQUIRETLS is an offer of TLS sessions alone. */
+export function unsupportedParameter({ event, session }: Draft): string | null {
+  if (event.type !== 'MAIL') return null;
+  return event.unsupported ?? (event.dsn.requireTls === true && !session.secure ? 'REQUIRETLS' : null);
+}
 
 function loginMissing({ policy, user }: Session): boolean {
   return policy.login && user === null;

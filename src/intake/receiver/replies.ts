@@ -4,7 +4,7 @@
  */
 import type { Reply } from '../reply.ts';
 import { SYNTAX } from './commands.ts';
-import { offersLogin, offersTls } from './guards.ts';
+import { offersLogin, offersTls, unsupportedParameter } from './guards.ts';
 import type { Draft } from './session.ts';
 
 type Text = string | ((draft: Draft) => string);
@@ -80,7 +80,7 @@ export const REPLIES = {
   unsupported: [
     555,
     '5.5.4',
-    ({ event }) => (event.type === 'MAIL' ? `${event.unsupported} is not offered here` : ''),
+    (draft) => (draft.event.type === 'MAIL' ? `${unsupportedParameter(draft)} is not offered here` : ''),
   ],
   badSender: [553, '5.1.7', ({ event }) => (event.type === 'MAIL' ? why(event.sender) : '')],
   badRecipient: [553, '5.1.3', ({ event }) => (event.type === 'RCPT' ? why(event.recipient) : '')],
@@ -118,6 +118,7 @@ function capabilities(draft: Draft): readonly string[] {
     'DSN',
     ...(offersLogin(draft) ? ['AUTH LOGIN PLAIN'] : []),
     ...(offersTls(draft) ? ['STARTTLS'] : []),
+    ...(draft.session.secure ? ['REQUIRETLS'] : []),
     `SIZE ${policy.size}`,
     'CHUNKING',
   ];

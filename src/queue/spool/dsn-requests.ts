@@ -1,5 +1,5 @@
 /**
- * `.spoolroom/dsn/<payload>`: what the sender of a message asked for in reports (RFC 3461), as JSON. A delivery list has no
+ * `.spoolroom/dsn/<payload>`: what the sender of a message asked for (RFC 3461, RFC 8689), as JSON. A delivery list has no
  * place for it, and no server of Citadel would keep one. A note counts only for the payload and the submission it was written
  * for, because numbers are used again. It is durable before the control message has its name.
  */
@@ -36,12 +36,12 @@ export async function writeDsnRequest(
   { disk, layout, temporaryName, owner }: WriteDeps,
   msgid: MessageNumber,
   submitted: number,
-  { ret, envid, recipients }: DsnRequest,
+  { ret, envid, requireTls, recipients }: DsnRequest,
 ): Promise<void> {
   const { folders } = ownershipIn(disk.status(`${layout.spool}/.`) ?? { mode: 0o700, uid: 0, gid: 0 });
   if (ensureFolder(disk, layout.dsn, folders)) await disk.syncDirectory(layout.state);
   const payload = payloadFingerprint(disk, layout, msgid);
-  const note = { submitted, payload, ret, envid, recipients: Object.fromEntries(recipients) };
+  const note = { submitted, payload, ret, envid, requireTls, recipients: Object.fromEntries(recipients) };
   const bytes = Buffer.from(`${JSON.stringify(note)}\n`, 'latin1');
   await replaceDurably({ disk, temporaryName, owner }, `${layout.dsn}/${msgid}`, bytes);
 }
@@ -61,12 +61,16 @@ export function readDsnRequest(
   try {
     const note: unknown = JSON.parse(disk.read(`${layout.dsn}/${msgid}`, LONGEST).bytes.toString('latin1'));
     if (typeof note !== 'object' || note === null) return null;
-    const { ret, envid, recipients, ...bound } = note as { readonly [name: string]: unknown };
+    const { ret, envid, requireTls, recipients, ...bound } = note as { readonly [name: string]: unknown };
     const isMeant =
       bound.submitted === (submitted ?? 0) && bound.payload === payloadFingerprint(disk, layout, msgid);
     if (!isMeant || typeof recipients !== 'object' || recipients === null) return null;
     return dsnRequest(
-      { ret: checked(ret, readRet), envid: checked(envid, readEnvid) },
+      {
+        ret: checked(ret, readRet),
+        envid: checked(envid, readEnvid),
+        ...(requireTls === true ? { requireTls } : {}),
+      },
       new Map(Object.entries(recipients).map(([address, asked]) => [address, recipientIn(asked)])),
     );
   } catch (error) {

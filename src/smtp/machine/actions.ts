@@ -32,7 +32,10 @@ export const ACTIONS = {
   },
 
   readCapabilities: (draft) => {
-    draft.session.capabilities = readCapabilities(replyOf(draft).text, draft.session.policy.without);
+    const { secure, policy } = draft.session;
+    // RFC 8689 2: what is offered in clear text promises nothing.
+    const without = [...(policy.without ?? []), ...(secure ? [] : (['REQUIRETLS'] as const))];
+    draft.session.capabilities = readCapabilities(replyOf(draft).text, without);
   },
   startTls: (draft) => draft.effects.push({ type: 'start-tls' }),
   markTlsDeclined: (draft) => {
@@ -171,8 +174,13 @@ export const ACTIONS = {
   failTlsMissing: (draft) =>
     failHost(draft, {
       code: null,
-      enhanced: '4.7.4',
-      text: 'offers no STARTTLS, and TLS is required for this host',
+      ...(draft.session.policy.requireTls === true
+        ? {
+            permanent: true,
+            enhanced: '5.7.10',
+            text: 'offers no STARTTLS, and the sender of the message demands TLS (REQUIRETLS)',
+          }
+        : { enhanced: '4.7.4', text: 'offers no STARTTLS, and TLS is required for this host' }),
     }),
   failAuthMissing: (draft) =>
     failHost(draft, { code: null, enhanced: '4.7.0', text: missingMechanism(draft.session.policy) }),

@@ -25,6 +25,7 @@ const USES: readonly Use[] = [
   { extension: 'SIZE', in: ['mail'], refusedBy: PARAMETER },
   { extension: '8BITMIME', in: ['mail'], refusedBy: PARAMETER },
   { extension: 'SMTPUTF8', in: ['mail'], refusedBy: PARAMETER },
+  { extension: 'REQUIRETLS', in: ['mail'], refusedBy: PARAMETER },
   { extension: 'DSN', in: ['rcpt'], refusedBy: PARAMETER },
   { extension: 'PIPELINING', in: ['rcpt', 'data'], refusedBy: SEQUENCE },
   { extension: 'PIPELINING', in: ['mail', 'rcpt', 'data'], refusedBy: 'silence' },

@@ -48,7 +48,10 @@ export const GUARDS = {
   aboutHost: (draft) => readReply(draft)?.meaning.startsWith('host') === true,
 
   needsSevenBit: (draft) => unsupported(draft) === 'eight-bit',
-  envelopeUnsupported: (draft) => unsupported(draft) === 'smtputf8',
+  envelopeUnsupported: (draft) => {
+    const lacks = unsupported(draft);
+    return lacks === 'smtputf8' || lacks === 'requiretls';
+  },
   /** what is refused all the same has its outcome; the rest is for another host */
   messageUnsupported: ({ session: { current } }) =>
     current !== null && current.lacks !== null && undecided(current).length > 0,

@@ -56,4 +56,8 @@ export const UNSUPPORTED: {
     detail: '6.7',
     text: 'an address needs SMTPUTF8 and the server does not offer it',
   }),
+  requiretls: () => ({
+    detail: '7.30',
+    text: 'the sender of the message demands TLS on its whole way (REQUIRETLS), and the server does not promise that',
+  }),
 };

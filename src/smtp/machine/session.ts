@@ -29,6 +29,8 @@ export interface SessionPolicy {
   readonly recipients: number;
   /** extensions that are not used even where they are offered: a setting says so, or this host refused them */
   readonly without?: readonly Extension[];
+  /** the sender of the message demands TLS (RFC 8689): a server without it is none for this message */
+  readonly requireTls?: true;
   /** LMTP (RFC 2033): LHLO, and one reply per recipient after the dot, so `recipients` must be 1 */
   readonly lmtp?: true;
 }

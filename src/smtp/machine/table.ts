@@ -167,7 +167,7 @@ export const SESSION_TABLE: readonly Row[] = [
     to: 'conversion',
     do: ['startTransaction', 'convertMessage'],
   },
-  // Its addresses cannot even be named here (RFC 6531 3.1). Another host of the destination may take the message, and the session
+  // Its addresses cannot even be named here (RFC 6531 3.1), or its way must not lead over here (RFC 8689 4.2.1). Another host of the destination may take the message, and the session
   // goes on with the next one.
   {
     id: 'envelope-unsupported',

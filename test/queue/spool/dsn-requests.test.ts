@@ -1,4 +1,4 @@
-/** What a sender asked for in reports, kept beside the job. */
+/** What a sender asked for, kept beside the job. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
@@ -31,6 +31,14 @@ describe('what a sender asked for', () => {
   it('is there as it was asked', async (t) => {
     const { read } = await enqueued(t);
     assert.deepEqual(read(), ASKED);
+  });
+
+  it('keeps that TLS was demanded, and that alone', async (t) => {
+    const asked: DsnRequest = { ret: null, envid: null, requireTls: true, recipients: new Map() };
+    const { read, note } = await enqueued(t, asked);
+    assert.deepEqual(read(), asked);
+    fs.writeFileSync(note, fs.readFileSync(note, 'latin1').replace('"requireTls":true', '"requireTls":"x"'));
+    assert.equal(read(), null);
   });
 
   it('makes no file where nothing was asked', async (t) => {
