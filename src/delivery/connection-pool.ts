@@ -7,6 +7,7 @@
  * many with each that does, so that a silent address never takes all sessions. A session that has sent QUIT counts no more,
  * and is cut when its place is needed.
  */
+import { TlsSessions } from '#net-stream-utils';
 import type { Clock } from '../platform/clock.ts';
 import { Deque } from '../platform/deque.ts';
 import type { LimitGroup } from '../routing/destination-rules.ts';
@@ -78,6 +79,7 @@ export class ConnectionPool {
   /** by name of the target */
   readonly #failures = new Map<string, { readonly failure: Failure; readonly until: number }>();
   readonly #refusals: RefusalMemory;
+  readonly #tlsSessions: TlsSessions;
   /** by group and kind of turn: when the next one is, monotonic milliseconds */
   readonly #turns = new Map<string, number>();
   /** attempts whose turn is later */
@@ -98,6 +100,7 @@ export class ConnectionPool {
     this.#deps = deps;
     this.#clock = deps.clock;
     this.#refusals = new RefusalMemory(deps.clock, deps.refusalStore ?? null);
+    this.#tlsSessions = new TlsSessions(() => deps.clock.monotonic());
     this.#resume = resume;
   }
 
@@ -127,7 +130,7 @@ export class ConnectionPool {
 
   /** A new connection, which the caller has alone. An idle one elsewhere gives way when the limit is reached. */
   connect(target: ConnectionTarget, listenerFor: (client: SmtpClient) => ClientListener): SmtpClient {
-    const { host, address, withoutTls, without } = target;
+    const { host, address, withoutTls, without, name: peer } = target;
     this.#sessions++;
     for (const each of this.#placesOf(target)) each.open++;
     const { sessions } = this.#rules.limits;
@@ -135,7 +138,8 @@ export class ConnectionPool {
     for (const [client, left] of this.#quitting)
       if (sharesLimit(left, target) || this.#sessions + this.#quitting.size > sessions) client.destroy();
     const number = ++this.#started;
-    const options = sessionOptions(this.#rules, host, address, { number, withoutTls, without });
+    const resumption = { sessions: this.#tlsSessions, peer };
+    const options = sessionOptions(this.#rules, host, address, { number, withoutTls, without, resumption });
     const client = new SmtpClient(options, this.#deps, listenerFor);
     this.#unproven.set(client, this.#clock.monotonic());
     return client;

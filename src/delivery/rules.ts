@@ -78,13 +78,14 @@ interface SessionChoices {
   readonly withoutTls: boolean;
   /** what this host refused */
   readonly without?: readonly Refusal[];
+  readonly resumption?: TlsOptions['resumption'];
 }
 
 export function sessionOptions(
   rules: DeliveryRules,
   host: Host,
   address: string,
-  { number, withoutTls, without = [] }: SessionChoices,
+  { number, withoutTls, without = [], resumption }: SessionChoices,
 ): SessionOptions {
   return {
     number,
@@ -92,7 +93,7 @@ export function sessionOptions(
     peer: { host: host.name, address, port: host.port },
     policy: leaveOut(rules.policyFor(host, withoutTls), without),
     credentials: host.credentials,
-    tls: rules.tlsFor(host),
+    tls: resumption === undefined ? rules.tlsFor(host) : { ...rules.tlsFor(host), resumption },
     deadlines: rules.deadlines,
   };
 }

@@ -112,10 +112,10 @@ class SocketConnection implements Connection {
   #handshake(tls: Tls, options: TlsOptions): void {
     // A destroyed socket emits its own events.
     if (this.#phase === 'over' || this.#socket.destroyed) return;
-    const socket = tls.wrap(this.#socket, options);
+    const { socket, facts } = tls.wrap(this.#socket, options);
     this.#socket = socket;
     this.#listen(socket);
-    socket.once('secureConnect', () => this.#secured(tls.factsOf(socket, options)));
+    socket.once('secureConnect', () => this.#secured(facts()));
     socket.on('data', (bytes: Buffer) => this.#read(bytes));
   }
 

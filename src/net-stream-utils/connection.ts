@@ -3,6 +3,8 @@
  * simulated networks. Deadlines are kept by the caller, who calls `destroy()`.
  */
 
+import type { TlsSessions } from './tls-sessions.ts';
+
 /** A TLSA record (RFC 6698 2.1). */
 export interface TlsaRecord {
   /** 2: DANE-TA, a certificate that signs; 3: DANE-EE, the server's own */
@@ -33,6 +35,8 @@ export interface TlsOptions {
     /** under DANE-TA the certificate must be for one of them */
     readonly names: readonly string[];
   };
+  /** Sessions to resume, kept by `peer`, which says where the connection leads; absent: each handshake is a full one. */
+  readonly resumption?: { readonly sessions: TlsSessions; readonly peer: string };
 }
 
 /** What has proved who the peer is: its TLSA records, a CA and the name, or a pinned fingerprint. */

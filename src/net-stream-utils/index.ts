@@ -6,3 +6,4 @@ export { accept, type ServerConnection, type ServerConnectionEvents } from './ac
 export { connect } from './connect.ts';
 export type * from './connection.ts';
 export { createLineReader, type Feed, type LineReader, type Taken } from './line-reader.ts';
+export { TlsSessions } from './tls-sessions.ts';

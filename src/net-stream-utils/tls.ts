@@ -2,9 +2,11 @@
  * The TLS part of a connection: wraps a connected socket, and returns what the handshake proved. Loaded when TLS is first used,
  * because loading node:tls takes longer than a queue run with nothing to do. It never falls back to clear text.
  */
+import { createHash } from 'node:crypto';
 import { isIP, type Socket } from 'node:net';
 import * as tls from 'node:tls';
 import type { TlsFacts, TlsOptions } from './connection.ts';
+import type { Verdict } from './tls-sessions.ts';
 import { matchesTlsa } from './tlsa.ts';
 
 /** By set of certificates, because making a context parses all of Node's root certificates. */
@@ -19,16 +21,55 @@ function contextFor(ca: readonly string[] = []): tls.SecureContext {
   return context;
 }
 
-/** Starts the handshake over `socket`. `secureConnect` or `error` follows. Throws when `ca` is not valid PEM. */
-export function wrap(socket: Socket, options: TlsOptions): tls.TLSSocket {
+export interface Handshake {
+  /** `secureConnect` or `error` follows */
+  readonly socket: tls.TLSSocket;
+  /** The facts, after `secureConnect`, or why the certificate is refused. */
+  facts(): TlsFacts | Refusal;
+}
+
+/**
+ * Starts the handshake over `socket`. A session is resumed only if all that the options demand is what they demanded when its
+ * full handshake was accepted. Throws when `ca` is not valid PEM.
+ */
+export function wrap(socket: Socket, options: TlsOptions): Handshake {
+  const { sessions } = options.resumption ?? {};
+  const key = sessions === undefined ? '' : sessionKey(options);
+  const offered = sessions?.get(key);
   const name = options.serverName.replace(/\.$/, '');
-  return tls.connect({
+  const secure = tls.connect({
     socket,
     host: name,
     ...(isIP(name) === 0 ? { servername: name } : {}),
+    ...(offered === undefined ? {} : { session: offered.bytes }),
     secureContext: contextFor(options.ca),
     rejectUnauthorized: options.verify && !isPinned(options) && options.dane === undefined,
   });
+  let accepted: Verdict | null = null;
+  secure.on('session', (bytes) => {
+    if (accepted !== null) sessions?.keep(key, { bytes, verdict: accepted });
+  });
+  secure.once('close', (isBroken) => {
+    if (offered !== undefined && (isBroken || accepted !== offered.verdict)) sessions?.forget(key, offered);
+  });
+  return {
+    socket: secure,
+    facts() {
+      // The certificates of a resumed session are not shown again, and Node does not compare its name.
+      const resumed = offered !== undefined && secure.isSessionReused() ? offered.verdict : null;
+      const found = resumed ?? judge(secure, options);
+      if ('message' in found) return found;
+      accepted = resumed ?? { ...found, at: sessions?.now() ?? 0 };
+      const { at, ...verdict } = accepted;
+      return { protocol: secure.getProtocol() ?? 'unknown', cipher: secure.getCipher().name, ...verdict };
+    },
+  };
+}
+
+/** By what the connection must prove and where it leads. */
+function sessionKey({ resumption, serverName, verify, ca, pins, dane }: TlsOptions): string {
+  const text = JSON.stringify([resumption?.peer, serverName, verify, ca, pins, dane]);
+  return createHash('sha256').update(text).digest('base64');
 }
 
 /** Starts the server's side of a handshake over `socket`. `secure` or `close` follows. */
@@ -42,23 +83,21 @@ export interface Refusal {
   readonly code: string;
 }
 
-/** The facts, after `secureConnect`, or why the certificate is refused. */
-export function factsOf(socket: tls.TLSSocket, options: TlsOptions): TlsFacts | Refusal {
-  const facts = { protocol: socket.getProtocol() ?? 'unknown', cipher: socket.getCipher().name };
+/** What the certificate proves. */
+function judge(socket: tls.TLSSocket, options: TlsOptions): Pick<TlsFacts, 'proof' | 'problem'> | Refusal {
   if (isPinned(options)) {
     const { fingerprint256 } = socket.getPeerCertificate();
-    if (hasPin(fingerprint256, options.pins ?? [])) return { ...facts, proof: 'pin' };
+    if (hasPin(fingerprint256, options.pins ?? [])) return { proof: 'pin' };
     return {
       message: `the server's certificate does not match the pinned fingerprint; it is ${fingerprint256 ?? 'without one'}`,
       code: 'PIN_MISMATCH',
     };
   }
   if (options.dane !== undefined) {
-    if (matchesTlsa(socket.getPeerX509Certificate(), options.dane)) return { ...facts, proof: 'dane' };
+    if (matchesTlsa(socket.getPeerX509Certificate(), options.dane)) return { proof: 'dane' };
     return { message: "the server's certificate does not match its TLSA records", code: 'TLSA_MISMATCH' };
   }
-  if (socket.authorized) return { ...facts, proof: 'pkix' };
-  return { ...facts, proof: null, problem: String(socket.authorizationError) };
+  return socket.authorized ? { proof: 'pkix' } : { proof: null, problem: String(socket.authorizationError) };
 }
 
 function isPinned(options: TlsOptions): boolean {

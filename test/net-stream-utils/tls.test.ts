@@ -1,6 +1,5 @@
 /** TLS over a connection: from the first byte and by upgrade, what proves a server, and what servers do wrong. */
 import assert from 'node:assert/strict';
-import { createHash, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
@@ -16,6 +15,7 @@ import {
 import { certificates, type ServerCertificate, testCa } from '../support/certificates.ts';
 import { type EventLog, recordEvents } from '../support/connection-events.ts';
 import { type Script, startRawServer } from '../support/raw-server.ts';
+import { tlsaOf } from '../support/tlsa.ts';
 
 const TRUSTED: TlsOptions = { serverName: 'mail.example', verify: true, ca: [testCa] };
 const ANY: TlsOptions = { serverName: 'mail.example', verify: false };
@@ -127,17 +127,6 @@ const judged: readonly {
 
 const withCa: ServerCertificate = { ...mail, cert: `${mail.cert}${testCa}` };
 
-/** `tlsa('3 1 1', certificate)`: the record that names this certificate. */
-function tlsa(parameters: string, pem: string): TlsaRecord {
-  const [usage = 0, selector = 0, matchingType = 0] = parameters.split(' ').map(Number);
-  const certificate = new X509Certificate(pem);
-  const bytes =
-    selector === 0 ? certificate.raw : certificate.publicKey.export({ type: 'spki', format: 'der' });
-  const digest = (name: string): string => createHash(name).update(bytes).digest('hex');
-  const data = [bytes.toString('hex'), digest('sha256'), digest('sha512')][matchingType] ?? '';
-  return { usage, selector, matchingType, data };
-}
-
 function dane(records: readonly TlsaRecord[], names = ['mail.example']): TlsOptions {
   return { serverName: 'mail.example', verify: true, dane: { records, names } };
 }
@@ -147,79 +136,79 @@ const MISMATCH = /TLSA records/;
 const judgedByTlsa: typeof judged = [
   ...['3 1 1', '3 0 1', '3 1 2', '3 0 2', '3 1 0', '3 0 0'].map((parameters) => ({
     name: `TLSA ${parameters} of the server's own certificate, whatever its name and time`,
-    options: dane([tlsa(parameters, expired.cert)], ['other.example']),
+    options: dane([tlsaOf(parameters, expired.cert)], ['other.example']),
     server: expired,
     proof: 'dane' as const,
   })),
   {
     name: 'TLSA 3 1 1 of another certificate',
-    options: dane([tlsa('3 1 1', expired.cert)]),
+    options: dane([tlsaOf('3 1 1', expired.cert)]),
     server: mail,
     proof: MISMATCH,
   },
   {
     name: 'one of two TLSA records',
-    options: dane([tlsa('3 1 1', expired.cert), tlsa('3 1 1', mail.cert)]),
+    options: dane([tlsaOf('3 1 1', expired.cert), tlsaOf('3 1 1', mail.cert)]),
     server: mail,
     proof: 'dane',
   },
   {
     name: 'another TLSA record, trusted CA',
-    options: { ...dane([tlsa('3 1 1', expired.cert)]), ca: [testCa] },
+    options: { ...dane([tlsaOf('3 1 1', expired.cert)]), ca: [testCa] },
     server: mail,
     proof: MISMATCH,
   },
   ...['2 0 1', '2 1 1', '2 1 2'].map((parameters) => ({
     name: `TLSA ${parameters} of the CA in the chain`,
-    options: dane([tlsa(parameters, testCa)]),
+    options: dane([tlsaOf(parameters, testCa)]),
     server: withCa,
     proof: 'dane' as const,
   })),
   {
     name: 'TLSA 2 1 1 of a CA that the server does not show',
-    options: dane([tlsa('2 1 1', testCa)]),
+    options: dane([tlsaOf('2 1 1', testCa)]),
     server: mail,
     proof: MISMATCH,
   },
   ...['2 0 0', '2 1 0'].map((parameters) => ({
     name: `TLSA ${parameters}, which holds the CA that the server does not show`,
-    options: dane([tlsa(parameters, testCa)]),
+    options: dane([tlsaOf(parameters, testCa)]),
     server: mail,
     proof: 'dane' as const,
   })),
   {
     name: 'TLSA 2 1 1 of the CA, another name',
-    options: dane([tlsa('2 1 1', testCa)], ['other.example']),
+    options: dane([tlsaOf('2 1 1', testCa)], ['other.example']),
     server: withCa,
     proof: MISMATCH,
   },
   {
     name: 'TLSA 2 1 1 of the CA, the name of the domain',
-    options: dane([tlsa('2 1 1', testCa)], ['other.example', 'mx.hosts.example']),
+    options: dane([tlsaOf('2 1 1', testCa)], ['other.example', 'mx.hosts.example']),
     server: withCa,
     proof: 'dane',
   },
   {
     name: 'TLSA 2 1 1 of the CA, expired certificate',
-    options: dane([tlsa('2 1 1', testCa)]),
+    options: dane([tlsaOf('2 1 1', testCa)]),
     server: { ...expired, cert: `${expired.cert}${testCa}` },
     proof: MISMATCH,
   },
   {
     name: 'TLSA 2 0 1 of a certificate that has not signed the next',
-    options: dane([tlsa('2 0 1', testCa)]),
+    options: dane([tlsaOf('2 0 1', testCa)]),
     server: { ...selfSigned, cert: `${selfSigned.cert}${testCa}` },
     proof: MISMATCH,
   },
   {
     name: 'TLSA 2 0 1 of the server certificate, which a CA has signed',
-    options: dane([tlsa('2 0 1', mail.cert)]),
+    options: dane([tlsaOf('2 0 1', mail.cert)]),
     server: mail,
     proof: MISMATCH,
   },
   {
     name: 'TLSA 2 0 1 of a certificate that has signed itself',
-    options: dane([tlsa('2 0 1', selfSigned.cert)]),
+    options: dane([tlsaOf('2 0 1', selfSigned.cert)]),
     server: selfSigned,
     proof: 'dane',
   },
