@@ -170,6 +170,78 @@ const CASES: readonly {
   },
 ];
 
+/** What an entry of `destinations` says beside what the domain publishes: the stricter counts, unless it names the host. */
+const ENTRIES: readonly {
+  readonly entries: readonly { readonly [word: string]: unknown }[];
+  readonly publishes: 'dane' | 'enforce' | 'unusable' | 'nothing';
+  /** has a certificate that nobody proves, or no STARTTLS */
+  readonly server: 'wrong' | 'clear';
+  readonly isDelivered: boolean;
+}[] = [
+  ...(['dane', 'enforce', 'unusable'] as const).flatMap((publishes) =>
+    [{ host: '*.a.example' }, { host: '*' }, { to: 'a.example' }, { from: '*' }].flatMap((of) =>
+      (['none', 'opportunistic'] as const).map((tls) => ({
+        ...{ entries: [{ ...of, tls }], publishes, server: 'clear' as const, isDelivered: false },
+      })),
+    ),
+  ),
+  ...(['dane', 'enforce', 'unusable'] as const).flatMap((publishes) =>
+    (['none', 'opportunistic'] as const).map((tls) => ({
+      ...{ entries: [{ host: 'mx.a.example', tls }], publishes, server: 'clear' as const, isDelivered: true },
+    })),
+  ),
+  // An entry that names the host and says nothing of TLS leaves the policies as they are.
+  {
+    entries: [
+      { host: '*.a.example', tls: 'none' },
+      { host: 'mx.a.example', family: 'ipv4' },
+    ],
+    ...{ publishes: 'enforce', server: 'clear', isDelivered: false },
+  },
+  // Of two entries the stricter counts, whichever names the host.
+  {
+    entries: [
+      { host: 'mx.a.example', tls: 'opportunistic' },
+      { to: 'a.example', tls: 'require' },
+    ],
+    ...{ publishes: 'enforce', server: 'wrong', isDelivered: false },
+  },
+  // A pattern makes stricter what is published, and what is not.
+  {
+    entries: [{ host: '*.a.example', tls: 'require' }],
+    publishes: 'unusable',
+    server: 'wrong',
+    isDelivered: false,
+  },
+  {
+    entries: [{ to: 'a.example', tls: 'require' }],
+    publishes: 'nothing',
+    server: 'wrong',
+    isDelivered: false,
+  },
+  {
+    entries: [{ to: 'a.example', tls: 'opportunistic' }],
+    publishes: 'nothing',
+    server: 'wrong',
+    isDelivered: true,
+  },
+];
+
+const PUBLISHED: { readonly [what in (typeof ENTRIES)[number]['publishes']]: Setup } = {
+  dane: { tlsa: { tlsa: USABLE } },
+  enforce: { domain: { sts: ENFORCE } },
+  unusable: { tlsa: { tlsa: UNUSABLE } },
+  nothing: { domain: { secure: [] } },
+};
+
+for (const { entries, publishes, server, isDelivered } of ENTRIES)
+  test(`${JSON.stringify(entries)} beside ${publishes}, ${server}`, async () => {
+    const script = world({ ...PUBLISHED[publishes], server: server === 'wrong' ? wrong : CLEAR });
+    const { outcome, commands } = await send(script, { destinations: entries });
+    assert.equal(outcome.split(':')[0], isDelivered ? 'delivered' : 'deferred', outcome);
+    if (!isDelivered) assert.ok(!commands.some((line) => line.startsWith('MAIL')));
+  });
+
 for (const { name, world: script, outcome, settings, encrypted } of CASES)
   test(name, async () => {
     const told = await send(script, settings);
