@@ -1,15 +1,19 @@
 /**
- * Puts a new job into the spool: the payload under the next free number, then its control message, which gets its number
- * only when both are durable. Two waits for the disk: payload, its name and the control message in the first, the name of the
- * control message in the second. Needs no lock: several processes may do so at once, and link(2) gives a number to exactly
- * one of them. Never replaces a file.
+ * Puts a new job into the spool: the payload under the next free number, made durable, then its control message in the
+ * same way. Needs no lock: several processes may do so at once, and link(2) gives a number to exactly one of them. Never
+ * replaces a file.
  */
 import { newControlText } from '../../delivery-list/generate.ts';
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import { MAX_HEADER, storedControl } from '../../message/stored.ts';
 import { errorCode } from '../../platform/system-errors.ts';
-import { assertOwnerCanRead, removeIfExists, type TemporaryName } from '../../storage/atomic-file.ts';
-import type { Disk, OpenFile, Ownership } from '../../storage/disk.ts';
+import {
+  assertOwnerCanRead,
+  removeIfExists,
+  type TemporaryName,
+  writeAndSync,
+} from '../../storage/atomic-file.ts';
+import type { Disk, Ownership } from '../../storage/disk.ts';
 import type { StateLayout } from '../../storage/layout.ts';
 import type { Queue } from '../queue.ts';
 import { removeDsnRequest, writeDsnRequest } from './dsn-requests.ts';
@@ -52,11 +56,6 @@ function linkNext({ disk, layout, index }: EnqueueDeps, temporary: string): Mess
   }
 }
 
-interface Written {
-  readonly temporary: string;
-  readonly file: OpenFile;
-}
-
 type Pieces = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
 export function createEnqueue(deps: EnqueueDeps): Queue['enqueue'] {
@@ -66,20 +65,18 @@ export function createEnqueue(deps: EnqueueDeps): Queue['enqueue'] {
     if (storedControl(disk.read(path, MAX_HEADER).bytes) !== null) throw new InvalidMessage();
   }
 
-  /** Writes a whole message under a temporary name, not durably. `accept` throws to refuse it. */
-  async function write(pieces: Pieces, accept: (path: string) => void): Promise<Written> {
+  /** Writes a message under a temporary name, durably. `accept` throws to refuse it. */
+  async function prepare(pieces: Pieces, accept: (path: string) => void): Promise<string> {
     const temporary = temporaryName();
-    const file = disk.create(temporary, owner);
+    await writeAndSync(disk, temporary, pieces, owner);
     try {
-      for await (const piece of pieces) file.write(piece);
       assertOwnerCanRead(disk, temporary, owner, layout.spool);
       accept(temporary);
     } catch (error) {
-      file.close();
       removeIfExists(disk, temporary);
       throw error;
     }
-    return { temporary, file };
+    return temporary;
   }
 
   /** Gives a prepared message its number, which is also added to `linked`. Durable after the next `syncSpool`. */
@@ -93,26 +90,26 @@ export function createEnqueue(deps: EnqueueDeps): Queue['enqueue'] {
     }
   }
 
-  /** Writes the control message; resolves when it and what its payload consists of are durable, the name too. */
-  async function prepareControl(list: Buffer, payload: OpenFile): Promise<string> {
-    const { temporary, file } = await write([list], () => {});
-    const synced = await Promise.allSettled([payload.sync(), file.sync(), syncSpool()]);
-    file.close();
-    const failed = synced.find((each) => each.status === 'rejected');
-    if (failed === undefined) return temporary;
-    removeIfExists(disk, temporary);
-    throw failed.reason;
+  /** The control message is written while the payload's name becomes durable, and gets its own name only then. */
+  async function prepareControl(list: Buffer): Promise<string> {
+    const [control, synced] = await Promise.allSettled([prepare([list], () => {}), syncSpool()]);
+    if (control.status === 'rejected') throw control.reason;
+    if (synced.status === 'fulfilled') return control.value;
+    removeIfExists(disk, control.value);
+    throw synced.reason;
   }
 
   return async (payload, job) => {
     if (!job.recipients.some((address) => address !== '')) throw new Error('a new job needs a recipient');
     const linked: MessageNumber[] = [];
-    const { temporary, file } = await write(payload instanceof Uint8Array ? [payload] : payload, refuseList);
     try {
-      const msgid = publish(temporary, linked);
+      const msgid = publish(
+        await prepare(payload instanceof Uint8Array ? [payload] : payload, refuseList),
+        linked,
+      );
       if (job.dsn !== undefined) await writeDsnRequest(deps, msgid, job.submitted, job.dsn);
       const list = Buffer.from(newControlText({ ...job, msgid }), 'latin1');
-      const control = publish(await prepareControl(list, file), linked);
+      const control = publish(await prepareControl(list), linked);
       await syncSpool();
       return { payload: msgid, control };
     } catch (error) {
@@ -122,8 +119,6 @@ export function createEnqueue(deps: EnqueueDeps): Queue['enqueue'] {
         if (job.dsn !== undefined) removeDsnRequest(disk, layout, number);
       }
       throw error;
-    } finally {
-      file.close();
     }
   };
 }
