@@ -7,6 +7,7 @@ import type { MessageNumber } from '../delivery-list/job.ts';
 import type { JournalKey, JournalRecord } from './journal.ts';
 import type { FinishedJob, PendingJob } from './pending-job.ts';
 import type { ActivePayloads, Queue, QueueScan } from './queue.ts';
+import type { Schedule } from './schedule.ts';
 
 export interface MessageStore<J extends PendingJob> extends Pick<Queue, 'name' | 'readPayload' | 'enqueue'> {
   /** Added by `finish` and `recover`; `remove` deletes those of which nothing is left. */
@@ -27,7 +28,7 @@ export interface MessageStore<J extends PendingJob> extends Pick<Queue, 'name' |
    * an error. `secure` makes the records themselves durable and has to be awaited before anything is concluded from them.
    */
   recover(records: readonly JournalRecord[], secure: () => Promise<void>): Promise<void>;
-  scan(active: ActivePayloads): Promise<QueueScan>;
+  scan(active: ActivePayloads, schedule: Schedule | null): Promise<QueueScan>;
   /** Called before a flush that has something to rewrite or to remove. */
   refresh(): Promise<void>;
   /**

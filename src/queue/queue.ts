@@ -13,6 +13,7 @@ import type { Job, MessageNumber, StatusChange } from '../delivery-list/job.ts';
 import type { StoredMessage } from '../message/stored.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { DsnRequest } from '../smtp/dsn-request.ts';
+import type { Schedule } from './schedule.ts';
 
 /**
  * What an administrator requested: not to try a job until it is released, to try it once before its time, to remove it, to
@@ -46,6 +47,8 @@ export interface QueueScan {
   readonly orphans: readonly MessageNumber[];
   /** control messages that are unreadable, reported once each */
   readonly quarantined: readonly QuarantinedMessage[];
+  /** jobs that are not among `jobs`; absent: there are none */
+  readonly waiting?: WaitingJobs;
 }
 
 export interface QuarantinedMessage {
@@ -75,6 +78,18 @@ export interface NewJob {
   readonly dsn?: DsnRequest;
 }
 
+/** Jobs that wait for their time, and no request counts for them or for another job with their payload. */
+export interface WaitingJobs {
+  /** the numbers of their payloads, one for each job */
+  readonly payloads: {
+    readonly length: number;
+    at(index: number): MessageNumber;
+    has(msgid: MessageNumber): boolean;
+  };
+  /** Unix seconds: the earliest of their next attempts; null when there is none */
+  readonly earliest: number | null;
+}
+
 /** The payloads that are being delivered at the moment. */
 export type ActivePayloads = Pick<ReadonlySet<MessageNumber>, 'has'>;
 
@@ -84,9 +99,10 @@ export interface Queue {
   /**
    * What is in the queue now. Writes outstanding outcomes, moves unreadable control messages away where that is possible, and
    * removes jobs on request. Jobs with active payloads keep their numbers and recipients; requests for them wait. A job that
-   * has unwritten outcomes and pending recipients is left out.
+   * has unwritten outcomes and pending recipients is left out. With a schedule, jobs that wait for their time by it may be
+   * left out of `jobs` and be in `waiting`: all with the same payload, or none of them.
    */
-  scan(active?: ActivePayloads): Promise<QueueScan>;
+  scan(active?: ActivePayloads, schedule?: Schedule): Promise<QueueScan>;
   /** A missing or unreadable payload is a value; does not reject because of one. */
   readPayload(payload: MessageNumber): Promise<PayloadResult>;
   /**

@@ -30,7 +30,7 @@ export const SCHEDULE: Schedule = {
 };
 
 /** When the control message has no time of submission, 2012 assumes the year 1970 and 2017 assumes now. */
-function submitted(job: Job, now: number): number {
+function submitted(job: Pick<Job, 'submitted' | 'dialect'>, now: number): number {
   return job.submitted ?? (job.dialect === '2012' ? 0 : now);
 }
 
@@ -47,7 +47,10 @@ export function lastAttempt(job: Job): number | null {
 }
 
 /** The first second at which the job may be tried; 0: at once. */
-export function nextAttempt(job: Job, schedule: Schedule): number {
+export function nextAttempt(
+  job: Pick<Job, 'attempted' | 'submitted' | 'dialect'>,
+  schedule: Schedule,
+): number {
   if (job.attempted === 0 || job.dialect === '2012') return job.attempted;
   // An attempt before submission means that the clock was set back: that counts as early.
   const early = job.attempted - submitted(job, job.attempted) <= schedule.earlyPeriod;

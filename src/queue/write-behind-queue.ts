@@ -23,6 +23,7 @@ import type { Journal, JournalRecord } from './journal.ts';
 import type { MessageStore } from './message-store.ts';
 import { controlsOf, type FinishedJob, isDirty, type PendingJob } from './pending-job.ts';
 import type { ActivePayloads, PayloadResult, Queue, QueueScan } from './queue.ts';
+import type { Schedule } from './schedule.ts';
 
 /** Milliseconds for which the directory counts as the one that was opened. */
 const HELD_FOR = 50;
@@ -92,10 +93,10 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
     this.#isRecovered = true;
   }
 
-  async scan(active: ActivePayloads = new Set()): Promise<QueueScan> {
+  async scan(active: ActivePayloads = new Set(), schedule: Schedule | null = null): Promise<QueueScan> {
     this.#assertHeld();
     await this.recover();
-    return this.#inTurn(() => this.#store.scan(active));
+    return this.#inTurn(() => this.#store.scan(active, schedule));
   }
 
   async readPayload(payload: MessageNumber): Promise<PayloadResult> {

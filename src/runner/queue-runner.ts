@@ -15,7 +15,7 @@ import { ConcurrentRunnerError, describeError, QueueError } from '../platform/sy
 import { warnOnce } from '../platform/warn-once.ts';
 import type { CrashLog } from '../queue/crash-log.ts';
 import { type ControlMessages, groupByPayload, isMessageDue } from '../queue/due.ts';
-import type { Queue, QueueScan } from '../queue/queue.ts';
+import type { Queue, QueueScan, WaitingJobs } from '../queue/queue.ts';
 import type { MessageDeps, MessageEvents, OutcomeRecord } from './active-message.ts';
 import { ActiveMessage } from './active-message.ts';
 import { loadMessage } from './load-message.ts';
@@ -60,6 +60,8 @@ export interface RunEvents {
   /** a step of a delivery or a session */
   readonly trace: Trace;
 }
+
+const NOT_WAITING: WaitingJobs = { payloads: { length: 0, at: () => -1, has: () => false }, earliest: null };
 
 /** What `count` holds of one message. */
 interface Counted {
@@ -141,6 +143,8 @@ export class QueueRunner {
   readonly #ended = new Set<MessageNumber>();
   /** by payload, those in the queue: what they are in `count` */
   readonly #counted = new Map<MessageNumber, Counted>();
+  /** payloads in the queue whose jobs only waited for their time at the last scan */
+  #waiting = NOT_WAITING.payloads;
   /** messages during which the process ended before: tried when nothing else is active, one at a time */
   readonly #suspects = new Map<MessageNumber, ControlMessages>();
   readonly #warnOnce: (text: string) => void;
@@ -211,12 +215,12 @@ export class QueueRunner {
    */
   async scan(force: boolean): Promise<void> {
     this.#ended.clear();
-    const { jobs, quarantined } = await this.#scanQueue();
+    const { jobs, quarantined, waiting = NOT_WAITING } = await this.#scanQueue(force);
     for (const { number, reason, path } of quarantined) this.#deps.events.quarantined(number, reason, path);
     if (this.#halted) return;
     const options = { ...this.#rules.due, force };
     const all = groupByPayload(jobs);
-    this.#countNew(all);
+    this.#countNew(all, waiting.payloads);
     for (const msgid of this.#suspects.keys()) if (!all.has(msgid)) this.#suspects.delete(msgid);
     const messages = [...all].filter(
       ([msgid, lists]) =>
@@ -236,20 +240,28 @@ export class QueueRunner {
   }
 
   /** Each job counts once, also one that came after the beginning or that is tried again. */
-  #countNew(all: ReadonlyMap<MessageNumber, ControlMessages>): void {
+  #countNew(all: ReadonlyMap<MessageNumber, ControlMessages>, waiting: WaitingJobs['payloads']): void {
     for (const msgid of this.#counted.keys())
-      if (!all.has(msgid) && !this.#active.has(msgid)) this.#counted.delete(msgid);
+      if (!all.has(msgid) && !waiting.has(msgid) && !this.#active.has(msgid)) this.#counted.delete(msgid);
     for (const [msgid, lists] of all) {
       if (this.#counted.has(msgid)) continue;
-      this.count.jobs += lists.length;
+      if (!this.#waiting.has(msgid)) this.count.jobs += lists.length;
       this.#counted.set(msgid, { jobs: lists.length, due: false, deferred: 0 });
     }
+    for (let at = 0; at < waiting.length; at++) {
+      const msgid = waiting.at(at);
+      if (!this.#waiting.has(msgid) && !this.#counted.has(msgid)) this.count.jobs++;
+    }
+    this.#waiting = waiting;
   }
 
   /** Where another program works on the queue, no session is begun any more, and those in progress end. */
-  async #scanQueue(): Promise<QueueScan> {
+  async #scanQueue(force: boolean): Promise<QueueScan> {
     try {
-      return await this.#deps.queue.scan(this.#active);
+      const { schedule } = this.#rules.due;
+      return await (force
+        ? this.#deps.queue.scan(this.#active)
+        : this.#deps.queue.scan(this.#active, schedule));
     } catch (error) {
       if (error instanceof ConcurrentRunnerError) this.#stop();
       throw error;

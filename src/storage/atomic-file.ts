@@ -73,7 +73,7 @@ export function replaceInState(
   disk: Disk,
   { state }: StateLayout,
   path: string,
-  text: string | Buffer,
+  content: string | Buffer | readonly Uint8Array[],
 ): void {
   const folder = disk.status(state);
   if (folder === null) return;
@@ -82,7 +82,8 @@ export function replaceInState(
   removeIfExists(disk, temporary);
   const file = disk.create(temporary, { mode: mode & 0o666, uid, gid });
   try {
-    file.write(Buffer.from(text));
+    const pieces = typeof content === 'string' ? [Buffer.from(content)] : content;
+    for (const piece of pieces instanceof Uint8Array ? [pieces] : pieces) file.write(piece);
   } finally {
     file.close();
   }

@@ -10,6 +10,15 @@ const TABLE = Int32Array.from({ length: 256 }, (_, byte) => {
   return sum;
 });
 
+/** The same over bytes in pieces. */
+export function crc32OfAll(pieces: Iterable<Uint8Array>): number {
+  let sum = -1;
+  for (const piece of pieces)
+    for (let at = 0; at < piece.length; at++)
+      sum = (sum >>> 8) ^ (TABLE[(sum ^ (piece[at] ?? 0)) & 0xff] ?? 0);
+  return ~sum >>> 0;
+}
+
 /** 32 bits, unsigned. */
 export function crc32(bytes: ByteString): number {
   let sum = -1;

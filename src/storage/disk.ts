@@ -45,6 +45,8 @@ export interface OpenFile {
 
 export interface Disk {
   list(directory: string): readonly DirectoryEntry[];
+  /** The same one after the other, for a folder with more files than memory should hold. */
+  walk(directory: string): Iterable<DirectoryEntry>;
   /** never follows a symbolic link; null when there is no such file */
   status(path: string): FileStatus | null;
   /** whether this process may create and remove files in the directory */
@@ -68,6 +70,8 @@ export interface Disk {
 }
 
 const PIECE = 65_536;
+/** Names that are read at a time. */
+const NAMES = 256;
 /** Refuses a symbolic link, and does not wait for the writer of a named pipe. */
 const READ = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
 
@@ -152,6 +156,16 @@ async function* pieces(path: string): AsyncGenerator<Buffer> {
   }
 }
 
+function* entriesOf(path: string): Generator<DirectoryEntry> {
+  const directory = fs.opendirSync(path, { bufferSize: NAMES });
+  try {
+    for (let entry = directory.readSync(); entry !== null; entry = directory.readSync())
+      yield { name: entry.name, kind: kindOf(entry) };
+  } finally {
+    directory.closeSync();
+  }
+}
+
 /** Milliseconds. Handing a file to another thread costs less than half of it. */
 const SLOW_REMOVAL = 0.15;
 
@@ -178,10 +192,8 @@ function remover(): Disk['remove'] {
 }
 
 export const nodeDisk: Disk = {
-  list: (directory) =>
-    fs
-      .readdirSync(directory, { withFileTypes: true })
-      .map((entry) => ({ name: entry.name, kind: kindOf(entry) })),
+  list: (directory) => [...entriesOf(directory)],
+  walk: entriesOf,
   status(path) {
     const stats = fs.lstatSync(path, { throwIfNoEntry: false });
     return stats === undefined ? null : fileStatus(stats);

@@ -12,6 +12,8 @@ export interface StateLayout {
   readonly highest: string;
   /** problems that last, each of which is told once */
   readonly alerts: string;
+  /** what the lists of jobs that wait for their time say of it */
+  readonly parked: string;
   /** groups of hosts that asked us to send less */
   readonly throttled: string;
   /** what hosts offer and cannot do */
@@ -46,6 +48,7 @@ export function layoutOf(spool: string): StateLayout {
     journal: `${state}/journal`,
     highest: `${state}/highest`,
     alerts: `${state}/alerts`,
+    parked: `${state}/parked`,
     throttled: `${state}/throttled`,
     refusals: `${state}/refusals`,
     bad: `${state}/bad`,
@@ -69,7 +72,15 @@ export const HIGHEST_NUMBER: MessageNumber = 999_999_999_999_999;
  * numbers beyond the highest: such files are not messages.
  */
 export function messageNumber(name: string): MessageNumber | null {
-  return /^(?:0|[1-9]\d{0,14})$/.test(name) ? Number(name) : null;
+  const { length } = name;
+  if (length === 0 || length > 15 || (length > 1 && name.charCodeAt(0) === 0x30)) return null;
+  let number = 0;
+  for (let at = 0; at < length; at++) {
+    const digit = name.charCodeAt(at) - 0x30;
+    if (!(digit >= 0 && digit <= 9)) return null;
+    number = number * 10 + digit;
+  }
+  return number;
 }
 
 /** Whether the name would be that of a message if its number were not beyond the highest. */

@@ -35,6 +35,13 @@ function job(recipients: readonly (readonly [string, number])[], msgid = 1): Job
   };
 }
 
+/** What is left out of a scan because it waits for its time. */
+function waitingFor(...payloads: readonly number[]) {
+  const { length } = payloads;
+  const at = (index: number): number => payloads[index] ?? -1;
+  return { payloads: { length, at, has: (msgid: number) => payloads.includes(msgid) }, earliest: NOW };
+}
+
 class MemoryRoom implements Queue {
   readonly name = 'memory';
   readonly changes: (StatusChange & { readonly control: number })[] = [];
@@ -435,6 +442,47 @@ describe('a queue runner that keeps running', () => {
 });
 
 describe('while a slow server is waited for', () => {
+  it('counts jobs that wait once, also when their time comes or goes', async () => {
+    const due = job([['a@x.example', 0]], 1);
+    const queued: QueuedJob = { control: 100_000, job: due, warnings: [] };
+    const scans = [
+      { jobs: [], waiting: waitingFor(1, 2, 2) },
+      { jobs: [queued], waiting: waitingFor(2, 2) },
+      { jobs: [], waiting: waitingFor(1, 2, 2, 3) },
+      { jobs: [queued], waiting: waitingFor(2, 3) },
+    ];
+    class WaitingRoom extends MemoryRoom {
+      override async scan() {
+        return { jobs: [], orphans: [], quarantined: [], ...scans.shift() };
+      }
+    }
+    const clock = new VirtualClock(NOW * 1000);
+    const { connect, resolver } = new World(FRIENDLY, clock);
+    const nothing = (): void => {};
+    const events = {
+      outcome: nothing,
+      quarantined: nothing,
+      silent: nothing,
+      warning: nothing,
+      trace: nothing,
+    };
+    const ports = { queue: new WaitingRoom([due]), connect, resolver, clock, random: () => 0.5, events };
+    const queue = new QueueRunner(ports, rulesOf({}), new AbortController().signal);
+    const counts: (readonly number[])[] = [];
+    while (scans.length > 0) {
+      await queue.scan(false);
+      await clock.runUntil(queue.idleOr(60_000));
+      counts.push([queue.count.jobs, queue.count.due]);
+    }
+    await clock.runUntil(queue.close());
+    assert.deepEqual(counts, [
+      [3, 0],
+      [3, 1],
+      [4, 1],
+      [4, 1],
+    ]);
+  });
+
   it('what failed in a forced run is not forced again (R037)', async () => {
     class RememberingRoom extends MemoryRoom {
       override async scan() {

@@ -43,6 +43,10 @@ export class ProcessDisk implements Disk {
     return this.#disk.list(directory);
   }
 
+  walk(directory: string) {
+    return this.list(directory);
+  }
+
   status(path: string) {
     this.#gate.step('status', path);
     return this.#disk.status(path);

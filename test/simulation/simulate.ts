@@ -52,6 +52,8 @@ export interface SimulationOptions {
 const FAILED = /^Final-Recipient: rfc822; ?(\S+)\r\nAction: failed/gim;
 /** Milliseconds within which a run must end after SIGTERM. */
 const STOP_LIMIT = 60_000;
+/** As in a large queue, parked jobs are kept in a file; here from this many on. */
+const FEWEST_PARKED = 1;
 /** Milliseconds after which a busy watcher scans again. */
 const POLL = 5000;
 /** Milliseconds after which no throttling is remembered. */
@@ -350,7 +352,8 @@ class Simulation {
   #depsFor(process: SimulatedProcess): SpoolDeps {
     const { disk, clock, processes, number } = process;
     const warn = (text: string): void => this.#note(`warning: ${text}`);
-    return { disk, clock, processes, random: seededRandom(this.#plan.seed * 31 + number), warn };
+    const random = seededRandom(this.#plan.seed * 31 + number);
+    return { disk, clock, processes, random, warn, fewestParked: FEWEST_PARKED };
   }
 
   #schedule(incident: Incident, process: SimulatedProcess, controller: AbortController): void {

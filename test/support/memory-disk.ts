@@ -95,6 +95,10 @@ export class MemoryDisk implements Disk {
     return [...this.#folderAt(directory).names].map(([name, { kind }]) => ({ name, kind }));
   }
 
+  walk(directory: string) {
+    return this.list(directory);
+  }
+
   status(file: string): FileStatus | null {
     const inode = this.#find(file);
     return inode === undefined ? null : this.#status(inode);

@@ -31,14 +31,15 @@ export const command = withQueue(
 );
 
 async function nothingDue(queue: Queue, schedule: Schedule, now: number): Promise<string> {
-  const { jobs } = await queue.scan();
+  const { jobs, waiting } = await queue.scan(new Set(), schedule);
+  const count = jobs.length + (waiting?.payloads.length ?? 0);
   // There are none, or none is handed out: in its probe period a live room keeps them, which it has logged.
-  if (jobs.length === 0) return 'There is nothing to deliver now.';
+  if (count === 0) return 'There is nothing to deliver now.';
   const options = { schedule, force: false };
   const times = [...groupByPayload(jobs).values()].flatMap((lists) =>
     lists.flatMap((queued) => isQueuedDue(queued, lists, Math.floor(now / 1000), options).at ?? []),
   );
-  const [first] = times.sort((a, b) => a - b);
+  const [first] = [...times, ...(waiting?.earliest == null ? [] : [waiting.earliest])].sort((a, b) => a - b);
   const next = first === undefined ? '' : `; the next attempt is at ${formatTime(first)}`;
-  return `No job is due: ${plural(jobs.length, 'job')} waiting${next}.`;
+  return `No job is due: ${plural(count, 'job')} waiting${next}.`;
 }

@@ -43,6 +43,8 @@ export interface SpoolDeps {
   readonly processes: ProcessTable;
   /** gets full sentences for people: what could not be read or written, and what that means */
   readonly warn: (text: string) => void;
+  /** from so many parked jobs on they are kept in a file; default: 1000 */
+  readonly fewestParked?: number;
 }
 
 export interface OpenRefused {
@@ -185,7 +187,11 @@ async function openLocked(
   if (resumed.kind === 'refused')
     return refused(resumed.why === 'denied' ? 'denied' : 'journal', resumed.text);
   const { journal, records } = resumed;
-  const store = new SpoolStore({ ...reading, ...settings, index, owner, temporaryName, warn });
+  const { fewestParked } = deps;
+  const store = new SpoolStore({
+    ...{ ...reading, ...settings, index, owner, temporaryName, warn },
+    ...(fewestParked === undefined ? {} : { fewestParked }),
+  });
   const queue = new WriteBehindQueue({
     store,
     journal,

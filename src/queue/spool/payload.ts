@@ -88,7 +88,7 @@ export async function removePayloads(
 async function removePayload(
   { index, disk, layout }: RemovePayloadDeps,
   { msgid, payload }: JournalKey,
-  named: ReadonlySet<MessageNumber>,
+  named: Pick<ReadonlySet<MessageNumber>, 'has'>,
 ): Promise<boolean> {
   if (payload === null || named.has(msgid)) return true;
   const entry = index.refresh(msgid);

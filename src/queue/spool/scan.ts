@@ -5,8 +5,9 @@ import type { FileStatus } from '../../storage/disk.ts';
 import { HIGHEST_NUMBER } from '../../storage/layout.ts';
 import { currentJob, isDirty } from '../pending-job.ts';
 import type { QueuedJob, QueueScan } from '../queue.ts';
+import type { Schedule } from '../schedule.ts';
 import { type Requests, requestFields } from './requests/requests.ts';
-import { NO_ACTIVE_PAYLOADS, type SpoolIndex } from './spool-index.ts';
+import { NO_ACTIVE_PAYLOADS, type Parking, type SpoolIndex } from './spool-index.ts';
 
 export type SortedScan = Omit<QueueScan, 'quarantined'> & {
   readonly unreadable: readonly {
@@ -25,11 +26,12 @@ export function sortIndex(
   warn: (text: string) => void,
   requests: Requests,
   active = NO_ACTIVE_PAYLOADS,
+  schedule: Schedule | null = null,
 ): SortedScan {
   const jobs: QueuedJob[] = [];
   const orphans: MessageNumber[] = [];
   const unreadable: { number: MessageNumber; status: FileStatus; reason: string }[] = [];
-  const numbers = index.update(active);
+  index.update(active, schedule === null ? null : parkingOf(requests, schedule));
   for (const name of index.takeForeignNames())
     warn(
       `${index.pathOf(name)} is not a message of this spool: its number is beyond ${HIGHEST_NUMBER}, the highest one. It is left ` +
@@ -37,10 +39,8 @@ export function sortIndex(
     );
   const named = index.namedPayloads();
   const highestUnread = index.highestUnread();
-  for (const number of [...numbers].reverse()) {
-    const entry = index.get(number);
-    switch (entry?.kind) {
-      case undefined:
+  for (const [number, entry] of index.entries()) {
+    switch (entry.kind) {
       case 'unfinished':
         break;
       case 'control': {
@@ -67,5 +67,12 @@ export function sortIndex(
         break;
     }
   }
-  return { jobs, orphans, unreadable };
+  const { parked } = index;
+  if (schedule === null || parked.size === 0) return { jobs, orphans, unreadable };
+  const waiting = { payloads: parked.payloads, earliest: parked.earliest(schedule) };
+  return { jobs, orphans, unreadable, waiting };
+}
+
+export function parkingOf({ valid, unreadable }: Requests, schedule: Schedule): Parking {
+  return { schedule, requested: (control) => valid.has(control) || unreadable.has(control) };
 }

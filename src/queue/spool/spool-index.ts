@@ -1,7 +1,7 @@
 /**
  * The contents of the spool directory, as far as it has been read. Reads as little as it can: from the newest number down,
  * because a control message is newer than the payload it names, which need not be opened then; and nothing again that has
- * not changed. Changes nothing on the disk.
+ * not changed. Of jobs that wait for their time it keeps a few numbers only. Changes nothing on the disk.
  */
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import type { ParseOptions } from '../../delivery-list/parse.ts';
@@ -9,10 +9,13 @@ import { MAX_HEADER, storedControl } from '../../message/stored.ts';
 import { describeError, errorCode, QueueError } from '../../platform/system-errors.ts';
 import type { Disk, FileStatus } from '../../storage/disk.ts';
 import { sameFile } from '../../storage/fingerprint.ts';
-import { HIGHEST_NUMBER, isBeyondNumbers, messageNumber, type StateLayout } from '../../storage/layout.ts';
+import { HIGHEST_NUMBER, type StateLayout } from '../../storage/layout.ts';
 import { classifyContents, type MessageContents } from '../control-message.ts';
 import { isDirty } from '../pending-job.ts';
 import type { ActivePayloads } from '../queue.ts';
+import type { Schedule } from '../schedule.ts';
+import { Listing, listMessages } from './parked/listing.ts';
+import { ParkedJobs, waitsForTime } from './parked/parked-jobs.ts';
 import { type SpoolJob, spoolJob } from './spool-job.ts';
 
 /** What lies under a number. `status` is that of the file when it was read. */
@@ -31,7 +34,10 @@ export type FileContents =
 
 /** Bytes. A list of that size takes ten times as much memory. */
 const LONGEST_LIST = 67_108_864;
-/** A list without an end whose file changed less than this many milliseconds ago is still being written. */
+/**
+ * A list without an end whose file changed less than this many milliseconds ago is still being written. And what a file says
+ * is not kept beyond its scan: the next change may come in the same tick of the file system's clock.
+ */
 const SETTLED = 10_000;
 
 export interface SpoolIndexDeps {
@@ -77,13 +83,23 @@ export function readContents(
   }
 }
 
+/** Which jobs are parked: those that only wait for their time. */
+export interface Parking {
+  readonly schedule: Schedule;
+  /** requests for these jobs count, so they are always read */
+  readonly requested: (control: MessageNumber) => boolean;
+}
+
 export const NO_ACTIVE_PAYLOADS: ActivePayloads = new Set();
 
 export class SpoolIndex {
   readonly #deps: SpoolIndexDeps;
   readonly #entries = new Map<MessageNumber, IndexEntry>();
+  #parked = new ParkedJobs();
+  #newlyParked = 0;
+  #restore: { readonly many: number; readonly read: () => ParkedJobs } | null = null;
   /** what the last listing showed */
-  #listed: ReadonlySet<MessageNumber> = new Set();
+  #listed = new Listing(new Float64Array(0));
   #highest = 0;
   /** names with a number beyond the highest, and whether they were reported */
   readonly #foreign = new Map<string, boolean>();
@@ -148,11 +164,31 @@ export class SpoolIndex {
     for (const entry of this.#entries.values()) if (entry.kind === 'control') yield entry;
   }
 
+  /** Those of which only a few numbers are known; their lists are not among `jobs`. */
+  get parked(): ParkedJobs {
+    return this.#parked;
+  }
+
+  /** How often a list was read and parked. */
+  get newlyParked(): number {
+    return this.#newlyParked;
+  }
+
+  /** `read` tells what an earlier process kept, and is asked once, where there are many files. It counts for those still the same. */
+  restoreFrom(many: number, read: () => ParkedJobs): void {
+    this.#restore = { many, read };
+  }
+
+  /** What is known, by number, ascending. Parked jobs, and payloads that were not looked at, are not. */
+  entries(): readonly (readonly [MessageNumber, IndexEntry])[] {
+    return [...this.#entries].sort(([a], [b]) => a - b);
+  }
+
   /** Payloads that some control message names. */
-  namedPayloads(): ReadonlySet<MessageNumber> {
+  namedPayloads(): Pick<ReadonlySet<MessageNumber>, 'has'> {
     const named = new Set<MessageNumber>();
     for (const { base } of this.jobs()) named.add(base.msgid);
-    return named;
+    return { has: (msgid) => named.has(msgid) || this.#parked.payloads.has(msgid) };
   }
 
   /** The highest number that could not be read; -1: all were. It may be a list that names a payload with a lower number. */
@@ -175,44 +211,130 @@ export class SpoolIndex {
     return entry;
   }
 
-  /** Numbers of all messages, newest first. Folders, links and other names do not count. */
-  list(): MessageNumber[] {
-    const numbers: MessageNumber[] = [];
-    for (const { name, kind } of this.#deps.disk.list(this.#deps.layout.spool)) {
-      const number = kind === 'file' ? messageNumber(name) : null;
-      if (number !== null) numbers.push(number);
-      else if (kind === 'file' && isBeyondNumbers(name) && !this.#foreign.has(name))
-        this.#foreign.set(name, false);
-    }
-    numbers.sort((a, b) => b - a);
-    this.reserveNumber(numbers[0] ?? 0);
+  /** The numbers of all messages. */
+  list(): Listing {
+    const { disk, layout } = this.#deps;
+    const listing = listMessages(disk, layout.spool, (name) => {
+      if (!this.#foreign.has(name)) this.#foreign.set(name, false);
+    });
+    if (listing.length > 0) this.reserveNumber(listing.at(listing.length - 1));
     this.#listings++;
-    return numbers;
+    return listing;
   }
 
-  /** Read everything that may have changed; returns all numbers, newest first. */
-  update(active: ActivePayloads): readonly MessageNumber[] {
+  /** Read everything that may have changed. With `parking` null, no job is parked. */
+  update(active: ActivePayloads, parking: Parking | null = null): void {
     this.#active = active;
-    return this.#visit(() => true);
+    this.#visit(this.list(), parking);
   }
 
   /** Read only what came since the last listing. */
   updateNew(): void {
-    const before = this.#listed;
-    this.#visit((number) => !before.has(number));
+    this.#visit(this.list(), null, this.#listed);
   }
 
-  #visit(wanted: (number: MessageNumber) => boolean): readonly MessageNumber[] {
-    const numbers = this.list();
-    const named = new Set<MessageNumber>();
-    for (const number of numbers) {
-      if (!wanted(number) || (named.has(number) && this.#entries.get(number)?.kind !== 'control')) continue;
-      const entry = this.refresh(number);
-      if (entry?.kind === 'control') named.add(entry.base.msgid);
+  /** `before`: what was listed there already is not looked at. */
+  #visit(listing: Listing, parking: Parking | null, before: Listing | null = null): void {
+    const known = (parking === null ? null : this.#restored(listing)) ?? this.#parked;
+    const parked = new ParkedJobs();
+    const isNamed = new Uint8Array(listing.length);
+    let row = 0;
+    try {
+      for (let position = listing.length - 1; position >= 0; position--) {
+        const number = listing.at(position);
+        while (known.number(row) > number) row++;
+        const isParked = known.number(row) === number;
+        const isOld = before?.has(number) ?? false;
+        let msgid = -1;
+        if (isParked && (isOld || this.#staysParked(known, row, parking))) {
+          parked.copy(known, row);
+          msgid = known.msgid(row);
+        } else if (!isOld && (isNamed[position] === 0 || isParked || this.get(number)?.kind === 'control')) {
+          msgid = this.#visitOne(number, parking, parked);
+        }
+        const named = msgid < 0 ? -1 : listing.indexOf(msgid, position - 1);
+        if (named >= 0) isNamed[named] = 1;
+      }
+    } catch (error) {
+      // Parked jobs are not forgotten, or their payloads would be orphans.
+      for (; row < known.size; row++) parked.copy(known, row);
+      this.#parked = parked;
+      throw error;
     }
-    this.#listed = new Set(numbers);
-    for (const number of this.#entries.keys()) if (!this.#listed.has(number)) this.#entries.delete(number);
-    return numbers;
+    this.#listed = listing;
+    for (const number of this.#entries.keys()) if (!listing.has(number)) this.#entries.delete(number);
+    this.#parked = this.#unparkShared(parked);
+  }
+
+  #restored({ length }: Listing): ParkedJobs | null {
+    const restore = this.#restore;
+    this.#restore = null;
+    return restore !== null && length >= restore.many && this.#parked.size === 0 ? restore.read() : null;
+  }
+
+  /** Returns the payload that it names; -1: none. */
+  #visitOne(number: MessageNumber, parking: Parking | null, parked: ParkedJobs): MessageNumber {
+    let entry = this.refresh(number);
+    if (entry?.kind !== 'control') return -1;
+    if (parking === null || !this.#mayPark(entry, parking)) return entry.base.msgid;
+    if (!entry.settled && this.#isSettled(entry.status)) {
+      this.#entries.delete(number);
+      entry = this.refresh(number);
+      if (entry?.kind !== 'control') return -1;
+    }
+    if (entry.settled && this.#mayPark(entry, parking)) {
+      parked.add(entry);
+      this.#newlyParked++;
+      this.#entries.delete(number);
+    }
+    return entry.base.msgid;
+  }
+
+  /** A payload's jobs are parked all together or not at all. */
+  #unparkShared(parked: ParkedJobs): ParkedJobs {
+    if (parked.size === 0) return parked;
+    const named = new Set<MessageNumber>();
+    for (const { base } of this.jobs()) named.add(base.msgid);
+    if (named.size === 0) return parked;
+    const { payloads } = parked;
+    if (![...named].some((msgid) => payloads.has(msgid))) return parked;
+    const left = new ParkedJobs();
+    for (let row = 0; row < parked.size; row++) {
+      if (named.has(parked.msgid(row))) this.refresh(parked.number(row));
+      else left.copy(parked, row);
+    }
+    // A list that was changed just now may name another payload.
+    return this.#unparkShared(left);
+  }
+
+  #staysParked(parked: ParkedJobs, row: number, parking: Parking | null): boolean {
+    const number = parked.number(row);
+    if (parking === null || this.#entries.has(number)) return false;
+    const { disk, layout, longestList = LONGEST_LIST } = this.#deps;
+    if (parking.requested(number) || this.#active.has(parked.msgid(row))) return false;
+    if (parked.nextAttempt(row, parking.schedule) <= this.#seconds() || parked.bytes(row) > longestList)
+      return false;
+    const status = disk.status(layout.message(number));
+    return status !== null && parked.isFile(row, status);
+  }
+
+  #mayPark(job: SpoolJob, { schedule, requested }: Parking): boolean {
+    const isClean = job.changes.length === 0 && job.written === 0 && !job.externallyModified;
+    return (
+      isClean &&
+      !this.#isActive(job) &&
+      !requested(job.control) &&
+      waitsForTime(job, schedule, this.#seconds())
+    );
+  }
+
+  /** A change in the future, after the clock was set back, has not settled. */
+  #isSettled({ ctimeMs, mtimeMs }: FileStatus): boolean {
+    return this.#deps.now() - Math.max(ctimeMs, mtimeMs) > SETTLED;
+  }
+
+  #seconds(): number {
+    return Math.floor(this.#deps.now() / 1000);
   }
 
   /**
@@ -245,7 +367,10 @@ export class SpoolIndex {
       case 'unreadable':
         return { kind: 'unreadable', status: contents.status, reason: contents.reason };
       case 'control':
-        return spoolJob(number, contents, this.#unfinishedOf(before, contents.job.msgid));
+        return {
+          ...spoolJob(number, contents, this.#unfinishedOf(before, contents.job.msgid)),
+          settled: this.#isSettled(contents.status),
+        };
     }
   }
 

@@ -8,6 +8,8 @@ export interface SpoolJob extends PendingJob {
   status: FileStatus;
   /** another program changed the file since it was read, so `base` lacks some of its content */
   externallyModified: boolean;
+  /** when it was read, the last change of the file was so long ago that the next one cannot look the same */
+  settled: boolean;
 }
 
 interface ReadControl {
@@ -28,5 +30,6 @@ export function spoolJob(control: MessageNumber, read: ReadControl, before: Spoo
     status: read.status,
     written: 0,
     externallyModified: false,
+    settled: false,
   };
 }

@@ -17,8 +17,10 @@ import {
   isDirty,
 } from '../pending-job.ts';
 import type { ActivePayloads, PayloadResult, QuarantinedMessage, Queue, QueueScan } from '../queue.ts';
+import type { Schedule } from '../schedule.ts';
 import { createEnqueue } from './enqueue.ts';
 import { HighestNumber } from './highest-number.ts';
+import { ParkedFile } from './parked/parked-file.ts';
 import { readPayload, removePayloads } from './payload.ts';
 import { quarantine } from './quarantine.ts';
 import { replayJournal } from './recovery.ts';
@@ -31,6 +33,8 @@ export interface SpoolStoreDeps extends Omit<RewriteDeps, 'syncSpool'> {
   readonly owner: Ownership;
   /** gets full sentences for people */
   readonly warn: (text: string) => void;
+  /** from so many parked jobs on they are in a file; default: 1000 */
+  readonly fewestParked?: number;
 }
 
 export class SpoolStore implements MessageStore<SpoolJob> {
@@ -40,6 +44,9 @@ export class SpoolStore implements MessageStore<SpoolJob> {
   readonly #deps: SpoolStoreDeps & RewriteDeps;
   readonly #requests: AppliedRequests;
   readonly #recordHighest: () => Promise<void>;
+  readonly #parked: ParkedFile;
+  /** jobs that were parked when the file was written */
+  #saved = 0;
 
   constructor(deps: SpoolStoreDeps) {
     const { disk, layout } = deps;
@@ -49,6 +56,8 @@ export class SpoolStore implements MessageStore<SpoolJob> {
     this.#recordHighest = () => highest.record(deps.index.highestNumber);
     this.#requests = new AppliedRequests({ ...this.#deps, recordHighest: this.#recordHighest });
     this.enqueue = createEnqueue(this.#deps);
+    this.#parked = new ParkedFile({ ...deps, fallback: deps.dialect });
+    deps.index.restoreFrom(this.#parked.many, () => this.#parked.read());
   }
 
   jobs(): Iterable<SpoolJob> {
@@ -87,13 +96,15 @@ export class SpoolStore implements MessageStore<SpoolJob> {
     replayJournal(records, { ...this.#deps, finished: this.finished });
   }
 
-  async scan(active: ActivePayloads): Promise<QueueScan> {
-    const requests = await this.#requests.apply(active);
+  async scan(active: ActivePayloads, schedule: Schedule | null): Promise<QueueScan> {
+    const requests = await this.#requests.apply(active, schedule);
     const { index, warn } = this.#deps;
-    const { jobs, orphans, unreadable } = sortIndex(index, warn, requests, active);
+    const { unreadable, ...scan } = sortIndex(index, warn, requests, active, schedule);
+    if (schedule !== null && this.#parked.save(index.parked, index.newlyParked - this.#saved))
+      this.#saved = index.newlyParked;
     // Before anything that was found can go.
     await this.#recordHighest();
-    return { jobs, orphans, quarantined: await this.#quarantineAll(unreadable) };
+    return { ...scan, quarantined: await this.#quarantineAll(unreadable) };
   }
 
   async readPayload(payload: MessageNumber): Promise<PayloadResult> {

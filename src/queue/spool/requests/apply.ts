@@ -7,6 +7,8 @@ import { describeError, errorCode } from '../../../platform/system-errors.ts';
 import { warnOnce } from '../../../platform/warn-once.ts';
 import { isDirty } from '../../pending-job.ts';
 import type { ActivePayloads } from '../../queue.ts';
+import type { Schedule } from '../../schedule.ts';
+import { parkingOf } from '../scan.ts';
 import { type Removal, type RemovalDeps, removeJobs } from './removal.ts';
 import {
   dropRequest,
@@ -40,7 +42,7 @@ export class AppliedRequests {
    * Read the requests and remove the jobs to be removed; the other requests are returned for the queue run. For a job that
    * is being delivered, the request from before its delivery counts, because its outcomes belong to that.
    */
-  async apply(active: ActivePayloads): Promise<Requests> {
+  async apply(active: ActivePayloads, schedule: Schedule | null): Promise<Requests> {
     const { disk, layout, index } = this.#deps;
     const { requests: found, damaged } = readRequests(disk, layout);
     const requests = new Map([...this.#applied].filter(([, { msgid }]) => active.has(msgid)));
@@ -51,7 +53,7 @@ export class AppliedRequests {
     this.#applied = requests;
     const applied = { valid: requests, unreadable: found.unreadable };
     if (requests.size === 0) return applied;
-    index.update(active);
+    index.update(active, schedule === null ? null : parkingOf(applied, schedule));
     await this.#deps.recordHighest();
     const removals: Removal[] = [];
     for (const request of requests.values()) {

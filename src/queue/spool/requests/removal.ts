@@ -56,13 +56,18 @@ function payloadsOf(
   removals: readonly Removal[],
   leaving: ReadonlySet<MessageNumber>,
 ): ReadonlySet<MessageNumber> {
+  const { payloads: parked } = index.parked;
   const staying = new Set<MessageNumber>();
   for (const { control, base } of index.jobs()) if (!leaving.has(control)) staying.add(base.msgid);
   const highestUnread = index.highestUnread();
   const payloads = removals
     .map(({ job }) => job.base.msgid)
     .filter(
-      (msgid) => msgid > highestUnread && !staying.has(msgid) && index.refresh(msgid)?.kind === 'payload',
+      (msgid) =>
+        msgid > highestUnread &&
+        !staying.has(msgid) &&
+        !parked.has(msgid) &&
+        index.refresh(msgid)?.kind === 'payload',
     );
   return new Set(payloads);
 }
