@@ -70,7 +70,9 @@ export interface Disk {
 }
 
 const PIECE = 65_536;
-/** Names that are read at a time. */
+/** Bytes of a folder itself, in which it may have thousands of names. */
+const LARGE_FOLDER = 65_536;
+/** Names of one that are read at a time. */
 const NAMES = 256;
 /** Refuses a symbolic link, and does not wait for the writer of a named pipe. */
 const READ = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
@@ -156,7 +158,18 @@ async function* pieces(path: string): AsyncGenerator<Buffer> {
   }
 }
 
-function* entriesOf(path: string): Generator<DirectoryEntry> {
+function listFolder(path: string): readonly DirectoryEntry[] {
+  return fs
+    .readdirSync(path, { withFileTypes: true })
+    .map((entry) => ({ name: entry.name, kind: kindOf(entry) }));
+}
+
+/** A small folder is listed faster at once, a large one as a stream, which takes less memory, too. */
+function walkFolder(path: string): Iterable<DirectoryEntry> {
+  return fs.statSync(path).size < LARGE_FOLDER ? listFolder(path) : streamFolder(path);
+}
+
+function* streamFolder(path: string): Generator<DirectoryEntry> {
   const directory = fs.opendirSync(path, { bufferSize: NAMES });
   try {
     for (let entry = directory.readSync(); entry !== null; entry = directory.readSync())
@@ -192,8 +205,8 @@ function remover(): Disk['remove'] {
 }
 
 export const nodeDisk: Disk = {
-  list: (directory) => [...entriesOf(directory)],
-  walk: entriesOf,
+  list: listFolder,
+  walk: walkFolder,
   status(path) {
     const stats = fs.lstatSync(path, { throwIfNoEntry: false });
     return stats === undefined ? null : fileStatus(stats);

@@ -2,16 +2,26 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { test } from 'node:test';
-import { nodeDisk } from '../../src/storage/disk.ts';
+import { type DirectoryEntry, nodeDisk } from '../../src/storage/disk.ts';
 import { diskSuite } from '../support/disk-suite.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
-import { temporaryDirectory } from '../support/spool.ts';
+import { quickDirectory, temporaryDirectory } from '../support/spool.ts';
 
 diskSuite('the real disk', (t) => ({ disk: nodeDisk, root: temporaryDirectory(t) }));
 diskSuite('the disk in memory', () => {
   const disk = new MemoryDisk();
   disk.mkdir('/spool', { mode: 0o700, uid: 0, gid: 0 });
   return { disk, root: '/spool' };
+});
+
+test('a large folder is walked as it is listed', (t) => {
+  const root = quickDirectory(t);
+  for (let n = 0; n < 4000; n++) fs.writeFileSync(`${root}/${n}`, '');
+  fs.symlinkSync('0', `${root}/link`);
+  fs.mkdirSync(`${root}/folder`);
+  const sorted = (entries: Iterable<DirectoryEntry>) =>
+    [...entries].sort((a, b) => (a.name < b.name ? -1 : 1));
+  assert.deepEqual(sorted(nodeDisk.walk(root)), sorted(nodeDisk.list(root)));
 });
 
 test('symbolic links are refused, and a named pipe keeps nobody waiting', (t) => {

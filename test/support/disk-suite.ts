@@ -79,6 +79,7 @@ const CASES: Readonly<Record<string, Case>> = {
       () => disk.rename(none, `${root}/x`),
       () => disk.link(none, `${root}/x`),
       () => disk.list(none),
+      () => [...disk.walk(none)],
       () => disk.create(`${none}/x`, OWNER),
     ]) {
       assert.throws(call, { code: 'ENOENT' });
