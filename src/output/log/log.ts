@@ -155,18 +155,21 @@ async function withFallback(name: string, chosen: Promise<Writable>, stderr: Wri
     return stderr;
   });
   if (target !== stderr) target.on('error', warn);
+  const put = (lines: string, done: () => void): void => {
+    const plain = lines.replace(/^<\d+>/gm, '');
+    target.write(target === stderr ? plain : lines, (error) => {
+      if (error && target !== stderr) {
+        warn(error);
+        stderr.write(plain);
+      }
+      done();
+    });
+  };
   return new Writable({
     decodeStrings: false,
-    write: (line: string, _, done) => {
-      const plain = line.replace(/^<\d+>/, '');
-      target.write(target === stderr ? plain : line, (error) => {
-        if (error && target !== stderr) {
-          warn(error);
-          stderr.write(plain);
-        }
-        done();
-      });
-    },
+    write: (line: string, _, done) => put(line, done),
+    // What came while the lines before were being written goes out in one piece.
+    writev: (chunks, done) => put(chunks.map(({ chunk }) => chunk).join(''), done),
     final: (done) => {
       if (target === stderr) done();
       else target.end(() => done());
