@@ -6,6 +6,7 @@ import { findPlaces } from './context.ts';
 import { startSink } from './load.ts';
 import { measure } from './measure.ts';
 import { queue } from './queue.ts';
+import { signing } from './signing.ts';
 
 test('a few messages are delivered by each contender, and compared', async () => {
   const sink = await startSink();
@@ -24,6 +25,23 @@ test('a few messages are delivered by each contender, and compared', async () =>
     );
     for (const { min, median, max } of Object.values(figures))
       assert.ok(0 < min && min <= median && median <= max);
+  } finally {
+    sink.stop();
+  }
+});
+
+test('signed messages are delivered, and by watch on their whole way', async () => {
+  const sink = await startSink();
+  try {
+    const section = signing({
+      options: { scale: 0.005, peers: false, parked: 1 },
+      places: findPlaces(),
+      sink,
+    });
+    for await (const { name, ours } of section) {
+      const { seconds, cpuSeconds } = await ours.run();
+      assert.ok(seconds > 0 && cpuSeconds > 0, name);
+    }
   } finally {
     sink.stop();
   }

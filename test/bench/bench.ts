@@ -12,10 +12,20 @@ import { startSink } from './load.ts';
 import { type Figures, measure } from './measure.ts';
 import { memory } from './memory.ts';
 import { queue } from './queue.ts';
+import { signing } from './signing.ts';
 import { small } from './small.ts';
 import { tls } from './tls.ts';
 
-const SECTIONS: Readonly<Record<string, Section>> = { queue, small, domains, memory, intake, tls, list };
+const SECTIONS: Readonly<Record<string, Section>> = {
+  queue,
+  small,
+  domains,
+  memory,
+  intake,
+  tls,
+  signing,
+  list,
+};
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -24,7 +24,7 @@ const LOADS: readonly Load[] = [
 /** Postfix has one process for each connection. */
 const ACCEPTING = { default: ['default_process_limit = 600'] };
 
-interface Server {
+export interface Server {
   readonly name: string;
   readonly pid: number;
   readonly port: number;
@@ -58,20 +58,21 @@ async function listens(port: number): Promise<boolean> {
   }
 }
 
-/** The command over a new spool, until the work is done. */
-async function* withIntake(
+/** The command over a new spool, until the work is done: `intake`, or another one that listens. */
+export async function* withIntake(
   { folder }: Place,
   work: (server: Server) => AsyncGenerator<Comparison>,
+  command: readonly string[] = ['intake'],
 ): AsyncGenerator<Comparison> {
   const spool = mkdtempSync(join(folder, 'intake-'));
   const port = await freePort();
   const words = ['--spool', spool, '--intake.listen', String(port), '--log.target', join(spool, 'log')];
-  const child = spawn(process.execPath, [...PROGRAM, 'intake', ...words], { stdio: 'ignore' });
+  const child = spawn(process.execPath, [...PROGRAM, ...command, ...words], { stdio: 'ignore' });
   const kill = () => child.kill('SIGKILL');
   process.once('exit', kill);
   try {
     while (!(await listens(port))) {
-      if (child.exitCode !== null) throw new Error(`spoolroom intake ended with ${child.exitCode}`);
+      if (child.exitCode !== null) throw new Error(`spoolroom ${command[0]} ended with ${child.exitCode}`);
       await sleep(20);
     }
     yield* work({ name: 'spoolroom', pid: child.pid ?? 0, port, queued: () => filesLeft(spool) / 2 });
