@@ -19,6 +19,9 @@ export interface BodyCanonicaliser {
   end(): ByteString;
 }
 
+/** White space that changes: a single blank, which most of it is, would only be replaced by itself. */
+const RUNS = /[ \t]{2,}|\t/g;
+
 export function relaxedBody(): BodyCanonicaliser {
   /** the begun line */
   let kept = '';
@@ -47,9 +50,9 @@ export function relaxedBody(): BodyCanonicaliser {
       const end = text.lastIndexOf('\r\n') + 2;
       const lines = end < 2 ? '' : text.slice(0, end);
       kept = end < 2 ? text : text.slice(end);
-      let out = lines === '' ? '' : emit(lines.replace(/[ \t]+/g, ' ').replaceAll(' \r\n', '\r\n'));
+      let out = lines === '' ? '' : emit(lines.replace(RUNS, ' ').replaceAll(' \r\n', '\r\n'));
       if (kept.length > LONGEST_KEPT) {
-        const long = kept.replace(/[ \t]+/g, ' ');
+        const long = kept.replace(RUNS, ' ');
         // White space before a line end does not count, and a CR may be half of one.
         const safe = long.replace(/[ \r]+$/, '');
         kept = long.slice(safe.length);
