@@ -73,7 +73,7 @@ export class ConnectionPool {
   readonly #deps: DeliveryDeps;
   readonly #clock: Clock;
   readonly #resume: (attempt: DeliveryAttempt) => void;
-  /** by name of the target */
+  /** by name of the target, none without a client */
   readonly #idle = new Map<string, { readonly target: ConnectionTarget; readonly clients: SmtpClient[] }>();
   readonly #places = new Map<string, Place>();
   /** by name of the target */
@@ -125,7 +125,9 @@ export class ConnectionPool {
 
   /** An idle connection, which the caller has alone from now on. */
   acquireIdle({ name }: ConnectionTarget): SmtpClient | undefined {
-    return this.#idle.get(name)?.clients.pop();
+    const client = this.#idle.get(name)?.clients.at(-1);
+    if (client !== undefined) this.#removeIdle(name, client);
+    return client;
   }
 
   /** A new connection, which the caller has alone. An idle one elsewhere gives way when the limit is reached. */
@@ -165,7 +167,9 @@ export class ConnectionPool {
       client.quit();
       return;
     }
-    this.#idleAt(target).push(client);
+    const idle = this.#idle.get(target.name);
+    if (idle === undefined) this.#idle.set(target.name, { target, clients: [client] });
+    else idle.clients.push(client);
     this.#wakeAll(target);
   }
 
@@ -175,8 +179,7 @@ export class ConnectionPool {
     this.#unproven.delete(client);
     this.#quitting.set(client, target);
     for (const each of this.#placesOf(target)) each.open--;
-    const idle = this.#idleAt(target);
-    if (idle.includes(client)) idle.splice(idle.indexOf(client), 1);
+    this.#removeIdle(target.name, client);
     this.#wakeAll(target);
   }
 
@@ -329,7 +332,6 @@ export class ConnectionPool {
   prune(): void {
     const now = this.#clock.monotonic();
     for (const { waiters } of this.#places.values()) waiters.takeAll();
-    deleteWhere(this.#idle, ({ clients }) => clients.length === 0);
     deleteWhere(this.#turns, (at) => at <= now);
     deleteWhere(this.#places, ({ open }) => open === 0);
     deleteWhere(this.#failures, ({ until }) => until <= now);
@@ -374,10 +376,10 @@ export class ConnectionPool {
     return [place, ...groups.map(({ name }) => name)].map((name) => this.#placeAt(name));
   }
 
-  #idleAt(target: ConnectionTarget): SmtpClient[] {
-    const idle = this.#idle.get(target.name) ?? { target, clients: [] };
-    this.#idle.set(target.name, idle);
-    return idle.clients;
+  #removeIdle(name: string, client: SmtpClient): void {
+    const clients = this.#idle.get(name)?.clients ?? [];
+    if (clients.includes(client)) clients.splice(clients.indexOf(client), 1);
+    if (clients.length === 0) this.#idle.delete(name);
   }
 
   #idleClients(): readonly SmtpClient[] {

@@ -4,12 +4,12 @@
  * is the name server's word (RFC 4035 4.9), to be believed only where the way to it is trusted (trust.ts).
  */
 import { randomInt } from 'node:crypto';
-import { createSocket } from 'node:dgram';
-import { connect, isIPv6 } from 'node:net';
+import { connect } from 'node:net';
 import { AUTHENTIC_DATA, type DecodedPacket, decode, encode, RECURSION_DESIRED } from 'dns-packet';
 import type { TlsaRecord } from '#net-stream-utils';
 import type { Clock } from '../clock.ts';
 import { hostKey, type LookupError, type LookupResult, type MxRecord } from '../dns.ts';
+import { askByUdp, type NameServer } from './udp-exchange.ts';
 
 /** What each type of record is read into. */
 export interface RecordData {
@@ -27,11 +27,6 @@ export interface StubLookup<T> {
   readonly lookup: LookupResult<T>;
   /** seconds, the shortest of the records; 0 where there are none */
   readonly ttl: number;
-}
-
-export interface NameServer {
-  readonly address: string;
-  readonly port: number;
 }
 
 export interface StubOptions {
@@ -187,29 +182,10 @@ function answerTo(bytes: Buffer, id: number, name: string, type: RecordType): An
   }
 }
 
-interface ExchangeEvents {
-  packet(bytes: Buffer): void;
-  failed(): void;
-}
-
-/** Sends the question and calls for each packet that comes; returns what closes the socket. */
-type Exchange = (server: NameServer, question: Buffer, events: ExchangeEvents) => () => void;
+type Exchange = typeof askByUdp;
 
 const EXCHANGES: { readonly [transport in 'udp' | 'tcp']: Exchange } = {
-  udp: ({ address, port }, question, events) => {
-    const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
-    let isOpen = true;
-    socket.on('error', events.failed);
-    socket.on('message', events.packet);
-    // Connected: packets from elsewhere do not come through, and a refusal is noticed.
-    socket.connect(port, address, () => {
-      if (isOpen) socket.send(question);
-    });
-    return () => {
-      if (isOpen) socket.close();
-      isOpen = false;
-    };
-  },
+  udp: askByUdp,
   tcp: ({ address, port }, question, events) => {
     const socket = connect({ host: address, port });
     let rest = Buffer.alloc(0);
