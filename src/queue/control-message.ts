@@ -40,12 +40,27 @@ function namesPayload(job: Job, instructions: ByteString): boolean {
   return job.msgid > 0 || (job.msgid === 0 && /(?:^|\n)msgid\|/i.test(instructions));
 }
 
+/** Characters of a line. Whatever names a recipient repeats the line many times; an address has at most a few hundred. */
+const LONGEST_LINE = 65_536;
+
+function hasLongLine(text: ByteString): boolean {
+  for (let from = 0; text.length - from > LONGEST_LINE; ) {
+    const end = text.lastIndexOf('\n', from + LONGEST_LINE);
+    if (end < from) return true;
+    from = end + 1;
+  }
+  return false;
+}
+
 /** `bytes` are the whole message. `settled`: no program can still be writing it, so a missing end will stay missing. */
 export function classifyContents(bytes: Buffer, settled: boolean, options: ParseOptions): MessageContents {
   const control = storedControl(bytes);
   if (control === null) return { kind: 'payload' };
   if (!settled && !isWhole(bytes)) return { kind: 'unfinished' };
   const { instructions, headerLines } = stripHeader(control.text);
+  if (hasLongLine(instructions)) {
+    return { kind: 'unreadable', reason: `it has a line of more than ${LONGEST_LINE} bytes` };
+  }
   const parsed = parseDeliveryList(instructions, options);
   if (parsed.kind === 'unreadable') return parsed;
   const { job } = parsed;

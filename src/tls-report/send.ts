@@ -9,7 +9,7 @@ import { describeError } from '../platform/system-errors.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { TlsReportFiles } from './files.ts';
 import { gzippedReport, reportMail } from './message.ts';
-import { type PolicyTally, type Reporter, reportAddresses } from './tally.ts';
+import { mailtoAddress, type PolicyTally, type Reporter, reportAddresses } from './tally.ts';
 
 export interface SendDeps {
   readonly files: TlsReportFiles;
@@ -64,7 +64,7 @@ async function sendReport(
   const report = gzippedReport(day, domain, policies, reporter);
   const now = Math.floor(clock.now() / 1000);
   for (const uri of wanted) {
-    if (uri.startsWith('https:')) {
+    if (/^https:/i.test(uri)) {
       const failure = await post(uri, report);
       if (failure !== null) warn(`The TLS report for ${domain} could not be sent to ${uri}: ${failure}.`);
       continue;
@@ -75,7 +75,8 @@ async function sendReport(
       );
       continue;
     }
-    const to = decodeURIComponent(uri.slice('mailto:'.length));
+    const to = mailtoAddress(uri);
+    if (to === null) continue;
     const mail = reportMail({ day, domain, report, to, reporter, now });
     await queue.enqueue(mail, {
       ...{ bounceto: '(null)', envelopeFrom: '<>', sourceRoom: null, recipients: [to], submitted: now },
@@ -97,15 +98,21 @@ function offset(hostname: string): number {
 /** Milliseconds for a report by HTTPS. */
 const POST_TIME = 60_000;
 
-export function postReport(url: string, report: Buffer): Promise<string | null> {
+/** @param ca PEM; none: those of Node */
+export function postReport(url: string, report: Buffer, ca: readonly string[] = []): Promise<string | null> {
   return new Promise((resolve) => {
     const sent = request(url, {
       method: 'POST',
       headers: { 'content-type': 'application/tlsrpt+gzip', 'content-length': report.length },
-      timeout: POST_TIME,
       agent: false,
+      ...(ca.length === 0 ? {} : { ca: [...ca] }),
     });
-    sent.on('timeout', () => sent.destroy(new Error('no answer in time')));
+    const timer = setTimeout(() => sent.destroy(new Error('no answer in time')), POST_TIME);
+    // A change of protocol (101) ends without a response and without an error.
+    sent.on('close', () => {
+      clearTimeout(timer);
+      resolve('the connection ended without an answer');
+    });
     sent.on('error', (error) => resolve(describeError(error)));
     sent.on('response', ({ statusCode = 0 }) => {
       sent.destroy();

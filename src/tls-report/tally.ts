@@ -172,5 +172,16 @@ export function reportAddresses(records: readonly string[]): readonly string[] {
       ?.slice(4)
       .split(',')
       .map((uri) => uri.trim()) ?? [];
-  return uris.filter((uri) => /^(?:mailto:[^\s<>@,?]+@[^\s<>@,?]+|https:\/\/\S+)$/i.test(uri));
+  return uris.filter((uri) => (/^https:\/\//i.test(uri) ? URL.canParse(uri) : mailtoAddress(uri) !== null));
+}
+
+/** The address of a `mailto:` URI; null: it is none. What a stranger encoded must not break out of a header line. */
+export function mailtoAddress(uri: string): string | null {
+  try {
+    const address = decodeURIComponent(/^mailto:(.*)$/i.exec(uri)?.[1] ?? '');
+    return /^[^\s<>@,?\0-\x1f\x7f]+@[^\s<>@,?\0-\x1f\x7f]+$/.test(address) ? address : null;
+  } catch {
+    // A percent sign that encodes nothing.
+    return null;
+  }
 }

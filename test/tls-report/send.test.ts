@@ -1,13 +1,17 @@
 /** Sending the reports of a day: when, to whom, by mail and by HTTPS, and as what message (RFC 8460 5). */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import PostalMime from 'postal-mime';
 import type { LookupResult } from '../../src/platform/dns.ts';
 import type { NewJob } from '../../src/queue/queue.ts';
 import { tlsReportFiles } from '../../src/tls-report/files.ts';
-import { dueDays, sendReports } from '../../src/tls-report/send.ts';
-import { addFact, type DayTally } from '../../src/tls-report/tally.ts';
+import { dueDays, postReport, sendReports } from '../../src/tls-report/send.ts';
+import { addFact, type DayTally, reportAddresses } from '../../src/tls-report/tally.ts';
+import { certificates, testCa } from '../support/certificates.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
 
@@ -98,4 +102,30 @@ test('a day is due within four hours of its end, and not for ever', () => {
   assert.deepEqual(at(-1), []);
   assert.deepEqual(at(4), ['2026-11-27']);
   assert.deepEqual(at(100), []);
+});
+
+for (const uri of [
+  'mailto:%@a.example',
+  'mailto:a%0D%0ABcc:x@a.example',
+  'mailto:a%40b@a.example',
+  'mailto:a@a.example%0A',
+  'https://[',
+  'https://a.example:99999/',
+])
+  test(`an address that a stranger made up is none: ${uri} (R249)`, () => {
+    assert.deepEqual(reportAddresses([`v=TLSRPTv1; rua=${uri},mailto:r@a.example`]), ['mailto:r@a.example']);
+  });
+
+test('a report host that changes the protocol ends the wait (R249)', async () => {
+  const { key, cert } = certificates.mail;
+  const server = createServer({ key, cert }, (_, response) => {
+    response.socket?.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const failure = await postReport(`https://127.0.0.1:${port}/`, Buffer.from('x'), [testCa]);
+  assert.equal(failure, 'the connection ended without an answer');
+  server.closeAllConnections();
+  server.close();
 });

@@ -208,3 +208,16 @@ test('a transcript belongs to the message and the submission it was made for (R1
   );
   assert.equal(transcriptsOf(spool, 2).length, 3);
 });
+
+test('a list with a line of megabytes is set aside with a reason, and others go on (R248)', async (t) => {
+  const long = listFor(1, `${'x'.repeat(4_000_000)}@example.com`);
+  const spool = spoolOf(t, { 1: MAIL, 2: long, 3: listFor(1, `${'x'.repeat(60_000)}@example.com`) });
+  const room = await openQueue(spool, bench());
+  const { jobs, quarantined } = await room.scan();
+  assert.deepEqual(
+    jobs.map(({ control }) => control),
+    [3],
+  );
+  assert.match(quarantined[0]?.reason ?? '', /a line of more than 65536 bytes/);
+  await room.close();
+});
