@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import { accept, createLineReader, type ServerConnection } from '#net-stream-utils';
 import type { Clock, Timer } from '../platform/clock.ts';
+import { MovingDeadline } from '../platform/timers.ts';
 import { type StuffedPosition, unstuffDots } from '../smtp/dot-stuffing.ts';
 import type { LoginThrottle } from './login-throttle.ts';
 import { BOUNDS } from './receiver/bounds.ts';
@@ -67,10 +68,10 @@ export class IntakeConnection {
   #position: StuffedPosition = 'line-start';
   /** octets of the chunk still to come */
   #octets = 0;
-  /** when the client was last heard or got its turn */
-  #since: number;
-  #deadline: number | null = null;
-  #deadlineTimer: Timer | null = null;
+  /** from when the client was last heard or got its turn */
+  readonly #deadline: MovingDeadline;
+  /** milliseconds that the client has now; null: no limit */
+  #limit: number | null = null;
   #loginTimer: Timer | null = null;
   #stopping = false;
   #error: string | null = null;
@@ -79,7 +80,10 @@ export class IntakeConnection {
     this.refused = full;
     this.#deps = deps;
     this.#session = beginSession(deps.policy);
-    this.#since = deps.clock.monotonic();
+    this.#deadline = new MovingDeadline(deps.clock, (limit) => {
+      if (this.#pending > 0) this.#deadline.set(limit);
+      else this.#happen({ type: 'timeout' });
+    });
     this.#wire = accept(socket, {
       bytes: (bytes) => this.#read(bytes),
       ended: () => {
@@ -117,7 +121,7 @@ export class IntakeConnection {
   }
 
   #read(bytes: Buffer): void {
-    this.#since = this.#deps.clock.monotonic();
+    this.#extendDeadline();
     this.#input = this.#input.length === 0 ? bytes : Buffer.concat([this.#input, bytes]);
     this.#proceed();
   }
@@ -137,7 +141,7 @@ export class IntakeConnection {
     this.#pending++;
     done.then(() => {
       this.#pending--;
-      this.#since = this.#deps.clock.monotonic();
+      this.#extendDeadline();
       this.#proceed();
     });
   }
@@ -201,7 +205,7 @@ export class IntakeConnection {
 
   /** Something happened that the client was waiting for. */
   #continue(event: SessionEvent): void {
-    this.#since = this.#deps.clock.monotonic();
+    this.#extendDeadline();
     this.#happen(event);
     this.#proceed();
   }
@@ -263,31 +267,23 @@ export class IntakeConnection {
     else this.#loginTimer = clock.after(attempt.delay, answer);
   }
 
-  /** One timer for each connection, which looks for itself whether something was heard meanwhile. */
   #watchDeadline(): void {
     const { deadline } = this.#state;
     const bound = deadline === 'closing' && this.#stopping ? 'stopping' : deadline;
     const limit = bound === null ? null : BOUNDS[bound].value;
-    if (limit === this.#deadline) return;
-    this.#deadline = limit;
-    this.#deadlineTimer?.cancel();
-    this.#deadlineTimer = null;
-    if (limit === null) return;
-    this.#since = this.#deps.clock.monotonic();
-    this.#setTimer(limit, limit);
+    if (limit === this.#limit) return;
+    this.#limit = limit;
+    if (limit === null) this.#deadline.cancel();
+    else this.#deadline.set(limit);
   }
 
-  #setTimer(limit: number, after: number): void {
-    this.#deadlineTimer = this.#deps.clock.after(after, () => {
-      // What comes while we close is ignored, and so is its time.
-      const from = this.#state.reads === 'ignored' ? 0 : this.#since + limit - this.#deps.clock.monotonic();
-      if (from > 0 || this.#pending > 0) this.#setTimer(limit, from > 0 ? from : limit);
-      else this.#happen({ type: 'timeout' });
-    });
+  /** What comes while we close is ignored, and so is its time. */
+  #extendDeadline(): void {
+    if (this.#limit !== null && this.#state.reads !== 'ignored') this.#deadline.set(this.#limit);
   }
 
   #destroy(): void {
-    this.#deadlineTimer?.cancel();
+    this.#deadline.cancel();
     this.#loginTimer?.cancel();
     this.#wire.destroy();
     this.#deps.handler.left(this.#client);
