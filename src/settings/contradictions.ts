@@ -3,7 +3,7 @@
  * about one host, and a bound that another one makes useless. A word about one host beside a general setting (`tls`,
  * `relay-tls`) is an exception, not a contradiction. Pure.
  */
-import { covers, type DestinationValue, entriesOf, type PlacedEntry } from './destinations.ts';
+import { covers, type DestinationValue, entriesOf, isSecret, type PlacedEntry } from './destinations.ts';
 import { GIVEN, type SettingName, type Settings } from './table.ts';
 
 export interface Contradiction {
@@ -149,8 +149,7 @@ function said(by: PlacedEntry, name: DestinationValue, value?: string): Said {
     const [host] = entry.host ?? [];
     return { by, says: name === 'auth-in-clear' ? `names ${host}` : `has ${host}=${word}` };
   }
-  const isSecret = name === 'relays' || name === 'credentials';
-  return { by, says: `has ${isSecret ? name : `${name} ${word}`} in entry ${number}` };
+  return { by, says: `has ${isSecret(name) ? name : `${name} ${word}`} in entry ${number}` };
 }
 
 function demandOf(by: PlacedEntry, name: DestinationValue): Said {

@@ -14,8 +14,8 @@ import {
   ipAddress,
   list,
   MECHANISM_NAMES,
+  relayEntry,
   shaped,
-  text,
 } from './kinds.ts';
 import type { SettingName, Settings } from './table.ts';
 
@@ -59,11 +59,14 @@ const MATCHES = {
 
 const VALUES = {
   relays: {
-    kind: list(text),
+    kind: list(relayEntry),
     about: 'relays for this mail, as in `smarthost`; an empty list: straight to the MX hosts',
   },
   credentials: {
-    kind: shaped('USER:PASSWORD', /^[^\s:]+:\S+$/, 'USER:PASSWORD, written as in a relay entry'),
+    kind: {
+      ...shaped('USER:PASSWORD', /^[^\s:]+:\S+$/, 'USER:PASSWORD, written as in a relay entry'),
+      redact: () => '***',
+    },
     about: 'user and password for a host whose relay entry has none',
   },
   'auth-mechanism': { kind: choice(...MECHANISM_NAMES), about: 'the only way to authenticate' },
@@ -108,6 +111,11 @@ export type DestinationEntry = Values<typeof MATCHES> & Values<typeof VALUES>;
 
 export type DestinationValue = keyof typeof VALUES;
 
+/** Whether it may hold a password. */
+export function isSecret(name: DestinationValue): boolean {
+  return FIELDS[name]?.kind.redact !== undefined;
+}
+
 export const DESTINATION_VALUES = Object.keys(VALUES) as readonly DestinationValue[];
 
 /** Entries as objects of a file, or as words: `to=example.com relays=smtp://relay.example.net`, a repeated word is a list. */
@@ -125,7 +133,25 @@ export const destinations: Kind<readonly DestinationEntry[]> = {
     }
     return { ok: true, value: entries };
   },
+  redact: (given) => (Array.isArray(given) ? given.map(redacted) : redacted(given)),
 };
+
+/** An entry in the form it was given in. */
+function redacted(given: unknown): unknown {
+  if (typeof given === 'string') return wordsIn(given).map(redactedWord).join(' ');
+  if (typeof given !== 'object' || given === null) return given;
+  return Object.fromEntries(Object.entries(given).map(([name, value]) => [name, redactedValue(name, value)]));
+}
+
+function redactedWord(word: string): string {
+  const { name, value } = nameAndValue(word);
+  return value === '' ? word : `${name}=${redactedValue(name, value)}`;
+}
+
+function redactedValue(name: string, value: unknown): unknown {
+  const { redact } = FIELDS[name]?.kind ?? {};
+  return redact === undefined ? value : redact(value);
+}
 
 function readEntry(given: unknown): Read<DestinationEntry> {
   const fields = typeof given === 'string' ? words(given) : given;
@@ -136,7 +162,7 @@ function readEntry(given: unknown): Read<DestinationEntry> {
     const field = Object.hasOwn(FIELDS, name) ? FIELDS[name] : undefined;
     if (field === undefined) return problem(`there is no ${name}${didYouMean(name, Object.keys(FIELDS))}`);
     const read = field.kind.read(raw);
-    const shown = name === 'relays' || name === 'credentials' ? '' : ` ${JSON.stringify(raw)}`;
+    const shown = field.kind.redact === undefined ? ` ${JSON.stringify(raw)}` : '';
     if (!read.ok) return problem(`${name}${shown} ${read.problem}`);
     entry[name] = read.value;
   }
@@ -146,14 +172,23 @@ function readEntry(given: unknown): Read<DestinationEntry> {
 /** `to=a to=b tls=none`: what stands behind the first `=` is the value; `relays=` alone is the empty list. */
 function words(given: string): { readonly [name: string]: unknown } {
   const fields: { [name: string]: string | string[] } = {};
-  for (const word of given.trim().split(/\s+/)) {
-    const [, name = '', value = ''] = /^([^=]*)=?(.*)$/s.exec(word) ?? [];
+  for (const word of wordsIn(given)) {
+    const { name, value } = nameAndValue(word);
     const isMany = FIELDS[name]?.kind.many === true;
     const before = fields[name];
     if (isMany) fields[name] = [...(Array.isArray(before) ? before : []), ...(value === '' ? [] : [value])];
     else fields[name] = before === undefined ? value : [String(before), value];
   }
   return fields;
+}
+
+function wordsIn(given: string): readonly string[] {
+  return given.trim().split(/\s+/);
+}
+
+function nameAndValue(word: string): { readonly name: string; readonly value: string } {
+  const [, name = '', value = ''] = /^([^=]*)=?(.*)$/s.exec(word) ?? [];
+  return { name, value };
 }
 
 function checked(entry: DestinationEntry): Read<DestinationEntry> {

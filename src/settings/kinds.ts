@@ -1,4 +1,5 @@
 /** The kinds of values a setting can have, and how they are read from text or JSON. A bad value is a problem, never an exception. */
+import { redactEntry } from './redact.ts';
 
 export type Read<T> =
   | { readonly ok: true; readonly value: T }
@@ -11,8 +12,10 @@ export interface Kind<T> {
   readonly many: boolean;
   /** a switch without a value */
   readonly flag: boolean;
-  /** may hold a password: never shown */
+  /** a password may be anywhere in it where it is wrong: no error quotes it */
   readonly secret?: true;
+  /** What is shown of a value that may hold a password, as it was given. Absent: none does. */
+  redact?(given: unknown): unknown;
   /** `given` comes from the command line, the environment or a JSON file */
   read(given: unknown): Read<T>;
 }
@@ -33,6 +36,7 @@ function one<T>(hint: string, read: (text: string) => Read<T>): Kind<T> {
 }
 
 export function list<T>(kind: Kind<T>): Kind<readonly T[]> {
+  const { redact } = kind;
   return {
     hint: kind.hint,
     many: true,
@@ -46,10 +50,18 @@ export function list<T>(kind: Kind<T>): Kind<readonly T[]> {
       }
       return good(values);
     },
+    ...(redact === undefined
+      ? {}
+      : { redact: (given) => (Array.isArray(given) ? given.map(redact) : redact(given)) }),
   };
 }
 
 export const text: Kind<string> = one('TEXT', good);
+/** A relay, which may have a password in it. */
+export const relayEntry: Kind<string> = {
+  ...text,
+  redact: (given) => (typeof given === 'string' ? redactEntry(given) : given),
+};
 export const path: Kind<string> = one('PATH', (given) => (given === '' ? bad('is empty') : good(given)));
 
 /** Text of a given form; `what` completes "is not ...". */

@@ -22,6 +22,7 @@ import {
   path,
   patience,
   pin,
+  relayEntry,
   text,
   wait,
 } from './kinds.ts';
@@ -60,11 +61,11 @@ export const SETTINGS = {
   config: optional(path, 'a JSON file with settings'),
 
   smarthost: setting(
-    list(text),
+    list(relayEntry),
     [],
     'relay for all mail: [smtp://|smtps://][user:password@]host[:port][ sender]',
   ),
-  fallbackhost: setting(list(text), [], 'tried after the MX hosts or the smart hosts, same syntax'),
+  fallbackhost: setting(list(relayEntry), [], 'tried after the MX hosts or the smart hosts, same syntax'),
   citadel: optional(
     text,
     'the Citadel server: /path of citadel.socket or citadel-admin.socket, or ADDRESS:PORT',

@@ -92,7 +92,11 @@ test('a hint takes a transcript as it was, repeats relays and no password, and n
   assert.ok(!command.includes('--now') && !command.includes('--json'), command.join(' '));
   assert.match((await call(command)).text, /^Transcript /);
 
-  const live = await call(['replay', command[1] ?? '', '--live', '--smarthost', 'user:geheim@relay.example']);
+  const live = await call([
+    ...['replay', command[1] ?? '', '--live', '--smarthost', 'user:geheim@relay.example'],
+    ...['--destinations', 'to=a.example relays=user:geheim@relay.example'],
+    ...['--destinations', 'host=relay.example credentials=user:geheim'],
+  ]);
   assert.deepEqual(pasted(live.text).slice(0, 5), [
     'replay',
     String(JSON.parse(text.split('\n')[0] ?? '').control),
@@ -101,5 +105,7 @@ test('a hint takes a transcript as it was, repeats relays and no password, and n
     spool,
   ]);
   assert.match(live.text, /--smarthost '\*\*\*@relay\.example'/);
+  assert.match(live.text, /--destinations 'to=a\.example relays=\*\*\*@relay\.example'/);
+  assert.match(live.text, /--destinations 'host=relay\.example credentials=\*\*\*'/);
   assert.ok(!live.text.includes('geheim'));
 });

@@ -51,18 +51,41 @@ test('all settings, or those that are named', async () => {
 
 test('no password is shown, however a relay is written', async (t) => {
   const file = path.join(temporaryDirectory(t), 'spoolroom.json');
-  const destinations = [{ to: ['example.com'], relays: ['u:S3CRET@relay.example'] }];
+  const destinations = [
+    { to: ['example.com'], relays: ['u:S3CRET@relay.example'] },
+    { host: 'relay.example', credentials: 'u:S3CRET' },
+  ];
   fs.writeFileSync(file, JSON.stringify({ fallbackhost: ['u:S3CRET@b.example'], destinations }));
   for (const words of [
     ['--config', file],
     ['--smarthost', 'user:S3CRET@a.example:587'],
     ['--smarthost', 'S3CRET@a.example'],
+    ['--destinations', 'host=relay.example credentials=u:S3CRET'],
+    ['--destinations', 'to=example.com relays=u:S3CRET@relay.example'],
   ])
     for (const form of [[], ['--json']]) {
       const { exit, out, errors } = await settings([...words, ...form]);
       assert.deepEqual([exit, errors], [0, '']);
       assert.ok(out.includes('.example') && !out.includes('S3CRET'), out);
     }
+});
+
+test('of an entry of destinations all is shown but the password, in the form it was given in', async (t) => {
+  const file = path.join(temporaryDirectory(t), 'spoolroom.json');
+  const entries = [
+    { to: 'a.example', relays: ['u:S3CRET@r.example', 'b.example'], sessions: 2 },
+    'host=r.example  credentials=u:S3CRET tls=require',
+    'to=c.example relays=u:S3CRET@r.example relays=b.example',
+    'to=d.example relays=',
+  ];
+  fs.writeFileSync(file, JSON.stringify({ destinations: entries }));
+  const { out } = await settings(['destinations', '--json', '--config', file]);
+  assert.deepEqual(JSON.parse(out).value, [
+    { to: 'a.example', relays: ['***@r.example', 'b.example'], sessions: 2 },
+    'host=r.example credentials=*** tls=require',
+    'to=c.example relays=***@r.example relays=b.example',
+    'to=d.example relays=',
+  ]);
 });
 
 test('standard error is the journal where systemd says that it is this stream', () => {

@@ -3,7 +3,6 @@ import { columns } from '../../output/queue-facts.ts';
 import { escapeControl } from '../../output/text.ts';
 import { didYouMean } from '../../platform/suggest.ts';
 import { SETTING_NAMES } from '../../settings/read.ts';
-import { redactEntry } from '../../settings/redact.ts';
 import { GIVEN, SETTINGS, type Setting, type SettingName, type Settings } from '../../settings/table.ts';
 import { type CliError, type Command, cliError } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
@@ -39,31 +38,11 @@ function namesFor(words: readonly string[]): readonly SettingName[] | CliError {
   return SETTING_NAMES.filter((name) => words.length === 0 || words.some((word) => isMeant(name, word)));
 }
 
-/** Relays may have passwords in their entries. */
-const RELAYS: ReadonlySet<string> = new Set<SettingName>(['smarthost', 'fallbackhost']);
-
 function factsOf(name: SettingName, settings: Settings) {
   const { kind, fallback }: Setting<unknown> = SETTINGS[name];
   const given = settings[GIVEN].get(name);
   const value = given === undefined ? fallback : given.raw;
-  const shown = RELAYS.has(name)
-    ? redacted(value, redactEntry)
-    : kind.secret === true
-      ? redacted(value, redactCredentials)
-      : value;
-  return { setting: name, value: shown, from: given?.from ?? null };
-}
-
-/** Of an entry that may be a relay's, or a plain word. */
-function redactCredentials(entry: string): string {
-  return entry.includes('@') ? redactEntry(entry) : entry;
-}
-
-function redacted(value: unknown, redact: (entry: string) => string): unknown {
-  if (typeof value === 'string') return redact(value);
-  if (Array.isArray(value)) return value.map((each) => redacted(each, redact));
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, redacted(each, redact)]));
+  return { setting: name, value: kind.redact?.(value) ?? value, from: given?.from ?? null };
 }
 
 /** As it may be written in the environment or on the command line. */

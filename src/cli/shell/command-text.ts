@@ -1,8 +1,7 @@
 /** Commands that messages name, with the settings of this call repeated: they can be pasted, and mean the same queue. */
 
-import { redactEntry } from '../../settings/redact.ts';
 import { type CommandText, shellCommand } from '../../settings/shell-words.ts';
-import { SETTINGS, type SettingName } from '../../settings/table.ts';
+import { SETTINGS, type Setting, type SettingName } from '../../settings/table.ts';
 import type { CommandEntry } from './command.ts';
 import { commandName, type Parsed } from './command-line.ts';
 
@@ -22,13 +21,9 @@ export function commandTextFor(given: Parsed, commands: readonly CommandEntry[])
 /** How the result of this call is printed, which is not a property of the queue. */
 const NOT_REPEATED: ReadonlySet<SettingName> = new Set(['json']);
 
-const RELAYS: ReadonlySet<SettingName> = new Set(['smarthost', 'fallbackhost']);
-
 function wordsOf(name: SettingName, value: unknown): readonly string[] {
   if (value === undefined || NOT_REPEATED.has(name)) return [];
-  if (SETTINGS[name].kind.flag) return [value === false ? `--no-${name}` : `--${name}`];
-  return [value].flat().flatMap((each) => {
-    const text = String(each);
-    return [`--${name}`, RELAYS.has(name) && text.includes('@') ? redactEntry(text) : text];
-  });
+  const { kind }: Setting<unknown> = SETTINGS[name];
+  if (kind.flag) return [value === false ? `--no-${name}` : `--${name}`];
+  return [kind.redact?.(value) ?? value].flat().flatMap((each) => [`--${name}`, String(each)]);
 }
