@@ -100,7 +100,7 @@ type Fields = { readonly [name: string]: Field };
 
 export const DESTINATION_CONDITION_FIELDS: Fields = MATCHES;
 export const DESTINATION_VALUE_FIELDS: Fields = VALUES;
-const FIELDS: Fields = { ...MATCHES, ...VALUES };
+const FIELDS: ReadonlyMap<string, Field> = new Map(Object.entries({ ...MATCHES, ...VALUES }));
 
 type Values<F> = {
   readonly [name in keyof F]?: F[name] extends { readonly kind: Kind<infer T> } ? T : never;
@@ -113,7 +113,7 @@ export type DestinationValue = keyof typeof VALUES;
 
 /** Whether it may hold a password. */
 export function isSecret(name: DestinationValue): boolean {
-  return FIELDS[name]?.kind.redact !== undefined;
+  return FIELDS.get(name)?.kind.redact !== undefined;
 }
 
 export const DESTINATION_VALUES = Object.keys(VALUES) as readonly DestinationValue[];
@@ -149,7 +149,7 @@ function redactedWord(word: string): string {
 }
 
 function redactedValue(name: string, value: unknown): unknown {
-  const { redact } = FIELDS[name]?.kind ?? {};
+  const { redact } = FIELDS.get(name)?.kind ?? {};
   return redact === undefined ? value : redact(value);
 }
 
@@ -159,8 +159,8 @@ function readEntry(given: unknown): Read<DestinationEntry> {
     return problem('it is neither an object nor a text like to=example.com tls=require');
   const entry: { [name: string]: unknown } = {};
   for (const [name, raw] of Object.entries(fields)) {
-    const field = Object.hasOwn(FIELDS, name) ? FIELDS[name] : undefined;
-    if (field === undefined) return problem(`there is no ${name}${didYouMean(name, Object.keys(FIELDS))}`);
+    const field = FIELDS.get(name);
+    if (field === undefined) return problem(`there is no ${name}${didYouMean(name, [...FIELDS.keys()])}`);
     const read = field.kind.read(raw);
     const shown = field.kind.redact === undefined ? ` ${JSON.stringify(raw)}` : '';
     if (!read.ok) return problem(`${name}${shown} ${read.problem}`);
@@ -171,15 +171,19 @@ function readEntry(given: unknown): Read<DestinationEntry> {
 
 /** `to=a to=b tls=none`: what stands behind the first `=` is the value; `relays=` alone is the empty list. */
 function words(given: string): { readonly [name: string]: unknown } {
-  const fields: { [name: string]: string | string[] } = {};
+  const fields = new Map<string, string[]>();
   for (const word of wordsIn(given)) {
     const { name, value } = nameAndValue(word);
-    const isMany = FIELDS[name]?.kind.many === true;
-    const before = fields[name];
-    if (isMany) fields[name] = [...(Array.isArray(before) ? before : []), ...(value === '' ? [] : [value])];
-    else fields[name] = before === undefined ? value : [String(before), value];
+    const values = fields.get(name) ?? [];
+    fields.set(name, values);
+    values.push(value);
   }
-  return fields;
+  return Object.fromEntries(
+    [...fields].map(([name, values]) => {
+      if (FIELDS.get(name)?.kind.many === true) return [name, values.filter((value) => value !== '')];
+      return [name, values.length === 1 ? values[0] : values];
+    }),
+  );
 }
 
 function wordsIn(given: string): readonly string[] {

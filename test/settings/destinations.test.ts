@@ -71,6 +71,8 @@ const WRONG: readonly (readonly [unknown, RegExp])[] = [
   [[{ from: 'u@*.a.example', tls: 'none' }], /entry 1: from "u@\*\.a\.example" is not an address, a domain/],
   [[{ host: 'a*.example', tls: 'none' }], /entry 1: host "a\*\.example" is not a host name/],
   [['to=a.example tls=none', 'to=b.example tsl=none'], /entry 2: there is no tsl \(did you mean "?tls"?\?\)/],
+  ['to=a.example toString=x', /entry 1: there is no toString\./],
+  ['to=a.example tls=none __proto__=x', /entry 1: there is no __proto__\./],
   [[{ to: 'a.example', tls: 'maybe' }], /entry 1: tls "maybe" is not one of none, opportunistic, require/],
   [[{ to: 'a.example', sessions: 0 }], /entry 1: sessions 0 is not a whole number from 1/],
   ['to=a.example tls=none tls=require', /entry 1: tls \["none","require"\] is given more than once/],
