@@ -36,9 +36,16 @@ import {
   spoolOf,
 } from '../setup/load-config.ts';
 import { becomeOwner } from '../setup/privileges.ts';
-import { type CliError, type Command, cliError, type Invocation, warner } from '../shell/command.ts';
+import {
+  allValues,
+  type CliError,
+  type Command,
+  cliError,
+  type Invocation,
+  warner,
+} from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
-import { all, dsnFrom } from '../shell/sendmail-options.ts';
+import { dsnFrom } from '../shell/sendmail-options.ts';
 
 export const command: Command = async (invocation) => {
   const done = await enqueue(invocation);
@@ -110,21 +117,25 @@ async function enqueue({
   if ('kind' in text) return text;
 
   const domain = settings.hostname ?? machineName();
-  const named = all(options.recipients).flatMap((word) => listEntries(bytesOf(word)));
+  const named = allValues(options.recipients).flatMap((word) => listEntries(bytesOf(word)));
   const fromHeader = options.t === true ? headerRecipients(text.begun) : [];
   const withDomain = (entry: ByteString): ByteString => withLocalDomain(entry, domain);
   const recipients = validRecipients([...named, ...fromHeader].map(withDomain));
   if ('kind' in recipients) return recipients;
   const dsn = dsnFrom(options, recipients);
   if (dsn !== null && 'kind' in dsn) return dsn;
-  const sender = senderFrom(all(options.f).at(-1) ?? all(options.r).at(-1), domain);
+  const sender = senderFrom(allValues(options.f).at(-1) ?? allValues(options.r).at(-1), domain);
   if (typeof sender === 'object' && sender !== null) return sender;
 
   const clock = clockFor(settings);
   const now = Math.floor(clock.now() / 1000);
   const submitter = `${userName()}@${domain}`;
   const message = completeHeader(text.begun, {
-    from: mailboxOf(all(options.F).at(-1), sender === null || sender === '<>' ? submitter : sender, charset),
+    from: mailboxOf(
+      allValues(options.F).at(-1),
+      sender === null || sender === '<>' ? submitter : sender,
+      charset,
+    ),
     date: rfc5322Date(now, 0) ?? '',
     messageId: `<${randomUUID()}@${domain}>`,
     recipients,
@@ -185,7 +196,7 @@ const MODES: { readonly [mode: string]: readonly [what: string, command: string]
 
 /** Without this, another mode would queue what was never meant as a message. */
 function modeRefused(given: unknown, commandText: CommandText): CliError | null {
-  const mode = all(given).at(-1) ?? 'm';
+  const mode = allValues(given).at(-1) ?? 'm';
   if (mode === 'm') return null;
   const [what, command] = MODES[mode] ?? [];
   const instead = command === undefined ? '' : ` ${what}: ${commandText(command)}`;

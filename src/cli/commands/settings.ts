@@ -4,11 +4,11 @@ import { escapeControl } from '../../output/text.ts';
 import { didYouMean } from '../../platform/suggest.ts';
 import { SETTING_NAMES } from '../../settings/read.ts';
 import { GIVEN, SETTINGS, type Setting, type SettingName, type Settings } from '../../settings/table.ts';
-import { type CliError, type Command, cliError } from '../shell/command.ts';
+import { allValues, type CliError, type Command, cliError } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
 
 export const command: Command = async ({ settings, options, terminal }) => {
-  const names = namesFor([options.names ?? []].flat().map(String));
+  const names = namesFor(allValues(options.names));
   if ('kind' in names) return names;
   const facts = names
     .filter((name) => options.given !== true || settings[GIVEN].has(name))

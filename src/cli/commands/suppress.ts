@@ -11,7 +11,14 @@ import { SuppressionList } from '../../runner/suppression-list.ts';
 import { duration } from '../../settings/kinds.ts';
 import { layoutOf } from '../../storage/layout.ts';
 import { readSpool } from '../setup/read-spool.ts';
-import { type CliError, type Command, cliError, type Invocation, warner } from '../shell/command.ts';
+import {
+  allValues,
+  type CliError,
+  type Command,
+  cliError,
+  type Invocation,
+  warner,
+} from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
 
 export const command: Command = async ({ settings, options, terminal }) => {
@@ -70,7 +77,7 @@ function add(
 }
 
 function addressesFrom({ addresses }: Invocation['options']): readonly string[] | CliError {
-  const given = [addresses ?? []].flat().map((each) => recipientAddress(bytesOf(String(each))));
+  const given = allValues(addresses).map((each) => recipientAddress(bytesOf(each)));
   const [first] = given;
   if (first === undefined) return cliError('No address given.', EXIT.usage);
   const usable: string[] = [];

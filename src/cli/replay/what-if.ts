@@ -7,7 +7,7 @@ import { SETTING_NAMES } from '../../settings/read.ts';
 import type { Setting, Settings } from '../../settings/table.ts';
 import { FROM_COMMAND_LINE, SETTINGS } from '../../settings/table.ts';
 import type { CliError } from '../shell/command.ts';
-import { cliError } from '../shell/command.ts';
+import { allValues, cliError } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
 import { readBytes } from './source.ts';
 
@@ -15,11 +15,11 @@ import { readBytes } from './source.ts';
 export function withSets(settings: Settings, given: unknown): Settings | CliError {
   const changed: { [name: string]: unknown } = { ...settings };
   const fromCommandLine = new Set(settings[FROM_COMMAND_LINE]);
-  for (const pair of Array.isArray(given) ? given : given === undefined ? [] : [given]) {
-    const [, name = '', value = ''] = /^([^=]*)=(.*)$/s.exec(String(pair)) ?? [];
+  for (const pair of allValues(given)) {
+    const [, name = '', value = ''] = /^([^=]*)=(.*)$/s.exec(pair) ?? [];
     if (!Object.hasOwn(SETTINGS, name)) {
       return cliError(
-        `--set ${escapeControl(String(pair))}: ${name === '' ? 'expected NAME=VALUE' : `unknown setting "${escapeControl(name)}"${didYouMean(name, SETTING_NAMES)}`}.`,
+        `--set ${escapeControl(pair)}: ${name === '' ? 'expected NAME=VALUE' : `unknown setting "${escapeControl(name)}"${didYouMean(name, SETTING_NAMES)}`}.`,
         EXIT.usage,
       );
     }

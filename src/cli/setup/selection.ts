@@ -7,15 +7,15 @@ import {
   type Selection,
   type SelectionRules,
 } from '../../queue/selection/selection.ts';
-import { type CliError, cliError, type Invocation } from '../shell/command.ts';
+import { allValues, type CliError, cliError, type Invocation } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
 
 export function selectionFrom(options: Invocation['options'], rules: SelectionRules): Selection | CliError {
   const values = SELECTION_OPTIONS.flatMap((name) => {
-    const value = [options[name]].flat().at(-1);
-    return typeof value === 'string' ? [[name, value]] : [];
+    const value = allValues(options[name]).at(-1);
+    return value === undefined ? [] : [[name, value]];
   });
-  const words = [options.jobs ?? options.words ?? []].flat().map(String);
+  const words = allValues(options.jobs ?? options.words);
   const read = parseSelection({ words, all: options.all === true, ...Object.fromEntries(values) }, rules);
-  return 'kind' in read ? cliError(`${escapeControl(read.text)}`, EXIT.usage) : read;
+  return 'kind' in read ? cliError(escapeControl(read.text), EXIT.usage) : read;
 }

@@ -2,7 +2,7 @@
 
 import { type CommandText, shellCommand } from '../../settings/shell-words.ts';
 import { SETTINGS, type Setting, type SettingName } from '../../settings/table.ts';
-import type { CommandEntry } from './command.ts';
+import { allValues, type CommandEntry } from './command.ts';
 import { commandName, type Parsed } from './command-line.ts';
 
 /** Behind the words of the command come the settings that were given and that it takes; a password is not repeated. */
@@ -25,5 +25,5 @@ function wordsOf(name: SettingName, value: unknown): readonly string[] {
   if (value === undefined || NOT_REPEATED.has(name)) return [];
   const { kind }: Setting<unknown> = SETTINGS[name];
   if (kind.flag) return [value === false ? `--no-${name}` : `--${name}`];
-  return [kind.redact?.(value) ?? value].flat().flatMap((each) => [`--${name}`, String(each)]);
+  return allValues(kind.redact?.(value) ?? value).flatMap((each) => [`--${name}`, each]);
 }

@@ -67,6 +67,11 @@ export function cliError(text: string, exit: ExitCode): CliError {
   return { kind: 'error', text, exit };
 }
 
+/** The values of an option or argument that may have been given several times, or not at all. */
+export function allValues(given: unknown): readonly string[] {
+  return [given ?? []].flat().map(String);
+}
+
 /** Prints warnings while a command goes on. */
 export function warner(terminal: Terminal): (text: string) => void {
   return (text) => terminal.printError(`spoolroom: ${text}`);

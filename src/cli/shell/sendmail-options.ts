@@ -9,7 +9,7 @@ import {
   readRet,
   xtextOf,
 } from '../../smtp/dsn-request.ts';
-import { type CliError, cliError, type Invocation } from './command.ts';
+import { allValues, type CliError, cliError, type Invocation } from './command.ts';
 import { EXIT } from './exit.ts';
 
 /** The options of sendmail for the parameters of RFC 3461, which hold for all recipients. */
@@ -17,7 +17,7 @@ export function dsnFrom(
   options: Invocation['options'],
   recipients: readonly ByteString[],
 ): DsnRequest | null | CliError {
-  const [notify, ret, envid] = ['N', 'R', 'V'].map((letter) => all(options[letter]).at(-1));
+  const [notify, ret, envid] = ['N', 'R', 'V'].map((letter) => allValues(options[letter]).at(-1));
   const asked = {
     notify: notify === undefined ? null : readNotify(notify),
     ret: ret === undefined ? null : readRet(ret),
@@ -32,9 +32,4 @@ export function dsnFrom(
   const dsn = { notify: asked.notify, orcpt: null };
   const each = asked.notify === null ? [] : recipients.map((address) => [address, dsn] as const);
   return dsnRequest(asked, new Map(each));
-}
-
-/** The values of an option that may have been given several times. */
-export function all(given: unknown): readonly string[] {
-  return [given ?? []].flat().map(String);
 }
