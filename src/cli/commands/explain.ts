@@ -13,6 +13,7 @@ import { readSpool, type SpoolReading } from '../setup/read-spool.ts';
 import { throttlingOf } from '../setup/throttling.ts';
 import { type CliError, type Command, cliError, warner } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
+import { absentJob } from './jobs/select-jobs.ts';
 
 export const command: Command = async ({ settings, options, terminal, commandText }) => {
   const opened = await readSpool(settings, warner(terminal));
@@ -64,15 +65,11 @@ function goneJob(story: Story, { spool, deps }: SpoolReading, commandText: Comma
 function noSuchJob(
   number: number,
   { quarantined }: QueueScan,
-  { spool, deps }: SpoolReading,
+  place: SpoolReading,
   commandText: CommandText,
 ): CliError {
   const reason = quarantined.find((each) => each.number === number)?.reason;
   if (reason !== undefined)
     return cliError(`Control message ${number} cannot be read: ${escapeControl(reason)}.`, EXIT.data);
-  const found = escapeControl(locateMessage(deps.disk, spool, number));
-  return cliError(
-    `There is no job ${number} in ${spool}: ${found} To list all jobs: ${commandText('queue')}`,
-    EXIT.noInput,
-  );
+  return cliError(`${absentJob(number, place)} To list all jobs: ${commandText('queue')}`, EXIT.noInput);
 }

@@ -1,5 +1,6 @@
 /** `spoolroom show N`: the envelope of a job and its message, in readable form whatever form it is stored in. Only reads. */
 import { prepareOutgoing } from '../../message/outgoing.ts';
+import type { RenderOptions } from '../../message/render.ts';
 import { bodyText, headerText } from '../../output/message-text.ts';
 import { factsOfAll, type JobFacts } from '../../output/queue-facts.ts';
 import { escapeControl, plural } from '../../output/text.ts';
@@ -7,8 +8,6 @@ import type { ByteString } from '../../platform/bytes.ts';
 import { formatTime } from '../../platform/clock.ts';
 import { machineName } from '../../platform/machine-name.ts';
 import type { QueuedJob } from '../../queue/queue.ts';
-import { locateMessage } from '../../queue/spool/inspect.ts';
-import type { Settings } from '../../settings/table.ts';
 import { charsetFrom } from '../setup/load-config.ts';
 import { readSpool, type SpoolReading } from '../setup/read-spool.ts';
 import { type CliError, type Command, cliError, warner } from '../shell/command.ts';
@@ -20,16 +19,23 @@ export const command: Command = async ({ settings, options, terminal, commandTex
   if ('kind' in selection) return selection;
   const opened = await readSpool(settings, warner(terminal));
   if ('kind' in opened) return opened;
-  const { spool, view, deps, now, schedule, readable } = opened;
+  const { view, now, schedule, readable } = opened;
   const scan = await view.scan();
-  const absent = (number: number): string =>
-    `There is no job ${number} in ${spool}: ${escapeControl(locateMessage(deps.disk, spool, number))}`;
-  const rules = { participle: 'shown', inapplicable: () => null, absent, readable, now, commandText };
+  const rules = { ...opened, participle: 'shown', inapplicable: () => null, commandText };
   const jobs = selectJobs(selection, scan, rules);
   if ('kind' in jobs) return jobs;
   const facts = new Map(factsOfAll(scan.jobs, now, schedule, readable).map((each) => [each.job, each]));
+  const charset = await charsetFrom(settings);
+  if ('kind' in charset) return charset;
+  const form: RenderOptions = {
+    order: settings['header-order'],
+    fqdn: settings.hostname ?? machineName(),
+    nodeName: '',
+    legacy: charset,
+    zoneMinutes: 0,
+  };
   for (const [at, queued] of jobs.entries()) {
-    const message = await messageOf(queued, opened, settings, options.body === true);
+    const message = await messageOf(queued, opened, form, options.body === true);
     if ('exit' in message) return message;
     const shown = { ...facts.get(queued.control), ...envelopeOf(queued, opened), ...message };
     if (settings.json) terminal.print(JSON.stringify(shown));
@@ -67,7 +73,7 @@ const LONGEST = 1 << 25;
 async function messageOf(
   { job }: QueuedJob,
   { view, readable }: SpoolReading,
-  settings: Settings,
+  form: RenderOptions,
   wantsBody: boolean,
 ): Promise<ShownMessage | CliError> {
   const unreadable = (reason: string): ShownMessage => ({
@@ -75,14 +81,9 @@ async function messageOf(
     problem: readable(reason),
     header: [],
   });
-  const charset = await charsetFrom(settings);
-  if ('kind' in charset) return charset;
   const read = await view.readPayload(job.msgid);
   if (read.kind !== 'found') return unreadable(read.reason);
-  const fqdn = settings.hostname ?? machineName();
-  const prepared = await prepareOutgoing(read.message, {
-    ...{ order: settings['header-order'], fqdn, nodeName: '', legacy: charset, zoneMinutes: 0 },
-  });
+  const prepared = await prepareOutgoing(read.message, form);
   if (prepared.kind === 'unsendable') return unreadable(prepared.reason);
   const pieces: Buffer[] = [];
   let length = 0;

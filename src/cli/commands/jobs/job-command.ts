@@ -8,10 +8,9 @@ import type { MessageNumber } from '../../../delivery-list/job.ts';
 import { requestEntry } from '../../../history/record.ts';
 import { factsOfAll } from '../../../output/queue-facts.ts';
 import { queueList } from '../../../output/queue-list.ts';
-import { type DecodeText, escapeControl, plural } from '../../../output/text.ts';
+import { type DecodeText, plural } from '../../../output/text.ts';
 import { describeError, errorCode, QueueError } from '../../../platform/system-errors.ts';
 import type { JobRequest, QueuedJob, Requester } from '../../../queue/queue.ts';
-import { locateMessage } from '../../../queue/spool/inspect.ts';
 import type { SpoolClient } from '../../../queue/spool/open.ts';
 import { openSpoolClient } from '../../../queue/spool/open.ts';
 import { scheduleFrom } from '../../../runner/rules.ts';
@@ -123,9 +122,8 @@ async function openJobs(
   const { client } = opened;
   const readable = await readableFor(settings);
   const now = Math.floor(clock.now() / 1000);
-  const absent = (number: MessageNumber): string =>
-    `There is no job ${number} in ${spool}: ${escapeControl(locateMessage(deps.disk, spool, number))}`;
-  const jobs = selectJobs(selection, await client.scan(), { ...what, absent, readable, now, commandText });
+  const rules = { ...what, spool, deps, readable, now, commandText };
+  const jobs = selectJobs(selection, await client.scan(), rules);
   if ('kind' in jobs) return jobs;
   const numbers = jobs.map(({ control }) => control);
   const selected = { asked: what.request, jobs: numbers, runner: client.runner() };

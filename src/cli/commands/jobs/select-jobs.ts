@@ -4,6 +4,8 @@ import { type DecodeText, escapeControl } from '../../../output/text.ts';
 import type { QueuedJob, QueueScan } from '../../../queue/queue.ts';
 import { candidateOf, JOB_STATUSES } from '../../../queue/selection/job.ts';
 import type { Selection } from '../../../queue/selection/selection.ts';
+import { locateMessage } from '../../../queue/spool/inspect.ts';
+import type { SpoolDeps } from '../../../queue/spool/open.ts';
 import type { CommandText } from '../../../settings/shell-words.ts';
 import { selectionFrom } from '../../setup/selection.ts';
 import { type CliError, cliError, type Invocation } from '../../shell/command.ts';
@@ -16,10 +18,14 @@ export interface Applicability {
   inapplicable(queued: QueuedJob, commandText: CommandText): string | null;
 }
 
-export interface SelectDeps extends Applicability {
+/** Where the jobs are. */
+export interface JobPlace {
+  readonly spool: string;
+  readonly deps: Pick<SpoolDeps, 'disk'>;
+}
+
+export interface SelectDeps extends Applicability, JobPlace {
   readonly commandText: CommandText;
-  /** a sentence: there is no job with this number */
-  absent(number: MessageNumber): string;
   readonly readable: DecodeText;
   /** Unix seconds */
   readonly now: number;
@@ -40,12 +46,12 @@ export function jobSelection(options: Invocation['options']): Selection | CliErr
 export function selectJobs(
   selection: Selection,
   scan: QueueScan,
-  { absent, readable, now, inapplicable, participle, commandText }: SelectDeps,
+  { spool, deps, readable, now, inapplicable, participle, commandText }: SelectDeps,
 ): readonly QueuedJob[] | CliError {
   const byNumber = new Map(scan.jobs.map((queued) => [queued.control, queued]));
   for (const number of selection.named) {
     const queued = byNumber.get(number);
-    if (queued === undefined) return noSuchJob(number, scan, absent);
+    if (queued === undefined) return noSuchJob(number, scan, { spool, deps });
     const why = selection.isNumbers ? inapplicable(queued, commandText) : null;
     if (why !== null) return cliError(`Job ${number} ${why}. Nothing was changed.`, EXIT.data);
   }
@@ -61,11 +67,7 @@ export function selectJobs(
       );
 }
 
-function noSuchJob(
-  number: MessageNumber,
-  { jobs, quarantined }: QueueScan,
-  absent: (number: MessageNumber) => string,
-): CliError {
+function noSuchJob(number: MessageNumber, { jobs, quarantined }: QueueScan, place: JobPlace): CliError {
   const reason = quarantined.find((each) => each.number === number)?.reason;
   if (reason !== undefined) {
     return cliError(
@@ -77,7 +79,12 @@ function noSuchJob(
   return cliError(
     carrying.length > 0
       ? `${number} is a message; its job is ${carrying.join(' or ')}. Nothing was changed.`
-      : `${absent(number)} Nothing was changed.`,
+      : `${absentJob(number, place)} Nothing was changed.`,
     EXIT.noInput,
   );
+}
+
+/** A sentence. */
+export function absentJob(number: MessageNumber, { spool, deps }: JobPlace): string {
+  return `There is no job ${number} in ${spool}: ${escapeControl(locateMessage(deps.disk, spool, number))}`;
 }
