@@ -130,19 +130,17 @@ export class TransactionHandler {
 
   async #finish(spool: MessageSpool, client: Client, envelope: Envelope): Promise<Reply> {
     const { sender, recipients } = envelope;
-    let received = { messageId: null as ByteString | null, size: null as number | null };
+    let message: SpooledMessage | OversizedMessage | null = null;
     const refuse = (reply: Reply, cause = ''): Reply => {
       const who = `${envelope.client} (${client.address === '' ? 'unix socket' : client.address})`;
       this.#deps.events.refused({
         ...{ code: reply.code, text: `${reply.text}${cause}`, client: who },
-        ...{ sender, recipients, ...received },
+        ...{ sender, recipients, ...receivedFacts(message) },
       });
       return reply;
     };
     try {
-      const message = await spool.finish();
-      if (message.kind === 'message')
-        received = { messageId: messageIdIn(message.header), size: message.size };
+      message = await spool.finish();
       const taken = await this.#take(message, client, envelope);
       if ('code' in taken) return refuse(taken);
       return { code: 250, status: '2.6.0', text: `queued as job ${taken.control}, message ${taken.payload}` };
@@ -205,12 +203,17 @@ export class TransactionHandler {
       submitted,
       ...(dsn === null ? {} : { dsn }),
     });
-    const facts = { submitted, sender, messageId: messageIdIn(message.header), size: message.size };
+    const facts = { submitted, sender, ...receivedFacts(message) };
     this.#deps.events.queued({ ...numbers, ...facts, recipients, transactions });
     return numbers;
   }
 }
 
-function messageIdIn(header: ByteString | null): ByteString | null {
-  return header === null ? null : messageIdOf(summarizeMessage(header));
+/** Reads the header once more: asked for when a message is told of, and not before. */
+function receivedFacts(
+  message: SpooledMessage | OversizedMessage | null,
+): Pick<MessageFacts, 'messageId' | 'size'> {
+  if (message?.kind !== 'message') return { messageId: null, size: null };
+  const { header, size } = message;
+  return { messageId: header === null ? null : messageIdOf(summarizeMessage(header)), size };
 }
