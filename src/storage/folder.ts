@@ -16,6 +16,11 @@ export function ownershipIn({ mode, uid, gid }: Ownership): {
   return { folders: { mode: mode & 0o2770, uid, gid }, files: { mode: mode & 0o660, uid, gid } };
 }
 
+/** What we make in a spool, or in another directory with our state, as that is now. */
+export function ownershipInSpool(disk: Disk, spool: string): ReturnType<typeof ownershipIn> {
+  return ownershipIn(disk.status(`${spool}/.`) ?? { mode: 0o700, uid: 0, gid: 0 });
+}
+
 /** Creates the folder where it is missing; true when it did. Throws a `QueueError` where something else has its name. */
 export function ensureFolder(disk: Disk, path: string, owner: Ownership): boolean {
   if (disk.status(path) === null) {

@@ -17,7 +17,7 @@ import { type OutgoingMessage, outgoingFrom } from '../../src/message/outgoing.t
 import { systemClock } from '../../src/platform/clock.ts';
 import type { Queue, QueuedJob } from '../../src/queue/queue.ts';
 import { SCHEDULE } from '../../src/queue/schedule.ts';
-import { openDsnStore } from '../../src/queue/spool/dsn-store.ts';
+import { openDsnStore } from '../../src/queue/spool/notes/dsn-store.ts';
 import { ActiveMessage } from '../../src/runner/active-message.ts';
 import type { Failure, Outcome } from '../../src/smtp/outcome.ts';
 import { type Disk, nodeDisk } from '../../src/storage/disk.ts';

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { composeDsn } from '../../src/dsn/compose.ts';
 import { DsnSender } from '../../src/dsn/sender.ts';
 import { unknown8bit } from '../../src/message/charset.ts';
-import { openDsnStore } from '../../src/queue/spool/dsn-store.ts';
+import { openDsnStore } from '../../src/queue/spool/notes/dsn-store.ts';
 import { openSpoolQueue } from '../../src/queue/spool/open.ts';
 import { VirtualClock } from '../../src/replay/world/virtual-clock.ts';
 import { World } from '../../src/replay/world/world.ts';

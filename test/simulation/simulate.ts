@@ -11,7 +11,7 @@ import type { OutgoingMessage } from '../../src/message/outgoing.ts';
 import type { Clock } from '../../src/platform/clock.ts';
 import { errorCode, QueueError } from '../../src/platform/system-errors.ts';
 import type { Queue } from '../../src/queue/queue.ts';
-import { openDsnStore } from '../../src/queue/spool/dsn-store.ts';
+import { openDsnStore } from '../../src/queue/spool/notes/dsn-store.ts';
 import type { SpoolDeps } from '../../src/queue/spool/open.ts';
 import { openSpoolClient, openSpoolQueue } from '../../src/queue/spool/open.ts';
 import type { Recorder } from '../../src/replay/transcript/recorder.ts';

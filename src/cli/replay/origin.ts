@@ -8,7 +8,7 @@ import { NO_WAITS, type ThrottleWaits } from '../../output/throttling.ts';
 import type { ControlMessages } from '../../queue/due.ts';
 import { groupByPayload } from '../../queue/due.ts';
 import type { PayloadResult, QueuedJob } from '../../queue/queue.ts';
-import { notesIn } from '../../queue/spool/dsn-store.ts';
+import { notesIn } from '../../queue/spool/notes/dsn-store.ts';
 import type { ControlInput } from '../../replay/input.ts';
 import type { ReportRules } from '../../replay/rehearsed-reports.ts';
 import type { Simulation } from '../../replay/simulation.ts';

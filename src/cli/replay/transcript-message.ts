@@ -5,7 +5,7 @@
 import { basename, dirname, join, resolve } from 'node:path';
 import { escapeControl } from '../../output/text.ts';
 import type { PayloadResult } from '../../queue/queue.ts';
-import { notesIn } from '../../queue/spool/dsn-store.ts';
+import { notesIn } from '../../queue/spool/notes/dsn-store.ts';
 import { readInput } from '../../replay/input.ts';
 import { loadRecorded, type RecordedMessage, recordedMessage } from '../../replay/recorded-message.ts';
 import type { ReportRules } from '../../replay/rehearsed-reports.ts';

@@ -8,11 +8,11 @@ import type { LiveRefused } from '../../queue/citadel/open.ts';
 import { type CrashLog, openCrashLog } from '../../queue/crash-log.ts';
 import type { DsnStore, JobKey } from '../../queue/dsn-store.ts';
 import type { Queue } from '../../queue/queue.ts';
-import { openDsnStore } from '../../queue/spool/dsn-store.ts';
+import { openDsnStore } from '../../queue/spool/notes/dsn-store.ts';
 import { openSpoolQueue } from '../../queue/spool/open.ts';
 import { FROM_COMMAND_LINE, type Settings } from '../../settings/table.ts';
 import { temporaryNames } from '../../storage/atomic-file.ts';
-import { ownershipIn } from '../../storage/folder.ts';
+import { ownershipInSpool } from '../../storage/folder.ts';
 import { layoutOf } from '../../storage/layout.ts';
 import type { CliError } from '../shell/command.ts';
 import { cliError } from '../shell/command.ts';
@@ -137,6 +137,6 @@ export function crashLogOf(
     disk,
     layout,
     temporaryName: temporaryNames(layout, processes, random),
-    owner: ownershipIn(disk.status(`${home}/.`) ?? { mode: 0o700, uid: 0, gid: 0 }).files,
+    owner: ownershipInSpool(disk, home).files,
   });
 }

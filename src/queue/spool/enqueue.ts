@@ -16,8 +16,8 @@ import {
 import type { Disk, Ownership } from '../../storage/disk.ts';
 import type { StateLayout } from '../../storage/layout.ts';
 import type { Queue } from '../queue.ts';
-import { removeDsnRequest, writeDsnRequest } from './dsn-requests.ts';
 import { readHighest } from './highest-number.ts';
+import { removeDsnRequest, writeDsnRequest } from './notes/dsn-requests.ts';
 import type { SpoolIndex } from './spool-index.ts';
 
 export interface EnqueueDeps {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
-import { openDsnStore } from '../../../src/queue/spool/dsn-store.ts';
+import { openDsnStore } from '../../../src/queue/spool/notes/dsn-store.ts';
 import type { DsnRequest } from '../../../src/smtp/dsn-request.ts';
 import { bench, MAIL, NEW_JOB, NOW, openQueue, spoolOf } from '../../support/spool.ts';
 

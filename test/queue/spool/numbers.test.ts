@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { openDsnStore } from '../../../src/queue/spool/dsn-store.ts';
+import { openDsnStore } from '../../../src/queue/spool/notes/dsn-store.ts';
 import { openSpoolQueue } from '../../../src/queue/spool/open.ts';
 import {
   transcriptFolder,

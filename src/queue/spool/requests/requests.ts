@@ -14,8 +14,9 @@ import {
 } from '../../../storage/atomic-file.ts';
 import type { Disk, FileStatus, Ownership } from '../../../storage/disk.ts';
 import { sameFile } from '../../../storage/fingerprint.ts';
-import { messageNumber, type StateLayout } from '../../../storage/layout.ts';
+import type { StateLayout } from '../../../storage/layout.ts';
 import type { JobRequest, QueuedJob, Requester } from '../../queue.ts';
+import { notedNumbers } from '../notes/notes.ts';
 
 /** The content of the file, as JSON. */
 interface Note extends Requester {
@@ -67,10 +68,7 @@ export function readRequests(
   const valid = new Map<MessageNumber, Request>();
   const unreadable = new Map<MessageNumber, string>();
   const damaged: MessageNumber[] = [];
-  const entries = disk.status(layout.requests) === null ? [] : disk.list(layout.requests);
-  for (const { name } of entries) {
-    const control = messageNumber(name);
-    if (control === null) continue;
+  for (const control of notedNumbers(disk, layout.requests)) {
     const read = readRequest(disk, layout, control);
     if (read === 'damaged') damaged.push(control);
     else if (read !== null && 'why' in read) unreadable.set(control, read.why);

@@ -3,16 +3,16 @@
  * holds DSNs kept for the postmaster. A note counts only for the payload it was written for, because numbers are used again; notes
  * of jobs that are gone are removed at the start.
  */
-import type { MessageNumber } from '../../delivery-list/job.ts';
-import { errorCode } from '../../platform/system-errors.ts';
-import { removeIfExists, replaceDurably, temporaryNames } from '../../storage/atomic-file.ts';
-import type { Disk } from '../../storage/disk.ts';
-import { payloadFingerprint } from '../../storage/fingerprint.ts';
-import { ensureFolder, ownershipIn } from '../../storage/folder.ts';
-import { layoutOf, messageNumber, type StateLayout } from '../../storage/layout.ts';
-import type { DsnStore, JobKey, Notified } from '../dsn-store.ts';
-import { listDsnRequests, readDsnRequest, removeDsnRequest, removeStaleDsnRequests } from './dsn-requests.ts';
-import type { SpoolDeps } from './open.ts';
+import type { MessageNumber } from '../../../delivery-list/job.ts';
+import { errorCode } from '../../../platform/system-errors.ts';
+import { removeIfExists, temporaryNames } from '../../../storage/atomic-file.ts';
+import type { Disk } from '../../../storage/disk.ts';
+import { payloadFingerprint } from '../../../storage/fingerprint.ts';
+import { layoutOf, type StateLayout } from '../../../storage/layout.ts';
+import type { DsnStore, JobKey, Notified } from '../../dsn-store.ts';
+import type { SpoolDeps } from '../open.ts';
+import { listDsnRequests, readDsnRequest, removeDsnRequest } from './dsn-requests.ts';
+import { putInFolder, removeStaleNotes } from './notes.ts';
 
 /** The content of a note, as JSON. */
 interface Note {
@@ -31,21 +31,22 @@ const LONGEST_NOTE = 1 << 28;
 
 /**
  * The spool has been opened before, which made `.spoolroom/`.
- * @param exists whether a note's job may still exist
+ * @param exists whether a note's job may still exist; null: whether its control message is there
  */
 export function openDsnStore(
   spool: string,
   { disk, processes, random }: Pick<SpoolDeps, 'disk' | 'processes' | 'random'>,
-  exists = (control: MessageNumber): boolean => disk.status(layoutOf(spool).message(control)) !== null,
+  exists: ((control: MessageNumber) => boolean) | null = null,
 ): DsnStore {
   const layout = layoutOf(spool);
   const notes = notesFolder(layout);
-  const temporaryName = temporaryNames(layout, processes, random);
+  const deps = { disk, layout, temporaryName: temporaryNames(layout, processes, random) };
+  const isThere = (number: MessageNumber): boolean => disk.status(layout.message(number)) !== null;
   /** of which there may be a note; null: it is not known of which */
   let noted: Set<MessageNumber> | null = null;
   try {
-    noted = removeStale(disk, notes, exists);
-    removeStaleDsnRequests(disk, layout);
+    noted = removeStaleNotes(disk, notes, exists ?? isThere);
+    removeStaleNotes(disk, layout.dsn, isThere);
   } catch (error) {
     // What is left of old notes takes space only: each names the job it was written for.
     if (errorCode(error) === null) throw error;
@@ -55,15 +56,7 @@ export function openDsnStore(
 
   async function putNote(control: MessageNumber, note: Note): Promise<void> {
     noted?.add(control);
-    await put(notes, String(control), Buffer.from(`${JSON.stringify(note)}\n`, 'latin1'));
-  }
-
-  async function put(folder: string, name: string, bytes: Buffer): Promise<string> {
-    const { folders, files } = ownershipIn(disk.status(`${spool}/.`) ?? { mode: 0o700, uid: 0, gid: 0 });
-    if (ensureFolder(disk, folder, folders)) await disk.syncDirectory(layout.state);
-    const path = `${folder}/${name}`;
-    await replaceDurably({ disk, temporaryName, owner: files }, path, bytes);
-    return path;
+    await putInFolder(deps, notes, String(control), Buffer.from(`${JSON.stringify(note)}\n`, 'latin1'));
   }
 
   const earlier = notesIn(spool, disk);
@@ -80,12 +73,12 @@ export function openDsnStore(
       const isRequested = earlier.isRequested(msgid);
       if (!isNoted && !isRequested) return;
       // A job to which another program added recipients is not finished.
-      if (disk.status(layout.message(control)) !== null) return;
+      if (isThere(control)) return;
       if (isRequested) removeDsnRequest(disk, layout, msgid);
       if (isNoted) removeIfExists(disk, `${notes}/${control}`);
       noted?.delete(control);
     },
-    saveForPickup: (report, name) => put(layout.reports, `${name}.eml`, Buffer.from(report)),
+    saveForPickup: (report, name) => putInFolder(deps, layout.reports, `${name}.eml`, Buffer.from(report)),
   };
 }
 
@@ -141,21 +134,4 @@ function readNote(disk: Disk, path: string): Note | null {
     if (error instanceof SyntaxError || NO_NOTE.has(errorCode(error))) return null;
     throw error;
   }
-}
-
-/** Removes the notes of jobs that are gone; returns of which jobs there are notes. */
-function removeStale(
-  disk: Disk,
-  folder: string,
-  exists: (control: MessageNumber) => boolean,
-): Set<MessageNumber> {
-  const kept = new Set<MessageNumber>();
-  if (disk.status(folder) === null) return kept;
-  for (const { name } of disk.list(folder)) {
-    const control = messageNumber(name);
-    if (control === null) continue;
-    if (exists(control)) kept.add(control);
-    else removeIfExists(disk, `${folder}/${name}`);
-  }
-  return kept;
 }

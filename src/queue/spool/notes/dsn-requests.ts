@@ -3,9 +3,9 @@
  * place for it, and no server of Citadel would keep one. A note counts only for the payload and the submission it was written
  * for, because numbers are used again. It is durable before the control message has its name.
  */
-import type { MessageNumber } from '../../delivery-list/job.ts';
-import type { ByteString } from '../../platform/bytes.ts';
-import { isOperationalError } from '../../platform/system-errors.ts';
+import type { MessageNumber } from '../../../delivery-list/job.ts';
+import type { ByteString } from '../../../platform/bytes.ts';
+import { isOperationalError } from '../../../platform/system-errors.ts';
 import {
   type DsnRequest,
   dsnRequest,
@@ -14,42 +14,32 @@ import {
   readNotify,
   readOrcpt,
   readRet,
-} from '../../smtp/dsn-request.ts';
-import { removeIfExists, replaceDurably, type TemporaryName } from '../../storage/atomic-file.ts';
-import type { Disk, Ownership } from '../../storage/disk.ts';
-import { payloadFingerprint } from '../../storage/fingerprint.ts';
-import { ensureFolder, ownershipIn } from '../../storage/folder.ts';
-import { messageNumber, type StateLayout } from '../../storage/layout.ts';
-import type { JobKey } from '../dsn-store.ts';
+} from '../../../smtp/dsn-request.ts';
+import { removeIfExists } from '../../../storage/atomic-file.ts';
+import type { Disk } from '../../../storage/disk.ts';
+import { payloadFingerprint } from '../../../storage/fingerprint.ts';
+import type { StateLayout } from '../../../storage/layout.ts';
+import type { JobKey } from '../../dsn-store.ts';
+import { type NoteDeps, notedNumbers, putInFolder } from './notes.ts';
 
 /** Bytes; far more than the recipients of any message need. */
 const LONGEST = 1 << 26;
 
-interface WriteDeps {
-  readonly disk: Disk;
-  readonly layout: StateLayout;
-  readonly temporaryName: TemporaryName;
-  readonly owner: Ownership;
-}
-
 export async function writeDsnRequest(
-  { disk, layout, temporaryName, owner }: WriteDeps,
+  deps: NoteDeps,
   msgid: MessageNumber,
   submitted: number,
   { ret, envid, requireTls, recipients }: DsnRequest,
 ): Promise<void> {
-  const { folders } = ownershipIn(disk.status(`${layout.spool}/.`) ?? { mode: 0o700, uid: 0, gid: 0 });
-  if (ensureFolder(disk, layout.dsn, folders)) await disk.syncDirectory(layout.state);
+  const { disk, layout } = deps;
   const payload = payloadFingerprint(disk, layout, msgid);
   const note = { submitted, payload, ret, envid, requireTls, recipients: Object.fromEntries(recipients) };
-  const bytes = Buffer.from(`${JSON.stringify(note)}\n`, 'latin1');
-  await replaceDurably({ disk, temporaryName, owner }, `${layout.dsn}/${msgid}`, bytes);
+  await putInFolder(deps, layout.dsn, String(msgid), Buffer.from(`${JSON.stringify(note)}\n`, 'latin1'));
 }
 
 /** The messages of whose senders something is noted. */
 export function listDsnRequests(disk: Disk, { dsn }: StateLayout): ReadonlySet<MessageNumber> {
-  if (disk.status(dsn) === null) return new Set();
-  return new Set(disk.list(dsn).flatMap(({ name }) => messageNumber(name) ?? []));
+  return new Set(notedNumbers(disk, dsn));
 }
 
 /** Null: there is none for this job, or it is damaged: then the sender gets the reports that everybody gets. */
@@ -81,12 +71,6 @@ export function readDsnRequest(
 
 export function removeDsnRequest(disk: Disk, { dsn }: StateLayout, msgid: MessageNumber): void {
   removeIfExists(disk, `${dsn}/${msgid}`);
-}
-
-/** Notes of messages that are gone. */
-export function removeStaleDsnRequests(disk: Disk, layout: StateLayout): void {
-  for (const msgid of listDsnRequests(disk, layout))
-    if (disk.status(layout.message(msgid)) === null) removeDsnRequest(disk, layout, msgid);
 }
 
 function recipientIn(asked: unknown): RecipientDsn {
