@@ -5,6 +5,7 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { describeError, errorCode } from '../platform/system-errors.ts';
+import { readTextFile } from '../platform/text-file.ts';
 import type { SigningKey } from './sign.ts';
 import type { Algorithm } from './signature.ts';
 import type { FindKeys } from './signer.ts';
@@ -138,7 +139,7 @@ function addTables(
 
 function readTable(path: string, setting: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readTextFile(path);
   } catch (error) {
     if (errorCode(error) === null) throw error;
     throw new UnusableKey(`setting ${setting}`, `${path} cannot be read: ${describeError(error)}`);

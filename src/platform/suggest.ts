@@ -1,9 +1,23 @@
 /** "Did you mean ...?" for a mistyped name. Pure. */
 
-/** The known name nearest to `word`; null where none is near enough to be meant. */
+/** The known name nearest to `word`, or the only one that it is part of; null where none is meant. */
 export function nearest(word: string, names: readonly string[]): string | null {
+  // A number near another one is not a mistyped one.
+  if (!/[a-z]/i.test(word)) return null;
+  return nearestSpelling(word, names) ?? onlyLonger(word.toLowerCase(), names);
+}
+
+/** `que` is the beginning of `queue`, and `listen` the end of `intake.listen`. */
+function onlyLonger(word: string, names: readonly string[]): string | null {
+  const found = names.filter(
+    (name) => word.length > 1 && (name.startsWith(word) || name.endsWith(`.${word}`)),
+  );
+  return found.length === 1 ? (found[0] ?? null) : null;
+}
+
+function nearestSpelling(word: string, names: readonly string[]): string | null {
   // One letter more or less makes another word of one or two letters.
-  const allowed = word.length < 3 ? 0 : Math.max(1, Math.floor(word.length / 3));
+  const allowed = word.length < 3 ? 0 : Math.max(1, Math.floor((word.length + 1) / 3));
   const [best] = names
     .map((name) => ({ name, distance: editDistance(word.toLowerCase(), name.toLowerCase()) }))
     .filter(({ distance }) => distance <= allowed)

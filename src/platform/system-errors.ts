@@ -35,6 +35,7 @@ const WORDS: Readonly<Record<string, string>> = {
   ECONNRESET: 'connection reset by the other side',
   EDQUOT: 'the disk quota is exceeded',
   EEXIST: 'it already exists',
+  EILSEQ: 'it is not text in UTF-8',
   EIO: 'the disk reports an input/output error',
   EISDIR: 'it is a directory',
   ELOOP: 'it is a symbolic link',

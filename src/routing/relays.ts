@@ -171,6 +171,10 @@ export function parseInternetConfig(text: string): InternetConfig {
     } else if (/^\s*(?:smarthost|fallbackhost)\s*$/.test(type)) {
       const reason = `Citadel ignores the line, because there are blanks or a CR around "${type.trim()}"`;
       problems.push({ ...bad(redactEntry(value), reason), line: index + 1 });
+    } else if (/@[^|]*\|(?:smarthost|fallbackhost)\s*$/i.test(row)) {
+      const reason =
+        'Citadel ignores the line, because its value has a bar in it; in a user or password write %7C for one';
+      problems.push({ ...bad(redactEntry(row.slice(0, row.lastIndexOf('|'))), reason), line: index + 1 });
     }
   }
   return { relays, problems };

@@ -160,7 +160,7 @@ function readEntry(given: unknown): Read<DestinationEntry> {
   const entry: { [name: string]: unknown } = {};
   for (const [name, raw] of Object.entries(fields)) {
     const field = FIELDS.get(name);
-    if (field === undefined) return problem(`there is no ${name}${didYouMean(name, [...FIELDS.keys()])}`);
+    if (field === undefined) return problem(unknownField(name, Object.keys(fields)));
     const read = field.kind.read(raw);
     const shown = field.kind.redact === undefined ? ` ${JSON.stringify(raw)}` : '';
     if (!read.ok) return problem(`${name}${shown} ${read.problem}`);
@@ -184,6 +184,14 @@ function words(given: string): { readonly [name: string]: unknown } {
       return [name, values.length === 1 ? values[0] : values];
     }),
   );
+}
+
+/** Beside a password it may be the rest of one that has a blank in it, and is not shown. */
+function unknownField(name: string, given: readonly string[]): string {
+  const meant = didYouMean(name, [...FIELDS.keys()]);
+  if (meant === '' && given.some((each) => FIELDS.get(each)?.kind.redact !== undefined))
+    return 'it has a word that is no field; a blank in a user or password is written %20';
+  return `there is no ${name}${meant}`;
 }
 
 function wordsIn(given: string): readonly string[] {

@@ -1,4 +1,6 @@
 /** The kinds of values a setting can have, and how they are read from text or JSON. A bad value is a problem, never an exception. */
+
+import { didYouMean } from '../platform/suggest.ts';
 import { redactEntry } from './redact.ts';
 
 export type Read<T> =
@@ -143,7 +145,9 @@ export const flag: Kind<boolean> = {
 export function choice<const T extends string>(...choices: readonly T[]): Kind<T> {
   return one(choices.join('|'), (given) => {
     const found = choices.find((each) => each === given);
-    return found === undefined ? bad(`is not one of ${choices.join(', ')}`) : good(found);
+    return found === undefined
+      ? bad(`is not one of ${choices.join(', ')}${didYouMean(given, choices)}`)
+      : good(found);
   });
 }
 

@@ -44,7 +44,7 @@ export function readSources(sources: readonly Source[]): SettingsRead {
       values[name] = null;
       continue;
     }
-    const read = kind.read(raw);
+    const read = source === undefined || isDecoded(raw) ? kind.read(raw) : NOT_UTF8;
     if (read.ok) values[name] = read.value;
     else if (source === undefined) throw new Error(`the default of ${name} ${read.problem}`);
     else {
@@ -60,6 +60,13 @@ export function readSources(sources: readonly Source[]): SettingsRead {
   }) as unknown as Settings;
   const contradicting = contradictions(settings).flatMap((found) => contradictionProblem(found, sources));
   return contradicting.length > 0 ? { ok: false, problems: contradicting } : { ok: true, settings };
+}
+
+const NOT_UTF8 = { ok: false, problem: 'is not text in UTF-8' } as const;
+
+/** Node puts U+FFFD in the place of bytes that are not UTF-8, in a password as well. */
+function isDecoded(raw: unknown): boolean {
+  return !JSON.stringify(raw).includes('\ufffd');
 }
 
 /** The one that decides; undefined: the setting takes its default. */

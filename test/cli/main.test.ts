@@ -122,13 +122,50 @@ test('a configuration file, named in the environment', async (t) => {
 });
 
 test('help and version go to standard output', async () => {
-  for (const words of ['--help', '-h', 'help', 'run --help', 'run -h', 'help run', '--version', '-V']) {
+  const asked = ['--help', '-h', 'help', 'help help', 'run --help', 'run -h', 'help run'];
+  for (const words of [...asked, '--version', '-V', 'run --version', 'run -V']) {
     const done = await spoolroom(words);
     assert.deepEqual([done.exit, done.errors], [0, ''], words);
     assert.notEqual(done.printed, '');
   }
   const help = await spoolroom('--help');
   for (const { usage } of COMMANDS) assert.ok(help.printed.includes(`spoolroom ${usage}`), usage);
+});
+
+test('what a file says twice, or not in UTF-8, is an error, and no setting is lost', async (t) => {
+  const config = async (content: string | Buffer) => {
+    const file = path.join(temporaryDirectory(t), 'spoolroom.json');
+    fs.writeFileSync(file, content);
+    return (await spoolroom(`settings --given --config ${file}`)).errors.replace(file, 'FILE');
+  };
+  for (const [name, json] of [
+    ['smarthost', '{"smarthost": ["a.example"], "smarthost": ["b.example"]}'],
+    ['timeout', '{"timeout": {"mail": "1m"}, "timeout": {"dot": "1m"}}'],
+    ['timeout.mail', '{"timeout": {"mail": "1m"}, "timeout.mail": "2m"}'],
+    ['destinations.to', '{"destinations": [{"to": "a.example", "tls": "none", "to": "b.example"}]}'],
+  ] as const)
+    assert.match(
+      await config(json),
+      new RegExp(`^spoolroom: The configuration file FILE has ${name} twice`),
+      json,
+    );
+  const alike =
+    '{"destinations": [{"to": "a\\"{:", "tls": "none"}, {"to": "b", "tls": "none"}], "tls": "none"}';
+  assert.equal(await config(alike), '');
+  assert.equal(await config('\ufeff{"tls": "none"}'), '', 'a byte order mark');
+  assert.match(
+    await config(Buffer.from('{"smarthost": ["joe:k\xe4se@a.example"]}', 'latin1')),
+    /FILE cannot be used: it is not text in UTF-8 \(EILSEQ\)\.$/,
+  );
+  const inEnvironment = await spoolroom('settings', { SPOOLROOM_SMARTHOST: 'joe:k\ufffdse@a.example' });
+  assert.match(inEnvironment.errors, /^spoolroom: SPOOLROOM_SMARTHOST: its value is not text in UTF-8\.$/);
+});
+
+test('a comma in a password in the environment makes two entries, and the error says so', async () => {
+  const done = await spoolroom('run --spool .', { SPOOLROOM_SMARTHOST: 'joe:SEC,RET@a.example' });
+  assert.equal(done.exit, 78);
+  assert.match(done.errors, /commas separate entries: write %2C/);
+  assert.doesNotMatch(done.errors, /SEC|RET/);
 });
 
 test('an option may come before the command, and a value may begin with a dash', async (t) => {
@@ -160,6 +197,19 @@ const WRONG: readonly (readonly [words: string, exit: number, errors: RegExp])[]
     /^spoolroom: run has no option --spol \(did you mean --spool\?\)\.\nTry: spoolroom run --help$/,
   ],
   ['run now', 64, /^spoolroom: Unexpected argument "now"\.\n/],
+  ['version', 64, /^spoolroom: Unknown command "version" \(did you mean --version\?\)\.\n/],
+  ['--halp', 64, /^spoolroom: No command given, only --halp \(did you mean --help\?\)\.\n/],
+  ['-v', 64, /^spoolroom: No command given, only -v \(did you mean --version\?\)\.\n/],
+  ['run -spool /x', 64, /^spoolroom: run has no option -spool \(did you mean --spool\?\)\.\n/],
+  ['run --no-spool', 64, /^spoolroom: run has no option --no-spool/],
+  [
+    'intake --listen x',
+    64,
+    /^spoolroom: intake has no option --listen \(did you mean --intake\.listen\?\)\.\n/,
+  ],
+  ['run --tls REQUIRE', 64, /is not one of none, opportunistic, require \(did you mean require\?\)\.$/],
+  ['remove --all --dry-run=yes --yes', 64, /^spoolroom: --dry-run takes no value but true and false\.\n/],
+  ['queue --help=x', 64, /^spoolroom: --help takes no value but true and false\.\n/],
   ['queue -x', 64, /^spoolroom: queue has no option -x\.\n/],
   ['run --spool', 64, /^spoolroom: --spool needs a value\.\n/],
   ['explain', 64, /^spoolroom: Missing job number: spoolroom explain <job>\n/],

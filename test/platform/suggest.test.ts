@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { didYouMean, nearest } from '../../src/platform/suggest.ts';
 
-const NAMES = ['queue', 'run', 'retry', 'release', 'timeout.greeting'];
+const NAMES = ['queue', 'run', 'retry', 'release', 'timeout.greeting', 'intake.listen'];
 
 for (const [word, name] of [
   ['qeue', 'queue'],
@@ -10,10 +10,13 @@ for (const [word, name] of [
   ['rnu', 'run'],
   ['relaese', 'release'],
   ['timout.greting', 'timeout.greeting'],
+  ['qeueu', 'queue'],
+  ['que', 'queue'],
+  ['listen', 'intake.listen'],
+  ['re', null],
   ['frobnicate', null],
   ['', null],
   ['x', null],
-  ['ru', null],
 ] as const) {
   test(`nearest to "${word}"`, () => assert.equal(nearest(word, NAMES), name));
 }

@@ -111,7 +111,7 @@ test("a relay with a sender is for that sender's mail alone (R078); no author is
 
 test('lines that have no effect are problems with their line', () => {
   const { relays, problems } = parseInternetConfig(
-    'r1|smarthost\r\njoe@r2|smarthost\nr3|smarthost \nr4|smarthost\n',
+    'r1|smarthost\r\njoe@r2|smarthost\nr3|smarthost \nr4|smarthost\njoe:p|q@r5|SmartHost\n',
   );
   assert.deepEqual(
     relays.map(({ host }) => host),
@@ -119,6 +119,6 @@ test('lines that have no effect are problems with their line', () => {
   );
   assert.deepEqual(
     problems.map(({ line }) => line),
-    [1, 2, 3],
+    [1, 2, 3, 5],
   );
 });

@@ -71,6 +71,10 @@ const WRONG: readonly (readonly [unknown, RegExp])[] = [
   [[{ from: 'u@*.a.example', tls: 'none' }], /entry 1: from "u@\*\.a\.example" is not an address, a domain/],
   [[{ host: 'a*.example', tls: 'none' }], /entry 1: host "a\*\.example" is not a host name/],
   [['to=a.example tls=none', 'to=b.example tsl=none'], /entry 2: there is no tsl \(did you mean "?tls"?\?\)/],
+  [
+    'to=a.example relays=joe:pa ss@relay.example',
+    /entry 1: it has a word that is no field; a blank in a user/,
+  ],
   ['to=a.example toString=x', /entry 1: there is no toString\./],
   ['to=a.example tls=none __proto__=x', /entry 1: there is no __proto__\./],
   [[{ to: 'a.example', tls: 'maybe' }], /entry 1: tls "maybe" is not one of none, opportunistic, require/],

@@ -1,7 +1,6 @@
 /** What the settings stand for: relays parsed, certificates and charset loaded, clock and ports made. */
 
 import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import type { Dialect } from '../../delivery-list/job.ts';
 import type { Keyring } from '../../dkim/keyring.ts';
@@ -13,6 +12,7 @@ import { hostKey } from '../../platform/dns.ts';
 
 import { machineName } from '../../platform/machine-name.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
+import { readTextFile } from '../../platform/text-file.ts';
 import type { CitadelConfig } from '../../queue/citadel/client/server-config.ts';
 import type { ControlSettings } from '../../queue/control-message.ts';
 import type { OpenRefused, SpoolDeps } from '../../queue/spool/open.ts';
@@ -25,6 +25,7 @@ import type { LoadedConfig, RunRules } from '../../runner/rules.ts';
 import { rulesFrom, scheduleFrom } from '../../runner/rules.ts';
 import { entriesOf, fits } from '../../settings/destinations.ts';
 import { hostName } from '../../settings/kinds.ts';
+import { environmentName } from '../../settings/read.ts';
 import { FROM_COMMAND_LINE, GIVEN, type SettingName, type Settings } from '../../settings/table.ts';
 import { nodeDisk } from '../../storage/disk.ts';
 import { type ProcessTable, processTable } from '../../storage/processes.ts';
@@ -271,11 +272,21 @@ function relaysFrom(settings: Settings, taken: readonly Relay[]): readonly Relay
     for (const entry of settings[kind]) {
       const parsed = parseRelayEntry(entry, kind);
       if (parsed.kind === 'bad')
-        return settingError(settings, kind, `setting ${kind}: ${parsed.shown}: ${parsed.reason}.`);
+        return settingError(
+          settings,
+          kind,
+          `setting ${kind}: ${parsed.shown}: ${parsed.reason}.${commaHint(settings, kind)}`,
+        );
       relays.push(parsed.relay);
     }
   }
   return lessThanSmtps(settings, relays) ?? relays;
+}
+
+/** In the environment, a comma in a password makes two entries of one. */
+function commaHint(settings: Settings, kind: RelayKind): string {
+  const isCut = settings[kind].length > 1 && settings[GIVEN].get(kind)?.from === environmentName(kind);
+  return isCut ? ' In the environment commas separate entries: write %2C for one in a user or password.' : '';
 }
 
 /** `smtps://` demands TLS from the first byte, so a word about that host that would do without it contradicts it. */
@@ -303,7 +314,7 @@ function lessThanSmtps(settings: Settings, relays: readonly Relay[]): CliError |
 
 function readText(file: string, setting: string): string | CliError {
   try {
-    return readFileSync(file, 'utf8');
+    return readTextFile(file);
   } catch (error) {
     if (errorCode(error) === null) throw error;
     return cliError(`setting ${setting}: ${file} cannot be read: ${describeError(error)}.`, EXIT.config);

@@ -37,10 +37,14 @@ export function readCommandLine(words: readonly string[], commands: readonly Com
   if (first === '-h' || first === '--help') return { kind: 'help', entry: null };
   const wanted = first === 'help' ? (words[1] ?? '') : first;
   const help = named(wanted);
-  if (first === 'help' && (wanted === '' || help !== null)) return { kind: 'help', entry: help };
+  if (first === 'help' && (wanted === '' || wanted === 'help' || help !== null))
+    return { kind: 'help', entry: help };
   if (wanted === '') return usageError('No command given.', null);
-  if (wanted.startsWith('-')) return usageError(`No command given, only ${escapeControl(wanted)}.`, null);
-  const meant = didYouMean(wanted, ['help', ...commands.map(commandName)]);
+  if (wanted.startsWith('-')) {
+    const meant = didYouMean(wanted.replace(/^-*/, '--'), ['--help', '--version']);
+    return usageError(`No command given, only ${escapeControl(wanted)}${meant}.`, null);
+  }
+  const meant = didYouMean(wanted, ['help', '--version', ...commands.map(commandName)]);
   return usageError(`Unknown command "${escapeControl(wanted)}"${meant}.`, null);
 }
 
@@ -72,38 +76,47 @@ export function positionalsOf({ usage }: CommandEntry): readonly Positional[] {
 }
 
 /** Always given to the parser, for every command. */
-const COMMON = ['help', 'h', 'version'];
+const COMMON = ['help', 'h', 'version', 'V'];
 
 function readCall(entry: CommandEntry, words: readonly string[]): CommandLine {
   const options = optionsOf(entry);
+  const common = COMMON.filter((name) => options[name] === undefined);
   const typed = (type: OptionSpec['type']): string[] =>
     Object.keys(options).filter((name) => options[name]?.type === type);
-  const { argv, error } = parser.detailed(
-    entry.sendmail === true ? sendmailWords(words, options) : [...words],
-    {
-      string: typed('string'),
-      boolean: [...typed('boolean'), ...COMMON],
-      narg: Object.fromEntries(typed('string').map((name) => [name, 1])),
-      configuration: {
-        'camel-case-expansion': false,
-        'dot-notation': false,
-        'parse-numbers': false,
-        'parse-positional-numbers': false,
-      },
+  const switches = [...typed('boolean'), ...common];
+  const read = entry.sendmail === true ? sendmailWords(words, options) : [...words];
+  const { argv, error } = parser.detailed(read, {
+    string: typed('string'),
+    boolean: switches,
+    narg: Object.fromEntries(typed('string').map((name) => [name, 1])),
+    configuration: {
+      'camel-case-expansion': false,
+      'dot-notation': false,
+      'parse-numbers': false,
+      'parse-positional-numbers': false,
     },
-  );
+  });
   const { _: given, ...values } = argv;
   if (values.help === true || values.h === true) return { kind: 'help', entry };
-  if (values.version === true) return { kind: 'version' };
+  if (values.version === true || values.V === true) return { kind: 'version' };
   const known = Object.keys(options);
-  const unknown = Object.keys(values).filter((name) => !known.includes(name) && !COMMON.includes(name));
+  const unknown = Object.keys(values).filter((name) => !known.includes(name) && !common.includes(name));
   const isIgnored = (name: string): boolean => entry.sendmail === true && name.length === 1;
-  const wrong = unknown.filter((name) => !isIgnored(name));
+  const negated = typed('string').filter((name) => values[name] === false);
+  const wrong = [...unknown.filter((name) => !isIgnored(name)), ...negated.map((name) => `no-${name}`)];
   if (wrong.length > 0)
-    return usageError(wrong.map((name) => unknownOption(entry, name, known)).join(' '), entry);
+    return usageError(
+      asTyped(wrong, words)
+        .map((name) => unknownOption(entry, name, known))
+        .join(' '),
+      entry,
+    );
   const wanting = /^Not enough arguments following: (.*)$/.exec(error?.message ?? '')?.[1];
   if (wanting !== undefined) return usageError(`${dashed(wanting)} needs a value.`, entry);
   if (error !== null) return usageError(escapeControl(error.message), entry);
+  const valued = read.map(switchWithValue).find((name) => name !== null && switches.includes(name));
+  if (typeof valued === 'string')
+    return usageError(`${dashed(valued)} takes no value but true and false.`, entry);
   return withPositionals(entry, values, given.map(String), unknown.filter(isIgnored).map(dashed));
 }
 
@@ -139,10 +152,25 @@ function sendmailWords(words: readonly string[], options: { readonly [name: stri
   return read;
 }
 
+/** The parser takes any other value of a switch for false. */
+function switchWithValue(word: string): string | null {
+  return /^--?([^=]+)=(?!(?:true|false)$)/.exec(word)?.[1] ?? null;
+}
+
+/** The parser reads `-spool` as five options of one letter. */
+function asTyped(names: readonly string[], words: readonly string[]): readonly string[] {
+  const joined = words
+    .flatMap((word) => /^-(?=[^-=]{2})([^=]+)/.exec(word)?.[1] ?? [])
+    .filter(([first = '']) => names.includes(first));
+  const isTyped = (name: string): boolean => name.length > 1 || !joined.some((word) => word.includes(name));
+  return [...joined.map((word) => `-${word}`), ...names.filter(isTyped)];
+}
+
 function unknownOption(entry: CommandEntry, name: string, known: readonly string[]): string {
-  const near = nearest(name, known);
+  const near = nearest(name.replace(/^-/, ''), known);
   const meant = near === null ? '' : ` (did you mean ${dashed(near)}?)`;
-  return `${commandName(entry)} has no option ${escapeControl(dashed(name))}${meant}.`;
+  const typed = name.startsWith('-') ? name : dashed(name);
+  return `${commandName(entry)} has no option ${escapeControl(typed)}${meant}.`;
 }
 
 function withPositionals(

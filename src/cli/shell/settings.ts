@@ -1,6 +1,7 @@
 /** The settings of a call: from the command line, else the environment, else the configuration file, else the defaults. */
-import { readFileSync } from 'node:fs';
+import { escapeControl } from '../../output/text.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
+import { readTextFile } from '../../platform/text-file.ts';
 import type { SettingProblem, Source } from '../../settings/read.ts';
 import {
   commandLineSource,
@@ -9,6 +10,7 @@ import {
   fileSource,
   readSources,
 } from '../../settings/read.ts';
+import { repeatedKey } from '../../settings/repeated-key.ts';
 import type { Settings } from '../../settings/table.ts';
 import type { CliError, CommandEntry } from './command.ts';
 import { cliError } from './command.ts';
@@ -41,10 +43,13 @@ function settingsError(problems: readonly SettingProblem[], words: Source): CliE
 function configurationFile(path: string): Source | string {
   let text = '';
   try {
-    text = readFileSync(path, 'utf8');
+    text = readTextFile(path);
     const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return fileSource(path, value);
-    return `The configuration file ${path} must hold one JSON object of settings.`;
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      return `The configuration file ${path} must hold one JSON object of settings.`;
+    const repeated = repeatedKey(text);
+    if (repeated === null) return fileSource(path, value);
+    return `The configuration file ${path} has ${escapeControl(repeated)} twice, and only one of them would count. Take one out; several values stand in one list.`;
   } catch (error) {
     const isJson = error instanceof SyntaxError;
     if (!isJson && errorCode(error) === null) throw error;

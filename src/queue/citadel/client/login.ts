@@ -2,9 +2,10 @@
  * The account for a Citadel server, from a file that only its owner can read: the user name in the first line, the password
  * in the second. The password never reaches a log, an error or a process list.
  */
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { bytesOf } from '../../../platform/bytes.ts';
 import { describeError, errorCode } from '../../../platform/system-errors.ts';
+import { readTextFile } from '../../../platform/text-file.ts';
 import { isOneLine } from './protocol.ts';
 
 export interface Login {
@@ -49,7 +50,7 @@ export function readPrivate(
     const { mode, uid } = statSync(path);
     if (uid !== self && uid !== 0) return { why: `it belongs to another user; run "chown ${self} ${path}"` };
     if ((mode & 0o077) !== 0) return { why: `other users can read or change it; run "chmod 600 ${path}"` };
-    return { text: readFileSync(path, 'utf8') };
+    return { text: readTextFile(path) };
   } catch (error) {
     if (errorCode(error) === null) throw error;
     return { why: describeError(error) };
