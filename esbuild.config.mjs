@@ -5,16 +5,7 @@
  * give the same bytes.
  */
 import { execFileSync } from 'node:child_process';
-import {
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { build } from 'esbuild';
 
@@ -150,19 +141,4 @@ const notices = [HEAD, ...bundledPackages(metafile).map(notice)].join(RULE);
 writeFileSync(`${folder}/spoolroom.LICENSES.txt`, `${notices}\n`);
 writeFileSync(`${folder}/spoolroom.meta.json`, JSON.stringify(metafile));
 
-if (folder === 'bin') makeCodeCache();
-
-/** The first start leaves a cache with what an ordinary start compiles: a run over an empty spool. */
-function makeCodeCache() {
-  for (const name of readdirSync('bin')) if (name.endsWith('.cache')) rmSync(`bin/${name}`);
-  const spool = mkdtempSync(join(tmpdir(), 'spoolroom-build-'));
-  try {
-    execFileSync(
-      process.execPath,
-      ['bin/spoolroom', 'run', '--hostname', 'build.example', '--spool', spool],
-      { stdio: 'inherit' },
-    );
-  } finally {
-    rmSync(spool, { recursive: true });
-  }
-}
+if (folder === 'bin') execFileSync(process.execPath, ['bin/compile.js'], { stdio: 'inherit' });

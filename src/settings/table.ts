@@ -58,7 +58,7 @@ export const SETTINGS = {
   ),
   now: optional(moment, 'use this as the current time'),
   json: setting(flag, 'false', 'print JSON'),
-  config: optional(path, 'a JSON file with settings'),
+  config: optional(path, 'a JSON file with settings; default: /etc/spoolroom/spoolroom.json where it exists'),
 
   smarthost: setting(
     list(relayEntry),

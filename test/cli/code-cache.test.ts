@@ -1,66 +1,151 @@
-/** A code cache is used only if it belongs to this script and nobody else can have written it. */
+/** A code cache is used only if it belongs to this script and nobody else can have written it; whoever runs it has one. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   cpSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { after, test } from 'node:test';
+import { after, beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const BIN = fileURLToPath(new URL('../../bin', import.meta.url));
+const CACHE = `spoolroom.${process.version}-${process.arch}.cache`;
+const NOBODY = 65_534;
+
 const folder = mkdtempSync(path.join(tmpdir(), 'spoolroom-cache-'));
 after(() => rmSync(folder, { recursive: true }));
+chmodSync(folder, 0o755);
 
-const bundle = path.join(folder, 'bin/spoolroom.cjs');
-cpSync(BIN, path.join(folder, 'bin'), { recursive: true, filter: (name) => !name.endsWith('.cache') });
+const bin = path.join(folder, 'bin');
+const elsewhere = path.join(folder, 'elsewhere');
+const spool = path.join(folder, 'spool');
 
-function said(): string {
-  const { stderr } = spawnSync(
-    process.execPath,
-    [path.join(folder, 'bin/spoolroom'), 'run', '--spool', '/nowhere'],
-    {
-      encoding: 'utf8',
-    },
-  );
+beforeEach(() => {
+  for (const made of [bin, elsewhere, spool]) rmSync(made, { recursive: true, force: true });
+  cpSync(BIN, bin, { recursive: true, filter: (name) => !name.endsWith('.cache') });
+  mkdirSync(elsewhere);
+  mkdirSync(spool);
+});
+
+interface Start {
+  readonly words?: readonly string[];
+  readonly options?: readonly string[];
+  readonly user?: number;
+}
+
+/** What it printed to standard error. */
+function start({ words = ['run', '--spool', spool], options = [], user }: Start = {}): string {
+  const all = [...options, path.join(bin, 'spoolroom'), ...words, '--hostname', 'mail.example'];
+  const { stderr } = spawnSync(process.execPath, all, {
+    encoding: 'utf8',
+    env: { CACHE_DIRECTORY: elsewhere, SPOOLROOM_CONFIG: '' },
+    ...(user === undefined ? {} : { uid: user, gid: user }),
+  });
   return stderr;
 }
 
-function caches(): readonly string[] {
-  return readdirSync(path.join(folder, 'bin')).filter((name) => name.endsWith('.cache'));
+function caches(place: string): readonly string[] {
+  return readdirSync(place).filter((name) => name.includes('.cache'));
 }
 
-test('the first start creates a cache for this version of Node that nobody else can write', () => {
-  assert.match(said(), /does not exist/);
-  assert.deepEqual(caches(), [`spoolroom.${process.version}-${process.arch}.cache`]);
-  assert.equal(statSync(path.join(folder, 'bin', caches()[0] ?? '')).mode & 0o022, 0);
+/** Long ago, so that a cache that is made anew can be told from one that stays. */
+function age(cache: string): void {
+  utimesSync(cache, 1, 1);
+}
+
+function isOld(cache: string): boolean {
+  return statSync(cache).mtimeMs === 1000;
+}
+
+test('the first run creates a cache for this version of Node that nobody else can write, and the next one uses it', () => {
+  assert.equal(start(), '');
+  assert.deepEqual([caches(bin), caches(elsewhere)], [[CACHE], []]);
+  const cache = path.join(bin, CACHE);
+  assert.equal(statSync(cache).mode & 0o022, 0);
+  age(cache);
+  assert.equal(start(), '');
+  assert.ok(isOld(cache), 'V8 takes it');
+});
+
+test('a command that compiles little of what a run needs leaves no cache, and neither does a run that fails (R252)', () => {
+  start({ words: ['queue', '--spool', spool] });
+  start({ words: ['run', '--spool', path.join(folder, 'nowhere')] });
+  assert.deepEqual([caches(bin), caches(elsewhere)], [[], []]);
+});
+
+test('node compile.js makes the cache anew and removes those of other versions', () => {
+  writeFileSync(path.join(bin, 'spoolroom.v18.0.0-x64.cache'), '');
+  spawnSync(process.execPath, [path.join(bin, 'compile.js')], { stdio: 'inherit' });
+  assert.deepEqual(caches(bin), [CACHE]);
 });
 
 test('a script that was changed to the same length runs as it is now', () => {
-  writeFileSync(
-    bundle,
-    readFileSync(bundle, 'latin1').replace('does not exist.', 'DOES NOT EXIST.'),
-    'latin1',
-  );
-  assert.match(said(), /DOES NOT EXIST/);
-  assert.match(said(), /DOES NOT EXIST/);
+  start();
+  const bundle = path.join(bin, 'spoolroom.cjs');
+  const changed = readFileSync(bundle, 'latin1').replace('does not exist.', 'DOES NOT EXIST.');
+  writeFileSync(bundle, changed, 'latin1');
+  const words = ['run', '--spool', path.join(folder, 'nowhere')];
+  assert.match(start({ words }), /DOES NOT EXIST/);
+  start();
+  assert.match(start({ words }), /DOES NOT EXIST/);
+  assert.ok(readFileSync(path.join(bin, CACHE)).includes('DOES NOT EXIST'), 'it was made anew');
 });
 
 test('a cache that others can write is not used, whatever it contains', () => {
-  const cache = path.join(folder, 'bin', caches()[0] ?? '');
+  start();
+  const cache = path.join(bin, CACHE);
+  for (const spoil of [() => chmodSync(cache, 0o666), () => chmodSync(bin, 0o777)]) {
+    spoil();
+    age(cache);
+    assert.equal(start(), '');
+    if (statSync(bin).mode & 0o022) {
+      assert.deepEqual([isOld(cache), caches(elsewhere)], [true, [CACHE]], 'nobody writes there, either');
+    } else {
+      assert.equal(statSync(cache).mode & 0o022, 0, 'it was made anew');
+    }
+  }
+});
+
+test('what is no cache of V8, or was made with other flags, is refused', () => {
+  start();
+  const cache = path.join(bin, CACHE);
   const made = readFileSync(cache);
-  writeFileSync(cache, Buffer.concat([readFileSync(bundle), Buffer.from('no cache of V8')]));
-  assert.match(said(), /DOES NOT EXIST/, 'V8 refuses what is not its own');
-  writeFileSync(cache, made);
-  chmodSync(cache, 0o666);
-  assert.match(said(), /DOES NOT EXIST/);
-  assert.equal(statSync(cache).mode & 0o022, 0, 'it was made anew');
+  writeFileSync(
+    cache,
+    Buffer.concat([readFileSync(path.join(bin, 'spoolroom.cjs')), Buffer.from('nothing')]),
+  );
+  assert.equal(start(), '');
+  assert.ok(statSync(cache).size > made.length / 2);
+  age(cache);
+  assert.equal(start({ options: ['--stack-size=900'] }), '');
+  assert.ok(isOld(cache), 'a start with flags of its own leaves the cache of the others alone');
+});
+
+test('who may not write beside the bundle keeps a cache elsewhere, and nobody else uses it (R252)', {
+  skip: process.geteuid?.() !== 0 && 'only root can become another user',
+}, () => {
+  for (const made of [elsewhere, spool]) chownSync(made, NOBODY, NOBODY);
+  assert.equal(start({ user: NOBODY }), '');
+  assert.deepEqual([caches(bin), caches(elsewhere)], [[], [CACHE]]);
+  const cache = path.join(elsewhere, CACHE);
+  assert.equal(statSync(cache).uid, NOBODY);
+  age(cache);
+  assert.equal(start({ user: NOBODY }), '');
+  assert.ok(isOld(cache), 'V8 takes it');
+  renameSync(cache, path.join(bin, CACHE));
+  chownSync(spool, 0, 0);
+  assert.equal(start(), '');
+  assert.equal(statSync(path.join(bin, CACHE)).uid, 0, 'root has not used what another user made');
 });

@@ -121,6 +121,21 @@ test('a configuration file, named in the environment', async (t) => {
   assert.deepEqual([settings.spool, settings['timeout.mail']], ['/b', 60_000]);
 });
 
+test('the usual configuration file holds where none is named and it exists', async (t) => {
+  const usual = configFile(t, '{"spool": "/usual"}');
+  const other = configFile(t, '{"spool": "/other"}');
+  const line = readCommandLine(['run'], COMMANDS);
+  assert.equal(line.kind, 'call');
+  const spoolWith = (environment: NodeJS.ProcessEnv, file: string | null): unknown => {
+    const settings = settingsFor(line.entry, line.parsed, environment, file);
+    return 'kind' in settings ? settings.text : settings.spool;
+  };
+  assert.equal(spoolWith({}, usual), '/usual');
+  assert.equal(spoolWith({ SPOOLROOM_CONFIG: other }, usual), '/other');
+  assert.equal(spoolWith({ SPOOLROOM_CONFIG: '' }, usual), null);
+  assert.equal(spoolWith({}, '/nowhere/spoolroom.json'), null);
+});
+
 test('help and version go to standard output', async () => {
   const asked = ['--help', '-h', 'help', 'help help', 'run --help', 'run -h', 'help run'];
   for (const words of [...asked, '--version', '-V', 'run --version', 'run -V']) {

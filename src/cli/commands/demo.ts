@@ -25,7 +25,7 @@ import { runQueue } from '../../runner/queue-runner.ts';
 import type { RunRules } from '../../runner/rules.ts';
 import { scheduleFrom } from '../../runner/rules.ts';
 import { readSettings } from '../../settings/read.ts';
-import type { Settings } from '../../settings/table.ts';
+import { FROM_COMMAND_LINE, type Settings } from '../../settings/table.ts';
 import { printer } from '../demo/printer.ts';
 import type { ControlText, Conversation, DemoResult, DemoRun } from '../demo/script.ts';
 import type { DemoWorld } from '../demo/world/index.ts';
@@ -43,7 +43,8 @@ const TEN_MINUTES = 600;
 const FIXTURES = join(import.meta.dirname, '../../..', 'fixtures', 'spool');
 
 export const command: Command = async ({ settings, terminal }) => {
-  const spool = makeSpool(settings.spool);
+  // Never that of the configuration file, which holds mail.
+  const spool = makeSpool(settings[FROM_COMMAND_LINE].has('spool') ? settings.spool : null);
   if (typeof spool !== 'string') return spool;
   const world = await startDemoWorld().catch((error: Error) => cliError(error.message, EXIT.unavailable));
   if ('kind' in world) return world;

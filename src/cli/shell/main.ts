@@ -282,10 +282,12 @@ const WIDE = 110;
 /** Set by the build. */
 declare const SPOOLROOM_VERSION: string | undefined;
 
+/** @param usualConfig the configuration file where none is named and it exists */
 export async function main(
   words: readonly string[],
   environment: NodeJS.ProcessEnv,
   terminal: Terminal,
+  usualConfig: string | null = null,
 ): Promise<ExitCode> {
   const line = readCommandLine(words, COMMANDS);
   switch (line.kind) {
@@ -302,7 +304,7 @@ export async function main(
     }
     case 'call': {
       const { entry, parsed, ignored } = line;
-      const reread = () => settingsFor(entry, parsed, environment);
+      const reread = () => settingsFor(entry, parsed, environment, usualConfig);
       const settings = reread();
       if ('kind' in settings) return report(settings, terminal);
       if (ignored.length > 0)

@@ -1,4 +1,5 @@
 /** The settings of a call: from the command line, else the environment, else the configuration file, else the defaults. */
+import { existsSync } from 'node:fs';
 import { escapeControl } from '../../output/text.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
 import { readTextFile } from '../../platform/text-file.ts';
@@ -17,14 +18,17 @@ import { cliError } from './command.ts';
 import type { Parsed } from './command-line.ts';
 import { EXIT } from './exit.ts';
 
+/** @param usualConfig the configuration file where none is named and it exists; null: there is no such file */
 export function settingsFor(
   entry: CommandEntry,
   parsed: Parsed,
   environment: NodeJS.ProcessEnv,
+  usualConfig: string | null = null,
 ): Settings | CliError {
   const words = commandLineSource(Object.fromEntries(entry.settings.map((name) => [name, parsed[name]])));
   const sources = [words, environmentSource(environment)];
-  const path = parsed.config ?? environment[environmentName('config')];
+  const named = parsed.config ?? environment[environmentName('config')];
+  const path = named ?? (usualConfig !== null && existsSync(usualConfig) ? usualConfig : '');
   if (typeof path === 'string' && path !== '') {
     const file = configurationFile(path);
     if (typeof file === 'string') return cliError(file, EXIT.config);

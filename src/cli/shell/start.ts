@@ -3,6 +3,9 @@ import { EXIT } from './exit.ts';
 import { main } from './main.ts';
 import { standardStream, systemTerminal } from './terminal.ts';
 
+/** As the table of settings says. */
+const USUAL_CONFIG = '/etc/spoolroom/spoolroom.json';
+
 /** Node itself would also print the line of the bundle where it happened, which fills the screen. */
 function stop(error: unknown): never {
   const trace = error instanceof Error ? error.stack : String(error);
@@ -14,6 +17,6 @@ function stop(error: unknown): never {
 }
 
 process.on('uncaughtException', stop);
-main(process.argv.slice(2), process.env, systemTerminal()).then((code) => {
+main(process.argv.slice(2), process.env, systemTerminal(), USUAL_CONFIG).then((code) => {
   process.exitCode = code;
 }, stop);
