@@ -31,6 +31,7 @@ const LAYERS = [
   'history',
   'replay',
   'output',
+  'metrics',
   'cli',
 ];
 
@@ -44,6 +45,9 @@ const PURE = [
   'tls-policy/sts-policy.ts',
   'tls-policy/tlsa.ts',
   'tls-report/tally.ts',
+  'metrics/queue-state.ts',
+  'metrics/table.ts',
+  'metrics/values.ts',
   'dkim/canonical.ts',
   'dkim/signature.ts',
   'dkim/tables.ts',

@@ -41,6 +41,8 @@ export interface RunDeps {
   readonly refusalStore?: RefusalStore;
   /** called once, before the first message becomes active: a run with nothing to do has nothing to tell */
   readonly beforeFirst?: () => void;
+  /** called with what each scan has found */
+  readonly scanned?: (scan: QueueScan) => void;
   /** called once, with the count that the run keeps up to date */
   readonly observe?: (count: RunCount) => void;
   /** tells senders what became of their messages; absent: nobody is told */
@@ -259,9 +261,11 @@ export class QueueRunner {
   async #scanQueue(force: boolean): Promise<QueueScan> {
     try {
       const { schedule } = this.#rules.due;
-      return await (force
+      const found = await (force
         ? this.#deps.queue.scan(this.#active)
         : this.#deps.queue.scan(this.#active, schedule));
+      this.#deps.scanned?.(found);
+      return found;
     } catch (error) {
       if (error instanceof ConcurrentRunnerError) this.#stop();
       throw error;

@@ -250,6 +250,11 @@ export const SETTINGS = {
   'log.format': setting(choice('pretty', 'json'), 'pretty', 'format of the log'),
   'log.target': setting(text, 'stderr', 'stderr, syslog, syslog:HOST:PORT or a file'),
 
+  'metrics-file': optional(
+    path,
+    'a file that gets the metrics, for the textfile collector of node_exporter; its name has to end in .prom',
+  ),
+
   history: setting(
     choice('on', 'off'),
     'on',

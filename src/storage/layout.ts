@@ -18,6 +18,10 @@ export interface StateLayout {
   readonly throttled: string;
   /** what hosts offer and cannot do */
   readonly refusals: string;
+  /** counters of the process that delivers */
+  readonly metrics: string;
+  /** counters of the process that listens */
+  readonly intakeMetrics: string;
   /** unreadable control messages, each with a file that says why */
   readonly bad: string;
   /** requests of administrators, one file for each job */
@@ -51,6 +55,8 @@ export function layoutOf(spool: string): StateLayout {
     parked: `${state}/parked`,
     throttled: `${state}/throttled`,
     refusals: `${state}/refusals`,
+    metrics: `${state}/metrics`,
+    intakeMetrics: `${state}/metrics-intake`,
     bad: `${state}/bad`,
     requests: `${state}/requests`,
     removed: `${state}/removed`,

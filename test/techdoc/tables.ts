@@ -18,6 +18,7 @@ import { beginSession as beginReceiving } from '../../src/intake/receiver/sessio
 import { STATES as INTAKE_STATES } from '../../src/intake/receiver/states.ts';
 import { INTAKE_TABLE } from '../../src/intake/receiver/table.ts';
 import type { QueuedMessage, RejectedMessage } from '../../src/intake/transaction-handler.ts';
+import { METRICS, type Metric } from '../../src/metrics/table.ts';
 import type { LogEvent } from '../../src/output/log/log-events.ts';
 import {
   busyEvent,
@@ -103,10 +104,20 @@ export const DOCUMENTS: { readonly [file: string]: { readonly [table: string]: (
     'destination conditions': () => fields('condition', DESTINATION_CONDITION_FIELDS),
     'destination values': () => fields('word', DESTINATION_VALUE_FIELDS),
   },
+  'metrics.md': { metrics },
   'logs.md': { 'log lines': logLines },
   'commands.md': { queue: queueScreen, 'queue summary': summaryScreen },
   'history.md': { 'a story': historyScreen },
 };
+
+function metrics(): string {
+  const rows = Object.entries(METRICS).map(([name, metric]: [string, Metric]) => {
+    const { type, unit = '', labels = {}, help } = metric;
+    const values = Object.entries(labels).map(([label, each]) => `${label}: ${each.join(', ')}`);
+    return [`\`${name}${type === 'counter' ? '_total' : ''}\``, type, unit, values.join('; '), help];
+  });
+  return table(['metric', 'type', 'unit', 'labels and their values', 'meaning'], rows);
+}
 
 /** The document with its tables printed anew. */
 export function refreshed(file: string, text: string): string {

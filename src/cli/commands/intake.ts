@@ -12,6 +12,7 @@ import type { IntakeDeps, IntakeOptions, IntakeStart } from '../../intake/listen
 import { INTAKE_DEFAULTS, startIntake } from '../../intake/listener.ts';
 import { LoginThrottle } from '../../intake/login-throttle.ts';
 import type { QueuedMessage, RejectedMessage } from '../../intake/transaction-handler.ts';
+import { metricsFor } from '../../metrics/wanted.ts';
 import type { Log } from '../../output/log/log.ts';
 import {
   alertEvent,
@@ -61,12 +62,21 @@ export const command: Command = (called) =>
       if (typeof spool !== 'string') return spool;
       const notOwner = becomeOwner(spool, invocation.settings);
       if (notOwner !== null) return notOwner;
-      const log = logFor(invocation.settings);
-      round.logsTo(log);
+      const written = logFor(invocation.settings);
+      round.logsTo(written);
+      const wish = { parts: ['intake'], isShown: false } as const;
+      const metrics = await metricsFor(spool, invocation.settings, wish, {
+        clock: clockFor(invocation.settings),
+        quarantined: () => 0,
+        warn: (text) => written.write(warningEvent(text)),
+      });
+      metrics?.hold();
+      metrics?.start();
       try {
-        return await intake(spool, invocation, log, round);
+        return await intake(spool, invocation, metrics?.counted(written) ?? written, round);
       } finally {
-        await log.close();
+        metrics?.close();
+        await written.close();
       }
     },
   });

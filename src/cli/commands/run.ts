@@ -12,7 +12,7 @@ import { EXIT } from '../shell/exit.ts';
 
 export const command = withQueue(
   'exit',
-  async ({ ports, rules, log, signal }, { settings, options, terminal }) => {
+  async ({ ports, rules, log, metrics, signal }, { settings, options, terminal }) => {
     const due = { ...rules.due, force: options.force === true };
     const quiet = options.quiet === true || settings.json || settings['log.format'] === 'json';
     const { status } = terminal;
@@ -21,6 +21,9 @@ export const command = withQueue(
       if (status !== null && !quiet) ended = showProgress(status, ports.clock, () => runProgress(count));
     };
     const summary = await runQueue({ ...ports, observe }, { ...rules, due }, signal).finally(() => ended());
+    metrics?.runEnded(summary.milliseconds);
+    // What it found may have been delivered since.
+    if (summary.due > 0) await metrics?.lookAgain(() => ports.queue.scan(new Set(), due.schedule));
     const verbose = terminal.interactive && !settings.json && options.quiet !== true;
     if (settings.json) terminal.print(JSON.stringify(summary));
     if (summary.due > 0) log.write(summaryEvent(summary, verbose ? 'info' : 'debug'));

@@ -15,7 +15,7 @@ import type { openListeners } from './intake.ts';
 
 export const command = withQueue(
   'wait',
-  async ({ spool, ports, rules, log, warn, signal, started }, { settings, options, terminal }) => {
+  async ({ spool, ports, rules, log, warn, metrics, signal, started }, { settings, options, terminal }) => {
     const listeners =
       options.intake === true
         ? await listenersOn(settings, {
@@ -35,6 +35,7 @@ export const command = withQueue(
       try {
         if (queue.halted) await queue.resume();
         await queue.scan(false);
+        metrics?.succeeded();
         warned = '';
       } catch (error) {
         if (error instanceof ConcurrentRunnerError) {

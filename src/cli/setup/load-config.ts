@@ -27,7 +27,7 @@ import { entriesOf, fits } from '../../settings/destinations.ts';
 import { hostName } from '../../settings/kinds.ts';
 import { environmentName } from '../../settings/read.ts';
 import { FROM_COMMAND_LINE, GIVEN, type SettingName, type Settings } from '../../settings/table.ts';
-import { nodeDisk } from '../../storage/disk.ts';
+import { type Disk, nodeDisk } from '../../storage/disk.ts';
 import { type ProcessTable, processTable } from '../../storage/processes.ts';
 import type { CliError } from '../shell/command.ts';
 import { cliError } from '../shell/command.ts';
@@ -66,9 +66,13 @@ export function spoolOf(settings: Settings): string | CliError {
 /** This process is the same whoever asks. */
 let processes: ProcessTable | null = null;
 
-export function spoolDeps(clock: Clock, warn: (text: string) => void): SpoolDeps {
+export function spoolDeps(
+  clock: Clock,
+  warn: (text: string) => void,
+  journalDisk: Disk = nodeDisk,
+): SpoolDeps {
   processes ??= processTable(nodeDisk);
-  return { disk: nodeDisk, clock, random: Math.random, processes, warn };
+  return { disk: nodeDisk, journalDisk, clock, random: Math.random, processes, warn };
 }
 
 export function controlSettings(settings: Settings): ControlSettings {

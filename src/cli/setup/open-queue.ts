@@ -9,9 +9,10 @@ import { type CrashLog, openCrashLog } from '../../queue/crash-log.ts';
 import type { DsnStore, JobKey } from '../../queue/dsn-store.ts';
 import type { Queue } from '../../queue/queue.ts';
 import { openDsnStore } from '../../queue/spool/notes/dsn-store.ts';
-import { openSpoolQueue } from '../../queue/spool/open.ts';
+import { openSpoolQueue, type SpoolDeps } from '../../queue/spool/open.ts';
 import { FROM_COMMAND_LINE, type Settings } from '../../settings/table.ts';
 import { temporaryNames } from '../../storage/atomic-file.ts';
+import type { Disk } from '../../storage/disk.ts';
 import { ownershipInSpool } from '../../storage/folder.ts';
 import { layoutOf } from '../../storage/layout.ts';
 import type { CliError } from '../shell/command.ts';
@@ -65,9 +66,11 @@ export async function openQueue(
   settings: Settings,
   clock: Clock,
   warn: (text: string) => void,
+  journalDisk?: Disk,
 ): Promise<OpenedQueue> {
-  if (settings.state !== null) return openLive(settings.state, settings, clock, warn);
-  const opened = await openSpoolQueue(home, spoolDeps(clock, warn), controlSettings(settings));
+  const deps = spoolDeps(clock, warn, journalDisk);
+  if (settings.state !== null) return openLive(settings.state, settings, deps);
+  const opened = await openSpoolQueue(home, deps, controlSettings(settings));
   return opened.kind === 'refused' ? openError(opened) : opened;
 }
 
@@ -78,12 +81,7 @@ const LIVE_REFUSALS: { readonly [why in LiveRefused['why']]: ExitCode } = {
   server: EXIT.unavailable,
 };
 
-async function openLive(
-  state: string,
-  settings: Settings,
-  clock: Clock,
-  warn: (text: string) => void,
-): Promise<OpenedQueue> {
+async function openLive(state: string, settings: Settings, spool: SpoolDeps): Promise<OpenedQueue> {
   const [{ citadelAccess }, { openLiveQueue }] = await Promise.all([
     import('./citadel-server.ts'),
     import('../../queue/citadel/open.ts'),
@@ -93,7 +91,7 @@ async function openLive(
   const access = citadelAccess(settings, certificates);
   if (access.kind === 'no-access') return cliError(access.text, access.exit);
   const { server, login } = access;
-  const deps = { ...spoolDeps(clock, warn), connect };
+  const deps = { ...spool, connect };
   const { spans } = controlSettings(settings);
   const opened = await openLiveQueue({ server, login, state }, deps, {
     dialect: givenDialect(settings),

@@ -6,6 +6,8 @@
 import { isRefusals } from '../../delivery/refusals.ts';
 import type { DsnTransportSetting } from '../../dsn/transport.ts';
 import type { HistoryWriter } from '../../history/writer.ts';
+import type { RunningMetrics } from '../../metrics/running.ts';
+import { type MetricsWish, metricsFor } from '../../metrics/wanted.ts';
 import { type Log, withoutRepeats } from '../../output/log/log.ts';
 import {
   alertEvent,
@@ -27,6 +29,7 @@ import {
 } from '../../platform/system-errors.ts';
 import { tuneV8 } from '../../platform/tune-v8.ts';
 import type { Queue } from '../../queue/queue.ts';
+import { quarantinedFiles } from '../../queue/spool/inspect.ts';
 import { Recorder } from '../../replay/transcript/recorder.ts';
 import { transcriptFolder, transcriptStore } from '../../replay/transcript/transcript-files.ts';
 import { everyRelay } from '../../routing/route.ts';
@@ -64,6 +67,8 @@ export interface QueueContext {
   readonly log: Log;
   readonly alerts: Alerts;
   readonly warn: (text: string) => void;
+  /** null: nobody wants to know */
+  readonly metrics: RunningMetrics | null;
   /** aborted by a signal to stop, with the signal's name as reason */
   readonly signal: AbortSignal;
   /** called when the work has begun */
@@ -108,18 +113,24 @@ async function performOnce(
     if (notOwner !== null) return notOwner;
     const rules = await loadRules(settings);
     if ('kind' in rules) return rules;
-    const log = logFor(settings);
-    round.logsTo(log);
+    const written = logFor(settings);
+    round.logsTo(written);
     try {
-      const { now } = clockFor(settings);
+      const clock = clockFor(settings);
+      const metrics = await metricsFor(spool, settings, wishFor(called), {
+        clock,
+        quarantined: () => quarantinedFiles(nodeDisk, spool).length,
+        warn: (text) => written.write(warningEvent(text)),
+      });
+      const log = metrics?.counted(written) ?? written;
       const alerts = new Alerts(
         nodeDisk,
         layoutOf(spool),
-        () => Math.floor(now() / 1000),
+        () => Math.floor(clock.now() / 1000),
         (text) => log.write(alertEvent(text)),
       );
       const quiet = withoutRepeats(log, (recurring) => alerts.isNews(recurring));
-      const opening = { spool, rules, log: quiet, alerts };
+      const opening = { spool, rules, log: quiet, alerts, metrics };
       const done = await openAndWork(opening, invocation, round, whenBusy, work);
       if (typeof done === 'number' || done.exit !== EXIT.ok) return done;
       // Another process holds the queue. That is normal, and cron need not mail it.
@@ -129,11 +140,18 @@ async function performOnce(
     } catch (error) {
       return queueFailure(error, spool);
     } finally {
-      await log.close();
+      await written.close();
     }
   } finally {
     round.release();
   }
+}
+
+function wishFor({ options }: Invocation): MetricsWish {
+  return {
+    parts: options.intake === true ? ['queue', 'intake'] : ['queue'],
+    isShown: options.web === true,
+  };
 }
 
 function queueFailure(error: unknown, spool: string): CliError {
@@ -149,18 +167,19 @@ function queueFailure(error: unknown, spool: string): CliError {
 }
 
 async function openAndWork(
-  { spool, rules, log, alerts }: Pick<QueueContext, 'spool' | 'rules' | 'log' | 'alerts'>,
+  opening: Pick<QueueContext, 'spool' | 'rules' | 'log' | 'alerts' | 'metrics'>,
   invocation: Invocation,
   stop: Round,
   whenBusy: WhenBusy,
   work: Work,
 ): Promise<ExitCode | CliError> {
+  const { spool, log, alerts, metrics } = opening;
   const { settings } = invocation;
   const clock = clockFor(settings);
   const warn = (text: string): void => log.write(warningEvent(text));
   const path = dsnTransportOf(settings, spool);
   if (path.kind === 'error') return path;
-  const open = (): Promise<OpenedQueue> => openQueue(spool, settings, clock, warn);
+  const open = (): Promise<OpenedQueue> => openQueue(spool, settings, clock, warn, metrics?.journalDisk);
   let opened = await open();
   if (isBusy(opened) && whenBusy === 'wait') {
     log.write(waitingEvent(spool, opened.runner ?? null));
@@ -172,7 +191,8 @@ async function openAndWork(
   }
   if (opened.kind === 'error') return opened;
   alerts.hold();
-  return await workOn(opened.queue, { spool, rules, log, alerts, warn }, path, stop, invocation, work);
+  metrics?.hold();
+  return await workOn(opened.queue, { ...opening, warn }, path, stop, invocation, work);
 }
 
 async function workOn(
@@ -183,7 +203,7 @@ async function workOn(
   invocation: Invocation,
   work: Work,
 ): Promise<ExitCode | CliError> {
-  const { spool, rules, log, alerts, warn } = context;
+  const { spool, rules, log, alerts, warn, metrics } = context;
   const { settings } = invocation;
   const clock = clockFor(settings);
   signal.addEventListener('abort', () =>
@@ -202,7 +222,8 @@ async function workOn(
   try {
     const logged = logEvents(log, levelFor(settings), rules.render.legacy);
     const relays = new RelayAlerts(everyRelay(rules.delivery.routing), alerts);
-    const events = observed(logged, { recorder, history, relays, alerts, tlsCounter });
+    const seen = observed(logged, { recorder, history, relays, alerts, tlsCounter });
+    const events = metrics?.observed(seen) ?? seen;
     const beforeFirst = (): void => {
       tuneV8();
       alertSettings(alerts, rules);
@@ -213,12 +234,14 @@ async function workOn(
     const suppressed = new SuppressionList(nodeDisk, layout, suppressionRules(settings), seconds);
     const ports = {
       ...system,
+      ...(metrics === null ? {} : { scanned: metrics.scanned }),
       ...{ queue, events, crashLog, beforeFirst, throttleStore: throttle, suppressed },
       refusalStore: stateMap(nodeDisk, layout, layout.refusals, isRefusals),
     };
     const dsnSender = createDsnSender(path, { spool, rules, log, alerts, history }, settings, ports);
     const { resolver } = system;
     endReports = await reportTls(spool, { settings, rules, queue, clock, resolver, warn });
+    metrics?.start();
     return await work({ ...context, signal, started, ports: { ...ports, dsnSender } }, invocation);
   } finally {
     release();
@@ -228,6 +251,7 @@ async function workOn(
     await recorder?.close();
     // While the queue is ours: another process adds to the same file.
     tlsCounter?.flush();
+    metrics?.close();
     await queue.close();
     history?.flush();
   }

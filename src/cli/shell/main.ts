@@ -93,7 +93,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   {
     usage: 'intake',
     about: 'accept mail from Citadel’s smarthost line and put it into the spool',
-    settings: [...READING, 'hostname', ...INTAKE, ...LOG],
+    settings: [...READING, 'hostname', ...INTAKE, ...LOG, 'metrics-file'],
     load: () => import('../commands/intake.ts'),
   },
   {

@@ -30,6 +30,8 @@ import { RoomStore } from './room-store.ts';
 export interface LiveDeps {
   readonly connect: Connect;
   readonly disk: Disk;
+  /** the same for the journal alone, where its syncs are looked at */
+  readonly journalDisk?: Disk;
   readonly clock: Clock;
   readonly random: Random;
   readonly processes: ProcessTable;
@@ -77,7 +79,8 @@ async function openLocked(
   const { disk, clock, warn, random } = deps;
   removeStaleTemporary(disk, layout, deps.processes);
   const spool = `citadel ${options.server.endpoint.address} ${options.server.endpoint.port}`;
-  const resumed = resumeJournal({ disk, layout, temporaryName, owner: OURS, spool, held: claim.held }, warn);
+  const journalDeps = { disk: deps.journalDisk ?? disk, layout, temporaryName, owner: OURS };
+  const resumed = resumeJournal({ ...journalDeps, spool, held: claim.held }, warn);
   if (resumed.kind === 'refused') return refused('journal', resumed.text);
   const { journal, records } = resumed;
   const server = citadelServer(options.server, options.login, deps);

@@ -38,6 +38,8 @@ import { SpoolStore } from './spool-store.ts';
 
 export interface SpoolDeps {
   readonly disk: Disk;
+  /** the same for the journal alone, where its syncs are looked at */
+  readonly journalDisk?: Disk;
   readonly clock: Clock;
   readonly random: Random;
   readonly processes: ProcessTable;
@@ -183,7 +185,8 @@ async function openLocked(
   readRequests(disk, layout);
   removeStaleTemporary(disk, layout, deps.processes);
   const id = await ensureQueueId({ ...deps, ...spool, owner });
-  const resumed = resumeJournal({ disk, layout, temporaryName, owner, spool: id, held: claim.held }, warn);
+  const journalDeps = { disk: deps.journalDisk ?? disk, layout, temporaryName, owner };
+  const resumed = resumeJournal({ ...journalDeps, spool: id, held: claim.held }, warn);
   if (resumed.kind === 'refused')
     return refused(resumed.why === 'denied' ? 'denied' : 'journal', resumed.text);
   const { journal, records } = resumed;

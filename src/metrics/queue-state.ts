@@ -1,0 +1,64 @@
+/** What a scan of the queue says of its state. Pure; the sizes and times of payloads are the caller's. */
+import { isPending, type MessageNumber } from '../delivery-list/job.ts';
+import type { QueuedJob, QueueScan } from '../queue/queue.ts';
+
+/** Of a payload's file. */
+export interface PayloadFile {
+  /** bytes */
+  readonly size: number;
+  /** milliseconds since the epoch */
+  readonly mtimeMs: number;
+}
+
+export interface QueueState {
+  /** jobs */
+  readonly new: number;
+  readonly deferred: number;
+  readonly held: number;
+  /** seconds; 0: there is no job that is not held */
+  readonly oldest: number;
+  /** of all payloads; null: they are not files */
+  readonly bytes: number | null;
+}
+
+/**
+ * Of jobs that wait for their time a scan has only the numbers of their payloads, which ascend with time: the oldest of them is the
+ * one with the lowest number, and as old as its file.
+ *
+ * @param now Unix seconds
+ * @param fileOf null: there is none
+ */
+export function queueState(
+  { jobs, waiting }: Pick<QueueScan, 'jobs' | 'waiting'>,
+  now: number,
+  fileOf: ((payload: MessageNumber) => PayloadFile | null) | null,
+): QueueState {
+  const counts = { new: 0, deferred: waiting?.payloads.length ?? 0, held: 0 };
+  const first = waiting === undefined || waiting.payloads.length === 0 ? null : waiting.payloads.at(0);
+  const file = first === null ? null : fileOf?.(first);
+  let since = file == null ? now : Math.floor(file.mtimeMs / 1000);
+  for (const queued of jobs) {
+    const status = statusOf(queued);
+    if (status === null) continue;
+    counts[status]++;
+    if (status !== 'held') since = Math.min(since, queued.job.submitted ?? now);
+  }
+  const payloads = new Set(jobs.map(({ job }) => job.msgid));
+  let bytes = 0;
+  const add = (payload: MessageNumber): void => {
+    bytes += fileOf?.(payload)?.size ?? 0;
+  };
+  for (const payload of payloads) add(payload);
+  for (let at = 0; at < (waiting?.payloads.length ?? 0); at++) {
+    const payload = waiting?.payloads.at(at) ?? -1;
+    if (payload !== waiting?.payloads.at(at - 1)) add(payload);
+  }
+  return { ...counts, oldest: Math.max(0, now - since), bytes: fileOf === null ? null : bytes };
+}
+
+/** Null: it is finished. */
+function statusOf({ job, request }: QueuedJob): 'new' | 'deferred' | 'held' | null {
+  if (!job.recipients.some(isPending)) return null;
+  if (request === 'hold') return 'held';
+  return job.attempted === 0 ? 'new' : 'deferred';
+}

@@ -1,0 +1,206 @@
+/**
+ * The metrics of a process that delivers or listens: counts while it works, keeps the counters for the next process, and gives
+ * their text at any time. Nothing here stops mail: what cannot be written is told once.
+ */
+import type { MessageNumber } from '../delivery-list/job.ts';
+import type { Log } from '../output/log/log.ts';
+import type { Clock, Timer } from '../platform/clock.ts';
+import { describeError, isOperationalError } from '../platform/system-errors.ts';
+import type { QueueScan } from '../queue/queue.ts';
+import type { RunEvents } from '../runner/queue-runner.ts';
+import { readThrottled } from '../runner/throttle-store.ts';
+import type { Disk } from '../storage/disk.ts';
+import { layoutOf } from '../storage/layout.ts';
+import { countLine, outcomeCounter, traceCounter } from './counting.ts';
+import { type CounterStore, counterStore, replaceTextFile, timedDisk } from './files.ts';
+import { type PayloadFile, type QueueState, queueState } from './queue-state.ts';
+import type { Part } from './table.ts';
+import { type Format, Metrics } from './values.ts';
+
+export interface RunningDeps {
+  /** the spool or state directory */
+  readonly home: string;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly warn: (text: string) => void;
+  /** how many control messages are set aside */
+  readonly quarantined: () => number;
+  readonly parts: readonly Part[];
+  /** for node_exporter; null: none */
+  readonly file: string | null;
+  /** the payloads are files of that directory */
+  readonly isSpool: boolean;
+}
+
+/** Milliseconds from one file to the next while a process runs. */
+const INTERVAL = 60_000;
+
+/** When the counters of a part began. */
+const SINCE_METRICS = {
+  queue: 'spoolroom_counters_start_timestamp_seconds',
+  intake: 'spoolroom_smtpd_counters_start_timestamp_seconds',
+} as const;
+
+export class RunningMetrics {
+  readonly #deps: RunningDeps;
+  readonly #stores: readonly (readonly [Part, CounterStore])[];
+  readonly #metrics = new Metrics();
+  #scan: QueueScan | null = null;
+  #timer: Timer | null = null;
+  #warned = false;
+
+  constructor(deps: RunningDeps) {
+    this.#deps = deps;
+    const { disk, home, parts } = deps;
+    this.#stores = parts.map((part) => [part, counterStore(disk, home, part)]);
+  }
+
+  /** The queue is ours: what other processes counted before is part of it. */
+  hold(): void {
+    for (const [part, store] of this.#stores) {
+      this.#metrics.restore([part], store.read());
+      const began = SINCE_METRICS[part];
+      if (!this.#metrics.has(began)) this.#metrics.set(began, this.#seconds(), {});
+    }
+  }
+
+  /** The events of a run, counted. */
+  observed(events: RunEvents): RunEvents {
+    const outcome = outcomeCounter(this.#metrics, () => this.#seconds());
+    const trace = traceCounter(this.#metrics);
+    return {
+      ...events,
+      outcome: (record) => {
+        outcome(record);
+        events.outcome(record);
+      },
+      trace: (attempts, traced) => {
+        trace(attempts, traced);
+        events.trace(attempts, traced);
+      },
+    };
+  }
+
+  /** A log, counted. */
+  counted(log: Log): Log {
+    return {
+      ...log,
+      write: (line) => {
+        countLine(this.#metrics, line);
+        log.write(line);
+      },
+    };
+  }
+
+  /** For the journal. */
+  get journalDisk(): Disk {
+    const { disk, clock } = this.#deps;
+    return timedDisk(disk, clock.monotonic, (milliseconds) =>
+      this.#metrics.observe('spoolroom_journal_sync_duration_seconds', milliseconds / 1000, {}),
+    );
+  }
+
+  readonly scanned = (scan: QueueScan): void => {
+    this.#scan = scan;
+  };
+
+  /** The same, after a run. That it cannot be read now is told by the next one. */
+  async lookAgain(scan: () => Promise<QueueScan>): Promise<void> {
+    try {
+      this.scanned(await scan());
+    } catch (error) {
+      if (!isOperationalError(error)) throw error;
+    }
+  }
+
+  /** The queue was read, and what was due is done or in progress. */
+  succeeded(): void {
+    this.#metrics.set('spoolroom_run_last_success_timestamp_seconds', this.#seconds(), {});
+  }
+
+  /** `milliseconds`: of the queue run */
+  runEnded(milliseconds: number): void {
+    this.#metrics.set('spoolroom_run_duration_seconds', milliseconds / 1000, {});
+    this.succeeded();
+  }
+
+  /** As of the last scan; null: there was none. */
+  queueState(): QueueState | null {
+    if (this.#scan === null) return null;
+    const { disk, home, isSpool } = this.#deps;
+    return queueState(this.#scan, this.#seconds(), isSpool ? payloadFiles(disk, home) : null);
+  }
+
+  text(format: Format): string {
+    const { parts } = this.#deps;
+    if (parts.includes('queue')) setState(this.#metrics, this.queueState(), this.#deps);
+    return this.#metrics.text(parts, format);
+  }
+
+  /** Saves once in a minute, until `close`. Only the holder of the queue does. */
+  start(): void {
+    this.#timer = this.#deps.clock.after(INTERVAL, () => {
+      this.save();
+      this.start();
+    });
+  }
+
+  /** The counters are kept, and the file is written. While the queue is ours. */
+  save(): void {
+    const { file } = this.#deps;
+    for (const [part, store] of this.#stores) store.write(this.#metrics.entries([part]));
+    if (file === null) return;
+    try {
+      replaceTextFile(file, this.text('prometheus'));
+    } catch (error) {
+      if (!isOperationalError(error)) throw error;
+      if (this.#warned) return;
+      this.#warned = true;
+      this.#deps.warn(
+        `The metrics cannot be written to ${file}: ${describeError(error)}. Mail is delivered nevertheless.`,
+      );
+    }
+  }
+
+  close(): void {
+    this.#timer?.cancel();
+    this.save();
+  }
+
+  #seconds(): number {
+    return Math.floor(this.#deps.clock.now() / 1000);
+  }
+}
+
+/** For a process that only looks on: the counters that others keep, and the state of the queue as a scan found it. */
+export function metricsBeside(
+  state: StateDeps,
+  scan: QueueScan,
+  /** Unix seconds */
+  now: number,
+  format: Format,
+): string {
+  const { disk, home } = state;
+  const parts = ['queue', 'intake'] as const;
+  const metrics = new Metrics();
+  for (const part of parts) metrics.restore([part], counterStore(disk, home, part).read());
+  setState(metrics, queueState(scan, now, payloadFiles(disk, home)), state);
+  return metrics.text(parts, format);
+}
+
+type StateDeps = Pick<RunningDeps, 'disk' | 'home' | 'quarantined'>;
+
+function setState(metrics: Metrics, state: QueueState | null, { disk, home, quarantined }: StateDeps): void {
+  metrics.set('spoolroom_queue_quarantined_jobs', quarantined(), {});
+  metrics.set('spoolroom_queue_throttled_groups', readThrottled(disk, layoutOf(home)).size, {});
+  if (state === null) return;
+  for (const status of ['new', 'deferred', 'held'] as const)
+    metrics.set('spoolroom_queue_jobs', state[status], { status });
+  metrics.set('spoolroom_queue_oldest_age_seconds', state.oldest, {});
+  if (state.bytes !== null) metrics.set('spoolroom_queue_size_bytes', state.bytes, {});
+}
+
+function payloadFiles(disk: Disk, home: string): (payload: MessageNumber) => PayloadFile | null {
+  const { message } = layoutOf(home);
+  return (payload) => disk.status(message(payload));
+}
