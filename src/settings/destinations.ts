@@ -189,7 +189,8 @@ function words(given: string): { readonly [name: string]: unknown } {
 /** Beside a password it may be the rest of one that has a blank in it, and is not shown. */
 function unknownField(name: string, given: readonly string[]): string {
   const meant = didYouMean(name, [...FIELDS.keys()]);
-  if (meant === '' && given.some((each) => FIELDS.get(each)?.kind.redact !== undefined))
+  const hasSecret = given.some((each) => FIELDS.get(each)?.kind.redact !== undefined);
+  if (meant === '' && (hasSecret || !/^[a-z_-]{0,30}$/i.test(name)))
     return 'it has a word that is no field; a blank in a user or password is written %20';
   return `there is no ${name}${meant}`;
 }

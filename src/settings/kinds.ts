@@ -1,7 +1,7 @@
 /** The kinds of values a setting can have, and how they are read from text or JSON. A bad value is a problem, never an exception. */
 
 import { didYouMean } from '../platform/suggest.ts';
-import { redactEntry } from './redact.ts';
+import { redactEntry, redactReturn } from './redact.ts';
 
 export type Read<T> =
   | { readonly ok: true; readonly value: T }
@@ -64,7 +64,22 @@ export const relayEntry: Kind<string> = {
   ...text,
   redact: (given) => (typeof given === 'string' ? redactEntry(given) : given),
 };
+/** Where reports go: a server without credentials, but somebody may write some. */
+export const reportPath: Kind<string> = {
+  ...text,
+  redact: (given) => (typeof given === 'string' ? redactReturn(given) : given),
+};
 export const path: Kind<string> = one('PATH', (given) => (given === '' ? bad('is empty') : good(given)));
+
+/** A file with passwords. Whoever gives a user and a password themselves is told so, without them. */
+export const passwordFile: Kind<string> = {
+  ...path,
+  secret: true,
+  read: (given) =>
+    typeof given === 'string' && /^[^/]*[:\s]/.test(given.trim())
+      ? bad('is no path of a file; write ./ before a name with a colon or a blank')
+      : path.read(given),
+};
 
 /** Text of a given form; `what` completes "is not ...". */
 export function shaped(hint: string, shape: RegExp, what: string): Kind<string> {

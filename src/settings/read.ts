@@ -1,6 +1,7 @@
 /** Reads and checks settings from the values of the command line, the environment and the configuration file. */
 import { didYouMean } from '../platform/suggest.ts';
 import { type Contradiction, contradictions } from './contradictions.ts';
+import { redactWords } from './redact.ts';
 import type { Given, Setting, SettingName, Settings } from './table.ts';
 import { FROM_COMMAND_LINE, GIVEN, SETTINGS } from './table.ts';
 
@@ -101,13 +102,16 @@ const KNOWN: readonly string[] = SETTING_NAMES.flatMap((name) => [name, environm
 function unknownNames(source: Source): SettingProblem[] {
   return Object.keys(source.given)
     .filter((name) => !Object.hasOwn(SETTINGS, name))
-    .map((name) => ({ source, text: `${source.label(name)}: unknown setting${didYouMean(name, KNOWN)}.` }));
+    .map((name) => ({
+      source,
+      text: `${source.label(redactWords(name))}: unknown setting${didYouMean(name, KNOWN)}.`,
+    }));
 }
 
-/** Relay entries contain passwords, so they are not shown. */
+/** Relay entries and credentials contain passwords, so they are not shown, wherever they are. */
 function quoted(raw: unknown): string {
   const value = JSON.stringify(raw);
-  return value.includes('@') ? 'its value' : value;
+  return /@|\s\S+\s|:\S*\s|credentials|password|relays/i.test(value) ? 'its value' : value;
 }
 
 export function commandLineSource(given: Source['given']): Source {

@@ -16,14 +16,25 @@ export function redactEntry(entry: string): string {
 /** `host`, `host:25`, `[2001:db8::1]:25` and an IPv6 address stay; behind any other colon nothing does. */
 function redactPort(place: string): string {
   const shown =
-    /^(?:\[[0-9a-fA-F.:]*\](?::\d{0,5})?|[0-9a-fA-F]*:[0-9a-fA-F:.]*:[0-9a-fA-F.]*|[^:\s]*(?::\d{1,5})?)(?=[\s/]|$)/.exec(
+    /^(?:\[[0-9a-fA-F.:]*\](?::\d{0,5})?|[0-9a-fA-F]*:[0-9a-fA-F:.]*:[0-9a-fA-F.]*|[\w.-]*(?::\d{1,5})?)(?=[\s/]|$)/.exec(
       place,
     );
   if (shown !== null) return place.slice(0, shown[0].length) + redactRest(place.slice(shown[0].length));
   return `${place.slice(0, place.search(/[:\s]|$/))}:***`;
 }
 
-/** A path, or the sender for whom the relay is. */
+/** A path, or the sender for whom the relay is: one word. What has more words may be an entry with blanks for its colon and @. */
 function redactRest(rest: string): string {
-  return rest.includes(':') ? ' ***' : rest;
+  return rest.includes(':') || /\S\s+\S/.test(rest) ? ' ***' : rest;
+}
+
+/** Words in the wrong place that may be a relay entry, or hold one. */
+export function redactWords(given: string): string {
+  return /:[^@]*@/.test(given) ? redactEntry(given) : given;
+}
+
+/** Where reports are sent to; what is none of its forms may be a relay entry, or anything. */
+export function redactReturn(given: string): string {
+  if (/^(?:room|lmtp:\/[^@]*)$/.test(given)) return given;
+  return /^smtp:\/\//.test(given) ? redactEntry(given) : '***';
 }

@@ -19,10 +19,12 @@ import {
   mailbox,
   moment,
   nameServer,
+  passwordFile,
   path,
   patience,
   pin,
   relayEntry,
+  reportPath,
   text,
   wait,
 } from './kinds.ts';
@@ -71,7 +73,7 @@ export const SETTINGS = {
     'the Citadel server: /path of citadel.socket or citadel-admin.socket, or ADDRESS:PORT',
   ),
   'citadel-login': optional(
-    path,
+    passwordFile,
     'a file with the user name and the password of an admin of that server, one on each line',
   ),
   state: optional(
@@ -85,7 +87,7 @@ export const SETTINGS = {
   hostname: optional(hostName, 'own name in EHLO; default: the name of this machine'),
   postmaster: optional(mailbox, 'envelope sender of messages without one; default: postmaster@ the hostname'),
   return: optional(
-    text,
+    reportPath,
     'where reports are sent: lmtp:/path/lmtp.socket, smtp://host:port, or room to keep them for the postmaster; default: LMTP if a Citadel socket is found, else room',
   ),
   aide: optional(
@@ -233,7 +235,7 @@ export const SETTINGS = {
     '1000',
     'simultaneous connections to the intake; further ones are refused for now',
   ),
-  'intake.users': optional(path, 'a file of `user:password` lines: only these users may submit mail'),
+  'intake.users': optional(passwordFile, 'a file of `user:password` lines: only these users may submit mail'),
   'intake.certificate': optional(
     path,
     'a PEM file with a private key and its certificates, to offer STARTTLS',

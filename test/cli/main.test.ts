@@ -239,7 +239,7 @@ const WRONG: readonly (readonly [words: string, exit: number, errors: RegExp])[]
     64,
     /^spoolroom: setting smarthost: \*\*\*@host: .*without a password/,
   ],
-  ['run --spool . --return foo:bar', 64, /^spoolroom: setting return: foo:bar is not lmtp:/],
+  ['run --spool . --return foo:bar', 64, /^spoolroom: setting return: \*\*\* is not lmtp:/],
   ['run --spool . --charset klingon', 64, /^spoolroom: .*unknown charset "klingon"/],
   [
     'run --spool . --config /nowhere',

@@ -4,6 +4,7 @@ import { didYouMean } from '../../platform/suggest.ts';
 import type { WorldScript } from '../../replay/world/world.ts';
 import { readWorld, WORLDS } from '../../replay/world/worlds.ts';
 import { SETTING_NAMES } from '../../settings/read.ts';
+import { redactWords } from '../../settings/redact.ts';
 import type { Setting, Settings } from '../../settings/table.ts';
 import { FROM_COMMAND_LINE, SETTINGS } from '../../settings/table.ts';
 import type { CliError } from '../shell/command.ts';
@@ -19,7 +20,7 @@ export function withSets(settings: Settings, given: unknown): Settings | CliErro
     const [, name = '', value = ''] = /^([^=]*)=(.*)$/s.exec(pair) ?? [];
     if (!Object.hasOwn(SETTINGS, name)) {
       return cliError(
-        `--set ${escapeControl(pair)}: ${name === '' ? 'expected NAME=VALUE' : `unknown setting "${escapeControl(name)}"${didYouMean(name, SETTING_NAMES)}`}.`,
+        `--set ${escapeControl(redactWords(pair))}: ${name === '' ? 'expected NAME=VALUE' : `unknown setting "${escapeControl(redactWords(name))}"${didYouMean(name, SETTING_NAMES)}`}.`,
         EXIT.usage,
       );
     }

@@ -20,6 +20,7 @@ import type { ReportRules } from '../../replay/rehearsed-reports.ts';
 import { type Alerts, REPORT } from '../../runner/alerts.ts';
 import type { RunDeps } from '../../runner/queue-runner.ts';
 import type { RunRules } from '../../runner/rules.ts';
+import { redactReturn } from '../../settings/redact.ts';
 import type { Settings } from '../../settings/table.ts';
 import type { CliError } from '../shell/command.ts';
 import { isIntake } from './intake-address.ts';
@@ -50,7 +51,7 @@ function returnPath(settings: Settings, spool: string): DsnTransportSetting | Cl
     return socket === undefined ? { kind: 'room' } : { kind: 'lmtp', socket };
   }
   const wrong = (why: string): CliError =>
-    settingError(settings, 'return', `setting return: ${escapeControl(given)} ${why}`);
+    settingError(settings, 'return', `setting return: ${escapeControl(redactReturn(given))} ${why}`);
   const path = parseDsnTransport(given);
   if (path === null) return wrong('is not lmtp:/path/lmtp.socket, smtp://host:port or room.');
   return isOwnIntake(path, settings)

@@ -2,6 +2,7 @@
 import parser from 'yargs-parser';
 import { escapeControl } from '../../output/text.ts';
 import { didYouMean, nearest } from '../../platform/suggest.ts';
+import { redactWords } from '../../settings/redact.ts';
 import { SETTINGS } from '../../settings/table.ts';
 import type { CliError, CommandEntry, OptionSpec } from './command.ts';
 import { cliError } from './command.ts';
@@ -188,7 +189,8 @@ function withPositionals(
     rest = many ? [] : rest.slice(1);
   }
   const [excess] = rest;
-  if (excess !== undefined) return usageError(`Unexpected argument "${escapeControl(excess)}".`, entry);
+  if (excess !== undefined)
+    return usageError(`Unexpected argument "${escapeControl(redactWords(excess))}".`, entry);
   return { kind: 'call', entry, parsed, ignored };
 }
 
