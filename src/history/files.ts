@@ -42,7 +42,8 @@ function namesIn(folder: string): readonly string[] {
   try {
     return readdirSync(folder);
   } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw error;
+    // The name may be that of something else, which is no history of ours.
+    if (errorCode(error) !== 'ENOENT' && errorCode(error) !== 'ENOTDIR') throw error;
     return [];
   }
 }

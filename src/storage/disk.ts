@@ -208,8 +208,14 @@ export const nodeDisk: Disk = {
   list: listFolder,
   walk: walkFolder,
   status(path) {
-    const stats = fs.lstatSync(path, { throwIfNoEntry: false });
-    return stats === undefined ? null : fileStatus(stats);
+    try {
+      const stats = fs.lstatSync(path, { throwIfNoEntry: false });
+      return stats === undefined ? null : fileStatus(stats);
+    } catch (error) {
+      // A part of the path is a file: there is nothing behind it.
+      if (errorCode(error) === 'ENOTDIR') return null;
+      throw error;
+    }
   },
   writable(directory) {
     try {

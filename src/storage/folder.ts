@@ -3,7 +3,7 @@
  * into it would then end elsewhere. So a folder is used only when it is one.
  */
 import { errorCode, QueueError } from '../platform/system-errors.ts';
-import type { Disk, Ownership } from './disk.ts';
+import type { DirectoryEntry, Disk, Ownership } from './disk.ts';
 
 /**
  * What we make in a directory of this ownership: as open to others as it is, and never to everybody. With the set-group-ID
@@ -34,6 +34,13 @@ export function ensureFolder(disk: Disk, path: string, owner: Ownership): boolea
   const problem = foreignFolder(disk, path);
   if (problem !== null) throw new QueueError(problem);
   return false;
+}
+
+/** What is in a folder of ours, nothing where there is none. Throws a `QueueError` where something else has its name. */
+export function entriesIn(disk: Disk, path: string): readonly DirectoryEntry[] {
+  const problem = foreignFolder(disk, path);
+  if (problem !== null) throw new QueueError(problem);
+  return disk.status(path) === null ? [] : disk.list(path);
 }
 
 /** Sentences for people when something that is not a folder has this name; null: it is one, or there is nothing. */

@@ -2,7 +2,7 @@
 import { errorCode } from '../platform/system-errors.ts';
 import { removeIfExists, replaceInState } from '../storage/atomic-file.ts';
 import type { Disk } from '../storage/disk.ts';
-import { ensureFolder } from '../storage/folder.ts';
+import { ensureFolder, entriesIn } from '../storage/folder.ts';
 import { layoutOf } from '../storage/layout.ts';
 import { addTally, type DayTally, type PolicyTally } from './tally.ts';
 
@@ -30,8 +30,7 @@ export function tlsReportFiles(disk: Disk, spool: string): TlsReportFiles {
   const sent = (day: string): string => `${folder}/${day}.sent`;
 
   function days(): readonly string[] {
-    if (disk.status(folder) === null) return [];
-    const names = disk.list(folder).map(({ name }) => /^(\d{4}-\d\d-\d\d)\.json$/.exec(name)?.[1]);
+    const names = entriesIn(disk, folder).map(({ name }) => /^(\d{4}-\d\d-\d\d)\.json$/.exec(name)?.[1]);
     return names.filter((name) => name !== undefined).sort();
   }
 

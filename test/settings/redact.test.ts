@@ -67,10 +67,10 @@ for (const [given, shown] of [
   ['lmtp:user:secret@mail.example', '***'],
   ['secret', '***'],
 ] as const)
-  test(`where reports go: ${given} is shown as ${shown} (R252)`, () =>
+  test(`where reports go: ${given} is shown as ${shown} (R253)`, () =>
     assert.equal(redactReturn(given), shown));
 
-test('a relay entry in the place of another word is shown without its middle (R252)', () => {
+test('a relay entry in the place of another word is shown without its middle (R253)', () => {
   assert.equal(redactWords('smarthost:user:secret@relay.example'), '***@relay.example');
   assert.equal(redactWords('now'), 'now');
 });
@@ -89,7 +89,7 @@ const PLACES: readonly SettingName[] = [
   ...(['tls-host', 'tls-pin', 'auth-in-clear', 'auth-mechanism', 'hostname', 'postmaster', 'dns'] as const),
 ];
 
-test('no error and no list of settings shows a password, in whatever setting and form it is written (R252)', () => {
+test('no error and no list of settings shows a password, in whatever setting and form it is written (R253)', () => {
   const form = fc.constantFrom(
     ...([
       'user:% relay.example',
@@ -115,7 +115,7 @@ test('no error and no list of settings shows a password, in whatever setting and
   );
 });
 
-test('nor does an object of destinations with whatever name for what is in it (R252)', () => {
+test('nor does an object of destinations with whatever name for what is in it (R253)', () => {
   const key = fc.constantFrom('credentials', 'credential', 'relays', 'pass', `user:${SECRET}`, `${SECRET}@x`);
   const value = fc.constantFrom<unknown>(
     SECRET,

@@ -7,6 +7,7 @@ import { duration, escapeControl, plural } from '../../output/text.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
 import type { QueueScan } from '../../queue/queue.ts';
 import {
+  foreignFolders,
   journalProblem,
   measureSync,
   modifiedAt,
@@ -27,6 +28,8 @@ export interface SpoolContext extends SpoolReading {
 
 export async function checkSpool(scan: QueueScan, context: SpoolContext): Promise<readonly Finding[]> {
   const { jobs } = scan;
+  const foreign = foreignFindings(context);
+  if (foreign.length > 0) return foreign;
   return [
     writableFinding(context),
     await diskFinding(context),
@@ -39,6 +42,13 @@ export async function checkSpool(scan: QueueScan, context: SpoolContext): Promis
     ...reportFindings(context),
     ...removedFindings(context),
   ];
+}
+
+/** Nothing else in there can be looked at, and no run begins. */
+function foreignFindings({ spool, deps }: SpoolContext): readonly Finding[] {
+  return foreignFolders(deps.disk, spool).map((text) =>
+    problem('spool', escapeControl(text), 'Mail may wait until it is gone.'),
+  );
 }
 
 function writableFinding({ spool, deps }: SpoolContext): Finding {

@@ -1,5 +1,6 @@
 /** The list of commands, and the call of the one that is meant, which alone is loaded. Sets the exit code. */
-import { describeError, isPermissionDenied } from '../../platform/system-errors.ts';
+import { escapeControl } from '../../output/text.ts';
+import { describeError, errorCode, isPermissionDenied, QueueError } from '../../platform/system-errors.ts';
 import { SETTING_NAMES } from '../../settings/read.ts';
 import type { SettingName } from '../../settings/table.ts';
 import type { CliError, Command, CommandEntry, Invocation, OptionSpec, Terminal } from './command.ts';
@@ -322,9 +323,9 @@ export async function main(
 /** Calls a command and prints why it could not do its work. */
 export async function perform(command: Command, invocation: Invocation): Promise<ExitCode> {
   const done = await command(invocation).catch((error) => {
-    const denied = deniedBy(error);
-    if (denied === null) throw error;
-    return denied;
+    const failed = failureOf(error);
+    if (failed === null) throw error;
+    return failed;
   });
   return typeof done === 'number' ? done : report(done, invocation.terminal);
 }
@@ -334,13 +335,14 @@ function report({ text, exit }: CliError, terminal: Terminal): ExitCode {
   return exit;
 }
 
-/** A file that this user may not use, where no command expected it: not a bug. */
-function deniedBy(error: unknown): CliError | null {
-  if (!(isPermissionDenied(error) && error instanceof Error && 'path' in error)) return null;
-  return cliError(
-    `${error.path} cannot be used: ${describeError(error)}. Run spoolroom as the owner of the spool.`,
-    EXIT.noPermission,
-  );
+/** A file that cannot be used, or is not what it should be, where no command expected it: not a bug. */
+function failureOf(error: unknown): CliError | null {
+  if (error instanceof QueueError) return cliError(error.message, EXIT.io);
+  if (errorCode(error) === null || !(error instanceof Error && 'path' in error)) return null;
+  const text = escapeControl(`${error.path} cannot be used: ${describeError(error)}.`);
+  return isPermissionDenied(error)
+    ? cliError(`${text} Run spoolroom as the owner of the spool.`, EXIT.noPermission)
+    : cliError(`${text} Nothing more was done.`, EXIT.io);
 }
 
 function ownOptions(entry: CommandEntry, parsed: Parsed): Invocation['options'] {

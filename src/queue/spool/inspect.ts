@@ -6,6 +6,7 @@ import type { MessageNumber } from '../../delivery-list/job.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
 import { removeIfExists, temporaryNames, writeAndSync } from '../../storage/atomic-file.ts';
 import type { Disk } from '../../storage/disk.ts';
+import { entriesIn, foreignFolder } from '../../storage/folder.ts';
 import { layoutOf } from '../../storage/layout.ts';
 import { readQueueId } from '../../storage/queue-id.ts';
 import { readJournal } from '../journal.ts';
@@ -19,6 +20,14 @@ export function journalProblem(disk: Disk, spool: string): string | null {
   return read.kind === 'refused' ? read.text : null;
 }
 
+/** What stands in the place of folders of ours, as sentences. */
+export function foreignFolders(disk: Disk, spool: string): readonly string[] {
+  const { state, temporary, bad, requests, removed, dsn, suppressed, reports, policies, tlsReports } =
+    layoutOf(spool);
+  const folders = [state, temporary, bad, requests, removed, dsn, suppressed, reports, policies, tlsReports];
+  return folders.flatMap((folder) => foreignFolder(disk, folder) ?? []);
+}
+
 export interface QuarantinedFile {
   readonly name: string;
   /** a sentence; '' when there is none */
@@ -28,8 +37,7 @@ export interface QuarantinedFile {
 /** What was moved to `bad/` because it is unreadable. */
 export function quarantinedFiles(disk: Disk, spool: string): readonly QuarantinedFile[] {
   const { bad } = layoutOf(spool);
-  if (disk.status(bad) === null) return [];
-  const names = disk.list(bad).map(({ name }) => name);
+  const names = entriesIn(disk, bad).map(({ name }) => name);
   names.sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
   return names
     .filter((name) => !name.endsWith('.reason'))
@@ -57,8 +65,7 @@ export function locateMessage(disk: Disk, spool: string, number: MessageNumber):
 /** The folders in which removed jobs lie, the latest last. */
 function removedJobs(disk: Disk, spool: string): readonly string[] {
   const { removed } = layoutOf(spool);
-  if (disk.status(removed) === null) return [];
-  const folders = disk.list(removed).filter(({ kind }) => kind === 'directory');
+  const folders = entriesIn(disk, removed).filter(({ kind }) => kind === 'directory');
   const names = folders.map(({ name }) => name);
   return names.sort().map((name) => `${removed}/${name}`);
 }
@@ -76,7 +83,7 @@ function firstLine(disk: Disk, path: string): string {
 /** How many DSNs are kept for the postmaster. */
 export function pendingReports(disk: Disk, spool: string): number {
   const { reports } = layoutOf(spool);
-  return disk.status(reports) === null ? 0 : disk.list(reports).length;
+  return entriesIn(disk, reports).length;
 }
 
 export interface RemovedMessages {
