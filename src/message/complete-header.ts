@@ -5,6 +5,7 @@
  */
 import type { ByteString } from '../platform/bytes.ts';
 import { headerLine, oneLine } from './header-text.ts';
+import { headerFields } from './headers.ts';
 import { mapEntries } from './recipients.ts';
 
 /** What a text gets that has no such field of its own. */
@@ -21,25 +22,53 @@ export interface HeaderDefaults {
   readonly withDomain: (entry: ByteString) => ByteString;
 }
 
+/** What was handed in, up to its end or beyond its header, cut where the header ends. */
+export interface Beginning {
+  /** the lines that are fields */
+  readonly fields: ByteString;
+  /** begins with the first line that is not one */
+  readonly rest: ByteString;
+}
+
 export interface CompletedHeader {
   /** with its empty line; lines end as those of the text do, LF when it has none */
   readonly header: ByteString;
-  /** what of `text` is body */
+  /** what of the text is body */
   readonly body: ByteString;
 }
 
-const MAILBOX_LINE = /^>?From [^\n]*(?:\n|$)/;
+const BYTE_ORDER_MARK = '\xef\xbb\xbf';
+const MAILBOX_LINES = /^(?:>?From [^\n]*(?:\n|$))+/;
+/** With the time of the message. `From now on` is text. */
+const TIMED = /^>?From [^\n]*\d:\d\d/;
 
 /** RFC 5322 3.6.8; obsolete syntax allows blanks before the colon. */
 const FIELD = /^([!-9;-~]+)[ \t]*:/;
+/** One of these is in every header. `Error: disk full` and `http://...` begin a text. */
+const USUAL =
+  /^(?:(?:resent-)?(?:from|sender|reply-to|to|cc|bcc|date|message-id)|(?:x|content|list|dkim|arc)-.+|subject|in-reply-to|references|comments|keywords|received|return-path|mime-version|auto-submitted|precedence|priority|importance|sensitivity|organization|user-agent|apparently-to|errors-to|delivered-to)$/i;
+/** A field that has to say something, and does not. */
+const BLANK_FIELD =
+  /(?<=^|\n)(?:from|sender|reply-to|to|cc|date|message-id)[ \t]*:[ \t\r]*(?:\n(?![ \t])|$)/gi;
 /** An address field: name and colon, then its value with the lines that continue it. */
 const ADDRESS_FIELD =
   /(?<=^|\n)((?:resent-)?(?:from|sender|reply-to|to|cc|bcc)[ \t]*:)([^\n]*(?:\n[ \t][^\n]*)*)/gi;
 const CONTINUATION = /^[ \t]+[^ \t\r\n]/;
 
-/** `text`: the beginning of what was handed in, at least up to its first empty line or its end. */
-export function completeHeader(text: ByteString, defaults: HeaderDefaults): CompletedHeader {
-  const { fields: written, rest, names } = headerOf(text.replace(MAILBOX_LINE, ''));
+/** The header without what mail programs and editors put before it, and without blank fields that would be wrong. */
+export function beginningOf(text: ByteString): Beginning {
+  const written = text.startsWith(BYTE_ORDER_MARK) ? text.slice(BYTE_ORDER_MARK.length) : text;
+  const mailboxLines = MAILBOX_LINES.exec(written)?.[0] ?? '';
+  const { fields, rest } = headerOf(written.slice(mailboxLines.length));
+  if (fields !== '') return { fields: fields.replace(BLANK_FIELD, ''), rest };
+  return { fields, rest: TIMED.test(mailboxLines) ? rest : written };
+}
+
+export function completeHeader(
+  { fields: written, rest }: Beginning,
+  defaults: HeaderDefaults,
+): CompletedHeader {
+  const names = new Set(headerFields(written).map(({ name }) => name.toLowerCase()));
   const fields = written.replace(
     ADDRESS_FIELD,
     (_, name, value) => name + mapEntries(value, defaults.withDomain),
@@ -64,18 +93,18 @@ function shownRecipient(recipients: readonly ByteString[]): ByteString {
   return recipients.length === 1 && only !== undefined ? only : 'undisclosed-recipients:;';
 }
 
-/** The lines that are fields, up to the first that is not; `rest` begins with that one. */
-function headerOf(text: ByteString): { fields: ByteString; rest: ByteString; names: ReadonlySet<string> } {
-  const names = new Set<string>();
+/** The lines up to the first that is no field; none when no field among them is usual. */
+function headerOf(text: ByteString): Beginning {
+  let isUsual = false;
   let at = 0;
   while (at < text.length) {
     const feed = text.indexOf('\n', at);
     const end = feed < 0 ? text.length : feed + 1;
     const line = text.slice(at, end);
     const name = FIELD.exec(line)?.[1];
-    if (name !== undefined) names.add(name.toLowerCase());
-    else if (names.size === 0 || !CONTINUATION.test(line)) break;
+    if (name === undefined && (at === 0 || !CONTINUATION.test(line))) break;
+    isUsual ||= name !== undefined && USUAL.test(name);
     at = end;
   }
-  return { fields: text.slice(0, at), rest: text.slice(at), names };
+  return isUsual ? { fields: text.slice(0, at), rest: text.slice(at) } : { fields: '', rest: text };
 }

@@ -130,6 +130,12 @@ test('a text that is not a message gets a header, with the full name of -F', asy
   );
 });
 
+test('lines may end in CR alone', async (t) => {
+  const done = await enqueue(t, ['Subject: x\rTo: b@exam', 'ple.com\r\rone\rtwo\r'], { t: true });
+  assert.equal(done.exit, 0);
+  assert.match(done.files['1'] ?? '', /^Subject: x\nTo: b@example\.com\nFrom: .*\n[\s\S]*\n\none\ntwo\n$/);
+});
+
 test('an empty text becomes a message, as with sendmail (R220)', async (t) => {
   for (const input of [[], ['']]) {
     const done = await enqueue(t, input, { f: 'root', recipients: ['bob@example.com'] }, HOST);
@@ -247,8 +253,21 @@ const REFUSED: readonly {
     says: /-bp of sendmail is not available\. Nothing was queued\. .*spoolroom queue/,
   },
   {
+    why: 'the mode in which sendmail runs its queue',
+    options: { b: 'q' },
+    exit: 64,
+    says: /-q of sendmail is not available\. Nothing was queued\. Mail is delivered by: spoolroom run/,
+  },
+  {
+    why: 'recipients below the header',
+    input: ['hello there\nTo: a@example.com\n\n'],
+    options: { t: true },
+    exit: 64,
+    says: /^spoolroom: No recipients given/,
+  },
+  {
     why: 'a header without end',
-    input: ['X: ', 'y'.repeat(1024 * 1024 + 10)],
+    input: ['X-Y: ', 'y'.repeat(1024 * 1024 + 10)],
     options: { recipients: ['a@example.com'] },
     exit: 65,
     says: /does not end within/,

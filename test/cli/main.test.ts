@@ -74,6 +74,7 @@ test('enqueue takes what programs give to sendmail', async (t) => {
     '-F Me -oi -bm -G -U -m -v -n -e m -em -N failure,delay -r a@example.org -t',
     '-h 5 -h17 -t -f a@example.org',
     '--now -6d -t -f a@example.org',
+    '-d0.1 -p SMTP:h -D log -Mmacro -Q why -f a@example.org -t',
     '-O DeliveryMode=b -Am -Cconfig -L tag -X file -fb@example.org -f a@example.org -tiv',
   ]) {
     const spool = spoolOf(t, {});
@@ -89,6 +90,14 @@ test('enqueue takes what programs give to sendmail', async (t) => {
   );
   assert.deepEqual([done.exit, done.errors], [0, ''], 'no recipient is an option');
   assert.match(messagesIn(spool)['2'] ?? '', /remote\|--file=\/etc\/passwd@example\.com/);
+});
+
+test('an empty value of an option of sendmail is that value', async (t) => {
+  const spool = spoolOf(t, {});
+  const caught = caughtTerminal([MAIL]);
+  const words = ['enqueue', '--spool', spool, '-F', '', '-f', '', 'b@example.com'];
+  assert.deepEqual([await main(words, {}, caught.terminal), caught.errors], [0, []]);
+  assert.match(messagesIn(spool)['2'] ?? '', /envelope_from\|<>\nremote\|b@example\.com/);
 });
 
 test('enqueue ignores an option of sendmail that it does not know, with a warning', async (t) => {

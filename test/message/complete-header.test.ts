@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { completeHeader } from '../../src/message/complete-header.ts';
+import { beginningOf, completeHeader, type HeaderDefaults } from '../../src/message/complete-header.ts';
 import { withLocalDomain } from '../../src/routing/address.ts';
 
 const DEFAULTS = {
@@ -15,6 +15,9 @@ const TO = 'To: bob@x.example\n';
 const DATE = 'Date: Mon, 1 Jan 2024 00:00:00 +0000\n';
 const ID = 'Message-ID: <1@citref.example>\n';
 const ALL = `${FROM}${TO}${DATE}${ID}\n`;
+
+const completed = (text: string, defaults: HeaderDefaults = DEFAULTS) =>
+  completeHeader(beginningOf(text), defaults);
 
 const rows: readonly (readonly [string, string, string, string])[] = [
   ['nothing at all', '', ALL, ''],
@@ -40,21 +43,44 @@ const rows: readonly (readonly [string, string, string, string])[] = [
     'hi\n',
   ],
   ['a quoted one', '>From alice Mon Jan  1 00:00:00 2024\nSubject: x\n\nhi\n', `Subject: x\n${ALL}`, 'hi\n'],
+  [
+    'several of them',
+    'From a\r\n>From b remote from c\r\nTo: d@x\r\n\r\nhi',
+    `To: d@x\r\n${ALL.replace(TO, '').replaceAll('\n', '\r\n')}`,
+    'hi',
+  ],
+  ['one without a header below it', 'From alice Mon Jan  1 00:00:00 2024\nhi\n', ALL, 'hi\n'],
+  ['a text that begins as one does', 'From now on\nall is well\n', ALL, 'From now on\nall is well\n'],
+  ['a byte order mark', '\xef\xbb\xbfSubject: x\n\nhi\n', `Subject: x\n${ALL}`, 'hi\n'],
+  ['a text with a colon', 'Error: disk full\n', ALL, 'Error: disk full\n'],
+  [
+    'a text with colons',
+    'http://x.example is down\n12:30:45 ok: no\n\nbye\n',
+    ALL,
+    'http://x.example is down\n12:30:45 ok: no\n\nbye\n',
+  ],
+  ['fields that have to say something', 'From: \nTo:\t\nSubject:\nDate:\n\nhi\n', `Subject:\n${ALL}`, 'hi\n'],
+  [
+    'a field whose first line is blank',
+    'To:\n bob@x.example\n\nhi\n',
+    `To:\n bob@x.example\n${FROM}${DATE}${ID}\n`,
+    'hi\n',
+  ],
   ['only the first line is one', 'Subject: x\n\nFrom here on\n', `Subject: x\n${ALL}`, 'From here on\n'],
   ['CRLF stays CRLF', 'Subject: x\r\n\r\nhi\r\n', `Subject: x\n${ALL}`.replaceAll('\n', '\r\n'), 'hi\r\n'],
 ];
 
 for (const [name, text, header, body] of rows) {
-  test(`header completed: ${name}`, () => assert.deepEqual(completeHeader(text, DEFAULTS), { header, body }));
+  test(`header completed: ${name}`, () => assert.deepEqual(completed(text), { header, body }));
 }
 
 test('several recipients are not shown to each other', () => {
-  const { header } = completeHeader('hi\n', { ...DEFAULTS, recipients: ['a@x', 'b@x'] });
+  const { header } = completed('hi\n', { ...DEFAULTS, recipients: ['a@x', 'b@x'] });
   assert.equal(header, ALL.replace(TO, 'To: undisclosed-recipients:;\n'));
 });
 
 test('nothing that is filled in can begin a field of its own', () => {
-  const { header } = completeHeader('hi\n', { ...DEFAULTS, from: 'x\r\nBcc: y@z <a@b>' });
+  const { header } = completed('hi\n', { ...DEFAULTS, from: 'x\r\nBcc: y@z <a@b>' });
   assert.match(header, /^From: x Bcc: y@z <a@b>\n/);
 });
 
@@ -80,10 +106,10 @@ const KEPT = [
   'To: <<root>>, root <bob@x>\n',
 ];
 
-for (const [given, completed] of [...ADDRESSES, ...KEPT.map((each) => [each, each] as const)]) {
+for (const [given, wanted] of [...ADDRESSES, ...KEPT.map((each) => [each, each] as const)]) {
   test(`addresses in the header get our domain where they have none: ${JSON.stringify(given)} (R219)`, () => {
-    const { header, body } = completeHeader(`${given}Date: d\n\nTo: root\n`, DEFAULTS);
-    assert.equal(header.slice(0, completed.length), completed);
+    const { header, body } = completed(`${given}Date: d\n\nTo: root\n`);
+    assert.equal(header.slice(0, wanted.length), wanted);
     assert.equal(body, 'To: root\n');
   });
 }

@@ -8,7 +8,7 @@ import { createReadStream, openSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { queuedEntry } from '../../history/record.ts';
 import type { Charset } from '../../message/charset.ts';
-import { completeHeader } from '../../message/complete-header.ts';
+import { beginningOf, completeHeader } from '../../message/complete-header.ts';
 import { rfc5322Date } from '../../message/dates.ts';
 import { encodeDisplayName } from '../../message/header-text.ts';
 import { headerRecipients, listEntries, withoutBcc } from '../../message/recipients.ts';
@@ -118,7 +118,8 @@ async function enqueue({
 
   const domain = settings.hostname ?? machineName();
   const named = allValues(options.recipients).flatMap((word) => listEntries(bytesOf(word)));
-  const fromHeader = options.t === true ? headerRecipients(text.begun) : [];
+  const beginning = beginningOf(text.begun);
+  const fromHeader = options.t === true ? headerRecipients(beginning.fields) : [];
   const withDomain = (entry: ByteString): ByteString => withLocalDomain(entry, domain);
   const recipients = validRecipients([...named, ...fromHeader].map(withDomain));
   if ('kind' in recipients) return recipients;
@@ -130,7 +131,7 @@ async function enqueue({
   const clock = clockFor(settings);
   const now = Math.floor(clock.now() / 1000);
   const submitter = `${userName()}@${domain}`;
-  const message = completeHeader(text.begun, {
+  const message = completeHeader(beginning, {
     from: mailboxOf(
       allValues(options.F).at(-1),
       sender === null || sender === '<>' ? submitter : sender,
@@ -192,6 +193,7 @@ const MODES: { readonly [mode: string]: readonly [what: string, command: string]
   s: ['SMTP is spoken by', 'intake'],
   d: ['Mail is delivered by', 'watch'],
   D: ['Mail is delivered by', 'watch'],
+  q: ['Mail is delivered by', 'run'],
 };
 
 /** Without this, another mode would queue what was never meant as a message. */
@@ -201,7 +203,7 @@ function modeRefused(given: unknown, commandText: CommandText): CliError | null 
   const [what, command] = MODES[mode] ?? [];
   const instead = command === undefined ? '' : ` ${what}: ${commandText(command)}`;
   return cliError(
-    `The mode -b${escapeControl(mode)} of sendmail is not available. Nothing was queued.${instead}`,
+    `The mode ${mode === 'q' ? '-q' : `-b${escapeControl(mode)}`} of sendmail is not available. Nothing was queued.${instead}`,
     EXIT.usage,
   );
 }
@@ -256,7 +258,9 @@ async function readBeginning(input: NodeJS.ReadableStream): Promise<Text> {
   let begun = '';
   while (begun.length <= LONGEST_HEADER && !/(?:^|\n)\r?\n/.test(begun)) {
     const next = await rest.next();
-    if (next.done === true) return { begun, rest };
+    // Lines of a text without any LF end in CR.
+    if (next.done === true)
+      return { begun: begun.includes('\n') ? begun : begun.replaceAll('\r', '\n'), rest };
     begun += typeof next.value === 'string' ? bytesOf(next.value) : next.value.toString('latin1');
   }
   return { begun, rest };

@@ -122,6 +122,16 @@ function readCall(entry: CommandEntry, words: readonly string[]): CommandLine {
 }
 
 /**
+ * Options of sendmail whose value can only be attached, and what they become: to run the queue and to make aliases are modes of
+ * operation, the level of debugging means nothing.
+ */
+const ATTACHED: { readonly [begin: string]: readonly string[] } = {
+  '-q': ['--b=q'],
+  '-I': ['--b=i'],
+  '-d': [],
+};
+
+/**
  * Options of one letter as getopt(3) reads them, up to a `--`: `-tifADDRESS` becomes `-t=true -i=true -f=ADDRESS`. The value of
  * an option may begin with a dash, and an unknown letter takes none.
  */
@@ -133,6 +143,11 @@ function sendmailWords(words: readonly string[], options: { readonly [name: stri
     // sendmail's hop count. By itself -h asks for help, and a program would take that for success.
     if (/^-h\d*$/.test(word) && /^\d+$/.test(word.slice(2) || (words[at + 1] ?? ''))) {
       if (word === '-h') at++;
+      continue;
+    }
+    const valueless = Object.entries(ATTACHED).find(([begin]) => word.startsWith(begin));
+    if (valueless !== undefined) {
+      read.push(...valueless[1]);
       continue;
     }
     if (!/^-[^-]/.test(word)) {
@@ -148,7 +163,8 @@ function sendmailWords(words: readonly string[], options: { readonly [name: stri
     if (valued < 0) continue;
     const attached = letters.slice(valued + 1);
     const next = attached === '' ? words[++at] : attached;
-    read.push(`-${letters[valued]}${next === undefined ? '' : `=${next}`}`);
+    // The parser takes -f= for two options.
+    read.push(`--${letters[valued]}${next === undefined ? '' : `=${next}`}`);
   }
   return read;
 }
