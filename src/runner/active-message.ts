@@ -188,9 +188,10 @@ export class ActiveMessage implements AttemptedMessage {
 
   /** A message's first failure is never its last, however old the message is. */
   async #learnFirstAttempt(): Promise<void> {
-    const { now, schedule, dsnSender, warn } = this.#deps;
-    const [queued] = this.controlMessages;
-    if (!isExpired(queued.job, now(), schedule)) return;
+    const { now, dsnSender, warn } = this.#deps;
+    if (!this.#isExpired()) return;
+    const [first] = this.controlMessages;
+    const queued = this.controlMessages.find(({ job }) => job.attempted === 0) ?? first;
     try {
       this.#firstAttempt =
         dsnSender === null && queued.job.attempted === 0
@@ -269,9 +270,8 @@ export class ActiveMessage implements AttemptedMessage {
 
   /** Nothing was tried, so nothing is written, until the message is too old: then its sender is told. */
   holdBack(destination: string, ids: readonly number[], reason: Failure): void {
-    const { now, schedule } = this.#deps;
     const [{ job }] = this.controlMessages;
-    if (isExpired(job, now(), schedule, this.#firstAttempt)) {
+    if (this.#isExpired()) {
       this.recordOutcome(destination, ids, { kind: 'failed', ...reason }, NO_SESSION);
       return;
     }
@@ -355,12 +355,15 @@ export class ActiveMessage implements AttemptedMessage {
     return recipient;
   }
 
+  /** Of jobs with the same message, the youngest counts. */
+  #isExpired(): boolean {
+    const { now, schedule } = this.#deps;
+    return this.controlMessages.every(({ job }) => isExpired(job, now(), schedule, this.#firstAttempt));
+  }
+
   /** A transient failure is the last one when the message is too old for another attempt. */
   #expireOutcome(outcome: Outcome): Outcome {
-    const { now, schedule } = this.#deps;
-    const [{ job }] = this.controlMessages;
-    const isLast =
-      outcome.kind === 'failed' && !outcome.permanent && isExpired(job, now(), schedule, this.#firstAttempt);
+    const isLast = outcome.kind === 'failed' && !outcome.permanent && this.#isExpired();
     return isLast ? { kind: 'failed', ...expired(outcome) } : outcome;
   }
 

@@ -361,6 +361,19 @@ describe('a queue run', () => {
     );
   });
 
+  it('does not give up a job at its first failure because an older one has the same message', async () => {
+    const world = { ...FRIENDLY, servers: { '*': { rcpt: { '*': '451 4.7.1 Greylisted' } } } };
+    const old = { ...job([['r@a.example', 4]]), submitted: NOW - 6 * 86_400, attempted: NOW - 60 };
+    const { room } = await run([old, job([['s@a.example', 0]])], world);
+    assert.deepEqual(
+      room.changes.map(({ control, status }) => [control, status]),
+      [
+        [100_000, 4],
+        [100_001, 4],
+      ],
+    );
+  });
+
   it('leaves a job alone until it is due (R044, R049)', async () => {
     assert.equal(await triedAt(NOW + 1), 0);
     assert.equal(await triedAt(NOW), 1);
