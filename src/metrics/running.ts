@@ -7,14 +7,18 @@ import type { Log } from '../output/log/log.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import { describeError, isOperationalError } from '../platform/system-errors.ts';
 import type { QueueScan } from '../queue/queue.ts';
+import type { Alerts } from '../runner/alerts.ts';
 import type { RunEvents } from '../runner/queue-runner.ts';
 import { readThrottled } from '../runner/throttle-store.ts';
+import type { Settings } from '../settings/table.ts';
 import type { Disk } from '../storage/disk.ts';
 import { layoutOf } from '../storage/layout.ts';
 import { countLine, outcomeCounter, traceCounter } from './counting.ts';
 import { type CounterStore, counterStore, replaceTextFile, timedDisk } from './files.ts';
 import { type PayloadFile, type QueueState, queueState } from './queue-state.ts';
+import { Recent } from './recent.ts';
 import type { Part } from './table.ts';
+import { hasThresholds, judge } from './thresholds.ts';
 import { type Format, Metrics } from './values.ts';
 
 export interface RunningDeps {
@@ -28,6 +32,8 @@ export interface RunningDeps {
   readonly parts: readonly Part[];
   /** for node_exporter; null: none */
   readonly file: string | null;
+  /** what is too much */
+  readonly settings: Settings;
   /** the payloads are files of that directory */
   readonly isSpool: boolean;
 }
@@ -45,20 +51,26 @@ export class RunningMetrics {
   readonly #deps: RunningDeps;
   readonly #stores: readonly (readonly [Part, CounterStore])[];
   readonly #metrics = new Metrics();
+  readonly #recent: Recent;
+  #alerts: Alerts | null = null;
   #scan: QueueScan | null = null;
   #timer: Timer | null = null;
   #warned = false;
 
   constructor(deps: RunningDeps) {
     this.#deps = deps;
-    const { disk, home, parts } = deps;
+    const { disk, home, parts, settings } = deps;
+    this.#recent = new Recent(Math.ceil(settings['alert.window'] / 1000));
     this.#stores = parts.map((part) => [part, counterStore(disk, home, part)]);
   }
 
-  /** The queue is ours: what other processes counted before is part of it. */
-  hold(): void {
+  /** The queue is ours: what other processes counted before is part of it. `alerts`: what is too much becomes one of them. */
+  hold(alerts: Alerts | null): void {
+    this.#alerts = alerts;
     for (const [part, store] of this.#stores) {
-      this.#metrics.restore([part], store.read());
+      const before = store.read();
+      this.#metrics.restore([part], before);
+      if (part === 'queue') this.#recent.restore(before);
       const began = SINCE_METRICS[part];
       if (!this.#metrics.has(began)) this.#metrics.set(began, this.#seconds(), {});
     }
@@ -72,6 +84,7 @@ export class RunningMetrics {
       ...events,
       outcome: (record) => {
         outcome(record);
+        if (record.status !== 4) this.#recent.add(record.status === 5, this.#seconds());
         events.outcome(record);
       },
       trace: (attempts, traced) => {
@@ -148,7 +161,11 @@ export class RunningMetrics {
   /** The counters are kept, and the file is written. While the queue is ours. */
   save(): void {
     const { file } = this.#deps;
-    for (const [part, store] of this.#stores) store.write(this.#metrics.entries([part]));
+    this.#judge();
+    for (const [part, store] of this.#stores) {
+      const recent = part === 'queue' ? this.#recent.entries() : [];
+      store.write(new Map([...this.#metrics.entries([part]), ...recent]));
+    }
     if (file === null) return;
     try {
       replaceTextFile(file, this.text('prometheus'));
@@ -165,6 +182,13 @@ export class RunningMetrics {
   close(): void {
     this.#timer?.cancel();
     this.save();
+  }
+
+  #judge(): void {
+    const { home, settings } = this.#deps;
+    if (this.#alerts === null || !hasThresholds(settings)) return;
+    const share = this.#recent.share(this.#seconds());
+    judge(settings, { home, state: this.queueState(), share }, this.#alerts);
   }
 
   #seconds(): number {

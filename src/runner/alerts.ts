@@ -21,6 +21,16 @@ export interface Alert {
   readonly met: number;
 }
 
+/** A problem was told for the first time, or one that was told is over. */
+export interface AlertChange {
+  readonly has: 'begun' | 'ended';
+  readonly key: string;
+  /** full sentences */
+  readonly text: string;
+  /** Unix seconds */
+  readonly since: number;
+}
+
 /** The oldest are forgotten, and long texts are cut, so that the file stays below its bound. */
 const MOST = 1000;
 const LONGEST_TEXT = 500;
@@ -59,6 +69,7 @@ export class Alerts {
   /** those of this process before it held the queue; null: it does */
   #before: Map<string, Alert> | null = new Map();
   #unwritable = false;
+  #listener: (change: AlertChange) => void = () => {};
 
   /**
    * @param now Unix seconds
@@ -80,12 +91,25 @@ export class Alerts {
     if (own.length > 0) this.#write();
   }
 
+  /** What happens from now on with problems, warnings that recur not among them. */
+  listen(listener: (change: AlertChange) => void): void {
+    this.#listener = listener;
+  }
+
+  /** Whether the problem was there when it was last looked for. */
+  has(key: string): boolean {
+    return this.#alerts.has(key);
+  }
+
   /** The problem is there. It is told when it has lasted `after` seconds. */
   raise(key: string, text: string, after = 0): void {
     const since = this.#alerts.get(key)?.since ?? this.#now();
     const isNews = this.#now() - since >= after && this.#isNews(key);
+    const isFirst = isNews && (this.#alerts.get(key)?.told ?? null) === null;
     if (isNews || this.#isDueToWrite(key)) this.#put(key, text, isNews ? this.#now() : null, since);
     if (isNews) this.#warn(text);
+    // Written before: a process that ends now does not tell it again.
+    if (isFirst) this.#listener({ has: 'begun', key, text: text.slice(0, LONGEST_TEXT), since });
   }
 
   /** The problem is there, and is told elsewhere. What was not met lately begins anew. */
@@ -105,9 +129,11 @@ export class Alerts {
 
   /** The problems with these keys are over. */
   clear(isOver: (key: string) => boolean): void {
-    const over = [...this.#alerts.keys()].filter(isOver);
-    for (const key of over) this.#alerts.delete(key);
+    const over = [...this.#alerts].filter(([key]) => isOver(key));
+    for (const [key] of over) this.#alerts.delete(key);
     if (over.length > 0) this.#write();
+    for (const [key, { text, since, told }] of over)
+      if (told !== null) this.#listener({ has: 'ended', key, text, since });
   }
 
   /** A time that lies ahead was told by a clock that was wrong. */

@@ -56,7 +56,7 @@ export class RelayAlerts {
   constructor(relays: readonly Relay[], alerts: Alerts) {
     this.#relays = relays;
     this.#alerts = alerts;
-    alerts.clear((key) => key.startsWith(PREFIX) && !isOfRelay(key, relays));
+    alerts.clear((key) => key.startsWith(RELAY) && !isOfRelay(key, relays));
   }
 
   observe(traced: TraceEvent): void {
@@ -101,10 +101,11 @@ export class RelayAlerts {
   }
 }
 
-const PREFIX = 'relay ';
+/** Of the keys of these alerts. */
+export const RELAY = 'relay ';
 
 function keyOf(host: string, port: number): string {
-  return `${PREFIX}${host}:${port}`;
+  return `${RELAY}${host}:${port}`;
 }
 
 /** Whether the key of an alert is about one of these relays. */

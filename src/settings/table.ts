@@ -252,6 +252,32 @@ export const SETTINGS = {
   'log.format': setting(choice('pretty', 'json'), 'pretty', 'format of the log'),
   'log.target': setting(text, 'stderr', 'stderr, syslog, syslog:HOST:PORT or a file'),
 
+  'alert.command': setting(
+    list(text),
+    [],
+    'a program and its arguments, run without a shell when a problem begins and when it has ended',
+  ),
+  'alert.mail': optional(
+    mailbox,
+    'an address, such as the postmaster’s, that gets one message when a problem begins and one when it has ended',
+  ),
+  'alert.queue-age': setting(
+    duration,
+    '0s',
+    'a problem: the oldest job that is not held is older than this; 0: never',
+  ),
+  'alert.queue-size': setting(
+    count(0, 100_000_000),
+    '0',
+    'a problem: more jobs than this are in the queue; 0: never',
+  ),
+  'alert.refused': setting(
+    count(0, 100),
+    '0',
+    'a problem: more than this percentage of the recipients was refused within alert.window, of 20 at least; 0: never',
+  ),
+  'alert.window': setting(wait, '1h', 'the time over which alert.refused counts'),
+
   'metrics-file': optional(
     path,
     'a file that gets the metrics, for the textfile collector of node_exporter; its name has to end in .prom',

@@ -7,12 +7,17 @@ import { RunningMetrics } from '../../src/metrics/running.ts';
 import { METRICS, type Metric, REASONS, seriesOf } from '../../src/metrics/table.ts';
 import { CONTENT_TYPES, formatFor, Metrics } from '../../src/metrics/values.ts';
 import { warningEvent } from '../../src/output/log/log-events.ts';
+import { readSettings } from '../../src/settings/read.ts';
 import { STATES } from '../../src/smtp/machine/states.ts';
 import { nodeDisk } from '../../src/storage/disk.ts';
 import { layoutOf } from '../../src/storage/layout.ts';
 import { HandClock, NOW, temporaryDirectory } from '../support/spool.ts';
 
 const WARNING = warningEvent('Something is wrong.');
+
+const read = readSettings({});
+assert.ok(read.ok);
+const { settings } = read;
 
 const ROWS: readonly [string, Metric][] = Object.entries(METRICS);
 
@@ -145,11 +150,11 @@ function begun(t: TestContext) {
   const told: string[] = [];
   const open = (file: string | null = null, parts: readonly ('queue' | 'intake')[] = ['queue']) => {
     const metrics = new RunningMetrics({
-      ...{ home, disk: nodeDisk, clock, parts, file, isSpool: true },
+      ...{ home, disk: nodeDisk, clock, parts, file, settings, isSpool: true },
       warn: (text) => told.push(text),
       quarantined: () => 0,
     });
-    metrics.hold();
+    metrics.hold(null);
     return metrics;
   };
   return { home, clock, told, open, file: `${home}/spoolroom.prom` };
@@ -177,14 +182,22 @@ describe('counters', () => {
 
   it('of a process that waited for the queue are added to those of the one before it', (t) => {
     const { home, clock, open } = begun(t);
-    const deps = { home, disk: nodeDisk, clock, parts: ['queue'], file: null, isSpool: true } as const;
+    const deps = {
+      home,
+      disk: nodeDisk,
+      clock,
+      parts: ['queue'],
+      file: null,
+      settings,
+      isSpool: true,
+    } as const;
     const waiting = new RunningMetrics({ ...deps, warn: () => {}, quarantined: () => 0 });
     const log = { write: () => {}, reopen: async () => {}, close: async () => {} };
     waiting.counted(log).write(WARNING);
     const before = open();
     before.counted(log).write(WARNING);
     before.close();
-    waiting.hold();
+    waiting.hold(null);
     assert.match(waiting.text('prometheus'), /^spoolroom_log_messages_total\{level="warn"\} 2$/m);
   });
 

@@ -129,6 +129,11 @@ describe('a run counts', () => {
   });
 });
 
+/** The text of a message whose body is in base64. */
+function decoded(content: Buffer = Buffer.alloc(0)): string {
+  return Buffer.from(content.toString('latin1').split('\r\n\r\n')[1] ?? '', 'base64').toString('utf8');
+}
+
 function writtenTo(folder: string, text: string): string {
   const file = path.join(folder, '.ca.pem');
   fs.writeFileSync(file, text);
@@ -151,5 +156,92 @@ test('the intake counts what it takes, what it refuses, and wrong passwords', ()
     'smtpd_messages_rejected_total{code="4xx"}': 1,
     'smtpd_messages_rejected_total{code="5xx"}': 1,
     smtpd_sasl_authentication_failures_total: 38,
+  });
+});
+
+describe('an alert over runs from cron', () => {
+  /** Appends what the command was told to a file of the spool. */
+  function alerting(spool: string) {
+    const told = path.join(spool, '.told');
+    const command = path.join(spool, '.tell');
+    fs.writeFileSync(command, `#!/bin/sh\necho "$ALERT_EVENT $ALERT_NAME" >> ${told}\n`, { mode: 0o700 });
+    return {
+      command,
+      told: () => (fs.existsSync(told) ? fs.readFileSync(told, 'utf8').split('\n').slice(0, -1) : []),
+    };
+  }
+
+  it('is told by the command once, and once when it has ended', async (t) => {
+    const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'bob@greylist.example') });
+    const { command, told } = alerting(spool);
+    const settings = { 'alert.command': command, 'alert.queue-age': '1h' };
+    for (const later of [60, 3500, 3700, 3800, 90_000]) await runOver(spool, settings, NOW + later);
+    assert.deepEqual(told(), []);
+    const again = spoolOf(t, { 1: MAIL, 2: listFor(1, 'carol@silent.invalid') });
+    const second = alerting(again);
+    const given = { ...settings, 'alert.command': second.command, dns: '127.0.0.1:1' };
+    for (const later of [60, 3500, 3700, 3800, 7300]) await runOver(again, given, NOW + later);
+    assert.deepEqual(second.told(), ['begin threshold queue-age']);
+    fs.rmSync(path.join(again, '2'));
+    for (const later of [7400, 7500]) await runOver(again, given, NOW + later);
+    assert.deepEqual(second.told(), ['begin threshold queue-age', 'end threshold queue-age']);
+  });
+
+  it('of a relay that rejects our login is told by the command and by one message', async (t) => {
+    const relay = await startSmtpServer({ starttls: certificates.mail, users: { me: 'right' } });
+    const post = await startSmtpServer();
+    t.after(() => Promise.all([relay.close(), post.close()]));
+    const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'bob@example.com') });
+    const { command, told } = alerting(spool);
+    const settings = (password: string) => ({
+      ...{ 'alert.command': command, 'alert.mail': 'admin@citadel.example' },
+      ...{ smarthost: `me:${password}@127.0.0.1:${relay.port}`, 'tls-ca': writtenTo(spool, testCa) },
+      return: `smtp://127.0.0.1:${post.port}`,
+    });
+    // Beside the reports to the sender.
+    const mails = () =>
+      post.accepted
+        .filter(({ recipients }) => recipients.includes('admin@citadel.example'))
+        .map(({ content }) => decoded(content));
+    for (const day of [1, 2]) await runOver(spool, settings('wrong'), NOW + day * 86_400);
+    assert.deepEqual(told(), [`begin relay 127.0.0.1:${relay.port} login`]);
+    assert.equal(mails().length, 1);
+    await runOver(spool, settings('right'), NOW + 3 * 86_400);
+    assert.deepEqual(told().slice(1), [`end relay 127.0.0.1:${relay.port} login`]);
+    assert.equal(relay.accepted.length, 1);
+    assert.equal(mails().length, 2);
+    assert.match(mails()[0] ?? '', /^The relay .* rejects our login/);
+    assert.match(mails()[1] ?? '', /^This has ended, /);
+  });
+
+  it('of refused recipients counts those of earlier runs', async (t) => {
+    const spool = spoolOf(t, {});
+    const { command, told } = alerting(spool);
+    const settings = { 'alert.command': command, 'alert.refused': '50', 'alert.window': '1h' };
+    for (let run = 0; run < 3; run++) {
+      const names = Array.from({ length: 8 }, (_, at) => `${run}${at}@gone.example`);
+      fs.writeFileSync(path.join(spool, '1'), MAIL);
+      fs.writeFileSync(path.join(spool, '2'), listFor(1, ...names));
+      assert.deepEqual(told(), []);
+      await runOver(spool, settings, NOW + 60 * (run + 1));
+    }
+    assert.deepEqual(told(), ['begin threshold refused']);
+    await runOver(spool, settings, NOW + 5000);
+    assert.deepEqual(told(), ['begin threshold refused', 'end threshold refused']);
+  });
+
+  it('without a server that takes the message is kept for the postmaster, and the failure is told', async (t) => {
+    const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'carol@silent.invalid') });
+    const settings = { 'alert.mail': 'admin@citadel.example', 'alert.queue-size': '1', return: 'room' };
+    fs.writeFileSync(path.join(spool, '3'), MAIL);
+    fs.writeFileSync(path.join(spool, '4'), listFor(3, 'dan@silent.invalid'));
+    await runOver(spool, { ...settings, dns: '127.0.0.1:1' });
+    const reports = path.join(spool, '.spoolroom/reports');
+    assert.equal(fs.readdirSync(reports).length, 1);
+    const log = fs.readFileSync(path.join(spool, '.log'), 'utf8');
+    assert.match(
+      log,
+      /could not be mailed: no server takes reports \(setting return\); it is kept in .*reports\/alert-/,
+    );
   });
 });

@@ -4,6 +4,7 @@
  */
 import { statSync } from 'node:fs';
 import { dsnRecipients, type Site } from '../../dsn/recipient.ts';
+import { THRESHOLD } from '../../metrics/thresholds.ts';
 import { type Finding, ok, problem, warning } from '../../output/check-report.ts';
 import { entryName, entryText } from '../../output/destination-text.ts';
 import { escapeControl } from '../../output/text.ts';
@@ -86,8 +87,10 @@ function alertFindings({ state, spool }: Settings, rules: Loaded): readonly Find
   const relays = alerts.filter(([key]) => isOfRelay(key, everyRelay(rules.delivery.routing)));
   const [report, ...others] = alerts.filter(([key]) => key.startsWith(REPORT));
   const more = others.length === 0 ? '' : ` The same with ${others.length} more.`;
+  const thresholds = alerts.filter(([key]) => key.startsWith(THRESHOLD));
   return [
     ...relays.map((each) => problem('relay', since(each), 'This ends when the relay takes a message.')),
+    ...thresholds.map((each) => warning('alert', since(each), 'It is so as of the last run.')),
     ...(report === undefined
       ? []
       : [

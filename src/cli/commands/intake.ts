@@ -70,7 +70,7 @@ export const command: Command = (called) =>
         quarantined: () => 0,
         warn: (text) => written.write(warningEvent(text)),
       });
-      metrics?.hold();
+      metrics?.hold(null);
       metrics?.start();
       try {
         return await intake(spool, invocation, metrics?.counted(written) ?? written, round);

@@ -13,6 +13,7 @@ import type { DsnTransportSetting } from '../../dsn/transport.ts';
 import { describeTransport, parseDsnTransport, sessionTransport } from '../../dsn/transport.ts';
 import { reportedEntry, suppressedEntry } from '../../history/record.ts';
 import type { HistoryWriter } from '../../history/writer.ts';
+import { outgoingFrom } from '../../message/outgoing.ts';
 import type { Log } from '../../output/log/log.ts';
 import { dsnEvent, suppressedEvent, warningEvent } from '../../output/log/log-events.ts';
 import { escapeControl, textDecoder } from '../../output/text.ts';
@@ -99,6 +100,31 @@ export function createDsnSender(
     },
     dsnRulesOf(settings, rules),
   );
+}
+
+/**
+ * Hands a message of ours to the server that takes reports, or keeps it for the postmaster. Resolves to why it was kept, a clause for
+ * people; null: a server has it. `name` is letters, digits and `-`.
+ */
+export function ownMailer(
+  path: DsnTransportSetting,
+  { spool, rules, warn }: Pick<DsnContext, 'spool' | 'rules'> & { readonly warn: (text: string) => void },
+  settings: Settings,
+  ports: Pick<RunDeps, 'connect' | 'resolver' | 'clock' | 'random'>,
+): (message: Buffer, to: string, name: string) => Promise<string | null> {
+  return async (message, to, name) => {
+    const { deadlines } = rules.delivery;
+    const transport = path.kind === 'room' ? null : sessionTransport(path, ports, deadlines, rules.ehloName);
+    const done = (await transport?.send(outgoingFrom(message), to)) ?? null;
+    if (done?.kind === 'safe') return null;
+    const where = await dsnStoreOf(spool, settings, spoolDeps(ports.clock, warn)).saveForPickup(
+      message,
+      name,
+    );
+    const why =
+      done === null ? 'no server takes reports (setting return)' : textDecoder(rules.render.legacy)(done.why);
+    return `${why}; it is kept in ${where}`;
+  };
 }
 
 /** For a run that is only played: which reports it would make, and who would get them. */

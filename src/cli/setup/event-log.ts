@@ -1,5 +1,6 @@
 /** The log of a command that delivers: its level, its target, and a line for each event of a queue run. */
 import type { TraceEvent } from '../../delivery/trace.ts';
+import type { HistoryWriter } from '../../history/writer.ts';
 import type { Charset } from '../../message/charset.ts';
 import { allowsColour } from '../../output/colour.ts';
 import type { Log } from '../../output/log/log.ts';
@@ -17,8 +18,12 @@ import {
 import { wholeDialogueLines } from '../../output/replay/dialogue.ts';
 import type { DecodeText } from '../../output/text.ts';
 import { textDecoder } from '../../output/text.ts';
+import type { Recorder } from '../../replay/transcript/recorder.ts';
+import { type Alerts, SILENT_HOSTS } from '../../runner/alerts.ts';
 import type { RunEvents } from '../../runner/queue-runner.ts';
+import type { RelayAlerts } from '../../runner/relay-alerts.ts';
 import type { Settings } from '../../settings/table.ts';
+import type { TlsCounter } from '../../tls-report/counter.ts';
 import { isJournal, isTerminal, standardStream } from '../shell/terminal.ts';
 
 /**
@@ -63,4 +68,36 @@ function logDialogue(traced: TraceEvent, log: Log, readable: DecodeText): void {
   for (const line of wholeDialogueLines(traced.event, traced.step)) {
     log.write(dialogueEvent(traced.session, traced.step.session.peer, line, readable));
   }
+}
+
+interface Observers {
+  readonly recorder: Recorder | null;
+  readonly history: HistoryWriter | null;
+  readonly tlsCounter: TlsCounter | null;
+  readonly relays: RelayAlerts;
+  readonly alerts: Alerts;
+}
+
+/** The same events, seen by others as well. */
+export function observed(
+  events: RunEvents,
+  { recorder, history, relays, alerts, tlsCounter }: Observers,
+): RunEvents {
+  return {
+    ...events,
+    silent: (found) => {
+      events.silent(found);
+      alerts.note(SILENT_HOSTS, silentEvent(found).message);
+    },
+    outcome: (record) => {
+      history?.outcome(record);
+      events.outcome(record);
+    },
+    trace: (attempt, traced) => {
+      recorder?.observe(attempt, traced);
+      relays.observe(traced);
+      tlsCounter?.observe(attempt, traced);
+      events.trace(attempt, traced);
+    },
+  };
 }

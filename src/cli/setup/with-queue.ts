@@ -5,14 +5,13 @@
 
 import { isRefusals } from '../../delivery/refusals.ts';
 import type { DsnTransportSetting } from '../../dsn/transport.ts';
-import type { HistoryWriter } from '../../history/writer.ts';
 import type { RunningMetrics } from '../../metrics/running.ts';
-import { type MetricsWish, metricsFor } from '../../metrics/wanted.ts';
+import { forgetThresholds } from '../../metrics/thresholds.ts';
+import { type MetricsWish, metricsFor, tellerFor } from '../../metrics/wanted.ts';
 import { type Log, withoutRepeats } from '../../output/log/log.ts';
 import {
   alertEvent,
   busyEvent,
-  silentEvent,
   stoppingEvent,
   waitingEvent,
   warningEvent,
@@ -33,8 +32,8 @@ import { quarantinedFiles } from '../../queue/spool/inspect.ts';
 import { Recorder } from '../../replay/transcript/recorder.ts';
 import { transcriptFolder, transcriptStore } from '../../replay/transcript/transcript-files.ts';
 import { everyRelay } from '../../routing/route.ts';
-import { Alerts, SILENT_HOSTS } from '../../runner/alerts.ts';
-import type { RunDeps, RunEvents } from '../../runner/queue-runner.ts';
+import { Alerts } from '../../runner/alerts.ts';
+import type { RunDeps } from '../../runner/queue-runner.ts';
 import { RelayAlerts } from '../../runner/relay-alerts.ts';
 import { type RunRules, suppressionRules } from '../../runner/rules.ts';
 import { SuppressionList } from '../../runner/suppression-list.ts';
@@ -43,15 +42,14 @@ import type { Settings } from '../../settings/table.ts';
 import { nodeDisk } from '../../storage/disk.ts';
 import { layoutOf } from '../../storage/layout.ts';
 import { stateMap } from '../../storage/state-map.ts';
-import type { TlsCounter } from '../../tls-report/counter.ts';
 import { reportTls, tlsCounterFor } from '../../tls-report/reporting.ts';
 import type { CliError, Command, Invocation } from '../shell/command.ts';
 import { cliError } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';
 import { EXIT } from '../shell/exit.ts';
 import { pause } from '../shell/signals.ts';
-import { createDsnSender, dsnTransportOf } from './dsn.ts';
-import { levelFor, logEvents, logFor } from './event-log.ts';
+import { createDsnSender, dsnTransportOf, ownMailer } from './dsn.ts';
+import { levelFor, logEvents, logFor, observed } from './event-log.ts';
 import { historyFor } from './history.ts';
 import { clockFor, loadRules, spoolDeps } from './load-config.ts';
 import { applyRoomOption, crashLogOf, type OpenedQueue, openQueue, stateDirectory } from './open-queue.ts';
@@ -191,7 +189,8 @@ async function openAndWork(
   }
   if (opened.kind === 'error') return opened;
   alerts.hold();
-  metrics?.hold();
+  forgetThresholds(settings, alerts);
+  metrics?.hold(alerts);
   return await workOn(opened.queue, { ...opening, warn }, path, stop, invocation, work);
 }
 
@@ -218,6 +217,11 @@ async function workOn(
     ...{ spool, writes: true, warn },
     fetchFailed: (domain, problem) => tlsCounter?.fetchFailed(domain, problem),
   });
+  const teller = tellerFor(settings, {
+    ...{ home: queue.name, clock, warn: (text) => log.write(alertEvent(text)), rules },
+    send: ownMailer(path, { spool, rules, warn }, settings, { ...system, clock }),
+  });
+  if (teller !== null) alerts.listen(teller.tell);
   let endReports = (): void => {};
   try {
     const logged = logEvents(log, levelFor(settings), rules.render.legacy);
@@ -246,12 +250,13 @@ async function workOn(
   } finally {
     release();
     endReports();
+    // While the queue is ours: another process adds to the same files.
+    metrics?.close();
+    await teller?.done();
     system.close();
     crashLog.close();
     await recorder?.close();
-    // While the queue is ours: another process adds to the same file.
     tlsCounter?.flush();
-    metrics?.close();
     await queue.close();
     history?.flush();
   }
@@ -283,35 +288,4 @@ function recorderFor(
   const { relays } = rules.delivery.routing;
   const { ehloName, render } = rules;
   return new Recorder({ keep, settings, relays, hostname: render.fqdn, ehloName }, clock, store);
-}
-
-interface Observers {
-  readonly recorder: Recorder | null;
-  readonly history: HistoryWriter | null;
-  readonly tlsCounter: TlsCounter | null;
-  readonly relays: RelayAlerts;
-  readonly alerts: Alerts;
-}
-
-function observed(
-  events: RunEvents,
-  { recorder, history, relays, alerts, tlsCounter }: Observers,
-): RunEvents {
-  return {
-    ...events,
-    silent: (found) => {
-      events.silent(found);
-      alerts.note(SILENT_HOSTS, silentEvent(found).message);
-    },
-    outcome: (record) => {
-      history?.outcome(record);
-      events.outcome(record);
-    },
-    trace: (attempt, traced) => {
-      recorder?.observe(attempt, traced);
-      relays.observe(traced);
-      tlsCounter?.observe(attempt, traced);
-      events.trace(attempt, traced);
-    },
-  };
 }
