@@ -44,7 +44,7 @@ export function isPending(recipient: Recipient): boolean {
 }
 
 /** Whether the recipient is delivered or refused for good. A status that is neither pending nor settled has no meaning. */
-export function isSettled(recipient: Recipient): boolean {
+export function isSettled(recipient: Pick<Recipient, 'status'>): boolean {
   return recipient.status === 2 || recipient.status === 5;
 }
 

@@ -65,7 +65,7 @@ export interface AttemptedMessage {
   /** The recipients wait because their hosts asked us to send less: nothing was tried. */
   holdBack(destination: string, recipients: readonly number[], reason: Failure): void;
   /** Every recipient of the attempt has its outcome, or stays as it was: the run is stopping, or the message is unavailable. */
-  attemptDone(): void;
+  attemptDone(attempt: DeliveryAttempt): void;
 }
 
 export type AcquireConnection = Extract<DeliveryEffect, { type: 'acquire-connection' }>;
@@ -221,7 +221,7 @@ export class DeliveryAttempt {
     this.isDone = true;
     this.#cancelTimers();
     this.#prepared = null;
-    this.message.attemptDone();
+    this.message.attemptDone(this);
   }
 
   #cancelTimers(): void {

@@ -27,6 +27,8 @@ export interface DeliveryRules {
     readonly host: number;
     /** messages in one session */
     readonly messages: number;
+    /** recipients in one transaction */
+    readonly recipients: number;
     /** session starts a second; 0: no limit */
     readonly rate: number;
   };

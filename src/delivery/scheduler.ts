@@ -30,6 +30,7 @@ export class Scheduler implements WorkerScheduler {
   #unfinished = 0;
   #transactions = 0;
   #isStopping = false;
+  #isStarting = false;
   /** running while destinations wait and no worker is free */
   #silenceTimer: Timer | null = null;
   readonly #whenIdle = new Set<() => void>();
@@ -160,7 +161,10 @@ export class Scheduler implements WorkerScheduler {
     this.#waiting.push(queue);
   }
 
+  /** A worker may be done at once, where its host is full: the loop that started it goes on, and none begins within it. */
   #startWorkers(): void {
+    if (this.#isStarting) return;
+    this.#isStarting = true;
     while (!this.#isStopping && this.#workers.size < this.rules.limits.sessions) {
       const queue = this.#waiting.shift();
       if (queue === undefined) break;
@@ -173,6 +177,7 @@ export class Scheduler implements WorkerScheduler {
       this.#enqueue(queue);
       worker.run(attempt);
     }
+    this.#isStarting = false;
     this.#watchForSilence();
   }
 

@@ -23,7 +23,7 @@ import { type MessageFacts, messageIdOf } from '../queue/message-facts.ts';
 import type { Queue, QueuedJob } from '../queue/queue.ts';
 import type { Schedule } from '../queue/schedule.ts';
 import { isExpired } from '../queue/schedule.ts';
-import { recipientAddress } from '../routing/address.ts';
+import { type Address, recipientAddress } from '../routing/address.ts';
 import type { Destination } from '../routing/hosts.ts';
 import type { RoutingRules } from '../routing/route.ts';
 import { destinationOf } from '../routing/route.ts';
@@ -72,12 +72,20 @@ export interface MessageDeps extends Omit<LoadDeps, 'sign' | 'sender'> {
   /** absent: there are no addresses to which nothing is sent */
   readonly suppressed?: SuppressionList | null;
   readonly load: typeof loadMessage;
+  /** most recipients in one transaction */
+  readonly limits: { readonly recipients: number };
 }
+
+type Result = Omit<RecipientResult, 'address'>;
 
 const NO_SESSION: OutcomeDetails = { milliseconds: 0, tls: null };
 
 /** Recipients that are worked on in one turn of the event loop. */
 const RECIPIENTS_A_TURN = 2000;
+/** Recipients of one destination that share an attempt, at least: what is done for each transaction is done for all of them. */
+const RECIPIENTS_AN_ATTEMPT = 1000;
+/** Attempts of one message that are known to the scheduler at a time, so that other messages get their turn. */
+const OPEN_ATTEMPTS = 500;
 
 export class ActiveMessage implements AttemptedMessage {
   /** the control messages that name this payload */
@@ -86,8 +94,9 @@ export class ActiveMessage implements AttemptedMessage {
   readonly #positions: MessageRecipients['positions'];
   readonly #deps: MessageDeps;
   readonly #events: MessageEvents;
-  /** by id: what became of recipients in this run */
-  readonly #results = new Map<number, RecipientResult>();
+  /** by id: what became of recipients in this run; the same object for all that have their outcome together */
+  readonly #results: (Result | undefined)[];
+  #job: QueuedJob | null = null;
   readonly #writes: Promise<void>[] = [];
   #isWritten = true;
   #facts: MessageFacts;
@@ -98,12 +107,16 @@ export class ActiveMessage implements AttemptedMessage {
   /** undefined: not asked for yet */
   #dsn: DsnRequest | null | undefined;
   #openAttempts = 0;
-  #attemptsDone: () => void = () => {};
+  /** with recipients that come after those of an open attempt, and with those whose turn it is */
+  readonly #following = new Map<DeliveryAttempt, RecipientGroup>();
+  readonly #unfinished: RecipientGroup[] = [];
+  #startMore: () => void = () => {};
 
   constructor(controlMessages: ControlMessages, deps: MessageDeps, events: MessageEvents) {
     this.controlMessages = controlMessages;
     const { recipients, positions } = recipientsOf(controlMessages.map(({ job }) => job));
     this.recipients = recipients;
+    this.#results = new Array(recipients.length);
     this.#positions = positions;
     // The message is read again for each attempt, and what is wrong with it is the same each time.
     this.#deps = { ...deps, warn: warnOnce(deps.warn) };
@@ -123,19 +136,36 @@ export class ActiveMessage implements AttemptedMessage {
   get job(): QueuedJob {
     const [first, ...others] = this.controlMessages;
     if (others.length === 0) return first;
-    const recipients = this.recipients.map(({ address, status, text }) => ({ address, status, text }));
-    return { ...first, job: { ...first.job, recipients } };
+    this.#job ??= {
+      ...first,
+      job: {
+        ...first.job,
+        recipients: this.recipients.map(({ address, status, text }) => ({ address, status, text })),
+      },
+    };
+    return this.#job;
   }
 
-  /** Makes each attempt known to `start`; resolves when all of them are done. */
+  /** Makes each attempt known to `start`, a few hundred at a time; resolves when all of them are done. */
   async attempt(start: (attempt: DeliveryAttempt) => void): Promise<void> {
     await this.#learnFirstAttempt();
-    const attempts = await this.#planAttempts();
-    if (attempts.length === 0) return;
+    const groups = (await this.#groupPending())[Symbol.iterator]();
     await new Promise<void>((done) => {
-      this.#openAttempts = attempts.length;
-      this.#attemptsDone = done;
-      for (const attempt of attempts) start(attempt);
+      let isStarting = false;
+      this.#startMore = () => {
+        // An attempt may be done at once.
+        if (isStarting) return;
+        isStarting = true;
+        while (this.#openAttempts < OPEN_ATTEMPTS) {
+          const group = this.#unfinished.pop() ?? groups.next().value;
+          if (group === undefined) break;
+          this.#openAttempts++;
+          start(this.#attemptFor(group));
+        }
+        isStarting = false;
+        if (this.#openAttempts === 0) done();
+      };
+      this.#startMore();
     });
   }
 
@@ -144,19 +174,18 @@ export class ActiveMessage implements AttemptedMessage {
     return this.recipients.flatMap((recipient, id) => (isPending(recipient) ? [id] : []));
   }
 
-  /** One attempt for the pending recipients of each destination. What is not an address fails at once. */
-  async #planAttempts(): Promise<readonly DeliveryAttempt[]> {
+  /** Ids of the pending recipients of each destination. What is not an address fails at once. */
+  async #groupPending(): Promise<Iterable<RecipientGroup>> {
     if (this.controlMessages.some(({ request }) => request === 'give-up')) {
       this.recordOutcome('', this.pending(), { kind: 'failed', ...cancelled() }, NO_SESSION);
       return [];
     }
-    const sender = this.#facts.sender ?? '';
-    const plans = new Map<string, AttemptPlan>();
+    const groups = new Map<string, RecipientGroup>();
     const invalid = new Map<string, number[]>();
-    let planned = 0;
+    let grouped = 0;
     for (const id of this.pending()) {
       const address = recipientAddress(this.#recipient(id).address);
-      if (++planned % RECIPIENTS_A_TURN === 0) {
+      if (++grouped % RECIPIENTS_A_TURN === 0) {
         this.#failInvalid(invalid);
         await this.#deps.nextTurn();
       }
@@ -172,18 +201,41 @@ export class ActiveMessage implements AttemptedMessage {
         this.recordOutcome('', [id], { kind: 'failed', ...failure }, NO_SESSION);
         continue;
       }
-      const destination = destinationOf(address.domain, sender, this.#deps.routing);
-      const { smtputf8, command } = address;
-      const key = `${destination.key} ${smtputf8}`;
-      const plan = plans.get(key) ?? { destination, smtputf8, recipients: [] };
-      plans.set(key, plan);
-      const dsn = this.dsn?.recipients.get(this.#recipient(id).address);
-      plan.recipients.push(dsn === undefined ? { id, address: command } : { id, address: command, dsn });
+      const key = `${this.#destinationOf(address).key} ${address.smtputf8}`;
+      const group = groups.get(key) ?? { ids: [], from: 0 };
+      groups.set(key, group);
+      group.ids.push(id);
     }
     this.#failInvalid(invalid);
-    return [...plans.values()].map(
-      ({ destination, recipients, smtputf8 }) => new DeliveryAttempt(this, destination, recipients, smtputf8),
-    );
+    return groups.values();
+  }
+
+  /**
+   * For the first of these recipients of one destination; the others follow when it is done. Made when its turn comes: a list may
+   * name a hundred thousand destinations.
+   */
+  #attemptFor(group: RecipientGroup): DeliveryAttempt {
+    const most = Math.max(RECIPIENTS_AN_ATTEMPT, this.#deps.limits.recipients);
+    const recipients: TransactionRecipient[] = [];
+    let first: Address | null = null;
+    const { ids, from } = group;
+    group.from += most;
+    for (const id of ids.slice(from, group.from)) {
+      const raw = this.#recipient(id).address;
+      const address = recipientAddress(raw);
+      if (address.kind === 'unusable') continue;
+      first ??= address;
+      const dsn = this.dsn?.recipients.get(raw);
+      recipients.push({ id, address: address.command, ...(dsn === undefined ? {} : { dsn }) });
+    }
+    if (first === null) throw new Error('an attempt needs an address');
+    const attempt = new DeliveryAttempt(this, this.#destinationOf(first), recipients, first.smtputf8);
+    if (group.from < ids.length) this.#following.set(attempt, group);
+    return attempt;
+  }
+
+  #destinationOf({ domain }: { readonly domain: string }): Destination {
+    return destinationOf(domain, this.#facts.sender ?? '', this.#deps.routing);
   }
 
   /** A message's first failure is never its last, however old the message is. */
@@ -241,10 +293,11 @@ export class ActiveMessage implements AttemptedMessage {
     // RFC 3461 5.2.2: nobody behind this server reports a success.
     const relayed = given.kind === 'delivered' && details.dsn !== true ? given : null;
     const message = this.#facts;
+    const result = { status, text, failure, relayed };
     const changes = ids.flatMap((id) => {
       const { address } = this.#recipient(id);
       this.#noteBounce(address, given);
-      this.#results.set(id, { address, status, text, failure, relayed });
+      this.#results[id] = result;
       return changesAt(this.#positions(id), { address, status, text });
     });
     this.#write(changes, () => {
@@ -276,14 +329,8 @@ export class ActiveMessage implements AttemptedMessage {
       return;
     }
     const text = statusText({ kind: 'failed', ...reason }, job.dialect);
-    for (const id of ids)
-      this.#results.set(id, {
-        address: this.#recipient(id).address,
-        status: 4,
-        text,
-        failure: reason,
-        relayed: null,
-      });
+    const result: Result = { status: 4, text, failure: reason, relayed: null };
+    for (const id of ids) this.#results[id] = result;
   }
 
   /** Once for all attempts: a large message is not hashed again for each destination. */
@@ -301,8 +348,12 @@ export class ActiveMessage implements AttemptedMessage {
     return signature;
   }
 
-  attemptDone(): void {
-    if (--this.#openAttempts === 0) this.#attemptsDone();
+  attemptDone(attempt: DeliveryAttempt): void {
+    const group = this.#following.get(attempt);
+    if (group !== undefined) this.#unfinished.push(group);
+    this.#following.delete(attempt);
+    this.#openAttempts--;
+    this.#startMore();
   }
 
   /** Where one control message calls a recipient settled and another does not, the settled one is right. */
@@ -342,11 +393,11 @@ export class ActiveMessage implements AttemptedMessage {
 
   *#allResults(): Generator<RecipientResult> {
     for (const [id, { address, status, text }] of this.recipients.entries())
-      yield this.#results.get(id) ?? { address, status, text, failure: null, relayed: null };
+      yield { address, ...(this.#results[id] ?? { status, text, failure: null, relayed: null }) };
   }
 
   #isSettled(): boolean {
-    return this.recipients.every((recipient, id) => isSettled(this.#results.get(id) ?? recipient));
+    return this.recipients.every((recipient, id) => isSettled(this.#results[id] ?? recipient));
   }
 
   #recipient(id: number): Recipient {
@@ -381,10 +432,11 @@ export class ActiveMessage implements AttemptedMessage {
   }
 }
 
-interface AttemptPlan {
-  readonly destination: Destination;
-  readonly smtputf8: boolean;
-  readonly recipients: TransactionRecipient[];
+/** The pending recipients of one destination. */
+interface RecipientGroup {
+  readonly ids: number[];
+  /** index of the first that is in no attempt yet */
+  from: number;
 }
 
 /** A change, and which of the control messages it belongs to. */

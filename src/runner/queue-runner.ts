@@ -165,6 +165,7 @@ export class QueueRunner {
       signer: rules.signer,
       warn: (text) => deps.events.warning(text),
       routing: rules.delivery.routing,
+      limits: rules.delivery.limits,
       now: () => this.#now(),
       nextTurn: () => new Promise((turn) => deps.clock.after(0, turn)),
       schedule: rules.due.schedule,

@@ -94,6 +94,7 @@ function dispatchRules(
       destination: settings['limit.destination'],
       host: settings['limit.host'],
       messages: settings['limit.messages'],
+      recipients: settings['limit.recipients'],
       rate: settings['limit.rate'],
     },
     deadlines: {

@@ -885,3 +885,14 @@ describe('stopping', () => {
     assert.match(said ?? '', /was cut off because spoolroom was told to stop while we were waiting for/);
   });
 });
+
+it('thousands of destinations with the same full host are worked on one after the other, not within each other (R258)', async () => {
+  const count = 8000;
+  const run = await deliver(
+    { names: { '*': { a: ['192.0.2.1'] } }, servers: { '*': {} } },
+    Array.from({ length: count }, (_, n) => ({ to: [`u@d${n}.example`] })),
+    rulesWith({ sessions: 50, host: 20 }),
+  );
+  assert.equal(run.outcomes.length, count);
+  assert.ok(run.outcomes.every(({ outcome }) => outcome.kind === 'delivered'));
+});

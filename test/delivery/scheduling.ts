@@ -55,7 +55,7 @@ export function rulesWith(
       mxPort: 25,
       loops: null,
     },
-    limits: { sessions: 20, destination: 10, host: 10, messages: 100, rate: 0, ...limits },
+    limits: { sessions: 20, destination: 10, host: 10, messages: 100, recipients: 100, rate: 0, ...limits },
     deadlines: DEADLINES,
     localAddresses: [],
     policyFor: (host, withoutTls) => ({

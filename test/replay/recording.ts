@@ -109,7 +109,12 @@ export function longRecorder(
   const open = (): TranscriptWriter => {
     begun++;
     let text = '';
-    return { append: (more) => (text += more), keep: () => transcripts.push(text), discard: () => {} };
+    return {
+      isFull: false,
+      append: (more) => (text += more),
+      keep: () => transcripts.push(text),
+      discard: () => {},
+    };
   };
   const rules = {
     keep,

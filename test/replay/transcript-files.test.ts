@@ -53,13 +53,28 @@ test('the oldest are removed first, and all beyond the maximum age', (t) => {
   assert.equal(transcriptsOf(spool, 1).length, 1);
 });
 
-test('the length of a transcript is limited, and its lines are complete', (t) => {
+test('the length of a transcript is limited, nothing follows what was left out, and the end is marked', (t) => {
   const spool = temporaryDirectory(t);
   const text = transcriptStore(transcriptFolder(spool), WIDE, complain).open(1, 0);
   const line = `${'x'.repeat(999_999)}\n`;
   for (let count = 0; count < 6; count++) text.append(line);
+  text.append('a short one\n');
+  assert.equal(text.isFull, true);
   const [file = ''] = transcriptsOf(spool, 1);
-  assert.equal(fs.statSync(file).size, 4_000_000);
+  assert.equal(fs.statSync(file).size, 4_000_003);
+  assert.match(fs.readFileSync(file, 'utf8').slice(-5), /^x\n\.\.\.$/);
+});
+
+test('many transcripts within a minute do not exceed the space by much', (t) => {
+  const spool = temporaryDirectory(t);
+  const store = transcriptStore(transcriptFolder(spool), { ...WIDE, size: 100_000 }, complain);
+  for (let count = 0; count < 100; count++) {
+    const text = store.open(1, 1_000_000 + count);
+    text.append(`${'x'.repeat(9_999)}\n`);
+    text.keep();
+  }
+  const sizes = transcriptsOf(spool, 1).map((file) => fs.statSync(file).size);
+  assert.ok(sizes.reduce((sum, size) => sum + size, 0) <= 120_000, `${sizes.length} files`);
 });
 
 test('a folder that cannot be created causes one warning and no other harm', (t) => {

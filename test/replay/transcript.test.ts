@@ -156,3 +156,30 @@ test('no state is kept of sessions that were destroyed while waiting for the rep
   assert.equal(world.connections, 4);
   assert.equal(recorder.openSessions, 0);
 });
+
+test('of a job with thousands of recipients, a transcript holds those of its delivery, and leads the same way (R260)', async () => {
+  const others = Array.from({ length: 3000 }, (_, n) => ({
+    address: `u${n}@two.example`,
+    status: 2,
+    text: 'ok',
+  }));
+  const one = { address: 'alice@one.example', status: 0, text: '' };
+  const base = queuedFor('alice@one.example');
+  const queued = {
+    ...base,
+    job: { ...base.job, recipients: [...others, one, { ...one, address: 'bob@one.example' }] },
+  };
+  const servers = { '*': { rcpt: { 'bob@one.example': '550 5.1.1 no bob' } } };
+  const { transcripts } = await record(queued, { names: { '*': { a: ['192.0.2.1'] } }, servers });
+  const [text = ''] = transcripts;
+  assert.ok(text.length < 20_000, `${text.length} bytes`);
+  const transcript = transcriptOf(text);
+  assert.deepEqual(
+    transcript.header.job.recipients.map(({ address }) => address),
+    ['alice@one.example', 'bob@one.example'],
+  );
+  assert.deepEqual(transcript.header.indices, [0, 1]);
+  assert.equal(compareTranscript(transcript), null);
+  const decided = transcript.lines.flatMap((line) => (line.what === 'outcome' ? [...line.recipients] : []));
+  assert.deepEqual(decided.sort(), [0, 1]);
+});

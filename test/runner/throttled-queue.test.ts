@@ -106,6 +106,7 @@ describe('the recipients of such a message', () => {
     const deps: MessageDeps = {
       queue: queue as unknown as Queue,
       routing: ROUTING,
+      limits: { recipients: 100 },
       signer: null,
       now: () => NOW,
       schedule: SCHEDULE,

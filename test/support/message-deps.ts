@@ -19,6 +19,7 @@ export const MESSAGE_DEPS: Omit<MessageDeps, 'queue' | 'now' | 'dsnSender'> = {
     mxPort: 25,
     loops: null,
   },
+  limits: { recipients: 100 },
   schedule: SCHEDULE,
   nextTurn: async () => {},
   load: loadMessage,

@@ -24,6 +24,9 @@ import { printResult, type ReplayResult, write } from './result.ts';
 import { messageOf, sendable, spoolOfTranscript, type TranscriptMessage } from './transcript-message.ts';
 import { withSets, worldNamed } from './what-if.ts';
 
+const CUT =
+  'The last line is cut off: the program ended while writing it, or the transcript was as long as one may be (4 MiB).';
+
 export async function replayTranscript(
   transcript: Transcript,
   file: string,
@@ -97,7 +100,7 @@ async function fromTranscript(
   const sources: ReplaySources = {
     title: `Transcript ${file} of job ${header.control}, recorded ${formatTime(Math.floor(header.at / 1000))}`,
     job,
-    warnings: cut ? ['The last line is cut off: the program ended while writing it.'] : [],
+    warnings: cut ? [CUT] : [],
     now: seconds,
     schedule,
     due: isDue(job, seconds, { schedule, force: false }).reason,

@@ -14,11 +14,13 @@ import type { Settings } from '../../settings/table.ts';
 import type { Session } from '../../smtp/machine/session.ts';
 import { beginSession } from '../../smtp/machine/session.ts';
 import type { Recorded } from './transcript.ts';
-import { bodyOf, encode, recordedSettings, tableVersion } from './transcript.ts';
+import { bodyOf, encode, recordedSettings, shortenedJob, tableVersion } from './transcript.ts';
 
 /** Where one transcript is written. It never throws: the store reports its own errors, and no delivery fails for them. */
 export interface TranscriptWriter {
   append(text: string): void;
+  /** it is as long as a transcript may be, and takes no more */
+  readonly isFull: boolean;
   /** the transcript is complete and is kept */
   keep(): void;
   discard(): void;
@@ -210,12 +212,12 @@ export class Recorder {
   }
 
   #write(recording: Recording): void {
-    const lines = recording.buffered.map(({ at, event }) =>
-      encode({ t: sinceBegin(recording, at), ...bodyOf(event) }),
-    );
+    const { buffered, attempt, at: begun } = recording;
     recording.buffered = [];
+    if (recording.writer?.isFull === true) return;
+    const lines = buffered.map(({ at, event }) => encode({ t: sinceBegin(recording, at), ...bodyOf(event) }));
     if (recording.writer === null) {
-      recording.writer = this.#store.open(recording.attempt.message.job.control, recording.at);
+      recording.writer = this.#store.open(attempt.message.job.control, begun);
       lines.unshift(this.#header(recording));
     }
     recording.writer.append(lines.join(''));
@@ -224,13 +226,14 @@ export class Recorder {
   #header({ attempt, at, facts }: Recording): string {
     const { settings, relays, hostname, ehloName } = this.#rules;
     this.#recordedSettings ??= recordedSettings(settings, relays);
+    const indices = attempt.recipients.map(({ id }) => id);
     return encode({
       transcript: 2,
       tables: tableVersion(),
       at,
       control: attempt.message.job.control,
-      job: attempt.message.job.job,
-      indices: attempt.recipients.map(({ id }) => id),
+      job: shortenedJob(attempt.message.job.job, indices),
+      indices,
       recipients: attempt.recipients.map(({ address }) => address),
       destination: attempt.destination,
       ...(facts === null ? {} : { message: facts }),

@@ -6,6 +6,7 @@
 import type { Job } from '../../delivery-list/job.ts';
 import { readSettings } from '../../settings/read.ts';
 import { SETTINGS } from '../../settings/table.ts';
+import { renumbered } from './renumber.ts';
 import type { Transcript, TranscriptHeader } from './transcript.ts';
 import { encode } from './transcript.ts';
 
@@ -35,27 +36,6 @@ function trimmed(header: TranscriptHeader): TranscriptHeader {
     indices: recipients.map((_, index) => index),
     settings: kept as unknown as TranscriptHeader['settings'],
   };
-}
-
-/** Fields that hold ids of recipients. */
-const IDS: ReadonlySet<string> = new Set(['recipients', 'pending', 'accepted', 'refused', 'remaining']);
-
-/** Replaces the ids of recipients by positions in the shortened job. */
-function renumbered<T>(value: T, position: ReadonlyMap<number, number>): T;
-function renumbered(value: unknown, position: ReadonlyMap<number, number>): unknown {
-  if (Array.isArray(value)) return value.map((each) => renumbered(each, position));
-  if (typeof value !== 'object' || value === null) return value;
-  const idOf = (each: unknown): unknown => {
-    if (typeof each === 'number') return position.get(each) ?? each;
-    const { id, ...rest } = each as { readonly id: number };
-    return { id: position.get(id) ?? id, ...rest };
-  };
-  return Object.fromEntries(
-    Object.entries(value).map(([key, each]) => [
-      key,
-      IDS.has(key) && Array.isArray(each) ? each.map(idOf) : renumbered(each, position),
-    ]),
-  );
 }
 
 /** Replaces names that are not addresses: users and rooms of the server. */

@@ -19,11 +19,12 @@ export interface RetentionLimits {
   readonly age: number;
 }
 
-/** Bytes of one transcript; what follows is left out. */
+/** Bytes of one transcript; what follows is left out, and the end is marked as a line that is cut off. */
 const MAX_LENGTH = 4_194_304;
 
-/** Milliseconds between two sweeps. In between the limits may be exceeded a little. */
+/** Milliseconds between two sweeps, unless a part of the space was written meanwhile. In between the limits may be exceeded a little. */
 const SWEEP_INTERVAL = 60_000;
+const SWEEP_PART = 8;
 
 export function transcriptFolder(spool: string): string {
   return join(layoutOf(spool).state, 'transcripts');
@@ -37,6 +38,7 @@ export function transcriptStore(
   let count = 0;
   let warned = false;
   let lastSweep = Number.NEGATIVE_INFINITY;
+  let written = 0;
   const attempt = (work: () => void): void => {
     try {
       work();
@@ -52,6 +54,7 @@ export function transcriptStore(
     open: (control, at): TranscriptWriter => {
       let file = '';
       let length = 0;
+      let isFull = false;
       const create = (): void => {
         mkdirSync(dirname(folder), { recursive: true, mode: 0o700 });
         // A transcript is as open to others as everything else in our folder.
@@ -69,17 +72,24 @@ export function transcriptStore(
         }
       };
       return {
+        get isFull() {
+          return isFull;
+        },
         append: (text) => {
-          if (length + text.length > MAX_LENGTH) return;
-          length += text.length;
+          if (isFull) return;
+          isFull = length + text.length > MAX_LENGTH;
+          const taken = isFull ? CUT : text;
+          length += taken.length;
+          written += taken.length;
           attempt(() => {
             if (file === '') create();
-            appendLines(file, text);
+            appendLines(file, taken);
           });
         },
         keep: () => {
-          if (Math.abs(at - lastSweep) < SWEEP_INTERVAL) return;
+          if (Math.abs(at - lastSweep) < SWEEP_INTERVAL && written < limits.size / SWEEP_PART) return;
           lastSweep = at;
+          written = 0;
           attempt(() => sweep(folder, limits, at));
         },
         discard: () => {
@@ -89,6 +99,9 @@ export function transcriptStore(
     },
   };
 }
+
+/** A line without an end: the reader says that the recording is not complete. */
+const CUT = '...';
 
 /** Names that may be taken before a transcript is given up. */
 const MAX_TAKEN = 1000;

@@ -22,6 +22,7 @@ import type { Session, SessionEffect, SessionEvent } from '../../smtp/machine/se
 import type { StateName } from '../../smtp/machine/states.ts';
 import { SESSION_TABLE } from '../../smtp/machine/table.ts';
 import type { Outcome } from '../../smtp/outcome.ts';
+import { renumbered } from './renumber.ts';
 import { upgradeLines } from './version-1.ts';
 
 export interface TranscriptHeader {
@@ -33,6 +34,7 @@ export interface TranscriptHeader {
   readonly at: number;
   /** number of the control message */
   readonly control: number;
+  /** of a job with many recipients, those of this delivery only */
   readonly job: Job;
   /** ids of the recipients of this delivery: their positions among the job's */
   readonly indices: readonly number[];
@@ -134,8 +136,12 @@ export function bodyOf(event: Recorded): LineBody {
 }
 
 export function encode(value: TranscriptHeader | TranscriptLine): string {
-  return `${JSON.stringify(value, withoutCredentials)}\n`;
+  const text = JSON.stringify(value);
+  // To look at each field takes longer than all the rest, and few lines have what must not be there.
+  return `${SECRET.test(text) ? JSON.stringify(value, withoutCredentials) : text}\n`;
 }
+
+const SECRET = /"credentials":(?!null|true|false)/;
 
 const WITHHELD = 'withheld';
 
@@ -194,13 +200,41 @@ export function readTranscript(text: string): TranscriptRead {
     return { kind: 'unusable', reason: 'its first line is not the header of a transcript of version 1 or 2' };
   }
   const version = first.transcript;
-  const header: TranscriptHeader = { ...first, transcript: 2 };
-  const body = version === 1 ? upgradeLines(header, following) : following;
+  const recorded: TranscriptHeader = { ...first, transcript: 2 };
+  const { header, body } = unshortened(
+    recorded,
+    version === 1 ? upgradeLines(recorded, following) : following,
+  );
   const unknown = body.findIndex((value) => !isLine(value));
   if (unknown >= 0) return { kind: 'unusable', reason: `line ${unknown + 2} is not a line of a transcript` };
   return {
     kind: 'transcript',
     transcript: { header, lines: body.filter(isLine), version, cut: rest !== '' },
+  };
+}
+
+/** Of a job with more recipients than this, a transcript has those of its delivery only. */
+const MANY_RECIPIENTS = 1000;
+
+/** What a transcript says of the job: there may be one for each of a hundred thousand recipients. */
+export function shortenedJob(job: Job, indices: readonly number[]): Job {
+  if (job.recipients.length <= MANY_RECIPIENTS) return job;
+  return { ...job, recipients: indices.flatMap((index) => job.recipients[index] ?? []), unknownLines: [] };
+}
+
+/** Ids are positions among the recipients of the job: here, too, where the others were left out. */
+function unshortened(
+  header: TranscriptHeader,
+  body: readonly unknown[],
+): { readonly header: TranscriptHeader; readonly body: readonly unknown[] } {
+  const { job, indices } = header;
+  const isShortened =
+    job.recipients.length === indices.length && indices.some((index) => index >= indices.length);
+  if (!isShortened) return { header, body };
+  const position = new Map(indices.map((id, index) => [id, index]));
+  return {
+    header: { ...header, indices: indices.map((_, index) => index) },
+    body: body.map((line) => renumbered(line, position)),
   };
 }
 
