@@ -37,6 +37,9 @@ test('every example is tested here', () => {
     ...UNITS,
     'crontab',
     'fail2ban-filter.conf',
+    // By test/metrics/examples.test.ts.
+    'grafana-dashboard.json',
+    'prometheus-rules.yml',
     'logrotate',
     'sysusers.conf',
     'tmpfiles.conf',
