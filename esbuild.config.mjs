@@ -6,11 +6,22 @@
  */
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
 import { build } from 'esbuild';
 
+const require = createRequire(import.meta.url);
+
 /** Modules of Node that take long to load: the bundle requires them when something in them is first used. */
 const LATE = /^(node:)?(crypto|net|stream|fs\/promises|child_process|dgram|tty|v8|readline\/promises)$/;
+
+/** The text of a module that stands for another one, which is required from `file` when something in it is first used. */
+function standIn(module, file) {
+  const getters = Object.keys(require(module)).map(
+    (name) => `get ${name}() { return require('${file}').${name}; }`,
+  );
+  return `module.exports = {${getters.join(',')}};`;
+}
 
 const late = {
   name: 'late',
@@ -22,11 +33,7 @@ const late = {
         ? { path, external: true }
         : { path, namespace: 'late' },
     );
-    onLoad({ filter: LATE, namespace: 'late' }, async ({ path }) => {
-      const names = Object.keys(await import(path)).filter((name) => name !== 'default');
-      const contents = names.map((name) => `get ${name}() { return require('${path}').${name}; }`).join(',');
-      return { contents: `module.exports = {${contents}};` };
-    });
+    onLoad({ filter: LATE, namespace: 'late' }, ({ path }) => ({ contents: standIn(path, path) }));
   },
 };
 
@@ -42,7 +49,15 @@ const withoutStreams = {
 };
 
 /** Packages that have a file of their own, so that a start reads only what every run needs. */
-const APART = ['dns-packet', 'nodemailer/lib/mime-node', 'postal-mime', 'smtp-server', 'winston', 'yargs'];
+const APART = [
+  'dns-packet',
+  'iconv-lite',
+  'nodemailer/lib/mime-node',
+  'postal-mime',
+  'smtp-server',
+  'winston',
+  'yargs',
+];
 
 const apart = {
   name: 'apart',
@@ -51,13 +66,23 @@ const apart = {
       namespace === 'apart' ? undefined : { path, namespace: 'apart' },
     );
     onLoad({ filter: /./, namespace: 'apart' }, ({ path }) => ({
-      contents: `module.exports = require('${apartFile(path)}');`,
+      // The others are imported where they are needed, or are functions, for which nothing can stand.
+      contents:
+        path === 'iconv-lite'
+          ? standIn(path, apartFile(path))
+          : `module.exports = require('${apartFile(path)}');`,
     }));
     onResolve({ filter: /^\.\/packages\// }, ({ path }) => ({ path, external: true }));
-    // iconv-lite's tables of Chinese, Japanese and Korean characters are most of it, and are loaded when they are used.
+  },
+};
+
+/** iconv-lite's tables of Chinese, Japanese and Korean characters are most of it, and are loaded when they are used. */
+const tables = {
+  name: 'tables',
+  setup({ onResolve }) {
     onResolve({ filter: /^\.\/tables\/.*\.json$/ }, ({ path, resolveDir }) => {
       copyFileSync(join(resolveDir, path), join(folder, 'packages', basename(path)));
-      return { path: `./packages/${basename(path)}`, external: true };
+      return { path: `./${basename(path)}`, external: true };
     });
   },
 };
@@ -120,7 +145,7 @@ const command = await build({
   // The bundle finds the demo's fixtures as the source does.
   banner: { js: "const sourceFolder = __dirname + '/../src/cli/shell';" },
   define: { SPOOLROOM_VERSION: JSON.stringify(version), 'import.meta.dirname': 'sourceFolder' },
-  plugins: [withoutStreams, late, apart],
+  plugins: [late, apart],
 });
 const packages = await Promise.all(
   APART.map((name) =>
@@ -128,7 +153,7 @@ const packages = await Promise.all(
       ...COMMON,
       stdin: { contents: `module.exports = require('${name}');`, resolveDir: '.' },
       outfile: join(folder, apartFile(name)),
-      plugins: [late],
+      plugins: [withoutStreams, late, tables],
     }),
   ),
 );

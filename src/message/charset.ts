@@ -2,8 +2,9 @@
  * Decides which charset unlabelled bytes are in: UTF-8 when they are valid UTF-8, otherwise the configured legacy charset
  * when it has a character for each of them, otherwise `unknown-8bit` (RFC 1428). Text is labelled, never converted.
  *
- * iconv-lite provides the legacy charsets. It is loaded when a charset is looked up by name, not at start-up.
+ * iconv-lite provides the legacy charsets. The bundle loads it when the first byte is decoded by it, not at start-up.
  */
+import iconv from 'iconv-lite';
 import type { ByteString } from '../platform/bytes.ts';
 
 /** Decodes bytes piece by piece; null as soon as the bytes so far cannot be in this charset. */
@@ -39,10 +40,12 @@ export type CharsetLookup =
   | { readonly kind: 'charset'; readonly charset: Charset }
   | { readonly kind: 'unknown'; readonly reason: string };
 
+/** The default of the setting `charset`, which need not be looked up. */
+const DEFAULT = 'windows-1252';
+
 /** A legacy charset by its name (`iso-8859-15`, `windows-1251`, `euc-jp`). */
-export async function loadCharset(name: string): Promise<CharsetLookup> {
-  const { default: iconv } = await import('iconv-lite');
-  if (!/^[\w.:+-]{1,40}$/.test(name) || !iconv.encodingExists(name)) {
+export function findCharset(name: string): CharsetLookup {
+  if (name !== DEFAULT && !(/^[\w.:+-]{1,40}$/.test(name) && iconv.encodingExists(name))) {
     return {
       kind: 'unknown',
       reason: `unknown charset "${name}"; use a name such as iso-8859-1 or windows-1252`,

@@ -8,7 +8,7 @@ import type { Clock, Timer } from '../platform/clock.ts';
 import { describeError, isOperationalError } from '../platform/system-errors.ts';
 import type { QueueScan } from '../queue/queue.ts';
 import type { Alerts } from '../runner/alerts.ts';
-import type { RunEvents } from '../runner/queue-runner.ts';
+import type { DeliveryEvents } from '../runner/deliveries.ts';
 import { readThrottled } from '../runner/throttle-store.ts';
 import type { Settings } from '../settings/table.ts';
 import type { Disk } from '../storage/disk.ts';
@@ -77,7 +77,7 @@ export class RunningMetrics {
   }
 
   /** The events of a run, counted. */
-  observed(events: RunEvents): RunEvents {
+  observed(events: DeliveryEvents): DeliveryEvents {
     const outcome = outcomeCounter(this.#metrics, () => this.#seconds());
     const trace = traceCounter(this.#metrics);
     return {

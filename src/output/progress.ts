@@ -3,7 +3,7 @@
  * stream are arguments.
  */
 import type { Clock, Timer } from '../platform/clock.ts';
-import type { RunCount } from '../runner/queue-runner.ts';
+import type { RunCount } from '../runner/run-count.ts';
 import { plural } from './text.ts';
 
 /** A terminal line that can be rewritten. Whoever writes another line calls `clear` first. */

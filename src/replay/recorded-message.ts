@@ -5,7 +5,7 @@
 import type { MessageFacts } from '../delivery/attempt.ts';
 import type { OutgoingMessage } from '../message/outgoing.ts';
 import { summarizeMessage } from '../message/summary.ts';
-import type { RunDeps } from '../runner/queue-runner.ts';
+import type { DeliveryDeps } from '../runner/deliveries.ts';
 import type { Transcript } from './transcript/transcript.ts';
 
 export interface RecordedMessage extends MessageFacts {
@@ -36,7 +36,7 @@ export function recordedMessage({ header, lines }: Transcript): RecordedMessage 
 export function loadRecorded(
   { size, eightBit, sender, sevenBit }: RecordedMessage,
   unrecorded: (what: string) => void,
-): NonNullable<RunDeps['load']> {
+): NonNullable<DeliveryDeps['load']> {
   const narrow = async (): Promise<OutgoingMessage | null> => {
     if (sevenBit !== undefined) return sevenBit === null ? null : fillerOf(sevenBit, false, narrow);
     unrecorded('how long the message is for a server without 8BITMIME');

@@ -10,8 +10,8 @@ import { type ControlMessages, isMessageDue } from '../queue/due.ts';
 import { recipientsOf } from '../queue/merge.ts';
 import type { PayloadResult } from '../queue/queue.ts';
 import type { OutcomeRecord } from '../runner/active-message.ts';
-import type { RunDeps } from '../runner/queue-runner.ts';
-import { runQueue } from '../runner/queue-runner.ts';
+import { type DeliveryDeps, type DeliveryEvents, readyDeliveries } from '../runner/deliveries.ts';
+import { type RunEvents, runQueue } from '../runner/queue-runner.ts';
 import type { RunRules } from '../runner/rules.ts';
 import { CopiedQueue, type JobAfter } from './copied-queue.ts';
 import { type RehearsedReport, type ReportRules, rehearseReports } from './rehearsed-reports.ts';
@@ -32,7 +32,7 @@ export interface Simulation {
   /** absent: nobody would be told anything */
   readonly reports?: ReportRules;
   /** how the payload is made ready to send; absent: as in a run */
-  readonly load?: NonNullable<RunDeps['load']>;
+  readonly load?: NonNullable<DeliveryDeps['load']>;
   /** resolves when `load` is asked for something that was not recorded; completes "The recording does not say ..." */
   readonly unrecorded?: Promise<string>;
 }
@@ -75,7 +75,7 @@ async function inWhole(payload: PayloadResult): Promise<PayloadResult> {
 /** The same in any world, including the real one. `passTime` waits until a promise settles. */
 export async function perform(
   { lists, payload, rules, force, reports: reportRules, load }: Simulation,
-  deps: { readonly clock: Clock; readonly random: Random } & Pick<RunDeps, 'resolver' | 'connect'>,
+  deps: { readonly clock: Clock; readonly random: Random } & Pick<DeliveryDeps, 'resolver' | 'connect'>,
   unrecorded: Promise<string>,
   passTime: <T>(done: Promise<T>) => Promise<T>,
 ): Promise<Performed> {
@@ -85,7 +85,7 @@ export async function perform(
   const records: OutcomeRecord[] = [];
   const warnings: string[] = [];
   const reports: RehearsedReport[] = [];
-  const events: RunDeps['events'] = {
+  const events: RunEvents & DeliveryEvents = {
     outcome: (record) => records.push(record),
     quarantined: () => {},
     warning: (text) => warnings.push(text),
@@ -96,14 +96,15 @@ export async function perform(
     reportRules === undefined
       ? undefined
       : rehearseReports({ queue, ...deps, report: (each) => reports.push(each) }, reportRules);
+  const ports = {
+    ...deps,
+    queue,
+    events,
+    ...(dsnSender === undefined ? {} : { dsnSender }),
+    ...(load === undefined ? {} : { load }),
+  };
   const run = runQueue(
-    {
-      ...deps,
-      queue,
-      events,
-      ...(dsnSender === undefined ? {} : { dsnSender }),
-      ...(load === undefined ? {} : { load }),
-    },
+    readyDeliveries(ports, rules),
     { ...rules, due: { ...rules.due, force } },
     new AbortController().signal,
   );

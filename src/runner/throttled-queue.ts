@@ -24,7 +24,7 @@ interface ThrottledQueueDeps {
   readonly warn: (text: string) => void;
 }
 
-type Message = readonly [MessageNumber, ControlMessages];
+export type DueMessage = readonly [MessageNumber, ControlMessages];
 
 export class ThrottledQueue {
   readonly throttle: Throttle;
@@ -41,7 +41,7 @@ export class ThrottledQueue {
   }
 
   /** Those of the due messages that may be offered now, at least to some recipients, or have something to tell. */
-  select(due: readonly Message[]): readonly Message[] {
+  select(due: readonly DueMessage[]): readonly DueMessage[] {
     if (due.length === 0) return due;
     this.#restore();
     if (this.throttle.isQuiet) return due;

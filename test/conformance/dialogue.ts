@@ -16,6 +16,7 @@ import { SCHEDULE } from '../../src/queue/schedule.ts';
 import { CopiedQueue } from '../../src/replay/copied-queue.ts';
 import { VirtualClock } from '../../src/replay/world/virtual-clock.ts';
 import { parseInternetConfig } from '../../src/routing/relays.ts';
+import { readyDeliveries } from '../../src/runner/deliveries.ts';
 import { runQueue } from '../../src/runner/queue-runner.ts';
 import type { RunRules } from '../../src/runner/rules.ts';
 import { rulesWith } from '../delivery/scheduling.ts';
@@ -182,9 +183,9 @@ async function ours(row: Row): Promise<Seen> {
     },
     trace: () => {},
   };
-  await clock.runUntil(
-    runQueue({ queue, connect, resolver, clock, random: () => 0.5, events }, rulesFor(script), stop.signal),
-  );
+  const rules = rulesFor(script);
+  const ports = { queue, connect, resolver, clock, random: () => 0.5, events };
+  await clock.runUntil(runQueue(readyDeliveries(ports, rules), rules, stop.signal));
   const { contacts, sent } = network;
   return { questions: eachOnce(network.questions), contacts, sent, outcomes: queue.outcomes.sort(byPlace) };
 }

@@ -1,14 +1,14 @@
 /** What the tests of this folder share: stored messages in memory, whole or in pieces, and rendering them. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { type Charset, loadCharset } from '../../src/message/charset.ts';
+import { type Charset, findCharset } from '../../src/message/charset.ts';
 import { type NativeMessage, writeNative } from '../../src/message/native.ts';
 import { type OutgoingMessage, type PrepareResult, prepareOutgoing } from '../../src/message/outgoing.ts';
 import type { RenderOptions } from '../../src/message/render.ts';
 import type { StoredMessage } from '../../src/message/stored.ts';
 
 export async function charset(name: string): Promise<Charset> {
-  const found = await loadCharset(name);
+  const found = findCharset(name);
   assert.equal(found.kind, 'charset');
   return found.charset;
 }

@@ -1,7 +1,7 @@
 /** Outcomes as log lines, and how bytes, spans and times are shown to people. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { loadCharset, unknown8bit } from '../../src/message/charset.ts';
+import { findCharset, unknown8bit } from '../../src/message/charset.ts';
 import { allowsColour } from '../../src/output/colour.ts';
 import { dialogueEvent, dsnEvent, outcomeEvent } from '../../src/output/log/log-events.ts';
 import { duration, escapeControl, textDecoder } from '../../src/output/text.ts';
@@ -120,7 +120,7 @@ test('no host, no code, and a doubt', () => {
 });
 
 test('bytes become text once: UTF-8 where it is, else the legacy charset, else what they are', async () => {
-  const found = await loadCharset('windows-1252');
+  const found = findCharset('windows-1252');
   assert.ok(found.kind === 'charset');
   const readable = textDecoder(found.charset);
   assert.equal(readable('plain'), 'plain');

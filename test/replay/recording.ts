@@ -15,6 +15,7 @@ import { World } from '../../src/replay/world/world.ts';
 import { readWorld } from '../../src/replay/world/worlds.ts';
 import type { Relay } from '../../src/routing/hosts.ts';
 import { parseRelayEntry } from '../../src/routing/relays.ts';
+import { readyDeliveries } from '../../src/runner/deliveries.ts';
 import { runQueue } from '../../src/runner/queue-runner.ts';
 import type { RunRules } from '../../src/runner/rules.ts';
 import { rulesFrom } from '../../src/runner/rules.ts';
@@ -116,14 +117,14 @@ export function longRecorder(
       discard: () => {},
     };
   };
-  const rules = {
+  const recorded = {
     keep,
     settings,
     relays: relaysIn(settings),
     hostname: 'me.example',
     ehloName: 'me.example',
   };
-  const recorder = new Recorder(rules, clock, { open });
+  const recorder = new Recorder(recorded, clock, { open });
   const events = {
     outcome: () => {},
     quarantined: () => {},
@@ -138,7 +139,8 @@ export function longRecorder(
     const queue = new CopiedQueue([queued], payloadOf(MAIL));
     const { resolver, connect } = world;
     const deps = { queue, resolver, connect, clock, random: () => 0.5, events };
-    await clock.runUntil(runQueue(deps, rulesOf(settings), new AbortController().signal));
+    const rules = rulesOf(settings);
+    await clock.runUntil(runQueue(readyDeliveries(deps, rules), rules, new AbortController().signal));
     return world;
   };
   return { recorder, transcripts, runIn, begun: () => begun };

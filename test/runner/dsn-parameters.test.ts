@@ -8,7 +8,8 @@ import { openDsnStore } from '../../src/queue/spool/notes/dsn-store.ts';
 import { openSpoolQueue } from '../../src/queue/spool/open.ts';
 import { VirtualClock } from '../../src/replay/world/virtual-clock.ts';
 import { World } from '../../src/replay/world/world.ts';
-import { runQueue } from '../../src/runner/queue-runner.ts';
+import { type DeliveryEvents, readyDeliveries } from '../../src/runner/deliveries.ts';
+import { type RunEvents, runQueue } from '../../src/runner/queue-runner.ts';
 import { rulesFrom } from '../../src/runner/rules.ts';
 import { readSettings } from '../../src/settings/read.ts';
 import { type DsnRequest, dsnRequest } from '../../src/smtp/dsn-request.ts';
@@ -89,9 +90,9 @@ async function run(dsn: DsnRequest | null, ehlo: string, rcpt = '250 2.1.5 ok'):
           if (effect.type === 'write')
             commands.push(...((effect as { bytes?: string }).bytes?.split('\r\n') ?? []));
       },
-    } as unknown as Parameters<typeof runQueue>[0]['events'];
+    } as unknown as RunEvents & DeliveryEvents;
     await runQueue(
-      { queue, clock, random: () => 0.5, resolver, connect, events, dsnSender },
+      readyDeliveries({ queue, clock, random: () => 0.5, resolver, connect, events, dsnSender }, rules),
       rules,
       new AbortController().signal,
     );

@@ -13,9 +13,10 @@ import type { WorldScript } from '../../src/replay/world/world.ts';
 import { World } from '../../src/replay/world/world.ts';
 import type { Relay } from '../../src/routing/hosts.ts';
 import { parseRelayEntry } from '../../src/routing/relays.ts';
-import type { RunSummary } from '../../src/runner/queue-runner.ts';
+import { readyDeliveries } from '../../src/runner/deliveries.ts';
 import { QueueRunner, runQueue, unreadableSpool } from '../../src/runner/queue-runner.ts';
 import type { RunRules } from '../../src/runner/rules.ts';
+import type { RunSummary } from '../../src/runner/run-count.ts';
 import { rulesWith } from '../delivery/scheduling.ts';
 import { emptyJob } from '../support/jobs.ts';
 
@@ -129,7 +130,10 @@ async function run(
   const crashes = given.crashLog === undefined ? {} : { crashLog: given.crashLog };
   const summary = await clock.runUntil(
     runQueue(
-      { queue: room, connect, resolver, clock, random: () => 0.5, events, ...crashes },
+      readyDeliveries(
+        { queue: room, connect, resolver, clock, random: () => 0.5, events, ...crashes },
+        rulesOf(given),
+      ),
       rulesOf(given),
       new AbortController().signal,
     ),
@@ -439,7 +443,11 @@ describe('a queue runner that keeps running', () => {
     };
     const { connect, resolver } = world;
     const ports = { queue: room, connect, resolver, clock, random: () => 0.5, events };
-    const queue = new QueueRunner(ports, rulesOf({}), new AbortController().signal);
+    const queue = new QueueRunner(
+      readyDeliveries(ports, rulesOf({})),
+      rulesOf({}),
+      new AbortController().signal,
+    );
     await queue.scan(false);
     await clock.runUntil(queue.idleOr(60_000));
     await queue.scan(false);
@@ -480,7 +488,11 @@ describe('while a slow server is waited for', () => {
       trace: nothing,
     };
     const ports = { queue: new WaitingRoom([due]), connect, resolver, clock, random: () => 0.5, events };
-    const queue = new QueueRunner(ports, rulesOf({}), new AbortController().signal);
+    const queue = new QueueRunner(
+      readyDeliveries(ports, rulesOf({})),
+      rulesOf({}),
+      new AbortController().signal,
+    );
     const counts: (readonly number[])[] = [];
     while (scans.length > 0) {
       await queue.scan(false);

@@ -16,6 +16,7 @@ import type { SpoolDeps } from '../../src/queue/spool/open.ts';
 import { openSpoolClient, openSpoolQueue } from '../../src/queue/spool/open.ts';
 import type { Recorder } from '../../src/replay/transcript/recorder.ts';
 import { VirtualClock } from '../../src/replay/world/virtual-clock.ts';
+import { readyDeliveries } from '../../src/runner/deliveries.ts';
 import { QueueRunner, type RunDeps, runQueue } from '../../src/runner/queue-runner.ts';
 import type { RunRules } from '../../src/runner/rules.ts';
 import { rulesFrom } from '../../src/runner/rules.ts';
@@ -254,8 +255,10 @@ class Simulation {
     };
     await this.#tolerateDiskErrors(process, async () => {
       const dsnSender = this.#reporter(process, queue);
-      if (runs > 1) await this.#watch(process, { ...ports, dsnSender }, runs, signal);
-      else await runQueue({ ...ports, dsnSender }, this.#rulesNow(), signal);
+      const rules = this.#rulesNow();
+      const deps = readyDeliveries({ ...ports, dsnSender }, rules);
+      if (runs > 1) await this.#watch(process, deps, rules, runs, signal);
+      else await runQueue(deps, rules, signal);
     });
     await recorder?.close();
     process.claimed = false;
@@ -263,8 +266,14 @@ class Simulation {
   }
 
   /** One queue that stays: scans while it is busy, pauses, scans again; after an outcome that could not be written it begins again. */
-  async #watch(process: SimulatedProcess, ports: RunDeps, scans: number, signal: AbortSignal): Promise<void> {
-    const queue = new QueueRunner(ports, this.#rulesNow(), signal);
+  async #watch(
+    process: SimulatedProcess,
+    deps: RunDeps,
+    rules: RunRules,
+    scans: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const queue = new QueueRunner(deps, rules, signal);
     const scan = (): Promise<void> =>
       this.#tolerateDiskErrors(process, async () => {
         if (queue.halted) await queue.resume();

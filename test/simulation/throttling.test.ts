@@ -10,6 +10,7 @@ import type { ServerScript } from '../../src/replay/world/server.ts';
 import { VirtualClock } from '../../src/replay/world/virtual-clock.ts';
 import { World, type WorldScript } from '../../src/replay/world/world.ts';
 import type { OutcomeRecord } from '../../src/runner/active-message.ts';
+import { readyDeliveries } from '../../src/runner/deliveries.ts';
 import { runQueue } from '../../src/runner/queue-runner.ts';
 import { rulesFrom } from '../../src/runner/rules.ts';
 import { throttleStore } from '../../src/runner/throttle-store.ts';
@@ -126,21 +127,24 @@ class Cron {
       if (opened.kind === 'refused') throw new Error(opened.text);
       const queue = opened.queue;
       await runQueue(
-        {
-          queue,
-          clock,
-          random: () => 0.5,
-          resolver: world.resolver,
-          connect: world.connect,
-          throttleStore: throttleStore(disk, layoutOf(SPOOL)),
-          events: {
-            outcome: (record) => void this.outcomes.push(record),
-            quarantined: () => {},
-            silent: () => {},
-            warning: warn,
-            trace: () => {},
+        readyDeliveries(
+          {
+            queue,
+            clock,
+            random: () => 0.5,
+            resolver: world.resolver,
+            connect: world.connect,
+            throttleStore: throttleStore(disk, layoutOf(SPOOL)),
+            events: {
+              outcome: (record) => void this.outcomes.push(record),
+              quarantined: () => {},
+              silent: () => {},
+              warning: warn,
+              trace: () => {},
+            },
           },
-        },
+          this.#rules,
+        ),
         this.#rules,
         new AbortController().signal,
       );

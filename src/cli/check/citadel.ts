@@ -14,7 +14,7 @@ import { RoomDialect } from '../../queue/citadel/room-dialect.ts';
 import { RoomIndex } from '../../queue/citadel/room-index.ts';
 import type { Relay } from '../../routing/hosts.ts';
 import { relaysInOrder } from '../../routing/relays.ts';
-import type { RunDeps } from '../../runner/queue-runner.ts';
+import type { DeliveryDeps } from '../../runner/deliveries.ts';
 import type { RunRules } from '../../runner/rules.ts';
 import type { CommandText } from '../../settings/shell-words.ts';
 import type { Settings } from '../../settings/table.ts';
@@ -29,7 +29,7 @@ import { probePeer, reportSession } from './network.ts';
 export interface CitadelContext {
   readonly settings: Settings;
   readonly commandText: CommandText;
-  readonly ports: Pick<RunDeps, 'connect' | 'clock'>;
+  readonly ports: Pick<DeliveryDeps, 'connect' | 'clock'>;
   /** null: they could not be loaded, which another finding says */
   readonly rules: RunRules | null;
 }

@@ -4,7 +4,8 @@
  */
 import { lookupAddresses } from '../../delivery/lookups.ts';
 import { sessionOptions } from '../../delivery/rules.ts';
-import { type DsnTransportSetting, handoverSession } from '../../dsn/transport.ts';
+import type { DsnTransportSetting } from '../../dsn/return-path.ts';
+import { handoverSession } from '../../dsn/transport.ts';
 import { type Finding, ok, problem, warning } from '../../output/check-report.ts';
 import { entryName } from '../../output/destination-text.ts';
 import { hintsFor } from '../../output/hints.ts';
@@ -13,7 +14,7 @@ import type { ByteString } from '../../platform/bytes.ts';
 import { withRules } from '../../routing/destination-rules.ts';
 import { type Host, isRelayMode, type Relay } from '../../routing/hosts.ts';
 import { LOOKUP_ERRORS, relayHost } from '../../routing/route.ts';
-import type { RunDeps } from '../../runner/queue-runner.ts';
+import type { DeliveryDeps } from '../../runner/deliveries.ts';
 import type { RunRules } from '../../runner/rules.ts';
 import type { SessionOptions } from '../../smtp/client.ts';
 import { STATES, type StateName } from '../../smtp/machine/states.ts';
@@ -22,7 +23,7 @@ import { describePeer } from '../../smtp/status-text.ts';
 import { type ProbeDeps, probeServer } from './banner-probe.ts';
 
 export interface NetworkContext {
-  readonly ports: Pick<RunDeps, 'connect' | 'resolver' | 'clock'>;
+  readonly ports: Pick<DeliveryDeps, 'connect' | 'resolver' | 'clock'>;
   readonly rules: RunRules;
   readonly path: DsnTransportSetting;
   /** whom reports would go to: the sender of a message in the spool, and the last resort */

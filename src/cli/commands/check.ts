@@ -23,11 +23,12 @@ import { layoutOf } from '../../storage/layout.ts';
 import { checkNetwork } from '../check/network.ts';
 import { printFindings } from '../check/print.ts';
 import { checkSpool } from '../check/spool.ts';
-import { dsnTransportOf, siteOf } from '../setup/dsn.ts';
+import { siteOf } from '../setup/delivery/dsn.ts';
+import { dsnTransportOf } from '../setup/delivery/return-path.ts';
+import { readOnlyDeps, type SystemDeps } from '../setup/delivery/system-deps.ts';
 import { clockFor, loadRules } from '../setup/load-config.ts';
 import { becomeOwner } from '../setup/privileges.ts';
 import { readSpool } from '../setup/read-spool.ts';
-import { readOnlyDeps, type SystemDeps } from '../setup/system-deps.ts';
 import type { Command, Invocation } from '../shell/command.ts';
 
 export const command: Command = async (invocation) => printFindings(await check(invocation), invocation);

@@ -20,8 +20,8 @@ import { describeError, errorCode } from '../../platform/system-errors.ts';
 import type { Queue } from '../../queue/queue.ts';
 import { openSpoolQueue } from '../../queue/spool/open.ts';
 import type { OutcomeRecord } from '../../runner/active-message.ts';
-import type { RunEvents } from '../../runner/queue-runner.ts';
-import { runQueue } from '../../runner/queue-runner.ts';
+import { type DeliveryEvents, readyDeliveries } from '../../runner/deliveries.ts';
+import { type RunEvents, runQueue } from '../../runner/queue-runner.ts';
 import type { RunRules } from '../../runner/rules.ts';
 import { scheduleFrom } from '../../runner/rules.ts';
 import { readSettings } from '../../settings/read.ts';
@@ -30,9 +30,9 @@ import { printer } from '../demo/printer.ts';
 import type { ControlText, Conversation, DemoResult, DemoRun } from '../demo/script.ts';
 import type { DemoWorld } from '../demo/world/index.ts';
 import { startDemoWorld } from '../demo/world/index.ts';
-import { createDsnSender } from '../setup/dsn.ts';
+import { createDsnSender } from '../setup/delivery/dsn.ts';
+import { readOnlyDeps } from '../setup/delivery/system-deps.ts';
 import { clockFor, controlSettings, loadRules, openError, spoolDeps } from '../setup/load-config.ts';
-import { readOnlyDeps } from '../setup/system-deps.ts';
 import type { CliError, Command, Terminal } from '../shell/command.ts';
 import { cliError } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
@@ -154,7 +154,11 @@ function performRun(setup: Setup, now: number): Promise<DemoRun | CliError> {
     const path = { kind: 'smtp', host: '127.0.0.1', literal: 4, port: world.smtpPort } as const;
     const about = { spool, rules, log, alerts: null, history: null };
     const dsnSender = createDsnSender(path, about, settings, ports);
-    const summary = await runQueue({ ...ports, dsnSender }, rules, new AbortController().signal);
+    const summary = await runQueue(
+      readyDeliveries({ ...ports, dsnSender }, rules),
+      rules,
+      new AbortController().signal,
+    );
     const remaining = new Set(numbersIn(spool));
     return {
       ...{ at: formatTime(now), conversations, outcomes, summary, reports },
@@ -169,7 +173,7 @@ function recorder() {
   const sessions = new Map<number, { readonly host: string; readonly lines: DialogueLine[] }>();
   const conversations: Conversation[] = [];
   const outcomes: OutcomeRecord[] = [];
-  const events: RunEvents = {
+  const events: RunEvents & DeliveryEvents = {
     outcome: (record) => outcomes.push(record),
     quarantined: (control, reason) => {
       throw new Error(`control message ${control} of the fixtures is unreadable: ${reason}`);

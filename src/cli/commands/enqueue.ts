@@ -109,7 +109,7 @@ async function enqueue({
   if (refused !== null) return refused;
   const spool = spoolOf(settings);
   if (typeof spool !== 'string') return spool;
-  const charset = await charsetFrom(settings);
+  const charset = charsetFrom(settings);
   if ('kind' in charset) return charset;
   const input = inputFrom(options.file, terminal.input);
   if ('kind' in input) return input;

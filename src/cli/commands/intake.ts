@@ -127,7 +127,7 @@ export interface Listeners {
 export async function openListeners(settings: Settings, deps: ListenerDeps): Promise<Listeners | CliError> {
   const options = optionsFrom(settings, deps.spool, deps.hostname);
   if ('kind' in options) return options;
-  const charset = await charsetFrom(settings);
+  const charset = charsetFrom(settings);
   if ('kind' in charset) return charset;
   const readable = textDecoder(charset);
   const { spool, room, clock, log } = deps;

@@ -6,7 +6,8 @@ import { formatTime } from '../../platform/clock.ts';
 import { groupByPayload, isQueuedDue } from '../../queue/due.ts';
 import type { Queue } from '../../queue/queue.ts';
 import type { Schedule } from '../../queue/schedule.ts';
-import { type RunCount, runQueue } from '../../runner/queue-runner.ts';
+import { runQueue } from '../../runner/queue-runner.ts';
+import type { RunCount } from '../../runner/run-count.ts';
 import { withQueue } from '../setup/with-queue.ts';
 import { EXIT } from '../shell/exit.ts';
 

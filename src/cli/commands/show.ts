@@ -25,7 +25,7 @@ export const command: Command = async ({ settings, options, terminal, commandTex
   const jobs = selectJobs(selection, scan, rules);
   if ('kind' in jobs) return jobs;
   const facts = new Map(factsOfAll(scan.jobs, now, schedule, readable).map((each) => [each.job, each]));
-  const charset = await charsetFrom(settings);
+  const charset = charsetFrom(settings);
   if ('kind' in charset) return charset;
   const form: RenderOptions = {
     order: settings['header-order'],

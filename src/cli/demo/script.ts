@@ -2,7 +2,7 @@
 import type { JobFacts } from '../../output/queue-facts.ts';
 import type { DialogueLine } from '../../output/replay/dialogue.ts';
 import type { OutcomeRecord } from '../../runner/active-message.ts';
-import type { RunSummary } from '../../runner/queue-runner.ts';
+import type { RunSummary } from '../../runner/run-count.ts';
 
 export interface Conversation {
   readonly host: string;

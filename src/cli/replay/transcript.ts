@@ -14,7 +14,7 @@ import { tableVersion } from '../../replay/transcript/transcript.ts';
 import { recordedWorld } from '../../replay/world/recorded-world.ts';
 import type { RunRules } from '../../runner/rules.ts';
 import type { Settings } from '../../settings/table.ts';
-import { reportRulesFor } from '../setup/dsn.ts';
+import { reportRulesFor } from '../setup/delivery/dsn.ts';
 import { loadRules, SIMULATED } from '../setup/load-config.ts';
 import { type CliError, cliError, type Invocation } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';

@@ -20,6 +20,7 @@ import type { DecodeText } from '../../output/text.ts';
 import { textDecoder } from '../../output/text.ts';
 import type { Recorder } from '../../replay/transcript/recorder.ts';
 import { type Alerts, SILENT_HOSTS } from '../../runner/alerts.ts';
+import type { DeliveryEvents } from '../../runner/deliveries.ts';
 import type { RunEvents } from '../../runner/queue-runner.ts';
 import type { RelayAlerts } from '../../runner/relay-alerts.ts';
 import type { Settings } from '../../settings/table.ts';
@@ -46,7 +47,7 @@ export function logFor(settings: Settings): Log {
   return openLog({ level: levelFor(settings), format, target, journal, colour, stderr });
 }
 
-export function logEvents(log: Log, level: Level, legacy: Charset): RunEvents {
+export function logEvents(log: Log, level: Level, legacy: Charset): RunEvents & DeliveryEvents {
   const readable = textDecoder(legacy);
   return {
     outcome: (record) => {
@@ -80,9 +81,9 @@ interface Observers {
 
 /** The same events, seen by others as well. */
 export function observed(
-  events: RunEvents,
+  events: DeliveryEvents,
   { recorder, history, relays, alerts, tlsCounter }: Observers,
-): RunEvents {
+): DeliveryEvents {
   return {
     ...events,
     silent: (found) => {

@@ -4,7 +4,7 @@ import { X509Certificate } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import type { Dialect } from '../../delivery-list/job.ts';
 import type { Keyring } from '../../dkim/keyring.ts';
-import { type Charset, loadCharset } from '../../message/charset.ts';
+import { type Charset, findCharset } from '../../message/charset.ts';
 import { escapeControl } from '../../output/text.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { systemClock } from '../../platform/clock.ts';
@@ -117,7 +117,7 @@ export async function loadRules(
   settings: Settings,
   machine: Machine = { ...SIMULATED, interfaces: ownAddresses() },
 ): Promise<RunRules | CliError> {
-  const charset = await charsetFrom(settings);
+  const charset = charsetFrom(settings);
   if ('kind' in charset) return charset;
   const certificates = certificatesFrom(settings);
   if ('kind' in certificates) return certificates;
@@ -161,8 +161,8 @@ export async function ownName(settings: Settings, warn: (text: string) => void):
   return machineName();
 }
 
-export async function charsetFrom(settings: Settings): Promise<Charset | CliError> {
-  const found = await loadCharset(settings.charset);
+export function charsetFrom(settings: Settings): Charset | CliError {
+  const found = findCharset(settings.charset);
   return found.kind === 'charset'
     ? found.charset
     : settingError(settings, 'charset', `setting charset: ${found.reason}.`);

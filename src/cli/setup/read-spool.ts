@@ -1,5 +1,5 @@
 /** A spool opened for reading, with what is needed to show its jobs. Writes nothing; works beside a running queue run. */
-import { loadCharset, unknown8bit } from '../../message/charset.ts';
+import { findCharset, unknown8bit } from '../../message/charset.ts';
 import { type DecodeText, textDecoder } from '../../output/text.ts';
 import { formatTime } from '../../platform/clock.ts';
 import type { Schedule } from '../../queue/schedule.ts';
@@ -61,6 +61,6 @@ export async function viewSpool(
 
 /** Where the charset of the settings cannot be used, bytes that are not UTF-8 stay what they are. */
 export async function readableFor(settings: Settings): Promise<DecodeText> {
-  const charset = await loadCharset(settings.charset);
+  const charset = findCharset(settings.charset);
   return textDecoder(charset.kind === 'charset' ? charset.charset : unknown8bit);
 }

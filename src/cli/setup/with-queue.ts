@@ -3,8 +3,7 @@
  * ports ready and signals handled. Whatever prevents that becomes a sentence and an exit code.
  */
 
-import { isRefusals } from '../../delivery/refusals.ts';
-import type { DsnTransportSetting } from '../../dsn/transport.ts';
+import type { DsnTransportSetting } from '../../dsn/return-path.ts';
 import type { RunningMetrics } from '../../metrics/running.ts';
 import { forgetThresholds } from '../../metrics/thresholds.ts';
 import { type MetricsWish, metricsFor, tellerFor } from '../../metrics/wanted.ts';
@@ -16,8 +15,6 @@ import {
   waitingEvent,
   warningEvent,
 } from '../../output/log/log-events.ts';
-import { textDecoder } from '../../output/text.ts';
-import type { Clock } from '../../platform/clock.ts';
 import {
   ConcurrentRunnerError,
   describeError,
@@ -26,36 +23,26 @@ import {
   SpoolReplacedError,
   UnavailableError,
 } from '../../platform/system-errors.ts';
-import { tuneV8 } from '../../platform/tune-v8.ts';
 import type { Queue } from '../../queue/queue.ts';
 import { quarantinedFiles } from '../../queue/spool/inspect.ts';
-import { Recorder } from '../../replay/transcript/recorder.ts';
-import { transcriptFolder, transcriptStore } from '../../replay/transcript/transcript-files.ts';
-import { everyRelay } from '../../routing/route.ts';
 import { Alerts } from '../../runner/alerts.ts';
 import type { RunDeps } from '../../runner/queue-runner.ts';
-import { RelayAlerts } from '../../runner/relay-alerts.ts';
-import { type RunRules, suppressionRules } from '../../runner/rules.ts';
-import { SuppressionList } from '../../runner/suppression-list.ts';
-import { throttleStore } from '../../runner/throttle-store.ts';
+import type { RunRules } from '../../runner/rules.ts';
 import type { Settings } from '../../settings/table.ts';
 import { nodeDisk } from '../../storage/disk.ts';
 import { layoutOf } from '../../storage/layout.ts';
-import { stateMap } from '../../storage/state-map.ts';
-import { reportTls, tlsCounterFor } from '../../tls-report/reporting.ts';
 import type { CliError, Command, Invocation } from '../shell/command.ts';
 import { cliError } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';
 import { EXIT } from '../shell/exit.ts';
 import { pause } from '../shell/signals.ts';
-import { createDsnSender, dsnTransportOf, ownMailer } from './dsn.ts';
-import { levelFor, logEvents, logFor, observed } from './event-log.ts';
-import { historyFor } from './history.ts';
-import { clockFor, loadRules, spoolDeps } from './load-config.ts';
-import { applyRoomOption, crashLogOf, type OpenedQueue, openQueue, stateDirectory } from './open-queue.ts';
+import { onDemand } from './delivery/on-demand.ts';
+import { dsnTransportOf } from './delivery/return-path.ts';
+import { levelFor, logEvents, logFor } from './event-log.ts';
+import { clockFor, loadRules } from './load-config.ts';
+import { applyRoomOption, type OpenedQueue, openQueue, stateDirectory } from './open-queue.ts';
 import { becomeOwner } from './privileges.ts';
 import { onlyRound, type Round, untilStopped } from './reload.ts';
-import { systemDeps } from './system-deps.ts';
 
 export interface QueueContext {
   /** the directory with our own state: the spool itself, or the setting `state` */
@@ -202,90 +189,46 @@ async function workOn(
   invocation: Invocation,
   work: Work,
 ): Promise<ExitCode | CliError> {
-  const { spool, rules, log, alerts, warn, metrics } = context;
+  const { rules, log, alerts, metrics } = context;
   const { settings } = invocation;
   const clock = clockFor(settings);
   signal.addEventListener('abort', () =>
     log.write(stoppingEvent(String(signal.reason), settings['timeout.stop'])),
   );
-  const recorder = recorderFor(spool, rules, settings, clock, warn);
-  const readable = textDecoder(rules.render.legacy);
-  const history = historyFor(spool, settings, { clock, readable, warn });
-  const tlsCounter = tlsCounterFor(spool, settings, { clock, warn });
-  const crashLog = crashLogOf(spool, spoolDeps(clock, warn));
-  const system = systemDeps(settings, clock, {
-    ...{ spool, writes: true, warn },
-    fetchFailed: (domain, problem) => tlsCounter?.fetchFailed(domain, problem),
+  const events = logEvents(log, levelFor(settings), rules.render.legacy);
+  const delivery = onDemand(async () => {
+    const { openDelivery } = await import('./delivery/open-delivery.ts');
+    return openDelivery(queue, context, events, path, settings);
   });
   const teller = tellerFor(settings, {
-    ...{ home: queue.name, clock, warn: (text) => log.write(alertEvent(text)), rules },
-    send: ownMailer(path, { spool, rules, warn }, settings, { ...system, clock }),
+    ...{ home: queue.name, clock, rules, warn: (text) => log.write(alertEvent(text)) },
+    send: async (...mail) => (await delivery.get()).send(...mail),
   });
   if (teller !== null) alerts.listen(teller.tell);
-  let endReports = (): void => {};
+  const ports: RunDeps = {
+    ...{ queue, events, clock },
+    ...(metrics === null ? {} : { scanned: metrics.scanned }),
+    openDeliveries: async (observer) => {
+      const { Deliveries } = await import('../../runner/deliveries.ts');
+      const { deps } = await delivery.get();
+      return new Deliveries(deps, rules, observer);
+    },
+  };
   try {
-    const logged = logEvents(log, levelFor(settings), rules.render.legacy);
-    const relays = new RelayAlerts(everyRelay(rules.delivery.routing), alerts);
-    const seen = observed(logged, { recorder, history, relays, alerts, tlsCounter });
-    const events = metrics?.observed(seen) ?? seen;
-    const beforeFirst = (): void => {
-      tuneV8();
-      alertSettings(alerts, rules);
-    };
-    const layout = layoutOf(spool);
-    const throttle = throttleStore(nodeDisk, layout);
-    const seconds = (): number => Math.floor(clock.now() / 1000);
-    const suppressed = new SuppressionList(nodeDisk, layout, suppressionRules(settings), seconds);
-    const ports = {
-      ...system,
-      ...(metrics === null ? {} : { scanned: metrics.scanned }),
-      ...{ queue, events, crashLog, beforeFirst, throttleStore: throttle, suppressed },
-      refusalStore: stateMap(nodeDisk, layout, layout.refusals, isRefusals),
-    };
-    const dsnSender = createDsnSender(path, { spool, rules, log, alerts, history }, settings, ports);
-    const { resolver } = system;
-    endReports = await reportTls(spool, { settings, rules, queue, clock, resolver, warn });
+    if (settings['tls-report'] === 'send') await (await delivery.get()).reportTls();
     metrics?.start();
-    return await work({ ...context, signal, started, ports: { ...ports, dsnSender } }, invocation);
+    return await work({ ...context, signal, started, ports }, invocation);
   } finally {
     release();
-    endReports();
     // While the queue is ours: another process adds to the same files.
     metrics?.close();
     await teller?.done();
-    system.close();
-    crashLog.close();
-    await recorder?.close();
-    tlsCounter?.flush();
+    await delivery.ifThere((each) => each.close());
     await queue.close();
-    history?.flush();
   }
-}
-
-/** What should be mended in the configuration is told once, not by each run. */
-function alertSettings(alerts: Alerts, { warnings }: RunRules): void {
-  const key = (text: string): string => `settings: ${text}`;
-  alerts.clear((each) => each.startsWith('settings: ') && !warnings.some((text) => key(text) === each));
-  for (const text of warnings) alerts.raise(key(text), text);
 }
 
 /** Another process holds the queue, which is not a failure: the exit code is 0. */
 function isBusy(opened: OpenedQueue): opened is CliError {
   return opened.kind === 'error' && opened.exit === EXIT.ok;
-}
-
-function recorderFor(
-  spool: string,
-  rules: RunRules,
-  settings: Settings,
-  clock: Clock,
-  warn: (text: string) => void,
-): Recorder | null {
-  const keep = settings.transcripts;
-  if (keep === 'none') return null;
-  const bounds = { size: settings['transcripts.megabytes'] * 1024 ** 2, age: settings['transcripts.age'] };
-  const store = transcriptStore(transcriptFolder(spool), bounds, warn);
-  const { relays } = rules.delivery.routing;
-  const { ehloName, render } = rules;
-  return new Recorder({ keep, settings, relays, hostname: render.fqdn, ehloName }, clock, store);
 }

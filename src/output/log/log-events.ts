@@ -8,7 +8,7 @@ import type { LoginFailure } from '../../intake/connection.ts';
 import type { QueuedMessage, RejectedMessage } from '../../intake/transaction-handler.ts';
 import type { MessageFacts } from '../../queue/message-facts.ts';
 import type { OutcomeRecord } from '../../runner/active-message.ts';
-import type { RunSummary } from '../../runner/queue-runner.ts';
+import type { RunSummary } from '../../runner/run-count.ts';
 import type { Failure, Peer } from '../../smtp/outcome.ts';
 import { describePeer, joinedLines } from '../../smtp/status-text.ts';
 import type { DialogueLine } from '../replay/dialogue.ts';

@@ -2,70 +2,28 @@
  * How delivery reports get to the senders: the transport that the setting `return` names or that is found on this machine,
  * and a sender of reports that uses it and logs what it does.
  */
-import { statSync } from 'node:fs';
-import { dirname } from 'node:path';
-import type { MessageNumber } from '../../delivery-list/job.ts';
-import { composeDsn } from '../../dsn/compose.ts';
-import type { Site } from '../../dsn/recipient.ts';
-import type { DsnEvents, DsnRules } from '../../dsn/sender.ts';
-import { DsnSender } from '../../dsn/sender.ts';
-import type { DsnTransportSetting } from '../../dsn/transport.ts';
-import { describeTransport, parseDsnTransport, sessionTransport } from '../../dsn/transport.ts';
-import { reportedEntry, suppressedEntry } from '../../history/record.ts';
-import type { HistoryWriter } from '../../history/writer.ts';
-import { outgoingFrom } from '../../message/outgoing.ts';
-import type { Log } from '../../output/log/log.ts';
-import { dsnEvent, suppressedEvent, warningEvent } from '../../output/log/log-events.ts';
-import { escapeControl, textDecoder } from '../../output/text.ts';
-import type { ReportRules } from '../../replay/rehearsed-reports.ts';
-import { type Alerts, REPORT } from '../../runner/alerts.ts';
-import type { RunDeps } from '../../runner/queue-runner.ts';
-import type { RunRules } from '../../runner/rules.ts';
-import { redactReturn } from '../../settings/redact.ts';
-import type { Settings } from '../../settings/table.ts';
-import type { CliError } from '../shell/command.ts';
-import { isIntake } from './intake-address.ts';
-import { settingError, spoolDeps } from './load-config.ts';
-import { dsnStoreOf } from './open-queue.ts';
-
-/** Where Citadel has its sockets: Easy Install, Debian. */
-const CITADEL_FOLDERS = ['/usr/local/citadel', '/run/citadel', '/var/run/citadel'];
-
-export function dsnTransportOf(settings: Settings, spool: string): DsnTransportSetting | CliError {
-  const path = returnPath(settings, spool);
-  if (settings.state === null || path.kind !== 'room') return path;
-  return settingError(
-    settings,
-    'return',
-    'setting return: the queue inside a Citadel server takes no reports. Use the server’s lmtp:/path/lmtp.socket, or smtp://host:port.',
-  );
-}
-
-function returnPath(settings: Settings, spool: string): DsnTransportSetting | CliError {
-  const { return: given, citadel } = settings;
-  if (given === null) {
-    const near = [spool, ...(citadel?.startsWith('/') === true ? [citadel] : [])].map((path) =>
-      dirname(path),
-    );
-    const sockets = [...near, ...CITADEL_FOLDERS].map((folder) => `${folder}/lmtp.socket`);
-    const socket = sockets.find((path) => statSync(path, { throwIfNoEntry: false })?.isSocket() === true);
-    return socket === undefined ? { kind: 'room' } : { kind: 'lmtp', socket };
-  }
-  const wrong = (why: string): CliError =>
-    settingError(settings, 'return', `setting return: ${escapeControl(redactReturn(given))} ${why}`);
-  const path = parseDsnTransport(given);
-  if (path === null) return wrong('is not lmtp:/path/lmtp.socket, smtp://host:port or room.');
-  return isOwnIntake(path, settings)
-    ? wrong(
-        'is our own intake (intake.listen): reports would come back into our queue. Name the server of the senders.',
-      )
-    : path;
-}
-
-function isOwnIntake(path: DsnTransportSetting, settings: Settings): boolean {
-  if (path.kind === 'smtp') return isIntake(path, settings);
-  return path.kind === 'lmtp' && settings['intake.listen'].includes(path.socket);
-}
+import type { MessageNumber } from '../../../delivery-list/job.ts';
+import { composeDsn } from '../../../dsn/compose.ts';
+import type { Site } from '../../../dsn/recipient.ts';
+import { type DsnTransportSetting, describeTransport } from '../../../dsn/return-path.ts';
+import type { DsnEvents, DsnRules } from '../../../dsn/sender.ts';
+import { DsnSender } from '../../../dsn/sender.ts';
+import { sessionTransport } from '../../../dsn/transport.ts';
+import { reportedEntry, suppressedEntry } from '../../../history/record.ts';
+import type { HistoryWriter } from '../../../history/writer.ts';
+import { outgoingFrom } from '../../../message/outgoing.ts';
+import type { Log } from '../../../output/log/log.ts';
+import { dsnEvent, suppressedEvent, warningEvent } from '../../../output/log/log-events.ts';
+import { textDecoder } from '../../../output/text.ts';
+import type { ReportRules } from '../../../replay/rehearsed-reports.ts';
+import { type Alerts, REPORT } from '../../../runner/alerts.ts';
+import type { DeliveryDeps } from '../../../runner/deliveries.ts';
+import type { RunRules } from '../../../runner/rules.ts';
+import type { Settings } from '../../../settings/table.ts';
+import type { CliError } from '../../shell/command.ts';
+import { spoolDeps } from '../load-config.ts';
+import { dsnStoreOf } from '../open-queue.ts';
+import { dsnTransportOf } from './return-path.ts';
 
 export interface DsnContext {
   readonly spool: string;
@@ -81,7 +39,7 @@ export function createDsnSender(
   path: DsnTransportSetting,
   { spool, rules, log, alerts, history }: DsnContext,
   settings: Settings,
-  ports: RunDeps,
+  ports: DeliveryDeps,
 ): DsnSender {
   const { queue, clock, random } = ports;
   const warn = (text: string): void => log.write(warningEvent(text));
@@ -110,7 +68,7 @@ export function ownMailer(
   path: DsnTransportSetting,
   { spool, rules, warn }: Pick<DsnContext, 'spool' | 'rules'> & { readonly warn: (text: string) => void },
   settings: Settings,
-  ports: Pick<RunDeps, 'connect' | 'resolver' | 'clock' | 'random'>,
+  ports: Pick<DeliveryDeps, 'connect' | 'resolver' | 'clock' | 'random'>,
 ): (message: Buffer, to: string, name: string) => Promise<string | null> {
   return async (message, to, name) => {
     const { deadlines } = rules.delivery;

@@ -1,14 +1,15 @@
 /** The system's sockets, name servers and random numbers, and the policies that domains publish. */
 import { connect } from '#net-stream-utils';
-import type { Clock } from '../../platform/clock.ts';
-import { createResolver, type SystemResolver } from '../../platform/dns/resolver.ts';
-import type { Resolver } from '../../platform/dns.ts';
-import type { RunDeps } from '../../runner/queue-runner.ts';
-import type { Settings } from '../../settings/table.ts';
-import { nodeDisk } from '../../storage/disk.ts';
-import { layoutOf } from '../../storage/layout.ts';
-import type { StsDeps } from '../../tls-policy/sts-policies.ts';
-import { certificatesFrom } from './load-config.ts';
+import type { Clock } from '../../../platform/clock.ts';
+import { createResolver, type SystemResolver } from '../../../platform/dns/resolver.ts';
+import type { Resolver } from '../../../platform/dns.ts';
+import type { DeliveryDeps } from '../../../runner/deliveries.ts';
+import type { Settings } from '../../../settings/table.ts';
+import { nodeDisk } from '../../../storage/disk.ts';
+import { layoutOf } from '../../../storage/layout.ts';
+import type { StsDeps } from '../../../tls-policy/sts-policies.ts';
+import { certificatesFrom } from '../load-config.ts';
+import { onDemand } from './on-demand.ts';
 
 export interface PolicyKeeping {
   /** null: nothing is kept */
@@ -19,7 +20,7 @@ export interface PolicyKeeping {
   readonly warn: (text: string) => void;
 }
 
-export interface SystemDeps extends Omit<RunDeps, 'queue' | 'events'> {
+export interface SystemDeps extends Omit<DeliveryDeps, 'queue' | 'events'> {
   readonly resolver: SystemResolver & Pick<Resolver, 'sts'>;
   /** ends what is going on in the background */
   close(): void;
@@ -40,7 +41,11 @@ export function systemDeps(settings: Settings, clock: Clock, keeping: PolicyKeep
   if (clear || settings['mta-sts'] === 'off') return { ...rest, resolver, close: () => {} };
   const policies = onDemand(() => loadPolicies(settings, clock, resolver, keeping));
   const sts: Resolver['sts'] = async (domain) => (await policies.get()).lookup(domain);
-  return { ...rest, resolver: { ...resolver, sts }, close: () => policies.ifThere((each) => each.close()) };
+  return {
+    ...rest,
+    resolver: { ...resolver, sts },
+    close: () => void policies.ifThere((each) => each.close()),
+  };
 }
 
 /** For a command that looks and changes nothing: policies that runs have fetched count, new ones are forgotten. */
@@ -55,8 +60,8 @@ async function loadPolicies(
   resolver: SystemResolver,
   { spool, writes, warn, fetchFailed }: PolicyKeeping,
 ) {
-  const { StsPolicies } = await import('../../tls-policy/sts-policies.ts');
-  const { diskStsCache, memoryStsCache } = await import('../../tls-policy/sts-cache.ts');
+  const { StsPolicies } = await import('../../../tls-policy/sts-policies.ts');
+  const { diskStsCache, memoryStsCache } = await import('../../../tls-policy/sts-cache.ts');
   const layout = spool === null ? null : layoutOf(spool);
   const kept = layout === null ? null : diskStsCache(nodeDisk, layout);
   const given = certificatesFrom(settings);
@@ -66,27 +71,10 @@ async function loadPolicies(
     cache: kept !== null && writes ? kept : memoryStsCache(kept),
     clock,
     fetch: async (domain, addresses, signal) => {
-      const { fetchStsPolicy } = await import('../../tls-policy/sts-fetch.ts');
+      const { fetchStsPolicy } = await import('../../../tls-policy/sts-fetch.ts');
       return fetchStsPolicy(domain, { addresses, port: HTTPS, ca, signal });
     },
     ...(fetchFailed === undefined ? {} : { fetchFailed }),
     warn,
   });
-}
-
-interface OnDemand<T> {
-  get(): Promise<T>;
-  ifThere(call: (value: T) => void): void;
-}
-
-/** Made when first asked for: an idle run pays nothing. */
-function onDemand<T>(make: () => Promise<T>): OnDemand<T> {
-  let made: Promise<T> | null = null;
-  return {
-    get: () => {
-      made ??= make();
-      return made;
-    },
-    ifThere: (call) => void made?.then(call),
-  };
 }
