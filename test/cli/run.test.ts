@@ -135,7 +135,7 @@ describe('a run', () => {
     const files = { 1: MAIL, 2: listFor(1, 'alice@accepts.example') };
     const ran = await runOver(t, files, { return: 'lmtp' });
     assert.equal(ran.code, EXIT.usage);
-    assert.match(ran.errors.join(), /setting return: lmtp is not lmtp:/);
+    assert.match(ran.errors.join(), /setting return: \*\*\* is not lmtp:/);
     assert.deepEqual(ran.left, files);
   });
 
