@@ -140,7 +140,7 @@ function hostOf(delivery: Delivery): Host {
 
 /**
  * The failure that says most to a person: that of the host that got furthest, the latest of equals, so that a failed lookup
- * of the last host does not hide what a server said. Permanent only when every host was proven not to exist.
+ * or the silence of the last host does not hide what a server said. Permanent only when every host was proven not to exist.
  */
 function summarise(failures: readonly Failure[], expired: boolean): Failure {
   const furthest = failures.reduce<Failure | null>(
@@ -158,11 +158,14 @@ function summarise(failures: readonly Failure[], expired: boolean): Failure {
 }
 
 const BEFORE_SESSION = ['routing', 'lookup', 'network', 'connect'];
+const BEFORE_MESSAGE = ['greeting', 'ehlo', 'helo', 'capabilities', 'starttls', 'handshake', 'auth'];
 
-/** What a host did beats what this machine or the DNS lacks. */
-function progress(failure: Failure): number {
-  const index = BEFORE_SESSION.indexOf(failure.stage);
-  return index < 0 ? BEFORE_SESSION.length : index;
+/** What a host said beats what it did, and that beats what this machine or the DNS lacks; most is said of the message itself. */
+function progress({ stage, code }: Failure): number {
+  const index = BEFORE_SESSION.indexOf(stage);
+  if (index >= 0) return index;
+  const isReply = code === null ? 0 : 1;
+  return BEFORE_SESSION.length + isReply * (BEFORE_MESSAGE.includes(stage) ? 1 : 2);
 }
 
 const OUT_OF_TIME: Failure = {

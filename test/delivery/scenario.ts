@@ -35,7 +35,7 @@ function rerunScenario(text: string, rowsHit: Set<string>): string {
   return `${out.join('\n')}\n\n`;
 }
 
-/** `hosts mx1 mx2`, `addresses 192.0.2.1 ...`, `outcome-recorded 0 1`, `throttled HOST TEXT`, `host-failed lookup|connect|greeting transient|permanent TEXT`. */
+/** `hosts mx1 mx2`, `addresses 192.0.2.1 ...`, `outcome-recorded 0 1`, `throttled HOST TEXT`, `host-failed lookup|connect|greeting transient|permanent [CODE] TEXT`. */
 function eventOf(text: string): DeliveryEvent {
   const [type = '', ...words] = text.split(' ');
   switch (type) {
@@ -87,12 +87,12 @@ function host(name: string): Host {
 
 function failure([stage, kind, ...words]: readonly string[]): Failure {
   const permanent = kind === 'permanent';
-  const text = words.join(' ');
+  const [, digits, text = ''] = /^(?:(\d{3}) )?(.*)$/.exec(words.join(' ')) ?? [];
   return {
     scope: 'host',
     stage: stage as Failure['stage'],
     permanent,
-    code: null,
+    code: digits === undefined ? null : Number(digits),
     enhanced: '4.0.0',
     text,
     peer: null,
