@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import path from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { after, before, describe, it, type TestContext } from 'node:test';
@@ -169,6 +170,37 @@ describe('watch', () => {
       assert.equal(await watcher.stop('SIGTERM'), 0);
     },
   );
+
+  it('says in its log what is wrong with settings that show it in use only', BOUNDED, async (t) => {
+    const config = path.join(temporaryDirectory(t), 'spoolroom.json');
+    fs.writeFileSync(config, '{"intake.listen": ["127.0.0.1:0"]}');
+    const watcher = new Watcher(t, spoolOf(t, {}), '1h', ['--config', config, '--intake']);
+    await watcher.says('started');
+    const other = createServer().listen(0, '127.0.0.1');
+    t.after(() => other.close());
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    fs.writeFileSync(config, `{"intake.listen": ["127.0.0.1:${port}"]}`);
+    watcher.child.kill('SIGHUP');
+    const [warning] = await watcher.says('warning', 'started');
+    assert.match(String(warning?.message), /^The settings were not reloaded, .* already listens there\.$/);
+    assert.equal(await watcher.stop('SIGTERM'), 0);
+  });
+
+  it('is not ended by a SIGHUP that comes before it is ready', BOUNDED, async (t) => {
+    const config = path.join(temporaryDirectory(t), 'spoolroom.json');
+    execFileSync('mkfifo', [config]);
+    const watcher = new Watcher(t, spoolOf(t, {}), '1h', ['--config', config]);
+    // Opens as soon as the watcher reads its settings.
+    const pipe = fs.openSync(config, 'w');
+    watcher.child.kill('SIGHUP');
+    fs.rmSync(config);
+    fs.writeFileSync(config, '{}');
+    fs.writeSync(pipe, '{}');
+    fs.closeSync(pipe);
+    await watcher.says('started');
+    assert.equal(await watcher.stop('SIGTERM'), 0);
+  });
 
   it('survives files that vanish, change and are unreadable', BOUNDED, async (t) => {
     const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'ida@greylist.example') });

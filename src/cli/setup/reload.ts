@@ -36,6 +36,8 @@ export async function untilStopped(called: Invocation, rounds: Rounds): Promise<
   let next: Settings | null = null;
   let loaded = fingerprint(settings);
   let log: Log | null = null;
+  /** what the log of the next round begins with */
+  let untold: string | null = null;
   let ending = new AbortController();
 
   async function reload(): Promise<void> {
@@ -67,6 +69,8 @@ export async function untilStopped(called: Invocation, rounds: Rounds): Promise<
           release: () => {},
           logsTo: (opened) => {
             log = opened;
+            if (untold !== null) opened.write(warningEvent(untold));
+            untold = null;
           },
           started: () => {
             previous = null;
@@ -78,7 +82,7 @@ export async function untilStopped(called: Invocation, rounds: Rounds): Promise<
       if (changed !== null) {
         [previous, settings, next] = [settings, changed, null];
       } else if (typeof done !== 'number' && previous !== null) {
-        called.terminal.printError(`spoolroom: ${notReloaded(done.text)}`);
+        untold = notReloaded(done.text);
         [settings, previous] = [previous, null];
       } else {
         return done;

@@ -1,4 +1,5 @@
 /** Entry point of the bundle: runs the command and sets the exit code. An error that gets here is a bug, and is reported as one. */
+import './early-hangup.ts';
 import { EXIT } from './exit.ts';
 import { main } from './main.ts';
 import { standardStream, systemTerminal } from './terminal.ts';

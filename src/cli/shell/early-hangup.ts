@@ -1,0 +1,5 @@
+/** SIGHUP ends neither `watch` nor `intake` (src/cli/setup/reload.ts), also not before they are loaded. Imported for this alone. */
+
+const STAYING: readonly string[] = ['watch', 'intake'];
+
+if (process.argv.some((word) => STAYING.includes(word))) process.on('SIGHUP', () => {});
