@@ -33,6 +33,7 @@ const LAYERS = [
   'output',
   'metrics',
   'cli',
+  'packaging',
 ];
 
 /** No `node:*` but bytes, no packages (but what is loaded on demand), no clock, no chance, no environment. */

@@ -10,7 +10,7 @@ export interface Source {
   readonly given: { readonly [name: string]: unknown };
   /** whether it is the command line */
   readonly isCommandLine: boolean;
-  /** the setting as written there: `--tls`, `SPOOLROOM_TLS`, `/etc/spoolroom.json: tls` */
+  /** the setting as written there: `--tls`, `SPOOLROOM_TLS`, `/etc/spoolroom/spoolroom.json: tls` */
   label(name: string): string;
 }
 

@@ -317,7 +317,7 @@ export type Settings = {
 
 /** A setting as some source gives it. */
 export interface Given {
-  /** `--tls`, `SPOOLROOM_TLS`, `/etc/spoolroom.json: tls` */
+  /** `--tls`, `SPOOLROOM_TLS`, `/etc/spoolroom/spoolroom.json: tls` */
   readonly from: string;
   /** as it is written there */
   readonly raw: unknown;

@@ -9,7 +9,7 @@ const NOW = 1_400_000_000;
 const MINUTE = 60;
 
 function screen(command: string, text: string): string {
-  return ['```', `$ ${command} --spool /var/spool/citadel`, text, '```'].join('\n');
+  return ['```', `$ ${command}`, text, '```'].join('\n');
 }
 
 interface Specimen {

@@ -511,14 +511,14 @@ function logLines(): string {
       'there may be no report of this failure',
     ],
     [
-      quarantineEvent(7, 'it has no remote line', '/var/spool/citadel/.spoolroom/bad/7'),
+      quarantineEvent(7, 'it has no remote line', '/var/spool/spoolroom/.spoolroom/bad/7'),
       'an unreadable control message; in the queue of a Citadel server it stays in place, and `path` is null',
     ],
     [
       warningEvent('The spool ...'),
       'something an administrator should know; the sentence says what it means for the mail',
     ],
-    [listeningEvent('127.0.0.1:2525', '/var/spool/citadel'), 'the intake accepts mail'],
+    [listeningEvent('127.0.0.1:2525', '/var/spool/spoolroom'), 'the intake accepts mail'],
     [queuedEvent(QUEUED, same), 'the intake has accepted a message, which is durable'],
     [
       rejectedEvent(REJECTED, same),
@@ -534,11 +534,11 @@ function logLines(): string {
     ],
     [closedEvent('SIGTERM'), 'the intake is closed'],
     [
-      busyEvent('Process 812 is already delivering from /var/spool/citadel; nothing was done.', 812),
+      busyEvent('Process 812 is already delivering from /var/spool/spoolroom; nothing was done.', 812),
       '`run`, while another process delivers: nothing to do',
     ],
     [
-      waitingEvent('/var/spool/citadel', 812),
+      waitingEvent('/var/spool/spoolroom', 812),
       '`watch`, while another process delivers: it starts when that has ended',
     ],
     [
@@ -559,7 +559,7 @@ function logLines(): string {
       silentEvent({ cut: 12, sessions: 50, silence: 30_000, waiting: 17, waited: 31_000 }),
       'silent hosts had all sessions while others waited for one; `waited` is how long, in milliseconds',
     ],
-    [startedEvent('/var/spool/citadel', 4711), '`watch` has started'],
+    [startedEvent('/var/spool/spoolroom', 4711), '`watch` has started'],
     [stoppedEvent('SIGTERM'), '`watch` has ended'],
     [
       reloadedEvent(false),

@@ -10,13 +10,14 @@ import { dkimRecord, zoneLine } from '../../dkim/dns-record.ts';
 import type { RecordLookup } from '../../dkim/spf.ts';
 import { escapeControl } from '../../output/text.ts';
 import { bytesOf } from '../../platform/bytes.ts';
+import { ownAddresses } from '../../platform/own-addresses.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
 import { recipientAddress } from '../../routing/address.ts';
 import type { CommandText } from '../../settings/shell-words.ts';
 import type { Settings } from '../../settings/table.ts';
 import { printFindings } from '../check/print.ts';
 import { checkSenderDomains } from '../check/sender-domain.ts';
-import { clockFor, keyringFrom, loadRules, ownAddresses } from '../setup/load-config.ts';
+import { clockFor, keyringFrom, loadRules } from '../setup/load-config.ts';
 import { type CliError, type Command, cliError, type Invocation } from '../shell/command.ts';
 import { EXIT, type ExitCode } from '../shell/exit.ts';
 
@@ -113,7 +114,7 @@ async function check(invocation: Invocation): Promise<ExitCode | CliError> {
   const lookup = await recordLookup(settings);
   const findings = await checkSenderDomains({
     keys,
-    addresses: local.length > 0 ? local : ownAddresses(),
+    addresses: local.length > 0 ? local : ownAddresses().addresses,
     hostname: rules.render.fqdn,
     lookup,
     answers: async (host) => answersAt((await lookup.addresses(host)) ?? [], settings),

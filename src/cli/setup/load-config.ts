@@ -1,7 +1,6 @@
 /** What the settings stand for: relays parsed, certificates and charset loaded, clock and ports made. */
 
 import { X509Certificate } from 'node:crypto';
-import { networkInterfaces } from 'node:os';
 import type { Dialect } from '../../delivery-list/job.ts';
 import type { Keyring } from '../../dkim/keyring.ts';
 import { type Charset, findCharset } from '../../message/charset.ts';
@@ -11,6 +10,7 @@ import { systemClock } from '../../platform/clock.ts';
 import { hostKey } from '../../platform/dns.ts';
 
 import { machineName } from '../../platform/machine-name.ts';
+import { ownAddresses } from '../../platform/own-addresses.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
 import { readTextFile } from '../../platform/text-file.ts';
 import type { CitadelConfig } from '../../queue/citadel/client/server-config.ts';
@@ -113,10 +113,9 @@ export interface Machine {
 export const SIMULATED: Machine = { hostname: null, interfaces: [], ehloName: null };
 
 /** The rules of a queue run, with all files they name read. */
-export async function loadRules(
-  settings: Settings,
-  machine: Machine = { ...SIMULATED, interfaces: ownAddresses() },
-): Promise<RunRules | CliError> {
+export async function loadRules(settings: Settings, given?: Machine): Promise<RunRules | CliError> {
+  const own = given === undefined ? ownAddresses() : { addresses: given.interfaces, problem: null };
+  const machine = given ?? { ...SIMULATED, interfaces: own.addresses };
   const charset = charsetFrom(settings);
   if ('kind' in charset) return charset;
   const certificates = certificatesFrom(settings);
@@ -140,7 +139,11 @@ export async function loadRules(
     charset,
     certificates,
     signer: signing.signer,
-    warnings: [...signing.warnings, ...(ehloName === hostname ? [] : [shortName(hostname, ehloName)])],
+    warnings: [
+      ...signing.warnings,
+      ...(own.problem === null ? [] : [own.problem]),
+      ...(ehloName === hostname ? [] : [shortName(hostname, ehloName)]),
+    ],
     interfaces,
   });
 }
@@ -170,11 +173,6 @@ export function charsetFrom(settings: Settings): Charset | CliError {
 
 function shortName(hostname: string, ehloName: string): string {
   return `${hostname} is not a fully qualified domain name, so EHLO says ${ehloName}, which some servers refuse. Set hostname to the name that this machine has in the DNS.`;
-}
-
-/** Of the network interfaces of this machine. */
-export function ownAddresses(): readonly string[] {
-  return Object.values(networkInterfaces()).flatMap((each = []) => each.map(({ address }) => address));
 }
 
 async function signerFrom(settings: Settings): Promise<Pick<LoadedConfig, 'signer' | 'warnings'> | CliError> {

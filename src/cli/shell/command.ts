@@ -22,6 +22,8 @@ export interface OptionSpec {
   /** a string option needs a value */
   readonly type: 'string' | 'boolean';
   readonly describe: string;
+  /** the value is a file or a folder: shells complete its name */
+  readonly isPath?: true;
 }
 
 export type Command = (invocation: Invocation) => Promise<ExitCode | CliError>;

@@ -5,8 +5,8 @@ import type { CommandEntry } from './command.ts';
 import { commandName, optionsOf } from './command-line.ts';
 import { wrapText } from './help-text.ts';
 
-const ABOUT =
-  '$0 COMMAND\n\nDelivers the outgoing mail of a Citadel spool, and shows why a message did not arrive.';
+export const PURPOSE =
+  'Delivers the outgoing mail of a Citadel spool, and shows why a message did not arrive.';
 
 /** @param entry the command that is asked about; null: the program as a whole */
 export function helpText(
@@ -16,7 +16,7 @@ export function helpText(
 ): Promise<string> {
   let parser = yargs()
     .scriptName('spoolroom')
-    .usage(ABOUT)
+    .usage(`$0 COMMAND\n\n${PURPOSE}`)
     .epilogue('All settings: techdoc/settings.md. Exit codes: README.md.')
     .locale('en')
     .version(false)

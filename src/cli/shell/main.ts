@@ -109,7 +109,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     options: {
       ...SENDMAIL_OPTIONS,
       quiet: { type: 'boolean', describe: 'print nothing when the message is queued' },
-      file: { type: 'string', describe: 'read the message from this file instead of standard input' },
+      file: {
+        type: 'string',
+        isPath: true,
+        describe: 'read the message from this file instead of standard input',
+      },
       bounceto: { type: 'string', describe: 'address for delivery reports; default: the sender' },
       room: { type: 'string', describe: 'the Citadel room that a mailing list posting comes from' },
     },
@@ -233,7 +237,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     options: {
       selector: { type: 'string', describe: 'name of the key below _domainkey; default: spoolroom' },
       type: { type: 'string', describe: 'rsa (2048 bits) or ed25519; default: rsa' },
-      dir: { type: 'string', describe: 'folder for the key file; default: this one' },
+      dir: { type: 'string', isPath: true, describe: 'folder for the key file; default: this one' },
     },
     load: () => import('../commands/dkim.ts'),
   },
@@ -246,6 +250,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     options: {
       world: {
         type: 'string',
+        isPath: true,
         describe:
           'accept, greylist, refuse-rcpt, refuse-all, drop-after-data, silent, tls-broken or a world file',
       },
@@ -263,9 +268,10 @@ export const COMMANDS: readonly CommandEntry[] = [
       },
       live: { type: 'boolean', describe: 'contact the real DNS and mail servers, up to RCPT TO' },
       yes: { type: 'boolean', describe: 'do not ask before contacting servers' },
-      html: { type: 'string', describe: 'write an HTML page with a timeline to this file' },
+      html: { type: 'string', isPath: true, describe: 'write an HTML page with a timeline to this file' },
       'save-fixture': {
         type: 'string',
+        isPath: true,
         describe: 'write the transcript to this file, with names and addresses replaced',
       },
       'keep-addresses': { type: 'boolean', describe: 'keep names and addresses in the fixture' },
