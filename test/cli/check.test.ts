@@ -389,11 +389,15 @@ describe('check', () => {
     };
     fs.writeFileSync(
       path.join(spool, '.spoolroom/alerts'),
-      JSON.stringify({ 'report 3': alert, 'report path': alert, 'warning: x': alert }),
+      JSON.stringify({
+        ...{ 'report 3': alert, 'report path': alert, 'warning: x': alert },
+        'threshold queue-size': { ...alert, text: 'The queue is long.' },
+      }),
     );
     const { bad, seen } = await check(spool);
     assert.ok(bad.includes('trouble reports'), bad.join());
     assert.match(seen('reports'), /^since 2014-05-13.*: The report waits\. The same with 1 more\./);
+    assert.match(seen('alert'), /^since 2014-05-13.*: The queue is long\.$/);
   });
 
   it('one working smart host of two is enough', (t) =>
