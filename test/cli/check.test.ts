@@ -226,7 +226,7 @@ describe('check', () => {
     await (await openQueue(spool, bench())).close();
     fs.writeFileSync(path.join(spool, '.spoolroom', 'journal'), 'of somebody else\n');
     const { exit, bad, seen } = await check(spool);
-    assert.deepEqual([exit, bad], [1, ['trouble journal']]);
+    assert.deepEqual([exit, bad], [1, ['trouble journal', 'warning spool']]);
     assert.match(seen('journal'), /is not a journal of this program/);
   });
 
