@@ -109,6 +109,45 @@ test('in a transcript the wait for the greeting begins with the connection', asy
   }
 });
 
+test('a session that was there before its delivery begins when it began, by the clock of the dialogue (R264)', async () => {
+  const { transcripts } = await record(queuedFor('alice@one.example'), worldFile('two-hosts'));
+  const { events, ...timeline } = timelineOf(transcriptOf(transcripts[0]));
+  const earlier = events.map((event) =>
+    event.what === 'connected' || event.what === 'session-state'
+      ? { ...event, at: event.at - 60_000 }
+      : event,
+  );
+  const drawing = timelineDrawing({ ...timeline, events: earlier });
+  const bars = barsIn(drawing, 'broad');
+  const titles = bars.map(({ title }) => title);
+  assert.deepEqual(
+    titles.filter((title) => title.startsWith('connect ')),
+    [],
+    'it took nothing of the delivery’s time',
+  );
+  const first = Math.min(...earlier.map(({ at }) => at));
+  assert.ok(first < 0);
+  const waits = bars.filter(({ title }) => title.startsWith('greeting '));
+  assert.equal(Math.min(...waits.map(({ x }) => x)), 230, titles.join(', '));
+  assert.equal(/class="time"[^>]*>([^<]*)</.exec(drawing)?.[1], `${(first / 1000).toFixed(3)} s`);
+});
+
+test('outcomes at the end stand beside each other, inside the frame (R265)', async () => {
+  const { transcripts } = await record(queuedFor('alice@one.example'), worldFile('two-hosts'));
+  const { events, ...timeline } = timelineOf(transcriptOf(transcripts[0]));
+  const many = events.flatMap((event) => (event.what === 'outcome' ? Array(8).fill(event) : [event]));
+  const html = timelineDrawing({ ...timeline, events: many });
+  for (const [layout, width] of [
+    ['broad', 1000],
+    ['narrow', 320],
+  ] as const) {
+    const drawing = new RegExp(`<svg class="${layout}"[\\s\\S]*?</svg>`).exec(html)?.[0] ?? '';
+    const dots = [...drawing.matchAll(/<circle [^>]*cx="([\d.]+)"/g)].map(([, x]) => Number(x));
+    assert.equal(new Set(dots).size, 8, dots.join(', '));
+    assert.ok(Math.max(...dots) <= width - 6, dots.join(', '));
+  }
+});
+
 const BROWSER = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((file) => existsSync(file));
 const QUIET = [
   '--headless',

@@ -81,24 +81,29 @@ function drawn({ bars, dots }: Drawing, layout: Layout): string {
     }),
     ...bars.map((bar) => barDrawn(bar, x, y(bar.row))),
     ...sideBySide(dots).map(
-      ({ row, at, status, label, before }) =>
-        `<circle class="${status}" cx="${Math.min(width - 7, x.of(at) + 13 * before)}" cy="${y(row) + 11}" r="6"><title>${escapeHtml(label)}</title></circle>`,
+      ({ row, at, status, label, before, together }) =>
+        `<circle class="${status}" cx="${Math.min(width - 7 - DOT * (together - 1), x.of(at)) + DOT * before}" cy="${y(row) + 11}" r="6"><title>${escapeHtml(label)}</title></circle>`,
     ),
   ];
   return `<svg class="${layout.name}" viewBox="0 0 ${width + (namesAbove ? 0 : 16)} ${height}" role="img" aria-label="Timeline of the delivery">${parts.join('\n')}</svg>`;
 }
 
 /** Dots at the same position are drawn side by side, at most MOST_DOTS of them. */
-function sideBySide(dots: readonly Dot[]): readonly (Dot & { readonly before: number })[] {
-  const counts = new Map<string, number>();
-  return dots.flatMap((dot) => {
+function sideBySide(
+  dots: readonly Dot[],
+): readonly (Dot & { readonly before: number; readonly together: number })[] {
+  const groups = new Map<string, Dot[]>();
+  for (const dot of dots) {
     const position = `${dot.at} ${dot.row}`;
-    const before = counts.get(position) ?? 0;
-    counts.set(position, before + 1);
-    return before < MOST_DOTS ? [{ ...dot, before }] : [];
-  });
+    groups.set(position, [...(groups.get(position) ?? []), dot].slice(0, MOST_DOTS));
+  }
+  return [...groups.values()].flatMap((group) =>
+    group.map((dot, before) => ({ ...dot, before, together: group.length })),
+  );
 }
 const MOST_DOTS = 8;
+/** From one to the next. */
+const DOT = 13;
 
 function barDrawn({ from, to, kind, label }: Bar, x: Scale, y: number): string {
   const left = x.of(from);
@@ -146,7 +151,7 @@ function ticks(x: Scale, { width }: Layout): readonly { readonly at: number; rea
     const at = x.of(time);
     const last = shown.at(-1);
     if ((last === undefined || at - last.at >= 70) && at < width - 50) {
-      shown.push({ at, text: `${((time - (x.times[0] ?? 0)) / 1000).toFixed(3)} s` });
+      shown.push({ at, text: `${(time / 1000).toFixed(3)} s` });
     }
   }
   return shown;
@@ -193,7 +198,9 @@ function step(sketch: Sketch, entry: TimelineEvent, delivery: number, name: stri
       return;
     case 'connected': {
       const from = sketch.lastEvent.get(delivery) ?? at;
-      sketch.bars.push({ row: name, from, to: at, kind: 'net', label: `connect ${entry.address}` });
+      // A session that was there before the delivery began took nothing of its time.
+      if (from <= at)
+        sketch.bars.push({ row: name, from, to: at, kind: 'net', label: `connect ${entry.address}` });
       const row = `session ${entry.session} [${entry.address}]`;
       sketch.sessions.set(entry.session, { row, at, waiting: STATES.greeting.phrase, kind: 'talk' });
       return;
