@@ -32,6 +32,7 @@ const LAYERS = [
   'replay',
   'output',
   'metrics',
+  'web',
   'cli',
   'packaging',
 ];

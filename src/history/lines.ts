@@ -7,10 +7,10 @@ const PIECE = 1 << 18;
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /**
- * The lines of a file of which `mayHold` is true; asked of many lines together first. Lines without an end are a record
- * being written, or cut off, and count as they are.
+ * The lines of a file of which `mayHold` is true, those of each piece together; asked of the whole piece first. Lines without
+ * an end are a record being written, or cut off, and count as they are.
  */
-export function* linesOf(path: string, mayHold: (text: string) => boolean): Generator<string> {
+export function* linesOf(path: string, mayHold: (text: string) => boolean): Generator<readonly string[]> {
   const fd = openSync(path, READ);
   try {
     const decoder = new StringDecoder('utf8');
@@ -22,7 +22,7 @@ export function* linesOf(path: string, mayHold: (text: string) => boolean): Gene
       const end = count === 0 ? text.length : text.lastIndexOf('\n') + 1;
       rest = text.slice(end);
       const whole = text.slice(0, end);
-      if (mayHold(whole)) for (const line of whole.split('\n')) if (line !== '' && mayHold(line)) yield line;
+      yield mayHold(whole) ? whole.split('\n').filter((line) => line !== '' && mayHold(line)) : [];
       if (count === 0) return;
     }
   } finally {

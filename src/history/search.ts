@@ -18,6 +18,8 @@ export interface HistoryQuery {
   readonly until: number;
   /** messages that are returned: the latest ones */
   readonly limit: number;
+  /** so many later ones are left out; absent: none */
+  readonly skip?: number;
 }
 
 /** @param now Unix seconds */
@@ -30,15 +32,18 @@ export function queryOf(selection: Selection, now: number): Pick<HistoryQuery, '
 
 /** What became of the message with this number, or of the one that this job carried: the latest one that had it. */
 export function latestStory(files: readonly HistoryFile[], number: MessageNumber): Story | null {
+  return searchHistory(files, latestQuery(number)).stories[0] ?? null;
+}
+
+export function latestQuery(number: MessageNumber): HistoryQuery {
   const wanted = new RegExp(`"(?:job|mail)":${number},`);
-  const { stories } = searchHistory(files, {
+  return {
     mayHold: (text) => wanted.test(text),
     matches: ({ job, mail }) => job === number || mail === number,
     since: Number.NEGATIVE_INFINITY,
     until: Number.POSITIVE_INFINITY,
     limit: 1,
-  });
-  return stories[0] ?? null;
+  };
 }
 
 /** A message, and what happened to it in order. */
@@ -67,17 +72,28 @@ export const EVENTS = [
 ] as const satisfies readonly HistoryEvent[];
 
 export function searchHistory(files: readonly HistoryFile[], query: HistoryQuery): Found {
-  const { keys, more, from } = findKeys(files, query);
+  const steps = searchSteps(files, query);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
+  }
+}
+
+/** The same, piece by piece. */
+export function* searchSteps(files: readonly HistoryFile[], query: HistoryQuery): Generator<void, Found> {
+  const { keys, more, from } = yield* findKeys(files, query);
   const stories = new Map<string, HistoryRecord[]>();
   const holds = holdsAnyOf(keys.values());
   for (const { path, day } of files) {
     if (keys.size === 0 || day < from) continue;
-    for (const line of linesOf(path, holds)) {
-      const record = parseRecord(line);
-      if (record === null || !keys.has(keyOf(record))) continue;
-      const story = stories.get(keyOf(record)) ?? [];
-      stories.set(keyOf(record), story);
-      story.push(record);
+    for (const lines of linesOf(path, holds)) {
+      for (const record of lines.map(parseRecord)) {
+        if (record === null || !keys.has(keyOf(record))) continue;
+        const story = stories.get(keyOf(record)) ?? [];
+        stories.set(keyOf(record), story);
+        story.push(record);
+      }
+      yield;
     }
   }
   const sorted = [...stories.values()].flatMap(([first, ...rest]) =>
@@ -101,41 +117,47 @@ interface Keys {
 }
 
 /** From the latest file backwards, until there are enough. */
-function findKeys(files: readonly HistoryFile[], query: HistoryQuery): Keys {
-  const { since, until, limit } = query;
+function* findKeys(files: readonly HistoryFile[], query: HistoryQuery): Generator<void, Keys> {
+  const { since, until, skip = 0 } = query;
+  const most = query.limit + skip;
   const [firstDay, lastDay] = [dayIn(since), dayIn(until)];
   const wanted = files.filter(({ day }) => day >= firstDay && day <= lastDay).reverse();
   const keys = new Map<string, number>();
   let from = '9';
   let more = false;
   for (const [at, { path }] of wanted.entries()) {
-    const latest = [...recordsIn(path, query)].reverse();
-    for (const [key, record] of latest) {
-      if (!keys.has(key) && keys.size >= limit) more = true;
+    const records = yield* recordsIn(path, query, most);
+    for (const [key, record] of [...records].reverse()) {
+      if (!keys.has(key) && keys.size >= most) more = true;
       else if (!keys.has(key)) keys.set(key, record.mail);
       const day = record.submitted === null ? record.at : dayOf(record.submitted * 1000);
       if (keys.has(key) && day < from) from = day;
     }
-    more ||= keys.size >= limit && at < wanted.length - 1;
+    more ||= keys.size >= most && at < wanted.length - 1;
     if (more) break;
   }
-  return { keys, more, from: from.slice(0, 10) };
+  return { keys: new Map([...keys].slice(skip)), more, from: from.slice(0, 10) };
 }
 
 /** The last record of each message that matches, by key, in the order of these records; at most so many that one is left out. */
-function recordsIn(path: string, query: HistoryQuery): ReadonlyMap<string, HistoryRecord> {
-  const { mayHold, matches, since, until, limit } = query;
-  const records = new Map<string, HistoryRecord>();
-  for (const line of linesOf(path, mayHold)) {
-    const record = parseRecord(line);
-    if (record === null || !isWithinTime(record, since, until) || !matches(record)) continue;
-    const key = keyOf(record);
-    records.delete(key);
-    records.set(key, record);
-    const [oldest = ''] = records.keys();
-    if (records.size > limit + 1) records.delete(oldest);
+function* recordsIn(
+  path: string,
+  { mayHold, matches, since, until }: HistoryQuery,
+  most: number,
+): Generator<void, ReadonlyMap<string, HistoryRecord>> {
+  const found = new Map<string, HistoryRecord>();
+  for (const lines of linesOf(path, mayHold)) {
+    for (const record of lines.map(parseRecord)) {
+      if (record === null || !isWithinTime(record, since, until) || !matches(record)) continue;
+      const key = keyOf(record);
+      found.delete(key);
+      found.set(key, record);
+      const [oldest = ''] = found.keys();
+      if (found.size > most + 1) found.delete(oldest);
+    }
+    yield;
   }
-  return records;
+  return found;
 }
 
 /** The earliest and the latest day that a file can have, where the time is beyond what a date can be. */

@@ -1,4 +1,4 @@
-/** Parses the address the intake listens on: an IP address and port, or a unix socket. No name is resolved. */
+/** Parses the address that the intake or the web view listens on: an IP address and port, or a unix socket. No name is resolved. */
 import { isIP, isIPv4 } from 'node:net';
 
 export type ListenAddress =
@@ -7,9 +7,7 @@ export type ListenAddress =
   /** `text` is a full sentence */
   | { readonly kind: 'unusable'; readonly text: string };
 
-function unusable(text: string, why: string): ListenAddress {
-  return { kind: 'unusable', text: `The intake cannot listen on "${text}": ${why}.` };
-}
+export type ListenTarget = Exclude<ListenAddress, { kind: 'unusable' }>;
 
 function isLoopback(address: string): boolean {
   return isIPv4(address) ? address.startsWith('127.') : address === '::1';
@@ -19,27 +17,27 @@ function isLoopback(address: string): boolean {
 const MAX_PATH = 107;
 
 /** `/path`, `PORT`, `ADDRESS:PORT`, `[IPv6]:PORT` or `localhost:PORT`; port 0 is any free one. */
-export function parseListenAddress(text: string): ListenAddress {
+export function parseListenAddress(text: string, who = 'The intake'): ListenAddress {
+  const unusable = (why: string): ListenAddress => ({
+    kind: 'unusable',
+    text: `${who} cannot listen on "${text}": ${why}.`,
+  });
   if (text.startsWith('/')) {
     return Buffer.byteLength(text) > MAX_PATH
-      ? unusable(text, `the path of a unix socket can have at most ${MAX_PATH} bytes`)
+      ? unusable(`the path of a unix socket can have at most ${MAX_PATH} bytes`)
       : { kind: 'unix', path: text };
   }
   const [, bracketed, plain, written = ''] = /^(?:\[([^\]]*)\]:|([^:]*):)?(\d{1,5})$/.exec(text) ?? [];
   const port = written === '' ? Number.NaN : Number(written);
-  if (!(port <= 65_535)) return unusable(text, 'write /path, PORT or ADDRESS:PORT, the port up to 65535');
+  if (!(port <= 65_535)) return unusable('write /path, PORT or ADDRESS:PORT, the port up to 65535');
   const named = bracketed ?? plain ?? 'localhost';
   const host = named.toLowerCase() === 'localhost' ? '127.0.0.1' : named;
-  if (isIP(host) === 0)
-    return unusable(text, 'use an IP address, because a host name can change its meaning');
+  if (isIP(host) === 0) return unusable('use an IP address, because a host name can change its meaning');
   return { kind: 'tcp', host, port, loopback: isLoopback(host) };
 }
 
 /** As people write it; `port` is the one the system assigned. */
-export function formatListenAddress(
-  address: Exclude<ListenAddress, { kind: 'unusable' }>,
-  port: number,
-): string {
+export function formatListenAddress(address: ListenTarget, port: number): string {
   if (address.kind === 'unix') return address.path;
   return address.host.includes(':') ? `[${address.host}]:${port}` : `${address.host}:${port}`;
 }

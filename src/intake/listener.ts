@@ -2,13 +2,13 @@
  * The SMTP and LMTP listener for Citadel's smarthost entry. It listens on this machine only, unless another address is given
  * together with users and a certificate, so that a mistyped option does not make an open relay.
  */
-import { chmod, lstat, unlink } from 'node:fs/promises';
-import { connect, createServer, type Server, type Socket } from 'node:net';
-import { dirname } from 'node:path';
+import { chmod } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import { errorCode } from '../platform/system-errors.ts';
 import { type ConnectionDeps, IntakeConnection, type LoginFailure } from './connection.ts';
-import { formatListenAddress, type ListenAddress, parseListenAddress } from './listen-address.ts';
+import { formatListenAddress, type ListenTarget, parseListenAddress } from './listen-address.ts';
+import { listenError, removeStale } from './listening.ts';
 import { LoginThrottle } from './login-throttle.ts';
 import { BOUNDS } from './receiver/bounds.ts';
 import {
@@ -69,8 +69,6 @@ export type IntakeStart =
 
 /** Citadel opens a connection for each recipient at once. */
 const BACKLOG = 1024;
-
-type ListenTarget = Exclude<ListenAddress, { kind: 'unusable' }>;
 
 /** The listener without its address. */
 export class Intake {
@@ -183,36 +181,6 @@ function exposureProblem(address: ListenTarget, { authenticate, tls }: IntakeOpt
     `The intake does not listen on ${address.host}, because other machines could send mail through it. ` +
     'Use a loopback address or a unix socket, or set intake.users and intake.certificate.'
   );
-}
-
-/** Removes a socket file on which no process listens, as left by `kill -9`. Anything else stays. */
-async function removeStale(path: string): Promise<void> {
-  const status = await lstat(path).catch(() => null);
-  if (status?.isSocket() !== true) return;
-  const dead = await new Promise<boolean>((resolve) => {
-    const probe = connect(path);
-    probe.once('connect', () => resolve(false));
-    probe.once('error', (error) => resolve(errorCode(error) === 'ECONNREFUSED'));
-    probe.once('close', () => probe.destroy());
-    probe.end();
-  });
-  if (dead) await unlink(path);
-}
-
-const LISTEN_ERRORS: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another program already listens there',
-  EACCES: 'permission denied for this user',
-  EADDRNOTAVAIL: 'this machine has no such address',
-  ENOENT: 'its directory does not exist',
-};
-
-/** libuv reports the missing directory of a socket as EACCES. */
-async function listenError(code: string, address: ListenTarget): Promise<string> {
-  const isMissing =
-    code === 'EACCES' &&
-    address.kind === 'unix' &&
-    (await lstat(dirname(address.path)).catch(() => null)) === null;
-  return LISTEN_ERRORS[isMissing ? 'ENOENT' : code] ?? code;
 }
 
 /** Opens the listener. An expected failure is a value with a sentence. */

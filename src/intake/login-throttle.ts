@@ -35,6 +35,10 @@ export type Attempt =
   /** the password was not looked at */
   | { readonly kind: 'throttled'; readonly delay: number; readonly failures: number };
 
+export type Turn =
+  | Extract<Attempt, { kind: 'throttled' }>
+  | { readonly kind: 'admitted'; settle(isRight: boolean): Attempt };
+
 /** A host may have a whole IPv6 network to guess from. */
 function networkOf(address: string): string {
   const plain = address.replace(/^::ffff:(?=\d+\.)/i, '');
@@ -58,6 +62,12 @@ export class LoginThrottle {
 
   /** One attempt. `isRight` is asked at most once, and not at all when there were too many. */
   attempt(user: string, address: string, isRight: () => boolean): Attempt {
+    const turn = this.admit(user, address);
+    return turn.kind === 'throttled' ? turn : turn.settle(isRight());
+  }
+
+  /** The same for a check that takes its time: the next attempt may be admitted when this one is settled. */
+  admit(user: string, address: string): Turn {
     const now = this.#clock.monotonic();
     const network = networkOf(address);
     // Copied: a part of a string would keep the whole line alive.
@@ -67,13 +77,18 @@ export class LoginThrottle {
     const at = Math.max(now, ...keys.map((key) => this.#of(key, now).free));
     const failures = this.#of(`address ${network}`, now).count;
     if (at - now > LONGEST_WAIT) return { kind: 'throttled', delay: DELAY, failures };
-    if (isRight()) {
-      for (const key of keys) this.#failures.delete(key);
-      remember(this.#known, pair);
-      return { kind: 'accepted', delay: at - now };
-    }
-    for (const key of keys) this.#fail(key, at, now);
-    return { kind: 'failed', delay: at - now + DELAY, failures: failures + 1 };
+    return {
+      kind: 'admitted',
+      settle: (isRight) => {
+        if (isRight) {
+          for (const key of keys) this.#failures.delete(key);
+          remember(this.#known, pair);
+          return { kind: 'accepted', delay: at - now };
+        }
+        for (const key of keys) this.#fail(key, at, now);
+        return { kind: 'failed', delay: at - now + DELAY, failures: failures + 1 };
+      },
+    };
   }
 
   #of(key: string, now: number): Failures {

@@ -1,14 +1,22 @@
 /** What a scan of the queue says of its state. Pure; the sizes and times of payloads are the caller's. */
-import { isPending, type MessageNumber } from '../delivery-list/job.ts';
-import type { QueuedJob, QueueScan } from '../queue/queue.ts';
+import { isPending, type Job, type MessageNumber } from '../delivery-list/job.ts';
+import type { JobRequest, QueueScan } from '../queue/queue.ts';
 
-/** The files of payloads. */
-export interface PayloadFiles {
-  /** bytes; 0: there is none */
-  sizeOf(payload: MessageNumber): number;
-  /** Unix seconds; null: there is none */
-  timeOf(payload: MessageNumber): number | null;
+/** Of a payload's file. */
+export interface PayloadFile {
+  /** bytes */
+  readonly size: number;
+  /** milliseconds since the epoch */
+  readonly mtimeMs: number;
 }
+
+/** What is looked at of a job. */
+export interface CountedJob {
+  readonly job: Pick<Job, 'msgid' | 'submitted' | 'attempted' | 'recipients'>;
+  readonly request?: JobRequest;
+}
+
+export type CountedScan = Pick<QueueScan, 'waiting'> & { readonly jobs: readonly CountedJob[] };
 
 export interface QueueState {
   /** jobs */
@@ -26,16 +34,17 @@ export interface QueueState {
  * one with the lowest number, and as old as its file.
  *
  * @param now Unix seconds
- * @param files null: they are not files
+ * @param fileOf null: there is none
  */
 export function queueState(
-  { jobs, waiting }: Pick<QueueScan, 'jobs' | 'waiting'>,
+  { jobs, waiting }: CountedScan,
   now: number,
-  files: PayloadFiles | null,
+  fileOf: ((payload: MessageNumber) => PayloadFile | null) | null,
 ): QueueState {
   const counts = { new: 0, deferred: waiting?.payloads.length ?? 0, held: 0 };
   const first = waiting === undefined || waiting.payloads.length === 0 ? null : waiting.payloads.at(0);
-  let since = (first === null ? null : files?.timeOf(first)) ?? now;
+  const file = first === null ? null : fileOf?.(first);
+  let since = file == null ? now : Math.floor(file.mtimeMs / 1000);
   for (const queued of jobs) {
     const status = statusOf(queued);
     if (status === null) continue;
@@ -45,18 +54,18 @@ export function queueState(
   const payloads = new Set(jobs.map(({ job }) => job.msgid));
   let bytes = 0;
   const add = (payload: MessageNumber): void => {
-    bytes += files?.sizeOf(payload) ?? 0;
+    bytes += fileOf?.(payload)?.size ?? 0;
   };
   for (const payload of payloads) add(payload);
   for (let at = 0; at < (waiting?.payloads.length ?? 0); at++) {
     const payload = waiting?.payloads.at(at) ?? -1;
     if (payload !== waiting?.payloads.at(at - 1)) add(payload);
   }
-  return { ...counts, oldest: Math.max(0, now - since), bytes: files === null ? null : bytes };
+  return { ...counts, oldest: Math.max(0, now - since), bytes: fileOf === null ? null : bytes };
 }
 
 /** Null: it is finished. */
-function statusOf({ job, request }: QueuedJob): 'new' | 'deferred' | 'held' | null {
+function statusOf({ job, request }: CountedJob): 'new' | 'deferred' | 'held' | null {
   if (!job.recipients.some(isPending)) return null;
   if (request === 'hold') return 'held';
   return job.attempted === 0 ? 'new' : 'deferred';

@@ -121,7 +121,12 @@ const SENTENCES: { readonly [event in HistoryRecord['event']]: Sentence } = {
 const EVENT_WIDTH = 12;
 
 function eventText(record: HistoryRecord): string {
-  return `${record.event.padEnd(EVENT_WIDTH)}  ${SENTENCES[record.event]?.(record) ?? ''}`.trimEnd();
+  return `${record.event.padEnd(EVENT_WIDTH)}  ${eventSentence(record)}`.trimEnd();
+}
+
+/** What happened, without its name; '' for events of later versions. */
+export function eventSentence(record: HistoryRecord): string {
+  return SENTENCES[record.event]?.(record) ?? '';
 }
 
 function ending(recipients: StoryFacts['recipients']): string {

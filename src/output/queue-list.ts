@@ -3,7 +3,7 @@
  * destinations by age. Pure.
  */
 import { isPending, isSettled } from '../delivery-list/job.ts';
-import { bytesOf } from '../platform/bytes.ts';
+import { type ByteString, bytesOf } from '../platform/bytes.ts';
 import { recipientAddress } from '../routing/address.ts';
 import type { JobFacts } from './queue-facts.ts';
 import { columns } from './queue-facts.ts';
@@ -47,7 +47,11 @@ export function queueList(jobs: readonly ListedJob[], options: ListOptions): str
 /** A row, or the words for many. */
 type Line = readonly string[] | string;
 
-function cellsOf(job: ListedJob, now: number): readonly string[] {
+/** Number, age, size, next attempt, sender, recipient, and why it is still there. */
+export function cellsOf(
+  job: ListedJob,
+  now: number,
+): readonly [string, string, string, string, string, string, string] {
   const { size, age, sender } = job;
   return [
     String(job.job),
@@ -175,17 +179,33 @@ export interface DestinationAges {
 
 /** Pending recipients by domain, the most first. */
 export function destinationAges(jobs: readonly JobFacts[]): readonly DestinationAges[] {
-  const byDomain = new Map<string, number[]>();
-  for (const { age, recipients } of jobs) {
+  const counter = new AgeCounter();
+  for (const { age, recipients } of jobs)
+    for (const { address } of recipients.filter(isPending)) counter.add(bytesOf(address), age);
+  return counter.destinations();
+}
+
+/** Counts recipients by domain and age. */
+export class AgeCounter {
+  readonly #byDomain = new Map<string, number[]>();
+
+  /** @param age seconds; null: unknown */
+  add(address: ByteString, age: number | null): void {
+    const read = recipientAddress(address);
+    const domain = read.kind === 'address' ? read.domain.toLowerCase() : '';
+    const ages = this.#byDomain.get(domain) ?? new Array<number>(AGES.length + 2).fill(0);
+    this.#byDomain.set(domain, ages);
     const at = ageColumn(age);
-    for (const { address } of recipients.filter(isPending)) {
-      const read = recipientAddress(bytesOf(address));
-      const domain = read.kind === 'address' ? read.domain.toLowerCase() : '';
-      const ages = byDomain.get(domain) ?? new Array<number>(AGES.length + 2).fill(0);
-      byDomain.set(domain, ages);
-      ages[at] = (ages[at] ?? 0) + 1;
-    }
+    ages[at] = (ages[at] ?? 0) + 1;
   }
+
+  /** The most first. */
+  destinations(): readonly DestinationAges[] {
+    return sortedByTotal(this.#byDomain);
+  }
+}
+
+function sortedByTotal(byDomain: ReadonlyMap<string, readonly number[]>): readonly DestinationAges[] {
   const sum = (ages: readonly number[]): number => ages.reduce((all, each) => all + each, 0);
   return [...byDomain]
     .map(([destination, ages]) => ({ destination, total: sum(ages), ages }))

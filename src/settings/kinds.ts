@@ -107,6 +107,12 @@ export const pin = shaped(
   'HOST=FINGERPRINT with the 64 hexadecimal digits of SHA-256',
 );
 
+export const httpsOrigin = shaped(
+  'https://HOST[:PORT]',
+  /^https:\/\/[a-z\d]([a-z\d.-]*[a-z\d])?(:\d{1,5})?$/,
+  'https://HOST or https://HOST:PORT in lower case, without a path',
+);
+
 export const hostTls = shaped(
   'HOST=POLICY',
   /^[^\s=]+=(?:none|opportunistic|require)$/,

@@ -13,6 +13,7 @@ import {
   hostMechanism,
   hostName,
   hostTls,
+  httpsOrigin,
   interval,
   ipAddress,
   list,
@@ -189,7 +190,7 @@ export const SETTINGS = {
   'timeout.silence': setting(
     patience,
     '30s',
-    'until a new session is ready, and for each answer about an envelope, while other messages wait for a free one',
+    'until a new session is ready, while other messages wait for a free one',
   ),
   'timeout.delivery': setting(patience, '2h', 'for one delivery attempt with all its hosts'),
   'timeout.stop': setting(duration, '10s', 'for transactions in progress when a run is stopped'),
@@ -239,6 +240,30 @@ export const SETTINGS = {
   'intake.certificate': optional(
     path,
     'a PEM file with a private key and its certificates, to offer STARTTLS',
+  ),
+
+  'web.listen': setting(
+    text,
+    '127.0.0.1:8025',
+    'where the web view listens: PORT, ADDRESS:PORT, or unix:/path of a socket',
+  ),
+  'web.users': optional(
+    path,
+    'a file of users and hashed passwords for the web view, as `spoolroom web password` writes it',
+  ),
+  'web.certificate': optional(
+    path,
+    'a PEM file with a private key and its certificates: the web view speaks HTTPS',
+  ),
+  'web.origin': optional(
+    httpsOrigin,
+    'https://HOST where browsers reach the web view through a proxy with TLS; then it may listen on other addresses than the loopback',
+  ),
+  'web.session': setting(patience, '12h', 'how long a login to the web view lasts at most'),
+  'web.metrics': setting(
+    choice('password', 'open'),
+    'password',
+    'whether /metrics of the web view needs a user and a password',
   ),
 
   strict: setting(flag, 'false', '`check` ends with 2, not 0, when it has warnings and no trouble'),

@@ -134,7 +134,6 @@ export async function deliver(
     readonly refusalStore?: RefusalStore;
     readonly at?: number;
     readonly observe?: DeliveryDeps['trace'];
-    readonly silent?: DeliveryDeps['silent'];
   } = {},
 ): Promise<Delivered> {
   const clock = new VirtualClock(remembered.at ?? 1_400_000_000_000);
@@ -150,10 +149,8 @@ export async function deliver(
   const scheduler = schedulerIn(world, clock, rules, {
     ...(refusalStore === undefined ? {} : { refusalStore }),
     warn: (text) => warnings.push(text),
-    silent: (found) => {
-      remembered.silent?.(found);
-      warnings.push(`${found.cut} of ${found.sessions}, ${found.waiting} waiting for ${found.waited} ms`);
-    },
+    silent: ({ cut, sessions, waiting, waited }) =>
+      warnings.push(`${cut} of ${sessions}, ${waiting} waiting for ${waited} ms`),
     trace: (attempts, event) => {
       remembered.observe?.(attempts, event);
       if (event.what !== 'session') return;

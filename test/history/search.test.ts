@@ -104,6 +104,26 @@ test('the latest messages are shown', (t) => {
   assert.deepEqual(found(t, {}, EVER, 3), [FIRST, SECOND, THIRD]);
 });
 
+test('later ones can be left out, page by page', (t) => {
+  const files = historyFiles(folderOf(t, RECORDS));
+  const page = (skip: number, limit: number) => {
+    const query = { mayHold: () => true, matches: () => true, ...EVER, limit, skip };
+    const { stories, more } = searchHistory(files, query);
+    return [stories.map(([first]) => first.mail), more];
+  };
+  const all = [0, 1, 2].map((skip) => page(skip, 1));
+  assert.deepEqual(
+    all.map(([, more]) => more),
+    [true, true, true],
+  );
+  assert.deepEqual(
+    all.map(([mails]) => mails),
+    [[1], [3], [1]],
+  );
+  assert.deepEqual(page(3, 1), [[], false]);
+  assert.deepEqual(page(1, 5), [[1, 3], false]);
+});
+
 test('numbers that are used again are two messages, and the latest one counts', (t) => {
   const files = historyFiles(folderOf(t, RECORDS));
   assert.deepEqual(latestStory(files, 1)?.[0].recipients, ['dave@example.net']);
@@ -132,8 +152,8 @@ test('lines are read whole across pieces, with bytes of UTF-8 and broken lines',
   const file = path.join(temporaryDirectory(t), 'x');
   const lines = Array.from({ length: 9000 }, (_, at) => `${at} ${'ü'.repeat(30)}`);
   fs.writeFileSync(file, `${lines.join('\n')}\n{"cut`);
-  assert.deepEqual([...linesOf(file, () => true)], [...lines, '{"cut']);
-  assert.deepEqual([...linesOf(file, (text) => text.includes('8123 '))], [lines[8123]]);
+  assert.deepEqual([...linesOf(file, () => true)].flat(), [...lines, '{"cut']);
+  assert.deepEqual([...linesOf(file, (text) => text.includes('8123 '))].flat(), [lines[8123]]);
 });
 
 test('records that are none are passed over', (t) => {

@@ -42,6 +42,8 @@ import {
   suppressedEvent,
   waitingEvent,
   warningEvent,
+  webListeningEvent,
+  webLoginEvent,
 } from '../../src/output/log/log-events.ts';
 import { duration } from '../../src/output/text.ts';
 import { LOOKUP_ERRORS } from '../../src/routing/route.ts';
@@ -519,6 +521,8 @@ function logLines(): string {
       'something an administrator should know; the sentence says what it means for the mail',
     ],
     [listeningEvent('127.0.0.1:2525', '/var/spool/spoolroom'), 'the intake accepts mail'],
+    [webListeningEvent('http://127.0.0.1:8025/', '/var/spool/spoolroom'), 'the web view answers'],
+    [webLoginEvent('alice', '192.0.2.7'), 'somebody came into the web view'],
     [queuedEvent(QUEUED, same), 'the intake has accepted a message, which is durable'],
     [
       rejectedEvent(REJECTED, same),
@@ -526,7 +530,7 @@ function logLines(): string {
     ],
     [
       loginFailedEvent({ user: 'citadel', address: '192.0.2.7', failures: 3, heard: true }),
-      'a client of the intake gave a wrong password; `failures` counts recent ones of its address; with `heard` false there were too many, and the password was not checked',
+      'a client of the intake or of the web view gave a wrong password; `failures` counts recent ones of its address; with `heard` false there were too many, and the password was not checked',
     ],
     [
       loginsFailedEvent('192.0.2.7', 37),
@@ -556,7 +560,7 @@ function logLines(): string {
     ],
     [stoppingEvent('SIGINT', 10_000), 'the program got a signal to stop'],
     [
-      silentEvent({ cut: 12, slow: 0, sessions: 50, silence: 30_000, waiting: 17, waited: 31_000 }),
+      silentEvent({ cut: 12, sessions: 50, silence: 30_000, waiting: 17, waited: 31_000 }),
       'silent hosts had all sessions while others waited for one; `waited` is how long, in milliseconds',
     ],
     [startedEvent('/var/spool/spoolroom', 4711), '`watch` has started'],

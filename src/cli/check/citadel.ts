@@ -159,7 +159,9 @@ function relayFindings({ fqdn, internet: { relays, problems } }: CitadelConfig):
 type TcpAddress = Extract<ListenAddress, { kind: 'tcp' }>;
 
 function tcpIntakes(settings: Settings): readonly TcpAddress[] {
-  return settings['intake.listen'].map(parseListenAddress).filter((listen) => listen.kind === 'tcp');
+  return settings['intake.listen']
+    .map((text) => parseListenAddress(text))
+    .filter((listen) => listen.kind === 'tcp');
 }
 
 function routeFindings({ version, config }: Survey, { settings }: CitadelContext): Finding[] {

@@ -3,11 +3,8 @@
  * from it. `watch --intake` opens the same listeners on its own queue. Delivers nothing itself.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { createSecureContext } from 'node:tls';
 import { queuedEntry } from '../../history/record.ts';
 import type { LoginFailure } from '../../intake/connection.ts';
-import { FloodLimit } from '../../intake/flood-limit.ts';
 import type { IntakeDeps, IntakeOptions, IntakeStart } from '../../intake/listener.ts';
 import { INTAKE_DEFAULTS, startIntake } from '../../intake/listener.ts';
 import { LoginThrottle } from '../../intake/login-throttle.ts';
@@ -15,22 +12,20 @@ import type { QueuedMessage, RejectedMessage } from '../../intake/transaction-ha
 import { metricsFor } from '../../metrics/wanted.ts';
 import type { Log } from '../../output/log/log.ts';
 import {
-  alertEvent,
   closedEvent,
   listeningEvent,
-  loginFailedEvent,
-  loginsFailedEvent,
   queuedEvent,
   rejectedEvent,
   warningEvent,
 } from '../../output/log/log-events.ts';
 import { textDecoder } from '../../output/text.ts';
 import type { Clock } from '../../platform/clock.ts';
-import { describeError, errorCode } from '../../platform/system-errors.ts';
 import { readPrivate } from '../../queue/citadel/client/login.ts';
 import { openSpoolClient } from '../../queue/spool/open.ts';
 import type { Settings } from '../../settings/table.ts';
 import { layoutOf } from '../../storage/layout.ts';
+import { boundedLog } from '../listeners/bounded-log.ts';
+import { certificateFrom } from '../listeners/certificate.ts';
 import { logFor } from '../setup/event-log.ts';
 import { historyFor } from '../setup/history.ts';
 import {
@@ -49,6 +44,7 @@ import type { CliError, Command, Invocation } from '../shell/command.ts';
 import { cliError } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';
 import { EXIT } from '../shell/exit.ts';
+import { stopped } from '../shell/signals.ts';
 
 export const command: Command = (called) =>
   untilStopped(called, {
@@ -101,13 +97,6 @@ async function intake(
   return EXIT.ok;
 }
 
-function stopped(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
-}
-
 export interface ListenerDeps {
   readonly spool: string;
   readonly room: IntakeDeps['queue'];
@@ -131,7 +120,7 @@ export async function openListeners(settings: Settings, deps: ListenerDeps): Pro
   if ('kind' in charset) return charset;
   const readable = textDecoder(charset);
   const { spool, room, clock, log } = deps;
-  const { logins, warnings } = boundedLog(log, clock);
+  const { logins, warnings } = boundedLog(log, clock, 'intake');
   const warn = (text: string): void => warnings.add(text);
   const history = historyFor(spool, settings, { clock, readable, warn });
   const events = {
@@ -171,26 +160,6 @@ export async function openListeners(settings: Settings, deps: ListenerDeps): Pro
   };
 }
 
-/** For what strangers can cause as often as they like. */
-function boundedLog(
-  log: Log,
-  clock: Clock,
-): { readonly logins: FloodLimit<LoginFailure>; readonly warnings: FloodLimit<string> } {
-  return {
-    logins: new FloodLimit(clock, ({ address }) => address, {
-      one: (failure) => log.write(loginFailedEvent(failure)),
-      more: (address, count) => log.write(loginsFailedEvent(address, count)),
-      others: (count) => log.write(loginsFailedEvent(null, count)),
-    }),
-    warnings: new FloodLimit<string>(clock, (text) => text, {
-      one: (text) => log.write(alertEvent(text)),
-      more: (text, count) =>
-        log.write(alertEvent(`${text} This happened ${count} times more within a minute.`)),
-      others: (count) => log.write(alertEvent(`${count} other warnings of the intake within a minute.`)),
-    }),
-  };
-}
-
 function optionsFrom(
   settings: Settings,
   spool: string,
@@ -198,7 +167,7 @@ function optionsFrom(
 ): Omit<IntakeOptions, 'listen'> | CliError {
   const authenticate = usersFrom(settings['intake.users']);
   if (typeof authenticate === 'object' && authenticate !== null) return authenticate;
-  const tls = certificateFrom(settings['intake.certificate']);
+  const tls = certificateFrom(settings, 'intake.certificate');
   if (tls !== null && 'kind' in tls) return tls;
   if (authenticate !== null && tls === null) {
     return cliError(
@@ -241,19 +210,4 @@ function usersFrom(path: string | null): IntakeOptions['authenticate'] | CliErro
   // Not the digest of any password; compared all the same, so that the time does not tell whether the user exists.
   const unknownUser = Buffer.alloc(32, ' ');
   return (user, password) => timingSafeEqual(users.get(user) ?? unknownUser, digest(password));
-}
-
-function certificateFrom(path: string | null): IntakeOptions['tls'] | CliError {
-  if (path === null) return null;
-  try {
-    const pem = readFileSync(path, 'utf8');
-    createSecureContext({ key: pem, cert: pem });
-    return { key: pem, cert: pem };
-  } catch (error) {
-    const why =
-      errorCode(error) === null
-        ? 'it does not hold a private key and its certificates in PEM form'
-        : describeError(error);
-    return cliError(`setting intake.certificate: ${path} cannot be used: ${why}.`, EXIT.config);
-  }
 }

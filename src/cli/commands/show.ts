@@ -1,4 +1,5 @@
 /** `spoolroom show N`: the envelope of a job and its message, in readable form whatever form it is stored in. Only reads. */
+import type { Charset } from '../../message/charset.ts';
 import { prepareOutgoing } from '../../message/outgoing.ts';
 import type { RenderOptions } from '../../message/render.ts';
 import { bodyText, headerText } from '../../output/message-text.ts';
@@ -8,6 +9,7 @@ import type { ByteString } from '../../platform/bytes.ts';
 import { formatTime } from '../../platform/clock.ts';
 import { machineName } from '../../platform/machine-name.ts';
 import type { QueuedJob } from '../../queue/queue.ts';
+import type { Settings } from '../../settings/table.ts';
 import { charsetFrom } from '../setup/load-config.ts';
 import { readSpool, type SpoolReading } from '../setup/read-spool.ts';
 import { type CliError, type Command, cliError, warner } from '../shell/command.ts';
@@ -27,13 +29,7 @@ export const command: Command = async ({ settings, options, terminal, commandTex
   const facts = new Map(factsOfAll(scan.jobs, now, schedule, readable).map((each) => [each.job, each]));
   const charset = charsetFrom(settings);
   if ('kind' in charset) return charset;
-  const form: RenderOptions = {
-    order: settings['header-order'],
-    fqdn: settings.hostname ?? machineName(),
-    nodeName: '',
-    legacy: charset,
-    zoneMinutes: 0,
-  };
+  const form = shownForm(settings, charset);
   for (const [at, queued] of jobs.entries()) {
     const message = await messageOf(queued, opened, form, options.body === true);
     if ('exit' in message) return message;
@@ -47,7 +43,13 @@ export const command: Command = async ({ settings, options, terminal, commandTex
   return EXIT.ok;
 };
 
-function envelopeOf({ job }: QueuedJob, { readable }: SpoolReading) {
+/** As which a message is shown. */
+export function shownForm(settings: Settings, legacy: Charset): RenderOptions {
+  const fqdn = settings.hostname ?? machineName();
+  return { order: settings['header-order'], fqdn, nodeName: '', legacy, zoneMinutes: 0 };
+}
+
+export function envelopeOf({ job }: QueuedJob, { readable }: Pick<SpoolReading, 'readable'>) {
   const text = (bytes: ByteString | null): string | null => (bytes === null ? null : readable(bytes));
   return {
     submitted: job.submitted,
@@ -57,7 +59,12 @@ function envelopeOf({ job }: QueuedJob, { readable }: SpoolReading) {
   };
 }
 
-interface ShownMessage {
+/** What a message is read with. */
+export interface MessageReading extends Pick<SpoolReading, 'readable'> {
+  readonly view: Pick<SpoolReading['view'], 'readPayload'>;
+}
+
+export interface ShownMessage {
   /** bytes as sent; null: it cannot be read */
   readonly size: number | null;
   /** why it cannot be read; null: it can */
@@ -70,9 +77,9 @@ interface ShownMessage {
 /** Bytes of a message that are read; the rest of a larger one is left out. */
 const LONGEST = 1 << 25;
 
-async function messageOf(
+export async function messageOf(
   { job }: QueuedJob,
-  { view, readable }: SpoolReading,
+  { view, readable }: MessageReading,
   form: RenderOptions,
   wantsBody: boolean,
 ): Promise<ShownMessage | CliError> {

@@ -9,13 +9,15 @@ import { ConcurrentRunnerError } from '../../platform/system-errors.ts';
 import { QueueRunner, unreadableSpool, unwritableSpool } from '../../runner/queue-runner.ts';
 import { layoutOf } from '../../storage/layout.ts';
 import { withQueue } from '../setup/with-queue.ts';
-import { cliError } from '../shell/command.ts';
+import { type CliError, cliError, type Invocation } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
+import type { WebDeps, WebView } from '../web/listener.ts';
 import type { openListeners } from './intake.ts';
 
 export const command = withQueue(
   'wait',
-  async ({ spool, ports, rules, log, warn, metrics, signal, started }, { settings, options, terminal }) => {
+  async ({ spool, ports, rules, log, warn, metrics, signal, started }, invocation) => {
+    const { settings, options, terminal } = invocation;
     const listeners =
       options.intake === true
         ? await listenersOn(settings, {
@@ -24,6 +26,11 @@ export const command = withQueue(
           })
         : null;
     if (listeners !== null && 'kind' in listeners) return listeners;
+    const web = options.web === undefined ? null : await webOn({ spool, log, metrics }, invocation);
+    if (web !== null && 'kind' in web) {
+      await listeners?.close('an error of the web view');
+      return web;
+    }
     const watcher = watchForChanges([spool, layoutOf(spool).requests]);
     started();
     log.write(startedEvent(ports.queue.name, process.pid));
@@ -52,7 +59,7 @@ export const command = withQueue(
       await watcher.wait(pause, settings.poll, ports.clock, signal);
     }
     const reason = rival === null ? String(signal.reason) : 'another program that delivers from the queue';
-    await Promise.all([listeners?.close(reason), queue.close()]);
+    await Promise.all([listeners?.close(reason), web?.close(), queue.close()]);
     if (settings.json) terminal.print(JSON.stringify(queue.count));
     watcher.close();
     log.write(stoppedEvent(reason));
@@ -74,6 +81,21 @@ async function listenersOn(...args: Parameters<OpenListeners>): ReturnType<OpenL
   }
   const intake = await import('./intake.ts');
   return intake.openListeners(...args);
+}
+
+/** The web view is loaded only when it is needed. */
+async function webOn(
+  deps: Pick<WebDeps, 'spool' | 'log' | 'metrics'>,
+  { settings, options, commandText }: Invocation,
+): Promise<WebView | CliError> {
+  if (settings.state !== null) {
+    return cliError(
+      'The queue inside a Citadel server is shown by that server, so --web needs a spool. Leave out --web or --state.',
+      EXIT.usage,
+    );
+  }
+  const { openWeb } = await import('../web/listener.ts');
+  return openWeb(settings, { ...deps, commandText }, String(options.web));
 }
 
 /** After a scan, nothing starts the next one for this many times as long as it took. */

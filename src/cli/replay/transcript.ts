@@ -58,14 +58,17 @@ function liveCommand({ header }: Transcript, file: string, { settings, commandTe
   return commandText('replay', String(header.control), '--live', ...spool);
 }
 
-function isWhatIf({ options, settings }: Invocation): boolean {
+function isWhatIf({ options, settings }: ReplayCall): boolean {
   return options.set !== undefined || options.world !== undefined || settings.now !== null;
 }
 
-async function fromTranscript(
+type ReplayCall = Pick<Invocation, 'options' | 'settings'>;
+
+/** As `printResult` takes it. */
+export async function fromTranscript(
   transcript: Transcript,
   file: string,
-  invocation: Invocation,
+  invocation: ReplayCall,
 ): Promise<ReplayResult> {
   const { options, settings: given } = invocation;
   const { header, cut } = transcript;
@@ -143,7 +146,7 @@ async function whatIf(
   rules: RunRules,
   settings: Settings,
   now: number,
-  { options, settings: given }: Invocation,
+  { options, settings: given }: ReplayCall,
 ): Promise<Played | CliError> {
   const { header } = transcript;
   const world = options.world === undefined ? recordedWorld(transcript) : worldNamed(String(options.world));

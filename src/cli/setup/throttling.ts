@@ -13,7 +13,7 @@ export interface Throttling {
 }
 
 export async function throttlingOf(
-  { spool, deps, now, readable }: SpoolReading,
+  { spool, deps, now, readable }: Pick<SpoolReading, 'spool' | 'deps' | 'now' | 'readable'>,
   settings: Settings,
 ): Promise<Throttling> {
   const groups = readThrottled(deps.disk, layoutOf(spool));

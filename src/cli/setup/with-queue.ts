@@ -135,7 +135,7 @@ async function performOnce(
 function wishFor({ options }: Invocation): MetricsWish {
   return {
     parts: options.intake === true ? ['queue', 'intake'] : ['queue'],
-    isShown: options.web === true,
+    isShown: options.web !== undefined,
   };
 }
 

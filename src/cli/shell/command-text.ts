@@ -11,9 +11,9 @@ export function commandTextFor(given: Parsed, commands: readonly CommandEntry[])
     const entry = commands.find((each) => commandName(each) === command);
     // A transcript has its own time; another one makes a what-if of it.
     const isTimed = command !== 'replay' || /^\d+$/.test(words[0] ?? '');
-    const repeated = (entry?.settings ?? []).flatMap((name) =>
-      name === 'now' && !isTimed ? [] : wordsOf(name, given[name]),
-    );
+    const repeated = (entry?.settings ?? [])
+      .filter((name) => entry?.unused?.includes(name) !== true && (name !== 'now' || isTimed))
+      .flatMap((name) => wordsOf(name, given[name]));
     return shellCommand(command, ...words, ...repeated);
   };
 }

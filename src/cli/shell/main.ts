@@ -17,6 +17,7 @@ const DELIVERING = SETTING_NAMES;
 const READING: readonly SettingName[] = ['spool', 'as-root', 'dialect', 'now', 'json', 'config', 'charset'];
 const ROOM: OptionSpec = { type: 'string', describe: 'citadel:WHERE, the same as --citadel WHERE' };
 const INTAKE = SETTING_NAMES.filter((name) => name.startsWith('intake.'));
+const WEB = SETTING_NAMES.filter((name) => name.startsWith('web.'));
 const LOG = SETTING_NAMES.filter((name) => name.startsWith('log.'));
 
 /** What selects jobs of the queue and messages of the history. */
@@ -77,7 +78,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     usage: 'run',
     about: 'one queue run, then exit (for cron)',
     settings: DELIVERING,
-    unused: INTAKE,
+    unused: [...INTAKE, ...WEB],
     options: {
       force: { type: 'boolean', describe: 'try every job now, whether it is due or not' },
       quiet: { type: 'boolean', describe: 'no progress and no summary on a terminal' },
@@ -91,6 +92,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     settings: DELIVERING,
     options: {
       intake: { type: 'boolean', describe: 'also accept mail from Citadel’s smarthost line' },
+      web: { type: 'string', describe: 'also show the queue to browsers, at ADDRESS:PORT or unix:/path' },
       room: ROOM,
     },
     load: () => import('../commands/watch.ts'),
@@ -100,6 +102,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     about: 'accept mail from Citadel’s smarthost line and put it into the spool',
     settings: [...READING, 'hostname', ...INTAKE, ...LOG, 'metrics-file'],
     load: () => import('../commands/intake.ts'),
+  },
+  {
+    usage: 'web [action] [user]',
+    about: 'show the queue to browsers; web password USER: make a password for that',
+    settings: DELIVERING,
+    unused: INTAKE,
+    load: () => import('../commands/web/web.ts'),
   },
   {
     usage: 'enqueue [recipients..]',
@@ -169,7 +178,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     usage: 'tls-report [day]',
     about: 'how TLS went with each domain on a day: today, yesterday, 2026-11-27 (UTC)',
     settings: DELIVERING,
-    unused: [...INTAKE, ...LOG],
+    unused: [...INTAKE, ...WEB, ...LOG],
     options: { domain: { type: 'string', describe: 'this domain alone' } },
     load: () => import('../commands/tls/report.ts'),
   },
@@ -215,7 +224,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     usage: 'check',
     about: 'find what would stop mail, and say what to do about it',
     settings: DELIVERING,
-    unused: LOG,
+    unused: [...WEB, ...LOG],
     load: () => import('../commands/check.ts'),
   },
   {
@@ -233,7 +242,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     about:
       'genkey DOMAIN: make a DKIM key and its DNS record; check: what receivers look at before they read a message',
     settings: DELIVERING,
-    unused: [...INTAKE, ...LOG],
+    unused: [...INTAKE, ...WEB, ...LOG],
     options: {
       selector: { type: 'string', describe: 'name of the key below _domainkey; default: spoolroom' },
       type: { type: 'string', describe: 'rsa (2048 bits) or ed25519; default: rsa' },
@@ -246,7 +255,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     about:
       'show why a message did or did not arrive, from a control message, a transcript or a job in an export; changes nothing',
     settings: DELIVERING,
-    unused: [...INTAKE, ...LOG],
+    unused: [...INTAKE, ...WEB, ...LOG],
     options: {
       world: {
         type: 'string',

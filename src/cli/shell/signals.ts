@@ -23,6 +23,14 @@ export function pause(milliseconds: number, clock: Clock, signal: AbortSignal): 
   });
 }
 
+/** Resolves when the signal is aborted. */
+export function stopped(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
 /** @param onHangup what SIGHUP does; null: it stops the command */
 export function stopSignal(onHangup: (() => void) | null = null): Stop {
   const controller = new AbortController();

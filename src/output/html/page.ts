@@ -11,6 +11,7 @@ import {
   untouchedWords,
 } from '../replay/replay-report.ts';
 import { escapeHtml } from './escape.ts';
+import { PARTS_STYLE, THEME_STYLE } from './style.ts';
 import { timelineDrawing } from './timeline.ts';
 
 export function htmlPage(report: ReplayReport, timeline: Timeline): string {
@@ -21,7 +22,7 @@ export function htmlPage(report: ReplayReport, timeline: Timeline): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>${escapeHtml(report.title)}</title>
-<style>${STYLE}</style>
+<style>${THEME_STYLE}${PAGE_STYLE}${PARTS_STYLE}</style>
 </head>
 <body>
 <header>
@@ -29,9 +30,7 @@ export function htmlPage(report: ReplayReport, timeline: Timeline): string {
 ${report.notes.map((note) => `<p class="note">${escapeHtml(note)}</p>`).join('\n')}
 ${outcomeList(report)}
 </header>
-<section class="wide"><h2>Timeline</h2>${timelineDrawing(timeline)}
-<p class="legend">${LEGEND}</p>
-<p class="legend">Long spans are drawn shorter than they were; the times stand above and in the bars.</p></section>
+<section class="wide"><h2>Timeline</h2>${timelineWithLegend(timeline)}</section>
 <main>
 <section><h2>Dialogue</h2>${dialogue(report)}</section>
 <div>
@@ -44,6 +43,18 @@ ${reports(report)}
 </body>
 </html>
 `;
+}
+
+/** A recorded delivery for a page of another kind: timeline, outcomes and dialogue. */
+export function deliveryParts(report: ReplayReport, timeline: Timeline): string {
+  return `<section class="panel wide"><h2>Timeline</h2>${timelineWithLegend(timeline)}${outcomeList(report)}</section>
+<section class="panel"><h2>Dialogue</h2>${dialogue(report)}</section>`;
+}
+
+function timelineWithLegend(timeline: Timeline): string {
+  return `${timelineDrawing(timeline)}
+<p class="legend">${LEGEND}</p>
+<p class="legend">Long spans are drawn shorter than they were; the times stand above and in the bars.</p>`;
 }
 
 const LEGEND = [
@@ -122,39 +133,14 @@ function fields({ fields: all, warnings }: ReplayReport): string {
   return `<table class="fields">${rows.join('\n')}</table>${notes}`;
 }
 
-const STYLE = `
-:root { color-scheme: light dark; --paper: #fbfaf7; --card: #fff; --ink: #22252a; --soft: #62676f; --line: #d9d6cd;
-  --dns: #7b6fd0; --net: #4d87c7; --talk: #8fa3b5; --tls: #3f9c8f; --body: #c79a2e; --bad: #c4473a; --ok: #2f8f4e; --later: #c2811b; }
-@media (prefers-color-scheme: dark) { :root { --paper: #16181c; --card: #1e2126; --ink: #e3e4e6; --soft: #9aa0a8; --line: #363b43;
-  --dns: #8d82dd; --net: #5a97da; --talk: #5f7386; --tls: #46ad9f; --body: #b98d26; --bad: #d65a4c; --ok: #43ab64; --later: #d3942f; } }
-* { box-sizing: border-box; }
+/** Where the parts stand on a page of their own. */
+const PAGE_STYLE = `
 body { margin: 0 auto; max-width: 1280px; padding: 24px; background: var(--paper); color: var(--ink);
   font: 15px/1.5 system-ui, sans-serif; }
 h1 { font-size: 20px; margin: 0 0 8px; overflow-wrap: anywhere; } h2 { font-size: 15px; margin: 0 0 10px; color: var(--soft); font-weight: 600; }
-h3 { font-size: 15px; margin: 12px 0 0; } p { margin: 4px 0; }
+p { margin: 4px 0; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 16px; margin-top: 16px; }
 main { display: grid; grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); gap: 0 16px; align-items: start; }
-.narrow { display: none !important; }
 @media (max-width: 900px) { main { grid-template-columns: minmax(0, 1fr); } }
-@media (max-width: 700px) { body { padding: 12px; } section { padding: 12px; } .broad { display: none !important; } .narrow { display: block !important; }
-  .fields, .fields tbody, .fields tr, .fields th, .fields td { display: block; width: auto !important; min-width: 0 !important; } .fields tr { margin-bottom: 8px; }
-  .dialogue td:first-child { width: 62px; } }
-.note { color: var(--later); } .outcomes { list-style: none; padding: 0; margin: 12px 0 0; } .outcomes li { margin: 4px 0; overflow-wrap: anywhere; }
-.badge { display: inline-block; border-radius: 10px; padding: 0 10px; color: #fff; font-size: 13px; }
-.s0, .s2 { background: var(--ok); } .s4 { background: var(--later); } .s5 { background: var(--bad); }
-code, .dialogue, .diff { font: 13px/1.55 ui-monospace, "DejaVu Sans Mono", monospace; } code { color: var(--soft); }
-table { border-collapse: collapse; width: 100%; } td, th { text-align: left; vertical-align: top; padding: 1px 10px 1px 0; overflow-wrap: anywhere; }
-.dialogue td:first-child { color: var(--soft); text-align: right; white-space: nowrap; width: 84px; font-variant-numeric: tabular-nums; }
-.us td + td { color: var(--net); } .us td + td::before { content: "C  "; white-space: pre; } .them td + td::before { content: "S  "; white-space: pre; }
-.dns td + td { color: var(--dns); } .net td + td { color: var(--soft); } .outcome td + td { font-weight: 700; }
-.fields th { font-weight: 600; white-space: nowrap; } .fields td { min-width: 12ch; overflow-wrap: break-word; } .fields td:first-of-type { width: 46%; } .fields td:last-child { color: var(--soft); }
-.diff div { white-space: pre-wrap; overflow-wrap: anywhere; padding: 0 6px; border-left: 3px solid transparent; }
-.added { border-color: var(--ok) !important; color: var(--ok); } .removed { border-color: var(--bad) !important; color: var(--bad); } .same { color: var(--soft); }
-.wide > svg { width: 100%; height: auto; display: block; } svg text { font: 11px system-ui, sans-serif; fill: var(--ink); }
-svg .time { fill: var(--soft); text-anchor: start; } svg .on { fill: #fff; pointer-events: none; }
-svg .tick, svg .base { stroke: var(--line); } svg .tick { stroke-dasharray: 2 4; }
-.dns { fill: var(--dns); } .net { fill: var(--net); } .talk { fill: var(--talk); } .tls { fill: var(--tls); } .body { fill: var(--body); }
-.silence { fill: var(--later); } .bad, .refused { fill: var(--bad); } .ok { fill: var(--ok); } .later { fill: var(--later); }
-circle { stroke: var(--card); stroke-width: 2; }
-.legend { color: var(--soft); font-size: 13px; } .legend svg { width: 12px; height: 12px; margin-left: 12px; vertical-align: -1px; }
+@media (max-width: 700px) { body { padding: 12px; } section { padding: 12px; } }
 `;

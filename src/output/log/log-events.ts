@@ -199,16 +199,12 @@ export function dialogueEvent(
 }
 
 /** Hosts that accept connections and say nothing held up the mail of others. */
-export function silentEvent({ cut, slow, sessions, silence, waiting, waited }: SilentHosts): LogEvent {
-  const span = duration(silence);
-  const closed = `${cut} of ${plural(sessions, 'session')} were closed: their hosts did not answer within ${span}`;
-  const waits = `${slow} of ${plural(sessions, 'session')} wait for more than ${span} for the answer to a whole message`;
+export function silentEvent({ cut, sessions, silence, waiting, waited }: SilentHosts): LogEvent {
   const message =
-    `${[...(cut > 0 ? [closed] : []), ...(slow > 0 ? [waits] : [])].join(', and ')}, and ` +
-    `messages for ${plural(waiting, 'other destination')} were waiting, the first for ${duration(waited)}.` +
-    (cut > 0 ? ' Their messages go to the next host, or are tried again later.' : '') +
-    (slow > 0 ? ' A message that may have been taken is waited for: timeout.dot says how long.' : '');
-  const fields = { cut, slow, sessions, silence, waiting, waited: Math.round(waited) };
+    `${cut} of ${plural(sessions, 'session')} were closed: their hosts were not ready to take mail within ${duration(silence)}, and ` +
+    `messages for ${plural(waiting, 'other destination')} were waiting, the first for ${duration(waited)}. Their messages go to the ` +
+    'next host, or are tried again later.';
+  const fields = { cut, sessions, silence, waiting, waited: Math.round(waited) };
   return { level: 'warn', event: 'silent', message, recurs: 'silent hosts', fields };
 }
 
@@ -292,6 +288,27 @@ export function listeningEvent(address: string, spool: string): LogEvent {
     event: 'listening',
     message: `listening on ${address} for ${spool}`,
     fields: { address, spool },
+  };
+}
+
+/** The web view answers. `address`: as browsers write it. */
+export function webListeningEvent(address: string, spool: string): LogEvent {
+  return {
+    level: 'info',
+    event: 'web-listening',
+    message: `web view of ${spool} on ${address}`,
+    fields: { address, spool },
+  };
+}
+
+/** Somebody came into the web view. */
+export function webLoginEvent(user: string, address: string): LogEvent {
+  const name = escapeControl(user);
+  return {
+    level: 'info',
+    event: 'web-login',
+    message: `user ${name} logged in to the web view from ${loginFrom(address)}`,
+    fields: { user: name, address },
   };
 }
 

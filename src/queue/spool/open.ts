@@ -35,7 +35,6 @@ import {
 import { sortIndex } from './scan.ts';
 import { SpoolIndex, type SpoolIndexDeps } from './spool-index.ts';
 import { SpoolStore } from './spool-store.ts';
-import { unwrittenRecords, withRecords } from './unwritten.ts';
 
 export interface SpoolDeps {
   readonly disk: Disk;
@@ -264,15 +263,11 @@ export function openSpoolReadOnly(
     const spool = findSpool(path, deps, settings);
     if (spool.kind === 'refused') return spool;
     assertReadable(spool, deps);
-    return { kind: 'open', view: readOnlyOf(spool, deps, settings) } as const;
+    return { kind: 'open', view: readOnlyOf(spool, deps) } as const;
   });
 }
 
-function readOnlyOf(
-  spool: Spool,
-  { disk, warn, processes }: SpoolDeps,
-  settings: ControlSettings,
-): ReadOnlySpool {
+function readOnlyOf(spool: Spool, { disk, warn, processes }: SpoolDeps): ReadOnlySpool {
   const { layout, index } = spool;
   return {
     name: layout.spool,
@@ -280,10 +275,7 @@ function readOnlyOf(
     scan: async (): Promise<QueueScan> => {
       const { requests } = readRequests(disk, layout);
       for (const [control, why] of requests.unreadable) warn(unreadableRequest(layout, control, why));
-      const records = unwrittenRecords(disk, layout, warn);
-      const scan = sortIndex(index, warn, requests);
-      const { jobs, orphans } = withRecords(scan, records, disk, layout, settings);
-      const { unreadable } = scan;
+      const { jobs, orphans, unreadable } = sortIndex(index, warn, requests);
       return { jobs, orphans, quarantined: unreadable.map(({ number, reason }) => ({ number, reason })) };
     },
     readPayload: async (number) => readPayload(disk, layout, index, number),
@@ -292,7 +284,7 @@ function readOnlyOf(
 
 function clientOf(opened: Spool, deps: SpoolDeps, settings: ControlSettings): SpoolClient {
   const { disk, warn } = deps;
-  const { name, ...view } = readOnlyOf(opened, deps, settings);
+  const { name, ...view } = readOnlyOf(opened, deps);
   let { spool, id, enqueue } = clientState(opened, disk);
 
   /** The directory may have been moved, unmounted or restored since: its name counts, and its id. */

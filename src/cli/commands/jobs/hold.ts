@@ -1,7 +1,7 @@
 /** `spoolroom hold N`: do not try jobs until they are released. Their lists are not changed. */
-import { jobCommand, type SelectedJobs } from './job-command.ts';
+import { type JobCommand, jobCommand, type SelectedJobs } from './job-command.ts';
 
-export const command = jobCommand<SelectedJobs>({
+export const HOLD: JobCommand<SelectedJobs> = {
   request: 'hold',
   participle: 'held',
   deed: (jobs) => `hold ${jobs}`,
@@ -11,4 +11,6 @@ export const command = jobCommand<SelectedJobs>({
     runner === null
       ? `held: ${jobs}.`
       : `held: ${jobs}. Deliveries in progress in process ${runner} will finish.`,
-});
+};
+
+export const command = jobCommand(HOLD);

@@ -6,6 +6,7 @@
 import { userInfo } from 'node:os';
 import type { MessageNumber } from '../../../delivery-list/job.ts';
 import { requestEntry } from '../../../history/record.ts';
+import type { HistoryWriter } from '../../../history/writer.ts';
 import { factsOfAll } from '../../../output/queue-facts.ts';
 import { queueList } from '../../../output/queue-list.ts';
 import { type DecodeText, plural } from '../../../output/text.ts';
@@ -47,7 +48,7 @@ export interface JobCommand<Facts extends SelectedJobs> extends Applicability {
 }
 
 /** More jobs than these are not changed without a question. */
-const MOST_UNASKED = 10;
+export const MOST_UNASKED = 10;
 
 export function jobCommand<Facts extends SelectedJobs>(what: JobCommand<Facts>): Command {
   return async (invocation) => {
@@ -88,7 +89,8 @@ function confirmDeed(deed: string, invocation: Invocation): Promise<CliError | n
 
 const MOST_NUMBERS = 20;
 
-function jobList(jobs: readonly MessageNumber[]): string {
+/** `job 4`, `jobs 4, 6` or `5000 jobs` */
+export function jobList(jobs: readonly MessageNumber[]): string {
   if (jobs.length > MOST_NUMBERS) return plural(jobs.length, 'job');
   return `job${jobs.length === 1 ? '' : 's'} ${jobs.join(', ')}`;
 }
@@ -136,13 +138,28 @@ async function request<Facts extends SelectedJobs>(
   invocation: Invocation,
 ): Promise<Facts | CliError> {
   const { settings, terminal } = invocation;
-  const failure = await writeRequests(client, what.request, jobs, requester);
-  if (failure !== null) return failure;
   const clock = clockFor(settings);
   const history = historyFor(spool, settings, { clock, readable, warn: warner(terminal) });
-  for (const job of jobs) history?.write(requestEntry(what.request, job, requester.by, readable));
+  const failure = await requestJobs({ client, history, readable }, what.request, jobs, requester);
+  return failure ?? what.complete(selected, requester, invocation);
+}
+
+/** The requests are durable, and in the history. */
+export async function requestJobs(
+  {
+    client,
+    history,
+    readable,
+  }: Pick<OpenedJobs, 'client' | 'readable'> & { readonly history: HistoryWriter | null },
+  request: SelectedJobs['asked'],
+  jobs: readonly QueuedJob[],
+  requester: Requester,
+): Promise<CliError | null> {
+  const failure = await writeRequests(client, request, jobs, requester);
+  if (failure !== null) return failure;
+  for (const job of jobs) history?.write(requestEntry(request, job, requester.by, readable));
   history?.flush();
-  return what.complete(selected, requester, invocation);
+  return null;
 }
 
 async function writeRequests(

@@ -11,7 +11,7 @@ import { removalFolder } from '../../../queue/spool/requests/removal.ts';
 import { layoutOf } from '../../../storage/layout.ts';
 import { clockFor, controlSettings, openError, spoolDeps, spoolOf } from '../../setup/load-config.ts';
 import { type CliError, type Command, type Invocation, warner } from '../../shell/command.ts';
-import { jobCommand, type SelectedJobs } from './job-command.ts';
+import { type JobCommand, jobCommand, type SelectedJobs } from './job-command.ts';
 
 interface Removed extends SelectedJobs {
   /** whether they have left the spool */
@@ -22,9 +22,9 @@ interface Removed extends SelectedJobs {
 
 /** With `--report` the senders are told, as of any other refusal. */
 export const command: Command = (invocation) =>
-  (invocation.options.report === true ? giveUp : remove)(invocation);
+  (invocation.options.report === true ? jobCommand(GIVE_UP) : jobCommand(REMOVE))(invocation);
 
-const giveUp = jobCommand<SelectedJobs>({
+export const GIVE_UP: JobCommand<SelectedJobs> = {
   request: 'give-up',
   participle: 'given up',
   deed: (jobs, selected) => `give up ${jobs} with ${pendingIn(selected)}, and tell the senders`,
@@ -34,9 +34,9 @@ const giveUp = jobCommand<SelectedJobs>({
   sentence: ({ runner }, jobs) =>
     `to be given up: ${jobs}. ${runner === null ? 'The next run' : `Process ${runner}, which delivers from this spool,`} ` +
     'will do it, and tell the senders.',
-});
+};
 
-const remove = jobCommand<Removed>({
+export const REMOVE: JobCommand<Removed> = {
   request: 'remove',
   participle: 'removed',
   deed: (jobs, selected) => `remove ${jobs} with ${pendingIn(selected)}, without a report to the senders`,
@@ -54,7 +54,7 @@ const remove = jobCommand<Removed>({
       ? `removed: ${jobs}. The files are in ${folder}`
       : `to be removed: ${jobs}. ${runner === null ? 'The next run' : `Process ${runner}, which delivers from this spool,`} ` +
         `will do it at its next scan; then the files are in ${folder}`,
-});
+};
 
 function pendingIn(jobs: readonly QueuedJob[]): string {
   const pending = jobs.reduce((sum, { job }) => sum + job.recipients.filter(isPending).length, 0);

@@ -1,8 +1,8 @@
 /** `spoolroom retry N`: try jobs at the next run, whether they are due or not. A held job stays held. */
 import { isPending } from '../../../delivery-list/job.ts';
-import { jobCommand, type SelectedJobs } from './job-command.ts';
+import { type JobCommand, jobCommand, type SelectedJobs } from './job-command.ts';
 
-export const command = jobCommand<SelectedJobs>({
+export const RETRY: JobCommand<SelectedJobs> = {
   request: 'retry',
   participle: 'retried',
   deed: (jobs) => `try ${jobs} at the next run`,
@@ -15,4 +15,6 @@ export const command = jobCommand<SelectedJobs>({
     runner === null
       ? `to be tried: ${jobs}. No process is delivering from this spool now; the next run will try ${numbers.length === 1 ? 'it' : 'them'}.`
       : `to be tried: ${jobs}. Process ${runner}, which delivers from this spool, will try ${numbers.length === 1 ? 'it' : 'them'} at its next scan.`,
-});
+};
+
+export const command = jobCommand(RETRY);

@@ -59,7 +59,7 @@ function textOf(domain: string, tally: PolicyTally): string {
 }
 
 /** Null: it is no day. */
-function dayFrom(given: string, now: number): string | null {
+export function dayFrom(given: string, now: number): string | null {
   const at = (time: number): string => new Date(time).toISOString().slice(0, 10);
   if (given === 'today') return at(now);
   if (given === 'yesterday') return at(now - 86_400_000);

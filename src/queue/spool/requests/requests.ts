@@ -78,7 +78,7 @@ export function readRequests(
 }
 
 /** Null: it was withdrawn. */
-function readRequest(
+export function readRequest(
   disk: Disk,
   layout: StateLayout,
   control: MessageNumber,
@@ -104,7 +104,7 @@ function isNote(value: unknown): value is Note {
 }
 
 /** Whether this job is meant, and not a later one under the same number. */
-export function matchesJob({ msgid, submitted }: Request, job: Job): boolean {
+export function matchesJob({ msgid, submitted }: Request, job: Pick<Job, 'msgid' | 'submitted'>): boolean {
   return job.msgid === msgid && (submitted === null || submitted === (job.submitted ?? 0));
 }
 
@@ -112,7 +112,7 @@ export function matchesJob({ msgid, submitted }: Request, job: Job): boolean {
 export function requestFields(
   requests: Requests,
   control: MessageNumber,
-  job: Job,
+  job: Pick<Job, 'msgid' | 'submitted'>,
 ): Pick<QueuedJob, 'request' | 'requestedBy'> {
   if (requests.unreadable.has(control)) return { request: 'hold' };
   const found = requests.valid.get(control);
