@@ -3,6 +3,7 @@
  * to run is made equal: ports, spans of time, and the order of what happens at the same time.
  * `node --import tsx test/techdoc/screen.ts` writes it; readme.test.ts fails when the README and the program disagree.
  */
+import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -29,24 +30,68 @@ export async function readmeScreen(): Promise<string> {
   } finally {
     rmSync(directory, { recursive: true });
   }
+  const { conversations, outcomes, summary } = partsOf(normalised(played.printed.join('\n')));
   const lines = [
     '$ npm run demo',
     '...',
-    ...excerpt(normalised(played.printed.join('\n'))),
+    ...[conversations[1] ?? '', outcomes, summary].flatMap((part) => [part, '']),
     `$ spoolroom explain ${JOB}`,
-    ...explained.printed.join('\n').split('\n'),
+    ...explained.printed,
   ];
   return ['```', ...lines, '```', ''].join('\n');
 }
 
-/** One conversation of the first queue run, its outcomes, and its summary, a blank line after each. */
-function excerpt(text: string): readonly string[] {
-  const paragraphs = text.split('\n\n').map((paragraph) => paragraph.split('\n'));
-  const find = (first: RegExp): readonly string[] => paragraphs.find(([line = '']) => first.test(line)) ?? [];
-  const conversation = find(/^ {2}mx\.greylist\.example /);
-  const outcomes = find(/^ {2}(?:delivered|deferred|refused) /);
-  const summary = find(/^\d+ delivered, /);
-  return [conversation, [...outcomes].sort(), summary].flatMap((lines) => [...lines, '']);
+/** What the first queue run of the demo prints: its conversations, outcomes and summary. */
+export async function firstRun({ coloured }: { readonly coloured: boolean }): Promise<string> {
+  const directory = mkdtempSync(path.join(tmpdir(), 'spoolroom-screen-'));
+  const played = caughtTerminal();
+  const terminal = { ...played.terminal, coloured };
+  try {
+    await demo(invocation({ ...played, terminal }, { spool: path.join(directory, 'spool') }));
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+  const { heading, conversations, outcomes, summary } = partsOf(normalised(played.printed.join('\n')));
+  return [heading, ...conversations, outcomes, summary].join('\n\n');
+}
+
+interface Parts {
+  readonly heading: string;
+  /** one for each host, in the order of their names */
+  readonly conversations: readonly string[];
+  readonly outcomes: string;
+  readonly summary: string;
+}
+
+/** Of the first queue run, whose paragraphs have a blank line between them. */
+function partsOf(text: string): Parts {
+  const paragraphs = text.split('\n\n');
+  const begins = (paragraph: string, pattern: RegExp): boolean => pattern.test(withoutColours(paragraph));
+  const find = (pattern: RegExp): string => paragraphs.find((each) => begins(each, pattern)) ?? '';
+  const [run = '', ...rest] = text
+    .slice(text.search(/^.*Queue run at /m))
+    .split(/^.*Queue run at .*$/m)
+    .slice(1);
+  assert.ok(rest.length > 0, 'the demo has two runs');
+  const conversations = run.split('\n\n').map((each) => each.replace(/^\n+/, ''));
+  return {
+    heading: find(/^Queue run at /),
+    conversations: conversations.filter((each) => begins(each, /^ {2}mx\./)).sort(),
+    outcomes: sortedLines(find(/^ {2}(?:delivered|deferred|refused) /)),
+    summary: find(/^\d+ delivered, /),
+  };
+}
+
+function withoutColours(text: string): string {
+  return text.replace(/\x1b\[\d+m/g, '');
+}
+
+function sortedLines(paragraph: string): string {
+  const lines = paragraph.split('\n').map((line) => [withoutColours(line), line] as const);
+  return lines
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, line]) => line)
+    .join('\n');
 }
 
 function normalised(text: string): string {

@@ -111,6 +111,9 @@ function documents(project: string, read: (name: string) => string): readonly Pa
       const text = read(page).replaceAll('](techdoc/', '](').replaceAll('](../', '](');
       return file(`${PLACES.doc}/${page.replace('techdoc/', '')}`, text);
     }),
+    ...['run.svg', 'replay.png'].map((name) =>
+      file(`${PLACES.doc}/pictures/${name}`, readFileSync(join(project, 'techdoc/pictures', name))),
+    ),
     ...examples.map((name) => file(`${PLACES.doc}/examples/${name}`, read(`techdoc/examples/${name}`))),
   ];
 }
