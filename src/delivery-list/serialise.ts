@@ -41,6 +41,21 @@ function recipientLine(address: ByteString, status: number, text: ByteString): B
   return `remote|${withoutLineEnds(address)}|${status}|${text}\n`;
 }
 
+/** So many lines are joined at once: a string that grows line by line takes ten times its length until it is read. */
+const LINES = 1000;
+
+function linesOf(recipients: readonly Recipient[], lineOf: (recipient: Recipient) => ByteString): ByteString {
+  const texts: ByteString[] = [];
+  for (let from = 0; from < recipients.length; from += LINES)
+    texts.push(
+      recipients
+        .slice(from, from + LINES)
+        .map(lineOf)
+        .join(''),
+    );
+  return texts.join('');
+}
+
 function optionalLine(keyword: string, value: ByteString | null): ByteString {
   return value === null ? '' : `${keyword}|${withoutLineEnds(value)}\n`;
 }
@@ -57,10 +72,12 @@ function write2012(job: Job, now: number, intervals: RetryIntervals): ByteString
   text += optionalLine('envelope_from', job.envelopeFrom || null);
   text += optionalLine('source_room', job.sourceRoom || null);
   text += `retry|${retry}\nattempted|${now + retry}\n`;
-  for (const recipient of job.recipients) {
-    text += recipientLine(recipient.address, recipient.status, safeText2012(recipient.text));
-  }
-  return text;
+  return (
+    text +
+    linesOf(job.recipients, (recipient) =>
+      recipientLine(recipient.address, recipient.status, safeText2012(recipient.text)),
+    )
+  );
 }
 
 /**
@@ -78,11 +95,11 @@ function write2017(job: Job, now: number): ByteString {
   let text = `${DELIVERY_LIST_HEADER}\nmsgid|${job.msgid}\nsubmitted|${job.submitted ?? now}\n`;
   text += optionalLine('bounceto', job.bounceto);
   text += optionalLine('envelope_from', job.envelopeFrom);
-  for (const recipient of job.recipients) {
+  const lines = linesOf(job.recipients, (recipient) => {
     const status = status2017(recipient);
-    if (status !== null) text += recipientLine(recipient.address, status, oneField(recipient.text));
-  }
-  return `${text}attempted|${now}\n`;
+    return status === null ? '' : recipientLine(recipient.address, status, oneField(recipient.text));
+  });
+  return `${text}${lines}attempted|${now}\n`;
 }
 
 /**

@@ -6,24 +6,34 @@ import type { FinishedMessage } from './finished-message.ts';
 import { type Notice, noticeFromFailure, noticeFromLine, noticeOfRelay } from './notice.ts';
 
 /** `now`: Unix seconds. */
-export function noticesFor(
+export function* noticesFor(
   { controlMessages: [{ job }], results, dsn }: FinishedMessage,
   now: number,
   schedule: Schedule,
-): readonly Notice[] {
+): Generator<Notice, undefined> {
   const delayed = isDelayed(job, now, schedule);
-  const notices: Notice[] = [];
   for (const { address, status, text, failure, relayed } of results()) {
     const asked = dsn?.recipients.get(address);
     if (relayed !== null && asked !== undefined && wants(asked, 'SUCCESS') === true)
-      notices.push(noticeOfRelay(address, relayed));
-    if (status === 5 && failure === null) notices.push(noticeFromLine({ address, status, text }));
+      yield noticeOfRelay(address, relayed);
+    if (status === 5 && failure === null) yield noticeFromLine({ address, status, text });
     else if (failure === null) continue;
     else if (status === 5)
-      notices.push(noticeFromFailure(failure.permanent ? 'failed' : 'gave-up', address, failure));
-    else if (status === 4 && delayed) notices.push(noticeFromFailure('delayed', address, failure));
+      yield noticeFromFailure(failure.permanent ? 'failed' : 'gave-up', address, failure);
+    else if (status === 4 && delayed) yield noticeFromFailure('delayed', address, failure);
   }
-  return notices;
+}
+
+/** Arrays of so many, the last one of those that are left. */
+export function* inParts<T>(items: Iterable<T>, length: number): Generator<readonly T[], undefined> {
+  let part: T[] = [];
+  for (const item of items) {
+    part.push(item);
+    if (part.length < length) continue;
+    yield part;
+    part = [];
+  }
+  if (part.length > 0) yield part;
 }
 
 /** What the record of a report says of a notice. */

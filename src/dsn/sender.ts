@@ -11,12 +11,12 @@ import type { RenderOptions } from '../message/render.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { Clock, Random } from '../platform/clock.ts';
 import { describeError, isOperationalError, UnavailableError } from '../platform/system-errors.ts';
-import type { DsnStore, JobKey, Notified } from '../queue/dsn-store.ts';
+import type { DsnStore, JobKey } from '../queue/dsn-store.ts';
 import type { Queue, QueuedJob } from '../queue/queue.ts';
 import { lastAttempt, type Schedule } from '../queue/schedule.ts';
 import type { DsnRequest } from '../smtp/dsn-request.ts';
 import { type composeDsn, isReport } from './compose.ts';
-import { isFailure, noticesFor, notWanted, whatOf } from './due-notices.ts';
+import { inParts, isFailure, noticesFor, notWanted, whatOf } from './due-notices.ts';
 import { type AboutMessage, aboutMessage, type FinishedMessage, withFacts } from './finished-message.ts';
 import type { Notice } from './notice.ts';
 import { dsnRecipients, type Site } from './recipient.ts';
@@ -86,6 +86,9 @@ const PATH_PAUSE = 60_000;
 const FIRST_PAUSE = 60_000;
 const LONGEST_PAUSE = 1_800_000;
 
+/** Recipients in one report. Those of a very long list are told in several, so that none takes all memory. */
+const NOTICES_A_REPORT = 10_000;
+
 export class DsnSender {
   readonly #deps: DsnDeps;
   readonly #rules: DsnRules;
@@ -107,10 +110,25 @@ export class DsnSender {
   /** Resolves true when nothing is left to report. After `signal` no further report is begun. */
   async report(message: FinishedMessage, signal: AbortSignal): Promise<boolean> {
     const notices = noticesFor(message, this.#now(), this.#rules.schedule);
-    if (notices.length === 0) return true;
-    const done = this.#previous.then(() => (signal.aborted ? false : this.#reportNow(message, notices)));
+    const parts = inParts(notices, NOTICES_A_REPORT);
+    const first = parts.next();
+    if (first.done === true) return true;
+    const done = this.#previous.then(() => this.#reportAll(message, first.value, parts, signal));
     this.#previous = done.catch(() => {});
     return done;
+  }
+
+  async #reportAll(
+    message: FinishedMessage,
+    first: readonly Notice[],
+    others: Iterable<readonly Notice[]>,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const reported = lazily(() => this.#reported(message));
+    if (signal.aborted || !(await this.#reportNow(message, first, reported))) return false;
+    for (const part of others)
+      if (signal.aborted || !(await this.#reportNow(message, part, reported))) return false;
+    return true;
   }
 
   /** Before the jobs of a scan are delivered. */
@@ -147,10 +165,14 @@ export class DsnSender {
     return Math.floor(this.#deps.clock.now() / 1000);
   }
 
-  async #reportNow(finished: FinishedMessage, notices: readonly Notice[]): Promise<boolean> {
+  async #reportNow(
+    finished: FinishedMessage,
+    notices: readonly Notice[],
+    reported: () => Promise<ReadonlySet<string>>,
+  ): Promise<boolean> {
     const [{ job }] = finished.controlMessages;
     try {
-      const due = await this.#unreported(finished, notices);
+      const due = await this.#unreported(finished, notices, await reported());
       if (due.length === 0) return true;
       const original = await this.#loadOriginal(job.msgid);
       const message = withFacts(finished, original);
@@ -166,15 +188,24 @@ export class DsnSender {
     }
   }
 
-  async #unreported(message: FinishedMessage, notices: readonly Notice[]): Promise<readonly Notice[]> {
-    const recorded: Notified[] = [];
-    for (const job of message.controlMessages)
-      recorded.push(...(await this.#deps.store.notified(jobKeyOf(job))));
-    const known = new Set(recorded.map(({ address, what }) => `${what} ${address}`));
+  /** What earlier runs have recorded. */
+  async #reported({ controlMessages }: FinishedMessage): Promise<ReadonlySet<string>> {
+    const known = new Set<string>();
+    for (const job of controlMessages)
+      for (const { address, what } of await this.#deps.store.notified(jobKeyOf(job)))
+        known.add(`${what} ${address}`);
+    return known;
+  }
+
+  async #unreported(
+    message: FinishedMessage,
+    notices: readonly Notice[],
+    known: ReadonlySet<string>,
+  ): Promise<readonly Notice[]> {
     const due = notices.filter((notice) => !known.has(`${whatOf(notice)} ${notice.recipient}`));
-    const sent = due.filter((notice) => this.#unrecorded.has(keyOf(message, notice)));
-    if (sent.length > 0) await this.#recordSent(message, sent);
-    return due.filter((notice) => !sent.includes(notice));
+    const sent = new Set(due.filter((notice) => this.#unrecorded.has(keyOf(message, notice))));
+    if (sent.size > 0) await this.#recordSent(message, [...sent]);
+    return due.filter((notice) => !sent.has(notice));
   }
 
   /** Kept in memory until the disk takes it: a full disk must not repeat the report at every scan. */
@@ -321,6 +352,12 @@ export class DsnSender {
   #wait({ controlMessages: [{ control, job }] }: FinishedMessage, why: ByteString, isPath: boolean): void {
     this.#deps.events.waiting({ control, msgid: job.msgid, isPath, why });
   }
+}
+
+/** Asked once, when the answer is first needed. */
+function lazily<T>(ask: () => Promise<T>): () => Promise<T> {
+  let answer: Promise<T> | null = null;
+  return () => (answer ??= ask());
 }
 
 /** By payload, because Citadel gives a control message a new number whenever it is rewritten. */

@@ -166,11 +166,6 @@ export interface JournalDeps {
   readonly held: () => boolean;
 }
 
-interface Line {
-  readonly record: JournalRecord;
-  readonly text: ByteString;
-}
-
 /** Open the journal of this queue with what an interrupted run left in it. */
 export function resumeJournal(
   deps: JournalDeps,
@@ -192,8 +187,8 @@ export function resumeJournal(
 /** Go on with these records, which the file holds. It is not touched before something is appended or dropped. */
 export function openJournal(deps: JournalDeps, records: readonly JournalRecord[]): Journal {
   const { disk, layout, temporaryName, owner, spool, held } = deps;
-  let lines: Line[] = records.map((record) => ({ record, text: encodeLine(record) }));
-  /** how many of `lines` the open file holds */
+  let kept: JournalRecord[] = [...records];
+  /** how many of `kept` the open file holds */
   let written = 0;
   /** null: no file is open, or nothing in it can be trusted */
   let file: OpenFile | null = null;
@@ -205,7 +200,7 @@ export function openJournal(deps: JournalDeps, records: readonly JournalRecord[]
     file = null;
   }
 
-  /** A new file with all lines in place of the old one. */
+  /** A new file with all records in place of the old one. */
   async function replace(): Promise<void> {
     if (!held()) throw new QueueError(`the directory of ${layout.journal} was moved or replaced`);
     const path = temporaryName();
@@ -226,11 +221,10 @@ export function openJournal(deps: JournalDeps, records: readonly JournalRecord[]
     }
   }
 
-  /** All lines from this one on; they count as written. A failure abandons the file, and with it this count. */
+  /** The lines of all records from this one on; they count as written. A failure abandons the file, and with it this count. */
   function takeLines(from: number): ByteString {
-    const text = lines.slice(from).map((line) => line.text);
-    written = lines.length;
-    return text.join('');
+    written = kept.length;
+    return kept.slice(from).map(encodeLine).join('');
   }
 
   async function extend(open: OpenFile): Promise<void> {
@@ -248,15 +242,15 @@ export function openJournal(deps: JournalDeps, records: readonly JournalRecord[]
 
   return {
     append(record) {
-      lines.push({ record, text: encodeLine(record) });
+      kept.push(record);
       return turn();
     },
     secure: turn,
     async retain(keep) {
-      const kept = lines.filter(({ record }) => keep(record));
-      if (kept.length === lines.length) return;
-      written = lines.slice(0, written).filter(({ record }) => keep(record)).length;
-      lines = kept;
+      const needed = kept.filter(keep);
+      if (needed.length === kept.length) return;
+      written = kept.slice(0, written).filter(keep).length;
+      kept = needed;
       stale = true;
       await turn();
     },

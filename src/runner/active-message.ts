@@ -18,7 +18,7 @@ import { formatTime } from '../platform/clock.ts';
 import { describeError, isOperationalError } from '../platform/system-errors.ts';
 import { warnOnce } from '../platform/warn-once.ts';
 import type { ControlMessages } from '../queue/due.ts';
-import { type ListPosition, type MessageRecipients, recipientsOf } from '../queue/merge.ts';
+import { type MessageRecipients, recipientsOf } from '../queue/merge.ts';
 import { type MessageFacts, messageIdOf } from '../queue/message-facts.ts';
 import type { Queue, QueuedJob } from '../queue/queue.ts';
 import type { Schedule } from '../queue/schedule.ts';
@@ -294,12 +294,14 @@ export class ActiveMessage implements AttemptedMessage {
     const relayed = given.kind === 'delivered' && details.dsn !== true ? given : null;
     const message = this.#facts;
     const result = { status, text, failure, relayed };
-    const changes = ids.flatMap((id) => {
+    const changes: StatusChange[][] = this.controlMessages.map(() => []);
+    for (const id of ids) {
       const { address } = this.#recipient(id);
       this.#noteBounce(address, given);
       this.#results[id] = result;
-      return changesAt(this.#positions(id), { address, status, text });
-    });
+      for (const { list, index } of this.#positions(id))
+        changes[list]?.push({ index, address, status, text });
+    }
     this.#write(changes, () => {
       for (const id of ids) {
         const { address: recipient } = this.#recipient(id);
@@ -359,14 +361,14 @@ export class ActiveMessage implements AttemptedMessage {
   /** Where one control message calls a recipient settled and another does not, the settled one is right. */
   reconcile(): void {
     if (this.controlMessages.length === 1) return;
-    const changes = this.recipients.flatMap(({ address, status, text }, id) => {
-      if (status !== 2 && status !== 5) return [];
-      const behind = this.#positions(id).filter(
-        ({ list, index }) => this.controlMessages[list]?.job.recipients[index]?.status !== status,
-      );
-      return changesAt(behind, { address, status, text });
-    });
-    if (changes.length > 0) this.#write(changes, () => {});
+    const changes: StatusChange[][] = this.controlMessages.map(() => []);
+    for (const [id, { address, status, text }] of this.recipients.entries()) {
+      if (status !== 2 && status !== 5) continue;
+      for (const { list, index } of this.#positions(id))
+        if (this.controlMessages[list]?.job.recipients[index]?.status !== status)
+          changes[list]?.push({ index, address, status, text });
+    }
+    if (changes.some(({ length }) => length > 0)) this.#write(changes, () => {});
   }
 
   /**
@@ -418,10 +420,11 @@ export class ActiveMessage implements AttemptedMessage {
     return isLast ? { kind: 'failed', ...expired(outcome) } : outcome;
   }
 
-  #write(changes: readonly ListChange[], then: () => void): void {
+  /** `changes`: of each control message */
+  #write(changes: readonly (readonly StatusChange[])[], then: () => void): void {
     const now = this.#deps.now();
     const written = this.controlMessages.map(async ({ control }, list) => {
-      const own = changes.flatMap(({ list: of, change }) => (of === list ? [change] : []));
+      const own = changes[list] ?? [];
       if (own.length > 0) await this.#deps.queue.record(control, own, now);
     });
     const failed = (error: unknown): void => {
@@ -437,19 +440,6 @@ interface RecipientGroup {
   readonly ids: number[];
   /** index of the first that is in no attempt yet */
   from: number;
-}
-
-/** A change, and which of the control messages it belongs to. */
-interface ListChange {
-  readonly list: number;
-  readonly change: StatusChange;
-}
-
-function changesAt(
-  places: readonly ListPosition[],
-  what: Omit<StatusChange, 'index'>,
-): readonly ListChange[] {
-  return places.map(({ list, index }) => ({ list, change: { index, ...what } }));
 }
 
 /** An administrator gave the message up. */

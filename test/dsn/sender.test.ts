@@ -148,6 +148,27 @@ const TWO = { '1': MAIL, '2': listFor(1, 'b@example.com', 'c@example.com') };
 const MIXED = { 'b@example.com': failure(), 'c@example.com': BUSY };
 
 describe('a permanent failure', () => {
+  it('of tens of thousands of recipients is told in several reports, each of them once (R266)', async (t) => {
+    const recipients = Array.from({ length: 25_000 }, (_, n) => `u${n}@example.com`);
+    const list = listFor(1, ...recipients).replaceAll('|0||', '|5|550 5.1.1 no such user|');
+    const harness = await openHarness(spoolOf(t, { '1': MAIL, '2': list }));
+    // The second report is not taken at first.
+    harness.transport.answer = () =>
+      harness.transport.asked === 2 ? { kind: 'unavailable', why: 'no server' } : SAFE;
+    assert.equal(await run(harness, {}), false);
+    await harness.room.close();
+    const again = await openHarness(harness.spool, harness.transport);
+    assert.equal(await run(again, {}), true);
+    const told = harness.transport.taken.map(({ text }) =>
+      [...text.matchAll(/^Final-Recipient: rfc822; (.*)\r$/gm)].map(([, recipient]) => recipient),
+    );
+    assert.deepEqual(
+      told.map(({ length }) => length),
+      [10_000, 10_000, 5000],
+    );
+    assert.deepEqual(told.flat(), recipients);
+  });
+
   it('is reported at once and once, for all recipients that failed in the run, and ends the job', async (t) => {
     const harness = await openHarness(spoolOf(t, TWO));
     const over = await run(harness, { 'b@example.com': failure(), 'c@example.com': failure() });

@@ -1,11 +1,13 @@
 /**
  * Every log line: its level, its sentence, its fields. Pure. techdoc/logs.md lists them. No field holds a credential.
  */
+
 import type { SilentHosts } from '../../delivery/rules.ts';
 import { VERIFIERS } from '../../delivery/tls-use.ts';
 import type { SentDsn, SuppressedDsn } from '../../dsn/sender.ts';
 import type { LoginFailure } from '../../intake/connection.ts';
 import type { QueuedMessage, RejectedMessage } from '../../intake/transaction-handler.ts';
+import type { ByteString } from '../../platform/bytes.ts';
 import type { MessageFacts } from '../../queue/message-facts.ts';
 import type { OutcomeRecord } from '../../runner/active-message.ts';
 import type { RunSummary } from '../../runner/run-count.ts';
@@ -121,6 +123,16 @@ export function quarantineEvent(control: number, reason: string, path?: string):
   };
 }
 
+/** Addresses in one line. */
+const MOST_LISTED = 100;
+
+/** A message may have a hundred thousand recipients; the history has them all. */
+function listed(addresses: readonly ByteString[], readable: DecodeText): string {
+  const shown = addresses.slice(0, MOST_LISTED).map(readable).join(', ');
+  const more = addresses.length - MOST_LISTED;
+  return more > 0 ? `${shown} and ${more} more` : shown;
+}
+
 /** A report was handed over, or is kept for the postmaster. */
 export function dsnEvent(
   { control, msgid, message, to, how, where, why, notices }: SentDsn,
@@ -128,7 +140,10 @@ export function dsnEvent(
 ): LogEvent {
   const facts = factsOf(message, readable);
   const address = readable(to);
-  const recipients = notices.map(({ recipient }) => readable(recipient)).join(', ');
+  const recipients = listed(
+    notices.map(({ recipient }) => recipient),
+    readable,
+  );
   const kinds = [...new Set(notices.map(({ kind }) => kind))].join(', ');
   const reason = why === null ? null : readable(why);
   const ended =
@@ -151,7 +166,7 @@ export function suppressedEvent(
   readable: DecodeText,
 ): LogEvent {
   const facts = factsOf(message, readable);
-  const recipients = addresses.map(readable).join(', ');
+  const recipients = listed(addresses, readable);
   return {
     level: 'info',
     event: 'not-reported',
@@ -316,7 +331,7 @@ export function webLoginEvent(user: string, address: string): LogEvent {
 export function queuedEvent(message: QueuedMessage, readable: DecodeText): LogEvent {
   const { control, payload, transactions } = message;
   const { sender, messageId, size } = factsOf(message, readable);
-  const recipients = message.recipients.map(readable).join(', ');
+  const recipients = listed(message.recipients, readable);
   const parts = transactions === 1 ? '' : ` in ${transactions} transactions`;
   return {
     level: 'info',
@@ -334,7 +349,7 @@ export function rejectedEvent(rejected: RejectedMessage, readable: DecodeText): 
   const { code } = rejected;
   const [who, why] = [escapeControl(rejected.client), escapeControl(rejected.text)];
   const facts = factsOf(rejected, readable);
-  const recipients = rejected.recipients.map(readable).join(', ');
+  const recipients = listed(rejected.recipients, readable);
   const consequence =
     code < 500 ? 'the client keeps it and tries again' : 'the client reports it to the sender';
   return {

@@ -52,11 +52,17 @@ export function openDsnStore(
     if (errorCode(error) === null) throw error;
   }
 
-  const noteOf = (job: JobKey): Note => noteFor(disk, layout, job);
+  /** as it was last written: the note of a long list is written again with each of its reports */
+  let latest: { readonly control: MessageNumber; readonly note: Note } | null = null;
+
+  const noteOf = (job: JobKey): Note =>
+    noteFor(disk, layout, job, latest?.control === job.control ? latest.note : undefined);
 
   async function putNote(control: MessageNumber, note: Note): Promise<void> {
     noted?.add(control);
+    latest = null;
     await putInFolder(deps, notes, String(control), Buffer.from(`${JSON.stringify(note)}\n`, 'latin1'));
+    latest = { control, note };
   }
 
   const earlier = notesIn(spool, disk);
@@ -76,6 +82,7 @@ export function openDsnStore(
       if (isThere(control)) return;
       if (isRequested) removeDsnRequest(disk, layout, msgid);
       if (isNoted) removeIfExists(disk, `${notes}/${control}`);
+      latest = null;
       noted?.delete(control);
     },
     saveForPickup: (report, name) => putInFolder(deps, layout.reports, `${name}.eml`, Buffer.from(report)),
@@ -103,11 +110,11 @@ export function notesIn(
   };
 }
 
-function noteFor(disk: Disk, layout: StateLayout, { control, msgid, ...job }: JobKey): Note {
+function noteFor(disk: Disk, layout: StateLayout, { control, msgid, ...job }: JobKey, known?: Note): Note {
   // A list that is rewritten says 0 where it said nothing before.
   const submitted = job.submitted ?? 0;
   const payload = payloadFingerprint(disk, layout, msgid);
-  const note = readNote(disk, `${notesFolder(layout)}/${control}`);
+  const note = known ?? readNote(disk, `${notesFolder(layout)}/${control}`);
   const isMeant =
     note !== null &&
     note.msgid === msgid &&
