@@ -183,6 +183,21 @@ test('with several destinations each line of the dialogue names its own', async 
   assert.match(out, /^ +\d\.\d{3} s {2}twelve\.example {2}C: {2}EHLO/m);
 });
 
+test('a transcript that ends before its outcome says so, and shows no list that was never written', async (t) => {
+  const file = await transcript(t);
+  const lines = fs.readFileSync(file, 'utf8').split('\n');
+  const before = lines.findIndex(
+    (line) => line.includes('"what":"outcome"') || line.includes('"type":"outcome"'),
+  );
+  fs.writeFileSync(file, `${lines.slice(0, before).join('\n')}\n`);
+  const { out: printed } = await call('replay', file);
+  assert.match(
+    printed,
+    /Not all recipients have an outcome here: the run was stopped or killed, or is still at work/,
+  );
+  assert.doesNotMatch(printed, /^ {2}[+-] /m);
+});
+
 test('what is not possible with a transcript is refused', async (t) => {
   const file = await transcript(t);
   for (const [words, says] of [

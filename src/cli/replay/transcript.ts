@@ -133,10 +133,17 @@ function movedTime(at: number, now: Settings['now']): number {
 
 type Played = Pick<ReplaySources, 'timeline' | 'reports' | 'notes'>;
 
+const UNDECIDED =
+  'Not all recipients have an outcome here: the run was stopped or killed, or is still at work.';
+
 function asItWas(transcript: Transcript): Played {
   const difference = compareTranscript(transcript);
   const note = `From line ${difference?.line} on, this version would act differently; --check shows how.`;
-  return { timeline: timelineOf(transcript), reports: null, notes: difference === null ? [] : [note] };
+  const timeline = timelineOf(transcript);
+  const decided = new Set(timeline.outcomes.map(({ index }) => index));
+  const isWhole = transcript.header.indices.every((index) => decided.has(index));
+  const notes = [...(difference === null ? [] : [note]), ...(isWhole ? [] : [UNDECIDED])];
+  return { timeline, reports: null, notes };
 }
 
 /** As it would have been with other settings, in another world or at another time. */

@@ -33,7 +33,7 @@ export function textAfterRun(
 }
 
 /**
- * After the one delivery of a timeline. Null: every recipient has a final status and the job ends. `began`: milliseconds since
+ * After the one delivery of a timeline; without an outcome nothing is written. Null: every recipient has a final status and the job ends. `began`: milliseconds since
  * the epoch.
  */
 export function textAfter(
@@ -48,6 +48,7 @@ export function textAfter(
     status: statusDigit(outcome),
     text: statusText(outcome, job.dialect),
   }));
+  if (changes.length === 0) return deliveryListText(job);
   const after = applyChanges(job, changes);
   if (after.recipients.every(isSettled)) return null;
   const last = timeline.events.findLast(({ what }) => what === 'outcome') ?? timeline.events.at(-1);
