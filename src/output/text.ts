@@ -22,6 +22,11 @@ export function escapeControl(text: string): string {
   });
 }
 
+/** The same for text of several lines. */
+export function escapeLines(text: string): string {
+  return text.split('\n').map(escapeControl).join('\n');
+}
+
 const SHORT_ESCAPES: { readonly [char: string]: string } = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
 /** `0.42 s`, `3 min`, `4 h 30 min`, `5 d` */

@@ -185,6 +185,20 @@ test('what a file says twice, or not in UTF-8, is an error, and no setting is lo
   assert.match(inEnvironment.errors, /^spoolroom: SPOOLROOM_SMARTHOST: its value is not text in UTF-8\.$/);
 });
 
+test('names of files and settings in errors cannot steer a terminal', async () => {
+  for (const words of [
+    'run --spool /no\x1b[2J\u202e',
+    'run --spool . --config /no\x1b[2J\u202e',
+    'run --spool . --tls-ca /no\x1b[2J\u202e',
+    'replay /no\x1b[2J\u202e',
+  ]) {
+    const { exit, errors } = await spoolroom(words);
+    assert.notEqual(exit, 0);
+    assert.match(errors, /no\\x1b\[2J\\u\{202e\}/);
+    assert.doesNotMatch(errors, /[\x1b\u202e]/);
+  }
+});
+
 test('a comma in a password in the environment makes two entries, and the error says so', async () => {
   const done = await spoolroom('run --spool .', { SPOOLROOM_SMARTHOST: 'joe:SEC,RET@a.example' });
   assert.equal(done.exit, 78);

@@ -1,5 +1,6 @@
 /** What a command is, and what it is called with. Each command lives in a file of its own, loaded only when it is called. */
 import type { StatusLine } from '../../output/progress.ts';
+import { escapeLines } from '../../output/text.ts';
 import type { CommandText } from '../../settings/shell-words.ts';
 import type { SettingName, Settings } from '../../settings/table.ts';
 import type { ExitCode } from './exit.ts';
@@ -74,7 +75,7 @@ export function allValues(given: unknown): readonly string[] {
   return [given ?? []].flat().map(String);
 }
 
-/** Prints warnings while a command goes on. */
+/** Prints warnings while a command goes on, and errors. The names of files in them are anybody's. */
 export function warner(terminal: Terminal): (text: string) => void {
-  return (text) => terminal.printError(`spoolroom: ${text}`);
+  return (text) => terminal.printError(`spoolroom: ${escapeLines(text)}`);
 }

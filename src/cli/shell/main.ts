@@ -4,7 +4,7 @@ import { describeError, errorCode, isPermissionDenied, QueueError } from '../../
 import { SETTING_NAMES } from '../../settings/read.ts';
 import type { SettingName } from '../../settings/table.ts';
 import type { CliError, Command, CommandEntry, Invocation, OptionSpec, Terminal } from './command.ts';
-import { cliError } from './command.ts';
+import { cliError, warner } from './command.ts';
 import type { Parsed } from './command-line.ts';
 import { commandName, positionalsOf, readCommandLine } from './command-line.ts';
 import { commandTextFor } from './command-text.ts';
@@ -350,7 +350,7 @@ export async function perform(command: Command, invocation: Invocation): Promise
 }
 
 function report({ text, exit }: CliError, terminal: Terminal): ExitCode {
-  terminal.printError(`spoolroom: ${text}`);
+  warner(terminal)(text);
   return exit;
 }
 

@@ -147,7 +147,7 @@ async function withFallback(name: string, chosen: Promise<Writable>, stderr: Wri
     if (warned) return;
     warned = true;
     stderr.write(
-      `spoolroom: the log ${name} cannot be written: ${describeError(error)}; its lines follow here.\n`,
+      `spoolroom: the log ${escapeControl(name)} cannot be written: ${describeError(error)}; its lines follow here.\n`,
     );
   };
   const target = await chosen.catch((error: Error) => {
