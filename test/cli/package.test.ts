@@ -20,6 +20,13 @@ test('npm pack gives one tarball that installs offline', (t) => {
   const command = path.join(prefix, 'bin/spoolroom');
   const output = execFileSync(command, ['run', '--json', '--spool', spoolOf(t, {})], { encoding: 'utf8' });
   assert.equal(JSON.parse(output).jobs, 0);
+  assert.deepEqual(
+    fs.readdirSync(path.join(prefix, 'lib/node_modules')),
+    ['spoolroom'],
+    'it needs no other package',
+  );
+  const demo = JSON.parse(execFileSync(command, ['demo', '--json'], { encoding: 'utf8' }));
+  assert.equal(demo.runs[0].summary.delivered, 2, 'the demo has its fixtures');
 });
 
 test('the command works from a copied folder', (t) => {

@@ -17,7 +17,7 @@ export function helpText(
   let parser = yargs()
     .scriptName('spoolroom')
     .usage(`$0 COMMAND\n\n${PURPOSE}`)
-    .epilogue('All settings: techdoc/settings.md. Exit codes: README.md.')
+    .epilogue('All settings: spoolroom.json(5), techdoc/settings.md. Exit codes: spoolroom(1), README.md.')
     .locale('en')
     .version(false)
     .help('help', 'show help (-h)')
