@@ -3,13 +3,14 @@
  * alone after a failure. Knows nothing of destinations or fairness.
  *
  * Limits that hold: sessions in all, sessions per host, messages per session, session starts a second. A host is counted by
- * its address and port, whatever names led there. It may have two sessions until one has got through EHLO, then twice as
- * many with each that does, so that a silent address never takes all sessions. A session that has sent QUIT counts no more,
- * and is cut when its place is needed.
+ * its address and port, whatever names led there. It may have two sessions until it has answered a message, then twice as
+ * many with each that it answers, and two again when it falls silent, so that a silent address never takes all sessions. A
+ * session that has sent QUIT counts no more, and is cut when its place is needed.
  */
 import { TlsSessions } from '#net-stream-utils';
 import type { Clock } from '../platform/clock.ts';
 import { Deque } from '../platform/deque.ts';
+import { plainAddress } from '../platform/ip-address.ts';
 import type { LimitGroup } from '../routing/destination-rules.ts';
 import type { Host } from '../routing/hosts.ts';
 import type { ClientListener } from '../smtp/client.ts';
@@ -36,7 +37,7 @@ const BEFORE_MAIL: ReadonlySet<string> = new Set([
   'auth',
 ]);
 
-/** Sessions with an address before the first of them has got through EHLO. */
+/** Sessions with an address that has answered no message yet. */
 const FIRST_SESSIONS = 2;
 
 /** Where a connection leads. Connections with the same name are interchangeable. */
@@ -54,6 +55,14 @@ export interface ConnectionTarget {
   readonly groups: readonly LimitGroup[];
   /** messages in one session */
   readonly messages: number;
+}
+
+interface OpenSession {
+  /** monotonic milliseconds */
+  readonly started: number;
+  readonly target: ConnectionTarget;
+  /** it has got through EHLO */
+  ready: boolean;
 }
 
 /** What is spread over time. */
@@ -76,7 +85,7 @@ export class ConnectionPool {
   /** by name of the target, none without a client */
   readonly #idle = new Map<string, { readonly target: ConnectionTarget; readonly clients: SmtpClient[] }>();
   readonly #places = new Map<string, Place>();
-  /** by name of the target */
+  /** by name of the target, and by place where nobody answers */
   readonly #failures = new Map<string, { readonly failure: Failure; readonly until: number }>();
   readonly #refusals: RefusalMemory;
   readonly #tlsSessions: TlsSessions;
@@ -86,8 +95,8 @@ export class ConnectionPool {
   readonly #early = new Set<DeliveryAttempt>();
   /** clients that have sent QUIT, with where they lead */
   readonly #quitting = new Map<SmtpClient, ConnectionTarget>();
-  /** clients that have not got through EHLO yet, oldest first, with the time of their start */
-  readonly #unproven = new Map<SmtpClient, number>();
+  /** clients that have not sent QUIT, oldest first */
+  readonly #open = new Map<SmtpClient, OpenSession>();
   /** how many clients have not sent QUIT */
   #sessions = 0;
   #started = 0;
@@ -106,7 +115,7 @@ export class ConnectionPool {
 
   /** What the host refused or broke not long ago is left out. */
   targetOf({ host, address, withoutTls: given }: AcquireConnection): ConnectionTarget {
-    const place = `${address}:${host.port}`;
+    const place = `${plainAddress(address)}:${host.port}`;
     const refused = this.#refusals.at(place);
     // What a policy protects never goes in clear text, whatever happened to connections of others.
     const withoutTls = host.protection === undefined && (given || refused.includes('STARTTLS'));
@@ -143,13 +152,18 @@ export class ConnectionPool {
     const resumption = { sessions: this.#tlsSessions, peer };
     const options = sessionOptions(this.#rules, host, address, { number, withoutTls, without, resumption });
     const client = new SmtpClient(options, this.#deps, listenerFor);
-    this.#unproven.set(client, this.#clock.monotonic());
+    this.#open.set(client, { started: this.#clock.monotonic(), target, ready: false });
     return client;
   }
 
-  /** The server has answered and takes transactions: it may have more sessions. */
-  proved({ place }: ConnectionTarget, client: SmtpClient): void {
-    if (!this.#unproven.delete(client)) return;
+  /** The session has got through EHLO. */
+  ready(client: SmtpClient): void {
+    const session = this.#open.get(client);
+    if (session !== undefined) session.ready = true;
+  }
+
+  /** The server has answered a message: it may have more sessions. */
+  proved({ place }: ConnectionTarget): void {
     const at = this.#placeAt(place);
     if (at.allowed >= this.#rules.limits.host) return;
     at.allowed *= 2;
@@ -176,11 +190,12 @@ export class ConnectionPool {
   /** The client has sent QUIT or was cut off: its place is free. */
   ended(target: ConnectionTarget, client: SmtpClient): void {
     this.#sessions--;
-    this.#unproven.delete(client);
+    this.#open.delete(client);
     this.#quitting.set(client, target);
     for (const each of this.#placesOf(target)) each.open--;
     this.#removeIdle(target.name, client);
-    this.#wakeAll(target);
+    // Not at once: why it ended is recorded next, and may be known to those that waited.
+    queueMicrotask(() => this.#wakeAll(target));
   }
 
   closed(client: SmtpClient): void {
@@ -276,39 +291,56 @@ export class ConnectionPool {
   }
 
   /** The target's failure of not long ago, which would meet the next session as well. */
-  backOff({ name }: ConnectionTarget): Failure | undefined {
-    const failed = this.#failures.get(name);
-    return failed !== undefined && this.#clock.monotonic() < failed.until ? failed.failure : undefined;
+  backOff({ name, place, host }: ConnectionTarget): Failure | undefined {
+    const failed = this.#failures.get(name) ?? this.#failures.get(place);
+    if (failed === undefined || this.#clock.monotonic() >= failed.until) return undefined;
+    const { failure } = failed;
+    return { ...failure, peer: failure.peer && { ...failure.peer, host: host.name } };
   }
 
   /** Only what comes before MAIL, or a 421, says something about the next message. */
-  recordFailure({ name }: ConnectionTarget, failure: Failure): void {
+  recordFailure({ name, place }: ConnectionTarget, failure: Failure): void {
     if (failure.code !== 421 && !BEFORE_MAIL.has(failure.stage)) return;
-    this.#failures.set(name, { failure, until: this.#clock.monotonic() + BACK_OFF });
+    const failed = { failure, until: this.#clock.monotonic() + BACK_OFF };
+    this.#failures.set(name, failed);
+    // Nobody answers there, whatever name leads there.
+    if (failure.stage === 'connect') this.#failures.set(place, failed);
   }
 
   recordRefused({ place }: ConnectionTarget, refusal: Refusal): void {
     this.#refusals.record(place, refusal);
   }
 
-  /** Milliseconds until `cutSilent` may have something to cut. */
+  /** Milliseconds until another session has been silent for too long. */
   untilSilent(): number {
     const { silence } = this.#rules.deadlines;
-    const [oldest] = this.#unproven.values();
-    return oldest === undefined ? silence : Math.max(0, oldest + silence - this.#clock.monotonic());
+    const now = this.#clock.monotonic();
+    const silent = [...this.#open].map(([client, session]) => silentSince(client, session) + silence);
+    const slow = [...this.#open.keys()].map((client) => (client.owesSince('message') ?? now) + silence);
+    const next = Math.min(...silent, ...slow.filter((at) => at > now));
+    return Math.min(silence, Math.max(0, next - now));
   }
 
   /**
-   * Cuts off the sessions that have been silent before their first transaction for longer than `timeout.silence`; how many
-   * those were. Called while other messages wait for a connection.
+   * Cuts off the sessions that for longer than `timeout.silence` have not become ready, or owe an answer about an envelope;
+   * how many those were. Called while other messages wait for a connection.
    */
   cutSilent(): number {
     const { silence } = this.#rules.deadlines;
     const since = this.#clock.monotonic() - silence;
-    const silent = [...this.#unproven].filter(([, started]) => started <= since);
-    for (const [client] of silent)
+    const silent = [...this.#open].filter(([client, session]) => silentSince(client, session) <= since);
+    for (const [client, { target }] of silent) {
+      this.#placeAt(target.place).allowed = FIRST_SESSIONS;
       client.interrupt(`kept others waiting for more than ${silence / 1000} seconds`);
+    }
     return silent.length;
+  }
+
+  /** Sessions that for longer than `timeout.silence` have waited for the answer to a whole message: it may be on its way. */
+  slowAnswers(): number {
+    const since = this.#clock.monotonic() - this.#rules.deadlines.silence;
+    const waits = (client: SmtpClient): number => client.owesSince('message') ?? Number.POSITIVE_INFINITY;
+    return [...this.#open.keys()].filter((client) => waits(client) <= since).length;
   }
 
   /** Milliseconds until the next session may start. */
@@ -418,6 +450,11 @@ export class ConnectionPool {
         this.#deps.trace([], { what: 'session', session: client.options.number, event, step }),
     };
   }
+}
+
+/** Monotonic milliseconds; infinite: it owes no answer. */
+function silentSince(client: SmtpClient, { started, ready }: OpenSession): number {
+  return ready ? (client.owesSince('envelope') ?? Number.POSITIVE_INFINITY) : started;
 }
 
 /** Whether a session with the one leaves one less for the other. */

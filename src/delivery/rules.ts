@@ -54,9 +54,12 @@ export interface DeliveryDeps {
   readonly silent: (found: SilentHosts) => void;
 }
 
-/** Sessions that were cut off because their hosts were not ready while other messages waited for a session. */
+/** Sessions whose hosts did not answer while other messages waited for a session. */
 export interface SilentHosts {
+  /** cut off */
   readonly cut: number;
+  /** that wait for the answer to a whole message, and are not cut off */
+  readonly slow: number;
   /** how many there may be in all */
   readonly sessions: number;
   /** milliseconds after which they were cut off */

@@ -3,7 +3,8 @@
  * limits are the pool's; what happens next to one attempt is decided in table.ts.
  *
  * Hosts that accept a connection and then say nothing could keep all workers for minutes. While destinations wait and no
- * worker is free, sessions that are not ready within `timeout.silence` are cut off.
+ * worker is free, sessions that are not ready within `timeout.silence`, or get no answer about an envelope in that time, are
+ * cut off. Behind a whole message they are not: it may have been taken.
  *
  * Fairness: a destination gets its second worker only after every waiting destination had its turn, and a worker gives way
  * after a session's worth of messages. A destination begins with one worker and doubles with each message accepted, so that
@@ -193,8 +194,9 @@ export class Scheduler implements WorkerScheduler {
       const cut = this.pool.cutSilent();
       const { sessions } = this.rules.limits;
       const waited = first === undefined ? 0 : this.deps.clock.monotonic() - first.queuedAt;
-      if (cut > 0)
-        this.deps.silent({ cut, sessions, silence: this.rules.deadlines.silence, waiting, waited });
+      const slow = this.pool.slowAnswers();
+      const { silence } = this.rules.deadlines;
+      if (cut + slow > 0) this.deps.silent({ cut, slow, sessions, silence, waiting, waited });
       this.#watchForSilence();
     });
   }

@@ -427,7 +427,7 @@ export class DeliveryWorker {
     };
     return {
       ready: () => {
-        pool.proved(target, client);
+        pool.ready(client);
         if (this.#current?.delivery.state === 'connecting') this.#use(this.#current);
       },
       connected: () =>
@@ -444,6 +444,7 @@ export class DeliveryWorker {
         this.#record(attempt, { recipients, outcome }, tlsUse(client.tlsFacts, target.host), client.takesDsn);
         if (outcome.kind === 'failed') heed(attempt, outcome);
         else if (!throttle.isQuiet) throttle.accepted(outcome.peer);
+        if (outcome.kind === 'delivered' || outcome.code !== null) pool.proved(target);
         this.#handle(attempt, { type: 'outcome-recorded', recipients });
         if (outcome.kind === 'delivered') this.#scheduler.raiseConcurrency(this.queue);
       },

@@ -2,12 +2,12 @@
 import { isPending, type Job, type MessageNumber } from '../delivery-list/job.ts';
 import type { JobRequest, QueueScan } from '../queue/queue.ts';
 
-/** Of a payload's file. */
-export interface PayloadFile {
-  /** bytes */
-  readonly size: number;
-  /** milliseconds since the epoch */
-  readonly mtimeMs: number;
+/** The files of payloads. */
+export interface PayloadFiles {
+  /** bytes; 0: there is none */
+  sizeOf(payload: MessageNumber): number;
+  /** Unix seconds; null: there is none */
+  timeOf(payload: MessageNumber): number | null;
 }
 
 /** What is looked at of a job. */
@@ -34,17 +34,16 @@ export interface QueueState {
  * one with the lowest number, and as old as its file.
  *
  * @param now Unix seconds
- * @param fileOf null: there is none
+ * @param files null: they are not files
  */
 export function queueState(
   { jobs, waiting }: CountedScan,
   now: number,
-  fileOf: ((payload: MessageNumber) => PayloadFile | null) | null,
+  files: PayloadFiles | null,
 ): QueueState {
   const counts = { new: 0, deferred: waiting?.payloads.length ?? 0, held: 0 };
   const first = waiting === undefined || waiting.payloads.length === 0 ? null : waiting.payloads.at(0);
-  const file = first === null ? null : fileOf?.(first);
-  let since = file == null ? now : Math.floor(file.mtimeMs / 1000);
+  let since = (first === null ? null : files?.timeOf(first)) ?? now;
   for (const queued of jobs) {
     const status = statusOf(queued);
     if (status === null) continue;
@@ -54,14 +53,14 @@ export function queueState(
   const payloads = new Set(jobs.map(({ job }) => job.msgid));
   let bytes = 0;
   const add = (payload: MessageNumber): void => {
-    bytes += fileOf?.(payload)?.size ?? 0;
+    bytes += files?.sizeOf(payload) ?? 0;
   };
   for (const payload of payloads) add(payload);
   for (let at = 0; at < (waiting?.payloads.length ?? 0); at++) {
     const payload = waiting?.payloads.at(at) ?? -1;
     if (payload !== waiting?.payloads.at(at - 1)) add(payload);
   }
-  return { ...counts, oldest: Math.max(0, now - since), bytes: fileOf === null ? null : bytes };
+  return { ...counts, oldest: Math.max(0, now - since), bytes: files === null ? null : bytes };
 }
 
 /** Null: it is finished. */

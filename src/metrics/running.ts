@@ -15,7 +15,7 @@ import type { Disk } from '../storage/disk.ts';
 import { layoutOf } from '../storage/layout.ts';
 import { countLine, outcomeCounter, traceCounter } from './counting.ts';
 import { type CounterStore, counterStore, replaceTextFile, timedDisk } from './files.ts';
-import { type CountedScan, type PayloadFile, type QueueState, queueState } from './queue-state.ts';
+import { type CountedScan, type PayloadFiles, type QueueState, queueState } from './queue-state.ts';
 import { Recent } from './recent.ts';
 import type { Part } from './table.ts';
 import { hasThresholds, judge } from './thresholds.ts';
@@ -53,6 +53,8 @@ export class RunningMetrics {
   readonly #metrics = new Metrics();
   readonly #recent: Recent;
   #alerts: Alerts | null = null;
+  /** of the payloads in the queue when they were last looked at: they do not change */
+  #sizes: ReadonlyMap<MessageNumber, number> = new Map();
   #scan: QueueScan | null = null;
   #timer: Timer | null = null;
   #warned = false;
@@ -69,7 +71,7 @@ export class RunningMetrics {
     this.#alerts = alerts;
     for (const [part, store] of this.#stores) {
       const before = store.read();
-      this.#metrics.restore([part], before);
+      this.#metrics.restore(part, before);
       if (part === 'queue') this.#recent.restore(before);
       const began = SINCE_METRICS[part];
       if (!this.#metrics.has(began)) this.#metrics.set(began, this.#seconds(), {});
@@ -141,7 +143,11 @@ export class RunningMetrics {
   queueState(): QueueState | null {
     if (this.#scan === null) return null;
     const { disk, home, isSpool } = this.#deps;
-    return queueState(this.#scan, this.#seconds(), isSpool ? payloadFiles(disk, home) : null);
+    if (!isSpool) return queueState(this.#scan, this.#seconds(), null);
+    const sizes = new Map<MessageNumber, number>();
+    const state = queueState(this.#scan, this.#seconds(), payloadFiles(disk, home, this.#sizes, sizes));
+    this.#sizes = sizes;
+    return state;
   }
 
   text(format: Format): string {
@@ -164,7 +170,7 @@ export class RunningMetrics {
     this.#judge();
     for (const [part, store] of this.#stores) {
       const recent = part === 'queue' ? this.#recent.entries() : [];
-      store.write(new Map([...this.#metrics.entries([part]), ...recent]));
+      store.write(new Map([...this.#metrics.entries(part), ...recent]));
     }
     if (file === null) return;
     try {
@@ -207,7 +213,7 @@ export function metricsBeside(
   const { disk, home } = state;
   const parts = ['queue', 'intake'] as const;
   const metrics = new Metrics();
-  for (const part of parts) metrics.restore([part], counterStore(disk, home, part).read());
+  for (const part of parts) metrics.restore(part, counterStore(disk, home, part).read());
   setState(metrics, queueState(scan, now, payloadFiles(disk, home)), state);
   return metrics.text(parts, format);
 }
@@ -224,7 +230,24 @@ function setState(metrics: Metrics, state: QueueState | null, { disk, home, quar
   if (state.bytes !== null) metrics.set('spoolroom_queue_size_bytes', state.bytes, {});
 }
 
-function payloadFiles(disk: Disk, home: string): (payload: MessageNumber) => PayloadFile | null {
+/** What is `known` is not looked at again; `seen` gets what was asked for. */
+function payloadFiles(
+  disk: Disk,
+  home: string,
+  known: ReadonlyMap<MessageNumber, number> = new Map(),
+  seen = new Map<MessageNumber, number>(),
+): PayloadFiles {
   const { message } = layoutOf(home);
-  return (payload) => disk.status(message(payload));
+  const fileOf = (payload: MessageNumber) => disk.status(message(payload));
+  return {
+    sizeOf: (payload) => {
+      const size = known.get(payload) ?? fileOf(payload)?.size ?? 0;
+      seen.set(payload, size);
+      return size;
+    },
+    timeOf: (payload) => {
+      const file = fileOf(payload);
+      return file === null ? null : Math.floor(file.mtimeMs / 1000);
+    },
+  };
 }

@@ -240,11 +240,20 @@ export type LabelsOf<N extends MetricName> =
     ? { readonly [label in keyof L]: L[label][number] }
     : { readonly [label: string]: never };
 
-/** Values by label, for each series of the metric. */
-export function seriesOf({ labels = {} }: Metric): readonly { readonly [label: string]: string }[] {
-  return Object.entries(labels).reduce<readonly { readonly [label: string]: string }[]>(
+/** The labels of each series of the metric, as they are written: `status="new"`; '' where it has none. */
+export function seriesOf({ labels = {} }: Metric): readonly string[] {
+  return Object.entries(labels).reduce<readonly string[]>(
     (before, [label, values]) =>
-      before.flatMap((each) => values.map((value) => ({ ...each, [label]: value }))),
-    [{}],
+      before.flatMap((each) => values.map((value) => joined(each, `${label}="${value}"`))),
+    [''],
   );
+}
+
+/** Those of one series, in the order of the table. */
+export function labelsText({ labels = {} }: Metric, values: { readonly [label: string]: string }): string {
+  return Object.keys(labels).reduce((before, label) => joined(before, `${label}="${values[label]}"`), '');
+}
+
+export function joined(labels: string, more: string): string {
+  return labels === '' ? more : `${labels},${more}`;
 }

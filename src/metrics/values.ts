@@ -3,7 +3,9 @@
  * reads of files. Pure.
  */
 import {
+  joined,
   type LabelsOf,
+  labelsText,
   METRICS,
   type Metric,
   type MetricName,
@@ -24,15 +26,13 @@ export function formatFor(accept: string | undefined): Format {
   return accept?.includes('application/openmetrics-text') === true ? 'openmetrics' : 'prometheus';
 }
 
-type Labels = { readonly [label: string]: string };
-
 /** Counts and observations by series. A counter that was not counted is 0; a gauge that was not set is absent. */
 export class Metrics {
   readonly #values = new Map<string, number>();
 
-  /** Goes on with what `entries` gave of these parts. A gauge that was set since stays. */
-  restore(parts: readonly Part[], values: ReadonlyMap<string, number>): void {
-    for (const [name, type] of keptSeries(parts)) {
+  /** Goes on with what `entries` gave of this part. A gauge that was set since stays. */
+  restore(part: Part, values: ReadonlyMap<string, number>): void {
+    for (const [name, type] of keptSeries(part)) {
       const before = values.get(name);
       if (before === undefined || (type === 'gauge' && this.#values.has(name))) continue;
       this.#values.set(name, before + this.#value(name));
@@ -40,18 +40,18 @@ export class Metrics {
   }
 
   add<N extends NameOf<'counter'>>(name: N, labels: LabelsOf<N>, count = 1): void {
-    this.#add(series(`${name}_total`, labels as Labels), count);
+    this.#add(series(`${name}_total`, labelsText(METRICS[name], labels)), count);
   }
 
   observe<N extends NameOf<'histogram'>>(name: N, value: number, labels: LabelsOf<N>): void {
-    const { buckets } = METRICS[name];
-    const bucket = buckets.find((bound) => value <= bound);
-    this.#add(series(`${name}_bucket`, { ...(labels as Labels), le: boundOf(bucket) }), 1);
-    this.#add(series(`${name}_sum`, labels as Labels), Math.max(0, value));
+    const bound = METRICS[name].buckets.find((each) => value <= each);
+    const text = labelsText(METRICS[name], labels);
+    this.#add(bucket(name, text, bound), 1);
+    this.#add(series(`${name}_sum`, text), Math.max(0, value));
   }
 
   set<N extends NameOf<'gauge'>>(name: N, value: number, labels: LabelsOf<N>): void {
-    this.#values.set(series(name, labels as Labels), value);
+    this.#values.set(series(name, labelsText(METRICS[name], labels)), value);
   }
 
   /** Whether the gauge has a value. */
@@ -59,9 +59,9 @@ export class Metrics {
     return this.#values.has(name);
   }
 
-  /** What the next process goes on with of these parts. */
-  entries(parts: readonly Part[]): ReadonlyMap<string, number> {
-    const kept = keptSeries(parts);
+  /** What the next process goes on with of this part. */
+  entries(part: Part): ReadonlyMap<string, number> {
+    const kept = keptSeries(part);
     return new Map([...this.#values].filter(([name]) => kept.has(name)));
   }
 
@@ -84,7 +84,7 @@ export class Metrics {
     return lines.map((line) => `${line}\n`).join('');
   }
 
-  #samples(name: MetricName, { type, buckets = [] }: Metric, labels: Labels): readonly string[] {
+  #samples(name: MetricName, { type, buckets = [] }: Metric, labels: string): readonly string[] {
     if (type === 'counter') {
       const counter = series(`${name}_total`, labels);
       return [`${counter} ${this.#value(counter)}`];
@@ -95,9 +95,9 @@ export class Metrics {
     }
     let count = 0;
     const lines = [...buckets, undefined].map((bound) => {
-      const bucket = series(`${name}_bucket`, { ...labels, le: boundOf(bound) });
-      count += this.#value(bucket);
-      return `${bucket} ${count}`;
+      const line = bucket(name, labels, bound);
+      count += this.#value(line);
+      return `${line} ${count}`;
     });
     const sum = series(`${name}_sum`, labels);
     return [...lines, `${sum} ${this.#value(sum)}`, `${series(`${name}_count`, labels)} ${count}`];
@@ -113,35 +113,37 @@ export class Metrics {
 }
 
 /** `name{label="value"}` */
-function series(name: string, labels: Labels): string {
-  const pairs = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
-  return pairs.length === 0 ? name : `${name}{${pairs.join(',')}}`;
+function series(name: string, labels: string): string {
+  return labels === '' ? name : `${name}{${labels}}`;
 }
 
 /** OpenMetrics wants bounds as floats. Undefined: beyond the last. */
-function boundOf(bound: number | undefined): string {
-  if (bound === undefined) return '+Inf';
-  return Number.isInteger(bound) ? `${bound}.0` : String(bound);
+function bucket(name: string, labels: string, bound: number | undefined): string {
+  const le = bound === undefined ? '+Inf' : Number.isInteger(bound) ? `${bound}.0` : String(bound);
+  return series(`${name}_bucket`, joined(labels, `le="${le}"`));
 }
+
+const KEPT = new Map<Part, ReadonlyMap<string, Metric['type']>>();
 
 /** What is kept from process to process: the type of each series. */
-function keptSeries(parts: readonly Part[]): ReadonlyMap<string, Metric['type']> {
-  const rows = Object.entries(METRICS) as [MetricName, Metric][];
-  const kept = rows.filter(
-    ([, { part, type, kept: isKept }]) => parts.includes(part) && (type !== 'gauge' || isKept === true),
-  );
-  return new Map(
-    kept.flatMap(([name, metric]) => seriesNames(name, metric).map((each) => [each, metric.type] as const)),
-  );
+function keptSeries(part: Part): ReadonlyMap<string, Metric['type']> {
+  const known = KEPT.get(part);
+  if (known !== undefined) return known;
+  const kept = new Map<string, Metric['type']>();
+  for (const [name, metric] of Object.entries(METRICS) as [MetricName, Metric][]) {
+    const { type } = metric;
+    if (metric.part !== part || (type === 'gauge' && metric.kept !== true)) continue;
+    for (const labels of seriesOf(metric))
+      for (const each of held(name, metric, labels)) kept.set(each, type);
+  }
+  KEPT.set(part, kept);
+  return kept;
 }
 
-/** As their values are held: a histogram's buckets do not include those below them. */
-function seriesNames(name: MetricName, metric: Metric): readonly string[] {
-  return seriesOf(metric).flatMap((labels) => {
-    if (metric.type === 'gauge') return [series(name, labels)];
-    if (metric.type === 'counter') return [series(`${name}_total`, labels)];
-    const bounds = [...(metric.buckets ?? []), undefined].map(boundOf);
-    const buckets = bounds.map((le) => series(`${name}_bucket`, { ...labels, le }));
-    return [...buckets, series(`${name}_sum`, labels)];
-  });
+/** As the values of a series are held: a histogram's buckets do not include those below them. */
+function held(name: MetricName, { type, buckets = [] }: Metric, labels: string): readonly string[] {
+  if (type === 'gauge') return [series(name, labels)];
+  if (type === 'counter') return [series(`${name}_total`, labels)];
+  const lines = [...buckets, undefined].map((bound) => bucket(name, labels, bound));
+  return [...lines, series(`${name}_sum`, labels)];
 }

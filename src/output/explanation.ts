@@ -8,7 +8,7 @@ import { ageOf, lastAttempt } from '../queue/schedule.ts';
 import type { CommandText } from '../settings/shell-words.ts';
 import { hintsFor } from './hints.ts';
 import type { JobFacts } from './queue-facts.ts';
-import { factsOf } from './queue-facts.ts';
+import { factsOf, unwrittenText } from './queue-facts.ts';
 import type { DecodeText } from './text.ts';
 import { duration, escapeControl, plural, wholeDuration } from './text.ts';
 import { NO_WAITS, type ThrottleWaits } from './throttling.ts';
@@ -48,11 +48,12 @@ export function explanation(context: ExplanationContext, readable: DecodeText): 
   return { ...facts, sentences, transcripts };
 }
 
-function identity({ job, mail, age, pending, delivered, refused }: JobFacts): readonly string[] {
+function identity({ job, mail, age, pending, delivered, refused, unwritten }: JobFacts): readonly string[] {
   const count = pending + delivered + refused;
   return [
     `Job ${job} carries message ${mail}, queued ${age === null ? 'at an unknown time' : `${wholeDuration(age)} ago`} for ${plural(count, 'recipient')}: ` +
       `${delivered} delivered, ${refused} refused, ${pending} pending.`,
+    ...(unwritten === 0 ? [] : [unwrittenText(unwritten)]),
   ];
 }
 

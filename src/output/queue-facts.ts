@@ -32,6 +32,8 @@ export interface JobFacts {
     readonly status: number;
     readonly text: string;
   }[];
+  /** recipients whose outcome is in the journal, and not yet in the list */
+  readonly unwritten: number;
   /** null: no request was made for it */
   readonly request: (Requester & { readonly request: JobRequest }) | null;
 }
@@ -59,7 +61,7 @@ export function factsOf(
   readable: DecodeText,
   waits: ThrottleWaits = NO_WAITS,
 ): JobFacts {
-  const { control, job, request, requestedBy } = queued;
+  const { control, job, request, requestedBy, unwritten = 0 } = queued;
   const dueness = isQueuedDue(queued, lists, now, { schedule, force: false });
   const wait = dueness.due ? waits(lists) : null;
   const at = wait?.until ?? dueness.at;
@@ -85,11 +87,16 @@ export function factsOf(
       status,
       text: readable(text),
     })),
+    unwritten,
     request:
       request === undefined || requestedBy === undefined
         ? null
         : { request, by: escapeControl(requestedBy.by), at: requestedBy.at },
   };
+}
+
+export function unwrittenText(recipients: number): string {
+  return `What became of ${plural(recipients, 'recipient')} is in the journal, and not yet in the control message; the next run writes it there.`;
 }
 
 /** `5000 jobs: 3333 due now, 1667 waiting` */

@@ -16,6 +16,12 @@ export function ipBytes(address: string): readonly number[] | null {
   return bytes;
 }
 
+/** An IPv4 address that is embedded in IPv6 as such; every other address as it is. Connections to both end at the same host. */
+export function plainAddress(address: string): string {
+  const bytes = address.includes(':') ? ipBytes(address) : null;
+  return bytes?.length === 4 ? bytes.join('.') : address;
+}
+
 /** `network` is an address, or one with the length of its prefix behind a slash. */
 export function inNetwork(address: string, network: string): boolean {
   const [base = '', length] = network.split('/');

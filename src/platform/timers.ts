@@ -72,6 +72,11 @@ export class MovingDeadline {
     this.#start(this.#at, milliseconds);
   }
 
+  /** When it was set last, monotonic milliseconds. */
+  get setAt(): number {
+    return this.#at - this.#milliseconds;
+  }
+
   cancel(): void {
     this.#timer?.timer.cancel();
     this.#timer = null;

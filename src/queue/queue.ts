@@ -31,6 +31,8 @@ export interface QueuedJob {
   /** absent: there is no request */
   readonly request?: JobRequest;
   readonly requestedBy?: Requester;
+  /** recipients whose outcome is in the journal and not yet in the control message; only readers see them, absent: none */
+  readonly unwritten?: number;
 }
 
 /** Who made a request. */

@@ -17,6 +17,7 @@ import {
   relayEntry,
   shaped,
 } from './kinds.ts';
+import { redactWords } from './redact.ts';
 import type { SettingName, Settings } from './table.ts';
 
 /** A name, `*.name` for all names below it, or `*` for all. */
@@ -162,7 +163,9 @@ function readEntry(given: unknown): Read<DestinationEntry> {
     const field = FIELDS.get(name);
     if (field === undefined) return problem(unknownField(name, Object.keys(fields)));
     const read = field.kind.read(raw);
-    const shown = field.kind.redact === undefined ? ` ${JSON.stringify(raw)}` : '';
+    const written = JSON.stringify(raw);
+    const isShown = field.kind.redact === undefined && redactWords(written) === written;
+    const shown = isShown ? ` ${written}` : '';
     if (!read.ok) return problem(`${name}${shown} ${read.problem}`);
     entry[name] = read.value;
   }

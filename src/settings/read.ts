@@ -1,7 +1,7 @@
 /** Reads and checks settings from the values of the command line, the environment and the configuration file. */
 import { didYouMean } from '../platform/suggest.ts';
 import { type Contradiction, contradictions } from './contradictions.ts';
-import { redactWords } from './redact.ts';
+import { quotedValue, redactWords } from './redact.ts';
 import type { Given, Setting, SettingName, Settings } from './table.ts';
 import { FROM_COMMAND_LINE, GIVEN, SETTINGS } from './table.ts';
 
@@ -49,7 +49,7 @@ export function readSources(sources: readonly Source[]): SettingsRead {
     if (read.ok) values[name] = read.value;
     else if (source === undefined) throw new Error(`the default of ${name} ${read.problem}`);
     else {
-      const value = kind.secret === true ? 'its value' : quoted(raw);
+      const value = kind.secret === true ? 'its value' : quotedValue(raw);
       problems.push({ source, text: `${source.label(name)}: ${value} ${read.problem}.` });
     }
   }
@@ -106,12 +106,6 @@ function unknownNames(source: Source): SettingProblem[] {
       source,
       text: `${source.label(redactWords(name))}: unknown setting${didYouMean(name, KNOWN)}.`,
     }));
-}
-
-/** Relay entries and credentials contain passwords, so they are not shown, wherever they are. */
-function quoted(raw: unknown): string {
-  const value = JSON.stringify(raw);
-  return /@|\s\S+\s|:\S*\s|credentials|password|relays/i.test(value) ? 'its value' : value;
 }
 
 export function commandLineSource(given: Source['given']): Source {

@@ -20,7 +20,9 @@ function redactPort(place: string): string {
       place,
     );
   if (shown !== null) return place.slice(0, shown[0].length) + redactRest(place.slice(shown[0].length));
-  return `${place.slice(0, place.search(/[:\s]|$/))}:***`;
+  // What is no host name may be a whole entry, percent-encoded.
+  const [name = ''] = /^[\w.-]*(?=[:\s]|$)/.exec(place) ?? [];
+  return name === '' ? '***' : `${name}:***`;
 }
 
 /** A path, or the sender for whom the relay is: one word. What has more words may be an entry with blanks for its colon and @. */
@@ -30,11 +32,17 @@ function redactRest(rest: string): string {
 
 /** Words in the wrong place that may be a relay entry, or hold one. */
 export function redactWords(given: string): string {
-  return /:[^@]*@/.test(given) ? redactEntry(given) : given;
+  return /(?::|%3a)[^@]*(?:@|%40)/i.test(given) ? redactEntry(given) : given;
 }
 
 /** Where reports are sent to; what is none of its forms may be a relay entry, or anything. */
 export function redactReturn(given: string): string {
   if (/^(?:room|lmtp:\/[^@]*)$/.test(given)) return given;
   return /^smtp:\/\//.test(given) ? redactEntry(given) : '***';
+}
+
+/** A wrong value of a setting as an error quotes it. What may be a relay entry or credentials is not, wherever it stands. */
+export function quotedValue(raw: unknown): string {
+  const value = JSON.stringify(raw);
+  return /@|%40|\s\S+\s|:\S*\s|credentials|password|relays/i.test(value) ? 'its value' : value;
 }

@@ -190,7 +190,7 @@ export const SETTINGS = {
   'timeout.silence': setting(
     patience,
     '30s',
-    'until a new session is ready, while other messages wait for a free one',
+    'until a new session is ready, and for each answer about an envelope, while other messages wait for a free one',
   ),
   'timeout.delivery': setting(patience, '2h', 'for one delivery attempt with all its hosts'),
   'timeout.stop': setting(duration, '10s', 'for transactions in progress when a run is stopped'),

@@ -14,7 +14,7 @@ import { type LinePosition, stuffDots } from './dot-stuffing.ts';
 import { mayPipelineNext, next, repliesAllowed } from './machine/machine.ts';
 import type { Session, SessionEffect, SessionEvent, SessionPolicy, Step } from './machine/session.ts';
 import { beginSession } from './machine/session.ts';
-import type { Deadline } from './machine/states.ts';
+import type { Deadline, StateName } from './machine/states.ts';
 import { STATES } from './machine/states.ts';
 import type { Mechanism } from './mechanisms.ts';
 import { connectFailure, describeClose, interruptedConnect } from './network-errors.ts';
@@ -71,6 +71,11 @@ export interface ClientDeps {
   readonly connect: Connect;
   readonly clock: Clock;
 }
+
+const OWED: { readonly [about in 'envelope' | 'message']: ReadonlySet<StateName> } = {
+  envelope: new Set(['mail', 'rcpt', 'data', 'drain', 'rset']),
+  message: new Set(['dot']),
+};
 
 /**
  * `connecting` until the connection is open (and TLS negotiated, where that comes first); `open` while the session may carry
@@ -138,6 +143,15 @@ export class SmtpClient {
     return this.#session.capabilities.mailMax ?? Number.POSITIVE_INFINITY;
   }
 
+  /**
+   * Since when the server owes an answer, monotonic milliseconds; null: it does not. `envelope`: the session may be cut off, and
+   * no message goes out twice; `message`: about one that it has got whole.
+   */
+  owesSince(about: 'envelope' | 'message'): number | null {
+    const isOwed = this.#lifecycle === 'open' && OWED[about].has(this.#session.state);
+    return isOwed ? this.#deadline.setAt : null;
+  }
+
   /** Whether the server takes the parameters of RFC 3461. */
   get takesDsn(): boolean {
     return this.#session.capabilities.dsn;
@@ -169,7 +183,7 @@ export class SmtpClient {
   /** Ends the session now, in any state; the machine says what that means for the recipients. `text` completes "HOST ...". */
   interrupt(text: ByteString): void {
     if (this.#lifecycle === 'connecting') this.#connectFailed(interruptedConnect(text, this.options.peer));
-    else this.#handle({ type: 'connection-lost', text });
+    else this.#handle({ type: 'connection-lost', text, ours: true });
   }
 
   #connected(): void {

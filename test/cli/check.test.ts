@@ -226,7 +226,7 @@ describe('check', () => {
     await (await openQueue(spool, bench())).close();
     fs.writeFileSync(path.join(spool, '.spoolroom', 'journal'), 'of somebody else\n');
     const { exit, bad, seen } = await check(spool);
-    assert.deepEqual([exit, bad], [1, ['trouble journal']]);
+    assert.deepEqual([exit, bad], [1, ['trouble journal', 'warning spool']]);
     assert.match(seen('journal'), /is not a journal of this program/);
   });
 
@@ -389,11 +389,15 @@ describe('check', () => {
     };
     fs.writeFileSync(
       path.join(spool, '.spoolroom/alerts'),
-      JSON.stringify({ 'report 3': alert, 'report path': alert, 'warning: x': alert }),
+      JSON.stringify({
+        ...{ 'report 3': alert, 'report path': alert, 'warning: x': alert },
+        'threshold queue-size': { ...alert, text: 'The queue is long.' },
+      }),
     );
     const { bad, seen } = await check(spool);
     assert.ok(bad.includes('trouble reports'), bad.join());
     assert.match(seen('reports'), /^since 2014-05-13.*: The report waits\. The same with 1 more\./);
+    assert.match(seen('alert'), /^since 2014-05-13.*: The queue is long\.$/);
   });
 
   it('one working smart host of two is enough', (t) =>

@@ -63,7 +63,7 @@ test('the same as JSON, for programs', async (t) => {
     throttled: null,
     ...{ next: '2012-07-14T00:30:00Z', why: 'It waits until 2012-07-14T00:30:00Z.' },
     last: 'günter@example.com: 451 Später\\x1b[2J',
-    ...{ sender: null, request: null },
+    ...{ sender: null, unwritten: 0, request: null },
     recipients: [
       { address: 'gone@example.com', status: 2, text: 'ok' },
       { address: 'günter@example.com', status: 4, text: '451 Später\\x1b[2J' },

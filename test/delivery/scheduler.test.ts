@@ -767,6 +767,112 @@ describe('limits', () => {
     assert.match(first?.outcome.text ?? '', /^kept others waiting for more than 30 seconds/);
   });
 
+  for (const [where, server] of Object.entries({
+    'after MAIL': { mail: 'silence' },
+    'after RCPT': { rcpt: { '*': 'silence' } },
+    'after DATA': { data: 'silence' },
+    'after the message': { dot: 'silence' },
+  } as const)) {
+    it(`an address that is silent ${where} takes two sessions, whatever names lead there (R264)`, async () => {
+      const names = { ...oneAddress(40), ...many(10), ...hosts(10) };
+      const run = await deliver(
+        { names, servers: { '192.0.2.66': server, '*': {} } },
+        [...deadMail(40), ...Array.from({ length: 10 }, (_, n) => ({ to: [`u@d${n}.example`] }))],
+        rulesWith({ sessions: 5 }),
+      );
+      const delivered = run.outcomes.filter(({ outcome }) => outcome.kind === 'delivered');
+      assert.equal(delivered.length, 10);
+      assert.ok(
+        delivered.every(({ at }) => at < 2000),
+        `the last after ${delivered.at(-1)?.at} ms`,
+      );
+    });
+  }
+
+  for (const [where, server, rounds] of [
+    ['MAIL', { mail: 'silence' }, 4],
+    ['RCPT', { rcpt: { '*': 'silence' } }, 4],
+    ['DATA', { data: 'silence' }, 4],
+  ] as const) {
+    it(`hosts that are silent after ${where} hold others up for half a minute each time (R264)`, async () => {
+      const silent = Array.from({ length: 20 }, (_, n) => `s${n}.example`);
+      const names = {
+        ...Object.fromEntries(silent.map((name, n) => [name, { a: [`192.0.2.${100 + n}`] }])),
+        ...many(1),
+        ...hosts(1),
+      };
+      const servers = {
+        ...Object.fromEntries(silent.map((_, n) => [`192.0.2.${100 + n}`, server])),
+        '*': {},
+      };
+      const run = await deliver(
+        { names, servers },
+        [...silent.map((name) => ({ to: [`u@${name}`] })), { to: ['u@d0.example'] }],
+        rulesWith({ sessions: 5 }),
+      );
+      const good = run.outcomes.find(({ address }) => address === 'u@d0.example');
+      assert.ok(good?.outcome.kind === 'delivered' && good.at <= rounds * 31_000, `after ${good?.at} ms`);
+      assert.match(run.outcomes[0]?.outcome.text ?? '', /^kept others waiting for more than 30 seconds/);
+    });
+  }
+
+  it('hosts that do not answer whole messages are waited for, and that is said (R264)', async () => {
+    const slow = Array.from({ length: 5 }, (_, n) => `s${n}.example`);
+    const names = {
+      ...Object.fromEntries(slow.map((name, n) => [name, { a: [`192.0.2.${100 + n}`] }])),
+      ...many(1),
+      ...hosts(1),
+    };
+    const said: string[] = [];
+    const run = await deliver(
+      {
+        names,
+        servers: {
+          ...Object.fromEntries(
+            slow.map((_, n) => [`192.0.2.${100 + n}`, { dot: { say: '250 ok', after: '50s' } }]),
+          ),
+          '*': {},
+        },
+      },
+      [...slow.map((name) => ({ to: [`u@${name}`] })), { to: ['u@d0.example'] }],
+      rulesWith({ sessions: 5 }),
+      undefined,
+      { silent: ({ cut, slow, waited }) => said.push(`${cut} cut, ${slow} slow, ${waited}`) },
+    );
+    assert.equal(run.world.arrived.length, 6);
+    assert.match(said.join('; '), /^0 cut, 5 slow, 30\d{3}$/);
+  });
+
+  it('a silent address is known by the first that met it, whatever names lead there (R264)', async () => {
+    const run = await deliver(
+      { names: oneAddress(40), servers: { '192.0.2.66': { connect: 'silence' } } },
+      deadMail(40),
+    );
+    assert.equal(run.outcomes.length, 40);
+    assert.ok(run.clock.monotonic() <= 31_000, `${run.clock.monotonic()} ms`);
+    assert.ok(
+      run.outcomes.every(
+        ({ address, outcome }) =>
+          outcome.kind === 'failed' && outcome.peer?.host === `mx${/\d+/.exec(address)}.dead.example`,
+      ),
+    );
+  });
+
+  it('an address mapped into IPv6 is the same address (R264)', async () => {
+    const names = {
+      'a.example': { a: ['192.0.2.66'] },
+      'b.example': { aaaa: ['::ffff:192.0.2.66'] },
+      'c.example': { aaaa: ['::ffff:c000:242'] },
+    };
+    const run = await deliver(
+      { names, servers: { '*': { dot: { say: '250 ok', after: '5s' } } } },
+      ['a', 'b', 'c'].map((name) => ({ to: [`u@${name}.example`] })),
+      rulesWith({ host: 1, destination: 1 }),
+    );
+    assert.equal(run.world.arrived.length, 3);
+    assert.equal(run.world.mostOpen, 1);
+  });
+
   it('a silent destination never starves the others', async () => {
     const names = {
       ...many(40),

@@ -134,6 +134,7 @@ export async function deliver(
     readonly refusalStore?: RefusalStore;
     readonly at?: number;
     readonly observe?: DeliveryDeps['trace'];
+    readonly silent?: DeliveryDeps['silent'];
   } = {},
 ): Promise<Delivered> {
   const clock = new VirtualClock(remembered.at ?? 1_400_000_000_000);
@@ -149,8 +150,10 @@ export async function deliver(
   const scheduler = schedulerIn(world, clock, rules, {
     ...(refusalStore === undefined ? {} : { refusalStore }),
     warn: (text) => warnings.push(text),
-    silent: ({ cut, sessions, waiting, waited }) =>
-      warnings.push(`${cut} of ${sessions}, ${waiting} waiting for ${waited} ms`),
+    silent: (found) => {
+      remembered.silent?.(found);
+      warnings.push(`${found.cut} of ${found.sessions}, ${found.waiting} waiting for ${found.waited} ms`);
+    },
     trace: (attempts, event) => {
       remembered.observe?.(attempts, event);
       if (event.what !== 'session') return;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it, type TestContext, test } from 'node:test';
+import { monitoringFindings } from '../../src/cli/check/monitoring.ts';
 import { alertMail } from '../../src/metrics/alert-message.ts';
 import { COMMAND_TIME, Notifier, type NotifierDeps } from '../../src/metrics/notifier.ts';
 import { queueState } from '../../src/metrics/queue-state.ts';
@@ -146,8 +147,10 @@ describe('the state of the queue', () => {
     warnings: [],
     ...(request === undefined ? {} : { request }),
   });
-  const files = (payload: number) =>
-    payload > 90 ? null : { size: 1000 + payload, mtimeMs: (NOW - 50 * payload) * 1000 };
+  const files = {
+    sizeOf: (payload: number) => (payload > 90 ? 0 : 1000 + payload),
+    timeOf: (payload: number) => NOW - 50 * payload,
+  };
 
   it('counts jobs by what they wait for, and each message once', () => {
     const jobs = [
@@ -290,4 +293,35 @@ test('the message of an alert is one that no program answers, whatever its text'
   ]);
   assert.match(body, /^[A-Za-z0-9+/=\r\n]*$/);
   assert.equal(Buffer.from(body, 'base64').toString('utf8'), `${text}\n\n/spool on a.example\n`);
+});
+
+describe('check', () => {
+  const gradesOf = (given: object) =>
+    monitoringFindings(settingsOf(given), '/nowhere:/bin').map(
+      ({ check, grade, seen }) => `${grade} ${check}: ${seen}`,
+    );
+
+  it('says whether metrics can be written where node_exporter reads them', (t) => {
+    const folder = temporaryDirectory(t);
+    assert.deepEqual(gradesOf({}), []);
+    assert.deepEqual(gradesOf({ 'metrics-file': `${folder}/a.prom` }), [`ok metrics: ${folder}/a.prom`]);
+    assert.deepEqual(gradesOf({ 'metrics-file': `${folder}/a.txt` }), [
+      `warning metrics: ${folder}/a.txt does not end in .prom`,
+    ]);
+    assert.deepEqual(gradesOf({ 'metrics-file': `${folder}/no/a.prom` }), [
+      `warning metrics: ${folder}/no is not a folder that this user can write to`,
+    ]);
+  });
+
+  it('says whether anybody is told of alerts', (t) => {
+    const folder = temporaryDirectory(t);
+    fs.writeFileSync(`${folder}/tell`, '', { mode: 0o600 });
+    assert.deepEqual(gradesOf({ 'alert.command': 'sh' }), ['ok alert: /bin/sh']);
+    for (const program of ['no-such-program', `${folder}/tell`])
+      assert.deepEqual(gradesOf({ 'alert.command': program }), [
+        `warning alert: ${program} is not a program that this user can run`,
+      ]);
+    assert.deepEqual(gradesOf({ 'alert.queue-age': '1d' }), ['warning alert: nobody is told but the log']);
+    assert.deepEqual(gradesOf({ 'alert.queue-age': '1d', 'alert.mail': 'a@example.org' }), []);
+  });
 });

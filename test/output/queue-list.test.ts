@@ -20,7 +20,15 @@ function job(number: number, of: Partial<ListedJob> = {}, ...addresses: readonly
   return {
     ...{ job: number, mail: number - 1, age: 60, size: 4711, pending: recipients.length, delivered: 0 },
     ...{ refused: 0, due: false, next: new Date((NOW + 300) * 1000).toISOString(), why: 'It waits.' },
-    ...{ throttled: null, last: '', sender: 'alice@citadel.example', recipients, request: null, ...of },
+    ...{
+      throttled: null,
+      last: '',
+      sender: 'alice@citadel.example',
+      recipients,
+      unwritten: 0,
+      request: null,
+      ...of,
+    },
   };
 }
 

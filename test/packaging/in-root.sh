@@ -69,9 +69,9 @@ if command -v systemd-analyze > /dev/null; then
 	if command -v strace > /dev/null; then
 		strace -f -qq -o /tmp/calls runuser -u spoolroom -- spoolroom demo > /dev/null
 		strace -f -qq -o /tmp/calls2 runuser -u spoolroom -- spoolroom run
-		sed -n 's/^[0-9]* \([a-z0-9_]*\)(.*/\1/p' /tmp/calls /tmp/calls2 | sort -u > /tmp/used
+		sed -n 's/^[0-9]*  *\([a-z0-9_]*\)(.*/\1/p' /tmp/calls /tmp/calls2 | sort -u > /tmp/used
 		allowed() { systemd-analyze syscall-filter "$1" | sed -n 's/^ *\([@a-z0-9_][a-z0-9_-]*\)$/\1/p' | grep -v "^$1$"; }
-		allowed @system-service > /tmp/allowed
+		for group in $(sed -n "s|^SystemCallFilter=||p" /usr/lib/systemd/system/spoolroom.service); do allowed "$group"; done > /tmp/allowed
 		for group in $(grep '^@' /tmp/allowed); do allowed "$group" >> /tmp/allowed; done
 		for group in $(grep '^@' /tmp/allowed | sort -u); do allowed "$group" >> /tmp/allowed; done
 		refused=$(sort -u /tmp/allowed | comm -23 /tmp/used - | tr '\n' ' ')

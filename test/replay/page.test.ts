@@ -109,7 +109,7 @@ test('in a transcript the wait for the greeting begins with the connection', asy
   }
 });
 
-test('a session that was there before its delivery begins when it began, by the clock of the dialogue (R264)', async () => {
+test('a session that was there before its delivery begins when it began, by the clock of the dialogue (R270)', async () => {
   const { transcripts } = await record(queuedFor('alice@one.example'), worldFile('two-hosts'));
   const { events, ...timeline } = timelineOf(transcriptOf(transcripts[0]));
   const earlier = events.map((event) =>
@@ -132,7 +132,7 @@ test('a session that was there before its delivery begins when it began, by the 
   assert.equal(/class="time"[^>]*>([^<]*)</.exec(drawing)?.[1], `${(first / 1000).toFixed(3)} s`);
 });
 
-test('outcomes at the end stand beside each other, inside the frame (R265)', async () => {
+test('outcomes at the end stand beside each other, inside the frame (R271)', async () => {
   const { transcripts } = await record(queuedFor('alice@one.example'), worldFile('two-hosts'));
   const { events, ...timeline } = timelineOf(transcriptOf(transcripts[0]));
   const many = events.flatMap((event) => (event.what === 'outcome' ? Array(8).fill(event) : [event]));

@@ -28,7 +28,7 @@ function listed({ job, age, size, next, sender, recipients, answer }: Specimen):
   return {
     ...{ job, mail: job - 1, age, size, pending: recipients.length, delivered: 0, refused: 0, due: false },
     next: next === null ? null : new Date((NOW + next) * 1000).toISOString(),
-    ...{ why: '', throttled: null, last: '', sender },
+    ...{ why: '', throttled: null, last: '', sender, unwritten: 0 },
     recipients: recipients.map((address) => ({ address, status: 4, text: answer })),
     request: next === null ? { request: 'hold', by: 'root', at: NOW } : null,
   };

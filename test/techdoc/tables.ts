@@ -560,7 +560,7 @@ function logLines(): string {
     ],
     [stoppingEvent('SIGINT', 10_000), 'the program got a signal to stop'],
     [
-      silentEvent({ cut: 12, sessions: 50, silence: 30_000, waiting: 17, waited: 31_000 }),
+      silentEvent({ cut: 12, slow: 0, sessions: 50, silence: 30_000, waiting: 17, waited: 31_000 }),
       'silent hosts had all sessions while others waited for one; `waited` is how long, in milliseconds',
     ],
     [startedEvent('/var/spool/spoolroom', 4711), '`watch` has started'],

@@ -42,6 +42,7 @@ function pages(text: string): readonly Markup[] {
       due: false,
       next: null,
       throttled: text,
+      unwritten: 0,
     },
     ...{ why: text, last: text, sender: text, size: 10, request: { request: 'hold', by: text, at: 0 } },
     recipients: [

@@ -20,6 +20,7 @@ import type { CommandText } from '../../settings/shell-words.ts';
 import type { Settings } from '../../settings/table.ts';
 import { nodeDisk } from '../../storage/disk.ts';
 import { layoutOf } from '../../storage/layout.ts';
+import { monitoringFindings } from '../check/monitoring.ts';
 import { checkNetwork } from '../check/network.ts';
 import { printFindings } from '../check/print.ts';
 import { checkSpool } from '../check/spool.ts';
@@ -45,6 +46,7 @@ async function check({ settings, commandText }: Invocation): Promise<readonly Fi
   ]);
   return [
     ...settingsFindings(settings, rules),
+    ...monitoringFindings(settings),
     ...alertFindings(settings, rules),
     ...spool.findings,
     ...network,

@@ -1,6 +1,6 @@
 /** `spoolroom queue`: the jobs in the spool, how old they are, and what each is waiting for. */
 
-import { factsOfAll, queueSummary } from '../../output/queue-facts.ts';
+import { factsOfAll, queueSummary, unwrittenText } from '../../output/queue-facts.ts';
 import {
   AGES,
   destinationAges,
@@ -74,6 +74,8 @@ export const command: Command = async ({ settings, options, terminal }) => {
         : 'There are no jobs.'
       : `No jobs${escapeControl(selection.text)}.`;
     terminal.print(listed.length === 0 ? none : table);
+    const unwritten = listed.reduce((sum, each) => sum + each.unwritten, 0);
+    if (unwritten > 0) terminal.print(unwrittenText(unwritten));
     printOthers(others, terminal);
   }
   return EXIT.ok;

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { inMemory } from '../../message/stored.ts';
+import { unwrittenText } from '../../output/queue-facts.ts';
 import { NO_WAITS, type ThrottleWaits } from '../../output/throttling.ts';
 import type { ControlMessages } from '../../queue/due.ts';
 import { groupByPayload } from '../../queue/due.ts';
@@ -88,6 +89,8 @@ async function inSpool(
   const found = groupByPayload(jobs).get(queued.job.msgid);
   const isThere = found?.some((each) => each.control === control) === true;
   const lists: ControlMessages = found !== undefined && isThere ? found : [queued];
+  const unwritten = lists.find((each) => each.control === control)?.unwritten ?? 0;
+  if (unwritten > 0) notes.push(unwrittenText(unwritten));
   const others = lists.filter((each) => each.control !== control).map((each) => each.control);
   if (others.length > 0)
     notes.push(`The same message has job ${others.join(', ')}: a run delivers it for all of them at once.`);

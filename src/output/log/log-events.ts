@@ -214,12 +214,16 @@ export function dialogueEvent(
 }
 
 /** Hosts that accept connections and say nothing held up the mail of others. */
-export function silentEvent({ cut, sessions, silence, waiting, waited }: SilentHosts): LogEvent {
+export function silentEvent({ cut, slow, sessions, silence, waiting, waited }: SilentHosts): LogEvent {
+  const span = duration(silence);
+  const closed = `${cut} of ${plural(sessions, 'session')} were closed: their hosts did not answer within ${span}`;
+  const waits = `${slow} of ${plural(sessions, 'session')} wait for more than ${span} for the answer to a whole message`;
   const message =
-    `${cut} of ${plural(sessions, 'session')} were closed: their hosts were not ready to take mail within ${duration(silence)}, and ` +
-    `messages for ${plural(waiting, 'other destination')} were waiting, the first for ${duration(waited)}. Their messages go to the ` +
-    'next host, or are tried again later.';
-  const fields = { cut, sessions, silence, waiting, waited: Math.round(waited) };
+    `${[...(cut > 0 ? [closed] : []), ...(slow > 0 ? [waits] : [])].join(', and ')}, and ` +
+    `messages for ${plural(waiting, 'other destination')} were waiting, the first for ${duration(waited)}.` +
+    (cut > 0 ? ' Their messages go to the next host, or are tried again later.' : '') +
+    (slow > 0 ? ' A message that may have been taken is waited for: timeout.dot says how long.' : '');
+  const fields = { cut, slow, sessions, silence, waiting, waited: Math.round(waited) };
   return { level: 'warn', event: 'silent', message, recurs: 'silent hosts', fields };
 }
 

@@ -35,6 +35,7 @@ import {
 import { sortIndex } from './scan.ts';
 import { SpoolIndex, type SpoolIndexDeps } from './spool-index.ts';
 import { SpoolStore } from './spool-store.ts';
+import { unwrittenRecords, withRecords } from './unwritten.ts';
 
 export interface SpoolDeps {
   readonly disk: Disk;
@@ -263,11 +264,15 @@ export function openSpoolReadOnly(
     const spool = findSpool(path, deps, settings);
     if (spool.kind === 'refused') return spool;
     assertReadable(spool, deps);
-    return { kind: 'open', view: readOnlyOf(spool, deps) } as const;
+    return { kind: 'open', view: readOnlyOf(spool, deps, settings) } as const;
   });
 }
 
-function readOnlyOf(spool: Spool, { disk, warn, processes }: SpoolDeps): ReadOnlySpool {
+function readOnlyOf(
+  spool: Spool,
+  { disk, warn, processes }: SpoolDeps,
+  settings: ControlSettings,
+): ReadOnlySpool {
   const { layout, index } = spool;
   return {
     name: layout.spool,
@@ -275,7 +280,10 @@ function readOnlyOf(spool: Spool, { disk, warn, processes }: SpoolDeps): ReadOnl
     scan: async (): Promise<QueueScan> => {
       const { requests } = readRequests(disk, layout);
       for (const [control, why] of requests.unreadable) warn(unreadableRequest(layout, control, why));
-      const { jobs, orphans, unreadable } = sortIndex(index, warn, requests);
+      const records = unwrittenRecords(disk, layout, warn);
+      const scan = sortIndex(index, warn, requests);
+      const { jobs, orphans } = withRecords(scan, records, disk, layout, settings);
+      const { unreadable } = scan;
       return { jobs, orphans, quarantined: unreadable.map(({ number, reason }) => ({ number, reason })) };
     },
     readPayload: async (number) => readPayload(disk, layout, index, number),
@@ -284,7 +292,7 @@ function readOnlyOf(spool: Spool, { disk, warn, processes }: SpoolDeps): ReadOnl
 
 function clientOf(opened: Spool, deps: SpoolDeps, settings: ControlSettings): SpoolClient {
   const { disk, warn } = deps;
-  const { name, ...view } = readOnlyOf(opened, deps);
+  const { name, ...view } = readOnlyOf(opened, deps, settings);
   let { spool, id, enqueue } = clientState(opened, disk);
 
   /** The directory may have been moved, unmounted or restored since: its name counts, and its id. */

@@ -35,6 +35,8 @@ const USES: readonly Use[] = [
 
 /** The extension that this event refuses; null: it is about something else. */
 export function extensionInDoubt({ event, stage, session }: Draft): Extension | null {
+  // We were in haste, which says nothing about what the server can do.
+  if (event.type === 'connection-lost' && event.ours === true) return null;
   const use = USES.find(
     (each) =>
       each.in.includes(stage) &&

@@ -86,8 +86,8 @@ export type SessionEvent =
   | { readonly type: 'early-talker'; readonly text: ByteString }
   /** the deadline of the state has passed */
   | { readonly type: 'timeout'; readonly seconds: number }
-  /** the connection broke; the text completes "HOST ..." */
-  | { readonly type: 'connection-lost'; readonly text: ByteString }
+  /** the connection broke, or we (`ours`) ended it; the text completes "HOST ..." */
+  | { readonly type: 'connection-lost'; readonly text: ByteString; readonly ours?: true }
   /** `code`: of a certificate that was refused (`CloseReason`) */
   | { readonly type: 'tls-failed'; readonly text: ByteString; readonly code?: string }
   /** `tls` is missing in transcripts of earlier releases */
