@@ -141,6 +141,23 @@ test('where the system reports nothing it is compared every few seconds', async 
   assert.deepEqual(numbers(view), [8, 4, 2]);
 });
 
+test('what nobody looks at is forgotten, and read when somebody does', async (t) => {
+  const { view, clock, read } = viewOf(t, FILES);
+  await view.refresh();
+  clock.advance(600_000);
+  await view.refresh();
+  clock.advance(600_000);
+  assert.equal(view.size, 2);
+  clock.advance(400_000);
+  assert.deepEqual([view.size, view.inOrder('next')], [0, []]);
+  read.length = 0;
+  await view.refresh();
+  assert.deepEqual(numbers(view), [4, 2]);
+  assert.ok(read.includes('2'));
+  view.close();
+  assert.equal(clock.pending, 0);
+});
+
 test('requests count for the job they were made for', async (t) => {
   const { view, spool, tell } = viewOf(t, FILES);
   await view.refresh();

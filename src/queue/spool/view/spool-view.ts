@@ -6,7 +6,7 @@
 import { isPending, type MessageNumber } from '../../../delivery-list/job.ts';
 import type { ParseOptions } from '../../../delivery-list/parse.ts';
 import type { ByteString } from '../../../platform/bytes.ts';
-import type { Clock } from '../../../platform/clock.ts';
+import type { Clock, Timer } from '../../../platform/clock.ts';
 import { inSlices } from '../../../platform/in-turn.ts';
 import type { Disk, FileStatus } from '../../../storage/disk.ts';
 import { messageNumber, type StateLayout } from '../../../storage/layout.ts';
@@ -53,6 +53,8 @@ const NOTHING = {};
 
 /** Milliseconds between two comparisons with the whole spool: where changes are reported, and where they are not. */
 const COMPARE = { watched: 60_000, unwatched: 5000 };
+/** Milliseconds after which what nobody looked at is forgotten. */
+const IDLE = 900_000;
 /** Names that were reported and not read yet; beyond, the whole is compared. */
 const MOST_CHANGED = 20_000;
 
@@ -68,6 +70,7 @@ export class SpoolView {
   readonly #changed = { messages: new Set<MessageNumber>(), requests: new Set<MessageNumber>() };
   readonly #watchers: readonly ({ close(): void } | null)[];
   #compared = Number.NEGATIVE_INFINITY;
+  #idle: Timer | null = null;
   #refreshing: Promise<void> | null = null;
   #version = 0;
   #sorted = { version: 0, by: new Map<Order, readonly ViewedJob[]>() };
@@ -83,6 +86,7 @@ export class SpoolView {
   }
 
   close(): void {
+    this.#idle?.cancel();
     for (const watcher of this.#watchers) watcher?.close();
   }
 
@@ -103,6 +107,8 @@ export class SpoolView {
 
   /** Resolves when the view is as the spool was at the time of the call, as far as its changes were reported. */
   refresh(): Promise<void> {
+    this.#idle?.cancel();
+    this.#idle = this.#deps.clock.after(IDLE, () => this.#rest());
     this.#refreshing ??= inSlices(this.#steps(), this.#deps.clock).finally(() => {
       this.#refreshing = null;
     });
@@ -153,6 +159,16 @@ export class SpoolView {
   /** The jobs that carry this message. */
   carrying(msgid: MessageNumber): readonly QueuedJob[] {
     return [this.#byPayload.get(msgid) ?? []].flat().flatMap((control) => this.read(control) ?? []);
+  }
+
+  /** Nobody looks: the jobs are forgotten, and read when somebody does. */
+  #rest(): void {
+    if (this.#refreshing !== null) return;
+    for (const kept of [this.#jobs, this.#byPayload, this.#unreadable, this.#requests, this.#unknownRequests])
+      kept.clear();
+    this.#compared = Number.NEGATIVE_INFINITY;
+    this.#version++;
+    this.#sorted = { version: this.#version, by: new Map() };
   }
 
   #note(changed: Set<MessageNumber>, name: string): void {
