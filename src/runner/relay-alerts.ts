@@ -5,6 +5,7 @@
 import type { TraceEvent } from '../delivery/trace.ts';
 import type { Relay } from '../routing/hosts.ts';
 import type { Failure } from '../smtp/outcome.ts';
+import { NO_RELAYING } from '../smtp/reply-readings.ts';
 import { describePeer, joinedLines } from '../smtp/status-text.ts';
 import type { Alerts } from './alerts.ts';
 
@@ -33,6 +34,13 @@ const KINDS: readonly Kind[] = [
     after: 0,
     says: 'cannot be used with the protection that the settings demand',
     advice: 'Check its certificate, and the settings relay-tls, tls-host, tls-ca and tls-pin.',
+  },
+  {
+    name: 'stranger',
+    is: isStranger,
+    after: 0,
+    says: 'does not pass on mail from us',
+    advice: 'Give its entry in the settings a user name and a password, or let it accept this machine.',
   },
   {
     name: 'away',
@@ -68,6 +76,10 @@ export class RelayAlerts {
       this.#failed(traced.event.failure);
     } else if (traced.what === 'outcome') {
       const { outcome } = traced;
+      if (outcome.kind === 'failed' && isStranger(outcome)) {
+        this.#failed(outcome);
+        return;
+      }
       const isThere = outcome.kind === 'delivered' || !BEFORE_READY.has(outcome.stage);
       if (outcome.peer !== null && isThere) this.#clear(outcome.peer.host, outcome.peer.port);
     }
@@ -99,6 +111,12 @@ export class RelayAlerts {
   #clear(host: string, port: number): void {
     this.#alerts.clear((key) => key.startsWith(`${keyOf(host, port)} `));
   }
+}
+
+/** It wants a login, or takes no mail for others from us. */
+function isStranger({ stage, code, permanent, text }: Failure): boolean {
+  if (stage !== 'mail' && stage !== 'rcpt') return false;
+  return code === 530 || (code !== null && code >= 500 && !permanent && NO_RELAYING.test(text));
 }
 
 /** Of the keys of these alerts. */

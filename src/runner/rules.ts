@@ -127,6 +127,7 @@ function dispatchRules(
         authInClear,
         recipients: settings['limit.recipients'],
         ...(host.protection?.required === true ? { requireTls: true } : {}),
+        ...(isRelay(host) ? { relay: true } : {}),
         ...(extensionsOff.length === 0 ? {} : { without: extensionsOff as readonly Extension[] }),
         ...(mechanism === null ? {} : { mechanism }),
       };

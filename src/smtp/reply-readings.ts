@@ -25,6 +25,8 @@ export interface Reading {
   readonly text?: RegExp;
   /** whether a recipient of the transaction was accepted before. Absent: either. */
   readonly accepted?: boolean;
+  /** of a relay that we have chosen. Absent: of any host. */
+  readonly relay?: true;
   readonly meaning: Meaning;
   readonly why: string;
 }
@@ -32,13 +34,35 @@ export interface Reading {
 const INITIATION = ['greeting', 'ehlo', 'helo'] as const;
 const ENVELOPE = ['mail', 'rcpt', 'data'] as const;
 
+const TOO_MANY = /\btoo many (?:recipients|rcpt)/i;
+
+/** A server that does not take mail for others from us. */
+export const NO_RELAYING =
+  /\brelaying\b|\brelay (?:access|not|denied|prohibited)|(?:\bto|not) relay\b|rcpthosts|auth(?:entication)? (?:is )?required|(?:must|please|first) authenticate|not authenticated|log ?in first/i;
+
 export const READINGS: readonly Reading[] = [
   {
     in: [...ENVELOPE, 'body', 'dot'],
     codes: '5yz',
-    text: /\b(?:EHLO|HELO)\b/i,
+    text: /\b(?:EHLO|HELO|hostname)\b/i,
     meaning: 'temporary',
     why: 'the name in EHLO is ours, and says nothing about the message; servers check it as late as at RCPT TO',
+  },
+  {
+    in: ['mail'],
+    codes: '5yz',
+    text: NO_RELAYING,
+    relay: true,
+    meaning: 'host',
+    why: 'a relay of ours that does not know us: the settings are wrong, not the message',
+  },
+  {
+    in: ['rcpt'],
+    codes: '5yz',
+    text: NO_RELAYING,
+    relay: true,
+    meaning: 'temporary',
+    why: 'the same, said of a recipient; others may be accepted',
   },
   {
     in: ['rcpt'],
@@ -54,6 +78,21 @@ export const READINGS: readonly Reading[] = [
     enhanced: /^5\.3$/,
     meaning: 'temporary',
     why: 'too many recipients, said of the first one: a limit of the session or of time',
+  },
+  {
+    in: ['rcpt'],
+    codes: 'any refusal',
+    text: TOO_MANY,
+    accepted: true,
+    meaning: 'another transaction',
+    why: 'the same in words, with whatever code',
+  },
+  {
+    in: ['rcpt'],
+    codes: 'any refusal',
+    text: TOO_MANY,
+    meaning: 'temporary',
+    why: 'the same in words, said of the first one',
   },
   {
     in: ['rcpt'],
@@ -90,6 +129,13 @@ export const READINGS: readonly Reading[] = [
     why: 'RFC 5321 4.2.4: commands that every server knows, in the right order: it has lost track',
   },
   {
+    in: ['body', 'dot'],
+    codes: [502, 503],
+    enhanced: /^(|5\.[012])$/,
+    meaning: 'temporary',
+    why: 'the same, behind the message',
+  },
+  {
     in: ['mail'],
     codes: [552],
     enhanced: /^(|2\.3|3\.4)$/,
@@ -102,6 +148,14 @@ export const READINGS: readonly Reading[] = [
     enhanced: /^(3\.4|6\.[137])$/,
     meaning: 'host, permanent',
     why: 'RFC 3463, RFC 6531: size, 8-bit content or SMTPUTF8, which another host may take',
+  },
+  {
+    in: ['rcpt'],
+    codes: '5yz',
+    enhanced: /^6\.7$/,
+    accepted: false,
+    meaning: 'host, permanent',
+    why: 'RFC 6531: SMTPUTF8, which another host may take',
   },
   {
     in: ['mail'],
@@ -138,7 +192,7 @@ export const READINGS: readonly Reading[] = [
 export function readingOf(
   { code, enhanced, text }: Reply,
   stage: StateName,
-  accepted: boolean,
+  { accepted, relay }: { readonly accepted: boolean; readonly relay: boolean },
 ): Reading | null {
   const detail = enhanced?.slice(2) ?? '';
   const fits = (each: Reading): boolean =>
@@ -146,7 +200,8 @@ export function readingOf(
     hasCode(each.codes, code) &&
     (each.enhanced?.test(detail) ?? true) &&
     (each.text?.test(text) ?? true) &&
-    (each.accepted ?? accepted) === accepted;
+    (each.accepted ?? accepted) === accepted &&
+    (each.relay ?? relay) === relay;
   return READINGS.find(fits) ?? null;
 }
 

@@ -470,6 +470,17 @@ describe('recipients and messages', () => {
     );
   });
 
+  it('a refusal of what one message needs is not remembered against the next one (R272)', async () => {
+    const mail = ['555 5.5.4 SMTPUTF8?', '250 ok'];
+    const servers = { '*': { ehlo: '250-mx\n250-SMTPUTF8\n250 8BITMIME', mail } };
+    const run = await deliver(
+      { names: { 'x.example': { a: ['192.0.2.1'] } }, servers },
+      [1, 2].map(() => ({ to: ['a@x.example'], sender: 'm\xc3\xa9@me.example' })),
+    );
+    assert.equal(run.world.arrived.length, 1);
+    assert.equal(run.commands.filter((line) => line.startsWith('MAIL')).length, 2);
+  });
+
   it('what a server lacks that offers nothing at all is not final (R153)', async () => {
     const servers = { '*': { ehlo: '250 Hello, pleased to meet you' } };
     const run = await deliver({ names: TWO_HOSTS, servers }, [

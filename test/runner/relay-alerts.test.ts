@@ -55,6 +55,25 @@ test('a relay that rejects our login is told once, until it takes mail', (t) => 
   assert.equal(told.length, 2);
 });
 
+test('a relay that takes no mail for others from us is told once, and is not there for it (R275)', (t) => {
+  const { told, relays } = begun(t);
+  const text = '5.7.1 <a@far.example>: Relay access denied';
+  const refused = {
+    ...accepted,
+    kind: 'failed',
+    scope: 'recipient',
+    stage: 'rcpt',
+    permanent: false,
+  } as const;
+  const outcome: Outcome = { ...refused, code: 554, text, enhanced: '4.7.1', maybeDelivered: false };
+  for (let run = 0; run < 3; run++) relays.observe({ ...answered, outcome, recorded: outcome } as TraceEvent);
+  assert.deepEqual(told, [
+    'The relay relay.example [192.0.2.1]:587 does not pass on mail from us (554 5.7.1 <a@far.example>: Relay access denied). Mail that needs it waits. Give its entry in the settings a user name and a password, or let it accept this machine.',
+  ]);
+  relays.observe(failed('mail', 530, '5.7.0 authentication required'));
+  assert.equal(told.length, 1);
+});
+
 test('a certificate that is not accepted is told at once', (t) => {
   const { told, relays } = begun(t);
   relays.observe(failed('handshake', null, 'TLS failed: the certificate has expired'));

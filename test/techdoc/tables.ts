@@ -379,9 +379,9 @@ function reply(code: number, text = ''): SessionEvent {
 }
 
 function readings(): string {
-  const rows = READINGS.map(({ in: states, codes, enhanced, text, accepted, meaning, why }) => [
+  const rows = READINGS.map(({ in: states, codes, enhanced, text, accepted, relay, meaning, why }) => [
     states.join(', '),
-    typeof codes === 'string' ? codes : codes.join(', '),
+    `${typeof codes === 'string' ? codes : codes.join(', ')}${relay === true ? ' of a relay' : ''}`,
     enhanced === undefined ? 'any or none' : `\`${enhanced.source}\``,
     text === undefined ? '' : `\`${text.source}\``,
     accepted === undefined ? '' : accepted ? 'yes' : 'no',

@@ -67,6 +67,11 @@ export const ACTIONS = {
     session.refusedMechanisms = [...session.refusedMechanisms, session.mechanism];
     if (replyOf(draft).code === 535) session.failedLogins++;
   },
+  blameMechanism: (draft) => {
+    const { mechanism, refusedMechanisms } = draft.session;
+    if (mechanism === null) throw new Error('AUTH has not begun');
+    draft.effects.push({ type: 'mechanisms-refused', mechanisms: [...refusedMechanisms, mechanism] });
+  },
   markAuthenticated: (draft) => {
     draft.session.authenticated = true;
     const mechanisms = draft.session.refusedMechanisms;
@@ -171,6 +176,10 @@ export const ACTIONS = {
   },
 
   failHost: (draft) => failHost(draft, {}),
+  failNeeded: (draft) => {
+    const lacks = extensionInDoubt(draft) === 'SMTPUTF8' ? 'smtputf8' : 'requiretls';
+    failHost(draft, { permanent: true, enhanced: `5.${UNSUPPORTED[lacks](0, 0).detail}` });
+  },
   failTlsMissing: (draft) =>
     failHost(draft, {
       code: null,

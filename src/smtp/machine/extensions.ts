@@ -6,57 +6,91 @@ import type { Extension } from '../capabilities.ts';
 import type { Reply } from '../reply.ts';
 import { mailParameters, rcptParameters } from '../transaction.ts';
 import type { Draft } from './session.ts';
+import { isOurDoing } from './session.ts';
 import type { StateName } from './states.ts';
 
-/** Replies that say "unknown": to a parameter, to a command, to a command out of sequence (RFC 5321 4.2.4). */
-const PARAMETER = [500, 501, 504, 555];
-const COMMAND = [500, 501, 502, 503, 504, 555];
+/** Replies that say "unknown": to a parameter (455: for now), to a command, to a command out of sequence (RFC 5321 4.2.4). */
+const UNKNOWN = [455, 500, 501, 502, 503, 504, 555];
 const SEQUENCE = [500, 502, 503];
+/** What a message needs and is not our choice: only replies that say nothing else. */
+const NEEDED = [500, 501, 504, 555];
 
 interface Use {
   readonly extension: Extension;
   readonly in: readonly StateName[];
-  /** by these replies; silence: the answer of some servers and filters to what they do not know */
-  readonly refusedBy: readonly number[] | 'silence';
+  /** refused by these replies, where no enhanced code and no other word tells what they are about */
+  readonly codes: readonly number[];
+  /** a refusal with such a word names the extension, whatever its code */
+  readonly words: RegExp;
+  /** refused by silence and by a lost connection, too: what some servers and filters do with what they do not know */
+  readonly silence?: true;
 }
 
 /** The first one that is in use is left out, then the next: a message can do without SIZE more easily than without SMTPUTF8. */
 const USES: readonly Use[] = [
-  { extension: 'SIZE', in: ['mail'], refusedBy: PARAMETER },
-  { extension: '8BITMIME', in: ['mail'], refusedBy: PARAMETER },
-  { extension: 'SMTPUTF8', in: ['mail'], refusedBy: PARAMETER },
-  { extension: 'REQUIRETLS', in: ['mail'], refusedBy: PARAMETER },
-  { extension: 'DSN', in: ['rcpt'], refusedBy: PARAMETER },
-  { extension: 'PIPELINING', in: ['rcpt', 'data'], refusedBy: SEQUENCE },
-  { extension: 'PIPELINING', in: ['mail', 'rcpt', 'data'], refusedBy: 'silence' },
-  { extension: 'CHUNKING', in: ['body', 'dot'], refusedBy: COMMAND },
-  { extension: 'CHUNKING', in: ['body', 'dot'], refusedBy: 'silence' },
+  { extension: 'SIZE', in: ['mail'], codes: UNKNOWN, words: /\bSIZE=/i },
+  { extension: '8BITMIME', in: ['mail'], codes: UNKNOWN, words: /\bBODY\b|8BITMIME/i },
+  { extension: 'DSN', in: ['mail'], codes: UNKNOWN, words: /\b(?:RET|ENVID|DSN)\b/i },
+  { extension: 'SMTPUTF8', in: ['mail'], codes: NEEDED, words: /SMTPUTF8/i },
+  { extension: 'REQUIRETLS', in: ['mail'], codes: NEEDED, words: /REQUIRETLS/i },
+  { extension: 'DSN', in: ['rcpt'], codes: UNKNOWN, words: /\b(?:NOTIFY|ORCPT|DSN)\b/i },
+  { extension: 'STARTTLS', in: ['mail'], codes: SEQUENCE, words: /STARTTLS/i, silence: true },
+  {
+    extension: 'PIPELINING',
+    in: ['mail', 'rcpt', 'data'],
+    codes: SEQUENCE,
+    words: /pipelin|synchroni[sz]/i,
+    silence: true,
+  },
+  {
+    extension: 'CHUNKING',
+    in: ['body', 'dot'],
+    codes: [...UNKNOWN, 421],
+    words: /\bBDAT\b|chunk|\bcommand\b/i,
+    silence: true,
+  },
 ];
 
 /** The extension that this event refuses; null: it is about something else. */
 export function extensionInDoubt({ event, stage, session }: Draft): Extension | null {
-  // We were in haste, which says nothing about what the server can do.
-  if (event.type === 'connection-lost' && event.ours === true) return null;
-  const use = USES.find(
-    (each) =>
-      each.in.includes(stage) &&
-      isInUse(each.extension, session) &&
-      (event.type === 'reply' ? refuses(event.reply, each.refusedBy) : each.refusedBy === 'silence'),
-  );
+  if (isOurDoing(event)) return null;
+  const uses = USES.filter((each) => each.in.includes(stage) && isInUse(each.extension, session));
+  const use =
+    event.type === 'reply'
+      ? (uses.find(({ words }) => isRefusal(event.reply) && words.test(event.reply.text)) ??
+        uses.find((each) => refuses(event.reply, each)))
+      : uses.find(({ silence }) => silence === true);
   return use?.extension ?? null;
 }
 
-/** An enhanced code that is not about the protocol (RFC 3463 3.6), or is about too many recipients, says something else. */
-function refuses({ code, enhanced }: Reply, refusals: Use['refusedBy']): boolean {
-  if (refusals === 'silence') return false;
-  return enhanced === null
-    ? refusals.includes(code)
-    : [...refusals, 550, 554].includes(code) && /^5\.5\.(?!3$)/.test(enhanced);
+/** Whether the message cannot do without what this event refuses. */
+export function neededExtensionInDoubt(draft: Draft): boolean {
+  const extension = extensionInDoubt(draft);
+  const requireTls = draft.session.current?.transaction.requireTls;
+  return extension === 'SMTPUTF8' || (extension === 'REQUIRETLS' && requireTls === 'demanded');
 }
 
-function isInUse(extension: Extension, { capabilities, current }: Draft['session']): boolean {
+function isRefusal({ code }: Reply): boolean {
+  return code >= 400;
+}
+
+/** Another session is wanted, with another name or with a login: nothing that an extension could change. */
+const ANOTHER_SESSION = /\b(?:EHLO|HELO|AUTH\w*|TLS)\b/i;
+const A_PARAMETER = /\b(?:parameter|option)s?\b/i;
+
+/** An enhanced code that is not about the protocol (RFC 3463 3.6), or is about too many recipients, says something else. */
+function refuses({ code, enhanced, text }: Reply, { codes }: Use): boolean {
+  if (code < 400 || ANOTHER_SESSION.test(text)) return false;
+  if (enhanced?.startsWith('4') === true) return /^4\.5\.[124]$/.test(enhanced);
+  if (enhanced !== null) return [...codes, 550, 554].includes(code) && /^5\.5\.(?!3$)/.test(enhanced);
+  return codes.includes(code) || (codes.includes(555) && A_PARAMETER.test(text));
+}
+
+function isInUse(extension: Extension, { capabilities, current, tlsDeclined }: Draft['session']): boolean {
   if (extension === 'PIPELINING') return capabilities.pipelining;
   if (extension === 'CHUNKING') return capabilities.chunking;
+  // A server that refused STARTTLS and took no MAIL since.
+  if (extension === 'STARTTLS') return tlsDeclined;
   if (current === null) return false;
   const { transaction } = current;
   const parameters = [

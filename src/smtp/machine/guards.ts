@@ -5,8 +5,9 @@ import type { Capabilities } from '../capabilities.ts';
 import { MECHANISMS, type Mechanism } from '../mechanisms.ts';
 import { type Reading, readingOf } from '../reply-readings.ts';
 import { type UnsupportedRequirement, unsupportedRequirement } from '../transaction.ts';
-import { extensionInDoubt } from './extensions.ts';
+import { extensionInDoubt, neededExtensionInDoubt } from './extensions.ts';
 import type { Draft, Session, TransactionState } from './session.ts';
+import { isOurDoing } from './session.ts';
 
 type Guard = (draft: Draft) => boolean;
 
@@ -17,10 +18,11 @@ export const GUARDS = {
     (draft.session.policy.tls === 'opportunistic' || draft.session.policy.tls === 'require') &&
     draft.session.capabilities.starttls,
   tlsMissing: (draft) => !draft.session.secure && draft.session.policy.tls === 'require',
-  tlsOptional: (draft) => draft.session.policy.tls === 'opportunistic',
+  tlsOptional: (draft) => draft.session.policy.tls === 'opportunistic' && !isOurDoing(draft.event),
 
-  /** nothing has come through TLS yet, and clear text is allowed */
-  tlsUnproven: (draft) => draft.session.secure && draft.session.policy.tls === 'opportunistic',
+  /** clear text is allowed */
+  tlsUnproven: (draft) =>
+    draft.session.secure && draft.session.policy.tls === 'opportunistic' && !isOurDoing(draft.event),
 
   authAvailable: (draft) =>
     authNeeded(draft.session) && mayShowCredentials(draft.session) && chooseMechanism(draft.session) !== null,
@@ -31,13 +33,13 @@ export const GUARDS = {
   /** nothing is left to answer: the exchange is cancelled, once */
   authGoesOn: (draft) => draft.session.authSteps === MOST_RESPONSES,
   /**
-   * A mechanism may be refused because the server does not know it, finds it too weak, or cannot do it with the passwords it
-   * keeps. A wrong password is tried by one more mechanism only: servers lock out who fails too often.
+   * A mechanism may be refused, for now or for good, because the server does not know it, finds it too weak, or cannot do it with
+   * the passwords it keeps. A wrong password is tried by one more mechanism only: servers lock out who fails too often.
    */
   anotherMechanism: (draft) => {
     const { session, event } = draft;
-    if (session.mechanism === null || event.type !== 'reply') return false;
-    const isWrongPassword = event.reply.code === 535;
+    if (session.mechanism === null || isOurDoing(event)) return false;
+    const isWrongPassword = event.type === 'reply' && event.reply.code === 535;
     const refusedMechanisms = [...session.refusedMechanisms, session.mechanism];
     return (
       (!isWrongPassword || session.failedLogins === 0) &&
@@ -57,6 +59,7 @@ export const GUARDS = {
     current !== null && current.lacks !== null && undecided(current).length > 0,
 
   extensionInDoubt: (draft) => extensionInDoubt(draft) !== null,
+  neededExtensionInDoubt: (draft) => neededExtensionInDoubt(draft),
 
   recipientsLeft: ({ session: { current } }) => current !== null && current.answered < current.rcptCount,
   noneAccepted: ({ session: { current } }) => current !== null && current.accepted.length === 0,
@@ -91,9 +94,10 @@ function unsupported({ event, session }: Draft): UnsupportedRequirement | null {
 }
 
 /** The reading of the reply that differs from its class; null: there is none. */
-export function readReply({ event, stage, session: { current } }: Draft): Reading | null {
+export function readReply({ event, stage, session: { current, policy } }: Draft): Reading | null {
   if (event.type !== 'reply') return null;
-  return readingOf(event.reply, stage, current !== null && current.accepted.length > 0);
+  const accepted = current !== null && current.accepted.length > 0;
+  return readingOf(event.reply, stage, { accepted, relay: policy.relay === true });
 }
 
 const MOST_RESPONSES = 3;

@@ -31,6 +31,8 @@ export interface SessionPolicy {
   readonly without?: readonly Extension[];
   /** the sender of the message demands TLS (RFC 8689): a server without it is none for this message */
   readonly requireTls?: true;
+  /** a relay of our settings: that it takes no mail for others from us is no fault of the message */
+  readonly relay?: true;
   /** LMTP (RFC 2033): LHLO, and one reply per recipient after the dot, so `recipients` must be 1 */
   readonly lmtp?: true;
 }
@@ -131,7 +133,7 @@ export type SessionEffect =
    * The server offers the extension and cannot do it, which says nothing about the message: connect again and do without
    */
   | { readonly type: 'extension-refused'; readonly extension: Extension; readonly failure: Failure }
-  /** these were refused before the one that worked */
+  /** these were refused before the one that worked, or ended the session */
   | { readonly type: 'mechanisms-refused'; readonly mechanisms: readonly Mechanism[] }
   | { readonly type: 'ready' }
   /** QUIT has been sent: the server closes the connection, and nothing waits for that */
@@ -178,6 +180,11 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Event names of the table: replies by class; 421 separately, because it may come at any time and ends the session. */
 export type EventName = '2yz' | '3yz' | '4yz' | '5yz' | '421' | Exclude<SessionEvent['type'], 'reply'>;
+
+/** We were in haste and ended the session, which says nothing about what the server can do. */
+export function isOurDoing(event: SessionEvent): boolean {
+  return event.type === 'connection-lost' && event.ours === true;
+}
 
 export function eventName(event: SessionEvent): EventName {
   if (event.type !== 'reply') return event.type;

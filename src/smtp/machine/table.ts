@@ -106,10 +106,11 @@ export const SESSION_TABLE: readonly Row[] = [
     to: 'ehlo',
     do: ['discardPlaintextState', 'sendEhlo'],
   },
+  // Some servers and filters close, or say nothing, instead of refusing.
   {
     id: 'tls-failed',
-    in: ['handshake'],
-    on: [...BROKEN],
+    in: ['starttls', 'handshake'],
+    on: ['421', ...BROKEN],
     when: 'tlsOptional',
     to: 'closed',
     do: ['failStarttls', 'destroy'],
@@ -119,6 +120,14 @@ export const SESSION_TABLE: readonly Row[] = [
     id: 'tls-failed-late',
     in: ['ehlo'],
     on: [...BROKEN],
+    when: 'tlsUnproven',
+    to: 'closed',
+    do: ['failStarttls', 'destroy'],
+  },
+  {
+    id: 'tls-failed-in-session',
+    in: ['helo', 'auth', 'mail', 'rcpt', 'data'],
+    on: ['tls-failed'],
     when: 'tlsUnproven',
     to: 'closed',
     do: ['failStarttls', 'destroy'],
@@ -151,10 +160,19 @@ export const SESSION_TABLE: readonly Row[] = [
   {
     id: 'auth-next-mechanism',
     in: ['auth'],
-    on: ['5yz'],
+    on: [...REFUSAL],
     when: 'anotherMechanism',
     to: 'capabilities',
     do: ['refuseMechanism'],
+  },
+  // The next session begins with another one.
+  {
+    id: 'auth-lost',
+    in: ['auth'],
+    on: ['421', ...BROKEN],
+    when: 'anotherMechanism',
+    to: 'closed',
+    do: ['blameMechanism', 'failHost', 'destroy'],
   },
   { id: 'auth-refused', in: ['auth'], on: ['3yz', ...REFUSAL], to: 'quit', do: ['failHost', 'sendQuit'] },
 
@@ -200,11 +218,20 @@ export const SESSION_TABLE: readonly Row[] = [
     do: ['destroy'],
   },
 
+  // Nothing is left out that the message needs: another host may take it.
+  {
+    id: 'needed-extension-refused',
+    in: ['mail'],
+    on: ['5yz'],
+    when: 'neededExtensionInDoubt',
+    to: 'quit',
+    do: ['failNeeded', 'sendQuit'],
+  },
   // A server that offers an extension and then refuses it has not refused the message: again, without the extension.
   {
     id: 'extension-refused',
     in: ['mail', 'rcpt', 'data'],
-    on: ['5yz'],
+    on: [...REFUSAL],
     when: 'extensionInDoubt',
     to: 'quit',
     do: ['refuseExtension', 'sendQuit'],
@@ -213,7 +240,7 @@ export const SESSION_TABLE: readonly Row[] = [
   {
     id: 'bdat-refused',
     in: ['body', 'dot'],
-    on: ['5yz'],
+    on: [...REFUSAL, '421'],
     when: 'extensionInDoubt',
     to: 'closed',
     do: ['requeuePipelined', 'refuseExtension', 'destroy'],
@@ -404,9 +431,9 @@ export const SESSION_TABLE: readonly Row[] = [
     do: ['requeue', 'destroy'],
   },
   {
-    id: 'pipelining-unanswered',
+    id: 'extension-unanswered',
     in: ['mail', 'rcpt', 'data'],
-    on: [...BROKEN],
+    on: ['421', ...BROKEN],
     when: 'extensionInDoubt',
     to: 'closed',
     do: ['refuseExtension', 'destroy'],
