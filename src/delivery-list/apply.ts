@@ -45,17 +45,31 @@ export function applyChanges(job: Job, changes: readonly StatusChange[]): Job {
 
 /**
  * The text that replaces a job's control message after a run at `now` (Unix seconds), header included. Null when it would
- * have no recipient left (2017 leaves out the finished ones): then the old text stays until the job is removed.
+ * have no recipient left (2017 leaves out the finished ones): then the old text stays until the job is removed. Status texts are
+ * cut where the list would be longer than `longest` characters: its next reader would set it aside.
  */
 export function rewrittenText(
   job: Job,
   dialect: Dialect,
   now: number,
   intervals: RetryIntervals,
+  longest = Number.POSITIVE_INFINITY,
 ): ByteString | null {
-  const recipients = job.recipients.map(withoutStatus3);
+  const recipients = withShortTexts(job.recipients.map(withoutStatus3), longest);
   const text = serialiseJob({ ...job, recipients }, dialect, now, intervals);
   return text.includes('\nremote|') ? text : null;
+}
+
+/** Characters of a recipient's line besides its address and text. */
+const LINE = 14;
+
+function withShortTexts(recipients: readonly Recipient[], longest: number): readonly Recipient[] {
+  const length = (of: (recipient: Recipient) => number): number =>
+    recipients.reduce((sum, recipient) => sum + of(recipient), 0);
+  const bare = length(({ address }) => address.length + LINE);
+  if (bare + length(({ text }) => text.length) <= longest) return recipients;
+  const most = Math.max(0, Math.floor((longest - bare) / recipients.length));
+  return recipients.map((recipient) => ({ ...recipient, text: recipient.text.slice(0, most) }));
 }
 
 /** Status 3 is read but never written, because servers since 2017 silently drop such recipients (C11). */

@@ -34,6 +34,8 @@ export interface HistoryDeps {
 const GATHER = 1000;
 /** Characters that are written at once. */
 const BATCH = 1 << 16;
+/** Recipients in one record: those of a long list are in several. */
+const MOST_RECIPIENTS = 1000;
 /** A day's file is this part of the whole at most, so that removing the oldest one costs little of it. */
 const PARTS = 16;
 /** Milliseconds between two sweeps. In between the limits may be exceeded a little. */
@@ -102,6 +104,12 @@ export class HistoryWriter {
   }
 
   #add(entry: HistoryEntry): void {
+    const { recipients } = entry;
+    for (let from = 0; from === 0 || from < recipients.length; from += MOST_RECIPIENTS)
+      this.#addLine({ ...entry, recipients: recipients.slice(from, from + MOST_RECIPIENTS) });
+  }
+
+  #addLine(entry: HistoryEntry): void {
     const at = this.#timeNow();
     if (this.#lines.length > 0 && !at.startsWith(this.#day)) this.flush();
     if (this.#lines.length === 0) this.#day = at.slice(0, 10);

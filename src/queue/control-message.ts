@@ -13,7 +13,7 @@ export interface ControlSettings {
   /** how control messages are written, and read where their bytes do not tell */
   readonly dialect: Dialect;
   readonly spans: RetryIntervals;
-  /** bytes of the longest control message that is read; default: 64 MiB, more than a million recipients */
+  /** bytes of the longest control message that is read; default: 8 MiB, 131,072 recipients */
   readonly longestList?: number;
 }
 

@@ -43,7 +43,7 @@ export class SuppressionList {
   readonly #rules: SuppressionRules;
   readonly #now: () => number;
   /** names of files, as of the last `refresh` */
-  #names: ReadonlySet<string> = new Set();
+  #names = new Set<string>();
 
   /** @param now Unix seconds */
   constructor(disk: Disk, layout: StateLayout, rules: SuppressionRules, now: () => number) {
@@ -55,7 +55,7 @@ export class SuppressionList {
 
   /** Looks what is there: before the jobs of a scan are delivered. */
   refresh(): void {
-    const files = this.#files().filter(({ name, kind }) => kind === 'file' && !name.endsWith('.new'));
+    const files = this.#files().filter(({ name, kind }) => kind === 'file' && !name.endsWith('~'));
     this.#names = new Set(files.map(({ name }) => name));
     this.#removeSomeOfThePast(files);
   }
@@ -167,7 +167,7 @@ export class SuppressionList {
     ensureFolder(this.#disk, suppressed, { mode: mode & 0o2770, uid, gid });
     const path = this.#path(entry.address);
     replaceInState(this.#disk, this.#layout, path, Buffer.from(`${JSON.stringify(entry)}\n`, 'latin1'));
-    this.#names = new Set([...this.#names, nameOf(entry.address)]);
+    this.#names.add(nameOf(entry.address));
     return entry;
   }
 

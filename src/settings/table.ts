@@ -202,8 +202,8 @@ export const SETTINGS = {
   'limit.recipients': setting(count(1, 10000), '100', 'recipients in one transaction'),
   'limit.list': setting(
     count(65_536, 2 ** 30),
-    '67108864',
-    'largest control message that is read, in bytes; a larger one is set aside',
+    '8388608',
+    'largest control message that is read, in bytes; a larger one is set aside, and so is one with more recipients than a 64th of it',
   ),
   'limit.rate': setting(count(0, 100000), '0', 'new sessions per second; 0: no limit'),
 

@@ -78,7 +78,8 @@ export function replaceInState(
   const folder = disk.status(state);
   if (folder === null) return;
   const { mode, uid, gid } = folder;
-  const temporary = `${path}.new`;
+  // No name of ours ends like this: `x.new` may be a domain.
+  const temporary = `${path}~`;
   removeIfExists(disk, temporary);
   const file = disk.create(temporary, { mode: mode & 0o666, uid, gid });
   try {

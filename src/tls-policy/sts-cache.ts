@@ -30,16 +30,24 @@ export interface StsCache {
 /** Bytes; a policy has 64 KB at most. */
 const LARGEST = 200_000;
 
+/** Policies on the disk. A stranger with many domains neither fills it nor drives out what is kept of others. */
+export const MOST_POLICIES = 5000;
+
 const NAME = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/;
 
 export function diskStsCache(disk: Disk, layout: StateLayout): StsCache {
   const folder = layout.policies;
   const path = (domain: string): string => `${folder}/${domain}`;
+  /** what there is no room for, until this process ends */
+  const beyond = memoryStsCache();
+  /** as of the first new one */
+  let names: Set<string> | null = null;
   return {
     read(domain) {
       if (!NAME.test(domain)) return null;
       try {
-        if (disk.status(folder)?.kind !== 'directory' || disk.status(path(domain)) === null) return null;
+        if (disk.status(folder)?.kind !== 'directory' || disk.status(path(domain)) === null)
+          return beyond.read(domain);
         const value: unknown = JSON.parse(disk.read(path(domain), LARGEST).bytes.toString('utf8'));
         return isKept(value) ? value : null;
       } catch (error) {
@@ -52,9 +60,17 @@ export function diskStsCache(disk: Disk, layout: StateLayout): StsCache {
       const owner = disk.status(layout.state);
       if (owner === null) return;
       ensureFolder(disk, folder, owner);
+      names ??= new Set(this.domains());
+      if (!names.has(domain) && names.size >= MOST_POLICIES) {
+        if (beyond.domains().length < MOST_POLICIES) beyond.write(domain, kept);
+        return;
+      }
+      names.add(domain);
       replaceInState(disk, layout, path(domain), `${JSON.stringify(kept)}\n`);
     },
     remove(domain) {
+      names?.delete(domain);
+      beyond.remove(domain);
       orElse(undefined, () => removeIfExists(disk, path(domain)));
     },
     domains() {

@@ -49,7 +49,10 @@ function fetchFrom(address: string, domain: string, { port, ca, signal }: FetchO
       port,
       servername: name,
       path: '/.well-known/mta-sts.txt',
-      headers: { host: name, accept: 'text/plain', 'user-agent': 'spoolroom' },
+      headers: {
+        ...{ host: name, accept: 'text/plain', 'user-agent': 'spoolroom' },
+        'accept-encoding': 'identity',
+      },
       agent: false,
       signal,
       ...(ca.length === 0 ? {} : { ca: [...rootCertificates, ...ca] }),
@@ -74,6 +77,11 @@ function fetchFrom(address: string, domain: string, { port, ca, signal }: FetchO
       }
       if (!/^text\/plain\b/i.test(headers['content-type'] ?? '')) {
         done(failed('sts-policy-invalid', 'is not text/plain'));
+        return;
+      }
+      const encoding = headers['content-encoding'] ?? 'identity';
+      if (!/^identity$/i.test(encoding)) {
+        done(failed('sts-policy-invalid', 'is compressed, and was asked for as it is'));
         return;
       }
       const pieces: Buffer[] = [];

@@ -5,7 +5,9 @@ import { isThrottling } from '../../src/delivery/throttling/answers.ts';
 import { next, THROTTLE, type Throttled, turnsAt } from '../../src/delivery/throttling/machine.ts';
 import { adviceFor, RECEIVERS } from '../../src/delivery/throttling/receivers.ts';
 import { THROTTLE_TABLE, type ThrottleEvent } from '../../src/delivery/throttling/table.ts';
+import { MOST, Throttle } from '../../src/delivery/throttling/throttle.ts';
 import type { WorldScript } from '../../src/replay/world/world.ts';
+import type { Host } from '../../src/routing/hosts.ts';
 import type { Failure } from '../../src/smtp/outcome.ts';
 import { deliver } from './scheduling.ts';
 
@@ -260,4 +262,27 @@ describe('messages for such hosts', () => {
     // The message of the session that was turned away is tried again in the next run.
     assert.equal(world.arrived.length, 59);
   });
+});
+
+it('what is remembered of throttled hosts has a bound, and fits into its file (R279)', () => {
+  const throttle = new Throttle({ now: () => 1_700_000_000_000, changed: () => {}, warn: () => {} });
+  const host = (name: string): Host => ({
+    ...{ name, literal: null, port: 25, origin: 'mx', preference: 10, credentials: null, implicitTls: false },
+  });
+  const label = 'd'.repeat(60);
+  for (let count = 0; count < 15_000; count++) {
+    const hosts = [host(`mx.h${count % 150}.example`)];
+    const peer = { host: hosts[0]?.name ?? '', address: '192.0.2.1', port: 25 };
+    const failure: Failure = {
+      ...{ scope: 'host', stage: 'mail', permanent: false, code: 421, enhanced: '4.7.28', peer },
+      ...{ text: `4.7.28 unusual rate ${'x'.repeat(5000)}`, maybeDelivered: false },
+    };
+    throttle.failed(failure, `mx:${label}.${label}.${label}.${count}.example`, hosts);
+  }
+  const { groups } = throttle;
+  const destinations = [...groups.values()].flatMap((group) => group.destinations);
+  assert.equal(groups.size, MOST.groups);
+  assert.equal(destinations.length, MOST.destinations);
+  assert.ok([...groups.values()].every(({ answer }) => answer.length <= MOST.answer));
+  assert.ok(JSON.stringify(Object.fromEntries(groups)).length < 8_000_000);
 });

@@ -156,6 +156,19 @@ test('lines are read whole across pieces, with bytes of UTF-8 and broken lines',
   assert.deepEqual([...linesOf(file, (text) => text.includes('8123 '))].flat(), [lines[8123]]);
 });
 
+test('a line without an end does not take all memory, and what follows it is found (R277)', (t) => {
+  const file = path.join(temporaryDirectory(t), 'x');
+  const long = Buffer.alloc(40_000_000, 'x');
+  fs.writeFileSync(file, 'one\n');
+  fs.appendFileSync(file, long);
+  fs.appendFileSync(file, '\ntwo\nthree');
+  const before = process.memoryUsage().rss;
+  assert.deepEqual([...linesOf(file, () => true)].flat(), ['one', 'two', 'three']);
+  assert.ok(process.memoryUsage().rss - before < 60_000_000);
+  fs.writeFileSync(file, Buffer.concat([Buffer.from('one\n'), long]));
+  assert.deepEqual([...linesOf(file, () => true)].flat(), ['one']);
+});
+
 test('records that are none are passed over', (t) => {
   const folder = folderOf(t, RECORDS);
   fs.appendFileSync(path.join(folder, '2012-07-14-1.jsonl'), '\n[]\nnull\n{"at":1}\n\x00\xff\n{"at":"2012');

@@ -83,6 +83,24 @@ test('recipients with the same outcome make one record', (t) => {
   });
 });
 
+test('the recipients of a long list are in several records (R277)', (t) => {
+  const { writer, lines } = history(t);
+  const recipients = Array.from({ length: 2500 }, (_, n) => `u${n}@example.com`);
+  writer.write({ ...ENTRY, recipients });
+  for (const recipient of recipients) writer.outcome(outcome(recipient));
+  writer.write({ ...ENTRY, recipients: [] });
+  writer.flush();
+  const records = lines().map((line) => parseRecord(line));
+  assert.deepEqual(
+    records.map((record) => record?.recipients.length),
+    [1000, 1000, 500, 1000, 1000, 500, 0],
+  );
+  assert.deepEqual(
+    records.slice(3, 6).flatMap((record) => record?.recipients),
+    recipients,
+  );
+});
+
 test('files and folder are as open as the rest of .spoolroom, and no more', (t) => {
   const { folder, writer } = history(t);
   writer.write(ENTRY);

@@ -1,6 +1,7 @@
 /** Addresses to which nothing is sent for a time. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { formatTime } from '../../src/platform/clock.ts';
 import { SuppressionList, suppressedFailure } from '../../src/runner/suppression-list.ts';
 import type { Failure } from '../../src/smtp/outcome.ts';
 import type { Disk, FileStatus } from '../../src/storage/disk.ts';
@@ -129,6 +130,24 @@ describe('the suppression list', () => {
     }
     assert.equal(disk.list(LAYOUT.suppressed).length, 1);
     assert.equal(open().find('bob@example.com')?.why.length, 300);
+  });
+
+  it('says a time that no calendar has, and has no number of addresses that slows it down (R279)', () => {
+    const { disk, open } = bench(1);
+    const list = open();
+    for (let count = 0; count < 3000; count++) list.bounced(`u${count}@x.example`, UNKNOWN);
+    assert.ok(list.find('u2999@x.example'));
+    const path = `/spool/.spoolroom/suppressed/${disk.list('/spool/.spoolroom/suppressed')[0]?.name}`;
+    const entry = JSON.parse(disk.read(path, 10_000).bytes.toString());
+    disk.unlink(path);
+    const file = disk.create(path, OWNER);
+    file.write(Buffer.from(JSON.stringify({ ...entry, until: 1e300 })));
+    file.close();
+    const found = open().find(entry.address);
+    assert.match(
+      suppressedFailure(found as NonNullable<typeof found>, formatTime(found?.until ?? 0)).text,
+      /second 1e\+300/,
+    );
   });
 
   it('loses it by hand', () => {

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { nodeDisk } from '../../src/storage/disk.ts';
 import { layoutOf } from '../../src/storage/layout.ts';
-import { diskStsCache, type KeptPolicy } from '../../src/tls-policy/sts-cache.ts';
+import { diskStsCache, type KeptPolicy, MOST_POLICIES } from '../../src/tls-policy/sts-cache.ts';
 import { temporaryDirectory } from '../support/spool.ts';
 
 const KEPT: KeptPolicy = {
@@ -52,4 +52,33 @@ test('a file that cannot be removed, and a folder that cannot be listed, stop no
     throw Object.assign(new Error('EACCES'), { code: 'EACCES' });
   };
   assert.deepEqual(diskStsCache({ ...nodeDisk, list }, layout).domains(), []);
+});
+
+test('a domain whose name looks like a file on its way keeps its policy (R278)', (t) => {
+  const { layout } = bench(t);
+  const cache = diskStsCache(nodeDisk, layout);
+  cache.write('x.new', KEPT);
+  cache.write('x', { ...KEPT, fetched: 5 });
+  assert.equal(diskStsCache(nodeDisk, layout).read('x.new')?.fetched, KEPT.fetched);
+  assert.equal(cache.read('x')?.fetched, 5);
+  assert.deepEqual([...cache.domains()].sort(), ['x', 'x.new']);
+});
+
+test('a stranger with many domains neither fills the disk nor drives out the policies of others (R278)', (t) => {
+  const { layout, parent } = bench(t);
+  fs.mkdirSync(`${parent}/mta-sts`);
+  for (let count = 1; count < MOST_POLICIES; count++)
+    fs.writeFileSync(`${parent}/mta-sts/d${count}.example`, JSON.stringify(KEPT));
+  const cache = diskStsCache(nodeDisk, layout);
+  cache.write('last.example', KEPT);
+  cache.write('beyond.example', KEPT);
+  assert.equal(cache.domains().length, MOST_POLICIES);
+  assert.ok(cache.domains().includes('last.example'));
+  assert.equal(cache.read('beyond.example')?.fetched, KEPT.fetched, 'it holds in this process');
+  assert.equal(diskStsCache(nodeDisk, layout).read('beyond.example'), null);
+  cache.write('d1.example', { ...KEPT, fetched: 7 });
+  assert.equal(cache.read('d1.example')?.fetched, 7, 'one that is there is renewed');
+  cache.remove('d2.example');
+  cache.write('beyond.example', KEPT);
+  assert.ok(cache.domains().includes('beyond.example'));
 });

@@ -91,6 +91,12 @@ const FAILURES: readonly (readonly [what: string, given: Given, problem: string,
   ['another kind of success', { answer: status(203) }, 'sts-policy-fetch-error', /status 203/],
   ['no mx', { answer: text(POLICY.replace(/mx:.*\n/, '')) }, 'sts-policy-invalid', /lists no mx/],
   ['a page', { answer: text(POLICY, { 'content-type': 'text/html' }) }, 'sts-policy-invalid', /text\/plain/],
+  [
+    'a compressed file',
+    { answer: text(POLICY, { 'content-encoding': 'gzip' }) },
+    'sts-policy-invalid',
+    /compressed/,
+  ],
   ['more than 64 KB', { answer: text(`${POLICY}${'x: y\n'.repeat(14_000)}`) }, 'sts-policy-invalid', /64 KB/],
   ['another name', { answer: text(POLICY), domain: 'other.example' }, 'sts-webpki-invalid', /certificate/],
   [

@@ -33,7 +33,7 @@ export interface ThrottledGroup extends Throttled {
 export type ThrottledGroups = ReadonlyMap<string, ThrottledGroup>;
 
 /** So much of it is remembered. */
-export const MOST = { groups: 100, destinations: 2000, answer: 300 } as const;
+export const MOST = { groups: 100, destinations: 10_000, answer: 300 } as const;
 
 export interface ThrottleDeps {
   /** milliseconds since the epoch */
@@ -130,7 +130,7 @@ export class Throttle {
   learn(group: string, destination: string, hosts: readonly Host[]): void {
     const known = this.#groups.get(group);
     if (known === undefined || this.#destinations.has(destination)) return;
-    if (known.destinations.length >= MOST.destinations) return;
+    if (this.#destinations.size >= MOST.destinations) return;
     if (!hosts.every(({ name }) => hostGroup(name) === group)) return;
     this.#destinations.set(destination, group);
     this.#groups.set(group, { ...known, destinations: [...known.destinations, destination] });

@@ -83,7 +83,7 @@ async function prepare(deps: RewriteDeps, job: SpoolJob): Promise<Rewrite> {
   const changes = job.changes.length;
   if (!sameFile(contents.status, job.status)) job.externallyModified = true;
   const current = currentJob(job.externallyModified ? spoolJob(job.control, contents, job) : job);
-  const text = rewrittenText(current, deps.dialect, job.now, deps.spans);
+  const text = rewrittenText(current, deps.dialect, job.now, deps.spans, deps.longestList);
   if (text === null) return { kind: 'inexpressible' };
   const temporary = deps.temporaryName();
   const bytes = wrapControlText(text, contents.form, contents.bytes);

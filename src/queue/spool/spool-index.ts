@@ -32,8 +32,12 @@ export type FileContents =
   | { readonly kind: 'gone' }
   | { readonly kind: 'refused'; readonly reason: string };
 
-/** Bytes. A list of that size takes ten times as much memory. */
-const LONGEST_LIST = 67_108_864;
+/** Bytes. */
+const LONGEST_LIST = 8_388_608;
+/** Bytes that a recipient counts for at least: one with the shortest line takes as much memory as others, a kilobyte. */
+const RECIPIENT = 64;
+/** Bytes by which a list may grow when it is rewritten, the texts of its recipients apart. */
+const GROWTH = 65_536;
 /**
  * A list without an end whose file changed less than this many milliseconds ago is still being written. And what a file says
  * is not kept beyond its scan: the next change may come in the same tick of the file system's clock.
@@ -67,14 +71,20 @@ export function readContents(
   number: MessageNumber,
 ): FileContents {
   try {
-    const { status, bytes, isTooLong } = readAsNeeded(disk, layout.message(number), longestList);
+    const { status, bytes, isTooLong } = readAsNeeded(disk, layout.message(number), longestList + GROWTH);
     if (status.kind !== 'file') return { kind: 'refused', reason: 'it is not a file' };
     if (isTooLong) {
       const reason = `its delivery list has ${status.size} bytes, more than limit.list (${longestList}); cut it into several, or raise the limit`;
       return { kind: 'unreadable', reason, status, bytes };
     }
     const settled = Math.abs(now() - status.mtimeMs) > SETTLED;
-    return { ...classifyContents(bytes, settled, options), status, bytes };
+    const contents = classifyContents(bytes, settled, options);
+    const most = Math.floor(longestList / RECIPIENT);
+    if (contents.kind === 'control' && contents.job.recipients.length > most) {
+      const reason = `it has ${contents.job.recipients.length} recipients, more than ${most}, which a list of limit.list (${longestList}) bytes may have; cut it into several, or raise the limit`;
+      return { kind: 'unreadable', reason, status, bytes };
+    }
+    return { ...contents, status, bytes };
   } catch (error) {
     if (errorCode(error) === null) throw error;
     return errorCode(error) === 'ENOENT'
@@ -312,7 +322,10 @@ export class SpoolIndex {
     if (parking === null || this.#entries.has(number)) return false;
     const { disk, layout, longestList = LONGEST_LIST } = this.#deps;
     if (parking.requested(number) || this.#active.has(parked.msgid(row))) return false;
-    if (parked.nextAttempt(row, parking.schedule) <= this.#seconds() || parked.bytes(row) > longestList)
+    if (
+      parked.nextAttempt(row, parking.schedule) <= this.#seconds() ||
+      parked.bytes(row) > longestList + GROWTH
+    )
       return false;
     const status = disk.status(layout.message(number));
     return status !== null && parked.isFile(row, status);

@@ -209,6 +209,41 @@ test('a transcript belongs to the message and the submission it was made for (R1
   assert.equal(transcriptsOf(spool, 2).length, 3);
 });
 
+test('a list with more recipients than its limit lets is set aside, however short they are (R280)', async (t) => {
+  const lists = (count: number): string => `${listFor(1).trimEnd()}\n${'remote||0||\n'.repeat(count)}`;
+  const spool = spoolOf(t, { 1: MAIL, 2: lists(1024), 3: lists(1025) });
+  const room = await openQueue(spool, bench(), { ...SETTINGS_2012, longestList: 65_536 });
+  const { jobs, quarantined } = await room.scan();
+  assert.deepEqual(
+    jobs.map(({ control }) => control),
+    [2],
+  );
+  assert.match(quarantined[0]?.reason ?? '', /1025 recipients, more than 1024/);
+  await room.close();
+});
+
+test('what servers say of its recipients does not make a list too long to be read again (R280)', async (t) => {
+  const recipients = Array.from({ length: 1024 }, (_, n) => `user${n}@a.example`);
+  const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, ...recipients) });
+  const settings = { ...SETTINGS_2012, longestList: 65_536 };
+  const deps = bench();
+  const room = await openQueue(spool, deps, settings);
+  await room.scan();
+  const text = `450 4.2.1 ${'later '.repeat(100)}`;
+  const changes = recipients.map((address, index) => ({ index, address, status: 4, text }) as const);
+  await room.record(2, changes, 1_400_000_000);
+  await room.close();
+  assert.ok(fs.statSync(`${spool}/2`).size <= 65_536 + 100);
+  const again = await openQueue(spool, deps, settings);
+  const { jobs } = await again.scan();
+  assert.deepEqual(
+    jobs[0]?.job.recipients.map(({ address, status }) => `${address} ${status}`),
+    recipients.map((address) => `${address} 4`),
+  );
+  assert.match(jobs[0]?.job.recipients[1023]?.text ?? '', /^450 4\.2\.1 later/);
+  await again.close();
+});
+
 test('a list with a line of megabytes is set aside with a reason, and others go on (R248)', async (t) => {
   const long = listFor(1, `${'x'.repeat(4_000_000)}@example.com`);
   const spool = spoolOf(t, { 1: MAIL, 2: long, 3: listFor(1, `${'x'.repeat(60_000)}@example.com`) });
