@@ -53,6 +53,7 @@ const APART = [
   'dns-packet',
   'iconv-lite',
   'nodemailer/lib/mime-node',
+  'pg',
   'postal-mime',
   'smtp-server',
   'winston',
@@ -104,8 +105,15 @@ function bundledPackages({ outputs }) {
 /** Name, version, licence and the licence's text of one package; throws when the package has no text. */
 function notice(folder) {
   const { name, version, license } = JSON.parse(readFileSync(`${folder}/package.json`, 'utf8'));
-  const files = readdirSync(folder).filter((file) => /^(?:licen[cs]e|copying|notice)/i.test(file));
-  const texts = files.sort().map((file) => readFileSync(`${folder}/${file}`, 'utf8').trim());
+  const all = readdirSync(folder).sort();
+  const read = (file) => readFileSync(`${folder}/${file}`, 'utf8');
+  const files = all.filter((file) => /^(?:licen[cs]e|copying|notice)/i.test(file));
+  const texts = files.map((file) => read(file).trim());
+  // Some have it in their README alone.
+  for (const file of files.length > 0 ? [] : all.filter((name) => /^readme/i.test(name)))
+    texts.push(
+      /^#+ *licen[cs]e *\n([^#]*Permission is hereby granted[^#]*)/im.exec(read(file))?.[1].trim() ?? '',
+    );
   if (typeof license !== 'string' || texts.join('') === '') {
     throw new Error(
       `${name} ${version} is in the bundle, but ${folder} holds no licence name or no licence text`,

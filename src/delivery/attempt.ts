@@ -52,6 +52,8 @@ export interface AttemptedMessage {
    * cannot be read now, and the attempt does not count.
    */
   load(): Promise<PreparedMessage | Failure | 'unavailable'>;
+  /** Whether the end of the message may be sent now; absent: always. Asked before the last bytes leave. */
+  mayEnd?(): boolean;
   /**
    * Each recipient gets one outcome. `destination` is its name, for people. Returns what is recorded: a transient failure is
    * the last one when the message is too old for another attempt.

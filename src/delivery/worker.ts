@@ -437,6 +437,7 @@ export class DeliveryWorker {
         trace([attempt], { what: 'body', message: attempt.outgoing });
         return attempt.outgoing;
       },
+      mayEnd: (transaction) => attemptFor(transaction).message.mayEnd?.() !== false,
       nextTransaction: () => this.#pipelineNext(client),
       convertMessage: (transaction) => void this.#convert(attemptFor(transaction), client),
       outcome: (transaction, recipients, outcome) => {

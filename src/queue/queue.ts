@@ -1,10 +1,10 @@
 /**
- * A queue: control messages, each a job, and the payloads they name. It lies in a spool directory (spool/) or in the queue
- * room of a running Citadel server (citadel/); whoever uses it sees neither files nor the client protocol.
+ * A queue: control messages, each a job, and the payloads they name. It lies in a spool directory (spool/), in the queue
+ * room of a running Citadel server (citadel/) or in PostgreSQL (postgres/); whoever uses it sees neither files nor a protocol.
  *
- * The life of a job: `scan` returns it, `readPayload` gives its message, `record` takes the outcomes, `finish` removes it
- * when no recipient is pending any more. An outcome names its recipient by the position in the list that `scan` returned, so
- * the numbers and recipients of a job stay valid while its payload is among the active ones that later scans are given.
+ * The life of a job: `claim` returns it, `readPayload` gives its message, `record` takes the outcomes, `finish` removes it
+ * when no recipient is pending any more. An outcome names its recipient by the position in the list that `claim` returned, so
+ * the numbers and recipients of a job stay valid while its payload is among the active ones that later claims are given.
  *
  * Promises resolve when the change is durable, never before. They reject with a `QueueError`, whose message consists of full
  * sentences for people, or with the system's own error.
@@ -13,6 +13,7 @@ import type { Job, MessageNumber, StatusChange } from '../delivery-list/job.ts';
 import type { StoredMessage } from '../message/stored.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { DsnRequest } from '../smtp/dsn-request.ts';
+import type { DsnStore } from './dsn-store.ts';
 import type { Schedule } from './schedule.ts';
 
 /**
@@ -28,6 +29,8 @@ export interface QueuedJob {
   readonly job: Job;
   /** lines that were read in an unexpected way, as sentences with line numbers */
   readonly warnings: readonly string[];
+  /** bytes of the stored message, null: it is missing; absent: it is a file of that many */
+  readonly size?: number | null;
   /** absent: there is no request */
   readonly request?: JobRequest;
   readonly requestedBy?: Requester;
@@ -51,7 +54,12 @@ export interface QueueScan {
   readonly quarantined: readonly QuarantinedMessage[];
   /** jobs that are not among `jobs`; absent: there are none */
   readonly waiting?: WaitingJobs;
+  /** more may be due than was claimed */
+  readonly more?: boolean;
 }
+
+/** `lost`: the message is not this process's any more, and no further attempt of it counts. */
+export type Recorded = 'recorded' | 'lost';
 
 export interface QuarantinedMessage {
   readonly number: MessageNumber;
@@ -68,6 +76,16 @@ export type PayloadResult =
   | { readonly kind: 'rejected'; readonly reason: string }
   /** nobody can tell now, and no attempt is counted; `reason` is what the queue has reported already */
   | { readonly kind: 'unavailable'; readonly reason: string };
+
+/** The message would be read as a delivery list, so its author could have anything delivered. */
+export class InvalidMessage extends Error {
+  constructor() {
+    super(
+      'The message was not queued: its content type makes it a delivery list, which cannot be sent as mail.',
+    );
+    this.name = 'InvalidMessage';
+  }
+}
 
 export interface NewJob {
   readonly bounceto: ByteString;
@@ -105,6 +123,19 @@ export interface Queue {
    * left out of `jobs` and be in `waiting`: all with the same payload, or none of them.
    */
   scan(active?: ActivePayloads, schedule?: Schedule): Promise<QueueScan>;
+  /**
+   * Take jobs to deliver them. Where one process has the whole queue that is what `scan` returns. Where several share it, what
+   * is returned is due, belongs to this process alone until a later claim finds it no longer active, and is of `most` payloads
+   * at most. Without a schedule: whatever the time of the jobs says.
+   */
+  claim(most: number, active: ActivePayloads, schedule?: Schedule): Promise<QueueScan>;
+  /** What is kept about reports, beside the jobs; absent: it is kept in files. */
+  readonly notes?: Omit<DsnStore, 'saveForPickup'>;
+  /**
+   * Whether a claimed message is safely this process's for the time that its end takes. Absent: nobody else can have it. Without
+   * it no final dot may be sent.
+   */
+  mayDeliver?(payload: MessageNumber): boolean;
   /** A missing or unreadable payload is a value; does not reject because of one. */
   readPayload(payload: MessageNumber): Promise<PayloadResult>;
   /**
@@ -113,7 +144,7 @@ export interface Queue {
    * memory only; they are then still written later. `now` is Unix seconds and becomes the time of the attempt. Never removes
    * a job. A control message that another program changed meanwhile is merged, one that it removed is not brought back.
    */
-  record(control: MessageNumber, changes: readonly StatusChange[], now: number): Promise<void>;
+  record(control: MessageNumber, changes: readonly StatusChange[], now: number): Promise<Recorded>;
   /**
    * The job is finished: its control message is removed, then its payload, unless another job names that. A job to which
    * another program added a pending recipient stays.
@@ -121,11 +152,30 @@ export interface Queue {
   finish(control: MessageNumber): Promise<void>;
   /** Resolves when the control messages alone hold all outcomes; outcomes they cannot express are durable in the journal. */
   flush(): Promise<void>;
-  /** Add a job: first the payload, then the control message, both durable when it resolves. */
+  /**
+   * Add a job: first the payload, then the control message, both durable when it resolves. Rejects with `InvalidMessage` when
+   * the payload is a delivery list.
+   */
   enqueue(
     payload: AsyncIterable<Uint8Array> | Uint8Array,
     job: NewJob,
   ): Promise<{ readonly payload: MessageNumber; readonly control: MessageNumber }>;
   /** Flush, then release the lock on the queue, even when the flush fails. */
   close(): Promise<void>;
+}
+
+/** A queue to look at. Changes nothing. */
+export interface QueueView extends Pick<Queue, 'name' | 'scan' | 'readPayload'> {
+  /** id of the process that delivers from here now; null: there is none, or it is on another machine */
+  runner(): number | null;
+}
+
+/** Works beside those who deliver. */
+export interface QueueClient extends QueueView, Pick<Queue, 'enqueue'> {
+  /** Makes ready for new messages: where the directory was replaced, our folders are made in the one that is there now. */
+  prepare(): void;
+  /** Make a request for each of these jobs, durably. It replaces an earlier one. */
+  request(request: JobRequest, jobs: readonly QueuedJob[], requester: Requester): Promise<void>;
+  /** Withdraw the requests for these jobs, durably. */
+  withdraw(jobs: readonly QueuedJob[]): Promise<void>;
 }

@@ -22,7 +22,7 @@ import { ChangeWarnings } from './change-warnings.ts';
 import type { Journal, JournalRecord } from './journal.ts';
 import type { MessageStore } from './message-store.ts';
 import { controlsOf, type FinishedJob, isDirty, type PendingJob } from './pending-job.ts';
-import type { ActivePayloads, PayloadResult, Queue, QueueScan } from './queue.ts';
+import type { ActivePayloads, PayloadResult, Queue, QueueScan, Recorded } from './queue.ts';
 import type { Schedule } from './schedule.ts';
 
 /** Milliseconds for which the directory counts as the one that was opened. */
@@ -99,6 +99,11 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
     return this.#inTurn(() => this.#store.scan(active, schedule));
   }
 
+  /** One process has the whole queue, so everything in it is its own. */
+  claim(_most: number, active: ActivePayloads, schedule?: Schedule): Promise<QueueScan> {
+    return this.scan(active, schedule);
+  }
+
   async readPayload(payload: MessageNumber): Promise<PayloadResult> {
     await this.#makeJournal();
     if (this.#isClosed) return { kind: 'unavailable', reason: 'the queue is closed' };
@@ -126,13 +131,13 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
     return this.#journalMade;
   }
 
-  async record(control: MessageNumber, changes: readonly StatusChange[], now: number): Promise<void> {
+  async record(control: MessageNumber, changes: readonly StatusChange[], now: number): Promise<Recorded> {
     const job = this.#store.find(control);
     if (job === undefined) {
       this.#deps.warn(
         `Job ${control} is no longer in ${this.name}; the outcomes for its recipients are not written.`,
       );
-      return;
+      return 'recorded';
     }
     for (const change of changes) job.changes.push(change);
     job.now = now;
@@ -145,6 +150,7 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
       await this.#writeWithoutJournal(job, error);
     }
     this.#store.recorded(control);
+    return 'recorded';
   }
 
   /** The control message can hold the outcome as well as the journal. */

@@ -5,7 +5,7 @@
 import { applyChanges } from '../delivery-list/apply.ts';
 import { isSettled, type Job, type MessageNumber, type StatusChange } from '../delivery-list/job.ts';
 import type { ControlMessages } from '../queue/due.ts';
-import type { PayloadResult, Queue, QueueScan } from '../queue/queue.ts';
+import type { PayloadResult, Queue, QueueScan, Recorded } from '../queue/queue.ts';
 
 /** What a run would have made of a job. */
 export interface JobAfter {
@@ -42,15 +42,21 @@ export class CopiedQueue implements Queue {
     return { jobs: this.#lists, orphans: [], quarantined: [] };
   }
 
+  claim(): Promise<QueueScan> {
+    return this.scan();
+  }
+
   async readPayload(): Promise<PayloadResult> {
     return this.#payload;
   }
 
-  async record(control: MessageNumber, changes: readonly StatusChange[], now: number): Promise<void> {
+  async record(control: MessageNumber, changes: readonly StatusChange[], now: number): Promise<Recorded> {
     const kept = this.#envelopeOnly ? changes.filter(({ status }) => status !== 2) : changes;
-    if (kept.length === 0) return;
-    const { job, finished } = this.after(control);
-    this.#after.set(control, { job: applyChanges(job, kept), now, finished });
+    if (kept.length > 0) {
+      const { job, finished } = this.after(control);
+      this.#after.set(control, { job: applyChanges(job, kept), now, finished });
+    }
+    return 'recorded';
   }
 
   async finish(control: MessageNumber): Promise<void> {

@@ -55,6 +55,8 @@ export interface MessageEvents {
   outcome(record: OutcomeRecord): void;
   /** An outcome could not be made durable: what was just accepted may be sent a second time. */
   notWritten(message: ActiveMessage, error: unknown): void;
+  /** Another process has the message now, or it is gone. */
+  lost(message: ActiveMessage): void;
 }
 
 export interface MessageDeps extends Omit<LoadDeps, 'sign' | 'sender'> {
@@ -99,6 +101,7 @@ export class ActiveMessage implements AttemptedMessage {
   #job: QueuedJob | null = null;
   readonly #writes: Promise<void>[] = [];
   #isWritten = true;
+  #isLost = false;
   #facts: MessageFacts;
   /** by `eightBit`, in which the forms of a message differ */
   readonly #signatures = new Map<boolean, Promise<ByteString>>();
@@ -264,7 +267,14 @@ export class ActiveMessage implements AttemptedMessage {
     byReason.clear();
   }
 
+  /** Whether it may be sent to its end: where several processes share the queue, nobody else may have it. */
+  mayEnd(): boolean {
+    const [{ job }] = this.controlMessages;
+    return !this.#isLost && this.#deps.queue.mayDeliver?.(job.msgid) !== false;
+  }
+
   async load(): ReturnType<AttemptedMessage['load']> {
+    if (!this.mayEnd()) return 'unavailable';
     const sign = (message: OutgoingMessage): Promise<ByteString> => this.#signatureFor(message);
     const loaded = await this.#deps.load(this.controlMessages[0], {
       ...this.#deps,
@@ -288,6 +298,8 @@ export class ActiveMessage implements AttemptedMessage {
     const [{ job }] = this.controlMessages;
     const outcome = this.#expireOutcome(given);
     const status = statusDigit(outcome);
+    // What a server has accepted is a fact; anything else is said by the process that has the message now.
+    if (status !== 2 && !this.mayEnd()) return outcome;
     const text = statusText(outcome, job.dialect);
     const failure = given.kind === 'failed' ? given : null;
     // RFC 3461 5.2.2: nobody behind this server reports a success.
@@ -326,6 +338,7 @@ export class ActiveMessage implements AttemptedMessage {
   /** Nothing was tried, so nothing is written, until the message is too old: then its sender is told. */
   holdBack(destination: string, ids: readonly number[], reason: Failure): void {
     const [{ job }] = this.controlMessages;
+    if (!this.mayEnd()) return;
     if (this.#isExpired()) {
       this.recordOutcome(destination, ids, { kind: 'failed', ...reason }, NO_SESSION);
       return;
@@ -377,7 +390,7 @@ export class ActiveMessage implements AttemptedMessage {
    */
   async close(signal: AbortSignal): Promise<boolean> {
     await Promise.all(this.#writes);
-    if (!this.#isWritten) return false;
+    if (!this.#isWritten || !this.mayEnd()) return false;
     const { queue, dsnSender } = this.#deps;
     const { controlMessages } = this;
     const finished = {
@@ -425,13 +438,18 @@ export class ActiveMessage implements AttemptedMessage {
     const now = this.#deps.now();
     const written = this.controlMessages.map(async ({ control }, list) => {
       const own = changes[list] ?? [];
-      if (own.length > 0) await this.#deps.queue.record(control, own, now);
+      if (own.length > 0 && (await this.#deps.queue.record(control, own, now)) === 'lost') this.#lose();
     });
     const failed = (error: unknown): void => {
       this.#isWritten = false;
       this.#events.notWritten(this, error);
     };
     this.#writes.push(Promise.all(written).then(then, failed));
+  }
+
+  #lose(): void {
+    if (!this.#isLost) this.#events.lost(this);
+    this.#isLost = true;
   }
 }
 

@@ -20,8 +20,10 @@ export interface RunDeps {
   readonly events: RunEvents;
   /** called once, before the first message becomes active: a run with nothing to do needs nothing to do it with */
   readonly openDeliveries: (observer: DeliveryObserver) => Deliveries | Promise<Deliveries>;
-  /** called with what each scan has found */
+  /** called with what each claim has found */
   readonly scanned?: (scan: QueueScan) => void;
+  /** called when messages have ended and more may be due than was claimed */
+  readonly mayClaim?: () => void;
   /** called once, with the count that the run keeps up to date */
   readonly observe?: (count: RunCount) => void;
 }
@@ -43,9 +45,9 @@ export async function runQueue(deps: RunDeps, rules: RunRules, signal: AbortSign
   await runner.scan(rules.due.force);
   const warn = warnOnce((text) => deps.events.warning(text));
   let rival: ConcurrentRunnerError | null = null;
-  while (runner.isActive) {
+  while (runner.isActive || runner.mayHaveMore) {
     await runner.idleOr(rules.pollInterval);
-    if (!runner.isActive || signal.aborted || rival !== null) continue;
+    if (!(runner.isActive || runner.mayHaveMore) || signal.aborted || rival !== null) continue;
     await runner.scan(false).catch((error) => {
       if (error instanceof ConcurrentRunnerError) rival = error;
       else warn(unreadableSpool(error));
@@ -65,6 +67,8 @@ export class QueueRunner {
   /** null: nothing was due yet */
   #deliveries: Deliveries | null = null;
   #halted = false;
+  /** the last claim was not all that is due */
+  #isPartial = false;
   /** by payload: messages with attempts, outcomes or reports to come */
   readonly #active = new Map<MessageNumber, Promise<void>>();
   /** by payload: no longer active since the last scan began, which may tell of them as they were before */
@@ -92,6 +96,12 @@ export class QueueRunner {
     return this.#active.size > 0;
   }
 
+  /** More is due than was claimed, and there is room for it. */
+  get mayHaveMore(): boolean {
+    const isStopping = this.#halted || this.#signal.aborted;
+    return this.#isPartial && !isStopping && this.#active.size <= MOST_ACTIVE / 2;
+  }
+
   /** An outcome could not be written, and nothing new is begun. */
   get halted(): boolean {
     return this.#halted;
@@ -112,7 +122,8 @@ export class QueueRunner {
    */
   async scan(force: boolean): Promise<void> {
     this.#ended.clear();
-    const { jobs, quarantined, waiting = NOT_WAITING } = await this.#scanQueue(force);
+    const { jobs, quarantined, waiting = NOT_WAITING, more } = await this.#claim(force);
+    this.#isPartial = false;
     for (const { number, reason, path } of quarantined) this.#deps.events.quarantined(number, reason, path);
     if (this.#halted) return;
     const options = { ...this.#rules.due, force };
@@ -131,6 +142,8 @@ export class QueueRunner {
       if (deliveries.crashes(msgid) < SUSPICIOUS) unsuspected.push([msgid, lists]);
       else this.#suspects.set(msgid, lists);
     }
+    // A claim of which nothing could be begun is no reason for the next one.
+    this.#isPartial = more === true && unsuspected.length > 0;
     this.#activate(unsuspected, deliveries);
     if (!this.isActive) this.#activateSuspect(deliveries);
   }
@@ -140,6 +153,7 @@ export class QueueRunner {
     const deliveries = await this.#deps.openDeliveries({
       outcome: (record) => this.#counter.outcome(record),
       notWritten: (message, error) => this.#halt(message, error),
+      lost: (message) => events.warning(lostText(message)),
       notRemoved: (message, error) =>
         events.warning(
           `Job ${numbersOf(message)} is finished but could not be removed, and the next run tries again: ${sentenceOf(error)}`,
@@ -152,13 +166,14 @@ export class QueueRunner {
   }
 
   /** Where another program works on the queue, no session is begun any more, and those in progress end. */
-  async #scanQueue(force: boolean): Promise<QueueScan> {
+  async #claim(force: boolean): Promise<QueueScan> {
     try {
-      const { schedule } = this.#rules.due;
+      const { queue, scanned } = this.#deps;
+      const most = Math.max(0, MOST_ACTIVE - this.#active.size);
       const found = await (force
-        ? this.#deps.queue.scan(this.#active)
-        : this.#deps.queue.scan(this.#active, schedule));
-      this.#deps.scanned?.(found);
+        ? queue.claim(most, this.#active)
+        : queue.claim(most, this.#active, this.#rules.due.schedule));
+      scanned?.(found);
       return found;
     } catch (error) {
       if (error instanceof ConcurrentRunnerError) this.#stop();
@@ -166,7 +181,7 @@ export class QueueRunner {
     }
   }
 
-  /** Resolves when no message is active, or after so many milliseconds. */
+  /** Resolves when no message is active, when there is room for more, or after so many milliseconds. */
   idleOr(milliseconds: number): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {
@@ -176,7 +191,7 @@ export class QueueRunner {
       };
       const timer = this.#deps.clock.after(milliseconds, done);
       this.#whenIdle.add(done);
-      if (!this.isActive) done();
+      if (this.#isIdle) done();
     });
   }
 
@@ -223,7 +238,12 @@ export class QueueRunner {
     this.#counter.ended(msgid, finished);
     deliveries.end(msgid);
     if (!this.isActive) this.#activateSuspect(deliveries);
-    if (!this.isActive) for (const tell of [...this.#whenIdle]) tell();
+    if (this.#isIdle) for (const tell of [...this.#whenIdle]) tell();
+    if (this.mayHaveMore) this.#deps.mayClaim?.();
+  }
+
+  get #isIdle(): boolean {
+    return !this.isActive || this.mayHaveMore;
   }
 
   #halt(message: ActiveMessage, error: unknown): void {
@@ -256,6 +276,17 @@ export function unreadableSpool(error: unknown): string {
   if (error instanceof QueueError) return `${sentenceOf(error)} The next scan tries again.`;
   return `The spool could not be read: ${sentenceOf(error)} Nothing in it is lost; the next scan tries again.`;
 }
+
+/** Its attempts end without outcomes. */
+function lostText(message: ActiveMessage): string {
+  return (
+    `Job ${numbersOf(message)} is not this process's any more: its claim ended, or the job was removed. What is left of it here ` +
+    'is dropped, and whoever has it now delivers it.'
+  );
+}
+
+/** Messages that are claimed at the same time where several processes share a queue. */
+const MOST_ACTIVE = 1000;
 
 /** So many crashes during a message are no accident. */
 const SUSPICIOUS = 2;

@@ -69,6 +69,16 @@ export const reportPath: Kind<string> = {
   ...text,
   redact: (given) => (typeof given === 'string' ? redactReturn(given) : given),
 };
+/** The address of a database, which may have a password in it. */
+export const databaseAddress: Kind<string> = {
+  ...relayEntry,
+  hint: 'postgres://HOST/DATABASE',
+  secret: true,
+  read: (given) =>
+    typeof given === 'string' && /^postgres(?:ql)?:\/\//.test(given.trim())
+      ? good(given.trim())
+      : bad('is not postgres://[USER@]HOST[:PORT][,HOST...]/DATABASE'),
+};
 export const path: Kind<string> = one('PATH', (given) => (given === '' ? bad('is empty') : good(given)));
 
 /** A file with passwords. Whoever gives a user and a password themselves is told so, without them. */
@@ -208,6 +218,8 @@ function noShorterThan(least: number, words: string): Kind<number> {
 
 /** For a server to answer. */
 export const patience: Kind<number> = noShorterThan(1, '1ms');
+/** Of what a process has claimed: three renewals and a reply fit into it. */
+export const lease: Kind<number> = noShorterThan(1000, '1s');
 /** Between two scans. */
 export const interval: Kind<number> = noShorterThan(100, '100ms');
 /** Between two attempts. */

@@ -7,6 +7,7 @@ import type { Kind } from './kinds.ts';
 import {
   choice,
   count,
+  databaseAddress,
   duration,
   flag,
   hostExtension,
@@ -16,6 +17,7 @@ import {
   httpsOrigin,
   interval,
   ipAddress,
+  lease,
   list,
   mailbox,
   moment,
@@ -77,9 +79,18 @@ export const SETTINGS = {
     passwordFile,
     'a file with the user name and the password of an admin of that server, one on each line',
   ),
+  postgres: optional(
+    databaseAddress,
+    'a queue in PostgreSQL that several machines share; sslmode=verify-full is the default for other machines, and passwords are better left to ~/.pgpass',
+  ),
+  'postgres.lease': setting(
+    lease,
+    '1m',
+    'after so much silence of a process what it has claimed is given to others; the same on all machines',
+  ),
   state: optional(
     path,
-    'deliver the queue inside that server instead of a spool; spoolroom keeps its own state in this directory',
+    'deliver the queue inside that server, or in PostgreSQL, instead of a spool; spoolroom keeps its own state in this directory',
   ),
   'internet-config': optional(
     path,

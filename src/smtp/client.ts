@@ -43,6 +43,8 @@ export interface ClientListener {
   /** idle and able to take a transaction */
   ready(): void;
   body(transaction: number): OutgoingMessage;
+  /** whether the end of the message may be sent now; absent: always */
+  mayEnd?(transaction: number): boolean;
   /** the transaction whose envelope is to be pipelined with the end of this message, if there is one */
   nextTransaction(): Transaction | null;
   /**
@@ -251,7 +253,7 @@ export class SmtpClient {
         this.#connection.startTls(this.options.tls);
         return;
       case 'send-body':
-        this.#sendBody(this.#listener.body(effect.transaction), effect.stuffed);
+        this.#sendBody(this.#listener.body(effect.transaction), effect);
         return;
       case 'convert-message':
         this.#listener.convertMessage(effect.transaction);
@@ -292,21 +294,29 @@ export class SmtpClient {
   }
 
   /** A small message goes out in one write with the end of data and the next envelope. */
-  #sendBody(message: OutgoingMessage, stuffed: boolean): void {
+  #sendBody(message: OutgoingMessage, { transaction, stuffed }: SendBody): void {
     if (message.bytes === null) {
-      void this.#streamBody(message, stuffed);
+      void this.#streamBody(message, { transaction, stuffed });
       return;
     }
+    if (!this.#mayEnd(transaction)) return;
     this.#connection.write(stuffed ? stuffDots(message.bytes, 'line-start').bytes : message.bytes);
     this.#bodySent();
   }
 
-  async #streamBody(message: OutgoingMessage, stuffed: boolean): Promise<void> {
+  /** The last piece ends the message, with or without a dot after it (RFC 3030), so each one is asked for. */
+  #mayEnd(transaction: number): boolean {
+    if (this.#listener.mayEnd?.(transaction) !== false) return true;
+    this.#handle({ type: 'payload-error', text: 'another process may have the message now' });
+    return false;
+  }
+
+  async #streamBody(message: OutgoingMessage, { transaction, stuffed }: SendBody): Promise<void> {
     let sent = 0;
     let position: LinePosition = 'line-start';
     try {
       for await (const chunk of message.chunks()) {
-        if (this.#session.state !== 'body') return;
+        if (this.#session.state !== 'body' || !this.#mayEnd(transaction)) return;
         sent += chunk.length;
         let bytes = chunk;
         if (stuffed) ({ bytes, position } = stuffDots(chunk, position));
@@ -318,8 +328,9 @@ export class SmtpClient {
       this.#handle({ type: 'payload-error', text: error instanceof Error ? error.message : String(error) });
       return;
     }
-    if (sent === message.size) this.#bodySent();
-    else
+    if (sent === message.size) {
+      if (this.#session.state === 'body' && this.#mayEnd(transaction)) this.#bodySent();
+    } else
       this.#handle({
         type: 'payload-error',
         text: `it changed while it was sent (${sent} bytes of ${message.size})`,
@@ -366,6 +377,8 @@ export class SmtpClient {
     this.#listener.ended();
   }
 }
+
+type SendBody = Pick<Extract<SessionEffect, { type: 'send-body' }>, 'transaction' | 'stuffed'>;
 
 function closeEvent(reason: CloseReason): SessionEvent {
   const text = describeClose(reason);

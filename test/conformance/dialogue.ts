@@ -144,9 +144,10 @@ function rulesFor(script: Script): RunRules {
 class RecordingQueue extends CopiedQueue {
   readonly outcomes: Outcome[] = [];
 
-  override async record(_?: number, changes: readonly StatusChange[] = []): Promise<void> {
+  override async record(_?: number, changes: readonly StatusChange[] = []): Promise<'recorded'> {
     for (const { index, status, text } of changes)
       this.outcomes.push({ n: index, status, words: serverWords(text) });
+    return 'recorded';
   }
 }
 

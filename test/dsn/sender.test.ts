@@ -121,6 +121,7 @@ async function run(harness: Harness, verdicts: Readonly<Record<string, Failure |
     { ...MESSAGE_DEPS, queue: room, now, dsnSender: sender },
     {
       outcome: () => {},
+      lost: () => {},
       notWritten: (_, error) => {
         throw error;
       },

@@ -52,7 +52,7 @@ async function queueWith(cost: number) {
     warn: (text) => assert.fail(text),
   });
   await queue.scan();
-  const record = (...indices: number[]): Promise<void> => {
+  const record = (...indices: number[]): Promise<unknown> => {
     const changes = indices.map(
       (index): StatusChange => ({ index, address: `u${index}@x.example`, status: 2, text: 'ok' }),
     );

@@ -20,6 +20,7 @@ function longMessage(addresses: readonly string[]) {
   const job = { ...emptyJob('2012'), msgid: 1, submitted: 1_400_000_000, recipients };
   const events = {
     outcome: () => {},
+    lost: () => {},
     notWritten: (_: unknown, error: unknown) => {
       throw error;
     },

@@ -58,6 +58,10 @@ class MemoryRoom implements Queue {
     return { jobs: this.#jobs, orphans: [], quarantined: [] };
   }
 
+  claim() {
+    return this.scan();
+  }
+
   async readPayload() {
     const bytes = this.#bytes;
     const stream = async function* () {
@@ -66,8 +70,9 @@ class MemoryRoom implements Queue {
     return { kind: 'found', message: { size: bytes.length, bytes, stream } } as const;
   }
 
-  async record(control: number, changes: readonly StatusChange[]): Promise<void> {
+  async record(control: number, changes: readonly StatusChange[]): Promise<'recorded'> {
     this.changes.push(...changes.map((change) => ({ ...change, control })));
+    return 'recorded';
   }
 
   async finish(control: number): Promise<void> {
@@ -223,9 +228,9 @@ describe('a queue run', () => {
   it('works on a list of 50,000 recipients without a domain in pieces of 2,000', async () => {
     const pieces: number[] = [];
     class CountingRoom extends MemoryRoom {
-      override async record(control: number, changes: readonly StatusChange[]): Promise<void> {
+      override async record(control: number, changes: readonly StatusChange[]): Promise<'recorded'> {
         if (control === 100_000) pieces.push(changes.length);
-        await super.record(control, changes);
+        return super.record(control, changes);
       }
     }
     const long = job(Array.from({ length: 50_000 }, (_, index) => [`r${index}`, 0]));
@@ -418,13 +423,95 @@ describe('a stored message that is not whole', () => {
   });
 });
 
+describe('a run on a queue that several processes share', () => {
+  /** Whose claim ends after so many questions for it. */
+  class SharedRoom extends MemoryRoom {
+    asked = 0;
+    readonly #until: number;
+    readonly #large: boolean;
+
+    constructor(jobs: readonly Job[], until: number, large = false) {
+      super(jobs);
+      this.#until = until;
+      this.#large = large;
+    }
+
+    mayDeliver(): boolean {
+      return ++this.asked <= this.#until;
+    }
+
+    override async readPayload() {
+      if (!this.#large) return super.readPayload();
+      const stream = async function* () {
+        yield Buffer.from('From: me@me.example\r\nSubject: x\r\n\r\n');
+        for (let piece = 0; piece < 3; piece++) yield Buffer.alloc(300_000, 'line\r\n');
+      };
+      return { kind: 'found', message: { size: 900_039, bytes: null, stream } } as never;
+    }
+  }
+
+  it('never ends a message whose claim is not safe, whenever that comes out, and says nothing of it', async () => {
+    for (const large of [false, true]) {
+      const list = job([['r@a.example', 0]]);
+      const unbounded = new SharedRoom([list], Number.POSITIVE_INFINITY, large);
+      assert.equal((await run([], FRIENDLY, { room: unbounded })).world.arrived.length, 1);
+      let dots = 0;
+      for (let until = 0; until < unbounded.asked; until++) {
+        const room = new SharedRoom([list], until, large);
+        const { world } = await run([], FRIENDLY, { room });
+        dots += world.arrived.length;
+        const told = room.changes.map(({ status }) => status);
+        assert.deepEqual([told, room.finished.size], [world.arrived.map(() => 2), 0], `${until} of ${large}`);
+      }
+      // Only where the claim is asked for once more, before the job is finished.
+      assert.equal(dots, 1);
+    }
+  });
+
+  it('drops a message that is lost without halting anything, and tells it once', async () => {
+    class LosingRoom extends MemoryRoom {
+      override async record(control: number, changes: readonly StatusChange[]): Promise<never> {
+        await super.record(control, changes);
+        return (control === 100_000 ? 'lost' : 'recorded') as never;
+      }
+    }
+    const warnings: string[] = [];
+    const lost = job(
+      [
+        ['r@a.example', 0],
+        ['s@b.example', 0],
+      ],
+      1,
+    );
+    const room = new LosingRoom([lost, job([['r@c.example', 0]], 2)]);
+    const { summary } = await run([], FRIENDLY, { room, warning: (text) => warnings.push(text) });
+    assert.deepEqual([...room.finished], [100_001]);
+    assert.deepEqual([summary.finished, warnings.length], [1, 1]);
+    assert.match(warnings[0] ?? '', /^Job 100000 is not this process's any more/);
+  });
+
+  it('goes on as long as more is due than was claimed', async () => {
+    const jobs = Array.from({ length: 5 }, (_, index) => job([[`r@d${index}.example`, 0]], index + 1));
+    class PartialRoom extends MemoryRoom {
+      #claims = 0;
+      override async claim() {
+        const { jobs: all, ...scan } = await super.scan();
+        const at = this.#claims++;
+        return { ...scan, jobs: all.slice(at, at + 1), more: at < 4 };
+      }
+    }
+    const { summary, world } = await run([], FRIENDLY, { room: new PartialRoom(jobs) });
+    assert.deepEqual([summary.delivered, summary.jobs, world.arrived.length], [5, 5, 5]);
+  });
+});
+
 describe('a queue runner that keeps running', () => {
   it('sends nothing while outcomes cannot be written, and goes on when they can', async () => {
     let full = true;
     class FullRoom extends MemoryRoom {
-      override async record(...given: Parameters<MemoryRoom['record']>): Promise<void> {
+      override async record(...given: Parameters<MemoryRoom['record']>): Promise<'recorded'> {
         if (full) throw new Error('the disk is full');
-        await super.record(...given);
+        return super.record(...given);
       }
       override async flush(): Promise<void> {
         if (full) throw new Error('the disk is still full');

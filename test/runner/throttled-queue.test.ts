@@ -128,6 +128,7 @@ describe('the recipients of such a message', () => {
     const queued: QueuedJob = { control: 101, job: job(1, ['a@gmail.example'], age), warnings: [] };
     const active = new ActiveMessage([queued], deps, {
       outcome: () => {},
+      lost: () => {},
       notWritten: (_, error) => assert.fail(String(error)),
     });
     await active.attempt((attempt) => {

@@ -23,7 +23,7 @@ import { layoutOf } from '../../storage/layout.ts';
 import { readQueueId } from '../../storage/queue-id.ts';
 import { askCitadel, citadelAccess } from '../setup/citadel-server.ts';
 import { isIntake } from '../setup/intake-address.ts';
-import { certificatesFrom, givenDialect } from '../setup/load-config.ts';
+import { certificatesFrom, givenDialect, liveState } from '../setup/load-config.ts';
 import { probePeer, reportSession } from './network.ts';
 
 export interface CitadelContext {
@@ -47,6 +47,7 @@ interface Survey {
 
 export async function checkCitadel(context: CitadelContext): Promise<readonly Finding[]> {
   const { settings } = context;
+  const state = liveState(settings);
   const certificates = certificatesFrom(settings);
   if ('kind' in certificates) return [];
   const access = citadelAccess(settings, certificates);
@@ -63,9 +64,9 @@ export async function checkCitadel(context: CitadelContext): Promise<readonly Fi
     ...relayFindings(config),
     ...routeFindings(survey, context),
     ...loopFindings(context),
-    ...(settings.state === null
+    ...(state === null
       ? await intakeFindings(survey, context)
-      : [probeFinding(settings.state, queue, foreign), ...handBackFindings(survey)]),
+      : [probeFinding(state, queue, foreign), ...handBackFindings(survey)]),
   ];
 }
 
@@ -77,7 +78,7 @@ function notChecked(
 }
 
 async function surveyOf(server: CitadelServer, settings: Settings): Promise<Survey> {
-  const { state } = settings;
+  const state = liveState(settings);
   const contradictions: string[] = [];
   const warn = (text: string): void => void contradictions.push(text);
   const dialect = new RoomDialect({ server, setting: givenDialect(settings), warn });
@@ -169,7 +170,7 @@ function routeFindings({ version, config }: Survey, { settings }: CitadelContext
   const ours = relays.filter((relay) => isIntake(relay, settings));
   const others = relays.filter((relay) => !isIntake(relay, settings));
   const [address] = settings['intake.listen'];
-  if (settings.state !== null) {
+  if (liveState(settings) !== null) {
     if (ours.length === 0)
       return [
         ok(
@@ -206,7 +207,7 @@ function routeFindings({ version, config }: Survey, { settings }: CitadelContext
 
 function loopFindings({ settings, rules }: CitadelContext): Finding[] {
   const loops = (rules?.delivery.routing.relays ?? []).filter((relay) => isIntake(relay, settings));
-  if (loops.length === 0 || settings.state !== null) return [];
+  if (loops.length === 0 || liveState(settings) !== null) return [];
   return [
     problem(
       'loop',

@@ -155,6 +155,11 @@ interface CheckedSpool {
 async function checkedSpool(settings: Settings, commandText: CommandText): Promise<CheckedSpool> {
   const { spool, state, citadel } = settings;
   const only = (...findings: readonly Finding[]): CheckedSpool => ({ findings, jobs: [] });
+  if (settings.postgres !== null) {
+    const { checkPostgres } = await import('../check/postgres.ts');
+    const clock = clockFor(settings);
+    return only(...(await checkPostgres(settings.postgres, () => clock.now() / 1000)));
+  }
   // Beside a server there may be no spool yet.
   if (state !== null || (spool === null && citadel !== null)) return only();
   if (spool === null) return only(problem('spool', 'no spool directory is set', 'Give it with --spool DIR.'));

@@ -21,21 +21,14 @@ import { machineName } from '../../platform/machine-name.ts';
 import { describeError, errorCode, isPermissionDenied, QueueError } from '../../platform/system-errors.ts';
 import { type MessageFacts, messageIdOf } from '../../queue/message-facts.ts';
 import type { NewJob } from '../../queue/queue.ts';
-import { InvalidMessage } from '../../queue/spool/enqueue.ts';
-import { openSpoolClient } from '../../queue/spool/open.ts';
+import { InvalidMessage } from '../../queue/queue.ts';
 import { recipientAddress, withLocalDomain } from '../../routing/address.ts';
 import type { CommandText } from '../../settings/shell-words.ts';
 import { logFor } from '../setup/event-log.ts';
 import { historyFor } from '../setup/history.ts';
-import {
-  charsetFrom,
-  clockFor,
-  controlSettings,
-  openError,
-  spoolDeps,
-  spoolOf,
-} from '../setup/load-config.ts';
+import { charsetFrom, clockFor, spoolDeps, spoolOf } from '../setup/load-config.ts';
 import { becomeOwner } from '../setup/privileges.ts';
+import { openClient } from '../setup/room/open-client.ts';
 import {
   allValues,
   type CliError,
@@ -152,8 +145,8 @@ async function enqueue({
   const bounceto = bounceTo(options.bounceto, envelopeFrom, message.header);
   const notOwner = becomeOwner(spool, settings);
   if (notOwner !== null) return notOwner;
-  const opened = await openSpoolClient(spool, spoolDeps(clock, warner(terminal)), controlSettings(settings));
-  if (opened.kind === 'refused') return openError(opened);
+  const opened = await openClient(spool, settings, spoolDeps(clock, warner(terminal)));
+  if (opened.kind === 'error') return opened;
   const job: NewJob = {
     bounceto,
     envelopeFrom,

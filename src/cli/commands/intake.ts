@@ -21,25 +21,16 @@ import {
 import { textDecoder } from '../../output/text.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { readPrivate } from '../../queue/citadel/client/login.ts';
-import { openSpoolClient } from '../../queue/spool/open.ts';
 import type { Settings } from '../../settings/table.ts';
 import { layoutOf } from '../../storage/layout.ts';
 import { boundedLog } from '../listeners/bounded-log.ts';
 import { certificateFrom } from '../listeners/certificate.ts';
 import { logFor } from '../setup/event-log.ts';
 import { historyFor } from '../setup/history.ts';
-import {
-  charsetFrom,
-  clockFor,
-  controlSettings,
-  openError,
-  ownName,
-  settingError,
-  spoolDeps,
-  spoolOf,
-} from '../setup/load-config.ts';
+import { charsetFrom, clockFor, ownName, settingError, spoolDeps, spoolOf } from '../setup/load-config.ts';
 import { becomeOwner } from '../setup/privileges.ts';
 import { type Round, untilStopped } from '../setup/reload.ts';
+import { openClient } from '../setup/room/open-client.ts';
 import type { CliError, Command, Invocation } from '../shell/command.ts';
 import { cliError } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';
@@ -86,8 +77,8 @@ async function intake(
   const clock = clockFor(settings);
   const warn = (text: string): void => log.write(warningEvent(text));
   const hostname = await ownName(settings, warn);
-  const opened = await openSpoolClient(spool, spoolDeps(clock, warn), controlSettings(settings));
-  if (opened.kind === 'refused') return openError(opened);
+  const opened = await openClient(spool, settings, spoolDeps(clock, warn));
+  if (opened.kind === 'error') return opened;
   const listeners = await openListeners(settings, { spool, room: opened.client, clock, log, hostname });
   if ('kind' in listeners) return listeners;
   started();

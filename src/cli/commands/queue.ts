@@ -16,6 +16,7 @@ import { candidateOf, JOB_STATUSES } from '../../queue/selection/job.ts';
 import { quarantinedFiles } from '../../queue/spool/inspect.ts';
 import { layoutOf } from '../../storage/layout.ts';
 import { readSpool } from '../setup/read-spool.ts';
+import { messageSizes } from '../setup/room/message-sizes.ts';
 import { selectionFrom } from '../setup/selection.ts';
 import { throttlingOf } from '../setup/throttling.ts';
 import { type Command, cliError, type Terminal, warner } from '../shell/command.ts';
@@ -40,10 +41,10 @@ export const command: Command = async ({ settings, options, terminal }) => {
   const numbers = new Set(shown.map(({ control }) => control));
   // Computed from all jobs: one may be waiting because of another that is not shown.
   const { groups, waits } = await throttlingOf(opened, settings);
-  const { message } = layoutOf(spool);
+  const sizeOf = messageSizes(jobs, deps.disk, layoutOf(spool));
   const listed = factsOfAll(jobs, now, schedule, readable, waits)
     .filter(({ job }) => numbers.has(job))
-    .map((facts): ListedJob => ({ ...facts, size: deps.disk.status(message(facts.mail))?.size ?? null }))
+    .map((facts): ListedJob => ({ ...facts, size: sizeOf(facts.mail) }))
     .sort(ORDERS[order]);
   if (options.summary === true) {
     printSummary(listed, settings.json, terminal);

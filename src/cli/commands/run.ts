@@ -9,11 +9,17 @@ import type { Schedule } from '../../queue/schedule.ts';
 import { runQueue } from '../../runner/queue-runner.ts';
 import type { RunCount } from '../../runner/run-count.ts';
 import { withQueue } from '../setup/with-queue.ts';
+import { cliError } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
 
 export const command = withQueue(
   'exit',
   async ({ ports, rules, log, metrics, signal }, { settings, options, terminal }) => {
+    if (options.force === true && settings.postgres !== null)
+      return cliError(
+        '--force is for a queue that one process has. In PostgreSQL, `spoolroom retry --all` asks for the same.',
+        EXIT.usage,
+      );
     const due = { ...rules.due, force: options.force === true };
     const quiet = options.quiet === true || settings.json || settings['log.format'] === 'json';
     const { status } = terminal;
@@ -24,7 +30,8 @@ export const command = withQueue(
     const summary = await runQueue({ ...ports, observe }, { ...rules, due }, signal).finally(() => ended());
     metrics?.runEnded(summary.milliseconds);
     // What it found may have been delivered since.
-    if (summary.due > 0) await metrics?.lookAgain(() => ports.queue.scan(new Set(), due.schedule));
+    if (summary.due > 0 && settings.postgres === null)
+      await metrics?.lookAgain(() => ports.queue.scan(new Set(), due.schedule));
     const verbose = terminal.interactive && !settings.json && options.quiet !== true;
     if (settings.json) terminal.print(JSON.stringify(summary));
     if (summary.due > 0) log.write(summaryEvent(summary, verbose ? 'info' : 'debug'));

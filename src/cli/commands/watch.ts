@@ -8,6 +8,7 @@ import type { Clock } from '../../platform/clock.ts';
 import { ConcurrentRunnerError } from '../../platform/system-errors.ts';
 import { QueueRunner, unreadableSpool, unwritableSpool } from '../../runner/queue-runner.ts';
 import { layoutOf } from '../../storage/layout.ts';
+import { liveState } from '../setup/load-config.ts';
 import { withQueue } from '../setup/with-queue.ts';
 import { type CliError, cliError, type Invocation } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
@@ -34,7 +35,7 @@ export const command = withQueue(
     const watcher = watchForChanges([spool, layoutOf(spool).requests]);
     started();
     log.write(startedEvent(ports.queue.name, process.pid));
-    const queue = new QueueRunner(ports, rules, signal);
+    const queue = new QueueRunner({ ...ports, mayClaim: () => watcher.wake() }, rules, signal);
     let warned = '';
     let rival: ConcurrentRunnerError | null = null;
     while (!signal.aborted) {
@@ -73,7 +74,7 @@ type OpenListeners = typeof openListeners;
 /** The SMTP server is loaded only when it is needed. */
 async function listenersOn(...args: Parameters<OpenListeners>): ReturnType<OpenListeners> {
   const [settings] = args;
-  if (settings.state !== null) {
+  if (liveState(settings) !== null) {
     return cliError(
       'The queue inside a Citadel server takes no mail from outside, so --intake needs a spool. Leave out --intake or --state.',
       EXIT.usage,
@@ -88,7 +89,7 @@ async function webOn(
   deps: Pick<WebDeps, 'spool' | 'log' | 'metrics'>,
   { settings, options, commandText }: Invocation,
 ): Promise<WebView | CliError> {
-  if (settings.state !== null) {
+  if (liveState(settings) !== null) {
     return cliError(
       'The queue inside a Citadel server is shown by that server, so --web needs a spool. Leave out --web or --state.',
       EXIT.usage,
@@ -104,6 +105,8 @@ const PAUSE = 10;
 interface ChangeWatcher {
   /** resolves at a change but not before `least` milliseconds, after `most`, or when stopped */
   wait(least: number, most: number, clock: Clock, signal: AbortSignal): Promise<void>;
+  /** as if something had changed */
+  wake(): void;
   close(): void;
 }
 
@@ -137,6 +140,7 @@ function watchForChanges(directories: readonly string[]): ChangeWatcher {
         signal.addEventListener('abort', done);
         if (signal.aborted) done();
       }),
+    wake: () => notify(),
     close: () => {
       for (const watcher of watchers) watcher?.close();
     },

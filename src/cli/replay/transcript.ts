@@ -15,7 +15,7 @@ import { recordedWorld } from '../../replay/world/recorded-world.ts';
 import type { RunRules } from '../../runner/rules.ts';
 import type { Settings } from '../../settings/table.ts';
 import { reportRulesFor } from '../setup/delivery/dsn.ts';
-import { loadRules, SIMULATED } from '../setup/load-config.ts';
+import { liveState, loadRules, SIMULATED } from '../setup/load-config.ts';
 import { type CliError, cliError, type Invocation } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';
 import { EXIT } from '../shell/exit.ts';
@@ -118,7 +118,7 @@ export async function fromTranscript(
     before: deliveryListText(job),
     after: textAfter(job, timeline, now, {
       // A live room is written in the dialect of its server.
-      dialect: settings.state === null ? settings.dialect : job.dialect,
+      dialect: liveState(settings) === null ? settings.dialect : job.dialect,
       spans: schedule.retry,
     }),
     notes,

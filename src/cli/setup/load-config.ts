@@ -53,12 +53,32 @@ export function clockFor({ now }: Pick<Settings, 'now'>): Clock {
   return clock;
 }
 
+/** The state directory where the queue is inside a Citadel server; null: it is somewhere else. */
+export function liveState({ state, postgres }: Settings): string | null {
+  return postgres === null ? state : null;
+}
+
+/** The spool, or the directory with our own state where the queue is in PostgreSQL. */
 export function spoolOf(settings: Settings): string | CliError {
+  if (settings.postgres !== null) return besidePostgres(settings);
   if (settings.spool !== null) return settings.spool;
   return cliError(
     settings.state === null
       ? 'No spool given. Name it with --spool DIR.'
       : `The settings are for the queue inside a Citadel server (state ${settings.state}), which that server's own tools show. This command needs a spool: name it with --spool DIR.`,
+    EXIT.usage,
+  );
+}
+
+function besidePostgres({ spool, state }: Settings): string | CliError {
+  if (spool !== null)
+    return cliError(
+      `Two queues given: the spool ${spool} and, with the setting postgres, one in a database. Leave one out.`,
+      EXIT.usage,
+    );
+  if (state !== null) return state;
+  return cliError(
+    'No state directory given for the queue in PostgreSQL. Name it with --state DIR: spoolroom keeps what belongs to this machine there.',
     EXIT.usage,
   );
 }

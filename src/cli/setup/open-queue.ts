@@ -1,6 +1,6 @@
 /**
- * Opens the queue to deliver from: a spool directory, or the queue inside a running Citadel server, whose code is loaded only
- * then.
+ * Opens the queue to deliver from: a spool directory, the queue inside a running Citadel server, or one in PostgreSQL; the code of
+ * the last two is loaded only then.
  */
 import { connect } from '#net-stream-utils';
 import type { Clock } from '../../platform/clock.ts';
@@ -10,7 +10,7 @@ import type { DsnStore, JobKey } from '../../queue/dsn-store.ts';
 import type { Queue } from '../../queue/queue.ts';
 import { openDsnStore } from '../../queue/spool/notes/dsn-store.ts';
 import { openSpoolQueue, type SpoolDeps } from '../../queue/spool/open.ts';
-import { FROM_COMMAND_LINE, type Settings } from '../../settings/table.ts';
+import type { Settings } from '../../settings/table.ts';
 import { temporaryNames } from '../../storage/atomic-file.ts';
 import type { Disk } from '../../storage/disk.ts';
 import { ownershipInSpool } from '../../storage/folder.ts';
@@ -28,30 +28,10 @@ import {
   spoolOf,
 } from './load-config.ts';
 
-/** `--room citadel:WHERE` is another way to give the setting `citadel`. */
-export function applyRoomOption(settings: Settings, room: unknown): Settings | CliError {
-  if (typeof room !== 'string') return settings;
-  const where = room.startsWith('citadel:') ? room.slice('citadel:'.length) : '';
-  const usage = (text: string): CliError => cliError(text, EXIT.usage);
-  if (where === '')
-    return usage(
-      `--room takes citadel:/path/citadel.socket or citadel:ADDRESS:PORT, not "${room}". For a spool use --spool.`,
-    );
-  if (settings.citadel !== null && settings.citadel !== where)
-    return usage(`Two Citadel servers given: ${settings.citadel} and, with --room, ${where}. Leave one out.`);
-  if (settings.state === null)
-    return usage(`No state directory given for the queue at ${where}. Name it with --state DIR.`);
-  return {
-    ...settings,
-    citadel: where,
-    [FROM_COMMAND_LINE]: new Set([...settings[FROM_COMMAND_LINE], 'citadel']),
-  };
-}
-
-/** The directory that holds our own state: the spool, or the setting `state` for the queue inside a server. */
+/** The directory that holds our own state: the spool, or the setting `state` for a queue elsewhere. */
 export function stateDirectory(settings: Settings): string | CliError {
   const { spool, state } = settings;
-  if (state === null) return spoolOf(settings);
+  if (state === null || settings.postgres !== null) return spoolOf(settings);
   if (spool === null) return state;
   return cliError(
     `Two queues given: the spool ${spool} and, with state ${state}, the queue inside the Citadel server. Leave one out.`,
@@ -69,6 +49,10 @@ export async function openQueue(
   journalDisk?: Disk,
 ): Promise<OpenedQueue> {
   const deps = spoolDeps(clock, warn, journalDisk);
+  if (settings.postgres !== null) {
+    const { openPostgres } = await import('./room/postgres.ts');
+    return openPostgres(settings.postgres, home, settings, deps);
+  }
   if (settings.state !== null) return openLive(settings.state, settings, deps);
   const opened = await openSpoolQueue(home, deps, controlSettings(settings));
   return opened.kind === 'refused' ? openError(opened) : opened;
@@ -108,7 +92,13 @@ export function dsnStoreOf(
   home: string,
   settings: Settings,
   deps: Parameters<typeof openDsnStore>[1],
+  queue: Pick<Queue, 'notes'>,
 ): DsnStore {
+  const { notes } = queue;
+  if (notes !== undefined) {
+    const { saveForPickup } = openDsnStore(home, deps, () => true);
+    return { ...notes, saveForPickup };
+  }
   if (settings.state === null) return openDsnStore(home, deps);
   const reports = openDsnStore(home, deps, () => true);
   const byPayload = ({ msgid, submitted }: JobKey): JobKey => ({ control: msgid, msgid, submitted });

@@ -4,14 +4,14 @@ import { type DecodeText, textDecoder } from '../../output/text.ts';
 import { formatTime } from '../../platform/clock.ts';
 import type { Schedule } from '../../queue/schedule.ts';
 import type { ReadOnlySpool, SpoolDeps } from '../../queue/spool/open.ts';
-import { openSpoolReadOnly } from '../../queue/spool/open.ts';
 import { LATELY, readAlerts, SILENT_HOSTS } from '../../runner/alerts.ts';
 import { scheduleFrom } from '../../runner/rules.ts';
 import type { Settings } from '../../settings/table.ts';
 import { layoutOf } from '../../storage/layout.ts';
 import type { CliError } from '../shell/command.ts';
-import { clockFor, controlSettings, openError, spoolDeps, spoolOf } from './load-config.ts';
+import { clockFor, spoolDeps, spoolOf } from './load-config.ts';
 import { becomeOwner } from './privileges.ts';
+import { openView } from './room/open-client.ts';
 
 export interface SpoolReading {
   readonly spool: string;
@@ -43,8 +43,8 @@ export async function viewSpool(
 ): Promise<SpoolReading | CliError> {
   const clock = clockFor(settings);
   const deps = spoolDeps(clock, warn);
-  const opened = await openSpoolReadOnly(spool, deps, controlSettings(settings));
-  if (opened.kind === 'refused') return openError(opened);
+  const opened = await openView(spool, settings, deps);
+  if (opened.kind === 'error') return opened;
   const now = Math.floor(clock.now() / 1000);
   const silent = readAlerts(deps.disk, layoutOf(spool)).get(SILENT_HOSTS);
   return {

@@ -40,7 +40,7 @@ import { onDemand } from './delivery/on-demand.ts';
 import { dsnTransportOf } from './delivery/return-path.ts';
 import { levelFor, logEvents, logFor } from './event-log.ts';
 import { clockFor, loadRules } from './load-config.ts';
-import { applyRoomOption, type OpenedQueue, openQueue, stateDirectory } from './open-queue.ts';
+import { type OpenedQueue, openQueue, stateDirectory } from './open-queue.ts';
 import { becomeOwner } from './privileges.ts';
 import { onlyRound, type Round, untilStopped } from './reload.ts';
 
@@ -70,9 +70,7 @@ export function withQueue(whenBusy: WhenBusy, work: Work): Command {
   return (called) => {
     const perform = (invocation: Invocation, round: Round) => performOnce(invocation, round, whenBusy, work);
     if (whenBusy === 'exit') return perform(called, onlyRound());
-    const problemWith = async (given: Settings): Promise<CliError | null> => {
-      const settings = applyRoomOption(given, called.options.room);
-      if ('kind' in settings) return settings;
+    const problemWith = async (settings: Settings): Promise<CliError | null> => {
       const spool = stateDirectory(settings);
       if (typeof spool !== 'string') return spool;
       const rules = await loadRules(settings);
@@ -83,15 +81,13 @@ export function withQueue(whenBusy: WhenBusy, work: Work): Command {
 }
 
 async function performOnce(
-  called: Invocation,
+  invocation: Invocation,
   round: Round,
   whenBusy: WhenBusy,
   work: Work,
 ): Promise<ExitCode | CliError> {
   try {
-    const settings = applyRoomOption(called.settings, called.options.room);
-    if ('kind' in settings) return settings;
-    const invocation = { ...called, settings };
+    const { settings } = invocation;
     const spool = stateDirectory(settings);
     if (typeof spool !== 'string') return spool;
     const notOwner = becomeOwner(spool, settings);
@@ -102,7 +98,7 @@ async function performOnce(
     round.logsTo(written);
     try {
       const clock = clockFor(settings);
-      const metrics = await metricsFor(spool, settings, wishFor(called), {
+      const metrics = await metricsFor(spool, settings, wishFor(invocation), {
         clock,
         quarantined: () => quarantinedFiles(nodeDisk, spool).length,
         warn: (text) => written.write(warningEvent(text)),
@@ -120,7 +116,7 @@ async function performOnce(
       if (typeof done === 'number' || done.exit !== EXIT.ok) return done;
       // Another process holds the queue. That is normal, and cron need not mail it.
       log.write(busyEvent(done.text, done.runner ?? null));
-      if (settings.json) called.terminal.print(JSON.stringify({ busy: done.runner ?? null }));
+      if (settings.json) invocation.terminal.print(JSON.stringify({ busy: done.runner ?? null }));
       return EXIT.ok;
     } catch (error) {
       return queueFailure(error, spool);
@@ -207,7 +203,8 @@ async function workOn(
   if (teller !== null) alerts.listen(teller.tell);
   const ports: RunDeps = {
     ...{ queue, events, clock },
-    ...(metrics === null ? {} : { scanned: metrics.scanned }),
+    // What one of several processes has claimed says nothing about the queue.
+    ...(metrics === null || settings.postgres !== null ? {} : { scanned: metrics.scanned }),
     openDeliveries: async (observer) => {
       const { Deliveries } = await import('../../runner/deliveries.ts');
       const { deps } = await delivery.get();

@@ -3,6 +3,7 @@ import { escapeControl } from '../../output/text.ts';
 import { describeError, errorCode, isPermissionDenied, QueueError } from '../../platform/system-errors.ts';
 import { SETTING_NAMES } from '../../settings/read.ts';
 import type { SettingName } from '../../settings/table.ts';
+import { applyRoomOption } from '../setup/room/room-option.ts';
 import type { CliError, Command, CommandEntry, Invocation, OptionSpec, Terminal } from './command.ts';
 import { cliError, warner } from './command.ts';
 import type { Parsed } from './command-line.ts';
@@ -14,8 +15,13 @@ import { settingsFor } from './settings.ts';
 
 /** Commands that deliver, or look at a delivery, take the same options, so that one configuration fits all of them. */
 const DELIVERING = SETTING_NAMES;
-const READING: readonly SettingName[] = ['spool', 'as-root', 'dialect', 'now', 'json', 'config', 'charset'];
-const ROOM: OptionSpec = { type: 'string', describe: 'citadel:WHERE, the same as --citadel WHERE' };
+const READING: readonly SettingName[] = [
+  ...(['spool', 'postgres', 'state', 'as-root', 'dialect', 'now', 'json', 'config', 'charset'] as const),
+];
+const ROOM: OptionSpec = {
+  type: 'string',
+  describe: 'postgres://HOST/DATABASE or citadel:WHERE, the same as --postgres and --citadel',
+};
 const INTAKE = SETTING_NAMES.filter((name) => name.startsWith('intake.'));
 const WEB = SETTING_NAMES.filter((name) => name.startsWith('web.'));
 const LOG = SETTING_NAMES.filter((name) => name.startsWith('log.'));
@@ -98,9 +104,17 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('../commands/watch.ts'),
   },
   {
+    usage: 'migrate',
+    about: 'make the tables of a queue in PostgreSQL, or bring them up to date',
+    settings: ['postgres', 'json', 'config'],
+    options: { room: ROOM },
+    load: () => import('../commands/postgres/migrate.ts'),
+  },
+  {
     usage: 'intake',
     about: 'accept mail from Citadel’s smarthost line and put it into the spool',
     settings: [...READING, 'hostname', ...INTAKE, ...LOG, 'metrics-file'],
+    options: { room: ROOM },
     load: () => import('../commands/intake.ts'),
   },
   {
@@ -133,6 +147,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     about: 'list the jobs in the spool, and what each is waiting for',
     settings: READING,
     options: {
+      room: ROOM,
       ...SELECTING,
       all: { type: 'boolean', describe: 'a line for each job, also where many are alike' },
       summary: { type: 'boolean', describe: 'pending recipients by destination and age in minutes' },
@@ -145,6 +160,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     about: 'the envelope of jobs, and the header or the whole of their messages',
     settings: READING,
     options: {
+      room: ROOM,
       ...SELECTING,
       all: { type: 'boolean', describe: 'all jobs' },
       body: { type: 'boolean', describe: 'the text of the message as well' },
@@ -155,12 +171,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     usage: 'explain <job>',
     about: 'why a job is still queued, what happened last, and what would help',
     settings: READING,
+    options: { room: ROOM },
     load: () => import('../commands/explain.ts'),
   },
   {
     usage: 'history [words..]',
     about: 'what became of messages, also long after they left the queue',
-    settings: [...READING, 'state'],
+    settings: READING,
     options: {
       ...SELECTING,
       relay: { type: 'string', describe: 'name or address of a server has this text' },
@@ -186,21 +203,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     usage: 'retry [jobs..]',
     about: 'try jobs at the next run, whether they are due or not; held ones stay held',
     settings: READING,
-    options: MANY,
+    options: { ...MANY, room: ROOM },
     load: () => import('../commands/jobs/retry.ts'),
   },
   {
     usage: 'hold [jobs..]',
     about: 'do not try jobs until they are released',
     settings: READING,
-    options: MANY,
+    options: { ...MANY, room: ROOM },
     load: () => import('../commands/jobs/hold.ts'),
   },
   {
     usage: 'release [jobs..]',
     about: 'end a hold',
     settings: READING,
-    options: MANY,
+    options: { ...MANY, room: ROOM },
     load: () => import('../commands/jobs/release.ts'),
   },
   {
@@ -208,6 +225,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     about: 'move jobs from the spool to .spoolroom/removed',
     settings: READING,
     options: {
+      room: ROOM,
       ...MANY,
       report: { type: 'boolean', describe: 'refuse the pending recipients instead, and tell the senders' },
     },
@@ -225,6 +243,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     about: 'find what would stop mail, and say what to do about it',
     settings: DELIVERING,
     unused: [...WEB, ...LOG],
+    options: { room: ROOM },
     load: () => import('../commands/check.ts'),
   },
   {
@@ -324,7 +343,11 @@ export async function main(
     }
     case 'call': {
       const { entry, parsed, ignored } = line;
-      const reread = () => settingsFor(entry, parsed, environment, usualConfig);
+      const reread = () => {
+        const read = settingsFor(entry, parsed, environment, usualConfig);
+        // Of `enqueue` it is a room of Citadel.
+        return 'kind' in read || entry.options?.room !== ROOM ? read : applyRoomOption(read, parsed.room);
+      };
       const settings = reread();
       if ('kind' in settings) return report(settings, terminal);
       if (ignored.length > 0)

@@ -15,7 +15,8 @@ import { layoutOf } from '../../storage/layout.ts';
 import { historyFor } from '../setup/history.ts';
 import { clockFor, controlSettings, openError, spoolDeps } from '../setup/load-config.ts';
 import { readableFor } from '../setup/read-spool.ts';
-import type { CliError } from '../shell/command.ts';
+import { type CliError, cliError } from '../shell/command.ts';
+import { EXIT } from '../shell/exit.ts';
 
 export interface WebSources {
   readonly spool: string;
@@ -38,6 +39,11 @@ export async function openSources(
   settings: Settings,
   { commandText, warn, metrics }: Pick<WebSources, 'commandText' | 'warn' | 'metrics'>,
 ): Promise<WebSources | CliError> {
+  if (settings.postgres !== null)
+    return cliError(
+      'The web view shows a spool, and not yet a queue in PostgreSQL. `spoolroom queue` lists that.',
+      EXIT.usage,
+    );
   const clock = clockFor(settings);
   const deps = spoolDeps(clock, warn);
   const control = controlSettings(settings);

@@ -15,7 +15,7 @@ import {
 } from '../../storage/atomic-file.ts';
 import type { Disk, Ownership } from '../../storage/disk.ts';
 import type { StateLayout } from '../../storage/layout.ts';
-import type { Queue } from '../queue.ts';
+import { InvalidMessage, type Queue } from '../queue.ts';
 import { readHighest } from './highest-number.ts';
 import { removeDsnRequest, writeDsnRequest } from './notes/dsn-requests.ts';
 import type { SpoolIndex } from './spool-index.ts';
@@ -28,16 +28,6 @@ export interface EnqueueDeps {
   readonly owner: Ownership;
   /** resolves when all links made so far are durable */
   readonly syncSpool: () => Promise<void>;
-}
-
-/** The message would be read as a delivery list, so its author could have anything delivered. */
-export class InvalidMessage extends Error {
-  constructor() {
-    super(
-      'The message was not queued: its content type makes it a delivery list, which cannot be sent as mail.',
-    );
-    this.name = 'InvalidMessage';
-  }
 }
 
 /** Link the file under the next free number. */

@@ -21,7 +21,7 @@ import type { ProcessTable } from '../../storage/processes.ts';
 import { ensureQueueId, readQueueId } from '../../storage/queue-id.ts';
 import type { ControlSettings } from '../control-message.ts';
 import { readJournal, resumeJournal } from '../journal.ts';
-import type { JobRequest, Queue, QueuedJob, QueueScan, Requester } from '../queue.ts';
+import type { Queue, QueueClient, QueueScan, QueueView } from '../queue.ts';
 import { WriteBehindQueue } from '../write-behind-queue.ts';
 import { createEnqueue } from './enqueue.ts';
 import { readPayload } from './payload.ts';
@@ -60,20 +60,10 @@ export interface OpenRefused {
 }
 
 /** Changes nothing: its scan lists unreadable control messages and leaves them where they are. */
-export interface ReadOnlySpool extends Pick<Queue, 'name' | 'scan' | 'readPayload'> {
-  /** id of the process that delivers from here now; null: there is none */
-  runner(): number | null;
-}
+export type ReadOnlySpool = QueueView;
 
 /** Works beside a runner. */
-export interface SpoolClient extends ReadOnlySpool, Pick<Queue, 'enqueue'> {
-  /** Makes ready for new messages: where the directory was replaced, our folders are made in the one that is there now. */
-  prepare(): void;
-  /** Make a request for each of these jobs, durably. It replaces an earlier one. */
-  request(request: JobRequest, jobs: readonly QueuedJob[], requester: Requester): Promise<void>;
-  /** Withdraw the requests for these jobs, durably. */
-  withdraw(jobs: readonly QueuedJob[]): Promise<void>;
-}
+export type SpoolClient = QueueClient;
 
 function refused(why: OpenRefused['why'], text: string): OpenRefused {
   return { kind: 'refused', why, text };

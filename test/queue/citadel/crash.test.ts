@@ -89,7 +89,11 @@ class Runner {
         if (status === 2) this.#world.durable.add(recipient);
         this.#written();
       };
-      const mail = new ActiveMessage(each, ports, { outcome: reported, notWritten: () => this.#written() });
+      const mail = new ActiveMessage(each, ports, {
+        outcome: reported,
+        lost: () => {},
+        notWritten: () => this.#written(),
+      });
       mail.reconcile();
       this.messages.set(msgid, mail);
     }

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { test } from 'node:test';
 import type { StatusChange } from '../../../src/delivery-list/job.ts';
 import { writeNative } from '../../../src/message/native.ts';
-import { InvalidMessage } from '../../../src/queue/spool/enqueue.ts';
+import { InvalidMessage } from '../../../src/queue/queue.ts';
 import { openSpoolQueue } from '../../../src/queue/spool/open.ts';
 import { type Disk, nodeDisk } from '../../../src/storage/disk.ts';
 import { FakeMachine } from '../../support/processes.ts';

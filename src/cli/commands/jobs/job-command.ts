@@ -13,15 +13,16 @@ import { type DecodeText, plural } from '../../../output/text.ts';
 import { describeError, errorCode, QueueError } from '../../../platform/system-errors.ts';
 import type { JobRequest, QueuedJob, Requester } from '../../../queue/queue.ts';
 import type { SpoolClient } from '../../../queue/spool/open.ts';
-import { openSpoolClient } from '../../../queue/spool/open.ts';
 import { scheduleFrom } from '../../../runner/rules.ts';
 import { shellCommand } from '../../../settings/shell-words.ts';
 import { nodeDisk } from '../../../storage/disk.ts';
 import { layoutOf } from '../../../storage/layout.ts';
 import { historyFor } from '../../setup/history.ts';
-import { clockFor, controlSettings, openError, spoolDeps, spoolOf } from '../../setup/load-config.ts';
+import { clockFor, spoolDeps, spoolOf } from '../../setup/load-config.ts';
 import { becomeOwner } from '../../setup/privileges.ts';
 import { readableFor } from '../../setup/read-spool.ts';
+import { messageSizes } from '../../setup/room/message-sizes.ts';
+import { openClient } from '../../setup/room/open-client.ts';
 import { type CliError, type Command, cliError, type Invocation, warner } from '../../shell/command.ts';
 import { confirm } from '../../shell/confirm.ts';
 import { EXIT } from '../../shell/exit.ts';
@@ -58,10 +59,10 @@ export function jobCommand<Facts extends SelectedJobs>(what: JobCommand<Facts>):
     const { jobs, selected, readable, now } = opened;
     const deed = what.deed(jobList(selected.jobs), jobs);
     if (options['dry-run'] === true) {
-      const { message } = layoutOf(opened.spool);
+      const sizeOf = messageSizes(jobs, nodeDisk, layoutOf(opened.spool));
       const facts = factsOfAll(jobs, now, scheduleFrom(settings), readable).map((each) => ({
         ...each,
-        size: nodeDisk.status(message(each.mail))?.size ?? null,
+        size: sizeOf(each.mail),
       }));
       const list = queueList(facts, { width: terminal.width, now, grouped: true });
       const text = `This would ${deed}. Nothing was changed.\n${list}`;
@@ -119,8 +120,8 @@ async function openJobs(
   if (notOwner !== null) return notOwner;
   const clock = clockFor(settings);
   const deps = spoolDeps(clock, warner(terminal));
-  const opened = await openSpoolClient(spool, deps, controlSettings(settings));
-  if (opened.kind === 'refused') return openError(opened);
+  const opened = await openClient(spool, settings, deps);
+  if (opened.kind === 'error') return opened;
   const { client } = opened;
   const readable = await readableFor(settings);
   const now = Math.floor(clock.now() / 1000);

@@ -16,8 +16,8 @@ import { type JobCommand, jobCommand, type SelectedJobs } from './job-command.ts
 interface Removed extends SelectedJobs {
   /** whether they have left the spool */
   readonly done: boolean;
-  /** where they are, or will be */
-  readonly folder: string;
+  /** where they are, or will be; null: in the database, which keeps them for a while */
+  readonly folder: string | null;
 }
 
 /** With `--report` the senders are told, as of any other refusal. */
@@ -45,15 +45,18 @@ export const REMOVE: JobCommand<Removed> = {
   async complete(selected, requester, invocation) {
     const spool = spoolOf(invocation.settings);
     if (typeof spool !== 'string') return spool;
+    if (invocation.settings.postgres !== null) return { ...selected, done: false, folder: null };
     const folder = removalFolder(layoutOf(spool), requester);
     const done = await carryOut(spool, selected, invocation);
     return typeof done === 'boolean' ? { ...selected, done, folder } : done;
   },
   sentence: ({ done, runner, folder }, jobs) =>
-    done
-      ? `removed: ${jobs}. The files are in ${folder}`
-      : `to be removed: ${jobs}. ${runner === null ? 'The next run' : `Process ${runner}, which delivers from this spool,`} ` +
-        `will do it at its next scan; then the files are in ${folder}`,
+    folder === null
+      ? `removed: ${jobs}. The database keeps them for 30 days. One that is being delivered goes when its delivery has ended.`
+      : done
+        ? `removed: ${jobs}. The files are in ${folder}`
+        : `to be removed: ${jobs}. ${runner === null ? 'The next run' : `Process ${runner}, which delivers from this spool,`} ` +
+          `will do it at its next scan; then the files are in ${folder}`,
 };
 
 function pendingIn(jobs: readonly QueuedJob[]): string {

@@ -46,7 +46,7 @@ export function createDsnSender(
 ): DsnSender {
   const { queue, clock, random } = ports;
   const warn = (text: string): void => log.write(warningEvent(text));
-  const reports = dsnStoreOf(spool, settings, spoolDeps(clock, warn));
+  const reports = dsnStoreOf(spool, settings, spoolDeps(clock, warn), queue);
   const transport =
     path.kind === 'room' ? null : sessionTransport(path, ports, rules.delivery.deadlines, rules.ehloName);
   return new DsnSender(
@@ -78,7 +78,7 @@ export function ownMailer(
     const transport = path.kind === 'room' ? null : sessionTransport(path, ports, deadlines, rules.ehloName);
     const done = (await transport?.send(outgoingFrom(message), to)) ?? null;
     if (done?.kind === 'safe') return null;
-    const where = await dsnStoreOf(spool, settings, spoolDeps(ports.clock, warn)).saveForPickup(
+    const where = await dsnStoreOf(spool, settings, spoolDeps(ports.clock, warn), {}).saveForPickup(
       message,
       name,
     );

@@ -7,14 +7,14 @@ import { redactReturn } from '../../../settings/redact.ts';
 import type { Settings } from '../../../settings/table.ts';
 import type { CliError } from '../../shell/command.ts';
 import { isIntake } from '../intake-address.ts';
-import { settingError } from '../load-config.ts';
+import { liveState, settingError } from '../load-config.ts';
 
 /** Where Citadel has its sockets: Easy Install, Debian. */
 const CITADEL_FOLDERS = ['/usr/local/citadel', '/run/citadel', '/var/run/citadel'];
 
 export function dsnTransportOf(settings: Settings, spool: string): DsnTransportSetting | CliError {
   const path = returnPath(settings, spool);
-  if (settings.state === null || path.kind !== 'room') return path;
+  if (liveState(settings) === null || path.kind !== 'room') return path;
   return settingError(
     settings,
     'return',

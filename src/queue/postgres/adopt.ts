@@ -1,0 +1,58 @@
+/** Takes messages of another queue under the numbers that they have there, byte for byte. */
+import type { MessageNumber } from '../../delivery-list/job.ts';
+import type { ParseOptions } from '../../delivery-list/parse.ts';
+import type { DsnRequest } from '../../smtp/dsn-request.ts';
+import { classifyContents } from '../control-message.ts';
+import { dsnRequestNote } from '../dsn-request-note.ts';
+import type { JobRequest } from '../queue.ts';
+import type { Schedule } from '../schedule.ts';
+import { writeBody } from './bodies.ts';
+import { dueOf } from './claims/fold.ts';
+import type { Database } from './database/database.ts';
+import { laneOfJob } from './enqueue.ts';
+
+export interface AdoptDeps {
+  readonly database: Database;
+  readonly options: ParseOptions;
+  readonly schedule: Schedule;
+  /** Unix seconds that count as the present; null: the database's clock */
+  readonly present: () => number | null;
+}
+
+type Pieces = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+
+export async function adoptPayload(database: Database, number: MessageNumber, pieces: Pieces): Promise<void> {
+  const { size, bytes } = await writeBody(database, number, pieces);
+  await database.transaction(async (statements) => {
+    await statements.query(
+      'INSERT INTO spoolroom.message (id, size) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET size = excluded.size',
+      [number, size],
+    );
+    if (bytes !== null)
+      await statements.query('INSERT INTO spoolroom.chunk VALUES ($1, 0, $2)', [number, bytes]);
+  });
+}
+
+/** What was asked for about a job elsewhere. */
+export interface Adopted {
+  readonly request?: JobRequest | null;
+  readonly dsn?: DsnRequest | null;
+}
+
+/** One that cannot be read is kept as well. */
+export async function adoptControl(
+  { database, options, schedule, present }: AdoptDeps,
+  number: MessageNumber,
+  list: Buffer,
+  { request = null, dsn = null }: Adopted = {},
+): Promise<void> {
+  const read = classifyContents(list, true, options);
+  const job = read.kind === 'control' ? read.job : null;
+  const problem =
+    read.kind === 'control' ? null : read.kind === 'unreadable' ? read.reason : 'it is not a delivery list';
+  await database.query('SELECT spoolroom.adopt($1, $2, $3, $4, $5, $6, $7, $8, $9)', [
+    ...[number, job?.msgid ?? null, list, job === null ? 0 : dueOf(list, options, schedule)],
+    ...[job === null ? '' : laneOfJob(job), problem, request],
+    ...[dsn === null ? null : JSON.stringify(dsnRequestNote(dsn)), present()],
+  ]);
+}

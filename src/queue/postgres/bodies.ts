@@ -1,0 +1,121 @@
+/** The bytes of messages: in pieces, so that the largest one costs no memory. */
+import type { MessageNumber } from '../../delivery-list/job.ts';
+import { inMemory, MAX_HEADER, storedControl } from '../../message/stored.ts';
+import { isOperationalError, UnavailableError } from '../../platform/system-errors.ts';
+import { InvalidMessage, type PayloadResult } from '../queue.ts';
+import type { Database } from './database/database.ts';
+
+/** Bytes of a piece. Up to so many a message is written with its job and handed out whole. */
+export const PIECE = 262_144;
+
+type Pieces = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+
+/** A message on its way into the queue. */
+export interface WrittenBody {
+  readonly size: number;
+  /** all of it; null: its pieces are in the database */
+  readonly bytes: Buffer | null;
+}
+
+/**
+ * Writes the pieces of a large message, each in a transaction of its own; the message becomes one with its job. Rejects with
+ * `InvalidMessage` when it is a delivery list, and leaves nothing behind then.
+ */
+export async function writeBody(
+  database: Database,
+  number: MessageNumber,
+  pieces: Pieces,
+): Promise<WrittenBody> {
+  let size = 0;
+  let seq = 0;
+  const flush = async (bytes: Buffer): Promise<void> => {
+    if (seq === 0) {
+      if (storedControl(bytes.subarray(0, MAX_HEADER)) !== null) throw new InvalidMessage();
+      await database.query('INSERT INTO spoolroom.message (id) VALUES ($1)', [number]);
+    }
+    await database.query('INSERT INTO spoolroom.chunk VALUES ($1, $2, $3)', [number, seq++, bytes]);
+  };
+  let waiting: Uint8Array[] = [];
+  let length = 0;
+  try {
+    for await (const piece of pieces) {
+      size += piece.length;
+      for (let rest = piece; rest.length > 0; ) {
+        if (length === PIECE) {
+          await flush(Buffer.concat(waiting));
+          waiting = [];
+          length = 0;
+        }
+        const part = rest.subarray(0, PIECE - length);
+        // Whoever gives the pieces may use their memory again.
+        waiting.push(Uint8Array.from(part));
+        length += part.length;
+        rest = rest.subarray(part.length);
+      }
+    }
+    const last = Buffer.concat(waiting);
+    if (seq === 0) {
+      if (storedControl(last.subarray(0, MAX_HEADER)) !== null) throw new InvalidMessage();
+      return { size, bytes: last };
+    }
+    await flush(last);
+    return { size, bytes: null };
+  } catch (error) {
+    if (seq > 0) await dropBody(database, number);
+    throw error;
+  }
+}
+
+/** Of a message that has no job. What cannot be dropped now is dropped a day later. */
+export async function dropBody(database: Database, number: MessageNumber): Promise<void> {
+  try {
+    await database.query('DELETE FROM spoolroom.message WHERE id = $1 AND size IS NULL', [number]);
+  } catch (error) {
+    if (!isOperationalError(error)) throw error;
+  }
+}
+
+export async function readBody(database: Database, number: MessageNumber): Promise<PayloadResult> {
+  try {
+    return await read(database, number);
+  } catch (error) {
+    if (!(error instanceof UnavailableError)) throw error;
+    return { kind: 'unavailable', reason: error.message };
+  }
+}
+
+async function read(database: Database, number: MessageNumber): Promise<PayloadResult> {
+  const [found] = await database.repeatable(
+    `SELECT message.size::float8 AS size, bytes, EXISTS (SELECT FROM spoolroom.job WHERE control = $1) AS is_list
+      FROM (SELECT $1::bigint AS id) AS wanted
+      LEFT JOIN spoolroom.message ON message.id = wanted.id
+      LEFT JOIN spoolroom.chunk ON chunk.message = wanted.id AND seq = 0 AND size IS NOT NULL`,
+    [number],
+  );
+  const unreadable = (why: string): PayloadResult => ({
+    kind: 'unreadable',
+    reason: `the message ${number} in the queue cannot be read: ${why}`,
+  });
+  if (found?.is_list === true) return unreadable('it is a delivery list, not a message');
+  if (found === undefined || found.size === null)
+    return { kind: 'missing', reason: `the message ${number} is not in the queue any more` };
+  const size = found.size as number;
+  const first = found.bytes as Buffer | null;
+  if (size === 0) return { kind: 'empty', reason: `the message ${number} in the queue is empty` };
+  if (first === null) return unreadable('its first piece is not there');
+  if (storedControl(first.subarray(0, MAX_HEADER)) !== null)
+    return unreadable('it is a delivery list, not a message');
+  if (first.length === size) return { kind: 'found', message: inMemory(first) };
+  return { kind: 'found', message: { size, bytes: null, stream: () => stream(database, number) } };
+}
+
+async function* stream(database: Database, number: MessageNumber): AsyncGenerator<Buffer> {
+  for (let seq = 0; ; seq++) {
+    const [row] = await database.repeatable(
+      'SELECT bytes FROM spoolroom.chunk WHERE message = $1 AND seq = $2',
+      [number, seq],
+    );
+    if (row === undefined) return;
+    yield row.bytes as Buffer;
+  }
+}

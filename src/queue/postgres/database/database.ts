@@ -1,0 +1,166 @@
+/**
+ * Connections to the database that can be written to. Of several hosts the first one that is no standby is used; when it
+ * fails, is shut down or becomes a standby, its connections are dropped and the hosts are tried again. Every failure of the
+ * database is an `UnavailableError` with sentences; an error in a statement of ours is a bug and stays what it is.
+ */
+import type { Pool } from 'pg';
+import { describeError, UnavailableError } from '../../../platform/system-errors.ts';
+import type { DatabaseAddress, DatabaseHost } from './address.ts';
+
+export type Row = { readonly [column: string]: unknown };
+
+/** Something that runs statements: the database, or one transaction in it. */
+export interface Statements {
+  query(text: string, values?: readonly unknown[]): Promise<readonly Row[]>;
+}
+
+/** Milliseconds. */
+const CONNECT_TIMEOUT = 10_000;
+const QUERY_TIMEOUT = 60_000;
+
+/** SQLSTATE classes that speak of the server, not of the statement: connection, resources, operator, system, read-only. */
+const ABOUT_SERVER = /^(?:08|53|57|58|F0|XX|25006|28|3D|40)/;
+
+export class Database implements Statements {
+  readonly name: string;
+  readonly #address: DatabaseAddress;
+  readonly #size: number;
+  #open: Promise<Pool> | null = null;
+  #current: Pool | null = null;
+  #isClosed = false;
+
+  /** @param size connections at the same time, at most */
+  constructor(address: DatabaseAddress, size = 4) {
+    this.name = address.name;
+    this.#address = address;
+    this.#size = size;
+  }
+
+  async query(text: string, values: readonly unknown[] = []): Promise<readonly Row[]> {
+    const pool = await this.#pool();
+    return this.#told(pool, async () => (await pool.query(text, [...values])).rows);
+  }
+
+  /** The same for a statement that does no harm when it is carried out twice: tried once more on another connection. */
+  async repeatable(text: string, values: readonly unknown[] = []): Promise<readonly Row[]> {
+    try {
+      return await this.query(text, values);
+    } catch (error) {
+      if (!(error instanceof UnavailableError) || this.#isClosed) throw error;
+      return this.query(text, values);
+    }
+  }
+
+  /** One transaction, rolled back when `work` rejects. */
+  async transaction<T>(work: (statements: Statements) => Promise<T>): Promise<T> {
+    const pool = await this.#pool();
+    const client = await this.#told(pool, () => pool.connect());
+    const query: Statements['query'] = (text, values = []) =>
+      this.#told(pool, async () => (await client.query(text, [...values])).rows);
+    let isDone = false;
+    try {
+      await query('BEGIN');
+      const done = await work({ query });
+      await query('COMMIT');
+      isDone = true;
+      return done;
+    } finally {
+      // A connection whose transaction did not end well is closed, which rolls it back.
+      client.release(!isDone);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const open = this.#open;
+    this.#open = null;
+    await open?.then((pool) => pool.end()).catch(() => {});
+  }
+
+  #pool(): Promise<Pool> {
+    if (this.#isClosed) return Promise.reject(this.#unavailable('the queue is closed'));
+    this.#open ??= this.#connect().catch((error: unknown) => {
+      this.#open = null;
+      throw error;
+    });
+    return this.#open;
+  }
+
+  async #connect(): Promise<Pool> {
+    const reasons: string[] = [];
+    for (const host of this.#address.hosts) {
+      const pool = await this.#poolAt(host);
+      try {
+        const { rows } = await pool.query('SELECT pg_is_in_recovery() AS standby');
+        if (rows[0]?.standby === false) {
+          this.#current = pool;
+          return pool;
+        }
+        reasons.push(`${host.host}:${host.port} is a standby`);
+      } catch (error) {
+        reasons.push(`${host.host}:${host.port}: ${phraseOf(error)}`);
+      }
+      await pool.end();
+    }
+    throw this.#unavailable(reasons.join('; '));
+  }
+
+  async #poolAt({ host, port, ssl }: DatabaseHost): Promise<Pool> {
+    const { Pool } = await import('pg');
+    const { user, password, database } = this.#address;
+    const pool = new Pool({
+      ...{ host, port, user, database, max: this.#size, keepAlive: true },
+      ...(password === undefined ? {} : { password }),
+      ssl: ssl === false ? false : { ...ssl, rejectUnauthorized: true },
+      connectionTimeoutMillis: CONNECT_TIMEOUT,
+      query_timeout: QUERY_TIMEOUT,
+      idle_in_transaction_session_timeout: QUERY_TIMEOUT,
+      application_name: 'spoolroom',
+      // `close` ends them.
+      idleTimeoutMillis: 0,
+    });
+    pool.on('error', () => this.#drop(pool));
+    return pool;
+  }
+
+  /** What the client does, with its errors as sentences. */
+  async #told<T>(pool: Pool, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      const state = sqlState(error);
+      const isBug = state === null ? error instanceof TypeError : !ABOUT_SERVER.test(state);
+      if (isBug) throw error;
+      // A conflict of two transactions, or a full disk, says nothing about the connection.
+      if (state === null || !/^(?:40|53)/.test(state)) this.#drop(pool);
+      throw this.#unavailable(phraseOf(error), error);
+    }
+  }
+
+  /** Its connections are to a server that is gone, or that cannot be written to any more. */
+  #drop(pool: Pool): void {
+    if (this.#current === pool) {
+      this.#current = null;
+      this.#open = null;
+    }
+    pool.end().catch(() => {});
+  }
+
+  #unavailable(why: string, cause?: unknown): UnavailableError {
+    return new UnavailableError(
+      `The queue ${this.name} cannot be used now: ${why}. Nothing in it is lost; spoolroom tries again.`,
+      { cause },
+    );
+  }
+}
+
+function sqlState(error: unknown): string | null {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return /^[0-9A-Z]{5}$/.test(code) && 'severity' in (error as object) ? code : null;
+}
+
+function phraseOf(error: unknown): string {
+  // Several addresses of one name were tried.
+  const first = error instanceof AggregateError ? (error.errors[0] ?? error) : error;
+  return describeError(first).replace(/\.$/, '');
+}

@@ -1,0 +1,160 @@
+/** The commands on a queue in PostgreSQL, with a real server. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { main } from '../../src/cli/shell/main.ts';
+import { caughtTerminal } from '../support/invocation.ts';
+import { type Cluster, databaseAt, NO_POSTGRES, startCluster } from '../support/postgres.ts';
+import { startSmtpServer } from '../support/smtp-servers.ts';
+import { MAIL, spoolOf, temporaryDirectory } from '../support/spool.ts';
+
+interface Site {
+  spoolroom(...words: readonly string[]): Promise<Called>;
+  enqueue(...recipients: readonly string[]): Promise<{ readonly job: number; readonly mail: number }>;
+  readonly room: string;
+  readonly state: string;
+}
+
+interface Called {
+  readonly exit: number;
+  readonly printed: string;
+  readonly errors: string;
+}
+
+async function call(input: string, ...words: readonly string[]): Promise<Called> {
+  const caught = caughtTerminal([input]);
+  const exit = await main(words, {}, caught.terminal);
+  return { exit, printed: caught.printed.join('\n'), errors: caught.errors.join('\n') };
+}
+
+describe('commands on a queue in PostgreSQL', { skip: NO_POSTGRES }, () => {
+  let cluster: Cluster;
+  before(async () => {
+    cluster = await startCluster();
+  });
+  after(() => cluster.remove());
+
+  async function site(t: TestContext): Promise<Site> {
+    const room = await cluster.create();
+    const state = temporaryDirectory(t);
+    const place = ['--postgres', room, '--state', state];
+    return {
+      room,
+      state,
+      spoolroom: (...words) => call('', ...words, ...place),
+      async enqueue(...recipients) {
+        const words = ['enqueue', ...recipients, '-f', 'a@example.org', '--json', ...place];
+        const { printed, errors } = await call(MAIL, ...words);
+        assert.equal(errors, '');
+        return JSON.parse(printed);
+      },
+    };
+  }
+
+  it('migrate makes the tables once; without them every command says what to do', async (t) => {
+    const admin = databaseAt(cluster.address('postgres'));
+    await admin.query('CREATE DATABASE bare');
+    await admin.close();
+    const room = cluster.address('bare');
+    const state = temporaryDirectory(t);
+    for (const command of ['run', 'queue'])
+      assert.match(
+        (await call('', command, '--room', room, '--state', state)).errors,
+        /has no queue yet; this program works with version \d+\. Nothing was done\. `spoolroom migrate` makes the tables/,
+      );
+    assert.match((await call('', 'migrate', '--room', room)).printed, /The tables of a queue are in .* now/);
+    assert.match(
+      (await call('', 'migrate', '--postgres', room)).printed,
+      /have version 1 already; nothing was done/,
+    );
+    const newer = databaseAt(room);
+    await newer.query('UPDATE spoolroom.version SET version = 99');
+    await newer.close();
+    const refused = await call('', 'migrate', '--postgres', room);
+    assert.match(refused.errors, /Install the version of spoolroom that the other machines have/);
+  });
+
+  it('delivers what was enqueued, from --room postgres://, and leaves nothing', async (t) => {
+    const { spoolroom, enqueue, room, state } = await site(t);
+    const server = await startSmtpServer({ refuse: { 'no@two.example': { code: 550, text: '5.1.1 no' } } });
+    t.after(() => server.close());
+    await enqueue('b@one.example', 'c@one.example');
+    await enqueue('d@two.example', 'no@two.example');
+    const before = await spoolroom('queue');
+    assert.match(before.printed, /2 jobs: 2 due now/);
+    assert.match(before.printed, /^\d+ .* 153 B /m);
+    const ran = await call(
+      '',
+      ...['run', '--room', room, '--state', state, '--smarthost', `127.0.0.1:${server.port}`],
+      ...['--return', 'room', '--json', '--log.format', 'json'],
+    );
+    assert.equal(ran.exit, 0, ran.errors);
+    const summary = JSON.parse(ran.printed);
+    assert.deepEqual([summary.delivered, summary.failed, summary.finished], [3, 1, 2]);
+    assert.equal(server.accepted.length, 2);
+    assert.match((await spoolroom('queue')).printed, /empty|no jobs/);
+    const database = databaseAt(room);
+    for (const table of ['message', 'chunk', 'job', 'outcome', 'worker'])
+      assert.deepEqual(await database.query(`SELECT FROM spoolroom.${table}`), [], table);
+    await database.close();
+  });
+
+  it('holds, releases, retries and removes jobs, and explains them', async (t) => {
+    const { spoolroom, enqueue } = await site(t);
+    const { job } = await enqueue('b@one.example');
+    const number = String(job);
+    assert.match((await spoolroom('hold', number)).printed, /^held: job /);
+    assert.match((await spoolroom('explain', number)).printed, /It is held/);
+    const held = await spoolroom('run', '--json', '--return', 'room');
+    assert.equal(JSON.parse(held.printed).due, 0);
+    assert.match((await spoolroom('release', number)).printed, /^released: job /);
+    assert.match((await spoolroom('show', number)).printed, /Subject: hello/);
+    assert.match((await spoolroom('retry', number)).printed, /^to be tried: job /);
+    const removed = await spoolroom('remove', number, '--yes');
+    assert.match(removed.printed, /^removed: job \d+\. The database keeps them for 30 days/);
+    assert.doesNotMatch((await spoolroom('queue')).printed, /one\.example/);
+    assert.equal(JSON.parse((await spoolroom('run', '--json', '--return', 'room')).printed).due, 0);
+  });
+
+  it('check looks at the server and at who delivers', async (t) => {
+    const { spoolroom, enqueue } = await site(t);
+    await enqueue('b@one.example');
+    const { printed } = await spoolroom('check', '--return', 'room', '--smarthost', '127.0.0.1:1');
+    assert.match(printed, /trouble +postgres +the server has fsync = off/);
+    assert.match(printed, /ok +jobs +1 job; 0 messages claimed, 0 held/);
+    assert.match(printed, /ok +runner +no process is delivering/);
+  });
+
+  it('refuses what has no meaning there', async (t) => {
+    const { spoolroom, room } = await site(t);
+    assert.match((await spoolroom('run', '--force')).errors, /spoolroom retry --all/);
+    assert.match((await call('', 'queue', '--postgres', room)).errors, /Name it with --state DIR/);
+    assert.match(
+      (await call('', 'queue', '--postgres', room, '--state', '/tmp', '--spool', spoolOf(t, {}))).errors,
+      /Two queues given/,
+    );
+    const { errors } = await call(
+      '',
+      'queue',
+      '--postgres',
+      'postgres://u:secret@/?sslmode=prefer',
+      '--state',
+      '/tmp',
+    );
+    assert.match(errors, /sslmode=prefer, which may go without TLS/);
+    assert.doesNotMatch(errors, /secret/);
+  });
+
+  it('says what happened when the server is away', async (t) => {
+    const state = temporaryDirectory(t);
+    const { exit, errors } = await call(
+      '',
+      'queue',
+      '--postgres',
+      'postgres://me@127.0.0.1:1/x',
+      '--state',
+      state,
+    );
+    assert.equal(exit, 69);
+    assert.match(errors, /cannot be used now: 127\.0\.0\.1:1: connection refused/);
+  });
+});

@@ -1,0 +1,125 @@
+/**
+ * A real PostgreSQL server for tests: a cluster of its own in a temporary folder, on a socket there, as a user that is not root.
+ * Where the programs are not installed, tests that need them say so and are skipped.
+ */
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { parseDatabaseAddress } from '../../src/queue/postgres/database/address.ts';
+import { Database } from '../../src/queue/postgres/database/database.ts';
+import { migrate } from '../../src/queue/postgres/schema/migrate.ts';
+
+/** The folder of Debian's programs of the newest version from 15 on; null: there are none. */
+export function postgresPrograms(): string | null {
+  const root = '/usr/lib/postgresql';
+  const versions = fs.existsSync(root) ? fs.readdirSync(root).map(Number) : [];
+  const newest = versions.filter((version) => version >= 15).sort((a, b) => b - a)[0];
+  return newest === undefined ? null : `${root}/${newest}/bin`;
+}
+
+/** Why there is no test with a real server; false: there is one. Of the form that `skip` takes. */
+export const NO_POSTGRES: string | false =
+  postgresPrograms() === null ? 'PostgreSQL 15 is not installed (Debian: postgresql)' : false;
+
+export interface Cluster {
+  /** of a database in it */
+  address(database: string): string;
+  /** A database of its own, with the tables; returns its address. */
+  create(): Promise<string>;
+  readonly folder: string;
+  /** of the server */
+  pid(): number;
+  start(): Promise<void>;
+  /** as `pg_ctl stop -m` */
+  stop(how: 'fast' | 'immediate'): Promise<void>;
+  remove(): Promise<void>;
+}
+
+/** PostgreSQL refuses to run as root. */
+function unprivileged(): { readonly uid?: number; readonly gid?: number; readonly user: string } {
+  if (process.getuid?.() !== 0) return { user: os.userInfo().username };
+  const [, uid, gid] = /^nobody:[^:]*:(\d+):(\d+):/m.exec(fs.readFileSync('/etc/passwd', 'utf8')) ?? [];
+  return { uid: Number(uid), gid: Number(gid), user: 'nobody' };
+}
+
+let databases = 0;
+
+export interface ClusterOptions {
+  /** further lines of postgresql.conf */
+  readonly settings?: readonly string[];
+  /** as a real one: every commit reaches the disk */
+  readonly durable?: true;
+}
+
+export async function startCluster({ settings = [], durable }: ClusterOptions = {}): Promise<Cluster> {
+  const programs = postgresPrograms();
+  if (programs === null) throw new Error(String(NO_POSTGRES));
+  const { user, ...as } = unprivileged();
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'spoolroom-pg-'));
+  if (as.uid !== undefined) fs.chownSync(folder, as.uid, as.gid ?? 0);
+  const data = path.join(folder, 'data');
+  const environment = { ...process.env, LC_ALL: 'C', TZ: 'UTC' };
+  const call = (program: string, ...given: readonly string[]): void => {
+    execFileSync(path.join(programs, program), given, {
+      ...as,
+      stdio: 'pipe',
+      env: environment,
+      cwd: folder,
+    });
+  };
+  call('initdb', '-D', data, '-U', user, '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync');
+  const own = [
+    `unix_socket_directories = '${folder}'`,
+    "listen_addresses = ''",
+    'max_connections = 60',
+    'shared_buffers = 64MB',
+    `fsync = ${durable === true ? 'on' : 'off'}`,
+    ...settings,
+  ];
+  fs.appendFileSync(path.join(data, 'postgresql.conf'), `${own.join('\n')}\n`);
+  const address = (database: string): string =>
+    `postgres://${user}@/${database}?host=${encodeURIComponent(folder)}`;
+  const cluster: Cluster = {
+    folder,
+    address,
+    pid: () => Number(fs.readFileSync(path.join(data, 'postmaster.pid'), 'utf8').split('\n', 1)[0]),
+    async create() {
+      const name = `queue${++databases}`;
+      const admin = databaseAt(address('postgres'));
+      const isFirst = (await admin.query("SELECT FROM pg_database WHERE datname = 'ready'")).length === 0;
+      if (isFirst) {
+        await admin.query('CREATE DATABASE ready');
+        const ready = databaseAt(address('ready'));
+        await migrate(ready);
+        await ready.close();
+      }
+      await admin.query(`CREATE DATABASE ${name} TEMPLATE ready`);
+      await admin.close();
+      return address(name);
+    },
+    start: () => wait(call, ['-D', data, '-l', path.join(folder, 'log'), '-w', 'start']),
+    stop: async (how) => call('pg_ctl', '-D', data, '-m', how, '-w', 'stop'),
+    async remove() {
+      if (fs.existsSync(path.join(data, 'postmaster.pid')))
+        call('pg_ctl', '-D', data, '-m', 'immediate', '-w', 'stop');
+      fs.rmSync(folder, { recursive: true, force: true });
+    },
+  };
+  await cluster.start();
+  return cluster;
+}
+
+async function wait(
+  call: (program: string, ...given: readonly string[]) => void,
+  given: readonly string[],
+): Promise<void> {
+  call('pg_ctl', ...given);
+}
+
+/** A connection for the test itself. */
+export function databaseAt(address: string): Database {
+  const parsed = parseDatabaseAddress(address);
+  if (parsed.kind === 'bad') throw new Error(parsed.why);
+  return new Database(parsed, 2);
+}
