@@ -2,8 +2,7 @@
 import { createHash } from 'node:crypto';
 import { escapeControl } from '../output/text.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { AlertChange } from '../runner/alerts.ts';
-import { RELAY } from '../runner/relay-alerts.ts';
+import { type AlertChange, RELAY } from '../runner/alerts.ts';
 import type { RunRules } from '../runner/rules.ts';
 import type { Settings } from '../settings/table.ts';
 import { nodeDisk } from '../storage/disk.ts';

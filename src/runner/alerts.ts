@@ -41,6 +41,8 @@ const DAY = 86_400;
 const RECURRING = 'warning: ';
 /** Keys of reports to senders that wait: these end when the report is sent. */
 export const REPORT = 'report ';
+/** Keys of relays that do not take our mail. */
+export const RELAY = 'relay ';
 /** Key of the sessions that silent hosts took from others. */
 export const SILENT_HOSTS = 'silent hosts';
 /** Seconds after which what nobody met again is no matter of now. */

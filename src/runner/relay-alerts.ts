@@ -7,7 +7,7 @@ import type { Relay } from '../routing/hosts.ts';
 import type { Failure } from '../smtp/outcome.ts';
 import { NO_RELAYING } from '../smtp/reply-readings.ts';
 import { describePeer, joinedLines } from '../smtp/status-text.ts';
-import type { Alerts } from './alerts.ts';
+import { type Alerts, RELAY } from './alerts.ts';
 
 interface Kind {
   readonly name: string;
@@ -118,9 +118,6 @@ function isStranger({ stage, code, permanent, text }: Failure): boolean {
   if (stage !== 'mail' && stage !== 'rcpt') return false;
   return code === 530 || (code !== null && code >= 500 && !permanent && NO_RELAYING.test(text));
 }
-
-/** Of the keys of these alerts. */
-export const RELAY = 'relay ';
 
 function keyOf(host: string, port: number): string {
   return `${RELAY}${host}:${port}`;
