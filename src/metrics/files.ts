@@ -27,7 +27,7 @@ export function intakeFile(path: string): string {
   return path.replace(/(\.[^./]*)?$/, '-intake$1');
 }
 
-/** Read by another user: the umask alone says who may not. */
+/** Read by another user. A umask that keeps mail private is no reason to hide numbers; who may read them, the folder says. */
 const MODE = 0o644;
 
 /** In one step, so that nobody reads a part. Not synced: the next one comes in a minute. */
@@ -35,6 +35,7 @@ export function replaceTextFile(path: string, text: string): void {
   const temporary = `${path}.new`;
   fs.rmSync(temporary, { force: true });
   fs.writeFileSync(temporary, text, { flag: 'wx', mode: MODE });
+  fs.chmodSync(temporary, MODE);
   fs.renameSync(temporary, path);
 }
 

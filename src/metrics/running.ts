@@ -55,6 +55,8 @@ export class RunningMetrics {
   #alerts: Alerts | null = null;
   /** of the payloads in the queue when they were last looked at: they do not change */
   #sizes: ReadonlyMap<MessageNumber, number> = new Map();
+  /** of the directory that was opened */
+  #inode: number | null = null;
   #scan: QueueScan | null = null;
   #timer: Timer | null = null;
   #warned = false;
@@ -69,6 +71,7 @@ export class RunningMetrics {
   /** The queue is ours: what other processes counted before is part of it. `alerts`: what is too much becomes one of them. */
   hold(alerts: Alerts | null): void {
     this.#alerts = alerts;
+    this.#inode = this.#inodeNow();
     for (const [part, store] of this.#stores) {
       const before = store.read();
       this.#metrics.restore(part, before);
@@ -159,6 +162,7 @@ export class RunningMetrics {
   /** Saves once in a minute, until `close`. Only the holder of the queue does. */
   start(): void {
     this.#timer = this.#deps.clock.after(INTERVAL, () => {
+      this.#judge();
       this.save();
       this.start();
     });
@@ -167,11 +171,8 @@ export class RunningMetrics {
   /** The counters are kept, and the file is written. While the queue is ours. */
   save(): void {
     const { file } = this.#deps;
-    this.#judge();
-    for (const [part, store] of this.#stores) {
-      const recent = part === 'queue' ? this.#recent.entries() : [];
-      store.write(new Map([...this.#metrics.entries(part), ...recent]));
-    }
+    // What took its place has counters of its own.
+    if (this.#inodeNow() === this.#inode) this.#store();
     if (file === null) return;
     try {
       replaceTextFile(file, this.text('prometheus'));
@@ -185,9 +186,23 @@ export class RunningMetrics {
     }
   }
 
-  close(): void {
+  /** `isStopping`: there is no time to tell of what is too much, and the next process does */
+  close(isStopping = false): void {
     this.#timer?.cancel();
+    if (!isStopping) this.#judge();
     this.save();
+  }
+
+  #store(): void {
+    for (const [part, store] of this.#stores) {
+      const recent = part === 'queue' ? this.#recent.entries() : [];
+      store.write(new Map([...this.#metrics.entries(part), ...recent]));
+    }
+  }
+
+  #inodeNow(): number | null {
+    const { disk, home } = this.#deps;
+    return disk.status(`${home}/.`)?.ino ?? null;
   }
 
   #judge(): void {

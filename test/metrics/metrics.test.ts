@@ -7,6 +7,7 @@ import { RunningMetrics } from '../../src/metrics/running.ts';
 import { METRICS, type Metric, REASONS, seriesOf } from '../../src/metrics/table.ts';
 import { CONTENT_TYPES, formatFor, Metrics } from '../../src/metrics/values.ts';
 import { warningEvent } from '../../src/output/log/log-events.ts';
+import { Alerts } from '../../src/runner/alerts.ts';
 import { readSettings } from '../../src/settings/read.ts';
 import { STATES } from '../../src/smtp/machine/states.ts';
 import { nodeDisk } from '../../src/storage/disk.ts';
@@ -224,14 +225,16 @@ describe('counters', () => {
 });
 
 describe('the file for node_exporter', () => {
-  it('is written once in a minute, and readable for others where the umask lets it', (t) => {
+  it('is written once in a minute, and readable for others, whatever the umask', (t) => {
     const { clock, open, file } = begun(t);
+    const before = process.umask(0o077);
+    t.after(() => process.umask(before));
     const metrics = open(file);
     metrics.start();
     assert.ok(!fs.existsSync(file));
     clock.advance(60_000);
     const first = fs.statSync(file);
-    assert.equal(first.mode & 0o777, 0o644 & ~process.umask());
+    assert.equal(first.mode & 0o777, 0o644);
     clock.advance(60_000);
     assert.notEqual(fs.statSync(file).ino, first.ino);
     metrics.close();
@@ -284,4 +287,54 @@ test('syncs of the journal are timed', async (t) => {
   file.close();
   assert.deepEqual(took, [1 / 1024]);
   assert.equal(fs.readFileSync(`${home}/journal`, 'utf8'), 'line\n');
+});
+
+test('what is too much is told once in a minute while a process runs, and not when it is stopping', (t) => {
+  const { home, clock } = begun(t);
+  const read = readSettings({ 'alert.queue-size': '1' });
+  assert.ok(read.ok);
+  const told: string[] = [];
+  const seconds = () => Math.floor(clock.now() / 1000);
+  const open = (): RunningMetrics => {
+    const alerts = new Alerts(nodeDisk, layoutOf(home), seconds, (text) => told.push(text));
+    alerts.hold();
+    const metrics = new RunningMetrics({
+      ...{
+        home,
+        disk: nodeDisk,
+        clock,
+        parts: ['queue'],
+        file: null,
+        settings: read.settings,
+        isSpool: true,
+      },
+      ...{ warn: () => {}, quarantined: () => 0 },
+    });
+    metrics.hold(alerts);
+    const numbers = [1, 3];
+    const payloads = { length: 2, at: (at: number) => numbers[at] ?? Number.NaN, has: () => false };
+    metrics.scanned({ jobs: [], orphans: [], quarantined: [], waiting: { payloads, earliest: null } });
+    return metrics;
+  };
+  open().close(true);
+  assert.deepEqual(told, []);
+  const metrics = open();
+  metrics.start();
+  clock.advance(60_000);
+  assert.deepEqual(told, [
+    `${home} has 2 jobs (alert.queue-size 1). \`spoolroom queue --summary\` shows for which destinations.`,
+  ]);
+  metrics.close();
+  assert.equal(told.length, 1);
+});
+
+test('no counter is written into a directory that took the place of the one that was opened', (t) => {
+  const { home, open } = begun(t);
+  const metrics = open();
+  fs.renameSync(home, `${home}.old`);
+  t.after(() => fs.rmSync(`${home}.old`, { recursive: true }));
+  fs.mkdirSync(`${home}/.spoolroom`, { recursive: true });
+  metrics.close();
+  assert.deepEqual(fs.readdirSync(home), ['.spoolroom']);
+  assert.deepEqual(fs.readdirSync(`${home}/.spoolroom`), []);
 });

@@ -218,7 +218,7 @@ async function workOn(
   } finally {
     release();
     // While the queue is ours: another process adds to the same files.
-    metrics?.close();
+    metrics?.close(signal.aborted);
     await teller?.done();
     await delivery.ifThere((each) => each.close());
     await queue.close();
