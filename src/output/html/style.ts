@@ -28,7 +28,7 @@ code, .dialogue, .diff { font: 13px/1.55 ui-monospace, "DejaVu Sans Mono", monos
 .dialogue td:first-child { color: var(--soft); text-align: right; white-space: nowrap; width: 84px; font-variant-numeric: tabular-nums; }
 .us td + td { color: var(--net); } .us td + td::before { content: "C  "; white-space: pre; } .them td + td::before { content: "S  "; white-space: pre; }
 .dns td + td { color: var(--dns); } .net td + td { color: var(--soft); } .outcome td + td { font-weight: 700; }
-.fields th { font-weight: 600; white-space: nowrap; } .fields td { min-width: 12ch; overflow-wrap: break-word; } .fields td:first-of-type { width: 46%; } .fields td:last-child { color: var(--soft); }
+.fields { table-layout: fixed; } .fields th { font-weight: 600; white-space: nowrap; width: 16ch; } .fields td:first-of-type { width: 46%; } .fields td:last-child { color: var(--soft); }
 .diff div { white-space: pre-wrap; overflow-wrap: anywhere; padding: 0 6px; border-left: 3px solid transparent; }
 .added { border-color: var(--ok) !important; color: var(--oktext); } .removed { border-color: var(--bad) !important; color: var(--badtext); } .same { color: var(--soft); }
 .wide > svg { width: 100%; max-width: 1200px; height: auto; display: block; } .wide svg text { font: 11px system-ui, sans-serif; fill: var(--ink); }
@@ -38,7 +38,8 @@ rect.dns { fill: var(--dns); } rect.net { fill: var(--net); } rect.talk { fill: 
 rect.silence { fill: var(--later); } rect.bad, circle.refused { fill: var(--bad); } circle.ok { fill: var(--ok); } circle.later { fill: var(--later); }
 circle { stroke: var(--card); stroke-width: 2; }
 .legend { color: var(--soft); font-size: 13px; } .legend svg { width: 12px; height: 12px; margin-left: 12px; vertical-align: -1px; }
-@media (max-width: 700px) { .broad { display: none !important; } .narrow { display: block !important; }
+@media (max-width: 900px) { .broad { display: none !important; } .wide > .narrow { display: block !important; max-width: 460px; } }
+@media (max-width: 700px) {
   .fields, .fields tbody, .fields tr, .fields th, .fields td { display: block; width: auto !important; min-width: 0 !important; } .fields tr { margin-bottom: 8px; }
   .dialogue td:first-child { width: 62px; } }
 `;

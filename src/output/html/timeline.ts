@@ -82,7 +82,7 @@ function drawn({ bars, dots }: Drawing, layout: Layout): string {
     ...bars.map((bar) => barDrawn(bar, x, y(bar.row))),
     ...sideBySide(dots).map(
       ({ row, at, status, label, before, together }) =>
-        `<circle class="${status}" cx="${Math.min(width - 7 - DOT * (together - 1), x.of(at)) + DOT * before}" cy="${y(row) + 11}" r="6"><title>${escapeHtml(label)}</title></circle>`,
+        `<circle class="${status}" cx="${Math.min(width - 7 - DOT * (together - 1), x.of(at)) + DOT * before}" cy="${y(row) + 22}" r="6"><title>${escapeHtml(label)}</title></circle>`,
     ),
   ];
   return `<svg class="${layout.name}" viewBox="0 0 ${width + (namesAbove ? 0 : 16)} ${height}" role="img" aria-label="Timeline of the delivery">${parts.join('\n')}</svg>`;

@@ -44,8 +44,10 @@ button:hover, .button:hover { border-color: var(--soft); background: var(--raise
 .field { display: flex; flex-direction: column; gap: 2px; min-width: 0; }
 .field label { font-size: 12px; color: var(--soft); }
 .field input, .field select { width: 100%; }
-.filter { display: grid; grid-template-columns: repeat(auto-fit, minmax(138px, 1fr)); gap: 8px 10px; align-items: end; padding: 10px 12px 12px; margin-bottom: 12px; background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
+.filter .buttons { flex-wrap: nowrap; }
+.filter { display: grid; grid-template-columns: repeat(auto-fit, minmax(120px, 1fr)); gap: 8px 10px; align-items: end; padding: 10px 12px 12px; margin-bottom: 12px; background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
 .foot { display: flex; flex-wrap: wrap; justify-content: space-between; align-items: end; gap: 12px 24px; margin-top: 12px; }
+@media (min-width: 761px) { form > .foot { position: sticky; bottom: 0; padding: 10px 0; margin-top: 0; background: var(--paper); } }
 .actions { display: flex; flex-wrap: wrap; align-items: end; gap: 8px; border: 0; margin: 0; padding: 0; min-width: 0; }
 .pager { display: flex; align-items: center; gap: 4px; }
 .pager p { margin: 0 8px 0 0; color: var(--soft); font-variant-numeric: tabular-nums; white-space: nowrap; }

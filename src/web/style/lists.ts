@@ -20,7 +20,7 @@ table { border-collapse: collapse; width: 100%; }
 .pick input { width: 16px; height: 16px; margin: 0; vertical-align: -3px; accent-color: var(--strong); padding: 0; min-height: 0; }
 .jobs .job { width: 76px; font-variant-numeric: tabular-nums; }
 .jobs .size { width: 80px; }
-.jobs .age, .jobs .next { width: 96px; }
+.jobs .age, .jobs .next { width: 104px; }
 .jobs .age, .jobs .size, .jobs .next, .number { font-variant-numeric: tabular-nums; }
 .jobs .sender { width: 19%; }
 .jobs .recipient { width: 25%; }
@@ -46,7 +46,7 @@ pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; }
 .big { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 10px; margin: 0 0 18px; }
 .big div { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 10px 14px; display: flex; flex-direction: column-reverse; }
 .big dt { color: var(--soft); font-size: 13px; }
-.big dd { margin: 0; font-size: 24px; line-height: 1.3; font-weight: 600; font-variant-numeric: tabular-nums; }
+.big dd { margin: 0; font-size: 20px; line-height: 1.4; white-space: nowrap; font-weight: 600; font-variant-numeric: tabular-nums; }
 .story { background: var(--card); border: 1px solid var(--line); border-bottom-width: 0; padding: 8px 14px; }
 .story:last-of-type { border-radius: 0 0 8px 8px; border-bottom-width: 1px; }
 .story summary, .stories { display: grid; grid-template-columns: 172px minmax(0, 1fr) minmax(0, 1.4fr) minmax(200px, 0.7fr); gap: 2px 14px; }
@@ -77,9 +77,9 @@ pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; }
   .jobs .below { display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical; overflow: hidden; color: var(--soft); font-size: 13px; }
   .pick input { width: 18px; height: 18px; }
   .stories span:not(:first-child) { display: none; }
-  .story summary, .stories { grid-template-columns: minmax(0, 1fr) max-content; }
-  .story summary .sender { grid-row: 2; grid-column: 1 / -1; }
-  .story summary .recipient { grid-row: 3; grid-column: 1 / -1; }
+  .story summary, .stories { grid-template-columns: minmax(0, 1fr); }
+  .story summary .recipient { grid-row: 2; }
+  .story summary .sender { grid-row: 3; }
   .events { margin-left: 0; }
   .events li { grid-template-columns: minmax(0, 1fr) max-content; padding: 6px 0; }
   .events li > :last-child { grid-column: 1 / -1; }
