@@ -30,9 +30,10 @@ export async function metricsFor(
     import('./running.ts'),
     import('./files.ts'),
   ]);
+  const isSpool = settings.state === null && settings.postgres === null;
   return new RunningMetrics({
     ...deps,
-    ...{ home, parts, settings, disk: nodeDisk, isSpool: settings.state === null },
+    ...{ home, parts, settings, disk: nodeDisk, isSpool },
     file: file === null || parts.includes('queue') ? file : intakeFile(file),
   });
 }
