@@ -38,7 +38,7 @@ test('the command works from a copied folder', (t) => {
   assert.equal(output, 'The spool is empty.\n');
 });
 
-test('bin/sendmail takes a message as sendmail does, through a link, and prints nothing', (t) => {
+test('bin/sendmail takes a message as sendmail does, through a link, and speaks SMTP', (t) => {
   const folder = temporaryDirectory(t);
   const link = path.join(folder, 'sendmail');
   fs.symlinkSync(path.join(PROJECT, 'bin/sendmail'), link);
@@ -51,6 +51,20 @@ test('bin/sendmail takes a message as sendmail does, through a link, and prints 
   });
   assert.equal(output, '');
   assert.match(messagesIn(spool)['2'] ?? '', /\nremote\|root@mail\.example\.org\|0\|/);
+  const dialogue = [
+    'EHLO x',
+    'MAIL FROM:<a@x.example>',
+    'RCPT TO:<b@y.example>',
+    'DATA',
+    'Subject: x\r\n\r\nhi\r\n.',
+  ];
+  const said = execFileSync(link, ['-bs'], {
+    input: `${dialogue.join('\r\n')}\r\nQUIT\r\n`,
+    env: environment,
+    encoding: 'utf8',
+  });
+  assert.match(said, /^220 mail\.example\.org [\s\S]*\r\n250 2\.6\.0 queued as job 4, message 3\r\n221 /);
+  assert.match(messagesIn(spool)['4'] ?? '', /\nremote\|b@y\.example\|0\|/);
   assert.throws(
     () => execFileSync(link, ['-bp'], { input: '', env: environment, stdio: 'pipe' }),
     (error: { status?: number }) => error.status === 64,

@@ -41,6 +41,10 @@ import { EXIT } from '../shell/exit.ts';
 import { dsnFrom } from '../shell/sendmail-options.ts';
 
 export const command: Command = async (invocation) => {
+  if (modeOf(invocation.options.b) === 's') {
+    const { speakSmtp } = await import('../listeners/smtp-session.ts');
+    return speakSmtp(invocation);
+  }
   const done = await enqueue(invocation);
   if (done.kind === 'error') return done;
   const { settings, options, terminal } = invocation;
@@ -183,15 +187,18 @@ async function enqueue({
 /** sendmail's other modes of operation, and which command does the same. */
 const MODES: { readonly [mode: string]: readonly [what: string, command: string] } = {
   p: ['The queue is listed by', 'queue'],
-  s: ['SMTP is spoken by', 'intake'],
   d: ['Mail is delivered by', 'watch'],
   D: ['Mail is delivered by', 'watch'],
   q: ['Mail is delivered by', 'run'],
 };
 
+function modeOf(given: unknown): string {
+  return allValues(given).at(-1) ?? 'm';
+}
+
 /** Without this, another mode would queue what was never meant as a message. */
 function modeRefused(given: unknown, commandText: CommandText): CliError | null {
-  const mode = allValues(given).at(-1) ?? 'm';
+  const mode = modeOf(given);
   if (mode === 'm') return null;
   const [what, command] = MODES[mode] ?? [];
   const instead = command === undefined ? '' : ` ${what}: ${commandText(command)}`;

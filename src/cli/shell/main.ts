@@ -51,7 +51,7 @@ const SENDMAIL_OPTIONS: { readonly [name: string]: OptionSpec } = {
   F: { type: 'string', describe: 'full name of the sender, for a message without From' },
   i: { type: 'boolean', describe: 'accepted: a line with only a dot never ends the message' },
   o: { type: 'string', describe: 'accepted (-oi, -oem, -odb)' },
-  b: { type: 'string', describe: 'accepted: the mode of operation, of which only -bm is available' },
+  b: { type: 'string', describe: 'mode of operation: -bm takes a message, -bs speaks SMTP' },
   e: { type: 'string', describe: 'accepted: how errors are reported; here always by the exit code' },
   B: { type: 'string', describe: 'accepted: 7BIT or 8BITMIME' },
   N: {
