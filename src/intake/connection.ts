@@ -49,8 +49,6 @@ export interface ConnectionDeps {
 const EMPTY: Buffer = Buffer.alloc(0);
 
 export class IntakeConnection {
-  /** it was refused, because there were too many connections already */
-  readonly refused: boolean;
   readonly #deps: ConnectionDeps;
   readonly #wire: ServerConnection;
   readonly #client: Client;
@@ -77,7 +75,6 @@ export class IntakeConnection {
   #error: string | null = null;
 
   constructor(socket: Socket, id: string, full: boolean, deps: ConnectionDeps) {
-    this.refused = full;
     this.#deps = deps;
     this.#session = beginSession(deps.policy);
     this.#deadline = new MovingDeadline(deps.clock, (limit) => {

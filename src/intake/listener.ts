@@ -2,13 +2,14 @@
  * The SMTP and LMTP listener for Citadel's smarthost entry. It listens on this machine only, unless another address is given
  * together with users and a certificate, so that a mistyped option does not make an open relay.
  */
-import { chmod } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { createSecureContext } from 'node:tls';
+import { clientNetwork } from '../platform/ip-address.ts';
 import { errorCode } from '../platform/system-errors.ts';
+import { isOwnAddress } from '../routing/own-address.ts';
 import { type ConnectionDeps, IntakeConnection, type LoginFailure } from './connection.ts';
 import { formatListenAddress, type ListenTarget, parseListenAddress } from './listen-address.ts';
-import { listenError, removeStale } from './listening.ts';
+import { listen, listenError, removeStale } from './listening.ts';
 import { LoginThrottle } from './login-throttle.ts';
 import { BOUNDS } from './receiver/bounds.ts';
 import {
@@ -67,20 +68,23 @@ export type IntakeStart =
   /** because of the given `address`, or an error of the `system`; `text` is full sentences */
   | { readonly kind: 'refused'; readonly why: 'address' | 'system'; readonly text: string };
 
-/** Citadel opens a connection for each recipient at once. */
-const BACKLOG = 1024;
+/** A client may have so many-eth of the connections, so that one from elsewhere that keeps them open does not take all. */
+const CLIENTS = 4;
 
 /** The listener without its address. */
 export class Intake {
   readonly #options: Omit<IntakeOptions, 'listen'>;
   readonly #deps: IntakeDeps;
   readonly #handler: TransactionHandler;
-  readonly #connections = new Set<IntakeConnection>();
+  /** with the client's network; '': this machine, null: refused, because there were too many */
+  readonly #connections = new Map<IntakeConnection, string | null>();
   readonly #shared: ConnectionDeps;
   #server: Server | null = null;
   #accepted = 0;
   /** connections that are not refused */
   #serving = 0;
+  /** those of each client */
+  readonly #served = new Map<string, number>();
   #stopping = false;
   #lastClosed = (): void => {};
 
@@ -111,36 +115,35 @@ export class Intake {
       socket.destroy();
       return;
     }
-    const full = this.#serving >= this.#options.connections;
-    if (!full) this.#serving++;
-    const id = String(++this.#accepted);
-    this.#connections.add(new IntakeConnection(socket, id, full, this.#shared));
+    const address = socket.remoteAddress ?? '';
+    const client = isOwnAddress(address, []) ? '' : clientNetwork(address);
+    const full = this.#isFull(client);
+    if (!full) this.#serve(client, 1);
+    const connection = new IntakeConnection(socket, String(++this.#accepted), full, this.#shared);
+    this.#connections.set(connection, full ? null : client);
+  }
+
+  #isFull(client: string): boolean {
+    const { connections } = this.#options;
+    const most = client === '' ? connections : connections / CLIENTS;
+    return this.#serving >= connections || (this.#served.get(client) ?? 0) >= most;
+  }
+
+  #serve(client: string, more: 1 | -1): void {
+    this.#serving += more;
+    const served = (this.#served.get(client) ?? 0) + more;
+    if (served > 0) this.#served.set(client, served);
+    else this.#served.delete(client);
   }
 
   /** Resolves to the port it listens on, 0 for a unix socket; rejects with the system's error. */
   async listen(address: ListenTarget): Promise<number> {
-    const target =
-      address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port };
     // Some clients close their side right after a pipelined QUIT; they still get their replies (RFC 5321 4.1.1.10).
     const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.accept(socket));
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen({ ...target, backlog: BACKLOG }, () => {
-        server.off('error', reject);
-        resolve();
-      });
-    });
+    const port = await listen(server, address);
     this.#server = server;
     server.on('error', (error) => this.#warn(`The intake could not take a connection: ${error.message}.`));
-    try {
-      if (address.kind === 'unix') await chmod(address.path, 0o660);
-    } catch (error) {
-      // Otherwise it would go on listening after the failure was reported.
-      await this.close();
-      throw error;
-    }
-    const bound = server.address();
-    return typeof bound === 'object' && bound !== null ? bound.port : 0;
+    return port;
   }
 
   async close(): Promise<void> {
@@ -149,11 +152,11 @@ export class Intake {
     const allClosed = new Promise<void>((resolve) => {
       this.#lastClosed = resolve;
     });
-    for (const connection of this.#connections) connection.stop();
+    for (const connection of this.#connections.keys()) connection.stop();
     if (this.#connections.size === 0) this.#lastClosed();
     const patience = Math.max(1, this.#options.stopping - BOUNDS.stopping.value);
     const impatient = this.#deps.clock.after(patience, () => {
-      for (const connection of this.#connections) connection.stopNow();
+      for (const connection of this.#connections.keys()) connection.stopNow();
     });
     await this.#handler.settle();
     await allClosed;
@@ -162,8 +165,9 @@ export class Intake {
   }
 
   #closed(connection: IntakeConnection, error: string | null): void {
+    const client = this.#connections.get(connection) ?? null;
+    if (client !== null) this.#serve(client, -1);
     this.#connections.delete(connection);
-    if (!connection.refused) this.#serving--;
     if (error !== null) this.#warn(`A connection to the intake was lost: ${error}.`);
     if (this.#connections.size === 0) this.#lastClosed();
   }

@@ -5,6 +5,7 @@
  * which a user has logged in is not held up by what others guess about that user. Memory is bounded: the oldest are forgotten.
  */
 import type { Clock } from '../platform/clock.ts';
+import { clientNetwork } from '../platform/ip-address.ts';
 
 /** Failures that cost nothing but the delay of their own answer. */
 const FREE = 3;
@@ -23,9 +24,13 @@ const LONGEST_USER = 100;
 
 interface Failures {
   readonly count: number;
+  /** the one user whom all of them were about; null: several */
+  readonly user: string | null;
   /** when the next attempt may be answered */
   readonly free: number;
 }
+
+const NO_FAILURES: Failures = { count: 0, user: null, free: 0 };
 
 export type Attempt =
   /** answer after so many milliseconds */
@@ -38,16 +43,6 @@ export type Attempt =
 export type Turn =
   | Extract<Attempt, { kind: 'throttled' }>
   | { readonly kind: 'admitted'; settle(isRight: boolean): Attempt };
-
-/** A host may have a whole IPv6 network to guess from. */
-function networkOf(address: string): string {
-  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '');
-  if (!plain.includes(':')) return plain;
-  const [head = '', tail] = plain.split('::');
-  const groups = head.split(':');
-  const missing = tail === undefined ? 0 : 8 - groups.length - tail.split(':').length;
-  return [...groups, ...Array<string>(Math.max(0, missing)).fill('0')].slice(0, 4).join(':');
-}
 
 export class LoginThrottle {
   readonly #clock: Clock;
@@ -69,7 +64,7 @@ export class LoginThrottle {
   /** The same for a check that takes its time: the next attempt may be admitted when this one is settled. */
   admit(user: string, address: string): Turn {
     const now = this.#clock.monotonic();
-    const network = networkOf(address);
+    const network = clientNetwork(address);
     // Copied: a part of a string would keep the whole line alive.
     const name = Buffer.from(user.slice(0, LONGEST_USER)).toString();
     const pair = `${network} ${name}`;
@@ -81,11 +76,12 @@ export class LoginThrottle {
       kind: 'admitted',
       settle: (isRight) => {
         if (isRight) {
-          for (const key of keys) this.#failures.delete(key);
+          // Who has an account of their own does not clear what they guessed about others.
+          for (const key of keys) if (this.#of(key, now).user === name) this.#failures.delete(key);
           remember(this.#known, pair);
           return { kind: 'accepted', delay: at - now };
         }
-        for (const key of keys) this.#fail(key, at, now);
+        for (const key of keys) this.#fail(key, name, at, now);
         return { kind: 'failed', delay: at - now + DELAY, failures: failures + 1 };
       },
     };
@@ -93,14 +89,16 @@ export class LoginThrottle {
 
   #of(key: string, now: number): Failures {
     const known = this.#failures.get(key);
-    return known === undefined || known.free + MEMORY < now ? { count: 0, free: 0 } : known;
+    return known === undefined || known.free + MEMORY < now ? NO_FAILURES : known;
   }
 
-  #fail(key: string, at: number, now: number): void {
-    const count = this.#of(key, now).count + 1;
+  #fail(key: string, name: string, at: number, now: number): void {
+    const before = this.#of(key, now);
+    const count = before.count + 1;
+    const user = before.count === 0 || before.user === name ? name : null;
     const gap = count <= FREE ? 0 : Math.min(LONGEST_GAP, DELAY * 2 ** (count - FREE - 1));
     this.#failures.delete(key);
-    this.#failures.set(key, { count, free: at + gap });
+    this.#failures.set(key, { count, user, free: at + gap });
     forgetOldest(this.#failures);
   }
 }

@@ -22,6 +22,12 @@ export function plainAddress(address: string): string {
   return bytes?.length === 4 ? bytes.join('.') : address;
 }
 
+/** Who one client is: an IPv4 address, or an IPv6 network of 64 bits, of which a host may have all addresses. */
+export function clientNetwork(address: string): string {
+  const bytes = ipBytes(address);
+  return bytes === null || bytes.length === 4 ? plainAddress(address) : bytes.slice(0, 8).join('.');
+}
+
 /** `network` is an address, or one with the length of its prefix behind a slash. */
 export function inNetwork(address: string, network: string): boolean {
   const [base = '', length] = network.split('/');

@@ -245,7 +245,7 @@ export const SETTINGS = {
   'intake.connections': setting(
     count(1, 100000),
     '1000',
-    'simultaneous connections to the intake; further ones are refused for now',
+    'simultaneous connections to the intake, a quarter of them from one other machine; further ones are refused for now',
   ),
   'intake.users': optional(passwordFile, 'a file of `user:password` lines: only these users may submit mail'),
   'intake.certificate': optional(

@@ -2,7 +2,6 @@
  * The HTTP server of the web view. Answers whoever can connect, so all that a client can make it hold is bounded: connections,
  * header, body, time. What a page may load and where its forms go is said in every answer.
  */
-import { chmod } from 'node:fs/promises';
 import {
   createServer,
   type IncomingMessage,
@@ -12,7 +11,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { formatListenAddress, type ListenTarget } from '../intake/listen-address.ts';
-import { listenError, removeStale } from '../intake/listening.ts';
+import { listen, listenError, removeStale } from '../intake/listening.ts';
 import { errorCode } from '../platform/system-errors.ts';
 import { BOUNDS } from './bounds.ts';
 import { isOurForm, isOurHost, type OriginRules } from './origin.ts';
@@ -59,7 +58,7 @@ export async function startServer(address: ListenTarget, deps: ServerDeps): Prom
   server.maxConnections = BOUNDS.connections;
   try {
     if (address.kind === 'unix') await removeStale(address.path);
-    const port = await listen(server, address);
+    const port = await begin(server, address);
     return { address: formatListenAddress(address, port), close: () => stop(server) };
   } catch (error) {
     const code = errorCode(error);
@@ -90,16 +89,9 @@ async function serverFor(deps: ServerDeps): Promise<Server> {
   return https.createServer({ ...options, ...deps.tls, minVersion: 'TLSv1.2' }, listener);
 }
 
-async function listen(server: Server, address: ListenTarget): Promise<number> {
-  const target =
-    address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port };
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(target, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
+/** Resolves to the port. */
+async function begin(server: Server, address: ListenTarget): Promise<number> {
+  const port = await listen(server, address);
   server.on('error', () => {});
   // Clients that speak no HTTP, or slowly, or too much.
   server.on('clientError', (error, socket) => {
@@ -107,9 +99,7 @@ async function listen(server: Server, address: ListenTarget): Promise<number> {
     const status = isLong ? '431 Request Header Fields Too Large' : '400 Bad Request';
     socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`, () => socket.destroy());
   });
-  if (address.kind === 'unix') await chmod(address.path, 0o660);
-  const bound = server.address();
-  return typeof bound === 'object' && bound !== null ? bound.port : 0;
+  return port;
 }
 
 function stop(server: Server): Promise<void> {

@@ -2,10 +2,13 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import net from 'node:net';
 import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import tls from 'node:tls';
+import { INTAKE_DEFAULTS, Intake } from '../../src/intake/listener.ts';
 import type { Clock } from '../../src/platform/clock.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { certificates, testCa } from '../support/certificates.ts';
+import { MemorySocket } from '../support/memory-socket.ts';
 import { bench, messagesIn, openClient, spoolOf, temporaryDirectory } from '../support/spool.ts';
 import { Conversation } from './conversation.ts';
 import { below, MAIL, memoryRoom, start } from './intake.ts';
@@ -395,6 +398,41 @@ test('one connection too many is refused with 421', async (t) => {
   await first.hello();
   const second = await intake.client();
   assert.match((await second.reply()) ?? '', /^421 .*Too many/);
+});
+
+test('a client from elsewhere that keeps connections open takes a quarter of them, this machine all (R283)', async (t) => {
+  const options = {
+    ...INTAKE_DEFAULTS,
+    hostname: 'queue.example',
+    scratch: temporaryDirectory(t),
+    connections: 20,
+  };
+  const events = { queued() {}, refused() {}, loginFailed() {}, warning() {} };
+  const intake = new Intake(options, { queue: memoryRoom(), clock: systemClock, events });
+  t.after(() => intake.close());
+  const wires: MemorySocket[] = [];
+  const from = async (addresses: readonly string[]): Promise<string> => {
+    const heard = addresses.map((address) => {
+      const lines: string[] = [];
+      const wire = new MemorySocket((bytes) => lines.push(bytes), undefined, address);
+      wires.push(wire);
+      intake.accept(wire.socket);
+      return lines;
+    });
+    for (let turns = 0; turns < 5; turns++) await turn();
+    return heard.map((lines) => lines.join('').slice(0, 3)).join(' ');
+  };
+  const taken = (most: number, of: number) =>
+    [...Array(most).fill('220'), ...Array(of - most).fill('421')].join(' ');
+  assert.equal(await from(Array(8).fill('198.51.100.1')), taken(5, 8));
+  assert.equal(await from(['::ffff:198.51.100.1']), '421');
+  assert.equal(await from(Array.from({ length: 8 }, (_, n) => `2001:db8:0:1::${n + 1}`)), taken(5, 8));
+  assert.equal(await from(['2001:db8:0:2::1', '198.51.100.2']), taken(2, 2));
+  assert.equal(await from(Array(10).fill('::1')), taken(8, 10));
+  for (const wire of wires) wire.destroy();
+  await turn();
+  assert.equal(await from(Array(8).fill('198.51.100.1')), taken(5, 8));
+  assert.equal(await from(Array(16).fill('127.0.0.1')), taken(15, 16));
 });
 
 test('a unix socket: a dead one is replaced, a living one and a file are in the way', async (t) => {

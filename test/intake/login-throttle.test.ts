@@ -69,6 +69,19 @@ test('a right password in the midst of guesses waits its turn as a wrong one doe
   );
 });
 
+test('an account of their own does not clear what somebody guessed about others (R283)', () => {
+  const { throttle, guess } = bench();
+  let heard = 0;
+  for (let round = 0; round < 100; round++) {
+    for (const user of ['a', 'b', 'c']) {
+      const isHeard = guess(`${user}${round}`, '192.0.2.7')?.kind === 'failed';
+      if (isHeard) heard++;
+    }
+    throttle.attempt('mallory', '192.0.2.7', right);
+  }
+  assert.ok(heard < 10, `${heard} passwords were looked at in an instant`);
+});
+
 test('failures are forgotten after ten minutes', () => {
   const { clock, guess } = bench();
   guess('citadel', '192.0.2.7', 30);

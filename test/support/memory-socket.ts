@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 
 export class MemorySocket extends Duplex {
-  readonly remoteAddress = '127.0.0.1';
+  readonly remoteAddress: string;
   readonly remotePort = 40_000;
   readonly localAddress = '127.0.0.1';
   readonly localPort = 2525;
@@ -16,9 +16,11 @@ export class MemorySocket extends Duplex {
   /**
    * @param heard called with what the server sends, one character per byte
    * @param ended called when the server ends its side
+   * @param address of the client
    */
-  constructor(heard: (bytes: string) => void, ended: () => void = () => {}) {
+  constructor(heard: (bytes: string) => void, ended: () => void = () => {}, address = '127.0.0.1') {
     super();
+    this.remoteAddress = address;
     this.#heard = heard;
     this.#ended = ended;
   }

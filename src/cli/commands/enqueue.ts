@@ -5,7 +5,6 @@
  */
 import { randomUUID } from 'node:crypto';
 import { createReadStream, openSync } from 'node:fs';
-import { userInfo } from 'node:os';
 import { queuedEntry } from '../../history/record.ts';
 import type { Charset } from '../../message/charset.ts';
 import { beginningOf, completeHeader } from '../../message/complete-header.ts';
@@ -27,7 +26,7 @@ import type { CommandText } from '../../settings/shell-words.ts';
 import { logFor } from '../setup/event-log.ts';
 import { historyFor } from '../setup/history.ts';
 import { charsetFrom, clockFor, spoolDeps, spoolOf } from '../setup/load-config.ts';
-import { becomeOwner } from '../setup/privileges.ts';
+import { becomeOwner, userName } from '../setup/privileges.ts';
 import { openClient } from '../setup/room/open-client.ts';
 import {
   allValues,
@@ -206,15 +205,6 @@ function modeRefused(given: unknown, commandText: CommandText): CliError | null 
     `The mode ${mode === 'q' ? '-q' : `-b${escapeControl(mode)}`} of sendmail is not available. Nothing was queued.${instead}`,
     EXIT.usage,
   );
-}
-
-/** Of the user who called. A user who is not in the system's database has only a number. */
-function userName(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return `user${process.getuid?.() ?? ''}`;
-  }
 }
 
 function mailboxOf(name: string | undefined, address: ByteString, legacy: Charset): ByteString {

@@ -71,3 +71,12 @@ function accountOf(uid: number): { readonly username: string; readonly gid: numb
     process.seteuid?.(0);
   }
 }
+
+/** Of the user who called. A user who is not in the system's database, as in many containers, has only a number. */
+export function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `user${process.getuid?.() ?? ''}`;
+  }
+}

@@ -163,6 +163,25 @@ test('in a shared spool every member can do everything, whoever came first (R177
   }
 });
 
+test('a user whom the system does not know by name may do all that others may (R284)', NEEDS_ROOT, (t) => {
+  if (!bundled) return t.skip('needs the built program');
+  const bin = program(t);
+  const spool = sharedSpool(t);
+  const nameless = ['--reuid', '61001', '--regid', 'mail', '--clear-groups'];
+  for (const words of [
+    ENQUEUE,
+    ['hold', '2'],
+    ['release', '2'],
+    RUN,
+    ['retry', '2'],
+    ['remove', '2', '--yes'],
+    RUN,
+  ]) {
+    const { status, said } = as(nameless, bin, [...words, '--spool', spool]);
+    assert.equal(status, 0, `${words[0]}: ${said}`);
+  }
+});
+
 test('nothing is called queued that the owner of the spool could not read (R177)', NEEDS_ROOT, (t) => {
   if (!bundled) return t.skip('needs the built program');
   const bin = program(t);

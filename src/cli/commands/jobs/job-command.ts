@@ -3,7 +3,6 @@
  * for each, and say which process will carry it out. All or nothing: when one number is wrong, no request is written. Works
  * beside a running watcher and without one.
  */
-import { userInfo } from 'node:os';
 import type { MessageNumber } from '../../../delivery-list/job.ts';
 import { requestEntry } from '../../../history/record.ts';
 import type { HistoryWriter } from '../../../history/writer.ts';
@@ -19,7 +18,7 @@ import { nodeDisk } from '../../../storage/disk.ts';
 import { layoutOf } from '../../../storage/layout.ts';
 import { historyFor } from '../../setup/history.ts';
 import { clockFor, spoolDeps, spoolOf } from '../../setup/load-config.ts';
-import { becomeOwner } from '../../setup/privileges.ts';
+import { becomeOwner, userName } from '../../setup/privileges.ts';
 import { readableFor } from '../../setup/read-spool.ts';
 import { messageSizes } from '../../setup/room/message-sizes.ts';
 import { openClient } from '../../setup/room/open-client.ts';
@@ -115,7 +114,7 @@ async function openJobs(
   if (typeof spool !== 'string') return spool;
   const selection = jobSelection(options);
   if ('kind' in selection) return selection;
-  const { username: by } = userInfo();
+  const by = userName();
   const notOwner = becomeOwner(spool, settings);
   if (notOwner !== null) return notOwner;
   const clock = clockFor(settings);
