@@ -128,7 +128,8 @@ function loginForm({ query, session }: WebRequest): WebResponse {
 async function logIn({ form, address }: WebRequest, { logins }: AppDeps): Promise<WebResponse> {
   const [user, target] = [form.get('user') ?? '', localTarget(form.get('target'))];
   const result = await logins.check(user, form.get('password') ?? '', address);
-  if (result.kind === 'in') return seeOther(target, { 'Set-Cookie': logins.begin(user, result.line) });
+  if (result.kind === 'in')
+    return seeOther(target, { 'Set-Cookie': logins.begin(user, result.line, address) });
   if (result.kind === 'busy') return failure(429);
   return page(loginPage({ target, user, problem: 'The user or the password is wrong.' }), 401);
 }
@@ -139,6 +140,8 @@ async function logOut({ session }: OwnRequest, { logins }: AppDeps): Promise<Web
 
 // The queue.
 
+/** Seconds. */
+const SOON = 2;
 /** Jobs of a page. */
 const PAGE = 50;
 const HISTORY_PAGE = 30;
@@ -174,7 +177,8 @@ async function queuePage(request: OwnRequest, deps: AppDeps): Promise<WebRespons
     return show(request, deps, 'Queue', queueProblem(list.text, fields, order), { status: 400 });
   const shown = list.jobs.length;
   const paging = { first, shown, total: list.total, size: PAGE, more: first + shown < list.total };
-  const refresh = refreshIn(query);
+  // What is not read yet is there a little later.
+  const refresh = list.isWhole ? refreshIn(query) : SOON;
   const content = queueContent({ list, fields, order, paging, refresh, session, target });
   return show(request, deps, 'Queue', content, { refresh });
 }

@@ -18,6 +18,7 @@ export interface LoginDeps {
   readonly secure: boolean;
   /** `heard`: the password was looked at */
   failed(user: string, address: string, failures: number, heard: boolean): void;
+  /** a session has begun */
   succeeded(user: string, address: string): void;
   warn(text: string): void;
 }
@@ -54,7 +55,7 @@ export class Logins {
     password: string,
     address: string,
   ): Promise<LoginResult & { readonly delay: number }> {
-    const { throttle, failed, succeeded, warn } = this.#deps;
+    const { throttle, failed, warn } = this.#deps;
     const turn = throttle.admit(user, address);
     if (turn.kind === 'throttled') {
       failed(user, address, turn.failures, false);
@@ -67,16 +68,14 @@ export class Logins {
       ? await userLine(typeof users === 'string' ? new Map() : users, user, password)
       : null;
     const done = turn.settle(line !== null);
-    if (done.kind === 'accepted' && line !== null) {
-      succeeded(user, address);
-      return { kind: 'in', line, delay: done.delay };
-    }
+    if (done.kind === 'accepted' && line !== null) return { kind: 'in', line, delay: done.delay };
     failed(user, address, done.kind === 'accepted' ? 0 : done.failures, true);
     return { kind: 'wrong', delay: done.delay };
   }
 
   /** The cookie for a new session. */
-  begin(user: string, line: string): string {
+  begin(user: string, line: string, address: string): string {
+    this.#deps.succeeded(user, address);
     return this.#cookie(this.#deps.sessions.begin(user, line));
   }
 

@@ -42,6 +42,8 @@ export interface QueueList {
   readonly selected: string;
   /** sentences about what is not a job: hosts that slow us down, lists that cannot be read */
   readonly notes: readonly string[];
+  /** false: the queue is still being read, and this is what is known of it */
+  readonly isWhole: boolean;
   /** Unix seconds */
   readonly now: number;
 }

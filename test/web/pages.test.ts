@@ -72,6 +72,7 @@ function pages(text: string): readonly Markup[] {
     jobs: [job],
     selected: text,
     notes: [text],
+    isWhole: true,
     now: 0,
   } as const;
   const plan = {
@@ -224,6 +225,34 @@ test('holes of a template', () => {
     html`<a b="${'"'}">${'<'}${null}${undefined}${false}${0}${[html`<i>`, '&', ['x']]}</a>`.text,
     '<a b="&#34;">&#60;0<i>&#38;x</a>',
   );
+});
+
+test('a queue that is still being read does not look empty', () => {
+  const page = (isWhole: boolean): string => {
+    const counts = { ...COUNTS, jobs: 0 };
+    const list = {
+      kind: 'list',
+      counts,
+      total: 0,
+      jobs: [],
+      selected: '',
+      notes: [],
+      isWhole,
+      now: 0,
+    } as const;
+    const paging = { first: 0, shown: 0, total: 0, size: 50, more: false };
+    return queueContent({
+      list,
+      fields: {},
+      order: 'newest',
+      paging,
+      refresh: 0,
+      session: SESSION,
+      target: '/',
+    }).text;
+  };
+  assert.match(page(true), /The queue is empty\./);
+  assert.match(page(false), /No jobs so far\./);
 });
 
 test('a list has pages', () => {

@@ -5,7 +5,7 @@ import { factsOf } from '../../output/queue-facts.ts';
 import { AgeCounter, type ListedJob } from '../../output/queue-list.ts';
 import { escapeControl, plural } from '../../output/text.ts';
 import { throttleFacts, throttleSentence } from '../../output/throttling.ts';
-import { formatTime } from '../../platform/clock.ts';
+import { formatTime, type Timer } from '../../platform/clock.ts';
 import { inSlices } from '../../platform/in-turn.ts';
 import type { QueuedJob } from '../../queue/queue.ts';
 import { ageOf } from '../../queue/schedule.ts';
@@ -32,12 +32,14 @@ export async function listOf(
 ): Promise<QueueList | Problem> {
   const selection = selectionOf(fields, QUEUE_RULES);
   if ('kind' in selection) return selection;
-  const counts = await countsOf(sources);
+  const isWhole = await isRead(sources);
+  const counts = countsNow(sources);
   const now = secondsOf(sources);
   const chosen = await selected(selection, Object.keys(fields).length === 0, order, sources);
   const shown = chosen.slice(first, first + count).flatMap(({ control }) => sources.view.read(control) ?? []);
   const { jobs, throttling } = await listed(shown, sources);
   const notes = [
+    ...(isWhole ? [] : ['The queue is being read; this is what is known of it so far.']),
     ...slowedNote(sources, now),
     ...throttleNotes(throttling, jobs, sources),
     ...unreadableNotes(sources),
@@ -45,6 +47,7 @@ export async function listOf(
   return {
     kind: 'list',
     counts,
+    isWhole,
     total: chosen.length,
     jobs,
     selected: escapeControl(selection.text),
@@ -125,11 +128,29 @@ const COUNTED = 2000;
 const COUNTS = new WeakMap<SpoolView, { at: number; version: number; counts: QueueCounts }>();
 
 export async function countsOf(sources: WebSources): Promise<QueueCounts> {
+  await sources.view.refresh();
+  return countsNow(sources);
+}
+
+/** Milliseconds that a reader waits for the first page of a large queue. */
+const PATIENCE = 1500;
+
+/** Whether the view is up to date after a moment. */
+async function isRead({ view, clock }: WebSources): Promise<boolean> {
+  let timer: Timer | null = null;
+  const late = new Promise<false>((resolve) => {
+    timer = clock.after(PATIENCE, () => resolve(false));
+  });
+  const read = view.refresh().then(() => true as const);
+  return Promise.race([read, late]).finally(() => timer?.cancel());
+}
+
+/** As of the last refresh. */
+function countsNow(sources: WebSources): QueueCounts {
   const { view, clock } = sources;
-  await view.refresh();
-  const known = COUNTS.get(view);
+  const before = COUNTS.get(view);
   const at = clock.monotonic();
-  if (known?.version === view.version && at - known.at < COUNTED) return known.counts;
+  if (before?.version === view.version && at - before.at < COUNTED) return before.counts;
   const counts = counted(sources);
   COUNTS.set(view, { at, version: view.version, counts });
   return counts;

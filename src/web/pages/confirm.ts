@@ -25,7 +25,7 @@ ${hiddenFields(fields)}
 <input type="hidden" name="target" value="${target}">
 <input type="hidden" name="scope" value="all">
 <input type="hidden" name="confirmed" value="${all}">
-<div class="buttons"><button name="action" value="${action}" class="main${isGrave(action) && ' grave'}" autofocus>Yes, ${action === 'give-up' ? 'remove and tell senders' : action}</button> <a class="button quiet" href="${target}">Cancel</a></div>
+<div class="buttons"><button name="action" value="${action}" class="main${isGrave(action) && ' grave'}">Yes, ${action === 'give-up' ? 'remove and tell senders' : action}</button> <a class="button quiet" href="${target}">Cancel</a></div>
 </form>
 ${plainJobs(jobs, now, caption)}`;
 }

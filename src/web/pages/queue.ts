@@ -38,7 +38,7 @@ export function queueContent(shown: QueuePage): Markup {
 ${list.notes.map((note) => html`<p class="warning">${note}</p>`)}
 ${filterForm(fields, shown.order)}
 ${list.jobs.length === 0 ? emptyText(list) : jobsForm(shown)}
-${refreshForm('/', { ...fields, order: shown.order }, refresh)}`;
+${list.isWhole && refreshForm('/', { ...fields, order: shown.order }, refresh)}`;
 }
 
 export function countsStrip({ jobs, due, held, oldest, runner, unreadable }: QueueCounts): Markup {
@@ -74,8 +74,9 @@ ${order !== 'newest' && html`<input type="hidden" name="order" value="${order}">
 </form>`;
 }
 
-function emptyText({ selected, counts }: QueueList): Markup {
-  return html`<p class="empty">${counts.jobs === 0 ? 'The queue is empty.' : `No jobs${selected}.`}</p>`;
+function emptyText({ selected, counts, isWhole }: QueueList): Markup {
+  const isEmpty = counts.jobs === 0 && isWhole;
+  return html`<p class="empty">${isEmpty ? 'The queue is empty.' : `No jobs${selected}${isWhole ? '' : ' so far'}.`}</p>`;
 }
 
 const ACTIONS: readonly (readonly [Action, string])[] = [
