@@ -2,7 +2,7 @@
  * The TLS part of a connection: wraps a connected socket, and returns what the handshake proved. Loaded when TLS is first used,
  * because loading node:tls takes longer than a queue run with nothing to do. It never falls back to clear text.
  */
-import { createHash } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import { isIP, type Socket } from 'node:net';
 import * as tls from 'node:tls';
 import type { TlsFacts, TlsOptions } from './connection.ts';
@@ -43,6 +43,7 @@ export function wrap(socket: Socket, options: TlsOptions): Handshake {
     ...(isIP(name) === 0 ? { servername: name } : {}),
     ...(offered === undefined ? {} : { session: offered.bytes }),
     secureContext: contextFor(options.ca),
+    checkServerIdentity,
     rejectUnauthorized: options.verify && !isPinned(options) && options.dane === undefined,
   });
   let accepted: Verdict | null = null;
@@ -64,6 +65,12 @@ export function wrap(socket: Socket, options: TlsOptions): Handshake {
       return { protocol: secure.getProtocol() ?? 'unknown', cipher: secure.getCipher().name, ...verdict };
     },
   };
+}
+
+/** As Node does it, but that some versions of it (22.23) do not find an IPv6 address in any certificate. */
+function checkServerIdentity(host: string, certificate: tls.PeerCertificate): Error | undefined {
+  const isIn = isIP(host) === 6 && new X509Certificate(certificate.raw).checkIP(host) !== undefined;
+  return isIn ? undefined : tls.checkServerIdentity(host, certificate);
 }
 
 /** By what the connection must prove and where it leads. */

@@ -63,7 +63,12 @@ const judged: readonly {
     proof: 'pkix',
   },
   { name: 'an IPv4 address', options: { ...TRUSTED, serverName: '127.0.0.1' }, server: mail, proof: 'pkix' },
-  { name: 'an IPv6 address', options: { ...TRUSTED, serverName: '::1' }, server: mail, proof: 'pkix' },
+  {
+    name: 'another IPv6 address',
+    options: { ...TRUSTED, serverName: '::2' },
+    server: mail,
+    proof: /cert's list|altnames/,
+  },
   {
     name: 'another name',
     options: { ...TRUSTED, serverName: 'other.example' },
@@ -234,6 +239,11 @@ for (const { name, options, server, proof } of [...judged, ...judgedByTlsa]) {
     }
   });
 }
+
+test('an IPv6 address that the certificate has is proved, in each version of Node (R286)', async () => {
+  const outcome = await handshake({ ...TRUSTED, serverName: '::1' }, mail);
+  assert.equal('proof' in outcome && outcome.proof, 'pkix');
+});
 
 test('SNI carries names and no addresses', async () => {
   const asked: unknown[] = [];
@@ -429,6 +439,6 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
     connection.destroy();
     server.close();
     assert.equal(reason.kind, 'tls');
-    assert.match(reason.kind === 'tls' ? reason.message : '', /^\w+ alert [a-z ]+$/);
+    assert.match(reason.kind === 'tls' ? reason.message : '', /^[\w/]+ alert [a-z ]+$/);
   });
 }
