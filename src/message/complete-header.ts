@@ -42,8 +42,8 @@ const MAILBOX_LINES = /^(?:>?From [^\n]*(?:\n|$))+/;
 /** With the time of the message. `From now on` is text. */
 const TIMED = /^>?From [^\n]*\d:\d\d/;
 
-/** RFC 5322 3.6.8; obsolete syntax allows blanks before the colon. */
-const FIELD = /^([!-9;-~]+)[ \t]*:/;
+/** RFC 5322 3.6.8; obsolete syntax allows blanks before the colon. A NUL is left out when the message is sent. */
+const FIELD = /^([\0!-9;-~]+)[ \t]*:/;
 /** One of these is in every header. `Error: disk full` and `http://...` begin a text. */
 const USUAL =
   /^(?:(?:resent-)?(?:from|sender|reply-to|to|cc|bcc|date|message-id)|(?:x|content|list|dkim|arc)-.+|subject|in-reply-to|references|comments|keywords|received|return-path|mime-version|auto-submitted|precedence|priority|importance|sensitivity|organization|user-agent|apparently-to|errors-to|delivered-to)$/i;
@@ -85,7 +85,7 @@ export function completeHeader(
     missing('Message-ID', defaults.messageId),
     eol,
   ];
-  return { header: header.join(''), body: rest.replace(/^\r?\n/, '') };
+  return { header: header.join(''), body: rest.replace(/^\r*\n/, '') };
 }
 
 function shownRecipient(recipients: readonly ByteString[]): ByteString {
@@ -93,16 +93,24 @@ function shownRecipient(recipients: readonly ByteString[]): ByteString {
   return recipients.length === 1 && only !== undefined ? only : 'undisclosed-recipients:;';
 }
 
+/** A line of blanks within folded recipients (RFC 5322 4.2): what follows must not become text that everybody reads. */
+function isBlankWithin(field: string, line: ByteString, next: ByteString): boolean {
+  return /^(?:resent-)?(?:to|cc|bcc)$/i.test(field) && /^[ \t]+\r*\n/.test(line) && CONTINUATION.test(next);
+}
+
 /** The lines up to the first that is no field; none when no field among them is usual. */
 function headerOf(text: ByteString): Beginning {
   let isUsual = false;
+  let field = '';
   let at = 0;
   while (at < text.length) {
     const feed = text.indexOf('\n', at);
     const end = feed < 0 ? text.length : feed + 1;
     const line = text.slice(at, end);
-    const name = FIELD.exec(line)?.[1];
-    if (name === undefined && (at === 0 || !CONTINUATION.test(line))) break;
+    const name = FIELD.exec(line)?.[1]?.replaceAll('\0', '');
+    const continues = CONTINUATION.test(line) || isBlankWithin(field, line, text.slice(end, end + 998));
+    if (name === undefined && (at === 0 || !continues)) break;
+    field = name ?? field;
     isUsual ||= name !== undefined && USUAL.test(name);
     at = end;
   }

@@ -143,6 +143,9 @@ function encodeParameters(value: ByteString, legacy: Charset): ByteString {
   });
 }
 
+/** The field in which one goes whose own name has no place in a line. */
+const OVERLONG = 'X-Overlong-Field';
+
 /**
  * Folds a header line over 998 bytes: before the last blank that fits, else after the last separator that fits, else after
  * the field's name, else between two characters. No line is left blank.
@@ -152,6 +155,8 @@ function foldLine(line: ByteString): ByteString {
   const lines: ByteString[] = [];
   let rest = line;
   let least = /^[^\s:]+[ \t]*:[ \t]*/.exec(line)?.[0].length ?? 1;
+  const name = /^[^\s:]+:/.exec(line)?.[0] ?? '';
+  if (name.length > LONGEST_LINE) return foldLine(`${OVERLONG}: ${line}`);
   while (rest.length > LONGEST_LINE) {
     const cuts = [
       lastOf(rest, [' ', '\t'], LONGEST_LINE),

@@ -27,9 +27,9 @@ export const FLOW_COLUMN = 72;
 
 /**
  * Fields that are removed: blind copies (R031, C34), the path that only the final server writes (RFC 5321 4.4), and a length
- * that no longer fits. Obsolete syntax allows blanks before the colon.
+ * that no longer fits. Obsolete syntax allows blanks before the colon, and editors begin a file with a byte order mark.
  */
-const PRIVATE = /^(?:bcc|resent-bcc|envelope-to|return-path|content-length)[ \t]*:/i;
+const PRIVATE = /^(?:\xef\xbb\xbf)?(?:bcc|resent-bcc|envelope-to|return-path|content-length)[ \t]*:/i;
 
 /**
  * RFC 822 text and format 4: every CR is removed and every LF becomes CRLF, as in the C module; private header fields are

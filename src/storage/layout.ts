@@ -73,6 +73,9 @@ export function layoutOf(spool: string): StateLayout {
 /** The highest number of a message: of fifteen digits, so that adding to it stays exact below 2^53. */
 export const HIGHEST_NUMBER: MessageNumber = 999_999_999_999_999;
 
+/** The highest number that a new message gets: 32 bits are what lists of 2012 hold of it. Files with higher ones are read all the same. */
+export const HIGHEST_NEW: MessageNumber = 2_147_483_647;
+
 /**
  * The number in a file name: decimal without leading zeros, as we and Citadel write it. Null for other names, and for
  * numbers beyond the highest: such files are not messages.

@@ -31,6 +31,25 @@ const rows: readonly (readonly [string, string, string, string])[] = [
   ['a folded field', 'Subject: x\n y\n\nhello\n', `Subject: x\n y\n${ALL}`, 'hello\n'],
   ['blanks do not continue a header', 'Subject: x\n \t\nhello\n', `Subject: x\n${ALL}`, ' \t\nhello\n'],
   [
+    'blanks within folded recipients (R277)',
+    'Subject: x\nBcc: a@x,\n \n b@x\n\nhello\n',
+    `Subject: x\nBcc: a@x,\n \n b@x\n${ALL}`,
+    'hello\n',
+  ],
+  ['blanks behind recipients (R277)', 'Cc: a@x\n \nhello\n', `Cc: a@x\n${ALL.replace(TO, '')}`, ' \nhello\n'],
+  [
+    'a NUL in the name of a field (R277)',
+    'Subject: x\nB\0cc: a@x\n\nhi\n',
+    `Subject: x\nB\0cc: a@x\n${ALL}`,
+    'hi\n',
+  ],
+  [
+    'an empty line with two CR (R277)',
+    'To: d@x\r\r\n\r\r\nhi',
+    `To: d@x\r\r\n${ALL.replace(TO, '').replaceAll('\n', '\r\n')}`,
+    'hi',
+  ],
+  [
     'what is there stays',
     'DATE: d\nfrom : f@x\nCc: c@x\nmessage-id: <i@x>\n\nhello\n',
     'DATE: d\nfrom : f@x\nCc: c@x\nmessage-id: <i@x>\n\n',

@@ -162,6 +162,34 @@ for (const [name, field] of fields) {
   });
 }
 
+test('a field whose name has no place in a line goes into another one, whole (R288)', () => {
+  const field = `X-${'y'.repeat(3000)}: v`;
+  const [first = ''] = headerOf(render(latin1(`${field}\r\nSubject: x\r\n\r\nbody\r\n`)));
+  assert.equal(first.replace(/\s/g, ''), `X-Overlong-Field:${field}`.replace(/\s/g, ''));
+});
+
+const unencodable: readonly (readonly [string, string])[] = [
+  ['an unknown encoding', 'Content-Transfer-Encoding: x-uuencode'],
+  ['a part of a message', 'Content-Type: message/partial; id=x; number=1; total=2'],
+  ['parts without a boundary', 'Content-Type: multipart/mixed'],
+];
+for (const [name, field] of unencodable)
+  test(`long lines that no encoding carries are cut: ${name} (R288)`, () => {
+    for (const length of [998, 999, 1996, 3000, 100_000]) {
+      const body = `${'x'.repeat(length)}\r\n`;
+      const made = render(latin1(`${field}\r\n\r\n${body}`));
+      assert.doesNotMatch(made, /[^\r\n]{999}/, `${length}`);
+      assert.equal(bodyOf(made).replace(/\r\n /g, ''), body);
+    }
+  });
+
+test('what stands before the parts is cut into lines that fit (R288)', () => {
+  for (const length of [998, 999, 1996, 2994, 3000]) {
+    const text = mixed('\r\nx').replace('\r\n\r\n--b', `\r\n\r\n${'p'.repeat(length)}\r\n--b`);
+    assert.doesNotMatch(render(latin1(text)), /[^\r\n]{999}/, `${length}`);
+  }
+});
+
 test('no recipient is cut in two by a fold', () => {
   const list = Array.from({ length: 99 }, (_, n) => `number${n}@lists.example`);
   for (const separator of [',', ', '])

@@ -179,6 +179,7 @@ test('blind copies never leave (R031, C34)', () => {
   const header = 'Bcc : a@b\r\n\tc@d\r\nTo: x\r\nENVELOPE-TO: q\n r\r\nBccs: kept\r\nX: y\r\n z\r\n';
   const expected = 'To: x\r\nBccs: kept\r\nX: y\r\n z\r\n\r\nBcc: in the body\r\n';
   assert.equal(render(latin1(`${header}\r\nBcc: in the body\r\n`)), expected);
+  assert.equal(render(latin1(`\xef\xbb\xbf${header}\r\nBcc: in the body\r\n`)), expected);
   const made = render(native(FIELDS, `${header}\r\nBcc: in the body\r\n`, 4));
   assert.ok(made.endsWith(`<alice@citref.example>\r\n${expected}`));
 });

@@ -2,14 +2,15 @@
  * Makes a message fit the wire. Header lines over 998 bytes are folded, and a MIME part that has such lines or NULs in
  * its body gets a transfer encoding that carries them (RFC 5321 4.5.3.1.6, RFC 2045 2.7 and 2.8). For a server without
  * 8BITMIME, parts with 8-bit bytes get one too and header fields become encoded words (RFC 6152 3). Only what does not
- * fit is touched. What a signature of its author covers (multipart/signed) keeps its bytes, NULs excepted.
+ * fit is touched. What a signature of its author covers (multipart/signed) keeps its bytes, NULs excepted; where no encoding
+ * is allowed or known, long lines are cut, as Postfix does.
  *
  * Two passes: the first finds out what each part needs, the second writes it. Input has CRLF line ends only.
  */
 import type { ByteString } from '../../platform/bytes.ts';
 import { type Charset, hasEightBit, type Utf8Detector, utf8Detector } from '../charset.ts';
 import { encodeField, foldField } from '../header-text.ts';
-import type { LineFilter } from '../lines.ts';
+import { type LineFilter, LONGEST_LINE } from '../lines.ts';
 import { type Entity, isIdentity, mimeReader, type Segment } from './mime-reader.ts';
 import { type BodyEncoder, ENCODERS, MENDERS, type TransferEncoding } from './transfer-encoding.ts';
 
@@ -115,6 +116,7 @@ function planFor(entity: Entity, facts: BodyFacts): PartPlan | null {
 export function partEncoder(plan: EncodingPlan, limit: WireLimit, legacy: Charset): LineFilter {
   let out: ByteString[] = [];
   let encoder: BodyEncoder | null = null;
+  const cut = lineCutter();
   const reader = mimeReader({
     field: (text, name, number) => out.push(wireField(text, name, plan.get(number), limit, legacy)),
     headerEnd: (entity) => {
@@ -122,12 +124,12 @@ export function partEncoder(plan: EncodingPlan, limit: WireLimit, legacy: Charse
       encoder = planned?.encoder() ?? null;
       out.push(planned === undefined ? '\r\n' : `${missingFields(entity, planned)}\r\n`);
     },
-    body: (segment) => out.push(encoder === null ? lineOf(segment) : encoder.write(segment)),
+    body: (segment) => out.push(encoder === null ? cut(segment) : encoder.write(segment)),
     bodyEnd: (_, delimited) => {
       if (encoder !== null) out.push(encoder.end(delimited));
     },
     delimiter: (text) => out.push(`${text}\r\n`),
-    margin: (segment) => out.push(marginLine(segment, limit)),
+    margin: (segment) => out.push(cut(marginSegment(segment, limit))),
     signed: (segment) => out.push(lineOf(segment)),
   });
   const flush = (): Buffer => {
@@ -194,8 +196,18 @@ function lineOf({ text, ends }: Segment): ByteString {
   return ends ? `${withoutNul(text)}\r\n` : withoutNul(text);
 }
 
-function marginLine({ text, ends }: Segment, limit: WireLimit): ByteString {
-  const plain = withoutNul(text);
-  const sent = limit === '7bit' ? plain.replace(/[\x80-\xff]/g, '?') : plain;
-  return ends ? `${sent}\r\n` : `${sent}\r\n `;
+function marginSegment({ text, ends }: Segment, limit: WireLimit): Segment {
+  return { text: limit === '7bit' ? text.replace(/[\x80-\xff]/g, '?') : text, ends };
+}
+
+/** Lines that fit, of segments one after the other. What was cut goes on behind a blank, lest it be taken for a delimiter. */
+function lineCutter(): (segment: Segment) => ByteString {
+  let isCut = false;
+  return ({ text, ends }) => {
+    const whole = withoutNul(text);
+    const middle = isCut && whole.length === LONGEST_LINE ? LONGEST_LINE / 2 : 0;
+    const begin = middle === 0 ? '' : `${whole.slice(0, middle)}\r\n `;
+    isCut = !ends;
+    return `${begin}${whole.slice(middle)}\r\n${ends ? '' : ' '}`;
+  };
 }

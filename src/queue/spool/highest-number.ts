@@ -7,12 +7,13 @@ import type { MessageNumber } from '../../delivery-list/job.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
 import { type ReplaceDeps, replaceDurably } from '../../storage/atomic-file.ts';
 import type { Disk } from '../../storage/disk.ts';
-import { messageNumber, type StateLayout } from '../../storage/layout.ts';
+import { HIGHEST_NEW, messageNumber, type StateLayout } from '../../storage/layout.ts';
 
 /** 0: none is recorded, or it cannot be read. */
 export function readHighest(disk: Disk, { highest }: StateLayout): MessageNumber {
   try {
-    return messageNumber(disk.read(highest, 64).bytes.toString('latin1').trim()) ?? 0;
+    const number = messageNumber(disk.read(highest, 64).bytes.toString('latin1').trim()) ?? 0;
+    return number <= HIGHEST_NEW ? number : 0;
   } catch (error) {
     if (errorCode(error) === null) throw error;
     return 0;

@@ -9,7 +9,7 @@ import { MAX_HEADER, storedControl } from '../../message/stored.ts';
 import { describeError, errorCode, QueueError } from '../../platform/system-errors.ts';
 import type { Disk, FileStatus } from '../../storage/disk.ts';
 import { sameFile } from '../../storage/fingerprint.ts';
-import { HIGHEST_NUMBER, type StateLayout } from '../../storage/layout.ts';
+import { HIGHEST_NEW, type StateLayout } from '../../storage/layout.ts';
 import { classifyContents, type MessageContents } from '../control-message.ts';
 import { isDirty } from '../pending-job.ts';
 import type { ActivePayloads } from '../queue.ts';
@@ -124,10 +124,10 @@ export class SpoolIndex {
   /** A number above all that were ever seen here; never returned twice. Throws a `QueueError` when none is left. */
   nextNumber(): MessageNumber {
     if (this.#listings === 0) this.list();
-    if (this.#highest >= HIGHEST_NUMBER) {
+    if (this.#highest >= HIGHEST_NEW) {
       const { spool } = this.#deps.layout;
       throw new QueueError(
-        `No number is left for a new message: ${spool} has used ${HIGHEST_NUMBER}, the highest one. Nothing new can be ` +
+        `No number is left for a new message: ${spool} has used ${HIGHEST_NEW}, the highest one. Nothing new can be ` +
           'queued there; its messages are still delivered. Use another spool directory for new mail.',
       );
     }
@@ -135,11 +135,11 @@ export class SpoolIndex {
   }
 
   /**
-   * Numbers up to this one are taken, whether their files still exist or not. One beyond the highest number, which a
-   * delivery list may name, is not a message's.
+   * Numbers up to this one are taken, whether their files still exist or not. One beyond those of new messages, which a
+   * file or a delivery list may have, changes nothing.
    */
   reserveNumber(number: MessageNumber): void {
-    if (number <= HIGHEST_NUMBER) this.#highest = Math.max(this.#highest, number);
+    if (number <= HIGHEST_NEW) this.#highest = Math.max(this.#highest, number);
   }
 
   /** Of all that were seen here. */

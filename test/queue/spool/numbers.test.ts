@@ -11,7 +11,7 @@ import {
   transcriptsOf,
 } from '../../../src/replay/transcript/transcript-files.ts';
 import { nodeDisk } from '../../../src/storage/disk.ts';
-import { HIGHEST_NUMBER } from '../../../src/storage/layout.ts';
+import { HIGHEST_NEW, HIGHEST_NUMBER } from '../../../src/storage/layout.ts';
 import {
   bench,
   HEADER,
@@ -45,13 +45,24 @@ for (const name of ['9007199254740990', '9007199254740991', '1844674407370955161
 }
 
 test('where the highest number is taken nothing is queued, and a sentence says why (R176)', async (t) => {
-  for (const taken of [HIGHEST_NUMBER, HIGHEST_NUMBER - 1]) {
+  for (const taken of [HIGHEST_NEW, HIGHEST_NEW - 1]) {
     const spool = spoolOf(t, { [taken]: MAIL });
     const client = await openClient(spool, bench());
     const before = fs.readdirSync(spool);
     await assert.rejects(client.enqueue(Buffer.from(MAIL), NEW_JOB), /No number is left for a new message/);
     assert.deepEqual(fs.readdirSync(spool), before);
   }
+});
+
+test('no message gets a number that lists of 2012 cannot hold, whatever is in the spool (R289)', async (t) => {
+  const spool = spoolOf(t, { [HIGHEST_NEW + 1]: MAIL, [HIGHEST_NUMBER]: MAIL });
+  fs.mkdirSync(`${spool}/.spoolroom`);
+  fs.writeFileSync(`${spool}/.spoolroom/highest`, '4294967295\n');
+  const room = await openQueue(spool, bench());
+  assert.equal((await room.enqueue(Buffer.from(MAIL), NEW_JOB)).control, 2);
+  await room.scan();
+  await room.close();
+  assert.equal(fs.readFileSync(`${spool}/.spoolroom/highest`, 'utf8'), '2\n');
 });
 
 test('a list or a journal that names a number beyond the highest does not move the numbers (R176)', async (t) => {

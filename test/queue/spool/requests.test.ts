@@ -225,7 +225,7 @@ test('a removal that is cut off at any step is repeated, and nothing is lost', a
   }
 });
 
-test('an invalid request is quarantined with a warning, once', async (t) => {
+test('an invalid request for no job is quarantined with a warning, once', async (t) => {
   const spool = spoolOf(t, FILES);
   const deps = bench();
   const queue = await openQueue(spool, deps);
@@ -241,7 +241,7 @@ test('an invalid request is quarantined with a warning, once', async (t) => {
   ];
   for (const [index, each] of bad.entries()) {
     fs.writeFileSync(
-      `${spool}/.spoolroom/requests/2`,
+      `${spool}/.spoolroom/requests/9`,
       typeof each === 'string' ? each : JSON.stringify(each),
     );
     assert.deepEqual(asked((await queue.scan()).jobs), [
@@ -249,7 +249,7 @@ test('an invalid request is quarantined with a warning, once', async (t) => {
       [4, undefined],
     ]);
     assert.equal(deps.warnings.length, index + 1);
-    assert.match(deps.warnings.at(-1) ?? '', /request for job 2 is not valid.*bad\/request\.2/);
+    assert.match(deps.warnings.at(-1) ?? '', /request for job 9 is not valid.*bad\/request\.9/);
   }
   fs.writeFileSync(`${spool}/.spoolroom/requests/2`, JSON.stringify(note));
   assert.deepEqual(asked((await queue.scan()).jobs), [

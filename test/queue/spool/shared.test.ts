@@ -69,6 +69,28 @@ test('a link or a folder in the place of a request is moved away and nothing wai
   await room.close();
 });
 
+test('a damaged request holds its job, whatever it was, until it is withdrawn (R290)', async (t) => {
+  const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'b@example.com') });
+  const client = await openClient(spool, bench());
+  await client.request('hold', (await client.scan()).jobs, ASKED);
+  for (const text of ['', 'rubbish', '\0\0', '{"request":"hold"}']) {
+    fs.writeFileSync(`${spool}/.spoolroom/requests/2`, text);
+    fs.writeFileSync(`${spool}/.spoolroom/requests/6`, text);
+    const deps = bench();
+    const room = await openQueue(spool, deps);
+    const { jobs } = await room.scan();
+    assert.equal(jobs[0]?.request, 'hold', text);
+    assert.match(deps.warnings.join('\n'), /requests\/2 cannot be read: it is damaged\. Job 2 is held/);
+    assert.match(deps.warnings.join('\n'), /request for job 6 is not valid and was moved/);
+    await room.close();
+  }
+  const { jobs } = await client.scan();
+  await client.request('retry', jobs, ASKED);
+  assert.equal((await client.scan()).jobs[0]?.request, 'hold');
+  await client.withdraw(jobs);
+  assert.equal((await client.scan()).jobs[0]?.request, undefined);
+});
+
 test('a retry never takes the place of a hold (R178)', async (t) => {
   const spool = spoolOf(t, { 1: MAIL, 2: listFor(1, 'b@example.com') });
   const client = await openClient(spool, bench());

@@ -36,8 +36,8 @@ export interface Requests {
   /** by the number of the control message */
   readonly valid: ReadonlyMap<MessageNumber, Request>;
   /**
-   * Those the system does not let us read, and why, as a phrase. What was requested is unknown, so their jobs are held:
-   * a job that was to be held or removed must not leave.
+   * Those that are damaged or that the system does not let us read, and why, as a phrase. What was requested is unknown, so
+   * their jobs are held: a job that was to be held or removed must not leave.
    */
   readonly unreadable: ReadonlyMap<MessageNumber, string>;
 }
@@ -86,13 +86,23 @@ export function readRequest(
   try {
     const { status, bytes } = disk.read(pathOf(layout, control), LONGEST_NOTE);
     const note: unknown = JSON.parse(bytes.toString('utf8'));
-    return isNote(note) ? { ...note, control, status } : 'damaged';
+    return isNote(note) ? { ...note, control, status } : damagedRequest(disk, layout, control);
   } catch (error) {
+    if (error instanceof SyntaxError) return damagedRequest(disk, layout, control);
     // A symbolic link was not made by us.
-    if (error instanceof SyntaxError || errorCode(error) === 'ELOOP') return 'damaged';
+    if (errorCode(error) === 'ELOOP') return 'damaged';
     if (errorCode(error) === null) throw error;
     return errorCode(error) === 'ENOENT' ? null : { why: describeError(error) };
   }
+}
+
+/** It may have been a hold: a job that is there is held by it. */
+function damagedRequest(
+  disk: Disk,
+  layout: StateLayout,
+  control: MessageNumber,
+): 'damaged' | { readonly why: string } {
+  return disk.status(layout.message(control)) === null ? 'damaged' : { why: 'it is damaged' };
 }
 
 function isNote(value: unknown): value is Note {
@@ -181,7 +191,7 @@ export function unreadableRequest(
 ): string {
   const release = shellCommand('release', String(control), '--spool', spool);
   return (
-    `The request ${requests}/${control} cannot be read: ${why}. Job ${control} is held until it can be read; all other mail ` +
-    `is delivered. Give the file to the owner of the spool, or withdraw it with \`${release}\`.`
+    `The request ${requests}/${control} cannot be read: ${why}. Job ${control} is held until it can be read or is ` +
+    `withdrawn; all other mail is delivered. Withdraw it with \`${release}\`.`
   );
 }
