@@ -49,7 +49,11 @@ test('an address on the list gets no mail, and its sender is told; the list is s
     [{ action: 'add' }, /No address given/],
     [{ action: 'add', addresses: ['bob'] }, /An address cannot be used/],
     [{ action: 'add', addresses: ['b@x.example'], for: 'long' }, /--for long is not a duration/],
-    [{ action: 'empty', addresses: ['b@x.example'] }, /is not something suppress does/],
+    [
+      { action: 'empty', addresses: ['b@x.example'] },
+      /is not something suppress does: add, remove or list\.$/,
+    ],
+    [{ action: 'lst' }, /lst is not something suppress does: .* \(did you mean list\?\)\.$/],
   ] as const) {
     const done = await suppress(options);
     assert.equal(done.exit, 64);

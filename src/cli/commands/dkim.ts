@@ -11,6 +11,7 @@ import type { RecordLookup } from '../../dkim/spf.ts';
 import { escapeControl } from '../../output/text.ts';
 import { bytesOf } from '../../platform/bytes.ts';
 import { ownAddresses } from '../../platform/own-addresses.ts';
+import { didYouMean } from '../../platform/suggest.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
 import { recipientAddress } from '../../routing/address.ts';
 import type { CommandText } from '../../settings/shell-words.ts';
@@ -22,14 +23,15 @@ import { type CliError, type Command, cliError, type Invocation } from '../shell
 import { EXIT, type ExitCode } from '../shell/exit.ts';
 
 export const command: Command = async (invocation) => {
-  switch (invocation.options.action) {
+  const action = String(invocation.options.action);
+  switch (action) {
     case 'genkey':
       return genkey(invocation);
     case 'check':
       return check(invocation);
     default:
       return cliError(
-        `${escapeControl(String(invocation.options.action))} is not something dkim does: genkey DOMAIN, or check.`,
+        `${escapeControl(action)} is not something dkim does: genkey DOMAIN, or check${didYouMean(action, ['genkey', 'check'])}.`,
         EXIT.usage,
       );
   }

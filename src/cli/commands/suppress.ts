@@ -4,6 +4,7 @@ import { columns } from '../../output/queue-facts.ts';
 import { escapeControl } from '../../output/text.ts';
 import { bytesOf } from '../../platform/bytes.ts';
 import { formatTime } from '../../platform/clock.ts';
+import { didYouMean } from '../../platform/suggest.ts';
 import { describeError, isOperationalError } from '../../platform/system-errors.ts';
 import { recipientAddress } from '../../routing/address.ts';
 import { suppressionRules } from '../../runner/rules.ts';
@@ -21,13 +22,22 @@ import {
 } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
 
+const ACTIONS: readonly string[] = ['add', 'remove', 'list'];
+
 export const command: Command = async ({ settings, options, terminal }) => {
+  const action = String(options.action);
+  if (!ACTIONS.includes(action)) {
+    return cliError(
+      `${escapeControl(action)} is not something suppress does: add, remove or list${didYouMean(action, ACTIONS)}.`,
+      EXIT.usage,
+    );
+  }
   const opened = await readSpool(settings, warner(terminal));
   if ('kind' in opened) return opened;
   const { spool, deps, now } = opened;
   const list = new SuppressionList(deps.disk, layoutOf(spool), suppressionRules(settings), () => now);
   list.refresh();
-  if (options.action === 'list') {
+  if (action === 'list') {
     const all = list.all();
     const rows = all.map(({ address, until, bounces, why }) => [
       escapeControl(address),
@@ -41,22 +51,16 @@ export const command: Command = async ({ settings, options, terminal }) => {
   const addresses = addressesFrom(options);
   if ('kind' in addresses) return addresses;
   try {
-    if (options.action === 'add') return add(list, addresses, options, terminal);
-    if (options.action === 'remove') {
-      for (const address of addresses)
-        terminal.print(
-          `${escapeControl(address)} ${list.remove(address) ? 'is suppressed no more' : 'was not suppressed'}.`,
-        );
-      return EXIT.ok;
-    }
+    if (action === 'add') return add(list, addresses, options, terminal);
+    for (const address of addresses)
+      terminal.print(
+        `${escapeControl(address)} ${list.remove(address) ? 'is suppressed no more' : 'was not suppressed'}.`,
+      );
   } catch (error) {
     if (!isOperationalError(error)) throw error;
     return cliError(`The list in ${spool} could not be changed: ${describeError(error)}.`, EXIT.io);
   }
-  return cliError(
-    `${escapeControl(String(options.action))} is not something suppress does: add, remove or list.`,
-    EXIT.usage,
-  );
+  return EXIT.ok;
 };
 
 function add(
