@@ -27,6 +27,9 @@ const bundle = join(__dirname, 'spoolroom.cjs');
 const FOLDERS = [__dirname, process.env.CACHE_DIRECTORY || '/var/cache/spoolroom'];
 const NAME = `spoolroom.${process.version}-${process.arch}.cache`;
 
+/** Not through a link, and without waiting for the writer of a pipe. */
+const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
 /** Others could not have written it. */
 function isOurs({ uid, mode }, owner) {
   return (uid === 0 || uid === process.geteuid?.() || uid === owner) && (mode & 0o022) === 0;
@@ -35,9 +38,11 @@ function isOurs({ uid, mode }, owner) {
 /** What V8 left for exactly this bundle; undefined when there is nothing, or nothing we may trust. */
 function cached(folder, bytes, owner) {
   try {
-    const file = openSync(join(folder, NAME), 'r');
+    if (!isOurs(statSync(folder), owner)) return undefined;
+    const file = openSync(join(folder, NAME), READ);
     try {
-      if (!isOurs(fstatSync(file), owner) || !isOurs(statSync(folder), owner)) return undefined;
+      const status = fstatSync(file);
+      if (!status.isFile() || !isOurs(status, owner)) return undefined;
       const content = readFileSync(file);
       return bytes.equals(content.subarray(0, bytes.length)) ? content.subarray(bytes.length) : undefined;
     } finally {

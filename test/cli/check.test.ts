@@ -428,6 +428,22 @@ describe('check', () => {
     assert.deepEqual((await check(spoolOf(t, {}), settings)).bad, ['trouble smarthost']);
   });
 
+  it('reports a file with settings that somebody else can change (R292)', async (t) => {
+    const config = path.join(temporaryDirectory(t), 'spoolroom.json');
+    fs.writeFileSync(config, '{}');
+    fs.chmodSync(config, 0o646);
+    const open = await check(spoolOf(t, {}), { config });
+    assert.match(open.seen('settings'), /every user of this machine can change .*spoolroom\.json/);
+    assert.ok(open.bad.includes('warning settings'));
+    fs.chmodSync(config, 0o644);
+    if (process.geteuid?.() === 0) {
+      fs.chownSync(config, 65_534, 65_534);
+      assert.match((await check(spoolOf(t, {}), { config })).seen('settings'), /user 65534 can change/);
+      fs.chownSync(config, 0, 0);
+    }
+    assert.ok(!(await check(spoolOf(t, {}), { config })).bad.includes('warning settings'));
+  });
+
   it('is printed for people with the worst finding at the bottom', () => {
     const findings: readonly Finding[] = [
       { check: 'dns', grade: 'trouble', seen: 'no answer', advice: 'Look.' },

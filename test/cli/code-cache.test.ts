@@ -1,6 +1,6 @@
 /** A code cache is used only if it belongs to this script and nobody else can have written it; whoever runs it has one. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -12,6 +12,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -148,4 +149,23 @@ test('who may not write beside the bundle keeps a cache elsewhere, and nobody el
   chownSync(spool, 0, 0);
   assert.equal(start(), '');
   assert.equal(statSync(path.join(bin, CACHE)).uid, 0, 'root has not used what another user made');
+});
+
+test('a pipe, a device and a link in the place of the cache are left alone, and no start waits for them (R291)', () => {
+  start();
+  const cache = path.join(bin, CACHE);
+  const kept = path.join(folder, 'kept');
+  renameSync(cache, kept);
+  for (const put of [
+    () => execFileSync('mkfifo', [cache]),
+    () => symlinkSync('/dev/zero', cache),
+    () => symlinkSync(kept, cache),
+    () => mkdirSync(cache),
+  ]) {
+    put();
+    const words = [path.join(bin, 'spoolroom'), 'queue', '--spool', spool];
+    const { status, stdout } = spawnSync(process.execPath, words, { encoding: 'utf8', timeout: 10_000 });
+    assert.deepEqual([status, stdout], [0, 'The spool is empty.\n']);
+    rmSync(cache, { recursive: true });
+  }
 });

@@ -62,6 +62,7 @@ function settingsFindings(settings: Settings, rules: Loaded): readonly Finding[]
   const { config, now } = settings;
   return [
     ok('settings', config === null ? 'no configuration file' : `configuration file ${config}`),
+    ...foreignHandFindings(settings),
     ...secretFindings(settings, rules),
     ...relayFileFindings(settings, rules),
     ...rules.delivery.routing.destinations.entries
@@ -126,6 +127,27 @@ function relayFileFindings(settings: Settings, { delivery }: RunRules): readonly
   ];
 }
 
+function settingsFiles({ config, 'internet-config': from }: Settings): readonly string[] {
+  return [config, from === 'citadel' ? null : from].filter((file) => file !== null);
+}
+
+/** Files with settings that somebody else can change, who then decides where mail goes, and as root what is written where. */
+function foreignHandFindings(settings: Settings): readonly Finding[] {
+  const self = process.geteuid?.() ?? 0;
+  return settingsFiles(settings).flatMap((file) => {
+    const status = statSync(file, { throwIfNoEntry: false });
+    if (status === undefined) return [];
+    const everyone = (status.mode & 0o002) !== 0;
+    if (!everyone && (status.uid === 0 || status.uid === self)) return [];
+    const who = everyone ? 'every user of this machine' : `user ${status.uid}`;
+    return warning(
+      'settings',
+      `${who} can change ${file}`,
+      `That decides where mail goes. ${everyone ? 'chmod o-w.' : 'Make it belong to root, or to the user who runs spoolroom.'}`,
+    );
+  });
+}
+
 /** Files that hold passwords and that every user of the machine can read. */
 function secretFindings(settings: Settings, { delivery }: RunRules): readonly Finding[] {
   const { destinations } = delivery.routing;
@@ -134,9 +156,7 @@ function secretFindings(settings: Settings, { delivery }: RunRules): readonly Fi
     relays.some(({ credentials }) => credentials !== null) ||
     destinations.entries.some(({ entry }) => entry.credentials !== undefined);
   if (!hasSecret) return [];
-  const { config, 'internet-config': from } = settings;
-  return [config, from === 'citadel' ? null : from]
-    .filter((file) => file !== null)
+  return settingsFiles(settings)
     .filter((file) => ((statSync(file, { throwIfNoEntry: false })?.mode ?? 0) & 0o004) !== 0)
     .map((file) =>
       warning(
