@@ -120,6 +120,29 @@ export function randomDialogue(random: Random, most: number): Dialogue {
   return said;
 }
 
+const CHUNK = /^[ \t]*BDAT[ \t]+(\d+)(?:[ \t]+LAST)?[ \t]*\r?\n/i;
+
+/**
+ * The dialogue as a server reads it, one command in each step: what is left behind a chunk begins the next command, or is one
+ * itself. Without this a lock-step client takes the reply to what was left for that to its next line, and so on.
+ */
+export function steps(dialogue: Dialogue): Dialogue {
+  const said: string[] = [];
+  let left = '';
+  for (const [index, entry] of dialogue.entries()) {
+    // The text of a message whose DATA is another word now.
+    if (/^DATA\r?\n?$/i.test(dialogue[index - 1] ?? '') && !/^DATA\r?\n?$/i.test(said.at(-1) ?? '')) continue;
+    const text = left + entry;
+    const [command = text, size = '0'] = CHUNK.exec(text) ?? [];
+    const end = command.length + Number(size);
+    said.push(text.slice(0, end));
+    const lines = text.slice(end).split(/(?<=\n)/);
+    left = lines.at(-1)?.endsWith('\n') === false ? (lines.pop() ?? '') : '';
+    said.push(...lines.filter((line) => line !== ''));
+  }
+  return said;
+}
+
 export interface Outcome {
   /** all that the intake said */
   readonly heard: string;

@@ -18,6 +18,7 @@ import {
   type Random,
   randomDialogue,
   SIZE,
+  steps,
   violation,
 } from './dialogues.ts';
 import { memoryRoom } from './intake.ts';
@@ -176,7 +177,8 @@ interface Difference extends Pair {
 }
 
 async function compare(dialogue: Dialogue, ours: string, theirs: string): Promise<Difference | null> {
-  const [mine, reference] = await Promise.all([lockStep(dialogue, ours), lockStep(dialogue, theirs)]);
+  const said = steps(dialogue);
+  const [mine, reference] = await Promise.all([lockStep(said, ours), lockStep(said, theirs)]);
   for (const [index, { line, reply }] of mine.entries()) {
     const other = reference[index]?.reply;
     if (verdict(reply) === verdict(other)) continue;
