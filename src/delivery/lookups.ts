@@ -70,6 +70,9 @@ function routeEvent(route: Route, ruled: (hosts: readonly Host[]) => readonly Ho
     : { type: 'no-hosts', failure: lookupFailure('routing', route.permanent, route.enhanced, route.text) };
 }
 
+/** Addresses of one host. */
+export const MOST_ADDRESSES = 20;
+
 /** The addresses of a host in the order in which they are tried. */
 export async function lookupAddresses(
   host: Host,
@@ -85,7 +88,7 @@ export async function lookupAddresses(
   // A relay is named by an administrator; the names in MX records are whole (RFC 5321 2.3.5).
   const search = isRelay(host);
   const lookups = await Promise.all(families.map((family) => resolver.addresses(host.name, family, search)));
-  const addresses = withRoute(lookups.flatMap(found), interfaces);
+  const addresses = withRoute(lookups.flatMap(found), interfaces).slice(0, MOST_ADDRESSES);
   if (addresses.length > 0) return protectedAddresses(host, addresses, lookups, resolver, wish);
   const fault = faultOf(...lookups);
   if (fault === 'no-data' && families.length === 1) return otherFamily(host);

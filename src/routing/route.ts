@@ -100,6 +100,9 @@ export function directRoute(destination: Exclude<Destination, { kind: 'mx' }>, r
   }
 }
 
+/** MX hosts of a domain. Nobody needs more, and a stranger's record could send us to any number of other people's machines. */
+export const MOST_HOSTS = 20;
+
 /** The hosts of a domain from its MX records. Equal preferences are shuffled once, before sorting (R009). */
 export function mxRoute(
   domain: string,
@@ -116,12 +119,15 @@ export function mxRoute(
   if (useful.length === 0) {
     return none(true, '5.4.6', `the best mail server of ${domain} is this host: the message would loop`);
   }
-  const sorted = shuffled(useful, random).sort((a, b) => a.preference - b.preference);
+  const sorted = unique(shuffled(useful, random).sort((a, b) => a.preference - b.preference));
   return hosts(
-    [...unique(sorted).map((record) => mxHost(record, rules)), ...fallbacks],
+    [...sorted.slice(0, MOST_HOSTS).map((record) => mxHost(record, rules)), ...fallbacks],
     [
       `MX of ${domain}, by preference, equal ones in random order`,
       ...(useful.length < offered.length ? ['this host and those after it are left out'] : []),
+      ...(sorted.length > MOST_HOSTS
+        ? [`only the first ${MOST_HOSTS} of ${sorted.length} hosts are used`]
+        : []),
       ...(fallbacks.length > 0 ? ['fallback hosts come last'] : []),
     ],
   );
@@ -168,9 +174,8 @@ function isOwnName(name: string, ownNames: readonly string[]): boolean {
 }
 
 function unique(records: readonly MxRecord[]): readonly MxRecord[] {
-  return records.filter(
-    (record, index) => records.findIndex((each) => each.exchange === record.exchange) === index,
-  );
+  const seen = new Set<string>();
+  return records.filter(({ exchange }) => !seen.has(exchange) && seen.add(exchange));
 }
 
 function shuffled<T>(items: readonly T[], random: Random): T[] {

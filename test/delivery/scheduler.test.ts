@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import v8 from 'node:v8';
 import { DestinationQueue } from '../../src/delivery/destination-queue.ts';
+import { MOST_ADDRESSES } from '../../src/delivery/lookups.ts';
 import type { Scheduler } from '../../src/delivery/scheduler.ts';
 import type { ServerScript } from '../../src/replay/world/server.ts';
 import { FRIENDLY_EHLO } from '../../src/replay/world/server.ts';
 import type { WorldScript } from '../../src/replay/world/world.ts';
+import { MOST_HOSTS } from '../../src/routing/route.ts';
 import type { Delivered, TestMessage } from './scheduling.ts';
 import { deliver, rulesWith, summary } from './scheduling.ts';
 
@@ -1012,4 +1014,20 @@ it('thousands of destinations with the same full host are worked on one after th
   );
   assert.equal(run.outcomes.length, count);
   assert.ok(run.outcomes.every(({ outcome }) => outcome.kind === 'delivered'));
+});
+
+it('a domain with a thousand hosts, and hosts with hundreds of addresses, make us contact a few of them (R293)', async () => {
+  const mx = Array.from({ length: 1000 }, (_, n) => [n, `mx${n}.x.example`] as const);
+  const a = Array.from({ length: 200 }, (_, n) => `192.0.2.${n}`);
+  const names = { 'x.example': { mx }, ...Object.fromEntries(mx.map(([, name]) => [name, { a }])) };
+  let refused = 0;
+  const script: WorldScript = { names, servers: { '*': { connect: 'refused' } } };
+  const run = await deliver(script, [{ to: ['a@x.example'] }], rulesWith(), () => {}, {
+    observe: (_, event) => {
+      if (event.what === 'delivery' && event.event.type === 'host-failed') refused++;
+    },
+  });
+  assert.equal(run.outcomes.length, 1);
+  assert.equal(run.world.lookups.filter((name) => /mx\d+/.test(name)).length, 2 * MOST_HOSTS);
+  assert.equal(refused, MOST_HOSTS * MOST_ADDRESSES);
 });

@@ -110,7 +110,7 @@ export const DIFFERENCES: readonly { readonly reason: string; readonly applies: 
     },
     {
       reason: 'Blanks before a command make it an unknown one; Postfix skips them.',
-      applies: ({ line, ours }) => /^[ \t]/.test(line) && ours.startsWith('500'),
+      applies: ({ line, ours }) => /^[ \t\r]/.test(line) && ours.startsWith('500'),
     },
     {
       reason: 'A blank before the colon of MAIL and RCPT is accepted, as after it; Postfix refuses it.',
