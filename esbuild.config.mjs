@@ -131,6 +131,8 @@ rmSync(`${folder}/packages`, { recursive: true, force: true });
 mkdirSync(`${folder}/packages`, { recursive: true });
 
 const COMMON = {
+  // Names of modules, which are in the bundle, are those of the project wherever its packages really lie.
+  preserveSymlinks: true,
   bundle: true,
   platform: 'node',
   target: 'node20',

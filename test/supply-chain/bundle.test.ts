@@ -1,7 +1,7 @@
 /** What is shipped: the licences of everything in the bundle, the same bytes from each build, and a bill of materials. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, realpathSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { temporaryDirectory } from '../support/spool.ts';
@@ -36,9 +36,27 @@ test('every package in the bundle is in the lockfile', () => {
   assert.ok(bundled.length > 10, `${bundled.length} packages`);
 });
 
-test('two builds give the same bytes', (t) => {
+test('two builds give the same bytes, wherever, when and by whom they are made (R294)', (t) => {
   const folders = [temporaryDirectory(t), temporaryDirectory(t)] as const;
-  for (const folder of folders) execFileSync(process.execPath, ['esbuild.config.mjs', folder], { cwd: ROOT });
+  const elsewhere = temporaryDirectory(t);
+  for (const name of ['src', 'package.json', 'tsconfig.json', 'esbuild.config.mjs', 'package-lock.json'])
+    cpSync(path.join(ROOT, name), path.join(elsewhere, name), { recursive: true });
+  symlinkSync(realpathSync(path.join(ROOT, 'node_modules')), path.join(elsewhere, 'node_modules'));
+  const build = (folder: string, cwd: string, more: NodeJS.ProcessEnv): void => {
+    const env = { ...process.env, ...more };
+    execFileSync(
+      'sh',
+      ['-c', `umask ${more.MASK}; exec "$0" esbuild.config.mjs "$1"`, process.execPath, folder],
+      { cwd, env },
+    );
+  };
+  build(folders[0], ROOT, { MASK: '022', TZ: 'UTC', LC_ALL: 'C' });
+  build(folders[1], elsewhere, {
+    MASK: '077',
+    TZ: 'Pacific/Kiritimati',
+    LC_ALL: 'tr_TR.UTF-8',
+    NODE_ENV: 'development',
+  });
   const packages = readdirSync(path.join(folders[0], 'packages')).map((file) => `packages/${file}`);
   assert.ok(packages.length > 10, packages.join(' '));
   for (const file of ['spoolroom.cjs', NOTICES, ...packages]) {
