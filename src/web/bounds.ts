@@ -11,8 +11,9 @@ export const BOUNDS = {
   keepAlive: 15_000,
   /** until answers in progress are cut off at the end */
   stopTime: 2000,
-  /** logins that wait for their answer; further ones are refused at once */
-  logins: 20,
+  /** logins that wait for their answer, in all and of one client; further ones are refused at once */
+  logins: 50,
+  loginsOfOne: 10,
   password: 1024,
   sessions: 100,
   /** without a request */

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { LoginThrottle } from '../intake/login-throttle.ts';
 import type { Clock } from '../platform/clock.ts';
 import { inTurn } from '../platform/in-turn.ts';
+import { clientNetwork } from '../platform/ip-address.ts';
 import { BOUNDS } from './bounds.ts';
 import { type Users, userLine } from './password.ts';
 import { cookieIn } from './request.ts';
@@ -31,7 +32,8 @@ export type LoginResult =
 export class Logins {
   readonly #deps: LoginDeps;
   readonly #turn = inTurn();
-  #waiting = 0;
+  /** logins that wait for their answer, by network */
+  readonly #waiting = new Map<string, number>();
 
   constructor(deps: LoginDeps) {
     this.#deps = deps;
@@ -39,14 +41,19 @@ export class Logins {
 
   /** Resolves when it may be answered. */
   async check(user: string, password: string, address: string): Promise<LoginResult> {
-    if (this.#waiting >= BOUNDS.logins) return { kind: 'busy' };
-    this.#waiting++;
+    const network = clientNetwork(address);
+    const own = this.#waiting.get(network) ?? 0;
+    const all = [...this.#waiting.values()].reduce((sum, each) => sum + each, 0);
+    if (own >= BOUNDS.loginsOfOne || all >= BOUNDS.logins) return { kind: 'busy' };
+    this.#waiting.set(network, own + 1);
     try {
       const { delay, ...result } = await this.#turn(() => this.#attempt(user, password, address));
       await new Promise<void>((resolve) => this.#deps.clock.after(delay, resolve));
       return result;
     } finally {
-      this.#waiting--;
+      const left = (this.#waiting.get(network) ?? 1) - 1;
+      if (left > 0) this.#waiting.set(network, left);
+      else this.#waiting.delete(network);
     }
   }
 

@@ -42,6 +42,14 @@ describe('logging in', () => {
     assert.doesNotMatch(JSON.stringify(events), /wrong password"/);
   });
 
+  it('is refused at once where too many wait, and is possible again later', BOUNDED, async (t) => {
+    const { client } = await startWeb(t, {});
+    const many = Array.from({ length: BOUNDS.loginsOfOne + 5 }, () => client.logIn('wrong password'));
+    const first = await Promise.race(many);
+    assert.equal(first.status, 429);
+    assert.match(first.body, /Too many logins/);
+  });
+
   it('leads nowhere else', BOUNDED, async (t) => {
     const { client } = await startWeb(t, {});
     for (const target of ['//evil.example', '/\\evil.example', 'https://evil.example/', '/\t/evil.example']) {

@@ -50,10 +50,10 @@ function ageText(minutes: number): string {
 }
 
 function throttleTable(groups: Destinations['throttled']): Markup {
-  return html`<table class="rows"><caption class="hidden">Hosts that asked us to send less</caption>
-<thead><tr><th scope="col">Receiver</th><th scope="col">State</th><th scope="col">Until</th><th scope="col" class="number">Waiting</th><th scope="col">What it said</th></tr></thead>
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="Hosts that asked us to send less"><table class="rows"><caption class="hidden">Hosts that asked us to send less</caption>
+<thead><tr><th scope="col">Receiver</th><th scope="col">State</th><th scope="col">Until</th><th scope="col" class="number">Waiting</th><th scope="col" class="said">What it said</th></tr></thead>
 <tbody>${groups.map(
     ({ receiver, state, until, rate, waiting, answer }) =>
       html`<tr><th scope="row">${receiver}</th><td><span class="tag later">${state}</span>${state === 'limited' && ` ${rate} a minute`}</td><td><time datetime="${until}">${until.replace('T', ' ').replace('Z', '')}</time></td><td class="number">${count(waiting)}</td><td>${answer}</td></tr>`,
-  )}</tbody></table>`;
+  )}</tbody></table></div>`;
 }

@@ -9,7 +9,7 @@ const POLICIES = { tlsa: 'DANE', sts: 'MTA-STS', 'no-policy-found': 'none' } as 
 export function tlsContent({ day, days, counts }: TlsDay): Markup {
   const known = [...new Set([...days, day])].sort().reverse();
   return html`<h1>TLS results</h1>
-<form class="filter" method="get" action="/tls">${selectField(
+<form class="filter short" method="get" action="/tls">${selectField(
     'day',
     'Day (UTC)',
     day,
@@ -19,7 +19,7 @@ ${
   counts.length === 0
     ? html`<p class="empty">No TLS sessions were counted on ${day}.</p>`
     : html`<div class="scroll" tabindex="0" role="region" aria-label="TLS results"><table class="rows"><caption class="hidden">Sessions by domain and policy on ${day}</caption>
-<thead><tr><th scope="col">Domain</th><th scope="col">Policy</th><th scope="col" class="number">As it should be</th><th scope="col" class="number">Not</th><th scope="col">What went wrong</th></tr></thead>
+<thead><tr><th scope="col">Domain</th><th scope="col" class="number">As it should be</th><th scope="col" class="number">Not</th><th scope="col">Policy</th><th scope="col" class="said">What went wrong</th></tr></thead>
 <tbody>${counts.flatMap(([domain, policies]) => policies.map((tally) => row(domain, tally)))}</tbody></table></div>`
 }`;
 }
@@ -28,7 +28,7 @@ function row(domain: string, tally: PolicyTally): Markup {
   const { policy, successes, failures } = tally;
   const failed = failuresOf(tally);
   const of = policy.type === 'tlsa' && policy.domain !== domain ? ` of ${policy.domain}` : '';
-  return html`<tr><th scope="row">${domain}</th><td>${POLICIES[policy.type]}${of}</td><td class="number">${count(successes)}</td><td class="number${failed === 0 && ' zero'}">${failed === 0 ? '·' : html`<span class="tag bad">${count(failed)}</span>`}</td><td>${failures.map(
+  return html`<tr><th scope="row">${domain}</th><td class="number">${count(successes)}</td><td class="number${failed === 0 && ' zero'}">${failed === 0 ? '·' : html`<span class="tag bad">${count(failed)}</span>`}</td><td>${POLICIES[policy.type]}${of}</td><td>${failures.map(
     ({ type, reason, host, address, count: times }) =>
       html`<div>${count(times)} × ${type}${reason !== undefined && ` (${reason})`}${host !== undefined && ` at ${host}`}${address !== undefined && ` [${address}]`}</div>`,
   )}</td></tr>`;

@@ -46,6 +46,7 @@ button:hover, .button:hover { border-color: var(--soft); background: var(--raise
 .field input, .field select { width: 100%; }
 .filter .buttons { flex-wrap: nowrap; }
 .filter { display: grid; grid-template-columns: repeat(auto-fit, minmax(120px, 1fr)); gap: 8px 10px; align-items: end; padding: 10px 12px 12px; margin-bottom: 12px; background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
+.filter.short { grid-template-columns: max-content max-content; }
 .foot { display: flex; flex-wrap: wrap; justify-content: space-between; align-items: end; gap: 12px 24px; margin-top: 12px; }
 @media (min-width: 761px) { form > .foot { position: sticky; bottom: 0; padding: 10px 0; margin-top: 0; background: var(--paper); } }
 .actions { display: flex; flex-wrap: wrap; align-items: end; gap: 8px; border: 0; margin: 0; padding: 0; min-width: 0; }

@@ -10,7 +10,8 @@ table { border-collapse: collapse; width: 100%; }
 .jobs caption, .rows caption { text-align: left; color: var(--soft); padding: 0 0 6px; }
 .jobs th, .jobs td, .rows th, .rows td { text-align: left; font-weight: 400; padding: 5px 8px; border-bottom: 1px solid var(--hair); vertical-align: baseline; overflow: hidden; text-overflow: ellipsis; }
 .jobs th, .jobs td { white-space: nowrap; }
-.rows td, .rows th { overflow-wrap: anywhere; }
+.rows td, .rows th { overflow-wrap: break-word; }
+.rows time { white-space: nowrap; }
 .jobs tbody tr:last-child > *, .rows tbody tr:last-child > * { border-bottom: 0; }
 .jobs thead th, .rows thead th { font-size: 12px; color: var(--soft); background: var(--raised); border-bottom: 1px solid var(--line); }
 .jobs thead a { color: inherit; }
@@ -26,9 +27,11 @@ table { border-collapse: collapse; width: 100%; }
 .jobs .recipient { width: 25%; }
 .jobs td.why, .jobs td.age, .jobs td.size, .jobs td.sender { color: var(--soft); }
 .jobs .below { display: none; }
+.rows tbody th { min-width: 136px; overflow-wrap: anywhere; }
+.rows .said { min-width: 220px; }
 .rows .number { text-align: right; white-space: nowrap; }
 .rows td.zero { color: var(--faint); }
-.tag { display: inline-block; padding: 0 7px; border-radius: 9px; font-size: 12px; line-height: 18px; background: var(--raised); color: var(--soft); }
+.tag { display: inline-block; white-space: nowrap; padding: 0 7px; border-radius: 9px; font-size: 12px; line-height: 18px; background: var(--raised); color: var(--soft); }
 .tag.ok { background: var(--okpale); color: var(--oktext); }
 .tag.later { background: var(--laterpale); color: var(--latertext); }
 .tag.bad { background: var(--badpale); color: var(--badtext); }
@@ -41,7 +44,7 @@ table { border-collapse: collapse; width: 100%; }
 .pair { display: grid; grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); gap: 0 14px; align-items: start; }
 pre, code, .mono { font: 12.5px/1.5 ui-monospace, "DejaVu Sans Mono", monospace; }
 pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; }
-.scroll { overflow-x: auto; }
+.scroll { overflow-x: auto; border-radius: 8px; }
 .scroll:focus-visible { outline-offset: -2px; }
 .big { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 10px; margin: 0 0 18px; }
 .big div { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 10px 14px; display: flex; flex-direction: column-reverse; }
