@@ -67,7 +67,10 @@ function programFiles(project: string): readonly PackagedFile[] {
       .filter(names)
       .map((name) => file(`${PLACES.program}/${folder}/${name}`, readFileSync(join(project, folder, name))));
   return [
-    ...from('bin', (name) => /^(?:spoolroom|sendmail|compile\.js|package\.json|spoolroom\.cjs)$/.test(name)),
+    ...from(
+      'bin',
+      (name) => !/^packages$|\.(?:cache|(?:meta|cdx)\.json|LICENSES\.txt)(?:\.\d+)?$/.test(name),
+    ),
     ...from('bin/packages', () => true),
     ...from('fixtures/spool', () => true),
   ].map(executable);
