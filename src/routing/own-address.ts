@@ -1,5 +1,5 @@
 /** Whether an IP address leads back to this machine, whatever name it was found under (RFC 5321 5.1: mail loops). */
-import { inNetwork } from '../platform/ip-address.ts';
+import { inNetwork, ipBytes } from '../platform/ip-address.ts';
 
 /** Loopback and unspecified addresses: 0.0.0.0 and :: connect to this machine, too. */
 const OURS: readonly string[] = ['127.0.0.0/8', '0.0.0.0/8', '::1', '::'];
@@ -15,12 +15,21 @@ export function isOwnAddress(address: string, own: readonly string[]): boolean {
 /** Means nothing to another machine. */
 export const LOCAL_ONLY: readonly string[] = [...OURS, '169.254.0.0/16', 'fe80::/10'];
 
+/** Labels of letters, digits and hyphens (RFC 1123 2.1), at least two; the last is no number. */
+const FULL_NAME = /^(?:[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?\.)+(?!\d+$)[a-z\d-]{1,63}$/i;
+
+/** Whether servers take the name in EHLO. */
+export function isFullName(hostname: string): boolean {
+  return hostname.length <= 253 && FULL_NAME.test(hostname) && !/\.local(?:domain|host)$/i.test(hostname);
+}
+
 /**
- * What EHLO says (RFC 5321 4.1.1.1): a fully qualified name, else an address literal, because servers refuse short names.
- * Without any address the short name is used.
+ * What EHLO says (RFC 5321 4.1.1.1): a fully qualified name, else an address literal, because servers refuse short names and
+ * names that cannot be in the DNS. Without any address the name is used all the same.
  */
 export function ehloNameFor(hostname: string, interfaces: readonly string[]): string {
-  if (hostname.includes('.')) return hostname;
+  if (isFullName(hostname)) return hostname;
+  if (ipBytes(hostname)?.length === 4) return `[${hostname}]`;
   const outside = interfaces.filter((address) => !LOCAL_ONLY.some((network) => inNetwork(address, network)));
   const address = outside.find((each) => !each.includes(':')) ?? outside[0] ?? interfaces[0];
   if (address === undefined) return hostname;

@@ -13,6 +13,7 @@ export const NETWORK_ERRORS: { readonly [code: string]: string } = {
   ENETUNREACH: 'cannot be reached: no route to its network',
   EHOSTDOWN: 'cannot be reached: the host is down',
   EADDRNOTAVAIL: 'cannot be reached: the local address to connect from is not available here',
+  EINVAL: 'cannot be reached: its address is none that can be connected to from here',
   EAFNOSUPPORT: 'cannot be reached: its address family is not available here',
   ENOENT: 'cannot be reached: there is no such socket',
   EACCES: 'cannot be reached: the connection is forbidden here',

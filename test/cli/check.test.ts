@@ -234,6 +234,11 @@ describe('check', () => {
     ['a spool that is not there', { spool: '/nonexistent/spool' }, ['trouble spool']],
     ['no spool', { spool: null }, ['trouble spool']],
     ['a host name that is none', { hostname: 'localhost' }, ['warning hostname']],
+    [
+      'a host name that cannot be in the DNS',
+      { hostname: 'my_host.example' },
+      ['warning hostname', 'warning reports'],
+    ],
     ['name servers that are not there', { dns: '127.0.0.1:1' }, ['trouble dns']],
     ['a relay entry that makes no sense', { smarthost: 'http://x' }, ['trouble settings']],
     ['a relay without a name in the DNS', { smarthost: 'gone.example' }, ['trouble smarthost']],

@@ -386,3 +386,18 @@ describe('bad input', () => {
     assert.equal(arrived[0]?.content.toString('latin1'), text.replaceAll('\n', '\r\n'));
   });
 });
+
+it('an address to send from that this machine does not have is told (R295)', async (t) => {
+  const { log } = await runOver(
+    t,
+    { 1: MAIL, 2: listFor(1, 'dots@accepts.example') },
+    { 'local-address': ['192.0.2.77', '127.0.0.1'] },
+  );
+  assert.equal(log.filter(({ event }) => event === 'deferred').length, 1);
+  const told = log.filter(({ message }) => message.startsWith('local-address is '));
+  assert.equal(told.length, 1);
+  assert.match(
+    told[0]?.message ?? '',
+    /^local-address is 192\.0\.2\.77, which this machine does not have, so mail .* waits\. It has .*127\.0\.0\.1/,
+  );
+});

@@ -38,6 +38,13 @@ for (const [name, interfaces, wanted] of [
   ['vm', ['127.0.0.1', '169.254.3.4', 'fe80::1', '2001:db8::7'], '[IPv6:2001:db8::7]'],
   ['vm', ['127.0.0.1', '::1'], '[127.0.0.1]'],
   ['vm', [], 'vm'],
+  ['localhost.localdomain', ['192.0.2.7'], '[192.0.2.7]'],
+  ['my_host.example', ['192.0.2.7'], '[192.0.2.7]'],
+  ['a..example', ['192.0.2.7'], '[192.0.2.7]'],
+  ['192.0.2.9', ['192.0.2.7'], '[192.0.2.9]'],
+  ['mail.1', ['192.0.2.7'], '[192.0.2.7]'],
+  [`${'x'.repeat(64)}.example`, ['192.0.2.7'], '[192.0.2.7]'],
+  ['xn--bcher-kva.example', ['192.0.2.7'], 'xn--bcher-kva.example'],
 ] as const) {
   test(`EHLO of ${name} at ${interfaces.join(', ')} says ${wanted}`, () =>
     assert.equal(ehloNameFor(name, interfaces), wanted));

@@ -12,6 +12,7 @@ import type { ByteString } from '../../platform/bytes.ts';
 import { formatTime } from '../../platform/clock.ts';
 import type { QueuedJob } from '../../queue/queue.ts';
 import { isRelayMode } from '../../routing/hosts.ts';
+import { isFullName } from '../../routing/own-address.ts';
 import { everyRelay } from '../../routing/route.ts';
 import { REPORT, readAlerts } from '../../runner/alerts.ts';
 import { isOfRelay } from '../../runner/relay-alerts.ts';
@@ -109,7 +110,7 @@ function alertFindings({ state, spool }: Settings, rules: Loaded): readonly Find
 
 function hostnameFinding({ render, ehloName }: RunRules): Finding {
   const name = render.fqdn;
-  if (/^[^.]+(\.[^.]+)+$/.test(name) && !name.endsWith('.localdomain')) return ok('hostname', name);
+  if (isFullName(name)) return ok('hostname', name);
   return warning(
     'hostname',
     `${name} is not a fully qualified domain name${ehloName === name ? '' : `, so EHLO says ${ehloName}`}`,

@@ -8,7 +8,7 @@ import { escapeControl } from '../../output/text.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { systemClock } from '../../platform/clock.ts';
 import { hostKey } from '../../platform/dns.ts';
-
+import { inNetwork } from '../../platform/ip-address.ts';
 import { machineName } from '../../platform/machine-name.ts';
 import { ownAddresses } from '../../platform/own-addresses.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
@@ -163,6 +163,7 @@ export async function loadRules(settings: Settings, given?: Machine): Promise<Ru
       ...signing.warnings,
       ...(own.problem === null ? [] : [own.problem]),
       ...(ehloName === hostname ? [] : [shortName(hostname, ehloName)]),
+      ...foreignAddresses(settings['local-address'], interfaces),
     ],
     interfaces,
   });
@@ -189,6 +190,16 @@ export function charsetFrom(settings: Settings): Charset | CliError {
   return found.kind === 'charset'
     ? found.charset
     : settingError(settings, 'charset', `setting charset: ${found.reason}.`);
+}
+
+/** All mail from such an address waits, unless the system lets programs use addresses that it does not have. */
+function foreignAddresses(local: readonly string[], interfaces: readonly string[]): readonly string[] {
+  if (interfaces.length === 0) return [];
+  const foreign = local.filter((address) => !interfaces.some((own) => inNetwork(address, own)));
+  return foreign.map(
+    (address) =>
+      `local-address is ${address}, which this machine does not have, so mail that is to be sent from it waits. It has ${interfaces.join(', ')}.`,
+  );
 }
 
 function shortName(hostname: string, ehloName: string): string {
