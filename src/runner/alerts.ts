@@ -45,6 +45,9 @@ export const REPORT = 'report ';
 export const RELAY = 'relay ';
 /** Key of the sessions that silent hosts took from others. */
 export const SILENT_HOSTS = 'silent hosts';
+/** Key of the name servers that do not answer. */
+export const NAME_SERVERS = 'name servers';
+const MAY_PASS = [RECURRING, REPORT, SILENT_HOSTS, NAME_SERVERS];
 /** Seconds after which what nobody met again is no matter of now. */
 export const LATELY = 900;
 /** Seconds between two times that it is written that a problem was met again. */
@@ -172,7 +175,7 @@ export class Alerts {
 
   /** What nobody has met again for two days is over, though nobody saw it end. */
   #isPast([key, { met }]: readonly [string, Alert]): boolean {
-    const mayPass = key.startsWith(RECURRING) || key.startsWith(REPORT) || key === SILENT_HOSTS;
+    const mayPass = MAY_PASS.some((begin) => key.startsWith(begin));
     return mayPass && this.#now() - met > 2 * DAY;
   }
 

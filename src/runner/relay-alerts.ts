@@ -3,11 +3,12 @@
  * nothing else would tell the administrator before it is given up.
  */
 import type { TraceEvent } from '../delivery/trace.ts';
+import type { LookupError } from '../platform/dns.ts';
 import type { Relay } from '../routing/hosts.ts';
 import type { Failure } from '../smtp/outcome.ts';
 import { NO_RELAYING } from '../smtp/reply-readings.ts';
 import { describePeer, joinedLines } from '../smtp/status-text.ts';
-import { type Alerts, RELAY } from './alerts.ts';
+import { type Alerts, NAME_SERVERS, RELAY } from './alerts.ts';
 
 interface Kind {
   readonly name: string;
@@ -57,9 +58,16 @@ const BEFORE_READY = new Set<string>([
   ...['ehlo', 'helo', 'capabilities', 'starttls', 'handshake', 'auth'],
 ]);
 
+const NO_ANSWER: ReadonlyMap<LookupError | null, string> = new Map([
+  ['timeout', 'they are silent'],
+  ['local-fault', 'they cannot be reached from here'],
+]);
+
 export class RelayAlerts {
   readonly #relays: readonly Relay[];
   readonly #alerts: Alerts;
+  /** an alert of an earlier process may be there */
+  #mayBeSilent = true;
 
   constructor(relays: readonly Relay[], alerts: Alerts) {
     this.#relays = relays;
@@ -70,6 +78,8 @@ export class RelayAlerts {
   observe(traced: TraceEvent): void {
     if (traced.what === 'lookup') {
       const { question, name, answer } = traced;
+      // Without an answer, there is no policy either: that is none.
+      if (question !== 'sts') this.#lookedUp(name, answer.kind === 'failed' ? answer.fault : null);
       const isMissing = question !== 'mx' && answer.kind === 'failed' && answer.fault !== 'no-data';
       if (isMissing) this.#lookupFailed(name, answer.fault);
     } else if (traced.what === 'delivery' && traced.event.type === 'host-failed') {
@@ -83,6 +93,18 @@ export class RelayAlerts {
       const isThere = outcome.kind === 'delivered' || !BEFORE_READY.has(outcome.stage);
       if (outcome.peer !== null && isThere) this.#clear(outcome.peer.host, outcome.peer.port);
     }
+  }
+
+  /** An answer that there is no such name is one, too. */
+  #lookedUp(name: string, fault: LookupError | null): void {
+    const problem = NO_ANSWER.get(fault);
+    if (problem !== undefined) {
+      const text = `For more than an hour no name server has answered (${problem}; last asked for ${name}). Mail that needs a lookup waits. Check the network and the name servers: the setting dns, or those of the system.`;
+      this.#alerts.raise(NAME_SERVERS, text, 3600);
+    } else if (this.#mayBeSilent) {
+      this.#alerts.clear((key) => key === NAME_SERVERS);
+    }
+    this.#mayBeSilent = problem !== undefined;
   }
 
   #lookupFailed(name: string, fault: string): void {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import type { TraceEvent } from '../../src/delivery/trace.ts';
+import type { LookupError } from '../../src/platform/dns.ts';
 import { parseRelayEntry } from '../../src/routing/relays.ts';
 import { Alerts } from '../../src/runner/alerts.ts';
 import { RelayAlerts } from '../../src/runner/relay-alerts.ts';
@@ -81,6 +82,33 @@ test('a certificate that is not accepted is told at once', (t) => {
     told.join(),
     /protection that the settings demand \(TLS failed: the certificate has expired\)/,
   );
+});
+
+test('name servers that do not answer for an hour are told once, until one answers', (t) => {
+  const { told, clock, relays } = begun(t);
+  const asked = (fault: LookupError): TraceEvent => ({
+    what: 'lookup',
+    question: 'mx',
+    name: 'one.example',
+    answer: { kind: 'failed', fault },
+  });
+  relays.observe(asked('timeout'));
+  clock.now = HOUR - 1;
+  relays.observe(asked('no-domain'));
+  relays.observe(asked('timeout'));
+  clock.now = 2 * HOUR - 2;
+  relays.observe(asked('local-fault'));
+  assert.deepEqual(told, []);
+  for (clock.now = 2 * HOUR; clock.now < 3 * HOUR; clock.now += 600) relays.observe(asked('local-fault'));
+  assert.match(
+    told.join('\n'),
+    /^For more than an hour no name server has answered \(they cannot be reached .*$/,
+  );
+  relays.observe(asked('server-failure'));
+  relays.observe(asked('timeout'));
+  clock.now += HOUR;
+  relays.observe(asked('timeout'));
+  assert.equal(told.length, 2);
 });
 
 test('a relay that is away is told after an hour, unless it took mail in between', (t) => {

@@ -1,5 +1,5 @@
-/** SIGHUP ends neither `watch` nor `intake` (src/cli/setup/reload.ts), also not before they are loaded. Imported for this alone. */
+/** SIGHUP ends no command that stays (src/cli/setup/reload.ts), also not before they are loaded. Imported for this alone. */
 
-const STAYING: readonly string[] = ['watch', 'intake'];
+const STAYING: readonly string[] = ['watch', 'intake', 'web'];
 
 if (process.argv.some((word) => STAYING.includes(word))) process.on('SIGHUP', () => {});
