@@ -49,14 +49,16 @@ export class RecentEvents {
     }
     try {
       const buffer = Buffer.alloc(PIECE);
-      for (let at = this.#read.get(path) ?? 0; at < fstatSync(fd).size; ) {
+      for (;;) {
+        // Asked for anew after each piece: another reader may have gone on meanwhile.
+        const at = this.#read.get(path) ?? 0;
+        if (at >= fstatSync(fd).size) return;
         const bytes = buffer.subarray(0, readSync(fd, buffer, 0, PIECE, at));
         const end = bytes.lastIndexOf(0x0a) + 1;
         // A line that is being written is read the next time; one longer than a piece is left out.
         if (end === 0 && bytes.length < PIECE) return;
         this.#count(bytes.toString('utf8', 0, end));
-        at += end === 0 ? PIECE : end;
-        this.#read.set(path, at);
+        this.#read.set(path, at + (end === 0 ? PIECE : end));
         yield;
       }
     } finally {

@@ -47,3 +47,26 @@ test('what is added is counted once, and what is old no longer', (t) => {
   });
   assert.deepEqual(counts(NOON + 86_400_000), { today: {}, lastHour: {} });
 });
+
+test('two readers at once count nothing twice', (t) => {
+  const folder = temporaryDirectory(t);
+  const record = {
+    at: '2026-11-28T11:30:00.000Z',
+    event: 'queued',
+    job: 2,
+    mail: 1,
+    recipients: ['bob@example.com'],
+  };
+  fs.writeFileSync(path.join(folder, '2026-11-28-1.jsonl'), `${JSON.stringify(record)}\n`.repeat(9000));
+  const events = new RecentEvents();
+  const readers = [events.steps(historyFiles(folder), NOON), events.steps(historyFiles(folder), NOON)];
+  let ended = 0;
+  let turns = 0;
+  while (ended < readers.length) {
+    const { done } = readers[turns++ % readers.length]?.next() ?? {};
+    if (done === true) ended++;
+  }
+  assert.ok(turns > 4, 'the file has several pieces');
+  const { value } = events.steps(historyFiles(folder), NOON).next();
+  assert.deepEqual(value, { today: { queued: 9000 }, lastHour: { queued: 9000 } });
+});

@@ -171,7 +171,7 @@ test('requests count for the job they were made for', async (t) => {
   assert.deepEqual(view.read(2)?.requestedBy, { by: 'alice', at: NOW });
   assert.equal(view.read(4)?.request, undefined, 'a request for another job that had the number');
   fs.rmSync(path.join(requests, '2'));
-  tell('2', requests);
+  view.noteRequests([2]);
   await view.refresh();
   assert.equal(view.read(2)?.request, undefined);
 });

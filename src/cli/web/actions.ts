@@ -88,12 +88,13 @@ async function perform(
   by: string,
   sources: WebSources,
 ): Promise<string> {
-  const { spool, client, clock, warn } = sources;
+  const { spool, client, clock, view, warn } = sources;
   const at = secondsOf(sources);
   const numbers = jobs.map(({ control }) => control);
   const asked = { asked: deed.request, jobs: numbers, runner: client.runner() };
   const work = turn(async () => {
     const failure = await requestJobs(sources, deed.request, jobs, { by, at });
+    view.noteRequests(numbers);
     return failure?.text ?? deed.told(asked, jobList(numbers), spool, at);
   });
   const late = new Promise<null>((resolve) => clock.after(PATIENCE, () => resolve(null)));

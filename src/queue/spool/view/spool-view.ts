@@ -90,6 +90,11 @@ export class SpoolView {
     for (const watcher of this.#watchers) watcher?.close();
   }
 
+  /** Requests for these jobs were made or withdrawn by us, before the system reports it. */
+  noteRequests(jobs: readonly MessageNumber[]): void {
+    for (const number of jobs) this.#changed.requests.add(number);
+  }
+
   /** How many jobs there are. */
   get size(): number {
     return this.#jobs.size;
