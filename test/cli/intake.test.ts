@@ -130,6 +130,11 @@ describe('intake', () => {
       [['--intake.listen', 'here'], 64, /write \/path, PORT or ADDRESS:PORT/],
       [['--intake.users', readable], 78, /chmod 600/],
       [['--intake.users', users], 78, /line 1 is not user:password/],
+      [
+        ['--intake.users', secretFile(t, 'users', '\na:b\n\na:c\n')],
+        78,
+        /line 4 names a user who was named before/,
+      ],
       [['--intake.users', secretFile(t, 'users', 'a:b\n')], 78, /Set intake\.certificate as well/],
       [
         ['--intake.certificate', users],

@@ -188,15 +188,14 @@ function usersFrom(path: string | null): IntakeOptions['authenticate'] | CliErro
     cliError(`setting intake.users: ${path} cannot be used: ${why}.`, EXIT.config);
   const read = readPrivate(path);
   if ('why' in read) return wrong(read.why);
-  const lines = read.text.split(/\r?\n/).filter((line) => line !== '');
-  const bad = lines.findIndex((line) => !/^[^:]+:./.test(line));
-  if (bad >= 0) return wrong(`line ${bad + 1} is not user:password`);
-  const users = new Map(
-    lines.map((line) => {
-      const colon = line.indexOf(':');
-      return [line.slice(0, colon), digest(line.slice(colon + 1))] as const;
-    }),
-  );
+  const users = new Map<string, Buffer>();
+  for (const [index, line] of read.text.split(/\r?\n/).entries()) {
+    if (line === '') continue;
+    const [, user, password] = /^([^:]+):(.+)$/.exec(line) ?? [];
+    if (user === undefined || password === undefined) return wrong(`line ${index + 1} is not user:password`);
+    if (users.has(user)) return wrong(`line ${index + 1} names a user who was named before`);
+    users.set(user, digest(password));
+  }
   if (users.size === 0) return wrong('it names no users');
   // Not the digest of any password; compared all the same, so that the time does not tell whether the user exists.
   const unknownUser = Buffer.alloc(32, ' ');
