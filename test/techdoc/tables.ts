@@ -65,12 +65,15 @@ import { READINGS } from '../../src/smtp/reply-readings.ts';
 import { DECISIONS, TLSA_FINDINGS } from '../../src/tls-policy/decision.ts';
 import { TLS_WISHES } from '../../src/tls-policy/wish.ts';
 import { DIFFERENCES } from '../intake/fuzz.ts';
+import { PLAYED } from './played-screens.ts';
 import { historyScreen, queueScreen, summaryScreen } from './screens.ts';
 
 export const TECHDOC = fileURLToPath(new URL('../../techdoc/', import.meta.url));
 
 /** Markdown between `<!-- table NAME -->` and `<!-- /table -->`, for each document that has such markers. */
-export const DOCUMENTS: { readonly [file: string]: { readonly [table: string]: () => string } } = {
+export const DOCUMENTS: {
+  readonly [file: string]: { readonly [table: string]: () => string | Promise<string> };
+} = {
   'delivery-states.md': {
     'session states': sessionStates,
     'session transitions': () => transitions(SESSION_TABLE),
@@ -108,7 +111,21 @@ export const DOCUMENTS: { readonly [file: string]: { readonly [table: string]: (
   },
   'metrics.md': { metrics },
   'logs.md': { 'log lines': logLines },
-  'commands.md': { queue: queueScreen, 'queue summary': summaryScreen },
+  'commands.md': {
+    queue: queueScreen,
+    'queue summary': summaryScreen,
+    'change the queue': PLAYED['change the queue'],
+    suppress: PLAYED.suppress,
+  },
+  'debugging.md': {
+    'ask the queue': PLAYED['ask the queue'],
+    'ask about a job': PLAYED['ask about a job'],
+    'see what was said': PLAYED['see what was said'],
+    'another setting': PLAYED['another setting'],
+    'how it is read': PLAYED['how it is read'],
+    'would it act differently': PLAYED['would it act differently'],
+    'keep the case': PLAYED['keep the case'],
+  },
   'history.md': { 'a story': historyScreen },
 };
 
@@ -122,15 +139,16 @@ function metrics(): string {
 }
 
 /** The document with its tables printed anew. */
-export function refreshed(file: string, text: string): string {
-  const tables = DOCUMENTS[file] ?? {};
-  return Object.entries(tables).reduce((doc, [name, print]) => {
+export async function refreshed(file: string, text: string): Promise<string> {
+  let page = text;
+  for (const [name, print] of Object.entries(DOCUMENTS[file] ?? {})) {
     const [open, close] = [`<!-- table ${name} -->`, '<!-- /table -->'];
-    const from = doc.indexOf(open);
-    const to = doc.indexOf(close, from);
+    const from = page.indexOf(open);
+    const to = page.indexOf(close, from);
     if (from < 0 || to < 0) throw new Error(`${file} has no place for the table "${name}"`);
-    return `${doc.slice(0, from + open.length)}\n${print()}\n${doc.slice(to)}`;
-  }, text);
+    page = `${page.slice(0, from + open.length)}\n${await print()}\n${page.slice(to)}`;
+  }
+  return page;
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -631,6 +649,6 @@ const DELIVERED: OutcomeRecord = {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   for (const file of Object.keys(DOCUMENTS)) {
-    writeFileSync(TECHDOC + file, refreshed(file, readFileSync(TECHDOC + file, 'utf8')));
+    writeFileSync(TECHDOC + file, await refreshed(file, readFileSync(TECHDOC + file, 'utf8')));
   }
 }
