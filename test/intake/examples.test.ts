@@ -30,6 +30,7 @@ const UNITS = [
   'spoolroom-run.service',
   'spoolroom-run.timer',
   'spoolroom-intake.service',
+  'spoolroom-web.service',
 ];
 
 test('every example is tested here', () => {
@@ -72,7 +73,7 @@ test('units run one command each, as a user without rights', () => {
     const [command] = unit.filter((line) => line.startsWith('ExecStart='));
     assert.match(
       command ?? '',
-      /^ExecStart=\/usr\/bin\/spoolroom (?:run|watch|intake) --config \/etc\/spoolroom\/spoolroom\.json$/,
+      /^ExecStart=\/usr\/bin\/spoolroom (?:run|watch|intake|web) --config \/etc\/spoolroom\/spoolroom\.json$/,
     );
     for (const line of [
       'User=spoolroom',

@@ -16,7 +16,12 @@ const installed = [...made.files.map(({ path }) => path), ...Object.keys(made.li
 const control = (name: string): string =>
   made.control.find((each) => each.path === name)?.content.toString('utf8') ?? '';
 const read = (name: string): string => readFileSync(path.join(PROJECT, name), 'utf8');
-const UNITS = ['spoolroom.service', 'spoolroom-intake.service', 'spoolroom-run.service'];
+const UNITS = [
+  'spoolroom.service',
+  'spoolroom-intake.service',
+  'spoolroom-web.service',
+  'spoolroom-run.service',
+];
 
 test('two builds give the same bytes, which belong to root', needs('dpkg-deb'), (t) => {
   const [one = '', other = ''] = [temporaryDirectory(t), temporaryDirectory(t)].map((folder) =>

@@ -104,12 +104,12 @@ told() { grep -qx -e "$1" /tmp/systemctl || fail "systemd was not told to $1: $(
 dpkg --install /package.deb > /dev/null
 expect "$(mode "$cache")" '644 root:root' "$cache"
 told '--system daemon-reload'
-told 'try-restart spoolroom.service spoolroom-intake.service'
+told 'try-restart spoolroom.service spoolroom-intake.service spoolroom-web.service'
 step 'upgraded; services that run are started again'
 
 rm /tmp/systemctl
 dpkg --remove spoolroom > /dev/null
-told 'stop spoolroom.service spoolroom-intake.service spoolroom-run.timer'
+told 'stop spoolroom.service spoolroom-intake.service spoolroom-web.service spoolroom-run.timer'
 told '--system daemon-reload'
 [ ! -e /usr/lib/spoolroom ] || fail '/usr/lib/spoolroom is left'
 [ ! -L /usr/sbin/sendmail ] || fail '/usr/sbin/sendmail is left'

@@ -90,9 +90,13 @@ const SYSTEM: readonly (readonly [example: string, path: string, mode: number])[
   ['logrotate', '/etc/logrotate.d/spoolroom', 0o644],
   ['sysusers.conf', '/usr/lib/sysusers.d/spoolroom.conf', 0o644],
   ['tmpfiles.conf', '/usr/lib/tmpfiles.d/spoolroom.conf', 0o644],
-  ...['spoolroom.service', 'spoolroom-intake.service', 'spoolroom-run.service', 'spoolroom-run.timer'].map(
-    (unit) => [unit, `/usr/lib/systemd/system/${unit}`, 0o644] as const,
-  ),
+  ...[
+    'spoolroom.service',
+    'spoolroom-intake.service',
+    'spoolroom-web.service',
+    'spoolroom-run.service',
+    'spoolroom-run.timer',
+  ].map((unit) => [unit, `/usr/lib/systemd/system/${unit}`, 0o644] as const),
 ];
 
 function systemFiles(read: (name: string) => string): readonly PackagedFile[] {
