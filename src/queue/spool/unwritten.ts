@@ -4,7 +4,7 @@
  */
 import { applyChanges, rewrittenText } from '../../delivery-list/apply.ts';
 import { stripHeader } from '../../delivery-list/header.ts';
-import { isPending, type Job, type StatusChange } from '../../delivery-list/job.ts';
+import { isPending, type Job, type MessageNumber, type StatusChange } from '../../delivery-list/job.ts';
 import { parseDeliveryList } from '../../delivery-list/parse.ts';
 import type { Disk } from '../../storage/disk.ts';
 import { payloadFingerprint } from '../../storage/fingerprint.ts';
@@ -37,13 +37,20 @@ export function withRecords(
   settings: ControlSettings,
 ): Pick<SortedScan, 'jobs' | 'orphans'> {
   if (records.length === 0) return scan;
-  const current = records.filter(({ msgid, payload }) => payloadFingerprint(disk, layout, msgid) === payload);
-  const ended = new Set(current.flatMap(({ record, msgid }) => (record === 'finish' ? [msgid] : [])));
-  const controls = new Set(current.map(({ control }) => control));
+  const fingerprints = new Map<MessageNumber, string | null>();
+  const ended = new Set<MessageNumber>();
+  const byControl = new Map<MessageNumber, JournalRecord[]>();
+  for (const each of records) {
+    const { control, msgid, payload } = each;
+    if (!fingerprints.has(msgid)) fingerprints.set(msgid, payloadFingerprint(disk, layout, msgid));
+    if (fingerprints.get(msgid) !== payload) continue;
+    if (each.record === 'finish') ended.add(msgid);
+    const ofJob = byControl.get(control) ?? [];
+    byControl.set(control, ofJob);
+    ofJob.push(each);
+  }
   return {
-    jobs: scan.jobs.map((queued) =>
-      controls.has(queued.control) ? withOutcomes(queued, current, settings) : queued,
-    ),
+    jobs: scan.jobs.map((queued) => withOutcomes(queued, byControl.get(queued.control) ?? [], settings)),
     orphans: scan.orphans.filter((number) => !ended.has(number)),
   };
 }
@@ -57,13 +64,15 @@ function withOutcomes(
   const changes: StatusChange[] = [];
   let now = 0;
   for (const record of records) {
-    if (record.record !== 'status' || record.control !== queued.control || record.msgid !== before.msgid)
-      continue;
+    if (record.record !== 'status' || record.msgid !== before.msgid) continue;
     changes.push(...record.changes);
     now = record.now;
   }
   const after = applyChanges(before, changes);
-  const unwritten = after.recipients.filter((recipient, at) => recipient !== before.recipients[at]).length;
+  const unwritten = after.recipients.filter(({ status, text }, at) => {
+    const known = before.recipients[at];
+    return status !== known?.status || text !== known.text;
+  }).length;
   const isWritten =
     before.attempted >= now &&
     after.recipients.every(({ status }, at) => status === before.recipients[at]?.status);
