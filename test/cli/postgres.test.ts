@@ -1,9 +1,11 @@
 /** The commands on a queue in PostgreSQL, with a real server. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { main } from '../../src/cli/shell/main.ts';
 import { caughtTerminal } from '../support/invocation.ts';
 import { type Cluster, databaseAt, NO_POSTGRES, startCluster } from '../support/postgres.ts';
+import { PROGRAM } from '../support/program.ts';
 import { startSmtpServer } from '../support/smtp-servers.ts';
 import { MAIL, spoolOf, temporaryDirectory } from '../support/spool.ts';
 
@@ -113,6 +115,16 @@ describe('commands on a queue in PostgreSQL', { skip: NO_POSTGRES }, () => {
     assert.match(removed.printed, /^removed: job \d+\. The database keeps them for 30 days/);
     assert.doesNotMatch((await spoolroom('queue')).printed, /one\.example/);
     assert.equal(JSON.parse((await spoolroom('run', '--json', '--return', 'room')).printed).due, 0);
+  });
+
+  it('ends as a process when a command is done', async (t) => {
+    const { room, state } = await site(t);
+    const { status, stdout } = spawnSync(
+      process.execPath,
+      [...PROGRAM, 'queue', '--room', room, '--state', state],
+      { timeout: 60_000, encoding: 'utf8' },
+    );
+    assert.deepEqual([status, stdout], [0, 'The spool is empty.\n']);
   });
 
   it('check looks at the server and at who delivers', async (t) => {

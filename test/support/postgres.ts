@@ -98,7 +98,7 @@ export async function startCluster({ settings = [], durable }: ClusterOptions = 
       await admin.close();
       return address(name);
     },
-    start: () => wait(call, ['-D', data, '-l', path.join(folder, 'log'), '-w', 'start']),
+    start: () => startAtLast(call, ['-D', data, '-l', path.join(folder, 'log'), '-w', 'start']),
     stop: async (how) => call('pg_ctl', '-D', data, '-m', how, '-w', 'stop'),
     async remove() {
       if (fs.existsSync(path.join(data, 'postmaster.pid')))
@@ -110,11 +110,20 @@ export async function startCluster({ settings = [], durable }: ClusterOptions = 
   return cluster;
 }
 
-async function wait(
+/** Processes of a server that was killed may hold its memory for a moment. */
+async function startAtLast(
   call: (program: string, ...given: readonly string[]) => void,
   given: readonly string[],
 ): Promise<void> {
-  call('pg_ctl', ...given);
+  for (let left = 50; ; left--) {
+    try {
+      call('pg_ctl', ...given);
+      return;
+    } catch (error) {
+      if (left === 0) throw error;
+      await new Promise((later) => setTimeout(later, 100));
+    }
+  }
 }
 
 /** A connection for the test itself. */

@@ -104,6 +104,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('../commands/watch.ts'),
   },
   {
+    usage: 'export <directory>',
+    about: 'copy a queue in PostgreSQL into an empty directory, as a spool',
+    settings: ['postgres', 'dialect', 'json', 'config'],
+    options: { room: ROOM },
+    load: () => import('../commands/postgres/export.ts'),
+  },
+  {
     usage: 'migrate',
     about: 'make the tables of a queue in PostgreSQL, or bring them up to date',
     settings: ['postgres', 'json', 'config'],

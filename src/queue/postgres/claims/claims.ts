@@ -32,6 +32,8 @@ export interface Claimed {
   readonly more: boolean;
 }
 
+const CLAIMED = 'taken::float8[] AS taken, more';
+
 /** Milliseconds. */
 const HOUR = 3_600_000;
 
@@ -103,12 +105,12 @@ export class Claims {
     await this.#purge();
     const unwanted = [...this.#lost.keys()];
     const [answer] = all
-      ? await database.query('SELECT spoolroom.claim_all($1, $2, $3)::float8[] AS taken', [
+      ? await database.query(`SELECT ${CLAIMED} FROM spoolroom.claim_all($1, $2, $3)`, [
           epoch,
           most,
           unwanted,
         ])
-      : await database.query('SELECT spoolroom.claim($1, $2, $3, $4)::float8[] AS taken', [
+      : await database.query(`SELECT ${CLAIMED} FROM spoolroom.claim($1, $2, $3, $4)`, [
           ...[epoch, most, present(), unwanted],
         ]);
     const taken = answer?.taken as readonly MessageNumber[] | null;
@@ -119,7 +121,7 @@ export class Claims {
     }
     const jobs = await this.#read(taken);
     this.#isUncertain = false;
-    return { jobs, more: taken.length >= most };
+    return { jobs, more: answer?.more === true };
   }
 
   /** Everything goes back. */

@@ -116,8 +116,9 @@ export class Database implements Statements {
       query_timeout: QUERY_TIMEOUT,
       idle_in_transaction_session_timeout: QUERY_TIMEOUT,
       application_name: 'spoolroom',
-      // `close` ends them.
+      // `close` ends them; a command that is done does not wait for that.
       idleTimeoutMillis: 0,
+      allowExitOnIdle: true,
     });
     pool.on('error', () => this.#drop(pool));
     return pool;

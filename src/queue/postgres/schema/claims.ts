@@ -92,66 +92,59 @@ BEGIN
 END
 $$;
 
--- What was served: its turn is after that of all that wait; a lane in which nothing is due waits for its time, or goes.
-CREATE FUNCTION spoolroom.park(lane_name text, at_time double precision) RETURNS void LANGUAGE plpgsql AS $$
+-- Lanes that were served: their turn is after that of all that wait. Where nothing is due a lane waits for its time, or goes.
+CREATE FUNCTION spoolroom.park(lanes text[], at_time double precision) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-  next bigint := (SELECT min(due) FROM spoolroom.message
-    WHERE lane = lane_name AND claim IS NULL AND due IS NOT NULL);
+  idle text[] := ARRAY(
+    SELECT name FROM unnest(lanes) AS name WHERE NOT EXISTS (
+      SELECT FROM spoolroom.message WHERE lane = name AND claim IS NULL AND due <= at_time));
 BEGIN
-  IF (next IS NULL OR next > at_time) AND pg_try_advisory_xact_lock(spoolroom.lane_lock(lane_name)) THEN
-    SELECT min(due) INTO next FROM spoolroom.message WHERE lane = lane_name AND claim IS NULL AND due IS NOT NULL;
-    IF next IS NULL THEN
-      DELETE FROM spoolroom.lane WHERE name = lane_name;
-      RETURN;
-    END IF;
-    UPDATE spoolroom.lane SET turn = greatest(next, at_time) WHERE name = lane_name;
-  ELSE
-    UPDATE spoolroom.lane SET turn = at_time WHERE name = lane_name;
-  END IF;
+  idle := ARRAY(SELECT name FROM unnest(idle) AS name WHERE pg_try_advisory_xact_lock(spoolroom.lane_lock(name)));
+  -- Nobody makes anything due in these until this is committed, and who did so before is seen by now.
+  UPDATE spoolroom.lane SET turn = greatest(at_time, CASE WHEN name = ANY (idle)
+      THEN (SELECT min(due) FROM spoolroom.message WHERE lane = name AND claim IS NULL AND due IS NOT NULL) END)
+    WHERE name = ANY (lanes);
+  DELETE FROM spoolroom.lane WHERE name = ANY (idle)
+    AND NOT EXISTS (SELECT FROM spoolroom.message WHERE lane = name AND claim IS NULL AND due IS NOT NULL);
 END
 $$;
 
--- At most so many messages, from as many lanes as there are. Those that are not wanted are still in this process's hands under
--- a claim that it lost. Null: the lease has ended.
-CREATE FUNCTION spoolroom.claim(me bigint, most integer, given double precision, unwanted bigint[])
-RETURNS bigint[] LANGUAGE plpgsql AS $$
+-- At most so many messages, the same share of each lane whose turn it is. Those that are not wanted are still in this process's
+-- hands under a claim that it lost. taken is null where the lease has ended; more: something is due still.
+CREATE FUNCTION spoolroom.claim(
+  me bigint, most integer, given double precision, unwanted bigint[], OUT taken bigint[], OUT more boolean
+) LANGUAGE plpgsql AS $$
 DECLARE
   at_time double precision := spoolroom.moment(given);
-  taken bigint[] := '{}';
-  part bigint[];
   lanes text[];
-  each_most integer;
-  lane_name text;
 BEGIN
   PERFORM FROM spoolroom.worker WHERE epoch = me AND lease_until > clock_timestamp() FOR SHARE;
-  IF NOT FOUND THEN RETURN NULL; END IF;
-  lanes := ARRAY(SELECT name FROM spoolroom.lane WHERE turn <= at_time ORDER BY turn LIMIT most FOR UPDATE SKIP LOCKED);
-  IF cardinality(lanes) = 0 THEN RETURN taken; END IF;
-  each_most := ceil(most::double precision / cardinality(lanes));
-  FOREACH lane_name IN ARRAY lanes LOOP
-    WITH found AS (
-      SELECT id FROM spoolroom.message
-        WHERE lane = lane_name AND claim IS NULL AND due <= at_time AND id <> ALL (unwanted)
-        ORDER BY due, id LIMIT each_most FOR UPDATE SKIP LOCKED
+  IF NOT FOUND THEN RETURN; END IF;
+  lanes := ARRAY(SELECT name FROM spoolroom.lane WHERE turn <= at_time ORDER BY turn LIMIT least(most, 200) FOR UPDATE SKIP LOCKED);
+  IF cardinality(lanes) > 0 THEN
+    WITH found AS MATERIALIZED (
+      SELECT next.id FROM unnest(lanes) AS served CROSS JOIN LATERAL (
+        SELECT id FROM spoolroom.message
+          WHERE lane = served AND claim IS NULL AND due <= at_time AND id <> ALL (unwanted)
+          ORDER BY due, id LIMIT most / cardinality(lanes) FOR UPDATE SKIP LOCKED
+      ) AS next
     ), claimed AS (
       UPDATE spoolroom.message SET claim = me FROM found WHERE message.id = found.id RETURNING message.id
     )
-    SELECT array_agg(id) INTO part FROM claimed;
-    taken := taken || part;
-    PERFORM spoolroom.park(lane_name, at_time);
-    EXIT WHEN cardinality(taken) >= most;
-  END LOOP;
-  RETURN taken;
+    SELECT array_agg(id) INTO taken FROM claimed;
+    PERFORM spoolroom.park(lanes, at_time);
+  END IF;
+  taken := coalesce(taken, '{}');
+  more := EXISTS (SELECT FROM spoolroom.lane WHERE turn <= at_time);
 END
 $$;
 
 -- Everything that is nobody's and not held, whatever its time says: for a forced run and for tests.
-CREATE FUNCTION spoolroom.claim_all(me bigint, most integer, unwanted bigint[]) RETURNS bigint[] LANGUAGE plpgsql AS $$
-DECLARE
-  taken bigint[];
+CREATE FUNCTION spoolroom.claim_all(me bigint, most integer, unwanted bigint[], OUT taken bigint[], OUT more boolean)
+LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM FROM spoolroom.worker WHERE epoch = me AND lease_until > clock_timestamp() FOR SHARE;
-  IF NOT FOUND THEN RETURN NULL; END IF;
+  IF NOT FOUND THEN RETURN; END IF;
   WITH found AS (
     SELECT id FROM spoolroom.message WHERE claim IS NULL AND due IS NOT NULL AND id <> ALL (unwanted)
       ORDER BY id LIMIT most FOR UPDATE SKIP LOCKED
@@ -159,7 +152,7 @@ BEGIN
     UPDATE spoolroom.message SET claim = me FROM found WHERE message.id = found.id RETURNING message.id
   )
   SELECT coalesce(array_agg(id), '{}') INTO taken FROM claimed;
-  RETURN taken;
+  more := cardinality(taken) >= most;
 END
 $$;
 `;

@@ -1,0 +1,57 @@
+/** Programs that hand mail to whatever intake answers, and remember what was acknowledged. Nothing is handed over twice. */
+import { Conversation } from '../intake/conversation.ts';
+import type { ClusterWorker } from './worker.ts';
+
+export interface FeederOptions {
+  readonly workers: readonly ClusterWorker[];
+  readonly messages: number;
+  readonly random: () => number;
+  /** milliseconds between two messages of one program */
+  readonly pause: () => Promise<void>;
+}
+
+/** Resolves to the recipients of messages that were acknowledged, when there are so many messages. */
+export async function feed({ workers, messages, random, pause }: FeederOptions): Promise<readonly string[]> {
+  const acknowledged: string[] = [];
+  let accepted = 0;
+  let number = 0;
+  const program = async (): Promise<void> => {
+    while (accepted < messages) {
+      await pause();
+      const ports = workers.flatMap(({ port }) => port ?? []);
+      const port = ports[Math.floor(random() * ports.length)];
+      if (port === undefined) continue;
+      const recipients = Array.from(
+        { length: random() < 0.8 ? 1 : 3 },
+        () => `m${++number}@host${Math.floor(random() * 20)}.example`,
+      );
+      if ((await handOver(port, recipients)) === true) {
+        accepted++;
+        acknowledged.push(...recipients);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: 6 }, program));
+  return acknowledged;
+}
+
+/** Milliseconds after which a program gives up on an intake: its machine may be frozen. */
+const PATIENCE = 10_000;
+
+async function handOver(port: number, recipients: readonly string[]): Promise<boolean> {
+  let client: Conversation | null = null;
+  const tooLate = setTimeout(() => client?.drop(), PATIENCE);
+  try {
+    client = await Conversation.with(`127.0.0.1:${port}`);
+    await client.hello();
+    await client.envelope('alice@site.example', ...recipients);
+    const reply = await client.ask(`Subject: ${recipients[0]}\r\n\r\n${'A line of it.\r\n'.repeat(50)}.`);
+    return reply?.startsWith('250') === true;
+  } catch {
+    // The intake is gone, or says why not: nothing was acknowledged.
+    return false;
+  } finally {
+    clearTimeout(tooLate);
+    client?.drop();
+  }
+}
