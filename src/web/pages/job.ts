@@ -1,5 +1,5 @@
 /** One job: why it is there, its envelope and header, what can be done, its attempts with a timeline, its history. Pure. */
-import { html, type Markup } from '../../output/html/markup.ts';
+import { type Hole, html, type Markup } from '../../output/html/markup.ts';
 import type { ListedJob } from '../../output/queue-list.ts';
 import { STATUS_WORDS } from '../../output/replay/replay-report.ts';
 import type { Action, JobDetails } from '../ports.ts';
@@ -21,7 +21,7 @@ export function jobContent(details: JobDetails, session: Pick<Session, 'csrf'>):
   const { number, job, sentences, envelope, header, attempts, shown, history } = details;
   return html`<div class="head"><h1>Job ${number}</h1>${job === null ? html`<span class="tag">has left the queue</span>` : actionsForm(job, session)}</div>
 <section class="panel" aria-labelledby="why"><h2 id="why" class="hidden">Why it is here</h2>
-${sentences.map((sentence) => html`<p>${sentence}</p>\n`)}</section>
+${sentences.map((sentence) => html`<p>${withCommand(sentence)}</p>\n`)}</section>
 ${job !== null && recipientList(job)}
 ${
   attempts.length > 0 &&
@@ -46,6 +46,12 @@ ${
 </div>`
 }
 ${history !== null && html`<section class="panel" aria-labelledby="history"><h2 id="history">History</h2>${eventList(history)}</section>`}`;
+}
+
+/** A command at the end of a sentence looks like one. */
+function withCommand(sentence: string): Hole {
+  const [, words, command] = /^(.*: )(spoolroom .+)$/s.exec(sentence) ?? [];
+  return command === undefined ? sentence : html`${words}<code>${command}</code>`;
 }
 
 const TAGS: { readonly [status: number]: string } = { 2: 'ok', 3: 'later', 4: 'later', 5: 'bad' };
