@@ -36,6 +36,9 @@ const ENVELOPE = ['mail', 'rcpt', 'data'] as const;
 
 const TOO_MANY = /\btoo many (?:recipients|rcpt)/i;
 
+const HOST_TROUBLE =
+  /\b(?:busy|overload(?:ed)?|load|too many (?:connections|sessions)|temporarily unavailable|not available|shutting down|resources|disk|memory|maintenance)\b/i;
+
 /** A server that does not take mail for others from us. */
 export const NO_RELAYING =
   /\brelaying\b|\brelay (?:access|not|denied|prohibited)|(?:\bto|not) relay\b|rcpthosts|auth(?:entication)? (?:is )?required|(?:must|please|first) authenticate|not authenticated|log ?in first/i;
@@ -163,6 +166,14 @@ export const READINGS: readonly Reading[] = [
     enhanced: /^$/,
     meaning: 'host',
     why: 'RFC 5321 4.2.3: a local error, no storage',
+  },
+  {
+    in: ['mail', 'data'],
+    codes: '4yz',
+    enhanced: /^$/,
+    text: HOST_TROUBLE,
+    meaning: 'host',
+    why: 'the same in words',
   },
   {
     in: ['mail'],

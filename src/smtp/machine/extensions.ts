@@ -22,6 +22,8 @@ interface Use {
   readonly codes: readonly number[];
   /** a refusal with such a word names the extension, whatever its code */
   readonly words: RegExp;
+  /** and by these enhanced codes */
+  readonly enhanced?: RegExp;
   /** refused by silence and by a lost connection, too: what some servers and filters do with what they do not know */
   readonly silence?: true;
 }
@@ -41,6 +43,14 @@ const USES: readonly Use[] = [
     codes: SEQUENCE,
     words: /pipelin|synchroni[sz]/i,
     silence: true,
+  },
+  // RFC 3463: 8-bit content would have to be converted on its way from there. We can do that.
+  {
+    extension: '8BITMIME',
+    in: ['data', 'body', 'dot'],
+    codes: [],
+    words: /8BITMIME/i,
+    enhanced: /^5\.6\.3$/,
   },
   {
     extension: 'CHUNKING',
@@ -79,7 +89,9 @@ const ANOTHER_SESSION = /\b(?:EHLO|HELO|AUTH\w*|TLS)\b/i;
 const A_PARAMETER = /\b(?:parameter|option)s?\b/i;
 
 /** An enhanced code that is not about the protocol (RFC 3463 3.6), or is about too many recipients, says something else. */
-function refuses({ code, enhanced, text }: Reply, { codes }: Use): boolean {
+function refuses({ code, enhanced, text }: Reply, { codes, enhanced: codesOfUse }: Use): boolean {
+  if (enhanced !== null && codesOfUse?.test(enhanced) === true) return true;
+  if (codes.length === 0) return false;
   if (code < 400 || ANOTHER_SESSION.test(text)) return false;
   if (enhanced?.startsWith('4') === true) return /^4\.5\.[124]$/.test(enhanced);
   if (enhanced !== null) return [...codes, 550, 554].includes(code) && /^5\.5\.(?!3$)/.test(enhanced);
