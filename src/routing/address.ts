@@ -58,25 +58,42 @@ interface EntryParts {
   readonly comment: ByteString | null;
 }
 
-/** Where the quoted string that starts at `from` ends, or -1. */
-function closingQuote(raw: ByteString, from: number): number {
-  for (let at = from + 1; at < raw.length; at++) {
-    if (raw[at] === '\\') at++;
-    else if (raw[at] === '"') return at;
-  }
-  return -1;
+/** Where the quoted string or the comment ends that starts at a place; -1: nowhere. */
+interface Closings {
+  quote(from: number): number;
+  parenthesis(from: number): number;
 }
 
-/** Where the comment that starts at `from` ends, or -1. Comments nest. */
-function closingParenthesis(raw: ByteString, from: number): number {
+/** All of them at once: to look for each by itself takes the square of the time, minutes for a list of parentheses. Comments nest. */
+function closingsIn(raw: ByteString): Closings {
+  const quotes = new Int32Array(raw.length);
+  const parentheses = new Int32Array(raw.length);
+  /** at each place, how many parentheses are open behind it, and whether a backslash is before it */
+  const depths = new Int32Array(raw.length);
+  const escaped = new Uint8Array(raw.length);
   let depth = 0;
-  for (let at = from; at < raw.length; at++) {
-    if (raw[at] === '\\') at++;
-    else if (raw[at] === '(') depth++;
-    else if (raw[at] === ')' && --depth === 0) return at;
+  for (let at = 0; at < raw.length; at++) {
+    const char = raw[at];
+    const isPlain = escaped[at] === 0;
+    if (isPlain && char === '(') depth++;
+    else if (isPlain && char === ')') depth--;
+    else if (isPlain && char === '\\') escaped[at + 1] = 1;
+    depths[at] = depth;
   }
-  return -1;
+  /** by depth, the next place with it */
+  const places = new Map<number, number>();
+  let quote = -1;
+  for (let at = raw.length - 1; at >= 0; at--) {
+    const here = depths[at] ?? 0;
+    quotes[at] = quote;
+    parentheses[at] = places.get(here - 1) ?? -1;
+    places.set(here, at);
+    if (raw[at] === '"' && escaped[at] === 0) quote = at;
+  }
+  return { quote: (from) => quotes[from] ?? -1, parenthesis: (from) => parentheses[from] ?? -1 };
 }
+
+const NO_CLOSINGS: Closings = { quote: () => -1, parenthesis: () => -1 };
 
 /** Null when the brackets are not exactly one pair. An unpaired quote or parenthesis is an ordinary character. */
 function splitEntry(raw: ByteString): EntryParts | null {
@@ -86,6 +103,7 @@ function splitEntry(raw: ByteString): EntryParts | null {
   let comment: ByteString | null = null;
   const quotes: ByteString[] = [];
   const ends = { inside: 0, outside: 0 };
+  const closings = /["(]/.test(raw) ? closingsIn(raw) : NO_CLOSINGS;
   const keep = (piece: ByteString, at: number) => {
     if (open) inside += piece;
     else outside += piece;
@@ -93,8 +111,8 @@ function splitEntry(raw: ByteString): EntryParts | null {
   };
   for (let at = 0; at < raw.length; at++) {
     const char = raw.charAt(at);
-    const quoteEnd = char === '"' ? closingQuote(raw, at) : -1;
-    const commentEnd = char === '(' ? closingParenthesis(raw, at) : -1;
+    const quoteEnd = char === '"' ? closings.quote(at) : -1;
+    const commentEnd = char === '(' ? closings.parenthesis(at) : -1;
     if (quoteEnd > 0) {
       keep(raw.slice(at, quoteEnd + 1), at);
       if (!open) quotes.push(raw.slice(at + 1, quoteEnd));

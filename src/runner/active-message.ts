@@ -84,6 +84,8 @@ const NO_SESSION: OutcomeDetails = { milliseconds: 0, tls: null };
 
 /** Recipients that are worked on in one turn of the event loop. */
 const RECIPIENTS_A_TURN = 2000;
+/** Characters of an address that take as long as another recipient. */
+const LONG_ADDRESS = 64;
 /** Recipients of one destination that share an attempt, at least: what is done for each transaction is done for all of them. */
 const RECIPIENTS_AN_ATTEMPT = 1000;
 /** Attempts of one message that are known to the scheduler at a time, so that other messages get their turn. */
@@ -188,7 +190,9 @@ export class ActiveMessage implements AttemptedMessage {
     let grouped = 0;
     for (const id of this.pending()) {
       const address = recipientAddress(this.#recipient(id).address);
-      if (++grouped % RECIPIENTS_A_TURN === 0) {
+      grouped += 1 + this.#recipient(id).address.length / LONG_ADDRESS;
+      if (grouped >= RECIPIENTS_A_TURN) {
+        grouped = 0;
         this.#failInvalid(invalid);
         await this.#deps.nextTurn();
       }

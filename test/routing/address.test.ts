@@ -124,3 +124,31 @@ test('a CR is taken for a line end only at the end of the entry', () => {
 test('a million blanks within an entry cost no more than its length', () => {
   assert.equal(recipientAddress(`a${' '.repeat(1_000_000)}b@example.com`).kind, 'unusable');
 });
+
+test('an entry of parentheses, quotes and backslashes takes no longer than others (R298)', () => {
+  const began = performance.now();
+  for (const unit of ['(', '"(\\', '"\\"', '(\\"', '((")'])
+    for (let count = 0; count < 200; count++)
+      recipientAddress(`${unit.repeat(4000 / unit.length)}u@x.example`);
+  assert.ok(performance.now() - began < 5000, 'a thousand entries took half a minute');
+});
+
+test('quotes and comments end where a search from each of them says (R298)', () => {
+  // What is left of comments, unclosed ones and quotes shows in the local part, or in the reason.
+  for (const [raw, expected] of [
+    ['(a(b)c)u@x.example', 'u@x.example'],
+    ['((a)u@x.example', null],
+    ['(a\\)b)u@x.example', 'u@x.example'],
+    ['\\(a)u@x.example', '\\u@x.example'],
+    ['"a(b"@x.example', '"a(b"@x.example'],
+    ['"a\\"b"@x.example', '"a\\"b"@x.example'],
+    ['(a"b)u@x.example', 'u@x.example'],
+    ['u(a)(b(c(d)))@x.example', 'u@x.example'],
+    ['u@x.example (a) (b', null],
+  ] as const) {
+    const address = recipientAddress(raw);
+    const command = address.kind === 'address' ? address.command : null;
+    if (expected === '\\u@x.example') assert.equal(command, null, raw);
+    else assert.equal(command, expected, raw);
+  }
+});
