@@ -60,7 +60,7 @@ test('a damaged file, and one that cannot be written, stop nothing', (t) => {
     fs.writeFileSync(layout.alerts, text);
     assert.deepEqual([...readAlerts(nodeDisk, layout)], [], text);
   }
-  fs.mkdirSync(`${layout.alerts}.new`);
+  fs.mkdirSync(`${layout.alerts}~`);
   const alerts = open();
   for (const key of ['a', 'b']) alerts.raise(key, `${key} is wrong.`);
   assert.match(
