@@ -33,6 +33,8 @@ export interface Cluster {
   start(): Promise<void>;
   /** as `pg_ctl stop -m` */
   stop(how: 'fast' | 'immediate'): Promise<void>;
+  /** a standby becomes the one that is written to */
+  promote(): Promise<void>;
   remove(): Promise<void>;
 }
 
@@ -50,9 +52,15 @@ export interface ClusterOptions {
   readonly settings?: readonly string[];
   /** as a real one: every commit reaches the disk */
   readonly durable?: true;
+  /** a standby of this one, which has every commit before it is acknowledged */
+  readonly standbyOf?: Cluster;
 }
 
-export async function startCluster({ settings = [], durable }: ClusterOptions = {}): Promise<Cluster> {
+export async function startCluster({
+  settings = [],
+  durable,
+  standbyOf,
+}: ClusterOptions = {}): Promise<Cluster> {
   const programs = postgresPrograms();
   if (programs === null) throw new Error(String(NO_POSTGRES));
   const { user, ...as } = unprivileged();
@@ -68,7 +76,10 @@ export async function startCluster({ settings = [], durable }: ClusterOptions = 
       cwd: folder,
     });
   };
-  call('initdb', '-D', data, '-U', user, '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync');
+  if (standbyOf === undefined)
+    call('initdb', '-D', data, '-U', user, '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync');
+  else
+    call('pg_basebackup', '-h', standbyOf.folder, '-U', user, '-D', data, '-R', '-X', 'stream', '-c', 'fast');
   const own = [
     `unix_socket_directories = '${folder}'`,
     "listen_addresses = ''",
@@ -100,14 +111,32 @@ export async function startCluster({ settings = [], durable }: ClusterOptions = 
     },
     start: () => startAtLast(call, ['-D', data, '-l', path.join(folder, 'log'), '-w', 'start']),
     stop: async (how) => call('pg_ctl', '-D', data, '-m', how, '-w', 'stop'),
+    promote: async () => call('pg_ctl', '-D', data, '-w', 'promote'),
     async remove() {
-      if (fs.existsSync(path.join(data, 'postmaster.pid')))
+      try {
         call('pg_ctl', '-D', data, '-m', 'immediate', '-w', 'stop');
+      } catch {
+        // It was stopped, or killed.
+      }
       fs.rmSync(folder, { recursive: true, force: true });
     },
   };
   await cluster.start();
+  if (standbyOf !== undefined) await beSynchronous(standbyOf.address('postgres'));
   return cluster;
+}
+
+/** Resolves when no commit is acknowledged without the standby. */
+async function beSynchronous(address: string): Promise<void> {
+  const admin = databaseAt(address);
+  await admin.query("ALTER SYSTEM SET synchronous_standby_names = '*'");
+  await admin.query('SELECT pg_reload_conf()');
+  for (;;) {
+    const [standby] = await admin.query('SELECT sync_state FROM pg_stat_replication');
+    if (standby?.sync_state === 'sync') break;
+    await new Promise((later) => setTimeout(later, 50));
+  }
+  await admin.close();
 }
 
 /** Processes of a server that was killed may hold its memory for a moment. */

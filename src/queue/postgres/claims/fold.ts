@@ -62,7 +62,8 @@ function rewriteOf({ control, options, schedule }: FoldDeps, job: ClaimedJob): R
 /** When a list is due, Unix seconds; 0: at once, also where it only has to be removed. */
 export function dueOf(list: Buffer, options: ParseOptions, schedule: Schedule): number {
   const read = classifyContents(list, true, options);
-  return read.kind === 'control' && read.job.recipients.some(isPending) ? nextAttempt(read.job, schedule) : 0;
+  if (read.kind !== 'control' || !read.job.recipients.some(isPending)) return 0;
+  return Math.min(Math.max(0, Math.floor(nextAttempt(read.job, schedule))), Number.MAX_SAFE_INTEGER);
 }
 
 async function write(

@@ -64,16 +64,18 @@ export class Outcomes {
    * the addresses of those who were settled meanwhile by somebody else, and have the message twice now.
    */
   async saveLate(job: ClaimedJob): Promise<readonly string[]> {
-    const delivered = job.unsaved.filter(({ status }) => status === 2);
-    const twice: string[] = [];
-    if (delivered.length > 0) {
-      const known = await this.#deps.database.transaction((statements) =>
+    // Taken out first: whoever asks meanwhile must not find what is on its way, and take it for a second copy.
+    const unsaved = job.unsaved.splice(0);
+    const delivered = unsaved.filter(({ status }) => status === 2);
+    if (delivered.length === 0) return [];
+    try {
+      return await this.#deps.database.transaction((statements) =>
         this.#recordLate(statements, job, delivered),
       );
-      twice.push(...known);
+    } catch (error) {
+      job.unsaved.unshift(...unsaved);
+      throw error;
     }
-    job.unsaved.length = 0;
-    return twice;
   }
 
   async #recordLate(

@@ -27,6 +27,7 @@ export class Database implements Statements {
   readonly #size: number;
   #open: Promise<Pool> | null = null;
   #current: Pool | null = null;
+  readonly #dropped = new Set<Pool>();
   #isClosed = false;
 
   /** @param size connections at the same time, at most */
@@ -120,7 +121,10 @@ export class Database implements Statements {
       idleTimeoutMillis: 0,
       allowExitOnIdle: true,
     });
-    pool.on('error', () => this.#drop(pool));
+    pool.on('error', () => {
+      this.#drop(pool);
+      this.#endDropped();
+    });
     return pool;
   }
 
@@ -135,6 +139,8 @@ export class Database implements Statements {
       // A conflict of two transactions, or a full disk, says nothing about the connection.
       if (state === null || !/^(?:40|53)/.test(state)) this.#drop(pool);
       throw this.#unavailable(phraseOf(error), error);
+    } finally {
+      this.#endDropped();
     }
   }
 
@@ -144,7 +150,16 @@ export class Database implements Statements {
       this.#current = null;
       this.#open = null;
     }
-    pool.end().catch(() => {});
+    this.#dropped.add(pool);
+  }
+
+  /** Not while somebody waits for a connection of it: who waits when it ends is never answered. They meet its errors in their turn. */
+  #endDropped(): void {
+    for (const pool of this.#dropped) {
+      if (pool.waitingCount > 0) continue;
+      this.#dropped.delete(pool);
+      pool.end().catch(() => {});
+    }
   }
 
   #unavailable(why: string, cause?: unknown): UnavailableError {
