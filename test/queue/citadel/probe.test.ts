@@ -529,3 +529,24 @@ test('the state of the probe period is read as it was written; anything else is 
   for (const text of ['', '{}', '[[5]]', '[["5",4]]', '[5'])
     assert.deepEqual(parseShutdownSnapshot(text), [], text);
 });
+
+test('a kept state with one byte less, or another, holds its alarm or is damaged; a wait below zero would never end (R299)', () => {
+  const state = {
+    flag: 3,
+    probe: 4,
+    waited: 60_000.25,
+    looked: 1_795_880_000_000.5,
+    alarm: 'removed the probe',
+  };
+  const text = JSON.stringify(state);
+  for (let at = 0; at < text.length; at++) {
+    for (const put of ['', '\0', '"', '}', '-', '9'])
+      assert.notEqual(
+        parseProbeState(text.slice(0, at) + put + text.slice(at + 1))?.alarm,
+        null,
+        `${put} at ${at}`,
+      );
+    assert.equal(parseProbeState(text.slice(0, at)), null);
+  }
+  assert.equal(parseProbeState(JSON.stringify({ ...state, waited: -1 })), null);
+});

@@ -90,6 +90,7 @@ function isProbeState(value: unknown): value is ProbeState {
     isMessageNumber(flag) &&
     (probe === null || isMessageNumber(probe)) &&
     isTime(waited) &&
+    waited >= 0 &&
     isTime(looked) &&
     (alarm === null || typeof alarm === 'string')
   );
