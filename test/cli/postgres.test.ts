@@ -66,7 +66,7 @@ describe('commands on a queue in PostgreSQL', { skip: NO_POSTGRES }, () => {
     assert.match((await call('', 'migrate', '--room', room)).printed, /The tables of a queue are in .* now/);
     assert.match(
       (await call('', 'migrate', '--postgres', room)).printed,
-      /have version 1 already; nothing was done/,
+      /have version \d+ already; nothing was done/,
     );
     const newer = databaseAt(room);
     await newer.query('UPDATE spoolroom.version SET version = 99');

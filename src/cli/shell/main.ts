@@ -111,6 +111,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('../commands/postgres/export.ts'),
   },
   {
+    usage: 'move',
+    about: 'take the jobs of a spool into a queue in PostgreSQL',
+    settings: ['as-root', 'dialect', 'json', 'config'],
+    options: {
+      from: { type: 'string', describe: 'the spool' },
+      to: { type: 'string', describe: 'postgres://HOST/DATABASE' },
+    },
+    load: () => import('../commands/postgres/move.ts'),
+  },
+  {
     usage: 'migrate',
     about: 'make the tables of a queue in PostgreSQL, or bring them up to date',
     settings: ['postgres', 'json', 'config'],
