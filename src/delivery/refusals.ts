@@ -1,13 +1,13 @@
 /**
- * What hosts offer and cannot do: extensions, and mechanisms of AUTH that failed where another one worked. Remembered by address
- * and port, from run to run, read when the first connection is made and written when nothing waits any more: cron starts a new
- * process each minute, which would else meet each refusal again.
+ * What hosts offer and cannot do: extensions, recipients beyond a number at which they end the session, and mechanisms of AUTH
+ * that failed where another one worked. Remembered by address and port, from run to run, read when the first connection is made
+ * and written when nothing waits any more: cron starts a new process each minute, which would else meet each refusal again.
  */
 import type { Clock } from '../platform/clock.ts';
-import { EXTENSIONS, type Extension } from '../smtp/capabilities.ts';
+import { EXTENSIONS, type Extension, type RecipientLimit } from '../smtp/capabilities.ts';
 import { MECHANISMS, type Mechanism } from '../smtp/mechanisms.ts';
 
-export type Refusal = Extension | `AUTH ${Mechanism}`;
+export type Refusal = Extension | RecipientLimit | `AUTH ${Mechanism}`;
 
 /** By address and port: until when each is left out, milliseconds since the epoch. */
 export interface RefusalStore {
@@ -31,6 +31,13 @@ const NAMES: ReadonlySet<string> = new Set<Refusal>([
   ...EXTENSIONS,
   ...MECHANISMS.map(({ name }) => `AUTH ${name}` as const),
 ]);
+
+const LIMIT = /^RCPTMAX (?=[1-9]\d{0,5}$)/;
+
+/** How many recipients a host takes in one transaction; null: this is another refusal. */
+export function recipientLimit(refusal: Refusal): number | null {
+  return LIMIT.test(refusal) ? Number(refusal.replace(LIMIT, '')) : null;
+}
 
 export class RefusalMemory {
   readonly #clock: Clock;
@@ -81,7 +88,7 @@ export class RefusalMemory {
     const latest = this.#clock.now() + WITHOUT_REFUSED;
     this.#known = new Map();
     for (const [place, refused] of this.#store?.read() ?? []) {
-      const valid = Object.entries(refused).filter(([, until]) => until <= latest);
+      const valid = Object.entries(refused).filter(([, until = Number.POSITIVE_INFINITY]) => until <= latest);
       if (valid.length > 0) this.#known.set(place, new Map(valid as [Refusal, number][]));
     }
     return this.#known;
@@ -92,6 +99,8 @@ export function isRefusals(value: unknown): value is Refusals {
   return (
     typeof value === 'object' &&
     value !== null &&
-    Object.entries(value).every(([name, until]) => NAMES.has(name) && Number.isFinite(until))
+    Object.entries(value).every(
+      ([name, until]) => (NAMES.has(name) || LIMIT.test(name)) && Number.isFinite(until),
+    )
   );
 }

@@ -7,12 +7,12 @@ import type { Clock, Random } from '../platform/clock.ts';
 import type { Resolver } from '../platform/dns.ts';
 import type { Host } from '../routing/hosts.ts';
 import type { RoutingRules } from '../routing/route.ts';
-import type { Extension } from '../smtp/capabilities.ts';
+import { EXTENSIONS } from '../smtp/capabilities.ts';
 import type { SessionOptions } from '../smtp/client.ts';
 import type { SessionPolicy } from '../smtp/machine/session.ts';
 import type { Deadline } from '../smtp/machine/states.ts';
-import type { Mechanism } from '../smtp/mechanisms.ts';
-import type { Refusal, RefusalStore } from './refusals.ts';
+import { MECHANISMS } from '../smtp/mechanisms.ts';
+import { type Refusal, type RefusalStore, recipientLimit } from './refusals.ts';
 import type { Throttle } from './throttling/throttle.ts';
 import type { Trace } from './trace.ts';
 
@@ -103,14 +103,15 @@ export function sessionOptions(
   };
 }
 
-/** Extensions are not used; mechanisms are tried last. */
+/** Extensions are not used, mechanisms are tried last, and no transaction has more recipients than the host took. */
 function leaveOut(policy: SessionPolicy, refused: readonly Refusal[]): SessionPolicy {
   if (refused.length === 0) return policy;
-  const isExtension = (each: Refusal): each is Extension => !each.startsWith('AUTH ');
-  const mechanisms = refused.filter((each) => !isExtension(each)).map((each) => each.slice('AUTH '.length));
+  const limits = refused.flatMap((each) => recipientLimit(each) ?? []);
+  const mechanisms = MECHANISMS.map(({ name }) => name).filter((name) => refused.includes(`AUTH ${name}`));
   return {
     ...policy,
-    without: [...(policy.without ?? []), ...refused.filter(isExtension)],
-    ...(mechanisms.length === 0 ? {} : { mechanismsLast: mechanisms as readonly Mechanism[] }),
+    recipients: Math.min(policy.recipients, ...limits),
+    without: [...(policy.without ?? []), ...EXTENSIONS.filter((each) => refused.includes(each))],
+    ...(mechanisms.length === 0 ? {} : { mechanismsLast: mechanisms }),
   };
 }

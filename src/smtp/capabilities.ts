@@ -60,13 +60,16 @@ const KEYWORDS = {
 /** An extension by its keyword in the reply to EHLO. */
 export type Extension = keyof typeof KEYWORDS;
 
+/** So many recipients are taken in one transaction, as LIMITS would say it (RFC 9422): learned where a server ended the session at the next. */
+export type RecipientLimit = `RCPTMAX ${number}`;
+
 export const EXTENSIONS = Object.keys(KEYWORDS) as readonly Extension[];
 
 /**
  * Reads the text of a reply to EHLO: lines joined by LF. The first is the server's name and says nothing else. The extensions
  * `without` count as not offered.
  */
-export function readCapabilities(text: ByteString, without: readonly Extension[] = []): Capabilities {
+export function readCapabilities(text: ByteString, without: readonly string[] = []): Capabilities {
   let capabilities = NO_CAPABILITIES;
   for (const line of text.split('\n').slice(1)) {
     // Some servers still send `AUTH=LOGIN`, the form from before RFC 2554.

@@ -9,7 +9,7 @@ import type { ByteString } from '../platform/bytes.ts';
 import type { Clock } from '../platform/clock.ts';
 import { MovingDeadline } from '../platform/timers.ts';
 import type { Credentials } from '../routing/hosts.ts';
-import type { Extension } from './capabilities.ts';
+import type { Extension, RecipientLimit } from './capabilities.ts';
 import { type LinePosition, stuffDots } from './dot-stuffing.ts';
 import { mayPipelineNext, next, repliesAllowed } from './machine/machine.ts';
 import type { Session, SessionEffect, SessionEvent, SessionPolicy, Step } from './machine/session.ts';
@@ -57,8 +57,8 @@ export interface ClientListener {
   requeue(transaction: number): void;
   hostFailed(failure: Failure): void;
   tlsUnusable(failure: Failure): void;
-  /** the host offers the extension and cannot do it; what has no outcome is tried again without it */
-  extensionRefused(extension: Extension, failure: Failure): void;
+  /** the host offers the extension and cannot do it, or takes so few recipients; what has no outcome is tried again without */
+  extensionRefused(extension: Extension | RecipientLimit, failure: Failure): void;
   /** the host refused these before it took another one; absent: nobody remembers it */
   mechanismsRefused?(mechanisms: readonly Mechanism[]): void;
   /** no more transactions on this session; QUIT may still be in flight */

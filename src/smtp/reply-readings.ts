@@ -36,7 +36,8 @@ const ENVELOPE = ['mail', 'rcpt', 'data'] as const;
 
 const TOO_MANY = /\btoo many (?:recipients|rcpt)/i;
 
-const HOST_TROUBLE =
+/** In words: the host is in trouble, whatever it is asked. */
+export const HOST_TROUBLE =
   /\b(?:busy|overload(?:ed)?|load|too many (?:connections|sessions)|temporarily unavailable|not available|shutting down|resources|disk|memory|maintenance)\b/i;
 
 /** A server that does not take mail for others from us. */

@@ -113,6 +113,48 @@ describe('what a host refuses', () => {
   });
 });
 
+describe('a host that ends the session at one recipient too many', () => {
+  const to = Array.from({ length: 7 }, (_, n) => `u${n}@x.example`);
+  const endsAt = (rcpt: string, ehlo: string): ServerScript => ({
+    ehlo,
+    rcpt: { 'u2@x.example': [rcpt, '250 ok'], '*': '250 ok' },
+  });
+
+  for (const ehlo of ['250 mx', '250-mx\n250 PIPELINING'])
+    for (const rcpt of ['421 4.5.3 too many recipients then close', '421 bye then close', 'close', 'reset'])
+      it(`takes all of them, so many at a time: ${rcpt} after ${ehlo.slice(-10)}`, async () => {
+        const memory = disk();
+        const { refusalStore } = counted(memory);
+        const world = { names: NAMES, servers: { '*': endsAt(rcpt, ehlo) } };
+        const done = await deliver(world, [{ to }], rulesWith(), () => {}, { refusalStore });
+        const reached = (arrived: typeof done.world.arrived) =>
+          arrived.flatMap(({ recipients }) => recipients).sort();
+        assert.deepEqual(reached(done.world.arrived), to);
+        const next = await deliver(world, [{ to }], rulesWith(), () => {}, {
+          refusalStore,
+          at: NOW + 60_000,
+        });
+        assert.deepEqual(reached(next.world.arrived), to);
+      });
+
+  it('is asked for fewer in the next run as well', async () => {
+    const memory = disk();
+    const script = { rcpt: { 'u2@x.example': ['421 4.5.3 too many recipients then close', '250 ok'] } };
+    const { refusalStore } = counted(memory);
+    await deliver({ names: NAMES, servers: { '*': script } }, [{ to }], rulesWith(), () => {}, {
+      refusalStore,
+    });
+    const next = await deliver({ names: NAMES, servers: { '*': {} } }, [{ to }], rulesWith(), () => {}, {
+      refusalStore,
+      at: NOW + 60_000,
+    });
+    assert.deepEqual(
+      next.world.arrived.map(({ recipients }) => recipients.length),
+      [2, 2, 2, 1],
+    );
+  });
+});
+
 describe('a mechanism of AUTH that fails where another one works', () => {
   const parsed = parseRelayEntry('smtps://user:password@relay.example', 'smarthost');
   assert.ok(parsed.kind === 'relay');

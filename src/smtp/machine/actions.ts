@@ -160,6 +160,10 @@ export const ACTIONS = {
     const maybeDelivered = draft.stage === 'dot' && failure.code === null;
     draft.effects.push({ type: 'extension-refused', extension, failure: { ...failure, maybeDelivered } });
   },
+  limitRecipients: (draft) => {
+    const extension = `RCPTMAX ${currentOf(draft).accepted.length}` as const;
+    draft.effects.push({ type: 'extension-refused', extension, failure: failureOf(draft, 'host') });
+  },
   countTransaction: (draft) => {
     draft.session.transactions++;
   },

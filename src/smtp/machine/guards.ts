@@ -3,7 +3,7 @@
  */
 import type { Capabilities } from '../capabilities.ts';
 import { MECHANISMS, type Mechanism } from '../mechanisms.ts';
-import { type Reading, readingOf } from '../reply-readings.ts';
+import { HOST_TROUBLE, type Reading, readingOf } from '../reply-readings.ts';
 import { type UnsupportedRequirement, unsupportedRequirement } from '../transaction.ts';
 import { extensionInDoubt, neededExtensionInDoubt } from './extensions.ts';
 import type { Draft, Session, TransactionState } from './session.ts';
@@ -68,6 +68,17 @@ export const GUARDS = {
   rcptDecides: ({ session: { current } }) => current !== null && rcptDecides(current),
   chunking: (draft) => draft.session.capabilities.chunking,
   needsAnotherTransaction: (draft) => readReply(draft)?.meaning === 'another transaction',
+  /** said with the end of the session, or just before it */
+  tooManyRecipients: (draft) => {
+    const { current } = draft.session;
+    if (current === null || current.accepted.length === 0 || isOurDoing(draft.event)) return false;
+    return current.remaining.length > 0 || readReply(draft)?.meaning === 'another transaction';
+  },
+  recipientsInDoubt: ({ session: { current }, event }) =>
+    current !== null &&
+    current.accepted.length > 0 &&
+    !isOurDoing(event) &&
+    !(event.type === 'reply' && HOST_TROUBLE.test(event.reply.text)),
 
   nextPipelined: (draft) => draft.session.pipelined !== null,
   /** DATA is the only command answered with 3yz, and the last one pipelined */
@@ -75,6 +86,9 @@ export const GUARDS = {
     draft.session.pendingReplies === 0 && draft.session.current !== null && dataSent(draft.session.current),
   noReplyPending: (draft) => draft.session.pendingReplies === 0,
   sessionReused: (draft) => draft.session.transactions > 0,
+  /** the server ends a reused session without an answer for any recipient of this transaction */
+  sessionUsedUp: ({ event, session: { transactions, current } }) =>
+    transactions > 0 && current?.answered === 0 && !isOurDoing(event),
   allDecided: ({ session: { current } }) => current !== null && undecided(current).length === 0,
 } as const satisfies Record<string, Guard>;
 

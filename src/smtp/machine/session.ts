@@ -5,7 +5,7 @@
 import type { TlsFacts } from '#net-stream-utils';
 import type { ByteString } from '../../platform/bytes.ts';
 import type { TlsPolicy } from '../../routing/hosts.ts';
-import type { Capabilities, Extension } from '../capabilities.ts';
+import type { Capabilities, Extension, RecipientLimit } from '../capabilities.ts';
 import { NO_CAPABILITIES } from '../capabilities.ts';
 import type { Mechanism } from '../mechanisms.ts';
 import type { Failure, Outcome, Peer } from '../outcome.ts';
@@ -28,7 +28,7 @@ export interface SessionPolicy {
   /** maximum recipients in one transaction; the server may allow fewer (RFC 9422) */
   readonly recipients: number;
   /** extensions that are not used even where they are offered: a setting says so, or this host refused them */
-  readonly without?: readonly Extension[];
+  readonly without?: readonly (Extension | RecipientLimit)[];
   /** the sender of the message demands TLS (RFC 8689): a server without it is none for this message */
   readonly requireTls?: true;
   /** a relay of our settings: that it takes no mail for others from us is no fault of the message */
@@ -130,9 +130,14 @@ export type SessionEffect =
   /** TLS could not be negotiated and clear text is allowed: connect again without TLS */
   | { readonly type: 'tls-unusable'; readonly failure: Failure }
   /**
-   * The server offers the extension and cannot do it, which says nothing about the message: connect again and do without
+   * The server offers the extension and cannot do it, or takes fewer recipients than were named, which says nothing about the
+   * message: connect again and do without
    */
-  | { readonly type: 'extension-refused'; readonly extension: Extension; readonly failure: Failure }
+  | {
+      readonly type: 'extension-refused';
+      readonly extension: Extension | RecipientLimit;
+      readonly failure: Failure;
+    }
   /** these were refused before the one that worked, or ended the session */
   | { readonly type: 'mechanisms-refused'; readonly mechanisms: readonly Mechanism[] }
   | { readonly type: 'ready' }

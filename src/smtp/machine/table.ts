@@ -422,11 +422,29 @@ export const SESSION_TABLE: readonly Row[] = [
     to: 'closed',
     do: ['endTransaction', 'destroy'],
   },
+  // The session ends where RFC 5321 4.5.3.1.10 has 452: those that were accepted were not sent anything.
+  {
+    id: 'too-many-lost',
+    in: ['rcpt', 'data'],
+    on: ['421', ...BROKEN],
+    when: 'tooManyRecipients',
+    to: 'closed',
+    do: ['limitRecipients', 'destroy'],
+  },
   {
     id: 'reused-lost',
     in: ['mail'],
     on: ['421', ...BROKEN],
     when: 'sessionReused',
+    to: 'closed',
+    do: ['requeue', 'destroy'],
+  },
+  // A server may count the recipients of a session.
+  {
+    id: 'session-used-up',
+    in: ['rcpt'],
+    on: ['421', 'connection-lost'],
+    when: 'sessionUsedUp',
     to: 'closed',
     do: ['requeue', 'destroy'],
   },
@@ -437,6 +455,15 @@ export const SESSION_TABLE: readonly Row[] = [
     when: 'extensionInDoubt',
     to: 'closed',
     do: ['refuseExtension', 'destroy'],
+  },
+  // Without a word: a limit, or trouble of a host, which the next connection shows.
+  {
+    id: 'recipients-lost',
+    in: ['rcpt'],
+    on: ['421', 'connection-lost'],
+    when: 'recipientsInDoubt',
+    to: 'closed',
+    do: ['limitRecipients', 'destroy'],
   },
   {
     id: 'envelope-lost',
