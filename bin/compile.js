@@ -8,70 +8,19 @@
  * write, or that belongs to another user than root, us or the owner of the bundle, is not used.
  */
 'use strict';
-const {
-  accessSync,
-  constants,
-  openSync,
-  fstatSync,
-  readFileSync,
-  closeSync,
-  statSync,
-  writeFileSync,
-  renameSync,
-} = require('node:fs');
+const { readFileSync, statSync } = require('node:fs');
 const { join } = require('node:path');
 const { Script } = require('node:vm');
+const { FOLDERS, isWritable, read, store } = require('./cache-folder.js');
 
 const bundle = join(__dirname, 'spoolroom.cjs');
-/** Beside the bundle; and where a user who may not write there keeps one (systemd names the folder, CacheDirectory=). */
-const FOLDERS = [__dirname, process.env.CACHE_DIRECTORY || '/var/cache/spoolroom'];
 const NAME = `spoolroom.${process.version}-${process.arch}.cache`;
-
-/** Not through a link, and without waiting for the writer of a pipe. */
-const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-
-/** Others could not have written it. */
-function isOurs({ uid, mode }, owner) {
-  return (uid === 0 || uid === process.geteuid?.() || uid === owner) && (mode & 0o022) === 0;
-}
 
 /** What V8 left for exactly this bundle; undefined when there is nothing, or nothing we may trust. */
 function cached(folder, bytes, owner) {
-  try {
-    if (!isOurs(statSync(folder), owner)) return undefined;
-    const file = openSync(join(folder, NAME), READ);
-    try {
-      const status = fstatSync(file);
-      if (!status.isFile() || !isOurs(status, owner)) return undefined;
-      const content = readFileSync(file);
-      return bytes.equals(content.subarray(0, bytes.length)) ? content.subarray(bytes.length) : undefined;
-    } finally {
-      closeSync(file);
-    }
-  } catch {
-    // There is none, or none we may read.
-    return undefined;
-  }
-}
-
-/** Nobody misses a cache that cannot be written. */
-function store(folder, content) {
-  const temporary = join(folder, `${NAME}.${process.pid}`);
-  try {
-    writeFileSync(temporary, content, { flag: 'wx', mode: 0o644 });
-    renameSync(temporary, join(folder, NAME));
-  } catch {
-    // The disk is full.
-  }
-}
-
-function isWritable(folder) {
-  try {
-    accessSync(folder, constants.W_OK);
-    return isOurs(statSync(folder));
-  } catch {
-    return false;
-  }
+  const content = read(folder, NAME, owner);
+  if (content === undefined || !bytes.equals(content.subarray(0, bytes.length))) return undefined;
+  return content.subarray(bytes.length);
 }
 
 /**
@@ -85,9 +34,11 @@ function storeAtExit(script, bytes) {
   process.once('exit', (code) => {
     const folder = FOLDERS.find(isWritable);
     if (folder === undefined || code !== 0 || cachedDataVersionTag() !== tag) return;
-    store(folder, Buffer.concat([bytes, script.createCachedData()]));
+    store(folder, NAME, Buffer.concat([bytes, script.createCachedData()]));
   });
 }
+
+exports.bundle = bundle;
 
 /** The bundle as a script that evaluates to a CommonJS module function. The bundle is plain ASCII. */
 exports.compile = () => {
@@ -109,6 +60,7 @@ exports.compile = () => {
 exports.run = (script) => {
   const module = { exports: {} };
   script.runInThisContext()(module.exports, require, module, bundle, __dirname);
+  return module.exports;
 };
 
 /** Removes the caches beside the bundle, and has a run over an empty spool make the one for this version of Node. */

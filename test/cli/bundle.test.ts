@@ -81,7 +81,7 @@ test('mail is delivered although nobody reads the output', async (t) => {
 
 test('a program that was not built reports it', (t) => {
   const folder = temporaryDirectory(t);
-  for (const name of ['spoolroom', 'compile.js', 'package.json']) {
+  for (const name of ['spoolroom', 'cache-folder.js', 'compile.js', 'unchanged.js', 'package.json']) {
     fs.copyFileSync(path.join(path.dirname(PROGRAM), name), path.join(folder, name));
   }
   const { status, stderr } = spawnSync(process.execPath, [path.join(folder, 'spoolroom')], {

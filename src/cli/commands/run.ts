@@ -8,13 +8,14 @@ import type { Queue } from '../../queue/queue.ts';
 import type { Schedule } from '../../queue/schedule.ts';
 import { runQueue } from '../../runner/queue-runner.ts';
 import type { RunCount } from '../../runner/run-count.ts';
+import { foundNothing } from '../setup/looked-at.ts';
 import { withQueue } from '../setup/with-queue.ts';
 import { cliError } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
 
 export const command = withQueue(
   'exit',
-  async ({ ports, rules, log, metrics, signal }, { settings, options, terminal }) => {
+  async ({ spool, ports, rules, log, metrics, signal }, { settings, options, terminal }) => {
     if (options.force === true && settings.postgres !== null)
       return cliError(
         '--force is for a queue that one process has. In PostgreSQL, `spoolroom retry --all` asks for the same.',
@@ -37,7 +38,9 @@ export const command = withQueue(
     if (summary.due > 0) log.write(summaryEvent(summary, verbose ? 'info' : 'debug'));
     else if (verbose)
       terminal.printError(await nothingDue(ports.queue, rules.due.schedule, ports.clock.now()));
-    return signal.aborted ? EXIT.tempFail : EXIT.ok;
+    if (signal.aborted) return EXIT.tempFail;
+    if (summary.jobs === 0) foundNothing(spool, settings);
+    return EXIT.ok;
   },
 );
 

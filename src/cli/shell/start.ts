@@ -1,5 +1,6 @@
 /** Entry point of the bundle: runs the command and sets the exit code. An error that gets here is a bug, and is reported as one. */
 import './early-hangup.ts';
+import { lookedAt as lookedAtByRun } from '../setup/looked-at.ts';
 import { EXIT } from './exit.ts';
 import { main } from './main.ts';
 import { standardStream, systemTerminal } from './terminal.ts';
@@ -15,6 +16,12 @@ function stop(error: unknown): never {
       `Please report the bug with these lines:\n${trace}\n`,
   );
   process.exit(EXIT.software);
+}
+
+/** For the launcher; see bin/unchanged.js. Null: the next call may find something to do. */
+export function lookedAt(): readonly string[] | null {
+  const paths = lookedAtByRun();
+  return paths === null ? null : [...paths, USUAL_CONFIG];
 }
 
 process.on('uncaughtException', stop);

@@ -69,7 +69,7 @@ function programFiles(project: string): readonly PackagedFile[] {
   return [
     ...from(
       'bin',
-      (name) => !/^packages$|\.(?:cache|(?:meta|cdx)\.json|LICENSES\.txt)(?:\.\d+)?$/.test(name),
+      (name) => !/^packages$|\.(?:cache|idle|(?:meta|cdx)\.json|LICENSES\.txt)(?:\.\d+)?$/.test(name),
     ),
     ...from('bin/packages', () => true),
     ...from('fixtures/spool', () => true),
