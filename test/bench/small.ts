@@ -3,8 +3,9 @@
  * and beside programs that take one message to one server and queue nothing.
  */
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { PROGRAM } from '../support/program.ts';
 import { counted, type Section } from './context.ts';
@@ -17,6 +18,8 @@ const RECIPIENT = 'r0@bench.example';
 const SIZE = 4096;
 /** Runs of one round: one alone is too short to be measured. */
 const REPEATED = 5;
+/** Milliseconds after which a run believes that the spool has not changed (bin/unchanged.js). */
+const SETTLED = 2100;
 const NODEMAILER = fileURLToPath(new URL('./nodemailer-once.mjs', import.meta.url));
 /** One process for each message, as sendmail's callers start it. */
 const MSMTP =
@@ -32,6 +35,27 @@ export const small: Section = async function* ({ places, sink, options }) {
   const node: Contender = {
     name: 'node -e 0',
     run: () => costOfCommand([process.execPath, '-e', '0'], REPEATED),
+  };
+  const spool = join(place.folder, 'unchanged');
+  const again = [process.execPath, ...PROGRAM, 'run', '--spool', spool];
+  const prepare = async (): Promise<void> => {
+    mkdirSync(spool);
+    await costOfCommand(again);
+    await setTimeout(SETTLED);
+    await costOfCommand(again);
+  };
+  let prepared: Promise<void> | null = null;
+  const unchanged = async (): ReturnType<typeof costOfCommand> => {
+    prepared ??= prepare();
+    await prepared;
+    return costOfCommand(again, REPEATED);
+  };
+  yield {
+    name: 'run over an empty spool that has not changed',
+    unit: 'run',
+    units: REPEATED,
+    ours: { name: 'spoolroom', run: unchanged },
+    others: [node],
   };
   for (const count of COUNTS) {
     const delivering = async (
