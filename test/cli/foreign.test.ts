@@ -18,7 +18,7 @@ const NAMES = [
   ...['lock.1', 'active', 'history', 'transcripts', 'reported', 'requests/2', 'bad/2', 'bad/2.reason'].map(
     (name) => `.spoolroom/${name}`,
   ),
-  ...['suppressed/b@example.com.1', 'mta-sts/example.com', 'alerts.new', 'dsn/1', 'reported/2'].map(
+  ...['suppressed/b@example.com.1', 'mta-sts/example.com', 'alerts~', 'dsn/1', 'reported/2'].map(
     (name) => `.spoolroom/${name}`,
   ),
 ];
