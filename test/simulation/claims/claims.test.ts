@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { simulateClaims } from './claims.ts';
 
 const FIRST = 1;
-const RUNS = 40;
+const RUNS = 15;
 
 test('processes that share a queue lose nothing, whatever is killed or frozen', async () => {
   for (let seed = FIRST; seed < FIRST + RUNS; seed++)
