@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { main } from '../../src/cli/shell/main.ts';
 import { PLACES } from '../../src/packaging/places.ts';
 import { caughtTerminal } from '../support/invocation.ts';
+import { startScriptedServer } from '../support/scripted-server.ts';
 
 const FIXTURE = fileURLToPath(
   new URL('../../fixtures/transcripts/busy-then-greylisted.jsonl', import.meta.url),
@@ -72,8 +73,27 @@ function makeSpool(spool: string, typed: string): void {
   }
 }
 
+/** How TLS went with a domain on the day before. */
+function countTls(spool: string): void {
+  const counts = [
+    {
+      policy: { type: 'sts', domain: 'a.example', strings: [], mx: ['mx.a.example'] },
+      successes: 41,
+      failures: [
+        {
+          ...{ type: 'certificate-expired', reason: 'CERT_HAS_EXPIRED', count: 2 },
+          ...{ host: 'mx.a.example', address: '192.0.2.1' },
+        },
+      ],
+    },
+  ];
+  const folder = path.join(spool, '.spoolroom/tls-reports');
+  mkdirSync(folder);
+  writeFileSync(path.join(folder, '2014-05-12.json'), JSON.stringify({ 'a.example': counts }));
+}
+
 interface Screen {
-  /** the words after `spoolroom`; SPOOL stands for the spool */
+  /** the words after `spoolroom`; SPOOL stands for the spool, RELAY for a server that takes mail */
   readonly command: string;
   /** the lines that are shown; absent: all */
   readonly only?: RegExp;
@@ -84,29 +104,36 @@ async function played(screens: readonly Screen[], typed = 'remote'): Promise<str
   const folder = mkdtempSync(path.join(tmpdir(), 'spoolroom-screens-'));
   const spool = path.join(folder, 'spool');
   makeSpool(spool, typed);
+  countTls(spool);
+  const server = await startScriptedServer({});
+  const relay = `127.0.0.1:${server.port}`;
   try {
     const lines: string[] = [];
     for (const { command, only } of screens) {
       const caught = caughtTerminal();
-      const words = command.split(' ').map((word) => word.replace('SPOOL', spool).replace('FOLDER', folder));
+      const words = command
+        .split(' ')
+        .map((word) => word.replace('SPOOL', spool).replace('FOLDER', folder).replace('RELAY', relay));
       const environment = {
         SPOOLROOM_SPOOL: spool,
         SPOOLROOM_NOW: String(NOW),
         SPOOLROOM_HOSTNAME: 'citadel.example.org',
+        SPOOLROOM_DNS: '127.0.0.1:9',
       };
       // A transcript is judged by the time at which it was recorded.
       if (command.includes(TRANSCRIPT)) Reflect.deleteProperty(environment, 'SPOOLROOM_NOW');
       await main(words, environment, caught.terminal);
       const named = (text: string): string =>
-        text.replaceAll(spool, PLACES.spool).replaceAll(`${folder}/`, '');
+        text.replaceAll(spool, PLACES.spool).replaceAll(`${folder}/`, '').replaceAll(relay, '127.0.0.1:25');
       const said = named([...caught.errors, ...caught.printed].join('\n')).split('\n');
       lines.push(
-        `$ spoolroom ${command.replace('SPOOL', PLACES.spool).replace('FOLDER/', '')}`,
+        `$ spoolroom ${command.replace('SPOOL', PLACES.spool).replace('FOLDER/', '').replace('RELAY', '127.0.0.1:25')}`,
         ...excerpt(said, only),
       );
     }
     return ['```', ...lines, '```'].join('\n');
   } finally {
+    await server.close();
     rmSync(folder, { recursive: true });
   }
 }
@@ -142,5 +169,20 @@ export const PLAYED = {
   'keep the case': () => played([{ command: `${RECORDED} --save-fixture FOLDER/greylisted-after-busy` }]),
   'change the queue': () =>
     played(['hold 4 6', 'release 4', 'retry 4', 'remove 6 --yes'].map((command) => ({ command }))),
+  'try the real hosts': () =>
+    played([
+      {
+        command: 'replay 12 --live --yes --smarthost RELAY',
+        only: /^Outcome|^ {2}\w+@/,
+      },
+    ]),
+  'find what stops mail': () =>
+    played([
+      {
+        command: 'check --smarthost 127.0.0.1:9',
+        only: /settings {2}|spool {2}|reports {2}|Senders are|smarthost {2}|All mail goes|^Mail or reports/,
+      },
+    ]),
+  'count TLS sessions': () => played([{ command: 'tls-report yesterday' }]),
   suppress: () => played([{ command: 'suppress add bob@example.com --for 7d --why left' }]),
 } as const;

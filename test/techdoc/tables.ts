@@ -104,7 +104,10 @@ export const DOCUMENTS: {
     receivers,
   },
   'settings.md': { settings },
-  'tls-policy.md': { decisions, 'tlsa findings': tlsaFindings, 'tls wishes': tlsWishes },
+  'tls-policy.md': {
+    ...{ decisions, 'tlsa findings': tlsaFindings, 'tls wishes': tlsWishes },
+    'count TLS sessions': PLAYED['count TLS sessions'],
+  },
   'destinations.md': {
     'destination conditions': () => fields('condition', DESTINATION_CONDITION_FIELDS),
     'destination values': () => fields('word', DESTINATION_VALUE_FIELDS),
@@ -116,6 +119,7 @@ export const DOCUMENTS: {
     'queue summary': summaryScreen,
     'change the queue': PLAYED['change the queue'],
     suppress: PLAYED.suppress,
+    'find what stops mail': PLAYED['find what stops mail'],
   },
   'debugging.md': {
     'ask the queue': PLAYED['ask the queue'],
@@ -125,6 +129,7 @@ export const DOCUMENTS: {
     'how it is read': PLAYED['how it is read'],
     'would it act differently': PLAYED['would it act differently'],
     'keep the case': PLAYED['keep the case'],
+    'try the real hosts': PLAYED['try the real hosts'],
   },
   'history.md': { 'a story': historyScreen },
 };
