@@ -133,9 +133,10 @@ export function steps(dialogue: Dialogue): Dialogue {
     // The text of a message whose DATA is another word now.
     if (/^DATA\r?\n?$/i.test(dialogue[index - 1] ?? '') && !/^DATA\r?\n?$/i.test(said.at(-1) ?? '')) continue;
     const text = left + entry;
-    const [command = text, size = '0'] = CHUNK.exec(text) ?? [];
+    // Behind what was left of a chunk, an entry is no longer one command, or the text of a message.
+    const [command = left === '' ? text : '', size = '0'] = CHUNK.exec(text) ?? [];
     const end = command.length + Number(size);
-    said.push(text.slice(0, end));
+    if (end > 0) said.push(text.slice(0, end));
     const lines = text.slice(end).split(/(?<=\n)/);
     left = lines.at(-1)?.endsWith('\n') === false ? (lines.pop() ?? '') : '';
     said.push(...lines.filter((line) => line !== ''));

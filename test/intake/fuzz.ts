@@ -61,7 +61,7 @@ interface Said {
 /** The conversation step by step. Texts of messages are said only where they are asked for. */
 async function lockStep(dialogue: Dialogue, address: string): Promise<readonly Said[]> {
   const client = await Conversation.with(address);
-  const said: Said[] = [{ line: '(connect)', reply: await replyOf(client) }];
+  const said: Said[] = [{ line: '(connect)\n', reply: await replyOf(client) }];
   let isData = false;
   for (const [index, line] of dialogue.entries()) {
     const isText = /^DATA\r?\n?$/i.test(dialogue[index - 1] ?? '');
@@ -110,7 +110,8 @@ export const DIFFERENCES: readonly { readonly reason: string; readonly applies: 
     },
     {
       reason: 'Blanks before a command make it an unknown one; Postfix skips them.',
-      applies: ({ line, ours }) => /^[ \t\r]/.test(line) && ours.startsWith('500'),
+      applies: ({ line, ours, before }) =>
+        ours.startsWith('500') && (/^[ \t\r]/.test(line) || /^[ \t]+bdat/im.test(before)),
     },
     {
       reason: 'A blank before the colon of MAIL and RCPT is accepted, as after it; Postfix refuses it.',
