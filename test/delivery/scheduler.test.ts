@@ -567,6 +567,25 @@ describe('delivery status notifications (RFC 3461)', () => {
   }
 });
 
+/** Twenty hosts like this one, and one that answers, which share five sessions. */
+function besideSilent(server: ServerScript): ReturnType<typeof deliver> {
+  const silent = Array.from({ length: 20 }, (_, n) => `s${n}.example`);
+  const names = {
+    ...Object.fromEntries(silent.map((name, n) => [name, { a: [`192.0.2.${100 + n}`] }])),
+    ...many(1),
+    ...hosts(1),
+  };
+  const servers = {
+    ...Object.fromEntries(silent.map((_, n) => [`192.0.2.${100 + n}`, server])),
+    '*': {},
+  };
+  return deliver(
+    { names, servers },
+    [...silent.map((name) => ({ to: [`u@${name}`] })), { to: ['u@d0.example'] }],
+    rulesWith({ sessions: 5 }),
+  );
+}
+
 describe('limits', () => {
   it('hold for all sessions together', async () => {
     const run = await deliver(
@@ -751,21 +770,7 @@ describe('limits', () => {
   });
 
   it('silent hosts that hold all sessions are cut off while others wait, and that is said', async () => {
-    const silent = Array.from({ length: 20 }, (_, n) => `s${n}.example`);
-    const names = {
-      ...Object.fromEntries(silent.map((name, n) => [name, { a: [`192.0.2.${100 + n}`] }])),
-      ...many(1),
-      ...hosts(1),
-    };
-    const servers = {
-      ...Object.fromEntries(silent.map((_, n) => [`192.0.2.${100 + n}`, { greeting: 'silence' as const }])),
-      '*': {},
-    };
-    const run = await deliver(
-      { names, servers },
-      [...silent.map((name) => ({ to: [`u@${name}`] })), { to: ['u@d0.example'] }],
-      rulesWith({ sessions: 5 }),
-    );
+    const run = await besideSilent({ greeting: 'silence' });
     const good = run.outcomes.find(({ address }) => address === 'u@d0.example');
     // Four rounds of five silent hosts, half a minute each, where one round of greetings took five minutes.
     assert.ok(good?.outcome.kind === 'delivered' && good.at <= 121_000, `after ${good?.at} ms`);
@@ -808,21 +813,7 @@ describe('limits', () => {
     ['DATA', { data: 'silence' }, 4],
   ] as const) {
     it(`hosts that are silent after ${where} hold others up for half a minute each time (R264)`, async () => {
-      const silent = Array.from({ length: 20 }, (_, n) => `s${n}.example`);
-      const names = {
-        ...Object.fromEntries(silent.map((name, n) => [name, { a: [`192.0.2.${100 + n}`] }])),
-        ...many(1),
-        ...hosts(1),
-      };
-      const servers = {
-        ...Object.fromEntries(silent.map((_, n) => [`192.0.2.${100 + n}`, server])),
-        '*': {},
-      };
-      const run = await deliver(
-        { names, servers },
-        [...silent.map((name) => ({ to: [`u@${name}`] })), { to: ['u@d0.example'] }],
-        rulesWith({ sessions: 5 }),
-      );
+      const run = await besideSilent(server);
       const good = run.outcomes.find(({ address }) => address === 'u@d0.example');
       assert.ok(good?.outcome.kind === 'delivered' && good.at <= rounds * 31_000, `after ${good?.at} ms`);
       assert.match(run.outcomes[0]?.outcome.text ?? '', /^kept others waiting for more than 30 seconds/);

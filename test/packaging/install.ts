@@ -33,19 +33,19 @@ function check(): number {
     return 1;
   }
   cpSync(path.join(PROJECT, 'test/packaging/in-root.sh'), path.join(folder, 'in-root.sh'));
-  execFileSync('mkdir', ['-p', `${folder}/root`]);
+  execFileSync('mkdir', ['-p', `${folder}/overlay`]);
   const outer = `
     set -eu
-    mount -t tmpfs tmpfs ${folder}/root
-    mkdir ${folder}/root/upper ${folder}/root/work ${folder}/root/merged
-    mount -t overlay overlay -o lowerdir=/,upperdir=${folder}/root/upper,workdir=${folder}/root/work ${folder}/root/merged
-    mount --rbind /proc ${folder}/root/merged/proc
-    mount --rbind /dev ${folder}/root/merged/dev
+    mount -t tmpfs tmpfs ${folder}/overlay
+    mkdir ${folder}/overlay/upper ${folder}/overlay/scratch ${folder}/overlay/merged
+    mount -t overlay overlay -o lowerdir=/,upperdir=${folder}/overlay/upper,workdir=${folder}/overlay/scratch ${folder}/overlay/merged
+    mount --rbind /proc ${folder}/overlay/merged/proc
+    mount --rbind /dev ${folder}/overlay/merged/dev
     hostname mail.example.org
-    cp ${built} ${folder}/root/merged/package.deb
-    cp ${folder}/in-root.sh ${folder}/root/merged/in-root.sh
+    cp ${built} ${folder}/overlay/merged/package.deb
+    cp ${folder}/in-root.sh ${folder}/overlay/merged/in-root.sh
     exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 \\
-      chroot ${folder}/root/merged sh -eu /in-root.sh`;
+      chroot ${folder}/overlay/merged sh -eu /in-root.sh`;
   return (
     spawnSync('unshare', ['--mount', '--net', '--uts', 'sh', '-c', outer], { stdio: 'inherit' }).status ?? 1
   );
