@@ -1,16 +1,19 @@
 /**
- * Real processes that share a queue in a real PostgreSQL, while they and the database are killed, frozen and restarted: nothing that
+ * Real processes that share a queue in a real PostgreSQL with a synchronous standby, while faults.ts happens to them: nothing that
  * was acknowledged is lost, and a second copy comes only from where techdoc/several-machines.md says.
  */
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { databaseAt, startCluster } from '../support/postgres.ts';
 import { seededRandom } from '../support/spool.ts';
-import { type Fault, strike } from './faults.ts';
+import { Databases } from './databases.ts';
+import { type Fault, faultKinds, strike } from './faults.ts';
 import { feed } from './feeder.ts';
+import { afterRecord } from './ledger.ts';
+import { Link } from './proxy.ts';
 import { type Arrival, startSink } from './sink.ts';
+import { excuses } from './windows.ts';
 import { ClusterWorker } from './worker.ts';
 
 export interface ClusterRun {
@@ -25,18 +28,23 @@ export interface ClusterRun {
 
 export interface ClusterResult {
   readonly seed: number;
+  /** that were acknowledged */
+  readonly messages: number;
   /** by kind */
   readonly faults: { readonly [kind: string]: number };
+  /** their recipients */
   readonly acknowledged: number;
   readonly arrived: number;
   /** recipients of acknowledged messages to whom nothing came */
   readonly lost: readonly string[];
   /** copies beyond the first */
   readonly copies: number;
-  /** by the faults in whose windows they fall */
-  readonly copiesAfter: { readonly [kinds: string]: number };
+  /** by the fault in whose window they fall, the nearest one */
+  readonly copiesAfter: { readonly [kind: string]: number };
   /** those without one */
   readonly unexplained: readonly string[];
+  /** those from a process that was given the message after the delivery of the first one was recorded */
+  readonly repeated: readonly string[];
   /** tables of the queue in which something is left */
   readonly left: readonly string[];
   readonly seconds: number;
@@ -46,50 +54,67 @@ export interface ClusterResult {
 const DRAIN = 180_000;
 
 export async function runCluster(run: ClusterRun): Promise<ClusterResult> {
-  const { seed, log, lease } = run;
+  const { seed, log, lease, messages } = run;
   const random = seededRandom(seed);
   const began = performance.now();
-  const cluster = await startCluster({ durable: true, settings: ["log_min_messages = 'fatal'"] });
+  const databases = await Databases.start();
+  if (databases.noDisk !== null) log(`no disk is filled: ${databases.noDisk}`);
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'spoolroom-cluster-'));
   const sink = await startSink(seededRandom(seed + 1));
   const workers: ClusterWorker[] = [];
   try {
-    const room = await cluster.create();
     for (let n = 1; n <= run.workers; n++) {
       const name = `w${n}.example`;
       const state = path.join(folder, name);
       fs.mkdirSync(state);
-      workers.push(new ClusterWorker({ name, room, state, lease, log, relay: sink.port }));
+      const links = await Promise.all(databases.sockets.map((socket) => Link.to(socket)));
+      const room = databases.address(links.map(({ port }) => `127.0.0.1:${port}`).join(','));
+      workers.push(new ClusterWorker({ name, room, links, state, lease, log, relay: sink.port }));
     }
+    const acknowledged: string[] = [];
     const faults: Fault[] = [];
-    let isFed = false;
-    const strikes = async (): Promise<void> => {
-      while (faults.length < run.faults) {
-        await pause(200 + 800 * random());
-        const fault = await strike({ cluster, workers, lease, random });
-        log(`fault ${fault.kind} ${fault.target}`);
+    let begun = 0;
+    let accepted = 0;
+    // As many messages between two faults, however fast the machine is.
+    const share = messages / run.faults;
+    const strikes = async (on: 'worker' | 'database'): Promise<void> => {
+      const kinds = faultKinds(on, databases);
+      while (begun < run.faults) {
+        const nth = begun++;
+        while (accepted < nth * share) await pause(20);
+        await pause(500 * random());
+        const kind = kinds[Math.floor(random() * kinds.length)];
+        if (kind === undefined) return;
+        const fault = await strike({ databases, workers, lease, random }, kind);
+        log(`fault ${fault.kind}: ${fault.target}, ${Math.round(fault.until - fault.from)} ms`);
         faults.push(fault);
       }
     };
     const feeding = feed({
       workers,
-      messages: run.messages,
       random: seededRandom(seed + 2),
-      // So that there is mail for as long as there are faults.
-      pause: () => pause(faults.length < run.faults ? 60 : 0),
-    }).then((acknowledged) => {
-      isFed = true;
-      return acknowledged;
+      wants: () => accepted < messages,
+      mayGoOn: () => accepted < (faults.length + 2) * share,
+      accepted(recipients) {
+        accepted++;
+        acknowledged.push(...recipients);
+      },
     });
-    const [acknowledged] = await Promise.all([feeding, strikes()]);
-    log(`all is handed over: ${isFed}`);
-    const left = await drained(room);
+    await Promise.all([feeding, strikes('worker'), strikes('database')]);
+    log('all is handed over');
+    const left = await drained(databases);
     for (const worker of workers) await worker.stop();
-    return { seed, ...resultOf(acknowledged, sink.arrivals, faults), left, seconds: seconds(began) };
+    const { copies, ...result } = judge({ acknowledged, arrivals: sink.arrivals, faults, lease });
+    const nameOf = (pid: number): string => workers.find(({ pids }) => pids.has(pid))?.name ?? '';
+    const database = databases.connect();
+    const repeated = await afterRecord(database, copies, nameOf);
+    await database.close();
+    const counts = { messages: accepted, copies: copies.length, seconds: seconds(began) };
+    return { seed, ...result, ...counts, repeated, left };
   } finally {
     for (const worker of workers) worker.kill();
     await sink.close();
-    await cluster.remove();
+    await databases.remove();
     fs.rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -99,8 +124,8 @@ function seconds(began: number): number {
 }
 
 /** Waits until nothing is in the queue; what is left after that. */
-async function drained(room: string): Promise<readonly string[]> {
-  const database = databaseAt(room);
+async function drained(databases: Databases): Promise<readonly string[]> {
+  const database = databases.connect();
   const tables = ['job', 'message', 'chunk', 'outcome'];
   const left = async (): Promise<readonly string[]> => {
     const full: string[] = [];
@@ -123,42 +148,50 @@ async function drained(room: string): Promise<readonly string[]> {
   }
 }
 
-function resultOf(acknowledged: readonly string[], arrivals: readonly Arrival[], faults: readonly Fault[]) {
-  const first = new Map<string, Arrival>();
+interface Story {
+  readonly acknowledged: readonly string[];
+  readonly arrivals: readonly Arrival[];
+  readonly faults: readonly Fault[];
+  readonly lease: number;
+}
+
+function judge({ acknowledged, arrivals, faults, lease }: Story) {
+  const firsts = new Map<string, Arrival>();
   const unexplained: string[] = [];
   const copiesAfter: { [kinds: string]: number } = {};
-  let copies = 0;
-  for (const arrival of arrivals) {
-    const before = first.get(arrival.recipient);
-    if (before === undefined) first.set(arrival.recipient, arrival);
-    else {
-      copies++;
-      const causes = faults.filter((fault) => explains(fault, before)).map(({ kind }) => kind);
-      const after = [...new Set(causes)].sort().join(', ');
-      copiesAfter[after] = (copiesAfter[after] ?? 0) + 1;
-      if (causes.length === 0)
-        unexplained.push(`${arrival.recipient} from ${before.worker} and ${arrival.worker}`);
+  const copies: Arrival[] = [];
+  for (const second of arrivals) {
+    const first = firsts.get(second.recipient);
+    if (first === undefined) {
+      firsts.set(second.recipient, second);
+      continue;
     }
+    copies.push(second);
+    const distance = ({ from, until }: Fault): number => Math.max(from - first.at, first.at - until, 0);
+    const [cause] = faults
+      .filter((fault) => excuses(fault, { first, second, lease }))
+      .sort((a, b) => distance(a) - distance(b));
+    if (cause === undefined) unexplained.push(shown(first, second, faults));
+    else copiesAfter[cause.kind] = (copiesAfter[cause.kind] ?? 0) + 1;
   }
   const kinds: { [kind: string]: number } = {};
   for (const { kind } of faults) kinds[kind] = (kinds[kind] ?? 0) + 1;
   return {
     faults: kinds,
     acknowledged: acknowledged.length,
-    arrived: first.size,
-    lost: acknowledged.filter((recipient) => !first.has(recipient)),
+    arrived: firsts.size,
+    lost: acknowledged.filter((recipient) => !firsts.has(recipient)),
     copies,
     copiesAfter,
     unexplained,
   };
 }
 
-/** Milliseconds in which an outcome is committed on a machine that is busy. */
-const COMMIT = 3000;
-
-/** The first copy came before its outcome was durable, and then something happened to its worker or to the database. */
-function explains({ kind, target, from, until }: Fault, { worker, at }: Arrival): boolean {
-  // A process that is told to stop records what it has sent.
-  if (kind === 'worker-stopped') return false;
-  return (target === 'database' || target === worker) && from < at + COMMIT && until > at - COMMIT;
+/** With the faults around it, in milliseconds from the first copy on. */
+function shown(first: Arrival, second: Arrival, faults: readonly Fault[]): string {
+  const since = (at: number): string => (at - first.at).toFixed(0);
+  const near = faults
+    .filter(({ from, until }) => until > first.at - 20_000 && from < second.at)
+    .map(({ kind, target, from, until }) => `${kind} (${target}) ${since(from)} to ${since(until)}`);
+  return `${first.recipient} from ${first.worker}, and from ${second.worker} at ${since(second.at)}: ${near.join(', ')}`;
 }

@@ -1,58 +1,126 @@
-/** What goes wrong: processes that are killed or frozen, and a database that dies or is restarted. */
+/**
+ * What goes wrong, and which second copies that excuses. A row says to whom it happens, what happens from beginning to end, and the
+ * window of techdoc/several-machines.md that it opens.
+ */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Cluster } from '../support/postgres.ts';
+import type { Databases } from './databases.ts';
+import type { Window } from './windows.ts';
 import type { ClusterWorker } from './worker.ts';
 
 export interface Fault {
-  readonly kind: keyof typeof KINDS;
+  readonly kind: FaultKind;
   /** name of a worker, or the database */
   readonly target: string;
+  readonly window: Window;
   /** monotonic milliseconds */
   readonly from: number;
   readonly until: number;
 }
 
 export interface FaultWorld {
-  readonly cluster: Cluster;
+  readonly databases: Databases;
   readonly workers: readonly ClusterWorker[];
   /** milliseconds of the lease */
   readonly lease: number;
   readonly random: () => number;
 }
 
-type Work = (world: FaultWorld, worker: ClusterWorker) => Promise<void>;
+interface Kind {
+  readonly on: 'worker' | 'database';
+  readonly window: Window;
+  readonly strike: (world: FaultWorld, worker: ClusterWorker) => Promise<void> | void;
+}
 
-const DATABASE: ReadonlySet<string> = new Set(['database-killed', 'database-restarted']);
+async function freeze(worker: ClusterWorker, milliseconds: number): Promise<void> {
+  worker.signal('SIGSTOP');
+  await pause(milliseconds);
+  worker.signal('SIGCONT');
+}
+
+async function cut(worker: ClusterWorker, { lease, random }: FaultWorld, how: 'resume' | 'reset') {
+  worker.cut();
+  await pause(lease * (0.2 + 1.8 * random()));
+  worker.mend(how);
+}
 
 const KINDS = {
-  'worker-killed': async (_, worker) => worker.signal('SIGKILL'),
-  'worker-frozen': async ({ lease, random }, worker) => {
-    worker.signal('SIGSTOP');
-    // Within its lease, or beyond it.
-    await pause(lease * (0.3 + 1.4 * random()));
-    worker.signal('SIGCONT');
+  'worker killed': { on: 'worker', window: 'uncommitted', strike: (_, worker) => worker.signal('SIGKILL') },
+  // A process that is told to stop records what it has sent.
+  'worker stopped': { on: 'worker', window: 'none', strike: (_, worker) => worker.signal('SIGTERM') },
+  'worker frozen within its lease': {
+    on: 'worker',
+    window: 'uncommitted',
+    strike: ({ lease, random }, worker) => freeze(worker, lease * (0.1 + 0.5 * random())),
   },
-  'worker-stopped': async (_, worker) => worker.signal('SIGTERM'),
-  'database-killed': async ({ cluster, random }) => {
-    process.kill(cluster.pid(), 'SIGKILL');
-    await pause(1000 * random());
-    await cluster.start();
+  'worker frozen beyond its lease': {
+    on: 'worker',
+    window: 'frozen',
+    strike: ({ lease, random }, worker) => freeze(worker, lease * (1.1 + random())),
   },
-  'database-restarted': async ({ cluster }) => {
-    await cluster.stop('fast');
-    await cluster.start();
+  'worker cut off from the database': {
+    on: 'worker',
+    window: 'uncommitted',
+    strike: (world, worker) => cut(worker, world, 'resume'),
   },
-} as const satisfies { readonly [kind: string]: Work };
+  'worker cut off, connections forgotten': {
+    on: 'worker',
+    window: 'uncommitted',
+    strike: (world, worker) => cut(worker, world, 'reset'),
+  },
+  'clock of a worker stepped': {
+    on: 'worker',
+    window: 'none',
+    strike: ({ lease, random }, worker) => worker.setClock(lease * (4 * random() - 2)),
+  },
+  'database killed': {
+    on: 'database',
+    window: 'uncommitted',
+    strike: ({ databases, random }) => databases.killAndStart(1000 * random()),
+  },
+  'database killed, standby promoted': {
+    on: 'database',
+    window: 'uncommitted',
+    strike: ({ databases, random }) => databases.failOver(1000 * random()),
+  },
+  'database restarted': {
+    on: 'database',
+    window: 'uncommitted',
+    strike: ({ databases }) => databases.restart(),
+  },
+  'standby killed': {
+    on: 'database',
+    window: 'uncommitted',
+    strike: ({ databases, lease, random }) => databases.killStandby(1.5 * lease * random()),
+  },
+  'disk of the database full': {
+    on: 'database',
+    window: 'uncommitted',
+    strike: ({ databases, lease, random }) => databases.fillDisk(lease * (0.3 + 1.2 * random())),
+  },
+  'clock of the database stepped': {
+    on: 'database',
+    window: 'lease ended early',
+    strike: ({ databases, lease, random }) => databases.setClock((lease / 1000) * (4 * random() - 2)),
+  },
+} as const satisfies { readonly [kind: string]: Kind };
 
-/** One at random, from beginning to end. */
-export async function strike(world: FaultWorld): Promise<Fault> {
+export type FaultKind = keyof typeof KINDS;
+
+/** Those that can be had here. */
+export function faultKinds(on: Kind['on'], { noDisk }: Databases): readonly FaultKind[] {
+  return (Object.keys(KINDS) as FaultKind[]).filter(
+    (kind) => KINDS[kind].on === on && (noDisk === null || kind !== 'disk of the database full'),
+  );
+}
+
+/** From beginning to end. */
+export async function strike(world: FaultWorld, kind: FaultKind): Promise<Fault> {
   const { random, workers } = world;
-  const kinds = Object.keys(KINDS) as (keyof typeof KINDS)[];
-  const kind = kinds[Math.floor(random() * kinds.length)] ?? 'worker-killed';
   const worker = workers[Math.floor(random() * workers.length)];
   if (worker === undefined) throw new Error('a cluster has workers');
+  const { on, window, strike: work }: Kind = KINDS[kind];
   const from = performance.now();
-  await KINDS[kind](world, worker);
-  const target = DATABASE.has(kind) ? 'database' : worker.name;
-  return { kind, target, from, until: performance.now() };
+  await work(world, worker);
+  const target = on === 'database' ? 'database' : worker.name;
+  return { kind, target, window, from, until: performance.now() };
 }

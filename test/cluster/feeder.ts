@@ -1,38 +1,38 @@
 /** Programs that hand mail to whatever intake answers, and remember what was acknowledged. Nothing is handed over twice. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { Conversation } from '../intake/conversation.ts';
 import type { ClusterWorker } from './worker.ts';
 
 export interface FeederOptions {
   readonly workers: readonly ClusterWorker[];
-  readonly messages: number;
   readonly random: () => number;
-  /** milliseconds between two messages of one program */
-  readonly pause: () => Promise<void>;
+  /** whether there is still something to hand over */
+  readonly wants: () => boolean;
+  /** whether it may be handed over now */
+  readonly mayGoOn: () => boolean;
+  /** gets the recipients of a message that was acknowledged */
+  readonly accepted: (recipients: readonly string[]) => void;
 }
 
-/** Resolves to the recipients of messages that were acknowledged, when there are so many messages. */
-export async function feed({ workers, messages, random, pause }: FeederOptions): Promise<readonly string[]> {
-  const acknowledged: string[] = [];
-  let accepted = 0;
+export async function feed({ workers, random, wants, mayGoOn, accepted }: FeederOptions): Promise<void> {
   let number = 0;
   const program = async (): Promise<void> => {
-    while (accepted < messages) {
-      await pause();
+    while (wants()) {
       const ports = workers.flatMap(({ port }) => port ?? []);
       const port = ports[Math.floor(random() * ports.length)];
-      if (port === undefined) continue;
+      if (port === undefined || !mayGoOn()) {
+        await pause(20);
+        continue;
+      }
       const recipients = Array.from(
         { length: random() < 0.8 ? 1 : 3 },
         () => `m${++number}@host${Math.floor(random() * 20)}.example`,
       );
-      if ((await handOver(port, recipients)) === true) {
-        accepted++;
-        acknowledged.push(...recipients);
-      }
+      if (await handOver(port, recipients)) accepted(recipients);
+      else await pause(60);
     }
   };
   await Promise.all(Array.from({ length: 6 }, program));
-  return acknowledged;
 }
 
 /** Milliseconds after which a program gives up on an intake: its machine may be frozen. */

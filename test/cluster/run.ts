@@ -1,4 +1,4 @@
-/** `npm run cluster -- --faults N --messages N --seed N`: see cluster.ts; the exit code is 1 when something is lost, left or unexplained. */
+/** `npm run cluster -- --faults N --messages N --seed N`: see cluster.ts; the exit code is 1 when something is lost, left, unexplained or repeated. */
 import { parseArgs } from 'node:util';
 import { NO_POSTGRES } from '../support/postgres.ts';
 import { runCluster } from './cluster.ts';
@@ -28,5 +28,6 @@ if (NO_POSTGRES !== false) {
     log: (line) => values.verbose && console.error(line),
   });
   console.log(JSON.stringify(result, null, 1));
-  if (result.lost.length + result.left.length + result.unexplained.length > 0) process.exitCode = 1;
+  const { lost, left, unexplained, repeated } = result;
+  if (lost.length + left.length + unexplained.length + repeated.length > 0) process.exitCode = 1;
 }

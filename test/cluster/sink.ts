@@ -9,6 +9,8 @@ export interface Arrival {
   readonly worker: string;
   /** monotonic milliseconds at which the final dot was there */
   readonly at: number;
+  /** the same in Unix milliseconds */
+  readonly wall: number;
 }
 
 export interface Sink {
@@ -34,8 +36,8 @@ export async function startSink(random: () => number): Promise<Sink> {
     onData(stream, session, done) {
       stream.on('end', () => {
         const { hostNameAppearsAs: worker, envelope } = session;
-        const at = performance.now();
-        for (const { address: recipient } of envelope.rcptTo) arrivals.push({ recipient, worker, at });
+        const when = { at: performance.now(), wall: Date.now() };
+        for (const { address: recipient } of envelope.rcptTo) arrivals.push({ recipient, worker, ...when });
         if (random() < 0.8) done(null);
         else setTimeout(done, 100 * random(), null);
       });

@@ -1,11 +1,18 @@
 /** One machine: `spoolroom watch --intake` on the shared queue, started again whenever it has ended. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
 import { PROGRAM } from '../support/program.ts';
+import type { Link } from './proxy.ts';
+
+const CLOCK_STEP = fileURLToPath(new URL('clock-step.cjs', import.meta.url));
 
 export interface WorkerOptions {
   readonly name: string;
   readonly room: string;
+  /** to each server, as `room` names them */
+  readonly links: readonly Link[];
   readonly state: string;
   readonly relay: number;
   /** milliseconds */
@@ -19,6 +26,8 @@ export class ClusterWorker {
   readonly #options: WorkerOptions;
   #child: ChildProcess | null = null;
   #isOver = false;
+  /** of the processes that it was */
+  readonly pids = new Set<number>();
   /** of its intake; null: it does not listen now */
   port: number | null = null;
 
@@ -30,6 +39,20 @@ export class ClusterWorker {
 
   signal(name: NodeJS.Signals): void {
     this.#child?.kill(name);
+  }
+
+  /** The database cannot be reached from here. */
+  cut(): void {
+    for (const link of this.#options.links) link.cut();
+  }
+
+  mend(how: 'resume' | 'reset'): void {
+    for (const link of this.#options.links) link.mend(how);
+  }
+
+  /** Milliseconds from the true time, until the process ends. */
+  setClock(milliseconds: number): void {
+    if (this.#child?.connected === true) this.#child.send(milliseconds, () => {});
   }
 
   /** Ends as an administrator ends it. */
@@ -45,6 +68,7 @@ export class ClusterWorker {
   kill(): void {
     this.#isOver = true;
     this.#child?.kill('SIGKILL');
+    for (const link of this.#options.links) link.close();
   }
 
   #start(): void {
@@ -64,9 +88,12 @@ export class ClusterWorker {
       'log.format': 'json',
     };
     for (const [setting, value] of Object.entries(given)) words.push(`--${setting}`, value);
-    const child = spawn(process.execPath, [...PROGRAM, ...words], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(process.execPath, ['--require', CLOCK_STEP, ...PROGRAM, ...words], {
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
     this.#child = child;
-    const lines = createInterface({ input: child.stderr });
+    if (child.pid !== undefined) this.pids.add(child.pid);
+    const lines = createInterface({ input: child.stderr as Readable });
     lines.on('line', (line) => {
       const listening = /127\.0\.0\.1:(\d+)/.exec(/"event":"listening"/.test(line) ? line : '');
       if (listening !== null) this.port = Number(listening[1]);

@@ -30,11 +30,16 @@ export interface Cluster {
   readonly folder: string;
   /** of the server */
   pid(): number;
+  isAlive(): boolean;
   start(): Promise<void>;
   /** as `pg_ctl stop -m` */
   stop(how: 'fast' | 'immediate'): Promise<void>;
+  /** All its processes at once, as when the machine fails. */
+  kill(): void;
   /** a standby becomes the one that is written to */
   promote(): Promise<void>;
+  /** What it had is thrown away: it becomes a standby of this one, which has every commit before it is acknowledged. */
+  follow(primary: Cluster): Promise<void>;
   remove(): Promise<void>;
 }
 
@@ -54,17 +59,22 @@ export interface ClusterOptions {
   readonly durable?: true;
   /** a standby of this one, which has every commit before it is acknowledged */
   readonly standbyOf?: Cluster;
+  /** bytes of a file system of its own, in memory; needs root */
+  readonly disk?: number;
 }
 
 export async function startCluster({
   settings = [],
   durable,
   standbyOf,
+  disk,
 }: ClusterOptions = {}): Promise<Cluster> {
   const programs = postgresPrograms();
   if (programs === null) throw new Error(String(NO_POSTGRES));
   const { user, ...as } = unprivileged();
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'spoolroom-pg-'));
+  if (disk !== undefined)
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${disk}`, 'tmpfs', folder], { stdio: 'pipe' });
   if (as.uid !== undefined) fs.chownSync(folder, as.uid, as.gid ?? 0);
   const data = path.join(folder, 'data');
   const environment = { ...process.env, LC_ALL: 'C', TZ: 'UTC' };
@@ -76,10 +86,6 @@ export async function startCluster({
       cwd: folder,
     });
   };
-  if (standbyOf === undefined)
-    call('initdb', '-D', data, '-U', user, '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync');
-  else
-    call('pg_basebackup', '-h', standbyOf.folder, '-U', user, '-D', data, '-R', '-X', 'stream', '-c', 'fast');
   const own = [
     `unix_socket_directories = '${folder}'`,
     "listen_addresses = ''",
@@ -88,13 +94,20 @@ export async function startCluster({
     `fsync = ${durable === true ? 'on' : 'off'}`,
     ...settings,
   ];
-  fs.appendFileSync(path.join(data, 'postgresql.conf'), `${own.join('\n')}\n`);
+  const configure = (): void => fs.appendFileSync(path.join(data, 'postgresql.conf'), `${own.join('\n')}\n`);
   const address = (database: string): string =>
     `postgres://${user}@/${database}?host=${encodeURIComponent(folder)}`;
   const cluster: Cluster = {
     folder,
     address,
     pid: () => Number(fs.readFileSync(path.join(data, 'postmaster.pid'), 'utf8').split('\n', 1)[0]),
+    isAlive() {
+      try {
+        return process.kill(cluster.pid(), 0);
+      } catch {
+        return false;
+      }
+    },
     async create() {
       const name = `queue${++databases}`;
       const admin = databaseAt(address('postgres'));
@@ -111,19 +124,51 @@ export async function startCluster({
     },
     start: () => startAtLast(call, ['-D', data, '-l', path.join(folder, 'log'), '-w', 'start']),
     stop: async (how) => call('pg_ctl', '-D', data, '-m', how, '-w', 'stop'),
+    kill() {
+      for (const pid of withChildren(cluster.pid())) killAtOnce(pid);
+    },
     promote: async () => call('pg_ctl', '-D', data, '-w', 'promote'),
+    async follow(primary) {
+      fs.rmSync(data, { recursive: true, force: true });
+      const copy = ['-D', data, '-R', '-X', 'stream', '-c', 'fast', '--no-sync'];
+      call('pg_basebackup', '-h', primary.folder, '-U', user, ...copy);
+      configure();
+      await cluster.start();
+      await beSynchronous(primary.address('postgres'));
+    },
     async remove() {
       try {
         call('pg_ctl', '-D', data, '-m', 'immediate', '-w', 'stop');
       } catch {
         // It was stopped, or killed.
       }
+      if (disk !== undefined) execFileSync('umount', ['--lazy', folder], { stdio: 'pipe' });
       fs.rmSync(folder, { recursive: true, force: true });
     },
   };
+  if (standbyOf !== undefined) {
+    await cluster.follow(standbyOf);
+    return cluster;
+  }
+  call('initdb', '-D', data, '-U', user, '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync');
+  configure();
   await cluster.start();
-  if (standbyOf !== undefined) await beSynchronous(standbyOf.address('postgres'));
   return cluster;
+}
+
+function killAtOnce(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    // It ended when the first one did.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+/** A process and those that it started. */
+function withChildren(pid: number): readonly number[] {
+  const children = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  return [pid, ...(children === '' ? [] : children.split(' ').map(Number))];
 }
 
 /** Resolves when no commit is acknowledged without the standby. */
