@@ -224,5 +224,6 @@ export function parseDeliveryList(instructions: ByteString, options: ParseOption
   }
   if (nul >= 0) warn(state, 'a NUL byte: everything after it is ignored');
   if (!seen.has('msgid')) warn(state, 'no msgid line: the list names no payload');
-  return { kind: 'list', job, warnings };
+  // A list of one recipient is the rule, and an array that has grown keeps room for sixteen more.
+  return { kind: 'list', job: { ...job, recipients: job.recipients.slice() }, warnings };
 }

@@ -90,8 +90,8 @@ export class DeliveryAttempt {
     /** it waits for its turn, not for a connection */
     readonly early: boolean;
   } | null = null;
-  /** its turns in groups of hosts whose sessions or messages are spread over time */
-  readonly turns = new Set<string>();
+  /** its turns in groups of hosts whose sessions or messages are spread over time; null: it had none */
+  turns: Set<string> | null = null;
   /** number of the transaction in progress */
   transaction = 0;
   /** monotonic milliseconds */

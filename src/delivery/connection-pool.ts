@@ -253,9 +253,10 @@ export class ConnectionPool {
     let at = now;
     for (const group of groups) {
       const key = `${group.name} ${turn}`;
-      if (group[turn] === 0 || attempt.turns.has(key)) continue;
+      if (group[turn] === 0 || attempt.turns?.has(key)) continue;
       const next = Math.max(now, this.#turns.get(key) ?? 0);
       this.#turns.set(key, next + group[turn]);
+      attempt.turns ??= new Set();
       attempt.turns.add(key);
       at = Math.max(at, next);
     }

@@ -2,9 +2,12 @@
 
 /** Passes each text on only once. */
 export function warnOnce(warn: (text: string) => void): (text: string) => void {
-  const seen = new Set<string>();
+  // Made for each message, and few of them have something to warn of.
+  let seen: Set<string> | null = null;
   return (text) => {
-    if (!seen.has(text)) warn(text);
+    if (seen?.has(text)) return;
+    seen ??= new Set();
     seen.add(text);
+    warn(text);
   };
 }

@@ -97,6 +97,8 @@ export class ActiveMessage implements AttemptedMessage {
   readonly recipients: readonly Recipient[];
   readonly #positions: MessageRecipients['positions'];
   readonly #deps: MessageDeps;
+  /** once: the message is read again for each attempt, and what is wrong with it is the same each time */
+  readonly #warn: (text: string) => void;
   readonly #events: MessageEvents;
   /** by id: what became of recipients in this run; the same object for all that have their outcome together */
   readonly #results: (Result | undefined)[];
@@ -105,16 +107,16 @@ export class ActiveMessage implements AttemptedMessage {
   #isWritten = true;
   #isLost = false;
   #facts: MessageFacts;
-  /** by `eightBit`, in which the forms of a message differ */
-  readonly #signatures = new Map<boolean, Promise<ByteString>>();
+  /** by `eightBit`, in which the forms of a message differ; null: there is none yet, as in the two below */
+  #signatures: Map<boolean, Promise<ByteString>> | null = null;
   /** of a message that is old enough to be given up: when it was first tried, Unix seconds; null: it does not matter */
   #firstAttempt: number | null = null;
   /** undefined: not asked for yet */
   #dsn: DsnRequest | null | undefined;
   #openAttempts = 0;
   /** with recipients that come after those of an open attempt, and with those whose turn it is */
-  readonly #following = new Map<DeliveryAttempt, RecipientGroup>();
-  readonly #unfinished: RecipientGroup[] = [];
+  #following: Map<DeliveryAttempt, RecipientGroup> | null = null;
+  #unfinished: RecipientGroup[] | null = null;
   #startMore: () => void = () => {};
 
   constructor(controlMessages: ControlMessages, deps: MessageDeps, events: MessageEvents) {
@@ -123,8 +125,8 @@ export class ActiveMessage implements AttemptedMessage {
     this.recipients = recipients;
     this.#results = new Array(recipients.length);
     this.#positions = positions;
-    // The message is read again for each attempt, and what is wrong with it is the same each time.
-    this.#deps = { ...deps, warn: warnOnce(deps.warn) };
+    this.#deps = deps;
+    this.#warn = warnOnce(deps.warn);
     this.#events = events;
     const [{ job }] = controlMessages;
     const sender = envelopeSender(job.envelopeFrom);
@@ -162,7 +164,7 @@ export class ActiveMessage implements AttemptedMessage {
         if (isStarting) return;
         isStarting = true;
         while (this.#openAttempts < OPEN_ATTEMPTS) {
-          const group = this.#unfinished.pop() ?? groups.next().value;
+          const group = this.#unfinished?.pop() ?? groups.next().value;
           if (group === undefined) break;
           this.#openAttempts++;
           start(this.#attemptFor(group));
@@ -209,9 +211,9 @@ export class ActiveMessage implements AttemptedMessage {
         continue;
       }
       const key = `${this.#destinationOf(address).key} ${address.smtputf8}`;
-      const group = groups.get(key) ?? { ids: [], from: 0 };
-      groups.set(key, group);
-      group.ids.push(id);
+      const group = groups.get(key);
+      if (group === undefined) groups.set(key, { ids: [id], from: 0 });
+      else group.ids.push(id);
     }
     this.#failInvalid(invalid);
     return groups.values();
@@ -237,7 +239,10 @@ export class ActiveMessage implements AttemptedMessage {
     }
     if (first === null) throw new Error('an attempt needs an address');
     const attempt = new DeliveryAttempt(this, this.#destinationOf(first), recipients, first.smtputf8);
-    if (group.from < ids.length) this.#following.set(attempt, group);
+    if (group.from < ids.length) {
+      this.#following ??= new Map();
+      this.#following.set(attempt, group);
+    }
     return attempt;
   }
 
@@ -247,7 +252,7 @@ export class ActiveMessage implements AttemptedMessage {
 
   /** A message's first failure is never its last, however old the message is. */
   async #learnFirstAttempt(): Promise<void> {
-    const { now, dsnSender, warn } = this.#deps;
+    const { now, dsnSender } = this.#deps;
     if (!this.#isExpired()) return;
     const [first] = this.controlMessages;
     const queued = this.controlMessages.find(({ job }) => job.attempted === 0) ?? first;
@@ -259,7 +264,7 @@ export class ActiveMessage implements AttemptedMessage {
     } catch (error) {
       if (!isOperationalError(error)) throw error;
       this.#firstAttempt = now();
-      warn(
+      this.#warn(
         `When job ${queued.control} was first tried could not be recorded: ${describeError(error)}. It is tried again and not given up.`,
       );
     }
@@ -282,6 +287,7 @@ export class ActiveMessage implements AttemptedMessage {
     const sign = (message: OutgoingMessage): Promise<ByteString> => this.#signatureFor(message);
     const loaded = await this.#deps.load(this.controlMessages[0], {
       ...this.#deps,
+      warn: this.#warn,
       sign,
       sender: this.#facts.sender,
     });
@@ -357,20 +363,25 @@ export class ActiveMessage implements AttemptedMessage {
     const { signer, now } = this.#deps;
     if (signer === null) return Promise.resolve('');
     const { eightBit } = message;
+    this.#signatures ??= new Map();
+    const signatures = this.#signatures;
     const signature =
-      this.#signatures.get(eightBit) ??
+      signatures.get(eightBit) ??
       signer.sign(message, now()).catch((error) => {
-        this.#signatures.delete(eightBit);
+        signatures.delete(eightBit);
         throw error;
       });
-    this.#signatures.set(eightBit, signature);
+    signatures.set(eightBit, signature);
     return signature;
   }
 
   attemptDone(attempt: DeliveryAttempt): void {
-    const group = this.#following.get(attempt);
-    if (group !== undefined) this.#unfinished.push(group);
-    this.#following.delete(attempt);
+    const group = this.#following?.get(attempt);
+    if (group !== undefined) {
+      this.#unfinished ??= [];
+      this.#unfinished.push(group);
+      this.#following?.delete(attempt);
+    }
     this.#openAttempts--;
     this.#startMore();
   }

@@ -13,6 +13,7 @@ import type { ControlMessages } from '../queue/due.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { MessageDeps, MessageEvents, OutcomeRecord } from './active-message.ts';
 import { ActiveMessage } from './active-message.ts';
+import { laneOf } from './backlog.ts';
 import { loadMessage } from './load-message.ts';
 import type { RunDeps, RunEvents } from './queue-runner.ts';
 import type { RunRules } from './rules.ts';
@@ -118,6 +119,11 @@ export class Deliveries {
   /** Those that may be offered to their hosts now. */
   select(due: readonly DueMessage[]): readonly DueMessage[] {
     return this.#throttled.select(due);
+  }
+
+  /** In which line a message waits for its turn. */
+  laneOf(lists: ControlMessages): string {
+    return laneOf(lists, this.#rules.delivery.routing);
   }
 
   /** How often the process ended while this message was active. */

@@ -9,6 +9,7 @@ import { warnOnce } from '../platform/warn-once.ts';
 import { type ControlMessages, groupByPayload, isMessageDue } from '../queue/due.ts';
 import type { Queue, QueueScan } from '../queue/queue.ts';
 import type { ActiveMessage } from './active-message.ts';
+import { Backlog, MOST_ACTIVE } from './backlog.ts';
 import type { Deliveries, DeliveryObserver } from './deliveries.ts';
 import type { RunRules } from './rules.ts';
 import { NOT_WAITING, type RunCount, RunCounter, type RunSummary } from './run-count.ts';
@@ -71,6 +72,8 @@ export class QueueRunner {
   #isPartial = false;
   /** by payload: messages with attempts, outcomes or reports to come */
   readonly #active = new Map<MessageNumber, Promise<void>>();
+  /** due at the last scan, and not active yet */
+  readonly #backlog = new Backlog();
   /** by payload: no longer active since the last scan began, which may tell of them as they were before */
   readonly #ended = new Set<MessageNumber>();
   /** messages during which the process ended before: tried when nothing else is active, one at a time */
@@ -122,6 +125,8 @@ export class QueueRunner {
    */
   async scan(force: boolean): Promise<void> {
     this.#ended.clear();
+    // What waits may be held or gone by now: that is what the scan finds out.
+    this.#backlog.clear();
     const { jobs, quarantined, waiting = NOT_WAITING, more } = await this.#claim(force);
     this.#isPartial = false;
     for (const { number, reason, path } of quarantined) this.#deps.events.quarantined(number, reason, path);
@@ -137,14 +142,17 @@ export class QueueRunner {
     if (messages.length === 0 && this.#suspects.size === 0) return;
     const deliveries = this.#deliveries ?? (await this.#openDeliveries());
     deliveries.refresh();
-    const unsuspected: DueMessage[] = [];
-    for (const [msgid, lists] of deliveries.select(messages)) {
-      if (deliveries.crashes(msgid) < SUSPICIOUS) unsuspected.push([msgid, lists]);
-      else this.#suspects.set(msgid, lists);
+    for (const message of deliveries.select(messages)) {
+      const [msgid, lists] = message;
+      if (deliveries.crashes(msgid) >= SUSPICIOUS) this.#suspects.set(msgid, lists);
+      else {
+        this.#counter.due(msgid, lists);
+        this.#backlog.push(message, deliveries.laneOf(lists));
+      }
     }
+    const begun = this.#activateMore(deliveries);
     // A claim of which nothing could be begun is no reason for the next one.
-    this.#isPartial = more === true && unsuspected.length > 0;
-    this.#activate(unsuspected, deliveries);
+    this.#isPartial = more === true && begun > 0;
     if (!this.isActive) this.#activateSuspect(deliveries);
   }
 
@@ -203,20 +211,25 @@ export class QueueRunner {
     await this.#deps.queue.flush();
   }
 
+  /** As many as there is room for; returns how many. */
+  #activateMore(deliveries: Deliveries): number {
+    if (this.#halted || this.#signal.aborted) return 0;
+    const messages: DueMessage[] = [];
+    for (let next = this.#backlog.take(); next !== null; next = this.#backlog.take()) messages.push(next);
+    this.#activate(messages, deliveries);
+    return messages.length;
+  }
+
   #activate(messages: readonly DueMessage[], deliveries: Deliveries): void {
     if (messages.length === 0) return;
     deliveries.begin(messages.map(([msgid]) => msgid));
-    for (const [msgid, lists] of messages) this.#activateOne(msgid, lists, deliveries);
-  }
-
-  #activateOne(msgid: MessageNumber, lists: ControlMessages, deliveries: Deliveries): void {
-    this.#counter.began(msgid, lists);
-    this.#active.set(
-      msgid,
-      deliveries
-        .deliver(lists, this.#signal)
-        .then((finished) => this.#deactivate(msgid, finished, deliveries)),
-    );
+    for (const [msgid, lists] of messages)
+      this.#active.set(
+        msgid,
+        deliveries
+          .deliver(lists, this.#signal)
+          .then((finished) => this.#deactivate(msgid, finished, deliveries)),
+      );
   }
 
   #activateSuspect(deliveries: Deliveries): void {
@@ -224,6 +237,7 @@ export class QueueRunner {
     if (first === undefined || this.#signal.aborted || this.#halted) return;
     const [msgid, lists] = first;
     this.#suspects.delete(msgid);
+    this.#counter.due(msgid, lists);
     this.#warnOnce(
       `Job ${lists.map(({ control }) => control).join(', ')} was being delivered when spoolroom ended without a word, ` +
         `${deliveries.crashes(msgid)} times. It is tried after all others, alone. If it happens again, look at message ${msgid} ` +
@@ -237,6 +251,8 @@ export class QueueRunner {
     this.#ended.add(msgid);
     this.#counter.ended(msgid, finished);
     deliveries.end(msgid);
+    this.#backlog.ended(msgid);
+    this.#activateMore(deliveries);
     if (!this.isActive) this.#activateSuspect(deliveries);
     if (this.#isIdle) for (const tell of [...this.#whenIdle]) tell();
     if (this.mayHaveMore) this.#deps.mayClaim?.();
@@ -284,9 +300,6 @@ function lostText(message: ActiveMessage): string {
     'is dropped, and whoever has it now delivers it.'
   );
 }
-
-/** Messages that are claimed at the same time where several processes share a queue. */
-const MOST_ACTIVE = 1000;
 
 /** So many crashes during a message are no accident. */
 const SUSPICIOUS = 2;

@@ -37,7 +37,9 @@ const COUNTED = { 2: 'delivered', 4: 'deferred', 5: 'failed' } as const;
 /** What the count holds of one message. */
 interface Counted {
   readonly jobs: number;
-  readonly due: boolean;
+  /** it is to be delivered, or has been */
+  due: boolean;
+  done: boolean;
   deferred: number;
 }
 
@@ -64,12 +66,16 @@ export class RunCounter {
     waiting: WaitingJobs['payloads'],
     isActive: (msgid: MessageNumber) => boolean,
   ): void {
-    for (const msgid of this.#counted.keys())
-      if (!all.has(msgid) && !waiting.has(msgid) && !isActive(msgid)) this.#counted.delete(msgid);
+    for (const [msgid, counted] of this.#counted) {
+      if (isActive(msgid)) continue;
+      // It had to wait for its turn, and is counted again if it still is due.
+      if (counted.due && !counted.done) this.#isNotDue(counted);
+      if (!all.has(msgid) && !waiting.has(msgid)) this.#counted.delete(msgid);
+    }
     for (const [msgid, lists] of all) {
       if (this.#counted.has(msgid)) continue;
       if (!this.#waiting.has(msgid)) this.count.jobs += lists.length;
-      this.#counted.set(msgid, { jobs: lists.length, due: false, deferred: 0 });
+      this.#counted.set(msgid, notDue(lists));
     }
     for (let at = 0; at < waiting.length; at++) {
       const msgid = waiting.at(at);
@@ -78,13 +84,22 @@ export class RunCounter {
     this.#waiting = waiting;
   }
 
-  began(msgid: MessageNumber, lists: ControlMessages): void {
-    const counted = this.#counted.get(msgid) ?? { jobs: lists.length, due: false, deferred: 0 };
+  /** It is active now, or will be when it is its turn. */
+  due(msgid: MessageNumber, lists: ControlMessages): void {
+    const counted = this.#counted.get(msgid);
     // Tried again: what comes of it now counts.
-    if (counted.due) this.count.done -= counted.jobs;
-    else this.count.due += lists.length;
-    this.count.deferred -= counted.deferred;
-    this.#counted.set(msgid, { jobs: lists.length, due: true, deferred: 0 });
+    if (counted?.done === true) {
+      this.count.done -= counted.jobs;
+      this.count.deferred -= counted.deferred;
+      this.#isNotDue(counted);
+    }
+    this.count.due += lists.length;
+    this.#counted.set(msgid, { ...notDue(lists), due: true });
+  }
+
+  #isNotDue(counted: Counted): void {
+    this.count.due -= counted.jobs;
+    counted.due = false;
   }
 
   outcome({ msgid, status }: OutcomeRecord): void {
@@ -95,11 +110,18 @@ export class RunCounter {
 
   ended(msgid: MessageNumber, finished: boolean): void {
     if (finished) this.count.finished++;
-    this.count.done += this.#counted.get(msgid)?.jobs ?? 0;
+    const counted = this.#counted.get(msgid);
+    if (counted === undefined) return;
+    this.count.done += counted.jobs;
+    counted.done = true;
   }
 
   silent({ cut, waited }: SilentHosts): void {
     this.count.silent += cut;
     this.count.waited = Math.max(this.count.waited, Math.round(waited));
   }
+}
+
+function notDue({ length }: ControlMessages): Counted {
+  return { jobs: length, due: false, done: false, deferred: 0 };
 }

@@ -13,6 +13,7 @@ import type { WorldScript } from '../../src/replay/world/world.ts';
 import { World } from '../../src/replay/world/world.ts';
 import type { Relay } from '../../src/routing/hosts.ts';
 import { parseRelayEntry } from '../../src/routing/relays.ts';
+import { MOST_ACTIVE } from '../../src/runner/backlog.ts';
 import { readyDeliveries } from '../../src/runner/deliveries.ts';
 import { QueueRunner, runQueue, unreadableSpool } from '../../src/runner/queue-runner.ts';
 import type { RunRules } from '../../src/runner/rules.ts';
@@ -182,6 +183,22 @@ describe('a queue run', () => {
     assert.deepEqual(world.arrived.flatMap(({ recipients }) => recipients).sort(), addresses.sort());
     assert.equal(world.arrived.length, 50);
     assert.deepEqual([summary.delivered, summary.finished, room.finished.size], [5000, 1, 1]);
+  });
+
+  it('delivers a large queue with a part of it active at a time', async () => {
+    let [active, most] = [0, 0];
+    const crashLog: CrashLog = {
+      crashes: () => 0,
+      begin: ({ length }) => {
+        active += length;
+        most = Math.max(most, active);
+      },
+      end: () => active--,
+      close: () => {},
+    };
+    const jobs = Array.from({ length: 2500 }, (_, msgid) => job([[`r${msgid}@a.example`, 0]], msgid));
+    const { summary } = await run(jobs, FRIENDLY, { crashLog });
+    assert.deepEqual([summary.due, summary.done, summary.delivered, most], [2500, 2500, 2500, MOST_ACTIVE]);
   });
 
   it('tries a message that took the process with it twice after all others, alone, and says so', async () => {
