@@ -129,6 +129,11 @@ export interface Queue {
    * at most. Without a schedule: whatever the time of the jobs says.
    */
   claim(most: number, active: ActivePayloads, schedule?: Schedule): Promise<QueueScan>;
+  /**
+   * `changed` is called when another process may have put something there that is due, or asked for something. A hint: it may be late,
+   * missing, or wrong. Absent: whoever has the queue to himself looks at the directories.
+   */
+  listen?(changed: () => void): void;
   /** What is kept about reports, beside the jobs; absent: it is kept in files. */
   readonly notes?: Omit<DsnStore, 'saveForPickup'>;
   /**

@@ -33,7 +33,7 @@ const state = fs.mkdtempSync(path.join(os.tmpdir(), 'spoolroom-bench-'));
 try {
   const address = await cluster.create();
   const database = databaseAt(address);
-  const client = postgresClient(database, SETTINGS_2012, () => null);
+  const client = postgresClient(database, SETTINGS_2012, () => null, systemClock);
   await largeMessage();
   await throughput(2000);
   await claims();

@@ -1,6 +1,8 @@
 /** The commands on a queue in PostgreSQL, with a real server. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { main } from '../../src/cli/shell/main.ts';
 import { caughtTerminal } from '../support/invocation.ts';
@@ -98,6 +100,34 @@ describe('commands on a queue in PostgreSQL', { skip: NO_POSTGRES }, () => {
     for (const table of ['message', 'chunk', 'job', 'outcome', 'worker'])
       assert.deepEqual(await database.query(`SELECT FROM spoolroom.${table}`), [], table);
     await database.close();
+  });
+
+  it('wakes a watching process for new mail long before its next poll', { timeout: 60_000 }, async (t) => {
+    const { enqueue, room } = await site(t);
+    const server = await startSmtpServer();
+    t.after(() => server.close());
+    const words = [
+      'watch',
+      '--room',
+      room,
+      '--state',
+      temporaryDirectory(t),
+      '--poll',
+      '1h',
+      '--hostname',
+      'm.example',
+    ];
+    const more = ['--smarthost', `127.0.0.1:${server.port}`, '--return', 'room', '--log.format', 'json'];
+    const child = spawn(process.execPath, [...PROGRAM, ...words, ...more, '--log.level', 'info'], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    t.after(() => child.kill('SIGKILL'));
+    const lines = createInterface({ input: child.stderr });
+    const [started] = await once(lines, 'line');
+    assert.match(String(started), /"event":"started"/);
+    await enqueue('b@one.example');
+    const [delivered] = await once(lines, 'line');
+    assert.match(String(delivered), /"event":"delivered"/);
   });
 
   it('holds, releases, retries and removes jobs, and explains them', async (t) => {

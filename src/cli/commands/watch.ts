@@ -33,6 +33,7 @@ export const command = withQueue(
       return web;
     }
     const watcher = watchForChanges([spool, layoutOf(spool).requests]);
+    ports.queue.listen?.(() => watcher.wake());
     started();
     log.write(startedEvent(ports.queue.name, process.pid));
     const queue = new QueueRunner({ ...ports, mayClaim: () => watcher.wake() }, rules, signal);

@@ -1,5 +1,6 @@
 /** A queue in PostgreSQL beside its workers: adds jobs, looks at them, and asks for things. Claims nothing. */
 
+import type { Clock } from '../../platform/clock.ts';
 import type { ControlSettings } from '../control-message.ts';
 import type { QueueClient, QueuedJob } from '../queue.ts';
 import { readBody } from './bodies.ts';
@@ -14,6 +15,7 @@ export function postgresClient(
   database: Database,
   control: ControlSettings,
   present: () => number | null,
+  clock: Clock,
 ): QueueClient {
   const options = parsing(control.dialect);
   const unreadable = new Unreadable(database);
@@ -33,7 +35,7 @@ export function postgresClient(
     }),
     readPayload: (payload) => readBody(database, payload),
     prepare: () => {},
-    enqueue: createEnqueue(database, present),
+    enqueue: createEnqueue(database, clock, present),
     request: (request, jobs, { by, at }) => ask(request, jobs, by, at),
     withdraw: (jobs) => ask(null, jobs, '', 0),
   };

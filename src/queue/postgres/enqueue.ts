@@ -6,12 +6,14 @@ import { newControlText } from '../../delivery-list/generate.ts';
 import type { Job, MessageNumber } from '../../delivery-list/job.ts';
 import { isPending } from '../../delivery-list/job.ts';
 import type { ByteString } from '../../platform/bytes.ts';
+import type { Clock } from '../../platform/clock.ts';
 import { recipientAddress } from '../../routing/address.ts';
 import { dsnRequestNote } from '../dsn-request-note.ts';
 import type { NewJob, Queue } from '../queue.ts';
 import { dropBody, writeBody } from './bodies.ts';
 import { bytesOf } from './claims/claimed-job.ts';
 import type { Database } from './database/database.ts';
+import { Teller } from './database/notices.ts';
 
 /** Numbers that are taken at once; those that are not used are left out. */
 const NUMBERS = 32;
@@ -51,8 +53,13 @@ export function laneOfJob({ recipients }: Job): string {
 }
 
 /** @param present Unix seconds that count as the present; null: the database's clock */
-export function createEnqueue(database: Database, present: () => number | null): Queue['enqueue'] {
+export function createEnqueue(
+  database: Database,
+  clock: Clock,
+  present: () => number | null,
+): Queue['enqueue'] {
   const numbers = new Numbers(database);
+  const teller = new Teller(database, clock);
   return async (payload, job) => {
     if (!job.recipients.some((address) => address !== '')) throw new Error('a new job needs a recipient');
     const [msgid, control] = await numbers.take();
@@ -66,6 +73,7 @@ export function createEnqueue(database: Database, present: () => number | null):
       if (body.bytes === null) await dropBody(database, msgid);
       throw error;
     }
+    teller.tell();
     return { payload: msgid, control };
   };
 }

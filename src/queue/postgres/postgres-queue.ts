@@ -14,6 +14,7 @@ import type { ClaimedJob } from './claims/claimed-job.ts';
 import { Claims, type ClaimsDeps } from './claims/claims.ts';
 import { fold } from './claims/fold.ts';
 import { Batch } from './database/batch.ts';
+import { Notices } from './database/notices.ts';
 import { dsnNotes } from './dsn-notes.ts';
 import { createEnqueue } from './enqueue.ts';
 import { type Look, look } from './look.ts';
@@ -31,24 +32,31 @@ export class PostgresQueue implements Queue {
   readonly #deps: PostgresQueueDeps;
   readonly #claims: Claims;
   readonly #unreadable: Unreadable;
+  readonly #notices: Notices;
   readonly #finish: Batch<ClaimedJob, boolean>;
   #isClosed = false;
 
   constructor(deps: PostgresQueueDeps) {
-    const { database, present } = deps;
+    const { database, clock, present } = deps;
     this.name = database.name;
-    this.enqueue = createEnqueue(database, present);
+    this.enqueue = createEnqueue(database, clock, present);
     this.#deps = deps;
     this.#claims = new Claims(deps);
     this.notes = dsnNotes(database, (control) => this.#claims.job(control));
     this.#unreadable = new Unreadable(database);
+    this.#notices = new Notices(database);
     this.#finish = new Batch((jobs) => this.#finishAll(jobs));
+  }
+
+  listen(changed: () => void): void {
+    this.#notices.on('due', changed);
   }
 
   /** Without a schedule: everything that nobody else has and that is not held, whatever its time says. */
   async claim(most: number, active: ActivePayloads, schedule?: Schedule): Promise<QueueScan> {
     const all = schedule === undefined;
     const { jobs, more } = await this.#claims.claim(most, active, all);
+    this.#notices.attend();
     return {
       jobs: jobs.map(queuedJob).sort((a, b) => a.control - b.control),
       orphans: all ? await this.#unreadable.orphans() : [],

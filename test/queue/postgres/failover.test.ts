@@ -1,6 +1,7 @@
 /** The database dies and its synchronous standby takes its place: found again, with everything that was acknowledged. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { systemClock } from '../../../src/platform/clock.ts';
 import { postgresClient } from '../../../src/queue/postgres/client.ts';
 import { openPostgresQueue } from '../../../src/queue/postgres/open.ts';
 import { SCHEDULE } from '../../../src/queue/schedule.ts';
@@ -27,7 +28,7 @@ test('the standby that was promoted is found, has all that was acknowledged, and
   const first = await queue.enqueue(Buffer.from('Subject: x\n\nfirst\n'), NEW_JOB);
   await queue.claim(10, new Set(), SCHEDULE);
 
-  const client = postgresClient(databaseAt(address), SETTINGS_2012, () => null);
+  const client = postgresClient(databaseAt(address), SETTINGS_2012, () => null, systemClock);
   const acknowledged: number[] = [];
   const program = async (): Promise<void> => {
     for (;;) {

@@ -1,6 +1,7 @@
 /** The intake on a queue in PostgreSQL: what it acknowledged is there, whatever becomes of the database. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { systemClock } from '../../../src/platform/clock.ts';
 import { postgresClient } from '../../../src/queue/postgres/client.ts';
 import { start } from '../../intake/intake.ts';
 import { databaseAt, NO_POSTGRES, startCluster } from '../../support/postgres.ts';
@@ -14,7 +15,7 @@ test('every message that was acknowledged is a whole job when the database was k
   const address = await cluster.create();
   const database = databaseAt(address);
   t.after(() => database.close());
-  const client = postgresClient(database, SETTINGS_2012, () => null);
+  const client = postgresClient(database, SETTINGS_2012, () => null, systemClock);
   const intake = await start(t, client);
   const acknowledged: string[] = [];
   let stopped: Promise<void> | null = null;

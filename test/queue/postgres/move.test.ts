@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import { describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { readNative, writeNative } from '../../../src/message/native.ts';
+import { systemClock } from '../../../src/platform/clock.ts';
 import { postgresClient } from '../../../src/queue/postgres/client.ts';
 import { withMsgid } from '../../../src/queue/postgres/take-in.ts';
 import { databaseAt, NO_POSTGRES, startCluster } from '../../support/postgres.ts';
@@ -48,7 +49,7 @@ describe('moving a spool into PostgreSQL', { skip: NO_POSTGRES }, () => {
     };
     for (let kill = 0; kill < 12; kill++) await move(250 + 450 * random());
     assert.equal(await move(null), 0);
-    const client = postgresClient(database, SETTINGS_2012, () => null);
+    const client = postgresClient(database, SETTINGS_2012, () => null, systemClock);
     const { jobs, orphans } = await client.scan();
     const recipients = jobs.flatMap(({ job }) => job.recipients.map(({ address }) => address)).sort();
     const expected = Array.from({ length: JOBS }, (_, n) => [`r${n}@example.com`, 'all@example.com']).flat();

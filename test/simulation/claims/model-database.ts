@@ -36,6 +36,14 @@ export type Answer = readonly Row[];
 /** The arguments of `unnest`. */
 export type Columns = readonly (readonly never[])[];
 
+type Heard = (text: string) => void;
+
+interface Ear {
+  readonly clock: ProcessClock;
+  readonly heard: Heard;
+  readonly ended: () => void;
+}
+
 export class ModelDatabase {
   readonly messages = new Map<number, Message>();
   readonly jobs = new Map<number, ModelJob>();
@@ -44,6 +52,7 @@ export class ModelDatabase {
   readonly workers = new Map<number, { until: number; readonly who: string }>();
   readonly #clock: VirtualClock;
   readonly #random: () => number;
+  readonly #listening = new Set<Ear>();
   #epochs = 0;
   #deaths = 0;
   isUp = true;
@@ -56,6 +65,14 @@ export class ModelDatabase {
   die(): void {
     this.isUp = false;
     this.#deaths++;
+    for (const { clock, ended } of this.#listening) clock.deliver(ended);
+    this.#listening.clear();
+  }
+
+  /** Some never arrive. */
+  notify(text: string): void {
+    for (const { clock, heard } of this.#listening)
+      if (this.#random() < 0.8) this.#clock.after(this.#delay(), () => clock.deliver(() => heard(text)));
   }
 
   /** As a process sees it. */
@@ -80,7 +97,11 @@ export class ModelDatabase {
     const inside: Statements = { query: async (text, values = []) => this.#perform(text, values) };
     const transaction = <T>(work: (statements: Statements) => Promise<T>): Promise<T> =>
       send(() => work(inside));
-    return { name: 'model', query, repeatable, transaction, close: async () => {} };
+    const listen = async (_: string, heard: Heard, ended: () => void): Promise<void> => {
+      await query('LISTEN');
+      this.#listening.add({ clock, heard, ended });
+    };
+    return { name: 'model', query, repeatable, transaction, listen, close: async () => {} };
   }
 
   put(message: number, control: number, list: Buffer, bytes: Buffer): void {

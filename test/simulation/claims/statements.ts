@@ -21,7 +21,7 @@ function jobRow({ control, message, list }: ModelJob): Row {
 
 /** Where there is nothing to purge, to wait for, or to tell. */
 export const WITHOUT_EFFECT =
-  /spoolroom\.purge|FROM spoolroom\.message WHERE id = \$1 FOR UPDATE|problem IS NOT NULL/;
+  /LISTEN|spoolroom\.purge|FROM spoolroom\.message WHERE id = \$1 FOR UPDATE|problem IS NOT NULL/;
 
 type Perform = (database: ModelDatabase, ...values: Values) => Answer;
 

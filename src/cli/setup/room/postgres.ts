@@ -63,5 +63,8 @@ export async function openPostgresClient(
   if (opened.kind === 'refused') return postgresError(opened);
   const present = presentOf(settings, deps.clock);
   const control = controlSettings(settings);
-  return { kind: 'open', client: postgresClient(opened.database, control, () => present?.() ?? null) };
+  return {
+    kind: 'open',
+    client: postgresClient(opened.database, control, () => present?.() ?? null, deps.clock),
+  };
 }

@@ -3,7 +3,7 @@
  * fails, is shut down or becomes a standby, its connections are dropped and the hosts are tried again. Every failure of the
  * database is an `UnavailableError` with sentences; an error in a statement of ours is a bug and stays what it is.
  */
-import type { Pool } from 'pg';
+import type { Client, Pool } from 'pg';
 import { describeError, UnavailableError } from '../../../platform/system-errors.ts';
 import type { DatabaseAddress, DatabaseHost } from './address.ts';
 
@@ -28,6 +28,8 @@ export class Database implements Statements {
   #open: Promise<Pool> | null = null;
   #current: Pool | null = null;
   readonly #dropped = new Set<Pool>();
+  /** connections that listen, with how each is ended */
+  readonly #listening = new Map<Client, { readonly pool: Pool; readonly end: () => void }>();
   #isClosed = false;
 
   /** @param size connections at the same time, at most */
@@ -71,8 +73,37 @@ export class Database implements Statements {
     }
   }
 
+  /**
+   * Hears what is notified on a channel, over a connection of its own, until that fails or the others do: then `ended` is called.
+   * Rejects where there is none now.
+   */
+  async listen(channel: string, heard: (payload: string) => void, ended: () => void): Promise<void> {
+    const pool = await this.#pool();
+    const { Client } = await import('pg');
+    const client = new Client(pool.options);
+    const end = (): void => {
+      if (!this.#listening.delete(client)) return;
+      client.end().catch(() => {});
+      ended();
+    };
+    this.#listening.set(client, { pool, end });
+    client.on('error', end);
+    client.on('end', end);
+    client.on('notification', ({ payload = '' }) => heard(payload));
+    try {
+      await this.#told(pool, async () => {
+        await client.connect();
+        await client.query(`LISTEN ${channel}`);
+      });
+    } catch (error) {
+      end();
+      throw error;
+    }
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
+    for (const { end } of this.#listening.values()) end();
     const open = this.#open;
     this.#open = null;
     await open?.then((pool) => pool.end()).catch(() => {});
@@ -151,6 +182,7 @@ export class Database implements Statements {
       this.#open = null;
     }
     this.#dropped.add(pool);
+    for (const listening of this.#listening.values()) if (listening.pool === pool) listening.end();
   }
 
   /** Not while somebody waits for a connection of it: who waits when it ends is never answered. They meet its errors in their turn. */

@@ -6,6 +6,7 @@
 import { CLAIMS } from './claims.ts';
 import { JOBS } from './jobs.ts';
 import { MOVES } from './moves.ts';
+import { NOTICES } from './notices.ts';
 
 /**
  * `message` is what is claimed: a payload (its bytes in `chunk`) with the jobs that name it. `due` is null where it is held or has
@@ -90,7 +91,7 @@ const VACUUM = ['worker', 'message', 'chunk', 'job', 'outcome', 'lane']
   .join('\n');
 
 /** By version, from 1 on. */
-export const VERSIONS: readonly string[] = [[TABLES, VACUUM, CLAIMS, JOBS].join('\n'), MOVES];
+export const VERSIONS: readonly string[] = [[TABLES, VACUUM, CLAIMS, JOBS].join('\n'), MOVES, NOTICES];
 
 /** What this program works with. */
 export const SCHEMA_VERSION = VERSIONS.length;
