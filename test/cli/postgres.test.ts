@@ -71,7 +71,7 @@ describe('commands on a queue in PostgreSQL', { skip: NO_POSTGRES }, () => {
       /have version \d+ already; nothing was done/,
     );
     const newer = databaseAt(room);
-    await newer.query('UPDATE spoolroom.version SET version = 99');
+    await newer.query('UPDATE spoolroom.version SET version = 99, oldest = 99');
     await newer.close();
     const refused = await call('', 'migrate', '--postgres', room);
     assert.match(refused.errors, /Install the version of spoolroom that the other machines have/);

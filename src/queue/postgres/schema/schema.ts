@@ -1,7 +1,8 @@
 /**
  * The tables of a queue in PostgreSQL, and the functions in which its rules are: who may claim what, which outcome counts, when
  * a message is due. Each version is a list of statements that are carried out once, in one transaction; a version that was
- * published is never changed, the next one mends it. techdoc/several-machines.md explains them.
+ * published is never changed, the next one mends it. Processes of the version before work on meanwhile and afterwards, so a version
+ * adds and does not take away. techdoc/several-machines.md explains them, and how one is written.
  */
 import { CLAIMS } from './claims.ts';
 import { JOBS } from './jobs.ts';
@@ -90,8 +91,22 @@ const VACUUM = ['worker', 'message', 'chunk', 'job', 'outcome', 'lane']
   )
   .join('\n');
 
-/** By version, from 1 on. */
-export const VERSIONS: readonly string[] = [[TABLES, VACUUM, CLAIMS, JOBS].join('\n'), MOVES, NOTICES];
+/** A program of the version before goes on with tables that say so. */
+const PROGRAMS = 'ALTER TABLE spoolroom.version ADD oldest integer;';
 
-/** What this program works with. */
-export const SCHEMA_VERSION = VERSIONS.length;
+/** By version, from 1 on. */
+export const VERSIONS: readonly string[] = [
+  [TABLES, VACUUM, CLAIMS, JOBS].join('\n'),
+  MOVES,
+  NOTICES,
+  PROGRAMS,
+];
+
+/** The tables of a program: their versions, and the oldest program that may work with the last of them. */
+export interface Schema {
+  readonly versions: readonly string[];
+  readonly oldest: number;
+}
+
+/** Of this program. `oldest` becomes the number of a version that programs before it would not understand. */
+export const SCHEMA: Schema = { versions: VERSIONS, oldest: 4 };
