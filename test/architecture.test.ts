@@ -216,10 +216,10 @@ test('no folder holds more files than a reader can survey', () => {
 });
 
 /**
- * Who may know how a spool directory is made: the files that open one, and the commands that look into one. Everything
- * else works with a Queue (queue/queue.ts) and serves both kinds.
+ * Who may know how a spool directory is made: the files that open one, the commands that look into one, and what moves the jobs of one
+ * elsewhere. Everything else works with a Queue (queue/queue.ts) and serves all kinds.
  */
-const SPOOL_OPENERS = ['cli/'];
+const SPOOL_OPENERS = ['cli/', 'queue/moving/'];
 
 test('the spool directory is known to those who open it only', () => {
   const inside = 'src/queue/spool/';

@@ -38,6 +38,8 @@ export interface StateLayout {
   readonly policies: string;
   /** counts of TLS sessions, a file for each day */
   readonly tlsReports: string;
+  /** what `spoolroom move` brings from a database, until it is ours */
+  readonly moving: string;
   /** files on their way to their final name */
   readonly temporary: string;
   message(number: MessageNumber): string;
@@ -65,6 +67,7 @@ export function layoutOf(spool: string): StateLayout {
     reports: `${state}/reports`,
     policies: `${state}/mta-sts`,
     tlsReports: `${state}/tls-reports`,
+    moving: `${state}/moving`,
     temporary: `${state}/tmp`,
     message: (number) => `${spool}/${number}`,
   };

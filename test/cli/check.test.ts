@@ -207,6 +207,9 @@ describe('check', () => {
       fs.mkdirSync(folder, { recursive: true });
       fs.writeFileSync(`${folder}/7`, MAIL);
       fs.utimesSync(folder, NOW - 100 * 86_400, NOW - 100 * 86_400);
+      fs.mkdirSync(`${spool}/.spoolroom/moving`);
+      for (const name of ['database', '7.payload', '7.number'])
+        fs.writeFileSync(`${spool}/.spoolroom/moving/${name}`, '');
       fs.chmodSync(spool, 0o755);
       closeTo(`${spool}/3`);
       const { bad, seen, exit } = await asNobody(() => check(spool, { now: NOW + 60 }));
@@ -218,6 +221,10 @@ describe('check', () => {
         /^1 report in \.spoolroom\/reports that no server took: these senders have not got their report/m,
       );
       assert.match(seen('removed'), /^1 removal in \.spoolroom\/removed, 1 MiB, the oldest from 100 d/);
+      assert.match(
+        seen('moving'),
+        /^1 message in \.spoolroom\/moving: a move out of a database was interrupted/,
+      );
     },
   );
 

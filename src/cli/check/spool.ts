@@ -10,6 +10,7 @@ import {
   foreignFolders,
   journalProblem,
   measureSync,
+  messagesMoving,
   modifiedAt,
   pendingReports,
   quarantinedFiles,
@@ -41,6 +42,7 @@ export async function checkSpool(scan: QueueScan, context: SpoolContext): Promis
     ...replyFindings(jobs, context),
     ...reportFindings(context),
     ...removedFindings(context),
+    ...movingFindings(context),
   ];
 }
 
@@ -152,6 +154,18 @@ function removedFindings({ spool, deps, now }: SpoolContext): Finding[] {
       'removed',
       `${plural(folders, 'removal')} in .spoolroom/removed, ${Math.ceil(bytes / 1_048_576)} MiB, the oldest from ${duration(age)} ago`,
       'This folder is never emptied automatically. Delete what you will not restore; mail in the spool does not need it.',
+    ),
+  ];
+}
+
+function movingFindings({ spool, deps }: SpoolContext): Finding[] {
+  const { length } = messagesMoving(deps.disk, spool);
+  if (length === 0) return [];
+  return [
+    warning(
+      'moving',
+      `${plural(length, 'message')} in .spoolroom/moving: a move out of a database was interrupted`,
+      'These are not delivered until it is completed: give the same `spoolroom move --from postgres://... --to DIR` again.',
     ),
   ];
 }

@@ -112,11 +112,11 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     usage: 'move',
-    about: 'take the jobs of a spool into a queue in PostgreSQL',
+    about: 'take the jobs of a spool into a queue in PostgreSQL, or back',
     settings: ['as-root', 'dialect', 'json', 'config'],
     options: {
-      from: { type: 'string', describe: 'the spool' },
-      to: { type: 'string', describe: 'postgres://HOST/DATABASE' },
+      from: { type: 'string', describe: 'a spool, or postgres://HOST/DATABASE' },
+      to: { type: 'string', describe: 'the other one' },
     },
     load: () => import('../commands/postgres/move.ts'),
   },

@@ -3,7 +3,7 @@ import type { MessageNumber } from '../../delivery-list/job.ts';
 import { inMemory, MAX_HEADER, storedControl } from '../../message/stored.ts';
 import { isOperationalError, UnavailableError } from '../../platform/system-errors.ts';
 import { InvalidMessage, type PayloadResult } from '../queue.ts';
-import type { Database } from './database/database.ts';
+import type { Database, Statements } from './database/database.ts';
 
 /** Bytes of a piece. Up to so many a message is written with its job and handed out whole. */
 export const PIECE = 262_144;
@@ -27,45 +27,68 @@ export interface WrittenBody {
 export async function writeBody(
   database: Database,
   number: MessageNumber,
-  pieces: Pieces,
+  given: Pieces,
 ): Promise<WrittenBody> {
   let size = 0;
   let seq = 0;
-  const flush = async (bytes: Buffer): Promise<void> => {
-    if (seq === 0) {
-      if (storedControl(bytes.subarray(0, MAX_HEADER)) !== null) throw new InvalidMessage();
-      await database.query('INSERT INTO spoolroom.message (id) VALUES ($1)', [number]);
-    }
-    await database.query('INSERT INTO spoolroom.chunk VALUES ($1, $2, $3)', [number, seq++, bytes]);
-  };
-  // One for all pieces: each is in the database before the next one is put there.
-  const piece = Buffer.allocUnsafe(PIECE);
-  let length = 0;
   try {
-    for await (const given of pieces) {
-      size += given.length;
-      for (let rest = given; rest.length > 0; ) {
-        if (length === PIECE) {
-          await flush(piece);
-          length = 0;
-        }
-        const part = rest.subarray(0, PIECE - length);
-        piece.set(part, length);
-        length += part.length;
-        rest = rest.subarray(part.length);
-      }
+    for await (const { piece, isLast } of inPieces(given)) {
+      size += piece.length;
+      if (seq === 0 && storedControl(piece.subarray(0, MAX_HEADER)) !== null) throw new InvalidMessage();
+      if (seq === 0 && isLast) return { size, bytes: piece };
+      if (seq === 0) await database.query('INSERT INTO spoolroom.message (id) VALUES ($1)', [number]);
+      await writePiece(database, number, seq++, piece);
     }
-    const last = piece.subarray(0, length);
-    if (seq === 0) {
-      if (storedControl(last.subarray(0, MAX_HEADER)) !== null) throw new InvalidMessage();
-      return { size, bytes: last };
-    }
-    await flush(last);
     return { size, bytes: null };
   } catch (error) {
     if (seq > 0) await dropBody(database, number);
     throw error;
   }
+}
+
+/** Writes all of it. Returns its size. */
+export async function writePieces(
+  statements: Statements,
+  number: MessageNumber,
+  given: Pieces,
+): Promise<number> {
+  let size = 0;
+  let seq = 0;
+  for await (const { piece } of inPieces(given)) {
+    size += piece.length;
+    await writePiece(statements, number, seq++, piece);
+  }
+  return size;
+}
+
+async function writePiece(
+  statements: Statements,
+  number: MessageNumber,
+  seq: number,
+  piece: Buffer,
+): Promise<void> {
+  await statements.query('INSERT INTO spoolroom.chunk VALUES ($1, $2, $3)', [number, seq, piece]);
+}
+
+/** One buffer for all of them: each is in the database before the next one is put there. The last one may be empty. */
+async function* inPieces(
+  given: Pieces,
+): AsyncGenerator<{ readonly piece: Buffer; readonly isLast: boolean }> {
+  const piece = Buffer.allocUnsafe(PIECE);
+  let length = 0;
+  for await (const bytes of given) {
+    for (let rest = bytes; rest.length > 0; ) {
+      if (length === PIECE) {
+        yield { piece, isLast: false };
+        length = 0;
+      }
+      const part = rest.subarray(0, PIECE - length);
+      piece.set(part, length);
+      length += part.length;
+      rest = rest.subarray(part.length);
+    }
+  }
+  yield { piece: piece.subarray(0, length), isLast: true };
 }
 
 /** Of a message that has no job. What cannot be dropped now is dropped a day later. */
@@ -108,13 +131,20 @@ async function read(database: Database, number: MessageNumber): Promise<PayloadR
   if (storedControl(first.subarray(0, MAX_HEADER)) !== null)
     return unreadable('it is a delivery list, not a message');
   if (first.length === size) return { kind: 'found', message: inMemory(first) };
-  return { kind: 'found', message: { size, bytes: null, stream: () => stream(database, number) } };
+  return {
+    kind: 'found',
+    message: {
+      size,
+      bytes: null,
+      stream: () => pieces((text, values) => database.repeatable(text, values), number),
+    },
+  };
 }
 
 /** In parts, because a piece comes as text of twice its length, and V8 keeps what is longer than this for long. */
-async function* stream(database: Database, number: MessageNumber): AsyncGenerator<Buffer> {
+export async function* pieces(query: Statements['query'], number: MessageNumber): AsyncGenerator<Buffer> {
   for (let seq = 0, from = 0; ; ) {
-    const [row] = await database.repeatable(
+    const [row] = await query(
       'SELECT substring(bytes FROM $3 FOR $4) AS part FROM spoolroom.chunk WHERE message = $1 AND seq = $2',
       [number, seq, from + 1, PART],
     );

@@ -6,11 +6,11 @@ import { rewrittenText } from '../../delivery-list/apply.ts';
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import { isPending } from '../../delivery-list/job.ts';
 import { wrapControlText } from '../../message/stored.ts';
-import type { DsnRequest } from '../../smtp/dsn-request.ts';
 import type { ControlSettings } from '../control-message.ts';
-import type { Notified } from '../dsn-store.ts';
+import type { JobKey } from '../dsn-store.ts';
+import type { Carried } from '../moving/carried.ts';
 import { currentJob } from '../pending-job.ts';
-import type { QueuedJob } from '../queue.ts';
+import { pieces } from './bodies.ts';
 import { claimedJob, JOB_COLUMNS, parsing } from './claims/claimed-job.ts';
 import { applyRows, OUTCOME_COLUMNS } from './claims/outcomes.ts';
 import type { Database, Statements } from './database/database.ts';
@@ -26,11 +26,13 @@ export interface ExportedControl {
   readonly number: MessageNumber;
   readonly list: Buffer;
   /** null: it cannot be read */
-  readonly queued: QueuedJob | null;
-  readonly dsn: DsnRequest | null;
-  readonly told: readonly Notified[];
-  /** Unix seconds */
-  readonly firstAttempt: number | null;
+  readonly job: ExportedJob | null;
+}
+
+/** A job and what is known beside its list. */
+export interface ExportedJob extends JobKey, Carried {
+  /** whether somebody is still to get the message */
+  readonly isPending: boolean;
 }
 
 /** Every payload comes before the lists that name it. `take` is done with one before it gets the next. */
@@ -49,7 +51,7 @@ export function exportQueue(
       ),
     );
     for (const number of payloads)
-      await take({ kind: 'payload', number, pieces: piecesOf(statements, number) });
+      await take({ kind: 'payload', number, pieces: pieces(statements.query, number) });
     const lists = numbers(
       await statements.query(
         "SELECT control::float8 AS number FROM spoolroom.job WHERE request IS DISTINCT FROM 'remove' ORDER BY control",
@@ -62,19 +64,8 @@ export function exportQueue(
   });
 }
 
-async function* piecesOf(statements: Statements, number: MessageNumber): AsyncGenerator<Buffer> {
-  for (let seq = 0; ; seq++) {
-    const [row] = await statements.query(
-      'SELECT bytes FROM spoolroom.chunk WHERE message = $1 AND seq = $2',
-      [number, seq],
-    );
-    if (row === undefined) return;
-    yield row.bytes as Buffer;
-  }
-}
-
 /** Null: every recipient is settled, and the list cannot say so; nobody is to get it again. */
-async function controlOf(
+export async function controlOf(
   statements: Statements,
   number: MessageNumber,
   control: ControlSettings,
@@ -84,22 +75,26 @@ async function controlOf(
   ]);
   if (row === undefined) throw new Error(`job ${number} has left a snapshot`);
   const job = claimedJob(row, parsing(control.dialect));
-  if (typeof job === 'string') {
-    const list = row.list as Buffer;
-    return { kind: 'control', number, list, queued: null, dsn: null, told: [], firstAttempt: null };
-  }
+  if (typeof job === 'string') return { kind: 'control', number, list: row.list as Buffer, job: null };
   applyRows(
     job,
     await statements.query(`SELECT ${OUTCOME_COLUMNS} FROM spoolroom.outcome WHERE control = $1`, [number]),
   );
   const current = currentJob(job);
+  const isOpen = current.recipients.some(isPending);
   let { list } = job;
   if (job.changes.length > 0) {
     const text = rewrittenText(current, control.dialect, job.now, control.spans);
-    if (text === null && !current.recipients.some(isPending)) return null;
+    if (text === null && !isOpen) return null;
     if (text !== null) list = wrapControlText(text, job.form, list);
   }
-  const queued = { control: number, job: current, warnings: job.warnings, ...job.asked };
+  const { msgid, submitted } = current;
   const { dsn, told, firstAttempt } = job;
-  return { kind: 'control', number, list, queued, dsn, told, firstAttempt };
+  const { request, requestedBy } = job.asked;
+  const asked = request === undefined || requestedBy === undefined ? null : { what: request, ...requestedBy };
+  const carried: Carried = { request: asked, dsn, told, firstAttempt };
+  return {
+    ...{ kind: 'control', number, list },
+    job: { control: number, msgid, submitted, isPending: isOpen, ...carried },
+  };
 }

@@ -31,7 +31,10 @@ export interface EnqueueDeps {
 }
 
 /** Link the file under the next free number. */
-function linkNext({ disk, layout, index }: EnqueueDeps, temporary: string): MessageNumber {
+export function linkNext(
+  { disk, layout, index }: Pick<EnqueueDeps, 'disk' | 'layout' | 'index'>,
+  temporary: string,
+): MessageNumber {
   // Others may have given higher ones meanwhile, whose files have come and gone.
   index.reserveNumber(readHighest(disk, layout));
   for (;;) {

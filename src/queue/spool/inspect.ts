@@ -7,7 +7,7 @@ import { describeError, errorCode } from '../../platform/system-errors.ts';
 import { removeIfExists, temporaryNames, writeAndSync } from '../../storage/atomic-file.ts';
 import type { Disk } from '../../storage/disk.ts';
 import { entriesIn, foreignFolder } from '../../storage/folder.ts';
-import { layoutOf } from '../../storage/layout.ts';
+import { layoutOf, messageNumber } from '../../storage/layout.ts';
 import { readQueueId } from '../../storage/queue-id.ts';
 import { readJournal } from '../journal.ts';
 import type { SpoolDeps } from './open.ts';
@@ -22,9 +22,21 @@ export function journalProblem(disk: Disk, spool: string): string | null {
 
 /** What stands in the place of folders of ours, as sentences. */
 export function foreignFolders(disk: Disk, spool: string): readonly string[] {
-  const { state, temporary, bad, requests, removed, dsn, suppressed, reports, policies, tlsReports } =
+  const { state, temporary, bad, requests, removed, dsn, suppressed, reports, policies, tlsReports, moving } =
     layoutOf(spool);
-  const folders = [state, temporary, bad, requests, removed, dsn, suppressed, reports, policies, tlsReports];
+  const folders = [
+    state,
+    temporary,
+    bad,
+    requests,
+    removed,
+    dsn,
+    suppressed,
+    reports,
+    policies,
+    tlsReports,
+    moving,
+  ];
   return folders.flatMap((folder) => foreignFolder(disk, folder) ?? []);
 }
 
@@ -136,4 +148,13 @@ export async function measureSync(
   const taken = clock.monotonic() - began;
   removeIfExists(disk, path);
   return taken;
+}
+
+/** What an interrupted `spoolroom move` into the spool has left: the numbers that its messages had in the database. */
+export function messagesMoving(disk: Disk, spool: string): readonly MessageNumber[] {
+  const { moving } = layoutOf(spool);
+  const numbers = entriesIn(disk, moving).flatMap(
+    ({ name }) => messageNumber(name.split('.', 1)[0] ?? '') ?? [],
+  );
+  return [...new Set(numbers)];
 }

@@ -5,11 +5,12 @@
 
 import { plural } from '../../../output/text.ts';
 import type { DsnStore } from '../../../queue/dsn-store.ts';
-import { type ExportedControl, exportQueue } from '../../../queue/postgres/export.ts';
+import { type ExportedJob, exportQueue } from '../../../queue/postgres/export.ts';
 import { openDatabase } from '../../../queue/postgres/open.ts';
-import { writeDsnRequest } from '../../../queue/spool/notes/dsn-requests.ts';
+import { carryNotes } from '../../../queue/spool/notes/carry.ts';
 import { openDsnStore } from '../../../queue/spool/notes/dsn-store.ts';
 import { openSpoolClient, type SpoolDeps } from '../../../queue/spool/open.ts';
+import type { RequestDeps } from '../../../queue/spool/requests/requests.ts';
 import type { Settings } from '../../../settings/table.ts';
 import { temporaryNames, writeAndSync } from '../../../storage/atomic-file.ts';
 import { ownershipInSpool } from '../../../storage/folder.ts';
@@ -37,10 +38,10 @@ export const command: Command = async ({ settings, options, terminal }) => {
       if (item.kind === 'payload') counts.messages++;
       else {
         counts.jobs++;
-        await copy.note(item);
+        if (item.job !== null) await copy.note(item.job);
       }
     });
-    await copy.finish(settings);
+    await copy.finish();
   } finally {
     await database.close();
   }
@@ -64,56 +65,30 @@ async function notEmpty(directory: string, settings: Settings, deps: SpoolDeps):
 }
 
 class SpoolCopy {
-  readonly #directory: string;
-  readonly #deps: SpoolDeps;
-  readonly #controls: ExportedControl[] = [];
+  readonly #to: RequestDeps;
   readonly #notes: DsnStore;
 
   constructor(directory: string, deps: SpoolDeps) {
-    this.#directory = directory;
-    this.#deps = deps;
+    const { disk, processes, random } = deps;
+    const layout = layoutOf(directory);
+    const temporaryName = temporaryNames(layout, processes, random);
+    this.#to = { disk, layout, temporaryName, owner: ownershipInSpool(disk, directory).files };
     this.#notes = openDsnStore(directory, deps);
   }
 
   async write(number: number, pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
-    const { disk } = this.#deps;
-    const layout = layoutOf(this.#directory);
-    const temporary = this.#temporaryName();
-    await writeAndSync(disk, temporary, pieces, ownershipInSpool(disk, this.#directory).files);
+    const { disk, layout, temporaryName, owner } = this.#to;
+    const temporary = temporaryName();
+    await writeAndSync(disk, temporary, pieces, owner);
     disk.link(temporary, layout.message(number));
     disk.unlink(temporary);
   }
 
-  async note(item: ExportedControl): Promise<void> {
-    const { queued, dsn, told, firstAttempt } = item;
-    if (queued === null) return;
-    if (queued.request !== undefined) this.#controls.push(item);
-    const { job, control } = queued;
-    const key = { control, msgid: job.msgid, submitted: job.submitted };
-    if (dsn !== null) {
-      const deps = {
-        ...this.#deps,
-        layout: layoutOf(this.#directory),
-        temporaryName: () => this.#temporaryName(),
-      };
-      await writeDsnRequest(deps, job.msgid, job.submitted ?? 0, dsn);
-    }
-    if (told.length > 0) await this.#notes.recordNotified(key, told);
-    if (firstAttempt !== null) await this.#notes.recordFirstAttempt(key, firstAttempt);
+  note(job: ExportedJob): Promise<void> {
+    return carryNotes(this.#to, this.#notes, job, job);
   }
 
-  /** The requests, and everything durable. */
-  async finish(settings: Settings): Promise<void> {
-    await this.#deps.disk.syncDirectory(this.#directory);
-    const opened = await openSpoolClient(this.#directory, this.#deps, controlSettings(settings));
-    if (opened.kind === 'refused') throw new Error(opened.text);
-    for (const { queued } of this.#controls)
-      if (queued?.request !== undefined && queued.requestedBy !== undefined)
-        await opened.client.request(queued.request, [queued], queued.requestedBy);
-  }
-
-  #temporaryName(): string {
-    const { processes, random } = this.#deps;
-    return temporaryNames(layoutOf(this.#directory), processes, random)();
+  async finish(): Promise<void> {
+    await this.#to.disk.syncDirectory(this.#to.layout.spool);
   }
 }

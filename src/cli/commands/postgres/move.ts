@@ -1,179 +1,150 @@
 /**
- * `spoolroom move --from DIR --to postgres://...`: take the jobs of a spool into a queue in PostgreSQL. It can be killed at any moment
- * and begun again: a job is held in the spool while it is on its way, is in the database when its transaction is committed, and leaves
- * the spool after that.
+ * `spoolroom move --from DIR --to postgres://...`, and the other way round: take the jobs of one queue into the other. It can be
+ * killed at any moment and begun again.
  */
-import { isPending } from '../../../delivery-list/job.ts';
 import { plural } from '../../../output/text.ts';
-import { type ControlMessages, groupByPayload } from '../../../queue/due.ts';
+import { isMovedIn, moveIn } from '../../../queue/moving/move-in.ts';
+import { type MovedOut, moveOut } from '../../../queue/moving/move-out.ts';
 import { parsing } from '../../../queue/postgres/claims/claimed-job.ts';
 import type { Database } from '../../../queue/postgres/database/database.ts';
 import { openDatabase } from '../../../queue/postgres/open.ts';
-import { forgetMoved, movedPayloads, type TakenJob, takeIn } from '../../../queue/postgres/take-in.ts';
-import type { QueuedJob } from '../../../queue/queue.ts';
-import { notesIn } from '../../../queue/spool/notes/dsn-store.ts';
-import {
-  openSpoolClient,
-  openSpoolQueue,
-  type SpoolClient,
-  type SpoolDeps,
-} from '../../../queue/spool/open.ts';
+import type { Queue } from '../../../queue/queue.ts';
+import { messagesMoving } from '../../../queue/spool/inspect.ts';
+import { openSpoolClient, openSpoolQueue } from '../../../queue/spool/open.ts';
 import { scheduleFrom } from '../../../runner/rules.ts';
 import type { Settings } from '../../../settings/table.ts';
-import { removeIfExists } from '../../../storage/atomic-file.ts';
-import { payloadFingerprint } from '../../../storage/fingerprint.ts';
 import { layoutOf } from '../../../storage/layout.ts';
 import { readQueueId } from '../../../storage/queue-id.ts';
 import { clockFor, controlSettings, openError, spoolDeps } from '../../setup/load-config.ts';
 import { becomeOwner } from '../../setup/privileges.ts';
 import { postgresError } from '../../setup/room/postgres.ts';
 import { type CliError, type Command, cliError, warner } from '../../shell/command.ts';
-import { EXIT } from '../../shell/exit.ts';
+import { EXIT, type ExitCode } from '../../shell/exit.ts';
 
-/** Who holds a job that is on its way. */
-const MOVER = 'move';
-/** Bytes; more than any list that is read. */
-const LONGEST_LIST = 1 << 28;
+const POSTGRES = /^postgres(?:ql)?:\/\//;
 
 export const command: Command = async ({ settings, options, terminal }) => {
   const from = String(options.from ?? '');
   const to = String(options.to ?? '');
-  if (from.startsWith('postgres') && !to.startsWith('postgres'))
+  const isOut = POSTGRES.test(from);
+  const [address, spool] = isOut ? [from, to] : [to, from];
+  if (spool === '' || POSTGRES.test(spool) || !POSTGRES.test(address))
     return cliError(
-      'Out of PostgreSQL nothing is moved yet. `spoolroom export DIR` copies what is there; stop the processes that deliver from it first.',
+      'Say what to move: --from DIR --to postgres://HOST/DATABASE, or the other way round.',
       EXIT.usage,
     );
-  if (from === '' || !/^postgres(?:ql)?:\/\//.test(to))
-    return cliError('Say what to move: --from DIR --to postgres://HOST/DATABASE.', EXIT.usage);
-  const notOwner = becomeOwner(from, settings);
+  const notOwner = becomeOwner(spool, settings);
   if (notOwner !== null) return notOwner;
-  const opened = await openDatabase(to);
+  const opened = await openDatabase(address);
   if (opened.kind === 'refused') return postgresError(opened);
   const { database } = opened;
-  const deps = spoolDeps(clockFor(settings), warner(terminal));
   try {
-    const moved = await moveAll(from, database, settings, deps);
-    if ('exit' in moved) return moved;
-    const { jobs, left } = moved;
-    const rest =
-      left === 0
-        ? ''
-        : ` ${plural(left, 'job')} stayed: nobody is pending in it, and the next run removes it.`;
-    terminal.print(
-      settings.json
-        ? JSON.stringify({ from, to: database.name, jobs, left })
-        : `${plural(jobs, 'job')} were moved from ${from} to ${database.name}.${rest}`,
-    );
-    return EXIT.ok;
+    const move = { spool, database, settings, warn: warner(terminal) };
+    const done = await (isOut ? outOf(move) : into(move));
+    if ('text' in done) return done;
+    terminal.print(settings.json ? JSON.stringify(done.facts) : done.told);
+    return done.exit;
   } finally {
     await database.close();
   }
 };
 
-interface Moved {
-  readonly jobs: number;
-  readonly left: number;
+interface Move {
+  readonly spool: string;
+  readonly database: Database;
+  readonly settings: Settings;
+  readonly warn: (text: string) => void;
 }
 
-/** Until a look at the spool finds nothing to move: others may put mail there meanwhile. */
-async function moveAll(
-  spool: string,
-  database: Database,
-  settings: Settings,
-  deps: SpoolDeps,
-): Promise<Moved | CliError> {
-  const control = controlSettings(settings);
-  // As the one runner: nobody delivers from it meanwhile, and what an interrupted run left is in the lists.
-  const opened = await openSpoolQueue(spool, deps, control);
+interface Done {
+  readonly facts: object;
+  readonly told: string;
+  readonly exit: ExitCode;
+}
+
+type Work = (parts: {
+  readonly deps: ReturnType<typeof spoolDeps>;
+  readonly queue: Queue;
+  readonly id: string;
+}) => Promise<Done | CliError>;
+
+/** As the one runner: nobody delivers from the spool meanwhile, and what an interrupted run left is in the lists. */
+async function withSpool({ spool, settings, warn }: Move, work: Work): Promise<Done | CliError> {
+  const deps = spoolDeps(clockFor(settings), warn);
+  const opened = await openSpoolQueue(spool, deps, controlSettings(settings));
   if (opened.kind === 'refused')
     return opened.why === 'busy' ? cliError(opened.text, EXIT.tempFail) : openError(opened);
   const { queue } = opened;
   try {
-    const client = await openSpoolClient(spool, deps, control);
-    if (client.kind === 'refused') return openError(client);
-    const source = readQueueId(deps.disk, layoutOf(spool)) ?? spool;
-    let jobs = 0;
-    for (;;) {
-      const messages = [...groupByPayload((await queue.scan()).jobs).values()];
-      const movable = messages.filter((lists) => lists.some(({ job }) => job.recipients.some(isPending)));
-      if (movable.length === 0) {
-        await removeLeftOver(spool, source, messages, database, deps);
-        const left = messages.reduce((sum, lists) => sum + lists.length, 0);
-        return { jobs, left };
-      }
-      for (const lists of movable) {
-        await moveOne(spool, source, lists, { database, settings, deps, client: client.client });
-        jobs += lists.length;
-      }
-    }
+    return await work({ deps, queue, id: readQueueId(deps.disk, layoutOf(spool)) ?? spool });
   } finally {
     await queue.close();
   }
 }
 
-/** Payloads of jobs that an interrupted move had taken out of the spool already. */
-async function removeLeftOver(
-  spool: string,
-  source: string,
-  messages: readonly ControlMessages[],
-  database: Database,
-  { disk }: SpoolDeps,
-): Promise<void> {
-  const layout = layoutOf(spool);
-  const named = new Set(messages.map(([{ job }]) => job.msgid));
-  for (const { number, fingerprint } of await movedPayloads(database, source)) {
-    const isLeft = fingerprint !== null && payloadFingerprint(disk, layout, number) === fingerprint;
-    if (isLeft && !named.has(number)) removeIfExists(disk, layout.message(number));
-  }
-  await disk.syncDirectory(spool);
-  await forgetMoved(database, source);
-}
-
-interface MoveDeps {
-  readonly database: Database;
-  readonly settings: Settings;
-  readonly deps: SpoolDeps;
-  readonly client: SpoolClient;
-}
-
-async function moveOne(
-  spool: string,
-  source: string,
-  lists: ControlMessages,
-  { database, settings, deps, client }: MoveDeps,
-): Promise<void> {
-  const { disk, clock } = deps;
-  const layout = layoutOf(spool);
-  const [{ job }] = lists;
-  const unheld = lists.filter(({ request }) => request === undefined);
-  await client.request('hold', unheld, { by: MOVER, at: Math.floor(clock.now() / 1000) });
-  const notes = notesIn(spool, disk);
-  notes.refresh();
-  const taken: TakenJob[] = [];
-  for (const queued of lists) {
-    const key = { control: queued.control, msgid: queued.job.msgid, submitted: queued.job.submitted };
-    taken.push({
-      queued: asAsked(queued),
-      list: disk.read(layout.message(queued.control), LONGEST_LIST).bytes,
-      dsn: notes.request(key),
-      told: await notes.notified(key),
-      firstAttempt: await notes.firstAttempt(key),
+function into(move: Move): Promise<Done | CliError> {
+  const { spool, database, settings } = move;
+  return withSpool(move, async ({ deps, queue, id }) => {
+    if (messagesMoving(deps.disk, spool).length > 0) return unfinished(`--from postgres://... --to ${spool}`);
+    const client = await openSpoolClient(spool, deps, controlSettings(settings));
+    if (client.kind === 'refused') return openError(client);
+    const options = parsing(settings.dialect);
+    const adopting = { database, options, schedule: scheduleFrom(settings), present: () => null };
+    const { moved: jobs, left } = await moveIn(spool, {
+      ...deps,
+      queue,
+      id,
+      adopting,
+      client: client.client,
     });
-  }
-  const path = layout.message(job.msgid);
-  const payload = payloadFingerprint(disk, layout, job.msgid);
-  const schedule = scheduleFrom(settings);
-  const adopting = { database, options: parsing(settings.dialect), schedule, present: () => null };
-  await takeIn(adopting, { source, jobs: taken, payload, pieces: () => disk.stream(path) });
-  for (const { control } of lists) removeIfExists(disk, layout.message(control));
-  await disk.syncDirectory(spool);
-  if (payload !== null) removeIfExists(disk, path);
-  await client.withdraw(lists);
+    const rest =
+      left === 0
+        ? ''
+        : ` ${plural(left, 'job')} stayed: nobody is pending in it, and the next run removes it.`;
+    return {
+      facts: { from: spool, to: database.name, jobs, left },
+      told: `${movedWords(jobs, spool, database.name)}${rest}`,
+      exit: EXIT.ok,
+    };
+  });
 }
 
-/** A hold of ours is none of an administrator's. */
-function asAsked(queued: QueuedJob): QueuedJob {
-  if (queued.request !== 'hold' || queued.requestedBy?.by !== MOVER) return queued;
-  const { request: _, requestedBy: __, ...rest } = queued;
-  return rest;
+function outOf(move: Move): Promise<Done | CliError> {
+  const { spool, database, settings } = move;
+  return withSpool(move, async ({ deps, queue, id }) => {
+    if ((await queue.scan()).jobs.some(isMovedIn)) return unfinished(`--from ${spool} --to postgres://...`);
+    const moved = await moveOut(spool, { ...deps, database, control: controlSettings(settings), id });
+    const { moved: jobs, claimed, over, others } = moved;
+    return {
+      facts: { from: database.name, to: spool, jobs, claimed, over, others },
+      told: `${movedWords(jobs, database.name, spool)}${stayed(moved)}`,
+      exit: claimed > 0 ? EXIT.tempFail : EXIT.ok,
+    };
+  });
+}
+
+function movedWords(jobs: number, from: string, to: string): string {
+  return `${plural(jobs, 'job')} ${jobs === 1 ? 'was' : 'were'} moved from ${from} to ${to}.`;
+}
+
+function stayed({ claimed, over, others }: MovedOut): string {
+  const told: readonly (readonly [number, string, string])[] = [
+    [claimed, 'job', 'another process delivers it now. Stop that process, and do the same again'],
+    [over, 'job', 'nobody is pending in it, or its message is missing. The next run from there ends it'],
+    [
+      others,
+      'message',
+      'a list that cannot be read, or a message that no job names. `spoolroom export` copies these as well',
+    ],
+  ];
+  return told
+    .map(([count, noun, why]) => (count === 0 ? '' : ` ${plural(count, noun)} stayed: ${why}.`))
+    .join('');
+}
+
+function unfinished(words: string): CliError {
+  return cliError(
+    `An earlier move the other way was interrupted. Nothing was done. Complete it first: \`spoolroom move ${words}\`.`,
+    EXIT.tempFail,
+  );
 }

@@ -15,6 +15,7 @@ import {
 import type { Disk, FileStatus, Ownership } from '../../../storage/disk.ts';
 import { sameFile } from '../../../storage/fingerprint.ts';
 import type { StateLayout } from '../../../storage/layout.ts';
+import type { JobKey } from '../../dsn-store.ts';
 import type { JobRequest, QueuedJob, Requester } from '../../queue.ts';
 import { notedNumbers } from '../notes/notes.ts';
 
@@ -136,23 +137,35 @@ export function requestFields(
  * way to a retry, however that came to be asked for.
  */
 export async function writeRequests(
-  { disk, layout, temporaryName, owner }: RequestDeps,
+  deps: RequestDeps,
   request: JobRequest,
   jobs: readonly QueuedJob[],
-  { by, at }: Requester,
+  requester: Requester,
 ): Promise<void> {
+  const { disk, layout } = deps;
   const write = async ({ control, job }: QueuedJob): Promise<void> => {
     if (request === 'retry' && isHeld(disk, layout, control, job)) return;
-    const note: Note = { request, msgid: job.msgid, submitted: job.submitted, by, at };
-    const temporary = temporaryName();
-    await writeAndSync(disk, temporary, [Buffer.from(`${JSON.stringify(note)}\n`)], owner);
-    assertOwnerCanRead(disk, temporary, owner, layout.spool);
-    disk.rename(temporary, pathOf(layout, control));
+    const { msgid, submitted } = job;
+    await replaceRequest(deps, request, { control, msgid, submitted }, requester);
   };
   for (let from = 0; from < jobs.length; from += BATCH) {
     await Promise.all(jobs.slice(from, from + BATCH).map(write));
   }
   await disk.syncDirectory(layout.requests);
+}
+
+/** In the place of any other one; durable with the next sync of the folder. */
+export async function replaceRequest(
+  { disk, layout, temporaryName, owner }: RequestDeps,
+  request: JobRequest,
+  { control, msgid, submitted }: JobKey,
+  { by, at }: Requester,
+): Promise<void> {
+  const note: Note = { request, msgid, submitted, by, at };
+  const temporary = temporaryName();
+  await writeAndSync(disk, temporary, [Buffer.from(`${JSON.stringify(note)}\n`)], owner);
+  assertOwnerCanRead(disk, temporary, owner, layout.spool);
+  disk.rename(temporary, pathOf(layout, control));
 }
 
 function isHeld(disk: Disk, layout: StateLayout, control: MessageNumber, job: Job): boolean {

@@ -4,17 +4,17 @@
  */
 import { createHash } from 'node:crypto';
 import type { MessageNumber } from '../../delivery-list/job.ts';
-import { controlTextOf, storedForm, wrapControlText } from '../../message/stored.ts';
+import { controlTextOf } from '../../message/stored.ts';
 import type { DsnRequest } from '../../smtp/dsn-request.ts';
 import { dsnRequestNote } from '../dsn-request-note.ts';
 import type { Notified } from '../dsn-store.ts';
+import type { AdoptDeps } from '../postgres/adopt.ts';
+import { writePieces } from '../postgres/bodies.ts';
+import { bytesOf, textOf } from '../postgres/claims/claimed-job.ts';
+import { dueOf } from '../postgres/claims/fold.ts';
+import type { Statements } from '../postgres/database/database.ts';
+import { laneOfJob } from '../postgres/enqueue.ts';
 import type { QueuedJob } from '../queue.ts';
-import type { AdoptDeps } from './adopt.ts';
-import { PIECE } from './bodies.ts';
-import { bytesOf } from './claims/claimed-job.ts';
-import { dueOf } from './claims/fold.ts';
-import type { Statements } from './database/database.ts';
-import { laneOfJob } from './enqueue.ts';
 
 export interface TakenJob {
   readonly queued: QueuedJob;
@@ -45,7 +45,10 @@ export function takeIn(deps: AdoptDeps, message: TakenMessage): Promise<number> 
     if (first === undefined) return 0;
     const msgid = await nextNumber(statements);
     await statements.query('INSERT INTO spoolroom.message (id) VALUES ($1)', [msgid]);
-    if (message.payload !== null) await writePieces(statements, msgid, message.pieces());
+    if (message.payload !== null) {
+      const size = await writePieces(statements, msgid, message.pieces());
+      await statements.query('UPDATE spoolroom.message SET size = $2 WHERE id = $1', [msgid, size]);
+    }
     for (const job of jobs) await writeJob(statements, deps, msgid, job);
     await statements.query('UPDATE spoolroom.message SET lane = $2 WHERE id = $1', [
       ...[msgid, laneOfJob(first.queued.job)],
@@ -95,35 +98,6 @@ async function nextNumber(statements: Statements): Promise<MessageNumber> {
   return row?.number as MessageNumber;
 }
 
-async function writePieces(
-  statements: Statements,
-  msgid: MessageNumber,
-  pieces: AsyncIterable<Uint8Array>,
-): Promise<void> {
-  const piece = Buffer.allocUnsafe(PIECE);
-  let size = 0;
-  let length = 0;
-  let seq = 0;
-  const flush = async (): Promise<void> => {
-    await statements.query('INSERT INTO spoolroom.chunk VALUES ($1, $2, $3)', [
-      ...[msgid, seq++, piece.subarray(0, length)],
-    ]);
-    length = 0;
-  };
-  for await (const given of pieces) {
-    size += given.length;
-    for (let rest = given; rest.length > 0; ) {
-      if (length === PIECE) await flush();
-      const part = rest.subarray(0, PIECE - length);
-      piece.set(part, length);
-      length += part.length;
-      rest = rest.subarray(part.length);
-    }
-  }
-  await flush();
-  await statements.query('UPDATE spoolroom.message SET size = $2 WHERE id = $1', [msgid, size]);
-}
-
 async function writeJob(
   statements: Statements,
   { options, schedule }: AdoptDeps,
@@ -142,9 +116,11 @@ async function writeJob(
   );
 }
 
-/** The same control message for a payload that has another number now. */
+/** The same control message for a payload that has another number now: all other bytes stay. */
 export function withMsgid(list: Buffer, msgid: MessageNumber): Buffer {
-  const renamed = (text: string): string => text.replace(/^msgid\|[^\r\n]*/gim, `msgid|${msgid}`);
-  if (storedForm(list) === 'text') return bytesOf(renamed(list.toString('latin1')));
-  return wrapControlText(renamed(controlTextOf(list) ?? ''), 'native', list);
+  const whole = textOf(list);
+  const text = controlTextOf(list) ?? '';
+  const at = whole.lastIndexOf(text);
+  const renamed = text.replace(/(^|\n)(msgid\|)[^\r\n]*/gi, `$1$2${msgid}`);
+  return bytesOf(whole.slice(0, at) + renamed + whole.slice(at + text.length));
 }
