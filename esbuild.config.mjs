@@ -56,7 +56,6 @@ const APART = [
   'pg',
   'postal-mime',
   'smtp-server',
-  'winston',
   'yargs',
 ];
 
@@ -176,4 +175,4 @@ const notices = [HEAD, ...bundledPackages(metafile).map(notice)].join(RULE);
 writeFileSync(`${folder}/spoolroom.LICENSES.txt`, `${notices}\n`);
 writeFileSync(`${folder}/spoolroom.meta.json`, JSON.stringify(metafile));
 
-if (folder === 'bin') execFileSync(process.execPath, ['bin/compile.js'], { stdio: 'inherit' });
+if (folder === 'bin') execFileSync(process.execPath, ['bin/make-cache.js'], { stdio: 'inherit' });

@@ -1,11 +1,10 @@
 /**
- * Compiles the bundle with V8's code cache, which saves more than half of the start-up time. `node compile.js` makes the cache
- * beside the bundle anew; packages do that at install.
+ * Compiles the bundle with V8's code cache, which saves more than half of the start-up time.
  *
  * A cache never outranks the script: it begins with a copy of the bundle it was made from, which must be the same to the byte,
- * its name carries the version of Node, and V8 refuses what was made with other flags. It is made on this machine, and where a
- * new version of Node finds none, by the first `run` that had nothing to do. A file or a folder that others than its owner can
- * write, or that belongs to another user than root, us or the owner of the bundle, is not used.
+ * its name carries the version of Node, and V8 refuses what was made with other flags. It is made on this machine, at install
+ * (make-cache.js), and where a new version of Node finds none, by the first `run` that had nothing to do. A file or a folder
+ * that others than its owner can write, or that belongs to another user than root, us or the owner of the bundle, is not used.
  */
 'use strict';
 const { readFileSync, statSync } = require('node:fs');
@@ -62,21 +61,3 @@ exports.run = (script) => {
   script.runInThisContext()(module.exports, require, module, bundle, __dirname);
   return module.exports;
 };
-
-/** Removes the caches beside the bundle, and has a run over an empty spool make the one for this version of Node. */
-function makeAnew() {
-  const { execFileSync } = require('node:child_process');
-  const { mkdtempSync, readdirSync, rmSync } = require('node:fs');
-  const { tmpdir } = require('node:os');
-  for (const name of readdirSync(__dirname))
-    if (/\.cache(?:\.\d+)?$/.test(name)) rmSync(join(__dirname, name));
-  const spool = mkdtempSync(join(tmpdir(), 'spoolroom-cache-'));
-  const words = [join(__dirname, 'spoolroom'), 'run', '--hostname', 'cache.example', '--spool', spool];
-  try {
-    execFileSync(process.execPath, words, { stdio: 'inherit', env: { SPOOLROOM_CONFIG: '' } });
-  } finally {
-    rmSync(spool, { recursive: true });
-  }
-}
-
-if (require.main === module) makeAnew();

@@ -3,12 +3,8 @@
  * others stand here in lanes, one for each destination, and the lane with the fewest active messages is served next. A dead
  * destination with thousands of messages so never has more of the room than its share, while others have something to send.
  */
-import { isPending, type MessageNumber } from '../delivery-list/job.ts';
+import type { MessageNumber } from '../delivery-list/job.ts';
 import { Deque } from '../platform/deque.ts';
-import type { ControlMessages } from '../queue/due.ts';
-import { recipientAddress } from '../routing/address.ts';
-import { destinationOf, type RoutingRules } from '../routing/route.ts';
-import { envelopeSender } from './load-message.ts';
 import type { DueMessage } from './throttled-queue.ts';
 
 /** Messages that are active at a time, unless there are more than half as many lanes. */
@@ -90,16 +86,4 @@ export class Backlog {
     }
     return null;
   }
-}
-
-/** The lane of a message: the destination of its first pending recipient; '' when it needs none. */
-export function laneOf(lists: ControlMessages, routing: RoutingRules): string {
-  for (const { job } of lists) {
-    const recipient = job.recipients.find(isPending);
-    if (recipient === undefined) continue;
-    const address = recipientAddress(recipient.address);
-    if (address.kind === 'unusable') return '';
-    return destinationOf(address.domain, envelopeSender(job.envelopeFrom) ?? '', routing).key;
-  }
-  return '';
 }

@@ -13,7 +13,7 @@ import type { ControlMessages } from '../queue/due.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { MessageDeps, MessageEvents, OutcomeRecord } from './active-message.ts';
 import { ActiveMessage } from './active-message.ts';
-import { laneOf } from './backlog.ts';
+import { laneOf } from './lane.ts';
 import { loadMessage } from './load-message.ts';
 import type { RunDeps, RunEvents } from './queue-runner.ts';
 import type { RunRules } from './rules.ts';

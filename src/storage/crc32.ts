@@ -4,11 +4,12 @@
  */
 import type { ByteString } from '../platform/bytes.ts';
 
-const TABLE = Int32Array.from({ length: 256 }, (_, byte) => {
-  let sum = byte;
-  for (let bit = 0; bit < 8; bit++) sum = sum & 1 ? (sum >>> 1) ^ 0xedb88320 : sum >>> 1;
-  return sum;
-});
+/** The sums of single bytes. That of two different bits together is that of one XOR that of the other. */
+const TABLE = new Int32Array(256);
+for (let bit = 128, sum = 1; bit > 0; bit >>= 1) {
+  sum = sum & 1 ? (sum >>> 1) ^ 0xedb88320 : sum >>> 1;
+  for (let byte = 0; byte < 256; byte += 2 * bit) TABLE[byte + bit] = sum ^ (TABLE[byte] ?? 0);
+}
 
 /** The same over bytes in pieces. */
 export function crc32OfAll(pieces: Iterable<Uint8Array>): number {

@@ -86,10 +86,21 @@ test('a command that compiles little of what a run needs leaves no cache, and ne
   assert.deepEqual([caches(bin), caches(elsewhere)], [[], []]);
 });
 
-test('node compile.js makes the cache anew and removes those of other versions', () => {
+test('node make-cache.js makes the cache anew and removes those of other versions', () => {
   writeFileSync(path.join(bin, 'spoolroom.v18.0.0-x64.cache'), '');
-  spawnSync(process.execPath, [path.join(bin, 'compile.js')], { stdio: 'inherit' });
+  spawnSync(process.execPath, [path.join(bin, 'make-cache.js')], { stdio: 'inherit' });
   assert.deepEqual(caches(bin), [CACHE]);
+  const made = path.join(bin, CACHE);
+  const { size } = statSync(made);
+  age(made);
+  start();
+  assert.ok(isOld(made), 'V8 takes it');
+  rmSync(made);
+  start();
+  assert.ok(
+    size > statSync(made).size + 300_000,
+    'it has what delivers, which a run without a message has not',
+  );
 });
 
 test('a script that was changed to the same length runs as it is now', () => {

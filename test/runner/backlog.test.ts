@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { Backlog, laneOf, MOST_ACTIVE } from '../../src/runner/backlog.ts';
+import { Backlog, MOST_ACTIVE } from '../../src/runner/backlog.ts';
+import { laneOf } from '../../src/runner/lane.ts';
 import type { DueMessage } from '../../src/runner/throttled-queue.ts';
 import { rulesWith } from '../delivery/scheduling.ts';
 import { emptyJob } from '../support/jobs.ts';

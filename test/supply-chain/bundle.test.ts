@@ -72,7 +72,7 @@ test('the tarball holds the licences, and nothing that only the build needs', ()
   for (const file of [
     `bin/${NOTICES}`,
     'bin/spoolroom.cjs',
-    'bin/packages/winston.cjs',
+    'bin/packages/yargs.cjs',
     'LICENSE',
     'SECURITY.md',
     'CHANGELOG.md',
