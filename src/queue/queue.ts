@@ -15,6 +15,7 @@ import type { ByteString } from '../platform/bytes.ts';
 import type { DsnRequest } from '../smtp/dsn-request.ts';
 import type { DsnStore } from './dsn-store.ts';
 import type { Schedule } from './schedule.ts';
+import type { NumberRange } from './selection/numbers.ts';
 
 /**
  * What an administrator requested: not to try a job until it is released, to try it once before its time, to remove it, to
@@ -169,8 +170,22 @@ export interface Queue {
   close(): Promise<void>;
 }
 
+/** Which jobs are wanted. All that is given has to hold. */
+export interface Look {
+  /** of the numbers of jobs and of messages; none: all */
+  readonly ranges?: readonly NumberRange[];
+  /** pieces of text that its list has, or an outcome that is not in there yet; in any case of letters */
+  readonly needles?: readonly string[];
+  readonly request?: JobRequest;
+}
+
 /** A queue to look at. Changes nothing. */
 export interface QueueView extends Pick<Queue, 'name' | 'scan' | 'readPayload'> {
+  /**
+   * As `scan`, but jobs that are not wanted, and do not have the message of a wanted one, may be left out; orphans as well. A
+   * queue that has to read all of them anyway leaves out nothing.
+   */
+  look(wanted: Look): Promise<QueueScan>;
   /** id of the process that delivers from here now; null: there is none, or it is on another machine */
   runner(): number | null;
 }

@@ -59,7 +59,7 @@ export async function sharedQueue(t: TestContext, cluster: Cluster): Promise<Sha
       const deps = bench();
       const opened = await openPostgresQueue({ address, state: temporaryDirectory(t) }, deps, SETTINGS_2012);
       if (opened.kind === 'refused') throw new Error(opened.text);
-      const { jobs } = await opened.queue.look({ numbers: [control] });
+      const { jobs } = await opened.queue.look({ ranges: [{ from: control, to: control }] });
       await opened.queue.close();
       return jobs.flatMap(({ job }) =>
         job.recipients.map(({ address: to, status }) => [to, status] as const),

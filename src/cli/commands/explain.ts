@@ -22,7 +22,7 @@ export const command: Command = async ({ settings, options, terminal, commandTex
   if (number === null)
     return cliError(`${escapeControl(String(options.job))} is not a job number.`, EXIT.usage);
   const { view, readable, ...rest } = opened;
-  const scan = await view.scan();
+  const scan = await view.look({ ranges: [{ from: number, to: number }] });
   const { jobs } = scan;
   const queued = jobs.find(({ control, job }) => control === number || job.msgid === number);
   if (queued === undefined) {

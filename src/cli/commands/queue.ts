@@ -36,7 +36,7 @@ export const command: Command = async ({ settings, options, terminal }) => {
   const opened = await readSpool(settings, warner(terminal));
   if ('kind' in opened) return opened;
   const { spool, view, deps, now, schedule, readable, slowed } = opened;
-  const { jobs, orphans, quarantined } = await view.scan();
+  const { jobs, orphans, quarantined } = await view.look(selection);
   const shown = jobs.filter((queued) => selection.matches(candidateOf(queued, readable), now));
   const numbers = new Set(shown.map(({ control }) => control));
   // Computed from all jobs: one may be waiting because of another that is not shown.

@@ -22,7 +22,7 @@ export const command: Command = async ({ settings, options, terminal, commandTex
   const opened = await readSpool(settings, warner(terminal));
   if ('kind' in opened) return opened;
   const { view, now, schedule, readable } = opened;
-  const scan = await view.scan();
+  const scan = await view.look(selection);
   const rules = { ...opened, participle: 'shown', inapplicable: () => null, commandText };
   const jobs = selectJobs(selection, scan, rules);
   if ('kind' in jobs) return jobs;

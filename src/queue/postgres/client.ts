@@ -7,7 +7,7 @@ import { readBody } from './bodies.ts';
 import { parsing } from './claims/claimed-job.ts';
 import type { Database } from './database/database.ts';
 import { createEnqueue } from './enqueue.ts';
-import { look } from './look.ts';
+import { lookAround } from './look.ts';
 import { Unreadable } from './unreadable.ts';
 
 /** @param present Unix seconds that count as the present; null: the database's clock */
@@ -28,11 +28,8 @@ export function postgresClient(
     name: database.name,
     // There may be many, on other machines.
     runner: () => null,
-    scan: async () => ({
-      jobs: await look({ database, options }, {}),
-      orphans: await unreadable.orphans(),
-      quarantined: await unreadable.all(),
-    }),
+    scan: () => lookAround({ database, options }, {}, unreadable),
+    look: (wanted) => lookAround({ database, options }, wanted, unreadable),
     readPayload: (payload) => readBody(database, payload),
     prepare: () => {},
     enqueue: createEnqueue(database, clock, present),

@@ -7,7 +7,7 @@ import { oneField } from '../../delivery-list/serialise.ts';
 import { isOperationalError, QueueError } from '../../platform/system-errors.ts';
 import type { Claim } from '../../storage/lock.ts';
 import { currentJob, hasNoPendingRecipients } from '../pending-job.ts';
-import type { ActivePayloads, PayloadResult, Queue, QueuedJob, QueueScan, Recorded } from '../queue.ts';
+import type { ActivePayloads, Look, PayloadResult, Queue, QueuedJob, QueueScan, Recorded } from '../queue.ts';
 import type { Schedule } from '../schedule.ts';
 import { readBody } from './bodies.ts';
 import type { ClaimedJob } from './claims/claimed-job.ts';
@@ -17,7 +17,7 @@ import { Batch } from './database/batch.ts';
 import { Notices } from './database/notices.ts';
 import { dsnNotes } from './dsn-notes.ts';
 import { createEnqueue } from './enqueue.ts';
-import { type Look, look } from './look.ts';
+import { lookAround } from './look.ts';
 import { Unreadable } from './unreadable.ts';
 
 export interface PostgresQueueDeps extends ClaimsDeps {
@@ -70,9 +70,8 @@ export class PostgresQueue implements Queue {
     return this.look({});
   }
 
-  async look(filter: Look): Promise<QueueScan> {
-    const jobs = await look(this.#deps, filter);
-    return { jobs, orphans: await this.#unreadable.orphans(), quarantined: await this.#unreadable.all() };
+  look(wanted: Look): Promise<QueueScan> {
+    return lookAround(this.#deps, wanted, this.#unreadable);
   }
 
   mayDeliver(payload: MessageNumber): boolean {

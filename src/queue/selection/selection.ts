@@ -59,6 +59,10 @@ export interface Selection {
   readonly isNumbers: boolean;
   /** for people: ` from alice@, older than 3d`; '' for everything */
   readonly text: string;
+  /** of numbers, one of which has to hold the candidate's; none: all */
+  readonly ranges: readonly NumberRange[];
+  /** that has to be made for it; absent: any or none */
+  readonly request?: 'hold';
   /** pieces of text that a candidate must have somewhere, where that is known; in any case of letters */
   readonly needles: readonly string[];
   /** @param now Unix seconds */
@@ -77,6 +81,7 @@ type RecipientTest = (recipient: CandidateRecipient) => boolean;
 interface Condition {
   readonly text: string;
   readonly needle?: string;
+  readonly request?: 'hold';
   readonly candidate?: CandidateTest;
   readonly recipient?: RecipientTest;
 }
@@ -126,7 +131,11 @@ const OPTIONS: { readonly [name in OptionName]: Reading } = {
   status: (value, { statuses }) => {
     if (!statuses.includes(value))
       return `--status: ${value} is not one of ${statuses.join(', ')}${didYouMean(value, statuses)}.`;
-    return { text: `that are ${value}`, recipient: (recipient) => recipient.statuses.includes(value) };
+    return {
+      text: `that are ${value}`,
+      ...(value === 'held' ? { request: 'hold' } : {}),
+      recipient: (recipient) => recipient.statuses.includes(value),
+    };
   },
   relay: (value) => {
     const test = includes(value);
@@ -171,11 +180,14 @@ function selectionOf(
   const tests = conditions.flatMap(({ candidate }) => candidate ?? []);
   const recipientTests = conditions.flatMap(({ recipient }) => recipient ?? []);
   const texts = conditions.map(({ text }) => text);
+  const request = conditions.find((each) => each.request !== undefined)?.request;
   return {
     named: ranges.flatMap(({ from, to }) => (from === to ? [from] : [])),
     isEmpty: ranges.length === 0 && conditions.length === 0 && !all,
     isNumbers: ranges.length > 0 && conditions.length === 0,
     text: texts.length === 0 ? '' : ` ${texts.join(', ')}`,
+    ranges,
+    ...(request === undefined ? {} : { request }),
     needles: conditions.flatMap(({ needle }) => needle ?? []),
     matches: (candidate, now) =>
       (ranges.length === 0 || isWithin(ranges, candidate.job)) &&

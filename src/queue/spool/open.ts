@@ -264,18 +264,21 @@ function readOnlyOf(
   settings: ControlSettings,
 ): ReadOnlySpool {
   const { layout, index } = spool;
+  const scan = async (): Promise<QueueScan> => {
+    const { requests } = readRequests(disk, layout);
+    for (const [control, why] of requests.unreadable) warn(unreadableRequest(layout, control, why));
+    const records = unwrittenRecords(disk, layout, warn);
+    const sorted = sortIndex(index, warn, requests);
+    const { jobs, orphans } = withRecords(sorted, records, disk, layout, settings);
+    const { unreadable } = sorted;
+    return { jobs, orphans, quarantined: unreadable.map(({ number, reason }) => ({ number, reason })) };
+  };
   return {
     name: layout.spool,
     runner: () => lockHolder({ disk, layout, processes })?.pid ?? null,
-    scan: async (): Promise<QueueScan> => {
-      const { requests } = readRequests(disk, layout);
-      for (const [control, why] of requests.unreadable) warn(unreadableRequest(layout, control, why));
-      const records = unwrittenRecords(disk, layout, warn);
-      const scan = sortIndex(index, warn, requests);
-      const { jobs, orphans } = withRecords(scan, records, disk, layout, settings);
-      const { unreadable } = scan;
-      return { jobs, orphans, quarantined: unreadable.map(({ number, reason }) => ({ number, reason })) };
-    },
+    scan,
+    // Which files are lists, and which of them name a message, nobody knows without reading them.
+    look: scan,
     readPayload: async (number) => readPayload(disk, layout, index, number),
   };
 }

@@ -125,7 +125,7 @@ async function openJobs(
   const readable = await readableFor(settings);
   const now = Math.floor(clock.now() / 1000);
   const rules = { ...what, spool, deps, readable, now, commandText };
-  const jobs = selectJobs(selection, await client.scan(), rules);
+  const jobs = selectJobs(selection, await client.look(selection), rules);
   if ('kind' in jobs) return jobs;
   const numbers = jobs.map(({ control }) => control);
   const selected = { asked: what.request, jobs: numbers, runner: client.runner() };
