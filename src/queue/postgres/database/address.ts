@@ -12,7 +12,15 @@ export interface DatabaseHost {
   /** a name, an address, or the folder of a socket */
   readonly host: string;
   readonly port: number;
-  readonly ssl: false | { readonly servername?: string; readonly ca?: string };
+  readonly ssl: false | TlsFiles;
+}
+
+/** The contents of files in PEM form. Without `ca` those count that Node brings. */
+export interface TlsFiles {
+  readonly ca?: string;
+  /** what this client shows of itself, with its key */
+  readonly cert?: string;
+  readonly key?: string;
 }
 
 export interface DatabaseAddress {
@@ -37,6 +45,8 @@ const SHAPE = /^postgres(?:ql)?:\/\/(?:([^@/]*)@)?([^/?]*)(?:\/([^?]*))?(?:\?(.*
 const LOCAL = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/i;
 /** Both check the name; a certificate that nobody checks protects from nobody. */
 const VERIFIED: ReadonlySet<string> = new Set(['require', 'verify-ca', 'verify-full']);
+const FILES = { sslrootcert: 'ca', sslcert: 'cert', sslkey: 'key' } as const;
+const PARAMETERS: ReadonlySet<string> = new Set(['host', 'port', 'sslmode', ...Object.keys(FILES)]);
 
 export function parseDatabaseAddress(text: string): DatabaseAddress | BadAddress {
   const bad = (why: string): BadAddress => ({ kind: 'bad', why });
@@ -44,7 +54,7 @@ export function parseDatabaseAddress(text: string): DatabaseAddress | BadAddress
   if (shape === null) return bad('it is not postgres://[USER@]HOST[:PORT][,HOST...]/DATABASE');
   const [, who = '', places = '', path = '', query = ''] = shape;
   const given = new URLSearchParams(query);
-  const unknown = [...given.keys()].find((key) => !['host', 'port', 'sslmode', 'sslrootcert'].includes(key));
+  const unknown = [...given.keys()].find((key) => !PARAMETERS.has(key));
   if (unknown !== undefined) return bad(`it has the parameter ${unknown}, which has no meaning here`);
   const colon = who.indexOf(':');
   const user = decoded(colon < 0 ? who : who.slice(0, colon));
@@ -76,28 +86,33 @@ export function parseDatabaseAddress(text: string): DatabaseAddress | BadAddress
 interface TlsWords {
   /** null: only for other machines */
   readonly wanted: boolean | null;
-  readonly ca?: string;
+  readonly files: TlsFiles;
 }
 
 function tlsOf(given: URLSearchParams): TlsWords | BadAddress {
+  const bad = (why: string): BadAddress => ({ kind: 'bad', why });
   const mode = given.get('sslmode');
   if (mode !== null && mode !== 'disable' && !VERIFIED.has(mode))
-    return {
-      kind: 'bad',
-      why: `it has sslmode=${mode}, which may go without TLS: say verify-full or disable`,
-    };
-  const wanted = mode === null ? null : mode !== 'disable';
-  const file = given.get('sslrootcert');
-  if (file === null) return { wanted };
-  try {
-    return { wanted, ca: readFileSync(file, 'utf8') };
-  } catch (error) {
-    if (!isOperationalError(error)) throw error;
-    return { kind: 'bad', why: `its sslrootcert ${file} cannot be read: ${describeError(error)}` };
+    return bad(`it has sslmode=${mode}, which may go without TLS: say verify-full or disable`);
+  if (given.has('sslcert') !== given.has('sslkey'))
+    return bad('it has one of sslcert and sslkey: a client certificate needs both');
+  const files: { -readonly [name in keyof TlsFiles]: TlsFiles[name] } = {};
+  for (const [parameter, name] of Object.entries(FILES)) {
+    const file = given.get(parameter);
+    if (file === null) continue;
+    try {
+      const text = readFileSync(file, 'utf8');
+      if (!text.includes('-----BEGIN ')) return bad(`its ${parameter} ${file} is not in PEM form`);
+      files[name] = text;
+    } catch (error) {
+      if (!isOperationalError(error)) throw error;
+      return bad(`its ${parameter} ${file} cannot be read: ${describeError(error)}`);
+    }
   }
+  return { wanted: mode === null ? null : mode !== 'disable', files };
 }
 
-function hostOf(place: string, fallback: string | null, { wanted, ca }: TlsWords): DatabaseHost | null {
+function hostOf(place: string, fallback: string | null, { wanted, files }: TlsWords): DatabaseHost | null {
   const isFolder = place.startsWith('/');
   const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(place) ?? [];
   const host = bracketed ?? plain;
@@ -107,9 +122,7 @@ function hostOf(place: string, fallback: string | null, { wanted, ca }: TlsWords
   return {
     host,
     port: Number(port ?? fallback ?? 5432),
-    ssl: secure
-      ? { ...(/^[\d.]+$|:/.test(host) ? {} : { servername: host }), ...(ca === undefined ? {} : { ca }) }
-      : false,
+    ssl: secure ? files : false,
   };
 }
 

@@ -4,8 +4,9 @@
  * database is an `UnavailableError` with sentences; an error in a statement of ours is a bug and stays what it is.
  */
 import type { Client, Pool } from 'pg';
-import { describeError, UnavailableError } from '../../../platform/system-errors.ts';
+import { UnavailableError } from '../../../platform/system-errors.ts';
 import type { DatabaseAddress, DatabaseHost } from './address.ts';
+import { connectionPhrase } from './connection-phrase.ts';
 
 export type Row = { readonly [column: string]: unknown };
 
@@ -130,7 +131,7 @@ export class Database implements Statements {
         }
         reasons.push(`${host.host}:${host.port} is a standby`);
       } catch (error) {
-        reasons.push(`${host.host}:${host.port}: ${phraseOf(error)}`);
+        reasons.push(`${host.host}:${host.port}: ${connectionPhrase(error)}`);
       }
       await pool.end();
     }
@@ -169,7 +170,7 @@ export class Database implements Statements {
       if (isBug) throw error;
       // A conflict of two transactions, or a full disk, says nothing about the connection.
       if (state === null || !/^(?:40|53)/.test(state)) this.#drop(pool);
-      throw this.#unavailable(phraseOf(error), error);
+      throw this.#unavailable(connectionPhrase(error), error);
     } finally {
       this.#endDropped();
     }
@@ -205,10 +206,4 @@ export class Database implements Statements {
 function sqlState(error: unknown): string | null {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   return /^[0-9A-Z]{5}$/.test(code) && 'severity' in (error as object) ? code : null;
-}
-
-function phraseOf(error: unknown): string {
-  // Several addresses of one name were tried.
-  const first = error instanceof AggregateError ? (error.errors[0] ?? error) : error;
-  return describeError(first).replace(/\.$/, '');
 }
