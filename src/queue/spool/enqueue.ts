@@ -1,7 +1,8 @@
 /**
- * Puts a new job into the spool: the payload under the next free number, made durable, then its control message in the
- * same way. Needs no lock: several processes may do so at once, and link(2) gives a number to exactly one of them. Never
- * replaces a file.
+ * Puts a new job into the spool: the payload under the next free number, then its control message. Before the control message
+ * has its name, all else is durable: it, the payload, the payload's name, what the sender asked for. These are synced together,
+ * because each sync waits for the disk. Needs no lock: several processes may do so at once, and link(2) gives a number to
+ * exactly one of them. Never replaces a file.
  */
 import { newControlText } from '../../delivery-list/generate.ts';
 import type { MessageNumber } from '../../delivery-list/job.ts';
@@ -11,9 +12,9 @@ import {
   assertOwnerCanRead,
   removeIfExists,
   type TemporaryName,
-  writeAndSync,
+  writeNew,
 } from '../../storage/atomic-file.ts';
-import type { Disk, Ownership } from '../../storage/disk.ts';
+import type { Disk, OpenFile, Ownership } from '../../storage/disk.ts';
 import type { StateLayout } from '../../storage/layout.ts';
 import { InvalidMessage, type Queue } from '../queue.ts';
 import { readHighest } from './highest-number.ts';
@@ -51,58 +52,52 @@ export function linkNext(
 
 type Pieces = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
+/** A message under a temporary name. */
+interface Written {
+  readonly path: string;
+  readonly file: OpenFile;
+}
+
 export function createEnqueue(deps: EnqueueDeps): Queue['enqueue'] {
   const { disk, layout, temporaryName, owner, syncSpool } = deps;
 
-  function refuseList(path: string): void {
+  /** A message that no run could read, or that is a delivery list, gets no number. */
+  function check({ path }: Written): void {
+    assertOwnerCanRead(disk, path, owner, layout.spool);
     if (storedControl(disk.read(path, MAX_HEADER).bytes) !== null) throw new InvalidMessage();
-  }
-
-  /** Writes a message under a temporary name, durably. `accept` throws to refuse it. */
-  async function prepare(pieces: Pieces, accept: (path: string) => void): Promise<string> {
-    const temporary = temporaryName();
-    await writeAndSync(disk, temporary, pieces, owner);
-    try {
-      assertOwnerCanRead(disk, temporary, owner, layout.spool);
-      accept(temporary);
-    } catch (error) {
-      removeIfExists(disk, temporary);
-      throw error;
-    }
-    return temporary;
-  }
-
-  /** Gives a prepared message its number, which is also added to `linked`. Durable after the next `syncSpool`. */
-  function publish(temporary: string, linked: MessageNumber[]): MessageNumber {
-    try {
-      const number = linkNext(deps, temporary);
-      linked.push(number);
-      return number;
-    } finally {
-      removeIfExists(disk, temporary);
-    }
-  }
-
-  /** The control message is written while the payload's name becomes durable, and gets its own name only then. */
-  async function prepareControl(list: Buffer): Promise<string> {
-    const [control, synced] = await Promise.allSettled([prepare([list], () => {}), syncSpool()]);
-    if (control.status === 'rejected') throw control.reason;
-    if (synced.status === 'fulfilled') return control.value;
-    removeIfExists(disk, control.value);
-    throw synced.reason;
   }
 
   return async (payload, job) => {
     if (!job.recipients.some((address) => address !== '')) throw new Error('a new job needs a recipient');
+    const written: Written[] = [];
     const linked: MessageNumber[] = [];
+    const write = async (pieces: Pieces): Promise<Written> => {
+      const path = temporaryName();
+      const message = { path, file: await writeNew(disk, path, pieces, owner) };
+      written.push(message);
+      return message;
+    };
+    /** Gives it the next free number. */
+    const publish = ({ path }: Written): MessageNumber => {
+      const number = linkNext(deps, path);
+      linked.push(number);
+      disk.unlink(path);
+      return number;
+    };
+    /** All but the name of the control message. */
+    const sync = async (msgid: MessageNumber): Promise<void> => {
+      const syncs = [...written.map(({ file }) => file.sync()), syncSpool()];
+      if (job.dsn !== undefined) syncs.push(writeDsnRequest(deps, msgid, job.submitted, job.dsn));
+      // Also when one has failed: a file must not be closed while it is being synced.
+      for (const done of await Promise.allSettled(syncs)) if (done.status === 'rejected') throw done.reason;
+    };
     try {
-      const msgid = publish(
-        await prepare(payload instanceof Uint8Array ? [payload] : payload, refuseList),
-        linked,
-      );
-      if (job.dsn !== undefined) await writeDsnRequest(deps, msgid, job.submitted, job.dsn);
-      const list = Buffer.from(newControlText({ ...job, msgid }), 'latin1');
-      const control = publish(await prepareControl(list), linked);
+      const message = await write(payload instanceof Uint8Array ? [payload] : payload);
+      check(message);
+      const msgid = publish(message);
+      const list = await write([Buffer.from(newControlText({ ...job, msgid }), 'latin1')]);
+      await sync(msgid);
+      const control = publish(list);
       await syncSpool();
       return { payload: msgid, control };
     } catch (error) {
@@ -111,7 +106,10 @@ export function createEnqueue(deps: EnqueueDeps): Queue['enqueue'] {
         removeIfExists(disk, layout.message(number));
         if (job.dsn !== undefined) removeDsnRequest(disk, layout, number);
       }
+      for (const { path } of written) removeIfExists(disk, path);
       throw error;
+    } finally {
+      for (const { file } of written) file.close();
     }
   };
 }

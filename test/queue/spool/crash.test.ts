@@ -129,6 +129,7 @@ async function checkFault(
   ground: Ground,
   fault: Fault,
   afterwards: (machine: FakeMachine) => void,
+  isLeftOver: (text: string) => boolean = (text) => text === MAIL,
 ): Promise<number> {
   const machine = new FakeMachine();
   const world: World = { accepted: [], durable: new Set(), taken: false };
@@ -152,12 +153,15 @@ async function checkFault(
   }
   const wanted = ['one', 'two', 'three', 'four', 'five'].map((name) => `${name}@example.com`);
   for (const address of wanted) assert.ok(world.accepted.includes(address), `${address} never got its mail`);
-  checkSpool(ground);
+  checkSpool(ground, isLeftOver);
   return steps;
 }
 
-/** Only the deferred job is left, what was quarantined, and at most a payload whose job was never acknowledged. */
-function checkSpool(ground: Ground): void {
+/**
+ * Only the deferred job is left, what was quarantined, and at most a payload whose job was never acknowledged: its control
+ * message has no name before the payload is durable.
+ */
+function checkSpool(ground: Ground, isLeftOver: (text: string) => boolean): void {
   const after = new Map([...filesIn(ground), ...filesIn(ground, '.spoolroom/bad/')]);
   assert.equal(after.get('3'), MAIL, 'the deferred mail');
   assert.match(
@@ -168,9 +172,15 @@ function checkSpool(ground: Ground): void {
   assert.match(after.get('.spoolroom/bad/8.reason') ?? '', /^Message 8 was quarantined/);
   const others = [...after].filter(([name]) => !/^([34]|\.spoolroom\/bad\/8(\.reason)?)$/.test(name));
   for (const [name, text] of others)
-    assert.deepEqual([Number(name) > 8, text], [true, MAIL], `${name} is left over`);
+    assert.ok(Number(name) > 8 && isLeftOver(text), `${name} is left over: ${text}`);
   assert.ok(others.length <= 1);
   assert.deepEqual(filesIn(ground, '.spoolroom/tmp/'), []);
+}
+
+/** All of it, or what is left when it was not synced. */
+function isBeginningOfMail(text: string): boolean {
+  const beginning = text.replace(/\0+$/, '');
+  return MAIL.startsWith(beginning) && text.length <= MAIL.length;
 }
 
 /** Let a run fail at its first step, its second, and so on until it gets through. */
@@ -218,10 +228,11 @@ for (const [what, random] of [
   test(`no power failure loses a message: one that ${what}`, async () => {
     await atEachStep(what, (step) => {
       const ground = memoryGround();
-      return checkFault(ground, { step, code: 'killed' }, (machine) => {
+      const fail = (machine: FakeMachine): void => {
         machine.reboot();
         ground.disk.powerFailure(random);
-      });
+      };
+      return checkFault(ground, { step, code: 'killed' }, fail, isBeginningOfMail);
     });
   });
 }
