@@ -41,6 +41,8 @@ const ENCODED_WORD = /^=\?.*\?=$/;
 const DOT_STRING = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\x80-\xff-]+$/;
 const QUOTED_STRING = /^"(?:[ !#-[\]-~\x80-\xff]|\\[ -~])*"$/;
 const HOST_LABEL = /^[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/;
+/** No name, no comment, no quotes, no brackets, no blanks: nearly all are. */
+const PLAIN = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9_.-]+$/;
 const LITERAL = /^\[(?:(?:\d{1,3}\.){3}\d{1,3}|IPv6:[0-9A-F:.]+)\]$/i;
 
 function unusable(reason: string): InvalidAddress {
@@ -57,6 +59,8 @@ interface EntryParts {
   readonly quoted: ByteString | null;
   readonly comment: ByteString | null;
 }
+
+const PLAIN_PARTS = { outside: null, quoted: null, comment: null } as const;
 
 /** Where the quoted string or the comment ends that starts at a place; -1: nowhere. */
 interface Closings {
@@ -197,7 +201,7 @@ export function recipientAddress(raw: ByteString): RecipientAddress {
   const entry = trimmed(raw, BLANKS);
   if (entry === '') return unusable('the recipient has no address');
   if (entry.length > MAX_ENTRY) return unusable('it is longer than any mail address can be');
-  const parts = splitEntry(entry);
+  const parts = PLAIN.test(entry) ? { ...PLAIN_PARTS, spec: entry } : splitEntry(entry);
   if (parts === null) return unusable('its angle brackets do not enclose one address');
   const spec = trimmed(parts.spec);
   const at = spec.lastIndexOf('@');

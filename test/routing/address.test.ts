@@ -110,6 +110,32 @@ test('nothing gets into the command that could end it', () => {
   );
 });
 
+test('an entry that is nothing but an address is read as if it stood in brackets', () => {
+  const piece = fc.constantFrom(
+    'a',
+    'b.c',
+    '@',
+    '-',
+    '_',
+    '.',
+    '+x',
+    'D'.repeat(70),
+    '%',
+    '!',
+    '=?',
+    '\xc3\xb6',
+    "'",
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 10 }), (pieces) => {
+      const entry = pieces.join('');
+      const bracketed = recipientAddress(entry === '' ? '' : `<${entry}>`);
+      assert.deepEqual(recipientAddress(entry), bracketed);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
 test('a letter whose last UTF-8 byte is 0xA0 is no blank', () => {
   const address = recipientAddress('vis-\xc3\xa0@example.com');
   assert.equal(address.kind === 'address' && address.command, 'vis-\xc3\xa0@example.com');
