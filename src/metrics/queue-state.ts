@@ -1,6 +1,6 @@
 /** What a scan of the queue says of its state. Pure; the sizes and times of payloads are the caller's. */
 import { isPending, type Job, type MessageNumber } from '../delivery-list/job.ts';
-import type { JobRequest, QueueScan } from '../queue/queue.ts';
+import type { JobRequest, QueueScan, QueueState } from '../queue/queue.ts';
 
 /** The files of payloads. */
 export interface PayloadFiles {
@@ -17,17 +17,6 @@ export interface CountedJob {
 }
 
 export type CountedScan = Pick<QueueScan, 'waiting'> & { readonly jobs: readonly CountedJob[] };
-
-export interface QueueState {
-  /** jobs */
-  readonly new: number;
-  readonly deferred: number;
-  readonly held: number;
-  /** seconds; 0: there is no job that is not held */
-  readonly oldest: number;
-  /** of all payloads; null: they are not files */
-  readonly bytes: number | null;
-}
 
 /**
  * Of jobs that wait for their time a scan has only the numbers of their payloads, which ascend with time: the oldest of them is the

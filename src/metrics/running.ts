@@ -6,7 +6,7 @@ import type { MessageNumber } from '../delivery-list/job.ts';
 import type { Log } from '../output/log/log.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import { describeError, isOperationalError } from '../platform/system-errors.ts';
-import type { QueueScan } from '../queue/queue.ts';
+import type { QueueScan, QueueState } from '../queue/queue.ts';
 import type { Alerts } from '../runner/alerts.ts';
 import type { DeliveryEvents } from '../runner/deliveries.ts';
 import { readThrottled } from '../runner/throttle-store.ts';
@@ -15,7 +15,7 @@ import type { Disk } from '../storage/disk.ts';
 import { layoutOf } from '../storage/layout.ts';
 import { countLine, outcomeCounter, traceCounter } from './counting.ts';
 import { type CounterStore, counterStore, replaceTextFile, timedDisk } from './files.ts';
-import { type CountedScan, type PayloadFiles, type QueueState, queueState } from './queue-state.ts';
+import { type CountedScan, type PayloadFiles, queueState } from './queue-state.ts';
 import { Recent } from './recent.ts';
 import type { Part } from './table.ts';
 import { hasThresholds, judge } from './thresholds.ts';
@@ -41,6 +41,9 @@ export interface RunningDeps {
 /** Milliseconds from one file to the next while a process runs. */
 const INTERVAL = 60_000;
 
+/** Milliseconds for which an answer of the queue is used again. */
+const FRESH = 5000;
+
 /** When the counters of a part began. */
 const SINCE_METRICS = {
   queue: 'spoolroom_counters_start_timestamp_seconds',
@@ -58,6 +61,9 @@ export class RunningMetrics {
   /** of the directory that was opened */
   #inode: number | null = null;
   #scan: QueueScan | null = null;
+  /** null: scans say it */
+  #ask: ((now: number) => Promise<QueueState>) | null = null;
+  #asked: { readonly at: number; readonly state: QueueState } | null = null;
   #timer: Timer | null = null;
   #warned = false;
 
@@ -122,6 +128,22 @@ export class RunningMetrics {
     this.#scan = scan;
   };
 
+  /** The queue itself says what is in it, where no scan finds all of that. */
+  askQueue(ask: (now: number) => Promise<QueueState>): void {
+    this.#ask = ask;
+  }
+
+  /** What the queue says now, or said a few seconds ago. That it cannot be asked is told by those who deliver from it. */
+  async refresh(): Promise<void> {
+    const at = this.#deps.clock.monotonic();
+    if (this.#ask === null || (this.#asked !== null && at - this.#asked.at < FRESH)) return;
+    try {
+      this.#asked = { at, state: await this.#ask(this.#seconds()) };
+    } catch (error) {
+      if (!isOperationalError(error)) throw error;
+    }
+  }
+
   /** The same, after a run. That it cannot be read now is told by the next one. */
   async lookAgain(scan: () => Promise<QueueScan>): Promise<void> {
     try {
@@ -142,8 +164,9 @@ export class RunningMetrics {
     this.succeeded();
   }
 
-  /** As of the last scan; null: there was none. */
+  /** As of the last scan or answer; null: there was none. */
   queueState(): QueueState | null {
+    if (this.#ask !== null) return this.#asked?.state ?? null;
     if (this.#scan === null) return null;
     const { disk, home, isSpool } = this.#deps;
     if (!isSpool) return queueState(this.#scan, this.#seconds(), null);
@@ -162,10 +185,16 @@ export class RunningMetrics {
   /** Saves once in a minute, until `close`. Only the holder of the queue does. */
   start(): void {
     this.#timer = this.#deps.clock.after(INTERVAL, () => {
-      this.#judge();
-      this.save();
       this.start();
+      if (this.#ask === null) this.#tick();
+      else void this.refresh().then(() => this.#tick());
     });
+  }
+
+  #tick(): void {
+    if (this.#timer === null) return;
+    this.#judge();
+    this.save();
   }
 
   /** The counters are kept, and the file is written. While the queue is ours. */
@@ -189,6 +218,7 @@ export class RunningMetrics {
   /** `isStopping`: there is no time to tell of what is too much, and the next process does */
   close(isStopping = false): void {
     this.#timer?.cancel();
+    this.#timer = null;
     if (!isStopping) this.#judge();
     this.save();
   }
@@ -236,7 +266,7 @@ export function metricsBeside(
 type StateDeps = Pick<RunningDeps, 'disk' | 'home' | 'quarantined'>;
 
 function setState(metrics: Metrics, state: QueueState | null, { disk, home, quarantined }: StateDeps): void {
-  metrics.set('spoolroom_queue_quarantined_jobs', quarantined(), {});
+  metrics.set('spoolroom_queue_quarantined_jobs', quarantined() + (state?.unreadable ?? 0), {});
   metrics.set('spoolroom_queue_throttled_groups', readThrottled(disk, layoutOf(home)).size, {});
   if (state === null) return;
   for (const status of ['new', 'deferred', 'held'] as const)

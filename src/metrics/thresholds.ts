@@ -3,9 +3,9 @@
  * has ended; it ends a little below its limit, so that a number around it is not told again and again.
  */
 import { duration } from '../output/text.ts';
+import type { QueueState } from '../queue/queue.ts';
 import type { Alerts } from '../runner/alerts.ts';
 import type { Settings } from '../settings/table.ts';
-import type { QueueState } from './queue-state.ts';
 import type { Share } from './recent.ts';
 
 /** Of the keys of these alerts. */

@@ -135,6 +135,8 @@ export interface Queue {
    * missing, or wrong. Absent: whoever has the queue to himself looks at the directories.
    */
   listen?(changed: () => void): void;
+  /** Without reading all of it; `now` is Unix seconds. Absent: `scan` finds everything. */
+  state?(now: number): Promise<QueueState>;
   /** What is kept about reports, beside the jobs; absent: it is kept in files. */
   readonly notes?: Omit<DsnStore, 'saveForPickup'>;
   /**
@@ -170,6 +172,20 @@ export interface Queue {
   close(): Promise<void>;
 }
 
+/** How much is in the queue. */
+export interface QueueState {
+  /** jobs */
+  readonly new: number;
+  readonly deferred: number;
+  readonly held: number;
+  /** seconds; 0: there is no job that is not held */
+  readonly oldest: number;
+  /** of all payloads; null: not known */
+  readonly bytes: number | null;
+  /** lists that cannot be read and are not set aside as files */
+  readonly unreadable?: number;
+}
+
 /** Which jobs are wanted. All that is given has to hold. */
 export interface Look {
   /** of the numbers of jobs and of messages; none: all */
@@ -180,7 +196,7 @@ export interface Look {
 }
 
 /** A queue to look at. Changes nothing. */
-export interface QueueView extends Pick<Queue, 'name' | 'scan' | 'readPayload'> {
+export interface QueueView extends Pick<Queue, 'name' | 'scan' | 'readPayload' | 'state'> {
   /**
    * As `scan`, but jobs that are not wanted, and do not have the message of a wanted one, may be left out; orphans as well. A
    * queue that has to read all of them anyway leaves out nothing.

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import fs from 'node:fs';
 import { createInterface } from 'node:readline';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { main } from '../../src/cli/shell/main.ts';
@@ -128,6 +129,44 @@ describe('commands on a queue in PostgreSQL', { skip: NO_POSTGRES }, () => {
     await enqueue('b@one.example');
     const [delivered] = await once(lines, 'line');
     assert.match(String(delivered), /"event":"delivered"/);
+  });
+
+  it('tells what is in the queue, also what other machines put there', async (t) => {
+    const { spoolroom, enqueue, room } = await site(t);
+    const file = `${temporaryDirectory(t)}/spoolroom.prom`;
+    const [held, tried] = [await enqueue('b@one.example'), await enqueue('c@one.example')];
+    await enqueue('d@one.example');
+    await spoolroom('hold', String(held.job));
+    const database = databaseAt(room);
+    t.after(() => database.close());
+    const now = Math.floor(Date.now() / 1000);
+    await database.query(
+      `UPDATE spoolroom.job SET due = $2,
+        list = convert_to(regexp_replace(convert_from(list, 'UTF8'), 'submitted[|][0-9]+', 'submitted|' || $3), 'UTF8')
+        WHERE control = $1`,
+      [tried.job, now + 600, now - 3600],
+    );
+    await database.query('UPDATE spoolroom.message SET due = $1 WHERE id = $2', [now + 600, tried.mail]);
+    await database.query("INSERT INTO spoolroom.job (control, list, problem) VALUES (900, 'x', 'no list')");
+    const watched = ['--metrics-file', file, '--alert.queue-size', '2'];
+    const ran = await spoolroom(
+      'run',
+      '--return',
+      'room',
+      '--json',
+      '--smarthost',
+      '127.0.0.1:1',
+      ...watched,
+    );
+    assert.equal(ran.exit, 0, ran.errors);
+    const text = fs.readFileSync(file, 'utf8');
+    assert.match(text, /^spoolroom_queue_jobs\{status="new"\} 0$/m);
+    assert.match(text, /^spoolroom_queue_jobs\{status="deferred"\} 2$/m);
+    assert.match(text, /^spoolroom_queue_jobs\{status="held"\} 1$/m);
+    assert.match(text, /^spoolroom_queue_oldest_age_seconds 36\d\d$/m);
+    assert.match(text, /^spoolroom_queue_size_bytes 459$/m);
+    assert.match(text, /^spoolroom_queue_quarantined_jobs 1$/m);
+    assert.match(ran.errors, /has 3 jobs \(alert\.queue-size 2\)/);
   });
 
   it('holds, releases, retries and removes jobs, and explains them', async (t) => {

@@ -213,10 +213,13 @@ async function workOn(
   };
   try {
     if (settings['tls-report'] === 'send') await (await delivery.get()).reportTls();
+    const state = queue.state?.bind(queue);
+    if (state !== undefined) metrics?.askQueue(state);
     metrics?.start();
     return await work({ ...context, signal, started, ports }, invocation);
   } finally {
     release();
+    if (!signal.aborted) await metrics?.refresh();
     // While the queue is ours: another process adds to the same files.
     metrics?.close(signal.aborted);
     await teller?.done();

@@ -51,7 +51,10 @@ const SOMEBODY = { address: '', status: 0, text: '' };
 async function metricsFor(format: Format, sources: WebSources): Promise<MetricsText> {
   const { spool, deps, view, metrics } = sources;
   const type = CONTENT_TYPES[format];
-  if (metrics !== null) return { type, text: metrics.text(format) };
+  if (metrics !== null) {
+    await metrics.refresh();
+    return { type, text: metrics.text(format) };
+  }
   const { metricsBeside } = await import('../../metrics/running.ts');
   await view.refresh();
   const jobs = [...view.jobs()].map((viewed): CountedJob => {

@@ -8,6 +8,7 @@ import { parsing } from './claims/claimed-job.ts';
 import type { Database } from './database/database.ts';
 import { createEnqueue } from './enqueue.ts';
 import { lookAround } from './look.ts';
+import { stateOf } from './state.ts';
 import { Unreadable } from './unreadable.ts';
 
 /** @param present Unix seconds that count as the present; null: the database's clock */
@@ -30,6 +31,7 @@ export function postgresClient(
     runner: () => null,
     scan: () => lookAround({ database, options }, {}, unreadable),
     look: (wanted) => lookAround({ database, options }, wanted, unreadable),
+    state: (now) => stateOf(database, now),
     readPayload: (payload) => readBody(database, payload),
     prepare: () => {},
     enqueue: createEnqueue(database, clock, present),

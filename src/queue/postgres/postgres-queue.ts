@@ -7,7 +7,16 @@ import { oneField } from '../../delivery-list/serialise.ts';
 import { isOperationalError, QueueError } from '../../platform/system-errors.ts';
 import type { Claim } from '../../storage/lock.ts';
 import { currentJob, hasNoPendingRecipients } from '../pending-job.ts';
-import type { ActivePayloads, Look, PayloadResult, Queue, QueuedJob, QueueScan, Recorded } from '../queue.ts';
+import type {
+  ActivePayloads,
+  Look,
+  PayloadResult,
+  Queue,
+  QueuedJob,
+  QueueScan,
+  QueueState,
+  Recorded,
+} from '../queue.ts';
 import type { Schedule } from '../schedule.ts';
 import { readBody } from './bodies.ts';
 import type { ClaimedJob } from './claims/claimed-job.ts';
@@ -18,6 +27,7 @@ import { Notices } from './database/notices.ts';
 import { dsnNotes } from './dsn-notes.ts';
 import { createEnqueue } from './enqueue.ts';
 import { lookAround } from './look.ts';
+import { stateOf } from './state.ts';
 import { Unreadable } from './unreadable.ts';
 
 export interface PostgresQueueDeps extends ClaimsDeps {
@@ -72,6 +82,10 @@ export class PostgresQueue implements Queue {
 
   look(wanted: Look): Promise<QueueScan> {
     return lookAround(this.#deps, wanted, this.#unreadable);
+  }
+
+  state(now: number): Promise<QueueState> {
+    return stateOf(this.#deps.database, now);
   }
 
   mayDeliver(payload: MessageNumber): boolean {
