@@ -1,5 +1,5 @@
 /**
- * All mail of one Citadel server, on loopback: 150 connections submit a message each, 150 more the copies
+ * All mail of one Citadel server, on loopback: some connections submit a message each, as many more the copies
  * of one message as servers of 2012 and 2016 do, to `watch --intake`; real SMTP servers accept, greylist and refuse it;
  * reports come back by LMTP. The service is killed three times. In the end every recipient is accounted for.
  */
@@ -13,17 +13,18 @@ import { greylisting, type RecipientPolicy, startMailServer } from '../../src/cl
 import { Conversation } from '../intake/conversation.ts';
 import { type LogLine, RunningCommand } from '../support/command.ts';
 import { messagesIn, spoolOf, temporaryDirectory } from '../support/spool.ts';
+import { size } from '../support/thorough.ts';
 
-const COUNT = 150;
+const COUNT = size(70, 150);
 const SENDER = 'alice@citref.example';
 const SESSIONS = 4;
 const RECIPIENTS = 5;
 
 /** What the first, the second and the third process have done when they are killed. */
 const KILLS = [
-  { event: 'queued', times: 30 },
-  { event: 'delivered', times: 60 },
-  { event: 'reported', times: 3 },
+  { event: 'queued', times: size(15, 30) },
+  { event: 'delivered', times: size(30, 60) },
+  { event: 'reported', times: size(2, 3) },
 ] as const;
 
 const DOMAINS = ['takes.example', 'greylists.example', 'refuses.example'] as const;

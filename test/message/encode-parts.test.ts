@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { prepareOutgoing } from '../../src/message/outgoing.ts';
+import { size } from '../support/thorough.ts';
 import {
   bodyOf,
   collect,
@@ -412,6 +413,6 @@ test('whatever the parts hold: the same contents, in lines that fit, however the
       assert.equal(largeNarrow?.size, narrow.size);
       assert.deepEqual(largeNarrow && (await collect(largeNarrow.chunks())), narrow.bytes);
     }),
-    { numRuns: 1000 },
+    { numRuns: size(300, 1000) },
   );
 });

@@ -1,12 +1,13 @@
-/** Two hundred simulations, and the proof that they find faults. */
+/** Simulations, and the proof that they find faults. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MemoryDisk, type SyncUnderWay } from '../support/memory-disk.ts';
+import { size } from '../support/thorough.ts';
 import { planFor } from './plan.ts';
 import { shrink } from './shrink.ts';
 import { simulate } from './simulate.ts';
 
-const SEEDS = 200;
+const SEEDS = size(80, 200);
 
 test(`seeds 1 to ${SEEDS}: nothing is lost, nothing sent twice`, async () => {
   for (let seed = 1; seed <= SEEDS; seed++) {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import { temporaryDirectory } from '../support/spool.ts';
+import { size } from '../support/thorough.ts';
 import { growth, soak } from './soak.ts';
 
 test('what grows is noticed, what swings is not', () => {
@@ -18,12 +19,14 @@ test('what grows is noticed, what swings is not', () => {
   assert.deepEqual(growth(timers), ['timers grew from 45 to 75']);
 });
 
-test('twelve seconds of ordinary and hostile load', {
+const SECONDS = size(7, 12);
+
+test(`${SECONDS} seconds of ordinary and hostile load`, {
   skip: existsSync('/proc/self/fd') ? false : 'there is no /proc',
 }, async (t) => {
   const seed = 1;
   t.diagnostic(`seed ${seed}`);
-  const result = await soak({ spool: temporaryDirectory(t), milliseconds: 12_000, seed });
+  const result = await soak({ spool: temporaryDirectory(t), milliseconds: SECONDS * 1000, seed });
   assert.equal(result.exit, 0);
   assert.ok(result.delivered > 50 && result.hostileSessions > 5, JSON.stringify(result));
   assert.ok(
