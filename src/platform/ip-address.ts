@@ -7,6 +7,16 @@ const EMBEDDING: readonly string[] = [
   '0.100.255.155.0.0.0.0.0.0.0.0',
 ];
 
+/**
+ * Networks whose hosts are reached through an IPv4 address that stands in theirs, and where it begins: 6to4 (RFC 3056), IPv4-compatible
+ * (RFC 4291 2.5.5.1), local NAT64 (RFC 8215).
+ */
+const TUNNELS: readonly (readonly [network: string, at: number])[] = [
+  ['2002::/16', 2],
+  ['::/96', 12],
+  ['64:ff9b:1::/48', 12],
+];
+
 /** 4 or 16 bytes; an embedded IPv4 address as its 4. Null for what is not an address. A zone (`%eth0`) does not count. */
 export function ipBytes(address: string): readonly number[] | null {
   const text = address.replace(/%.*$/, '').toLowerCase();
@@ -20,6 +30,12 @@ export function ipBytes(address: string): readonly number[] | null {
 export function plainAddress(address: string): string {
   const bytes = address.includes(':') ? ipBytes(address) : null;
   return bytes?.length === 4 ? bytes.join('.') : address;
+}
+
+/** The IPv4 address at which a tunnel or a translator to this IPv6 address ends; null: none leads there. */
+export function tunnelEnd(address: string): string | null {
+  const at = TUNNELS.find(([network]) => inNetwork(address, network))?.[1];
+  return at === undefined ? null : (ipBytes(address) ?? []).slice(at, at + 4).join('.');
 }
 
 /** Who one client is: an IPv4 address, or an IPv6 network of 64 bits, of which a host may have all addresses. */

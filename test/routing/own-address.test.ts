@@ -15,9 +15,11 @@ for (const address of [
     '64:ff9b::127.0.0.1',
     '64:ff9b::7f00:1',
   ],
+  ...['2002:7f00:1::', '2002:7f00:3::5', '2002:c000:207::1', '::7f00:1', '::127.0.0.1', '::192.0.2.7'],
+  ...['64:ff9b:1::7f00:1', '64:ff9b:1::c000:207'],
   ...['192.0.2.7', '::ffff:192.0.2.7', '::ffff:c000:207', '2001:db8::7', '2001:0DB8:0:0:0::7', 'fe80::1'],
 ])
-  test(`${address} is our own`, () => assert.ok(isOwnAddress(address, OWN)));
+  test(`${address} is our own (R167, R301)`, () => assert.ok(isOwnAddress(address, OWN)));
 
 for (const address of [
   '192.0.2.8',
@@ -25,6 +27,10 @@ for (const address of [
   '2001:db8::8',
   '::ffff:192.0.2.8',
   '2001:db8::127.0.0.1',
+  '2002:c000:208::1',
+  '2003:7f00:1::',
+  '::192.0.2.8',
+  '64:ff9b:1::c000:208',
   '',
   'localhost',
   '1.2.3',
