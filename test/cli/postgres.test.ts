@@ -6,6 +6,9 @@ import fs from 'node:fs';
 import { createInterface } from 'node:readline';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { main } from '../../src/cli/shell/main.ts';
+import { readAlerts } from '../../src/runner/alerts.ts';
+import { nodeDisk } from '../../src/storage/disk.ts';
+import { layoutOf } from '../../src/storage/layout.ts';
 import { caughtTerminal } from '../support/invocation.ts';
 import { type Cluster, databaseAt, NO_POSTGRES, startCluster } from '../support/postgres.ts';
 import { PROGRAM } from '../support/program.ts';
@@ -132,7 +135,7 @@ describe('commands on a queue in PostgreSQL', { skip: NO_POSTGRES }, () => {
   });
 
   it('tells what is in the queue, also what other machines put there', async (t) => {
-    const { spoolroom, enqueue, room } = await site(t);
+    const { spoolroom, enqueue, room, state } = await site(t);
     const file = `${temporaryDirectory(t)}/spoolroom.prom`;
     const [held, tried] = [await enqueue('b@one.example'), await enqueue('c@one.example')];
     await enqueue('d@one.example');
@@ -166,7 +169,8 @@ describe('commands on a queue in PostgreSQL', { skip: NO_POSTGRES }, () => {
     assert.match(text, /^spoolroom_queue_oldest_age_seconds 36\d\d$/m);
     assert.match(text, /^spoolroom_queue_size_bytes 459$/m);
     assert.match(text, /^spoolroom_queue_quarantined_jobs 1$/m);
-    assert.match(ran.errors, /has 3 jobs \(alert\.queue-size 2\)/);
+    const alerts = JSON.stringify([...readAlerts(nodeDisk, layoutOf(state))]);
+    assert.match(alerts, /has 3 jobs \(alert\.queue-size 2\)/);
   });
 
   it('holds, releases, retries and removes jobs, and explains them', async (t) => {
