@@ -156,11 +156,11 @@ export class PostgresQueue implements Queue {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    const { database, lease, claim } = this.#deps;
+    const { database, lease, claim, present } = this.#deps;
     try {
       await this.#claims.close();
       if (lease.epoch !== null)
-        await database.query('DELETE FROM spoolroom.worker WHERE epoch = $1', [lease.epoch]);
+        await database.query('SELECT spoolroom.end_workers($1, $2)', [[lease.epoch], present()]);
     } finally {
       lease.stop();
       await database.close();

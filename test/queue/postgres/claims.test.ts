@@ -209,6 +209,18 @@ describe('claims in PostgreSQL', { skip: NO_POSTGRES }, () => {
     assert.deepEqual(await (await shared.worker()).claim(), [control]);
   });
 
+  it('gives back what it claimed without hearing of it, when it ends (R302)', async (t) => {
+    const shared = await sharedQueue(t, cluster);
+    const worker = await shared.worker();
+    const { control, payload } = await enqueueTo(worker, 'b@example.com');
+    await shared.database.query('UPDATE spoolroom.message SET claim = $1 WHERE id = $2', [
+      worker.epoch,
+      payload,
+    ]);
+    await worker.queue.close();
+    assert.deepEqual(await (await shared.worker()).claim(), [control]);
+  });
+
   it('keeps a large message in pieces, and refuses one that is a delivery list', async (t) => {
     const shared = await sharedQueue(t, cluster);
     const { queue } = await shared.worker();

@@ -5,6 +5,7 @@
  * adds and does not take away. techdoc/several-machines.md explains them, and how one is written.
  */
 import { CLAIMS } from './claims.ts';
+import { COPIES } from './copies.ts';
 import { JOBS } from './jobs.ts';
 import { MOVES } from './moves.ts';
 import { NOTICES } from './notices.ts';
@@ -100,6 +101,7 @@ export const VERSIONS: readonly string[] = [
   MOVES,
   NOTICES,
   PROGRAMS,
+  COPIES,
 ];
 
 /** The tables of a program: their versions, and the oldest program that may work with the last of them. */
