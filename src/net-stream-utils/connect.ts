@@ -23,7 +23,13 @@ type Tls = typeof import('./tls.ts');
 type Refusal = import('./tls.ts').Refusal;
 
 /** Bytes taken from the system in one read; SMTP replies are far shorter. */
-const READ_BUFFER = 16_384;
+const READ_BUFFER = 65_536;
+
+/**
+ * The one of all connections: a read is handled before the next one begins (epoll and kqueue tell that there is something to
+ * read, and nothing is read before it is asked for). Null: nothing was connected yet.
+ */
+let shared: Buffer | null = null;
 
 /** A character above U+00FF: latin1 would keep only its low byte, so that U+010A became a LF. */
 const NOT_A_BYTE = /[^\0-\xff]/;
@@ -38,7 +44,8 @@ class SocketConnection implements Connection {
 
   constructor(endpoint: Endpoint, events: ConnectionEvents, tls: TlsOptions | undefined) {
     this.#events = events;
-    const buffer = Buffer.allocUnsafeSlow(READ_BUFFER);
+    shared ??= Buffer.allocUnsafeSlow(READ_BUFFER);
+    const buffer = shared;
     // `onread` avoids the stream machinery and a new buffer for every reply.
     const read = (length: number) => {
       this.#read(buffer.subarray(0, length));

@@ -82,7 +82,7 @@ export interface ConnectionEvents {
   lines(lines: readonly string[], partial: boolean): void;
   /**
    * For protocols that do not consist of lines: when present, it gets the bytes of each read, and `lines` is not called. The
-   * buffer is reused for the next read.
+   * buffer is reused for the next read of any connection.
    */
   bytes?(bytes: Buffer): void;
   /** everything written so far has been handed to the system */

@@ -60,6 +60,29 @@ test('the caller learns of an unfinished line at once', async () => {
   ]);
 });
 
+test('what several connections read at the same time stays apart', async () => {
+  const line = 'x'.repeat(2000);
+  const server = await startRawServer(async (peer) => {
+    const name = await peer.line();
+    for (let each = 0; each < 100; each++) await peer.say([`${name} ${line}\r\n`]);
+    peer.end();
+  });
+  const all = await Promise.all(
+    ['a', 'b', 'c'].map(async (name) => {
+      const log = recordEvents();
+      const connection = connect({ address: server.host, port: server.port }, log.events);
+      connection.write(`${name}\r\n`);
+      await log.first('closed');
+      return log.lines();
+    }),
+  );
+  await server.close();
+  assert.deepEqual(
+    all,
+    ['a', 'b', 'c'].map((name) => Array.from({ length: 100 }, () => `${name} ${line}`)),
+  );
+});
+
 test('bytes are neither decoded nor changed, in either direction', async () => {
   const bytes = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte))
     .filter((byte) => byte !== '\n' && byte !== '\r')
