@@ -11,7 +11,6 @@ export interface LineFilter {
   end(): Buffer;
 }
 
-const NUL = 0x00;
 const LF = 0x0a;
 const CR = 0x0d;
 const TAB = 0x09;
@@ -29,19 +28,87 @@ export const FLOW_COLUMN = 72;
  * Fields that are removed: blind copies (R031, C34), the path that only the final server writes (RFC 5321 4.4), and a length
  * that no longer fits. Obsolete syntax allows blanks before the colon, and editors begin a file with a byte order mark.
  */
-const PRIVATE = /^(?:\xef\xbb\xbf)?(?:bcc|resent-bcc|envelope-to|return-path|content-length)[ \t]*:/i;
+const NAMES = 'bcc|resent-bcc|envelope-to|return-path|content-length';
+const FIELD = `(?:${NAMES})[ \\t]*(?::|$)`;
+const PRIVATE = new RegExp(`^(?:\\xef\\xbb\\xbf)?${FIELD}`, 'i');
+
+const HEADER_END = /\n[\r\0]*\n/;
+/** Also where the text begins with it. */
+const FIRST_HEADER_END = /(?:^|\n)[\r\0]*\n/;
+/** A line end, or CRs alone, and whether a private field or another one begins behind them. */
+const ENDS = new RegExp(`\\n\\r*|\\r+(?![\\r\\n])(?=(${FIELD})?)(?=([!-9;-~]+[ \\t]*:)?)`, 'gi');
 
 /**
  * RFC 822 text and format 4: every CR is removed and every LF becomes CRLF, as in the C module; private header fields are
  * removed with their continuation lines. All other bytes are kept.
  */
 export function rfc822Lines(): LineFilter {
+  const fields = privateFieldsApart();
   const ends = lineEnds();
   const header = withoutPrivateFields();
   return {
-    write: (piece) => header(ends.write(piece)),
-    end: () => header(ends.end()),
+    write: (piece) => header(ends.write(fields.write(piece))),
+    end: () => concatenate([header(ends.write(fields.end())), header(ends.end())]),
   };
+}
+
+/**
+ * In the header: drops NULs, as receivers may, who must not see another field name than we do; and where a private field begins behind
+ * a CR alone, with which some programs end a line, puts it on a line of its own. Holds back what may be such a beginning.
+ */
+function privateFieldsApart(): LineFilter {
+  let inHeader = true;
+  let isFirst = true;
+  let held = '';
+  /** such a field has begun, and ends with the line, at an empty one, or where another one begins */
+  let inField = false;
+
+  const apart = (text: ByteString): ByteString =>
+    text.replace(ENDS, (end, isPrivate?: string, isField?: string) => {
+      const begins = !end.startsWith('\n') && isPrivate !== undefined;
+      const isEnd = end.startsWith('\n') || (inField && (end.length > 1 || isField !== undefined));
+      if (begins || isEnd) inField = begins;
+      if (begins || end.startsWith('\n')) return '\n';
+      return isEnd ? '\n'.repeat(Math.min(end.length, 2)) : end;
+    });
+  const pass = (text: ByteString): Buffer => {
+    if (text !== '') isFirst = false;
+    return Buffer.from(isStrict(text) ? text : apart(text.replaceAll('\0', '')), 'latin1');
+  };
+
+  return {
+    write: (piece) => {
+      if (!inHeader) return piece;
+      const strictEnd = piece.indexOf('\n\r\n');
+      const text = held + piece.toString('latin1', 0, strictEnd < 0 ? piece.length : strictEnd + 3);
+      const end = (isFirst ? FIRST_HEADER_END : HEADER_END).exec(text);
+      if (end !== null) {
+        inHeader = false;
+        const header = text.slice(0, end.index + end[0].length);
+        if (held === '' && isStrict(header)) return piece;
+        return concatenate([pass(header), piece.subarray(header.length - held.length)]);
+      }
+      const from = undecided(text);
+      held = text
+        .slice(from)
+        .replace(/\0/g, '')
+        .replace(/\r{3,}/g, '\r\r');
+      return pass(text.slice(0, from));
+    },
+    end: () => pass(inHeader ? held : ''),
+  };
+}
+
+function isStrict(text: ByteString): boolean {
+  return !text.includes('\0') && !/\r(?!\n)/.test(text);
+}
+
+/** From where on the next bytes may tell what the text means: from the last line end or CR, where less than a line follows. */
+function undecided(text: ByteString): number {
+  let from = Math.max(text.lastIndexOf('\n'), text.lastIndexOf('\r'));
+  if (from < 0 || text.length - from > LONGEST_LINE) return text.length;
+  while (from > 0 && /[\r\n\0]/.test(text.charAt(from - 1))) from--;
+  return from;
 }
 
 function lineEnds(): LineFilter {
@@ -84,7 +151,6 @@ function withoutPrivateFields(): (piece: Buffer) => Buffer {
   return (piece) => {
     if (state === 'body') return piece;
     const bytes = held.length > 0 ? Buffer.concat([held, piece]) : piece;
-    const hasNul = bytes.includes(NUL);
     held = NOTHING;
     const kept: Buffer[] = [];
     /** start of the bytes not yet copied to `kept` */
@@ -98,17 +164,15 @@ function withoutPrivateFields(): (piece: Buffer) => Buffer {
         from = end;
         break;
       }
-      const raw = bytes.subarray(at, end);
-      const line = hasNul ? withoutNul(raw) : raw;
+      const line = bytes.subarray(at, end);
       if (state === 'line start') {
         if (line[0] === CR && feed >= 0) state = 'body';
         // A continuation is treated like the field it continues.
         else if (line[0] !== BLANK && line[0] !== TAB) dropping = isPrivate(line);
       }
       if (state === 'body') dropping = false;
-      if (dropping || line !== raw) {
+      if (dropping) {
         kept.push(bytes.subarray(from, at));
-        if (!dropping) kept.push(line);
         from = end;
       }
       if (state === 'body') break;
@@ -118,11 +182,6 @@ function withoutPrivateFields(): (piece: Buffer) => Buffer {
     kept.push(bytes.subarray(from));
     return concatenate(kept);
   };
-}
-
-/** A receiver that drops NULs from a header must not see another field name than we do. */
-function withoutNul(line: Buffer): Buffer {
-  return line.includes(NUL) ? Buffer.from(line.filter((byte) => byte !== NUL)) : line;
 }
 
 function isPrivate(line: Buffer): boolean {

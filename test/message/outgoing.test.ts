@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
+import { rfc822Lines } from '../../src/message/lines.ts';
 import { prepareOutgoing } from '../../src/message/outgoing.ts';
 import { size } from '../support/thorough.ts';
 import {
@@ -221,6 +222,43 @@ test('a NUL hides no blind copy and ends no header', async () => {
   assert.ok(made.kind === 'outgoing');
   assert.equal((await collect(made.chunks())).toString('latin1'), expected);
 });
+
+const LONG = 'x'.repeat(3000);
+const hidden: readonly (readonly [what: string, header: string, left: string])[] = [
+  ['behind a CR', 'X: 1\rBcc: secret@x\nTo: y\n', 'X: 1\nTo: y\n'],
+  ['with its continuation', 'X: 1\rResent-Bcc : a@x,\n secret@x\nTo: y\n', 'X: 1\nTo: y\n'],
+  ['with what else is behind a CR', 'X: 1\rBcc: a@x,\rsecret@x\r\nTo: y\r\n', 'X: 1\nTo: y\n'],
+  ['behind CRs and a NUL', 'X: 1\r\r\0\rB\0cc: secret@x\nTo: y\n', 'X: 1\nTo: y\n'],
+  ['in a continuation', 'X: 1\n 2\rBcc: secret@x\nTo: y\n', 'X: 1\n 2\nTo: y\n'],
+  ['in a long line', `X: ${LONG}\rBcc: secret@x\nTo: y\n`, `X: ${LONG}\nTo: y\n`],
+  ['at the start of a line', 'X: 1\n\rBcc: secret@x\nTo: y\n', 'X: 1\nTo: y\n'],
+  ['behind many CRs', `X: 1${'\r'.repeat(3000)}Bcc: secret@x\nTo: y\n`, 'X: 1\nTo: y\n'],
+  ['with many NULs in its name', `X: 1\nB${'\0'.repeat(3000)}cc: secret@x\nTo: y\n`, 'X: 1\nTo: y\n'],
+  ['with many blanks in it', `X: 1\rBcc${' '.repeat(3000)}: secret@x\nTo: y\n`, 'X: 1\nTo: y\n'],
+  ['between fields that stay', 'X: 1\rBcc: secret@x\rTo: y\rZ: 2\n', 'X: 1\nTo: yZ: 2\n'],
+  ['that is none: other fields stay, without the CR', 'X: 1\rbccs: 2\rY\nTo: y\n', 'X: 1bccs: 2Y\nTo: y\n'],
+];
+
+for (const [what, header, left] of hidden)
+  test(`a blind copy hidden in another field does not leave: ${what} (R303)`, () => {
+    const body = '\nX: 1\rBcc: in the body\n';
+    const expected = `${left}${body.replace('\r', '')}`.replaceAll('\n', '\r\n');
+    const text = latin1(header + body);
+    if (!header.includes(LONG)) assert.equal(render(text), expected);
+    for (const length of [1, 7, 1000, 9999]) {
+      const filter = rfc822Lines();
+      let made = '';
+      for (let at = 0; at < text.length; at += length)
+        made += filter.write(text.subarray(at, at + length)).toString('latin1');
+      assert.equal(made + filter.end().toString('latin1'), expected, `in pieces of ${length}`);
+    }
+  });
+
+test('the text of a mail whose every line ends in a CR is not lost with its blind copies', () =>
+  assert.equal(
+    render(latin1('To: y\rBcc: secret@x\r\rHello,\rAlice: you')),
+    'To: y\r\n\r\nHello,Alice: you\r\n',
+  ));
 
 const bodies: readonly (readonly [string, number, string, string])[] = [
   [
