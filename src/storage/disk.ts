@@ -2,7 +2,8 @@
  * The file system operations of a queue. Everything else gets a `Disk` as an argument, so that a simulated one can lose
  * unsynced writes, run full or fail at any step.
  * Operations on the page cache are synchronous: a read of 4 KB takes some 10 microseconds that way and about 60 through the
- * thread pool. Syncs, the removal of messages and reading large payloads are asynchronous. Nothing is durable before the matching sync has resolved.
+ * thread pool. Reading large payloads is asynchronous, and so are syncs and the removal of messages where they take long. Nothing
+ * is durable before the matching sync has resolved.
  * Methods throw errors with a `code` as Node's `fs` does.
  */
 import fs from 'node:fs';
@@ -77,10 +78,33 @@ const NAMES = 256;
 /** Refuses a symbolic link, and does not wait for the writer of a named pipe. */
 const READ = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
 
-const fsync = promisify(fs.fsync);
-const fdatasync = promisify(fs.fdatasync);
 const readPiece = promisify(fs.read);
-const unlink = promisify(fs.unlink);
+
+/** Milliseconds. Handing work to another thread costs less than half of it. */
+const SLOW = 0.15;
+
+/**
+ * Does work on this thread, which is cheapest, until about every fourth time has been slow lately: on some disks giving back
+ * the blocks of a file takes half a millisecond, on most a sync takes several, and meanwhile other work could be done.
+ */
+function whileQuick<Subject>(
+  here: (subject: Subject) => void,
+  elsewhere: (subject: Subject) => Promise<void>,
+): (subject: Subject) => Promise<void> {
+  let average = 0;
+  return async (subject) => {
+    if (average > SLOW) return elsewhere(subject);
+    const begun = process.hrtime();
+    here(subject);
+    const [seconds, nanoseconds] = process.hrtime(begun);
+    // Once may be chance: another process had its turn.
+    average += (Math.min(seconds * 1000 + nanoseconds / 1e6, 4 * SLOW) - average) / 16;
+  };
+}
+
+const sync = whileQuick(fs.fdatasyncSync, promisify(fs.fdatasync));
+const syncFolder = whileQuick(fs.fsyncSync, promisify(fs.fsync));
+const remove = whileQuick(fs.unlinkSync, promisify(fs.unlink));
 
 function kindOf(entry: fs.Dirent | fs.Stats): FileKind {
   if (entry.isFile()) return 'file';
@@ -137,7 +161,7 @@ class NodeFile implements OpenFile {
   }
 
   async sync(): Promise<void> {
-    await fdatasync(this.#fd);
+    await sync(this.#fd);
   }
 
   close(): void {
@@ -179,31 +203,6 @@ function* streamFolder(path: string): Generator<DirectoryEntry> {
   }
 }
 
-/** Milliseconds. Handing a file to another thread costs less than half of it. */
-const SLOW_REMOVAL = 0.15;
-
-/**
- * Removes files on this thread, which is cheapest, until that has been slow on the average of the last few: on some disks
- * giving back the blocks of a file takes half a millisecond, in which the work of a message could be done.
- */
-function remover(): Disk['remove'] {
-  let average = 0;
-  return async (path) => {
-    try {
-      if (average > SLOW_REMOVAL) {
-        await unlink(path);
-        return;
-      }
-      const begun = process.hrtime();
-      fs.unlinkSync(path);
-      const [seconds, nanoseconds] = process.hrtime(begun);
-      average += (seconds * 1000 + nanoseconds / 1e6 - average) / 16;
-    } catch (error) {
-      if (errorCode(error) !== 'ENOENT') throw error;
-    }
-  };
-}
-
 export const nodeDisk: Disk = {
   list: listFolder,
   walk: walkFolder,
@@ -240,7 +239,13 @@ export const nodeDisk: Disk = {
   rename: (from, to) => fs.renameSync(from, to),
   link: (from, to) => fs.linkSync(from, to),
   unlink: (path) => fs.unlinkSync(path),
-  remove: remover(),
+  async remove(path) {
+    try {
+      await remove(path);
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error;
+    }
+  },
   mkdir(path, owner) {
     fs.mkdirSync(path, { mode: owner.mode });
     // Not through a link that somebody put there meanwhile.
@@ -254,7 +259,7 @@ export const nodeDisk: Disk = {
   async syncDirectory(directory) {
     const fd = fs.openSync(directory, fs.constants.O_RDONLY);
     try {
-      await fsync(fd);
+      await syncFolder(fd);
     } finally {
       fs.closeSync(fd);
     }
