@@ -80,7 +80,7 @@ async function* readBack(file: FileHandle): AsyncGenerator<Uint8Array> {
 /** One message on its way in. A disk that fails in its midst fails `finish`; until then its bytes are thrown away. */
 export class MessageSpool {
   readonly #limit: number;
-  readonly #scratch: string;
+  readonly #scratch: () => string;
   readonly #hash = createHash('sha256');
   readonly #beginning = new Beginning();
   #size = 0;
@@ -91,9 +91,9 @@ export class MessageSpool {
 
   /**
    * @param limit bytes; a larger message is received to its end and not kept
-   * @param scratch directory for what does not fit into memory
+   * @param scratch asked, when it is needed, for a directory for what does not fit into memory
    */
-  constructor(limit: number, scratch: string) {
+  constructor(limit: number, scratch: () => string) {
     this.#limit = limit;
     this.#scratch = scratch;
   }
@@ -143,7 +143,7 @@ export class MessageSpool {
 
   async #append(bytes: Uint8Array): Promise<void> {
     try {
-      this.#file ??= await temporaryFile(this.#scratch);
+      this.#file ??= await temporaryFile(this.#scratch());
       await this.#file.appendFile(bytes);
     } catch (error) {
       this.#failure = error;

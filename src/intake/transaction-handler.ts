@@ -50,7 +50,7 @@ export interface HandlerEvents {
 }
 
 export interface HandlerDeps {
-  /** `prepare` is called before a message is received */
+  /** `prepare` is called before a temporary file is made */
   readonly queue: Pick<Queue, 'enqueue'> & { prepare?(): void };
   readonly clock: Clock;
   readonly events: HandlerEvents;
@@ -100,8 +100,11 @@ export class TransactionHandler {
   }
 
   begin(client: Client, envelope: Envelope): IncomingMessage {
-    this.#deps.queue.prepare?.();
-    const spool = new MessageSpool(this.#options.size, this.#options.scratch);
+    const { size, scratch } = this.#options;
+    const spool = new MessageSpool(size, () => {
+      this.#deps.queue.prepare?.();
+      return scratch;
+    });
     let over = (): void => {};
     const inProgress = new Promise<void>((resolve) => {
       over = resolve;

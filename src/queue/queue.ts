@@ -208,7 +208,7 @@ export interface QueueView extends Pick<Queue, 'name' | 'scan' | 'readPayload' |
 
 /** Works beside those who deliver. */
 export interface QueueClient extends QueueView, Pick<Queue, 'enqueue'> {
-  /** Makes ready for new messages: where the directory was replaced, our folders are made in the one that is there now. */
+  /** Makes ready for temporary files: where the directory was replaced, our folders are made in the one that is there now. */
   prepare(): void;
   /** Make a request for each of these jobs, durably. It replaces an earlier one. */
   request(request: JobRequest, jobs: readonly QueuedJob[], requester: Requester): Promise<void>;

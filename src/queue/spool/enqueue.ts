@@ -17,7 +17,7 @@ import {
 import type { Disk, OpenFile, Ownership } from '../../storage/disk.ts';
 import type { StateLayout } from '../../storage/layout.ts';
 import { InvalidMessage, type Queue } from '../queue.ts';
-import { readHighest } from './highest-number.ts';
+import { highestReader, readHighest } from './highest-number.ts';
 import { removeDsnRequest, writeDsnRequest } from './notes/dsn-requests.ts';
 import type { SpoolIndex } from './spool-index.ts';
 
@@ -31,13 +31,13 @@ export interface EnqueueDeps {
   readonly syncSpool: () => Promise<void>;
 }
 
-/** Link the file under the next free number. */
+/** Link the file under the next free number. Others may have given higher ones meanwhile, whose files have come and gone. */
 export function linkNext(
   { disk, layout, index }: Pick<EnqueueDeps, 'disk' | 'layout' | 'index'>,
   temporary: string,
+  highest = readHighest(disk, layout),
 ): MessageNumber {
-  // Others may have given higher ones meanwhile, whose files have come and gone.
-  index.reserveNumber(readHighest(disk, layout));
+  index.reserveNumber(highest);
   for (;;) {
     const number = index.nextNumber();
     try {
@@ -52,6 +52,24 @@ export function linkNext(
 
 type Pieces = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
+/** The beginning of a message that passes. */
+class Head {
+  #bytes = Buffer.alloc(0);
+
+  /** up to `MAX_HEADER` of them */
+  get bytes(): Buffer {
+    return this.#bytes;
+  }
+
+  async *of(pieces: Pieces): AsyncGenerator<Uint8Array> {
+    for await (const piece of pieces) {
+      const missing = MAX_HEADER - this.#bytes.length;
+      if (missing > 0) this.#bytes = Buffer.concat([this.#bytes, piece.subarray(0, missing)]);
+      yield piece;
+    }
+  }
+}
+
 /** A message under a temporary name. */
 interface Written {
   readonly path: string;
@@ -60,12 +78,7 @@ interface Written {
 
 export function createEnqueue(deps: EnqueueDeps): Queue['enqueue'] {
   const { disk, layout, temporaryName, owner, syncSpool } = deps;
-
-  /** A message that no run could read, or that is a delivery list, gets no number. */
-  function check({ path }: Written): void {
-    assertOwnerCanRead(disk, path, owner, layout.spool);
-    if (storedControl(disk.read(path, MAX_HEADER).bytes) !== null) throw new InvalidMessage();
-  }
+  const highest = highestReader(disk, layout);
 
   return async (payload, job) => {
     if (!job.recipients.some((address) => address !== '')) throw new Error('a new job needs a recipient');
@@ -79,7 +92,7 @@ export function createEnqueue(deps: EnqueueDeps): Queue['enqueue'] {
     };
     /** Gives it the next free number. */
     const publish = ({ path }: Written): MessageNumber => {
-      const number = linkNext(deps, path);
+      const number = linkNext(deps, path, highest());
       linked.push(number);
       disk.unlink(path);
       return number;
@@ -92,8 +105,11 @@ export function createEnqueue(deps: EnqueueDeps): Queue['enqueue'] {
       for (const done of await Promise.allSettled(syncs)) if (done.status === 'rejected') throw done.reason;
     };
     try {
-      const message = await write(payload instanceof Uint8Array ? [payload] : payload);
-      check(message);
+      const head = new Head();
+      const message = await write(head.of(payload instanceof Uint8Array ? [payload] : payload));
+      // A message that no run could read, or that is a delivery list, gets no number.
+      assertOwnerCanRead(disk, message.path, owner, layout.spool);
+      if (storedControl(head.bytes) !== null) throw new InvalidMessage();
       const msgid = publish(message);
       const list = await write([Buffer.from(newControlText({ ...job, msgid }), 'latin1')]);
       await sync(msgid);

@@ -6,7 +6,8 @@
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
 import { type ReplaceDeps, replaceDurably } from '../../storage/atomic-file.ts';
-import type { Disk } from '../../storage/disk.ts';
+import type { Disk, FileStatus } from '../../storage/disk.ts';
+import { sameFile } from '../../storage/fingerprint.ts';
 import { HIGHEST_NEW, messageNumber, type StateLayout } from '../../storage/layout.ts';
 
 /** 0: none is recorded, or it cannot be read. */
@@ -18,6 +19,18 @@ export function readHighest(disk: Disk, { highest }: StateLayout): MessageNumber
     if (errorCode(error) === null) throw error;
     return 0;
   }
+}
+
+/** Reads it again only when the file is another one. */
+export function highestReader(disk: Disk, layout: StateLayout): () => MessageNumber {
+  let known: { readonly status: FileStatus; readonly number: MessageNumber } | null = null;
+  return () => {
+    const status = disk.status(layout.highest);
+    if (status === null) return 0;
+    if (known === null || !sameFile(known.status, status))
+      known = { status, number: readHighest(disk, layout) };
+    return known.number;
+  };
 }
 
 export interface HighestNumberDeps extends ReplaceDeps {
