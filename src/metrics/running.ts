@@ -247,10 +247,10 @@ export class RunningMetrics {
   }
 }
 
-/** For a process that only looks on: the counters that others keep, and the state of the queue as a scan found it. */
+/** For a process that only looks on: the counters that others keep, and the state of the queue as it was found. */
 export function metricsBeside(
   state: StateDeps,
-  scan: CountedScan,
+  found: CountedScan | QueueState,
   /** Unix seconds */
   now: number,
   format: Format,
@@ -259,7 +259,8 @@ export function metricsBeside(
   const parts = ['queue', 'intake'] as const;
   const metrics = new Metrics();
   for (const part of parts) metrics.restore(part, counterStore(disk, home, part).read());
-  setState(metrics, queueState(scan, now, payloadFiles(disk, home)), state);
+  const seen = 'jobs' in found ? queueState(found, now, payloadFiles(disk, home)) : found;
+  setState(metrics, seen, state);
   return metrics.text(parts, format);
 }
 

@@ -21,13 +21,14 @@ export interface Problem {
 
 export interface QueueCounts {
   readonly jobs: number;
-  readonly pending: number;
+  /** recipients; null: not counted */
+  readonly pending: number | null;
   readonly due: number;
   readonly held: number;
   /** seconds; null: there is no job, or no list says when it was queued */
   readonly oldest: number | null;
-  /** the process that delivers now; null: none */
-  readonly runner: number | null;
+  /** who delivers now, for people: `process 77`; null: nobody */
+  readonly delivering: string | null;
   readonly unreadable: number;
 }
 

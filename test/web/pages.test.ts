@@ -25,7 +25,7 @@ const COUNTS: QueueCounts = {
   due: 1,
   held: 1,
   oldest: 4000,
-  runner: null,
+  delivering: null,
   unreadable: 1,
 };
 

@@ -98,11 +98,13 @@ export async function startWeb(
   files: Readonly<Record<string, string>>,
   given: Readonly<Record<string, unknown>> = {},
 ): Promise<Started> {
-  const spool = spoolOf(t, files);
+  // A queue elsewhere has its state in a directory of its own.
+  const isElsewhere = given.state !== undefined;
+  const spool = isElsewhere ? String(given.state) : spoolOf(t, files);
   const users = path.join(temporaryDirectory(t), 'users');
   fs.writeFileSync(users, `${USER}:${await LINE}\n`, { mode: 0o600 });
   const read = readSettings({
-    spool,
+    ...(isElsewhere ? {} : { spool }),
     'web.users': users,
     'web.listen': '127.0.0.1:0',
     hostname: 'queue.test',

@@ -139,6 +139,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     about: 'show the queue to browsers; web password USER: make a password for that',
     settings: DELIVERING,
     unused: INTAKE,
+    options: { room: ROOM },
     load: () => import('../commands/web/web.ts'),
   },
   {

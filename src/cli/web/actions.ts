@@ -20,9 +20,12 @@ import { listed, QUEUE_RULES, secondsOf, selectedJobs } from './queue.ts';
 import { problem, selectionOf } from './selection.ts';
 import type { WebSources } from './sources.ts';
 
+/** `at`: Unix seconds of the request */
+type Place = Pick<WebSources, 'spool' | 'settings'> & { readonly at: number };
+
 type Deed = Omit<JobCommand<SelectedJobs>, 'complete' | 'sentence'> & {
-  /** what will be, in sentences; `at`: Unix seconds of the request */
-  told(selected: SelectedJobs, jobs: string, spool: string, at: number): string;
+  /** what will be, in sentences */
+  told(selected: SelectedJobs, jobs: string, place: Place): string;
 };
 
 function requested(command: JobCommand<SelectedJobs>): Deed {
@@ -37,8 +40,10 @@ const DEEDS: { readonly [action in Action]: Deed } = {
   'give-up': requested(GIVE_UP),
   remove: {
     ...REMOVE,
-    told: (selected, jobs, spool, at) =>
-      REMOVE.sentence({ ...selected, done: false, folder: removalFolder(layoutOf(spool), { at }) }, jobs),
+    told: (selected, jobs, { spool, settings, at }) => {
+      const folder = settings.postgres === null ? removalFolder(layoutOf(spool), { at }) : null;
+      return REMOVE.sentence({ ...selected, done: false, folder }, jobs);
+    },
   },
 };
 
@@ -50,10 +55,9 @@ export async function planFor(
   fields: SelectionFields,
   sources: WebSources,
 ): Promise<Plan | Problem> {
-  const { spool, view, deps, readable, commandText } = sources;
+  const { spool, deps, readable, commandText } = sources;
   const selection = selectionOf(fields, QUEUE_RULES);
   if ('kind' in selection) return selection;
-  await view.refresh();
   const now = secondsOf(sources);
   const candidates = await selectedJobs(selection, sources);
   const deed = DEEDS[action];
@@ -88,14 +92,14 @@ async function perform(
   by: string,
   sources: WebSources,
 ): Promise<string> {
-  const { spool, client, clock, view, warn } = sources;
+  const { client, clock, warn } = sources;
   const at = secondsOf(sources);
   const numbers = jobs.map(({ control }) => control);
   const asked = { asked: deed.request, jobs: numbers, runner: client.runner() };
   const work = turn(async () => {
     const failure = await requestJobs(sources, deed.request, jobs, { by, at });
-    view.noteRequests(numbers);
-    return failure?.text ?? deed.told(asked, jobList(numbers), spool, at);
+    sources.jobs.noteRequests(numbers);
+    return failure?.text ?? deed.told(asked, jobList(numbers), { ...sources, at });
   });
   const late = new Promise<null>((resolve) => clock.after(PATIENCE, () => resolve(null)));
   const done = await Promise.race([work, late]);

@@ -20,7 +20,7 @@ import { parseOptions, readBytes } from '../replay/source.ts';
 import { fromTranscript } from '../replay/transcript.ts';
 import { charsetFrom } from '../setup/load-config.ts';
 import { throttlingOf } from '../setup/throttling.ts';
-import { listed, secondsOf, withOthers } from './queue.ts';
+import { listed, secondsOf } from './queue.ts';
 import { problem } from './selection.ts';
 import type { WebSources } from './sources.ts';
 
@@ -32,9 +32,8 @@ export async function jobDetails(
   attempt: string | null,
   sources: WebSources,
 ): Promise<JobDetails | Problem> {
-  const { spool, view, deps, clock } = sources;
-  await view.refresh();
-  const queued = view.read(number);
+  const { spool, deps, clock } = sources;
+  const queued = await sources.jobs.find(number);
   const files = historyFiles(historyFolder(spool));
   const found = await inSlices(searchSteps(files, latestQuery(number)), clock);
   const [story = null] = found.stories;
@@ -79,7 +78,7 @@ async function present(
   const { sentences } = explanation(
     {
       ...{ commandText, queued, now, schedule, transcripts, slowed: null },
-      lists: withOthers(queued, sources),
+      lists: (await sources.jobs.withOthers([queued])).get(job.msgid) ?? [queued],
       payload: await client.readPayload(job.msgid),
       waits: (await throttlingOf({ spool, deps, now, readable }, settings)).waits,
     },

@@ -118,7 +118,7 @@ export async function openWeb(
     answer: (request) => answer(request, app),
   });
   if ('kind' in server) {
-    sources.view.close();
+    sources.jobs.close();
     return cliError(
       `The web view cannot listen on ${listen ?? settings['web.listen']}: ${server.why}.`,
       EXIT.unavailable,
@@ -131,7 +131,7 @@ export async function openWeb(
     address: shown,
     async close() {
       await server.close();
-      sources.view.close();
+      sources.jobs.close();
       sources.history?.flush();
       bounded.logins.flush();
       bounded.warnings.flush();

@@ -1,12 +1,11 @@
 /**
- * What the web view shows of a spool: the queue as a view that is kept, the rest as the commands read it. Long work is done in
+ * What the web view shows: the queue as `jobs/` finds it, the rest as the commands read it. Long work is done in
  * slices, so that a process that delivers goes on meanwhile.
  */
 import { RecentEvents } from '../../history/counts.ts';
 import { historyFiles, historyFolder } from '../../history/files.ts';
 import { parseMoment } from '../../history/moment.ts';
 import { EVENTS, queryOf, searchSteps } from '../../history/search.ts';
-import type { CountedJob } from '../../metrics/queue-state.ts';
 import { CONTENT_TYPES, type Format, formatFor } from '../../metrics/values.ts';
 import { type StoryFacts, storyFacts } from '../../output/history-text.ts';
 import { escapeControl } from '../../output/text.ts';
@@ -18,7 +17,7 @@ import type { HistoryQuery, MetricsText, WebModel } from '../../web/ports.ts';
 import { dayFrom } from '../commands/tls/report.ts';
 import { planFor } from './actions.ts';
 import { jobDetails } from './job.ts';
-import { countsOf, destinationsOf, listOf, secondsOf } from './queue.ts';
+import { destinationsOf, listOf, secondsOf } from './queue.ts';
 import { problem, selectionOf } from './selection.ts';
 import type { WebSources } from './sources.ts';
 
@@ -27,8 +26,8 @@ export function webModel(sources: WebSources): WebModel {
   const home = historyFolder(spool);
   const recent = new RecentEvents();
   return {
-    name: spool,
-    counts: () => countsOf(sources),
+    name: sources.client.name,
+    counts: () => sources.jobs.counts(),
     list: (query) => listOf(query, sources),
     plan: (action, fields) => planFor(action, fields, sources),
     job: (number, attempt) => jobDetails(Number(number), attempt, sources),
@@ -45,29 +44,19 @@ export function webModel(sources: WebSources): WebModel {
   };
 }
 
-const SOMEBODY = { address: '', status: 0, text: '' };
-
 /** Those of the process that delivers, where that is this one; else what others counted, and the queue as it is. */
 async function metricsFor(format: Format, sources: WebSources): Promise<MetricsText> {
-  const { spool, deps, view, metrics } = sources;
+  const { spool, deps, metrics } = sources;
   const type = CONTENT_TYPES[format];
   if (metrics !== null) {
     await metrics.refresh();
     return { type, text: metrics.text(format) };
   }
   const { metricsBeside } = await import('../../metrics/running.ts');
-  await view.refresh();
-  const jobs = [...view.jobs()].map((viewed): CountedJob => {
-    const { msgid, submitted, next, pending } = viewed;
-    const request = view.requestFor(viewed);
-    // A job that was not tried yet is tried at once.
-    const job = { msgid, submitted, attempted: next ?? 0, recipients: pending === 0 ? [] : [SOMEBODY] };
-    return request === null ? { job } : { job, request };
-  });
   const quarantined = (): number => quarantinedFiles(deps.disk, spool).length;
   const text = metricsBeside(
     { disk: deps.disk, home: spool, quarantined },
-    { jobs },
+    await sources.jobs.state(),
     secondsOf(sources),
     format,
   );

@@ -1,4 +1,4 @@
-/** What the web view reads from: a spool opened beside the process that delivers from it. */
+/** What the web view reads from: a queue opened beside the processes that deliver from it. */
 import { watch } from 'node:fs';
 import type { HistoryWriter } from '../../history/writer.ts';
 import type { RunningMetrics } from '../../metrics/running.ts';
@@ -15,8 +15,9 @@ import { layoutOf } from '../../storage/layout.ts';
 import { historyFor } from '../setup/history.ts';
 import { clockFor, controlSettings, openError, spoolDeps } from '../setup/load-config.ts';
 import { readableFor } from '../setup/read-spool.ts';
-import { type CliError, cliError } from '../shell/command.ts';
-import { EXIT } from '../shell/exit.ts';
+import type { CliError } from '../shell/command.ts';
+import type { WebJobs } from './jobs/jobs.ts';
+import { spoolJobs } from './jobs/spool-jobs.ts';
 
 export interface WebSources {
   readonly spool: string;
@@ -26,7 +27,7 @@ export interface WebSources {
   readonly schedule: Schedule;
   readonly deps: SpoolDeps;
   readonly client: SpoolClient;
-  readonly view: SpoolView;
+  readonly jobs: WebJobs;
   readonly history: HistoryWriter | null;
   readonly commandText: CommandText;
   /** of this process, where it delivers; else null */
@@ -39,18 +40,29 @@ export async function openSources(
   settings: Settings,
   { commandText, warn, metrics }: Pick<WebSources, 'commandText' | 'warn' | 'metrics'>,
 ): Promise<WebSources | CliError> {
-  if (settings.postgres !== null)
-    return cliError(
-      'The web view shows a spool, and not yet a queue in PostgreSQL. `spoolroom queue` lists that.',
-      EXIT.usage,
-    );
   const clock = clockFor(settings);
   const deps = spoolDeps(clock, warn);
-  const control = controlSettings(settings);
-  const opened = await openSpoolClient(spool, deps, control);
-  if (opened.kind === 'refused') return openError(opened);
   const readable = await readableFor(settings);
   const schedule = scheduleFrom(settings);
+  const known = { settings, clock, readable, schedule, deps };
+  const opened = await (settings.postgres === null
+    ? openSpoolJobs(spool, known)
+    : openSharedJobs(settings.postgres, spool, known));
+  if (opened.kind === 'error') return opened;
+  const { client, jobs } = opened;
+  const history = historyFor(spool, settings, { clock, readable, warn });
+  return { ...known, spool, client, jobs, history, commandText, metrics, warn };
+}
+
+type Known = Pick<WebSources, 'settings' | 'clock' | 'readable' | 'schedule' | 'deps'>;
+type Opened = ({ readonly kind: 'open' } & Pick<WebSources, 'client' | 'jobs'>) | CliError;
+
+async function openSpoolJobs(
+  spool: string,
+  { settings, clock, readable, schedule, deps }: Known,
+): Promise<Opened> {
+  const opened = await openSpoolClient(spool, deps, controlSettings(settings));
+  if (opened.kind === 'refused') return openError(opened);
   const view = new SpoolView({
     disk: deps.disk,
     layout: layoutOf(spool),
@@ -60,21 +72,29 @@ export async function openSources(
     clock,
     schedule,
   });
-  const history = historyFor(spool, settings, { clock, readable, warn });
   const { client } = opened;
+  return { kind: 'open', client, jobs: spoolJobs({ view, clock, readable, runner: client.runner }) };
+}
+
+async function openSharedJobs(
+  address: string,
+  state: string,
+  { settings, clock, readable, schedule, deps }: Known,
+): Promise<Opened> {
+  const [{ openPostgresClient }, { browser }, { parsing }, { postgresJobs }] = await Promise.all([
+    import('../setup/room/postgres.ts'),
+    import('../../queue/postgres/browse.ts'),
+    import('../../queue/postgres/claims/claimed-job.ts'),
+    import('./jobs/postgres-jobs.ts'),
+  ]);
+  const opened = await openPostgresClient(address, state, settings, deps);
+  if (opened.kind === 'error') return opened;
+  const { client, database } = opened;
+  const browsed = browser(database, parsing(settings.dialect));
   return {
-    spool,
-    settings,
-    clock,
-    readable,
-    schedule,
-    deps,
+    kind: 'open',
     client,
-    view,
-    history,
-    commandText,
-    metrics,
-    warn,
+    jobs: postgresJobs({ browser: browsed, client, clock, readable, schedule }),
   };
 }
 

@@ -1,4 +1,5 @@
 /** Looks at jobs without claiming them: as their lists and the outcomes beside them say now. */
+import type { MessageNumber } from '../../delivery-list/job.ts';
 import type { ParseOptions } from '../../delivery-list/parse.ts';
 import { currentJob } from '../pending-job.ts';
 import type { Look, QueuedJob, QueueScan } from '../queue.ts';
@@ -76,21 +77,36 @@ async function wantedJobs(deps: LookDeps, { text, values }: Condition): Promise<
     `SELECT DISTINCT message::float8 AS number FROM spoolroom.job WHERE ${READABLE}${text}`,
     values,
   );
+  const messages = rows.map(({ number }) => number as MessageNumber);
+  return [...(await jobsIn(deps, 'message', messages))].sort((a, b) => a.control - b.control);
+}
+
+/** Jobs with these numbers, or with these messages. */
+export async function jobsIn(
+  deps: LookDeps,
+  column: 'control' | 'message',
+  numbers: readonly MessageNumber[],
+): Promise<readonly QueuedJob[]> {
   const jobs: QueuedJob[] = [];
-  for (let from = 0; from < rows.length; from += PAGE) {
-    const messages = rows.slice(from, from + PAGE).map(({ number }) => number);
-    jobs.push(...(await readJobs(deps, 'message = ANY ($1) ORDER BY control', [messages])).jobs);
+  for (let from = 0; from < numbers.length; from += PAGE) {
+    const some = numbers.slice(from, from + PAGE);
+    jobs.push(...(await readJobs(deps, `${column} = ANY ($1) ORDER BY control`, [some])).jobs);
   }
-  return jobs.sort((a, b) => a.control - b.control);
+  return jobs;
 }
 
 async function allJobs(deps: LookDeps): Promise<readonly QueuedJob[]> {
   const jobs: QueuedJob[] = [];
+  for await (const page of eachPage(deps)) jobs.push(...page);
+  return jobs;
+}
+
+export async function* eachPage(deps: LookDeps): AsyncGenerator<readonly QueuedJob[]> {
   for (let after = -1; ; ) {
-    const page = await readJobs(deps, 'control > $1 ORDER BY control LIMIT $2', [after, PAGE]);
-    jobs.push(...page.jobs);
-    if (page.rows.length < PAGE) return jobs;
-    after = Number(page.rows.at(-1)?.control);
+    const { rows, jobs } = await readJobs(deps, 'control > $1 ORDER BY control LIMIT $2', [after, PAGE]);
+    yield jobs;
+    if (rows.length < PAGE) return;
+    after = Number(rows.at(-1)?.control);
   }
 }
 

@@ -9,11 +9,11 @@ export function activityContent(queue: QueueCounts, events: DayCounts, refresh: 
 <h2>Queue</h2>
 ${numbers([
   ['jobs', count(queue.jobs)],
-  ['pending recipients', count(queue.pending)],
+  ...(queue.pending === null ? [] : ([['pending recipients', count(queue.pending)]] as const)),
   ['due now', count(queue.due)],
   ['held', count(queue.held)],
   ['age of the oldest', queue.oldest === null ? '–' : wholeDuration(queue.oldest)],
-  ['delivering process', queue.runner === null ? 'none' : String(queue.runner)],
+  ['delivering', queue.delivering ?? 'no process'],
 ])}
 ${table(events)}
 ${refreshForm('/activity', {}, refresh)}`;

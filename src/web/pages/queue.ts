@@ -41,14 +41,14 @@ ${list.jobs.length === 0 ? emptyText(list) : jobsForm(shown)}
 ${list.isWhole && refreshForm('/', { ...fields, order: shown.order }, refresh)}`;
 }
 
-export function countsStrip({ jobs, due, held, oldest, runner, unreadable }: QueueCounts): Markup {
+export function countsStrip({ jobs, due, held, oldest, delivering, unreadable }: QueueCounts): Markup {
   const items: readonly (readonly [string, string | Markup])[] = [
     ['jobs', count(jobs)],
     ['due now', count(due)],
     ['held', held === 0 ? '0' : link('/', { status: 'held' }, count(held))],
     ...(unreadable > 0 ? ([['unreadable', count(unreadable)]] as const) : []),
     ['oldest', oldest === null ? '–' : wholeDuration(oldest)],
-    ['delivering', runner === null ? 'no process' : `process ${runner}`],
+    ['delivering', delivering ?? 'no process'],
   ];
   return html`<dl class="counts">${items.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 }

@@ -1,6 +1,7 @@
 /** The queue in PostgreSQL that the settings name, and why it cannot be used, as an exit code. Loaded only where one is named. */
 import type { Clock } from '../../../platform/clock.ts';
 import { postgresClient } from '../../../queue/postgres/client.ts';
+import type { Database } from '../../../queue/postgres/database/database.ts';
 import {
   openDatabase,
   openPostgresQueue,
@@ -56,7 +57,7 @@ export async function openPostgresClient(
   state: string,
   settings: Settings,
   deps: SpoolDeps,
-): Promise<{ readonly kind: 'open'; readonly client: QueueClient } | CliError> {
+): Promise<{ readonly kind: 'open'; readonly client: QueueClient; readonly database: Database } | CliError> {
   const prepared = prepareState(state, deps);
   if (prepared.kind === 'refused') return postgresError(prepared);
   const opened = await openDatabase(address);
@@ -65,6 +66,7 @@ export async function openPostgresClient(
   const control = controlSettings(settings);
   return {
     kind: 'open',
+    database: opened.database,
     client: postgresClient(opened.database, control, () => present?.() ?? null, deps.clock),
   };
 }
