@@ -206,10 +206,10 @@ export class DeliveryAttempt {
     return true;
   }
 
-  /** Until its turn: that it waits for its turn does not count as time for its delivery. */
-  pause(timer: Timer): void {
+  /** Until its turn, if it is known: that it waits for its turn does not count as time for its delivery. */
+  pause(timer: Timer | null): void {
     this.#cancelTimers();
-    this.addTimer(timer);
+    if (timer !== null) this.addTimer(timer);
   }
 
   /** Cancelled when the attempt is done. */

@@ -13,6 +13,7 @@ import { Deque } from '../platform/deque.ts';
 import { plainAddress } from '../platform/ip-address.ts';
 import type { LimitGroup } from '../routing/destination-rules.ts';
 import type { Host } from '../routing/hosts.ts';
+import type { SharedLimits } from '../routing/shared-limits.ts';
 import type { ClientListener } from '../smtp/client.ts';
 import { SmtpClient } from '../smtp/client.ts';
 import type { Failure } from '../smtp/outcome.ts';
@@ -20,6 +21,7 @@ import { protectionKey } from '../tls-policy/decision.ts';
 import type { AcquireConnection, DeliveryAttempt } from './attempt.ts';
 import { type Refusal, RefusalMemory } from './refusals.ts';
 import { type DeliveryDeps, type DeliveryRules, sessionOptions } from './rules.ts';
+import { Turns } from './turns.ts';
 
 /** Milliseconds for which an endpoint that failed is not tried for other jobs: less than the shortest retry interval. */
 const BACK_OFF = 120_000;
@@ -65,9 +67,6 @@ interface OpenSession {
   ready: boolean;
 }
 
-/** What is spread over time. */
-type Turn = 'betweenSessions' | 'betweenMessages';
-
 /** An address and port, or a group of hosts, as far as its sessions are concerned. */
 interface Place {
   /** sessions that have not sent QUIT */
@@ -78,6 +77,7 @@ interface Place {
 }
 
 export class ConnectionPool {
+  readonly turns: Turns;
   readonly #rules: DeliveryRules;
   readonly #deps: DeliveryDeps;
   readonly #clock: Clock;
@@ -89,10 +89,8 @@ export class ConnectionPool {
   readonly #failures = new Map<string, { readonly failure: Failure; readonly until: number }>();
   readonly #refusals: RefusalMemory;
   readonly #tlsSessions: TlsSessions;
-  /** by group and kind of turn: when the next one is, monotonic milliseconds */
-  readonly #turns = new Map<string, number>();
-  /** attempts whose turn is later */
-  readonly #early = new Set<DeliveryAttempt>();
+  /** null: the limits are this process's alone */
+  readonly #shared: SharedLimits | null;
   /** clients that have sent QUIT, with where they lead */
   readonly #quitting = new Map<SmtpClient, ConnectionTarget>();
   /** clients that have not sent QUIT, oldest first */
@@ -110,11 +108,23 @@ export class ConnectionPool {
     this.#clock = deps.clock;
     this.#refusals = new RefusalMemory(deps.clock, deps.refusalStore ?? null);
     this.#tlsSessions = new TlsSessions(() => deps.clock.monotonic());
+    this.#shared = deps.shared ?? null;
+    this.turns = new Turns({ clock: deps.clock, shared: this.#shared, rate: rules.limits.rate, resume });
+    this.#shared?.serve({
+      mayHave: (place, sessions) => this.#mayHave(place, sessions),
+      wanted: (place) => {
+        const at = this.#places.get(place);
+        return at === undefined ? 0 : at.open + at.waiters.length;
+      },
+    });
     this.#resume = resume;
   }
 
-  /** What the host refused or broke not long ago is left out. */
-  targetOf({ host, address, withoutTls: given }: AcquireConnection): ConnectionTarget {
+  /** What the host refused or broke not long ago is left out. `destination`: whose mail it is for. */
+  targetOf(
+    { host, address, withoutTls: given }: AcquireConnection,
+    destination: { readonly key: string; readonly hosts: number },
+  ): ConnectionTarget {
     const place = `${plainAddress(address)}:${host.port}`;
     const refused = this.#refusals.at(place);
     // What a policy protects never goes in clear text, whatever happened to connections of others.
@@ -127,9 +137,20 @@ export class ConnectionPool {
     const plain = [`${protection}://${endpoint}`, ...without].join(' without ');
     const name = key === '' ? plain : `${plain} by ${key}`;
     return {
-      ...{ host, address, withoutTls, without, name, place, groups },
+      ...{ host, address, withoutTls, without, name, place },
+      groups: this.#withDestination(groups, destination),
       messages: Math.min(messages, this.#rules.limits.messages),
     };
+  }
+
+  /** Of one host its own limit says enough; of several, other processes have sessions for the same destination as well. */
+  #withDestination(
+    groups: readonly LimitGroup[],
+    { key, hosts }: { readonly key: string; readonly hosts: number },
+  ): readonly LimitGroup[] {
+    if (this.#shared === null || hosts < 2) return groups;
+    const sessions = this.#rules.limits.destination;
+    return [...groups, { name: `to ${key}`, sessions, betweenSessions: 0, betweenMessages: 0 }];
   }
 
   /** An idle connection, which the caller has alone from now on. */
@@ -143,7 +164,7 @@ export class ConnectionPool {
   connect(target: ConnectionTarget, listenerFor: (client: SmtpClient) => ClientListener): SmtpClient {
     const { host, address, withoutTls, without, name: peer } = target;
     this.#sessions++;
-    for (const each of this.#placesOf(target)) each.open++;
+    this.#count(target, 1);
     const { sessions } = this.#rules.limits;
     if (this.#sessions > sessions) this.#idleClients()[0]?.quit();
     for (const [client, left] of this.#quitting)
@@ -167,7 +188,7 @@ export class ConnectionPool {
     const at = this.#placeAt(place);
     if (at.allowed >= this.#rules.limits.host) return;
     at.allowed *= 2;
-    for (let room = at.allowed - at.open; room > 0 && at.waiters.length > 0; room--) this.#wake(place);
+    this.#wakeFor(place, at.allowed);
   }
 
   /** Gives a connection back: kept for the next attempt when it is idle and `keep` says so, else closed. */
@@ -192,7 +213,7 @@ export class ConnectionPool {
     this.#sessions--;
     this.#open.delete(client);
     this.#quitting.set(client, target);
-    for (const each of this.#placesOf(target)) each.open--;
+    this.#count(target, -1);
     this.#removeIdle(target.name, client);
     // Not at once: why it ended is recorded next, and may be known to those that waited.
     queueMicrotask(() => this.#wakeAll(target));
@@ -204,9 +225,9 @@ export class ConnectionPool {
     if (this.#quitting.size === 0) this.#allClosed();
   }
 
-  /** Messages this session may carry in all: ours to limit, or the peer's (RFC 9422). */
-  mostTransactions({ messages }: ConnectionTarget, client: SmtpClient): number {
-    return Math.min(messages, client.mailMax);
+  /** Messages this session may carry in all: ours to limit, or the peer's (RFC 9422); none where other processes are to have it. */
+  mostTransactions(target: ConnectionTarget, client: SmtpClient): number {
+    return this.#isOver(target) ? 0 : Math.min(target.messages, client.mailMax);
   }
 
   /**
@@ -216,16 +237,55 @@ export class ConnectionPool {
   fullPlace(target: ConnectionTarget): string | null {
     const at = this.#placeAt(target.place);
     if (at.open > 0 && (this.backOff(target)?.code ?? null) !== null) return target.place;
-    const full = this.#isFull(target, target.place, Math.min(at.allowed, this.#rules.limits.host));
-    if (full) return target.place;
-    const group = target.groups.find(({ name, sessions }) => this.#isFull(target, name, sessions));
-    return group?.name ?? null;
+    const { host } = this.#rules.limits;
+    const limits = [
+      { name: target.place, limit: host, most: Math.min(at.allowed, host) },
+      ...target.groups.map(({ name, sessions }) => ({ name, limit: sessions, most: sessions })),
+    ];
+    // Shares of all of them are asked for at once.
+    const allowed = limits.map(({ name, limit, most }) => this.#allowed(name, limit, most));
+    return limits.find(({ name }, index) => this.#isFull(target, name, allowed[index] ?? 0))?.name ?? null;
+  }
+
+  #allowed(place: string, limit: number, most: number): number {
+    return this.#shared === null || !Number.isFinite(limit) ? most : this.#shared.allowed(place, limit, most);
   }
 
   #isFull(target: ConnectionTarget, place: string, most: number): boolean {
     const at = this.#placeAt(place);
     if (at.open >= most) this.#idleElsewhere(target, place)?.quit();
     return at.open >= most;
+  }
+
+  /** Sessions are open that other processes are to have now. */
+  #isOver({ place, groups }: ConnectionTarget): boolean {
+    const shared = this.#shared;
+    if (shared === null) return false;
+    return shared.isOver(place) || groups.some(({ name }) => shared.isOver(name));
+  }
+
+  /** What is idle goes where other processes are to have sessions; where they left some, attempts go on. */
+  #mayHave(place: string, sessions: number): void {
+    const at = this.#places.get(place);
+    for (const { target, clients } of [...this.#idle.values()])
+      if (isAt(target, place))
+        for (const client of [...clients]) if (at !== undefined && at.open > sessions) client.quit();
+    this.#wakeFor(place, sessions);
+  }
+
+  /** As many of those that wait there as find a session, where there may be so many. */
+  #wakeFor(place: string, sessions: number): void {
+    const at = this.#places.get(place);
+    if (at === undefined) return;
+    for (let room = sessions - at.open; room > 0 && at.waiters.length > 0; room--) this.#wake(place);
+  }
+
+  #count(target: ConnectionTarget, by: 1 | -1): void {
+    for (const each of this.#placesOf(target)) each.open += by;
+    if (this.#shared === null) return;
+    this.#shared.count(target.place, by);
+    for (const { name, sessions } of target.groups)
+      if (Number.isFinite(sessions)) this.#shared.count(name, by);
   }
 
   /** Whether other sessions than this one are open with the host. */
@@ -242,33 +302,6 @@ export class ConnectionPool {
   /** Whether messages to this target are spread over time. */
   isPaced({ groups }: ConnectionTarget): boolean {
     return groups.some(({ betweenMessages }) => betweenMessages > 0);
-  }
-
-  /**
-   * Whether the attempt's turn is later: then it is resumed in time, without a worker till then. Its turn is kept for it until
-   * it is done.
-   */
-  isEarly({ groups }: ConnectionTarget, turn: Turn, attempt: DeliveryAttempt): boolean {
-    const now = this.#clock.monotonic();
-    let at = now;
-    for (const group of groups) {
-      const key = `${group.name} ${turn}`;
-      if (group[turn] === 0 || attempt.turns?.has(key)) continue;
-      const next = Math.max(now, this.#turns.get(key) ?? 0);
-      this.#turns.set(key, next + group[turn]);
-      attempt.turns ??= new Set();
-      attempt.turns.add(key);
-      at = Math.max(at, next);
-    }
-    if (at === now) return false;
-    this.#early.add(attempt);
-    attempt.pause(
-      this.#clock.after(at - now, () => {
-        this.#early.delete(attempt);
-        this.#resume(attempt);
-      }),
-    );
-    return true;
   }
 
   /** Who has waited longest for a host with a connection to spare, if it is one of these and this connection will do. */
@@ -347,7 +380,7 @@ export class ConnectionPool {
   /** Milliseconds until the next session may start. */
   startDelay(): number {
     const { rate } = this.#rules.limits;
-    if (rate === 0) return 0;
+    if (rate === 0 || this.#shared !== null) return 0;
     const now = this.#clock.monotonic();
     const start = Math.max(now, this.#nextStart);
     this.#nextStart = start + 1000 / rate;
@@ -356,16 +389,17 @@ export class ConnectionPool {
 
   /** All waiting attempts; none waits any more. */
   takeWaiters(): readonly DeliveryAttempt[] {
-    const early = [...this.#early];
-    this.#early.clear();
-    return [...early, ...[...this.#places.values()].flatMap(({ waiters }) => waiters.takeAll())];
+    return [
+      ...this.turns.takeAll(),
+      ...[...this.#places.values()].flatMap(({ waiters }) => waiters.takeAll()),
+    ];
   }
 
   /** Nothing waits: what is remembered by place and name would only grow. */
   prune(): void {
     const now = this.#clock.monotonic();
     for (const { waiters } of this.#places.values()) waiters.takeAll();
-    deleteWhere(this.#turns, (at) => at <= now);
+    this.turns.prune();
     deleteWhere(this.#places, ({ open }) => open === 0);
     deleteWhere(this.#failures, ({ until }) => until <= now);
     this.#refusals.save();
@@ -422,8 +456,7 @@ export class ConnectionPool {
   /** With the same host, or in the same group. */
   #idleElsewhere({ name }: ConnectionTarget, place: string): SmtpClient | undefined {
     for (const { target, clients } of this.#idle.values()) {
-      const isThere = target.place === place || target.groups.some((group) => group.name === place);
-      if (isThere && target.name !== name && clients[0] !== undefined) return clients[0];
+      if (isAt(target, place) && target.name !== name && clients[0] !== undefined) return clients[0];
     }
     return undefined;
   }
@@ -456,6 +489,11 @@ export class ConnectionPool {
 /** Monotonic milliseconds; infinite: it owes no answer. */
 function silentSince(client: SmtpClient, { started, ready }: OpenSession): number {
   return ready ? (client.owesSince('envelope') ?? Number.POSITIVE_INFINITY) : started;
+}
+
+/** Whether sessions with it count there. */
+function isAt({ place, groups }: ConnectionTarget, name: string): boolean {
+  return place === name || groups.some((group) => group.name === name);
 }
 
 /** Whether a session with the one leaves one less for the other. */

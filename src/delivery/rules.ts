@@ -7,6 +7,7 @@ import type { Clock, Random } from '../platform/clock.ts';
 import type { Resolver } from '../platform/dns.ts';
 import type { Host } from '../routing/hosts.ts';
 import type { RoutingRules } from '../routing/route.ts';
+import type { SharedLimits } from '../routing/shared-limits.ts';
 import { EXTENSIONS } from '../smtp/capabilities.ts';
 import type { SessionOptions } from '../smtp/client.ts';
 import type { SessionPolicy } from '../smtp/machine/session.ts';
@@ -52,6 +53,8 @@ export interface DeliveryDeps {
   /** what hosts refused in earlier runs; absent: it is forgotten with the run */
   readonly refusalStore?: RefusalStore;
   readonly silent: (found: SilentHosts) => void;
+  /** limits that hold for other processes as well; absent: this one is alone */
+  readonly shared?: SharedLimits;
 }
 
 /** Sessions whose hosts did not answer while other messages waited for a session. */

@@ -222,9 +222,10 @@ export class DeliveryWorker {
    */
   #acquire(attempt: DeliveryAttempt, wanted: AcquireConnection, mayConnect = false): void {
     if (this.#isThrottled(attempt, wanted.host.name)) return;
-    const target = this.#pool.targetOf(wanted);
+    const { key } = attempt.destination;
+    const target = this.#pool.targetOf(wanted, { key, hosts: attempt.delivery.hosts.length });
     const failure = this.#pool.backOff(target);
-    if (failure === undefined && this.#pool.isEarly(target, 'betweenMessages', attempt)) {
+    if (failure === undefined && this.#pool.turns.isEarly(target.groups, 'betweenMessages', attempt)) {
       this.#leaveEarly(attempt, target, wanted);
       return;
     }
@@ -251,7 +252,7 @@ export class DeliveryWorker {
       this.#handle(attempt, { type: 'host-failed', failure, remembered: true });
       return;
     }
-    if (this.#pool.isEarly(target, 'betweenSessions', attempt)) {
+    if (this.#pool.turns.isEarly(target.groups, 'betweenSessions', attempt)) {
       this.#leaveEarly(attempt, target, wanted);
       return;
     }

@@ -12,6 +12,7 @@
 import type { Job, MessageNumber, StatusChange } from '../delivery-list/job.ts';
 import type { StoredMessage } from '../message/stored.ts';
 import type { ByteString } from '../platform/bytes.ts';
+import type { SharedLimits } from '../routing/shared-limits.ts';
 import type { DsnRequest } from '../smtp/dsn-request.ts';
 import type { DsnStore } from './dsn-store.ts';
 import type { Schedule } from './schedule.ts';
@@ -137,6 +138,8 @@ export interface Queue {
   listen?(changed: () => void): void;
   /** Without reading all of it; `now` is Unix seconds. Absent: `scan` finds everything. */
   state?(now: number): Promise<QueueState>;
+  /** Limits that hold for all processes that share the queue; absent: nobody shares it. */
+  readonly limits?: SharedLimits;
   /** What is kept about reports, beside the jobs; absent: it is kept in files. */
   readonly notes?: Omit<DsnStore, 'saveForPickup'>;
   /**

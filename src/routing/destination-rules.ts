@@ -200,13 +200,20 @@ export function destinationRules(settings: Settings): DestinationRules | string 
       ...each,
       relays: entry.relays === undefined ? null : relays,
       credentials,
-      group: groupOf(entry, `#${at}`),
+      group: groupOf(entry, nameOf(entry, at, placed)),
     });
   }
   return new DestinationRules(rules);
 }
 
 const MINUTE = 60_000;
+
+/** By what it holds for: on another machine, where it stands elsewhere in the list, it has the same name. */
+function nameOf(entry: DestinationEntry, at: number, all: readonly PlacedEntry[]): string {
+  const about = ({ to, from, host }: DestinationEntry): string => JSON.stringify({ to, from, host });
+  const before = all.slice(0, at).filter((each) => about(each.entry) === about(entry)).length;
+  return before === 0 ? about(entry) : `${about(entry)} ${before + 1}`;
+}
 
 function groupOf(entry: DestinationEntry, name: string): LimitGroup | null {
   const { sessions = Number.POSITIVE_INFINITY } = entry;

@@ -174,8 +174,10 @@ export class Deliveries {
   }
 
   #newScheduler(): Scheduler {
+    const { limits } = this.#deps.queue;
     return new Scheduler(this.#rules.delivery, {
       ...this.#deps,
+      ...(limits === undefined ? {} : { shared: limits }),
       trace: this.#deps.events.trace,
       throttle: this.#throttled.throttle,
       silent: (found) => this.#observer.silent(found),

@@ -14,6 +14,7 @@ import { World } from '../../src/replay/world/world.ts';
 import { type DestinationRules, NO_DESTINATION_RULES } from '../../src/routing/destination-rules.ts';
 import type { Relay } from '../../src/routing/hosts.ts';
 import { destinationOf } from '../../src/routing/route.ts';
+import type { SharedLimits } from '../../src/routing/shared-limits.ts';
 import type { Failure, Outcome } from '../../src/smtp/outcome.ts';
 import { emptyJob } from '../support/jobs.ts';
 
@@ -116,11 +117,15 @@ export function schedulerIn(
     warn = () => {},
     throttle = new Throttle({ now: () => clock.now(), changed: () => {}, warn }),
     refusalStore,
-  }: Partial<Pick<DeliveryDeps, 'trace' | 'silent' | 'throttle' | 'refusalStore'>> & {
+    shared,
+  }: Partial<Pick<DeliveryDeps, 'trace' | 'silent' | 'throttle' | 'refusalStore' | 'shared'>> & {
     warn?: (text: string) => void;
   } = {},
 ): Scheduler {
-  const remembered = refusalStore === undefined ? {} : { refusalStore };
+  const remembered = {
+    ...(refusalStore === undefined ? {} : { refusalStore }),
+    ...(shared === undefined ? {} : { shared }),
+  };
   const deps = { connect, resolver, clock, random: () => 0.5, trace, silent, throttle, ...remembered };
   return new Scheduler(rules, deps);
 }
@@ -135,6 +140,7 @@ export async function deliver(
     readonly at?: number;
     readonly observe?: DeliveryDeps['trace'];
     readonly silent?: DeliveryDeps['silent'];
+    readonly shared?: (clock: VirtualClock) => SharedLimits;
   } = {},
 ): Promise<Delivered> {
   const clock = new VirtualClock(remembered.at ?? 1_400_000_000_000);
@@ -149,6 +155,7 @@ export async function deliver(
   const { refusalStore } = remembered;
   const scheduler = schedulerIn(world, clock, rules, {
     ...(refusalStore === undefined ? {} : { refusalStore }),
+    ...(remembered.shared === undefined ? {} : { shared: remembered.shared(clock) }),
     warn: (text) => warnings.push(text),
     silent: (found) => {
       remembered.silent?.(found);

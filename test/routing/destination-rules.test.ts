@@ -111,8 +111,8 @@ test('several entries: the strictest TLS, every limit, all that is off, and else
   assert.deepEqual(
     groups.map(({ name, sessions, betweenMessages }) => [name, sessions, betweenMessages]),
     [
-      ['#0', 2, 0],
-      ['#2', Number.POSITIVE_INFINITY, 1000],
+      ['{"to":["a.example"]}', 2, 0],
+      ['{"host":["*"]}', Number.POSITIVE_INFINITY, 1000],
     ],
   );
 });

@@ -124,13 +124,14 @@ export async function openPostgresQueue(
     const name = await ensureQueueId({ disk, random, layout, temporaryName, owner });
     const { pid, boot } = processes.self;
     const now = (): number | null => present?.() ?? null;
-    const worker = { name, boot: boot ?? '', host: hostname(), pid };
+    const host = hostname();
+    const worker = { name, boot: boot ?? '', host, pid };
     const lease = new Lease({ database, clock, worker, length, present: now });
     const options = parsing(control.dialect);
     const outcomes = new Outcomes({ database, lease, options });
     await lease.hold();
     const shared = { database, clock, lease, outcomes, options, control, schedule, warn, present: now };
-    return { kind: 'open', queue: new PostgresQueue({ ...shared, claim: lock }) };
+    return { kind: 'open', queue: new PostgresQueue({ ...shared, claim: lock, length, host }) };
   } catch (error) {
     lock.release();
     await database.close();

@@ -26,6 +26,7 @@ import { Batch } from './database/batch.ts';
 import { Notices } from './database/notices.ts';
 import { dsnNotes } from './dsn-notes.ts';
 import { createEnqueue } from './enqueue.ts';
+import { Limits } from './limits/limits.ts';
 import { lookAround } from './look.ts';
 import { stateOf } from './state.ts';
 import { Unreadable } from './unreadable.ts';
@@ -33,12 +34,17 @@ import { Unreadable } from './unreadable.ts';
 export interface PostgresQueueDeps extends ClaimsDeps {
   /** the lock on the state directory */
   readonly claim: Claim;
+  /** milliseconds of the lease */
+  readonly length: number;
+  /** this machine */
+  readonly host: string;
 }
 
 export class PostgresQueue implements Queue {
   readonly name: string;
   readonly enqueue: Queue['enqueue'];
   readonly notes: ReturnType<typeof dsnNotes>;
+  readonly limits: Limits;
   readonly #deps: PostgresQueueDeps;
   readonly #claims: Claims;
   readonly #unreadable: Unreadable;
@@ -55,6 +61,7 @@ export class PostgresQueue implements Queue {
     this.notes = dsnNotes(database, (control) => this.#claims.job(control));
     this.#unreadable = new Unreadable(database);
     this.#notices = new Notices(database);
+    this.limits = new Limits({ ...deps, notices: this.#notices });
     this.#finish = new Batch((jobs) => this.#finishAll(jobs));
   }
 
@@ -156,6 +163,7 @@ export class PostgresQueue implements Queue {
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.limits.close();
     const { database, lease, claim, present } = this.#deps;
     try {
       await this.#claims.close();

@@ -22,6 +22,7 @@ import { rulesWith } from '../../delivery/scheduling.ts';
 import { listFor, NOW, SETTINGS_2012, seededRandom } from '../../support/spool.ts';
 import { ModelDatabase } from './model-database.ts';
 import { ProcessClock } from './process-clock.ts';
+import { SessionCount } from './session-count.ts';
 
 const LEASE = 10_000;
 const LATENCY = 150;
@@ -43,6 +44,8 @@ const SCRIPT: WorldScript = {
 export interface SimulatedClaims {
   readonly violations: readonly string[];
   readonly copies: number;
+  /** there were as many sessions as the limit allows */
+  readonly isFull: boolean;
 }
 
 interface Strike {
@@ -74,7 +77,10 @@ export async function simulateClaims(seed: number): Promise<SimulatedClaims> {
       arrivals.set(recipient, [...sent, { process, at: time.monotonic() - LATENCY }]);
     }
   };
-  const start = (name: string): SimProcess => new SimProcess(name, time, database, random, arrived);
+  const limit = 1 + Math.floor(4 * random());
+  const sessions = new SessionCount(limit, (epoch) => database.isAlive(epoch));
+  const start = (name: string): SimProcess =>
+    new SimProcess(name, time, database, random, arrived, { limit, sessions });
   const processes = Array.from({ length: PROCESSES }, (_, n) => start(`p${n}`));
   const strikes: Strike[] = [];
   const count = 1 + Math.floor(random() * 6);
@@ -112,7 +118,9 @@ export async function simulateClaims(seed: number): Promise<SimulatedClaims> {
   };
   await time.runUntil(story());
   for (const { clock } of processes) clock.kill();
-  return judge(addresses, arrivals, strikes, database);
+  const judged = judge(addresses, arrivals, strikes, database);
+  const violations = [...judged.violations, ...new Set(sessions.violations)];
+  return { ...judged, violations, isFull: sessions.most === limit };
 }
 
 function judge(
@@ -120,7 +128,7 @@ function judge(
   arrivals: ReadonlyMap<string, readonly Sent[]>,
   strikes: readonly Strike[],
   database: ModelDatabase,
-): SimulatedClaims {
+): Omit<SimulatedClaims, 'isFull'> {
   const violations: string[] = [];
   let copies = 0;
   if (database.jobs.size > 0) violations.push(`${database.jobs.size} jobs never left the queue`);
@@ -141,6 +149,12 @@ function judge(
   return { violations, copies };
 }
 
+interface SimLimits {
+  /** sessions with one host, of all processes together */
+  readonly limit: number;
+  readonly sessions: SessionCount;
+}
+
 class SimProcess {
   readonly name: string;
   readonly clock: ProcessClock;
@@ -151,6 +165,7 @@ class SimProcess {
     model: ModelDatabase,
     random: () => number,
     arrived: (process: SimProcess, recipients: readonly string[]) => void,
+    limits: SimLimits,
   ) {
     this.name = name;
     this.clock = new ProcessClock(time);
@@ -165,7 +180,14 @@ class SimProcess {
     const shared = { database, clock, lease, outcomes, options, control: SETTINGS_2012, schedule: SCHEDULE };
     const claim = { held: () => true, release: () => {} };
     const warn = (): void => {};
-    const queue = new PostgresQueue({ ...shared, warn, present: () => null, claim });
+    const queue = new PostgresQueue({
+      ...shared,
+      warn,
+      present: () => null,
+      claim,
+      length: LEASE,
+      host: name,
+    });
     // The network goes on while the process is frozen, and what a dead one has sent still arrives.
     const world = new World(SCRIPT, time);
     const accepted = world.arrived.push.bind(world.arrived);
@@ -173,13 +195,16 @@ class SimProcess {
       for (const { recipients } of messages) arrived(this, recipients);
       return accepted(...messages);
     };
-    void this.#run(queue, world);
+    const { sessions, limit } = limits;
+    const seen = { epoch: () => lease.epoch, isDead: () => clock.isDead };
+    void this.#run(queue, world, sessions.counted(world.connect, seen), limit);
   }
 
   /** As `watch` does. */
-  async #run(queue: PostgresQueue, world: World): Promise<void> {
+  async #run(queue: PostgresQueue, world: World, counted: Connect, limit: number): Promise<void> {
     const { clock } = this;
-    const connect: Connect = (endpoint, events, tls) => world.connect(endpoint, seenBy(clock, events), tls);
+    const rules = rulesFor(limit);
+    const connect: Connect = (endpoint, events, tls) => counted(endpoint, seenBy(clock, events), tls);
     const later = <T>(result: T): Promise<T> =>
       new Promise((seen) => void clock.after(0, () => seen(result)));
     const { mx, addresses } = world.resolver;
@@ -195,8 +220,8 @@ class SimProcess {
       warning: nothing,
       trace: nothing,
     };
-    const deps = readyDeliveries({ queue, connect, resolver, clock, random: () => 0.5, events }, RULES);
-    const runner = new QueueRunner(deps, RULES, new AbortController().signal);
+    const deps = readyDeliveries({ queue, connect, resolver, clock, random: () => 0.5, events }, rules);
+    const runner = new QueueRunner(deps, rules, new AbortController().signal);
     for (;;) {
       try {
         if (runner.halted) await runner.resume();
@@ -220,8 +245,8 @@ function seenBy(clock: ProcessClock, events: ConnectionEvents): ConnectionEvents
   };
 }
 
-const RULES: RunRules = {
-  delivery: rulesWith(),
+const rulesFor = (host: number): RunRules => ({
+  delivery: rulesWith({ host }),
   due: { schedule: SCHEDULE, force: false },
   render: { order: '2012', fqdn: 'me.example', nodeName: '', legacy: unknown8bit, zoneMinutes: 0 },
   pollInterval: 60_000,
@@ -229,4 +254,4 @@ const RULES: RunRules = {
   signer: null,
   ehloName: 'me.example',
   warnings: [],
-};
+});

@@ -6,6 +6,7 @@ import { UnavailableError } from '../../../src/platform/system-errors.ts';
 import { hashOf } from '../../../src/queue/postgres/claims/claimed-job.ts';
 import type { Row, Statements } from '../../../src/queue/postgres/database/database.ts';
 import type { VirtualClock } from '../../../src/replay/world/virtual-clock.ts';
+import { type AskedShare, ModelShares } from './model-shares.ts';
 import type { ProcessClock } from './process-clock.ts';
 import { STATEMENTS, WITHOUT_EFFECT } from './statements.ts';
 
@@ -53,6 +54,8 @@ export class ModelDatabase {
   readonly #clock: VirtualClock;
   readonly #random: () => number;
   readonly #listening = new Set<Ear>();
+  readonly shares: ModelShares;
+  #ticks = 0;
   #epochs = 0;
   #deaths = 0;
   isUp = true;
@@ -60,6 +63,15 @@ export class ModelDatabase {
   constructor(clock: VirtualClock, random: () => number) {
     this.#clock = clock;
     this.#random = random;
+    this.shares = new ModelShares({
+      isAlive: (epoch) => this.isAlive(epoch),
+      now: () => this.#now() + ++this.#ticks / 1e6,
+      notify: (text) => this.notify(text),
+    });
+  }
+
+  isAlive(epoch: number): boolean {
+    return (this.workers.get(epoch)?.until ?? 0) > this.#now();
   }
 
   die(): void {
@@ -126,6 +138,7 @@ export class ModelDatabase {
 
   endWorkers(ended: ReadonlySet<number>): void {
     for (const epoch of ended) this.workers.delete(epoch);
+    this.shares.end(ended);
     this.putBack(
       [...this.messages].flatMap(([id, { claim }]) => (claim !== null && ended.has(claim) ? [id] : [])),
     );
@@ -144,6 +157,20 @@ export class ModelDatabase {
     if (worker === undefined || worker.until <= this.#now()) return false;
     worker.until = this.#now() + seconds;
     return true;
+  }
+
+  share(epoch: number, request: number, seconds: number, columns: Columns): Answer {
+    const [places = [], limits = [], keeps = [], needs = [], aheads = []] = columns;
+    const asked = places.map(
+      (place, at): AskedShare => ({
+        ...{ place, limit: limits[at] ?? 0, keep: keeps[at] ?? 0, need: needs[at] ?? 0 },
+        ahead: aheads[at] ?? 0,
+      }),
+    );
+    const granted = this.shares.share(epoch, request, seconds, asked);
+    return [
+      { granted: granted?.map(([grant]) => grant) ?? null, contested: granted?.map(([, is]) => is) ?? null },
+    ];
   }
 
   reap(): Answer {

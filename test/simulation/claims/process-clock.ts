@@ -50,6 +50,10 @@ export class ProcessClock implements Clock {
     for (const call of this.#missed.splice(0)) this.#time.after(0, () => this.deliver(call));
   }
 
+  get isDead(): boolean {
+    return this.#isDead;
+  }
+
   kill(): void {
     this.#isDead = true;
   }

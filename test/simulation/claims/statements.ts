@@ -49,6 +49,10 @@ export const STATEMENTS: readonly (readonly [string, Perform])[] = [
     (db, name, boot, _, __, seconds) => [{ epoch: db.enter(`${name} ${boot}`, one(seconds)) }],
   ],
   ['spoolroom.renew(', (db, epoch, seconds) => [{ alive: db.renew(one(epoch), one(seconds)) }]],
+  [
+    'spoolroom.share(',
+    (db, epoch, request, seconds, ...rest) => db.share(one(epoch), one(request), one(seconds), columns(rest)),
+  ],
   ['spoolroom.reap(', (db) => db.reap()],
   ['spoolroom.claim(', (db, epoch, most, _, unwanted) => [db.claim(one(epoch), one(most), many(unwanted))]],
   [

@@ -7,6 +7,7 @@
 import { CLAIMS } from './claims.ts';
 import { COPIES } from './copies.ts';
 import { JOBS } from './jobs.ts';
+import { LIMITS } from './limits.ts';
 import { MOVES } from './moves.ts';
 import { NOTICES } from './notices.ts';
 
@@ -102,6 +103,7 @@ export const VERSIONS: readonly string[] = [
   NOTICES,
   PROGRAMS,
   COPIES,
+  LIMITS,
 ];
 
 /** The tables of a program: their versions, and the oldest program that may work with the last of them. */
