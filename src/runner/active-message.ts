@@ -5,7 +5,7 @@
  *
  * A recipient's id is its position in `recipients`; attempts, transactions and outcomes carry it.
  */
-import { type AttemptedMessage, DeliveryAttempt, type OutcomeDetails } from '../delivery/attempt.ts';
+import type { AttemptedMessage, DeliveryAttempt, OutcomeDetails } from '../delivery/attempt.ts';
 import type { MessageNumber, Recipient, StatusChange } from '../delivery-list/job.ts';
 import { isPending, isSettled } from '../delivery-list/job.ts';
 import type { Signer } from '../dkim/signer.ts';
@@ -14,7 +14,6 @@ import { expired } from '../dsn/notice.ts';
 import type { DsnSender } from '../dsn/sender.ts';
 import type { OutgoingMessage } from '../message/outgoing.ts';
 import type { ByteString } from '../platform/bytes.ts';
-import { formatTime } from '../platform/clock.ts';
 import { describeError, isOperationalError } from '../platform/system-errors.ts';
 import { warnOnce } from '../platform/warn-once.ts';
 import type { ControlMessages } from '../queue/due.ts';
@@ -30,9 +29,8 @@ import { destinationOf } from '../routing/route.ts';
 import type { DsnRequest } from '../smtp/dsn-request.ts';
 import type { Failure, Outcome } from '../smtp/outcome.ts';
 import { statusDigit, statusText } from '../smtp/status-text.ts';
-import type { TransactionRecipient } from '../smtp/transaction.ts';
+import { AttemptPlan, groupPending, type PlanDeps, type PlannedMessage } from './attempt-plan.ts';
 import { envelopeSender, type LoadDeps, type loadMessage } from './load-message.ts';
-import { type SuppressionList, suppressedFailure } from './suppression-list.ts';
 
 /** What became of one recipient, for logs and tables. */
 export interface OutcomeRecord extends OutcomeDetails {
@@ -59,7 +57,7 @@ export interface MessageEvents {
   lost(message: ActiveMessage): void;
 }
 
-export interface MessageDeps extends Omit<LoadDeps, 'sign' | 'sender'> {
+export interface MessageDeps extends PlanDeps, Omit<LoadDeps, 'sign' | 'sender'> {
   /** null: nothing is signed */
   readonly signer: Signer | null;
   readonly queue: Queue;
@@ -67,31 +65,16 @@ export interface MessageDeps extends Omit<LoadDeps, 'sign' | 'sender'> {
   /** Unix seconds */
   readonly now: () => number;
   readonly schedule: Schedule;
-  /** resolves in a later turn of the event loop: a long list must not hold up other messages */
-  readonly nextTurn: () => Promise<void>;
   /** null: senders are told nothing */
   readonly dsnSender: DsnSender | null;
-  /** absent: there are no addresses to which nothing is sent */
-  readonly suppressed?: SuppressionList | null;
   readonly load: typeof loadMessage;
-  /** most recipients in one transaction */
-  readonly limits: { readonly recipients: number };
 }
 
 type Result = Omit<RecipientResult, 'address'>;
 
 const NO_SESSION: OutcomeDetails = { milliseconds: 0, tls: null };
 
-/** Recipients that are worked on in one turn of the event loop. */
-const RECIPIENTS_A_TURN = 2000;
-/** Characters of an address that take as long as another recipient. */
-const LONG_ADDRESS = 64;
-/** Recipients of one destination that share an attempt, at least: what is done for each transaction is done for all of them. */
-const RECIPIENTS_AN_ATTEMPT = 1000;
-/** Attempts of one message that are known to the scheduler at a time, so that other messages get their turn. */
-const OPEN_ATTEMPTS = 500;
-
-export class ActiveMessage implements AttemptedMessage {
+export class ActiveMessage implements PlannedMessage {
   /** the control messages that name this payload */
   readonly controlMessages: ControlMessages;
   readonly recipients: readonly Recipient[];
@@ -107,17 +90,13 @@ export class ActiveMessage implements AttemptedMessage {
   #isWritten = true;
   #isLost = false;
   #facts: MessageFacts;
-  /** by `eightBit`, in which the forms of a message differ; null: there is none yet, as in the two below */
+  /** by `eightBit`, in which the forms of a message differ; null: there is none yet */
   #signatures: Map<boolean, Promise<ByteString>> | null = null;
   /** of a message that is old enough to be given up: when it was first tried, Unix seconds; null: it does not matter */
   #firstAttempt: number | null = null;
   /** undefined: not asked for yet */
   #dsn: DsnRequest | null | undefined;
-  #openAttempts = 0;
-  /** with recipients that come after those of an open attempt, and with those whose turn it is */
-  #following: Map<DeliveryAttempt, RecipientGroup> | null = null;
-  #unfinished: RecipientGroup[] | null = null;
-  #startMore: () => void = () => {};
+  #plan: AttemptPlan | null = null;
 
   constructor(controlMessages: ControlMessages, deps: MessageDeps, events: MessageEvents) {
     this.controlMessages = controlMessages;
@@ -156,24 +135,19 @@ export class ActiveMessage implements AttemptedMessage {
   /** Makes each attempt known to `start`, a few hundred at a time; resolves when all of them are done. */
   async attempt(start: (attempt: DeliveryAttempt) => void): Promise<void> {
     await this.#learnFirstAttempt();
-    const groups = (await this.#groupPending())[Symbol.iterator]();
+    if (this.controlMessages.some(({ request }) => request === 'give-up')) {
+      this.refuse(this.pending(), cancelled());
+      return;
+    }
+    const groups = await groupPending(this, this.#deps);
     await new Promise<void>((done) => {
-      let isStarting = false;
-      this.#startMore = () => {
-        // An attempt may be done at once.
-        if (isStarting) return;
-        isStarting = true;
-        while (this.#openAttempts < OPEN_ATTEMPTS) {
-          const group = this.#unfinished?.pop() ?? groups.next().value;
-          if (group === undefined) break;
-          this.#openAttempts++;
-          start(this.#attemptFor(group));
-        }
-        isStarting = false;
-        if (this.#openAttempts === 0) done();
-      };
-      this.#startMore();
+      this.#plan = new AttemptPlan(this, groups, this.#deps, start, done);
+      this.#plan.startMore();
     });
+  }
+
+  attemptDone(attempt: DeliveryAttempt): void {
+    this.#plan?.ended(attempt);
   }
 
   /** Ids of the recipients that are still to be delivered to. */
@@ -181,73 +155,12 @@ export class ActiveMessage implements AttemptedMessage {
     return this.recipients.flatMap((recipient, id) => (isPending(recipient) ? [id] : []));
   }
 
-  /** Ids of the pending recipients of each destination. What is not an address fails at once. */
-  async #groupPending(): Promise<Iterable<RecipientGroup>> {
-    if (this.controlMessages.some(({ request }) => request === 'give-up')) {
-      this.recordOutcome('', this.pending(), { kind: 'failed', ...cancelled() }, NO_SESSION);
-      return [];
-    }
-    const groups = new Map<string, RecipientGroup>();
-    const invalid = new Map<string, number[]>();
-    let grouped = 0;
-    for (const id of this.pending()) {
-      const address = recipientAddress(this.#recipient(id).address);
-      grouped += 1 + this.#recipient(id).address.length / LONG_ADDRESS;
-      if (grouped >= RECIPIENTS_A_TURN) {
-        grouped = 0;
-        this.#failInvalid(invalid);
-        await this.#deps.nextTurn();
-      }
-      if (address.kind === 'unusable') {
-        const ids = invalid.get(address.reason) ?? [];
-        invalid.set(address.reason, ids);
-        ids.push(id);
-        continue;
-      }
-      const entry = this.#deps.suppressed?.find(address.command) ?? null;
-      if (entry !== null) {
-        const failure = suppressedFailure(entry, formatTime(entry.until));
-        this.recordOutcome('', [id], { kind: 'failed', ...failure }, NO_SESSION);
-        continue;
-      }
-      const key = `${this.#destinationOf(address).key} ${address.smtputf8}`;
-      const group = groups.get(key);
-      if (group === undefined) groups.set(key, { ids: [id], from: 0 });
-      else group.ids.push(id);
-    }
-    this.#failInvalid(invalid);
-    return groups.values();
-  }
-
-  /**
-   * For the first of these recipients of one destination; the others follow when it is done. Made when its turn comes: a list may
-   * name a hundred thousand destinations.
-   */
-  #attemptFor(group: RecipientGroup): DeliveryAttempt {
-    const most = Math.max(RECIPIENTS_AN_ATTEMPT, this.#deps.limits.recipients);
-    const recipients: TransactionRecipient[] = [];
-    let first: Address | null = null;
-    const { ids, from } = group;
-    group.from += most;
-    for (const id of ids.slice(from, group.from)) {
-      const raw = this.#recipient(id).address;
-      const address = recipientAddress(raw);
-      if (address.kind === 'unusable') continue;
-      first ??= address;
-      const dsn = this.dsn?.recipients.get(raw);
-      recipients.push({ id, address: address.command, ...(dsn === undefined ? {} : { dsn }) });
-    }
-    if (first === null) throw new Error('an attempt needs an address');
-    const attempt = new DeliveryAttempt(this, this.#destinationOf(first), recipients, first.smtputf8);
-    if (group.from < ids.length) {
-      this.#following ??= new Map();
-      this.#following.set(attempt, group);
-    }
-    return attempt;
-  }
-
-  #destinationOf({ domain }: { readonly domain: string }): Destination {
+  destinationOf({ domain }: Address): Destination {
     return destinationOf(domain, this.#facts.sender ?? '', this.#deps.routing);
+  }
+
+  refuse(ids: readonly number[], failure: Failure): void {
+    this.recordOutcome('', ids, { kind: 'failed', ...failure }, NO_SESSION);
   }
 
   /** A message's first failure is never its last, however old the message is. */
@@ -268,12 +181,6 @@ export class ActiveMessage implements AttemptedMessage {
         `When job ${queued.control} was first tried could not be recorded: ${describeError(error)}. It is tried again and not given up.`,
       );
     }
-  }
-
-  #failInvalid(byReason: Map<string, number[]>): void {
-    for (const [reason, ids] of byReason)
-      this.recordOutcome('', ids, { kind: 'failed', ...invalidAddress(reason) }, NO_SESSION);
-    byReason.clear();
   }
 
   /** Whether it may be sent to its end: where several processes share the queue, nobody else may have it. */
@@ -375,17 +282,6 @@ export class ActiveMessage implements AttemptedMessage {
     return signature;
   }
 
-  attemptDone(attempt: DeliveryAttempt): void {
-    const group = this.#following?.get(attempt);
-    if (group !== undefined) {
-      this.#unfinished ??= [];
-      this.#unfinished.push(group);
-      this.#following?.delete(attempt);
-    }
-    this.#openAttempts--;
-    this.#startMore();
-  }
-
   /** Where one control message calls a recipient settled and another does not, the settled one is right. */
   reconcile(): void {
     if (this.controlMessages.length === 1) return;
@@ -468,21 +364,9 @@ export class ActiveMessage implements AttemptedMessage {
   }
 }
 
-/** The pending recipients of one destination. */
-interface RecipientGroup {
-  readonly ids: number[];
-  /** index of the first that is in no attempt yet */
-  from: number;
-}
-
 /** An administrator gave the message up. */
 function cancelled(): Failure {
   const text = 'delivery was cancelled by the administrator of this server';
   const nothing = { code: null, peer: null, maybeDelivered: false } as const;
   return { scope: 'message', stage: 'routing', permanent: true, enhanced: '5.0.0', text, ...nothing };
-}
-
-function invalidAddress(text: string): Failure {
-  const nothing = { code: null, peer: null, maybeDelivered: false } as const;
-  return { scope: 'recipient', stage: 'routing', permanent: true, enhanced: '5.1.3', text, ...nothing };
 }

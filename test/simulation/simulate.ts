@@ -533,11 +533,12 @@ class Simulation {
   }
 
   #checkEnd(): void {
-    const { waiting, lists, messages } = survey(this.#disk);
+    const { waiting, lists, messages, halves } = survey(this.#disk);
     this.#invariants.finalAudit(waiting);
     for (const name of lists.keys()) this.#invariants.violated(`the list ${name} is left over`);
     const orphans = this.#cutShort || this.#happens('other') || this.#happens('disk');
-    for (const name of orphans ? [] : messages) this.#invariants.violated(`the message ${name} is left over`);
+    for (const name of orphans ? [] : [...messages, ...halves])
+      this.#invariants.violated(`the message ${name} is left over`);
     const left = this.#disk.list(`${SPOOL}/.spoolroom/tmp`).map(({ name }) => name);
     if (left.length > 0) this.#invariants.violated(`temporary files are left over: ${left.join(' ')}`);
     const journal = `${SPOOL}/.spoolroom/journal`;

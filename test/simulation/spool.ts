@@ -85,7 +85,7 @@ export function fillSpool(disk: MemoryDisk, messages: readonly PlannedMessage[],
 }
 
 export type SpoolFile =
-  | { readonly kind: 'nothing' | 'message' }
+  | { readonly kind: 'nothing' | 'message' | 'half a message' }
   | { readonly kind: 'list'; readonly job: Job }
   | { readonly kind: 'broken'; readonly why: string };
 
@@ -99,7 +99,7 @@ function fileAt(disk: MemoryDisk, name: string): SpoolFile {
     const text = bytes.toString('latin1');
     return text.endsWith(`end of ${subjectIn(text)}\n`) || text.endsWith(`end of ${subjectIn(text)}\r\n`)
       ? { kind: 'message' }
-      : { kind: 'broken', why: 'half a message' };
+      : { kind: 'half a message' };
   }
   if (control.form === 'bare' && !control.text.startsWith(DELIVERY_LIST_HEADER))
     return { kind: 'broken', why: 'a header that servers of 2012 cannot read' };
@@ -121,6 +121,7 @@ export function problemAt(disk: MemoryDisk, path: string): string | null {
   if (name.includes('/')) return null;
   if (!/^[1-9]\d*$/.test(name)) return `${path} was created, where file names are numbers only`;
   const seen = fileAt(disk, name);
+  if (seen.kind === 'half a message') return `${path} is ${seen.kind}`;
   return seen.kind === 'broken' ? `${path} is broken: ${seen.why}` : null;
 }
 
@@ -131,6 +132,8 @@ export interface Survey {
   readonly waiting: ReadonlySet<string>;
   readonly lists: ReadonlyMap<string, Job>;
   readonly messages: readonly string[];
+  /** messages that end before their end, which after a power failure those may that were never acknowledged */
+  readonly halves: readonly string[];
 }
 
 export function survey(disk: MemoryDisk): Survey {
@@ -138,6 +141,7 @@ export function survey(disk: MemoryDisk): Survey {
   const waiting = new Set<string>();
   const lists = new Map<string, Job>();
   const messages: string[] = [];
+  const halves: string[] = [];
   for (const [name, text] of Object.entries(FOREIGN_FILES)) {
     if (disk.read(`${SPOOL}/${name}`, 1000).bytes.toString() !== text) problems.push(`${name} was changed`);
   }
@@ -146,6 +150,7 @@ export function survey(disk: MemoryDisk): Survey {
     const seen = fileAt(disk, name);
     if (seen.kind === 'broken') problems.push(`${name} is broken: ${seen.why}`);
     if (seen.kind === 'message') messages.push(name);
+    if (seen.kind === 'half a message') halves.push(name);
     if (seen.kind === 'list') lists.set(name, seen.job);
   }
   for (const [name, { msgid, recipients }] of lists) {
@@ -156,7 +161,7 @@ export function survey(disk: MemoryDisk): Survey {
   }
   const msgids = new Map([...lists].map(([name, { msgid }]) => [Number(name), msgid]));
   problems.push(...illegalStates(disk, SPOOL, msgids, new Set(messages.map(Number))));
-  return { problems, waiting, lists, messages };
+  return { problems, waiting, lists, messages, halves };
 }
 
 /** Another program changes the first delivery list with pending recipients. Returns the recipients of the list, its msgid and its name. */
