@@ -4,10 +4,10 @@
  * and written when nothing waits any more: cron starts a new process each minute, which would else meet each refusal again.
  */
 import type { Clock } from '../platform/clock.ts';
-import { EXTENSIONS, type Extension, type RecipientLimit } from '../smtp/capabilities.ts';
+import { EXTENSIONS, type Refusable } from '../smtp/capabilities.ts';
 import { MECHANISMS, type Mechanism } from '../smtp/mechanisms.ts';
 
-export type Refusal = Extension | RecipientLimit | `AUTH ${Mechanism}`;
+export type Refusal = Refusable | `AUTH ${Mechanism}`;
 
 /** By address and port: until when each is left out, milliseconds since the epoch. */
 export interface RefusalStore {
@@ -18,17 +18,19 @@ export interface RefusalStore {
 export type Refusals = { readonly [name in Refusal]?: number };
 
 /**
- * Milliseconds for which something is left out where it was refused. A handshake may break for a reason that passes, a server
- * that lacks a command has it after its next update at the earliest.
+ * Milliseconds for which something is left out where it was refused. A server that lacks a command has it after its next update at
+ * the earliest. A handshake, or a session at EHLO, may break for a reason that passes, and without them mail goes in clear text.
  */
-const WITHOUT_STARTTLS = 120_000;
+const WITHOUT_BROKEN = 120_000;
 const WITHOUT_REFUSED = 24 * 3_600_000;
+const BROKEN: ReadonlySet<Refusal> = new Set(['STARTTLS', 'EHLO']);
 
 /** So many hosts are remembered; those that would be forgotten first give way. */
 const MOST_HOSTS = 1000;
 
 const NAMES: ReadonlySet<string> = new Set<Refusal>([
   ...EXTENSIONS,
+  'EHLO',
   ...MECHANISMS.map(({ name }) => `AUTH ${name}` as const),
 ]);
 
@@ -62,7 +64,7 @@ export class RefusalMemory {
   record(place: string, name: Refusal): void {
     const all = this.#all();
     const refused = all.get(place) ?? new Map<Refusal, number>();
-    refused.set(name, this.#clock.now() + (name === 'STARTTLS' ? WITHOUT_STARTTLS : WITHOUT_REFUSED));
+    refused.set(name, this.#clock.now() + (BROKEN.has(name) ? WITHOUT_BROKEN : WITHOUT_REFUSED));
     all.delete(place);
     all.set(place, refused);
     this.#changed = true;

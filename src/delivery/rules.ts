@@ -106,6 +106,8 @@ export function sessionOptions(
   };
 }
 
+const LEFT_OUT = [...EXTENSIONS, 'EHLO'] as const;
+
 /** Extensions are not used, mechanisms are tried last, and no transaction has more recipients than the host took. */
 function leaveOut(policy: SessionPolicy, refused: readonly Refusal[]): SessionPolicy {
   if (refused.length === 0) return policy;
@@ -114,7 +116,7 @@ function leaveOut(policy: SessionPolicy, refused: readonly Refusal[]): SessionPo
   return {
     ...policy,
     recipients: Math.min(policy.recipients, ...limits),
-    without: [...(policy.without ?? []), ...EXTENSIONS.filter((each) => refused.includes(each))],
+    without: [...(policy.without ?? []), ...LEFT_OUT.filter((each) => refused.includes(each))],
     ...(mechanisms.length === 0 ? {} : { mechanismsLast: mechanisms }),
   };
 }

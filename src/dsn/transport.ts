@@ -9,7 +9,7 @@ import type { OutgoingMessage } from '../message/outgoing.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { Resolver } from '../platform/dns.ts';
 import { NO_DESTINATION_RULES } from '../routing/destination-rules.ts';
-import type { Extension, RecipientLimit } from '../smtp/capabilities.ts';
+import type { Refusable } from '../smtp/capabilities.ts';
 import type { ClientDeps, ClientListener, SessionOptions } from '../smtp/client.ts';
 import { SmtpClient } from '../smtp/client.ts';
 import type { RecipientDsn } from '../smtp/dsn-request.ts';
@@ -130,7 +130,7 @@ export function handoverSession(
 /** The server offers the extension and cannot do it. */
 interface Unusable {
   readonly kind: 'unusable';
-  readonly extension: Extension | RecipientLimit;
+  readonly extension: Refusable;
 }
 
 type SessionResult = Outcome | Unusable;

@@ -63,6 +63,9 @@ export type Extension = keyof typeof KEYWORDS;
 /** So many recipients are taken in one transaction, as LIMITS would say it (RFC 9422): learned where a server ended the session at the next. */
 export type RecipientLimit = `RCPTMAX ${number}`;
 
+/** What a session can do without where a host cannot do it; without EHLO it says HELO. */
+export type Refusable = Extension | RecipientLimit | 'EHLO';
+
 export const EXTENSIONS = Object.keys(KEYWORDS) as readonly Extension[];
 
 /**

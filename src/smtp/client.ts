@@ -9,7 +9,7 @@ import type { ByteString } from '../platform/bytes.ts';
 import type { Clock } from '../platform/clock.ts';
 import { MovingDeadline } from '../platform/timers.ts';
 import type { Credentials } from '../routing/hosts.ts';
-import type { Extension, RecipientLimit } from './capabilities.ts';
+import type { Refusable } from './capabilities.ts';
 import { type LinePosition, stuffDots } from './dot-stuffing.ts';
 import { mayPipelineNext, next, repliesAllowed } from './machine/machine.ts';
 import type { Session, SessionEffect, SessionEvent, SessionPolicy, Step } from './machine/session.ts';
@@ -58,7 +58,7 @@ export interface ClientListener {
   hostFailed(failure: Failure): void;
   tlsUnusable(failure: Failure): void;
   /** the host offers the extension and cannot do it, or takes so few recipients; what has no outcome is tried again without */
-  extensionRefused(extension: Extension | RecipientLimit, failure: Failure): void;
+  extensionRefused(extension: Refusable, failure: Failure): void;
   /** the host refused these before it took another one; absent: nobody remembers it */
   mechanismsRefused?(mechanisms: readonly Mechanism[]): void;
   /** no more transactions on this session; QUIT may still be in flight */
@@ -245,7 +245,9 @@ export class SmtpClient {
         if (challenge === null) this.#exchange = { challenges: [], nonce: newNonce() };
         else this.#exchange.challenges.push(challenge);
         const { challenges, nonce } = this.#exchange;
-        const line = authCommand(mechanism, challenges, { ...this.options.credentials, nonce });
+        const { withoutInitialResponse } = this.#session;
+        const login = { ...this.options.credentials, nonce, withoutInitialResponse };
+        const line = authCommand(mechanism, challenges, login);
         this.#connection.write(`${line}\r\n`);
         return;
       }

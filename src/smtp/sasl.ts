@@ -12,6 +12,8 @@ const MAX_LINE = 512;
 
 /** Who logs in. */
 export interface Login extends Credentials {
+  /** AUTH is sent alone: the server does not take an initial response with it */
+  readonly withoutInitialResponse?: boolean;
   /** printable, without commas, never used twice (RFC 5802 5.1) */
   readonly nonce: string;
 }
@@ -28,7 +30,7 @@ export function authCommand(
   const { initial, later } = RESPONSES[mechanism];
   const first = initial === null ? null : base64(initial(login));
   const line = first === null ? null : `AUTH ${mechanism} ${first}`;
-  const fits = line !== null && line.length + 2 <= MAX_LINE;
+  const fits = line !== null && line.length + 2 <= MAX_LINE && login.withoutInitialResponse !== true;
   if (challenges.length === 0) return fits ? line : `AUTH ${mechanism}`;
   if (first !== null && !fits && challenges.length === 1) return first;
   return later(fits || first === null ? challenges : challenges.slice(1), login, first) ?? '*';

@@ -66,7 +66,7 @@ describe('hosts', () => {
     '554 greeting': { greeting: '554 no' },
     '421 greeting': { greeting: '421 busy' },
     'silent after EHLO': { ehlo: 'silence' },
-    'closed after EHLO': { ehlo: 'close' },
+    'closed after EHLO': { ehlo: 'close', helo: 'close' },
     'silent after MAIL': { mail: 'silence' },
     'reset after RCPT': { rcpt: { '*': 'reset' } },
     'closed after DATA': { data: 'close' },
@@ -244,6 +244,12 @@ describe('an extension that a host offers and refuses', () => {
     const refused = await run({ ehlo: '250-mx\n250 PIPELINING', rcpt }, 1);
     assert.equal(refused.world.arrived.length, 1);
     assert.deepEqual(refused.rows.filter((row) => row === 'extension-refused').length, 1);
+  });
+
+  it('a server that closes the connection at EHLO is told HELO on a new one (R304)', async () => {
+    const old = await run({ ehlo: 'close' }, 2);
+    assert.equal(old.world.arrived.length, 2);
+    assert.deepEqual([said(old, 'EHLO'), said(old, 'HELO'), old.world.connections], [1, 1, 2]);
   });
 
   it('and a refusal that remains without it is the last word', async () => {

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Credentials } from '../../src/routing/hosts.ts';
-import type { Mechanism } from '../../src/smtp/mechanisms.ts';
+import { MECHANISMS, type Mechanism } from '../../src/smtp/mechanisms.ts';
 import { authCommand } from '../../src/smtp/sasl.ts';
 
 /** What is said after these challenges. */
 function said(
   mechanism: Mechanism,
-  login: Credentials & { readonly nonce?: string },
+  login: Credentials & { readonly nonce?: string; readonly withoutInitialResponse?: boolean },
   ...challenges: readonly string[]
 ): string {
   return authCommand(mechanism, challenges, { nonce: 'n', ...login });
@@ -22,6 +22,18 @@ test('PLAIN is NUL user NUL password, to the byte (R021)', () => {
   const line = said('PLAIN', tim);
   assert.match(line, /^AUTH PLAIN \S+$/);
   assert.equal(bytesOf(line), '\0tim\0tanstaaftanstaaf');
+});
+
+test('AUTH alone, and the initial response when it is asked for (R305)', () => {
+  const login = { ...tim, withoutInitialResponse: true };
+  assert.equal(said('PLAIN', login), 'AUTH PLAIN');
+  assert.equal(bytesOf(said('PLAIN', login, '')), '\0tim\0tanstaaftanstaaf');
+  assert.equal(said('XOAUTH2', login), 'AUTH XOAUTH2');
+});
+
+test('which mechanisms have an initial response', () => {
+  for (const { name, initialResponse } of MECHANISMS)
+    assert.equal(said(name, tim).includes(`${name} `), initialResponse, name);
 });
 
 test('LOGIN sends the user name, then the password, separately (R084, R089)', () => {

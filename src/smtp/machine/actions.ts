@@ -55,6 +55,11 @@ export const ACTIONS = {
     draft.session.authSteps = 0;
     authenticate(draft, null);
   },
+  authWithoutInitialResponse: (draft) => {
+    draft.session.withoutInitialResponse = true;
+    draft.session.authSteps = 0;
+    authenticate(draft, null);
+  },
   answerChallenge: (draft) => authenticate(draft, replyOf(draft).text),
   /** RFC 4954 4: a lone asterisk; the server answers 501 */
   cancelAuth: (draft) => {
@@ -160,6 +165,8 @@ export const ACTIONS = {
     const maybeDelivered = draft.stage === 'dot' && failure.code === null;
     draft.effects.push({ type: 'extension-refused', extension, failure: { ...failure, maybeDelivered } });
   },
+  refuseEhlo: (draft) =>
+    draft.effects.push({ type: 'extension-refused', extension: 'EHLO', failure: failureOf(draft, 'host') }),
   limitRecipients: (draft) => {
     const extension = `RCPTMAX ${currentOf(draft).accepted.length}` as const;
     draft.effects.push({ type: 'extension-refused', extension, failure: failureOf(draft, 'host') });

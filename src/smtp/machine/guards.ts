@@ -12,6 +12,17 @@ import { isOurDoing } from './session.ts';
 type Guard = (draft: Draft) => boolean;
 
 export const GUARDS = {
+  saysHelo: ({ session: { policy } }) => policy.without?.includes('EHLO') === true,
+  /**
+   * Old servers, and filters before them, end the session at EHLO. HELO gives neither TLS nor a login; and a 421 that says
+   * why is about the host.
+   */
+  ehloInDoubt: ({ event, session: { policy, secure } }) => {
+    if (isOurDoing(event) || policy.lmtp || policy.credentials || policy.tls === 'require') return false;
+    if (policy.without?.includes('EHLO') || (secure && policy.tls !== 'implicit')) return false;
+    return event.type !== 'reply' || (event.reply.enhanced === null && !HOST_TROUBLE.test(event.reply.text));
+  },
+
   tlsAvailable: (draft) =>
     !draft.session.secure &&
     !draft.session.tlsDeclined &&
@@ -28,10 +39,20 @@ export const GUARDS = {
     authNeeded(draft.session) && mayShowCredentials(draft.session) && chooseMechanism(draft.session) !== null,
   authNeedsTls: (draft) => authNeeded(draft.session) && !mayShowCredentials(draft.session),
   authMissing: (draft) => authNeeded(draft.session),
+  /** RFC 4954 4: a syntax error in AUTH with its initial response, which a server may not know */
+  initialResponseInDoubt: ({ event, session: { mechanism, authSteps, withoutInitialResponse } }) =>
+    event.type === 'reply' &&
+    event.reply.code === 501 &&
+    authSteps === 1 &&
+    !withoutInitialResponse &&
+    MECHANISMS.some(({ name, initialResponse }) => name === mechanism && initialResponse),
+  /** RFC 4954 4: 503 to any AUTH behind one that succeeded; some servers know us by our address */
+  alreadyAuthenticated: ({ event }) =>
+    event.type === 'reply' && event.reply.code === 503 && ALREADY_AUTHENTICATED.test(event.reply.text),
   /** LOGIN and SCRAM ask twice, PLAIN and CRAM-MD5 once, OAuth once more to explain an error; a server that asks on is misbehaving */
-  authMayContinue: (draft) => draft.session.authSteps < MOST_RESPONSES,
+  authMayContinue: ({ session }) => session.authSteps < mostResponses(session),
   /** nothing is left to answer: the exchange is cancelled, once */
-  authGoesOn: (draft) => draft.session.authSteps === MOST_RESPONSES,
+  authGoesOn: ({ session }) => session.authSteps === mostResponses(session),
   /**
    * A mechanism may be refused, for now or for good, because the server does not know it, finds it too weak, or cannot do it with
    * the passwords it keeps. A wrong password is tried by one more mechanism only: servers lock out who fails too often.
@@ -115,6 +136,13 @@ export function readReply({ event, stage, session: { current, policy } }: Draft)
 }
 
 const MOST_RESPONSES = 3;
+
+/** AUTH alone is one more. */
+function mostResponses({ withoutInitialResponse }: Session): number {
+  return MOST_RESPONSES + (withoutInitialResponse ? 1 : 0);
+}
+
+const ALREADY_AUTHENTICATED = /\balready (?:authenticated|authorized|logged[- ]?in)\b/i;
 
 /**
  * The next one to try of those that the server offers, the strongest first; null: none is left. After a login that failed, one

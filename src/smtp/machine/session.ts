@@ -5,7 +5,7 @@
 import type { TlsFacts } from '#net-stream-utils';
 import type { ByteString } from '../../platform/bytes.ts';
 import type { TlsPolicy } from '../../routing/hosts.ts';
-import type { Capabilities, Extension, RecipientLimit } from '../capabilities.ts';
+import type { Capabilities, Refusable } from '../capabilities.ts';
 import { NO_CAPABILITIES } from '../capabilities.ts';
 import type { Mechanism } from '../mechanisms.ts';
 import type { Failure, Outcome, Peer } from '../outcome.ts';
@@ -28,7 +28,7 @@ export interface SessionPolicy {
   /** maximum recipients in one transaction; the server may allow fewer (RFC 9422) */
   readonly recipients: number;
   /** extensions that are not used even where they are offered: a setting says so, or this host refused them */
-  readonly without?: readonly (Extension | RecipientLimit)[];
+  readonly without?: readonly Refusable[];
   /** the sender of the message demands TLS (RFC 8689): a server without it is none for this message */
   readonly requireTls?: true;
   /** a relay of our settings: that it takes no mail for others from us is no fault of the message */
@@ -66,6 +66,8 @@ export interface Session {
   readonly mechanism: Mechanism | null;
   /** responses sent with this mechanism */
   readonly authSteps: number;
+  /** the server did not take AUTH with an initial response: it is sent when the server asks for it */
+  readonly withoutInitialResponse: boolean;
   /** mechanisms that the server refused in this session */
   readonly refusedMechanisms: readonly Mechanism[];
   /** how many of them with "authentication credentials invalid" */
@@ -135,7 +137,7 @@ export type SessionEffect =
    */
   | {
       readonly type: 'extension-refused';
-      readonly extension: Extension | RecipientLimit;
+      readonly extension: Refusable;
       readonly failure: Failure;
     }
   /** these were refused before the one that worked, or ended the session */
@@ -163,6 +165,7 @@ export function beginSession(policy: SessionPolicy, peer: Peer): Session {
     authenticated: false,
     mechanism: null,
     authSteps: 0,
+    withoutInitialResponse: false,
     refusedMechanisms: [],
     failedLogins: 0,
     capabilities: NO_CAPABILITIES,

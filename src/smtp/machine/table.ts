@@ -26,6 +26,7 @@ const BROKEN = ['connection-lost', 'timeout', 'protocol-error', 'early-talker', 
 
 export const SESSION_TABLE: readonly Row[] = [
   // RFC 5321 3.1: the client waits for the complete greeting.
+  { id: 'greeting-helo', in: ['greeting'], on: ['2yz'], when: 'saysHelo', to: 'helo', do: ['sendHelo'] },
   { id: 'greeting-ok', in: ['greeting'], on: ['2yz'], to: 'ehlo', do: ['sendEhlo'] },
   {
     id: 'greeting-refused',
@@ -38,6 +39,15 @@ export const SESSION_TABLE: readonly Row[] = [
   { id: 'ehlo-ok', in: ['ehlo'], on: ['2yz'], to: 'capabilities', do: ['readCapabilities'] },
   { id: 'ehlo-unsupported', in: ['ehlo'], on: ['5yz'], to: 'helo', do: ['sendHelo'] },
   { id: 'ehlo-refused', in: ['ehlo'], on: ['3yz', '4yz'], to: 'quit', do: ['failHost', 'sendQuit'] },
+  // The next session says HELO at once.
+  {
+    id: 'ehlo-lost',
+    in: ['ehlo', 'helo'],
+    on: ['421', 'connection-lost'],
+    when: 'ehloInDoubt',
+    to: 'closed',
+    do: ['refuseEhlo', 'destroy'],
+  },
   { id: 'helo-ok', in: ['helo'], on: ['2yz'], to: 'capabilities', do: [] },
   { id: 'helo-refused', in: ['helo'], on: ['3yz', ...REFUSAL], to: 'quit', do: ['failHost', 'sendQuit'] },
 
@@ -156,6 +166,22 @@ export const SESSION_TABLE: readonly Row[] = [
     when: 'authGoesOn',
     to: 'auth',
     do: ['cancelAuth'],
+  },
+  {
+    id: 'auth-already',
+    in: ['auth'],
+    on: ['5yz'],
+    when: 'alreadyAuthenticated',
+    to: 'capabilities',
+    do: ['markAuthenticated'],
+  },
+  {
+    id: 'auth-without-initial-response',
+    in: ['auth'],
+    on: ['5yz'],
+    when: 'initialResponseInDoubt',
+    to: 'auth',
+    do: ['authWithoutInitialResponse'],
   },
   {
     id: 'auth-next-mechanism',
