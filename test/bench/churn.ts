@@ -1,8 +1,10 @@
 /**
- * Messages come and go for a long time: `node --import tsx test/bench/churn.ts [--messages N] [--retried N] [--waiting N]`. Shown at each
- * tenth: how large the tables are, what is dead in them, how often they were vacuumed, how long a claim and its like take. One process puts
- * messages of 10 kB in and delivers them without SMTP, so many percent retried, beside so many that wait for another day. A cluster of its
- * own with PostgreSQL's own settings; where the script is root its disk is in memory, because tables grow there as elsewhere.
+ * Messages come and go for a long time: `node --import tsx test/bench/churn.ts [--messages N] [--retried N] [--waiting N]
+ * [--snapshot]`. Shown before it and at each tenth: how large the tables are, what is dead in them, how often they were vacuumed, how long a
+ * claim and its like take. One process puts messages of 10 kB in and delivers them without SMTP, so many percent retried, beside so many
+ * that wait for another day; with --snapshot somebody looks at the queue as it was at the beginning, as a backup does, so that nothing can
+ * be cleaned up. A cluster of its own with PostgreSQL's own settings; where the script is root its disk is in memory: tables grow there as
+ * elsewhere.
  */
 import fs from 'node:fs';
 import os from 'node:os';
@@ -24,6 +26,7 @@ const { values } = parseArgs({
     /** percent */
     retried: { type: 'string', default: '4' },
     waiting: { type: 'string', default: '20000' },
+    snapshot: { type: 'boolean', default: false },
   },
 });
 const messages = Number(values.messages);
@@ -120,7 +123,7 @@ try {
     const tables = await database.repeatable(
       `SELECT relname AS table, pg_total_relation_size(relid)::float8 / 1048576 AS size, n_dead_tup::float8 AS dead,
         n_live_tup::float8 AS alive, autovacuum_count::float8 AS vacuums, n_tup_upd::float8 AS updates,
-        n_tup_hot_upd::float8 AS hot FROM pg_stat_user_tables WHERE schemaname = 'spoolroom' AND n_tup_ins > 0 ORDER BY 1`,
+        n_tup_hot_upd::float8 AS hot FROM pg_stat_user_tables WHERE schemaname = 'spoolroom' ORDER BY 1`,
     );
     const functions = await database.repeatable(
       "SELECT funcname AS name, sum(calls)::float8 AS calls, sum(total_time) AS time FROM pg_stat_user_functions WHERE schemaname = 'spoolroom' GROUP BY 1",
@@ -147,12 +150,23 @@ try {
   };
 
   const watch = async (): Promise<void> => {
+    await show();
     for (let tenth = 1; tenth <= 10; tenth++) {
       while (gone < (messages * tenth) / 10) await pause(200);
       await show();
     }
   };
-  await Promise.all([...Array.from({ length: 16 }, putIn), deliver(1), deliver(2), watch()]);
+  const all = async (): Promise<void> => {
+    await Promise.all([...Array.from({ length: 16 }, putIn), deliver(1), deliver(2), watch()]);
+  };
+  if (values.snapshot)
+    await database.transaction(async (backup) => {
+      await backup.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ');
+      await backup.query('SET LOCAL idle_in_transaction_session_timeout = 0');
+      await backup.query('SELECT count(*) FROM spoolroom.job');
+      await all();
+    });
+  else await all();
   // What autovacuum does when it is quiet again.
   await pause(QUIET);
   await show();

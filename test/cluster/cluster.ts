@@ -6,6 +6,9 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { QueueError } from '../../src/platform/system-errors.ts';
+import { type Migration, migrate } from '../../src/queue/postgres/schema/migrate.ts';
+import { PROGRAM } from '../support/program.ts';
 import { seededRandom } from '../support/spool.ts';
 import { Databases } from './databases.ts';
 import { type Fault, faultKinds, strike } from './faults.ts';
@@ -23,6 +26,8 @@ export interface ClusterRun {
   readonly workers: number;
   /** milliseconds */
   readonly lease: number;
+  /** folder of an older build: it makes the tables and delivers, until they are brought up to date half way; then both deliver */
+  readonly from?: string;
   readonly log: (line: string) => void;
 }
 
@@ -57,7 +62,9 @@ export async function runCluster(run: ClusterRun): Promise<ClusterResult> {
   const { seed, log, lease, messages } = run;
   const random = seededRandom(seed);
   const began = performance.now();
-  const databases = await Databases.start();
+  const older = run.from === undefined ? null : [path.join(run.from, 'bin/spoolroom')];
+  const programs = [older ?? PROGRAM];
+  const databases = await Databases.start(older);
   if (databases.noDisk !== null) log(`no disk is filled: ${databases.noDisk}`);
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'spoolroom-cluster-'));
   const sink = await startSink(seededRandom(seed + 1));
@@ -69,7 +76,8 @@ export async function runCluster(run: ClusterRun): Promise<ClusterResult> {
       fs.mkdirSync(state);
       const links = await Promise.all(databases.sockets.map((socket) => Link.to(socket)));
       const room = databases.address(links.map(({ port }) => `127.0.0.1:${port}`).join(','));
-      workers.push(new ClusterWorker({ name, room, links, state, lease, log, relay: sink.port }));
+      const program = (): readonly string[] => programs[Math.floor(random() * programs.length)] ?? PROGRAM;
+      workers.push(new ClusterWorker({ name, program, room, links, state, lease, log, relay: sink.port }));
     }
     const acknowledged: string[] = [];
     const faults: Fault[] = [];
@@ -100,7 +108,13 @@ export async function runCluster(run: ClusterRun): Promise<ClusterResult> {
         acknowledged.push(...recipients);
       },
     });
-    await Promise.all([feeding, strikes('worker'), strikes('database')]);
+    const upgrade = async (): Promise<void> => {
+      if (older === null) return;
+      while (accepted < messages / 2) await pause(100);
+      log(`upgraded: ${JSON.stringify(await upToDate(databases))}`);
+      programs.push(PROGRAM);
+    };
+    await Promise.all([feeding, strikes('worker'), strikes('database'), upgrade()]);
     log('all is handed over');
     const left = await drained(databases);
     for (const worker of workers) await worker.stop();
@@ -121,6 +135,23 @@ export async function runCluster(run: ClusterRun): Promise<ClusterResult> {
 
 function seconds(began: number): number {
   return Math.round((performance.now() - began) / 1000);
+}
+
+/** While the database is away, and while its tables are in use, it is tried again. */
+async function upToDate(databases: Databases): Promise<Migration> {
+  const database = databases.connect();
+  try {
+    for (;;) {
+      try {
+        return await migrate(database);
+      } catch (error) {
+        if (!(error instanceof QueueError)) throw error;
+        await pause(200);
+      }
+    }
+  } finally {
+    await database.close();
+  }
 }
 
 /** Waits until nothing is in the queue; what is left after that. */

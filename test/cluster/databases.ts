@@ -2,7 +2,7 @@
  * Two servers: what one commits the other has before anybody is told. When the first one fails the second takes its place, and the
  * first becomes its standby, from nothing; until it is one nothing is committed.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -49,7 +49,8 @@ export class Databases {
     this.noDisk = noDisk;
   }
 
-  static async start(): Promise<Databases> {
+  /** @param migrator words of the program that makes the tables, where it is not this one */
+  static async start(migrator: readonly string[] | null): Promise<Databases> {
     const noDisk = process.getuid?.() === 0 ? null : 'a file system of its own needs root';
     const options = {
       durable: true,
@@ -58,7 +59,7 @@ export class Databases {
     } as const;
     const primary = await startCluster(options);
     try {
-      const address = await primary.create();
+      const address = migrator === null ? await primary.create() : await madeBy(migrator, primary);
       const database = databaseAt(address);
       await database.query(CLOCK);
       await database.query(LEDGER);
@@ -118,8 +119,8 @@ export class Databases {
   /** No byte is left on the disk of the first one; when there is room again it goes on, or is started where it gave up. */
   async fillDisk(time: number): Promise<void> {
     const filler = path.join(this.#primary.folder, 'filler');
-    const { bavail, bsize } = fs.statfsSync(this.#primary.folder);
-    execFileSync('fallocate', ['-l', String(bavail * bsize), filler]);
+    // It ends when there is no room.
+    spawnSync('dd', ['if=/dev/zero', `of=${filler}`, 'bs=64k'], { stdio: 'ignore' });
     await pause(time);
     fs.rmSync(filler);
     await this.#goOn();
@@ -155,6 +156,15 @@ export class Databases {
     }
     await database.close();
   }
+}
+
+async function madeBy(migrator: readonly string[], primary: Cluster): Promise<string> {
+  const admin = databaseAt(primary.address('postgres'));
+  await admin.query('CREATE DATABASE older');
+  await admin.close();
+  const address = primary.address('older');
+  execFileSync(process.execPath, [...migrator, 'migrate', '--postgres', address], { stdio: 'pipe' });
+  return address;
 }
 
 function nameIn(address: string): string {

@@ -1,4 +1,4 @@
-/** `npm run cluster -- --faults N --messages N --seed N`: see cluster.ts; the exit code is 1 when something is lost, left, unexplained or repeated. */
+/** `npm run cluster -- --faults N --messages N --seed N [--from FOLDER OF AN OLDER BUILD]`: see cluster.ts; the exit code is 1 when something is lost, left, unexplained or repeated. */
 import { parseArgs } from 'node:util';
 import { NO_POSTGRES } from '../support/postgres.ts';
 import { runCluster } from './cluster.ts';
@@ -9,6 +9,7 @@ const { values } = parseArgs({
     messages: { type: 'string', default: '2000' },
     workers: { type: 'string', default: '3' },
     lease: { type: 'string', default: '3000' },
+    from: { type: 'string' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 1_000_000)) },
     verbose: { type: 'boolean', default: false },
   },
@@ -25,6 +26,7 @@ if (NO_POSTGRES !== false) {
     messages: Number(values.messages),
     workers: Number(values.workers),
     lease: Number(values.lease),
+    ...(values.from === undefined ? {} : { from: values.from }),
     log: (line) => values.verbose && console.error(line),
   });
   console.log(JSON.stringify(result, null, 1));

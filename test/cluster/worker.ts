@@ -3,13 +3,14 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { PROGRAM } from '../support/program.ts';
 import type { Link } from './proxy.ts';
 
 const CLOCK_STEP = fileURLToPath(new URL('clock-step.cjs', import.meta.url));
 
 export interface WorkerOptions {
   readonly name: string;
+  /** words of the program, at each start */
+  readonly program: () => readonly string[];
   readonly room: string;
   /** to each server, as `room` names them */
   readonly links: readonly Link[];
@@ -72,7 +73,7 @@ export class ClusterWorker {
   }
 
   #start(): void {
-    const { name, room, state, relay, lease, log } = this.#options;
+    const { name, program, room, state, relay, lease, log } = this.#options;
     const words = ['watch', '--intake', '--room', room, '--state', state, '--hostname', name];
     const given: { readonly [setting: string]: string } = {
       'intake.listen': '127.0.0.1:0',
@@ -88,7 +89,7 @@ export class ClusterWorker {
       'log.format': 'json',
     };
     for (const [setting, value] of Object.entries(given)) words.push(`--${setting}`, value);
-    const child = spawn(process.execPath, ['--require', CLOCK_STEP, ...PROGRAM, ...words], {
+    const child = spawn(process.execPath, ['--require', CLOCK_STEP, ...program(), ...words], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     this.#child = child;
