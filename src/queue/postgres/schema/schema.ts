@@ -10,6 +10,7 @@ import { JOBS } from './jobs.ts';
 import { LIMITS } from './limits.ts';
 import { MOVES } from './moves.ts';
 import { NOTICES } from './notices.ts';
+import { VIEWS } from './views.ts';
 
 /**
  * `message` is what is claimed: a payload (its bytes in `chunk`) with the jobs that name it. `due` is null where it is held or has
@@ -104,6 +105,7 @@ export const VERSIONS: readonly string[] = [
   PROGRAMS,
   COPIES,
   LIMITS,
+  VIEWS,
 ];
 
 /** The tables of a program: their versions, and the oldest program that may work with the last of them. */
