@@ -19,6 +19,7 @@ import { SCHEDULE } from '../../src/queue/schedule.ts';
 import { openSpoolReadOnly } from '../../src/queue/spool/open.ts';
 import { readSettings } from '../../src/settings/read.ts';
 import { nodeDisk } from '../../src/storage/disk.ts';
+import { passwordLine, withUser } from '../../src/web/password.ts';
 import { certificates, type ServerCertificate } from '../support/certificates.ts';
 import { caughtTerminal, invocation } from '../support/invocation.ts';
 import { emptyJob } from '../support/jobs.ts';
@@ -122,6 +123,30 @@ describe('check', () => {
       assert.match(seen('smarthost'), /^\[127\.0\.0\.1\]:\d+ greets: relay\.example \(no TLS\)$/);
       assert.deepEqual(fs.readdirSync(spool), []);
     }));
+
+  it('an address to send from that this machine does not have is told, of an entry of destinations, too (R307)', async (t) => {
+    const { seen } = await check(spoolOf(t, {}), {
+      'local-address': ['192.0.2.77'],
+      destinations: [{ to: 'x.example', 'local-address': ['127.0.0.1', '2001:db8::78'] }],
+    });
+    assert.match(seen('settings'), /^local-address is 192\.0\.2\.77, which this machine does not have/m);
+    assert.match(seen('settings'), /^local-address of destinations entry 1 is 2001:db8::78, which/m);
+    assert.doesNotMatch(seen('settings'), /is 127/);
+  });
+
+  it('says why the web view could not start, where it is set (R308)', async (t) => {
+    const spool = spoolOf(t, {});
+    const { bad, seen } = await check(spool, { 'web.listen': '192.0.2.1:8080' });
+    assert.deepEqual(bad, ['trouble web']);
+    assert.match(seen('web'), /does not listen on 192\.0\.2\.1 without TLS/);
+    const users = path.join(temporaryDirectory(t), 'users');
+    const without = await check(spool, { 'web.users': users });
+    assert.match(without.seen('web'), /users cannot be used: /);
+    fs.writeFileSync(users, withUser('', 'root', await passwordLine('a long enough password')), {
+      mode: 0o600,
+    });
+    assert.deepEqual((await check(spool, { 'web.users': users })).bad, []);
+  });
 
   it('reports what is in the spool and will not be delivered', async (t) => {
     const spool = spoolOf(t, {

@@ -62,6 +62,17 @@ test('hold and release: queue and explain show it, no message changes', async (t
   assert.deepEqual(messagesIn(spool), FILES);
 });
 
+test('a release says which jobs the next failure ends, because they were held so long (R306)', async (t) => {
+  const old = `${HEADER}msgid|1\nsubmitted|${NOW - 6 * 86_400}\nretry|600\nattempted|${NOW - 300}\nremote|b@example.com|4|no\n`;
+  const spool = spoolOf(t, { ...FILES, 2: old });
+  await spoolroom(spool, 'hold', '2', '4');
+  const { printed } = await spoolroom(spool, 'release', '2', '4');
+  assert.match(
+    printed,
+    /^released: jobs 2, 4\. Older than retry\.giveup, .*: job 2\. If the next attempt fails/,
+  );
+});
+
 test('a retry makes a waiting job due; a held one stays held until it is released', async (t) => {
   const waiting = `${HEADER}msgid|1\nsubmitted|${NOW - 60}\nretry|600\nattempted|${NOW + 300}\nremote|b@example.com|4|no\n`;
   const spool = spoolOf(t, { ...FILES, 2: waiting });

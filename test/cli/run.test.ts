@@ -391,13 +391,17 @@ it('an address to send from that this machine does not have is told (R295)', asy
   const { log } = await runOver(
     t,
     { 1: MAIL, 2: listFor(1, 'dots@accepts.example') },
-    { 'local-address': ['192.0.2.77', '127.0.0.1'] },
+    {
+      'local-address': ['192.0.2.77', '127.0.0.1'],
+      destinations: [{ to: 'x.example', 'local-address': ['192.0.2.78'] }],
+    },
   );
   assert.equal(log.filter(({ event }) => event === 'deferred').length, 1);
-  const told = log.filter(({ message }) => message.startsWith('local-address is '));
-  assert.equal(told.length, 1);
+  const told = log.filter(({ message }) => message.startsWith('local-address '));
+  assert.equal(told.length, 2);
   assert.match(
     told[0]?.message ?? '',
     /^local-address is 192\.0\.2\.77, which this machine does not have, so mail .* waits\. It has .*127\.0\.0\.1/,
   );
+  assert.match(told[1]?.message ?? '', /^local-address of destinations entry 1 is 192\.0\.2\.78, which/);
 });

@@ -18,7 +18,7 @@ import { REPORT, readAlerts } from '../../runner/alerts.ts';
 import { isOfRelay } from '../../runner/relay-alerts.ts';
 import type { RunRules } from '../../runner/rules.ts';
 import type { CommandText } from '../../settings/shell-words.ts';
-import type { Settings } from '../../settings/table.ts';
+import { GIVEN, type Settings } from '../../settings/table.ts';
 import { nodeDisk } from '../../storage/disk.ts';
 import { layoutOf } from '../../storage/layout.ts';
 import { monitoringFindings } from '../check/monitoring.ts';
@@ -28,7 +28,7 @@ import { checkSpool } from '../check/spool.ts';
 import { siteOf } from '../setup/delivery/dsn.ts';
 import { dsnTransportOf } from '../setup/delivery/return-path.ts';
 import { readOnlyDeps, type SystemDeps } from '../setup/delivery/system-deps.ts';
-import { clockFor, loadRules } from '../setup/load-config.ts';
+import { clockFor, foreignAddresses, loadRules } from '../setup/load-config.ts';
 import { becomeOwner } from '../setup/privileges.ts';
 import { readSpool } from '../setup/read-spool.ts';
 import type { Command, Invocation } from '../shell/command.ts';
@@ -48,6 +48,7 @@ async function check({ settings, commandText }: Invocation): Promise<readonly Fi
   return [
     ...settingsFindings(settings, rules),
     ...monitoringFindings(settings),
+    ...(await webFindings(settings)),
     ...alertFindings(settings, rules),
     ...spool.findings,
     ...network,
@@ -69,6 +70,9 @@ function settingsFindings(settings: Settings, rules: Loaded): readonly Finding[]
     ...rules.delivery.routing.destinations.entries
       .filter(({ setting }) => setting === 'destinations')
       .map((placed) => ok(entryName(placed), entryText(placed))),
+    ...foreignAddresses(rules).map((text) =>
+      warning('settings', text, 'Correct it, or give this machine the address.'),
+    ),
     hostnameFinding(rules),
     ...(now === null
       ? []
@@ -79,6 +83,21 @@ function settingsFindings(settings: Settings, rules: Loaded): readonly Finding[]
             'All times in the lists are written by this clock. The setting now is meant for tests.',
           ),
         ]),
+  ];
+}
+
+/** The web view is in use where a setting of it is given. */
+async function webFindings(settings: Settings): Promise<readonly Finding[]> {
+  if (![...settings[GIVEN].keys()].some((name) => name.startsWith('web.'))) return [];
+  const { webOptions } = await import('../web/listener.ts');
+  const options = webOptions(settings);
+  if (options.kind === 'options') return [ok('web', `can listen on ${settings['web.listen']}`)];
+  return [
+    problem(
+      'web',
+      options.text,
+      '`web` and `watch --web` do not start until this is corrected; other mail goes.',
+    ),
   ];
 }
 

@@ -152,7 +152,7 @@ export async function loadRules(settings: Settings, given?: Machine): Promise<Ru
   const { interfaces } = machine;
   const hostname = settings.hostname ?? machine.hostname ?? citadel.fqdn ?? machineName();
   const ehloName = machine.ehloName ?? ehloNameFor(hostname, interfaces);
-  return rulesFrom(settings, {
+  const rules = rulesFrom(settings, {
     hostname,
     ehloName,
     relays,
@@ -163,10 +163,10 @@ export async function loadRules(settings: Settings, given?: Machine): Promise<Ru
       ...signing.warnings,
       ...(own.problem === null ? [] : [own.problem]),
       ...(ehloName === hostname ? [] : [shortName(hostname, ehloName)]),
-      ...foreignAddresses(settings['local-address'], interfaces),
     ],
     interfaces,
   });
+  return { ...rules, warnings: [...rules.warnings, ...foreignAddresses(rules)] };
 }
 
 /**
@@ -193,12 +193,22 @@ export function charsetFrom(settings: Settings): Charset | CliError {
 }
 
 /** All mail from such an address waits, unless the system lets programs use addresses that it does not have. */
-function foreignAddresses(local: readonly string[], interfaces: readonly string[]): readonly string[] {
+export function foreignAddresses({ delivery }: Pick<RunRules, 'delivery'>): readonly string[] {
+  const { interfaces = [], destinations } = delivery.routing;
   if (interfaces.length === 0) return [];
-  const foreign = local.filter((address) => !interfaces.some((own) => inNetwork(address, own)));
+  const given = [
+    ...delivery.localAddresses.map((address) => ({ name: 'local-address', address })),
+    ...destinations.entries.flatMap(({ number, entry }) =>
+      (entry['local-address'] ?? []).map((address) => ({
+        name: `local-address of destinations entry ${number}`,
+        address,
+      })),
+    ),
+  ];
+  const foreign = given.filter(({ address }) => !interfaces.some((own) => inNetwork(address, own)));
   return foreign.map(
-    (address) =>
-      `local-address is ${address}, which this machine does not have, so mail that is to be sent from it waits. It has ${interfaces.join(', ')}.`,
+    ({ name, address }) =>
+      `${name} is ${address}, which this machine does not have, so mail that is to be sent from it waits. It has ${interfaces.join(', ')}.`,
   );
 }
 

@@ -42,7 +42,12 @@ export interface JobCommand<Facts extends SelectedJobs> extends Applicability {
   /** whether it is asked for few jobs, too */
   readonly asksAlways?: true;
   /** the requests are durable */
-  complete(selected: SelectedJobs, requester: Requester, invocation: Invocation): Promise<Facts | CliError>;
+  complete(
+    selected: SelectedJobs,
+    requester: Requester,
+    invocation: Invocation,
+    jobs: readonly QueuedJob[],
+  ): Promise<Facts | CliError>;
   /** one or more sentences; `jobs` as above */
   sentence(facts: Facts, jobs: string): string;
 }
@@ -141,7 +146,7 @@ async function request<Facts extends SelectedJobs>(
   const clock = clockFor(settings);
   const history = historyFor(spool, settings, { clock, readable, warn: warner(terminal) });
   const failure = await requestJobs({ client, history, readable }, what.request, jobs, requester);
-  return failure ?? what.complete(selected, requester, invocation);
+  return failure ?? what.complete(selected, requester, invocation, jobs);
 }
 
 /** The requests are durable, and in the history. */

@@ -1,13 +1,30 @@
-/** `spoolroom release N`: end a hold. The jobs become due as their lists say. */
-import { type JobCommand, jobCommand, type SelectedJobs } from './job-command.ts';
+/** `spoolroom release N`: end a hold. The jobs become due as their lists say, and the time held counts as every other. */
+import type { MessageNumber } from '../../../delivery-list/job.ts';
+import { isExpired } from '../../../queue/schedule.ts';
+import { scheduleFrom } from '../../../runner/rules.ts';
+import { type JobCommand, jobCommand, jobList, type SelectedJobs } from './job-command.ts';
 
-export const RELEASE: JobCommand<SelectedJobs> = {
+interface Released extends SelectedJobs {
+  /** tried before and older than `retry.giveup`: the next failure is their last */
+  readonly expiring: readonly MessageNumber[];
+}
+
+export const RELEASE: JobCommand<Released> = {
   request: 'release',
   participle: 'released',
   deed: (jobs) => `release ${jobs}`,
   inapplicable: ({ request }) => (request === 'hold' ? null : 'is not held'),
-  complete: async (selected) => selected,
-  sentence: (_, jobs) => `released: ${jobs}.`,
+  async complete(selected, { at }, { settings }, jobs) {
+    const schedule = scheduleFrom(settings);
+    const last = jobs.filter(({ job }) => job.attempted !== 0 && isExpired(job, at, schedule));
+    return { ...selected, expiring: last.map(({ control }) => control) };
+  },
+  sentence: ({ expiring }, jobs) =>
+    `released: ${jobs}.${
+      expiring.length === 0
+        ? ''
+        : ` Older than retry.giveup, which counts the time held, too: ${jobList(expiring)}. If the next attempt fails, it is the last one, and the sender gets a report. To give more time, set retry.giveup higher first.`
+    }`,
 };
 
 export const command = jobCommand(RELEASE);
