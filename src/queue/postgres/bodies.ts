@@ -76,11 +76,14 @@ async function* inPieces(
 ): AsyncGenerator<{ readonly piece: Buffer; readonly isLast: boolean }> {
   const piece = Buffer.allocUnsafe(PIECE);
   let length = 0;
+  let passed: ((bytes: number) => void) | null = null;
   for await (const bytes of given) {
     for (let rest = bytes; rest.length > 0; ) {
       if (length === PIECE) {
+        passed ??= await large();
         yield { piece, isLast: false };
         length = 0;
+        passed(PIECE);
       }
       const part = rest.subarray(0, PIECE - length);
       piece.set(part, length);
@@ -89,6 +92,12 @@ async function* inPieces(
     }
   }
   yield { piece: piece.subarray(0, length), isLast: true };
+}
+
+/** Loaded for large messages only. */
+async function large(): Promise<(bytes: number) => void> {
+  const { largeMessage } = await import('../../platform/tune-v8.ts');
+  return largeMessage();
 }
 
 /** Of a message that has no job. What cannot be dropped now is dropped a day later. */
@@ -143,6 +152,7 @@ async function read(database: Database, number: MessageNumber): Promise<PayloadR
 
 /** In parts, because a piece comes as text of twice its length, and V8 keeps what is longer than this for long. */
 export async function* pieces(query: Statements['query'], number: MessageNumber): AsyncGenerator<Buffer> {
+  let passed: ((bytes: number) => void) | null = null;
   for (let seq = 0, from = 0; ; ) {
     const [row] = await query(
       'SELECT substring(bytes FROM $3 FOR $4) AS part FROM spoolroom.chunk WHERE message = $1 AND seq = $2',
@@ -153,6 +163,8 @@ export async function* pieces(query: Statements['query'], number: MessageNumber)
     if (part.length > 0) yield part;
     from += part.length;
     if (part.length < PART || from === PIECE) {
+      passed ??= await large();
+      passed(from);
       seq++;
       from = 0;
     }
