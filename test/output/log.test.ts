@@ -1,5 +1,6 @@
 /** Log lines on their way to each target, and what happens when a target does not take them. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import fs from 'node:fs';
@@ -127,6 +128,17 @@ test('a file is added to, a thousand lines all arrive, and others cannot read it
   assert.deepEqual([lines.length, lines.at(-1)], [1002, '']);
   assert.match(lines[0] ?? '', /delivered: job 2$/);
   assert.equal(fs.statSync(target).mode & 0o007, 0);
+});
+
+test('a pipe that nobody reads yet keeps nothing waiting but its lines', async (t) => {
+  const target = path.join(temporaryDirectory(t), 'pipe');
+  execFileSync('mkfifo', [target]);
+  const written = log({ target }, DELIVERED);
+  await new Promise(setImmediate);
+  const reader = fs.createReadStream(target, 'utf8');
+  const [lines] = await once(reader, 'data');
+  assert.match(lines, /delivered: job 2\n$/);
+  assert.equal(await written, '');
 });
 
 test('a file that cannot be written is reported once, and its lines go to standard error', async (t) => {

@@ -2,7 +2,7 @@
  * Writes log lines with winston, which is loaded for the first line, so that a run without log lines does not load it. A line
  * that cannot be written to its target goes to standard error; a log that fails never stops a delivery.
  */
-import { createWriteStream } from 'node:fs';
+import { closeSync, createWriteStream, openSync, statSync, writeSync } from 'node:fs';
 import { Writable } from 'node:stream';
 import type { Logger, transport as Transport } from 'winston';
 import { describeError } from '../../platform/system-errors.ts';
@@ -136,8 +136,29 @@ function stderrOnly(stderr: Writable): Writable {
 /** The property in which winston keeps the formatted line. */
 const TEXT = Symbol.for('message');
 
+/** To write to a file takes less than to have it written by another thread. What is no file, such as a pipe, may block. */
 async function plainStream(target: string, stderr: Writable): Promise<Writable> {
-  return target === 'stderr' ? stderr : createWriteStream(target, { flags: 'a', mode: 0o640 });
+  if (target === 'stderr') return stderr;
+  const isFile = statSync(target, { throwIfNoEntry: false })?.isFile() ?? true;
+  return isFile ? fileStream(target) : createWriteStream(target, { flags: 'a' });
+}
+
+function fileStream(path: string): Writable {
+  const fd = openSync(path, 'a', 0o640);
+  return new Writable({
+    write: (lines: Buffer, _, done) => {
+      try {
+        for (let written = 0; written < lines.length; ) written += writeSync(fd, lines, written);
+        done();
+      } catch (error) {
+        done(error as Error);
+      }
+    },
+    destroy: (error, done) => {
+      closeSync(fd);
+      done(error);
+    },
+  });
 }
 
 /** Writes lines to their target, and to standard error when that fails. */
