@@ -34,6 +34,7 @@ export function plainAddress(address: string): string {
 
 /** The IPv4 address at which a tunnel or a translator to this IPv6 address ends; null: none leads there. */
 export function tunnelEnd(address: string): string | null {
+  if (!address.includes(':')) return null;
   const at = TUNNELS.find(([network]) => inNetwork(address, network))?.[1];
   return at === undefined ? null : (ipBytes(address) ?? []).slice(at, at + 4).join('.');
 }

@@ -9,7 +9,8 @@ const OURS: readonly string[] = ['127.0.0.0/8', '0.0.0.0/8', '::1', '::'];
  * machine's interfaces.
  */
 export function isOwnAddress(address: string, own: readonly string[]): boolean {
-  const ends = [address, tunnelEnd(address) ?? address];
+  const end = tunnelEnd(address);
+  const ends = end === null ? [address] : [address, end];
   return [...OURS, ...own].some((network) => ends.some((each) => inNetwork(each, network)));
 }
 
