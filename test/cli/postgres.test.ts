@@ -205,8 +205,36 @@ describe('commands on a queue in PostgreSQL', { skip: NO_POSTGRES }, () => {
     await enqueue('b@one.example');
     const { printed } = await spoolroom('check', '--return', 'room', '--smarthost', '127.0.0.1:1');
     assert.match(printed, /trouble +postgres +the server has fsync = off/);
+    assert.match(
+      printed,
+      /ok +postgres +.* is PostgreSQL [\d.]+; its tables have version \d+, as this program/,
+    );
+    assert.match(printed, /ok +replication +no standby is waited for, .*; none is connected/);
+    assert.match(printed, /ok +vacuum +the table spoolroom\.\w+ has \d+ dead rows? and \d+ others?, /);
+    assert.doesNotMatch(printed, /claims|lease/);
     assert.match(printed, /ok +jobs +1 job; 0 messages claimed, 0 held/);
     assert.match(printed, /ok +runner +no process is delivering/);
+  });
+
+  it('check tells of processes that died with messages in their hands', async (t) => {
+    const { spoolroom, enqueue, room } = await site(t);
+    await enqueue('b@one.example');
+    const database = databaseAt(room);
+    t.after(() => database.close());
+    await database.query("SELECT spoolroom.enter('one', '', 'mx1', 77, -300, NULL)");
+    await database.query(
+      `UPDATE spoolroom.message SET claim = (SELECT epoch FROM spoolroom.worker), begun = clock_timestamp() - interval '8 h'`,
+    );
+    const words = ['check', '--return', 'room', '--smarthost', '127.0.0.1:1'];
+    const { printed } = await spoolroom(...words);
+    assert.match(printed, /warning +claims +the claimed message that has waited longest was due 8 h ago/);
+    assert.match(
+      printed,
+      /warning +lease +the lease of process 77 on mx1 ended 5 min ago, with 1 message claimed/,
+    );
+    assert.match(printed, /nobody else delivers: start `spoolroom watch`/);
+    await database.query("SELECT spoolroom.enter('two', '', 'mx2', 78, 60, NULL)");
+    assert.match((await spoolroom(...words)).printed, /Another process takes them over/);
   });
 
   it('refuses what has no meaning there', async (t) => {

@@ -1,6 +1,7 @@
 /** The database dies and its synchronous standby takes its place: found again, with everything that was acknowledged. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { checkPostgres } from '../../../src/cli/check/postgres.ts';
 import { systemClock } from '../../../src/platform/clock.ts';
 import { postgresClient } from '../../../src/queue/postgres/client.ts';
 import { openPostgresQueue } from '../../../src/queue/postgres/open.ts';
@@ -28,6 +29,11 @@ test('the standby that was promoted is found, has all that was acknowledged, and
   const first = await queue.enqueue(Buffer.from('Subject: x\n\nfirst\n'), NEW_JOB);
   await queue.claim(10, new Set(), SCHEDULE);
 
+  const checked = async (): Promise<string> =>
+    (await checkPostgres(address, () => Date.now() / 1000))
+      .map(({ grade, seen }) => `${grade}: ${seen}`)
+      .join('\n');
+  assert.match(await checked(), /ok: commits wait for synchronous standbys .*\(streaming, sync\)/);
   const client = postgresClient(databaseAt(address), SETTINGS_2012, () => null, systemClock);
   const acknowledged: number[] = [];
   const program = async (): Promise<void> => {
@@ -51,6 +57,7 @@ test('the standby that was promoted is found, has all that was acknowledged, and
   const change = { index: 0, address: 'b@example.com', status: 2, text: 'ok' } as const;
   assert.equal(await queue.record(first.control, [change], NOW), 'recorded');
   await queue.finish(first.control);
+  assert.match(await checked(), /ok: no standby is waited for/);
   assert.deepEqual(deps.warnings, []);
   assert.equal((await queue.claim(100, new Set(), SCHEDULE)).jobs.length, Math.min(100, kept.size - 1));
 });
