@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { type TestContext, test } from 'node:test';
-import { loginFailedEvent, loginsFailedEvent, rejectedEvent } from '../../src/output/log/log-events.ts';
+import { rejectedEvent } from '../../src/output/log/log-events.ts';
+import { loginFailedEvent, loginsFailedEvent } from '../../src/output/log/process-events.ts';
 import { readSettings } from '../../src/settings/read.ts';
 import { temporaryDirectory } from '../support/spool.ts';
 

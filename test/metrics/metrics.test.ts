@@ -6,7 +6,7 @@ import { counterStore, intakeFile, replaceTextFile, timedDisk } from '../../src/
 import { RunningMetrics } from '../../src/metrics/running.ts';
 import { METRICS, type Metric, REASONS, seriesOf } from '../../src/metrics/table.ts';
 import { CONTENT_TYPES, formatFor, Metrics } from '../../src/metrics/values.ts';
-import { warningEvent } from '../../src/output/log/log-events.ts';
+import { warningEvent } from '../../src/output/log/process-events.ts';
 import { Alerts } from '../../src/runner/alerts.ts';
 import { readSettings } from '../../src/settings/read.ts';
 import { STATES } from '../../src/smtp/machine/states.ts';

@@ -11,12 +11,8 @@ import { perform } from '../../src/cli/shell/main.ts';
 import { countLine } from '../../src/metrics/counting.ts';
 import { metricsBeside } from '../../src/metrics/running.ts';
 import { Metrics } from '../../src/metrics/values.ts';
-import {
-  loginFailedEvent,
-  loginsFailedEvent,
-  queuedEvent,
-  rejectedEvent,
-} from '../../src/output/log/log-events.ts';
+import { queuedEvent, rejectedEvent } from '../../src/output/log/log-events.ts';
+import { loginFailedEvent, loginsFailedEvent } from '../../src/output/log/process-events.ts';
 import { nodeDisk } from '../../src/storage/disk.ts';
 import { certificates, testCa } from '../support/certificates.ts';
 import { caughtTerminal, invocation } from '../support/invocation.ts';

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { COMMANDS } from '../../src/cli/shell/main.ts';
+import { COMMANDS } from '../../src/cli/command-table.ts';
 import { bashCompletion, fishCompletion, zshCompletion } from '../../src/packaging/completion.ts';
 import { completedCommands, sharedOptions } from '../../src/packaging/completion-model.ts';
 import { SETTINGS } from '../../src/settings/table.ts';

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { COMMANDS } from '../../src/cli/command-table.ts';
 import { EXIT } from '../../src/cli/shell/exit.ts';
-import { COMMANDS } from '../../src/cli/shell/main.ts';
 import { README, readmeScreen, withScreen } from './screen.ts';
 
 const readme = readFileSync(README, 'utf8');

@@ -21,30 +21,32 @@ import type { QueuedMessage, RejectedMessage } from '../../src/intake/transactio
 import { METRICS, type Metric } from '../../src/metrics/table.ts';
 import type { LogEvent } from '../../src/output/log/log-events.ts';
 import {
-  busyEvent,
-  closedEvent,
   dialogueEvent,
   dsnEvent,
-  listeningEvent,
-  loginFailedEvent,
-  loginsFailedEvent,
   outcomeEvent,
   plaintextEvent,
   quarantineEvent,
   queuedEvent,
   rejectedEvent,
+  suppressedEvent,
+} from '../../src/output/log/log-events.ts';
+import {
+  busyEvent,
+  closedEvent,
+  listeningEvent,
+  loginFailedEvent,
+  loginsFailedEvent,
   reloadedEvent,
   silentEvent,
   startedEvent,
   stoppedEvent,
   stoppingEvent,
   summaryEvent,
-  suppressedEvent,
   waitingEvent,
   warningEvent,
   webListeningEvent,
   webLoginEvent,
-} from '../../src/output/log/log-events.ts';
+} from '../../src/output/log/process-events.ts';
 import { duration } from '../../src/output/text.ts';
 import { LOOKUP_ERRORS } from '../../src/routing/route.ts';
 import type { OutcomeRecord } from '../../src/runner/active-message.ts';

@@ -11,13 +11,8 @@ import { LoginThrottle } from '../../intake/login-throttle.ts';
 import type { QueuedMessage, RejectedMessage } from '../../intake/transaction-handler.ts';
 import { metricsFor } from '../../metrics/wanted.ts';
 import type { Log } from '../../output/log/log.ts';
-import {
-  closedEvent,
-  listeningEvent,
-  queuedEvent,
-  rejectedEvent,
-  warningEvent,
-} from '../../output/log/log-events.ts';
+import { queuedEvent, rejectedEvent } from '../../output/log/log-events.ts';
+import { closedEvent, listeningEvent, warningEvent } from '../../output/log/process-events.ts';
 import { textDecoder } from '../../output/text.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { readPrivate } from '../../queue/citadel/client/login.ts';

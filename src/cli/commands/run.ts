@@ -1,5 +1,5 @@
 /** `spoolroom run`: one queue run, then exit. On a terminal it prints a summary; under cron it does not. */
-import { summaryEvent } from '../../output/log/log-events.ts';
+import { summaryEvent } from '../../output/log/process-events.ts';
 import { runProgress, showProgress } from '../../output/progress.ts';
 import { plural } from '../../output/text.ts';
 import { formatTime } from '../../platform/clock.ts';

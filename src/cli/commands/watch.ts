@@ -3,7 +3,7 @@
  * in the directory only makes the next scan come sooner. With `--intake` it also accepts mail from Citadel's smarthost line.
  */
 import { watch } from 'node:fs';
-import { startedEvent, stoppedEvent } from '../../output/log/log-events.ts';
+import { startedEvent, stoppedEvent } from '../../output/log/process-events.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { ConcurrentRunnerError } from '../../platform/system-errors.ts';
 import { QueueRunner, unreadableSpool, unwritableSpool } from '../../runner/queue-runner.ts';

@@ -2,7 +2,7 @@
 import type { LoginFailure } from '../../intake/connection.ts';
 import { FloodLimit } from '../../intake/flood-limit.ts';
 import type { Log } from '../../output/log/log.ts';
-import { alertEvent, loginFailedEvent, loginsFailedEvent } from '../../output/log/log-events.ts';
+import { alertEvent, loginFailedEvent, loginsFailedEvent } from '../../output/log/process-events.ts';
 import type { Clock } from '../../platform/clock.ts';
 
 /** `whose`: the listener that warns. */

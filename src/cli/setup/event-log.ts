@@ -12,9 +12,8 @@ import {
   outcomeLevel,
   plaintextEvent,
   quarantineEvent,
-  silentEvent,
-  warningEvent,
 } from '../../output/log/log-events.ts';
+import { silentEvent, warningEvent } from '../../output/log/process-events.ts';
 import { wholeDialogueLines } from '../../output/replay/dialogue.ts';
 import type { DecodeText } from '../../output/text.ts';
 import { textDecoder } from '../../output/text.ts';

@@ -4,7 +4,7 @@
  */
 import { statSync } from 'node:fs';
 import type { Log } from '../../output/log/log.ts';
-import { reloadedEvent, warningEvent } from '../../output/log/log-events.ts';
+import { reloadedEvent, warningEvent } from '../../output/log/process-events.ts';
 import type { Settings } from '../../settings/table.ts';
 import type { CliError, Invocation } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';

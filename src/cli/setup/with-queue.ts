@@ -14,7 +14,7 @@ import {
   stoppingEvent,
   waitingEvent,
   warningEvent,
-} from '../../output/log/log-events.ts';
+} from '../../output/log/process-events.ts';
 import {
   ConcurrentRunnerError,
   describeError,

@@ -6,7 +6,7 @@ import { parseListenAddress } from '../../intake/listen-address.ts';
 import { LoginThrottle } from '../../intake/login-throttle.ts';
 import type { RunningMetrics } from '../../metrics/running.ts';
 import type { Log } from '../../output/log/log.ts';
-import { webListeningEvent, webLoginEvent } from '../../output/log/log-events.ts';
+import { webListeningEvent, webLoginEvent } from '../../output/log/process-events.ts';
 import { machineName } from '../../platform/machine-name.ts';
 import { ownAddresses } from '../../platform/own-addresses.ts';
 import { readPrivate } from '../../queue/citadel/client/login.ts';

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { COMMANDS } from '../../cli/shell/main.ts';
+import { COMMANDS } from '../../cli/command-table.ts';
 import { bashCompletion, fishCompletion, zshCompletion } from '../completion.ts';
 import { completedCommands } from '../completion-model.ts';
 import { commandPage, type ManualFacts, sendmailPage, settingsPage } from '../man.ts';

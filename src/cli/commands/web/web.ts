@@ -2,7 +2,7 @@
  * `spoolroom web`: the queue in a browser, beside the process that delivers from it, or without one. `web password` makes a
  * password for it. Delivers nothing itself.
  */
-import { warningEvent } from '../../../output/log/log-events.ts';
+import { warningEvent } from '../../../output/log/process-events.ts';
 import { logFor } from '../../setup/event-log.ts';
 import { spoolOf } from '../../setup/load-config.ts';
 import { becomeOwner } from '../../setup/privileges.ts';
