@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { type TestContext, test } from 'node:test';
+import { COMMANDS } from '../../src/cli/command-table.ts';
 import { rejectedEvent } from '../../src/output/log/log-events.ts';
 import { loginFailedEvent, loginsFailedEvent } from '../../src/output/log/process-events.ts';
 import { readSettings } from '../../src/settings/read.ts';
@@ -25,18 +26,20 @@ function isPresent(program: string): boolean {
   return spawnSync(program, ['--version']).error === undefined;
 }
 
-const CONFIGURATIONS = ['spoolroom.json', 'spoolroom-live.json'];
+const CONFIGURATIONS = ['spoolroom.json', 'spoolroom-live.json', 'spoolroom-shared.json'];
 const UNITS = [
   'spoolroom.service',
   'spoolroom-run.service',
   'spoolroom-run.timer',
   'spoolroom-intake.service',
   'spoolroom-web.service',
+  'spoolroom-shared.service',
 ];
 
 test('every example is tested here', () => {
   const tested = [
     ...UNITS,
+    'compose.yml',
     'crontab',
     'fail2ban-filter.conf',
     // By test/metrics/examples.test.ts.
@@ -74,7 +77,7 @@ test('units run one command each, as a user without rights', () => {
     const [command] = unit.filter((line) => line.startsWith('ExecStart='));
     assert.match(
       command ?? '',
-      /^ExecStart=\/usr\/bin\/spoolroom (?:run|watch|intake|web) --config \/etc\/spoolroom\/spoolroom\.json$/,
+      /^ExecStart=\/usr\/bin\/spoolroom (?:run|watch|intake|web|watch --intake) --config \/etc\/spoolroom\/spoolroom\.json$/,
     );
     for (const line of [
       'User=spoolroom',
@@ -84,6 +87,48 @@ test('units run one command each, as a user without rights', () => {
     ])
       assert.ok(unit.includes(line), `${name}: ${line}`);
   }
+});
+
+test('the containers of several machines run known commands with known settings', (t) => {
+  // Python has a reader of YAML where ansible or the like is; Node has none.
+  const script = 'import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.stdin)))';
+  const read = spawnSync('python3', ['-c', script], { input: example('compose.yml'), encoding: 'utf8' });
+  if (read.status !== 0) return t.skip('python3-yaml is not installed');
+  const { services, volumes } = JSON.parse(read.stdout) as {
+    readonly services: {
+      readonly [name: string]: {
+        readonly command?: readonly string[];
+        readonly environment?: { readonly [name: string]: string };
+        readonly volumes?: readonly string[];
+        readonly depends_on?: object;
+        readonly network_mode?: string;
+      };
+    };
+    readonly volumes: object;
+  };
+  const ours = Object.entries(services).filter(([, { command }]) => command?.[0] === 'spoolroom');
+  assert.deepEqual(
+    ours.map(([name]) => name),
+    ['migrate', 'spoolroom1', 'spoolroom2'],
+  );
+  for (const [name, { command = [], environment = {}, ...service }] of ours) {
+    const [, word = '', ...words] = command;
+    const entry = COMMANDS.find(({ usage }) => usage.split(' ', 1)[0] === word);
+    for (const option of words.filter((each) => each.startsWith('--')).map((each) => each.slice(2)))
+      assert.ok(entry?.options?.[option] ?? entry?.settings.some((setting) => setting === option), option);
+    const settings = Object.entries(environment).filter(([key]) => key.startsWith('SPOOLROOM_'));
+    const given = settings.map(([key, value]) => [key.slice(10).toLowerCase(), value]);
+    const checked = readSettings(Object.fromEntries(given));
+    assert.ok(checked.ok, JSON.stringify(checked));
+    const others = [...Object.keys(service.depends_on ?? {}), service.network_mode?.replace('service:', '')];
+    for (const other of others)
+      assert.ok(other === undefined || services[other] !== undefined, `${name}: ${other}`);
+  }
+  const used = Object.values(services).flatMap((service) => service.volumes ?? []);
+  assert.deepEqual(
+    used.map((volume) => volume.split(':', 1)[0]),
+    Object.keys(volumes),
+  );
 });
 
 test('the table of cron has five times, a user and a command', () => {
