@@ -91,7 +91,7 @@ export class Databases {
   }
 
   async killAndStart(away: number): Promise<void> {
-    this.#primary.kill();
+    this.#primary.signal('SIGKILL');
     await pause(away);
     await this.#primary.start();
   }
@@ -102,7 +102,7 @@ export class Databases {
   }
 
   async failOver(away: number): Promise<void> {
-    this.#primary.kill();
+    this.#primary.signal('SIGKILL');
     await pause(away);
     await this.#standby.promote();
     [this.#primary, this.#standby] = [this.#standby, this.#primary];
@@ -111,7 +111,7 @@ export class Databases {
 
   /** Meanwhile nothing is committed. */
   async killStandby(away: number): Promise<void> {
-    this.#standby.kill();
+    this.#standby.signal('SIGKILL');
     await pause(away);
     await this.#standby.start();
   }

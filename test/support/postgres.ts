@@ -34,8 +34,8 @@ export interface Cluster {
   start(): Promise<void>;
   /** as `pg_ctl stop -m` */
   stop(how: 'fast' | 'immediate'): Promise<void>;
-  /** All its processes at once, as when the machine fails. */
-  kill(): void;
+  /** All its processes at once: SIGKILL is what a machine does that fails. */
+  signal(name: NodeJS.Signals): void;
   /** a standby becomes the one that is written to */
   promote(): Promise<void>;
   /** What it had is thrown away: it becomes a standby of this one, which has every commit before it is acknowledged. */
@@ -124,8 +124,8 @@ export async function startCluster({
     },
     start: () => startAtLast(call, ['-D', data, '-l', path.join(folder, 'log'), '-w', 'start']),
     stop: async (how) => call('pg_ctl', '-D', data, '-m', how, '-w', 'stop'),
-    kill() {
-      for (const pid of withChildren(cluster.pid())) killAtOnce(pid);
+    signal(name) {
+      for (const pid of withChildren(cluster.pid())) signalIfThere(pid, name);
     },
     promote: async () => call('pg_ctl', '-D', data, '-w', 'promote'),
     async follow(primary) {
@@ -156,9 +156,9 @@ export async function startCluster({
   return cluster;
 }
 
-function killAtOnce(pid: number): void {
+function signalIfThere(pid: number, name: NodeJS.Signals): void {
   try {
-    process.kill(pid, 'SIGKILL');
+    process.kill(pid, name);
   } catch (error) {
     // It ended when the first one did.
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;

@@ -19,6 +19,9 @@ export interface Statements {
 const CONNECT_TIMEOUT = 10_000;
 const QUERY_TIMEOUT = 60_000;
 
+/** Where in the server a warning comes from that a wait was cancelled: by `pg_cancel_backend`, or a `statement_timeout`. */
+const WAIT_FOR_STANDBY = 'SyncRepWaitForLSN';
+
 /** SQLSTATE classes that speak of the server, not of the statement: connection, resources, operator, system, read-only. */
 const ABOUT_SERVER = /^(?:08|53|57|58|F0|XX|25006|28|3D|40)/;
 
@@ -31,6 +34,8 @@ export class Database implements Statements {
   readonly #dropped = new Set<Pool>();
   /** connections that listen, with how each is ended */
   readonly #listening = new Map<Client, { readonly pool: Pool; readonly end: () => void }>();
+  /** connections whose commit is not on the synchronous standby, although the server says that it is done */
+  readonly #unwaited = new WeakSet<object>();
   #isClosed = false;
 
   /** @param size connections at the same time, at most */
@@ -41,8 +46,7 @@ export class Database implements Statements {
   }
 
   async query(text: string, values: readonly unknown[] = []): Promise<readonly Row[]> {
-    const pool = await this.#pool();
-    return this.#told(pool, async () => (await pool.query(text, [...values])).rows);
+    return this.#connected((query) => query(text, values));
   }
 
   /** The same for a statement that does no harm when it is carried out twice: tried once more on another connection. */
@@ -57,21 +61,12 @@ export class Database implements Statements {
 
   /** One transaction, rolled back when `work` rejects. */
   async transaction<T>(work: (statements: Statements) => Promise<T>): Promise<T> {
-    const pool = await this.#pool();
-    const client = await this.#told(pool, () => pool.connect());
-    const query: Statements['query'] = (text, values = []) =>
-      this.#told(pool, async () => (await client.query(text, [...values])).rows);
-    let isDone = false;
-    try {
+    return this.#connected(async (query) => {
       await query('BEGIN');
       const done = await work({ query });
       await query('COMMIT');
-      isDone = true;
       return done;
-    } finally {
-      // A connection whose transaction did not end well is closed, which rolls it back.
-      client.release(!isDone);
-    }
+    });
   }
 
   /**
@@ -108,6 +103,31 @@ export class Database implements Statements {
     const open = this.#open;
     this.#open = null;
     await open?.then((pool) => pool.end()).catch(() => {});
+  }
+
+  /** A connection that is closed when `work` rejects, which rolls back what was begun on it. */
+  async #connected<T>(work: (query: Statements['query']) => Promise<T>): Promise<T> {
+    const pool = await this.#pool();
+    const client = await this.#told(pool, () => pool.connect());
+    // When it fails, whatever is asked of it says so.
+    const failed = (): void => {};
+    client.on('error', failed);
+    let isDone = false;
+    try {
+      const done = await work((text, values = []) =>
+        this.#told(pool, async () => {
+          const { rows } = await client.query(text, [...values]);
+          if (this.#unwaited.delete(client))
+            throw new Error('the wait for its synchronous standby was cancelled');
+          return rows;
+        }),
+      );
+      isDone = true;
+      return done;
+    } finally {
+      client.release(!isDone);
+      client.removeListener('error', failed);
+    }
   }
 
   #pool(): Promise<Pool> {
@@ -152,6 +172,11 @@ export class Database implements Statements {
       // `close` ends them; a command that is done does not wait for that.
       idleTimeoutMillis: 0,
       allowExitOnIdle: true,
+    });
+    pool.on('connect', (client) => {
+      client.on('notice', ({ routine }) => {
+        if (routine === WAIT_FOR_STANDBY) this.#unwaited.add(client);
+      });
     });
     pool.on('error', () => {
       this.#drop(pool);
