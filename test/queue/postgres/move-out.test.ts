@@ -103,7 +103,7 @@ describe('moving out of PostgreSQL', { skip: NO_POSTGRES }, () => {
       (table) => `INSERT INTO spoolroom.${table} OVERRIDING SYSTEM VALUE TABLE kept.${table};`,
     );
     const names = TABLES.map((table) => `spoolroom.${table}`).join(', ');
-    await database.query(`TRUNCATE ${names}; ${copies.join(' ')}`);
+    await database.query(`TRUNCATE ${names} CASCADE; ${copies.join(' ')}`);
   }
 
   /** What is told of a job beside its list. */
