@@ -88,7 +88,7 @@ describe('moving a spool into PostgreSQL and back', { skip: NO_POSTGRES }, () =>
       if (patience !== null) child.kill('SIGKILL');
       return (await ended)[0];
     };
-    for (let kill = 0; kill < KILLS; kill++) await move(spool, address, 250 + 450 * random());
+    for (let kill = 0; kill < KILLS; kill++) await move(spool, address, 150 + 300 * random());
     assert.equal(await move(spool, address, null), 0);
     const client = postgresClient(database, SETTINGS_2012, () => null, systemClock);
     const { jobs, orphans } = await client.scan();
@@ -105,7 +105,7 @@ describe('moving a spool into PostgreSQL and back', { skip: NO_POSTGRES }, () =>
     assert.deepEqual(await database.query('SELECT FROM spoolroom.moved'), []);
 
     const other = temporaryDirectory(t);
-    for (let kill = 0; kill < KILLS; kill++) await move(address, other, 250 + 450 * random());
+    for (let kill = 0; kill < KILLS; kill++) await move(address, other, 150 + 300 * random());
     assert.equal(await move(address, other, null), 0);
     assert.deepEqual(contentOf(nodeDisk, await jobsIn(nodeDisk, other), other), content);
     assert.equal(Object.keys(messagesIn(other)).length, Object.keys(files).length);
