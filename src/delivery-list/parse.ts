@@ -16,6 +16,8 @@ export interface ParseOptions {
   readonly dialect: Dialect | 'detect';
   /** used when the dialect cannot be detected */
   readonly fallback: Dialect;
+  /** bytes of the longest control message that is read, for queue/control-message.ts; default: 8 MiB */
+  readonly longestList?: number | undefined;
 }
 
 export interface Warning {

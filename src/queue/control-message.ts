@@ -13,7 +13,7 @@ export interface ControlSettings {
   /** how control messages are written, and read where their bytes do not tell */
   readonly dialect: Dialect;
   readonly spans: RetryIntervals;
-  /** bytes of the longest control message that is read; default: 8 MiB, 131,072 recipients */
+  /** as in `ParseOptions` */
   readonly longestList?: number;
 }
 
@@ -39,6 +39,11 @@ function isWhole(bytes: Buffer): boolean {
 function namesPayload(job: Job, instructions: ByteString): boolean {
   return job.msgid > 0 || (job.msgid === 0 && /(?:^|\n)msgid\|/i.test(instructions));
 }
+
+/** Bytes. */
+export const LONGEST_LIST = 8_388_608;
+/** Bytes that a recipient counts for at least: one with the shortest line takes as much memory as others, a kilobyte. */
+const RECIPIENT = 64;
 
 /** Characters of a line. Whatever names a recipient repeats the line many times; an address has at most a few hundred. */
 const LONGEST_LINE = 65_536;
@@ -69,6 +74,12 @@ export function classifyContents(bytes: Buffer, settled: boolean, options: Parse
   }
   if (job.recipients.length === 0) {
     return { kind: 'unreadable', reason: 'it has no remote line, so it has no recipient' };
+  }
+  const { longestList = LONGEST_LIST } = options;
+  const most = Math.floor(longestList / RECIPIENT);
+  if (job.recipients.length > most) {
+    const reason = `it has ${job.recipients.length} recipients, more than ${most}, which a list of limit.list (${longestList}) bytes may have; cut it into several, or raise the limit`;
+    return { kind: 'unreadable', reason };
   }
   const warnings = parsed.warnings.map(({ line, text }) => `line ${line + headerLines}: ${text}`);
   return { kind: 'control', form: control.form, job, warnings };

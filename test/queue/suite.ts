@@ -188,6 +188,25 @@ const CASES: Readonly<Record<string, Case>> = {
     assert.deepEqual([await place.numbers(), await place.lists()], before);
   },
 
+  'a list with more recipients than its limit lets is not delivered, however short they are': async (
+    t,
+    kind,
+  ) => {
+    const place = await kind.make(t, { ...settingsOf(kind), longestList: 65_536 });
+    const queue = await place.open();
+    const mail = await place.putMail();
+    const list = (count: number): string => `msgid|${mail}\nsubmitted|5\n${'remote|x@y|0||\n'.repeat(count)}`;
+    const most = await place.putList(list(1024));
+    await place.putList(list(1025));
+    const { jobs, quarantined } = await queue.claim(MOST, NONE);
+    assert.deepEqual(
+      jobs.map(({ control }) => control),
+      [most],
+    );
+    assert.match(quarantined.map(({ reason }) => reason).join(), /^it has 1025 recipients, more than 1024,/);
+    await queue.close();
+  },
+
   'an unreadable list is reported once, with its reason; its payload stays': async (t, kind) => {
     const place = await kind.make(t, settingsOf(kind));
     const queue = await place.open();

@@ -86,6 +86,7 @@ async function surveyOf(server: CitadelServer, settings: Settings): Promise<Surv
   const index = new RoomIndex({
     server,
     dialect,
+    longestList: settings['limit.list'],
     owner: state === null ? '' : (readQueueId(nodeDisk, layoutOf(state)) ?? ''),
   });
   const queue = await index.list();

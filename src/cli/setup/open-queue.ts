@@ -80,6 +80,7 @@ async function openLive(state: string, settings: Settings, spool: SpoolDeps): Pr
   const opened = await openLiveQueue({ server, login, state }, deps, {
     dialect: givenDialect(settings),
     spans,
+    longestList: settings['limit.list'],
   });
   return opened.kind === 'refused' ? cliError(opened.text, LIVE_REFUSALS[opened.why]) : opened;
 }

@@ -90,7 +90,7 @@ async function openSharedJobs(
   const opened = await openPostgresClient(address, state, settings, deps);
   if (opened.kind === 'error') return opened;
   const { client, database } = opened;
-  const browsed = browser(database, parsing(settings.dialect));
+  const browsed = browser(database, parsing(settings.dialect, settings['limit.list']));
   return {
     kind: 'open',
     client,

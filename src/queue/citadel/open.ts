@@ -46,7 +46,7 @@ export interface LiveOptions {
   readonly state: string;
 }
 
-export interface LiveSettings extends Pick<ControlSettings, 'spans'> {
+export interface LiveSettings extends Pick<ControlSettings, 'spans' | 'longestList'> {
   /** what the settings say; null: nothing. The server decides */
   readonly dialect: Dialect | null;
 }
@@ -85,7 +85,7 @@ async function openLocked(
   const { journal, records } = resumed;
   const server = citadelServer(options.server, options.login, deps);
   const store = new RoomStore({
-    ...{ server, journal, clock, warn, spans: settings.spans },
+    ...{ server, journal, clock, warn, spans: settings.spans, longestList: settings.longestList },
     dialect: new RoomDialect({ server, setting: settings.dialect, warn }),
     owner: await ensureQueueId({ disk, random, layout, temporaryName, owner: OURS }),
     payloads: payloadCache({ server, disk, temporaryName, owner: OURS }),

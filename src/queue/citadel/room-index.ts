@@ -21,6 +21,8 @@ export interface RoomIndexDeps {
   readonly dialect: { readonly value: Dialect };
   /** id of our state directory */
   readonly owner: string;
+  /** as in `ParseOptions` */
+  readonly longestList?: number | undefined;
 }
 
 /** One message as the server shows it. */
@@ -119,8 +121,9 @@ export class RoomIndex {
   }
 
   #classify(number: MessageNumber, text: ByteString): ReturnType<typeof classifyMessage> {
-    const { dialect, owner } = this.#deps;
-    return classifyMessage(number, text, { dialect: 'detect', fallback: dialect.value }, owner);
+    const { dialect, owner, longestList } = this.#deps;
+    const options = { dialect: 'detect', fallback: dialect.value, longestList } as const;
+    return classifyMessage(number, text, options, owner);
   }
 
   #add(number: MessageNumber, text: ByteString): void {

@@ -18,7 +18,7 @@ export function postgresClient(
   present: () => number | null,
   clock: Clock,
 ): QueueClient {
-  const options = parsing(control.dialect);
+  const options = parsing(control.dialect, control.longestList);
   const unreadable = new Unreadable(database);
   const ask = async (request: string | null, jobs: readonly QueuedJob[], by: string, at: number) => {
     await database.repeatable('SELECT spoolroom.ask($1, $2, $3, $4, $5)', [

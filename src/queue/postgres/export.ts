@@ -74,7 +74,7 @@ export async function controlOf(
     number,
   ]);
   if (row === undefined) throw new Error(`job ${number} has left a snapshot`);
-  const job = claimedJob(row, parsing(control.dialect));
+  const job = claimedJob(row, parsing(control.dialect, control.longestList));
   if (typeof job === 'string') return { kind: 'control', number, list: row.list as Buffer, job: null };
   applyRows(
     job,

@@ -127,7 +127,7 @@ export async function openPostgresQueue(
     const host = hostname();
     const worker = { name, boot: boot ?? '', host, pid };
     const lease = new Lease({ database, clock, worker, length, present: now });
-    const options = parsing(control.dialect);
+    const options = parsing(control.dialect, control.longestList);
     const outcomes = new Outcomes({ database, lease, options });
     await lease.hold();
     const shared = { database, clock, lease, outcomes, options, control, schedule, warn, present: now };

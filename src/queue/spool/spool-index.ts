@@ -10,7 +10,7 @@ import { describeError, errorCode, QueueError } from '../../platform/system-erro
 import type { Disk, FileStatus } from '../../storage/disk.ts';
 import { sameFile } from '../../storage/fingerprint.ts';
 import { HIGHEST_NEW, type StateLayout } from '../../storage/layout.ts';
-import { classifyContents, type MessageContents } from '../control-message.ts';
+import { classifyContents, LONGEST_LIST, type MessageContents } from '../control-message.ts';
 import { isDirty } from '../pending-job.ts';
 import type { ActivePayloads } from '../queue.ts';
 import type { Schedule } from '../schedule.ts';
@@ -32,10 +32,6 @@ export type FileContents =
   | { readonly kind: 'gone' }
   | { readonly kind: 'refused'; readonly reason: string };
 
-/** Bytes. */
-const LONGEST_LIST = 8_388_608;
-/** Bytes that a recipient counts for at least: one with the shortest line takes as much memory as others, a kilobyte. */
-const RECIPIENT = 64;
 /** Bytes by which a list may grow when it is rewritten, the texts of its recipients apart. */
 const GROWTH = 65_536;
 /**
@@ -78,13 +74,7 @@ export function readContents(
       return { kind: 'unreadable', reason, status, bytes };
     }
     const settled = Math.abs(now() - status.mtimeMs) > SETTLED;
-    const contents = classifyContents(bytes, settled, options);
-    const most = Math.floor(longestList / RECIPIENT);
-    if (contents.kind === 'control' && contents.job.recipients.length > most) {
-      const reason = `it has ${contents.job.recipients.length} recipients, more than ${most}, which a list of limit.list (${longestList}) bytes may have; cut it into several, or raise the limit`;
-      return { kind: 'unreadable', reason, status, bytes };
-    }
-    return { ...contents, status, bytes };
+    return { ...classifyContents(bytes, settled, { ...options, longestList }), status, bytes };
   } catch (error) {
     if (errorCode(error) === null) throw error;
     return errorCode(error) === 'ENOENT'

@@ -18,7 +18,7 @@ async function place(t: TestContext, settings: ControlSettings): Promise<QueueFi
   const database = databaseAt(address);
   t.after(() => database.close());
   const state = temporaryDirectory(t);
-  const options = parsing(settings.dialect);
+  const options = parsing(settings.dialect, settings.longestList);
   const adopting: AdoptDeps = { database, options, schedule: SCHEDULE, present: () => NOW };
   const benches: Bench[] = [];
   const open = (deps: Bench) => {

@@ -88,7 +88,7 @@ function into(move: Move): Promise<Done | CliError> {
     if (messagesMoving(deps.disk, spool).length > 0) return unfinished(`--from postgres://... --to ${spool}`);
     const client = await openSpoolClient(spool, deps, controlSettings(settings));
     if (client.kind === 'refused') return openError(client);
-    const options = parsing(settings.dialect);
+    const options = parsing(settings.dialect, settings['limit.list']);
     const adopting = { database, options, schedule: scheduleFrom(settings), present: () => null };
     const { moved: jobs, left } = await moveIn(spool, {
       ...deps,

@@ -31,8 +31,8 @@ export const JOB_COLUMNS =
   'control::float8, message::float8, list, request, asked_by, asked_at::float8, dsn, told, first_attempt::float8';
 
 /** How a control message of the database is read. */
-export function parsing(fallback: ParseOptions['fallback']): ParseOptions {
-  return { dialect: 'detect', fallback };
+export function parsing(fallback: ParseOptions['fallback'], longestList?: number): ParseOptions {
+  return { dialect: 'detect', fallback, longestList };
 }
 
 /** A row of `job`; the sentence why it cannot be read, which is so where somebody wrote to the table by hand. */
