@@ -9,7 +9,7 @@ import { describeError, isOperationalError } from '../platform/system-errors.ts'
 import type { QueueScan, QueueState } from '../queue/queue.ts';
 import type { Alerts } from '../runner/alerts.ts';
 import type { DeliveryEvents } from '../runner/deliveries.ts';
-import { readThrottled } from '../runner/throttle-store.ts';
+import { readThrottled } from '../runner/throttling/throttle-store.ts';
 import type { Settings } from '../settings/table.ts';
 import type { Disk } from '../storage/disk.ts';
 import { layoutOf } from '../storage/layout.ts';
@@ -268,7 +268,8 @@ type StateDeps = Pick<RunningDeps, 'disk' | 'home' | 'quarantined'>;
 
 function setState(metrics: Metrics, state: QueueState | null, { disk, home, quarantined }: StateDeps): void {
   metrics.set('spoolroom_queue_quarantined_jobs', quarantined() + (state?.unreadable ?? 0), {});
-  metrics.set('spoolroom_queue_throttled_groups', readThrottled(disk, layoutOf(home)).size, {});
+  const throttled = state?.throttled ?? readThrottled(disk, layoutOf(home)).size;
+  metrics.set('spoolroom_queue_throttled_groups', throttled, {});
   if (state === null) return;
   for (const status of ['new', 'deferred', 'held'] as const)
     metrics.set('spoolroom_queue_jobs', state[status], { status });

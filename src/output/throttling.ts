@@ -6,7 +6,7 @@ import { formatTime } from '../platform/clock.ts';
 import { groupByPayload } from '../queue/due.ts';
 import type { QueuedJob } from '../queue/queue.ts';
 import type { RoutingRules } from '../routing/route.ts';
-import { groupsOf } from '../runner/throttled-queue.ts';
+import { groupsOf } from '../runner/throttling/throttled-queue.ts';
 import { type DecodeText, plural } from './text.ts';
 
 /** A message that waits although it is due. */

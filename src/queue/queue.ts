@@ -112,6 +112,33 @@ export interface WaitingJobs {
   readonly earliest: number | null;
 }
 
+/** Values by name that all processes on a queue have together. */
+export interface SharedValues {
+  read(): Promise<SharedReading>;
+  /**
+   * Writes what `change` makes of the values; null: it goes. Nobody else writes meanwhile. `wake`: the others should look at once.
+   * Resolves to all values as they are then.
+   */
+  change(
+    change: (found: SharedReading) => ReadonlyMap<string, SharedValue | null>,
+    wake: boolean,
+  ): Promise<SharedReading>;
+  /** `changed` is called when others may have changed something: a hint. */
+  listen(changed: () => void): void;
+}
+
+export interface SharedReading {
+  readonly values: ReadonlyMap<string, unknown>;
+  /** by the clock of the queue, milliseconds since the epoch */
+  readonly now: number;
+}
+
+export interface SharedValue {
+  readonly value: unknown;
+  /** by the clock of the queue, milliseconds since the epoch: for people */
+  readonly until: number;
+}
+
 /** The payloads that are being delivered at the moment. */
 export type ActivePayloads = Pick<ReadonlySet<MessageNumber>, 'has'>;
 
@@ -140,6 +167,8 @@ export interface Queue {
   state?(now: number): Promise<QueueState>;
   /** Limits that hold for all processes that share the queue; absent: nobody shares it. */
   readonly limits?: SharedLimits;
+  /** What is known of hosts that asked us to send less, where several processes share it; absent: it is kept in a file. */
+  readonly throttled?: SharedValues;
   /** What is kept about reports, beside the jobs; absent: it is kept in files. */
   readonly notes?: Omit<DsnStore, 'saveForPickup'>;
   /**
@@ -187,6 +216,8 @@ export interface QueueState {
   readonly bytes: number | null;
   /** lists that cannot be read and are not set aside as files */
   readonly unreadable?: number;
+  /** groups of hosts that asked us to send less; absent: a file says so */
+  readonly throttled?: number;
 }
 
 /** Which jobs are wanted. All that is given has to hold. */
@@ -200,6 +231,7 @@ export interface Look {
 
 /** A queue to look at. Changes nothing. */
 export interface QueueView extends Pick<Queue, 'name' | 'scan' | 'readPayload' | 'state'> {
+  readonly throttled?: Pick<SharedValues, 'read'>;
   /**
    * As `scan`, but jobs that are not wanted, and do not have the message of a wanted one, may be left out; orphans as well. A
    * queue that has to read all of them anyway leaves out nothing.

@@ -5,7 +5,7 @@
  */
 import type { MessageNumber } from '../delivery-list/job.ts';
 import { Deque } from '../platform/deque.ts';
-import type { DueMessage } from './throttled-queue.ts';
+import type { DueMessage } from './throttling/throttled-queue.ts';
 
 /** Messages that are active at a time, unless there are more than half as many lanes. */
 export const MOST_ACTIVE = 1000;

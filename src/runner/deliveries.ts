@@ -18,8 +18,8 @@ import { loadMessage } from './load-message.ts';
 import type { RunDeps, RunEvents } from './queue-runner.ts';
 import type { RunRules } from './rules.ts';
 import type { SuppressionList } from './suppression-list.ts';
-import type { ThrottleStore } from './throttle-store.ts';
-import { type DueMessage, ThrottledQueue } from './throttled-queue.ts';
+import type { ThrottleStore } from './throttling/throttle-store.ts';
+import { type DueMessage, ThrottledQueue } from './throttling/throttled-queue.ts';
 
 export interface DeliveryDeps {
   readonly queue: Queue;
@@ -106,12 +106,14 @@ export class Deliveries {
     this.#throttled = new ThrottledQueue({
       ...{ clock, routing, schedule, warn },
       store: deps.throttleStore ?? null,
+      ...(deps.queue.throttled === undefined ? {} : { shared: deps.queue.throttled }),
     });
     this.#scheduler = this.#newScheduler();
   }
 
-  /** What commands have written since the last scan counts. */
-  refresh(): void {
+  /** What commands and other processes have written since the last scan counts. */
+  async refresh(): Promise<void> {
+    await this.#throttled.exchange();
     this.#deps.dsnSender?.refresh();
     this.#deps.suppressed?.refresh();
   }
@@ -169,8 +171,8 @@ export class Deliveries {
   }
 
   /** Remembers which hosts asked us to send less. */
-  save(): void {
-    this.#throttled.save();
+  save(): Promise<void> {
+    return this.#throttled.save();
   }
 
   #newScheduler(): Scheduler {

@@ -13,7 +13,7 @@ import { Backlog, MOST_ACTIVE } from './backlog.ts';
 import type { Deliveries, DeliveryObserver } from './deliveries.ts';
 import type { RunRules } from './rules.ts';
 import { NOT_WAITING, type RunCount, RunCounter, type RunSummary } from './run-count.ts';
-import type { DueMessage } from './throttled-queue.ts';
+import type { DueMessage } from './throttling/throttled-queue.ts';
 
 export interface RunDeps {
   readonly queue: Queue;
@@ -139,9 +139,12 @@ export class QueueRunner {
       ([msgid, lists]) =>
         !this.#active.has(msgid) && !this.#ended.has(msgid) && isMessageDue(lists, this.#now(), options),
     );
-    if (messages.length === 0 && this.#suspects.size === 0) return;
+    if (messages.length === 0 && this.#suspects.size === 0) {
+      if (this.isActive) await this.#deliveries?.refresh();
+      return;
+    }
     const deliveries = this.#deliveries ?? (await this.#openDeliveries());
-    deliveries.refresh();
+    await deliveries.refresh();
     for (const message of deliveries.select(messages)) {
       const [msgid, lists] = message;
       if (deliveries.crashes(msgid) >= SUSPICIOUS) this.#suspects.set(msgid, lists);
@@ -206,7 +209,7 @@ export class QueueRunner {
   /** Resolves when no message is active, every connection is closed, and the control messages tell the whole truth. */
   async close(): Promise<void> {
     await this.#allDone();
-    this.#deliveries?.save();
+    await this.#deliveries?.save();
     this.#signal.removeEventListener('abort', this.#stop);
     await this.#deps.queue.flush();
   }

@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import { createInterface } from 'node:readline';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { main } from '../../src/cli/shell/main.ts';
+import { throttledRows } from '../../src/queue/postgres/limits/throttled.ts';
 import { readAlerts } from '../../src/runner/alerts.ts';
 import { nodeDisk } from '../../src/storage/disk.ts';
 import { layoutOf } from '../../src/storage/layout.ts';
@@ -188,6 +189,21 @@ describe('commands on a queue in PostgreSQL', { skip: NO_POSTGRES }, () => {
     assert.match(removed.printed, /^removed: job \d+\. The database keeps them for 30 days/);
     assert.doesNotMatch((await spoolroom('queue')).printed, /one\.example/);
     assert.equal(JSON.parse((await spoolroom('run', '--json', '--return', 'room')).printed).due, 0);
+  });
+
+  it('queue and explain say which hosts asked any process to slow down', async (t) => {
+    const { spoolroom, enqueue, room } = await site(t);
+    const { job } = await enqueue('b@one.example');
+    const database = databaseAt(room);
+    const said = { host: 'mx.one.example', port: 25, answer: '421 4.7.28 unusual rate', enhanced: '4.7.28' };
+    await throttledRows(database, null).change(({ now }) => {
+      const times = { until: now + 600_000, heard: now, pause: 600_000, rate: 10 };
+      const group = { state: 'paused', ...times, ...said, told: false, destinations: ['mx:one.example'] };
+      return new Map([['one.example', { value: group, until: times.until }]]);
+    }, false);
+    await database.close();
+    assert.match((await spoolroom('explain', String(job))).printed, /one\.example asked us to slow down/);
+    assert.match((await spoolroom('queue')).printed, /one\.example asked us to slow down/);
   });
 
   it('ends as a process when a command is done', async (t) => {

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { Backlog, MOST_ACTIVE } from '../../src/runner/backlog.ts';
 import { laneOf } from '../../src/runner/lane.ts';
-import type { DueMessage } from '../../src/runner/throttled-queue.ts';
+import type { DueMessage } from '../../src/runner/throttling/throttled-queue.ts';
 import { rulesWith } from '../delivery/scheduling.ts';
 import { emptyJob } from '../support/jobs.ts';
 

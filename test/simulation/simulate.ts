@@ -20,7 +20,7 @@ import { readyDeliveries } from '../../src/runner/deliveries.ts';
 import { QueueRunner, type RunDeps, runQueue } from '../../src/runner/queue-runner.ts';
 import type { RunRules } from '../../src/runner/rules.ts';
 import { rulesFrom } from '../../src/runner/rules.ts';
-import { throttleStore } from '../../src/runner/throttle-store.ts';
+import { throttleStore } from '../../src/runner/throttling/throttle-store.ts';
 import { readSettings } from '../../src/settings/read.ts';
 import { layoutOf } from '../../src/storage/layout.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';

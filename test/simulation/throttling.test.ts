@@ -13,7 +13,7 @@ import type { OutcomeRecord } from '../../src/runner/active-message.ts';
 import { readyDeliveries } from '../../src/runner/deliveries.ts';
 import { runQueue } from '../../src/runner/queue-runner.ts';
 import { rulesFrom } from '../../src/runner/rules.ts';
-import { throttleStore } from '../../src/runner/throttle-store.ts';
+import { throttleStore } from '../../src/runner/throttling/throttle-store.ts';
 import { readSettings } from '../../src/settings/read.ts';
 import { layoutOf } from '../../src/storage/layout.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';

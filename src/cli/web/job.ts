@@ -80,7 +80,7 @@ async function present(
       ...{ commandText, queued, now, schedule, transcripts, slowed: null },
       lists: (await sources.jobs.withOthers([queued])).get(job.msgid) ?? [queued],
       payload: await client.readPayload(job.msgid),
-      waits: (await throttlingOf({ spool, deps, now, readable }, settings)).waits,
+      waits: (await throttlingOf({ spool, deps, now, readable, view: client }, settings)).waits,
     },
     readable,
   );

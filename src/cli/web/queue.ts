@@ -72,7 +72,7 @@ export async function listed(
 ): Promise<{ readonly jobs: readonly ListedJob[]; readonly throttling: Throttling }> {
   const { spool, settings, deps, schedule, readable } = sources;
   const now = secondsOf(sources);
-  const throttling = await throttlingOf({ spool, deps, now, readable }, settings);
+  const throttling = await throttlingOf({ spool, deps, now, readable, view: sources.client }, settings);
   const sizeOf = messageSizes(jobs, deps.disk, layoutOf(spool));
   const others = await sources.jobs.withOthers(jobs);
   const facts = jobs.map((queued): ListedJob => {
@@ -139,7 +139,10 @@ export async function destinationsOf(sources: WebSources): Promise<Destinations>
 async function sumsOf(sources: WebSources): Promise<Destinations> {
   const { spool, settings, deps, readable } = sources;
   const now = secondsOf(sources);
-  const { groups, waits } = await throttlingOf({ spool, deps, now, readable }, settings);
+  const { groups, waits } = await throttlingOf(
+    { spool, deps, now, readable, view: sources.client },
+    settings,
+  );
   const waiting = new Map<string, Set<number>>();
   const counter = new AgeCounter();
   await sources.jobs.each((queued) => {

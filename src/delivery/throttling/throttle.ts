@@ -35,11 +35,25 @@ export type ThrottledGroups = ReadonlyMap<string, ThrottledGroup>;
 /** So much of it is remembered. */
 export const MOST = { groups: 100, destinations: 10_000, answer: 300 } as const;
 
+/** What the state of a group follows from. */
+export interface ThrottleHappening {
+  readonly group: string;
+  readonly event: ThrottleEvent | 'learned';
+  /** of a refusal */
+  readonly said?: Said;
+  /** what was learned: a destination all of whose hosts belong to the group */
+  readonly destination?: string;
+}
+
+type Said = Pick<ThrottledGroup, 'host' | 'port' | 'answer' | 'enhanced'>;
+
 export interface ThrottleDeps {
   /** milliseconds since the epoch */
   readonly now: () => number;
   /** a refusal or the end of one should survive this process */
   readonly changed: () => void;
+  /** for others who share it; absent: nobody does */
+  readonly happened?: (what: ThrottleHappening) => void;
   /** a full sentence for people */
   readonly warn: (text: string) => void;
 }
@@ -60,6 +74,25 @@ export class Throttle {
       this.#groups.set(name, group);
       for (const key of group.destinations) this.#destinations.set(key, name);
     }
+  }
+
+  /** What is known now; nothing else is. */
+  replace(groups: ThrottledGroups): void {
+    this.#groups.clear();
+    this.#destinations.clear();
+    this.restore(groups);
+  }
+
+  /** What happened elsewhere, or here before: a message that was let through counts, whatever is known by now. */
+  replay({ group, event, said, destination }: ThrottleHappening): void {
+    const known = this.#groups.get(group);
+    if (event === 'learned') {
+      if (destination !== undefined && known !== undefined) this.#learn(group, destination, known);
+      return;
+    }
+    const hasTurn = event === 'asked' && known !== undefined && known.state !== 'paused';
+    const now = this.#deps.now();
+    this.#step(group, event, hasTurn ? Math.max(now, known.until) : now, said);
   }
 
   /** No group has asked us to send less. */
@@ -132,6 +165,12 @@ export class Throttle {
     if (known === undefined || this.#destinations.has(destination)) return;
     if (this.#destinations.size >= MOST.destinations) return;
     if (!hosts.every(({ name }) => hostGroup(name) === group)) return;
+    this.#learn(group, destination, known);
+    this.#deps.happened?.({ group, event: 'learned', destination });
+  }
+
+  #learn(group: string, destination: string, known: ThrottledGroup): void {
+    if (this.#destinations.has(destination) || this.#destinations.size >= MOST.destinations) return;
     this.#destinations.set(destination, group);
     this.#groups.set(group, { ...known, destinations: [...known.destinations, destination] });
   }
@@ -151,13 +190,18 @@ export class Throttle {
   }
 
   /** Whether the message is admitted. */
-  #take(
-    name: string,
-    event: ThrottleEvent,
-    said?: Pick<ThrottledGroup, 'host' | 'port' | 'answer' | 'enhanced'>,
-  ): boolean {
+  #take(group: string, event: ThrottleEvent, said?: Said): boolean {
+    const wasKnown = this.#groups.has(group);
+    const admitted = this.#step(group, event, this.#deps.now(), said);
+    if (wasKnown || said !== undefined)
+      if (admitted || event !== 'asked')
+        this.#deps.happened?.({ group, event, ...(said === undefined ? {} : { said }) });
+    return admitted;
+  }
+
+  #step(name: string, event: ThrottleEvent, now: number, said?: Said): boolean {
     const before = this.#groups.get(name);
-    const { group, admitted } = next(before ?? null, event, this.#deps.now(), firstPauseOf(name));
+    const { group, admitted } = next(before ?? null, event, now, firstPauseOf(name));
     if (group === null) {
       this.#forget(name);
     } else if (before !== undefined) {

@@ -7,6 +7,7 @@ import { readBody } from './bodies.ts';
 import { parsing } from './claims/claimed-job.ts';
 import type { Database } from './database/database.ts';
 import { createEnqueue } from './enqueue.ts';
+import { throttledRows } from './limits/throttled.ts';
 import { lookAround } from './look.ts';
 import { stateOf } from './state.ts';
 import { Unreadable } from './unreadable.ts';
@@ -32,6 +33,7 @@ export function postgresClient(
     scan: () => lookAround({ database, options }, {}, unreadable),
     look: (wanted) => lookAround({ database, options }, wanted, unreadable),
     state: (now) => stateOf(database, now),
+    throttled: throttledRows(database, null),
     readPayload: (payload) => readBody(database, payload),
     prepare: () => {},
     enqueue: createEnqueue(database, clock, present),

@@ -16,6 +16,7 @@ import type {
   QueueScan,
   QueueState,
   Recorded,
+  SharedValues,
 } from '../queue.ts';
 import type { Schedule } from '../schedule.ts';
 import { readBody } from './bodies.ts';
@@ -27,6 +28,7 @@ import { Notices } from './database/notices.ts';
 import { dsnNotes } from './dsn-notes.ts';
 import { createEnqueue } from './enqueue.ts';
 import { Limits } from './limits/limits.ts';
+import { throttledRows } from './limits/throttled.ts';
 import { lookAround } from './look.ts';
 import { stateOf } from './state.ts';
 import { Unreadable } from './unreadable.ts';
@@ -45,11 +47,13 @@ export class PostgresQueue implements Queue {
   readonly enqueue: Queue['enqueue'];
   readonly notes: ReturnType<typeof dsnNotes>;
   readonly limits: Limits;
+  readonly throttled: SharedValues;
   readonly #deps: PostgresQueueDeps;
   readonly #claims: Claims;
   readonly #unreadable: Unreadable;
   readonly #notices: Notices;
   readonly #finish: Batch<ClaimedJob, boolean>;
+  #isListening = false;
   #isClosed = false;
 
   constructor(deps: PostgresQueueDeps) {
@@ -61,11 +65,13 @@ export class PostgresQueue implements Queue {
     this.notes = dsnNotes(database, (control) => this.#claims.job(control));
     this.#unreadable = new Unreadable(database);
     this.#notices = new Notices(database);
+    this.throttled = throttledRows(database, this.#notices);
     this.limits = new Limits({ ...deps, notices: this.#notices });
     this.#finish = new Batch((jobs) => this.#finishAll(jobs));
   }
 
   listen(changed: () => void): void {
+    this.#isListening = true;
     this.#notices.on('due', changed);
   }
 
@@ -73,7 +79,7 @@ export class PostgresQueue implements Queue {
   async claim(most: number, active: ActivePayloads, schedule?: Schedule): Promise<QueueScan> {
     const all = schedule === undefined;
     const { jobs, more } = await this.#claims.claim(most, active, all);
-    this.#notices.attend();
+    if (this.#isListening) this.#notices.attend();
     return {
       jobs: jobs.map(queuedJob).sort((a, b) => a.control - b.control),
       orphans: all ? await this.#unreadable.orphans() : [],

@@ -10,7 +10,8 @@ SELECT count(*) FILTER (WHERE request = 'hold')::float8 AS held,
   min(CASE WHEN request IS DISTINCT FROM 'hold' AND position($1::bytea IN list) > 0
     THEN encode(substr(list, position($1::bytea IN list) + length($1::bytea), 10), 'escape') COLLATE "C" END) AS since,
   (SELECT sum(size) FROM spoolroom.message)::float8 AS bytes,
-  (SELECT count(*) FROM spoolroom.job WHERE problem IS NOT NULL)::float8 AS unreadable
+  (SELECT count(*) FROM spoolroom.job WHERE problem IS NOT NULL)::float8 AS unreadable,
+  (SELECT count(*) FROM spoolroom.throttled)::float8 AS throttled
 FROM spoolroom.job WHERE message IS NOT NULL AND request IS DISTINCT FROM 'remove'`;
 
 const SUBMITTED = Buffer.from('\nsubmitted|');
@@ -26,5 +27,6 @@ export async function stateOf(database: Statements, now: number): Promise<QueueS
     oldest: Number.isNaN(since) ? 0 : Math.max(0, now - since),
     bytes: Number(row?.bytes),
     unreadable: Number(row?.unreadable),
+    throttled: Number(row?.throttled),
   };
 }

@@ -213,4 +213,45 @@ describe('processes that share a queue', { skip: NO_POSTGRES }, () => {
     const [third = 0] = await turns('a');
     assert.ok(third > 100_000 && third <= 120_000, `${third}`);
   });
+
+  it('know together of hosts that asked one of them to send less, with the time of the database', async (t) => {
+    const shared = await sharedQueue(t, cluster);
+    const [one, two] = [await shared.worker(), await shared.worker()];
+    const { throttled } = two.queue;
+    await listening(two);
+    const heard = new Promise<void>((resolve) => throttled.listen(resolve));
+    const group = { state: 'paused', answer: '421 4.7.28 "slow\0' };
+    const before = await one.queue.throttled.change(
+      ({ now }) => new Map([['big.example', { value: group, until: now + 300_000 }]]),
+      true,
+    );
+    await heard;
+    const { values, now } = await throttled.read();
+    assert.deepEqual([...values], [['big.example', { ...group, answer: '421 4.7.28 "slow ' }]]);
+    assert.ok(now >= before.now && now < before.now + 60_000);
+    const [row] = await shared.database.query(
+      "SELECT extract(epoch FROM until - clock_timestamp())::float8 AS left, value->>'state' AS state FROM spoolroom.throttled",
+    );
+    assert.ok(Number(row?.left) > 240 && Number(row?.left) <= 300 && row?.state === 'paused');
+    const both = [one, two].map(({ queue }, n) =>
+      queue.throttled.change(
+        (found) =>
+          new Map([
+            ['big.example', null],
+            [`${n}`, { value: found.values.size, until: now }],
+          ]),
+        false,
+      ),
+    );
+    await Promise.all(both);
+    const left = (await throttled.read()).values;
+    assert.deepEqual(
+      [...left].sort(),
+      [
+        ['0', 1],
+        ['1', 1],
+      ],
+      'one after the other',
+    );
+  });
 });

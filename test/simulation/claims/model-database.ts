@@ -65,13 +65,13 @@ export class ModelDatabase {
     this.#random = random;
     this.shares = new ModelShares({
       isAlive: (epoch) => this.isAlive(epoch),
-      now: () => this.#now() + ++this.#ticks / 1e6,
+      now: () => this.now() + ++this.#ticks / 1e6,
       notify: (text) => this.notify(text),
     });
   }
 
   isAlive(epoch: number): boolean {
-    return (this.workers.get(epoch)?.until ?? 0) > this.#now();
+    return (this.workers.get(epoch)?.until ?? 0) > this.now();
   }
 
   die(): void {
@@ -125,7 +125,8 @@ export class ModelDatabase {
     return 1 + 40 * this.#random();
   }
 
-  #now(): number {
+  /** Unix seconds */
+  now(): number {
     return this.#clock.now() / 1000;
   }
 
@@ -148,14 +149,14 @@ export class ModelDatabase {
     this.endWorkers(
       new Set([...this.workers].flatMap(([epoch, known]) => (known.who === who ? [epoch] : []))),
     );
-    this.workers.set(++this.#epochs, { until: this.#now() + seconds, who });
+    this.workers.set(++this.#epochs, { until: this.now() + seconds, who });
     return this.#epochs;
   }
 
   renew(epoch: number, seconds: number): boolean {
     const worker = this.workers.get(epoch);
-    if (worker === undefined || worker.until <= this.#now()) return false;
-    worker.until = this.#now() + seconds;
+    if (worker === undefined || worker.until <= this.now()) return false;
+    worker.until = this.now() + seconds;
     return true;
   }
 
@@ -175,7 +176,7 @@ export class ModelDatabase {
 
   reap(): Answer {
     this.endWorkers(
-      new Set([...this.workers].flatMap(([epoch, { until }]) => (until < this.#now() ? [epoch] : []))),
+      new Set([...this.workers].flatMap(([epoch, { until }]) => (until < this.now() ? [epoch] : []))),
     );
     return [];
   }
@@ -192,9 +193,9 @@ export class ModelDatabase {
 
   claim(epoch: number, most: number, unwanted: readonly number[]): { taken: number[] | null; more: boolean } {
     const worker = this.workers.get(epoch);
-    if (worker === undefined || worker.until <= this.#now()) return { taken: null, more: false };
+    if (worker === undefined || worker.until <= this.now()) return { taken: null, more: false };
     const due = [...this.messages].filter(
-      ([id, { claim, due: at }]) => claim === null && at <= this.#now() && !unwanted.includes(id),
+      ([id, { claim, due: at }]) => claim === null && at <= this.now() && !unwanted.includes(id),
     );
     const taken = due.slice(0, most).map(([id]) => id);
     for (const id of taken) (this.messages.get(id) as Message).claim = epoch;

@@ -53,6 +53,7 @@ export const STATEMENTS: readonly (readonly [string, Perform])[] = [
     'spoolroom.share(',
     (db, epoch, request, seconds, ...rest) => db.share(one(epoch), one(request), one(seconds), columns(rest)),
   ],
+  ['LEFT JOIN spoolroom.throttled', (db) => [{ now: db.now() * 1000, name: null, value: null }]],
   ['spoolroom.reap(', (db) => db.reap()],
   ['spoolroom.claim(', (db, epoch, most, _, unwanted) => [db.claim(one(epoch), one(most), many(unwanted))]],
   [

@@ -15,7 +15,7 @@ import type { DeliveryDeps, DeliveryEvents } from '../../../runner/deliveries.ts
 import { RelayAlerts } from '../../../runner/relay-alerts.ts';
 import { type RunRules, suppressionRules } from '../../../runner/rules.ts';
 import { SuppressionList } from '../../../runner/suppression-list.ts';
-import { throttleStore } from '../../../runner/throttle-store.ts';
+import { throttleStore } from '../../../runner/throttling/throttle-store.ts';
 import type { Settings } from '../../../settings/table.ts';
 import { nodeDisk } from '../../../storage/disk.ts';
 import { layoutOf } from '../../../storage/layout.ts';

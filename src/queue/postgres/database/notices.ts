@@ -6,8 +6,11 @@ import type { Clock } from '../../../platform/clock.ts';
 import { isOperationalError } from '../../../platform/system-errors.ts';
 import type { Database } from './database.ts';
 
-/** `due`: there may be something to claim. `limits`: sessions of a host were given back, or are asked for; what follows says which. */
-export type Notice = 'due' | 'limits';
+/**
+ * `due`: there may be something to claim. `limits`: sessions of a host were given back, or are asked for; what follows says which.
+ * `throttled`: a host asked one of us to send less.
+ */
+export type Notice = 'due' | 'limits' | 'throttled';
 
 const CHANNEL = 'spoolroom';
 

@@ -10,6 +10,7 @@ import { JOBS } from './jobs.ts';
 import { LIMITS } from './limits.ts';
 import { MOVES } from './moves.ts';
 import { NOTICES } from './notices.ts';
+import { THROTTLED } from './throttled.ts';
 import { VIEWS } from './views.ts';
 
 /**
@@ -106,6 +107,7 @@ export const VERSIONS: readonly string[] = [
   COPIES,
   LIMITS,
   VIEWS,
+  THROTTLED,
 ];
 
 /** The tables of a program: their versions, and the oldest program that may work with the last of them. */

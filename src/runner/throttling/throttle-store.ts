@@ -3,26 +3,26 @@
  * queue's lock changes it, at a refusal, at its end and at the end of a run, never for a single message. A file that is lost or
  * damaged costs a refusal more, nothing else.
  */
-import type { ThrottledGroup, ThrottledGroups } from '../delivery/throttling/throttle.ts';
-import type { Disk } from '../storage/disk.ts';
-import type { StateLayout } from '../storage/layout.ts';
-import { readStateMap, type StateMap, stateMap } from '../storage/state-map.ts';
+import type { ThrottledGroup, ThrottledGroups } from '../../delivery/throttling/throttle.ts';
+import type { Disk } from '../../storage/disk.ts';
+import type { StateLayout } from '../../storage/layout.ts';
+import { readStateMap, type StateMap, stateMap } from '../../storage/state-map.ts';
 
 export type ThrottleStore = StateMap<ThrottledGroup>;
 
 export function readThrottled(disk: Disk, { throttled }: StateLayout): ThrottledGroups {
-  return readStateMap(disk, throttled, isGroup);
+  return readStateMap(disk, throttled, isThrottledGroup);
 }
 
 export function throttleStore(disk: Disk, layout: StateLayout): ThrottleStore {
-  return stateMap(disk, layout, layout.throttled, isGroup);
+  return stateMap(disk, layout, layout.throttled, isThrottledGroup);
 }
 
 const TEXTS = ['host', 'answer', 'enhanced'] as const;
 const NUMBERS = ['port', 'until', 'pause', 'rate', 'heard'] as const;
 const STATES: ReadonlySet<unknown> = new Set(['paused', 'probing', 'limited']);
 
-function isGroup(value: unknown): value is ThrottledGroup {
+export function isThrottledGroup(value: unknown): value is ThrottledGroup {
   if (typeof value !== 'object' || value === null) return false;
   const group = value as { readonly [name: string]: unknown };
   return (

@@ -2,22 +2,25 @@
  * Which due messages wait because their hosts asked us to send less. They stay as they are, in memory and on the disk; once in
  * each pause those that wait for long are looked at, so that their senders are told of the delay, or of the end.
  */
-import { Throttle } from '../delivery/throttling/throttle.ts';
-import type { MessageNumber } from '../delivery-list/job.ts';
-import { isPending } from '../delivery-list/job.ts';
-import type { Clock } from '../platform/clock.ts';
-import type { ControlMessages } from '../queue/due.ts';
-import type { QueuedJob } from '../queue/queue.ts';
-import { isDelayed, type Schedule } from '../queue/schedule.ts';
-import { recipientAddress } from '../routing/address.ts';
-import type { RoutingRules } from '../routing/route.ts';
-import { destinationOf } from '../routing/route.ts';
-import { envelopeSender } from './load-message.ts';
+import { Throttle } from '../../delivery/throttling/throttle.ts';
+import type { MessageNumber } from '../../delivery-list/job.ts';
+import { isPending } from '../../delivery-list/job.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { ControlMessages } from '../../queue/due.ts';
+import type { QueuedJob, SharedValues } from '../../queue/queue.ts';
+import { isDelayed, type Schedule } from '../../queue/schedule.ts';
+import { recipientAddress } from '../../routing/address.ts';
+import type { RoutingRules } from '../../routing/route.ts';
+import { destinationOf } from '../../routing/route.ts';
+import { envelopeSender } from '../load-message.ts';
+import { SharedThrottle } from './shared-throttle.ts';
 import type { ThrottleStore } from './throttle-store.ts';
 
 interface ThrottledQueueDeps {
   /** null: it is forgotten with the run */
   readonly store: ThrottleStore | null;
+  /** absent: no other process is to know of it */
+  readonly shared?: SharedValues;
   readonly clock: Clock;
   readonly routing: RoutingRules;
   readonly schedule: Schedule;
@@ -29,15 +32,19 @@ export type DueMessage = readonly [MessageNumber, ControlMessages];
 export class ThrottledQueue {
   readonly throttle: Throttle;
   readonly #deps: ThrottledQueueDeps;
+  readonly #shared: SharedThrottle | null;
   #isRestored = false;
 
   constructor(deps: ThrottledQueueDeps) {
     this.#deps = deps;
     this.throttle = new Throttle({
       now: () => deps.clock.now(),
-      changed: () => this.save(),
+      changed: () => void this.save(),
+      happened: (what) => this.#shared?.note(what),
       warn: deps.warn,
     });
+    this.#shared =
+      deps.shared === undefined ? null : new SharedThrottle(deps.shared, this.throttle, deps.clock);
   }
 
   /** Those of the due messages that may be offered now, at least to some recipients, or have something to tell. */
@@ -58,15 +65,21 @@ export class ThrottledQueue {
     return selected;
   }
 
-  save(): void {
-    if (this.#isRestored) this.#deps.store?.write(this.throttle.groups);
+  /** What other processes found since the last scan counts; they hear what happened here. */
+  async exchange(): Promise<void> {
+    await this.#shared?.exchange();
+  }
+
+  async save(): Promise<void> {
+    if (this.#shared !== null) await this.#shared.exchange();
+    else if (this.#isRestored) this.#deps.store?.write(this.throttle.groups);
   }
 
   /** An idle run has no message to ask for. */
   #restore(): void {
     if (this.#isRestored) return;
     this.#isRestored = true;
-    if (this.#deps.store !== null) this.throttle.restore(this.#deps.store.read());
+    if (this.#deps.store !== null && this.#shared === null) this.throttle.restore(this.#deps.store.read());
   }
 
   /** So many messages are looked at as there are turns; they take them when they are offered. */
