@@ -9,6 +9,7 @@
 import fs from 'node:fs';
 import { promisify } from 'node:util';
 import { errorCode, isPermissionDenied } from '../platform/system-errors.ts';
+import { whileQuick } from './while-quick.ts';
 
 export type FileKind = 'file' | 'directory' | 'other';
 
@@ -79,28 +80,6 @@ const NAMES = 256;
 const READ = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
 
 const readPiece = promisify(fs.read);
-
-/** Milliseconds. Handing work to another thread costs less than half of it. */
-const SLOW = 0.15;
-
-/**
- * Does work on this thread, which is cheapest, until about every fourth time has been slow lately: on some disks giving back
- * the blocks of a file takes half a millisecond, on most a sync takes several, and meanwhile other work could be done.
- */
-function whileQuick<Subject>(
-  here: (subject: Subject) => void,
-  elsewhere: (subject: Subject) => Promise<void>,
-): (subject: Subject) => Promise<void> {
-  let average = 0;
-  return async (subject) => {
-    if (average > SLOW) return elsewhere(subject);
-    const begun = process.hrtime();
-    here(subject);
-    const [seconds, nanoseconds] = process.hrtime(begun);
-    // Once may be chance: another process had its turn.
-    average += (Math.min(seconds * 1000 + nanoseconds / 1e6, 4 * SLOW) - average) / 16;
-  };
-}
 
 const sync = whileQuick(fs.fdatasyncSync, promisify(fs.fdatasync));
 const syncFolder = whileQuick(fs.fsyncSync, promisify(fs.fsync));
