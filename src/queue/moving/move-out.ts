@@ -36,6 +36,8 @@ export interface MovedOut {
 
 /** Messages that are claimed at once. */
 const BATCH = 100;
+/** As many as the database has connections for. */
+const AT_ONCE = 4;
 /** Milliseconds. */
 const LEASE = 60_000;
 
@@ -54,7 +56,7 @@ export async function moveOut(spool: string, deps: MoveOutDeps): Promise<MovedOu
       before = moved;
       for (let after = -1; ; ) {
         const messages = await claim(database, lease, after);
-        for (const message of messages) moved += await moveOne(message, { ...deps, staged, source, lease });
+        moved += await moveEach(messages, { ...deps, staged, source, lease });
         if (messages.length < BATCH) break;
         after = messages.at(-1) ?? after;
       }
@@ -128,6 +130,22 @@ interface MoveOneDeps extends MoveOutDeps {
   readonly staged: StagedMessages;
   readonly source: string;
   readonly lease: Lease;
+}
+
+/** Several at a time, because each of them waits for the disk and the database most of its time. Returns how many jobs are moved. */
+async function moveEach(messages: readonly MessageNumber[], deps: MoveOneDeps): Promise<number> {
+  const left = messages.values();
+  let moved = 0;
+  const work = Array.from({ length: AT_ONCE }, async () => {
+    for (const message of left) {
+      const jobs = await moveOne(message, deps);
+      moved += jobs;
+    }
+  });
+  // Nobody works on the spool any more when its lock is given back.
+  const failed = (await Promise.allSettled(work)).find(({ status }) => status === 'rejected');
+  if (failed?.status === 'rejected') throw failed.reason;
+  return moved;
 }
 
 /** Returns how many jobs are moved. Where somebody changed something meanwhile, it is nothing, and a later look finds it again. */
