@@ -165,6 +165,11 @@ export interface Queue {
   listen?(changed: () => void): void;
   /** Without reading all of it; `now` is Unix seconds. Absent: `scan` finds everything. */
   state?(now: number): Promise<QueueState>;
+  /**
+   * Asks that all jobs be tried now, whatever their time says, but those that are held: for a forced run where others share the
+   * queue. Absent: a claim without a schedule has them.
+   */
+  retryAll?(requester: Requester): Promise<void>;
   /** Limits that hold for all processes that share the queue; absent: nobody shares it. */
   readonly limits?: SharedLimits;
   /** What is known of hosts that asked us to send less, where several processes share it; absent: it is kept in a file. */

@@ -191,6 +191,24 @@ describe('commands on a queue in PostgreSQL', { skip: NO_POSTGRES }, () => {
     assert.equal(JSON.parse((await spoolroom('run', '--json', '--return', 'room')).printed).due, 0);
   });
 
+  it('tries what waits for its time in a forced run, but not what is held', async (t) => {
+    const { spoolroom, enqueue } = await site(t);
+    const server = await startSmtpServer();
+    t.after(() => server.close());
+    await enqueue('b@one.example');
+    const { job: held } = await enqueue('c@one.example');
+    const run = async (port: number, ...words: readonly string[]): Promise<number> => {
+      const to = ['--smarthost', `127.0.0.1:${port}`, '--return', 'room', '--hostname', 'm.example'];
+      const { printed } = await spoolroom('run', ...words, ...to, '--json', '--log.level', 'error');
+      return JSON.parse(printed).delivered;
+    };
+    assert.equal(await run(1), 0);
+    await spoolroom('hold', String(held));
+    assert.equal(await run(server.port), 0, 'it is not due');
+    assert.equal(await run(server.port, '--force'), 1);
+    assert.match((await spoolroom('queue')).printed, /c@one\.example +held by/);
+  });
+
   it('queue and explain say which hosts asked any process to slow down', async (t) => {
     const { spoolroom, enqueue, room } = await site(t);
     const { job } = await enqueue('b@one.example');
@@ -254,8 +272,7 @@ describe('commands on a queue in PostgreSQL', { skip: NO_POSTGRES }, () => {
   });
 
   it('refuses what has no meaning there', async (t) => {
-    const { spoolroom, room } = await site(t);
-    assert.match((await spoolroom('run', '--force')).errors, /spoolroom retry --all/);
+    const { room } = await site(t);
     assert.match((await call('', 'queue', '--postgres', room)).errors, /Name it with --state DIR/);
     assert.match(
       (await call('', 'queue', '--postgres', room, '--state', '/tmp', '--spool', spoolOf(t, {}))).errors,

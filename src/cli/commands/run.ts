@@ -10,18 +10,16 @@ import { runQueue } from '../../runner/queue-runner.ts';
 import type { RunCount } from '../../runner/run-count.ts';
 import { foundNothing } from '../setup/looked-at.ts';
 import { withQueue } from '../setup/with-queue.ts';
-import { cliError } from '../shell/command.ts';
 import { EXIT } from '../shell/exit.ts';
 
 export const command = withQueue(
   'exit',
   async ({ spool, ports, rules, log, metrics, signal }, { settings, options, terminal }) => {
-    if (options.force === true && settings.postgres !== null)
-      return cliError(
-        '--force is for a queue that one process has. In PostgreSQL, `spoolroom retry --all` asks for the same.',
-        EXIT.usage,
-      );
-    const due = { ...rules.due, force: options.force === true };
+    const { queue } = ports;
+    const isShared = queue.retryAll !== undefined;
+    if (options.force === true)
+      await queue.retryAll?.({ by: 'run --force', at: Math.floor(ports.clock.now() / 1000) });
+    const due = { ...rules.due, force: options.force === true && !isShared };
     const quiet = options.quiet === true || settings.json || settings['log.format'] === 'json';
     const { status } = terminal;
     let ended = (): void => {};

@@ -16,6 +16,7 @@ import type {
   QueueScan,
   QueueState,
   Recorded,
+  Requester,
   SharedValues,
 } from '../queue.ts';
 import type { Schedule } from '../schedule.ts';
@@ -86,6 +87,14 @@ export class PostgresQueue implements Queue {
       quarantined: await this.#unreadable.news(),
       more,
     };
+  }
+
+  async retryAll({ by, at }: Requester): Promise<void> {
+    const { database, present } = this.#deps;
+    await database.repeatable(
+      `SELECT spoolroom.ask(ARRAY(SELECT control FROM spoolroom.job WHERE message IS NOT NULL AND request IS NULL), 'retry', $1, $2, $3)`,
+      [by, at, present()],
+    );
   }
 
   /** What is there, for people: changes nothing and claims nothing. */
