@@ -72,6 +72,9 @@ export interface HistoryRecord {
 
   /** the user who made a request */
   readonly by?: string;
+
+  /** where several share a queue: the one on which it happened */
+  readonly machine?: string;
 }
 
 /** Without the time, which is the writer's. */

@@ -10,6 +10,9 @@ import { linesOf } from './lines.ts';
 import { type HistoryEvent, type HistoryRecord, parseRecord } from './record.ts';
 
 export interface HistoryQuery {
+  /** pieces of text that a wanted record has, and the number of its job or message, where these are known; for a database */
+  readonly needles?: readonly string[];
+  readonly number?: MessageNumber;
   /** whether the text of records can hold a wanted one; asked before they are read */
   readonly mayHold: (text: string) => boolean;
   readonly matches: (record: HistoryRecord) => boolean;
@@ -23,21 +26,21 @@ export interface HistoryQuery {
 }
 
 /** @param now Unix seconds */
-export function queryOf(selection: Selection, now: number): Pick<HistoryQuery, 'mayHold' | 'matches'> {
+export function queryOf(
+  selection: Selection,
+  now: number,
+): Pick<HistoryQuery, 'needles' | 'mayHold' | 'matches'> {
   return {
+    needles: selection.needles,
     mayHold: holdsAll(selection.needles),
     matches: (record) => selection.matches(candidateOf(record), now),
   };
 }
 
-/** What became of the message with this number, or of the one that this job carried: the latest one that had it. */
-export function latestStory(files: readonly HistoryFile[], number: MessageNumber): Story | null {
-  return searchHistory(files, latestQuery(number)).stories[0] ?? null;
-}
-
 export function latestQuery(number: MessageNumber): HistoryQuery {
   const wanted = new RegExp(`"(?:job|mail)":${number},`);
   return {
+    number,
     mayHold: (text) => wanted.test(text),
     matches: ({ job, mail }) => job === number || mail === number,
     since: Number.NEGATIVE_INFINITY,
@@ -82,25 +85,32 @@ export function searchHistory(files: readonly HistoryFile[], query: HistoryQuery
 /** The same, piece by piece. */
 export function* searchSteps(files: readonly HistoryFile[], query: HistoryQuery): Generator<void, Found> {
   const { keys, more, from } = yield* findKeys(files, query);
-  const stories = new Map<string, HistoryRecord[]>();
+  const found: HistoryRecord[] = [];
   const holds = holdsAnyOf(keys.values());
   for (const { path, day } of files) {
     if (keys.size === 0 || day < from) continue;
     for (const lines of linesOf(path, holds)) {
       for (const record of lines.map(parseRecord)) {
-        if (record === null || !keys.has(keyOf(record))) continue;
-        const story = stories.get(keyOf(record)) ?? [];
-        stories.set(keyOf(record), story);
-        story.push(record);
+        if (record !== null && keys.has(keyOf(record))) found.push(record);
       }
       yield;
     }
   }
+  return { stories: inStories(found), more };
+}
+
+/** In the order of their first records. */
+export function inStories(records: Iterable<HistoryRecord>): readonly Story[] {
+  const stories = new Map<string, HistoryRecord[]>();
+  for (const record of records) {
+    const story = stories.get(keyOf(record)) ?? [];
+    stories.set(keyOf(record), story);
+    story.push(record);
+  }
   const sorted = [...stories.values()].flatMap(([first, ...rest]) =>
     first === undefined ? [] : [inOrder([first, ...rest])],
   );
-  sorted.sort((a, b) => (a[0].at < b[0].at ? -1 : 1));
-  return { stories: sorted, more };
+  return sorted.sort((a, b) => (a[0].at < b[0].at ? -1 : 1));
 }
 
 /** Several processes write: their records may have come in another order. */
@@ -189,9 +199,14 @@ function candidateOf(record: HistoryRecord): Candidate {
 
 type Holds = (text: string) => boolean;
 
+/** As JSON writes it. */
+export function needleText(needle: string): string {
+  return JSON.stringify(needle).slice(1, -1);
+}
+
 /** Whether a text has all the needles, in any case of letters, as JSON writes them. */
 function holdsAll(needles: readonly string[]): Holds {
-  const wanted = needles.map((needle) => new RegExp(escaped(JSON.stringify(needle).slice(1, -1)), 'i'));
+  const wanted = needles.map((needle) => new RegExp(escaped(needleText(needle)), 'i'));
   return (text) => wanted.every((each) => each.test(text));
 }
 

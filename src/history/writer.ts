@@ -14,6 +14,7 @@ import { nodeDisk } from '../storage/disk.ts';
 import { ensureFolder, ownershipIn } from '../storage/folder.ts';
 import { dayOf, type HistoryFile, historyFiles } from './files.ts';
 import { type HistoryEntry, outcomeEntry, type Readable } from './record.ts';
+import type { SharedHistory } from './shared-history.ts';
 
 export interface HistoryLimits {
   /** bytes of all files together */
@@ -24,6 +25,8 @@ export interface HistoryLimits {
 
 export interface HistoryDeps {
   readonly folder: string;
+  /** in place of files of that folder */
+  readonly shared?: SharedHistory;
   readonly limits: HistoryLimits;
   readonly clock: Clock;
   readonly readable: Readable;
@@ -84,16 +87,27 @@ export class HistoryWriter {
     this.#closeOutcome();
     this.#timer?.cancel();
     this.#timer = null;
-    const lines = this.#lines.join('');
+    const lines = this.#lines;
     this.#lines = [];
     this.#length = 0;
-    if (lines === '') return;
+    if (lines.length === 0) return;
+    const { shared } = this.#deps;
+    if (shared !== undefined) {
+      shared.append(lines, (error) => this.#warnOnce(error));
+      return;
+    }
     try {
-      this.#append(lines);
+      this.#append(lines.join(''));
     } catch (error) {
       if (!isOperationalError(error)) throw error;
       this.#warnOnce(error);
     }
+  }
+
+  /** The same, and it is in the database where that has it, or could not be written there. Nothing is written any more. */
+  async close(): Promise<void> {
+    this.flush();
+    await this.#deps.shared?.close();
   }
 
   #closeOutcome(): void {
@@ -151,8 +165,11 @@ export class HistoryWriter {
   #warnOnce(error: unknown): void {
     if (this.#warned) return;
     this.#warned = true;
-    this.#deps.warn(
-      `The history cannot be written to ${this.#deps.folder}: ${describeError(error)}. Mail is delivered nevertheless.`,
+    const { folder, shared, warn } = this.#deps;
+    warn(
+      shared === undefined
+        ? `The history cannot be written to ${folder}: ${describeError(error)}. Mail is delivered nevertheless.`
+        : `${describeError(error)} Records of the history wait for that in memory.`,
     );
   }
 }

@@ -117,6 +117,15 @@ const SENTENCES: { readonly [event in HistoryRecord['event']]: Sentence } = {
   'give-up': REQUEST,
 };
 
+/** Where the dialogues of its attempts are kept, if anywhere: a sentence; null: on this machine, or there were no attempts. */
+export function elsewhere(story: Story, here: string, command: string): string | null {
+  const attempts = story.filter(({ destination }) => destination !== undefined);
+  const names = new Set(attempts.flatMap(({ machine }) => machine ?? []));
+  names.delete(here);
+  if (names.size === 0) return null;
+  return `It was tried from ${[...names].join(', ')}: its dialogues, where they are kept, are there (\`${command}\`).`;
+}
+
 /** The longest event has twelve letters. */
 const EVENT_WIDTH = 12;
 

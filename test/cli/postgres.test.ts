@@ -84,6 +84,9 @@ describe('commands on a queue in PostgreSQL', { skip: NO_POSTGRES }, () => {
 
   it('delivers what was enqueued, from --room postgres://, and leaves nothing', async (t) => {
     const { spoolroom, enqueue, room, state } = await site(t);
+    const database = databaseAt(room);
+    t.after(() => database.close());
+    const query = (text: string) => database.query(text);
     const server = await startSmtpServer({ refuse: { 'no@two.example': { code: 550, text: '5.1.1 no' } } });
     t.after(() => server.close());
     await enqueue('b@one.example', 'c@one.example');
@@ -101,10 +104,23 @@ describe('commands on a queue in PostgreSQL', { skip: NO_POSTGRES }, () => {
     assert.deepEqual([summary.delivered, summary.failed, summary.finished], [3, 1, 2]);
     assert.equal(server.accepted.length, 2);
     assert.match((await spoolroom('queue')).printed, /empty|no jobs/);
-    const database = databaseAt(room);
+    // Another machine knows of it, and where its dialogues are.
+    const other = ['--postgres', room, '--state', temporaryDirectory(t)];
+    const known = (await call('', 'history', '--status', 'refused', ...other)).printed;
+    assert.match(
+      known,
+      /from a@example\.org to d@two\.example, no@two\.example\n.* queued .*\n[\s\S]* refused +no@two\.example/,
+    );
+    const [, gone = ''] = /^job (\d+)/.exec(known) ?? [];
+    assert.match((await call('', 'explain', gone, ...other)).printed, /has left the queue/);
+    await query("UPDATE spoolroom.history SET machine = 'mx9'");
+    for (const command of ['explain', 'replay'])
+      assert.match(
+        (await call('', command, gone, ...other)).printed,
+        /It was tried from mx9: its dialogues, .* are there/,
+      );
     for (const table of ['message', 'chunk', 'job', 'outcome', 'worker'])
-      assert.deepEqual(await database.query(`SELECT FROM spoolroom.${table}`), [], table);
-    await database.close();
+      assert.deepEqual(await query(`SELECT FROM spoolroom.${table}`), [], table);
   });
 
   it('wakes a watching process for new mail long before its next poll', { timeout: 60_000 }, async (t) => {

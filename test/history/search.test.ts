@@ -7,10 +7,14 @@ import { historyFiles } from '../../src/history/files.ts';
 import { linesOf } from '../../src/history/lines.ts';
 import { parseMoment } from '../../src/history/moment.ts';
 import type { HistoryRecord } from '../../src/history/record.ts';
-import { EVENTS, latestStory, queryOf, searchHistory } from '../../src/history/search.ts';
+import { EVENTS, latestQuery, queryOf, searchHistory } from '../../src/history/search.ts';
 import { storyFacts, storyText } from '../../src/output/history-text.ts';
 import { parseSelection, type SelectionWords } from '../../src/queue/selection/selection.ts';
 import { NOW, temporaryDirectory } from '../support/spool.ts';
+
+function latestStory(files: Parameters<typeof searchHistory>[0], number: number) {
+  return searchHistory(files, latestQuery(number)).stories[0] ?? null;
+}
 
 const DAY = 86_400_000;
 const EVER = { since: Number.NEGATIVE_INFINITY, until: Number.POSITIVE_INFINITY };

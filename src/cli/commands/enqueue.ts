@@ -82,13 +82,13 @@ async function tellQueued(
 ): Promise<void> {
   const readable = textDecoder(charset);
   const queued = { ...facts, ...message, recipients, transactions: 1 };
-  const history = historyFor(spool, settings, {
+  const history = await historyFor(spool, settings, {
     clock: clockFor(settings),
     readable,
     warn: warner(terminal),
   });
   history?.write(queuedEntry(queued, readable));
-  history?.flush();
+  await history?.close();
   if (settings['log.target'] === 'stderr' && settings['log.level'] === 'auto') return;
   const log = logFor(settings);
   log.write(queuedEvent(queued, readable));

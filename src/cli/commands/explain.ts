@@ -1,14 +1,17 @@
 /** `spoolroom explain N`: one job in sentences, from the facts that `queue` shows and the transcripts of its deliveries. */
-import { historyFiles, historyFolder } from '../../history/files.ts';
-import { latestStory, type Story } from '../../history/search.ts';
+import { latestStory } from '../../history/reader.ts';
+import type { Story } from '../../history/search.ts';
 import { explanation } from '../../output/explanation.ts';
-import { storyFacts, storyText } from '../../output/history-text.ts';
+import { elsewhere, storyFacts, storyText } from '../../output/history-text.ts';
 import { escapeControl } from '../../output/text.ts';
+import { machineName } from '../../platform/machine-name.ts';
 import type { QueueScan } from '../../queue/queue.ts';
 import { locateMessage } from '../../queue/spool/inspect.ts';
 import { transcriptsOf } from '../../replay/transcript/transcript-files.ts';
 import type { CommandText } from '../../settings/shell-words.ts';
 import { messageNumber } from '../../storage/layout.ts';
+import { historyReader } from '../setup/history.ts';
+import { clockFor } from '../setup/load-config.ts';
 import { readSpool, type SpoolReading } from '../setup/read-spool.ts';
 import { throttlingOf } from '../setup/throttling.ts';
 import { type CliError, type Command, cliError, warner } from '../shell/command.ts';
@@ -26,7 +29,9 @@ export const command: Command = async ({ settings, options, terminal, commandTex
   const { jobs } = scan;
   const queued = jobs.find(({ control, job }) => control === number || job.msgid === number);
   if (queued === undefined) {
-    const story = latestStory(historyFiles(historyFolder(opened.spool)), number);
+    const history = await historyReader(opened.spool, settings, clockFor(settings));
+    if ('kind' in history) return history;
+    const story = await latestStory(history, number);
     if (story === null) return noSuchJob(number, scan, opened, commandText);
     const gone = goneJob(story, opened, commandText);
     terminal.print(settings.json ? JSON.stringify(gone) : gone.sentences.join('\n'));
@@ -57,7 +62,9 @@ function goneJob(story: Story, { spool, deps }: SpoolReading, commandText: Comma
   const sentences = [
     `Job ${job} has left the queue: ${escapeControl(locateMessage(deps.disk, spool, job))} What is known of it:`,
     storyText(story),
-    ...(transcript === undefined ? [] : [`Its last dialogue: ${commandText('replay', transcript)}`]),
+    ...(transcript === undefined
+      ? [elsewhere(story, machineName(), commandText('replay', String(job))) ?? []].flat()
+      : [`Its last dialogue: ${commandText('replay', transcript)}`]),
   ];
   return { ...facts, sentences, transcripts };
 }

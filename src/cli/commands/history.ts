@@ -1,9 +1,9 @@
 /** `spoolroom history`: what became of messages, also of those that have left the queue long ago. Only reads. */
-import { historyFiles, historyFolder } from '../../history/files.ts';
 import { parseMoment } from '../../history/moment.ts';
-import { EVENTS, queryOf, searchHistory } from '../../history/search.ts';
+import { EVENTS, queryOf } from '../../history/search.ts';
 import { storyFacts, storyText } from '../../output/history-text.ts';
 import { escapeControl, plural } from '../../output/text.ts';
+import { historyReader } from '../setup/history.ts';
 import { clockFor } from '../setup/load-config.ts';
 import { stateDirectory } from '../setup/open-queue.ts';
 import { becomeOwner } from '../setup/privileges.ts';
@@ -27,16 +27,17 @@ export const command: Command = async ({ settings, options, terminal }) => {
   const notOwner = becomeOwner(home, settings);
   if (notOwner !== null) return notOwner;
 
-  const files = historyFiles(historyFolder(home));
+  const history = await historyReader(home, settings, clockFor(settings));
+  if ('kind' in history) return history;
   const query = { ...queryOf(selection, Math.floor(now / 1000)), ...span, limit };
-  const { stories, more } = searchHistory(files, query);
+  const { stories, more } = await history.search(query);
   if (settings.json) {
     for (const story of stories) terminal.print(JSON.stringify(storyFacts(story)));
     return EXIT.ok;
   }
   if (stories.length === 0) {
-    const [first] = files;
-    const kept = first === undefined ? 'No history is kept there yet' : `It is kept since ${first.day}`;
+    const first = await history.since();
+    const kept = first === null ? 'No history is kept there yet' : `It is kept since ${first}`;
     terminal.print(`Nothing is known of messages${escapeControl(selection.text)} in that time. ${kept}.`);
     return EXIT.ok;
   }

@@ -108,7 +108,7 @@ export async function openListeners(settings: Settings, deps: ListenerDeps): Pro
   const { spool, room, clock, log } = deps;
   const { logins, warnings } = boundedLog(log, clock, 'intake');
   const warn = (text: string): void => warnings.add(text);
-  const history = historyFor(spool, settings, { clock, readable, warn });
+  const history = await historyFor(spool, settings, { clock, readable, warn });
   const events = {
     queued: (mail: QueuedMessage) => {
       history?.write(queuedEntry(mail, readable));
@@ -122,7 +122,7 @@ export async function openListeners(settings: Settings, deps: ListenerDeps): Pro
   const open: Extract<IntakeStart, { kind: 'listening' }>[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(open.map((listener) => listener.close()));
-    history?.flush();
+    await history?.close();
   };
   for (const listen of settings['intake.listen']) {
     const started = await startIntake({ ...options, listen }, { queue: room, clock, events, throttle });

@@ -3,14 +3,17 @@
  * history. Only reads.
  */
 import { newControlText } from '../../delivery-list/generate.ts';
-import { historyFiles, historyFolder } from '../../history/files.ts';
-import { latestStory, type Story } from '../../history/search.ts';
-import { storyFacts } from '../../output/history-text.ts';
+import { latestStory } from '../../history/reader.ts';
+import type { Story } from '../../history/search.ts';
+import { elsewhere, storyFacts } from '../../output/history-text.ts';
 import { NO_WAITS } from '../../output/throttling.ts';
 import { type ByteString, bytesOf } from '../../platform/bytes.ts';
+import { machineName } from '../../platform/machine-name.ts';
 import { readInput } from '../../replay/input.ts';
 import { loadRecorded } from '../../replay/recorded-message.ts';
 import { transcriptsOf } from '../../replay/transcript/transcript-files.ts';
+import { historyReader } from '../setup/history.ts';
+import { clockFor } from '../setup/load-config.ts';
 import type { CliError, Invocation } from '../shell/command.ts';
 import { warner } from '../shell/command.ts';
 import type { ExitCode } from '../shell/exit.ts';
@@ -25,7 +28,10 @@ export async function replayGone(
   { folder: spool, control }: SourceLocation,
   invocation: Invocation,
 ): Promise<ExitCode | CliError | null> {
-  const story = latestStory(historyFiles(historyFolder(spool)), control);
+  const { settings } = invocation;
+  const history = await historyReader(spool, settings, clockFor(settings));
+  if ('kind' in history) return history;
+  const story = await latestStory(history, control);
   const facts = story === null ? null : storyFacts(story);
   const [file] =
     facts === null
@@ -37,7 +43,8 @@ export async function replayGone(
     if ('kind' in bytes) return bytes;
     const input = readInput(bytes, control, parseOptions(invocation.settings));
     if (input.kind === 'transcript') {
-      warn(`job ${control} has left the queue; this is its last recorded delivery, ${file}.`);
+      const left = settings.postgres === null ? `job ${control} has left the queue; ` : '';
+      warn(`${left}this is its last recorded delivery, ${file}.`);
       return replayTranscript(input.transcript, file, invocation);
     }
   }
@@ -49,6 +56,7 @@ async function replayStory(
   spool: string,
   invocation: Invocation,
 ): Promise<ExitCode | CliError | null> {
+  const { settings } = invocation;
   const { job, mail, submitted, sender, size, recipients } = storyFacts(story);
   const list = newControlText({
     msgid: mail,
@@ -62,8 +70,12 @@ async function replayStory(
   const input = readInput(bytes, job, parseOptions(invocation.settings));
   if (input.kind !== 'control') return null;
   const origin: Origin = {
-    title: `Job ${job}, which has left the queue`,
-    notes: ['Its list was made anew from the history, as if it had not been tried.'],
+    // Whether it has left a database, nobody has looked.
+    title: settings.postgres === null ? `Job ${job}, which has left the queue` : `Job ${job}, of the history`,
+    notes: [
+      'Its list was made anew from the history, as if it had not been tried.',
+      ...[elsewhere(story, machineName(), invocation.commandText('replay', String(job))) ?? []].flat(),
+    ],
     lists: [input.queued],
     folder: spool,
     inSpool: true,

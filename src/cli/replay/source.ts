@@ -20,7 +20,9 @@ export interface SourceLocation {
 
 export function sourceLocation({ options, settings }: Invocation): SourceLocation {
   const file = String(options.file);
-  const spool = /^\d+$/.test(file) ? settings.spool : null;
+  // What is known here of the jobs of a database is in the directory with our own state.
+  const home = settings.postgres === null ? settings.spool : settings.state;
+  const spool = /^\d+$/.test(file) ? home : null;
   const path = spool !== null ? join(spool, file) : file === '-' ? STANDARD_INPUT : file;
   const number = /^\d{1,15}$/.test(basename(path)) ? Number(basename(path)) : 0;
   return { file: path, folder: dirname(path), spool, control: number };

@@ -1,7 +1,7 @@
 /** One job for the web view: what `explain` and `show` say, its recorded attempts, and its history. */
 import { basename } from 'node:path';
-import { historyFiles, historyFolder } from '../../history/files.ts';
-import { latestQuery, type Story, searchSteps } from '../../history/search.ts';
+import { latestStory } from '../../history/reader.ts';
+import type { Story } from '../../history/search.ts';
 import { explanation } from '../../output/explanation.ts';
 import { storyFacts } from '../../output/history-text.ts';
 import { trusted } from '../../output/html/markup.ts';
@@ -9,7 +9,6 @@ import { deliveryParts } from '../../output/html/page.ts';
 import { replayReport } from '../../output/replay/replay-report.ts';
 import { escapeControl, textDecoder } from '../../output/text.ts';
 import { formatTime } from '../../platform/clock.ts';
-import { inSlices } from '../../platform/in-turn.ts';
 import type { QueuedJob } from '../../queue/queue.ts';
 import { locateMessage } from '../../queue/spool/inspect.ts';
 import { readInput } from '../../replay/input.ts';
@@ -32,11 +31,9 @@ export async function jobDetails(
   attempt: string | null,
   sources: WebSources,
 ): Promise<JobDetails | Problem> {
-  const { spool, deps, clock } = sources;
+  const { spool, deps } = sources;
   const queued = await sources.jobs.find(number);
-  const files = historyFiles(historyFolder(spool));
-  const found = await inSlices(searchSteps(files, latestQuery(number)), clock);
-  const [story = null] = found.stories;
+  const story = await latestStory(sources.past, number);
   if (queued !== null) return present(queued, isAbout(story, queued) ? story : null, attempt, sources);
   if (story === null)
     return problem(`There is no job ${number}: ${escapeControl(locateMessage(deps.disk, spool, number))}`);

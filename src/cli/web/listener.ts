@@ -132,7 +132,8 @@ export async function openWeb(
     async close() {
       await server.close();
       sources.jobs.close();
-      sources.history?.flush();
+      await sources.history?.close();
+      await sources.past.close();
       bounded.logins.flush();
       bounded.warnings.flush();
     },

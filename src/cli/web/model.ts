@@ -1,15 +1,12 @@
 /**
- * What the web view shows: the queue as `jobs/` finds it, the rest as the commands read it. Long work is done in
- * slices, so that a process that delivers goes on meanwhile.
+ * What the web view shows: the queue as `jobs/` finds it, the rest as the commands read it. Long work is done in slices, so that a
+ * process that delivers goes on meanwhile.
  */
-import { RecentEvents } from '../../history/counts.ts';
-import { historyFiles, historyFolder } from '../../history/files.ts';
 import { parseMoment } from '../../history/moment.ts';
-import { EVENTS, queryOf, searchSteps } from '../../history/search.ts';
+import { EVENTS, queryOf } from '../../history/search.ts';
 import { CONTENT_TYPES, type Format, formatFor } from '../../metrics/values.ts';
 import { type StoryFacts, storyFacts } from '../../output/history-text.ts';
 import { escapeControl } from '../../output/text.ts';
-import { inSlices } from '../../platform/in-turn.ts';
 import { quarantinedFiles } from '../../queue/spool/inspect.ts';
 import { nodeDisk } from '../../storage/disk.ts';
 import { tlsReportFiles } from '../../tls-report/files.ts';
@@ -23,8 +20,6 @@ import type { WebSources } from './sources.ts';
 
 export function webModel(sources: WebSources): WebModel {
   const { spool, clock } = sources;
-  const home = historyFolder(spool);
-  const recent = new RecentEvents();
   return {
     name: sources.client.name,
     counts: () => sources.jobs.counts(),
@@ -40,7 +35,7 @@ export function webModel(sources: WebSources): WebModel {
       return { kind: 'day', day, days: files.days(), counts: [...files.read(day)].sort() };
     },
     metrics: async (accept) => metricsFor(formatFor(accept), sources),
-    events: () => inSlices(recent.steps(historyFiles(home), clock.now()), clock),
+    events: () => sources.past.counts(clock.now()),
   };
 }
 
@@ -69,7 +64,7 @@ function lastTime({ events }: StoryFacts): string {
 
 async function historyOf(
   { fields, first, count }: HistoryQuery,
-  { spool, clock }: WebSources,
+  { past, clock }: WebSources,
 ): ReturnType<WebModel['history']> {
   const { since, until, ...others } = fields;
   const selection = selectionOf(others, { statuses: EVENTS, texts: true });
@@ -85,7 +80,6 @@ async function historyOf(
       `${escapeControl(wrong ?? '')} is no time. Times are yesterday, today, 2h (ago), 2026-11-27 and 2026-11-27T10:00, in UTC.`,
     );
   }
-  const files = historyFiles(historyFolder(spool));
   const query = {
     ...queryOf(selection, Math.floor(now / 1000)),
     since: from,
@@ -93,7 +87,7 @@ async function historyOf(
     limit: count,
     skip: first,
   };
-  const { stories, more } = await inSlices(searchSteps(files, query), clock);
+  const { stories, more } = await past.search(query);
   const latest = stories.map(storyFacts).sort((a, b) => (lastTime(a) > lastTime(b) ? -1 : 1));
-  return { kind: 'list', stories: latest, more, since: files[0]?.day ?? null };
+  return { kind: 'list', stories: latest, more, since: await past.since() };
 }

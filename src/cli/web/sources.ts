@@ -1,5 +1,6 @@
 /** What the web view reads from: a queue opened beside the processes that deliver from it. */
 import { watch } from 'node:fs';
+import type { HistoryReader } from '../../history/reader.ts';
 import type { HistoryWriter } from '../../history/writer.ts';
 import type { RunningMetrics } from '../../metrics/running.ts';
 import type { DecodeText } from '../../output/text.ts';
@@ -12,7 +13,7 @@ import { scheduleFrom } from '../../runner/rules.ts';
 import type { CommandText } from '../../settings/shell-words.ts';
 import type { Settings } from '../../settings/table.ts';
 import { layoutOf } from '../../storage/layout.ts';
-import { historyFor } from '../setup/history.ts';
+import { historyFor, historyReader } from '../setup/history.ts';
 import { clockFor, controlSettings, openError, spoolDeps } from '../setup/load-config.ts';
 import { readableFor } from '../setup/read-spool.ts';
 import type { CliError } from '../shell/command.ts';
@@ -29,6 +30,8 @@ export interface WebSources {
   readonly client: SpoolClient;
   readonly jobs: WebJobs;
   readonly history: HistoryWriter | null;
+  /** what is known of the past */
+  readonly past: HistoryReader;
   readonly commandText: CommandText;
   /** of this process, where it delivers; else null */
   readonly metrics: RunningMetrics | null;
@@ -50,8 +53,10 @@ export async function openSources(
     : openSharedJobs(settings.postgres, spool, known));
   if (opened.kind === 'error') return opened;
   const { client, jobs } = opened;
-  const history = historyFor(spool, settings, { clock, readable, warn });
-  return { ...known, spool, client, jobs, history, commandText, metrics, warn };
+  const history = await historyFor(spool, settings, { clock, readable, warn });
+  const past = await historyReader(spool, settings, clock);
+  if ('kind' in past) return past;
+  return { ...known, spool, client, jobs, history, past, commandText, metrics, warn };
 }
 
 type Known = Pick<WebSources, 'settings' | 'clock' | 'readable' | 'schedule' | 'deps'>;

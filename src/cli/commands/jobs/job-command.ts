@@ -144,8 +144,9 @@ async function request<Facts extends SelectedJobs>(
 ): Promise<Facts | CliError> {
   const { settings, terminal } = invocation;
   const clock = clockFor(settings);
-  const history = historyFor(spool, settings, { clock, readable, warn: warner(terminal) });
+  const history = await historyFor(spool, settings, { clock, readable, warn: warner(terminal) });
   const failure = await requestJobs({ client, history, readable }, what.request, jobs, requester);
+  await history?.close();
   return failure ?? what.complete(selected, requester, invocation, jobs);
 }
 

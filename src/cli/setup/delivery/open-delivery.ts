@@ -38,19 +38,19 @@ export interface OpenDelivery {
   close(): Promise<void>;
 }
 
-export function openDelivery(
+export async function openDelivery(
   queue: Queue,
   { spool, rules, log, alerts, warn, metrics }: Omit<QueueContext, 'ports' | 'signal' | 'started'>,
   logged: DeliveryEvents,
   path: DsnTransportSetting,
   settings: Settings,
-): OpenDelivery {
+): Promise<OpenDelivery> {
   tuneV8();
   alertSettings(alerts, rules);
   const clock = clockFor(settings);
   const readable = textDecoder(rules.render.legacy);
   const recorder = recorderFor(spool, rules, settings, warn);
-  const history = historyFor(spool, settings, { clock, readable, warn });
+  const history = await historyFor(spool, settings, { clock, readable, warn });
   const tlsCounter = tlsCounterFor(spool, settings, { clock, warn });
   const crashLog = crashLogOf(spool, spoolDeps(clock, warn));
   const system = systemDeps(settings, clock, {
@@ -85,7 +85,7 @@ export function openDelivery(
       await recorder?.close();
       // While the queue is ours: another process adds to the same files.
       tlsCounter?.flush();
-      history?.flush();
+      await history?.close();
     },
   };
 }

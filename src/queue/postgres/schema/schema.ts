@@ -6,6 +6,7 @@
  */
 import { CLAIMS } from './claims.ts';
 import { COPIES } from './copies.ts';
+import { HISTORY } from './history.ts';
 import { JOBS } from './jobs.ts';
 import { LIMITS } from './limits.ts';
 import { MOVES } from './moves.ts';
@@ -108,6 +109,7 @@ export const VERSIONS: readonly string[] = [
   LIMITS,
   VIEWS,
   THROTTLED,
+  HISTORY,
 ];
 
 /** The tables of a program: their versions, and the oldest program that may work with the last of them. */
