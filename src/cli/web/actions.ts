@@ -12,7 +12,7 @@ import {
   requestJobs,
   type SelectedJobs,
 } from '../commands/jobs/job-command.ts';
-import { RELEASE } from '../commands/jobs/release.ts';
+import { expiringIn, RELEASE } from '../commands/jobs/release.ts';
 import { GIVE_UP, REMOVE } from '../commands/jobs/remove.ts';
 import { RETRY } from '../commands/jobs/retry.ts';
 import { selectJobs } from '../commands/jobs/select-jobs.ts';
@@ -21,7 +21,10 @@ import { problem, selectionOf } from './selection.ts';
 import type { WebSources } from './sources.ts';
 
 /** `at`: Unix seconds of the request */
-type Place = Pick<WebSources, 'spool' | 'settings'> & { readonly at: number };
+type Place = Pick<WebSources, 'spool' | 'settings' | 'schedule'> & {
+  readonly at: number;
+  readonly queued: readonly QueuedJob[];
+};
 
 type Deed = Omit<JobCommand<SelectedJobs>, 'complete' | 'sentence'> & {
   /** what will be, in sentences */
@@ -35,7 +38,11 @@ function requested(command: JobCommand<SelectedJobs>): Deed {
 /** The process that delivers removes them; the command would do it itself where there is none. */
 const DEEDS: { readonly [action in Action]: Deed } = {
   hold: requested(HOLD),
-  release: requested(RELEASE),
+  release: {
+    ...RELEASE,
+    told: (selected, jobs, { at, schedule, queued }) =>
+      RELEASE.sentence({ ...selected, expiring: expiringIn(queued, at, schedule) }, jobs),
+  },
   retry: requested(RETRY),
   'give-up': requested(GIVE_UP),
   remove: {
@@ -99,7 +106,7 @@ async function perform(
   const work = turn(async () => {
     const failure = await requestJobs(sources, deed.request, jobs, { by, at });
     sources.jobs.noteRequests(numbers);
-    return failure?.text ?? deed.told(asked, jobList(numbers), { ...sources, at });
+    return failure?.text ?? deed.told(asked, jobList(numbers), { ...sources, at, queued: jobs });
   });
   const late = new Promise<null>((resolve) => clock.after(PATIENCE, () => resolve(null)));
   const done = await Promise.race([work, late]);

@@ -1,6 +1,7 @@
 /** `spoolroom release N`: end a hold. The jobs become due as their lists say, and the time held counts as every other. */
 import type { MessageNumber } from '../../../delivery-list/job.ts';
-import { isExpired } from '../../../queue/schedule.ts';
+import type { QueuedJob } from '../../../queue/queue.ts';
+import { isExpired, type Schedule } from '../../../queue/schedule.ts';
 import { scheduleFrom } from '../../../runner/rules.ts';
 import { type JobCommand, jobCommand, jobList, type SelectedJobs } from './job-command.ts';
 
@@ -14,11 +15,10 @@ export const RELEASE: JobCommand<Released> = {
   participle: 'released',
   deed: (jobs) => `release ${jobs}`,
   inapplicable: ({ request }) => (request === 'hold' ? null : 'is not held'),
-  async complete(selected, { at }, { settings }, jobs) {
-    const schedule = scheduleFrom(settings);
-    const last = jobs.filter(({ job }) => job.attempted !== 0 && isExpired(job, at, schedule));
-    return { ...selected, expiring: last.map(({ control }) => control) };
-  },
+  complete: async (selected, { at }, { settings }, jobs) => ({
+    ...selected,
+    expiring: expiringIn(jobs, at, scheduleFrom(settings)),
+  }),
   sentence: ({ expiring }, jobs) =>
     `released: ${jobs}.${
       expiring.length === 0
@@ -26,5 +26,16 @@ export const RELEASE: JobCommand<Released> = {
         : ` Older than retry.giveup, which counts the time held, too: ${jobList(expiring)}. If the next attempt fails, it is the last one, and the sender gets a report. To give more time, set retry.giveup higher first.`
     }`,
 };
+
+/** @param at Unix seconds */
+export function expiringIn(
+  jobs: readonly QueuedJob[],
+  at: number,
+  schedule: Schedule,
+): readonly MessageNumber[] {
+  return jobs.flatMap(({ control, job }) =>
+    job.attempted !== 0 && isExpired(job, at, schedule) ? [control] : [],
+  );
+}
 
 export const command = jobCommand(RELEASE);
