@@ -6,6 +6,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { CloseReason, Connect } from '#net-stream-utils';
 import { createLineReader } from '#net-stream-utils';
+import type { Trace } from '../../src/delivery/trace.ts';
 import { stripHeader } from '../../src/delivery-list/header.ts';
 import type { StatusChange } from '../../src/delivery-list/job.ts';
 import { parseDeliveryList } from '../../src/delivery-list/parse.ts';
@@ -20,6 +21,7 @@ import { readyDeliveries } from '../../src/runner/deliveries.ts';
 import { runQueue } from '../../src/runner/queue-runner.ts';
 import type { RunRules } from '../../src/runner/rules.ts';
 import { rulesWith } from '../delivery/scheduling.ts';
+import { NO_RUN_EVENTS } from '../support/no-events.ts';
 import { cModule, DEFECTS, type Defect } from './c-module.ts';
 import { type Rule, type Suite, undefinedInC } from './compare.ts';
 import { eachOnce, entry, type Outcome, type Script, type Seen, scriptOf } from './script.ts';
@@ -40,6 +42,7 @@ class Network {
     this.#stop = stop;
   }
 
+  #isSecond = false;
   readonly resolver: Resolver = {
     mx: async (name) => {
       this.questions.push(`mx ${name}`);
@@ -59,7 +62,19 @@ class Network {
     return records.length > 0 ? { kind: 'found', records: records.map(read) } : { kind: 'failed', fault };
   }
 
+  /** C knows no second session, which says HELO (R304): there is none here. */
+  readonly observe: Trace = (_, event) => {
+    if (event.what !== 'session') return;
+    for (const effect of event.step.effects)
+      if (effect.type === 'extension-refused' && effect.extension === 'EHLO') this.#isSecond = true;
+  };
+
   readonly connect: Connect = ({ address, port }, events) => {
+    if (this.#isSecond) {
+      this.#isSecond = false;
+      this.#clock.after(1, () => events.closed({ kind: 'error', code: 'ECONNREFUSED', message: '' }));
+      return { write: () => true, startTls: () => {}, end: () => {}, destroy: () => {} };
+    }
     this.contacts.push(`${address}:${port}`);
     const peer = this.#script.peer(address);
     const reads = [...peer.says];
@@ -175,17 +190,11 @@ async function ours(row: Row): Promise<Seen> {
   const stop = new AbortController();
   const network = new Network(script, clock, () => stop.abort());
   const { connect, resolver } = network;
-  const events = {
-    outcome: () => {},
-    quarantined: () => {},
-    silent: () => {},
-    warning: (text: string) => {
-      throw new Error(text);
-    },
-    trace: () => {},
-  };
   const rules = rulesFor(script);
-  const ports = { queue, connect, resolver, clock, random: () => 0.5, events };
+  const ports = {
+    ...{ queue, connect, resolver, clock, random: () => 0.5 },
+    events: { ...NO_RUN_EVENTS, trace: network.observe },
+  };
   await clock.runUntil(runQueue(readyDeliveries(ports, rules), rules, stop.signal));
   const { contacts, sent } = network;
   return { questions: eachOnce(network.questions), contacts, sent, outcomes: queue.outcomes.sort(byPlace) };

@@ -24,6 +24,7 @@ import type { Failure, Outcome } from '../../src/smtp/outcome.ts';
 import { type Disk, nodeDisk } from '../../src/storage/disk.ts';
 import { DEADLINES } from '../delivery/scheduling.ts';
 import { MESSAGE_DEPS } from '../support/message-deps.ts';
+import { NO_MESSAGE_EVENTS } from '../support/no-events.ts';
 import { startRawServer } from '../support/raw-server.ts';
 import { startSmtpServer } from '../support/smtp-servers.ts';
 import {
@@ -119,13 +120,7 @@ async function run(harness: Harness, verdicts: Readonly<Record<string, Failure |
   const mail = new ActiveMessage(
     lists,
     { ...MESSAGE_DEPS, queue: room, now, dsnSender: sender },
-    {
-      outcome: () => {},
-      lost: () => {},
-      notWritten: (_, error) => {
-        throw error;
-      },
-    },
+    NO_MESSAGE_EVENTS,
   );
   for (const index of mail.pending()) {
     const given = verdicts[mail.recipients[index]?.address ?? ''];

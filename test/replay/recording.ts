@@ -21,6 +21,7 @@ import type { RunRules } from '../../src/runner/rules.ts';
 import { rulesFrom } from '../../src/runner/rules.ts';
 import { readSettings } from '../../src/settings/read.ts';
 import type { Settings } from '../../src/settings/table.ts';
+import { NO_RUN_EVENTS } from '../support/no-events.ts';
 
 export const NOW = 1_400_000_000_000;
 export const MAIL = 'From: me@me.example\nTo: you\nSubject: hello\n\nA secret body.\n';
@@ -125,15 +126,7 @@ export function longRecorder(
     ehloName: 'me.example',
   };
   const recorder = new Recorder(recorded, clock, { open });
-  const events = {
-    outcome: () => {},
-    quarantined: () => {},
-    silent: () => {},
-    warning: (text: string) => {
-      throw new Error(text);
-    },
-    trace: recorder.observe,
-  };
+  const events = { ...NO_RUN_EVENTS, trace: recorder.observe };
   const runIn = async (script: WorldScript): Promise<World> => {
     const world = new World(script, clock);
     const queue = new CopiedQueue([queued], payloadOf(MAIL));

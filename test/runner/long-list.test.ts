@@ -7,6 +7,7 @@ import type { Queue } from '../../src/queue/queue.ts';
 import { ActiveMessage } from '../../src/runner/active-message.ts';
 import { emptyJob } from '../support/jobs.ts';
 import { MESSAGE_DEPS } from '../support/message-deps.ts';
+import { NO_MESSAGE_EVENTS } from '../support/no-events.ts';
 
 const NO_SESSION = { milliseconds: 0, tls: null };
 
@@ -18,20 +19,16 @@ function longMessage(addresses: readonly string[]) {
   };
   const recipients = addresses.map((address) => ({ address, status: 0, text: '' }));
   const job = { ...emptyJob('2012'), msgid: 1, submitted: 1_400_000_000, recipients };
-  const events = {
-    outcome: () => {},
-    lost: () => {},
-    notWritten: (_: unknown, error: unknown) => {
-      throw error;
-    },
-  };
   const deps = {
     ...MESSAGE_DEPS,
     queue: queue as unknown as Queue,
     now: () => 1_400_000_000,
     dsnSender: null,
   };
-  return { message: new ActiveMessage([{ control: 2, job, warnings: [] }], deps, events), records };
+  return {
+    message: new ActiveMessage([{ control: 2, job, warnings: [] }], deps, NO_MESSAGE_EVENTS),
+    records,
+  };
 }
 
 test('a list with many destinations has a few hundred attempts at a time, and a long one several (R259)', async () => {

@@ -20,6 +20,7 @@ import type { RunRules } from '../../src/runner/rules.ts';
 import type { RunSummary } from '../../src/runner/run-count.ts';
 import { rulesWith } from '../delivery/scheduling.ts';
 import { emptyJob } from '../support/jobs.ts';
+import { NO_RUN_EVENTS } from '../support/no-events.ts';
 
 const NOW = 1_400_000_000;
 const FRIENDLY: WorldScript = {
@@ -131,7 +132,7 @@ async function run(
   const clock = new VirtualClock(NOW * 1000);
   const world = new World(script, clock);
   const { room = new MemoryRoom(jobs), warning = assert.fail } = given;
-  const events = { outcome: () => {}, quarantined: () => {}, silent: () => {}, warning, trace: () => {} };
+  const events = { ...NO_RUN_EVENTS, warning };
   const { connect, resolver } = world;
   const crashes = given.crashLog === undefined ? {} : { crashLog: given.crashLog };
   const summary = await clock.runUntil(
@@ -539,13 +540,7 @@ describe('a queue runner that keeps running', () => {
     const clock = new VirtualClock(NOW * 1000);
     const world = new World(FRIENDLY, clock);
     const room = new FullRoom([job([['a@x.example', 0]], 1)]);
-    const events = {
-      outcome: () => {},
-      quarantined: () => {},
-      silent: () => {},
-      warning: (text: string) => warnings.push(text),
-      trace: () => {},
-    };
+    const events = { ...NO_RUN_EVENTS, warning: (text: string) => void warnings.push(text) };
     const { connect, resolver } = world;
     const ports = { queue: room, connect, resolver, clock, random: () => 0.5, events };
     const queue = new QueueRunner(

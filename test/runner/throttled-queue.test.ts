@@ -16,6 +16,7 @@ import { layoutOf } from '../../src/storage/layout.ts';
 import { rulesWith } from '../delivery/scheduling.ts';
 import { emptyJob } from '../support/jobs.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
+import { NO_MESSAGE_EVENTS } from '../support/no-events.ts';
 
 const NOW = 1_700_000_000;
 const ROUTING = rulesWith().routing;
@@ -126,11 +127,7 @@ describe('the recipients of such a message', () => {
       } as unknown as MessageDeps['dsnSender'],
     };
     const queued: QueuedJob = { control: 101, job: job(1, ['a@gmail.example'], age), warnings: [] };
-    const active = new ActiveMessage([queued], deps, {
-      outcome: () => {},
-      lost: () => {},
-      notWritten: (_, error) => assert.fail(String(error)),
-    });
+    const active = new ActiveMessage([queued], deps, NO_MESSAGE_EVENTS);
     await active.attempt((attempt) => {
       active.holdBack('gmail.example', [0], REASON);
       attempt.finish();

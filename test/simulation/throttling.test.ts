@@ -17,6 +17,7 @@ import { throttleStore } from '../../src/runner/throttling/throttle-store.ts';
 import { readSettings } from '../../src/settings/read.ts';
 import { layoutOf } from '../../src/storage/layout.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
+import { NO_RUN_EVENTS } from '../support/no-events.ts';
 import { FakeMachine } from '../support/processes.ts';
 import { NOW, seededRandom } from '../support/spool.ts';
 import { fillSpool, SPOOL } from './spool.ts';
@@ -136,11 +137,9 @@ class Cron {
             connect: world.connect,
             throttleStore: throttleStore(disk, layoutOf(SPOOL)),
             events: {
+              ...NO_RUN_EVENTS,
               outcome: (record) => void this.outcomes.push(record),
-              quarantined: () => {},
-              silent: () => {},
               warning: warn,
-              trace: () => {},
             },
           },
           this.#rules,
