@@ -14,7 +14,17 @@ const OURS = 1;
 const OTHER = 2;
 
 const SCRIPT: WorldScript = {
-  names: { 'x.example': { a: ['192.0.2.1'] } },
+  names: {
+    'x.example': { a: ['192.0.2.1'] },
+    'two.example': {
+      mx: [
+        [10, 'mx1.two.example'],
+        [10, 'mx2.two.example'],
+      ],
+    },
+    'mx1.two.example': { a: ['192.0.2.2'] },
+    'mx2.two.example': { a: ['192.0.2.3'] },
+  },
   servers: { '*': {} },
   latency: 20,
 };
@@ -53,8 +63,8 @@ class Others {
   }
 
   /** What the other process is granted when it says that it keeps and needs so many. */
-  ask(limit: number, keep: number, need: number): number {
-    const asked = { place: PLACE, limit, keep, need, ahead: need };
+  ask(limit: number, keep: number, need: number, place = PLACE): number {
+    const asked = { place, limit, keep, need, ahead: need };
     return this.#shares.share(OTHER, ++this.#requests, 15, [asked])?.[0]?.[0] ?? 0;
   }
 
@@ -97,9 +107,10 @@ async function beside(
   messages: number,
   limits: Parameters<typeof rulesWith>[0],
   during: (others: Others) => void = () => {},
+  domain = 'x.example',
 ): Promise<{ readonly delivered: Delivered; readonly others: Others }> {
   let others: Others | undefined;
-  const mails = Array.from({ length: messages }, (_, n) => ({ to: [`u${n}@x.example`] }));
+  const mails = Array.from({ length: messages }, (_, n) => ({ to: [`u${n}@${domain}`] }));
   const delivered = await deliver(SCRIPT, mails, rulesWith(limits), () => {}, {
     shared: (clock) => {
       others = new Others(clock);
@@ -172,6 +183,12 @@ describe('limits shared with other processes', () => {
       });
     });
     assert.ok(delivered.world.mostOpen <= 2);
+  });
+
+  it('hold for a destination with several hosts', async () => {
+    const take = (others: Others): unknown => others.ask(3, 2, 2, 'to mx:two.example');
+    const { delivered } = await beside(30, { host: 10, destination: 3 }, take, 'two.example');
+    assert.equal(delivered.world.mostOpen, 1);
   });
 
   it('spread the start of sessions over all processes', async () => {
