@@ -507,10 +507,9 @@ test('byte by byte, with each way to write a line end', async () => {
   }
 });
 
-const MEGABYTES = size(100, 200);
-const MOST = size(75, 100);
+const MEGABYTES = size(130, 200);
 
-test(`${MEGABYTES} MB are rendered in less than ${MOST} MB of memory`, () => {
+test(`${MEGABYTES} MB are rendered in less than 100 MB of memory`, () => {
   const script = fileURLToPath(new URL('./large-message.ts', import.meta.url));
   // How much V8 lets lie before it collects depends on the version of Node; what is held does not.
   const words = ['--max-semi-space-size=16', '--import', 'tsx', script];
@@ -521,6 +520,6 @@ test(`${MEGABYTES} MB are rendered in less than ${MOST} MB of memory`, () => {
     assert.equal(status, 0, stderr);
     const { size: bytes, growth } = JSON.parse(stdout);
     assert.ok(bytes > MEGABYTES * 1_000_000, `${form}: ${bytes} bytes out`);
-    assert.ok(growth < MOST, `${form}: grew by ${growth} MB`);
+    assert.ok(growth < 100, `${form}: grew by ${growth} MB`);
   }
 });
