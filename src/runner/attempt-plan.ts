@@ -11,7 +11,7 @@ import type { Destination } from '../routing/hosts.ts';
 import type { DsnRequest } from '../smtp/dsn-request.ts';
 import type { Failure } from '../smtp/outcome.ts';
 import type { TransactionRecipient } from '../smtp/transaction.ts';
-import { type SuppressionList, suppressedFailure } from './suppression-list.ts';
+import { type Suppressions, suppressedFailure } from './suppression-list.ts';
 
 /** Recipients that are worked on in one turn of the event loop. */
 const RECIPIENTS_A_TURN = 2000;
@@ -35,7 +35,7 @@ export interface PlanDeps {
   /** resolves in a later turn of the event loop */
   readonly nextTurn: () => Promise<void>;
   /** absent: there are no addresses to which nothing is sent */
-  readonly suppressed?: SuppressionList | null;
+  readonly suppressed?: Suppressions | null;
   /** most recipients in one transaction */
   readonly limits: { readonly recipients: number };
 }

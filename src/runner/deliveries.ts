@@ -17,7 +17,7 @@ import { laneOf } from './lane.ts';
 import { loadMessage } from './load-message.ts';
 import type { RunDeps, RunEvents } from './queue-runner.ts';
 import type { RunRules } from './rules.ts';
-import type { SuppressionList } from './suppression-list.ts';
+import type { Suppressions } from './suppression-list.ts';
 import type { ThrottleStore } from './throttling/throttle-store.ts';
 import { type DueMessage, ThrottledQueue } from './throttling/throttled-queue.ts';
 
@@ -33,7 +33,7 @@ export interface DeliveryDeps {
   /** which hosts asked us to send less; absent: it is forgotten with the run */
   readonly throttleStore?: ThrottleStore;
   /** addresses to which nothing is sent; absent: there are none */
-  readonly suppressed?: SuppressionList;
+  readonly suppressed?: Suppressions;
   /** what hosts offer and cannot do; absent: it is forgotten with the run */
   readonly refusalStore?: RefusalStore;
   /** tells senders what became of their messages; absent: nobody is told */

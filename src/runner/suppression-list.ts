@@ -25,6 +25,18 @@ export interface SuppressedAddress {
   readonly why: ByteString;
 }
 
+/** As a delivery asks it, wherever it is kept. */
+export interface Suppressions {
+  /** Looks what is there: before the jobs of a scan are delivered. */
+  refresh(): void;
+  /** Null: mail for it is sent. */
+  find(address: ByteString): SuppressedAddress | null;
+  /** A server refused the address for good. */
+  bounced(address: ByteString, failure: Failure): void;
+  /** A server took a message for it: its bounces are forgotten. */
+  delivered(address: ByteString): void;
+}
+
 export interface SuppressionRules {
   /** hard bounces in a row after which an address is suppressed; 0: never */
   readonly after: number;
@@ -33,11 +45,11 @@ export interface SuppressionRules {
 }
 
 const LONGEST = 16 * 1024;
-const LONGEST_WHY = 300;
+export const LONGEST_WHY = 300;
 /** Files at each look. */
 const LOOKED_AT = 20;
 
-export class SuppressionList {
+export class SuppressionList implements Suppressions {
   readonly #disk: Disk;
   readonly #layout: StateLayout;
   readonly #rules: SuppressionRules;
@@ -177,12 +189,12 @@ export class SuppressionList {
 }
 
 /** RFC 3463: no such mailbox or domain, or one that is closed for good. */
-function isHardBounce({ permanent, stage, code, enhanced }: Failure): boolean {
+export function isHardBounce({ permanent, stage, code, enhanced }: Failure): boolean {
   return permanent && stage === 'rcpt' && code !== null && /^5\.(?:1\.[1236]|2\.1)$/.test(enhanced);
 }
 
 /** Addresses compare without case: who is suppressed as Bob is not written to as bob. */
-function folded(address: ByteString): ByteString {
+export function folded(address: ByteString): ByteString {
   return address.toLowerCase();
 }
 

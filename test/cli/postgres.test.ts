@@ -190,6 +190,40 @@ describe('commands on a queue in PostgreSQL', { skip: NO_POSTGRES }, () => {
     assert.match(alerts, /has 3 jobs \(alert\.queue-size 2\)/);
   });
 
+  it('shares suppressed addresses over machines', async (t) => {
+    const { spoolroom, enqueue, room } = await site(t);
+    const server = await startSmtpServer({ refuse: { 'no@two.example': { code: 550, text: '5.1.1 no' } } });
+    t.after(() => server.close());
+    const other = ['--postgres', room, '--state', temporaryDirectory(t)];
+    assert.match((await spoolroom('suppress', 'add', 'Eve@one.example')).printed, /gets no mail until/);
+    assert.match((await call('', 'suppress', 'list', ...other)).printed, /^eve@one\.example +until/);
+    const run = async (): Promise<readonly [number, number]> => {
+      const words = ['run', '--smarthost', `127.0.0.1:${server.port}`, '--suppress.after', '2'];
+      const { printed } = await call('', ...words, '--return', 'room', '--json', ...other);
+      const { delivered, failed } = JSON.parse(printed);
+      return [delivered, failed];
+    };
+    const database = databaseAt(room);
+    t.after(() => database.close());
+    const bounces = async (): Promise<readonly unknown[]> =>
+      (await database.query('SELECT bounces FROM spoolroom.suppressed ORDER BY address')).map(
+        (row) => row.bounces,
+      );
+    await enqueue('eve@one.example', 'no@two.example', 'c@one.example');
+    assert.deepEqual(await run(), [1, 2]);
+    assert.deepEqual(await bounces(), [0, 1]);
+    await enqueue('no@two.example');
+    await run();
+    assert.deepEqual(await bounces(), [0, 2]);
+    const listed = await spoolroom('suppress', 'list', '--suppress.after', '2');
+    assert.match(listed.printed, /no@two\.example +until .* 2 hard bounces: /);
+    assert.match((await spoolroom('suppress', 'remove', 'eve@one.example')).printed, /suppressed no more/);
+    await database.query("UPDATE spoolroom.suppressed SET bounces = 1, address = 'c@one.example'");
+    await enqueue('c@one.example');
+    assert.deepEqual(await run(), [1, 0]);
+    assert.deepEqual(await bounces(), []);
+  });
+
   it('holds, releases, retries and removes jobs, and explains them', async (t) => {
     const { spoolroom, enqueue } = await site(t);
     const { job } = await enqueue('b@one.example');

@@ -6,10 +6,13 @@ import { bytesOf } from '../../platform/bytes.ts';
 import { formatTime } from '../../platform/clock.ts';
 import { didYouMean } from '../../platform/suggest.ts';
 import { describeError, isOperationalError } from '../../platform/system-errors.ts';
+import type { SpoolDeps } from '../../queue/spool/open.ts';
 import { recipientAddress } from '../../routing/address.ts';
 import { suppressionRules } from '../../runner/rules.ts';
+import type { SharedSuppressions } from '../../runner/shared-suppressions.ts';
 import { SuppressionList } from '../../runner/suppression-list.ts';
 import { duration } from '../../settings/kinds.ts';
+import type { Settings } from '../../settings/table.ts';
 import { layoutOf } from '../../storage/layout.ts';
 import { readSpool } from '../setup/read-spool.ts';
 import {
@@ -35,8 +38,7 @@ export const command: Command = async ({ settings, options, terminal }) => {
   const opened = await readSpool(settings, warner(terminal));
   if ('kind' in opened) return opened;
   const { spool, deps, now } = opened;
-  const list = new SuppressionList(deps.disk, layoutOf(spool), suppressionRules(settings), () => now);
-  list.refresh();
+  const list = await listIn(spool, settings, deps, now);
   if (action === 'list') {
     const all = list.all();
     const rows = all.map(({ address, until, bounces, why }) => [
@@ -51,10 +53,10 @@ export const command: Command = async ({ settings, options, terminal }) => {
   const addresses = addressesFrom(options);
   if ('kind' in addresses) return addresses;
   try {
-    if (action === 'add') return add(list, addresses, options, terminal);
+    if (action === 'add') return await add(list, addresses, options, terminal);
     for (const address of addresses)
       terminal.print(
-        `${escapeControl(address)} ${list.remove(address) ? 'is suppressed no more' : 'was not suppressed'}.`,
+        `${escapeControl(address)} ${(await list.remove(address)) ? 'is suppressed no more' : 'was not suppressed'}.`,
       );
   } catch (error) {
     if (!isOperationalError(error)) throw error;
@@ -63,18 +65,36 @@ export const command: Command = async ({ settings, options, terminal }) => {
   return EXIT.ok;
 };
 
-function add(
-  list: SuppressionList,
+/** As it is now. */
+async function listIn(
+  spool: string,
+  settings: Settings,
+  { disk }: Pick<SpoolDeps, 'disk'>,
+  now: number,
+): Promise<SuppressionList | SharedSuppressions> {
+  if (settings.postgres !== null) {
+    const { sharedSuppressions } = await import('../setup/room/suppressions.ts');
+    const shared = sharedSuppressions(settings.postgres, settings, () => now);
+    await shared.load();
+    return shared;
+  }
+  const list = new SuppressionList(disk, layoutOf(spool), suppressionRules(settings), () => now);
+  list.refresh();
+  return list;
+}
+
+async function add(
+  list: SuppressionList | SharedSuppressions,
   addresses: readonly string[],
   options: Invocation['options'],
   terminal: Invocation['terminal'],
-): typeof EXIT.ok | CliError {
+): Promise<typeof EXIT.ok | CliError> {
   const time = typeof options.for === 'string' ? duration.read(options.for) : null;
   if (time?.ok === false)
     return cliError(`--for ${escapeControl(String(options.for))} ${time.problem}.`, EXIT.usage);
   const why = typeof options.why === 'string' ? bytesOf(options.why) : `put there by ${userName()}`;
   for (const address of addresses) {
-    const { until } = list.add(address, why, time === null ? undefined : time.value / 1000);
+    const { until } = await list.add(address, why, time === null ? undefined : time.value / 1000);
     terminal.print(`${escapeControl(address)} gets no mail until ${formatTime(until)}; senders are told.`);
   }
   return EXIT.ok;

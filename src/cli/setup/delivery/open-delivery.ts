@@ -14,6 +14,7 @@ import type { Alerts } from '../../../runner/alerts.ts';
 import type { DeliveryDeps, DeliveryEvents } from '../../../runner/deliveries.ts';
 import { RelayAlerts } from '../../../runner/relay-alerts.ts';
 import { type RunRules, suppressionRules } from '../../../runner/rules.ts';
+import type { SharedSuppressions } from '../../../runner/shared-suppressions.ts';
 import { SuppressionList } from '../../../runner/suppression-list.ts';
 import { throttleStore } from '../../../runner/throttling/throttle-store.ts';
 import type { Settings } from '../../../settings/table.ts';
@@ -48,6 +49,9 @@ export async function openDelivery(
   tuneV8();
   alertSettings(alerts, rules);
   const clock = clockFor(settings);
+  const seconds = (): number => Math.floor(clock.now() / 1000);
+  // First, because the database may be away: then nothing else is open yet.
+  const shared = await suppressionsOf(settings, seconds);
   const readable = textDecoder(rules.render.legacy);
   const recorder = recorderFor(spool, rules, settings, warn);
   const history = await historyFor(spool, settings, { clock, readable, warn });
@@ -60,13 +64,12 @@ export async function openDelivery(
   const relays = new RelayAlerts(everyRelay(rules.delivery.routing), alerts);
   const seen = observed(logged, { recorder, history, relays, alerts, tlsCounter });
   const layout = layoutOf(spool);
-  const seconds = (): number => Math.floor(clock.now() / 1000);
   const deps = {
     ...system,
     ...{ queue, crashLog },
     events: metrics?.observed(seen) ?? seen,
     throttleStore: throttleStore(nodeDisk, layout),
-    suppressed: new SuppressionList(nodeDisk, layout, suppressionRules(settings), seconds),
+    suppressed: shared ?? new SuppressionList(nodeDisk, layout, suppressionRules(settings), seconds),
     refusalStore: stateMap(nodeDisk, layout, layout.refusals, isRefusals),
   };
   const dsnSender = createDsnSender(path, { spool, rules, log, alerts, history }, settings, deps);
@@ -86,8 +89,24 @@ export async function openDelivery(
       // While the queue is ours: another process adds to the same files.
       tlsCounter?.flush();
       await history?.close();
+      await shared?.close();
     },
   };
+}
+
+/** Null: they are files. */
+async function suppressionsOf(settings: Settings, now: () => number): Promise<SharedSuppressions | null> {
+  if (settings.postgres === null) return null;
+  const { sharedSuppressions } = await import('../room/suppressions.ts');
+  const shared = sharedSuppressions(settings.postgres, settings, now);
+  // Nothing is sent before it is known to whom nothing may be.
+  try {
+    await shared.load();
+    return shared;
+  } catch (error) {
+    await shared.close();
+    throw error;
+  }
 }
 
 /** What should be mended in the configuration is told once, not by each run. */

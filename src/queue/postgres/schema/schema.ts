@@ -11,6 +11,7 @@ import { JOBS } from './jobs.ts';
 import { LIMITS } from './limits.ts';
 import { MOVES } from './moves.ts';
 import { NOTICES } from './notices.ts';
+import { SUPPRESSED } from './suppressed.ts';
 import { THROTTLED } from './throttled.ts';
 import { VIEWS } from './views.ts';
 
@@ -110,6 +111,7 @@ export const VERSIONS: readonly string[] = [
   VIEWS,
   THROTTLED,
   HISTORY,
+  SUPPRESSED,
 ];
 
 /** The tables of a program: their versions, and the oldest program that may work with the last of them. */
