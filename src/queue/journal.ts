@@ -230,7 +230,7 @@ export function openJournal(deps: JournalDeps, records: readonly JournalRecord[]
   async function extend(open: OpenFile): Promise<void> {
     try {
       open.write(Buffer.from(takeLines(written), 'latin1'));
-      await open.sync();
+      await open.sync('meanwhile');
     } catch (error) {
       abandon();
       throw error;

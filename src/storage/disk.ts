@@ -40,8 +40,11 @@ export interface DirectoryEntry {
 export interface OpenFile {
   /** appends all of it or throws; part of it may then have been written */
   write(bytes: Uint8Array): void;
-  /** resolves when everything written so far is durable */
-  sync(): Promise<void>;
+  /**
+   * Resolves when everything written so far is durable. `meanwhile`: others will write to it until then and share the next sync, so
+   * it happens on another thread, however quick it is.
+   */
+  sync(how?: 'meanwhile'): Promise<void>;
   close(): void;
 }
 
@@ -81,7 +84,8 @@ const READ = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NO
 
 const readPiece = promisify(fs.read);
 
-const sync = whileQuick(fs.fdatasyncSync, promisify(fs.fdatasync));
+const syncElsewhere = promisify(fs.fdatasync);
+const sync = whileQuick(fs.fdatasyncSync, syncElsewhere);
 const syncFolder = whileQuick(fs.fsyncSync, promisify(fs.fsync));
 const remove = whileQuick(fs.unlinkSync, promisify(fs.unlink));
 
@@ -139,8 +143,8 @@ class NodeFile implements OpenFile {
     for (let done = 0; done < bytes.length; ) done += fs.writeSync(this.#fd, bytes, done);
   }
 
-  async sync(): Promise<void> {
-    await sync(this.#fd);
+  sync(how?: 'meanwhile'): Promise<void> {
+    return how === 'meanwhile' ? syncElsewhere(this.#fd) : sync(this.#fd);
   }
 
   close(): void {
