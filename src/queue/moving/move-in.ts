@@ -8,14 +8,13 @@ import { removeIfExists } from '../../storage/atomic-file.ts';
 import { payloadFingerprint } from '../../storage/fingerprint.ts';
 import { layoutOf } from '../../storage/layout.ts';
 import { type ControlMessages, groupByPayload } from '../due.ts';
-import type { AdoptDeps } from '../postgres/adopt.ts';
 import type { Queue, QueuedJob } from '../queue.ts';
 import { notesIn } from '../spool/notes/dsn-store.ts';
 import type { SpoolClient, SpoolDeps } from '../spool/open.ts';
-import { forgetMoved, movedPayloads, type TakenJob, takeIn } from './take-in.ts';
+import { forgetMoved, movedPayloads, type TakeInDeps, type TakenJob, takeIn } from './take-in.ts';
 
 export interface MoveInDeps extends SpoolDeps {
-  readonly adopting: AdoptDeps;
+  readonly adopting: TakeInDeps;
   /** of the spool, whose lock is held */
   readonly id: string;
   readonly queue: Queue;

@@ -4,17 +4,26 @@
  */
 import { createHash } from 'node:crypto';
 import type { MessageNumber } from '../../delivery-list/job.ts';
+import type { ParseOptions } from '../../delivery-list/parse.ts';
 import { controlTextOf } from '../../message/stored.ts';
 import type { DsnRequest } from '../../smtp/dsn-request.ts';
 import { dsnRequestNote } from '../dsn-request-note.ts';
 import type { Notified } from '../dsn-store.ts';
-import type { AdoptDeps } from '../postgres/adopt.ts';
 import { writePieces } from '../postgres/bodies.ts';
 import { bytesOf, textOf } from '../postgres/claims/claimed-job.ts';
 import { dueOf } from '../postgres/claims/fold.ts';
-import type { Statements } from '../postgres/database/database.ts';
+import type { Database, Statements } from '../postgres/database/database.ts';
 import { laneOfJob } from '../postgres/enqueue.ts';
 import type { QueuedJob } from '../queue.ts';
+import type { Schedule } from '../schedule.ts';
+
+export interface TakeInDeps {
+  readonly database: Database;
+  readonly options: ParseOptions;
+  readonly schedule: Schedule;
+  /** Unix seconds that count as the present; null: the database's clock */
+  readonly present: () => number | null;
+}
 
 export interface TakenJob {
   readonly queued: QueuedJob;
@@ -37,7 +46,7 @@ export interface TakenMessage {
 }
 
 /** Returns how many jobs were taken in: those that were so before are left out. */
-export function takeIn(deps: AdoptDeps, message: TakenMessage): Promise<number> {
+export function takeIn(deps: TakeInDeps, message: TakenMessage): Promise<number> {
   return deps.database.transaction(async (statements) => {
     const jobs: TakenJob[] = [];
     for (const job of message.jobs) if (await mark(statements, message, job)) jobs.push(job);
@@ -100,7 +109,7 @@ async function nextNumber(statements: Statements): Promise<MessageNumber> {
 
 async function writeJob(
   statements: Statements,
-  { options, schedule }: AdoptDeps,
+  { options, schedule }: TakeInDeps,
   msgid: MessageNumber,
   { queued: { request, requestedBy }, list, dsn, told, firstAttempt }: TakenJob,
 ): Promise<void> {

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { systemClock } from '../../../src/platform/clock.ts';
-import { adoptControl, adoptPayload } from '../../../src/queue/postgres/adopt.ts';
 import { parsing } from '../../../src/queue/postgres/claims/claimed-job.ts';
 import { postgresClient } from '../../../src/queue/postgres/client.ts';
 import { SCHEDULE } from '../../../src/queue/schedule.ts';
 import { candidateOf, JOB_STATUSES } from '../../../src/queue/selection/job.ts';
 import { parseSelection, type SelectionWords } from '../../../src/queue/selection/selection.ts';
+import { adoptControl, adoptPayload } from '../../support/adopt.ts';
 import { databaseAt, NO_POSTGRES, startCluster } from '../../support/postgres.ts';
 import { HEADER, MAIL, NOW, SETTINGS_2012 } from '../../support/spool.ts';
 

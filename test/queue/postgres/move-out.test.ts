@@ -1,13 +1,14 @@
 /** A queue in PostgreSQL that is moved into a spool: every job is there once, and nowhere else, wherever the move is cut off. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { type AdoptDeps, adoptControl, adoptPayload } from '../../../src/queue/postgres/adopt.ts';
+import type { TakeInDeps } from '../../../src/queue/moving/take-in.ts';
 import { parsing } from '../../../src/queue/postgres/claims/claimed-job.ts';
 import type { Database, Statements } from '../../../src/queue/postgres/database/database.ts';
 import { look } from '../../../src/queue/postgres/look.ts';
 import { SCHEDULE } from '../../../src/queue/schedule.ts';
 import { notesIn } from '../../../src/queue/spool/notes/dsn-store.ts';
 import { dsnRequest } from '../../../src/smtp/dsn-request.ts';
+import { adoptControl, adoptPayload } from '../../support/adopt.ts';
 import { faultyDisk, Killed } from '../../support/faulty-disk.ts';
 import type { MemoryDisk } from '../../support/memory-disk.ts';
 import {
@@ -38,7 +39,7 @@ const LISTS: Readonly<Record<number, string>> = {
 const PENDING = ['a@example.com', 'held@example.com', 'j\xf6rg@example.com'];
 
 async function fill(database: Database): Promise<void> {
-  const deps: AdoptDeps = { database, options: OPTIONS, schedule: SCHEDULE, present: () => null };
+  const deps: TakeInDeps = { database, options: OPTIONS, schedule: SCHEDULE, present: () => null };
   await adoptPayload(database, 1, [Buffer.from(MAIL)]);
   await adoptPayload(database, 4, [Buffer.from(LARGE)]);
   await adoptPayload(database, 6, [Buffer.from(MAIL)]);

@@ -2,10 +2,11 @@
 import { after, before, type TestContext, test } from 'node:test';
 import type { MessageNumber } from '../../../src/delivery-list/job.ts';
 import type { ControlSettings } from '../../../src/queue/control-message.ts';
-import { type AdoptDeps, adoptControl, adoptPayload } from '../../../src/queue/postgres/adopt.ts';
+import type { TakeInDeps } from '../../../src/queue/moving/take-in.ts';
 import { parsing } from '../../../src/queue/postgres/claims/claimed-job.ts';
 import { openPostgresQueue } from '../../../src/queue/postgres/open.ts';
 import { SCHEDULE } from '../../../src/queue/schedule.ts';
+import { adoptControl, adoptPayload } from '../../support/adopt.ts';
 import { allDead, MAIL } from '../../support/live-room.ts';
 import { type Cluster, databaseAt, NO_POSTGRES, startCluster } from '../../support/postgres.ts';
 import { type Bench, bench, HEADER, NOW, temporaryDirectory } from '../../support/spool.ts';
@@ -19,7 +20,7 @@ async function place(t: TestContext, settings: ControlSettings): Promise<QueueFi
   t.after(() => database.close());
   const state = temporaryDirectory(t);
   const options = parsing(settings.dialect, settings.longestList);
-  const adopting: AdoptDeps = { database, options, schedule: SCHEDULE, present: () => NOW };
+  const adopting: TakeInDeps = { database, options, schedule: SCHEDULE, present: () => NOW };
   const benches: Bench[] = [];
   const open = (deps: Bench) => {
     benches.push(deps);

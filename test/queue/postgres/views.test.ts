@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { test } from 'node:test';
-import { adoptControl, adoptPayload } from '../../../src/queue/postgres/adopt.ts';
 import { parsing } from '../../../src/queue/postgres/claims/claimed-job.ts';
 import { SCHEDULE } from '../../../src/queue/schedule.ts';
+import { adoptControl, adoptPayload } from '../../support/adopt.ts';
 import { databaseAt, NO_POSTGRES, postgresPrograms, startCluster } from '../../support/postgres.ts';
 import { HEADER, MAIL } from '../../support/spool.ts';
 

@@ -1,23 +1,14 @@
-/** Takes messages of another queue under the numbers that they have there, byte for byte. */
-import type { MessageNumber } from '../../delivery-list/job.ts';
-import type { ParseOptions } from '../../delivery-list/parse.ts';
-import type { DsnRequest } from '../../smtp/dsn-request.ts';
-import { classifyContents } from '../control-message.ts';
-import { dsnRequestNote } from '../dsn-request-note.ts';
-import type { JobRequest } from '../queue.ts';
-import type { Schedule } from '../schedule.ts';
-import { writeBody } from './bodies.ts';
-import { dueOf } from './claims/fold.ts';
-import type { Database } from './database/database.ts';
-import { laneOfJob } from './enqueue.ts';
-
-export interface AdoptDeps {
-  readonly database: Database;
-  readonly options: ParseOptions;
-  readonly schedule: Schedule;
-  /** Unix seconds that count as the present; null: the database's clock */
-  readonly present: () => number | null;
-}
+/** Puts messages into a queue in PostgreSQL under numbers of their own, byte for byte, as a spool has them. */
+import type { MessageNumber } from '../../src/delivery-list/job.ts';
+import { classifyContents } from '../../src/queue/control-message.ts';
+import { dsnRequestNote } from '../../src/queue/dsn-request-note.ts';
+import type { TakeInDeps } from '../../src/queue/moving/take-in.ts';
+import { writeBody } from '../../src/queue/postgres/bodies.ts';
+import { dueOf } from '../../src/queue/postgres/claims/fold.ts';
+import type { Database } from '../../src/queue/postgres/database/database.ts';
+import { laneOfJob } from '../../src/queue/postgres/enqueue.ts';
+import type { JobRequest } from '../../src/queue/queue.ts';
+import type { DsnRequest } from '../../src/smtp/dsn-request.ts';
 
 type Pieces = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
@@ -41,7 +32,7 @@ export interface Adopted {
 
 /** One that cannot be read is kept as well. */
 export async function adoptControl(
-  { database, options, schedule, present }: AdoptDeps,
+  { database, options, schedule, present }: TakeInDeps,
   number: MessageNumber,
   list: Buffer,
   { request = null, dsn = null }: Adopted = {},
