@@ -3,7 +3,7 @@ import { counted, type Section, scaled, withPostfix } from './context.ts';
 import { costOfClient, type Load, recipientsOf } from './load.ts';
 import type { Contender } from './measure.ts';
 import { DELIVERING, postfixRun } from './postfix-queue.ts';
-import { spoolroomRun } from './spoolroom.ts';
+import { leastRun, spoolroomRun } from './spoolroom.ts';
 
 const LOADS: readonly Load[] = [
   { messages: 2000, recipients: 1, size: 4096 },
@@ -34,7 +34,7 @@ export const queue: Section = async function* (context) {
             name,
             run: () => costOfClient(script, { ...load, port: sink.port }),
           });
-          const others = [client('bare loop', './bare-client.ts')];
+          const others = [client('bare loop', './bare-client.ts'), leastRun(delivery)];
           for (const [name, opened] of queues) others.push(postfixRun(name, opened, delivery));
           others.push(client('nodemailer pool', './nodemailer-client.ts'));
           yield {

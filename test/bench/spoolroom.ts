@@ -1,5 +1,6 @@
-/** The command itself as a contender: from its start to its end, as cron starts it. */
+/** The command itself as a contender, from its start to its end, as cron starts it; and what does the least of its work. */
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { PROGRAM } from '../support/program.ts';
 import type { Place } from './context.ts';
 import { filesLeft, fillSpool, inTime, messageText, type Sink, sessionsOf, settle } from './load.ts';
@@ -16,26 +17,41 @@ export interface Delivery {
   readonly jobs: readonly (readonly string[])[];
 }
 
+const LEAST = fileURLToPath(new URL('./least-queue.mjs', import.meta.url));
+
 /** Its log goes to a file, so that each delivery is logged. */
 export function spoolroomRun(name: string, delivery: Delivery, words: readonly string[]): Contender {
-  const { place, sink, size, jobs } = delivery;
+  const command = (spool: string) => [
+    ...PROGRAM,
+    'run',
+    '--spool',
+    spool,
+    '--log.target',
+    join(spool, 'log'),
+    ...words,
+  ];
+  return scriptRun(name, delivery, command);
+}
+
+export function leastRun(delivery: Delivery): Contender {
+  return scriptRun('least of a queue', delivery, (spool) => [LEAST, spool, String(delivery.sink.port)]);
+}
+
+/** A script of Node that delivers a spool. */
+function scriptRun(
+  name: string,
+  { place, sink, size, jobs }: Delivery,
+  commandFor: (spool: string) => readonly string[],
+): Contender {
   const run = <T>(work: (command: readonly string[]) => Promise<T>) =>
     inTemporaryFolder(place.folder, async (spool) => {
       fillSpool(spool, messageText(size), jobs);
       settle(spool);
       const { arrived } = await sink.expect(jobs.length);
-      const result = await work([
-        ...PROGRAM,
-        'run',
-        '--spool',
-        spool,
-        '--log.target',
-        join(spool, 'log'),
-        ...words,
-      ]);
+      const result = await work(commandFor(spool));
       const left = filesLeft(spool);
       if (left > 0) throw new Error(`${left} files are left in the spool`);
-      const counted = await inTime('spoolroom', arrived);
+      const counted = await inTime(name, arrived);
       if (counted.recipients !== jobs.flat().length)
         throw new Error(`${counted.recipients} recipients have arrived`);
       return { result, sessions: sessionsOf(counted, sink) };
