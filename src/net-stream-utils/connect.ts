@@ -16,7 +16,6 @@ import type {
   TlsFacts,
   TlsOptions,
 } from './connection.ts';
-import { corkForTurn } from './cork.ts';
 import { createLineReader } from './line-reader.ts';
 
 type Tls = typeof import('./tls.ts');
@@ -31,6 +30,9 @@ const READ_BUFFER = 65_536;
  */
 let shared: Buffer | null = null;
 
+/** Characters gathered before the socket gets them; commands are far shorter. */
+const GATHERED = 16_384;
+
 /** A character above U+00FF: latin1 would keep only its low byte, so that U+010A became a LF. */
 const NOT_A_BYTE = /[^\0-\xff]/;
 
@@ -41,6 +43,10 @@ class SocketConnection implements Connection {
   #socket: net.Socket;
   #reader = createLineReader();
   #phase: 'open' | 'handshake' | 'over' = 'open';
+  /** what is written leaves when the turn is over, or when what was read is handled */
+  #isGathering = false;
+  /** of what is gathered the last, which the socket has not got yet: one string costs it less than several */
+  #text = '';
 
   constructor(endpoint: Endpoint, events: ConnectionEvents, tls: TlsOptions | undefined) {
     this.#events = events;
@@ -48,7 +54,7 @@ class SocketConnection implements Connection {
     const buffer = shared;
     // `onread` avoids the stream machinery and a new buffer for every reply.
     const read = (length: number) => {
-      this.#read(buffer.subarray(0, length));
+      this.#read(buffer, length);
       return true;
     };
     this.#socket = net.connect({ ...targetOf(endpoint), noDelay: true, onread: { buffer, callback: read } });
@@ -67,13 +73,21 @@ class SocketConnection implements Connection {
     if (typeof data === 'string' && NOT_A_BYTE.test(data)) {
       throw new RangeError('a string to be written holds a character above U+00FF');
     }
-    corkForTurn(this.#socket);
+    if (!this.#isGathering) {
+      this.#gather();
+      process.nextTick(SocketConnection.#turnIsOver, this);
+    }
+    if (typeof data === 'string' && this.#text.length + data.length < GATHERED) {
+      this.#text += data;
+      return true;
+    }
+    this.#writeText();
     return typeof data === 'string' ? this.#socket.write(data, 'latin1') : this.#socket.write(data);
   }
 
   startTls(options: TlsOptions): void {
     if (this.#phase === 'over') return;
-    this.#socket.uncork();
+    this.#send();
     this.#phase = 'handshake';
     this.#reader = createLineReader();
     import('./tls.ts')
@@ -82,12 +96,39 @@ class SocketConnection implements Connection {
   }
 
   end(): void {
-    if (this.#phase !== 'over') this.#socket.end();
+    if (this.#phase === 'over') return;
+    this.#send();
+    this.#socket.end();
   }
 
   destroy(): void {
     this.#phase = 'over';
     this.#socket.destroy();
+  }
+
+  /** One function for all connections, instead of a closure for every turn. */
+  static #turnIsOver(connection: SocketConnection): void {
+    connection.#send();
+  }
+
+  #gather(): void {
+    this.#isGathering = true;
+    this.#socket.cork();
+  }
+
+  /** What was gathered leaves, in one system call. */
+  #send(): void {
+    if (!this.#isGathering) return;
+    this.#isGathering = false;
+    if (this.#phase === 'over') return;
+    this.#writeText();
+    this.#socket.uncork();
+  }
+
+  #writeText(): void {
+    if (this.#text === '') return;
+    this.#socket.write(this.#text, 'latin1');
+    this.#text = '';
   }
 
   #listen(socket: net.Socket): void {
@@ -99,19 +140,22 @@ class SocketConnection implements Connection {
     socket.on('close', () => this.#lost(socket));
   }
 
-  #read(bytes: Buffer): void {
+  /** The first bytes of the buffer. */
+  #read(buffer: Buffer, length: number): void {
     if (this.#phase === 'over') return;
     if (this.#phase === 'handshake') {
       this.#close({ kind: 'tls', message: 'the server sent clear text instead of the TLS handshake' });
       return;
     }
     if (this.#events.bytes !== undefined) {
-      this.#events.bytes(bytes);
+      this.#events.bytes(buffer.subarray(0, length));
       return;
     }
     const reader = this.#reader;
-    const { lines, partial, overlong } = reader.feed(bytes);
+    const { lines, partial, overlong } = reader.feed(buffer.toString('latin1', 0, length));
+    if (!this.#isGathering) this.#gather();
     if (lines.length > 0 || partial) this.#events.lines(lines, partial);
+    this.#send();
     // The listener may have started TLS, and with it a new reader.
     if (overlong && reader === this.#reader) this.#close({ kind: 'overlong' });
   }
@@ -123,7 +167,7 @@ class SocketConnection implements Connection {
     this.#socket = socket;
     this.#listen(socket);
     socket.once('secureConnect', () => this.#secured(facts()));
-    socket.on('data', (bytes: Buffer) => this.#read(bytes));
+    socket.on('data', (bytes: Buffer) => this.#read(bytes, bytes.length));
   }
 
   #secured(facts: TlsFacts | Refusal): void {

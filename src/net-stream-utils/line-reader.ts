@@ -1,6 +1,6 @@
 /**
  * Splits a stream of bytes into lines, independent of how it is cut into reads. It holds at most one line, and no more of it than
- * the limit.
+ * the limit and what was read last.
  *
  * Only LF ends a line; one CR before it is dropped. A CR and its LF may come in two reads, which must not make an empty line, as
  * it did in the C module (techdoc/c-module.md). A lone CR is an ordinary byte of the line.
@@ -25,8 +25,8 @@ export interface Taken {
 }
 
 export interface LineReader {
-  /** All lines of these bytes. */
-  feed(bytes: Buffer): Feed;
+  /** All lines of these bytes, one character per byte. */
+  feed(bytes: string): Feed;
   /**
    * One line from these bytes on: for protocols in which a line decides what the bytes behind it are. The rest of an overlong
    * line is thrown away.
@@ -53,15 +53,18 @@ export function createLineReader(limit = 4096): LineReader {
     return { line, end: lf + 1, overlong };
   }
 
-  function feed(bytes: Buffer): Feed {
+  function feed(bytes: string): Feed {
     const lines: string[] = [];
-    for (let from = 0; from < bytes.length; ) {
-      const { line, end, overlong } = take(bytes, from);
-      if (overlong) return { lines, partial: line === null, overlong };
-      if (line !== null) lines.push(line);
-      from = end;
+    const text = rest + bytes;
+    let from = 0;
+    for (let lf = text.indexOf('\n', rest.length); lf >= 0; lf = text.indexOf('\n', from)) {
+      const line = text.slice(from, text[lf - 1] === '\r' ? lf - 1 : lf);
+      if (line.length > limit) return { lines, partial: false, overlong: true };
+      lines.push(line);
+      from = lf + 1;
     }
-    return { lines, partial: rest.length > 0, overlong: false };
+    rest = text.slice(from);
+    return { lines, partial: rest !== '', overlong: withoutCr(rest).length > limit };
   }
 
   return { feed, take };

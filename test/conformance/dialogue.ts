@@ -95,7 +95,7 @@ class Network {
       const read = reads.shift();
       if (read !== undefined) {
         soon(sayNext);
-        const { lines, partial } = reader.feed(Buffer.from(read, 'latin1'));
+        const { lines, partial } = reader.feed(read);
         events.lines(lines, partial);
       } else if (peer.last === 'close') close({ kind: 'ended' });
       else if (peer.last === 'reset') fail('ECONNRESET');

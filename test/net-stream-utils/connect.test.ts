@@ -129,14 +129,18 @@ test('all writes of one turn leave together, those of the next by themselves (R0
       connection.write(Buffer.from('bytes\r\n'));
     },
     lines(lines) {
-      if (lines.includes('220 ready')) connection.write('second\r\n');
+      if (!lines.includes('220 ready')) return;
+      connection.write('the ');
+      connection.write(Buffer.from('very '));
+      connection.write('sec');
+      connection.write('ond\r\n');
     },
   });
   const connection = connect({ address: server.host, port: server.port }, log.events);
   await log.line('250 ok');
   connection.destroy();
   await server.close();
-  assert.deepEqual(server.reads, ['MAIL FROM:<>\r\nbytes\r\n', 'second\r\n']);
+  assert.deepEqual(server.reads, ['MAIL FROM:<>\r\nbytes\r\n', 'the very second\r\n']);
 });
 
 test('a body larger than every buffer: write says stop, drained says go on, all arrives', async () => {

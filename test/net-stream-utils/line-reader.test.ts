@@ -6,7 +6,7 @@ import { createLineReader, type Feed } from '#net-stream-utils';
 
 function feedAll(pieces: readonly string[], limit?: number): Feed[] {
   const reader = createLineReader(limit);
-  return pieces.map((piece) => reader.feed(Buffer.from(piece, 'latin1')));
+  return pieces.map((piece) => reader.feed(piece));
 }
 
 function linesOf(feeds: readonly Feed[]): string[] {

@@ -329,7 +329,7 @@ class SimulatedConnection implements Connection {
       !this.#step(`receives ${JSON.stringify(bytes)} on connection ${this.#plan.number}`)
     )
       return;
-    const { lines, partial } = this.#reader.feed(Buffer.from(bytes, 'latin1'));
+    const { lines, partial } = this.#reader.feed(bytes);
     if (lines.length > 0 || partial) this.#events.lines(lines, partial);
   }
 }

@@ -284,7 +284,7 @@ class SimulatedConnection implements Connection {
   #do(action: Exclude<ServerAction, { readonly do: 'wait' | 'start-tls' }>): void {
     switch (action.do) {
       case 'send': {
-        const { lines, partial } = this.#reader.feed(Buffer.from(action.bytes, 'latin1'));
+        const { lines, partial } = this.#reader.feed(action.bytes);
         this.#events.lines(lines, partial);
         return;
       }
