@@ -73,11 +73,14 @@ function signData({ algorithm, key }: SigningKey, data: Buffer): Buffer {
     : sign(null, createHash('sha256').update(data).digest(), key);
 }
 
-export type Sign = (message: OutgoingMessage) => Promise<ByteString>;
+/** To DKIM-Signature fields, each with its CRLF; '' when the message is not signed; null: no message is. */
+export type Sign = (message: OutgoingMessage) => Promise<ByteString> | null;
 
 /** The message with its signatures; its 7-bit form has other bytes and gets its own. Rejects with what `sign` rejects with. */
 export async function signedMessage(message: OutgoingMessage, sign: Sign): Promise<OutgoingMessage> {
-  const signed = withFields(message, await sign(message));
+  const fields = sign(message);
+  if (fields === null) return message;
+  const signed = withFields(message, await fields);
   let narrow: Promise<OutgoingMessage | null> | null = null;
   const sevenBit = async (): Promise<OutgoingMessage | null> => {
     const other = await message.sevenBit();

@@ -35,8 +35,7 @@ export class ReportComposer {
   /** Composed and signed. */
   async message(due: DueReport, to: ByteString, form: Form): Promise<OutgoingMessage> {
     const report = outgoingFrom(await this.#compose(due, to, form));
-    const { signer } = this.#rules;
-    return signer === null ? report : signedMessage(report, (each) => signer.sign(each, this.#now()));
+    return signedMessage(report, (each) => this.#rules.signer?.sign(each, this.#now()) ?? null);
   }
 
   async #compose({ message, notices, original }: DueReport, to: ByteString, form: Form): Promise<Buffer> {

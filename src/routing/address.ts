@@ -40,9 +40,10 @@ const BLANKS = ' \t\r\n';
 const ENCODED_WORD = /^=\?.*\?=$/;
 const DOT_STRING = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\x80-\xff-]+$/;
 const QUOTED_STRING = /^"(?:[ !#-[\]-~\x80-\xff]|\\[ -~])*"$/;
-const HOST_LABEL = /^[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/;
-/** No name, no comment, no quotes, no brackets, no blanks: nearly all are. */
-const PLAIN = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9_.-]+$/;
+const LABEL = '[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?';
+const HOST_LABEL = new RegExp(`^${LABEL}$`);
+/** A dot-string, `@` and a host name, in ASCII and with nothing about them: nearly all are, and one look is enough. */
+const PLAIN = new RegExp(`^[A-Za-z0-9!#$%&'*+/=?^_\`{|}~.-]+@${LABEL}(?:\\.${LABEL})*$`);
 const LITERAL = /^\[(?:(?:\d{1,3}\.){3}\d{1,3}|IPv6:[0-9A-F:.]+)\]$/i;
 
 function unusable(reason: string): InvalidAddress {
@@ -59,8 +60,6 @@ interface EntryParts {
   readonly quoted: ByteString | null;
   readonly comment: ByteString | null;
 }
-
-const PLAIN_PARTS = { outside: null, quoted: null, comment: null } as const;
 
 /** Where the quoted string or the comment ends that starts at a place; -1: nowhere. */
 interface Closings {
@@ -198,10 +197,18 @@ export function withLocalDomain(raw: ByteString, domain: ByteString): ByteString
 
 /** The address in one `remote|` line. `raw` may have a display name, comments and brackets. */
 export function recipientAddress(raw: ByteString): RecipientAddress {
+  if (raw.length > MAX_DOMAIN || !PLAIN.test(raw)) return writtenAddress(raw);
+  const at = raw.indexOf('@');
+  const local = raw.slice(0, at);
+  const domain = raw.slice(at + 1);
+  return { kind: 'address', local, domain, smtputf8: false, display: local, command: raw };
+}
+
+function writtenAddress(raw: ByteString): RecipientAddress {
   const entry = trimmed(raw, BLANKS);
   if (entry === '') return unusable('the recipient has no address');
   if (entry.length > MAX_ENTRY) return unusable('it is longer than any mail address can be');
-  const parts = PLAIN.test(entry) ? { ...PLAIN_PARTS, spec: entry } : splitEntry(entry);
+  const parts = splitEntry(entry);
   if (parts === null) return unusable('its angle brackets do not enclose one address');
   const spec = trimmed(parts.spec);
   const at = spec.lastIndexOf('@');

@@ -48,11 +48,11 @@ export type Route =
 
 /** Domains compare in lower case, so that they share one destination (RFC 5321 2.4). */
 export function destinationOf(domain: string, sender: ByteString, rules: RoutingRules): Destination {
-  const entries = rules.destinations.ofMail(domain, sender);
-  const destination = baseDestination(domain, sender, rules, rules.destinations.relaysOf(entries));
-  return entries.length === 0
-    ? destination
-    : { ...destination, key: `${destination.key} #${entries.join('+')}`, entries };
+  const { destinations } = rules;
+  const entries = destinations.ofMail(domain, sender);
+  if (entries.length === 0) return baseDestination(domain, sender, rules, null);
+  const destination = baseDestination(domain, sender, rules, destinations.relaysOf(entries));
+  return { ...destination, key: `${destination.key} #${entries.join('+')}`, entries };
 }
 
 /** `named`: the relays of an entry; none: straight to the MX hosts; null: as the other settings say. */
@@ -63,14 +63,26 @@ function baseDestination(
   named: readonly Relay[] | null,
 ): Destination {
   if (named !== null && named.length > 0) return relayDestination(named, sender);
-  if (named === null && isRelayMode(rules.relays))
-    return relayDestination(relaysInOrder(relaysFor(rules.relays, [sender])), sender);
+  if (named === null && isRelayMode(rules.relays)) return configuredRelays(rules.relays, sender);
   const literal = addressLiteral(domain);
   if (literal !== null) {
     return { key: `literal:${literal.address}`, name: domain, kind: 'literal', ...literal };
   }
   const name = domain.toLowerCase();
   return { key: `mx:${name}`, name, kind: 'mx', domain: name };
+}
+
+/** By the relays of the settings: the destination of everybody's mail; null: a relay is for one sender alone. */
+const forEverybody = new WeakMap<readonly Relay[], Destination | null>();
+
+function configuredRelays(relays: readonly Relay[], sender: ByteString): Destination {
+  let destination = forEverybody.get(relays);
+  if (destination === undefined) {
+    const isForAll = relays.every((relay) => relay.sender === null);
+    destination = isForAll ? relayDestination(relaysInOrder(relays), '') : null;
+    forEverybody.set(relays, destination);
+  }
+  return destination ?? relayDestination(relaysInOrder(relaysFor(relays, [sender])), sender);
 }
 
 function relayDestination(relays: readonly Relay[], sender: ByteString): Destination {

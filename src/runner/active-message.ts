@@ -30,7 +30,7 @@ import type { DsnRequest } from '../smtp/dsn-request.ts';
 import type { Failure, Outcome } from '../smtp/outcome.ts';
 import { statusDigit, statusText } from '../smtp/status-text.ts';
 import { AttemptPlan, groupPending, type PlanDeps, type PlannedMessage } from './attempt-plan.ts';
-import { envelopeSender, type LoadDeps, type loadMessage } from './load-message.ts';
+import { envelopeSender, type LoadDeps, type LoadedMessage, type loadMessage } from './load-message.ts';
 
 /** What became of one recipient, for logs and tables. */
 export interface OutcomeRecord extends OutcomeDetails {
@@ -57,7 +57,7 @@ export interface MessageEvents {
   lost(message: ActiveMessage): void;
 }
 
-export interface MessageDeps extends PlanDeps, Omit<LoadDeps, 'sign' | 'sender'> {
+export interface MessageDeps extends PlanDeps, LoadDeps {
   /** null: nothing is signed */
   readonly signer: Signer | null;
   readonly queue: Queue;
@@ -68,24 +68,27 @@ export interface MessageDeps extends PlanDeps, Omit<LoadDeps, 'sign' | 'sender'>
   /** null: senders are told nothing */
   readonly dsnSender: DsnSender | null;
   readonly load: typeof loadMessage;
+  /** a full sentence for people */
+  readonly warn: (text: string) => void;
 }
 
 type Result = Omit<RecipientResult, 'address'>;
 
 const NO_SESSION: OutcomeDetails = { milliseconds: 0, tls: null };
 
-export class ActiveMessage implements PlannedMessage {
+export class ActiveMessage implements PlannedMessage, LoadedMessage {
   /** the control messages that name this payload */
   readonly controlMessages: ControlMessages;
   readonly recipients: readonly Recipient[];
+  /** what its sender asked for in reports */
+  readonly dsn: DsnRequest | null;
   readonly #positions: MessageRecipients['positions'];
   readonly #deps: MessageDeps;
-  /** once: the message is read again for each attempt, and what is wrong with it is the same each time */
-  readonly #warn: (text: string) => void;
   readonly #events: MessageEvents;
   /** by id: what became of recipients in this run; the same object for all that have their outcome together */
   readonly #results: (Result | undefined)[];
   #job: QueuedJob | null = null;
+  #warnOnce: MessageDeps['warn'] | null = null;
   readonly #writes: Promise<void>[] = [];
   #isWritten = true;
   #isLost = false;
@@ -94,8 +97,6 @@ export class ActiveMessage implements PlannedMessage {
   #signatures: Map<boolean, Promise<ByteString>> | null = null;
   /** of a message that is old enough to be given up: when it was first tried, Unix seconds; null: it does not matter */
   #firstAttempt: number | null = null;
-  /** undefined: not asked for yet */
-  #dsn: DsnRequest | null | undefined;
   #plan: AttemptPlan | null = null;
 
   constructor(controlMessages: ControlMessages, deps: MessageDeps, events: MessageEvents) {
@@ -105,17 +106,16 @@ export class ActiveMessage implements PlannedMessage {
     this.#results = new Array(recipients.length);
     this.#positions = positions;
     this.#deps = deps;
-    this.#warn = warnOnce(deps.warn);
     this.#events = events;
-    const [{ job }] = controlMessages;
-    const sender = envelopeSender(job.envelopeFrom);
-    this.#facts = { submitted: job.submitted, sender, messageId: null, size: null };
+    const [first] = controlMessages;
+    this.dsn = deps.dsnSender?.request(first) ?? null;
+    const { submitted, envelopeFrom } = first.job;
+    this.#facts = { submitted, sender: envelopeSender(envelopeFrom), messageId: null, size: null };
   }
 
-  /** What its sender asked for in reports. */
-  get dsn(): DsnRequest | null {
-    if (this.#dsn === undefined) this.#dsn = this.#deps.dsnSender?.request(this.controlMessages[0]) ?? null;
-    return this.#dsn;
+  /** The envelope sender; '' is the null sender; null: the message names it, and was not read. */
+  get sender(): ByteString | null {
+    return this.#facts.sender;
   }
 
   /** The job with the recipients of all its control messages. */
@@ -134,7 +134,7 @@ export class ActiveMessage implements PlannedMessage {
 
   /** Makes each attempt known to `start`, a few hundred at a time; resolves when all of them are done. */
   async attempt(start: (attempt: DeliveryAttempt) => void): Promise<void> {
-    await this.#learnFirstAttempt();
+    if (this.#isExpired()) await this.#learnFirstAttempt();
     if (this.controlMessages.some(({ request }) => request === 'give-up')) {
       this.refuse(this.pending(), cancelled());
       return;
@@ -166,7 +166,6 @@ export class ActiveMessage implements PlannedMessage {
   /** A message's first failure is never its last, however old the message is. */
   async #learnFirstAttempt(): Promise<void> {
     const { now, dsnSender } = this.#deps;
-    if (!this.#isExpired()) return;
     const [first] = this.controlMessages;
     const queued = this.controlMessages.find(({ job }) => job.attempted === 0) ?? first;
     try {
@@ -177,7 +176,7 @@ export class ActiveMessage implements PlannedMessage {
     } catch (error) {
       if (!isOperationalError(error)) throw error;
       this.#firstAttempt = now();
-      this.#warn(
+      this.warn(
         `When job ${queued.control} was first tried could not be recorded: ${describeError(error)}. It is tried again and not given up.`,
       );
     }
@@ -191,19 +190,36 @@ export class ActiveMessage implements PlannedMessage {
 
   async load(): ReturnType<AttemptedMessage['load']> {
     if (!this.mayEnd()) return 'unavailable';
-    const sign = (message: OutgoingMessage): Promise<ByteString> => this.#signatureFor(message);
-    const loaded = await this.#deps.load(this.controlMessages[0], {
-      ...this.#deps,
-      warn: this.#warn,
-      sign,
-      sender: this.#facts.sender,
-    });
+    const loaded = await this.#deps.load(this.controlMessages[0], this.#deps, this);
     if (typeof loaded === 'object' && 'outgoing' in loaded) {
       const { sender, outgoing } = loaded;
-      const messageId = messageIdOf(outgoing.headers);
-      this.#facts = { ...this.#facts, sender, messageId, size: outgoing.size };
+      const { submitted } = this.#facts;
+      this.#facts = { submitted, sender, messageId: messageIdOf(outgoing.headers), size: outgoing.size };
     }
     return loaded;
+  }
+
+  /** Once: the message is read again for each attempt, and what is wrong with it is the same each time. */
+  warn(text: string): void {
+    this.#warnOnce ??= warnOnce(this.#deps.warn);
+    this.#warnOnce(text);
+  }
+
+  /** Once for all attempts: a large message is not hashed again for each destination. */
+  sign(message: OutgoingMessage): Promise<ByteString> | null {
+    const { signer, now } = this.#deps;
+    if (signer === null) return null;
+    const { eightBit } = message;
+    this.#signatures ??= new Map();
+    const signatures = this.#signatures;
+    const signature =
+      signatures.get(eightBit) ??
+      signer.sign(message, now()).catch((error) => {
+        signatures.delete(eightBit);
+        throw error;
+      });
+    signatures.set(eightBit, signature);
+    return signature;
   }
 
   recordOutcome(
@@ -263,23 +279,6 @@ export class ActiveMessage implements PlannedMessage {
     const text = statusText({ kind: 'failed', ...reason }, job.dialect);
     const result: Result = { status: 4, text, failure: reason, relayed: null };
     for (const id of ids) this.#results[id] = result;
-  }
-
-  /** Once for all attempts: a large message is not hashed again for each destination. */
-  #signatureFor(message: OutgoingMessage): Promise<ByteString> {
-    const { signer, now } = this.#deps;
-    if (signer === null) return Promise.resolve('');
-    const { eightBit } = message;
-    this.#signatures ??= new Map();
-    const signatures = this.#signatures;
-    const signature =
-      signatures.get(eightBit) ??
-      signer.sign(message, now()).catch((error) => {
-        signatures.delete(eightBit);
-        throw error;
-      });
-    signatures.set(eightBit, signature);
-    return signature;
   }
 
   /** Where one control message calls a recipient settled and another does not, the settled one is right. */

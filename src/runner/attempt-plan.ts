@@ -42,7 +42,9 @@ export interface PlanDeps {
 
 /** The pending recipients of one destination. */
 interface RecipientGroup {
-  readonly ids: number[];
+  readonly destination: Destination;
+  readonly smtpUtf8: boolean;
+  readonly recipients: TransactionRecipient[];
   /** index of the first that is in no attempt yet */
   from: number;
 }
@@ -51,69 +53,82 @@ interface RecipientGroup {
 export async function groupPending(
   message: PlannedMessage,
   { nextTurn, suppressed }: PlanDeps,
-): Promise<readonly RecipientGroup[]> {
+): Promise<RecipientGroup[]> {
   const groups = new Map<string, RecipientGroup>();
-  const invalid = new Map<string, number[]>();
-  const refuseInvalid = (): void => {
-    for (const [reason, ids] of invalid) message.refuse(ids, invalidAddress(reason));
-    invalid.clear();
-  };
+  let invalid: Map<string, number[]> | null = null;
   let grouped = 0;
-  for (const [id, recipient] of message.recipients.entries()) {
+  let id = -1;
+  for (const recipient of message.recipients) {
+    id++;
     if (!isPending(recipient)) continue;
-    grouped += 1 + recipient.address.length / LONG_ADDRESS;
+    const { address: raw } = recipient;
+    grouped += 1 + raw.length / LONG_ADDRESS;
     if (grouped >= RECIPIENTS_A_TURN) {
       grouped = 0;
-      refuseInvalid();
+      refuseInvalid(message, invalid);
+      invalid = null;
       await nextTurn();
     }
-    const address = recipientAddress(recipient.address);
+    const address = recipientAddress(raw);
     if (address.kind === 'unusable') {
+      invalid ??= new Map();
       const ids = invalid.get(address.reason);
       if (ids === undefined) invalid.set(address.reason, [id]);
       else ids.push(id);
       continue;
     }
-    const entry = suppressed?.find(address.command) ?? null;
+    const { command, smtputf8: smtpUtf8 } = address;
+    const entry = suppressed?.find(command) ?? null;
     if (entry !== null) {
       message.refuse([id], suppressedFailure(entry, formatTime(entry.until)));
       continue;
     }
-    const key = `${message.destinationOf(address).key} ${address.smtputf8}`;
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, { ids: [id], from: 0 });
-    else group.ids.push(id);
+    const destination = message.destinationOf(address);
+    const key = smtpUtf8 ? `${destination.key} utf8` : destination.key;
+    let group = groups.get(key);
+    if (group === undefined) {
+      group = { destination, smtpUtf8, recipients: [], from: 0 };
+      groups.set(key, group);
+    }
+    const asked = message.dsn?.recipients.get(raw);
+    group.recipients.push(
+      asked === undefined ? { id, address: command } : { id, address: command, dsn: asked },
+    );
   }
-  refuseInvalid();
+  refuseInvalid(message, invalid);
   return [...groups.values()];
+}
+
+function refuseInvalid(
+  message: PlannedMessage,
+  invalid: ReadonlyMap<string, readonly number[]> | null,
+): void {
+  for (const [reason, ids] of invalid ?? []) message.refuse(ids, invalidAddress(reason));
 }
 
 export class AttemptPlan {
   readonly #message: PlannedMessage;
-  readonly #groups: readonly RecipientGroup[];
+  /** those with recipients that are in no attempt yet, the next one last; not those that wait for the end of an attempt */
+  readonly #groups: RecipientGroup[];
   readonly #start: (attempt: DeliveryAttempt) => void;
   readonly #done: () => void;
   /** most recipients of an attempt */
   readonly #most: number;
-  /** index of the first group that has not begun */
-  #next = 0;
   #open = 0;
   #isStarting = false;
-  /** groups with recipients that come after those of an open attempt; null: there was none yet, and so below */
+  /** groups with recipients that come after those of an open attempt; null: there was none yet */
   #following: Map<DeliveryAttempt, RecipientGroup> | null = null;
-  /** those of them whose attempt is done */
-  #unfinished: RecipientGroup[] | null = null;
 
   /** Makes each attempt known to `start`, and calls `done` when all of them are done. */
   constructor(
     message: PlannedMessage,
-    groups: readonly RecipientGroup[],
+    groups: RecipientGroup[],
     { limits }: PlanDeps,
     start: (attempt: DeliveryAttempt) => void,
     done: () => void,
   ) {
     this.#message = message;
-    this.#groups = groups;
+    this.#groups = groups.reverse();
     this.#most = Math.max(RECIPIENTS_AN_ATTEMPT, limits.recipients);
     this.#start = start;
     this.#done = done;
@@ -124,7 +139,7 @@ export class AttemptPlan {
     if (this.#isStarting) return;
     this.#isStarting = true;
     while (this.#open < OPEN_ATTEMPTS) {
-      const group = this.#unfinished?.pop() ?? this.#groups[this.#next++];
+      const group = this.#groups.pop();
       if (group === undefined) break;
       this.#open++;
       this.#start(this.#attemptFor(group));
@@ -136,8 +151,7 @@ export class AttemptPlan {
   ended(attempt: DeliveryAttempt): void {
     const group = this.#following?.get(attempt);
     if (group !== undefined) {
-      this.#unfinished ??= [];
-      this.#unfinished.push(group);
+      this.#groups.push(group);
       this.#following?.delete(attempt);
     }
     this.#open--;
@@ -146,23 +160,12 @@ export class AttemptPlan {
 
   /** For the first of these recipients; the others follow when it is done. */
   #attemptFor(group: RecipientGroup): DeliveryAttempt {
-    const { recipients: all, dsn } = this.#message;
-    const recipients: TransactionRecipient[] = [];
-    let first: Address | null = null;
-    const { ids, from } = group;
+    const { destination, smtpUtf8, recipients, from } = group;
     group.from += this.#most;
-    for (const id of ids.slice(from, group.from)) {
-      const raw = all[id]?.address ?? '';
-      const address = recipientAddress(raw);
-      if (address.kind === 'unusable') continue;
-      first ??= address;
-      const asked = dsn?.recipients.get(raw);
-      recipients.push({ id, address: address.command, ...(asked === undefined ? {} : { dsn: asked }) });
-    }
-    if (first === null) throw new Error('an attempt needs an address');
-    const destination = this.#message.destinationOf(first);
-    const attempt = new DeliveryAttempt(this.#message, destination, recipients, first.smtputf8);
-    if (group.from < ids.length) {
+    const isLast = group.from >= recipients.length;
+    const part = isLast && from === 0 ? recipients : recipients.slice(from, group.from);
+    const attempt = new DeliveryAttempt(this.#message, destination, part, smtpUtf8);
+    if (!isLast) {
       this.#following ??= new Map();
       this.#following.set(attempt, group);
     }

@@ -1,6 +1,5 @@
 /** The payload of a job made ready to send, with the envelope sender it goes under. */
 import type { PreparedMessage } from '../delivery/attempt.ts';
-import type { MessageNumber } from '../delivery-list/job.ts';
 import { type Sign, signedMessage } from '../dkim/sign.ts';
 import { prepareOutgoing } from '../message/outgoing.ts';
 import type { RenderOptions } from '../message/render.ts';
@@ -13,14 +12,17 @@ import type { Failure } from '../smtp/outcome.ts';
 export interface LoadDeps {
   readonly queue: Pick<Queue, 'readPayload'>;
   readonly render: RenderOptions;
-  /** the envelope sender that its list names; null: none that can be used */
-  readonly sender: ByteString | null;
   /** envelope sender of a message that names none */
   readonly postmaster: ByteString;
-  /** DKIM-Signature fields for the message, each with its CRLF; '' when it is not signed */
-  readonly sign: Sign;
+}
+
+/** Whose payload it is. */
+export interface LoadedMessage {
+  /** the envelope sender that its list names; null: none that can be used */
+  readonly sender: ByteString | null;
+  sign(...message: Parameters<Sign>): ReturnType<Sign>;
   /** a full sentence for people */
-  readonly warn: (text: string) => void;
+  warn(text: string): void;
 }
 
 /**
@@ -29,26 +31,22 @@ export interface LoadDeps {
  */
 export async function loadMessage(
   { control, job: { msgid } }: QueuedJob,
-  { queue, render, sender: named, postmaster, sign, warn }: LoadDeps,
+  { queue, render, postmaster }: LoadDeps,
+  message: LoadedMessage,
 ): Promise<PreparedMessage | Failure | 'unavailable'> {
   const read = await queue.readPayload(msgid);
   if (read.kind === 'unavailable') return 'unavailable';
   if (read.kind !== 'found') return unsendable(read.reason, read.kind === 'rejected');
-  const prepared = await readable(msgid, async () => prepareOutgoing(read.message, render));
-  if ('scope' in prepared) return prepared;
-  if (prepared.kind === 'unsendable') return unsendable(prepared.reason);
-  for (const problem of prepared.problems)
-    warn(`Message ${msgid} of job ${control} is sent as far as it can be read: ${problem}.`);
-  const sender = named ?? envelopeSender(prepared.suggestedSender()) ?? postmaster;
-  const outgoing = await readable(msgid, async () => signedMessage(prepared, sign));
-  return 'scope' in outgoing ? outgoing : { outgoing, sender };
-}
-
-/** A large message is read piece by piece, and any piece may fail. */
-async function readable<T>(msgid: MessageNumber, work: () => Promise<T>): Promise<T | Failure> {
   try {
-    return await work();
+    const prepared = await prepareOutgoing(read.message, render);
+    if (prepared.kind === 'unsendable') return unsendable(prepared.reason);
+    for (const problem of prepared.problems)
+      message.warn(`Message ${msgid} of job ${control} is sent as far as it can be read: ${problem}.`);
+    const sender = message.sender ?? envelopeSender(prepared.suggestedSender()) ?? postmaster;
+    const outgoing = await signedMessage(prepared, (each) => message.sign(each));
+    return { outgoing, sender };
   } catch (error) {
+    // A large message is read piece by piece, and any piece may fail.
     if (!isOperationalError(error)) throw error;
     return unsendable(`the message ${msgid} in the spool cannot be read: ${describeError(error)}`);
   }
