@@ -9,8 +9,8 @@ import {
   readRet,
   xtextOf,
 } from '../../smtp/dsn-request.ts';
-import { allValues, type CliError, cliError, type Invocation } from './command.ts';
-import { EXIT } from './exit.ts';
+import { allValues, type CliError, cliError, type Invocation } from '../shell/command.ts';
+import { EXIT } from '../shell/exit.ts';
 
 /** The options of sendmail for the parameters of RFC 3461, which hold for all recipients. */
 export function dsnFrom(
