@@ -1,7 +1,7 @@
 /**
  * The resolver for real name servers: Node's DNS client (c-ares) with a deadline for each lookup, one query for identical
  * lookups in flight, and a cache. It never rejects: a lookup that failed is a value. Where the name servers are trusted to
- * validate, they are asked by dnssec/stub-resolver.ts instead, which shows what DNSSEC has proved.
+ * validate, they are asked by stub-resolver.ts instead, which shows what DNSSEC has proved.
  *
  * c-ares gives the time to live of addresses but not of MX records, so MX answers are cached for a minute: long enough for a
  * queue run, and short enough after a change. Failures are cached for half a minute, so that a thousand messages to a dead
@@ -13,9 +13,11 @@ import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import type { Clock } from '../clock.ts';
 import { hostKey, type LookupError, type LookupResult, type Resolver } from '../dns.ts';
+import { fixedDelay, type StartTimer } from '../timers.ts';
 import { createHostsFile } from './hosts-file.ts';
+import type { RecordData, RecordType } from './packet.ts';
 import { candidates, readSearchList } from './search-list.ts';
-import type { RecordData, RecordType, StubLookup, StubOptions } from './stub-resolver.ts';
+import type { StubLookup } from './stub-resolver.ts';
 import { type DaneSetting, nameServer, trustsAnswers } from './trust.ts';
 
 export interface ResolverOptions {
@@ -77,6 +79,7 @@ export function createResolver(options: ResolverOptions): SystemResolver {
   const { clock, timeout, hostsFile = '/etc/hosts', resolvConf = '/etc/resolv.conf' } = options;
   const channel = channels(options, resolvConf);
   const hosts = createHostsFile(hostsFile, clock);
+  const startDeadline = fixedDelay(clock, timeout);
 
   /** One kind of record from the servers: by the stub where they are trusted, else by c-ares. */
   const ask = async <K extends RecordType>(
@@ -85,12 +88,10 @@ export function createResolver(options: ResolverOptions): SystemResolver {
     byCares: (dns: promises.Resolver) => Promise<QueryResult<RecordData[K]>>,
   ): Promise<QueryResult<RecordData[K]>> => {
     const { cares, stub } = await channel();
-    if (stub === null) return byCares(cares);
-    const { lookup } = await import('./stub-resolver.ts');
-    return stubResult(await lookup(name, type, stub));
+    return stub === null ? byCares(cares) : stubResult(await stub(name, type));
   };
 
-  const mx = cached(clock, timeout, (name) =>
+  const mx = cached(clock, startDeadline, (name) =>
     ask('MX', name, async (dns) => {
       const records = await dns.resolveMx(name);
       const plain = records.map(({ exchange, priority }) => ({
@@ -101,7 +102,7 @@ export function createResolver(options: ResolverOptions): SystemResolver {
     }),
   );
 
-  const txt = cached(clock, timeout, (name) =>
+  const txt = cached(clock, startDeadline, (name) =>
     ask('TXT', name, async (dns) => {
       const records = await dns.resolveTxt(name);
       return queryResult(
@@ -111,7 +112,7 @@ export function createResolver(options: ResolverOptions): SystemResolver {
     }),
   );
 
-  const tlsa = cached(clock, timeout, (name) =>
+  const tlsa = cached(clock, startDeadline, (name) =>
     ask('TLSA', name, () => Promise.resolve(failure('local-fault'))),
   );
 
@@ -134,7 +135,7 @@ export function createResolver(options: ResolverOptions): SystemResolver {
   };
 
   const addressesOf = (family: 4 | 6, ask: typeof addressRecords) =>
-    cached(clock, timeout, async (name) => {
+    cached(clock, startDeadline, async (name) => {
       const local = await hosts.addresses(name);
       if (local !== null)
         return queryResult(
@@ -159,13 +160,13 @@ export function createResolver(options: ResolverOptions): SystemResolver {
 /** One kind of lookup with its cache. The cache holds promises, so that identical lookups in flight share one query. */
 function cached<T>(
   clock: Clock,
-  timeout: number,
+  startDeadline: StartTimer,
   ask: (name: string) => Promise<QueryResult<T>>,
 ): (name: string) => Promise<LookupResult<T>> {
   const cache = new Map<string, { readonly lookup: Promise<LookupResult<T>>; expires: number }>();
 
   async function lookup(name: string): Promise<LookupResult<T>> {
-    const answer = await beforeDeadline(clock, timeout, ask(name).catch(failureOf));
+    const answer = await beforeDeadline(startDeadline, ask(name).catch(failureOf));
     const entry = cache.get(name);
     if (entry !== undefined) entry.expires = clock.monotonic() + answer.lifetime;
     return answer.lookup;
@@ -188,20 +189,21 @@ function cached<T>(
 }
 
 function beforeDeadline<T>(
-  clock: Clock,
-  timeout: number,
+  startDeadline: StartTimer,
   answer: Promise<QueryResult<T>>,
 ): Promise<QueryResult<T>> {
   return new Promise((resolve, reject) => {
-    const timer = clock.after(timeout, () => resolve(failure('timeout')));
+    const timer = startDeadline(() => resolve(failure('timeout')));
     answer.finally(() => timer.cancel()).then(resolve, reject);
   });
 }
 
+type Stub = <K extends RecordType>(name: string, type: K) => Promise<StubLookup<RecordData[K]>>;
+
 /** The way to the name servers; `stub` is null where their word about DNSSEC does not count. */
 interface Channel {
   readonly cares: promises.Resolver;
-  readonly stub: StubOptions | null;
+  readonly stub: Stub | null;
 }
 
 /** Returns the channel, made when first needed and renewed so that a changed resolv.conf is noticed. */
@@ -231,7 +233,10 @@ function channels(
       asked.map(({ address }) => address),
       text,
     );
-    return { cares, stub: isTrusted ? { servers: asked, timeout: first, tries, clock } : null };
+    if (!isTrusted) return { cares, stub: null };
+    const { lookup } = await import('./stub-resolver.ts');
+    const rounds = Array.from({ length: tries }, (_, round) => fixedDelay(clock, first * 2 ** round));
+    return { cares, stub: (name, type) => lookup(name, type, { servers: asked, rounds }) };
   };
 
   return () => {
@@ -270,5 +275,6 @@ function failureOf(error: unknown): QueryResult<never> {
 
 /** Without duplicates, in the order received. */
 function distinct<T>(records: readonly T[]): readonly T[] {
+  if (records.length < 2) return records;
   return [...new Map(records.map((record) => [JSON.stringify(record), record])).values()];
 }

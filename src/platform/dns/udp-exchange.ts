@@ -20,18 +20,17 @@ export interface ExchangeEvents {
 const MOST_QUESTIONS = 100;
 
 /** The sockets that take further questions, by server. */
-const shared = new Map<string, SharedSocket>();
+const shared = new Map<NameServer, SharedSocket>();
 
 /** Sends the question and calls for each packet with its id; returns what ends the exchange. */
 export function askByUdp(server: NameServer, question: Buffer, events: ExchangeEvents): () => void {
   const id = question.readUInt16BE();
-  const key = `${server.address} ${server.port}`;
-  let socket = shared.get(key);
+  let socket = shared.get(server);
   if (socket?.takes(id) !== true) {
     socket = new SharedSocket(server, (closed) => {
-      if (shared.get(key) === closed) shared.delete(key);
+      if (shared.get(server) === closed) shared.delete(server);
     });
-    shared.set(key, socket);
+    shared.set(server, socket);
   }
   return socket.ask(id, question, events);
 }
