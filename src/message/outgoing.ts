@@ -6,7 +6,7 @@
  */
 import type { ByteString } from '../platform/bytes.ts';
 import { type Charset, type Utf8Detector, unknown8bit, utf8Detector } from './charset.ts';
-import { concatenate, FLOW_COLUMN, filtered, type LineFilter, plainLines, rfc822Lines } from './lines.ts';
+import { FLOW_COLUMN, filtered, type LineFilter, plainLines, rfc822Lines } from './lines.ts';
 import { field, isAnonymous, type NativeHead, readNativeHead } from './native.ts';
 import { mimeHeader, type RenderOptions, renderHeader } from './render.ts';
 import { isMailbox, senderFromHeaders } from './sender.ts';
@@ -80,14 +80,15 @@ function prepareBuffered(bytes: Buffer, options: RenderOptions): PrepareResult {
   const plan = planFor(bytes);
   if (typeof plan === 'string') return { kind: 'unsendable', reason: plan };
   const nul = plan.untilNul ? bytes.indexOf(NUL, plan.start) : -1;
-  const text = bytes.subarray(plan.start, nul < 0 ? bytes.length : nul);
+  const stored = plan.untilNul ? bytes.subarray(plan.start, nul < 0 ? bytes.length : nul) : bytes;
+  const text = stored.toString('latin1');
   const detector = plan.plain ? utf8Detector(options.legacy) : null;
-  detector?.write(text);
+  detector?.write(stored);
   const filter = plan.filter();
-  const head = headOf(plan, detector, options);
-  const rendered = concatenate([head, filter.write(text), filter.end()]);
+  const rendered = headOf(plan, detector, options) + filter.write(text) + filter.end();
+  const sent = rendered === text ? stored : Buffer.from(rendered, 'latin1');
   const cutOff = plan.untilNul && nul < 0;
-  return prepared(plan, fittedWhole(rendered, options.legacy), { cutOff, legacy: options.legacy });
+  return prepared(plan, fittedWhole(sent, rendered, options.legacy), { cutOff, legacy: options.legacy });
 }
 
 async function prepareStreamed(stored: StoredMessage, options: RenderOptions): Promise<PrepareResult> {
@@ -106,7 +107,7 @@ async function prepareStreamed(stored: StoredMessage, options: RenderOptions): P
 
 /** A message composed here: lines end in CRLF, the last one too. */
 export function outgoingFrom(bytes: Buffer): OutgoingMessage {
-  const content = fittedWhole(bytes, unknown8bit);
+  const content = fittedWhole(bytes, bytes.toString('latin1'), unknown8bit);
   return outgoing(content, { suggestedSender: () => null, problems: [], legacy: unknown8bit });
 }
 
@@ -134,10 +135,10 @@ function filterFor(format: number): (() => LineFilter) | null {
   return format === 4 ? rfc822Lines : null;
 }
 
-function headOf(plan: RenderPlan, detector: Utf8Detector | null, options: RenderOptions): Buffer {
-  if (plan.native === null) return Buffer.alloc(0);
+function headOf(plan: RenderPlan, detector: Utf8Detector | null, options: RenderOptions): ByteString {
+  if (plan.native === null) return '';
   const header = renderHeader(plan.native, options);
-  return Buffer.from(detector === null ? header : header + mimeHeader(detector.result()), 'latin1');
+  return detector === null ? header : header + mimeHeader(detector.result());
 }
 
 function prepared(
@@ -220,10 +221,10 @@ function isHeadComplete(head: Buffer): boolean {
 async function* renderStream(
   stored: StoredMessage,
   plan: RenderPlan,
-  head: Buffer,
+  head: ByteString,
   ended: () => void,
 ): AsyncGenerator<Buffer> {
-  if (head.length > 0) yield head;
+  if (head !== '') yield Buffer.from(head, 'latin1');
   yield* filtered(textOf(stored, plan, ended), plan.filter());
 }
 

@@ -243,14 +243,13 @@ for (const [what, header, left] of hidden)
   test(`a blind copy hidden in another field does not leave: ${what} (R303)`, () => {
     const body = '\nX: 1\rBcc: in the body\n';
     const expected = `${left}${body.replace('\r', '')}`.replaceAll('\n', '\r\n');
-    const text = latin1(header + body);
-    if (!header.includes(LONG)) assert.equal(render(text), expected);
+    const text = header + body;
+    if (!header.includes(LONG)) assert.equal(render(latin1(text)), expected);
     for (const length of [1, 7, 1000, 9999]) {
       const filter = rfc822Lines();
       let made = '';
-      for (let at = 0; at < text.length; at += length)
-        made += filter.write(text.subarray(at, at + length)).toString('latin1');
-      assert.equal(made + filter.end().toString('latin1'), expected, `in pieces of ${length}`);
+      for (let at = 0; at < text.length; at += length) made += filter.write(text.slice(at, at + length));
+      assert.equal(made + filter.end(), expected, `in pieces of ${length}`);
     }
   });
 

@@ -5,7 +5,7 @@
 import { isAscii } from 'node:buffer';
 import type { ByteString } from '../../platform/bytes.ts';
 import type { Charset } from '../charset.ts';
-import { concatenate, filtered, LONGEST_LINE } from '../lines.ts';
+import { filtered, LONGEST_LINE } from '../lines.ts';
 import { encodingPlanner, partEncoder, type WireLimit } from './encode-parts.ts';
 
 /** CRLF line ends only. */
@@ -26,18 +26,17 @@ export interface Content {
 /** As much of the header as is kept for facts and sender. */
 const KEPT_HEADER = 262_144;
 
-const NUL = 0x00;
-const LF = 0x0a;
 const HEADER_END = '\r\n\r\n';
 
-export function fittedWhole(bytes: Buffer, legacy: Charset): Content {
-  const found = surveyed(bytes);
-  return found.fits ? wholeContent(bytes, found, false) : encodedWhole(bytes, '8bit', legacy);
+/** `text` is what the bytes are. */
+export function fittedWhole(bytes: Buffer, text: ByteString, legacy: Charset): Content {
+  const found = surveyed(bytes, text);
+  return found.fits ? wholeContent(bytes, found, false) : encodedWhole(text, '8bit', legacy);
 }
 
 export async function fittedLarge(chunks: () => AsyncIterable<Buffer>, legacy: Charset): Promise<Content> {
   const survey = surveyor();
-  for await (const piece of chunks()) survey.write(piece);
+  for await (const piece of chunks()) survey.write(piece, piece.toString('latin1'));
   const found = survey.result();
   return found.fits
     ? { ...found, reencoded: false, bytes: null, chunks }
@@ -52,16 +51,17 @@ export function encodedContent(
 ): Content | Promise<Content> {
   return content.bytes === null
     ? encodedLarge(content.chunks, limit, legacy)
-    : encodedWhole(content.bytes, limit, legacy);
+    : encodedWhole(content.bytes.toString('latin1'), limit, legacy);
 }
 
-function encodedWhole(bytes: Buffer, limit: WireLimit, legacy: Charset): Content {
+function encodedWhole(text: ByteString, limit: WireLimit, legacy: Charset): Content {
   const planner = encodingPlanner(limit, legacy);
-  planner.write(bytes);
+  planner.write(text);
   const plan = planner.result();
   const encoder = partEncoder(plan, limit, legacy);
-  const encoded = concatenate([encoder.write(bytes), encoder.end()]);
-  return wholeContent(encoded, surveyed(encoded), plan.size > 0);
+  const encoded = encoder.write(text) + encoder.end();
+  const bytes = Buffer.from(encoded, 'latin1');
+  return wholeContent(bytes, surveyed(bytes, encoded), plan.size > 0);
 }
 
 async function encodedLarge(
@@ -70,11 +70,11 @@ async function encodedLarge(
   legacy: Charset,
 ): Promise<Content> {
   const planner = encodingPlanner(limit, legacy);
-  for await (const piece of chunks()) planner.write(piece);
+  for await (const piece of chunks()) planner.write(piece.toString('latin1'));
   const plan = planner.result();
   const encoded = (): AsyncIterable<Buffer> => filtered(chunks(), partEncoder(plan, limit, legacy));
   const survey = surveyor();
-  for await (const piece of encoded()) survey.write(piece);
+  for await (const piece of encoded()) survey.write(piece, piece.toString('latin1'));
   return { ...survey.result(), reencoded: plan.size > 0, bytes: null, chunks: encoded };
 }
 
@@ -90,14 +90,14 @@ interface Survey extends Pick<Content, 'size' | 'eightBit' | 'header'> {
   readonly fits: boolean;
 }
 
-function surveyed(bytes: Buffer): Survey {
+function surveyed(bytes: Buffer, text: ByteString): Survey {
   const survey = surveyor();
-  survey.write(bytes);
+  survey.write(bytes, text);
   return survey.result();
 }
 
-/** Watches the bytes go by. */
-function surveyor(): { write(piece: Buffer): void; result(): Survey } {
+/** Watches the bytes go by. `text` is what the bytes of a piece are. */
+function surveyor(): { write(bytes: Buffer, text: ByteString): void; result(): Survey } {
   let size = 0;
   let eightBit = false;
   let header = '';
@@ -107,23 +107,22 @@ function surveyor(): { write(piece: Buffer): void; result(): Survey } {
   let fits = true;
   /** bytes since the last LF */
   let open = 0;
-  const writeHeader = (bytes: Buffer): void => {
-    const within = bytes.indexOf(HEADER_END);
-    const piece = bytes.toString('latin1', 0, within < 0 ? bytes.length : within + 4);
-    const text = seam + piece;
-    const end = text.indexOf(HEADER_END);
-    const part = end < 0 ? piece : text.slice(seam.length, Math.max(seam.length, end + 4));
-    header += part.slice(0, KEPT_HEADER - header.length);
-    inBody = end >= 0;
-    seam = text.slice(-3);
+  const writeHeader = (bytes: Buffer, text: ByteString): void => {
+    const across = (seam + text.slice(0, 3)).indexOf(HEADER_END);
+    const at = across < 0 ? text.indexOf(HEADER_END) : across - seam.length;
+    inBody = across >= 0 || at >= 0;
+    const end = inBody ? at + HEADER_END.length : bytes.length;
+    // Not cut out of the text, all of which would stay in memory for it.
+    header += bytes.toString('latin1', 0, Math.min(end, KEPT_HEADER - header.length));
+    seam = (seam + text.slice(-3)).slice(-3);
   };
   return {
-    write: (piece) => {
-      size += piece.length;
-      eightBit ||= !isAscii(piece);
-      if (!inBody) writeHeader(piece);
-      fits &&= !piece.includes(NUL);
-      open = fits ? openLine(piece, open) : 0;
+    write: (bytes, text) => {
+      size += bytes.length;
+      eightBit ||= !isAscii(bytes);
+      if (!inBody) writeHeader(bytes, text);
+      fits &&= !text.includes('\0');
+      open = fits ? openLine(text, open) : 0;
       fits &&= open <= LONGEST_LINE + 1;
     },
     result: () => ({ size, eightBit, header, fits }),
@@ -131,14 +130,14 @@ function surveyor(): { write(piece: Buffer): void; result(): Survey } {
 }
 
 /** Bytes behind the last LF; over 999 as soon as a line with its CR is. `open` such bytes came before. Looks at few of them. */
-function openLine(piece: Buffer, open: number): number {
+function openLine(piece: ByteString, open: number): number {
   let start = -open;
   while (piece.length - start > LONGEST_LINE + 1) {
     const limit = start + LONGEST_LINE + 1;
-    const feed = limit < 0 ? -1 : piece.lastIndexOf(LF, limit);
+    const feed = limit < 0 ? -1 : piece.lastIndexOf('\n', limit);
     if (feed < start || feed < 0) return LONGEST_LINE + 2;
     start = feed + 1;
   }
-  const last = piece.lastIndexOf(LF);
+  const last = piece.lastIndexOf('\n');
   return last < 0 || last < start ? piece.length - start : piece.length - last - 1;
 }

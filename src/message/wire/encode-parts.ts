@@ -34,7 +34,7 @@ const MOST_PLANNED = 10_000;
 const NEVER_ENCODED = /^(?:multipart\/|message\/(?:rfc822|global|partial|external-body)$)/;
 
 export interface EncodingPlanner {
-  write(piece: Buffer): void;
+  write(piece: ByteString): void;
   result(): EncodingPlan;
 }
 
@@ -132,10 +132,10 @@ export function partEncoder(plan: EncodingPlan, limit: WireLimit, legacy: Charse
     margin: (segment) => out.push(cut(marginSegment(segment, limit))),
     signed: (segment) => out.push(lineOf(segment)),
   });
-  const flush = (): Buffer => {
-    const bytes = Buffer.from(out.join(''), 'latin1');
+  const flush = (): ByteString => {
+    const text = out.join('');
     out = [];
-    return bytes;
+    return text;
   };
   return {
     write: (piece) => {

@@ -46,7 +46,7 @@ export interface MimeEvents {
 }
 
 export interface MimeReader {
-  write(piece: Buffer): void;
+  write(piece: ByteString): void;
   end(): void;
 }
 
@@ -229,8 +229,8 @@ function segmenter(take: (segment: Segment, begins: boolean) => void): MimeReade
     take({ text, ends }, begins);
     begins = ends;
   };
-  const write = (piece: Buffer): void => {
-    const text = held + piece.toString('latin1');
+  const write = (piece: ByteString): void => {
+    const text = held + piece;
     let start = 0;
     for (let end = text.indexOf('\r\n'); end >= 0; end = text.indexOf('\r\n', start)) {
       for (; end - start > LONGEST_LINE; start += LONGEST_LINE)
