@@ -54,6 +54,9 @@ export class IntakeConnection {
   readonly #client: Client;
   readonly #lines = createLineReader(BOUNDS.line.value);
   #session: Session;
+  #state: State;
+  /** said and not yet sent: what is said in a row leaves in one system call */
+  #replies = '';
   /** read and not yet understood */
   #input = EMPTY;
   /** the client has closed its side */
@@ -77,9 +80,12 @@ export class IntakeConnection {
   constructor(socket: Socket, id: string, full: boolean, deps: ConnectionDeps) {
     this.#deps = deps;
     this.#session = beginSession(deps.policy);
+    this.#state = STATES[this.#session.state];
     this.#deadline = new MovingDeadline(deps.clock, (limit) => {
+      // The last limit is over, but we do not wait for the client.
+      if (this.#limit === null) return;
       if (this.#pending > 0) this.#deadline.set(limit);
-      else this.#happen({ type: 'timeout' });
+      else this.#told({ type: 'timeout' });
     });
     this.#wire = accept(socket, {
       bytes: (bytes) => this.#read(bytes),
@@ -94,27 +100,23 @@ export class IntakeConnection {
       secured: () => this.#continue({ type: 'secured' }),
       closed: (error) => {
         this.#error = error;
-        this.#happen({ type: 'connection-lost' });
+        this.#told({ type: 'connection-lost' });
       },
     });
     this.#client = { id, address: this.#wire.remoteAddress };
     deps.handler.expect(this.#client, null);
-    this.#happen({ type: 'connected', full });
+    this.#told({ type: 'connected', full });
   }
 
   /** The intake shuts down: the connection ends now, or with the message that is being received. */
   stop(): void {
     this.#stopping = true;
-    this.#happen({ type: 'stop' });
+    this.#told({ type: 'stop' });
   }
 
   /** There is no time left for a message that is still being received. */
   stopNow(): void {
-    this.#happen({ type: 'stop-now' });
-  }
-
-  get #state(): State {
-    return STATES[this.#session.state];
+    this.#told({ type: 'stop-now' });
   }
 
   #read(bytes: Buffer): void {
@@ -123,14 +125,16 @@ export class IntakeConnection {
     this.#proceed();
   }
 
-  /** Understand what has been read, as far as that is possible now. */
+  /** Understand what has been read, as far as that is possible now; nothing more is read where that is not possible. */
   #proceed(): void {
     let steps = 0;
     while (this.#pending === 0 && !this.#clogged && this.#step()) {
       if (++steps === BOUNDS.linesPerTurn.value) this.#waitFor(new Promise(setImmediate));
     }
-    if (this.#pending > 0 || this.#clogged || this.#state.reads === 'nothing') this.#wire.pause();
-    else if (this.#ended) this.#happen({ type: 'client-done' });
+    this.#send();
+    if (this.#pending > 0 || this.#clogged || this.#state.reads === 'nothing') {
+      if (this.#input.length > 0) this.#wire.pause();
+    } else if (this.#ended) this.#told({ type: 'client-done' });
     else this.#wire.resume();
   }
 
@@ -163,7 +167,7 @@ export class IntakeConnection {
 
   #readLine(): boolean {
     const { line, end, overlong } = this.#lines.take(this.#input, 0);
-    this.#input = this.#input.subarray(end);
+    this.#input = behind(this.#input, end);
     if (line === null) return false;
     if (overlong) this.#happen({ type: 'too-long' });
     else if (this.#state.reads === 'responses') this.#happen({ type: 'response', text: line });
@@ -178,7 +182,7 @@ export class IntakeConnection {
   #readData(): boolean {
     const { pieces, end, position } = unstuffDots(this.#input, this.#position);
     this.#position = position;
-    this.#input = end === null ? EMPTY : this.#input.subarray(end);
+    this.#input = end === null ? EMPTY : behind(this.#input, end);
     this.#keep(pieces);
     if (end !== null) this.#happen({ type: 'message-end' });
     return true;
@@ -186,7 +190,7 @@ export class IntakeConnection {
 
   #readOctets(): boolean {
     const octets = this.#input.subarray(0, this.#octets);
-    this.#input = this.#input.subarray(octets.length);
+    this.#input = behind(this.#input, octets.length);
     this.#octets -= octets.length;
     this.#keep([octets]);
     if (this.#octets === 0) this.#happen({ type: 'chunk-end' });
@@ -207,17 +211,31 @@ export class IntakeConnection {
     this.#proceed();
   }
 
+  /** Something happened to which it is answered at once. */
+  #told(event: SessionEvent): void {
+    this.#happen(event);
+    this.#send();
+  }
+
   #happen(event: SessionEvent): void {
     const { session, effects } = next(this.#session, event);
     this.#session = session;
+    this.#state = STATES[session.state];
     for (const effect of effects) this.#perform(effect);
     this.#watchDeadline();
+  }
+
+  #send(): void {
+    const replies = this.#replies;
+    if (replies === '') return;
+    this.#replies = '';
+    if (!this.#wire.write(replies)) this.#clogged = true;
   }
 
   #perform(effect: SessionEffect): void {
     switch (effect.type) {
       case 'reply':
-        if (!this.#wire.write(replyBytes(effect.reply))) this.#clogged = true;
+        this.#replies += replyBytes(effect.reply);
         break;
       case 'sender':
         this.#deps.handler.expect(this.#client, effect.sender);
@@ -242,9 +260,11 @@ export class IntakeConnection {
         break;
       case 'start-tls':
         if (this.#deps.tls === null) throw new Error('STARTTLS was offered without a certificate');
+        this.#send();
         this.#wire.startTls(this.#deps.tls);
         break;
       case 'end':
+        this.#send();
         this.#wire.end();
         break;
       case 'destroy':
@@ -270,8 +290,7 @@ export class IntakeConnection {
     const limit = bound === null ? null : BOUNDS[bound].value;
     if (limit === this.#limit) return;
     this.#limit = limit;
-    if (limit === null) this.#deadline.cancel();
-    else this.#deadline.set(limit);
+    if (limit !== null) this.#deadline.set(limit);
   }
 
   /** What comes while we close is ignored, and so is its time. */
@@ -286,4 +305,8 @@ export class IntakeConnection {
     this.#deps.handler.left(this.#client);
     this.#deps.closed(this, this.#error);
   }
+}
+
+function behind(bytes: Buffer, end: number): Buffer {
+  return end === bytes.length ? EMPTY : bytes.subarray(end);
 }

@@ -3,12 +3,10 @@
  * knows no protocol.
  *
  * A client may close its side and still wait for answers, so the end of its bytes does not close the connection; during a TLS
- * handshake it does, because nothing can be answered any more. Everything written in one turn of the event loop leaves in one
- * system call.
+ * handshake it does, because nothing can be answered any more.
  */
 import type { Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
-import { corkForTurn } from './cork.ts';
 
 /** One listener set per connection. Nothing is called any more after `closed` or after `destroy()`. */
 export interface ServerConnectionEvents {
@@ -26,7 +24,7 @@ export interface ServerConnectionEvents {
 export interface ServerConnection {
   /** the client's IP address; '' on a unix socket */
   readonly remoteAddress: string;
-  /** One character per byte. False: wait for `drained` before writing more. */
+  /** One character per byte; a system call of its own. False: wait for `drained` before writing more. */
   write(data: string): boolean;
   /** no `bytes` and no `ended` until `resume` */
   pause(): void;
@@ -61,7 +59,6 @@ class AcceptedConnection implements ServerConnection {
     if (this.#phase === 'over') return false;
     if (this.#phase === 'handshake')
       throw new Error('a write during a TLS handshake would leave in clear text');
-    corkForTurn(this.#socket);
     return this.#socket.write(data, 'latin1');
   }
 
@@ -70,12 +67,11 @@ class AcceptedConnection implements ServerConnection {
   }
 
   resume(): void {
-    if (this.#phase !== 'over') this.#socket.resume();
+    if (this.#phase !== 'over' && this.#socket.isPaused()) this.#socket.resume();
   }
 
   startTls(context: SecureContext): void {
-    this.#socket.uncork();
-    this.#socket.pause();
+    this.pause();
     this.#phase = 'handshake';
     import('./tls.ts').then((tls) => {
       if (this.#phase === 'over') return;
