@@ -26,12 +26,12 @@ export interface SubmissionBatch extends Submission {
 }
 
 interface Batch<Stored> {
-  readonly key: string;
   readonly first: Submission;
   readonly recipients: Set<ByteString>;
   readonly asked: Map<ByteString, RecipientDsn>;
   transactions: number;
-  readonly timer: Timer;
+  /** null: it waits for nobody */
+  timer: Timer | null;
   readonly stored: Promise<Stored>;
   readonly close: () => void;
 }
@@ -41,8 +41,8 @@ export interface Batcher<Stored> {
   expect(connection: string, sender: ByteString | null): void;
   /** the connection has brought its message, or will not */
   forget(connection: string): void;
-  /** Resolves when the message is queued. Takes over the message and closes it. */
-  join(submission: Submission): Promise<Stored>;
+  /** The connection has brought this message. Resolves when it is queued. Takes over the message and closes it. */
+  join(connection: string, submission: Submission): Promise<Stored>;
   /** Stops waiting for copies; resolves when every message so far is queued or has failed. */
   settle(): Promise<void>;
 }
@@ -77,12 +77,16 @@ export function createBatcher<Stored>(
     for (const batch of [...batches.values()]) if (isComplete(batch.first.sender)) batch.close();
   }
 
-  function forget(connection: string): void {
+  function remove(connection: string): boolean {
     const previous = expected.get(connection);
-    if (previous === undefined) return;
+    if (previous === undefined) return false;
     expected.delete(connection);
     count(previous.sender, -1);
-    closeComplete();
+    return true;
+  }
+
+  function forget(connection: string): void {
+    if (remove(connection)) closeComplete();
   }
 
   function forgetSilent(): void {
@@ -95,38 +99,31 @@ export function createBatcher<Stored>(
 
   function open(key: string, first: Submission): Batch<Stored> {
     let close = (): void => {};
-    const closed = new Promise<void>((resolve) => {
-      close = resolve;
-    });
     const recipients = new Set<ByteString>();
     const asked = new Map<ByteString, RecipientDsn>();
     const asks = first.dsn ?? { ret: null, envid: null };
-    const batch: Batch<Stored> = {
-      key,
-      first,
-      recipients,
-      asked,
-      transactions: 0,
-      timer: clock.after(window, () => batch.close()),
-      stored: closed.then(() =>
-        store({
-          ...first,
-          recipients: [...recipients],
-          dsn: dsnRequest(asks, asked),
-          transactions: batch.transactions,
-        }),
-      ),
-      close: () => {
+    const stored = new Promise<Stored>((resolve) => {
+      close = () => {
         batches.delete(key);
-        batch.timer.cancel();
-        close();
-      },
-    };
+        batch.timer?.cancel();
+        const { transactions } = batch;
+        resolve(store({ ...first, recipients: [...recipients], dsn: dsnRequest(asks, asked), transactions }));
+      };
+    });
+    const batch: Batch<Stored> = { first, recipients, asked, transactions: 0, timer: null, stored, close };
     batches.set(key, batch);
-    const done = batch.stored.finally(() => first.message.close()).catch(() => {});
+    const closeMessage = () => first.message.close();
+    const done = stored.then(closeMessage, closeMessage).catch(() => {});
     storing.add(done);
-    done.finally(() => storing.delete(done));
+    done.then(() => storing.delete(done));
     return batch;
+  }
+
+  /** Of what is the same; of a message that no other one can be a copy of its content is not looked at. */
+  function keyOf({ message, sender, dsn }: Submission): string {
+    if (batches.size === 0 && isComplete(sender)) return '';
+    const { ret = '', envid = '', requireTls = '' } = dsn ?? {};
+    return [message.size, message.digest(), ret, envid, requireTls, sender].join(' ');
   }
 
   return {
@@ -139,18 +136,18 @@ export function createBatcher<Stored>(
       if (previous !== undefined) count(previous.sender, -1);
       closeComplete();
     },
-    async join(submission) {
+    join(connection, submission) {
+      remove(connection);
       forgetSilent();
-      const { message, sender, dsn } = submission;
-      const { ret = '', envid = '', requireTls = '' } = dsn ?? {};
-      const key = [message.size, message.digest, ret, envid, requireTls, sender].join(' ');
+      const key = keyOf(submission);
       const known = batches.get(key);
       const batch = known ?? open(key, submission);
       batch.transactions++;
       for (const recipient of submission.recipients) batch.recipients.add(recipient);
-      for (const [recipient, asked] of dsn?.recipients ?? []) batch.asked.set(recipient, asked);
-      if (isComplete(submission.sender)) batch.close();
-      if (known !== undefined) await submission.message.close();
+      for (const [recipient, asked] of submission.dsn?.recipients ?? []) batch.asked.set(recipient, asked);
+      closeComplete();
+      if (!isComplete(submission.sender)) batch.timer ??= clock.after(window, batch.close);
+      if (known !== undefined) submission.message.close().catch(() => {});
       return batch.stored;
     },
     async settle() {

@@ -2,7 +2,7 @@
  * Receives one message. Its beginning stays in memory and the rest goes to an unlinked temporary file, so that memory is
  * bounded and a crash leaves nothing behind. The message is not queued yet, and must not be acknowledged.
  */
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash, type Hash, randomUUID } from 'node:crypto';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ByteString } from '../platform/bytes.ts';
@@ -17,9 +17,11 @@ export interface SpooledMessage {
   /** bytes, line ends included */
   readonly size: number;
   /** equal for equal bytes */
-  readonly digest: string;
+  digest(): string;
   /** up to its empty line; null when that is not within the first 128 KiB */
   readonly header: ByteString | null;
+  /** all its bytes, where they are in memory */
+  readonly whole: Buffer | null;
   /** its bytes, from the start each time */
   pieces(): AsyncGenerator<Uint8Array>;
   close(): Promise<void>;
@@ -38,7 +40,7 @@ function headerOf(beginning: Buffer, isAll: boolean): ByteString | null {
 
 /** The beginning of a message. Copied, because a piece may be one byte of a large buffer. */
 class Beginning {
-  #bytes = Buffer.alloc(4096);
+  #bytes = Buffer.alloc(0);
   #length = 0;
 
   get bytes(): Buffer {
@@ -50,7 +52,9 @@ class Beginning {
     const taken = piece.subarray(0, MAX_IN_MEMORY - this.#length);
     const length = this.#length + taken.length;
     if (length > this.#bytes.length) {
-      const larger = Buffer.alloc(Math.min(MAX_IN_MEMORY, Math.max(length, 2 * this.#bytes.length)));
+      const larger = Buffer.allocUnsafeSlow(
+        Math.min(MAX_IN_MEMORY, Math.max(length, 2 * this.#bytes.length)),
+      );
       larger.set(this.bytes);
       this.#bytes = larger;
     }
@@ -81,8 +85,9 @@ async function* readBack(file: FileHandle): AsyncGenerator<Uint8Array> {
 export class MessageSpool {
   readonly #limit: number;
   readonly #scratch: () => string;
-  readonly #hash = createHash('sha256');
   readonly #beginning = new Beginning();
+  /** of a message that is not in memory */
+  #hash: Hash | null = null;
   #size = 0;
   #file: FileHandle | null = null;
   #failure: unknown = null;
@@ -102,9 +107,10 @@ export class MessageSpool {
   add(piece: Uint8Array): Promise<void> | null {
     this.#size += piece.length;
     if (this.#size > this.#limit || this.#failure !== null) return null;
-    this.#hash.update(piece);
     const more = this.#beginning.add(piece);
     if (more.length === 0) return null;
+    this.#hash ??= createHash('sha256').update(this.#beginning.bytes);
+    this.#hash.update(more);
     this.#writing = this.#writing.then(() => this.#append(more));
     return this.#writing;
   }
@@ -118,11 +124,13 @@ export class MessageSpool {
       if (this.#failure !== null) throw this.#failure;
       return { kind: 'oversized' };
     }
+    const digest = this.#hash?.digest('hex');
     return {
       kind: 'message',
       size: this.#size,
-      digest: this.#hash.digest('hex'),
+      digest: () => digest ?? createHash('sha256').update(head).digest('hex'),
       header: headerOf(head, file === null),
+      whole: file === null ? head : null,
       async *pieces() {
         yield head;
         if (file !== null) yield* readBack(file);

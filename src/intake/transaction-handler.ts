@@ -180,9 +180,7 @@ export class TransactionHandler {
       time: Math.floor(this.#deps.clock.now() / 1000),
     });
     const { sender, recipients, dsn } = envelope;
-    const stored = this.#batcher.join({ sender, recipients, dsn, message, receivedHeader: header });
-    this.#batcher.forget(client.id);
-    return stored;
+    return this.#batcher.join(client.id, { sender, recipients, dsn, message, receivedHeader: header });
   }
 
   async #store({
@@ -193,12 +191,10 @@ export class TransactionHandler {
     receivedHeader: header,
     transactions,
   }: SubmissionBatch): Promise<Stored> {
-    async function* payload(): AsyncGenerator<Uint8Array> {
-      yield Buffer.from(header, 'latin1');
-      yield* message.pieces();
-    }
+    const head = Buffer.from(header, 'latin1');
+    const payload = message.whole === null ? following(head, message) : Buffer.concat([head, message.whole]);
     const submitted = Math.floor(this.#deps.clock.now() / 1000);
-    const numbers = await this.#deps.queue.enqueue(payload(), {
+    const numbers = await this.#deps.queue.enqueue(payload, {
       bounceto: sender,
       envelopeFrom: sender === '' ? '<>' : sender,
       sourceRoom: null,
@@ -210,6 +206,11 @@ export class TransactionHandler {
     this.#deps.events.queued({ ...numbers, ...facts, recipients, transactions });
     return numbers;
   }
+}
+
+async function* following(head: Uint8Array, message: SpooledMessage): AsyncGenerator<Uint8Array> {
+  yield head;
+  yield* message.pieces();
 }
 
 /** Reads the header once more: asked for when a message is told of, and not before. */

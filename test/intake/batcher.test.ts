@@ -13,7 +13,8 @@ function submission(recipient: string, digest = 'same', sender = 'a@citref.examp
     message: {
       kind: 'message',
       size: 1,
-      digest,
+      digest: () => digest,
+      whole: null,
       header: '',
       pieces: async function* () {},
       close: async () => void closed.push(recipient),
@@ -35,9 +36,9 @@ function bench(store = async (_: SubmissionBatch): Promise<string> => 'stored') 
 test('a silent connection is waited for no longer than the window, counted from the first copy', async () => {
   const { clock, jobs, batcher } = bench();
   batcher.expect('silent', null);
-  const first = batcher.join(submission('b@example.com').given);
+  const first = batcher.join('a connection', submission('b@example.com').given);
   clock.advance(99);
-  const second = batcher.join(submission('c@example.com').given);
+  const second = batcher.join('a connection', submission('c@example.com').given);
   await Promise.resolve();
   assert.deepEqual(jobs, []);
   clock.advance(1);
@@ -46,12 +47,22 @@ test('a silent connection is waited for no longer than the window, counted from 
   assert.equal(clock.pending, 0);
 });
 
+test('a message of which no copy can come waits for nothing, and its content is not compared', async () => {
+  const { clock, jobs, batcher } = bench();
+  batcher.expect('one', 'a@citref.example');
+  const { given } = submission('b@example.com');
+  const digest = (): string => assert.fail('the content was looked at');
+  const joined = batcher.join('one', { ...given, message: { ...given.message, digest } });
+  assert.deepEqual([jobs, clock.pending], [[['b@example.com']], 0]);
+  assert.equal(await joined, 'stored');
+});
+
 test('equal bytes of different senders stay apart', async () => {
   const { clock, jobs, batcher } = bench();
   batcher.expect('silent', null);
   const both = [
-    batcher.join(submission('b@example.com').given),
-    batcher.join(submission('b@example.com', 'same', 'other@citref.example').given),
+    batcher.join('a connection', submission('b@example.com').given),
+    batcher.join('a connection', submission('b@example.com', 'same', 'other@citref.example').given),
   ];
   clock.advance(100);
   await Promise.all(both);
@@ -61,7 +72,7 @@ test('equal bytes of different senders stay apart', async () => {
 test('a connection that names its sender frees the others', async () => {
   const { jobs, batcher } = bench();
   batcher.expect('one', null);
-  const waiting = batcher.join(submission('b@example.com').given);
+  const waiting = batcher.join('a connection', submission('b@example.com').given);
   batcher.expect('one', 'other@citref.example');
   await waiting;
   assert.equal(jobs.length, 1);
@@ -73,10 +84,10 @@ test('a connection that has long been silent costs nobody the window', async () 
   batcher.expect('named', 'a@citref.example');
   clock.advance(1000);
   batcher.expect('young', 'other@citref.example');
-  await batcher.join(submission('b@example.com').given);
+  await batcher.join('a connection', submission('b@example.com').given);
   assert.deepEqual(jobs, [['b@example.com']]);
   batcher.expect('silent', 'a@citref.example');
-  const waiting = batcher.join(submission('c@example.com').given);
+  const waiting = batcher.join('a connection', submission('c@example.com').given);
   await new Promise(setImmediate);
   assert.equal(jobs.length, 1, 'it says something again');
   batcher.forget('silent');
@@ -89,7 +100,7 @@ test('what cannot be stored fails for everybody in it, and every message is clos
   });
   batcher.expect('silent', null);
   const submissions = [submission('b@example.com'), submission('c@example.com')];
-  const joined = submissions.map(({ given }) => batcher.join(given));
+  const joined = submissions.map(({ given }) => batcher.join('a connection', given));
   clock.advance(100);
   for (const each of joined) await assert.rejects(each, /full/);
   assert.deepEqual(
@@ -107,7 +118,7 @@ test('settling waits for nobody and for everything', async () => {
       }),
   );
   batcher.expect('silent', null);
-  const joined = batcher.join(submission('b@example.com').given);
+  const joined = batcher.join('a connection', submission('b@example.com').given);
   let settled = false;
   const settling = batcher.settle().then(() => {
     settled = true;
@@ -128,8 +139,8 @@ test('copies of which one demands TLS stay apart, and it keeps its demand', asyn
   batcher.expect('other', 'a@citref.example');
   const dsn = { ret: null, envid: null, requireTls: true as const, recipients: new Map() };
   const both = [
-    batcher.join({ ...submission('b@example.com').given, dsn }),
-    batcher.join(submission('c@example.com').given),
+    batcher.join('a connection', { ...submission('b@example.com').given, dsn }),
+    batcher.join('a connection', submission('c@example.com').given),
   ];
   batcher.forget('other');
   await Promise.all(both);
