@@ -4,7 +4,7 @@
  */
 import { closeSync, createWriteStream, openSync, statSync, writeSync } from 'node:fs';
 import { Writable } from 'node:stream';
-import type { Logger, transport as Transport } from 'winston';
+import type { Logger } from 'winston';
 import { describeError } from '../../platform/system-errors.ts';
 import { escapeControl } from '../text.ts';
 import type { Level, LogEvent } from './log-events.ts';
@@ -68,11 +68,10 @@ export function withoutRepeats(log: Log, isNews: (recurring: string) => boolean)
 
 async function closeOpened(opened: Promise<Opened> | null): Promise<void> {
   if (opened === null) return;
-  const { logger, transport, lines } = await opened;
-  const finished = new Promise((resolve) => transport.once('finish', resolve));
+  const { logger, lines } = await opened;
+  const finished = new Promise((resolve) => lines.once('finish', resolve));
   logger.end();
   await finished;
-  await new Promise<void>((resolve) => lines.end(resolve));
 }
 
 /** With control characters escaped: no field can steer a terminal or begin a line of its own. */
@@ -86,7 +85,6 @@ function entry({ level, event, message, fields }: LogEvent): { level: string; me
 
 interface Opened {
   readonly logger: Logger;
-  readonly transport: Transport;
   readonly lines: Writable;
 }
 
@@ -111,13 +109,11 @@ async function open(options: LogOptions): Promise<Opened> {
   }));
   const chosen = syslog ? syslog.syslogStream(target) : plainStream(target, stderr);
   const lines = journal ? stderrOnly(stderr) : await withFallback(target, chosen, stderr);
-  const transport = new winston.transports.Stream({ stream: lines });
   const whole = priority ? combine(body, prioritised()) : body;
-  return {
-    logger: winston.createLogger({ level, format: whole, transports: [transport] }),
-    transport,
-    lines,
-  };
+  // Without a transport, which would be one more stream for each line.
+  const logger = winston.createLogger({ level, format: whole, transports: [] });
+  logger.pipe(lines);
+  return { logger, lines };
 }
 
 /** As sd-daemon(3) has it: without a facility. */
@@ -125,12 +121,27 @@ function journalPriority(level: string): string {
   return `<${{ error: 3, warn: 4, debug: 7 }[level] ?? 6}>`;
 }
 
+type Put = (lines: string, done: () => void) => void;
+
+/** Takes lines from winston. They wait here as long as it takes, with the time at which they came. */
+function linesTo(put: Put, final: (done: () => void) => void): Writable {
+  const textOf = (line: { readonly [TEXT]: string }): string => `${line[TEXT]}\n`;
+  return new Writable({
+    objectMode: true,
+    highWaterMark: Number.MAX_SAFE_INTEGER,
+    write: (line, _, done) => put(textOf(line), done),
+    // What came while the lines before were being written goes out in one piece.
+    writev: (chunks, done) => put(chunks.map(({ chunk }) => textOf(chunk)).join(''), done),
+    final,
+  });
+}
+
 /** Never ended: others write there, too. */
 function stderrOnly(stderr: Writable): Writable {
-  return new Writable({
-    decodeStrings: false,
-    write: (line: string, _, done) => void stderr.write(line, () => done()),
-  });
+  return linesTo(
+    (lines, done) => void stderr.write(lines, () => done()),
+    (done) => done(),
+  );
 }
 
 /** The property in which winston keeps the formatted line. */
@@ -176,7 +187,7 @@ async function withFallback(name: string, chosen: Promise<Writable>, stderr: Wri
     return stderr;
   });
   if (target !== stderr) target.on('error', warn);
-  const put = (lines: string, done: () => void): void => {
+  const put: Put = (lines, done) => {
     const plain = lines.replace(/^<\d+>/gm, '');
     target.write(target === stderr ? plain : lines, (error) => {
       if (error && target !== stderr) {
@@ -186,14 +197,8 @@ async function withFallback(name: string, chosen: Promise<Writable>, stderr: Wri
       done();
     });
   };
-  return new Writable({
-    decodeStrings: false,
-    write: (line: string, _, done) => put(line, done),
-    // What came while the lines before were being written goes out in one piece.
-    writev: (chunks, done) => put(chunks.map(({ chunk }) => chunk).join(''), done),
-    final: (done) => {
-      if (target === stderr) done();
-      else target.end(() => done());
-    },
+  return linesTo(put, (done) => {
+    if (target === stderr) done();
+    else target.end(() => done());
   });
 }
