@@ -78,8 +78,8 @@ export class DeliveryAttempt {
   readonly message: AttemptedMessage;
   readonly destination: Destination;
   readonly recipients: readonly TransactionRecipient[];
-  /** an address needs SMTPUTF8 */
-  readonly smtpUtf8: boolean;
+  /** the attempt itself, as those that an event concerns */
+  readonly alone: readonly DeliveryAttempt[] = [this];
   delivery: Delivery;
   /** the worker that carries it out, or did so last */
   worker: { expire(attempt: DeliveryAttempt): void } | null = null;
@@ -101,6 +101,8 @@ export class DeliveryAttempt {
   /** what it asks of its hosts, known once it is loaded; a report is not lost for want of TLS (RFC 8689 5) */
   tlsWish: TlsWish | null = null;
   isDone = false;
+  /** an address needs SMTPUTF8 */
+  #smtpUtf8: boolean;
   #prepared: PreparedMessage | null = null;
   #loading: Promise<Failure | 'unavailable' | null> | null = null;
   readonly #timers: Timer[] = [];
@@ -114,7 +116,7 @@ export class DeliveryAttempt {
     this.message = message;
     this.destination = destination;
     this.recipients = recipients;
-    this.smtpUtf8 = smtpUtf8;
+    this.#smtpUtf8 = smtpUtf8;
     this.delivery = beginDelivery(recipients.map(({ id }) => id));
   }
 
@@ -124,6 +126,7 @@ export class DeliveryAttempt {
       if (loaded === 'unavailable' || 'scope' in loaded) return loaded;
       this.#prepared = loaded;
       const { outgoing, sender } = loaded;
+      this.#smtpUtf8 ||= hasEightBit(sender);
       const wish = tlsWish(this.message.dsn?.requireTls === true, outgoing.headers.tlsRequired);
       this.tlsWish = wish === 'required' && sender === '' ? null : wish;
       return null;
@@ -147,13 +150,9 @@ export class DeliveryAttempt {
   }
 
   requirements(): MessageRequirements {
-    const { outgoing, sender } = this.#loaded();
-    const smtpUtf8 = this.smtpUtf8 || hasEightBit(sender);
+    const { size, eightBit } = this.#loaded().outgoing;
     const requireTls = this.#requireTls();
-    return {
-      ...{ size: outgoing.size, eightBit: outgoing.eightBit, smtpUtf8 },
-      ...(requireTls === null ? {} : { requireTls }),
-    };
+    return { size, eightBit, smtpUtf8: this.#smtpUtf8, ...(requireTls === null ? {} : { requireTls }) };
   }
 
   /** A report says it where its connection is as the RFC has it: there a policy demands that. */
@@ -168,18 +167,27 @@ export class DeliveryAttempt {
   /** A transaction for the pending recipients, under a number never used before in this run. */
   beginTransaction(number: number, { envelopeOnly }: Pick<Transaction, 'envelopeOnly'>): Transaction {
     const { sender } = this.#loaded();
-    const pending = new Set(this.delivery.pending);
     this.transaction = number;
-    const recipients = this.recipients.filter(({ id }) => pending.has(id));
+    const recipients = this.#pending();
+    const { size, eightBit, smtpUtf8, ...requireTls } = this.requirements();
     return {
       id: number,
       sender,
       // A message from the null sender is a report, or must not cause one (RFC 3461 6.1).
       recipients: sender === '' ? recipients.map((each) => ({ ...each, dsn: NO_REPORT })) : recipients,
-      ...this.requirements(),
+      size,
+      eightBit,
+      smtpUtf8,
       dsn: sender === '' ? null : (this.message.dsn ?? null),
+      ...requireTls,
       ...(envelopeOnly === true ? { envelopeOnly } : {}),
     };
+  }
+
+  #pending(): readonly TransactionRecipient[] {
+    const pending = new Set(this.delivery.pending);
+    if (pending.size === this.recipients.length) return this.recipients;
+    return this.recipients.filter(({ id }) => pending.has(id));
   }
 
   /** From now on the 7-bit form of the message is sent; false: it has none. Rejects when the message cannot be read. */
@@ -227,7 +235,8 @@ export class DeliveryAttempt {
   }
 
   #cancelTimers(): void {
-    for (const timer of this.#timers.splice(0)) timer.cancel();
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.length = 0;
   }
 
   #loaded(): PreparedMessage {

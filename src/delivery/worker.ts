@@ -154,7 +154,7 @@ export class DeliveryWorker {
   #advance(attempt: DeliveryAttempt, event: DeliveryEvent): readonly DeliveryEffect[] {
     const step = advance(attempt.delivery, event);
     attempt.delivery = step.delivery;
-    this.#scheduler.deps.trace([attempt], { what: 'delivery', event, step });
+    this.#scheduler.deps.trace(attempt.alone, { what: 'delivery', event, step });
     return step.effects;
   }
 
@@ -200,7 +200,7 @@ export class DeliveryWorker {
 
   #resolver(attempt: DeliveryAttempt): Resolver {
     const { resolver, trace } = this.#scheduler.deps;
-    return traced(resolver, (event) => trace([attempt], event));
+    return traced(resolver, (event) => trace(attempt.alone, event));
   }
 
   #record(
@@ -213,7 +213,7 @@ export class DeliveryWorker {
     const { destination, message, started } = attempt;
     const details = { milliseconds: clock.monotonic() - started, tls, dsn };
     const recorded = message.recordOutcome(destination.name, recipients, outcome, details);
-    trace([attempt], { what: 'outcome', recipients, outcome, recorded, tls });
+    trace(attempt.alone, { what: 'outcome', recipients, outcome, recorded, tls });
   }
 
   /**
@@ -415,8 +415,8 @@ export class DeliveryWorker {
     };
     const session = client.options.number;
     const carried = (): readonly DeliveryAttempt[] => {
-      if (this.#current === null) return this.#pipelined === null ? [] : [this.#pipelined];
-      return this.#pipelined === null ? [this.#current] : [this.#current, this.#pipelined];
+      if (this.#current === null) return this.#pipelined?.alone ?? NOBODY;
+      return this.#pipelined === null ? this.#current.alone : [this.#current, this.#pipelined];
     };
     const attemptFor = (transaction: number): DeliveryAttempt => {
       if (this.#current?.transaction === transaction) return this.#current;
@@ -434,9 +434,9 @@ export class DeliveryWorker {
       connected: () =>
         trace(carried(), { what: 'connected', session, address: target.address, ...factsOf(client) }),
       body: (transaction) => {
-        const attempt = attemptFor(transaction);
-        trace([attempt], { what: 'body', message: attempt.outgoing });
-        return attempt.outgoing;
+        const { alone, outgoing } = attemptFor(transaction);
+        trace(alone, { what: 'body', message: outgoing });
+        return outgoing;
       },
       mayEnd: (transaction) => attemptFor(transaction).message.mayEnd?.() !== false,
       nextTransaction: () => this.#pipelineNext(client),
@@ -481,6 +481,8 @@ export class DeliveryWorker {
     };
   }
 }
+
+const NOBODY: readonly DeliveryAttempt[] = [];
 
 /** Of TLS from the first byte, which is negotiated by now. */
 function factsOf({ tlsFacts }: SmtpClient): { readonly tls?: TlsFacts } {

@@ -128,7 +128,7 @@ export class SmtpClient {
       },
       implicit ? options.tls : undefined,
     );
-    this.#setDeadline(options.deadlines.connect);
+    this.#deadline.set(options.deadlines.connect);
   }
 
   get ready(): boolean {
@@ -210,28 +210,35 @@ export class SmtpClient {
     let allowed = repliesAllowed(this.#session);
     for (const line of lines) {
       const step = readReplyLine(this.#partial, line);
-      this.#partial = step.kind === 'more' ? step.partial : NO_LINES;
-      if (step.kind === 'more') continue;
-      if (step.kind === 'protocol-error') this.#handle({ type: 'protocol-error', text: step.line });
-      else if (allowed-- > 0) this.#handle({ type: 'reply', reply: step.reply });
-      else this.#handle({ type: 'early-talker', text: line });
+      if (step.type === 'more') {
+        this.#partial = step.partial;
+        continue;
+      }
+      this.#partial = NO_LINES;
+      if (step.type === 'protocol-error' || allowed-- > 0) this.#take(step);
+      else this.#take({ type: 'early-talker', text: line });
       if (this.#session.state === 'closed') return;
     }
-    if (partial && allowed <= 0) this.#handle({ type: 'early-talker', text: '' });
+    if (partial && allowed <= 0) this.#take({ type: 'early-talker', text: '' });
+    this.#setStateDeadline();
   }
 
-  /** Run to completion: an effect that causes another event does not nest, the event waits its turn. */
   #handle(event: SessionEvent): void {
-    if (this.#lifecycle === 'closed') return;
-    if (this.#events.push(event) > 1) return;
-    for (let [each] = this.#events; each !== undefined; [each] = this.#events) {
+    if (this.#take(event)) this.#setStateDeadline();
+  }
+
+  /** Run to completion: an effect that causes another event does not nest, the event waits its turn. False: it waits. */
+  #take(event: SessionEvent): boolean {
+    if (this.#lifecycle === 'closed') return true;
+    if (this.#events.push(event) > 1) return false;
+    for (let each = this.#events[0]; each !== undefined; each = this.#events[0]) {
       const step = next(this.#session, each);
       this.#session = step.session;
       this.#listener.trace(each, step);
       for (const effect of step.effects) this.#perform(effect);
-      this.#setStateDeadline();
       this.#events.shift();
     }
+    return true;
   }
 
   #perform(effect: SessionEffect): void {
@@ -350,11 +357,7 @@ export class SmtpClient {
   #setStateDeadline(): void {
     if (this.#lifecycle === 'closed') return;
     const { deadline } = STATES[this.#session.state];
-    if (deadline !== null) this.#setDeadline(this.options.deadlines[deadline]);
-  }
-
-  #setDeadline(milliseconds: number): void {
-    this.#deadline.set(milliseconds);
+    if (deadline !== null) this.#deadline.set(this.options.deadlines[deadline]);
   }
 
   #timeout(seconds: number): void {

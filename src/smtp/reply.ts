@@ -22,11 +22,12 @@ export interface PartialReply {
   readonly cut: number;
 }
 
+/** The line as an event of the session; `more`: it is none before the next line. */
 export type ReplyStep =
-  | { readonly kind: 'more'; readonly partial: PartialReply }
-  | { readonly kind: 'reply'; readonly reply: Reply }
+  | { readonly type: 'more'; readonly partial: PartialReply }
+  | { readonly type: 'reply'; readonly reply: Reply }
   /** not SMTP: no three-digit code, a code out of range, or a reply that is too long */
-  | { readonly kind: 'protocol-error'; readonly line: ByteString };
+  | { readonly type: 'protocol-error'; readonly text: ByteString };
 
 /**
  * What a remote server may make us keep: its text goes into memory, transcripts, logs and status lines. A longer line (not
@@ -39,31 +40,24 @@ export const NO_LINES: PartialReply = { text: '', lines: 0, cut: 0 };
 
 /** Adds one line, without its line end. The code is three digits, 200 to 599; `-` after it means that more lines follow. */
 export function readReplyLine(partial: PartialReply, line: ByteString): ReplyStep {
-  const code = replyCode(line);
-  if (code === null || partial.lines >= BOUNDS.replyLines) return { kind: 'protocol-error', line };
-  const text = line.slice(4);
-  const { text: all, lines, cut } = withLine(partial, text);
-  if (line[3] === '-') return { kind: 'more', partial: { text: all, lines, cut } };
-  const mark = cut === 0 ? '' : `\n[${cut} more bytes are left out]`;
-  return { kind: 'reply', reply: { code, enhanced: enhancedCode(text, code), text: all + mark } };
+  if (!CODE.test(line) || partial.lines >= BOUNDS.replyLines) return { type: 'protocol-error', text: line };
+  const code = Number(line.slice(0, 3));
+  const last = line.slice(4);
+  const hasMore = line[3] === '-';
+  // An enhanced code of another class than the reply is none.
+  const enhanced = !hasMore && last[0] === line[0] ? (ENHANCED.exec(last)?.[0] ?? null) : null;
+  if (!hasMore && partial.lines === 0) return { type: 'reply', reply: { code, enhanced, text: last } };
+  const all = withLine(partial, last);
+  if (hasMore) return { type: 'more', partial: all };
+  const mark = all.cut === 0 ? '' : `\n[${all.cut} more bytes are left out]`;
+  return { type: 'reply', reply: { code, enhanced, text: all.text + mark } };
 }
+
+const CODE = /^[2-5][0-9]{2}/;
+const ENHANCED = /^[245]\.\d{1,3}\.\d{1,3}(?= |$)/;
 
 function withLine({ text, lines, cut }: PartialReply, line: ByteString): PartialReply {
   const all = lines === 0 ? line : `${text}\n${line}`;
   if (cut > 0 || all.length > BOUNDS.replyText) return { text, lines: lines + 1, cut: cut + line.length };
   return { text: all, lines: lines + 1, cut };
-}
-
-function replyCode(line: ByteString): number | null {
-  if (line.length < 3) return null;
-  const [hundreds, tens, ones] = [line.charCodeAt(0) - 48, line.charCodeAt(1) - 48, line.charCodeAt(2) - 48];
-  if (hundreds < 2 || hundreds > 5 || tens < 0 || tens > 9 || ones < 0 || ones > 9) return null;
-  return hundreds * 100 + tens * 10 + ones;
-}
-
-const ENHANCED = /^([245])\.\d{1,3}\.\d{1,3}(?= |$)/;
-
-function enhancedCode(text: ByteString, code: number): string | null {
-  const match = ENHANCED.exec(text);
-  return match !== null && Number(match[1]) === Math.trunc(code / 100) ? match[0] : null;
 }

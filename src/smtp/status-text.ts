@@ -16,18 +16,18 @@ export function statusDigit(outcome: Outcome): 2 | 4 | 5 {
 
 /** The text field of a `remote|` line: no line end, no bar, no NUL (R066). The dialect of 2017 has `CODE (text)`. */
 export function statusText(outcome: Outcome, dialect: Dialect): ByteString {
-  const text = truncated(inOneLine(fullText({ ...outcome, text: inOneLine(outcome.text) }, dialect)));
+  const whole = inOneLine(fullText(outcome, inOneLine(outcome.text), dialect));
+  const text = whole.length > MAX_LENGTH ? `${whole.slice(0, MAX_LENGTH - 3)}...` : whole;
   return dialect === '2017' ? `${outcome.code ?? codeWithoutReply(outcome)} (${text})` : text;
 }
 
-function fullText(outcome: Outcome, dialect: Dialect): ByteString {
+function fullText(outcome: Outcome, text: ByteString, dialect: Dialect): ByteString {
   const peer = outcome.peer === null ? '' : describePeer(outcome.peer);
   const doubt = outcome.kind === 'failed' && outcome.maybeDelivered ? '; the message may have arrived' : '';
-  if (outcome.code === null) return `${peer === '' ? '' : `${peer} `}${outcome.text}${doubt}`;
-  const reply = `${outcome.code} ${outcome.text}`;
+  if (outcome.code === null) return `${peer === '' ? '' : `${peer} `}${text}${doubt}`;
   return dialect === '2017'
-    ? `${reply}, ${peer}${doubt}`
-    : `${outcome.text} (${outcome.code}, ${peer})${doubt}`;
+    ? `${outcome.code} ${text}, ${peer}${doubt}`
+    : `${text} (${outcome.code}, ${peer})${doubt}`;
 }
 
 export function describePeer(peer: Peer): string {
@@ -47,7 +47,7 @@ function codeWithoutReply(outcome: Outcome): number {
  * delivery lists it stays repeated, as the C module writes it.
  */
 export function joinedLines(text: ByteString): ByteString {
-  return inOneLine(codeOnce(text));
+  return inOneLine(text.includes('\n') ? codeOnce(text) : text);
 }
 
 /** Still with its lines. */
@@ -59,8 +59,4 @@ export function codeOnce(text: ByteString): ByteString {
 /** Without bars either, which end the text in a delivery list. */
 function inOneLine(text: ByteString): ByteString {
   return trimmed(text.replace(/[\r\n\0|]+/g, ' '));
-}
-
-function truncated(text: ByteString): ByteString {
-  return text.length > MAX_LENGTH ? `${text.slice(0, MAX_LENGTH - 3)}...` : text;
 }

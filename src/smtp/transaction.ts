@@ -42,43 +42,43 @@ export interface Transaction extends MessageRequirements {
 }
 
 export function mailCommand(transaction: Transaction, capabilities: Capabilities): ByteString {
-  const parameters = mailParameters(transaction, capabilities).map(([, parameter]) => ` ${parameter}`);
-  return commandLine(`MAIL FROM:<${transaction.sender}>${parameters.join('')}`);
+  return commandLine(`MAIL FROM:<${transaction.sender}>`, mailParameters(transaction, capabilities));
 }
 
 /** Parameters with the extension that each belongs to, in the order in which they are sent. */
 type Parameters = readonly (readonly [Extension, string])[];
 
 export function mailParameters(transaction: Transaction, capabilities: Capabilities): Parameters {
-  return [
-    ...(capabilities.size ? [['SIZE', `SIZE=${transaction.size}`] as const] : []),
-    ...(transaction.eightBit && capabilities.eightBitMime ? [['8BITMIME', 'BODY=8BITMIME'] as const] : []),
-    ...(transaction.smtpUtf8 ? [['SMTPUTF8', 'SMTPUTF8'] as const] : []),
-    ...(transaction.requireTls !== undefined && capabilities.requireTls
-      ? [['REQUIRETLS', 'REQUIRETLS'] as const]
-      : []),
-    ...(capabilities.dsn && transaction.dsn !== null
-      ? mailDsnParameters(transaction.dsn).map((each) => ['DSN', each] as const)
-      : []),
-  ];
+  const { size, eightBit, smtpUtf8, requireTls, dsn } = transaction;
+  const parameters: [Extension, string][] = [];
+  if (capabilities.size) parameters.push(['SIZE', `SIZE=${size}`]);
+  if (eightBit && capabilities.eightBitMime) parameters.push(['8BITMIME', 'BODY=8BITMIME']);
+  if (smtpUtf8) parameters.push(['SMTPUTF8', 'SMTPUTF8']);
+  if (requireTls !== undefined && capabilities.requireTls) parameters.push(['REQUIRETLS', 'REQUIRETLS']);
+  if (dsn !== null && capabilities.dsn)
+    for (const parameter of mailDsnParameters(dsn)) parameters.push(['DSN', parameter]);
+  return parameters;
 }
 
 export function rcptParameters({ dsn }: TransactionRecipient, capabilities: Capabilities): Parameters {
-  if (!capabilities.dsn || dsn === undefined) return [];
+  if (dsn === undefined || !capabilities.dsn) return NONE;
   return rcptDsnParameters(dsn).map((parameter) => ['DSN', parameter]);
 }
+
+const NONE: Parameters = [];
 
 export function rcptCommand(transaction: Transaction, index: number, capabilities: Capabilities): ByteString {
   const recipient = transaction.recipients[index];
   if (recipient === undefined) throw new Error(`transaction ${transaction.id} has no recipient ${index}`);
-  const parameters = rcptParameters(recipient, capabilities).map(([, parameter]) => ` ${parameter}`);
-  return commandLine(`RCPT TO:<${recipient.address}>${parameters.join('')}`);
+  return commandLine(`RCPT TO:<${recipient.address}>`, rcptParameters(recipient, capabilities));
 }
 
 /** A command with its CRLF. Throws when the command contains CR, LF or NUL: that would inject another command. */
-export function commandLine(command: ByteString): ByteString {
-  if (/[\r\n\0]/.test(command)) throw new Error('an SMTP command contains a line end');
-  return `${command}\r\n`;
+export function commandLine(command: ByteString, parameters: Parameters = NONE): ByteString {
+  let line = command;
+  for (const [, parameter] of parameters) line += ` ${parameter}`;
+  if (/[\r\n\0]/.test(line)) throw new Error('an SMTP command contains a line end');
+  return `${line}\r\n`;
 }
 
 /** A requirement of the message that the server does not support, known before MAIL is sent; first what no command may name. */

@@ -11,9 +11,9 @@ function replies(...lines: readonly string[]): readonly (Reply | '?')[] {
   let partial = NO_LINES;
   for (const line of lines) {
     const step = readReplyLine(partial, line);
-    partial = step.kind === 'more' ? step.partial : NO_LINES;
-    if (step.kind === 'reply') found.push(step.reply);
-    if (step.kind === 'protocol-error') found.push('?');
+    partial = step.type === 'more' ? step.partial : NO_LINES;
+    if (step.type === 'reply') found.push(step.reply);
+    if (step.type === 'protocol-error') found.push('?');
   }
   return found;
 }
@@ -85,13 +85,13 @@ describe('replies, whatever a server says', () => {
         let partial = NO_LINES;
         for (const line of said) {
           const step = readReplyLine(partial, line);
-          if (step.kind === 'more') {
+          if (step.type === 'more') {
             assert.ok(step.partial.lines <= 512);
             partial = step.partial;
             continue;
           }
           partial = NO_LINES;
-          if (step.kind === 'protocol-error') continue;
+          if (step.type === 'protocol-error') continue;
           assert.equal(step.reply.code, Number(line.slice(0, 3)));
           assert.ok(step.reply.code >= 200 && step.reply.code <= 599);
           assert.ok(step.reply.text.endsWith(line.slice(4)));

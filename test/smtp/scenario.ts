@@ -46,9 +46,8 @@ function rerunScenario(text: string, rowsHit: Set<string>): string {
     } else if (line.startsWith('S: ')) {
       out.push(line);
       const step = readReplyLine(partial, line.slice(3));
-      partial = step.kind === 'more' ? step.partial : NO_LINES;
-      if (step.kind === 'reply') feed({ type: 'reply', reply: step.reply });
-      if (step.kind === 'protocol-error') feed({ type: 'protocol-error', text: step.line });
+      partial = step.type === 'more' ? step.partial : NO_LINES;
+      if (step.type !== 'more') feed(step);
     } else if (line.startsWith('! ')) {
       out.push(line);
       feed(eventOf(line.slice(2), session));

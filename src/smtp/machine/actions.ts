@@ -12,7 +12,7 @@ import { commandLine, mailCommand, rcptCommand, unsupportedRequirement } from '.
 import { extensionInDoubt } from './extensions.ts';
 import { chooseMechanism, commandCount, readReply, undecided } from './guards.ts';
 import { describeEvent, UNSUPPORTED } from './messages.ts';
-import type { Draft, SessionEffect, SessionPolicy, TransactionState } from './session.ts';
+import type { Draft, SessionPolicy, TransactionState } from './session.ts';
 
 type Action = (draft: Draft) => void;
 
@@ -94,9 +94,9 @@ export const ACTIONS = {
   acceptRecipient: (draft) => answered(draft, 'accepted'),
   keepForNextTransaction: (draft) => answered(draft, 'remaining'),
   refuseRecipient: (draft) => {
-    const recipient = nextRecipient(currentOf(draft));
+    const current = currentOf(draft);
     answered(draft, 'refused');
-    recordOutcome(draft, [recipient], failureOf(draft, 'recipient'));
+    recordOutcome(draft, current, [nextRecipient(current)], failureOf(draft, 'recipient'));
   },
 
   sendBdat: (draft) => send(draft, commandLine(`BDAT ${currentOf(draft).transaction.size} LAST`), 0),
@@ -126,11 +126,18 @@ export const ACTIONS = {
     draft.session.pipelined = null;
   },
 
-  recordDelivered: (draft) => recordOutcome(draft, currentOf(draft).accepted, successOf(draft)),
+  recordDelivered: (draft) => {
+    const current = currentOf(draft);
+    recordOutcome(draft, current, current.accepted, successOf(draft));
+  },
   /** of an envelope alone: the answer to RCPT is all there is */
-  recordAccepted: (draft) => recordOutcome(draft, currentOf(draft).accepted.slice(-1), successOf(draft)),
+  recordAccepted: (draft) => {
+    const current = currentOf(draft);
+    recordOutcome(draft, current, current.accepted.slice(-1), successOf(draft));
+  },
   failMessage: (draft) => {
-    recordOutcome(draft, undecided(currentOf(draft)), failureOf(draft, 'message'));
+    const current = currentOf(draft);
+    recordOutcome(draft, current, undecided(current), failureOf(draft, 'message'));
     decideAll(draft);
   },
   convertMessage: (draft) =>
@@ -151,7 +158,8 @@ export const ACTIONS = {
   },
   /** RFC 1047: here, and only here, a retry may deliver a second copy; the text says so */
   failMaybeDelivered: (draft) => {
-    recordOutcome(draft, undecided(currentOf(draft)), {
+    const current = currentOf(draft);
+    recordOutcome(draft, current, undecided(current), {
       ...failureOf(draft, 'message'),
       maybeDelivered: true,
     });
@@ -260,18 +268,15 @@ function beginTransaction(draft: Draft, transaction: Transaction): TransactionSt
 /** Sends the commands that may be sent now: the whole envelope where PIPELINING is offered, else the next command. */
 function sendCommands(draft: Draft, state: TransactionState): TransactionState {
   const { capabilities } = draft.session;
+  const { transaction, rcptCount, sent } = state;
+  if (sent > 0 && capabilities.pipelining) return state;
   const count = commandCount(state, capabilities);
-  const end = capabilities.pipelining ? count : Math.min(state.sent + 1, count);
-  let bytes = '';
-  for (let index = state.sent; index < end; index++) bytes += commandAt(draft, state, index);
-  send(draft, bytes, end - state.sent);
+  const end = capabilities.pipelining ? count : Math.min(sent + 1, count);
+  let bytes = sent === 0 ? mailCommand(transaction, capabilities) : '';
+  for (let index = Math.max(sent, 1); index < end; index++)
+    bytes += index <= rcptCount ? rcptCommand(transaction, index - 1, capabilities) : 'DATA\r\n';
+  send(draft, bytes, end - sent);
   return { ...state, sent: end };
-}
-
-function commandAt(draft: Draft, state: TransactionState, index: number): ByteString {
-  if (index === 0) return mailCommand(state.transaction, draft.session.capabilities);
-  if (index <= state.rcptCount) return rcptCommand(state.transaction, index - 1, draft.session.capabilities);
-  return 'DATA\r\n';
 }
 
 function answered(draft: Draft, list: 'accepted' | 'refused' | 'remaining'): void {
@@ -295,15 +300,13 @@ function decideAll(draft: Draft): void {
   draft.session.current = { ...state, refused: [...state.refused, ...undecided(state)] };
 }
 
-function recordOutcome(draft: Draft, recipients: readonly number[], outcome: Outcome): void {
-  if (recipients.length === 0) return;
-  const effect: SessionEffect = {
-    type: 'outcome',
-    transaction: currentOf(draft).transaction.id,
-    recipients,
-    outcome,
-  };
-  draft.effects.push(effect);
+function recordOutcome(
+  { effects }: Draft,
+  { transaction: { id } }: TransactionState,
+  recipients: readonly number[],
+  outcome: Outcome,
+): void {
+  if (recipients.length > 0) effects.push({ type: 'outcome', transaction: id, recipients, outcome });
 }
 
 function successOf(draft: Draft): Outcome {
