@@ -35,23 +35,19 @@ export async function lookup<K extends RecordType>(
   const canonical = first === undefined ? name : hostKey(first.name);
   const alias = canonical === name ? {} : { canonical };
   const proved = isProved ? { secure: true as const, ...alias } : {};
-  if (rcode !== NO_ERROR || first === undefined) {
-    const fault = rcode === NO_ERROR ? 'no-data' : (FAULTS.get(rcode) ?? 'bad-answer');
+  if (rcode !== 'NOERROR' || first === undefined) {
+    const fault = rcode === 'NOERROR' ? 'no-data' : (FAULTS.get(rcode) ?? 'bad-answer');
     return { lookup: { kind: 'failed', fault, ...proved }, ttl: 0 };
   }
   const ttl = Math.min(...records.map((record) => record.ttl));
   return { lookup: { kind: 'found', records: records.map(({ data }) => data), ...proved }, ttl };
 }
 
-const NO_ERROR = 0;
-const NO_SUCH_NAME = 3;
-
-/** By RCODE (RFC 1035 4.1.1). */
-const FAULTS: ReadonlyMap<number, LookupError> = new Map([
-  [2, 'server-failure'],
-  [NO_SUCH_NAME, 'no-domain'],
-  [4, 'server-failure'],
-  [5, 'refused'],
+const FAULTS: ReadonlyMap<string, LookupError> = new Map([
+  ['NXDOMAIN', 'no-domain'],
+  ['SERVFAIL', 'server-failure'],
+  ['NOTIMP', 'server-failure'],
+  ['REFUSED', 'refused'],
 ]);
 
 /** Why there is no answer: nothing came in time that belongs to the question, or no server can be reached. */
@@ -71,7 +67,7 @@ async function query<K extends RecordType>(
       if (answer === 'local-fault') continue;
       failed = answer;
       if (answer === 'timeout') continue;
-      if (answer.rcode === NO_ERROR || answer.rcode === NO_SUCH_NAME) return answer;
+      if (answer.rcode === 'NOERROR' || answer.rcode === 'NXDOMAIN') return answer;
     }
     // Another server might have done better; asking the same ones again rarely helps.
     if (typeof failed !== 'string') return failed;
