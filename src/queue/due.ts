@@ -58,7 +58,7 @@ export function isQueuedDue(
 ): DueDecision {
   const forced = { ...options, force: options.force || lists.some(isRetryRequested) };
   const own = listDueness(queued, now, forced);
-  if (!own.due) return own;
+  if (!own.due || lists.length === 1) return own;
   const others = lists.filter((list) => list !== queued && (list.request !== undefined || hasPending(list)));
   const waiting = others
     .map((list) => ({ list, ...listDueness(list, now, forced) }))
