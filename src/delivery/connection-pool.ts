@@ -55,6 +55,8 @@ export interface ConnectionTarget {
   readonly place: string;
   /** limits it shares with other hosts or destinations */
   readonly groups: readonly LimitGroup[];
+  /** messages to it are spread over time */
+  readonly isPaced: boolean;
   /** messages in one session */
   readonly messages: number;
 }
@@ -139,6 +141,7 @@ export class ConnectionPool {
     return {
       ...{ host, address, withoutTls, without, name, place },
       groups: this.#withDestination(groups, destination),
+      isPaced: groups.some(({ betweenMessages }) => betweenMessages > 0),
       messages: Math.min(messages, this.#rules.limits.messages),
     };
   }
@@ -227,7 +230,8 @@ export class ConnectionPool {
 
   /** Messages this session may carry in all: ours to limit, or the peer's (RFC 9422); none where other processes are to have it. */
   mostTransactions(target: ConnectionTarget, client: SmtpClient): number {
-    return this.#isOver(target) ? 0 : Math.min(target.messages, client.mailMax);
+    if (this.#shared !== null && isOver(target, this.#shared)) return 0;
+    return Math.min(target.messages, client.mailMax);
   }
 
   /**
@@ -255,13 +259,6 @@ export class ConnectionPool {
     const at = this.#placeAt(place);
     if (at.open >= most) this.#idleElsewhere(target, place)?.quit();
     return at.open >= most;
-  }
-
-  /** Sessions are open that other processes are to have now. */
-  #isOver({ place, groups }: ConnectionTarget): boolean {
-    const shared = this.#shared;
-    if (shared === null) return false;
-    return shared.isOver(place) || groups.some(({ name }) => shared.isOver(name));
   }
 
   /** What is idle goes where other processes are to have sessions; where they left some, attempts go on. */
@@ -297,11 +294,6 @@ export class ConnectionPool {
   /** The attempt waits, without a worker, until the host has a connection to spare. */
   enqueueWaiter(place: string, attempt: DeliveryAttempt): void {
     this.#placeAt(place).waiters.push(attempt);
-  }
-
-  /** Whether messages to this target are spread over time. */
-  isPaced({ groups }: ConnectionTarget): boolean {
-    return groups.some(({ betweenMessages }) => betweenMessages > 0);
   }
 
   /** Who has waited longest for a host with a connection to spare, if it is one of these and this connection will do. */
@@ -434,7 +426,9 @@ export class ConnectionPool {
   }
 
   #placeAt(name: string): Place {
-    const place = this.#places.get(name) ?? { open: 0, allowed: FIRST_SESSIONS, waiters: new Deque() };
+    const known = this.#places.get(name);
+    if (known !== undefined) return known;
+    const place = { open: 0, allowed: FIRST_SESSIONS, waiters: new Deque<DeliveryAttempt>() };
     this.#places.set(name, place);
     return place;
   }
@@ -489,6 +483,11 @@ export class ConnectionPool {
 /** Monotonic milliseconds; infinite: it owes no answer. */
 function silentSince(client: SmtpClient, { started, ready }: OpenSession): number {
   return ready ? (client.owesSince('envelope') ?? Number.POSITIVE_INFINITY) : started;
+}
+
+/** Sessions are open that other processes are to have now. */
+function isOver({ place, groups }: ConnectionTarget, shared: SharedLimits): boolean {
+  return shared.isOver(place) || groups.some(({ name }) => shared.isOver(name));
 }
 
 /** Whether sessions with it count there. */
