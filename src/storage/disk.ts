@@ -81,6 +81,7 @@ const LARGE_FOLDER = 65_536;
 const NAMES = 256;
 /** Refuses a symbolic link, and does not wait for the writer of a named pipe. */
 const READ = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
+const CREATE = fs.constants.O_WRONLY | fs.constants.O_APPEND | fs.constants.O_CREAT | fs.constants.O_EXCL;
 
 const readPiece = promisify(fs.read);
 
@@ -146,7 +147,7 @@ class NodeFile implements OpenFile {
   readonly #fd: number;
 
   constructor(path: string, owner: Ownership) {
-    this.#fd = fs.openSync(path, 'ax', owner.mode);
+    this.#fd = fs.openSync(path, CREATE, owner.mode);
     own(this.#fd, owner);
   }
 
