@@ -3,7 +3,7 @@
  * server at a time, over UDP, and over TCP where the answer does not fit (RFC 1035 4.2). It validates nothing itself: the AD bit
  * is the name server's word (RFC 4035 4.9), to be believed only where the way to it is trusted (trust.ts).
  */
-import { randomInt } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import { connect } from 'node:net';
 import { hostKey, type LookupError, type LookupResult } from '../dns.ts';
 import type { StartTimer } from '../timers.ts';
@@ -83,7 +83,7 @@ function ask<K extends RecordType>(
   type: K,
   startTimer: StartTimer,
 ): Promise<Answer<RecordData[K]> | Unanswered> {
-  const question = questionFor(randomInt(0x10000), name, type);
+  const question = questionFor(newId(), name, type);
   return new Promise((resolve) => {
     const timer = startTimer(() => finish('timeout'));
     const close = EXCHANGES[transport](server, question.packet, {
@@ -99,6 +99,18 @@ function ask<K extends RecordType>(
       resolve(answer);
     }
   });
+}
+
+/** Ids that nobody can guess, drawn ahead: to draw one costs as much as to draw them all. */
+const ids = new Uint16Array(256);
+let used = ids.length;
+
+function newId(): number {
+  if (used === ids.length) {
+    randomFillSync(ids);
+    used = 0;
+  }
+  return ids[used++] ?? 0;
 }
 
 type Exchange = typeof askByUdp;
