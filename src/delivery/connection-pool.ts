@@ -169,7 +169,7 @@ export class ConnectionPool {
     this.#sessions++;
     this.#count(target, 1);
     const { sessions } = this.#rules.limits;
-    if (this.#sessions > sessions) this.#idleClients()[0]?.quit();
+    if (this.#sessions > sessions) this.#firstIdle(() => true)?.quit();
     for (const [client, left] of this.#quitting)
       if (sharesLimit(left, target) || this.#sessions + this.#quitting.size > sessions) client.destroy();
     const number = ++this.#started;
@@ -219,7 +219,8 @@ export class ConnectionPool {
     this.#count(target, -1);
     this.#removeIdle(target.name, client);
     // Not at once: why it ended is recorded next, and may be known to those that waited.
-    queueMicrotask(() => this.#wakeAll(target));
+    if (placesOf(target).some((place) => this.#firstWaiter(place) !== undefined))
+      queueMicrotask(() => this.#wakeAll(target));
   }
 
   closed(client: SmtpClient): void {
@@ -278,7 +279,7 @@ export class ConnectionPool {
   }
 
   #count(target: ConnectionTarget, by: 1 | -1): void {
-    for (const each of this.#placesOf(target)) each.open += by;
+    for (const place of placesOf(target)) this.#placeAt(place).open += by;
     if (this.#shared === null) return;
     this.#shared.count(target.place, by);
     for (const { name, sessions } of target.groups)
@@ -297,13 +298,11 @@ export class ConnectionPool {
   }
 
   /** Who has waited longest for a host with a connection to spare, if it is one of these and this connection will do. */
-  takeWaiter(
-    { place, name, groups }: ConnectionTarget,
-    ours: ReadonlySet<DeliveryAttempt>,
-  ): DeliveryAttempt | undefined {
-    for (const at of [place, ...groups.map((group) => group.name)]) {
+  takeWaiter(target: ConnectionTarget, ours: ReadonlySet<DeliveryAttempt>): DeliveryAttempt | undefined {
+    for (const at of placesOf(target)) {
       const attempt = this.#firstWaiter(at);
-      if (attempt === undefined || !ours.has(attempt) || attempt.waitingFor?.target.name !== name) continue;
+      if (attempt === undefined || !ours.has(attempt) || attempt.waitingFor?.target.name !== target.name)
+        continue;
       return this.#places.get(at)?.waiters.shift();
     }
     return undefined;
@@ -399,16 +398,15 @@ export class ConnectionPool {
 
   /** Quits the idle connections; resolves when all are closed, which the deadline of QUIT bounds. */
   async close(): Promise<void> {
-    for (const client of this.#idleClients()) client.quit();
+    for (const { clients } of [...this.#idle.values()]) for (const client of [...clients]) client.quit();
     if (this.#quitting.size === 0) return;
     await new Promise<void>((closed) => {
       this.#allClosed = closed;
     });
   }
 
-  #wakeAll({ place, groups }: ConnectionTarget): void {
-    this.#wake(place);
-    for (const { name } of groups) this.#wake(name);
+  #wakeAll(target: ConnectionTarget): void {
+    for (const place of placesOf(target)) this.#wake(place);
   }
 
   #wake(place: string): void {
@@ -433,25 +431,20 @@ export class ConnectionPool {
     return place;
   }
 
-  #placesOf({ place, groups }: ConnectionTarget): readonly Place[] {
-    return [place, ...groups.map(({ name }) => name)].map((name) => this.#placeAt(name));
-  }
-
   #removeIdle(name: string, client: SmtpClient): void {
     const clients = this.#idle.get(name)?.clients ?? [];
     if (clients.includes(client)) clients.splice(clients.indexOf(client), 1);
     if (clients.length === 0) this.#idle.delete(name);
   }
 
-  #idleClients(): readonly SmtpClient[] {
-    return [...this.#idle.values()].flatMap(({ clients }) => clients);
-  }
-
   /** With the same host, or in the same group. */
   #idleElsewhere({ name }: ConnectionTarget, place: string): SmtpClient | undefined {
-    for (const { target, clients } of this.#idle.values()) {
-      if (isAt(target, place) && target.name !== name && clients[0] !== undefined) return clients[0];
-    }
+    return this.#firstIdle((target) => isAt(target, place) && target.name !== name);
+  }
+
+  #firstIdle(fits: (target: ConnectionTarget) => boolean): SmtpClient | undefined {
+    for (const { target, clients } of this.#idle.values())
+      if (clients[0] !== undefined && fits(target)) return clients[0];
     return undefined;
   }
 
@@ -486,13 +479,17 @@ function silentSince(client: SmtpClient, { started, ready }: OpenSession): numbe
 }
 
 /** Sessions are open that other processes are to have now. */
-function isOver({ place, groups }: ConnectionTarget, shared: SharedLimits): boolean {
-  return shared.isOver(place) || groups.some(({ name }) => shared.isOver(name));
+function isOver(target: ConnectionTarget, shared: SharedLimits): boolean {
+  return placesOf(target).some((place) => shared.isOver(place));
 }
 
-/** Whether sessions with it count there. */
-function isAt({ place, groups }: ConnectionTarget, name: string): boolean {
-  return place === name || groups.some((group) => group.name === name);
+/** Where its sessions count: at its address, and in its groups. */
+function placesOf({ place, groups }: ConnectionTarget): readonly string[] {
+  return groups.length === 0 ? [place] : [place, ...groups.map(({ name }) => name)];
+}
+
+function isAt(target: ConnectionTarget, name: string): boolean {
+  return placesOf(target).includes(name);
 }
 
 /** Whether a session with the one leaves one less for the other. */
