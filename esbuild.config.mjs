@@ -1,6 +1,6 @@
 /**
- * Bundles the command into bin/spoolroom.cjs and the packages that few runs need into bin/packages/, with the licences of
- * all of them, and makes V8's code cache for the command. Modules that are imported dynamically stay lazy inside the bundle.
+ * Bundles the command into the parts of bin/spoolroom*.cjs and the packages that few runs need into bin/packages/, with the licences
+ * of all of them, and makes V8's code cache for the command. Modules that are imported dynamically stay lazy inside the bundle.
  * `node esbuild.config.mjs FOLDER` writes all but the cache to another folder: the same sources, packages and version of Node
  * give the same bytes.
  */
@@ -9,6 +9,7 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
 import { build } from 'esbuild';
+import { begins, cut } from './esbuild.parts.mjs';
 
 const require = createRequire(import.meta.url);
 
@@ -44,6 +45,17 @@ const withoutStreams = {
       importer.includes('/node_modules/iconv-lite/') ? { path, namespace: 'nothing' } : undefined,
     );
     onLoad({ filter: /./, namespace: 'nothing' }, () => ({ contents: 'module.exports = {};' }));
+  },
+};
+
+/** winston brings a copy of Node's streams, which a run that writes log lines has loaded already for its sockets. */
+const nativeStreams = {
+  name: 'native-streams',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^readable-stream(\/|$)/ }, ({ path }) => ({ path, namespace: 'native-streams' }));
+    onLoad({ filter: /./, namespace: 'native-streams' }, ({ path }) => ({
+      contents: `module.exports = require('stream')${path.endsWith('_stream_writable.js') ? '.Writable' : ''};`,
+    }));
   },
 };
 
@@ -134,10 +146,7 @@ const COMMON = {
   bundle: true,
   platform: 'node',
   target: 'node20',
-  format: 'cjs',
   charset: 'ascii',
-  // A script with a code cache cannot import(), so Node's own modules are required as late as they would be imported.
-  supported: { 'dynamic-import': false },
   minifyWhitespace: true,
   minifySyntax: true,
   // The whole texts are in the file of licences.
@@ -149,18 +158,30 @@ const COMMON = {
 const command = await build({
   ...COMMON,
   entryPoints: ['src/cli/shell/start.ts'],
-  outfile: `${folder}/spoolroom.cjs`,
-  // The bundle finds the demo's fixtures as the source does.
-  banner: { js: "const sourceFolder = __dirname + '/../src/cli/shell';" },
-  define: { SPOOLROOM_VERSION: JSON.stringify(version), 'import.meta.dirname': 'sourceFolder' },
-  plugins: [late, apart],
+  format: 'esm',
+  splitting: true,
+  write: false,
+  outdir: folder,
+  define: {
+    SPOOLROOM_VERSION: JSON.stringify(version),
+    'import.meta.dirname': 'sourceFolder',
+    // winston's tracing of itself, with all that it loads, is for those who develop winston.
+    'process.env.NODE_ENV': '"production"',
+  },
+  plugins: [begins, nativeStreams, late, apart],
 });
+const { outputs } = command.metafile;
+const texts = new Map(Object.keys(outputs).map((output, index) => [output, command.outputFiles[index].text]));
+// The bundle finds the demo's fixtures as the source does.
+const HEAD_OF_PART = "const sourceFolder = __dirname + '/../src/cli/shell';";
+for (const [part, text] of cut(outputs, texts, HEAD_OF_PART)) writeFileSync(`${folder}/${part}.cjs`, text);
 const packages = await Promise.all(
   APART.map((name) =>
     build({
       ...COMMON,
       stdin: { contents: `module.exports = require('${name}');`, resolveDir: '.' },
       outfile: join(folder, apartFile(name)),
+      format: 'cjs',
       plugins: [withoutStreams, late, tables],
     }),
   ),

@@ -12,52 +12,81 @@ const { join } = require('node:path');
 const { Script } = require('node:vm');
 const { FOLDERS, isWritable, read, store } = require('./cache-folder.js');
 
-const bundle = join(__dirname, 'spoolroom.cjs');
-const NAME = `spoolroom.${process.version}-${process.arch}.cache`;
+/** Parts of the bundle, by the names of their files: of every run, of runs with mail, and of the rest (esbuild.parts.mjs). */
+const PARTS = ['spoolroom', 'spoolroom.delivery', 'spoolroom.rest'];
+const VERSION = `${process.version}-${process.arch}`;
 
-/** What V8 left for exactly this bundle; undefined when there is nothing, or nothing we may trust. */
-function cached(folder, bytes, owner) {
-  const content = read(folder, NAME, owner);
+const fileOf = (part) => join(__dirname, `${part}.cjs`);
+
+/** What V8 left for exactly this part; undefined when there is nothing, or nothing we may trust. */
+function cached(folder, part, bytes, owner) {
+  const content = read(folder, `${part}.${VERSION}.cache`, owner);
   if (content === undefined || !bytes.equals(content.subarray(0, bytes.length))) return undefined;
   return content.subarray(bytes.length);
 }
+
+/** By part. */
+const compiled = new Map();
+
+/** The part as a script that evaluates to a function. It is plain ASCII. */
+function compile(part) {
+  const filename = fileOf(part);
+  const bytes = readFileSync(filename);
+  const source = bytes.latin1Slice();
+  const { uid } = statSync(filename);
+  let script;
+  for (const folder of FOLDERS) {
+    const cachedData = cached(folder, part, bytes, uid);
+    if (cachedData === undefined) continue;
+    script = new Script(source, { filename, cachedData });
+    if (!script.cachedDataRejected) break;
+  }
+  if (script?.cachedDataRejected !== false) storeAtExit();
+  script ??= new Script(source, { filename });
+  compiled.set(part, { script, bytes });
+  return script;
+}
+
+let willStore = false;
 
 /**
  * At the end of a start, with all that it has compiled: of a run, because other commands compile little of what a run needs, and
  * only if V8 has the flags that it will have at the next start (a run with mail changes them).
  */
-function storeAtExit(script, bytes) {
-  if (process.argv[2] !== 'run' || process.execArgv.length > 0 || process.env.NODE_OPTIONS) return;
+function storeAtExit() {
+  if (willStore || process.argv[2] !== 'run' || process.execArgv.length > 0 || process.env.NODE_OPTIONS)
+    return;
+  willStore = true;
   const { cachedDataVersionTag } = require('node:v8');
   const tag = cachedDataVersionTag();
   process.once('exit', (code) => {
     const folder = FOLDERS.find(isWritable);
     if (folder === undefined || code !== 0 || cachedDataVersionTag() !== tag) return;
-    store(folder, NAME, Buffer.concat([bytes, script.createCachedData()]));
+    for (const part of PARTS) {
+      functionsOf(part);
+      const { script, bytes } = compiled.get(part);
+      store(folder, `${part}.${VERSION}.cache`, Buffer.concat([bytes, script.createCachedData()]));
+    }
   });
 }
 
-exports.bundle = bundle;
+/** By part: functions, and in the place of those that were called, what their chunks export. */
+const chunks = {};
 
-/** The bundle as a script that evaluates to a CommonJS module function. The bundle is plain ASCII. */
-exports.compile = () => {
-  const bytes = readFileSync(bundle);
-  const source = `(function (exports, require, module, __filename, __dirname) {${bytes.latin1Slice()}\n})`;
-  const { uid } = statSync(bundle);
-  let script;
-  for (const folder of FOLDERS) {
-    const cachedData = cached(folder, bytes, uid);
-    if (cachedData === undefined) continue;
-    script = new Script(source, { filename: bundle, cachedData });
-    if (!script.cachedDataRejected) return script;
-  }
-  script ??= new Script(source, { filename: bundle });
-  storeAtExit(script, bytes);
-  return script;
-};
+function functionsOf(part) {
+  chunks[part] ??= compile(part).runInThisContext()(__dirname);
+  return chunks[part];
+}
 
-exports.run = (script) => {
-  const module = { exports: {} };
-  script.runInThisContext()(module.exports, require, module, bundle, __dirname);
-  return module.exports;
-};
+function chunk(part, name) {
+  const functions = functionsOf(part);
+  const found = functions[name];
+  if (typeof found === 'function') functions[name] = found(chunk, require);
+  return functions[name];
+}
+
+/** The file whose state tells whether the program is still the same. */
+exports.bundle = fileOf('spoolroom');
+
+/** Starts the program. */
+exports.run = () => chunk('spoolroom', 'start');

@@ -69,8 +69,7 @@ async function make(port) {
 /** A cache holds for the flags of V8 with which it was made, and the next start has not changed them yet. */
 function runUntuned() {
   require('node:v8').setFlagsFromString = () => {};
-  const { compile, run } = require('./compile.js');
-  run(compile());
+  require('./compile.js').run();
 }
 
 if (process.argv[2] === 'run') runUntuned();

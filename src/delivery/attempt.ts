@@ -26,11 +26,6 @@ export interface PreparedMessage {
   readonly sender: ByteString;
 }
 
-interface LoadedMessage extends PreparedMessage {
-  /** of any host; a report may ask more of some (`beginTransaction`) */
-  readonly requirements: MessageRequirements;
-}
-
 /** What MAIL FROM says of a message. */
 export interface MessageFacts extends Pick<MessageRequirements, 'size' | 'eightBit'> {
   /** '' is the null sender */
@@ -106,10 +101,9 @@ export class DeliveryAttempt {
   /** what it asks of its hosts, known once it is loaded; a report is not lost for want of TLS (RFC 8689 5) */
   tlsWish: TlsWish | null = null;
   isDone = false;
-  /** its message, and what that requires of a server; null: it is not loaded */
-  loaded: LoadedMessage | null = null;
-  /** an address of its recipients needs SMTPUTF8 */
-  readonly #smtpUtf8: boolean;
+  /** an address needs SMTPUTF8 */
+  #smtpUtf8: boolean;
+  #prepared: PreparedMessage | null = null;
   #loading: Promise<Failure | 'unavailable' | null> | null = null;
   readonly #timers: Timer[] = [];
 
@@ -130,8 +124,9 @@ export class DeliveryAttempt {
   load(): Promise<Failure | 'unavailable' | null> {
     this.#loading ??= this.message.load().then((loaded) => {
       if (loaded === 'unavailable' || 'scope' in loaded) return loaded;
+      this.#prepared = loaded;
       const { outgoing, sender } = loaded;
-      this.loaded = this.#withRequirements(loaded);
+      this.#smtpUtf8 ||= hasEightBit(sender);
       const wish = tlsWish(this.message.dsn?.requireTls === true, outgoing.headers.tlsRequired);
       this.tlsWish = wish === 'required' && sender === '' ? null : wish;
       return null;
@@ -139,12 +134,8 @@ export class DeliveryAttempt {
     return this.#loading;
   }
 
-  #withRequirements({ outgoing, sender }: PreparedMessage): LoadedMessage {
-    const { size, eightBit } = outgoing;
-    const smtpUtf8 = this.#smtpUtf8 || hasEightBit(sender);
-    const demandsTls = sender !== '' && this.message.dsn?.requireTls === true;
-    const requireTls = demandsTls ? ({ requireTls: 'demanded' } as const) : {};
-    return { outgoing, sender, requirements: { size, eightBit, smtpUtf8, ...requireTls } };
+  get isLoaded(): boolean {
+    return this.#prepared !== null;
   }
 
   get outgoing(): OutgoingMessage {
@@ -153,38 +144,44 @@ export class DeliveryAttempt {
 
   /** of the form it would be sent in now; null: it is not loaded */
   get facts(): MessageFacts | null {
-    if (this.loaded === null) return null;
-    const { outgoing, sender } = this.loaded;
+    if (this.#prepared === null) return null;
+    const { outgoing, sender } = this.#prepared;
     return { size: outgoing.size, eightBit: outgoing.eightBit, sender };
+  }
+
+  requirements(): MessageRequirements {
+    const { size, eightBit } = this.#loaded().outgoing;
+    const requireTls = this.#requireTls();
+    return { size, eightBit, smtpUtf8: this.#smtpUtf8, ...(requireTls === null ? {} : { requireTls }) };
+  }
+
+  /** A report says it where its connection is as the RFC has it: there a policy demands that. */
+  #requireTls(): 'demanded' | 'offered' | null {
+    if (this.message.dsn?.requireTls !== true) return null;
+    if (this.#loaded().sender !== '') return 'demanded';
+    const { hosts, host } = this.delivery;
+    const demands = hosts[host]?.protection?.demands;
+    return demands === 'dane' || demands === 'pkix' ? 'offered' : null;
   }
 
   /** A transaction for the pending recipients, under a number never used before in this run. */
   beginTransaction(number: number, { envelopeOnly }: Pick<Transaction, 'envelopeOnly'>): Transaction {
-    const { sender, requirements } = this.#loaded();
+    const { sender } = this.#loaded();
     this.transaction = number;
     const recipients = this.#pending();
-    const isReport = sender === '';
-    const requireTls = isReport && this.#offersTls() ? 'offered' : requirements.requireTls;
+    const { size, eightBit, smtpUtf8, ...requireTls } = this.requirements();
     return {
       id: number,
       sender,
       // A message from the null sender is a report, or must not cause one (RFC 3461 6.1).
-      recipients: isReport ? recipients.map((each) => ({ ...each, dsn: NO_REPORT })) : recipients,
-      size: requirements.size,
-      eightBit: requirements.eightBit,
-      smtpUtf8: requirements.smtpUtf8,
-      dsn: isReport ? null : (this.message.dsn ?? null),
-      ...(requireTls === undefined ? {} : { requireTls }),
+      recipients: sender === '' ? recipients.map((each) => ({ ...each, dsn: NO_REPORT })) : recipients,
+      size,
+      eightBit,
+      smtpUtf8,
+      dsn: sender === '' ? null : (this.message.dsn ?? null),
+      ...requireTls,
       ...(envelopeOnly === true ? { envelopeOnly } : {}),
     };
-  }
-
-  /** A report says REQUIRETLS where its connection is as the RFC has it: there a policy demands that. */
-  #offersTls(): boolean {
-    if (this.message.dsn?.requireTls !== true) return false;
-    const { hosts, host } = this.delivery;
-    const demands = hosts[host]?.protection?.demands;
-    return demands === 'dane' || demands === 'pkix';
   }
 
   #pending(): readonly TransactionRecipient[] {
@@ -195,10 +192,10 @@ export class DeliveryAttempt {
 
   /** From now on the 7-bit form of the message is sent; false: it has none. Rejects when the message cannot be read. */
   async useSevenBit(): Promise<boolean> {
-    const { outgoing, sender } = this.#loaded();
-    const sevenBit = await outgoing.sevenBit();
-    if (sevenBit === null) return false;
-    this.loaded &&= this.#withRequirements({ outgoing: sevenBit, sender });
+    const prepared = this.#loaded();
+    const outgoing = await prepared.outgoing.sevenBit();
+    if (outgoing === null) return false;
+    this.#prepared &&= { ...prepared, outgoing };
     return true;
   }
 
@@ -233,7 +230,7 @@ export class DeliveryAttempt {
     if (this.isDone) return;
     this.isDone = true;
     this.#cancelTimers();
-    this.loaded = null;
+    this.#prepared = null;
     this.message.attemptDone(this);
   }
 
@@ -242,8 +239,8 @@ export class DeliveryAttempt {
     this.#timers.length = 0;
   }
 
-  #loaded(): LoadedMessage {
-    if (this.loaded === null) throw new Error('the message of this attempt is not loaded');
-    return this.loaded;
+  #loaded(): PreparedMessage {
+    if (this.#prepared === null) throw new Error('the message of this attempt is not loaded');
+    return this.#prepared;
   }
 }

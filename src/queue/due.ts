@@ -56,10 +56,9 @@ export function isQueuedDue(
   now: number,
   options: DueOptions,
 ): DueDecision {
-  const isForced = !options.force && lists.some(isRetryRequested);
-  const forced = isForced ? { ...options, force: true } : options;
+  const forced = { ...options, force: options.force || lists.some(isRetryRequested) };
   const own = listDueness(queued, now, forced);
-  if (!own.due || lists.length === 1) return own;
+  if (!own.due) return own;
   const others = lists.filter((list) => list !== queued && (list.request !== undefined || hasPending(list)));
   const waiting = others
     .map((list) => ({ list, ...listDueness(list, now, forced) }))

@@ -247,14 +247,9 @@ export function openJournal(deps: JournalDeps, records: readonly JournalRecord[]
     },
     secure: turn,
     async retain(keep) {
-      let neededInFile = 0;
-      const needed = kept.filter((record, at) => {
-        const isNeeded = keep(record);
-        if (isNeeded && at < written) neededInFile++;
-        return isNeeded;
-      });
+      const needed = kept.filter(keep);
       if (needed.length === kept.length) return;
-      written = neededInFile;
+      written = kept.slice(0, written).filter(keep).length;
       kept = needed;
       stale = true;
       await turn();

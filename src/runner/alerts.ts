@@ -134,8 +134,7 @@ export class Alerts {
 
   /** The problems with these keys are over. */
   clear(isOver: (key: string) => boolean): void {
-    const over: [string, Alert][] = [];
-    for (const each of this.#alerts) if (isOver(each[0])) over.push(each);
+    const over = [...this.#alerts].filter(([key]) => isOver(key));
     for (const [key] of over) this.#alerts.delete(key);
     if (over.length > 0) this.#write();
     for (const [key, { text, since, told }] of over)

@@ -22,7 +22,11 @@ import { after, beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const BIN = fileURLToPath(new URL('../../bin', import.meta.url));
-const CACHE = `spoolroom.${process.version}-${process.arch}.cache`;
+const VERSION = `${process.version}-${process.arch}`;
+const CACHE = `spoolroom.${VERSION}.cache`;
+const DELIVERY_CACHE = `spoolroom.delivery.${VERSION}.cache`;
+/** One for each part of the bundle. */
+const CACHES = [DELIVERY_CACHE, `spoolroom.rest.${VERSION}.cache`, CACHE];
 const NOBODY = 65_534;
 
 const folder = mkdtempSync(path.join(tmpdir(), 'spoolroom-cache-'));
@@ -58,7 +62,9 @@ function start({ words = ['run', '--spool', spool], options = [], user }: Start 
 }
 
 function caches(place: string): readonly string[] {
-  return readdirSync(place).filter((name) => name.includes('.cache'));
+  return readdirSync(place)
+    .filter((name) => name.includes('.cache'))
+    .sort();
 }
 
 /** Long ago, so that a cache that is made anew can be told from one that stays. */
@@ -72,12 +78,18 @@ function isOld(cache: string): boolean {
 
 test('the first run creates a cache for this version of Node that nobody else can write, and the next one uses it', () => {
   assert.equal(start(), '');
-  assert.deepEqual([caches(bin), caches(elsewhere)], [[CACHE], []]);
+  assert.deepEqual([caches(bin), caches(elsewhere)], [CACHES, []]);
   const cache = path.join(bin, CACHE);
   assert.equal(statSync(cache).mode & 0o022, 0);
   age(cache);
   assert.equal(start(), '');
   assert.ok(isOld(cache), 'V8 takes it');
+});
+
+test('a run that finds nothing reads the first part of the bundle alone', () => {
+  start();
+  for (const part of ['delivery', 'rest']) rmSync(path.join(bin, `spoolroom.${part}.cjs`));
+  assert.equal(start(), '');
 });
 
 test('a command that compiles little of what a run needs leaves no cache, and neither does a run that fails (R252)', () => {
@@ -89,16 +101,17 @@ test('a command that compiles little of what a run needs leaves no cache, and ne
 test('node make-cache.js makes the cache anew and removes those of other versions', () => {
   writeFileSync(path.join(bin, 'spoolroom.v18.0.0-x64.cache'), '');
   spawnSync(process.execPath, [path.join(bin, 'make-cache.js')], { stdio: 'inherit' });
-  assert.deepEqual(caches(bin), [CACHE]);
+  assert.deepEqual(caches(bin), CACHES);
   const made = path.join(bin, CACHE);
-  const { size } = statSync(made);
+  const delivery = path.join(bin, DELIVERY_CACHE);
+  const { size } = statSync(delivery);
   age(made);
   start();
   assert.ok(isOld(made), 'V8 takes it');
-  rmSync(made);
+  for (const name of CACHES) rmSync(path.join(bin, name));
   start();
   assert.ok(
-    size > statSync(made).size + 300_000,
+    size > statSync(delivery).size + 300_000,
     'it has what delivers, which a run without a message has not',
   );
 });
@@ -123,7 +136,7 @@ test('a cache that others can write is not used, whatever it contains', () => {
     age(cache);
     assert.equal(start(), '');
     if (statSync(bin).mode & 0o022) {
-      assert.deepEqual([isOld(cache), caches(elsewhere)], [true, [CACHE]], 'nobody writes there, either');
+      assert.deepEqual([isOld(cache), caches(elsewhere)], [true, CACHES], 'nobody writes there, either');
     } else {
       assert.equal(statSync(cache).mode & 0o022, 0, 'it was made anew');
     }
@@ -150,7 +163,7 @@ test('who may not write beside the bundle keeps a cache elsewhere, and nobody el
 }, () => {
   for (const made of [elsewhere, spool]) chownSync(made, NOBODY, NOBODY);
   assert.equal(start({ user: NOBODY }), '');
-  assert.deepEqual([caches(bin), caches(elsewhere)], [[], [CACHE]]);
+  assert.deepEqual([caches(bin), caches(elsewhere)], [[], CACHES]);
   const cache = path.join(elsewhere, CACHE);
   assert.equal(statSync(cache).uid, NOBODY);
   age(cache);

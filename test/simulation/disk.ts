@@ -43,9 +43,8 @@ export class ProcessDisk implements Disk {
     return this.#disk.list(directory);
   }
 
-  files(directory: string) {
-    this.#gate.step('list', directory);
-    return this.#disk.files(directory);
+  walk(directory: string) {
+    return this.list(directory);
   }
 
   status(path: string) {

@@ -8,6 +8,8 @@ import { temporaryDirectory } from '../support/spool.ts';
 import { bundledFolders, nameOf, packageFolder, ROOT, readLock, readProject } from './packages.ts';
 import { billOfMaterials } from './sbom.ts';
 
+const BUILD = ['esbuild.config.mjs', 'esbuild.parts.mjs'];
+const PARTS = ['spoolroom.cjs', 'spoolroom.delivery.cjs', 'spoolroom.rest.cjs'];
 const NOTICES = 'spoolroom.LICENSES.txt';
 const lock = readLock();
 const metafile = readProject('bin/spoolroom.meta.json');
@@ -39,7 +41,7 @@ test('every package in the bundle is in the lockfile', () => {
 test('two builds give the same bytes, wherever, when and by whom they are made (R294)', (t) => {
   const folders = [temporaryDirectory(t), temporaryDirectory(t)] as const;
   const elsewhere = temporaryDirectory(t);
-  for (const name of ['src', 'package.json', 'tsconfig.json', 'esbuild.config.mjs', 'package-lock.json'])
+  for (const name of ['src', 'package.json', 'tsconfig.json', 'package-lock.json', ...BUILD])
     cpSync(path.join(ROOT, name), path.join(elsewhere, name), { recursive: true });
   symlinkSync(realpathSync(path.join(ROOT, 'node_modules')), path.join(elsewhere, 'node_modules'));
   const build = (folder: string, cwd: string, more: NodeJS.ProcessEnv): void => {
@@ -59,7 +61,7 @@ test('two builds give the same bytes, wherever, when and by whom they are made (
   });
   const packages = readdirSync(path.join(folders[0], 'packages')).map((file) => `packages/${file}`);
   assert.ok(packages.length > 10, packages.join(' '));
-  for (const file of ['spoolroom.cjs', NOTICES, ...packages]) {
+  for (const file of [...PARTS, NOTICES, ...packages]) {
     const [one, other] = folders.map((folder) => readFileSync(path.join(folder, file)));
     assert.ok(one !== undefined && other !== undefined && one.equals(other), file);
   }
@@ -71,7 +73,7 @@ test('the tarball holds the licences, and nothing that only the build needs', ()
   const files: readonly string[] = packed.files.map((file: { readonly path: string }) => file.path);
   for (const file of [
     `bin/${NOTICES}`,
-    'bin/spoolroom.cjs',
+    ...PARTS.map((part) => `bin/${part}`),
     'bin/packages/yargs.cjs',
     'LICENSE',
     'SECURITY.md',

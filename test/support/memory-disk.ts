@@ -95,10 +95,8 @@ export class MemoryDisk implements Disk {
     return [...this.#folderAt(directory).names].map(([name, { kind }]) => ({ name, kind }));
   }
 
-  files(directory: string) {
-    return [...this.#folderAt(directory).names].flatMap(([name, { kind }]) =>
-      kind === 'file' ? [name] : [],
-    );
+  walk(directory: string) {
+    return this.list(directory);
   }
 
   status(file: string): FileStatus | null {

@@ -69,10 +69,12 @@ export class SpoolStore implements MessageStore<SpoolJob> {
     return entry?.kind === 'control' ? entry : undefined;
   }
 
-  /** With the payload as it was read for the delivery, because outcomes and end are about that; as it is now where it was not read. */
-  journalKey({ control, base: { msgid } }: SpoolJob): JournalKey {
+  /**
+   * An outcome is about the payload as it was read for the delivery; a finished job's payload is removed as it is now.
+   */
+  journalKey({ control, base: { msgid } }: SpoolJob, record: JournalRecord['record']): JournalKey {
     const { index, disk, layout } = this.#deps;
-    const read = index.get(msgid);
+    const read = record === 'status' ? index.get(msgid) : undefined;
     const payload =
       read?.kind === 'payload' ? fingerprintOf(read.status) : payloadFingerprint(disk, layout, msgid);
     return { control, msgid, payload };
@@ -190,9 +192,8 @@ export class SpoolStore implements MessageStore<SpoolJob> {
   }
 }
 
-/** Whether a pending recipient was added to the control message while its job was finished. The same job had none before that. */
+/** Whether a pending recipient was added to the control message while its job was finished. */
 function hasNewRecipients(now: SpoolJob, finished: SpoolJob): boolean {
-  if (now === finished) return false;
   const known = finished.base.recipients.map(({ address }) => address);
-  return !hasNoPendingRecipients(now) || hasOtherPendingRecipients(now.base, known);
+  return !hasNoPendingRecipients(now) || (now !== finished && hasOtherPendingRecipients(now.base, known));
 }
