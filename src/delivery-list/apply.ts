@@ -4,16 +4,11 @@
  */
 
 import type { ByteString } from '../platform/bytes.ts';
-import type { StatusChange } from './job.ts';
-import { type Dialect, isPending, type Job, type Recipient } from './job.ts';
+import type { Dialect, Job, Recipient, StatusChange } from './job.ts';
 import { type RetryIntervals, serialiseJob } from './serialise.ts';
 
-/** From pending (0) over unknown numbers and refused to delivered (3). */
-function finality(recipient: Recipient): number {
-  if (isPending(recipient)) return 0;
-  if (recipient.status === 2) return 3;
-  return recipient.status === 5 ? 2 : 1;
-}
+/** By status, from pending over unknown numbers, which are 1, and refused to delivered. */
+const FINALITY: Readonly<Record<number, number>> = { 0: 0, 3: 0, 4: 0, 5: 2, 2: 3 };
 
 /** Index of the first recipient with each address. */
 function firstByAddress(recipients: readonly Recipient[]): ReadonlyMap<ByteString, number> {
@@ -37,8 +32,8 @@ export function applyChanges(job: Job, changes: readonly StatusChange[]): Job {
     }
     const before = at === undefined ? undefined : recipients[at];
     if (at === undefined || before === undefined) continue;
-    const after = { address, status, text };
-    if (finality(after) >= finality(before)) recipients[at] = after;
+    const isAsFinal = (FINALITY[status] ?? 1) >= (FINALITY[before.status] ?? 1);
+    if (isAsFinal) recipients[at] = { address, status, text };
   }
   return { ...job, recipients };
 }

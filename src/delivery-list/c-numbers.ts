@@ -17,10 +17,10 @@ function leadingNumber(field: ByteString): bigint {
   return magnitude > INT64_MAX ? INT64_MAX : magnitude;
 }
 
-/** A fast path, because nearly every numeric field is one digit. NaN for anything else. */
-function singleDigit(field: ByteString): number {
-  const code = field.length === 1 ? field.charCodeAt(0) : 0;
-  return code >= 48 && code <= 57 ? code - 48 : Number.NaN;
+/** A field that is a number of 32 bits as we write it, and nothing else. NaN for anything else. */
+export function plainNumber(field: ByteString): number {
+  const number = Number(field) | 0;
+  return String(number) === field ? number : Number.NaN;
 }
 
 /**
@@ -36,11 +36,5 @@ export function parseLong(field: ByteString): number {
 
 /** A 32-bit field of the C structs: the low 32 bits of the 64-bit value, as a signed number. */
 export function parseInt32(field: ByteString): number {
-  const digit = singleDigit(field);
-  return Number.isNaN(digit) ? Number(BigInt.asIntN(32, leadingNumber(field))) : digit;
-}
-
-/** Whether the field is exactly the number that was read from it; for warnings. */
-export function isPlainNumber(field: ByteString, read: number): boolean {
-  return field === '' || !Number.isNaN(singleDigit(field)) || field === String(read);
+  return Number(BigInt.asIntN(32, leadingNumber(field)));
 }

@@ -16,6 +16,11 @@ interface Trait extends DialectEvidence {
   readonly matches: (instructions: ByteString) => boolean;
 }
 
+const KEYWORDS = 'msgid|submitted|attempted|bounceto|envelope_from|source_room|remote';
+const IN_ANY_CASE = KEYWORDS.replace(/[a-z]/g, (letter) => `[${letter}${letter.toUpperCase()}]`);
+/** Servers before 2017 ignore such a line. */
+const CAPITALS = new RegExp(`(?:^|\\n)(?=[a-z_]*[A-Z])(?:${IN_ANY_CASE})\\|`);
+
 /**
  * Strongest first. Line starts are written `(?:^|\n)`, because with the `m` flag a lone CR inside a field would start a line
  * as well.
@@ -33,7 +38,7 @@ const TRAITS: readonly Trait[] = [
     has: 'a delivered recipient that is still listed',
     matches: (text) => /(?:^|\n)remote\|[^|\n]*\|2\|/.test(text),
   },
-  { dialect: '2017', has: 'a keyword in capitals', matches: capitalKeyword },
+  { dialect: '2017', has: 'a keyword in capitals', matches: (text) => CAPITALS.test(text) },
 ];
 
 function attemptedAfterRecipients(text: ByteString): boolean {
@@ -41,18 +46,8 @@ function attemptedAfterRecipients(text: ByteString): boolean {
   return attempted >= 0 && (text.startsWith('remote|') || text.lastIndexOf('\nremote|', attempted) >= 0);
 }
 
-/** Servers before 2017 ignore such a line. */
-function capitalKeyword(text: ByteString): boolean {
-  const lines = text.matchAll(
-    /(?:^|\n)(msgid|submitted|attempted|bounceto|envelope_from|source_room|remote)\|/gi,
-  );
-  for (const [line] of lines) {
-    if (line !== line.toLowerCase()) return true;
-  }
-  return false;
-}
-
 /** The strongest evidence in the instruction part of a list; null when there is none. */
 export function dialectEvidence(instructions: ByteString): DialectEvidence | null {
-  return TRAITS.find((trait) => trait.matches(instructions)) ?? null;
+  for (const trait of TRAITS) if (trait.matches(instructions)) return trait;
+  return null;
 }

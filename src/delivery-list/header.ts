@@ -15,14 +15,13 @@ export interface StrippedList {
 }
 
 /** A header field or its continuation. Instructions have a bar before any colon. */
-const HEADER_LINE = /^(?:[!-9;-{}~]+[ \t]*:|[ \t])/;
+const HEADER_LINE = /(?:[!-9;-{}~]+[ \t]*:|[ \t])/y;
 
-/** The line that starts at `from`, and where the next one starts. LF ends a line; a CR before it is cut off. */
-function lineAt(text: ByteString, from: number): { readonly line: ByteString; readonly next: number } {
-  const feed = text.indexOf('\n', from);
-  const end = feed < 0 ? text.length : feed;
-  const cut = end > from && text[end - 1] === '\r' ? end - 1 : end;
-  return { line: text.slice(from, cut), next: feed < 0 ? text.length : feed + 1 };
+/** Where the line after an empty one at `at` starts; `at` where that is not empty. The last line needs no LF. */
+function afterEmptyLine(text: ByteString, at: number): number {
+  const feed = text[at] === '\r' ? at + 1 : at;
+  if (text[feed] === '\n') return feed + 1;
+  return feed === text.length ? feed : at;
 }
 
 /**
@@ -35,11 +34,10 @@ function lineAt(text: ByteString, from: number): { readonly line: ByteString; re
 export function stripHeader(stored: ByteString): StrippedList {
   const nul = stored.indexOf('\0');
   const text = nul < 0 ? stored : stored.slice(0, nul);
-  if (!text.includes('\n')) return { instructions: text, headerLines: 0 };
-  const first = lineAt(text, 0);
-  const second = lineAt(text, first.next);
-  const singleLine = first.next < text.length && second.line === '' && second.next > first.next;
-  const body = singleLine ? { at: second.next, lines: 2 } : headerEnd(text);
+  const second = text.indexOf('\n') + 1;
+  if (second === 0) return { instructions: text, headerLines: 0 };
+  const third = afterEmptyLine(text, second);
+  const body = third > second ? { at: third, lines: 2 } : headerEnd(text);
   const instructions = text.slice(body.at);
   // Where the header's last line ends in CRLF, all lines do; otherwise no byte is changed.
   const crlf = text[body.at - 2] === '\r';
@@ -52,22 +50,26 @@ export function stripHeader(stored: ByteString): StrippedList {
 /** Where the header ends: after the empty line, or before the first line that is not a header line. */
 function headerEnd(text: ByteString): { readonly at: number; readonly lines: number } {
   let at = 0;
-  for (let lines = 0; ; lines++) {
-    const { line, next } = lineAt(text, at);
-    if (next === at) return { at, lines };
-    if (line === '') return { at: next, lines: lines + 1 };
-    if (!HEADER_LINE.test(line)) return { at, lines };
-    at = next;
+  let lines = 0;
+  for (; at < text.length; lines++) {
+    const next = afterEmptyLine(text, at);
+    if (next > at) return { at: next, lines: lines + 1 };
+    HEADER_LINE.lastIndex = at;
+    if (!HEADER_LINE.test(text)) break;
+    const feed = text.indexOf('\n', at);
+    at = feed < 0 ? text.length : feed + 1;
   }
+  return { at, lines };
 }
+
+/** The first content type, or an empty line before any. */
+const TYPE_OR_END = /(?:^|\n)(?:\r?\n|content-type[ \t]*:(?:[ \t]|\r?\n[ \t])*([^\s;]*))/i;
 
 /**
  * Whether a stored text is a delivery list by its content type. `head` is the start of the text, with at least its header.
  * Name and type in any case; parameters and folding are allowed.
  */
 export function isDeliveryList(head: ByteString): boolean {
-  const block = head.slice(0, headerEnd(head).at);
-  const unfolded = block.replace(/\r?\n[ \t]+/g, ' ');
-  const field = /(?:^|\n)content-type[ \t]*:[ \t]*([^\s;]*)/i.exec(unfolded);
-  return field?.[1]?.toLowerCase() === DELIVERY_LIST_TYPE;
+  const found = TYPE_OR_END.exec(head);
+  return found?.[1]?.toLowerCase() === DELIVERY_LIST_TYPE && found.index < headerEnd(head).at;
 }

@@ -5,7 +5,7 @@
  */
 
 import type { ByteString } from '../platform/bytes.ts';
-import { isPlainNumber, parseInt32, parseLong } from './c-numbers.ts';
+import { parseInt32, parseLong, plainNumber } from './c-numbers.ts';
 import { dialectEvidence } from './dialect.ts';
 import type { Dialect, Job, Recipient } from './job.ts';
 
@@ -39,32 +39,32 @@ interface DialectRules {
   /** `msgid` when the list has none */
   readonly msgid: number;
   readMsgid(field: ByteString): number;
-  /** the keyword to look up; 2017 ignores case */
-  keyword(line: ByteString, end: number): ByteString;
+  /** keywords in capitals count, too */
+  readonly anyCase: boolean;
   /** whether a keyword without a bar counts, with an empty value */
   readonly bareKeyword: boolean;
   /** value of bounceto, envelope_from, source_room: 2017 includes bars */
   textAt(line: ByteString, from: number): ByteString;
-  /** 2017 drops the CRs before a line end */
-  endOfLine(text: ByteString, from: number, feed: number): number;
+  /** CRs before a line end do not belong to the line */
+  readonly crlf: boolean;
 }
 
 const RULES: Readonly<Record<Dialect, DialectRules>> = {
   '2012': {
     msgid: -1,
     readMsgid: parseInt32,
-    keyword: (line, end) => line.slice(0, end),
+    anyCase: false,
     bareKeyword: true,
     textAt: fieldAt,
-    endOfLine: (_text, _from, feed) => feed,
+    crlf: false,
   },
   '2017': {
     msgid: 0,
     readMsgid: parseLong,
-    keyword: (line, end) => line.slice(0, end).toLowerCase(),
+    anyCase: true,
     bareKeyword: false,
     textAt: (line, from) => line.slice(from),
-    endOfLine: withoutCarriageReturns,
+    crlf: true,
   },
 };
 
@@ -81,12 +81,6 @@ interface ParseState {
   readonly warnings: Warning[];
   /** current line, from 1 */
   line: number;
-}
-
-function withoutCarriageReturns(text: ByteString, from: number, feed: number): number {
-  let end = feed;
-  while (end > from && text[end - 1] === '\r') end--;
-  return end;
 }
 
 /** The values of a list without instructions. */
@@ -121,8 +115,11 @@ type ReadNumber = (field: ByteString) => number;
 
 /** Reads a numeric field, with a warning when the field is not exactly that number. */
 function numberIn(state: ParseState, what: string, field: ByteString, read: ReadNumber): number {
+  const plain = plainNumber(field);
+  if (!Number.isNaN(plain)) return plain;
   const value = read(field);
-  if (!isPlainNumber(field, value)) warn(state, `${what} is "${shorten(field)}", read as ${value}`);
+  if (field !== '' && field !== String(value))
+    warn(state, `${what} is "${shorten(field)}", read as ${value}`);
   return value;
 }
 
@@ -178,7 +175,11 @@ function readLine(state: ParseState, line: ByteString): void {
   const { rules, job } = state;
   const bar = line.indexOf('|');
   const end = bar < 0 ? line.length : bar;
-  const instruction = bar >= 0 || rules.bareKeyword ? INSTRUCTIONS.get(rules.keyword(line, end)) : undefined;
+  const keyword = line.slice(0, end);
+  const isInstruction = bar >= 0 || rules.bareKeyword;
+  const instruction = isInstruction
+    ? INSTRUCTIONS.get(rules.anyCase ? keyword.toLowerCase() : keyword)
+    : undefined;
   if (instruction === undefined) {
     warn(state, `not an instruction, ignored: "${shorten(line)}"`);
     job.unknownLines.push(line);
@@ -190,10 +191,12 @@ function readLine(state: ParseState, line: ByteString): void {
 }
 
 function readLines(state: ParseState, text: ByteString): void {
+  const { crlf } = state.rules;
   for (let from = 0; from < text.length; state.line++) {
     const found = text.indexOf('\n', from);
     const feed = found < 0 ? text.length : found;
-    const end = state.rules.endOfLine(text, from, feed);
+    let end = feed;
+    if (crlf) while (end > from && text[end - 1] === '\r') end--;
     if (end > from) readLine(state, text.slice(from, end));
     from = feed + 1;
   }
@@ -227,5 +230,6 @@ export function parseDeliveryList(instructions: ByteString, options: ParseOption
   if (nul >= 0) warn(state, 'a NUL byte: everything after it is ignored');
   if (!seen.has('msgid')) warn(state, 'no msgid line: the list names no payload');
   // A list of one recipient is the rule, and an array that has grown keeps room for sixteen more.
-  return { kind: 'list', job: { ...job, recipients: job.recipients.slice() }, warnings };
+  job.recipients = job.recipients.slice();
+  return { kind: 'list', job, warnings };
 }

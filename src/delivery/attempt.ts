@@ -26,6 +26,11 @@ export interface PreparedMessage {
   readonly sender: ByteString;
 }
 
+interface LoadedMessage extends PreparedMessage {
+  /** of any host; a report may ask more of some (`beginTransaction`) */
+  readonly requirements: MessageRequirements;
+}
+
 /** What MAIL FROM says of a message. */
 export interface MessageFacts extends Pick<MessageRequirements, 'size' | 'eightBit'> {
   /** '' is the null sender */
@@ -101,9 +106,10 @@ export class DeliveryAttempt {
   /** what it asks of its hosts, known once it is loaded; a report is not lost for want of TLS (RFC 8689 5) */
   tlsWish: TlsWish | null = null;
   isDone = false;
-  /** an address needs SMTPUTF8 */
-  #smtpUtf8: boolean;
-  #prepared: PreparedMessage | null = null;
+  /** its message, and what that requires of a server; null: it is not loaded */
+  loaded: LoadedMessage | null = null;
+  /** an address of its recipients needs SMTPUTF8 */
+  readonly #smtpUtf8: boolean;
   #loading: Promise<Failure | 'unavailable' | null> | null = null;
   readonly #timers: Timer[] = [];
 
@@ -124,9 +130,8 @@ export class DeliveryAttempt {
   load(): Promise<Failure | 'unavailable' | null> {
     this.#loading ??= this.message.load().then((loaded) => {
       if (loaded === 'unavailable' || 'scope' in loaded) return loaded;
-      this.#prepared = loaded;
       const { outgoing, sender } = loaded;
-      this.#smtpUtf8 ||= hasEightBit(sender);
+      this.loaded = this.#withRequirements(loaded);
       const wish = tlsWish(this.message.dsn?.requireTls === true, outgoing.headers.tlsRequired);
       this.tlsWish = wish === 'required' && sender === '' ? null : wish;
       return null;
@@ -134,8 +139,12 @@ export class DeliveryAttempt {
     return this.#loading;
   }
 
-  get isLoaded(): boolean {
-    return this.#prepared !== null;
+  #withRequirements({ outgoing, sender }: PreparedMessage): LoadedMessage {
+    const { size, eightBit } = outgoing;
+    const smtpUtf8 = this.#smtpUtf8 || hasEightBit(sender);
+    const demandsTls = sender !== '' && this.message.dsn?.requireTls === true;
+    const requireTls = demandsTls ? ({ requireTls: 'demanded' } as const) : {};
+    return { outgoing, sender, requirements: { size, eightBit, smtpUtf8, ...requireTls } };
   }
 
   get outgoing(): OutgoingMessage {
@@ -144,44 +153,38 @@ export class DeliveryAttempt {
 
   /** of the form it would be sent in now; null: it is not loaded */
   get facts(): MessageFacts | null {
-    if (this.#prepared === null) return null;
-    const { outgoing, sender } = this.#prepared;
+    if (this.loaded === null) return null;
+    const { outgoing, sender } = this.loaded;
     return { size: outgoing.size, eightBit: outgoing.eightBit, sender };
-  }
-
-  requirements(): MessageRequirements {
-    const { size, eightBit } = this.#loaded().outgoing;
-    const requireTls = this.#requireTls();
-    return { size, eightBit, smtpUtf8: this.#smtpUtf8, ...(requireTls === null ? {} : { requireTls }) };
-  }
-
-  /** A report says it where its connection is as the RFC has it: there a policy demands that. */
-  #requireTls(): 'demanded' | 'offered' | null {
-    if (this.message.dsn?.requireTls !== true) return null;
-    if (this.#loaded().sender !== '') return 'demanded';
-    const { hosts, host } = this.delivery;
-    const demands = hosts[host]?.protection?.demands;
-    return demands === 'dane' || demands === 'pkix' ? 'offered' : null;
   }
 
   /** A transaction for the pending recipients, under a number never used before in this run. */
   beginTransaction(number: number, { envelopeOnly }: Pick<Transaction, 'envelopeOnly'>): Transaction {
-    const { sender } = this.#loaded();
+    const { sender, requirements } = this.#loaded();
     this.transaction = number;
     const recipients = this.#pending();
-    const { size, eightBit, smtpUtf8, ...requireTls } = this.requirements();
+    const isReport = sender === '';
+    const requireTls = isReport && this.#offersTls() ? 'offered' : requirements.requireTls;
     return {
       id: number,
       sender,
       // A message from the null sender is a report, or must not cause one (RFC 3461 6.1).
-      recipients: sender === '' ? recipients.map((each) => ({ ...each, dsn: NO_REPORT })) : recipients,
-      size,
-      eightBit,
-      smtpUtf8,
-      dsn: sender === '' ? null : (this.message.dsn ?? null),
-      ...requireTls,
+      recipients: isReport ? recipients.map((each) => ({ ...each, dsn: NO_REPORT })) : recipients,
+      size: requirements.size,
+      eightBit: requirements.eightBit,
+      smtpUtf8: requirements.smtpUtf8,
+      dsn: isReport ? null : (this.message.dsn ?? null),
+      ...(requireTls === undefined ? {} : { requireTls }),
       ...(envelopeOnly === true ? { envelopeOnly } : {}),
     };
+  }
+
+  /** A report says REQUIRETLS where its connection is as the RFC has it: there a policy demands that. */
+  #offersTls(): boolean {
+    if (this.message.dsn?.requireTls !== true) return false;
+    const { hosts, host } = this.delivery;
+    const demands = hosts[host]?.protection?.demands;
+    return demands === 'dane' || demands === 'pkix';
   }
 
   #pending(): readonly TransactionRecipient[] {
@@ -192,10 +195,10 @@ export class DeliveryAttempt {
 
   /** From now on the 7-bit form of the message is sent; false: it has none. Rejects when the message cannot be read. */
   async useSevenBit(): Promise<boolean> {
-    const prepared = this.#loaded();
-    const outgoing = await prepared.outgoing.sevenBit();
-    if (outgoing === null) return false;
-    this.#prepared &&= { ...prepared, outgoing };
+    const { outgoing, sender } = this.#loaded();
+    const sevenBit = await outgoing.sevenBit();
+    if (sevenBit === null) return false;
+    this.loaded &&= this.#withRequirements({ outgoing: sevenBit, sender });
     return true;
   }
 
@@ -230,7 +233,7 @@ export class DeliveryAttempt {
     if (this.isDone) return;
     this.isDone = true;
     this.#cancelTimers();
-    this.#prepared = null;
+    this.loaded = null;
     this.message.attemptDone(this);
   }
 
@@ -239,8 +242,8 @@ export class DeliveryAttempt {
     this.#timers.length = 0;
   }
 
-  #loaded(): PreparedMessage {
-    if (this.#prepared === null) throw new Error('the message of this attempt is not loaded');
-    return this.#prepared;
+  #loaded(): LoadedMessage {
+    if (this.loaded === null) throw new Error('the message of this attempt is not loaded');
+    return this.loaded;
   }
 }

@@ -55,6 +55,8 @@ export interface ConnectionTarget {
   readonly place: string;
   /** limits it shares with other hosts or destinations */
   readonly groups: readonly LimitGroup[];
+  /** messages to it are spread over time */
+  readonly isPaced: boolean;
   /** messages in one session */
   readonly messages: number;
 }
@@ -139,6 +141,7 @@ export class ConnectionPool {
     return {
       ...{ host, address, withoutTls, without, name, place },
       groups: this.#withDestination(groups, destination),
+      isPaced: groups.some(({ betweenMessages }) => betweenMessages > 0),
       messages: Math.min(messages, this.#rules.limits.messages),
     };
   }
@@ -166,7 +169,7 @@ export class ConnectionPool {
     this.#sessions++;
     this.#count(target, 1);
     const { sessions } = this.#rules.limits;
-    if (this.#sessions > sessions) this.#idleClients()[0]?.quit();
+    if (this.#sessions > sessions) this.#firstIdle(() => true)?.quit();
     for (const [client, left] of this.#quitting)
       if (sharesLimit(left, target) || this.#sessions + this.#quitting.size > sessions) client.destroy();
     const number = ++this.#started;
@@ -216,7 +219,8 @@ export class ConnectionPool {
     this.#count(target, -1);
     this.#removeIdle(target.name, client);
     // Not at once: why it ended is recorded next, and may be known to those that waited.
-    queueMicrotask(() => this.#wakeAll(target));
+    if (placesOf(target).some((place) => this.#firstWaiter(place) !== undefined))
+      queueMicrotask(() => this.#wakeAll(target));
   }
 
   closed(client: SmtpClient): void {
@@ -227,7 +231,8 @@ export class ConnectionPool {
 
   /** Messages this session may carry in all: ours to limit, or the peer's (RFC 9422); none where other processes are to have it. */
   mostTransactions(target: ConnectionTarget, client: SmtpClient): number {
-    return this.#isOver(target) ? 0 : Math.min(target.messages, client.mailMax);
+    if (this.#shared !== null && isOver(target, this.#shared)) return 0;
+    return Math.min(target.messages, client.mailMax);
   }
 
   /**
@@ -257,13 +262,6 @@ export class ConnectionPool {
     return at.open >= most;
   }
 
-  /** Sessions are open that other processes are to have now. */
-  #isOver({ place, groups }: ConnectionTarget): boolean {
-    const shared = this.#shared;
-    if (shared === null) return false;
-    return shared.isOver(place) || groups.some(({ name }) => shared.isOver(name));
-  }
-
   /** What is idle goes where other processes are to have sessions; where they left some, attempts go on. */
   #mayHave(place: string, sessions: number): void {
     const at = this.#places.get(place);
@@ -281,7 +279,7 @@ export class ConnectionPool {
   }
 
   #count(target: ConnectionTarget, by: 1 | -1): void {
-    for (const each of this.#placesOf(target)) each.open += by;
+    for (const place of placesOf(target)) this.#placeAt(place).open += by;
     if (this.#shared === null) return;
     this.#shared.count(target.place, by);
     for (const { name, sessions } of target.groups)
@@ -299,19 +297,12 @@ export class ConnectionPool {
     this.#placeAt(place).waiters.push(attempt);
   }
 
-  /** Whether messages to this target are spread over time. */
-  isPaced({ groups }: ConnectionTarget): boolean {
-    return groups.some(({ betweenMessages }) => betweenMessages > 0);
-  }
-
   /** Who has waited longest for a host with a connection to spare, if it is one of these and this connection will do. */
-  takeWaiter(
-    { place, name, groups }: ConnectionTarget,
-    ours: ReadonlySet<DeliveryAttempt>,
-  ): DeliveryAttempt | undefined {
-    for (const at of [place, ...groups.map((group) => group.name)]) {
+  takeWaiter(target: ConnectionTarget, ours: ReadonlySet<DeliveryAttempt>): DeliveryAttempt | undefined {
+    for (const at of placesOf(target)) {
       const attempt = this.#firstWaiter(at);
-      if (attempt === undefined || !ours.has(attempt) || attempt.waitingFor?.target.name !== name) continue;
+      if (attempt === undefined || !ours.has(attempt) || attempt.waitingFor?.target.name !== target.name)
+        continue;
       return this.#places.get(at)?.waiters.shift();
     }
     return undefined;
@@ -407,16 +398,15 @@ export class ConnectionPool {
 
   /** Quits the idle connections; resolves when all are closed, which the deadline of QUIT bounds. */
   async close(): Promise<void> {
-    for (const client of this.#idleClients()) client.quit();
+    for (const { clients } of [...this.#idle.values()]) for (const client of [...clients]) client.quit();
     if (this.#quitting.size === 0) return;
     await new Promise<void>((closed) => {
       this.#allClosed = closed;
     });
   }
 
-  #wakeAll({ place, groups }: ConnectionTarget): void {
-    this.#wake(place);
-    for (const { name } of groups) this.#wake(name);
+  #wakeAll(target: ConnectionTarget): void {
+    for (const place of placesOf(target)) this.#wake(place);
   }
 
   #wake(place: string): void {
@@ -434,13 +424,11 @@ export class ConnectionPool {
   }
 
   #placeAt(name: string): Place {
-    const place = this.#places.get(name) ?? { open: 0, allowed: FIRST_SESSIONS, waiters: new Deque() };
+    const known = this.#places.get(name);
+    if (known !== undefined) return known;
+    const place = { open: 0, allowed: FIRST_SESSIONS, waiters: new Deque<DeliveryAttempt>() };
     this.#places.set(name, place);
     return place;
-  }
-
-  #placesOf({ place, groups }: ConnectionTarget): readonly Place[] {
-    return [place, ...groups.map(({ name }) => name)].map((name) => this.#placeAt(name));
   }
 
   #removeIdle(name: string, client: SmtpClient): void {
@@ -449,15 +437,14 @@ export class ConnectionPool {
     if (clients.length === 0) this.#idle.delete(name);
   }
 
-  #idleClients(): readonly SmtpClient[] {
-    return [...this.#idle.values()].flatMap(({ clients }) => clients);
-  }
-
   /** With the same host, or in the same group. */
   #idleElsewhere({ name }: ConnectionTarget, place: string): SmtpClient | undefined {
-    for (const { target, clients } of this.#idle.values()) {
-      if (isAt(target, place) && target.name !== name && clients[0] !== undefined) return clients[0];
-    }
+    return this.#firstIdle((target) => isAt(target, place) && target.name !== name);
+  }
+
+  #firstIdle(fits: (target: ConnectionTarget) => boolean): SmtpClient | undefined {
+    for (const { target, clients } of this.#idle.values())
+      if (clients[0] !== undefined && fits(target)) return clients[0];
     return undefined;
   }
 
@@ -491,9 +478,18 @@ function silentSince(client: SmtpClient, { started, ready }: OpenSession): numbe
   return ready ? (client.owesSince('envelope') ?? Number.POSITIVE_INFINITY) : started;
 }
 
-/** Whether sessions with it count there. */
-function isAt({ place, groups }: ConnectionTarget, name: string): boolean {
-  return place === name || groups.some((group) => group.name === name);
+/** Sessions are open that other processes are to have now. */
+function isOver(target: ConnectionTarget, shared: SharedLimits): boolean {
+  return placesOf(target).some((place) => shared.isOver(place));
+}
+
+/** Where its sessions count: at its address, and in its groups. */
+function placesOf({ place, groups }: ConnectionTarget): readonly string[] {
+  return groups.length === 0 ? [place] : [place, ...groups.map(({ name }) => name)];
+}
+
+function isAt(target: ConnectionTarget, name: string): boolean {
+  return placesOf(target).includes(name);
 }
 
 /** Whether a session with the one leaves one less for the other. */

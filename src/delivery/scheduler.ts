@@ -51,8 +51,7 @@ export class Scheduler implements WorkerScheduler {
     }
     const queue = this.#queueOf(attempt);
     queue.attempts.push(attempt);
-    this.#enqueue(queue);
-    this.#startWorkers();
+    if (this.#enqueue(queue)) this.#startWorkers();
   }
 
   /** Resolves when every attempt is done and every connection closed. */
@@ -125,8 +124,7 @@ export class Scheduler implements WorkerScheduler {
   raiseConcurrency(queue: DestinationQueue): void {
     if (queue.concurrency >= this.rules.limits.destination) return;
     queue.concurrency *= 2;
-    this.#enqueue(queue);
-    this.#startWorkers();
+    if (this.#enqueue(queue)) this.#startWorkers();
   }
 
   #idle(): Promise<void> {
@@ -139,12 +137,13 @@ export class Scheduler implements WorkerScheduler {
     const queue = this.#queueOf(attempt);
     queue.waiting.delete(attempt);
     queue.attempts.unshift(attempt);
-    this.#enqueue(queue);
-    this.#startWorkers();
+    if (this.#enqueue(queue)) this.#startWorkers();
   }
 
   #queueOf({ destination: { key } }: DeliveryAttempt): DestinationQueue {
-    const queue = this.#destinations.get(key) ?? new DestinationQueue();
+    const known = this.#destinations.get(key);
+    if (known !== undefined) return known;
+    const queue = new DestinationQueue();
     this.#destinations.set(key, queue);
     return queue;
   }
@@ -153,13 +152,14 @@ export class Scheduler implements WorkerScheduler {
     return Math.min(concurrency, this.rules.limits.destination);
   }
 
-  /** The destination stands in line, unless it has nothing to do or all the workers it may have. */
-  #enqueue(queue: DestinationQueue): void {
-    if (queue.isQueued || queue.attempts.length === 0) return;
-    if (queue.workers >= this.#mostWorkers(queue) || !this.mayConnect(queue)) return;
+  /** The destination stands in line, unless it has nothing to do or all the workers it may have; whether it is new there. */
+  #enqueue(queue: DestinationQueue): boolean {
+    if (queue.isQueued || queue.attempts.length === 0) return false;
+    if (queue.workers >= this.#mostWorkers(queue) || !this.mayConnect(queue)) return false;
     queue.isQueued = true;
     queue.queuedAt = this.deps.clock.monotonic();
     this.#waiting.push(queue);
+    return true;
   }
 
   /** A worker may be done at once, where its host is full: the loop that started it goes on, and none begins within it. */

@@ -133,7 +133,10 @@ export class DeliveryWorker {
 
   #mayReuse({ admittedTo, tlsWish }: DeliveryAttempt, { hosts, host }: HostCursor): boolean {
     if (tlsWish !== this.#cursorWish) return false;
-    return !this.#isPaced() && this.#scheduler.deps.throttle.isFree(hosts[host]?.name ?? '', admittedTo);
+    return (
+      this.#target?.isPaced !== true &&
+      this.#scheduler.deps.throttle.isFree(hosts[host]?.name ?? '', admittedTo)
+    );
   }
 
   #limitTime(attempt: DeliveryAttempt): void {
@@ -291,10 +294,6 @@ export class DeliveryWorker {
     this.#handle(attempt, { type: 'connection-ready' });
   }
 
-  #isPaced(): boolean {
-    return this.#target !== null && this.#pool.isPaced(this.#target);
-  }
-
   #isUsable(): boolean {
     const client = this.#client;
     const target = this.#target;
@@ -326,7 +325,7 @@ export class DeliveryWorker {
 
   /** Who has waited longest for a connection like this one goes first. */
   #takeWaiter(): DeliveryAttempt | null {
-    if (this.#client === null || this.#target === null) return null;
+    if (this.queue.waiting.size === 0 || this.#client === null || this.#target === null) return null;
     const attempt = this.#pool.takeWaiter(this.#target, this.queue.waiting);
     if (attempt === undefined) return null;
     this.queue.waiting.delete(attempt);
@@ -342,13 +341,13 @@ export class DeliveryWorker {
   /** The transaction to send along with the end of the current message; null when there is none that may. */
   #pipelineNext(client: SmtpClient): Transaction | null {
     const attempt = this.#prefetched;
-    if (attempt === null || !attempt.isLoaded || attempt.isDone || this.#cursor === null) return null;
+    if (attempt === null || attempt.loaded === null || attempt.isDone || this.#cursor === null) return null;
     if (this.#target === null || client.transactions + 2 > this.#pool.mostTransactions(this.#target, client))
       return null;
     // What has to wait in its turn is not sent behind another message.
     if (!this.#mayReuse(attempt, this.#cursor)) return null;
     // What this server does not take is refused in its turn, never sent behind another message.
-    if (!client.supports(attempt.requirements())) return null;
+    if (!client.supports(attempt.loaded.requirements)) return null;
     if (!this.#scheduler.mayContinue(this.queue, this.#attempts + 1)) return null;
     this.#prefetched = null;
     this.#pipelined = attempt;
@@ -414,10 +413,6 @@ export class DeliveryWorker {
       throttle.failed(failure, attempt.destination.key, attempt.delivery.hosts);
     };
     const session = client.options.number;
-    const carried = (): readonly DeliveryAttempt[] => {
-      if (this.#current === null) return this.#pipelined?.alone ?? NOBODY;
-      return this.#pipelined === null ? this.#current.alone : [this.#current, this.#pipelined];
-    };
     const attemptFor = (transaction: number): DeliveryAttempt => {
       if (this.#current?.transaction === transaction) return this.#current;
       if (this.#pipelined?.transaction === transaction) return this.#pipelined;
@@ -431,8 +426,10 @@ export class DeliveryWorker {
         pool.ready(client);
         if (this.#current?.delivery.state === 'connecting') this.#use(this.#current);
       },
-      connected: () =>
-        trace(carried(), { what: 'connected', session, address: target.address, ...factsOf(client) }),
+      connected: () => {
+        const attempts = this.#current?.alone ?? NOBODY;
+        trace(attempts, { what: 'connected', session, address: target.address, ...factsOf(client) });
+      },
       body: (transaction) => {
         const { alone, outgoing } = attemptFor(transaction);
         trace(alone, { what: 'body', message: outgoing });
@@ -477,7 +474,13 @@ export class DeliveryWorker {
         if (this.#client === client) this.#client = null;
       },
       closed: () => pool.closed(client),
-      trace: (event, step) => trace(carried(), { what: 'session', session, event, step }),
+      trace: (event, step) => {
+        const current = this.#current;
+        const pipelined = this.#pipelined;
+        const attempts =
+          current === null || pipelined === null ? (current ?? pipelined)?.alone : [current, pipelined];
+        trace(attempts ?? NOBODY, { what: 'session', session, event, step });
+      },
     };
   }
 }

@@ -32,9 +32,8 @@ export function storageReply(error: unknown): Reply {
 
 /** The reply as it is sent. Nothing that a reply quotes can end its line. */
 export function replyBytes({ code, status, text }: Reply): string {
-  const lines = text.split('\n').map((line) => line.replace(/[^ -~]/g, '?'));
   const prefix = status === null ? '' : `${status} `;
-  return lines
-    .map((line, index) => `${code}${index < lines.length - 1 ? '-' : ' '}${prefix}${line}\r\n`)
-    .join('');
+  const lines = text.replace(/[^ -~\n]/g, '?').split('\n');
+  const last = lines.pop();
+  return `${lines.map((line) => `${code}-${prefix}${line}\r\n`).join('')}${code} ${prefix}${last}\r\n`;
 }

@@ -80,7 +80,7 @@ export class TransactionHandler {
   readonly #options: HandlerOptions;
   readonly #deps: HandlerDeps;
   readonly #batcher;
-  /** messages being received or stored */
+  /** messages being received or stored, or to be told of */
   readonly #inProgress = new Set<Promise<unknown>>();
 
   constructor(options: HandlerOptions, deps: HandlerDeps) {
@@ -106,11 +106,9 @@ export class TransactionHandler {
       return scratch;
     });
     let over = (): void => {};
-    const inProgress = new Promise<void>((resolve) => {
+    this.#waitFor((resolve) => {
       over = resolve;
     });
-    this.#inProgress.add(inProgress);
-    inProgress.then(() => this.#inProgress.delete(inProgress));
     return {
       add: (bytes) => spool.add(bytes),
       finish: async () => {
@@ -129,6 +127,12 @@ export class TransactionHandler {
   async settle(): Promise<void> {
     await this.#batcher.settle();
     await Promise.all(this.#inProgress);
+  }
+
+  #waitFor(begin: (over: () => void) => void): void {
+    const inProgress = new Promise<void>(begin);
+    this.#inProgress.add(inProgress);
+    inProgress.then(() => this.#inProgress.delete(inProgress));
   }
 
   async #finish(spool: MessageSpool, client: Client, envelope: Envelope): Promise<Reply> {
@@ -202,8 +206,14 @@ export class TransactionHandler {
       submitted,
       ...(dsn === null ? {} : { dsn }),
     });
-    const facts = { submitted, sender, ...receivedFacts(message) };
-    this.#deps.events.queued({ ...numbers, ...facts, recipients, transactions });
+    // The client, which waits, has its answer first.
+    this.#waitFor((over) =>
+      setImmediate(() => {
+        const facts = { submitted, sender, ...receivedFacts(message) };
+        this.#deps.events.queued({ ...numbers, ...facts, recipients, transactions });
+        over();
+      }),
+    );
     return numbers;
   }
 }

@@ -111,10 +111,10 @@ function lineEnds(): LineFilter {
   };
 }
 
-/** A regular expression takes half the memory of `replaceAll` for the same result. */
+/** What `replace` returns is made of pieces still, and copied once more when it is read. */
 function withCrlf(text: ByteString): ByteString {
   const lines = text.includes('\r') ? text.replace(/\r/g, '') : text;
-  return lines.replace(/\n/g, '\r\n');
+  return lines.split('\n').join('\r\n');
 }
 
 /** Much mail needs no change. In long texts this is several times faster than a regular expression. */

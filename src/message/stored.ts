@@ -27,8 +27,9 @@ export function storedForm(head: Buffer): 'native' | 'text' {
 /** The control message in these bytes; null when they are anything else. */
 export function storedControl(bytes: Buffer): StoredControl | null {
   const text = storedForm(bytes) === 'native' ? nativeText(bytes) : bytes;
-  if (text === null || !isDeliveryList(text.toString('latin1', 0, MAX_HEADER))) return null;
-  const list = text.toString('latin1');
+  const head = text?.toString('latin1', 0, MAX_HEADER);
+  if (text === null || head === undefined || !isDeliveryList(head)) return null;
+  const list = text.length > MAX_HEADER ? text.toString('latin1') : head;
   return { form: text === bytes ? textForm(list) : 'native', text: list };
 }
 
@@ -57,8 +58,10 @@ function nativeText(bytes: Buffer): Buffer | null {
   return read.kind === 'message' ? read.message.text : null;
 }
 
+const ONE_HEADER_LINE = /^[^\n]*\n\r?\n/;
+
 function textForm(text: ByteString): 'rfc822' | 'bare' {
-  return headerFields(text).length > 1 ? 'rfc822' : 'bare';
+  return ONE_HEADER_LINE.test(text) || headerFields(text).length === 1 ? 'bare' : 'rfc822';
 }
 
 /** The header of `original`, an empty line, the instructions of `text`; line ends as in that header. */

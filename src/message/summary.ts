@@ -1,6 +1,6 @@
 /** The header fields that reports and logs need. Nothing is decoded. */
 import type { ByteString } from '../platform/bytes.ts';
-import { headerFields, trimWhitespace } from './headers.ts';
+import { trimWhitespace } from './headers.ts';
 
 /** Values as in the header, unfolded and trimmed; null when there is no such field. */
 export interface MessageSummary {
@@ -17,16 +17,22 @@ export interface MessageSummary {
   readonly received: number;
 }
 
-const FIELDS = {
-  'message-id': 'messageId',
-  subject: 'subject',
-  date: 'date',
-  from: 'from',
-  'auto-submitted': 'autoSubmitted',
-  precedence: 'precedence',
-  'list-id': 'listId',
-  'tls-required': 'tlsRequired',
-} as const satisfies Record<string, keyof MessageSummary>;
+const FIELDS: ReadonlyMap<string, Exclude<keyof MessageSummary, 'received'>> = new Map([
+  ['message-id', 'messageId'],
+  ['subject', 'subject'],
+  ['date', 'date'],
+  ['from', 'from'],
+  ['auto-submitted', 'autoSubmitted'],
+  ['precedence', 'precedence'],
+  ['list-id', 'listId'],
+  ['tls-required', 'tlsRequired'],
+]);
+
+/** One of these fields with its continuation lines, or the empty line that ends the header: of the other fields nothing is made. */
+const WANTED = new RegExp(
+  `(?:^|\\n)(?:\\r?\\n|(received|${[...FIELDS.keys()].join('|')})[ \\t]*:([^\\n]*(?:\\n[ \\t][^\\n]*)*))`,
+  'gi',
+);
 
 const EMPTY: MessageSummary = {
   messageId: null,
@@ -43,14 +49,11 @@ const EMPTY: MessageSummary = {
 /** The first of a repeated field counts. */
 export function summarizeMessage(header: ByteString): MessageSummary {
   const summary = { ...EMPTY };
-  for (const { name, value } of headerFields(header)) {
-    const key = name.toLowerCase();
-    if (key === 'received') summary.received += 1;
-    else if (isSummaryField(key)) summary[FIELDS[key]] ??= trimWhitespace(value);
+  for (const [, name, value = ''] of header.matchAll(WANTED)) {
+    if (name === undefined) break;
+    const key = FIELDS.get(name.toLowerCase());
+    if (key === undefined) summary.received += 1;
+    else summary[key] ??= trimWhitespace(value.replace(/\r?\n/g, ''));
   }
   return summary;
-}
-
-function isSummaryField(name: string): name is keyof typeof FIELDS {
-  return Object.hasOwn(FIELDS, name);
 }

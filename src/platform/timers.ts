@@ -45,31 +45,39 @@ export function fixedDelay(clock: Clock, milliseconds: number): StartTimer {
 }
 
 /**
- * A deadline that is set anew with each step of a conversation. The clock's timer stays where it is as long as it ends first,
- * and is set for the rest when it does: two timers in five minutes instead of several for each message.
+ * A deadline that is set anew with each step of a conversation. All deadlines of a clock share one timer of it, which ends with the
+ * first of them or before: conversations that are in time set none of their own.
  */
 export class MovingDeadline {
   readonly #clock: Clock;
   readonly #passed: (milliseconds: number) => void;
+  readonly #running: RunningDeadlines;
   /** monotonic milliseconds */
   #at = 0;
   /** how long it was when it was set */
   #milliseconds = 0;
-  #timer: { readonly timer: Timer; readonly at: number } | null = null;
 
   /** `passed` is called with the length of the deadline that was set last. */
   constructor(clock: Clock, passed: (milliseconds: number) => void) {
     this.#clock = clock;
     this.#passed = passed;
+    let running = byClock.get(clock);
+    if (running === undefined) {
+      running = new RunningDeadlines(clock);
+      byClock.set(clock, running);
+    }
+    this.#running = running;
   }
 
   /** So many milliseconds from now, and no longer when it was set to before. */
   set(milliseconds: number): void {
     this.#at = this.#clock.monotonic() + milliseconds;
     this.#milliseconds = milliseconds;
-    if (this.#timer !== null && this.#timer.at <= this.#at) return;
-    this.cancel();
-    this.#start(this.#at, milliseconds);
+    this.#running.add(this);
+  }
+
+  get at(): number {
+    return this.#at;
   }
 
   /** When it was set last, monotonic milliseconds. */
@@ -78,18 +86,54 @@ export class MovingDeadline {
   }
 
   cancel(): void {
+    this.#running.delete(this);
+  }
+
+  pass(): void {
+    this.#passed(this.#milliseconds);
+  }
+}
+
+class RunningDeadlines {
+  readonly #clock: Clock;
+  readonly #all = new Set<MovingDeadline>();
+  #timer: { readonly timer: Timer; readonly at: number } | null = null;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  add(deadline: MovingDeadline): void {
+    this.#all.add(deadline);
+    this.#endBy(deadline.at);
+  }
+
+  delete(deadline: MovingDeadline): void {
+    if (!this.#all.delete(deadline) || this.#all.size > 0) return;
     this.#timer?.timer.cancel();
     this.#timer = null;
   }
 
-  #start(at: number, milliseconds: number): void {
-    this.#timer = { timer: this.#clock.after(milliseconds, () => this.#check()), at };
+  #endBy(at: number): void {
+    if (this.#timer !== null && this.#timer.at <= at) return;
+    this.#timer?.timer.cancel();
+    const left = Math.max(0, at - this.#clock.monotonic());
+    this.#timer = { timer: this.#clock.after(left, () => this.#check()), at };
   }
 
   #check(): void {
     this.#timer = null;
-    const left = this.#at - this.#clock.monotonic();
-    if (left > 0) this.#start(this.#at, left);
-    else this.#passed(this.#milliseconds);
+    const now = this.#clock.monotonic();
+    try {
+      for (const deadline of this.#all) {
+        if (deadline.at > now) continue;
+        this.#all.delete(deadline);
+        deadline.pass();
+      }
+    } finally {
+      for (const { at } of this.#all) this.#endBy(at);
+    }
   }
 }
+
+const byClock = new WeakMap<Clock, RunningDeadlines>();

@@ -56,9 +56,10 @@ export function isQueuedDue(
   now: number,
   options: DueOptions,
 ): DueDecision {
-  const forced = { ...options, force: options.force || lists.some(isRetryRequested) };
+  const isForced = !options.force && lists.some(isRetryRequested);
+  const forced = isForced ? { ...options, force: true } : options;
   const own = listDueness(queued, now, forced);
-  if (!own.due) return own;
+  if (!own.due || lists.length === 1) return own;
   const others = lists.filter((list) => list !== queued && (list.request !== undefined || hasPending(list)));
   const waiting = others
     .map((list) => ({ list, ...listDueness(list, now, forced) }))

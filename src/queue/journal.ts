@@ -247,9 +247,14 @@ export function openJournal(deps: JournalDeps, records: readonly JournalRecord[]
     },
     secure: turn,
     async retain(keep) {
-      const needed = kept.filter(keep);
+      let neededInFile = 0;
+      const needed = kept.filter((record, at) => {
+        const isNeeded = keep(record);
+        if (isNeeded && at < written) neededInFile++;
+        return isNeeded;
+      });
       if (needed.length === kept.length) return;
-      written = kept.slice(0, written).filter(keep).length;
+      written = neededInFile;
       kept = needed;
       stale = true;
       await turn();

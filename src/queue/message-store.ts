@@ -16,8 +16,8 @@ export interface MessageStore<J extends PendingJob> extends Pick<Queue, 'name' |
   jobs(): Iterable<J>;
   /** The job that an outcome under this number belongs to; undefined when it is gone. */
   find(control: MessageNumber): J | undefined;
-  /** How a journal record of this kind names the job. */
-  journalKey(job: J, record: JournalRecord['record']): JournalKey;
+  /** How journal records name the job. */
+  journalKey(job: J): JournalKey;
   /** Whether a restart without any journal record of the job would lose none of its outcomes. */
   isSafe(job: J): boolean;
   /** Whether records under this number are still needed although all its outcomes are written. */

@@ -144,7 +144,7 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
     this.#recordedAt = this.#deps.clock.monotonic();
     this.#flushSoon();
     try {
-      const key = this.#store.journalKey(job, 'status');
+      const key = this.#store.journalKey(job);
       await this.#deps.journal.append({ record: 'status', ...key, now, changes });
     } catch (error) {
       await this.#writeWithoutJournal(job, error);
@@ -169,13 +169,15 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
     this.#assertHeldLately();
     const job = this.#store.find(control);
     if (job === undefined || !this.#store.mayFinish(job)) return;
-    const finished: FinishedJob = { key: this.#store.journalKey(job, 'finish'), removable: false };
+    const finished: FinishedJob = { key: this.#store.journalKey(job), removable: false };
     this.#store.finished.add(finished);
     const recipients = job.base.recipients.map(({ address }) => address);
-    const journalError: unknown = await this.#deps.journal
-      .append({ record: 'finish', ...finished.key, recipients })
-      .then(() => null)
-      .catch((error: unknown) => error);
+    let journalError: unknown = null;
+    try {
+      await this.#deps.journal.append({ record: 'finish', ...finished.key, recipients });
+    } catch (error) {
+      journalError = error;
+    }
     this.#flushSoon();
     await this.#store.finishRecorded(job, finished, journalError);
   }

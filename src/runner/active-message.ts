@@ -33,7 +33,7 @@ import { AttemptPlan, groupPending, type PlanDeps, type PlannedMessage } from '.
 import { envelopeSender, type LoadDeps, type LoadedMessage, type loadMessage } from './load-message.ts';
 
 /** What became of one recipient, for logs and tables. */
-export interface OutcomeRecord extends OutcomeDetails {
+export interface OutcomeRecord extends Pick<OutcomeDetails, 'milliseconds' | 'tls'> {
   readonly control: MessageNumber;
   /** number of the payload */
   readonly msgid: MessageNumber;
@@ -74,6 +74,8 @@ export interface MessageDeps extends PlanDeps, LoadDeps {
 
 type Result = Omit<RecipientResult, 'address'>;
 
+/** Of a recipient that was not tried. */
+const NO_RESULT = { failure: null, relayed: null } as const;
 const NO_SESSION: OutcomeDetails = { milliseconds: 0, tls: null };
 
 export class ActiveMessage implements PlannedMessage, LoadedMessage {
@@ -237,24 +239,35 @@ export class ActiveMessage implements PlannedMessage, LoadedMessage {
     const failure = given.kind === 'failed' ? given : null;
     // RFC 3461 5.2.2: nobody behind this server reports a success.
     const relayed = given.kind === 'delivered' && details.dsn !== true ? given : null;
-    const message = this.#facts;
     const result = { status, text, failure, relayed };
+    const { milliseconds, tls } = details;
+    const { msgid } = job;
+    const message = this.#facts;
     const changes: StatusChange[][] = this.controlMessages.map(() => []);
+    const records: OutcomeRecord[] = [];
     for (const id of ids) {
       const { address } = this.#recipient(id);
       this.#noteBounce(address, given);
       this.#results[id] = result;
-      for (const { list, index } of this.#positions(id))
-        changes[list]?.push({ index, address, status, text });
+      const places = this.#positions(id);
+      for (const { list, index } of places) changes[list]?.push({ index, address, status, text });
+      const { control } = this.controlMessages[places[0]?.list ?? 0] ?? this.controlMessages[0];
+      const recipient = address;
+      records.push({
+        control,
+        msgid,
+        message,
+        recipient,
+        destination,
+        outcome,
+        status,
+        text,
+        milliseconds,
+        tls,
+      });
     }
     this.#write(changes, () => {
-      for (const id of ids) {
-        const { address: recipient } = this.#recipient(id);
-        const [place] = this.#positions(id);
-        const { control } = this.controlMessages[place?.list ?? 0] ?? this.controlMessages[0];
-        const what = { control, msgid: job.msgid, message, recipient, destination };
-        this.#events.outcome({ ...what, outcome, status, text, ...details });
-      }
+      for (const record of records) this.#events.outcome(record);
     });
     return outcome;
   }
@@ -317,8 +330,11 @@ export class ActiveMessage implements PlannedMessage, LoadedMessage {
   }
 
   *#allResults(): Generator<RecipientResult> {
-    for (const [id, { address, status, text }] of this.recipients.entries())
-      yield { address, ...(this.#results[id] ?? { status, text, failure: null, relayed: null }) };
+    let id = 0;
+    for (const recipient of this.recipients) {
+      const { status, text, failure, relayed } = this.#results[id++] ?? { ...recipient, ...NO_RESULT };
+      yield { address: recipient.address, status, text, failure, relayed };
+    }
   }
 
   #isSettled(): boolean {

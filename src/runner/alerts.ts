@@ -134,7 +134,8 @@ export class Alerts {
 
   /** The problems with these keys are over. */
   clear(isOver: (key: string) => boolean): void {
-    const over = [...this.#alerts].filter(([key]) => isOver(key));
+    const over: [string, Alert][] = [];
+    for (const each of this.#alerts) if (isOver(each[0])) over.push(each);
     for (const [key] of over) this.#alerts.delete(key);
     if (over.length > 0) this.#write();
     for (const [key, { text, since, told }] of over)

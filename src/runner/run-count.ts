@@ -75,7 +75,7 @@ export class RunCounter {
     for (const [msgid, lists] of all) {
       if (this.#counted.has(msgid)) continue;
       if (!this.#waiting.has(msgid)) this.count.jobs += lists.length;
-      this.#counted.set(msgid, notDue(lists));
+      this.#counted.set(msgid, counted(lists, false));
     }
     for (let at = 0; at < waiting.length; at++) {
       const msgid = waiting.at(at);
@@ -86,15 +86,15 @@ export class RunCounter {
 
   /** It is active now, or will be when it is its turn. */
   due(msgid: MessageNumber, lists: ControlMessages): void {
-    const counted = this.#counted.get(msgid);
+    const before = this.#counted.get(msgid);
     // Tried again: what comes of it now counts.
-    if (counted?.done === true) {
-      this.count.done -= counted.jobs;
-      this.count.deferred -= counted.deferred;
-      this.#isNotDue(counted);
+    if (before?.done === true) {
+      this.count.done -= before.jobs;
+      this.count.deferred -= before.deferred;
+      this.#isNotDue(before);
     }
     this.count.due += lists.length;
-    this.#counted.set(msgid, { ...notDue(lists), due: true });
+    this.#counted.set(msgid, counted(lists, true));
   }
 
   #isNotDue(counted: Counted): void {
@@ -122,6 +122,6 @@ export class RunCounter {
   }
 }
 
-function notDue({ length }: ControlMessages): Counted {
-  return { jobs: length, due: false, done: false, deferred: 0 };
+function counted({ length }: ControlMessages, due: boolean): Counted {
+  return { jobs: length, due, done: false, deferred: 0 };
 }

@@ -5,7 +5,7 @@
 import { dirname } from 'node:path';
 import type { Random } from '../platform/clock.ts';
 import { errorCode, QueueError } from '../platform/system-errors.ts';
-import type { Disk, OpenFile, Ownership } from './disk.ts';
+import type { Disk, Ownership } from './disk.ts';
 import type { StateLayout } from './layout.ts';
 import type { ProcessTable } from './processes.ts';
 
@@ -28,24 +28,6 @@ export function removeIfExists(disk: Disk, path: string): void {
 
 type Pieces = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
-/** A new file with these bytes, not durable yet, which the caller closes. Leaves nothing behind when it fails. */
-export async function writeNew(
-  disk: Disk,
-  path: string,
-  pieces: Pieces,
-  owner: Ownership,
-): Promise<OpenFile> {
-  const file = disk.create(path, owner);
-  try {
-    for await (const piece of pieces) file.write(piece);
-    return file;
-  } catch (error) {
-    file.close();
-    removeIfExists(disk, path);
-    throw error;
-  }
-}
-
 /** A new file with these bytes, durable when it resolves. Leaves nothing behind when it fails. */
 export async function writeAndSync(
   disk: Disk,
@@ -53,8 +35,9 @@ export async function writeAndSync(
   pieces: Pieces,
   owner: Ownership,
 ): Promise<void> {
-  const file = await writeNew(disk, path, pieces, owner);
+  const file = disk.create(path, owner);
   try {
+    for await (const piece of pieces) file.write(piece);
     await file.sync();
   } catch (error) {
     removeIfExists(disk, path);

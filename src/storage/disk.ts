@@ -50,8 +50,8 @@ export interface OpenFile {
 
 export interface Disk {
   list(directory: string): readonly DirectoryEntry[];
-  /** The same one after the other, for a folder with more files than memory should hold. */
-  walk(directory: string): Iterable<DirectoryEntry>;
+  /** The names of its regular files one after the other, of which there may be more than memory should hold. */
+  files(directory: string): Iterable<string>;
   /** never follows a symbolic link; null when there is no such file */
   status(path: string): FileStatus | null;
   /** whether this process may create and remove files in the directory */
@@ -81,36 +81,48 @@ const LARGE_FOLDER = 65_536;
 const NAMES = 256;
 /** Refuses a symbolic link, and does not wait for the writer of a named pipe. */
 const READ = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
+const CREATE = fs.constants.O_WRONLY | fs.constants.O_APPEND | fs.constants.O_CREAT | fs.constants.O_EXCL;
 
 const readPiece = promisify(fs.read);
 
 const syncElsewhere = promisify(fs.fdatasync);
 const sync = whileQuick(fs.fdatasyncSync, syncElsewhere);
 const syncFolder = whileQuick(fs.fsyncSync, promisify(fs.fsync));
-const remove = whileQuick(fs.unlinkSync, promisify(fs.unlink));
+const unlinkElsewhere = promisify(fs.unlink);
+const remove = whileQuick(
+  (path: string) => {
+    try {
+      fs.unlinkSync(path);
+    } catch (error) {
+      allowMissing(error);
+    }
+  },
+  (path) => unlinkElsewhere(path).catch(allowMissing),
+);
 
-function kindOf(entry: fs.Dirent | fs.Stats): FileKind {
-  if (entry.isFile()) return 'file';
-  return entry.isDirectory() ? 'directory' : 'other';
+function allowMissing(error: unknown): void {
+  if (errorCode(error) !== 'ENOENT') throw error;
 }
 
-function fileStatus(stats: fs.Stats): FileStatus {
-  const { ino, size, mtimeMs, ctimeMs, uid, gid } = stats;
-  return { kind: kindOf(stats), ino, size, mtimeMs, ctimeMs, mode: stats.mode & 0o2777, uid, gid };
+const { S_IFMT, S_IFREG, S_IFDIR } = fs.constants;
+
+function kindOf(mode: number): FileKind {
+  const type = mode & S_IFMT;
+  if (type === S_IFREG) return 'file';
+  return type === S_IFDIR ? 'directory' : 'other';
 }
 
-/** Read to the end or to `limit`: the reported size is a hint only (a file may grow, and `/proc` reports 0). */
-function readUpTo(fd: number, expected: number, limit: number): Buffer {
-  let bytes = Buffer.allocUnsafe(Math.min(expected + 1, limit));
+function fileStatus({ ino, size, mtimeMs, ctimeMs, mode, uid, gid }: fs.Stats): FileStatus {
+  return { kind: kindOf(mode), ino, size, mtimeMs, ctimeMs, mode: mode & 0o2777, uid, gid };
+}
+
+/** The first bytes of a file, as many as its status says it has, or as there are where that says 0, as in `/proc`. */
+function readUpTo(fd: number, size: number, limit: number): Buffer {
+  const bytes = Buffer.allocUnsafe(Math.min(size || PIECE, limit));
   let length = 0;
-  for (;;) {
-    const count = fs.readSync(fd, bytes, length, bytes.length - length, length);
-    length += count;
-    // The reported size, although there was space for more: the end of a regular file.
-    const isAll = count === 0 || (length === expected && length < bytes.length && expected > 0);
-    if (isAll || length === limit) return bytes.subarray(0, length);
-    if (length === bytes.length) bytes = Buffer.concat([bytes], Math.min(2 * length + PIECE, limit));
-  }
+  for (let count = -1; count !== 0 && length < bytes.length; length += count)
+    count = fs.readSync(fd, bytes, length, bytes.length - length, length);
+  return length === bytes.length ? bytes : bytes.subarray(0, length);
 }
 
 /** Set owner, group and mode of an open file or folder, as far as this process may. */
@@ -135,7 +147,7 @@ class NodeFile implements OpenFile {
   readonly #fd: number;
 
   constructor(path: string, owner: Ownership) {
-    this.#fd = fs.openSync(path, 'ax', owner.mode);
+    this.#fd = fs.openSync(path, CREATE, owner.mode);
     own(this.#fd, owner);
   }
 
@@ -165,30 +177,33 @@ async function* pieces(path: string): AsyncGenerator<Buffer> {
   }
 }
 
-function listFolder(path: string): readonly DirectoryEntry[] {
-  return fs
-    .readdirSync(path, { withFileTypes: true })
-    .map((entry) => ({ name: entry.name, kind: kindOf(entry) }));
+function kindOfEntry(entry: fs.Dirent): FileKind {
+  if (entry.isFile()) return 'file';
+  return entry.isDirectory() ? 'directory' : 'other';
 }
 
-/** A small folder is listed faster at once, a large one as a stream, which takes less memory, too. */
-function walkFolder(path: string): Iterable<DirectoryEntry> {
-  return fs.statSync(path).size < LARGE_FOLDER ? listFolder(path) : streamFolder(path);
+function listFolder(path: string): fs.Dirent[] {
+  return fs.readdirSync(path, { withFileTypes: true });
 }
 
-function* streamFolder(path: string): Generator<DirectoryEntry> {
+function* streamFolder(path: string): Generator<fs.Dirent> {
   const directory = fs.opendirSync(path, { bufferSize: NAMES });
   try {
-    for (let entry = directory.readSync(); entry !== null; entry = directory.readSync())
-      yield { name: entry.name, kind: kindOf(entry) };
+    for (let entry = directory.readSync(); entry !== null; entry = directory.readSync()) yield entry;
   } finally {
     directory.closeSync();
   }
 }
 
+/** A small folder is listed faster at once, a large one as a stream, which takes less memory, too. */
+function* filesIn(path: string): Generator<string> {
+  const isSmall = fs.statSync(path).size < LARGE_FOLDER;
+  for (const entry of isSmall ? listFolder(path) : streamFolder(path)) if (entry.isFile()) yield entry.name;
+}
+
 export const nodeDisk: Disk = {
-  list: listFolder,
-  walk: walkFolder,
+  list: (directory) => listFolder(directory).map((entry) => ({ name: entry.name, kind: kindOfEntry(entry) })),
+  files: filesIn,
   status(path) {
     try {
       const stats = fs.lstatSync(path, { throwIfNoEntry: false });
@@ -222,13 +237,7 @@ export const nodeDisk: Disk = {
   rename: (from, to) => fs.renameSync(from, to),
   link: (from, to) => fs.linkSync(from, to),
   unlink: (path) => fs.unlinkSync(path),
-  async remove(path) {
-    try {
-      await remove(path);
-    } catch (error) {
-      if (errorCode(error) !== 'ENOENT') throw error;
-    }
-  },
+  remove,
   mkdir(path, owner) {
     fs.mkdirSync(path, { mode: owner.mode });
     // Not through a link that somebody put there meanwhile.

@@ -47,7 +47,9 @@ export class TlsCounter {
   }
 
   #observeSession(attempts: readonly DeliveryAttempt[], { event, step }: SessionTrace): void {
-    const resultOf = step.rows.map((row) => RESULTS.get(row)).find((each) => each !== undefined);
+    const row = step.rows.find((each) => RESULTS.has(each));
+    if (row === undefined) return;
+    const resultOf = RESULTS.get(row);
     const [attempt] = attempts;
     if (resultOf === undefined || attempt === undefined) return;
     const host = hostOf(attempt);

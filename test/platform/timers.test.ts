@@ -83,3 +83,29 @@ test('a deadline that is moved passes when it was set to last', async () => {
   assert.equal(events.length, 2);
   assert.equal(clock.pending, 0);
 });
+
+test('deadlines of one clock share a timer, which ends with the first that is still set', async () => {
+  const { clock, until, events } = timed();
+  const tell = (what: string) => () => void events.push(`${what} at ${clock.monotonic()}`);
+  const slow = new MovingDeadline(clock, tell('slow'));
+  const quick = new MovingDeadline(clock, tell('quick'));
+  const moved = new MovingDeadline(clock, (length) => {
+    events.push(`moved at ${clock.monotonic()}`);
+    if (length === 700) moved.set(100);
+    slow.cancel();
+  });
+  slow.set(900);
+  quick.set(500);
+  moved.set(700);
+  assert.equal(clock.pending, 1);
+  await until(100);
+  quick.cancel();
+  await until(2000);
+  assert.deepEqual(events, ['moved at 700', 'moved at 800']);
+  quick.set(10);
+  slow.set(10);
+  assert.equal(clock.pending, 1);
+  await until(2010);
+  assert.deepEqual(events.slice(2), ['quick at 2010', 'slow at 2010']);
+  assert.equal(clock.pending, 0);
+});

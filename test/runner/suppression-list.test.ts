@@ -43,7 +43,7 @@ function fail(code: string): never {
 function bound(disk: MemoryDisk): Disk {
   return {
     list: (path) => disk.list(path),
-    walk: (path) => disk.walk(path),
+    files: (path) => disk.files(path),
     status: (path) => disk.status(path),
     writable: (path) => disk.writable(path),
     read: (path, limit) => disk.read(path, limit),

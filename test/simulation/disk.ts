@@ -43,8 +43,9 @@ export class ProcessDisk implements Disk {
     return this.#disk.list(directory);
   }
 
-  walk(directory: string) {
-    return this.list(directory);
+  files(directory: string) {
+    this.#gate.step('list', directory);
+    return this.#disk.files(directory);
   }
 
   status(path: string) {

@@ -64,6 +64,8 @@ const CASES: Readonly<Record<string, Case>> = {
     disk.mkdir(`${root}/folder`, { ...OWNER, mode: 0o750 });
     put(disk, `${root}/folder/a`, 'x');
     assert.deepEqual(names(disk, root), ['folder directory']);
+    assert.deepEqual([...disk.files(root)], []);
+    assert.deepEqual([...disk.files(`${root}/folder`)], ['a']);
     assert.deepEqual(names(disk, `${root}/folder`), ['a file']);
     assert.equal(disk.read(`${root}/folder`, 10).status.kind, 'directory');
     assert.equal(disk.writable(`${root}/folder`), true);
@@ -79,7 +81,7 @@ const CASES: Readonly<Record<string, Case>> = {
       () => disk.rename(none, `${root}/x`),
       () => disk.link(none, `${root}/x`),
       () => disk.list(none),
-      () => [...disk.walk(none)],
+      () => [...disk.files(none)],
       () => disk.create(`${none}/x`, OWNER),
     ]) {
       assert.throws(call, { code: 'ENOENT' });

@@ -51,7 +51,7 @@ export function faultyDisk(fault: Fault, disk: Disk = nodeDisk): FaultyDisk {
   return {
     taken,
     list: (directory) => disk.list(directory),
-    walk: (directory) => disk.walk(directory),
+    files: (directory) => disk.files(directory),
     status: (path) => disk.status(path),
     writable: (directory) => disk.writable(directory),
     read: (path, limit) => disk.read(path, limit),

@@ -95,8 +95,10 @@ export class MemoryDisk implements Disk {
     return [...this.#folderAt(directory).names].map(([name, { kind }]) => ({ name, kind }));
   }
 
-  walk(directory: string) {
-    return this.list(directory);
+  files(directory: string) {
+    return [...this.#folderAt(directory).names].flatMap(([name, { kind }]) =>
+      kind === 'file' ? [name] : [],
+    );
   }
 
   status(file: string): FileStatus | null {

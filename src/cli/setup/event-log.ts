@@ -95,7 +95,7 @@ export function observed(
     },
     trace: (attempt, traced) => {
       recorder?.observe(attempt, traced);
-      relays.observe(traced);
+      if (traced.what !== 'session') relays.observe(traced);
       tlsCounter?.observe(attempt, traced);
       events.trace(attempt, traced);
     },

@@ -3,7 +3,7 @@
  * server at a time, over UDP, and over TCP where the answer does not fit (RFC 1035 4.2). It validates nothing itself: the AD bit
  * is the name server's word (RFC 4035 4.9), to be believed only where the way to it is trusted (trust.ts).
  */
-import { randomInt } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import { connect } from 'node:net';
 import { hostKey, type LookupError, type LookupResult } from '../dns.ts';
 import type { StartTimer } from '../timers.ts';
@@ -35,23 +35,19 @@ export async function lookup<K extends RecordType>(
   const canonical = first === undefined ? name : hostKey(first.name);
   const alias = canonical === name ? {} : { canonical };
   const proved = isProved ? { secure: true as const, ...alias } : {};
-  if (rcode !== NO_ERROR || first === undefined) {
-    const fault = rcode === NO_ERROR ? 'no-data' : (FAULTS.get(rcode) ?? 'bad-answer');
+  if (rcode !== 'NOERROR' || first === undefined) {
+    const fault = rcode === 'NOERROR' ? 'no-data' : (FAULTS.get(rcode) ?? 'bad-answer');
     return { lookup: { kind: 'failed', fault, ...proved }, ttl: 0 };
   }
   const ttl = Math.min(...records.map((record) => record.ttl));
   return { lookup: { kind: 'found', records: records.map(({ data }) => data), ...proved }, ttl };
 }
 
-const NO_ERROR = 0;
-const NO_SUCH_NAME = 3;
-
-/** By RCODE (RFC 1035 4.1.1). */
-const FAULTS: ReadonlyMap<number, LookupError> = new Map([
-  [2, 'server-failure'],
-  [NO_SUCH_NAME, 'no-domain'],
-  [4, 'server-failure'],
-  [5, 'refused'],
+const FAULTS: ReadonlyMap<string, LookupError> = new Map([
+  ['NXDOMAIN', 'no-domain'],
+  ['SERVFAIL', 'server-failure'],
+  ['NOTIMP', 'server-failure'],
+  ['REFUSED', 'refused'],
 ]);
 
 /** Why there is no answer: nothing came in time that belongs to the question, or no server can be reached. */
@@ -71,7 +67,7 @@ async function query<K extends RecordType>(
       if (answer === 'local-fault') continue;
       failed = answer;
       if (answer === 'timeout') continue;
-      if (answer.rcode === NO_ERROR || answer.rcode === NO_SUCH_NAME) return answer;
+      if (answer.rcode === 'NOERROR' || answer.rcode === 'NXDOMAIN') return answer;
     }
     // Another server might have done better; asking the same ones again rarely helps.
     if (typeof failed !== 'string') return failed;
@@ -87,7 +83,7 @@ function ask<K extends RecordType>(
   type: K,
   startTimer: StartTimer,
 ): Promise<Answer<RecordData[K]> | Unanswered> {
-  const question = questionFor(randomInt(0x10000), name, type);
+  const question = questionFor(newId(), name, type);
   return new Promise((resolve) => {
     const timer = startTimer(() => finish('timeout'));
     const close = EXCHANGES[transport](server, question.packet, {
@@ -103,6 +99,18 @@ function ask<K extends RecordType>(
       resolve(answer);
     }
   });
+}
+
+/** Ids that nobody can guess, drawn ahead: to draw one costs as much as to draw them all. */
+const ids = new Uint16Array(256);
+let used = ids.length;
+
+function newId(): number {
+  if (used === ids.length) {
+    randomFillSync(ids);
+    used = 0;
+  }
+  return ids[used++] ?? 0;
 }
 
 type Exchange = typeof askByUdp;

@@ -24,7 +24,7 @@ const shared = new Map<NameServer, SharedSocket>();
 
 /** Sends the question and calls for each packet with its id; returns what ends the exchange. */
 export function askByUdp(server: NameServer, question: Buffer, events: ExchangeEvents): () => void {
-  const id = question.readUInt16BE();
+  const id = idOf(question);
   let socket = shared.get(server);
   if (socket?.takes(id) !== true) {
     socket = new SharedSocket(server, (closed) => {
@@ -50,7 +50,7 @@ class SharedSocket {
     this.#leave = leave;
     this.#socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
     this.#socket.on('message', (bytes) => {
-      if (bytes.length >= 2) this.#waiting.get(bytes.readUInt16BE())?.packet(bytes);
+      if (bytes.length >= 2) this.#waiting.get(idOf(bytes))?.packet(bytes);
     });
     this.#socket.on('error', () => this.#fail());
     this.#socket.once('connect', () => {
@@ -78,10 +78,12 @@ class SharedSocket {
 
   /** A refusal of an earlier question may be told when the next one is sent. */
   #send(question: Buffer): void {
-    this.#socket.send(question, (error) => {
-      if (error !== null) this.#fail();
-    });
+    this.#socket.send(question, this.#sent);
   }
+
+  readonly #sent = (error: Error | null): void => {
+    if (error !== null) this.#fail();
+  };
 
   #fail(): void {
     this.#leave(this);
@@ -94,4 +96,9 @@ class SharedSocket {
     this.#leave(this);
     this.#socket.close();
   }
+}
+
+/** Its first two bytes (RFC 1035 4.1.1). */
+function idOf(packet: Uint8Array): number {
+  return ((packet[0] ?? 0) << 8) | (packet[1] ?? 0);
 }

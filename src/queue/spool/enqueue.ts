@@ -8,12 +8,7 @@ import { newControlText } from '../../delivery-list/generate.ts';
 import type { MessageNumber } from '../../delivery-list/job.ts';
 import { MAX_HEADER, storedControl } from '../../message/stored.ts';
 import { errorCode } from '../../platform/system-errors.ts';
-import {
-  assertOwnerCanRead,
-  removeIfExists,
-  type TemporaryName,
-  writeNew,
-} from '../../storage/atomic-file.ts';
+import { assertOwnerCanRead, removeIfExists, type TemporaryName } from '../../storage/atomic-file.ts';
 import type { Disk, OpenFile, Ownership } from '../../storage/disk.ts';
 import type { StateLayout } from '../../storage/layout.ts';
 import { InvalidMessage, type Queue } from '../queue.ts';
@@ -50,24 +45,19 @@ export function linkNext(
   }
 }
 
-type Pieces = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
-
-/** The beginning of a message that passes. */
-class Head {
-  #bytes = Buffer.alloc(0);
-
-  /** up to `MAX_HEADER` of them */
-  get bytes(): Buffer {
-    return this.#bytes;
+/** Resolves to the first bytes of a message that was written, up to `MAX_HEADER`. */
+async function write(file: OpenFile, payload: AsyncIterable<Uint8Array> | Uint8Array): Promise<Buffer> {
+  if (payload instanceof Uint8Array) {
+    file.write(payload);
+    return Buffer.from(payload.buffer, payload.byteOffset, Math.min(payload.length, MAX_HEADER));
   }
-
-  async *of(pieces: Pieces): AsyncGenerator<Uint8Array> {
-    for await (const piece of pieces) {
-      const missing = MAX_HEADER - this.#bytes.length;
-      if (missing > 0) this.#bytes = Buffer.concat([this.#bytes, piece.subarray(0, missing)]);
-      yield piece;
-    }
+  let head = Buffer.alloc(0);
+  for await (const piece of payload) {
+    file.write(piece);
+    const missing = MAX_HEADER - head.length;
+    if (missing > 0) head = Buffer.concat([head, piece.subarray(0, missing)]);
   }
+  return head;
 }
 
 /** A message under a temporary name. */
@@ -79,14 +69,16 @@ interface Written {
 export function createEnqueue(deps: EnqueueDeps): Queue['enqueue'] {
   const { disk, layout, temporaryName, owner, syncSpool } = deps;
   const highest = highestReader(disk, layout);
+  /** what this process writes is all the same */
+  let isReadable = false;
 
   return async (payload, job) => {
     if (!job.recipients.some((address) => address !== '')) throw new Error('a new job needs a recipient');
     const written: Written[] = [];
     const linked: MessageNumber[] = [];
-    const write = async (pieces: Pieces): Promise<Written> => {
+    const create = (): Written => {
       const path = temporaryName();
-      const message = { path, file: await writeNew(disk, path, pieces, owner) };
+      const message = { path, file: disk.create(path, owner) };
       written.push(message);
       return message;
     };
@@ -105,13 +97,15 @@ export function createEnqueue(deps: EnqueueDeps): Queue['enqueue'] {
       for (const done of await Promise.allSettled(syncs)) if (done.status === 'rejected') throw done.reason;
     };
     try {
-      const head = new Head();
-      const message = await write(head.of(payload instanceof Uint8Array ? [payload] : payload));
+      const message = create();
+      const head = await write(message.file, payload);
       // A message that no run could read, or that is a delivery list, gets no number.
-      assertOwnerCanRead(disk, message.path, owner, layout.spool);
-      if (storedControl(head.bytes) !== null) throw new InvalidMessage();
+      if (!isReadable) assertOwnerCanRead(disk, message.path, owner, layout.spool);
+      isReadable = true;
+      if (storedControl(head) !== null) throw new InvalidMessage();
       const msgid = publish(message);
-      const list = await write([Buffer.from(newControlText({ ...job, msgid }), 'latin1')]);
+      const list = create();
+      list.file.write(Buffer.from(newControlText({ ...job, msgid }), 'latin1'));
       await sync(msgid);
       const control = publish(list);
       await syncSpool();

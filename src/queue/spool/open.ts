@@ -345,7 +345,7 @@ function clientState(spool: Spool, disk: Disk) {
 }
 
 function isSame(disk: Disk, { layout, ino }: Spool): boolean {
-  return disk.status(`${layout.spool}/.`)?.ino === ino && disk.status(layout.temporary) !== null;
+  return disk.status(`${layout.spool}/.`)?.ino === ino && disk.writable(layout.temporary);
 }
 
 /** New messages must not get a number that the journal of an interrupted or running run still mentions. */

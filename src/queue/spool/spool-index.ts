@@ -92,6 +92,8 @@ export interface Parking {
 
 export const NO_ACTIVE_PAYLOADS: ActivePayloads = new Set();
 
+const NONE = new Float64Array(0);
+
 export class SpoolIndex {
   readonly #deps: SpoolIndexDeps;
   readonly #entries = new Map<MessageNumber, IndexEntry>();
@@ -99,7 +101,7 @@ export class SpoolIndex {
   #newlyParked = 0;
   #restore: { readonly many: number; readonly read: () => ParkedJobs } | null = null;
   /** what the last listing showed */
-  #listed = new Listing(new Float64Array(0));
+  #listed = new Listing(NONE);
   #highest = 0;
   /** names with a number beyond the highest, and whether they were reported */
   readonly #foreign = new Map<string, boolean>();
@@ -239,12 +241,16 @@ export class SpoolIndex {
     const parked = new ParkedJobs();
     const isNamed = new Uint8Array(listing.length);
     let row = 0;
+    let parkedNumber = known.number(row);
+    const earlier = before?.numbers ?? NONE;
+    let older = earlier.length - 1;
     try {
       for (let position = listing.length - 1; position >= 0; position--) {
         const number = listing.at(position);
-        while (known.number(row) > number) row++;
-        const isParked = known.number(row) === number;
-        const isOld = before?.has(number) ?? false;
+        while (parkedNumber > number) parkedNumber = known.number(++row);
+        while ((earlier[older] ?? -1) > number) older--;
+        const isParked = parkedNumber === number;
+        const isOld = earlier[older] === number;
         let msgid = -1;
         if (isParked && (isOld || this.#staysParked(known, row, parking))) {
           parked.copy(known, row);

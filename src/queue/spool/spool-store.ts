@@ -69,12 +69,10 @@ export class SpoolStore implements MessageStore<SpoolJob> {
     return entry?.kind === 'control' ? entry : undefined;
   }
 
-  /**
-   * An outcome is about the payload as it was read for the delivery; a finished job's payload is removed as it is now.
-   */
-  journalKey({ control, base: { msgid } }: SpoolJob, record: JournalRecord['record']): JournalKey {
+  /** With the payload as it was read for the delivery, because outcomes and end are about that; as it is now where it was not read. */
+  journalKey({ control, base: { msgid } }: SpoolJob): JournalKey {
     const { index, disk, layout } = this.#deps;
-    const read = record === 'status' ? index.get(msgid) : undefined;
+    const read = index.get(msgid);
     const payload =
       read?.kind === 'payload' ? fingerprintOf(read.status) : payloadFingerprint(disk, layout, msgid);
     return { control, msgid, payload };
@@ -192,8 +190,9 @@ export class SpoolStore implements MessageStore<SpoolJob> {
   }
 }
 
-/** Whether a pending recipient was added to the control message while its job was finished. */
+/** Whether a pending recipient was added to the control message while its job was finished. The same job had none before that. */
 function hasNewRecipients(now: SpoolJob, finished: SpoolJob): boolean {
+  if (now === finished) return false;
   const known = finished.base.recipients.map(({ address }) => address);
-  return !hasNoPendingRecipients(now) || (now !== finished && hasOtherPendingRecipients(now.base, known));
+  return !hasNoPendingRecipients(now) || hasOtherPendingRecipients(now.base, known);
 }

@@ -73,12 +73,17 @@ interface Recording {
 
 /** What the transcript of a later delivery on the same session needs: how the session began, and its state now. */
 interface OpenSession {
+  readonly number: number;
+  /** monotonic milliseconds; null: not while it was recorded */
+  readonly connected: number | null;
   readonly initial: Session;
   /** what happened until the session was ready for the first time */
   readonly initiation: TimedEvent[];
   wasReady: boolean;
   last: Session;
 }
+
+type SessionEvent = Extract<TraceEvent, { what: 'session' }>;
 
 export class Recorder {
   readonly #rules: RecorderRules;
@@ -109,14 +114,17 @@ export class Recorder {
       this.#sessions.delete(event.session);
       this.#connected.set(event.session, now);
     }
+    const open = event.what === 'session' ? this.#openSession(event) : null;
     for (const attempt of attempts) {
       const recording = this.#recordings.get(attempt) ?? this.#begin(attempt, now);
-      if (event.what === 'session') this.#addSession(recording, event);
+      if (open !== null) addSession(recording, open);
       if (event.what === 'body') recording.messages.push(event.message);
       recording.buffered.push({ at: now, event });
-      this.#update(recording, event);
+      if (event.what === 'delivery' || event.what === 'outcome') takeNote(recording, event);
+      if (recording.hadFailure || recording.writer !== null) this.#write(recording);
+      if (recording.done && isComplete(recording)) this.#end(recording);
     }
-    if (event.what === 'session') this.#remember(event, now);
+    if (event.what === 'session' && open !== null) this.#remember(open, event, now);
   };
 
   /** Keeps unfinished transcripts as they are; resolves when every transcript is complete. */
@@ -145,46 +153,25 @@ export class Recorder {
     return recording;
   }
 
-  /** Before the first line of a session that is new to this delivery: how the session began, and its state. */
-  #addSession(recording: Recording, { session, step }: Extract<TraceEvent, { what: 'session' }>): void {
-    if (recording.sessions.has(session)) return;
-    recording.sessions.add(session);
+  #openSession({ session, step }: SessionEvent): OpenSession {
     const known = this.#sessions.get(session);
-    const { policy, peer } = step.session;
-    const initial = known?.initial ?? beginSession(policy, peer);
-    const add = (at: number, event: Recorded): void => {
-      recording.buffered.push({ at, event });
-    };
-    if (known === undefined) {
-      const connected = this.#connected.get(session) ?? recording.began;
-      add(Math.max(connected, recording.began), { what: 'session-state', session, value: initial });
-      return;
-    }
-    const [first] = known.initiation;
-    const since = this.#connected.get(session) ?? first?.at ?? recording.began;
-    add(since, { what: 'session-state', session, value: initial });
-    add(since, { what: 'connected', session, address: peer.address ?? peer.host });
-    for (const { at, event } of known.initiation) add(at, event);
-    add(recording.began, { what: 'session-state', session, value: known.last });
+    if (known !== undefined) return known;
+    const initial = beginSession(step.session.policy, step.session.peer);
+    const connected = this.#connected.get(session) ?? null;
+    const open = { number: session, connected, initial, initiation: [], wasReady: false, last: initial };
+    this.#sessions.set(session, open);
+    return open;
   }
 
-  #remember(event: Extract<TraceEvent, { what: 'session' }>, now: number): void {
-    const { session } = event;
+  #remember(open: OpenSession, event: SessionEvent, now: number): void {
     const after = event.step.session;
     if (after.state === 'closed') {
-      this.#forget(session);
+      this.#forget(open.number);
       return;
     }
-    const known = this.#sessions.get(session) ?? {
-      initial: beginSession(after.policy, after.peer),
-      initiation: [],
-      wasReady: false,
-      last: after,
-    };
-    this.#sessions.set(session, known);
-    if (!known.wasReady) known.initiation.push({ at: now, event });
-    if (after.state === 'ready') known.wasReady = true;
-    known.last = after;
+    if (!open.wasReady) open.initiation.push({ at: now, event });
+    if (after.state === 'ready') open.wasReady = true;
+    open.last = after;
   }
 
   #forget(session: number): void {
@@ -195,20 +182,6 @@ export class Recorder {
   /** number of sessions remembered now */
   get openSessions(): number {
     return this.#sessions.size + this.#connected.size;
-  }
-
-  /** Takes note of what the event means for the recording; writes or ends it where that follows. */
-  #update(recording: Recording, event: TraceEvent): void {
-    if (event.what === 'delivery') {
-      if (event.step.delivery.state === 'done') recording.done = true;
-      if ('failure' in event.event) recording.hadFailure = true;
-    }
-    if (event.what === 'outcome') {
-      recording.decided += event.recipients.length;
-      if (event.outcome.kind === 'failed') recording.hadFailure = recording.failed = true;
-    }
-    if (recording.hadFailure || recording.writer !== null) this.#write(recording);
-    if (isComplete(recording)) this.#end(recording);
   }
 
   #write(recording: Recording): void {
@@ -264,6 +237,41 @@ export class Recorder {
     }
     writer?.keep();
   }
+}
+
+/** What the event means for the recording. */
+function takeNote(
+  recording: Recording,
+  event: Extract<TraceEvent, { what: 'delivery' } | { what: 'outcome' }>,
+): void {
+  if (event.what === 'delivery') {
+    if (event.step.delivery.state === 'done') recording.done = true;
+    if ('failure' in event.event) recording.hadFailure = true;
+  } else {
+    recording.decided += event.recipients.length;
+    if (event.outcome.kind === 'failed') recording.hadFailure = recording.failed = true;
+  }
+}
+
+/** Before the first line of a session that is new to this delivery: how the session began, and its state. */
+function addSession({ sessions, began, buffered }: Recording, open: OpenSession): void {
+  const { number: session, connected, initial, initiation, last } = open;
+  if (sessions.has(session)) return;
+  sessions.add(session);
+  const add = (at: number, event: Recorded): void => {
+    buffered.push({ at, event });
+  };
+  const [first] = initiation;
+  if (first === undefined) {
+    add(Math.max(connected ?? began, began), { what: 'session-state', session, value: initial });
+    return;
+  }
+  const since = connected ?? first.at;
+  const { peer } = initial;
+  add(since, { what: 'session-state', session, value: initial });
+  add(since, { what: 'connected', session, address: peer.address ?? peer.host });
+  for (const { at, event } of initiation) add(at, event);
+  add(began, { what: 'session-state', session, value: last });
 }
 
 /** The delivery is done, and every recipient has an outcome. */

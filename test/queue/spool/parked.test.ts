@@ -45,7 +45,7 @@ function scene(): Scene {
       return disk.read(path, limit);
     },
   });
-  for (const name of ['walk', 'list', 'status', 'writable', 'create', 'rename', 'link', 'unlink'] as const)
+  for (const name of ['files', 'list', 'status', 'writable', 'create', 'rename', 'link', 'unlink'] as const)
     Object.assign(counting, { [name]: disk[name].bind(disk) });
   for (const name of ['stream', 'remove', 'mkdir', 'syncDirectory'] as const)
     Object.assign(counting, { [name]: disk[name].bind(disk) });

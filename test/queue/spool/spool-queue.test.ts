@@ -478,6 +478,18 @@ test('a payload stays as long as a later message cannot be read, which may be a 
   assert.deepEqual(messagesIn(spool), {});
 });
 
+test('another message under the number of a payload that was delivered stays (R311)', async (t) => {
+  const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com') });
+  const queue = await openQueue(spool, bench());
+  await queue.scan();
+  await queue.readPayload(1);
+  await queue.record(2, [outcome(0, 'b@example.com', 2, 'ok')], NOW);
+  writeMessage(spool, '1', `${MAIL}another`);
+  await queue.finish(2);
+  await queue.close();
+  assert.deepEqual(messagesIn(spool), { '1': `${MAIL}another` });
+});
+
 test('a new job under the number of one that is being delivered is not touched', async (t) => {
   const spool = spoolOf(t, { '1': MAIL, '2': listFor(1, 'b@example.com'), '3': MAIL });
   const queue = await openQueue(spool, bench());

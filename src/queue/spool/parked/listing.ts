@@ -5,33 +5,34 @@ import { isBeyondNumbers, messageNumber } from '../../../storage/layout.ts';
 
 export class Listing {
   /** ascending */
-  readonly #numbers: Float64Array;
+  readonly numbers: Float64Array;
 
   /** In any order; they are sorted in place. */
   constructor(numbers: Float64Array) {
-    this.#numbers = numbers.sort();
+    this.numbers = numbers.sort();
   }
 
   get length(): number {
-    return this.#numbers.length;
+    return this.numbers.length;
   }
 
   /** By position, lowest number first. */
   at(position: number): MessageNumber {
-    return this.#numbers[position] ?? Number.NaN;
+    return this.numbers[position] ?? Number.NaN;
   }
 
   /** The position of a number, which is probably at `guess`; -1 when it is not there. */
   indexOf(number: MessageNumber, guess = -1): number {
-    if (this.at(guess) === number) return guess;
+    const { numbers } = this;
+    if (numbers[guess] === number) return guess;
     let low = 0;
-    let high = this.length;
+    let high = numbers.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.at(middle) < number) low = middle + 1;
+      if ((numbers[middle] ?? 0) < number) low = middle + 1;
       else high = middle;
     }
-    return this.at(low) === number ? low : -1;
+    return numbers[low] === number ? low : -1;
   }
 
   has(number: MessageNumber): boolean {
@@ -47,8 +48,7 @@ export function listMessages(disk: Disk, directory: string, foreign: (name: stri
   const pieces: Float64Array[] = [];
   let count = 0;
   let piece = new Float64Array(0);
-  for (const { name, kind } of disk.walk(directory)) {
-    if (kind !== 'file') continue;
+  for (const name of disk.files(directory)) {
     const number = messageNumber(name);
     if (number !== null) {
       if (count % PIECE === 0) {
