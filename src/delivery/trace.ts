@@ -1,13 +1,14 @@
 /**
  * What can be seen of a delivery while it happens: every answer, event, decision and effect, with the attempts it
  * concerns. Transcripts, the dialogue on a screen and `replay` are made from it. Bodies and credentials are never part of it.
+ * There are ten events and more for each message, so observers say which of them they want.
  */
 
 import type { TlsaRecord, TlsFacts } from '#net-stream-utils';
 import type { OutgoingMessage } from '../message/outgoing.ts';
 import type { LookupResult, MxRecord, StsPolicy } from '../platform/dns.ts';
 import type { SessionEvent, Step } from '../smtp/machine/session.ts';
-import type { Outcome } from '../smtp/outcome.ts';
+import type { Failure, Outcome } from '../smtp/outcome.ts';
 import type { DeliveryAttempt } from './attempt.ts';
 import type { DeliveryEvent, DeliveryStep } from './delivery.ts';
 import type { TlsUse } from './tls-use.ts';
@@ -51,3 +52,46 @@ export type TraceEvent =
 
 /** `attempts`: whom this concerns; nobody for a session between two messages or one that is closing. */
 export type Trace = (attempts: readonly DeliveryAttempt[], event: TraceEvent) => void;
+
+export type Traced<What extends TraceEvent['what']> = Extract<TraceEvent, { readonly what: What }>;
+type Tell<Event> = (attempts: readonly DeliveryAttempt[], event: Event) => void;
+
+/** An event of a delivery that says what failed. */
+type FailureTrace = Traced<'delivery'> & { readonly event: { readonly failure: Failure } };
+
+/** What somebody wants to know of deliveries: other events do not reach it. */
+export type Observer = { readonly [What in TraceEvent['what']]?: Tell<Traced<What>> } & {
+  /** whatever is not named */
+  readonly others?: Trace;
+  /** of deliveries, failures alone */
+  readonly failure?: Tell<FailureTrace>;
+  /** of sessions, only what comes before their first transaction */
+  readonly initiation?: Tell<Traced<'session'>>;
+};
+
+/** Tells each event to those that want it, in the order in which they are given. */
+export function traceFor(observers: readonly Observer[]): Trace {
+  const wanted = (what: TraceEvent['what']): readonly Trace[] =>
+    observers.flatMap((observer) => (observer[what] ?? observer.others ?? []) as Trace | []);
+  const told = {
+    lookup: wanted('lookup'),
+    delivery: wanted('delivery'),
+    connected: wanted('connected'),
+    session: wanted('session'),
+    closed: wanted('closed'),
+    body: wanted('body'),
+    outcome: wanted('outcome'),
+  } satisfies { readonly [what in TraceEvent['what']]: readonly Trace[] };
+  const failure = observers.flatMap((observer) => (observer.failure ?? []) as Trace | []);
+  const initiation = observers.flatMap((observer) => (observer.initiation ?? []) as Trace | []);
+  return (attempts, event) => {
+    for (const tell of told[event.what]) tell(attempts, event);
+    if (event.what === 'session') {
+      const { transactions, current } = event.step.session;
+      if (transactions > 0 || current !== null) return;
+      for (const tell of initiation) tell(attempts, event);
+    } else if (event.what === 'delivery' && 'failure' in event.event) {
+      for (const tell of failure) tell(attempts, event);
+    }
+  };
+}

@@ -1,7 +1,7 @@
 /** Counts what can be seen: outcomes, the trace of deliveries, and the lines of the log, whether they are written or not. */
 import type { DeliveryAttempt } from '../delivery/attempt.ts';
 import { tlsUse } from '../delivery/tls-use.ts';
-import type { Trace, TraceEvent } from '../delivery/trace.ts';
+import type { Observer, Traced } from '../delivery/trace.ts';
 import type { LogEvent } from '../output/log/log-events.ts';
 import type { OutcomeRecord } from '../runner/active-message.ts';
 import type { Outcome } from '../smtp/outcome.ts';
@@ -29,16 +29,14 @@ export function outcomeCounter(metrics: Metrics, now: () => number): (record: Ou
   };
 }
 
-type Traced<What extends TraceEvent['what']> = Extract<TraceEvent, { what: What }>;
-
-export function traceCounter(metrics: Metrics): Trace {
-  return ([attempt], traced) => {
-    if (traced.what === 'session') countSession(metrics, attempt, traced);
-    else if (traced.what === 'delivery') countDelivery(metrics, traced);
-    else if (traced.what === 'connected') {
+export function traceCounter(metrics: Metrics): Observer {
+  return {
+    initiation: ([attempt], traced) => countInitiation(metrics, attempt, traced),
+    delivery: (_, traced) => countDelivery(metrics, traced),
+    connected: ([attempt], { tls }) => {
       metrics.add('spoolroom_smtp_connections', { result: 'ok' });
-      if (traced.tls !== undefined) countTls(metrics, attempt, traced.tls);
-    }
+      if (tls !== undefined) countTls(metrics, attempt, tls);
+    },
   };
 }
 
@@ -71,7 +69,7 @@ const TLS_ROWS: {
   'tls-failed-required': 'handshake',
 };
 
-function countSession(
+function countInitiation(
   metrics: Metrics,
   attempt: DeliveryAttempt | undefined,
   { event, step: { rows, effects } }: Traced<'session'>,

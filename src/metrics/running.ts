@@ -2,11 +2,13 @@
  * The metrics of a process that delivers or listens: counts while it works, keeps the counters for the next process, and gives
  * their text at any time. Nothing here stops mail: what cannot be written is told once.
  */
+import type { Observer } from '../delivery/trace.ts';
 import type { MessageNumber } from '../delivery-list/job.ts';
 import type { Log } from '../output/log/log.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import { describeError, isOperationalError } from '../platform/system-errors.ts';
 import type { QueueScan, QueueState } from '../queue/queue.ts';
+import type { OutcomeRecord } from '../runner/active-message.ts';
 import type { Alerts } from '../runner/alerts.ts';
 import type { DeliveryEvents } from '../runner/deliveries.ts';
 import { readThrottled } from '../runner/throttling/throttle-store.ts';
@@ -87,22 +89,14 @@ export class RunningMetrics {
     }
   }
 
-  /** The events of a run, counted. */
-  observed(events: DeliveryEvents): DeliveryEvents {
-    const outcome = outcomeCounter(this.#metrics, () => this.#seconds());
-    const trace = traceCounter(this.#metrics);
-    return {
-      ...events,
-      outcome: (record) => {
-        outcome(record);
-        if (record.status !== 4) this.#recent.add(record.status === 5, this.#seconds());
-        events.outcome(record);
-      },
-      trace: (attempts, traced) => {
-        trace(attempts, traced);
-        events.trace(attempts, traced);
-      },
+  /** Of a run. */
+  get counter(): Pick<DeliveryEvents, 'outcome'> & { readonly observer: Observer } {
+    const count = outcomeCounter(this.#metrics, () => this.#seconds());
+    const outcome = (record: OutcomeRecord): void => {
+      count(record);
+      if (record.status !== 4) this.#recent.add(record.status === 5, this.#seconds());
     };
+    return { outcome, observer: traceCounter(this.#metrics) };
   }
 
   /** A log, counted. */

@@ -4,43 +4,67 @@
  */
 import type { Clock, Timer } from './clock.ts';
 
-export type StartTimer = (call: () => void) => Timer;
+/**
+ * What is over so many milliseconds after it was added: one timer of the clock serves all of it, and none when all is removed
+ * or over.
+ */
+export class FixedDelay<Item> {
+  readonly #clock: Clock;
+  readonly #milliseconds: number;
+  readonly #over: (item: Item) => void;
+  /** monotonic milliseconds, in the order in which they end */
+  readonly #ends = new Map<Item, number>();
+  #timer: Timer | null = null;
 
-/** Timers that all run for so many milliseconds: one timer of the clock serves them, and none when all are cancelled or over. */
-export function fixedDelay(clock: Clock, milliseconds: number): StartTimer {
-  /** in the order in which they end */
-  const running = new Set<{ readonly at: number; readonly call: () => void }>();
-  let timer: Timer | null = null;
-
-  function rearm(): void {
-    const [first] = running;
-    timer = first === undefined ? null : clock.after(Math.max(0, first.at - clock.monotonic()), fire);
+  constructor(clock: Clock, milliseconds: number, over: (item: Item) => void) {
+    this.#clock = clock;
+    this.#milliseconds = milliseconds;
+    this.#over = over;
   }
 
-  function fire(): void {
-    const now = clock.monotonic();
+  /** What is not there yet. `now`: of the same clock, where it was just read. */
+  add(item: Item, now = this.#clock.monotonic()): void {
+    this.#ends.set(item, now + this.#milliseconds);
+    this.#timer ??= this.#clock.after(this.#milliseconds, () => this.#fire());
+  }
+
+  delete(item: Item): void {
+    if (!this.#ends.delete(item) || this.#ends.size > 0) return;
+    this.#timer?.cancel();
+    this.#timer = null;
+  }
+
+  #fire(): void {
+    const now = this.#clock.monotonic();
     try {
-      for (const each of running) {
-        if (each.at > now) break;
-        running.delete(each);
-        each.call();
+      for (const [item, end] of this.#ends) {
+        if (end > now) break;
+        this.#ends.delete(item);
+        this.#over(item);
       }
     } finally {
-      rearm();
+      this.#rearm();
     }
   }
 
+  #rearm(): void {
+    const [first] = this.#ends.values();
+    this.#timer =
+      first === undefined
+        ? null
+        : this.#clock.after(Math.max(0, first - this.#clock.monotonic()), () => this.#fire());
+  }
+}
+
+export type StartTimer = (call: () => void) => Timer;
+
+/** Timers that all run for so many milliseconds. */
+export function fixedDelay(clock: Clock, milliseconds: number): StartTimer {
+  const calls = new FixedDelay<() => void>(clock, milliseconds, (call) => call());
   return (call) => {
-    const each = { at: clock.monotonic() + milliseconds, call };
-    running.add(each);
-    timer ??= clock.after(milliseconds, fire);
-    return {
-      cancel() {
-        if (!running.delete(each) || running.size > 0) return;
-        timer?.cancel();
-        timer = null;
-      },
-    };
+    const own = (): void => call();
+    calls.add(own);
+    return { cancel: () => calls.delete(own) };
   };
 }
 

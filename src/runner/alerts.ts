@@ -106,6 +106,11 @@ export class Alerts {
     return this.#alerts.has(key);
   }
 
+  /** Whether any problem with such a key was there. */
+  some(isMeant: (key: string) => boolean): boolean {
+    return [...this.#alerts.keys()].some(isMeant);
+  }
+
   /** The problem is there. It is told when it has lasted `after` seconds. */
   raise(key: string, text: string, after = 0): void {
     const since = this.#alerts.get(key)?.since ?? this.#now();

@@ -2,10 +2,10 @@
  * Whether the relays take our mail at all, seen from what happens in deliveries. While one does not, mail only waits, and
  * nothing else would tell the administrator before it is given up.
  */
-import type { TraceEvent } from '../delivery/trace.ts';
+import type { Observer, Traced } from '../delivery/trace.ts';
 import type { LookupError } from '../platform/dns.ts';
 import type { Relay } from '../routing/hosts.ts';
-import type { Failure } from '../smtp/outcome.ts';
+import type { Failure, Outcome } from '../smtp/outcome.ts';
 import { NO_RELAYING } from '../smtp/reply-readings.ts';
 import { describePeer, joinedLines } from '../smtp/status-text.ts';
 import { type Alerts, NAME_SERVERS, RELAY } from './alerts.ts';
@@ -68,31 +68,40 @@ export class RelayAlerts {
   readonly #alerts: Alerts;
   /** an alert of an earlier process may be there */
   #mayBeSilent = true;
+  /** those about which there is an alert, by the begin of its key */
+  readonly #away: Set<string>;
 
   constructor(relays: readonly Relay[], alerts: Alerts) {
     this.#relays = relays;
     this.#alerts = alerts;
     alerts.clear((key) => key.startsWith(RELAY) && !isOfRelay(key, relays));
+    const begins = relays.map(({ host, port }) => keyOf(host, port));
+    this.#away = new Set(begins.filter((begin) => alerts.some((key) => key.startsWith(begin))));
   }
 
-  observe(traced: TraceEvent): void {
-    if (traced.what === 'lookup') {
-      const { question, name, answer } = traced;
-      // Without an answer, there is no policy either: that is none.
-      if (question !== 'sts') this.#lookedUp(name, answer.kind === 'failed' ? answer.fault : null);
-      const isMissing = question !== 'mx' && answer.kind === 'failed' && answer.fault !== 'no-data';
-      if (isMissing) this.#lookupFailed(name, answer.fault);
-    } else if (traced.what === 'delivery' && traced.event.type === 'host-failed') {
-      this.#failed(traced.event.failure);
-    } else if (traced.what === 'outcome') {
-      const { outcome } = traced;
-      if (outcome.kind === 'failed' && isStranger(outcome)) {
-        this.#failed(outcome);
-        return;
-      }
-      const isThere = outcome.kind === 'delivered' || !BEFORE_READY.has(outcome.stage);
-      if (outcome.peer !== null && isThere) this.#clear(outcome.peer.host, outcome.peer.port);
-    }
+  readonly observer: Observer = {
+    lookup: (_, event) => this.#observeLookup(event),
+    failure: (_, { event }) => {
+      if (event.type === 'host-failed') this.#failed(event.failure);
+    },
+    outcome: (_, { outcome }) => {
+      if (outcome.kind === 'failed' && isStranger(outcome)) this.#failed(outcome);
+      else if (this.#away.size > 0) this.#observeOutcome(outcome);
+    },
+  };
+
+  #observeLookup({ question, name, answer }: Traced<'lookup'>): void {
+    // Without an answer, there is no policy either: that is none.
+    if (question !== 'sts') this.#lookedUp(name, answer.kind === 'failed' ? answer.fault : null);
+    const isMissing = question !== 'mx' && answer.kind === 'failed' && answer.fault !== 'no-data';
+    if (isMissing) this.#lookupFailed(name, answer.fault);
+  }
+
+  #observeOutcome(outcome: Outcome): void {
+    if (outcome.peer === null) return;
+    if (outcome.kind === 'failed' && BEFORE_READY.has(outcome.stage)) return;
+    const begin = keyOf(outcome.peer.host, outcome.peer.port);
+    if (this.#away.delete(begin)) this.#alerts.clear((key) => key.startsWith(begin));
   }
 
   /** An answer that there is no such name is one, too. */
@@ -127,11 +136,9 @@ export class RelayAlerts {
     if (kind === undefined) return;
     const { says, after, advice } = kind;
     const text = `${subject} ${says} (${why}). Mail that needs it waits. ${advice}`;
-    this.#alerts.raise(`${keyOf(host, port)} ${name}`, text, after);
-  }
-
-  #clear(host: string, port: number): void {
-    this.#alerts.clear((key) => key.startsWith(`${keyOf(host, port)} `));
+    const begin = keyOf(host, port);
+    this.#away.add(begin);
+    this.#alerts.raise(begin + name, text, after);
   }
 }
 
@@ -141,11 +148,12 @@ function isStranger({ stage, code, permanent, text }: Failure): boolean {
   return code === 530 || (code !== null && code >= 500 && !permanent && NO_RELAYING.test(text));
 }
 
+/** The begin of the keys of its alerts. */
 function keyOf(host: string, port: number): string {
-  return `${RELAY}${host}:${port}`;
+  return `${RELAY}${host}:${port} `;
 }
 
 /** Whether the key of an alert is about one of these relays. */
 export function isOfRelay(key: string, relays: readonly Relay[]): boolean {
-  return relays.some(({ host, port }) => key.startsWith(`${keyOf(host, port)} `));
+  return relays.some(({ host, port }) => key.startsWith(keyOf(host, port)));
 }

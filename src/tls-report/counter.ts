@@ -1,16 +1,15 @@
 /** Sees from the trace of deliveries what the policies of domains made of each session, and counts it by day (UTC). */
 import type { DeliveryAttempt } from '../delivery/attempt.ts';
-import type { Trace, TraceEvent } from '../delivery/trace.ts';
+import type { Observer, Traced } from '../delivery/trace.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import type { StsPolicy } from '../platform/dns.ts';
 import type { Host } from '../routing/hosts.ts';
+import type { Failure } from '../smtp/outcome.ts';
 import { tlsaText } from '../tls-policy/tlsa.ts';
 import { addFact, type DayTally, type ReportedPolicy, type ResultType, type TlsFact } from './tally.ts';
 
 /** Milliseconds from the first count to the file. */
 const FLUSH_AFTER = 60_000;
-
-type SessionTrace = Extract<TraceEvent, { what: 'session' }>;
 
 export class TlsCounter {
   readonly #clock: Clock;
@@ -25,10 +24,12 @@ export class TlsCounter {
     this.#write = write;
   }
 
-  readonly observe: Trace = (attempts, event) => {
-    if (event.what === 'session') this.#observeSession(attempts, event);
-    else if (event.what === 'lookup') this.#observeLookup(attempts, event);
-    else if (event.what === 'delivery') this.#observeDelivery(attempts, event);
+  readonly observer: Observer = {
+    initiation: (attempts, event) => this.#observeInitiation(attempts, event),
+    lookup: (attempts, event) => this.#observeLookup(attempts, event),
+    failure: (attempts, { event }) => {
+      if (event.type === 'no-hosts') this.#observeNoHosts(attempts, event.failure);
+    },
   };
 
   /** The policy of a domain could not be fetched. */
@@ -46,10 +47,9 @@ export class TlsCounter {
     for (const [day, counts] of days) this.#write(day, counts);
   }
 
-  #observeSession(attempts: readonly DeliveryAttempt[], { event, step }: SessionTrace): void {
+  #observeInitiation(attempts: readonly DeliveryAttempt[], { event, step }: Traced<'session'>): void {
     const row = step.rows.find((each) => RESULTS.has(each));
-    if (row === undefined) return;
-    const resultOf = RESULTS.get(row);
+    const resultOf = row === undefined ? undefined : RESULTS.get(row);
     const [attempt] = attempts;
     if (resultOf === undefined || attempt === undefined) return;
     const host = hostOf(attempt);
@@ -64,10 +64,7 @@ export class TlsCounter {
     this.#add({ domain: attempt.destination.domain, policy, ...result, ...where });
   }
 
-  #observeLookup(
-    [attempt]: readonly DeliveryAttempt[],
-    { question, name, answer }: Extract<TraceEvent, { what: 'lookup' }>,
-  ): void {
+  #observeLookup([attempt]: readonly DeliveryAttempt[], { question, name, answer }: Traced<'lookup'>): void {
     if (question === 'sts') {
       const policy = answer.kind === 'found' ? answer.records[0] : undefined;
       if (typeof policy === 'object' && 'mode' in policy) this.#policies.set(name, policy);
@@ -81,14 +78,11 @@ export class TlsCounter {
   }
 
   /** A policy that lists none of the hosts leaves none to begin a session with. */
-  #observeDelivery(
-    [attempt]: readonly DeliveryAttempt[],
-    { event }: Extract<TraceEvent, { what: 'delivery' }>,
-  ): void {
-    if (event.type !== 'no-hosts' || attempt?.destination.kind !== 'mx') return;
+  #observeNoHosts([attempt]: readonly DeliveryAttempt[], { permanent, stage }: Failure): void {
+    if (attempt?.destination.kind !== 'mx') return;
     const { domain } = attempt.destination;
     const sts = this.#policies.get(domain);
-    if (sts?.mode !== 'enforce' || event.failure.permanent || event.failure.stage !== 'routing') return;
+    if (sts?.mode !== 'enforce' || permanent || stage !== 'routing') return;
     this.#add({ domain, policy: stsPolicy(domain, sts), ...MX_MISMATCH });
   }
 
@@ -129,7 +123,7 @@ function stsPolicy(domain: string, { mode, mx, maxAge }: StsPolicy): ReportedPol
 }
 
 type Result = Pick<TlsFact, 'failure' | 'reason'>;
-type Step = Pick<SessionTrace, 'event' | 'step'> & {
+type Step = Pick<Traced<'session'>, 'event' | 'step'> & {
   readonly host: Host;
   readonly type: ReportedPolicy['type'];
 };

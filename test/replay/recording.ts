@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Job } from '../../src/delivery-list/job.ts';
 import { parseDeliveryList } from '../../src/delivery-list/parse.ts';
 import { unknown8bit } from '../../src/message/charset.ts';
+import type { ControlMessages } from '../../src/queue/due.ts';
 import type { PayloadResult, QueuedJob } from '../../src/queue/queue.ts';
 import { CopiedQueue } from '../../src/replay/copied-queue.ts';
 import type { TranscriptWriter } from '../../src/replay/transcript/recorder.ts';
@@ -87,7 +88,7 @@ export interface Recorded {
 
 /** A queue run with a recorder. */
 export async function record(
-  queued: QueuedJob,
+  queued: QueuedJob | ControlMessages,
   script: WorldScript,
   given: { readonly [name: string]: unknown } = {},
   keep: 'failures' | 'all' = 'failures',
@@ -100,7 +101,7 @@ export async function record(
 
 /** A recorder for several runs, as in `watch`. */
 export function longRecorder(
-  queued: QueuedJob = queuedFor('alice@one.example'),
+  queued: QueuedJob | ControlMessages = queuedFor('alice@one.example'),
   given: { readonly [name: string]: unknown } = {},
   keep: 'failures' | 'all' = 'failures',
 ) {
@@ -129,7 +130,7 @@ export function longRecorder(
   const events = { ...NO_RUN_EVENTS, trace: recorder.observe };
   const runIn = async (script: WorldScript): Promise<World> => {
     const world = new World(script, clock);
-    const queue = new CopiedQueue([queued], payloadOf(MAIL));
+    const queue = new CopiedQueue('control' in queued ? [queued] : queued, payloadOf(MAIL));
     const { resolver, connect } = world;
     const deps = { queue, resolver, connect, clock, random: () => 0.5, events };
     const rules = rulesOf(settings);

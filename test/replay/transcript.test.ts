@@ -1,6 +1,7 @@
 /** Transcripts: which are kept, that the machines repeat them, and that they contain no secrets. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { QueuedJob } from '../../src/queue/queue.ts';
 import { compareTranscript } from '../../src/replay/transcript/compare.ts';
 import { redactTranscript } from '../../src/replay/transcript/redact.ts';
 import { isTranscript, readTranscript } from '../../src/replay/transcript/transcript.ts';
@@ -101,15 +102,23 @@ test('input that is not a transcript is refused with the line number', () => {
 });
 
 test('a session taken over from another delivery is recorded from its beginning', async () => {
-  const recipients = ['a@one.example', 'b\xe9@one.example'];
-  const world = {
-    ...WORLDS.accept,
-    servers: { '*': { rcpt: { '*': '450 4.2.0 later' } } },
+  const job = (n: number): QueuedJob => {
+    const queued = queuedFor(`user${n}@one.example`);
+    return { ...queued, control: n + 8, job: { ...queued.job, msgid: n + 100 } };
   };
-  const { transcripts, world: used } = await record(queuedFor(...recipients), world);
-  assert.ok(transcripts.length >= 1);
-  assert.ok(used.connections >= 1);
-  for (const text of transcripts) assert.equal(compareTranscript(transcriptOf(text)), null);
+  const jobs = [job(0), ...[1, 2, 3, 4, 5].map(job)] as const;
+  const later = { 'user4@one.example': '450 4.2.0 later' };
+  for (const server of [{}, { rcpt: later }, { rcpt: later, ehlo: '250-mx\n250 PIPELINING' }]) {
+    const { transcripts } = await record(jobs, { ...WORLDS.accept, servers: { '*': server } }, {}, 'all');
+    assert.equal(transcripts.length, jobs.length);
+    const takenOver = transcripts.filter((text) => {
+      const { lines } = transcriptOf(text);
+      const states = lines.flatMap((line) => (line.what === 'session-state' ? [line.value.state] : []));
+      return states[0] === 'greeting' && states[1] !== undefined && states[1] !== 'greeting';
+    });
+    assert.ok(takenOver.length > 0);
+    for (const text of transcripts) assert.equal(compareTranscript(transcriptOf(text)), null);
+  }
 });
 
 test('a recorder for several runs does not confuse their sessions', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { type TestContext, test } from 'node:test';
-import type { TraceEvent } from '../../src/delivery/trace.ts';
+import { type TraceEvent, traceFor } from '../../src/delivery/trace.ts';
 import type { LookupError } from '../../src/platform/dns.ts';
 import { parseRelayEntry } from '../../src/routing/relays.ts';
 import { Alerts } from '../../src/runner/alerts.ts';
@@ -42,7 +42,8 @@ function begun(t: TestContext) {
     () => clock.now,
     (text) => told.push(text),
   );
-  return { told, clock, relays: new RelayAlerts([parsed.relay], alerts) };
+  const trace = traceFor([new RelayAlerts([parsed.relay], alerts).observer]);
+  return { told, clock, relays: { observe: (event: TraceEvent) => trace([], event) } };
 }
 
 test('a relay that rejects our login is told once, until it takes mail', (t) => {

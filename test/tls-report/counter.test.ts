@@ -1,6 +1,7 @@
 /** What is counted of deliveries under policies, how counts are kept, and the report that comes of them (RFC 8460). */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { traceFor } from '../../src/delivery/trace.ts';
 import type { ServerScript } from '../../src/replay/world/server.ts';
 import { VirtualClock } from '../../src/replay/world/virtual-clock.ts';
 import type { WorldScript, Zone } from '../../src/replay/world/world.ts';
@@ -36,7 +37,9 @@ async function counted(script: WorldScript): Promise<readonly string[]> {
     addTally(days, counts),
   );
   const rules = rulesOf(settingsWith()).delivery;
-  await deliver(script, [{ to: ['you@a.example'] }], rules, undefined, { observe: counter.observe });
+  await deliver(script, [{ to: ['you@a.example'] }], rules, undefined, {
+    observe: traceFor([counter.observer]),
+  });
   counter.flush();
   return [...days].flatMap(([domain, policies]) =>
     policies.map(({ policy, successes, failures }) =>

@@ -1,7 +1,8 @@
 /** The log of a command that delivers: its level, its target, and a line for each event of a queue run. */
-import type { TraceEvent } from '../../delivery/trace.ts';
+import { type Observer, type Traced, traceFor } from '../../delivery/trace.ts';
 import type { HistoryWriter } from '../../history/writer.ts';
 import type { Charset } from '../../message/charset.ts';
+import type { RunningMetrics } from '../../metrics/running.ts';
 import { allowsColour } from '../../output/colour.ts';
 import type { Log } from '../../output/log/log.ts';
 import { isLogged, openLog } from '../../output/log/log.ts';
@@ -46,7 +47,8 @@ export function logFor(settings: Settings): Log {
   return openLog({ level: levelFor(settings), format, target, journal, colour, stderr });
 }
 
-export function logEvents(log: Log, level: Level, legacy: Charset): RunEvents & DeliveryEvents {
+/** A line for each event of a run. What is written depends on the level, so what is not is not asked for. */
+export function logEvents(log: Log, level: Level, legacy: Charset): LoggedEvents {
   const readable = textDecoder(legacy);
   return {
     outcome: (record) => {
@@ -55,19 +57,20 @@ export function logEvents(log: Log, level: Level, legacy: Charset): RunEvents & 
     quarantined: (...found) => log.write(quarantineEvent(...found)),
     warning: (text) => log.write(warningEvent(text)),
     silent: (found) => log.write(silentEvent(found)),
-    trace: (_, traced) => {
-      if (level === 'debug') logDialogue(traced, log, readable);
-      if (traced.what === 'delivery' && traced.event.type === 'tls-unusable')
-        log.write(plaintextEvent(traced.event.failure, readable));
+    observer: {
+      ...(level === 'debug' ? { session: (_, traced) => logDialogue(traced, log, readable) } : {}),
+      failure: (_, { event }) => {
+        if (event.type === 'tls-unusable') log.write(plaintextEvent(event.failure, readable));
+      },
     },
   };
 }
 
-function logDialogue(traced: TraceEvent, log: Log, readable: DecodeText): void {
-  if (traced.what !== 'session') return;
-  for (const line of wholeDialogueLines(traced.event, traced.step)) {
-    log.write(dialogueEvent(traced.session, traced.step.session.peer, line, readable));
-  }
+export type LoggedEvents = RunEvents & Omit<DeliveryEvents, 'trace'> & { readonly observer: Observer };
+
+function logDialogue({ session, event, step }: Traced<'session'>, log: Log, readable: DecodeText): void {
+  for (const line of wholeDialogueLines(event, step))
+    log.write(dialogueEvent(session, step.session.peer, line, readable));
 }
 
 interface Observers {
@@ -76,28 +79,27 @@ interface Observers {
   readonly tlsCounter: TlsCounter | null;
   readonly relays: RelayAlerts;
   readonly alerts: Alerts;
+  readonly metrics: RunningMetrics | null;
 }
 
 /** The same events, seen by others as well. */
 export function observed(
-  events: DeliveryEvents,
-  { recorder, history, relays, alerts, tlsCounter }: Observers,
+  events: Omit<LoggedEvents, 'quarantined'>,
+  { recorder, history, relays, alerts, tlsCounter, metrics }: Observers,
 ): DeliveryEvents {
+  const counter = metrics?.counter;
+  const all = [counter, recorder, relays, tlsCounter, events];
   return {
-    ...events,
+    warning: events.warning,
     silent: (found) => {
       events.silent(found);
       alerts.note(SILENT_HOSTS, silentEvent(found).message);
     },
     outcome: (record) => {
+      counter?.outcome(record);
       history?.outcome(record);
       events.outcome(record);
     },
-    trace: (attempt, traced) => {
-      recorder?.observe(attempt, traced);
-      if (traced.what !== 'session') relays.observe(traced);
-      tlsCounter?.observe(attempt, traced);
-      events.trace(attempt, traced);
-    },
+    trace: traceFor(all.flatMap((each) => each?.observer ?? [])),
   };
 }

@@ -5,14 +5,13 @@
  */
 import { createHash } from 'node:crypto';
 import type { DeliveryAttempt, MessageFacts } from '../../delivery/attempt.ts';
-import type { Trace, TraceEvent } from '../../delivery/trace.ts';
+import type { Observer, Trace, Traced } from '../../delivery/trace.ts';
 import type { OutgoingMessage } from '../../message/outgoing.ts';
-import type { Clock, Timer } from '../../platform/clock.ts';
-import { fixedDelay, type StartTimer } from '../../platform/timers.ts';
+import type { Clock } from '../../platform/clock.ts';
+import { FixedDelay } from '../../platform/timers.ts';
 import type { Relay } from '../../routing/hosts.ts';
 import type { Settings } from '../../settings/table.ts';
-import type { Session } from '../../smtp/machine/session.ts';
-import { beginSession } from '../../smtp/machine/session.ts';
+import { linesOf, OpenSessions, type TakenOver, type TimedEvent } from './open-sessions.ts';
 import type { Recorded } from './transcript.ts';
 import { bodyOf, encode, recordedSettings, shortenedJob, tableVersion } from './transcript.ts';
 
@@ -42,90 +41,76 @@ export interface RecorderRules {
 /** Milliseconds for which the lines of a delivery are buffered. */
 const BUFFER_TIME = 1000;
 
-interface TimedEvent {
-  /** monotonic milliseconds */
-  readonly at: number;
-  readonly event: Recorded;
-}
-
 interface Recording {
   readonly attempt: DeliveryAttempt;
   /** milliseconds since the epoch */
   readonly at: number;
   /** monotonic milliseconds */
   readonly began: number;
-  readonly sessions: Set<number>;
-  readonly timer: Timer;
+  /** numbers of those it has used; nearly always one */
+  readonly sessions: number[];
   /** as it was loaded, before another form of it was made */
   readonly facts: MessageFacts | null;
   readonly messages: OutgoingMessage[];
   /** what is not written yet; most of it never is, so the lines are made when they are written */
-  buffered: TimedEvent[];
+  events: (Recorded | TakenOver)[];
+  /** when these were: monotonic milliseconds */
+  times: number[];
+  /** its lines are written when they happen */
+  isWritten: boolean;
   writer: TranscriptWriter | null;
-  /** number of recipients with an outcome */
-  decided: number;
+  /** number of recipients without an outcome */
+  undecided: number;
   done: boolean;
-  /** a host failed, or a recipient has an outcome other than success */
-  hadFailure: boolean;
   /** a recipient has an outcome other than success */
   failed: boolean;
 }
-
-/** What the transcript of a later delivery on the same session needs: how the session began, and its state now. */
-interface OpenSession {
-  readonly number: number;
-  /** monotonic milliseconds; null: not while it was recorded */
-  readonly connected: number | null;
-  readonly initial: Session;
-  /** what happened until the session was ready for the first time */
-  readonly initiation: TimedEvent[];
-  wasReady: boolean;
-  last: Session;
-}
-
-type SessionEvent = Extract<TraceEvent, { what: 'session' }>;
 
 export class Recorder {
   readonly #rules: RecorderRules;
   readonly #clock: Clock;
   readonly #store: TranscriptStore;
   readonly #recordings = new Map<DeliveryAttempt, Recording>();
-  readonly #sessions = new Map<number, OpenSession>();
-  readonly #connected = new Map<number, number>();
+  readonly #sessions = new OpenSessions();
   readonly #closing = new Set<Promise<void>>();
-  readonly #afterBufferTime: StartTimer;
+  /** of which nothing is written yet */
+  readonly #buffered: FixedDelay<Recording>;
   #recordedSettings: Settings | null = null;
 
   constructor(rules: RecorderRules, clock: Clock, store: TranscriptStore) {
     this.#rules = rules;
     this.#clock = clock;
     this.#store = store;
-    this.#afterBufferTime = fixedDelay(clock, BUFFER_TIME);
+    this.#buffered = new FixedDelay(clock, BUFFER_TIME, (recording) => this.#write(recording));
   }
 
   readonly observe: Trace = (attempts, event) => {
     if (event.what === 'closed') {
-      this.#forget(event.session);
+      this.#sessions.forget(event.session);
       return;
     }
     const now = this.#clock.monotonic();
-    if (event.what === 'connected') {
-      // Session numbers start again with each run; a session that was cut off has left its entry behind.
-      this.#sessions.delete(event.session);
-      this.#connected.set(event.session, now);
-    }
-    const open = event.what === 'session' ? this.#openSession(event) : null;
+    if (event.what === 'connected') this.#sessions.connected(event.session, now);
     for (const attempt of attempts) {
       const recording = this.#recordings.get(attempt) ?? this.#begin(attempt, now);
-      if (open !== null) addSession(recording, open);
-      if (event.what === 'body') recording.messages.push(event.message);
-      recording.buffered.push({ at: now, event });
-      if (event.what === 'delivery' || event.what === 'outcome') takeNote(recording, event);
-      if (recording.hadFailure || recording.writer !== null) this.#write(recording);
-      if (recording.done && isComplete(recording)) this.#end(recording);
+      if (event.what === 'session' && !recording.sessions.includes(event.session))
+        this.#addSession(recording, event);
+      recording.events.push(event);
+      recording.times.push(now);
+      if (event.what === 'delivery') {
+        if (event.step.delivery.state === 'done') recording.done = true;
+        if ('failure' in event.event) recording.isWritten = true;
+      } else if (event.what === 'outcome') {
+        recording.undecided -= event.recipients.length;
+        if (event.outcome.kind === 'failed') recording.failed = recording.isWritten = true;
+      } else if (event.what === 'body') recording.messages.push(event.message);
+      if (recording.isWritten) this.#write(recording);
+      if (recording.done && recording.undecided === 0) this.#end(recording);
     }
-    if (event.what === 'session' && open !== null) this.#remember(open, event, now);
+    if (event.what === 'session') this.#sessions.observe(event, now);
   };
+
+  readonly observer: Observer = { others: this.observe };
 
   /** Keeps unfinished transcripts as they are; resolves when every transcript is complete. */
   async close(): Promise<void> {
@@ -138,57 +123,45 @@ export class Recorder {
       attempt,
       at: this.#clock.now(),
       began: now,
-      sessions: new Set(),
-      timer: this.#afterBufferTime(() => this.#write(recording)),
+      sessions: [],
       facts: attempt.facts,
       messages: [],
-      buffered: [],
+      events: [],
+      times: [],
+      isWritten: false,
       writer: null,
-      decided: 0,
+      undecided: attempt.recipients.length,
       done: false,
-      hadFailure: false,
       failed: false,
     };
     this.#recordings.set(attempt, recording);
+    this.#buffered.add(recording, now);
     return recording;
   }
 
-  #openSession({ session, step }: SessionEvent): OpenSession {
-    const known = this.#sessions.get(session);
-    if (known !== undefined) return known;
-    const initial = beginSession(step.session.policy, step.session.peer);
-    const connected = this.#connected.get(session) ?? null;
-    const open = { number: session, connected, initial, initiation: [], wasReady: false, last: initial };
-    this.#sessions.set(session, open);
-    return open;
-  }
-
-  #remember(open: OpenSession, event: SessionEvent, now: number): void {
-    const after = event.step.session;
-    if (after.state === 'closed') {
-      this.#forget(open.number);
-      return;
-    }
-    if (!open.wasReady) open.initiation.push({ at: now, event });
-    if (after.state === 'ready') open.wasReady = true;
-    open.last = after;
-  }
-
-  #forget(session: number): void {
-    this.#sessions.delete(session);
-    this.#connected.delete(session);
+  #addSession({ sessions, events, times, began }: Recording, traced: Traced<'session'>): void {
+    const { at, event } = this.#sessions.before(traced, began);
+    sessions.push(traced.session);
+    events.push(event);
+    times.push(at);
   }
 
   /** number of sessions remembered now */
   get openSessions(): number {
-    return this.#sessions.size + this.#connected.size;
+    return this.#sessions.size;
   }
 
   #write(recording: Recording): void {
-    const { buffered, attempt, at: begun } = recording;
-    recording.buffered = [];
+    const { events, times, attempt, at: begun } = recording;
+    recording.isWritten = true;
+    recording.events = [];
+    recording.times = [];
     if (recording.writer?.isFull === true) return;
-    const lines = buffered.map(({ at, event }) => encode({ t: sinceBegin(recording, at), ...bodyOf(event) }));
+    const timed = events.flatMap((event, index): TimedEvent | readonly TimedEvent[] => {
+      const at = times[index] ?? recording.began;
+      return event.what === 'taken-over' ? linesOf(event, at) : { at, event };
+    });
+    const lines = timed.map(({ at, event }) => encode({ t: sinceBegin(recording, at), ...bodyOf(event) }));
     if (recording.writer === null) {
       recording.writer = this.#store.open(attempt.message.job.control, begun);
       lines.unshift(this.#header(recording));
@@ -217,9 +190,10 @@ export class Recorder {
   }
 
   #end(recording: Recording): void {
-    recording.timer.cancel();
+    this.#buffered.delete(recording);
     this.#recordings.delete(recording.attempt);
-    if (this.#rules.keep === 'failures' && isComplete(recording) && !recording.failed) {
+    const isDelivered = recording.done && recording.undecided === 0 && !recording.failed;
+    if (this.#rules.keep === 'failures' && isDelivered) {
       recording.writer?.discard();
       return;
     }
@@ -237,46 +211,6 @@ export class Recorder {
     }
     writer?.keep();
   }
-}
-
-/** What the event means for the recording. */
-function takeNote(
-  recording: Recording,
-  event: Extract<TraceEvent, { what: 'delivery' } | { what: 'outcome' }>,
-): void {
-  if (event.what === 'delivery') {
-    if (event.step.delivery.state === 'done') recording.done = true;
-    if ('failure' in event.event) recording.hadFailure = true;
-  } else {
-    recording.decided += event.recipients.length;
-    if (event.outcome.kind === 'failed') recording.hadFailure = recording.failed = true;
-  }
-}
-
-/** Before the first line of a session that is new to this delivery: how the session began, and its state. */
-function addSession({ sessions, began, buffered }: Recording, open: OpenSession): void {
-  const { number: session, connected, initial, initiation, last } = open;
-  if (sessions.has(session)) return;
-  sessions.add(session);
-  const add = (at: number, event: Recorded): void => {
-    buffered.push({ at, event });
-  };
-  const [first] = initiation;
-  if (first === undefined) {
-    add(Math.max(connected ?? began, began), { what: 'session-state', session, value: initial });
-    return;
-  }
-  const since = connected ?? first.at;
-  const { peer } = initial;
-  add(since, { what: 'session-state', session, value: initial });
-  add(since, { what: 'connected', session, address: peer.address ?? peer.host });
-  for (const { at, event } of initiation) add(at, event);
-  add(began, { what: 'session-state', session, value: last });
-}
-
-/** The delivery is done, and every recipient has an outcome. */
-function isComplete({ done, decided, attempt }: Recording): boolean {
-  return done && decided === attempt.recipients.length;
 }
 
 /** Milliseconds, with microseconds as decimals. */

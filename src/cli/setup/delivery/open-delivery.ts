@@ -11,7 +11,7 @@ import { Recorder } from '../../../replay/transcript/recorder.ts';
 import { transcriptFolder, transcriptStore } from '../../../replay/transcript/transcript-files.ts';
 import { everyRelay } from '../../../routing/route.ts';
 import type { Alerts } from '../../../runner/alerts.ts';
-import type { DeliveryDeps, DeliveryEvents } from '../../../runner/deliveries.ts';
+import type { DeliveryDeps } from '../../../runner/deliveries.ts';
 import { RelayAlerts } from '../../../runner/relay-alerts.ts';
 import { type RunRules, suppressionRules } from '../../../runner/rules.ts';
 import type { SharedSuppressions } from '../../../runner/shared-suppressions.ts';
@@ -22,7 +22,7 @@ import { nodeDisk } from '../../../storage/disk.ts';
 import { layoutOf } from '../../../storage/layout.ts';
 import { stateMap } from '../../../storage/state-map.ts';
 import { reportTls, tlsCounterFor } from '../../../tls-report/reporting.ts';
-import { observed } from '../event-log.ts';
+import { type LoggedEvents, observed } from '../event-log.ts';
 import { historyFor } from '../history.ts';
 import { clockFor, spoolDeps } from '../load-config.ts';
 import { crashLogOf } from '../open-queue.ts';
@@ -42,7 +42,7 @@ export interface OpenDelivery {
 export async function openDelivery(
   queue: Queue,
   { spool, rules, log, alerts, warn, metrics }: Omit<QueueContext, 'ports' | 'signal' | 'started'>,
-  logged: DeliveryEvents,
+  logged: LoggedEvents,
   path: DsnTransportSetting,
   settings: Settings,
 ): Promise<OpenDelivery> {
@@ -62,12 +62,11 @@ export async function openDelivery(
     fetchFailed: (domain, problem) => tlsCounter?.fetchFailed(domain, problem),
   });
   const relays = new RelayAlerts(everyRelay(rules.delivery.routing), alerts);
-  const seen = observed(logged, { recorder, history, relays, alerts, tlsCounter });
   const layout = layoutOf(spool);
   const deps = {
     ...system,
     ...{ queue, crashLog },
-    events: metrics?.observed(seen) ?? seen,
+    events: observed(logged, { recorder, history, relays, alerts, tlsCounter, metrics }),
     throttleStore: throttleStore(nodeDisk, layout),
     suppressed: shared ?? new SuppressionList(nodeDisk, layout, suppressionRules(settings), seconds),
     refusalStore: stateMap(nodeDisk, layout, layout.refusals, isRefusals),
