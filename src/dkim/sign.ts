@@ -94,14 +94,13 @@ export async function signedMessage(message: OutgoingMessage, sign: Sign): Promi
 /** The message with fields before its own. */
 function withFields(message: OutgoingMessage, fields: ByteString): OutgoingMessage {
   if (fields === '') return message;
-  const head = Buffer.from(fields, 'latin1');
-  const { bytes } = message;
+  const { text } = message;
   return {
     ...message,
-    size: head.length + message.size,
-    bytes: bytes === null ? null : Buffer.concat([head, bytes]),
+    size: fields.length + message.size,
+    text: text === null ? null : fields + text,
     async *chunks() {
-      yield head;
+      yield Buffer.from(fields, 'latin1');
       yield* message.chunks();
     },
   };

@@ -29,7 +29,7 @@ export interface OutgoingMessage {
   /** from the first 256 KiB of the header */
   readonly headers: MessageSummary;
   /** all of it, when the stored message was in memory */
-  readonly bytes: Buffer | null;
+  readonly text: ByteString | null;
   /** damage found in the stored form, for people */
   readonly problems: readonly string[];
   /** from the start each time */
@@ -160,7 +160,7 @@ function outgoing(
   content: Content,
   about: Pick<OutgoingMessage, 'suggestedSender' | 'problems'> & { readonly legacy: Charset },
 ): OutgoingMessage {
-  const { size, eightBit, reencoded, header, bytes, chunks } = content;
+  const { size, eightBit, reencoded, header, text, chunks } = content;
   let encoded: Promise<OutgoingMessage | null> | null = null;
   const encode = async (): Promise<OutgoingMessage | null> => {
     const narrow = await encodedContent(content, '7bit', about.legacy);
@@ -175,7 +175,7 @@ function outgoing(
     suggestedSender: about.suggestedSender,
     headers: summarizeMessage(header),
     problems: about.problems,
-    bytes,
+    text,
     chunks,
     sevenBit: () => {
       encoded ??= eightBit ? encode() : Promise.resolve(message);

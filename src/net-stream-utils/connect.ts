@@ -30,7 +30,7 @@ const READ_BUFFER = 65_536;
  */
 let shared: Buffer | null = null;
 
-/** Characters gathered before the socket gets them; commands are far shorter. */
+/** Characters gathered before the socket gets them: a message of ordinary length between two envelopes. */
 const GATHERED = 16_384;
 
 /** A character above U+00FF: latin1 would keep only its low byte, so that U+010A became a LF. */
@@ -74,13 +74,14 @@ class SocketConnection implements Connection {
       throw new RangeError('a string to be written holds a character above U+00FF');
     }
     if (!this.#isGathering) {
-      this.#gather();
+      this.#isGathering = true;
       process.nextTick(SocketConnection.#turnIsOver, this);
     }
     if (typeof data === 'string' && this.#text.length + data.length < GATHERED) {
       this.#text += data;
       return true;
     }
+    if (this.#socket.writableCorked === 0) this.#socket.cork();
     this.#writeText();
     return typeof data === 'string' ? this.#socket.write(data, 'latin1') : this.#socket.write(data);
   }
@@ -109,11 +110,6 @@ class SocketConnection implements Connection {
   /** One function for all connections, instead of a closure for every turn. */
   static #turnIsOver(connection: SocketConnection): void {
     connection.#send();
-  }
-
-  #gather(): void {
-    this.#isGathering = true;
-    this.#socket.cork();
   }
 
   /** What was gathered leaves, in one system call. */
@@ -153,7 +149,7 @@ class SocketConnection implements Connection {
     }
     const reader = this.#reader;
     const { lines, partial, overlong } = reader.feed(buffer.toString('latin1', 0, length));
-    if (!this.#isGathering) this.#gather();
+    this.#isGathering = true;
     if (lines.length > 0 || partial) this.#events.lines(lines, partial);
     this.#send();
     // The listener may have started TLS, and with it a new reader.

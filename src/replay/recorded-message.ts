@@ -5,6 +5,7 @@
 import type { MessageFacts } from '../delivery/attempt.ts';
 import type { OutgoingMessage } from '../message/outgoing.ts';
 import { summarizeMessage } from '../message/summary.ts';
+import type { ByteString } from '../platform/bytes.ts';
 import type { DeliveryDeps } from '../runner/deliveries.ts';
 import type { Transcript } from './transcript/transcript.ts';
 
@@ -58,9 +59,10 @@ function fillerOf(size: number, eightBit: boolean, narrow: OutgoingMessage['seve
     suggestedSender: () => null,
     headers: summarizeMessage(''),
     problems: [],
-    bytes: whole,
+    text: whole,
     async *chunks() {
-      for (let left = size; left > 0; left -= PIECE) yield lineOf(Math.min(left, PIECE));
+      for (let left = size; left > 0; left -= PIECE)
+        yield Buffer.from(lineOf(Math.min(left, PIECE)), 'latin1');
     },
     sevenBit: () => (eightBit ? narrow() : Promise.resolve(message)),
   };
@@ -68,6 +70,6 @@ function fillerOf(size: number, eightBit: boolean, narrow: OutgoingMessage['seve
 }
 
 /** Ends as a line ends. */
-function lineOf(size: number): Buffer {
-  return Buffer.from('x'.repeat(Math.max(0, size - 2)) + '\r\n'.slice(-size), 'latin1');
+function lineOf(size: number): ByteString {
+  return 'x'.repeat(Math.max(0, size - 2)) + '\r\n'.slice(-size);
 }

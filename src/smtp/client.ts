@@ -10,7 +10,7 @@ import type { Clock } from '../platform/clock.ts';
 import { MovingDeadline } from '../platform/timers.ts';
 import type { Credentials } from '../routing/hosts.ts';
 import type { Refusable } from './capabilities.ts';
-import { type LinePosition, stuffDots } from './dot-stuffing.ts';
+import { type LinePosition, stuffDots, stuffText } from './dot-stuffing.ts';
 import { mayPipelineNext, next, repliesAllowed } from './machine/machine.ts';
 import type { Session, SessionEffect, SessionEvent, SessionPolicy, Step } from './machine/session.ts';
 import { beginSession } from './machine/session.ts';
@@ -96,7 +96,9 @@ export class SmtpClient {
   #exchange: { readonly challenges: ByteString[]; readonly nonce: string } = { challenges: [], nonce: '' };
   readonly #deadline: MovingDeadline;
   #lifecycle: Lifecycle = 'connecting';
-  /** the event being handled comes first and stays until it is done; those it causes come behind it */
+  /** an event is being handled */
+  #isBusy = false;
+  /** those it causes wait until it is done */
   readonly #events: SessionEvent[] = [];
   #wakeWriter: () => void = () => {};
 
@@ -230,14 +232,18 @@ export class SmtpClient {
   /** Run to completion: an effect that causes another event does not nest, the event waits its turn. False: it waits. */
   #take(event: SessionEvent): boolean {
     if (this.#lifecycle === 'closed') return true;
-    if (this.#events.push(event) > 1) return false;
-    for (let each = this.#events[0]; each !== undefined; each = this.#events[0]) {
+    if (this.#isBusy) {
+      this.#events.push(event);
+      return false;
+    }
+    this.#isBusy = true;
+    for (let each: SessionEvent | undefined = event; each !== undefined; each = this.#events.shift()) {
       const step = next(this.#session, each);
       this.#session = step.session;
       this.#listener.trace(each, step);
       for (const effect of step.effects) this.#perform(effect);
-      this.#events.shift();
     }
+    this.#isBusy = false;
     return true;
   }
 
@@ -304,12 +310,12 @@ export class SmtpClient {
 
   /** A small message goes out in one write with the end of data and the next envelope. */
   #sendBody(message: OutgoingMessage, { transaction, stuffed }: SendBody): void {
-    if (message.bytes === null) {
+    if (message.text === null) {
       void this.#streamBody(message, { transaction, stuffed });
       return;
     }
     if (!this.#mayEnd(transaction)) return;
-    this.#connection.write(stuffed ? stuffDots(message.bytes, 'line-start').bytes : message.bytes);
+    this.#connection.write(stuffed ? stuffText(message.text) : message.text);
     this.#bodySent();
   }
 

@@ -4,6 +4,8 @@
  * byte, so that no two servers disagree on where a message ends. Works on chunks cut anywhere, in linear time.
  */
 
+import type { ByteString } from '../platform/bytes.ts';
+
 const CR = 13;
 const LF = 10;
 const DOT = 46;
@@ -14,6 +16,12 @@ export type LinePosition = 'line-start' | 'after-cr' | 'inside';
 export interface Stuffed {
   readonly bytes: Buffer;
   readonly position: LinePosition;
+}
+
+/** Stuffs a whole message. */
+export function stuffText(text: ByteString): ByteString {
+  const first = text.startsWith('.') ? '.' : '';
+  return first + text.replaceAll('\r\n.', '\r\n..');
 }
 
 /** Stuffs one chunk. Most have no dot to double and are returned uncopied. */

@@ -59,7 +59,7 @@ async function bytesOf(whole: OutgoingMessage): Promise<Buffer> {
   for await (const chunk of whole.chunks()) chunks.push(chunk);
   const bytes = Buffer.concat(chunks);
   assert.equal(bytes.length, whole.size);
-  assert.deepEqual(whole.bytes, bytes);
+  assert.equal(whole.text, bytes.toString('latin1'));
   return bytes;
 }
 

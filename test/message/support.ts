@@ -54,7 +54,7 @@ export function outgoing(prepared: PrepareResult | Promise<PrepareResult>): Outg
 }
 
 export function render(bytes: Buffer, options: Partial<RenderOptions> = {}): string {
-  return outgoing(prepareOutgoing(whole(bytes), { ...OPTIONS, ...options })).bytes?.toString('latin1') ?? '';
+  return outgoing(prepareOutgoing(whole(bytes), { ...OPTIONS, ...options })).text ?? '';
 }
 
 export async function collect(pieces: AsyncIterable<Buffer>): Promise<Buffer> {

@@ -63,7 +63,7 @@ async function run(dsn: DsnRequest | null, ehlo: string, rcpt = '250 2.1.5 ok'):
         transport: {
           name: 'test',
           send: async (report) => {
-            reports.push(report.bytes?.toString('latin1') ?? '');
+            reports.push(report.text ?? '');
             return { kind: 'safe', where: 'here' };
           },
         },

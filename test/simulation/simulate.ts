@@ -326,11 +326,10 @@ class Simulation {
   }
 
   /** A report that was sent arrives, even if its sender dies. */
-  async #takeReport({ bytes }: OutgoingMessage, process: SimulatedProcess): Promise<HandoverResult> {
+  async #takeReport({ text }: OutgoingMessage, process: SimulatedProcess): Promise<HandoverResult> {
     if (!process.step('sends a report')) return new Promise(() => {});
     const isDown = !this.#isUndisturbed && this.#reportsRefused++ < this.#plan.reportsRefused;
-    const text = bytes?.toString('latin1') ?? '';
-    const failed = [...text.matchAll(FAILED)].flatMap(([, address]) => address ?? []);
+    const failed = [...(text ?? '').matchAll(FAILED)].flatMap(([, address]) => address ?? []);
     this.#clock.after(5, () => {
       if (!isDown) this.#invariants.reported(failed, process.number);
     });

@@ -25,7 +25,7 @@ async function sendSlowly(pause: number): Promise<Outcome | undefined> {
   const scheduler = schedulerIn(world, clock, rules);
   const outgoing: OutgoingMessage = {
     ...message(''),
-    bytes: null,
+    text: null,
     size: PIECES * PIECE.length,
     async *chunks() {
       for (let piece = 0; piece < PIECES; piece++) {

@@ -5,6 +5,7 @@ import {
   type LinePosition,
   type StuffedPosition,
   stuffDots,
+  stuffText,
   unstuffDots,
 } from '../../src/smtp/dot-stuffing.ts';
 
@@ -26,8 +27,10 @@ for (const [body, sent] of [
   ['no dots\r\n', 'no dots\r\n'],
   ['', ''],
 ] as const) {
-  test(`${JSON.stringify(body)} goes out as ${JSON.stringify(sent)} (R026, C18)`, () =>
-    assert.equal(stuffed([body]), sent));
+  test(`${JSON.stringify(body)} goes out as ${JSON.stringify(sent)} (R026, C18)`, () => {
+    assert.equal(stuffed([body]), sent);
+    assert.equal(stuffText(body), sent);
+  });
 }
 
 test('wherever the message is cut, the same dots are doubled', () => {
@@ -39,6 +42,7 @@ test('wherever the message is cut, the same dots are doubled', () => {
       const places = [0, ...cuts.sort((a, b) => a - b), whole.length];
       const pieces = places.slice(1).map((end, index) => whole.slice(places[index], end));
       assert.equal(stuffed(pieces), whole.replace(/(^|\r\n)\./g, '$1..'));
+      assert.equal(stuffText(whole), stuffed(pieces));
     }),
     { numRuns: 500 },
   );

@@ -18,7 +18,7 @@ export interface Content {
   /** its first 256 KiB */
   readonly header: ByteString;
   /** the whole, when it is in memory */
-  readonly bytes: Buffer | null;
+  readonly text: ByteString | null;
   /** a fresh pass each time */
   chunks(): AsyncIterable<Buffer>;
 }
@@ -31,7 +31,7 @@ const HEADER_END = '\r\n\r\n';
 /** `text` is what the bytes are. */
 export function fittedWhole(bytes: Buffer, text: ByteString, legacy: Charset): Content {
   const found = surveyed(bytes, text);
-  return found.fits ? wholeContent(bytes, found, false) : encodedWhole(text, '8bit', legacy);
+  return found.fits ? wholeContent(text, found, false) : encodedWhole(text, '8bit', legacy);
 }
 
 export async function fittedLarge(chunks: () => AsyncIterable<Buffer>, legacy: Charset): Promise<Content> {
@@ -39,7 +39,7 @@ export async function fittedLarge(chunks: () => AsyncIterable<Buffer>, legacy: C
   for await (const piece of chunks()) survey.write(piece, piece.toString('latin1'));
   const found = survey.result();
   return found.fits
-    ? { ...found, reencoded: false, bytes: null, chunks }
+    ? { ...found, reencoded: false, text: null, chunks }
     : encodedLarge(chunks, '8bit', legacy);
 }
 
@@ -49,9 +49,9 @@ export function encodedContent(
   limit: WireLimit,
   legacy: Charset,
 ): Content | Promise<Content> {
-  return content.bytes === null
+  return content.text === null
     ? encodedLarge(content.chunks, limit, legacy)
-    : encodedWhole(content.bytes.toString('latin1'), limit, legacy);
+    : encodedWhole(content.text, limit, legacy);
 }
 
 function encodedWhole(text: ByteString, limit: WireLimit, legacy: Charset): Content {
@@ -60,8 +60,7 @@ function encodedWhole(text: ByteString, limit: WireLimit, legacy: Charset): Cont
   const plan = planner.result();
   const encoder = partEncoder(plan, limit, legacy);
   const encoded = encoder.write(text) + encoder.end();
-  const bytes = Buffer.from(encoded, 'latin1');
-  return wholeContent(bytes, surveyed(bytes, encoded), plan.size > 0);
+  return wholeContent(encoded, surveyed(Buffer.from(encoded, 'latin1'), encoded), plan.size > 0);
 }
 
 async function encodedLarge(
@@ -75,14 +74,14 @@ async function encodedLarge(
   const encoded = (): AsyncIterable<Buffer> => filtered(chunks(), partEncoder(plan, limit, legacy));
   const survey = surveyor();
   for await (const piece of encoded()) survey.write(piece, piece.toString('latin1'));
-  return { ...survey.result(), reencoded: plan.size > 0, bytes: null, chunks: encoded };
+  return { ...survey.result(), reencoded: plan.size > 0, text: null, chunks: encoded };
 }
 
-function wholeContent(bytes: Buffer, { size, eightBit, header }: Survey, reencoded: boolean): Content {
+function wholeContent(text: ByteString, { size, eightBit, header }: Survey, reencoded: boolean): Content {
   const chunks = async function* (): AsyncGenerator<Buffer> {
-    yield bytes;
+    yield Buffer.from(text, 'latin1');
   };
-  return { size, eightBit, reencoded, header, bytes, chunks };
+  return { size, eightBit, reencoded, header, text, chunks };
 }
 
 interface Survey extends Pick<Content, 'size' | 'eightBit' | 'header'> {
