@@ -27,10 +27,20 @@ export function storedForm(head: Buffer): 'native' | 'text' {
 /** The control message in these bytes; null when they are anything else. */
 export function storedControl(bytes: Buffer): StoredControl | null {
   const text = storedForm(bytes) === 'native' ? nativeText(bytes) : bytes;
-  const head = text?.toString('latin1', 0, MAX_HEADER);
-  if (text === null || head === undefined || !isDeliveryList(head)) return null;
-  const list = text.length > MAX_HEADER ? text.toString('latin1') : head;
+  if (text === null) return null;
+  const head = headOf(text);
+  if (!isDeliveryList(head)) return null;
+  const list = head.length < text.length ? text.toString('latin1') : head;
   return { form: text === bytes ? textForm(list) : 'native', text: list };
+}
+
+/** The header and what follows in the same piece. Most headers end soon, and a large message need not be decoded for them. */
+function headOf(text: Buffer): ByteString {
+  const longest = Math.min(text.length, MAX_HEADER);
+  for (let length = 2048; ; length *= 8) {
+    const head = text.toString('latin1', 0, Math.min(length, longest));
+    if (length >= longest || /\n\r?\n/.test(head)) return head;
+  }
 }
 
 /** The delivery list in these bytes with its header; null when they are not a control message. */

@@ -71,8 +71,7 @@ async function openSpoolJobs(
   const view = new SpoolView({
     disk: deps.disk,
     layout: layoutOf(spool),
-    options: { dialect: 'detect', fallback: settings.dialect },
-    longestList: settings['limit.list'],
+    options: { dialect: 'detect', fallback: settings.dialect, longestList: settings['limit.list'] },
     watch: watchNames,
     clock,
     schedule,

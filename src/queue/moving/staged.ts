@@ -12,12 +12,12 @@ import { dsnRequestNote, readDsnRequestNote } from '../dsn-request-note.ts';
 import type { DsnStore, JobKey } from '../dsn-store.ts';
 import type { ExportedControl, ExportedJob } from '../postgres/export.ts';
 import { linkNext } from '../spool/enqueue.ts';
+import { SpoolIndex } from '../spool/index/spool-index.ts';
 import { messagesMoving } from '../spool/inspect.ts';
 import { carryNotes } from '../spool/notes/carry.ts';
 import { openDsnStore } from '../spool/notes/dsn-store.ts';
 import type { SpoolDeps } from '../spool/open.ts';
 import type { RequestDeps } from '../spool/requests/requests.ts';
-import { SpoolIndex } from '../spool/spool-index.ts';
 import type { Carried } from './carried.ts';
 import { withMsgid } from './take-in.ts';
 

@@ -13,8 +13,8 @@ import type { Disk, OpenFile, Ownership } from '../../storage/disk.ts';
 import type { StateLayout } from '../../storage/layout.ts';
 import { InvalidMessage, type Queue } from '../queue.ts';
 import { highestReader, readHighest } from './highest-number.ts';
+import type { SpoolIndex } from './index/spool-index.ts';
 import { removeDsnRequest, writeDsnRequest } from './notes/dsn-requests.ts';
-import type { SpoolIndex } from './spool-index.ts';
 
 export interface EnqueueDeps {
   readonly disk: Disk;
@@ -32,15 +32,15 @@ export function linkNext(
   temporary: string,
   highest = readHighest(disk, layout),
 ): MessageNumber {
-  index.reserveNumber(highest);
+  index.numbers.reserve(highest);
   for (;;) {
-    const number = index.nextNumber();
+    const number = index.numbers.next();
     try {
       disk.link(temporary, layout.message(number));
       return number;
     } catch (error) {
       if (errorCode(error) !== 'EEXIST') throw error;
-      index.list();
+      index.numbers.list();
     }
   }
 }

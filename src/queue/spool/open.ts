@@ -24,6 +24,8 @@ import { readJournal, resumeJournal } from '../journal.ts';
 import type { Queue, QueueClient, QueueScan, QueueView } from '../queue.ts';
 import { WriteBehindQueue } from '../write-behind-queue.ts';
 import { createEnqueue } from './enqueue.ts';
+import type { ReadDeps } from './index/read-message.ts';
+import { SpoolIndex } from './index/spool-index.ts';
 import { readPayload } from './payload.ts';
 import {
   type RequestDeps,
@@ -33,7 +35,6 @@ import {
   writeRequests,
 } from './requests/requests.ts';
 import { sortIndex } from './scan.ts';
-import { SpoolIndex, type SpoolIndexDeps } from './spool-index.ts';
 import { SpoolStore } from './spool-store.ts';
 import { unwrittenRecords, withRecords } from './unwritten.ts';
 
@@ -78,7 +79,7 @@ interface Spool {
   readonly files: Ownership;
   readonly temporaryName: TemporaryName;
   /** how its messages are read */
-  readonly reading: SpoolIndexDeps;
+  readonly reading: ReadDeps;
   readonly index: SpoolIndex;
   /** of the directory */
   readonly ino: number;
@@ -97,8 +98,9 @@ function findSpool(path: string, deps: SpoolDeps, settings: ControlSettings): Sp
   const layout = layoutOf(path);
   const foreign = foreignFolder(disk, layout.state);
   if (foreign !== null) return refused('disk', foreign);
-  const options = { dialect: 'detect', fallback: settings.dialect } as const;
-  const reading: SpoolIndexDeps = { disk, layout, options, now: () => clock.now(), ...settings };
+  const { dialect: fallback, longestList } = settings;
+  const options = { dialect: 'detect', fallback, longestList } as const;
+  const reading = { disk, layout, options, now: () => clock.now() };
   return {
     kind: 'found',
     layout,
@@ -352,5 +354,5 @@ function isSame(disk: Disk, { layout, ino }: Spool): boolean {
 function reserveJournalNumbers({ layout, index }: Spool, disk: Disk, id: string): void {
   const read = readJournal(disk, layout, id);
   if (read.kind === 'read')
-    for (const { control, msgid } of read.records) index.reserveNumber(Math.max(control, msgid));
+    for (const { control, msgid } of read.records) index.numbers.reserve(Math.max(control, msgid));
 }

@@ -11,7 +11,7 @@ import type { StateLayout } from '../../storage/layout.ts';
 import type { JournalKey } from '../journal.ts';
 import type { FinishedJob } from '../pending-job.ts';
 import type { PayloadResult } from '../queue.ts';
-import type { SpoolIndex } from './spool-index.ts';
+import type { SpoolIndex } from './index/spool-index.ts';
 
 /** Up to this many bytes a payload is handed out whole. */
 const WHOLE = 262_144;
@@ -35,10 +35,10 @@ export function readPayload(
     if (status.kind !== 'file') return unreadable(number, 'it is not a file');
     if (bytes.length === 0) return { kind: 'empty', reason: `the message ${number} in the spool is empty` };
     if (storedControl(bytes) !== null) {
-      index.refresh(number);
+      index.known.refresh(number);
       return unreadable(number, 'it is a delivery list, not a message');
     }
-    index.put(number, { kind: 'payload', status });
+    index.known.put(number, { kind: 'payload', status });
     if (bytes.length > WHOLE) {
       return { kind: 'found', message: { size: status.size, bytes: null, stream: () => disk.stream(path) } };
     }
@@ -72,7 +72,7 @@ export async function removePayloads(
   await syncSpool();
   index.updateNew();
   const named = index.namedPayloads();
-  const highestUnread = index.highestUnread();
+  const highestUnread = index.known.highestUnread();
   const done: FinishedJob[] = [];
   const jobs = finished.values();
   const remove = async (): Promise<void> => {
@@ -91,10 +91,10 @@ async function removePayload(
   named: Pick<ReadonlySet<MessageNumber>, 'has'>,
 ): Promise<boolean> {
   if (payload === null || named.has(msgid)) return true;
-  const entry = index.refresh(msgid);
+  const entry = index.known.refresh(msgid);
   if (entry?.kind === 'payload' && fingerprintOf(entry.status) === payload) {
     await disk.remove(layout.message(msgid));
-    index.forget(msgid);
+    index.known.forget(msgid);
   }
   return entry?.kind !== 'refused';
 }

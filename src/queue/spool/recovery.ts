@@ -10,7 +10,8 @@ import { payloadFingerprint } from '../../storage/fingerprint.ts';
 import type { StateLayout } from '../../storage/layout.ts';
 import type { JournalRecord } from '../journal.ts';
 import { currentJob, type FinishedJob, hasOtherPendingRecipients, type PendingJob } from '../pending-job.ts';
-import type { IndexEntry, SpoolIndex } from './spool-index.ts';
+import type { IndexEntry } from './index/known-messages.ts';
+import type { SpoolIndex } from './index/spool-index.ts';
 
 export interface RecoveryDeps {
   readonly disk: Disk;
@@ -22,13 +23,13 @@ export interface RecoveryDeps {
 
 export function replayJournal(records: readonly JournalRecord[], deps: RecoveryDeps): void {
   for (const record of records) apply(record, deps);
-  for (const job of deps.index.jobs()) if (isWritten(job)) job.changes.length = 0;
+  for (const job of deps.index.known.jobs()) if (isWritten(job)) job.changes.length = 0;
 }
 
 function apply(record: JournalRecord, { disk, layout, index, finished }: RecoveryDeps): void {
   const { control, msgid, payload } = record;
-  index.reserveNumber(Math.max(control, msgid));
-  const entry = index.refresh(control);
+  index.numbers.reserve(Math.max(control, msgid));
+  const entry = index.known.refresh(control);
   if (entry?.kind === 'refused') {
     throw new QueueError(
       `The control message ${control} in ${layout.spool} cannot be read: ${entry.reason}. The journal of an interrupted run ` +
@@ -52,7 +53,7 @@ function apply(record: JournalRecord, { disk, layout, index, finished }: Recover
       if (isMeant && hasOtherPendingRecipients(currentJob(entry), record.recipients)) return;
       if (isMeant) {
         removeIfExists(disk, layout.message(control));
-        index.forget(control);
+        index.known.forget(control);
       }
       finished.add({ key: { control, msgid, payload }, removable: true });
     }

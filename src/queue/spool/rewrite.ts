@@ -11,15 +11,16 @@ import type { FileStatus } from '../../storage/disk.ts';
 import { sameFile } from '../../storage/fingerprint.ts';
 import type { ControlSettings } from '../control-message.ts';
 import { currentJob } from '../pending-job.ts';
-import { type FileContents, readContents, type SpoolIndex, type SpoolIndexDeps } from './spool-index.ts';
-import { type SpoolJob, spoolJob } from './spool-job.ts';
+import { type FileContents, type ReadDeps, readMessage } from './index/read-message.ts';
+import type { SpoolIndex } from './index/spool-index.ts';
+import { type SpoolJob, spoolJob } from './index/spool-job.ts';
 
 /** Control messages that are made durable at the same time. */
 const BATCH = 32;
 /** How often a control message that other programs keep changing is tried in one flush. */
 const ATTEMPTS = 3;
 
-export interface RewriteDeps extends SpoolIndexDeps, ControlSettings {
+export interface RewriteDeps extends ReadDeps, ControlSettings {
   readonly index: SpoolIndex;
   readonly temporaryName: TemporaryName;
   /** resolves when all names in the spool directory are durable */
@@ -76,7 +77,7 @@ async function prepareOrSayWhyNot(deps: RewriteDeps, job: SpoolJob): Promise<Rew
 }
 
 async function prepare(deps: RewriteDeps, job: SpoolJob): Promise<Rewrite> {
-  const contents = readContents(deps, job.control);
+  const contents = readMessage(deps, job.control);
   if (contents.kind === 'gone' || contents.kind === 'payload') return { kind: 'gone', job };
   if (contents.kind !== 'control') return { kind: 'stuck', job, reason: stuckReason(contents) };
   if (contents.job.msgid !== job.base.msgid) return { kind: 'gone', job };
@@ -106,7 +107,7 @@ function commitAll(deps: RewriteDeps, rewrites: readonly Rewrite[]) {
         else changed.push(rewrite.job);
         break;
       case 'gone':
-        deps.index.forget(rewrite.job.control);
+        deps.index.known.forget(rewrite.job.control);
         break;
       case 'stuck':
         failures.push(failureText(rewrite.job, rewrite.reason));

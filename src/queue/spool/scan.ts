@@ -6,8 +6,9 @@ import { HIGHEST_NUMBER } from '../../storage/layout.ts';
 import { currentJob, isDirty } from '../pending-job.ts';
 import type { QueuedJob, QueueScan } from '../queue.ts';
 import type { Schedule } from '../schedule.ts';
+import { NO_ACTIVE_PAYLOADS } from './index/known-messages.ts';
+import type { Parking, SpoolIndex } from './index/spool-index.ts';
 import { type Requests, requestFields } from './requests/requests.ts';
-import { NO_ACTIVE_PAYLOADS, type Parking, type SpoolIndex } from './spool-index.ts';
 
 export type SortedScan = Omit<QueueScan, 'quarantined'> & {
   readonly unreadable: readonly {
@@ -32,14 +33,14 @@ export function sortIndex(
   const orphans: MessageNumber[] = [];
   const unreadable: { number: MessageNumber; status: FileStatus; reason: string }[] = [];
   index.update(active, schedule === null ? null : parkingOf(requests, schedule));
-  for (const name of index.takeForeignNames())
+  for (const name of index.numbers.takeForeignNames())
     warn(
       `${index.pathOf(name)} is not a message of this spool: its number is beyond ${HIGHEST_NUMBER}, the highest one. It is left ` +
         'alone. If it is a message, give it a free lower number.',
     );
   const named = index.namedPayloads();
-  const highestUnread = index.highestUnread();
-  for (const [number, entry] of index.entries()) {
+  const highestUnread = index.known.highestUnread();
+  for (const [number, entry] of index.known.all()) {
     switch (entry.kind) {
       case 'unfinished':
         break;

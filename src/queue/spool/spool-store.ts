@@ -20,6 +20,7 @@ import type { ActivePayloads, PayloadResult, QuarantinedMessage, Queue, QueueSca
 import type { Schedule } from '../schedule.ts';
 import { createEnqueue } from './enqueue.ts';
 import { HighestNumber } from './highest-number.ts';
+import type { SpoolJob } from './index/spool-job.ts';
 import { ParkedFile } from './parked/parked-file.ts';
 import { readPayload, removePayloads } from './payload.ts';
 import { quarantine } from './quarantine.ts';
@@ -27,7 +28,6 @@ import { replayJournal } from './recovery.ts';
 import { AppliedRequests } from './requests/apply.ts';
 import { type RewriteDeps, rewriteControls } from './rewrite.ts';
 import { type SortedScan, sortIndex } from './scan.ts';
-import type { SpoolJob } from './spool-job.ts';
 
 export interface SpoolStoreDeps extends Omit<RewriteDeps, 'syncSpool'> {
   readonly owner: Ownership;
@@ -53,7 +53,7 @@ export class SpoolStore implements MessageStore<SpoolJob> {
     this.name = layout.spool;
     this.#deps = { ...deps, syncSpool: groupCommit(() => disk.syncDirectory(layout.spool)) };
     const highest = new HighestNumber({ ...deps, warn: warnOnce(deps.warn) });
-    this.#recordHighest = () => highest.record(deps.index.highestNumber);
+    this.#recordHighest = () => highest.record(deps.index.numbers.highest);
     this.#requests = new AppliedRequests({ ...this.#deps, recordHighest: this.#recordHighest });
     this.enqueue = createEnqueue(this.#deps);
     this.#parked = new ParkedFile({ ...deps, fallback: deps.dialect });
@@ -61,18 +61,18 @@ export class SpoolStore implements MessageStore<SpoolJob> {
   }
 
   jobs(): Iterable<SpoolJob> {
-    return this.#deps.index.jobs();
+    return this.#deps.index.known.jobs();
   }
 
   find(control: MessageNumber): SpoolJob | undefined {
-    const entry = this.#deps.index.get(control);
+    const entry = this.#deps.index.known.get(control);
     return entry?.kind === 'control' ? entry : undefined;
   }
 
   /** With the payload as it was read for the delivery, because outcomes and end are about that; as it is now where it was not read. */
   journalKey({ control, base: { msgid } }: SpoolJob): JournalKey {
     const { index, disk, layout } = this.#deps;
-    const read = index.get(msgid);
+    const read = index.known.get(msgid);
     const payload =
       read?.kind === 'payload' ? fingerprintOf(read.status) : payloadFingerprint(disk, layout, msgid);
     return { control, msgid, payload };
@@ -135,9 +135,20 @@ export class SpoolStore implements MessageStore<SpoolJob> {
 
   /** Where the journal cannot say it, the directory itself still can. */
   async finishRecorded(job: SpoolJob, finished: FinishedJob, journalError: unknown): Promise<void> {
+    const { index, disk, layout, syncSpool } = this.#deps;
     try {
-      await this.#removeControl(job, finished);
-      if (journalError !== null) await this.#deps.syncSpool();
+      const entry = index.known.refresh(job.control);
+      if (entry?.kind === 'refused') throw new QueueError(entry.reason);
+      // Unless another program has added pending recipients meanwhile.
+      if (entry !== null && (entry.kind !== 'control' || hasNewRecipients(entry, job))) {
+        this.finished.delete(finished);
+        this.#warnChanged(job);
+      } else {
+        await disk.remove(layout.message(job.control));
+        index.known.forget(job.control);
+        finished.removable = true;
+      }
+      if (journalError !== null) await syncSpool();
     } catch (error) {
       // A removal that is not durable yet is made so by the next flush, and its records are kept until then.
       if (!finished.removable) this.finished.delete(finished);
@@ -150,22 +161,6 @@ export class SpoolStore implements MessageStore<SpoolJob> {
   }
 
   async close(): Promise<void> {}
-
-  /** Unless another program has added pending recipients meanwhile. */
-  async #removeControl(job: SpoolJob, finished: FinishedJob): Promise<void> {
-    const { index, disk, layout } = this.#deps;
-    const entry = index.refresh(job.control);
-    if (entry?.kind === 'refused') throw new QueueError(entry.reason);
-    const isOurs = entry === null || (entry.kind === 'control' && !hasNewRecipients(entry, job));
-    if (!isOurs) {
-      this.finished.delete(finished);
-      this.#warnChanged(job);
-      return;
-    }
-    await disk.remove(layout.message(job.control));
-    index.forget(job.control);
-    finished.removable = true;
-  }
 
   #warnChanged({ control }: SpoolJob): void {
     this.#deps.warn(

@@ -5,7 +5,7 @@
 import { isPending, type MessageNumber } from '../../../delivery-list/job.ts';
 import type { FileStatus } from '../../../storage/disk.ts';
 import { nextAttempt, type Schedule } from '../../schedule.ts';
-import type { SpoolJob } from '../spool-job.ts';
+import type { SpoolJob } from '../index/spool-job.ts';
 import { Listing } from './listing.ts';
 
 /** A row: number and payload, what `sameFile` compares, what `nextAttempt` asks for; the last is NaN in a 2012 list. */

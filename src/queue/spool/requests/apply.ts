@@ -58,7 +58,7 @@ export class AppliedRequests {
     const removals: Removal[] = [];
     for (const request of requests.values()) {
       if (active.has(request.msgid)) continue;
-      const job = index.get(request.control);
+      const job = index.known.get(request.control);
       const isGone = job === undefined || job.kind === 'payload';
       if (isGone || (job.kind === 'control' && !matchesJob(request, job.base)))
         dropRequest(disk, layout, request);

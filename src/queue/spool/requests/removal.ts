@@ -9,8 +9,8 @@ import { removeIfExists, writeAndSync } from '../../../storage/atomic-file.ts';
 import { ensureFolder } from '../../../storage/folder.ts';
 import type { StateLayout } from '../../../storage/layout.ts';
 import type { Requester } from '../../queue.ts';
-import type { SpoolIndex } from '../spool-index.ts';
-import type { SpoolJob } from '../spool-job.ts';
+import type { SpoolIndex } from '../index/spool-index.ts';
+import type { SpoolJob } from '../index/spool-job.ts';
 import type { Request, RequestDeps } from './requests.ts';
 
 export interface RemovalDeps extends RequestDeps {
@@ -44,7 +44,7 @@ export async function removeJobs(deps: RemovalDeps, removals: readonly Removal[]
   for (const numbers of [payloads, leaving]) {
     for (const number of numbers) {
       removeIfExists(disk, layout.message(number));
-      index.forget(number);
+      index.known.forget(number);
     }
     await syncSpool();
   }
@@ -58,8 +58,8 @@ function payloadsOf(
 ): ReadonlySet<MessageNumber> {
   const { payloads: parked } = index.parked;
   const staying = new Set<MessageNumber>();
-  for (const { control, base } of index.jobs()) if (!leaving.has(control)) staying.add(base.msgid);
-  const highestUnread = index.highestUnread();
+  for (const { control, base } of index.known.jobs()) if (!leaving.has(control)) staying.add(base.msgid);
+  const highestUnread = index.known.highestUnread();
   const payloads = removals
     .map(({ job }) => job.base.msgid)
     .filter(
@@ -67,7 +67,7 @@ function payloadsOf(
         msgid > highestUnread &&
         !staying.has(msgid) &&
         !parked.has(msgid) &&
-        index.refresh(msgid)?.kind === 'payload',
+        index.known.refresh(msgid)?.kind === 'payload',
     );
   return new Set(payloads);
 }

@@ -13,9 +13,9 @@ import { messageNumber, type StateLayout } from '../../../storage/layout.ts';
 import { classifyContents } from '../../control-message.ts';
 import type { JobRequest, QueuedJob } from '../../queue.ts';
 import { nextAttempt, type Schedule } from '../../schedule.ts';
+import { readMessage } from '../index/read-message.ts';
 import { listMessages } from '../parked/listing.ts';
 import { type Request, readRequest, requestFields } from '../requests/requests.ts';
-import { readContents } from '../spool-index.ts';
 
 /** What is known of a job without reading its list again. */
 export interface ViewedJob {
@@ -43,8 +43,6 @@ export interface ViewDeps {
   readonly clock: Clock;
   readonly options: ParseOptions;
   readonly schedule: Schedule;
-  /** bytes */
-  readonly longestList?: number;
   /** reports names in a folder that may have changed, until it is closed; null: the system cannot */
   watch(folder: string, changed: (name: string) => void): { close(): void } | null;
 }
@@ -240,7 +238,7 @@ export class SpoolView {
   /** Returns the payload that it names; -1: it is no job. */
   #look(number: MessageNumber): MessageNumber {
     const { clock, schedule } = this.#deps;
-    const contents = readContents({ ...this.#deps, now: () => clock.now() }, number);
+    const contents = readMessage({ ...this.#deps, now: () => clock.now() }, number);
     // What is being written now is looked at again when that is reported.
     if (contents.kind === 'unfinished') return -1;
     this.#forget(number);

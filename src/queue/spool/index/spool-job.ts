@@ -1,7 +1,7 @@
 /** A job of a spool directory: a pending job and the file of its control message. */
-import type { Job, MessageNumber } from '../../delivery-list/job.ts';
-import type { FileStatus } from '../../storage/disk.ts';
-import type { PendingJob } from '../pending-job.ts';
+import type { Job, MessageNumber } from '../../../delivery-list/job.ts';
+import type { FileStatus } from '../../../storage/disk.ts';
+import type { PendingJob } from '../../pending-job.ts';
 
 export interface SpoolJob extends PendingJob {
   /** the file as last read or written by us */
