@@ -63,7 +63,8 @@ function baseDestination(
   named: readonly Relay[] | null,
 ): Destination {
   if (named !== null && named.length > 0) return relayDestination(named, sender);
-  if (named === null && isRelayMode(rules.relays)) return configuredRelays(rules.relays, sender);
+  const relays = named === null ? configuredRelays(rules.relays, sender) : null;
+  if (relays !== null) return relays;
   const literal = addressLiteral(domain);
   if (literal !== null) {
     return { key: `literal:${literal.address}`, name: domain, kind: 'literal', ...literal };
@@ -72,17 +73,18 @@ function baseDestination(
   return { key: `mx:${name}`, name, kind: 'mx', domain: name };
 }
 
-/** By the relays of the settings: the destination of everybody's mail; null: a relay is for one sender alone. */
+/** By the relays of the settings, where none is for one sender alone: the destination of everybody's mail; null: there is none. */
 const forEverybody = new WeakMap<readonly Relay[], Destination | null>();
 
-function configuredRelays(relays: readonly Relay[], sender: ByteString): Destination {
-  let destination = forEverybody.get(relays);
-  if (destination === undefined) {
-    const isForAll = relays.every((relay) => relay.sender === null);
-    destination = isForAll ? relayDestination(relaysInOrder(relays), '') : null;
-    forEverybody.set(relays, destination);
-  }
-  return destination ?? relayDestination(relaysInOrder(relaysFor(relays, [sender])), sender);
+/** Null: mail does not go to relays. */
+function configuredRelays(relays: readonly Relay[], sender: ByteString): Destination | null {
+  const known = forEverybody.get(relays);
+  if (known !== undefined) return known;
+  const isForAll = relays.every((relay) => relay.sender === null);
+  const own = isForAll ? relays : relaysFor(relays, [sender]);
+  const destination = isRelayMode(relays) ? relayDestination(relaysInOrder(own), sender) : null;
+  if (isForAll) forEverybody.set(relays, destination);
+  return destination;
 }
 
 function relayDestination(relays: readonly Relay[], sender: ByteString): Destination {

@@ -245,9 +245,9 @@ export class ActiveMessage implements PlannedMessage, LoadedMessage {
     const message = this.#facts;
     const changes: StatusChange[][] = this.controlMessages.map(() => []);
     const records: OutcomeRecord[] = [];
+    this.#noteBounces(ids, given);
     for (const id of ids) {
       const { address } = this.#recipient(id);
-      this.#noteBounce(address, given);
       this.#results[id] = result;
       const places = this.#positions(id);
       for (const { list, index } of places) changes[list]?.push({ index, address, status, text });
@@ -272,13 +272,16 @@ export class ActiveMessage implements PlannedMessage, LoadedMessage {
     return outcome;
   }
 
-  #noteBounce(entry: ByteString, outcome: Outcome): void {
+  #noteBounces(ids: readonly number[], outcome: Outcome): void {
     const { suppressed } = this.#deps;
     if (suppressed === null || suppressed === undefined) return;
-    const address = recipientAddress(entry);
-    if (address.kind === 'unusable') return;
-    if (outcome.kind === 'delivered') suppressed.delivered(address.command);
-    else suppressed.bounced(address.command, outcome);
+    if (outcome.kind === 'delivered' && suppressed.isEmpty) return;
+    for (const id of ids) {
+      const address = recipientAddress(this.#recipient(id).address);
+      if (address.kind === 'unusable') continue;
+      if (outcome.kind === 'delivered') suppressed.delivered(address.command);
+      else suppressed.bounced(address.command, outcome);
+    }
   }
 
   /** Nothing was tried, so nothing is written, until the message is too old: then its sender is told. */

@@ -55,6 +55,8 @@ export async function groupPending(
   { nextTurn, suppressed }: PlanDeps,
 ): Promise<RecipientGroup[]> {
   const groups = new Map<string, RecipientGroup>();
+  let last: RecipientGroup | null = null;
+  let lastDomain = '';
   let invalid: Map<string, number[]> | null = null;
   let grouped = 0;
   let id = -1;
@@ -77,21 +79,22 @@ export async function groupPending(
       else ids.push(id);
       continue;
     }
-    const { command, smtputf8: smtpUtf8 } = address;
-    const entry = suppressed?.find(command) ?? null;
+    const { command, domain, smtputf8: smtpUtf8 } = address;
+    const entry = suppressed?.isEmpty === false ? suppressed.find(command) : null;
     if (entry !== null) {
       message.refuse([id], suppressedFailure(entry, formatTime(entry.until)));
       continue;
     }
-    const destination = message.destinationOf(address);
-    const key = smtpUtf8 ? `${destination.key} utf8` : destination.key;
-    let group = groups.get(key);
-    if (group === undefined) {
-      group = { destination, smtpUtf8, recipients: [], from: 0 };
-      groups.set(key, group);
+    // Those of a domain often stand together.
+    if (last === null || domain !== lastDomain || smtpUtf8 !== last.smtpUtf8) {
+      const destination = message.destinationOf(address);
+      const key: string = smtpUtf8 ? `${destination.key} utf8` : destination.key;
+      last = groups.get(key) ?? { destination, smtpUtf8, recipients: [], from: 0 };
+      lastDomain = domain;
+      groups.set(key, last);
     }
     const asked = message.dsn?.recipients.get(raw);
-    group.recipients.push(
+    last.recipients.push(
       asked === undefined ? { id, address: command } : { id, address: command, dsn: asked },
     );
   }

@@ -31,13 +31,16 @@ export class SharedSuppressions implements Suppressions {
   #known: ReadonlyMap<ByteString, SuppressedAddress> = new Map();
   #read = Number.NEGATIVE_INFINITY;
   #swept = Number.NEGATIVE_INFINITY;
-  /** whether there is anything that a delivery would take away */
   #isEmpty = true;
   readonly #delivered = new Set<ByteString>();
   #last: Promise<void> = Promise.resolve();
 
   constructor(deps: SharedSuppressionsDeps) {
     this.#deps = deps;
+  }
+
+  get isEmpty(): boolean {
+    return this.#isEmpty;
   }
 
   /** Resolves when it is known which addresses count. */
@@ -120,7 +123,6 @@ export class SharedSuppressions implements Suppressions {
   }
 
   delivered(address: ByteString): void {
-    if (this.#isEmpty) return;
     this.#delivered.add(folded(address));
     if (this.#delivered.size === 1) this.#then(() => this.#forgetDelivered());
   }

@@ -27,6 +27,8 @@ export interface SuppressedAddress {
 
 /** As a delivery asks it, wherever it is kept. */
 export interface Suppressions {
+  /** No address is there, and no bounce was counted: there is nothing to find, and nothing that a delivery would end. */
+  readonly isEmpty: boolean;
   /** Looks what is there: before the jobs of a scan are delivered. */
   refresh(): void;
   /** Null: mail for it is sent. */
@@ -63,6 +65,10 @@ export class SuppressionList implements Suppressions {
     this.#layout = layout;
     this.#rules = rules;
     this.#now = now;
+  }
+
+  get isEmpty(): boolean {
+    return this.#names.size === 0;
   }
 
   /** Looks what is there: before the jobs of a scan are delivered. */
@@ -156,7 +162,6 @@ export class SuppressionList implements Suppressions {
   }
 
   #read(address: ByteString): SuppressedAddress | null {
-    if (this.#names.size === 0) return null;
     const name = nameOf(address);
     const entry = this.#names.has(name) ? this.#readFile(name) : null;
     return entry?.address === folded(address) ? entry : null;

@@ -72,6 +72,17 @@ function bench(after = 3) {
 }
 
 describe('the suppression list', () => {
+  it('is empty until an address or a bounce is there, so that nobody need ask it', () => {
+    const { open } = bench();
+    const list = open();
+    assert.equal(list.isEmpty, true);
+    list.bounced('bob@example.org', UNKNOWN);
+    assert.equal(list.isEmpty, false);
+    assert.equal(open().isEmpty, false);
+    list.delivered('bob@example.org');
+    assert.equal(open().isEmpty, true);
+  });
+
   it('has an address by hand until its time is over, whoever asks, however it is written', () => {
     const { clock, open } = bench(0);
     open().add('Bob@Example.com', 'he asked for it', DAY);
