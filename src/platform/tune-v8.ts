@@ -1,14 +1,22 @@
 /**
- * Settings of V8: for a process that delivers mail, and while large messages pass through one. Made when there is mail, because loading `node:v8` is a tenth of what an
- * idle run costs; and a code cache holds only for the settings under which it was made.
+ * Settings of V8: for a process that delivers mail or takes it, and while large messages pass through one. Made when there is
+ * such work, because loading `node:v8` is a tenth of what an idle run costs; and a code cache holds only for the settings under
+ * which it was made.
  */
 import { setFlagsFromString } from 'node:v8';
 
 export function tuneV8(): void {
   // A queue of 10,000 jobs fits a small machine: the heap is collected when it has grown by a half, not when it has quadrupled.
   setFlagsFromString('--heap-growing-percent=50');
-  // Most runs end within seconds, and what V8 spends on optimising code for them does not come back. It begins later, after
-  // six times as much work as it would by itself; a long run gets its optimised code all the same.
+  optimiseLater();
+}
+
+/**
+ * Most runs end within seconds, and what V8 spends on optimising code for them, or for the first hundreds of messages of a process
+ * that stays, does not come back. It begins later, after six times as much work as it would by itself; a process that has much
+ * to do gets its optimised code all the same.
+ */
+export function optimiseLater(): void {
   // From Node 22 on V8 has another compiler in between and no such flag, which it would complain of on standard error.
   if (Number.parseInt(process.versions.node, 10) < 22) setFlagsFromString('--interrupt-budget=400000');
 }

@@ -15,6 +15,7 @@ import { queuedEvent, rejectedEvent } from '../../output/log/log-events.ts';
 import { closedEvent, listeningEvent, warningEvent } from '../../output/log/process-events.ts';
 import { textDecoder } from '../../output/text.ts';
 import type { Clock } from '../../platform/clock.ts';
+import { optimiseLater } from '../../platform/tune-v8.ts';
 import { readPrivate } from '../../queue/citadel/client/login.ts';
 import type { Settings } from '../../settings/table.ts';
 import { layoutOf } from '../../storage/layout.ts';
@@ -69,6 +70,7 @@ async function intake(
   log: Log,
   { signal, started }: Round,
 ): Promise<ExitCode | CliError> {
+  optimiseLater();
   const clock = clockFor(settings);
   const warn = (text: string): void => log.write(warningEvent(text));
   const hostname = await ownName(settings, warn);
