@@ -4,7 +4,7 @@
  */
 import type { TlsaRecord } from '#net-stream-utils';
 import type { Random } from '../platform/clock.ts';
-import type { LookupError, LookupResult, Resolver } from '../platform/dns.ts';
+import type { AddressLookup, LookupError, LookupResult, Resolver } from '../platform/dns.ts';
 import { familiesFor, withRoute } from '../routing/address-order.ts';
 import { withRules } from '../routing/destination-rules.ts';
 import { type Destination, type Host, isRelay, type Protection } from '../routing/hosts.ts';
@@ -85,9 +85,8 @@ export async function lookupAddresses(
     return families.includes(host.literal)
       ? addressesEvent([host.name], protectionFor(wish, 'nothing'))
       : otherFamily(host);
-  // A relay is named by an administrator; the names in MX records are whole (RFC 5321 2.3.5).
-  const search = isRelay(host);
-  const lookups = await Promise.all(families.map((family) => resolver.addresses(host.name, family, search)));
+  const how = howToAsk(host);
+  const lookups = await Promise.all(families.map((family) => resolver.addresses(host.name, family, how)));
   const addresses = withRoute(lookups.flatMap(found), interfaces).slice(0, MOST_ADDRESSES);
   if (addresses.length > 0) return protectedAddresses(host, addresses, lookups, resolver, wish);
   const fault = faultOf(...lookups);
@@ -102,6 +101,15 @@ export async function lookupAddresses(
     type: 'no-addresses',
     failure: lookupFailure('lookup', permanent, permanent ? '5.1.2' : '4.4.3', text),
   };
+}
+
+/**
+ * A relay is named by an administrator; the names in MX records are whole (RFC 5321 2.3.5). Where nothing proves that it is a host of
+ * the domain, a proof of its addresses proves nothing either.
+ */
+function howToAsk(host: Host): AddressLookup {
+  if (isRelay(host)) return 'searched';
+  return host.policy?.secure === true ? 'proved' : 'whole';
 }
 
 /** It has no address of the family to which the setting `destinations` limits it. */
@@ -176,8 +184,8 @@ export function traced(resolver: Resolver, observe: (event: TraceEvent) => void)
   const { tlsa, sts } = resolver;
   return {
     mx: (name) => telling('mx', name, resolver.mx(name)),
-    addresses: (name, family, search) =>
-      telling(family === 4 ? 'a' : 'aaaa', name, resolver.addresses(name, family, search)),
+    addresses: (name, family, how) =>
+      telling(family === 4 ? 'a' : 'aaaa', name, resolver.addresses(name, family, how)),
     ...(tlsa === undefined ? {} : { tlsa: (name) => telling('tlsa', name, tlsa(name)) }),
     ...(sts === undefined ? {} : { sts: (domain) => telling('sts', domain, sts(domain)) }),
   };

@@ -37,14 +37,17 @@ export interface StsPolicy {
   readonly maxAge: number;
 }
 
+/**
+ * How the name of a host is looked up. `whole`: as it is; `searched`: completed as the system does for names that people write;
+ * `proved`: as it is, and the answer says whether DNSSEC proves it.
+ */
+export type AddressLookup = 'whole' | 'searched' | 'proved';
+
 /** Never rejects: every error is a `failed` lookup. Names are ASCII (A-labels). Each lookup has its own deadline. */
 export interface Resolver {
   mx(name: string): Promise<LookupResult<MxRecord>>;
-  /**
-   * IPv4 or IPv6 addresses in text form.
-   * @param search complete the name as the system does for names that people write; default: the name is whole
-   */
-  addresses(name: string, family: 4 | 6, search?: boolean): Promise<LookupResult<string>>;
+  /** IPv4 or IPv6 addresses in text form. @param how default: `whole` */
+  addresses(name: string, family: 4 | 6, how?: AddressLookup): Promise<LookupResult<string>>;
   /** TLSA records of `_PORT._tcp.HOST`. Absent: no resolver is trusted to validate, or DANE is off. */
   tlsa?(name: string): Promise<LookupResult<TlsaRecord>>;
   /** The MTA-STS policy that holds for a domain now, one record; `no-data`: there is none. Absent: MTA-STS is off. */

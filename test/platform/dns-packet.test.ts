@@ -33,10 +33,6 @@ const RECORDS: { readonly [type in RecordType]: readonly (readonly [given: Answe
     [{ ...answer, type: 'AAAA', data: '::' }, '::'],
     [{ ...answer, type: 'AAAA', data: '1:0:2:3:4:5:6:7' }, '1:0:2:3:4:5:6:7'],
   ],
-  TXT: [
-    [{ ...answer, type: 'TXT', data: ['v=STSv1; ', 'id=1;'] }, 'v=STSv1; id=1;'],
-    [{ ...answer, type: 'TXT', data: Buffer.from('\xe4', 'latin1') }, '\xe4'],
-  ],
   TLSA: [
     [
       {

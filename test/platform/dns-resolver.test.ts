@@ -331,11 +331,11 @@ test('a name that an administrator wrote is completed by the search list, other 
   const resolvConf = join(folder, 'resolv.conf');
   await writeFile(resolvConf, 'search none.example example\n');
   const { resolver } = await setup(t, {}, { resolvConf });
-  assert.deepEqual(await resolver.addresses('brief', 4, true), found('192.0.2.3'));
-  assert.deepEqual(await resolver.addresses('brief', 6, true), failed('no-data'), 'of the same name');
-  assert.deepEqual(await resolver.addresses('brief.', 4, true), failed('no-domain'));
+  assert.deepEqual(await resolver.addresses('brief', 4, 'searched'), found('192.0.2.3'));
+  assert.deepEqual(await resolver.addresses('brief', 6, 'searched'), failed('no-data'), 'of the same name');
+  assert.deepEqual(await resolver.addresses('brief.', 4, 'searched'), failed('no-domain'));
   assert.deepEqual(await resolver.addresses('brief', 4), failed('no-domain'));
-  assert.deepEqual(await resolver.addresses('example.com', 4, true), found('192.0.2.1', '192.0.2.2'));
+  assert.deepEqual(await resolver.addresses('example.com', 4, 'searched'), found('192.0.2.1', '192.0.2.2'));
   assert.deepEqual(await resolver.mx('twice'), failed('no-domain'));
 });
 
@@ -359,13 +359,21 @@ once('what DNSSEC proves is shown where the name server is trusted, and only the
     ...found({ exchange: 'mx.signed.example', preference: 10 }),
     secure: true,
   });
-  assert.deepEqual(await trusting.addresses('mx.signed.example', 4), {
+  assert.deepEqual(await trusting.addresses('mx.signed.example', 4, 'proved'), {
     ...found('192.0.2.1'),
     secure: true,
     canonical: 'real.signed.example',
   });
-  assert.deepEqual(await trusting.addresses('mx.signed.example', 6), { ...failed('no-data'), secure: true });
-  assert.deepEqual(await trusting.addresses('out.signed.example', 4), found('192.0.2.2'));
+  assert.deepEqual(await trusting.addresses('mx.signed.example', 6, 'proved'), {
+    ...failed('no-data'),
+    secure: true,
+  });
+  assert.deepEqual(await trusting.addresses('out.signed.example', 4, 'proved'), found('192.0.2.2'));
+  assert.deepEqual(
+    await trusting.addresses('mx.signed.example', 4),
+    found('192.0.2.1'),
+    'where nobody asks for it',
+  );
   assert.deepEqual(await trusting.tlsa?.('_25._tcp.real.signed.example'), {
     ...found(
       { usage: 3, selector: 1, matchingType: 1, data: '00ff' },

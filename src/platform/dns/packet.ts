@@ -8,7 +8,6 @@ import {
   RECURSION_DESIRED,
 } from 'dns-packet';
 import type { TlsaRecord } from '#net-stream-utils';
-import type { ByteString } from '../bytes.ts';
 import { hostKey, type MxRecord } from '../dns.ts';
 
 /** What each type of record is read into. */
@@ -16,8 +15,6 @@ export interface RecordData {
   readonly MX: MxRecord;
   readonly A: string;
   readonly AAAA: string;
-  /** the strings of a record, joined */
-  readonly TXT: ByteString;
   readonly TLSA: TlsaRecord;
 }
 
@@ -103,7 +100,6 @@ const READERS: { readonly [type in RecordType]: (data: never) => RecordData[type
   }),
   A: (address: string) => address,
   AAAA: (address: string) => address,
-  TXT: (strings: readonly Buffer[]) => Buffer.concat(strings).toString('latin1'),
   TLSA: (record: Omit<TlsaRecord, 'data'> & { readonly certificate: Buffer }) => ({
     usage: record.usage,
     selector: record.selector,

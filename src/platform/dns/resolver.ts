@@ -1,7 +1,7 @@
 /**
  * The resolver for real name servers: Node's DNS client (c-ares) with a deadline for each lookup, one query for identical
- * lookups in flight, and a cache. It never rejects: a lookup that failed is a value. Where the name servers are trusted to
- * validate, they are asked by stub-resolver.ts instead, which shows what DNSSEC has proved.
+ * lookups in flight, and a cache. It never rejects: a lookup that failed is a value. What DNSSEC has proved is asked by
+ * stub-resolver.ts instead, which shows it and costs several times as much, where the name servers are trusted to validate.
  *
  * c-ares gives the time to live of addresses but not of MX records, so MX answers are cached for a minute: long enough for a
  * queue run, and short enough after a change. Failures are cached for half a minute, so that a thousand messages to a dead
@@ -81,19 +81,22 @@ export function createResolver(options: ResolverOptions): SystemResolver {
   const hosts = createHostsFile(hostsFile, clock);
   const startDeadline = fixedDelay(clock, timeout);
 
-  /** One kind of record from the servers: by the stub where they are trusted, else by c-ares. */
-  const ask = async <K extends RecordType>(
+  const byCares = async <T>(query: (dns: promises.Resolver) => Promise<T>): Promise<T> =>
+    query((await channel()).cares);
+
+  /** With what DNSSEC proves, where the servers are trusted; else by `otherwise`. */
+  const proved = async <K extends RecordType>(
     type: K,
     name: string,
-    byCares: (dns: promises.Resolver) => Promise<QueryResult<RecordData[K]>>,
+    otherwise: () => Promise<QueryResult<RecordData[K]>>,
   ): Promise<QueryResult<RecordData[K]>> => {
-    const { cares, stub } = await channel();
-    return stub === null ? byCares(cares) : stubResult(await stub(name, type));
+    const { stub } = await channel();
+    return stub === null ? otherwise() : stubResult(await stub(name, type));
   };
 
   const mx = cached(clock, startDeadline, (name) =>
-    ask('MX', name, async (dns) => {
-      const records = await dns.resolveMx(name);
+    proved('MX', name, async () => {
+      const records = await byCares((dns) => dns.resolveMx(name));
       const plain = records.map(({ exchange, priority }) => ({
         exchange: hostKey(exchange),
         preference: priority,
@@ -102,57 +105,63 @@ export function createResolver(options: ResolverOptions): SystemResolver {
     }),
   );
 
-  const txt = cached(clock, startDeadline, (name) =>
-    ask('TXT', name, async (dns) => {
-      const records = await dns.resolveTxt(name);
-      return queryResult(
-        records.map((strings) => strings.join('')),
-        LIFETIMES.untimed,
-      );
-    }),
-  );
+  const txt = cached(clock, startDeadline, async (name) => {
+    const records = await byCares((dns) => dns.resolveTxt(name));
+    return queryResult(
+      records.map((strings) => strings.join('')),
+      LIFETIMES.untimed,
+    );
+  });
 
   const tlsa = cached(clock, startDeadline, (name) =>
-    ask('TLSA', name, () => Promise.resolve(failure('local-fault'))),
+    proved('TLSA', name, () => Promise.resolve(failure('local-fault'))),
   );
 
-  const addressRecords = (name: string, family: 4 | 6): Promise<QueryResult<string>> =>
-    ask(family === 4 ? 'A' : 'AAAA', name, async (dns) => {
-      const records = await (family === 4
-        ? dns.resolve4(name, { ttl: true })
-        : dns.resolve6(name, { ttl: true }));
-      const seconds = Math.min(...records.map(({ ttl }) => ttl));
-      return queryResult(distinct(records.map(({ address }) => address)), lifetime(seconds));
-    });
+  type AddressQuery = (name: string, family: 4 | 6) => Promise<QueryResult<string>>;
+
+  const whole: AddressQuery = async (name, family) => {
+    const records = await byCares((dns) =>
+      family === 4 ? dns.resolve4(name, { ttl: true }) : dns.resolve6(name, { ttl: true }),
+    );
+    const seconds = Math.min(...records.map(({ ttl }) => ttl));
+    return queryResult(distinct(records.map(({ address }) => address)), lifetime(seconds));
+  };
 
   /** The first name that exists, for both families the same, or that cannot be looked up. */
-  const searchedRecords = async (name: string, family: 4 | 6): Promise<QueryResult<string>> => {
+  const searched: AddressQuery = async (name, family) => {
     for (const each of candidates(name, await readSearchList(resolvConf, hostname()))) {
-      const answer = await addressRecords(each, family).catch(failureOf);
+      const answer = await whole(each, family).catch(failureOf);
       if (answer.lookup.kind === 'found' || answer.lookup.fault !== 'no-domain') return answer;
     }
     return failure('no-domain');
   };
 
-  const addressesOf = (family: 4 | 6, ask: typeof addressRecords) =>
-    cached(clock, startDeadline, async (name) => {
-      const local = await hosts.addresses(name);
-      if (local !== null)
+  const addressesBy = (ask: AddressQuery) => {
+    const of = (family: 4 | 6) =>
+      cached(clock, startDeadline, async (name) => {
+        const local = await hosts.addresses(name);
+        if (local === null) return ask(name, family);
         return queryResult(
           local.filter((address) => isIP(address) === family),
           0,
         );
-      return ask(name, family);
-    });
-  const asGiven = { 4: addressesOf(4, addressRecords), 6: addressesOf(6, addressRecords) };
-  const searched = { 4: addressesOf(4, searchedRecords), 6: addressesOf(6, searchedRecords) };
+      });
+    return { 4: of(4), 6: of(6) };
+  };
+  const addresses = {
+    whole: addressesBy(whole),
+    searched: addressesBy(searched),
+    proved: addressesBy((name, family) =>
+      proved(family === 4 ? 'A' : 'AAAA', name, () => whole(name, family)),
+    ),
+  };
 
   return {
     mx,
     txt,
     ...(options.dane === undefined || options.dane === 'off' ? {} : { tlsa }),
-    addresses: (name, family, search = false) =>
-      (search && !name.endsWith('.') ? searched : asGiven)[family](name),
+    addresses: (name, family, how = 'whole') =>
+      addresses[how === 'searched' && name.endsWith('.') ? 'whole' : how][family](name),
     isTrusted: async () => (await channel()).stub !== null,
   };
 }

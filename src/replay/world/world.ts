@@ -91,8 +91,11 @@ export class World {
                 ([preference, exchange]): MxRecord => ({ preference, exchange: exchange.replace('$', name) }),
               ),
         ),
-      addresses: (name, family) =>
-        this.#lookUp(name, family === 4 ? 'a' : 'aaaa', (zone) => (family === 4 ? zone.a : zone.aaaa)),
+      addresses: async (name, family, how) => {
+        const read = (zone: Zone) => (family === 4 ? zone.a : zone.aaaa);
+        const { secure, ...lookup } = await this.#lookUp(name, family === 4 ? 'a' : 'aaaa', read);
+        return secure === true && how === 'proved' ? { ...lookup, secure } : lookup;
+      },
       ...(zones.every(({ tlsa }) => tlsa === undefined)
         ? {}
         : {
