@@ -42,7 +42,7 @@ export function rfc822Lines(): LineFilter {
   const header = withoutPrivateFields();
   return {
     write: (piece) => header(ends.write(fields.write(piece))),
-    end: () => header(ends.write(fields.end())) + header(ends.end()),
+    end: () => header(ends.write(fields.end()) + ends.end()),
   };
 }
 

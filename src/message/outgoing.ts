@@ -86,9 +86,8 @@ function prepareBuffered(bytes: Buffer, options: RenderOptions): PrepareResult {
   detector?.write(stored);
   const filter = plan.filter();
   const rendered = headOf(plan, detector, options) + filter.write(text) + filter.end();
-  const sent = rendered === text ? stored : Buffer.from(rendered, 'latin1');
   const cutOff = plan.untilNul && nul < 0;
-  return prepared(plan, fittedWhole(sent, rendered, options.legacy), { cutOff, legacy: options.legacy });
+  return prepared(plan, fittedWhole(rendered, options.legacy), { cutOff, legacy: options.legacy });
 }
 
 async function prepareStreamed(stored: StoredMessage, options: RenderOptions): Promise<PrepareResult> {
@@ -107,7 +106,7 @@ async function prepareStreamed(stored: StoredMessage, options: RenderOptions): P
 
 /** A message composed here: lines end in CRLF, the last one too. */
 export function outgoingFrom(bytes: Buffer): OutgoingMessage {
-  const content = fittedWhole(bytes, bytes.toString('latin1'), unknown8bit);
+  const content = fittedWhole(bytes.toString('latin1'), unknown8bit);
   return outgoing(content, { suggestedSender: () => null, problems: [], legacy: unknown8bit });
 }
 

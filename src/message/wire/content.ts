@@ -2,9 +2,8 @@
  * The bytes of a message that goes out and what a pass over them finds. Bytes that do not fit the wire (lines over 998
  * bytes, NULs) are encoded before anything else is done with them.
  */
-import { isAscii } from 'node:buffer';
-import type { ByteString } from '../../platform/bytes.ts';
-import type { Charset } from '../charset.ts';
+import { type ByteString, detached } from '../../platform/bytes.ts';
+import { type Charset, hasEightBit } from '../charset.ts';
 import { filtered, LONGEST_LINE } from '../lines.ts';
 import { encodingPlanner, partEncoder, type WireLimit } from './encode-parts.ts';
 
@@ -28,16 +27,13 @@ const KEPT_HEADER = 262_144;
 
 const HEADER_END = '\r\n\r\n';
 
-/** `text` is what the bytes are. */
-export function fittedWhole(bytes: Buffer, text: ByteString, legacy: Charset): Content {
-  const found = surveyed(bytes, text);
+export function fittedWhole(text: ByteString, legacy: Charset): Content {
+  const found = surveyed(text);
   return found.fits ? wholeContent(text, found, false) : encodedWhole(text, '8bit', legacy);
 }
 
 export async function fittedLarge(chunks: () => AsyncIterable<Buffer>, legacy: Charset): Promise<Content> {
-  const survey = surveyor();
-  for await (const piece of chunks()) survey.write(piece, piece.toString('latin1'));
-  const found = survey.result();
+  const found = await surveyedPieces(chunks());
   return found.fits
     ? { ...found, reencoded: false, text: null, chunks }
     : encodedLarge(chunks, '8bit', legacy);
@@ -60,7 +56,7 @@ function encodedWhole(text: ByteString, limit: WireLimit, legacy: Charset): Cont
   const plan = planner.result();
   const encoder = partEncoder(plan, limit, legacy);
   const encoded = encoder.write(text) + encoder.end();
-  return wholeContent(encoded, surveyed(Buffer.from(encoded, 'latin1'), encoded), plan.size > 0);
+  return wholeContent(encoded, surveyed(encoded), plan.size > 0);
 }
 
 async function encodedLarge(
@@ -72,9 +68,8 @@ async function encodedLarge(
   for await (const piece of chunks()) planner.write(piece.toString('latin1'));
   const plan = planner.result();
   const encoded = (): AsyncIterable<Buffer> => filtered(chunks(), partEncoder(plan, limit, legacy));
-  const survey = surveyor();
-  for await (const piece of encoded()) survey.write(piece, piece.toString('latin1'));
-  return { ...survey.result(), reencoded: plan.size > 0, text: null, chunks: encoded };
+  const found = await surveyedPieces(encoded());
+  return { ...found, reencoded: plan.size > 0, text: null, chunks: encoded };
 }
 
 function wholeContent(text: ByteString, { size, eightBit, header }: Survey, reencoded: boolean): Content {
@@ -89,14 +84,21 @@ interface Survey extends Pick<Content, 'size' | 'eightBit' | 'header'> {
   readonly fits: boolean;
 }
 
-function surveyed(bytes: Buffer, text: ByteString): Survey {
+function surveyed(text: ByteString): Survey {
   const survey = surveyor();
-  survey.write(bytes, text);
+  survey.write(text);
   return survey.result();
 }
 
-/** Watches the bytes go by. `text` is what the bytes of a piece are. */
-function surveyor(): { write(bytes: Buffer, text: ByteString): void; result(): Survey } {
+async function surveyedPieces(pieces: AsyncIterable<Buffer>): Promise<Survey> {
+  const survey = surveyor();
+  for await (const piece of pieces) survey.write(piece.toString('latin1'));
+  const found = survey.result();
+  return { ...found, header: detached(found.header) };
+}
+
+/** Watches the bytes go by. */
+function surveyor(): { write(piece: ByteString): void; result(): Survey } {
   let size = 0;
   let eightBit = false;
   let header = '';
@@ -106,22 +108,21 @@ function surveyor(): { write(bytes: Buffer, text: ByteString): void; result(): S
   let fits = true;
   /** bytes since the last LF */
   let open = 0;
-  const writeHeader = (bytes: Buffer, text: ByteString): void => {
-    const across = (seam + text.slice(0, 3)).indexOf(HEADER_END);
-    const at = across < 0 ? text.indexOf(HEADER_END) : across - seam.length;
+  const writeHeader = (piece: ByteString): void => {
+    const across = (seam + piece.slice(0, 3)).indexOf(HEADER_END);
+    const at = across < 0 ? piece.indexOf(HEADER_END) : across - seam.length;
     inBody = across >= 0 || at >= 0;
-    const end = inBody ? at + HEADER_END.length : bytes.length;
-    // Not cut out of the text, all of which would stay in memory for it.
-    header += bytes.toString('latin1', 0, Math.min(end, KEPT_HEADER - header.length));
-    seam = (seam + text.slice(-3)).slice(-3);
+    const end = inBody ? at + HEADER_END.length : piece.length;
+    header += piece.slice(0, Math.min(end, KEPT_HEADER - header.length));
+    seam = (seam + piece.slice(-3)).slice(-3);
   };
   return {
-    write: (bytes, text) => {
-      size += bytes.length;
-      eightBit ||= !isAscii(bytes);
-      if (!inBody) writeHeader(bytes, text);
-      fits &&= !text.includes('\0');
-      open = fits ? openLine(text, open) : 0;
+    write: (piece) => {
+      size += piece.length;
+      eightBit ||= hasEightBit(piece);
+      if (!inBody) writeHeader(piece);
+      fits &&= !piece.includes('\0');
+      open = fits ? openLine(piece, open) : 0;
       fits &&= open <= LONGEST_LINE + 1;
     },
     result: () => ({ size, eightBit, header, fits }),
