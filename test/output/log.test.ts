@@ -154,22 +154,38 @@ test('a file that cannot be written is reported once, and its lines go to standa
   assert.deepEqual(rest, ['']);
 });
 
-test('datagrams to a syslog server: RFC 5424, facility mail, severity by level', async (t) => {
+/** A syslog server that takes so many datagrams. */
+async function syslogServer(t: TestContext, count: number) {
   const server = createSocket('udp4');
   t.after(() => server.close());
   server.bind(0, '127.0.0.1');
   await once(server, 'listening');
   const arrived: string[] = [];
-  const both = new Promise<void>((resolve) => {
+  const all = new Promise<readonly string[]>((resolve) => {
     server.on('message', (bytes) => {
-      if (arrived.push(bytes.toString()) === 2) resolve();
+      if (arrived.push(bytes.toString()) === count) resolve(arrived);
     });
   });
-  assert.equal(await log({ target: `syslog:127.0.0.1:${server.address().port}` }, DELIVERED, WARNING), '');
-  await both;
+  return { target: `syslog:127.0.0.1:${server.address().port}`, all };
+}
+
+test('datagrams to a syslog server: RFC 5424, facility mail, severity by level', async (t) => {
+  const { target, all } = await syslogServer(t, 2);
+  assert.equal(await log({ target }, DELIVERED, WARNING), '');
+  const [first = '', second = ''] = await all;
   const head = (priority: number) => `^<${priority}>1 ${TIME} \\S+ spoolroom ${process.pid} - - `;
-  assert.match(arrived[0] ?? '', new RegExp(`${head(22)}delivered: job 2$`));
-  assert.match(arrived[1] ?? '', new RegExp(`${head(20)}careful$`));
+  assert.match(first, new RegExp(`${head(22)}delivered: job 2$`));
+  assert.match(second, new RegExp(`${head(20)}careful$`));
+});
+
+test('of many lines at once, each is a datagram of its own (R312)', async (t) => {
+  const { target, all } = await syslogServer(t, 20);
+  const lines = Array.from({ length: 20 }, (_, n) => ({ ...DELIVERED, message: `line ${n}` }));
+  assert.equal(await log({ target }, ...lines), '');
+  assert.deepEqual(
+    (await all).map((text) => text.replace(/^.* - - /s, '')),
+    lines.map(({ message }) => message),
+  );
 });
 
 /** A `logger` that writes down how it was called and what it got. */

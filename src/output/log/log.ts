@@ -4,7 +4,7 @@
  */
 import { closeSync, createWriteStream, openSync, statSync, writeSync } from 'node:fs';
 import { Writable } from 'node:stream';
-import type { Logger } from 'winston';
+import type { Logger, format as winstonFormat } from 'winston';
 import { describeError } from '../../platform/system-errors.ts';
 import { escapeControl } from '../text.ts';
 import type { Level, LogEvent } from './log-events.ts';
@@ -36,21 +36,28 @@ export function isLogged(level: Level, threshold: Level): boolean {
   return RANK[level] <= RANK[threshold];
 }
 
+/** Lines that come in one turn of the event loop go through winston together. */
 export function openLog(options: LogOptions): Log {
+  const least = RANK[options.level];
   let opened: Promise<Opened> | null = null;
-  return {
-    write: (line) => {
-      if (!isLogged(line.level, options.level)) return;
-      opened ??= open(options);
-      opened.then(({ logger }) => logger.log(entry(line)));
-    },
-    reopen: async () => {
-      const before = opened;
-      opened = null;
-      await closeOpened(before);
-    },
-    close: () => closeOpened(opened),
+  let gathered: LogEvent[] = [];
+  const write = (line: LogEvent): void => {
+    if (RANK[line.level] > least) return;
+    if (gathered.push(line) > 1) return;
+    const lines = gathered;
+    opened ??= open(options);
+    opened.then(({ logger }) => {
+      if (lines === gathered) gathered = [];
+      logger.log({ level: options.level, message: '', lines });
+    });
   };
+  const closeNow = (): Promise<void> => {
+    const before = opened;
+    opened = null;
+    gathered = [];
+    return closeOpened(before);
+  };
+  return { write, reopen: closeNow, close: closeNow };
 }
 
 /**
@@ -74,46 +81,57 @@ async function closeOpened(opened: Promise<Opened> | null): Promise<void> {
   await finished;
 }
 
-/** With control characters escaped: no field can steer a terminal or begin a line of its own. */
-function entry({ level, event, message, fields }: LogEvent): { level: string; message: string } {
-  const clean = Object.entries(fields).map(([name, value]) => [
-    name,
-    typeof value === 'string' ? escapeControl(value) : value,
-  ]);
-  return { level, event, message: escapeControl(message), ...Object.fromEntries(clean) };
-}
-
 interface Opened {
   readonly logger: Logger;
   readonly lines: Writable;
 }
 
 async function open(options: LogOptions): Promise<Opened> {
-  const { level, format, target, colour, journal = false } = options;
+  const { target, journal = false } = options;
   const stderr = options.stderr();
   const winston = await import('winston');
-  const { combine, timestamp, json, printf, colorize } = winston.format;
   const syslog = /^syslog(:|$)/.test(target) ? await import('./syslog.ts') : null;
-  const priority = journal ? journalPriority : syslog?.priority;
-  const pretty = priority
-    ? printf(({ message }) => String(message))
-    : combine(
-        timestamp(),
-        ...(colour ? [colorize()] : []),
-        printf((line) => `${line.timestamp} ${line.level} ${line.message}`),
-      );
-  const body = format === 'json' ? combine(timestamp(), json()) : pretty;
-  const prioritised = winston.format((line) => ({
-    ...line,
-    [TEXT]: priority?.(line.level) + String(line[TEXT]),
-  }));
+  const priority = journal ? journalPriority : (syslog?.priority ?? null);
+  const textOf = formatter(winston.format, options, priority);
+  const together = winston.format((batch) => {
+    const lines = batch.lines as readonly LogEvent[];
+    batch[TEXT] = lines.map((line) => textOf(line, String(batch.timestamp))).join('');
+    return batch;
+  });
   const chosen = syslog ? syslog.syslogStream(target) : plainStream(target, stderr);
   const lines = journal ? stderrOnly(stderr) : await withFallback(target, chosen, stderr);
-  const whole = priority ? combine(body, prioritised()) : body;
+  const format = winston.format.combine(winston.format.timestamp(), together());
   // Without a transport, which would be one more stream for each line.
-  const logger = winston.createLogger({ level, format: whole, transports: [] });
+  const logger = winston.createLogger({ level: options.level, format, transports: [] });
   logger.pipe(lines);
   return { logger, lines };
+}
+
+/** Makes the text of a line, with control characters escaped: no field can steer a terminal or begin a line of its own. */
+function formatter(
+  { json, colorize }: typeof winstonFormat,
+  { format, colour }: LogOptions,
+  priority: ((level: string) => string) | null,
+): (line: LogEvent, timestamp: string) => string {
+  const head = priority ?? (() => '');
+  if (format === 'json') {
+    const { transform } = json();
+    return ({ level, event, message, fields }, timestamp) => {
+      const line = { timestamp, level, event, message: escapeControl(message), ...escaped(fields) };
+      return `${head(level)}${Object(transform(line, {}))[TEXT]}\n`;
+    };
+  }
+  if (priority !== null) return ({ level, message }) => `${head(level)}${escapeControl(message)}\n`;
+  const colours = colorize();
+  const shown = colour ? (level: string) => colours.colorize(level, level) : (level: string) => level;
+  return ({ level, message }, timestamp) => `${timestamp} ${shown(level)} ${escapeControl(message)}\n`;
+}
+
+function escaped(fields: LogEvent['fields']): LogEvent['fields'] {
+  const clean: { [name: string]: LogEvent['fields'][string] } = {};
+  for (const [name, value] of Object.entries(fields))
+    clean[name] = typeof value === 'string' ? escapeControl(value) : value;
+  return clean;
 }
 
 /** As sd-daemon(3) has it: without a facility. */
@@ -125,7 +143,7 @@ type Put = (lines: string, done: () => void) => void;
 
 /** Takes lines from winston. They wait here as long as it takes, with the time at which they came. */
 function linesTo(put: Put, final: (done: () => void) => void): Writable {
-  const textOf = (line: { readonly [TEXT]: string }): string => `${line[TEXT]}\n`;
+  const textOf = (lines: { readonly [TEXT]: string }): string => lines[TEXT];
   return new Writable({
     objectMode: true,
     highWaterMark: Number.MAX_SAFE_INTEGER,
@@ -187,12 +205,12 @@ async function withFallback(name: string, chosen: Promise<Writable>, stderr: Wri
     return stderr;
   });
   if (target !== stderr) target.on('error', warn);
+  const plain = (lines: string): string => lines.replace(/^<\d+>/gm, '');
   const put: Put = (lines, done) => {
-    const plain = lines.replace(/^<\d+>/gm, '');
-    target.write(target === stderr ? plain : lines, (error) => {
+    target.write(target === stderr ? plain(lines) : lines, (error) => {
       if (error && target !== stderr) {
         warn(error);
-        stderr.write(plain);
+        stderr.write(plain(lines));
       }
       done();
     });

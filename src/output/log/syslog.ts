@@ -52,12 +52,21 @@ function startLogger() {
 function datagrams(host: string, port: number): Writable {
   const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
   const name = hostname();
+  const datagram = (line: string): string => {
+    const [, priority, text] = /^(<\d+>)(.*)/.exec(line) ?? [];
+    return `${priority}1 ${new Date().toISOString()} ${name} spoolroom ${process.pid} - - ${text}`;
+  };
+  const send = (text: string) =>
+    new Promise<void>((sent, failed) =>
+      socket.send(text, port, host, (error) => (error === null ? sent() : failed(error))),
+    );
+  const sendEach = async (lines: readonly string[]): Promise<void> => {
+    for (const line of lines) await send(datagram(line));
+  };
   return new Writable({
     decodeStrings: false,
-    write: (line: string, _, done) => {
-      const [, priority, text] = /^(<\d+>)(.*)/.exec(line) ?? [];
-      const head = `${priority}1 ${new Date().toISOString()} ${name} spoolroom ${process.pid} - -`;
-      socket.send(`${head} ${text}`, port, host, (error) => done(error));
+    write: (lines: string, _, done) => {
+      void sendEach(lines.split('\n').slice(0, -1)).then(() => done(), done);
     },
     destroy: (error, done) => socket.close(() => done(error)),
   });
