@@ -8,6 +8,7 @@ import { hasEightBit } from '../message/charset.ts';
 import type { OutgoingMessage } from '../message/outgoing.ts';
 import type { ByteString } from '../platform/bytes.ts';
 import type { Timer } from '../platform/clock.ts';
+import type { FixedDelay } from '../platform/timers.ts';
 import type { QueuedJob } from '../queue/queue.ts';
 import type { Destination } from '../routing/hosts.ts';
 import type { MessageDsn, RecipientDsn } from '../smtp/dsn-request.ts';
@@ -111,6 +112,7 @@ export class DeliveryAttempt {
   /** an address of its recipients needs SMTPUTF8 */
   readonly #smtpUtf8: boolean;
   #loading: Promise<Failure | 'unavailable' | null> | null = null;
+  #limit: FixedDelay<DeliveryAttempt> | null = null;
   readonly #timers: Timer[] = [];
 
   constructor(
@@ -223,6 +225,12 @@ export class DeliveryAttempt {
     if (timer !== null) this.addTimer(timer);
   }
 
+  /** Its time begins, which it had not before. */
+  limitTime(limit: FixedDelay<DeliveryAttempt>): void {
+    this.#limit = limit;
+    limit.add(this);
+  }
+
   /** Cancelled when the attempt is done. */
   addTimer(timer: Timer): void {
     this.#timers.push(timer);
@@ -238,6 +246,8 @@ export class DeliveryAttempt {
   }
 
   #cancelTimers(): void {
+    this.#limit?.delete(this);
+    this.#limit = null;
     for (const timer of this.#timers) timer.cancel();
     this.#timers.length = 0;
   }

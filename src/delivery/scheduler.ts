@@ -12,7 +12,7 @@
  */
 import type { Timer } from '../platform/clock.ts';
 import { Deque } from '../platform/deque.ts';
-import { fixedDelay, type StartTimer } from '../platform/timers.ts';
+import { FixedDelay } from '../platform/timers.ts';
 import type { DeliveryAttempt } from './attempt.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import { DestinationQueue } from './destination-queue.ts';
@@ -23,7 +23,7 @@ export class Scheduler implements WorkerScheduler {
   readonly rules: DeliveryRules;
   readonly deps: DeliveryDeps;
   readonly pool: ConnectionPool;
-  readonly afterDeliveryTime: StartTimer;
+  readonly deliveryTime: FixedDelay<DeliveryAttempt>;
   readonly #destinations = new Map<string, DestinationQueue>();
   /** destinations that want a worker, in turn */
   readonly #waiting = new Deque<DestinationQueue>();
@@ -39,7 +39,8 @@ export class Scheduler implements WorkerScheduler {
   constructor(rules: DeliveryRules, deps: DeliveryDeps) {
     this.rules = rules;
     this.deps = deps;
-    this.afterDeliveryTime = fixedDelay(deps.clock, rules.deadlines.delivery);
+    const { delivery } = rules.deadlines;
+    this.deliveryTime = new FixedDelay(deps.clock, delivery, (attempt) => attempt.worker?.expire(attempt));
     this.pool = new ConnectionPool(rules, deps, (attempt) => this.#resume(attempt));
   }
 
@@ -118,12 +119,13 @@ export class Scheduler implements WorkerScheduler {
   }
 
   mayPrefetch(queue: DestinationQueue): boolean {
-    return queue.workers >= this.#mostWorkers(queue) || this.#workers.size >= this.rules.limits.sessions;
+    return queue.workers >= queue.concurrency || this.#workers.size >= this.rules.limits.sessions;
   }
 
   raiseConcurrency(queue: DestinationQueue): void {
-    if (queue.concurrency >= this.rules.limits.destination) return;
-    queue.concurrency *= 2;
+    const { destination } = this.rules.limits;
+    if (queue.concurrency >= destination) return;
+    queue.concurrency = Math.min(queue.concurrency * 2, destination);
     if (this.#enqueue(queue)) this.#startWorkers();
   }
 
@@ -148,14 +150,10 @@ export class Scheduler implements WorkerScheduler {
     return queue;
   }
 
-  #mostWorkers({ concurrency }: DestinationQueue): number {
-    return Math.min(concurrency, this.rules.limits.destination);
-  }
-
   /** The destination stands in line, unless it has nothing to do or all the workers it may have; whether it is new there. */
   #enqueue(queue: DestinationQueue): boolean {
     if (queue.isQueued || queue.attempts.length === 0) return false;
-    if (queue.workers >= this.#mostWorkers(queue) || !this.mayConnect(queue)) return false;
+    if (queue.workers >= queue.concurrency || !this.mayConnect(queue)) return false;
     queue.isQueued = true;
     queue.queuedAt = this.deps.clock.monotonic();
     this.#waiting.push(queue);

@@ -8,7 +8,7 @@
  */
 import type { TlsFacts } from '#net-stream-utils';
 import type { Resolver } from '../platform/dns.ts';
-import type { StartTimer } from '../platform/timers.ts';
+import type { FixedDelay } from '../platform/timers.ts';
 import { hostGroup } from '../routing/host-group.ts';
 import type { ClientListener, SmtpClient } from '../smtp/client.ts';
 import type { Failure } from '../smtp/outcome.ts';
@@ -29,8 +29,8 @@ export interface WorkerScheduler {
   readonly rules: DeliveryRules;
   readonly deps: DeliveryDeps;
   readonly pool: ConnectionPool;
-  /** calls when the time for a whole delivery is over */
-  readonly afterDeliveryTime: StartTimer;
+  /** ends the attempts whose time for a whole delivery is over */
+  readonly deliveryTime: FixedDelay<DeliveryAttempt>;
   /** whether idle connections may be of use to somebody */
   readonly keepsConnections: boolean;
   nextTransactionNumber(): number;
@@ -77,7 +77,7 @@ export class DeliveryWorker {
     attempt.worker = this;
     const { waitingFor } = attempt;
     attempt.waitingFor = null;
-    if (waitingFor?.early === true) this.#limitTime(attempt);
+    if (waitingFor?.early === true) attempt.limitTime(this.#scheduler.deliveryTime);
     if (attempt.delivery.state === 'done') this.#next();
     else if (waitingFor === null) void this.#begin(attempt);
     else this.#acquire(attempt, waitingFor.wanted);
@@ -97,7 +97,7 @@ export class DeliveryWorker {
 
   async #begin(attempt: DeliveryAttempt): Promise<void> {
     attempt.started = this.#scheduler.deps.clock.monotonic();
-    this.#limitTime(attempt);
+    attempt.limitTime(this.#scheduler.deliveryTime);
     // Thousands may wait for the same hosts: not within each other.
     if (!this.#scheduler.deps.throttle.isQuiet) await null;
     if (this.#isThrottled(attempt)) return;
@@ -137,10 +137,6 @@ export class DeliveryWorker {
       this.#target?.isPaced !== true &&
       this.#scheduler.deps.throttle.isFree(hosts[host]?.name ?? '', admittedTo)
     );
-  }
-
-  #limitTime(attempt: DeliveryAttempt): void {
-    attempt.addTimer(this.#scheduler.afterDeliveryTime(() => attempt.worker?.expire(attempt)));
   }
 
   /** The time for the whole delivery is over. */
@@ -377,7 +373,7 @@ export class DeliveryWorker {
     this.#pipelined = null;
     // Only now: its deadline must not cut off the message before it.
     if (this.#current === null) this.#next();
-    else this.#limitTime(this.#current);
+    else this.#current.limitTime(this.#scheduler.deliveryTime);
   }
 
   #next(): void {

@@ -89,7 +89,9 @@ export const ACTIONS = {
     draft.session.current = beginTransaction(draft, draft.event.transaction);
   },
   sendEnvelope: (draft) => {
-    draft.session.current = sendCommands(draft, currentOf(draft));
+    const current = currentOf(draft);
+    const isSent = current.sent > 0 && draft.session.capabilities.pipelining;
+    if (!isSent) draft.session.current = sendCommands(draft, current);
   },
   acceptRecipient: (draft) => answered(draft, 'accepted'),
   keepForNextTransaction: (draft) => answered(draft, 'remaining'),
@@ -269,7 +271,6 @@ function beginTransaction(draft: Draft, transaction: Transaction): TransactionSt
 function sendCommands(draft: Draft, state: TransactionState): TransactionState {
   const { capabilities } = draft.session;
   const { transaction, rcptCount, sent } = state;
-  if (sent > 0 && capabilities.pipelining) return state;
   const count = commandCount(state, capabilities);
   const end = capabilities.pipelining ? count : Math.min(sent + 1, count);
   let bytes = sent === 0 ? mailCommand(transaction, capabilities) : '';
