@@ -86,15 +86,14 @@ export function createEnqueue(deps: EnqueueDeps): Queue['enqueue'] {
     const publish = ({ path }: Written): MessageNumber => {
       const number = linkNext(deps, path, highest());
       linked.push(number);
-      disk.unlink(path);
       return number;
     };
-    /** All but the name of the control message. */
-    const sync = async (msgid: MessageNumber): Promise<void> => {
-      const syncs = [...written.map(({ file }) => file.sync()), syncSpool()];
-      if (job.dsn !== undefined) syncs.push(writeDsnRequest(deps, msgid, job.submitted, job.dsn));
+    /** Resolves when all of them are durable. Meanwhile its temporary name is taken from the message that has its number. */
+    const sync = async (syncs: readonly Promise<void>[], { path }: Written): Promise<void> => {
+      const renamed = Promise.resolve().then(() => disk.unlink(path));
       // Also when one has failed: a file must not be closed while it is being synced.
-      for (const done of await Promise.allSettled(syncs)) if (done.status === 'rejected') throw done.reason;
+      for (const done of await Promise.allSettled([...syncs, renamed]))
+        if (done.status === 'rejected') throw done.reason;
     };
     try {
       const message = create();
@@ -106,9 +105,11 @@ export function createEnqueue(deps: EnqueueDeps): Queue['enqueue'] {
       const msgid = publish(message);
       const list = create();
       list.file.write(Buffer.from(newControlText({ ...job, msgid }), 'latin1'));
-      await sync(msgid);
+      const beforeName = [message.file.sync(), list.file.sync(), syncSpool()];
+      if (job.dsn !== undefined) beforeName.push(writeDsnRequest(deps, msgid, job.submitted, job.dsn));
+      await sync(beforeName, message);
       const control = publish(list);
-      await syncSpool();
+      await sync([syncSpool()], list);
       return { payload: msgid, control };
     } catch (error) {
       // The control message first: a job without its payload, or a payload that is never removed, is worse than none.
