@@ -19,8 +19,9 @@ const LATE = /^(node:)?(crypto|net|stream|fs\/promises|child_process|dgram|tty|v
 /** The text of a module that stands for another one, which is required from `file` when something in it is first used. */
 function standIn(module, file) {
   const getters = Object.keys(require(module)).map((name) => `get ${name}() { return load().${name}; }`);
-  // Kept, because require() looks for the module at each call.
-  return `let loaded; const load = () => loaded ??= require('${file}'); module.exports = {${getters.join(',')}};`;
+  // Kept, because require() looks for the module at each call. Inherited, because what imports it copies its own properties.
+  return `let loaded; const load = () => loaded ??= require('${file}');
+    module.exports = Object.create({${getters.join(',')}});`;
 }
 
 const late = {

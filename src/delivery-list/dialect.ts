@@ -16,10 +16,7 @@ interface Trait extends DialectEvidence {
   readonly matches: (instructions: ByteString) => boolean;
 }
 
-const KEYWORDS = 'msgid|submitted|attempted|bounceto|envelope_from|source_room|remote';
-const IN_ANY_CASE = KEYWORDS.replace(/[a-z]/g, (letter) => `[${letter}${letter.toUpperCase()}]`);
-/** Servers before 2017 ignore such a line. */
-const CAPITALS = new RegExp(`(?:^|\\n)(?=[a-z_]*[A-Z])(?:${IN_ANY_CASE})\\|`);
+const KEYWORD = /^\n?(?:msgid|submitted|attempted|bounceto|envelope_from|source_room|remote)\|$/i;
 
 /**
  * Strongest first. Line starts are written `(?:^|\n)`, because with the `m` flag a lone CR inside a field would start a line
@@ -38,8 +35,14 @@ const TRAITS: readonly Trait[] = [
     has: 'a delivered recipient that is still listed',
     matches: (text) => /(?:^|\n)remote\|[^|\n]*\|2\|/.test(text),
   },
-  { dialect: '2017', has: 'a keyword in capitals', matches: (text) => CAPITALS.test(text) },
+  { dialect: '2017', has: 'a keyword in capitals', matches: hasCapitals },
 ];
+
+/** Servers before 2017 ignore such a line. */
+function hasCapitals(text: ByteString): boolean {
+  const words = text.match(/(?:^|\n)[a-z_]*[A-Z][A-Za-z_]*\|/g);
+  return words?.some((word) => KEYWORD.test(word)) === true;
+}
 
 function attemptedAfterRecipients(text: ByteString): boolean {
   const attempted = text.lastIndexOf('\nattempted|');

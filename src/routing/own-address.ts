@@ -32,8 +32,10 @@ export function isFullName(hostname: string): boolean {
 export function ehloNameFor(hostname: string, interfaces: readonly string[]): string {
   if (isFullName(hostname)) return hostname;
   if (ipBytes(hostname)?.length === 4) return `[${hostname}]`;
-  const outside = interfaces.filter((address) => !LOCAL_ONLY.some((network) => inNetwork(address, network)));
-  const address = outside.find((each) => !each.includes(':')) ?? outside[0] ?? interfaces[0];
+  const isIPv6 = (address: string): boolean => address.includes(':');
+  const inOrder = [...interfaces.filter((each) => !isIPv6(each)), ...interfaces.filter(isIPv6)];
+  const isOutside = (address: string): boolean => !LOCAL_ONLY.some((network) => inNetwork(address, network));
+  const address = inOrder.find(isOutside) ?? interfaces[0];
   if (address === undefined) return hostname;
-  return address.includes(':') ? `[IPv6:${address}]` : `[${address}]`;
+  return isIPv6(address) ? `[IPv6:${address}]` : `[${address}]`;
 }

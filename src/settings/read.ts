@@ -96,15 +96,14 @@ export function readSettings(given: Source['given']): SettingsRead {
 
 const PREFIX = 'SPOOLROOM_';
 
-/** As files and command lines name settings, and as the environment does. */
-const KNOWN: readonly string[] = SETTING_NAMES.flatMap((name) => [name, environmentName(name)]);
-
 function unknownNames(source: Source): SettingProblem[] {
+  // As files and command lines name settings, and as the environment does.
+  const known = (): string[] => SETTING_NAMES.flatMap((name) => [name, environmentName(name)]);
   return Object.keys(source.given)
     .filter((name) => !Object.hasOwn(SETTINGS, name))
     .map((name) => ({
       source,
-      text: `${source.label(redactWords(name))}: unknown setting${didYouMean(name, KNOWN)}.`,
+      text: `${source.label(redactWords(name))}: unknown setting${didYouMean(name, known())}.`,
     }));
 }
 
@@ -117,16 +116,12 @@ export function environmentName(name: string): string {
   return PREFIX + name.replaceAll('.', '__').replaceAll('-', '_').toUpperCase();
 }
 
-const BY_ENVIRONMENT_NAME: ReadonlyMap<string, SettingName> = new Map(
-  SETTING_NAMES.map((name) => [environmentName(name), name]),
-);
-
 /** Several values of one setting are separated by commas. An empty variable counts as absent. */
 export function environmentSource(environment: { readonly [variable: string]: string | undefined }): Source {
   const given: { [name: string]: unknown } = {};
   for (const [variable, value] of Object.entries(environment)) {
     if (!variable.startsWith(PREFIX) || value === undefined || value === '') continue;
-    const name = BY_ENVIRONMENT_NAME.get(variable);
+    const name = SETTING_NAMES.find((each) => environmentName(each) === variable);
     if (name === undefined) given[variable] = value;
     else given[name] = SETTINGS[name].kind.many ? value.split(/\s*,\s*/) : value;
   }

@@ -32,7 +32,8 @@ test('a run over an empty spool loads nothing of the network', (t) => {
   const { stdout } = spawnSync(
     process.execPath,
     ['--require', preload, PROGRAM, 'run', '--spool', spoolOf(t, {})],
-    { encoding: 'utf8' },
+    // Whose standard error goes to /dev/null, which is a device and no terminal.
+    { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
   );
   assert.match(stdout, /^NativeModule /m);
   assert.doesNotMatch(stdout, /^NativeModule (?:assert|dns|net|tls|tty)$/m);

@@ -82,8 +82,10 @@ const COMMON = ['help', 'h', 'version', 'V'];
 function readCall(entry: CommandEntry, words: readonly string[]): CommandLine {
   const options = optionsOf(entry);
   const common = COMMON.filter((name) => options[name] === undefined);
+  // Only what is mentioned: the parser prepares each of a hundred options.
+  const mentioned = Object.keys(options).filter((name) => words.some((word) => word.includes(name)));
   const typed = (type: OptionSpec['type']): string[] =>
-    Object.keys(options).filter((name) => options[name]?.type === type);
+    mentioned.filter((name) => options[name]?.type === type);
   const switches = [...typed('boolean'), ...common];
   const read = entry.sendmail === true ? sendmailWords(words, options) : [...words];
   const { argv, error } = parser.detailed(read, {

@@ -36,10 +36,14 @@ export function systemTerminal(): Terminal {
 /** Where the terminal does not say how wide it is. */
 const NARROW = 80;
 
-/** Pipes and files, which cron gives, are recognised without node:tty, because that loads all network modules. */
+/** The number of the devices that are memory (Linux, admin-guide/devices). */
+const MEMORY = 1;
+
+/** Pipes, files and /dev/null, which cron gives, are recognised without node:tty, because that loads all network modules. */
 export function isTerminal(descriptor: 1 | 2): boolean {
   try {
-    return fstatSync(descriptor).isCharacterDevice() && isatty(descriptor);
+    const status = fstatSync(descriptor);
+    return status.isCharacterDevice() && status.rdev >> 8 !== MEMORY && isatty(descriptor);
   } catch {
     // The descriptor is closed.
     return false;

@@ -39,6 +39,9 @@ export interface OpenDelivery {
   close(): Promise<void>;
 }
 
+/** Milliseconds. To tune V8 does not pay for a run that has few messages. */
+const SHORT = 50;
+
 export async function openDelivery(
   queue: Queue,
   { spool, rules, log, alerts, warn, metrics }: Omit<QueueContext, 'ports' | 'signal' | 'started'>,
@@ -46,7 +49,7 @@ export async function openDelivery(
   path: DsnTransportSetting,
   settings: Settings,
 ): Promise<OpenDelivery> {
-  tuneV8();
+  const tuning = setTimeout(tuneV8, SHORT).unref();
   alertSettings(alerts, rules);
   const clock = clockFor(settings);
   const seconds = (): number => Math.floor(clock.now() / 1000);
@@ -81,6 +84,7 @@ export async function openDelivery(
     },
     send: ownMailer(path, { spool, rules, warn }, settings, { ...system, clock }),
     close: async () => {
+      clearTimeout(tuning);
       endReports();
       system.close();
       crashLog.close();
