@@ -11,10 +11,7 @@ import type { ByteString } from '../platform/bytes.ts';
 import type { MessageFacts } from '../queue/message-facts.ts';
 import type { JobRequest, QueuedJob } from '../queue/queue.ts';
 import type { OutcomeRecord } from '../runner/active-message.ts';
-import { joinedLines } from '../smtp/status-text.ts';
-
-/** Bytes as text for people. */
-export type Readable = (bytes: ByteString) => string;
+import { type OutcomeText, type Readable, type ReadableNames, readableNames } from './readable.ts';
 
 export type HistoryEvent =
   | 'queued'
@@ -85,29 +82,23 @@ const OUTCOMES = { 2: 'delivered', 4: 'deferred', 5: 'refused' } as const;
 function about(
   job: MessageNumber,
   mail: MessageNumber,
-  { submitted, sender, messageId, size }: MessageFacts,
-  readable: Readable,
+  { submitted, size }: MessageFacts,
+  { sender, messageId }: ReadableNames,
 ) {
-  return {
-    job,
-    mail,
-    submitted,
-    sender: sender === null ? null : readable(sender) || '<>',
-    messageId: messageId === null ? null : readable(messageId),
-    size,
-  };
+  return { job, mail, submitted, sender, messageId, size };
 }
 
 /** `recipients`: all that have this outcome at once. */
 export function outcomeEntry(
   { control, msgid, message, destination, outcome, status, milliseconds, tls }: OutcomeRecord,
   recipients: readonly ByteString[],
+  told: OutcomeText,
   readable: Readable,
 ): HistoryEntry {
   const { peer } = outcome;
   return {
     event: OUTCOMES[status],
-    ...about(control, msgid, message, readable),
+    ...about(control, msgid, message, told),
     recipients: recipients.map(readable),
     destination,
     host: peer?.host,
@@ -120,7 +111,7 @@ export function outcomeEntry(
     stage: outcome.kind === 'failed' ? outcome.stage : undefined,
     code: outcome.code ?? undefined,
     enhanced: outcome.enhanced,
-    text: readable(joinedLines(outcome.text)),
+    text: told.text,
     maybeDelivered: outcome.kind === 'failed' && outcome.maybeDelivered ? true : undefined,
   };
 }
@@ -129,7 +120,7 @@ export function queuedEntry(message: QueuedMessage, readable: Readable): History
   const { control, payload, recipients } = message;
   return {
     event: 'queued',
-    ...about(control, payload, message, readable),
+    ...about(control, payload, message, readableNames(message, readable)),
     recipients: recipients.map(readable),
   };
 }
@@ -140,7 +131,7 @@ export function reportedEntry(
 ): HistoryEntry {
   return {
     event: 'reported',
-    ...about(control, msgid, message, readable),
+    ...about(control, msgid, message, readableNames(message, readable)),
     recipients: notices.map(({ recipient }) => readable(recipient)),
     to: readable(to),
     where,
@@ -155,7 +146,7 @@ export function suppressedEntry(
 ): HistoryEntry {
   return {
     event: 'not-reported',
-    ...about(control, msgid, message, readable),
+    ...about(control, msgid, message, readableNames(message, readable)),
     recipients: recipients.map(readable),
     reason,
   };
@@ -171,7 +162,7 @@ export function requestEntry(
   const facts = { submitted, sender: envelopeFrom, messageId: null, size: null };
   return {
     event,
-    ...about(control, msgid, facts, readable),
+    ...about(control, msgid, facts, readableNames(facts, readable)),
     // What became of the others is known, or was before the history began.
     recipients: recipients.filter(isPending).map(({ address }) => readable(address)),
     by,

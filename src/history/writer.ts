@@ -13,7 +13,8 @@ import { appendLines } from '../storage/append.ts';
 import { nodeDisk } from '../storage/disk.ts';
 import { ensureFolder, ownershipIn } from '../storage/folder.ts';
 import { dayOf, type HistoryFile, historyFiles } from './files.ts';
-import { type HistoryEntry, outcomeEntry, type Readable } from './record.ts';
+import { type OutcomeText, outcomeText, type Readable } from './readable.ts';
+import { type HistoryEntry, outcomeEntry } from './record.ts';
 import type { SharedHistory } from './shared-history.ts';
 
 export interface HistoryLimits {
@@ -47,6 +48,7 @@ const SWEEP_INTERVAL = 60_000;
 /** Recipients with the same outcome, which make one record. */
 interface OpenOutcome {
   readonly record: OutcomeRecord;
+  readonly told: OutcomeText;
   readonly recipients: ByteString[];
 }
 
@@ -65,16 +67,17 @@ export class HistoryWriter {
     this.#deps = deps;
   }
 
-  /** Recipients that have their outcome together come one after the other, and share its object. */
-  outcome(record: OutcomeRecord): void {
+  /** Recipients that have their outcome together come one after the other, and share its object. `told`: where it is known. */
+  outcome(record: OutcomeRecord, told?: OutcomeText): void {
     const open = this.#open;
     if (open !== null && isSame(open.record, record)) {
       open.recipients.push(record.recipient);
       return;
     }
     this.#closeOutcome();
-    this.#open = { record, recipients: [record.recipient] };
-    this.#startTimer();
+    const { readable } = this.#deps;
+    this.#open = { record, told: told ?? outcomeText(record, readable), recipients: [record.recipient] };
+    if (this.#timer === null) this.#startTimer();
   }
 
   write(entry: HistoryEntry): void {
@@ -114,13 +117,15 @@ export class HistoryWriter {
     const open = this.#open;
     if (open === null) return;
     this.#open = null;
-    this.#add(outcomeEntry(open.record, open.recipients, this.#deps.readable));
+    this.#add(outcomeEntry(open.record, open.recipients, open.told, this.#deps.readable));
   }
 
   #add(entry: HistoryEntry): void {
     const { recipients } = entry;
-    for (let from = 0; from === 0 || from < recipients.length; from += MOST_RECIPIENTS)
-      this.#addLine({ ...entry, recipients: recipients.slice(from, from + MOST_RECIPIENTS) });
+    if (recipients.length <= MOST_RECIPIENTS) this.#addLine(entry);
+    else
+      for (let from = 0; from < recipients.length; from += MOST_RECIPIENTS)
+        this.#addLine({ ...entry, recipients: recipients.slice(from, from + MOST_RECIPIENTS) });
   }
 
   #addLine(entry: HistoryEntry): void {
@@ -131,7 +136,7 @@ export class HistoryWriter {
     this.#lines.push(line);
     this.#length += line.length;
     if (this.#length >= BATCH) this.flush();
-    else this.#startTimer();
+    else if (this.#timer === null) this.#startTimer();
   }
 
   /** Making the text costs more than anything else of a record, and many have the same millisecond. */
@@ -142,7 +147,7 @@ export class HistoryWriter {
   }
 
   #startTimer(): void {
-    this.#timer ??= this.#deps.clock.after(GATHER, () => this.flush());
+    this.#timer = this.#deps.clock.after(GATHER, () => this.flush());
   }
 
   #append(lines: string): void {

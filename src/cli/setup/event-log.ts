@@ -1,5 +1,6 @@
 /** The log of a command that delivers: its level, its target, and a line for each event of a queue run. */
 import { type Observer, type Traced, traceFor } from '../../delivery/trace.ts';
+import { type OutcomeText, outcomeTexts, type Readable } from '../../history/readable.ts';
 import type { HistoryWriter } from '../../history/writer.ts';
 import type { Charset } from '../../message/charset.ts';
 import type { RunningMetrics } from '../../metrics/running.ts';
@@ -19,6 +20,7 @@ import { wholeDialogueLines } from '../../output/replay/dialogue.ts';
 import type { DecodeText } from '../../output/text.ts';
 import { textDecoder } from '../../output/text.ts';
 import type { Recorder } from '../../replay/transcript/recorder.ts';
+import type { OutcomeRecord } from '../../runner/active-message.ts';
 import { type Alerts, SILENT_HOSTS } from '../../runner/alerts.ts';
 import type { DeliveryEvents } from '../../runner/deliveries.ts';
 import type { RunEvents } from '../../runner/queue-runner.ts';
@@ -51,8 +53,9 @@ export function logFor(settings: Settings): Log {
 export function logEvents(log: Log, level: Level, legacy: Charset): LoggedEvents {
   const readable = textDecoder(legacy);
   return {
-    outcome: (record) => {
-      if (isLogged(outcomeLevel(record), level)) log.write(outcomeEvent(record, readable));
+    readable,
+    outcome: (record, told) => {
+      if (isLogged(outcomeLevel(record), level)) log.write(outcomeEvent(record, readable, told));
     },
     quarantined: (...found) => log.write(quarantineEvent(...found)),
     warning: (text) => log.write(warningEvent(text)),
@@ -66,7 +69,11 @@ export function logEvents(log: Log, level: Level, legacy: Charset): LoggedEvents
   };
 }
 
-export type LoggedEvents = RunEvents & Omit<DeliveryEvents, 'trace'> & { readonly observer: Observer };
+export interface LoggedEvents extends RunEvents, Omit<DeliveryEvents, 'outcome' | 'trace'> {
+  readonly readable: Readable;
+  outcome(record: OutcomeRecord, told: OutcomeText): void;
+  readonly observer: Observer;
+}
 
 function logDialogue({ session, event, step }: Traced<'session'>, log: Log, readable: DecodeText): void {
   for (const line of wholeDialogueLines(event, step))
@@ -88,6 +95,7 @@ export function observed(
   { recorder, history, relays, alerts, tlsCounter, metrics }: Observers,
 ): DeliveryEvents {
   const counter = metrics?.counter;
+  const textOf = outcomeTexts(events.readable);
   const all = [counter, recorder, relays, tlsCounter, events];
   return {
     warning: events.warning,
@@ -97,8 +105,9 @@ export function observed(
     },
     outcome: (record) => {
       counter?.outcome(record);
-      history?.outcome(record);
-      events.outcome(record);
+      const told = textOf(record);
+      history?.outcome(record, told);
+      events.outcome(record, told);
     },
     trace: traceFor(all.flatMap((each) => each?.observer ?? [])),
   };

@@ -4,6 +4,7 @@
  */
 import { VERIFIERS } from '../../delivery/tls-use.ts';
 import type { SentDsn, SuppressedDsn } from '../../dsn/sender.ts';
+import { outcomeText, readableNames } from '../../history/readable.ts';
 import type { QueuedMessage, RejectedMessage } from '../../intake/transaction-handler.ts';
 import type { ByteString } from '../../platform/bytes.ts';
 import type { MessageFacts } from '../../queue/message-facts.ts';
@@ -33,12 +34,8 @@ const OUTCOMES = {
 } as const;
 
 /** What every line about a message says of it. Sizes are bytes. */
-function factsOf({ sender, messageId, size }: Omit<MessageFacts, 'submitted'>, readable: DecodeText) {
-  return {
-    sender: sender === null ? null : readable(sender) || '<>',
-    messageId: messageId === null ? null : readable(messageId),
-    size,
-  };
+function factsOf(message: Omit<MessageFacts, 'submitted'>, readable: DecodeText) {
+  return { ...readableNames(message, readable), size: message.size };
 }
 
 /** ` from alice@example.org`; '' when the sender is not known */
@@ -58,13 +55,16 @@ export function outcomeLevel({ outcome, status }: Pick<OutcomeRecord, 'outcome' 
 }
 
 /** One line per outcome: job, sender, recipient, destination host and address, duration, size, Message-ID, code and text. */
-export function outcomeEvent(record: OutcomeRecord, readable: DecodeText): LogEvent {
+export function outcomeEvent(
+  record: OutcomeRecord,
+  readable: DecodeText,
+  { sender, messageId, text } = outcomeText(record, readable),
+): LogEvent {
   const { outcome } = record;
   const { event } = OUTCOMES[record.status];
   const level = outcomeLevel(record);
-  const facts = factsOf(record.message, readable);
+  const facts = { sender, messageId, size: record.message.size };
   const recipient = readable(record.recipient);
-  const text = readable(joinedLines(outcome.text));
   const via = outcome.peer === null ? '' : ` via ${describePeer(outcome.peer)}`;
   const tls =
     record.tls === null ? '' : ` ${record.tls.protocol} verified by ${VERIFIERS[record.tls.verified]}`;
