@@ -1,18 +1,18 @@
 /**
- * Cron starts a run each minute, and most find an empty spool as it was. Such a run leaves a note of what it looked at, and the next
- * one with the same words ends before anything is loaded, as long as nothing of that has changed: the spool, the requests of
- * administrators, the settings, the program. A note holds for a quarter of an hour, so that a file system that does not tell of
+ * Cron starts a run each minute, and most find an empty spool. Such a run leaves a note of what it looked at, and the next one with
+ * the same words ends before anything is loaded, as long as the spool and the requests of administrators are empty and the
+ * settings and the program have not changed. A note holds for a quarter of an hour, so that a file system that does not tell of
  * changes delays mail by that much at most.
  *
  * `run` says what it looked at (src/cli/setup/looked-at.ts). A note is trusted as the code cache is: bin/cache-folder.js.
  */
 'use strict';
-const { fstatSync, statSync } = require('node:fs');
+const { fstatSync, readdirSync, statSync } = require('node:fs');
 const { FOLDERS, isWritable, read, store } = require('./cache-folder.js');
 
 const NAME = 'spoolroom.idle';
 const VALID = 15 * 60_000;
-/** Milliseconds. What has changed so short a time before a run may change again without another time on it. */
+/** Milliseconds. A file that has changed so short a time before a run may change again without another time on it. */
 const SETTLED = 2000;
 /** Calls that are remembered: the ones made last. */
 const MOST = 16;
@@ -32,12 +32,16 @@ function callOf() {
   return JSON.stringify([words, process.cwd(), settings.sort(), process.geteuid?.() ?? 0, process.version]);
 }
 
-/** Null: there is no such file. */
+/** Messages and requests have numbers for names. */
+const isEmpty = (folder) => !readdirSync(folder).some((name) => /^\d/.test(name));
+
+/** Null: there is no such file. Undefined: a folder that is not empty; when others were last in it is of no interest. */
 function stateOf(path) {
   const status = statSync(path, { throwIfNoEntry: false });
   if (status === undefined) return null;
   const { dev, ino, size, mtimeMs, ctimeMs, mode, uid, gid } = status;
-  return [dev, ino, size, mtimeMs, ctimeMs, mode, uid, gid].join();
+  if (!status.isDirectory()) return [dev, ino, size, mtimeMs, ctimeMs, mode, uid, gid].join();
+  return isEmpty(path) ? [dev, ino, mode, uid, gid].join() : undefined;
 }
 
 /** By call: when it was made, and the state of each path. */
@@ -71,12 +75,13 @@ exports.keep = (paths) => {
   try {
     const isSettled = (path) => {
       const status = statSync(path, { throwIfNoEntry: false });
-      return status === undefined || Math.max(status.mtimeMs, status.ctimeMs) < started - SETTLED;
+      if (status === undefined || status.isDirectory()) return true;
+      return Math.max(status.mtimeMs, status.ctimeMs) < started - SETTLED;
     };
     const folder = FOLDERS.find(isWritable);
-    if (folder === undefined || !paths.every(isSettled)) return;
-    const { [callOf()]: _, ...others } = notesIn(folder);
     const seen = Object.fromEntries(paths.map((path) => [path, stateOf(path)]));
+    if (folder === undefined || !paths.every(isSettled) || Object.values(seen).includes(undefined)) return;
+    const { [callOf()]: _, ...others } = notesIn(folder);
     const notes = [...Object.entries(others).slice(1 - MOST), [callOf(), { at: started, seen }]];
     store(folder, NAME, JSON.stringify(Object.fromEntries(notes)));
   } catch {

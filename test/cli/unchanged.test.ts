@@ -1,4 +1,4 @@
-/** A run over a spool that is empty and unchanged ends at once; whatever may have brought work has it look. */
+/** A run over a spool that is empty, as it was, ends at once; whatever may have brought work has it look. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
@@ -83,6 +83,15 @@ describe('a run like the last one, which found nothing', () => {
     assert.ok(run({ ahead: 5 * MINUTE }).looked);
   });
 
+  it('ends at once where a message came and went meanwhile', () => {
+    assert.ok(!run().looked);
+    const message = path.join(spool, '7');
+    writeFileSync(message, 'x');
+    rmSync(message);
+    writeFileSync(path.join(spool, 'notes.txt'), 'x');
+    assert.ok(!run().looked);
+  });
+
   const changes: { readonly [what: string]: () => void } = {
     'a message has come': () => writeFileSync(path.join(spool, '7'), 'x'),
     'an administrator asks for something': () =>
@@ -95,6 +104,7 @@ describe('a run like the last one, which found nothing', () => {
       cpSync(`${spool}.old`, spool, { recursive: true });
       rmSync(`${spool}.old`, { recursive: true });
     },
+    'others may do something else in the spool': () => chmodSync(spool, 0o700),
     'others can write the note': () => chmodSync(path.join(bin, NOTES), 0o666),
     'the note is damaged': () => writeFileSync(path.join(bin, NOTES), '{"'),
   };
