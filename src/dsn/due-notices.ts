@@ -7,11 +7,11 @@ import { type Notice, noticeFromFailure, noticeFromLine, noticeOfRelay } from '.
 
 /** `now`: Unix seconds. */
 export function* noticesFor(
-  { controlMessages: [{ job }], results, dsn }: FinishedMessage,
+  { controlMessages, results, dsn }: FinishedMessage,
   now: number,
   schedule: Schedule,
 ): Generator<Notice, undefined> {
-  const delayed = isDelayed(job, now, schedule);
+  const delayed = isDelayed(controlMessages[0].job, now, schedule);
   for (const { address, status, text, failure, relayed } of results()) {
     const asked = dsn?.recipients.get(address);
     if (relayed !== null && asked !== undefined && wants(asked, 'SUCCESS') === true)

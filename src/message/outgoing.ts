@@ -146,8 +146,8 @@ function prepared(
   { cutOff, legacy }: { readonly cutOff: boolean; readonly legacy: Charset },
 ): PrepareResult {
   if (content.size === 0) return { kind: 'unsendable', reason: 'the stored message has no content to send' };
-  const problems = [...(plan.native?.problems ?? [])];
-  if (cutOff) problems.push('the stored message is cut off: its text does not end in NUL');
+  const found = plan.native?.problems ?? [];
+  const problems = cutOff ? [...found, 'the stored message is cut off: its text does not end in NUL'] : found;
   return outgoing(content, {
     suggestedSender: () => senderOf(plan.native, content.header),
     problems,

@@ -49,11 +49,13 @@ const EMPTY: MessageSummary = {
 /** The first of a repeated field counts. */
 export function summarizeMessage(header: ByteString): MessageSummary {
   const summary = { ...EMPTY };
-  for (const [, name, value = ''] of header.matchAll(WANTED)) {
-    if (name === undefined) break;
+  WANTED.lastIndex = 0;
+  for (;;) {
+    const found = WANTED.exec(header);
+    const name = found?.[1];
+    if (name === undefined) return summary;
     const key = FIELDS.get(name.toLowerCase());
     if (key === undefined) summary.received += 1;
-    else summary[key] ??= trimWhitespace(value.replace(/\r?\n/g, ''));
+    else summary[key] ??= trimWhitespace(found?.[2]?.replace(/\r?\n/g, '') ?? '');
   }
-  return summary;
 }

@@ -16,7 +16,8 @@ export function bytesOf(text: string): ByteString {
  * expression takes quadratic time over blanks inside.
  */
 export function trimmed(text: ByteString, characters = ' \t'): ByteString {
-  let [from, to] = [0, text.length];
+  let from = 0;
+  let to = text.length;
   while (from < to && characters.includes(text.charAt(from))) from++;
   while (to > from && characters.includes(text.charAt(to - 1))) to--;
   return text.slice(from, to);

@@ -81,7 +81,7 @@ export function isMessageDue(lists: readonly QueuedJob[], now: number, options: 
   if (lists.some(({ request }) => request === 'hold' || request === 'remove')) return false;
   if (lists.some(({ request }) => request === 'give-up')) return true;
   const open = lists.filter(hasPending);
-  const [first] = open;
+  const first = open[0];
   // One is due when all of them are.
   if (first !== undefined) return isQueuedDue(first, open, now, options).due;
   return lists.every(({ job }) => job.recipients.length > 0 && job.recipients.every(isSettled));

@@ -61,8 +61,8 @@ export interface MessageRecipients {
 
 /** One list, which is the rule and may be long, is taken as it is. */
 export function recipientsOf(lists: readonly Job[]): MessageRecipients {
-  const [only, ...others] = lists;
-  if (only !== undefined && others.length === 0)
+  const only = lists[0];
+  if (only !== undefined && lists.length === 1)
     return { recipients: only.recipients, positions: (index) => [{ list: 0, index }] };
   const merged = mergeLists(lists);
   return { recipients: merged, positions: (id) => merged[id]?.places ?? [] };

@@ -109,7 +109,7 @@ export class ActiveMessage implements PlannedMessage, LoadedMessage {
     this.#positions = positions;
     this.#deps = deps;
     this.#events = events;
-    const [first] = controlMessages;
+    const first = controlMessages[0];
     this.dsn = deps.dsnSender?.request(first) ?? null;
     const { submitted, envelopeFrom } = first.job;
     this.#facts = { submitted, sender: envelopeSender(envelopeFrom), messageId: null, size: null };
@@ -122,8 +122,8 @@ export class ActiveMessage implements PlannedMessage, LoadedMessage {
 
   /** The job with the recipients of all its control messages. */
   get job(): QueuedJob {
-    const [first, ...others] = this.controlMessages;
-    if (others.length === 0) return first;
+    const first = this.controlMessages[0];
+    if (this.controlMessages.length === 1) return first;
     this.#job ??= {
       ...first,
       job: {
@@ -186,8 +186,8 @@ export class ActiveMessage implements PlannedMessage, LoadedMessage {
 
   /** Whether it may be sent to its end: where several processes share the queue, nobody else may have it. */
   mayEnd(): boolean {
-    const [{ job }] = this.controlMessages;
-    return !this.#isLost && this.#deps.queue.mayDeliver?.(job.msgid) !== false;
+    const { msgid } = this.controlMessages[0].job;
+    return !this.#isLost && this.#deps.queue.mayDeliver?.(msgid) !== false;
   }
 
   async load(): ReturnType<AttemptedMessage['load']> {
@@ -230,18 +230,17 @@ export class ActiveMessage implements PlannedMessage, LoadedMessage {
     given: Outcome,
     details: OutcomeDetails,
   ): Outcome {
-    const [{ job }] = this.controlMessages;
+    const { dialect, msgid } = this.controlMessages[0].job;
     const outcome = this.#expireOutcome(given);
     const status = statusDigit(outcome);
     // What a server has accepted is a fact; anything else is said by the process that has the message now.
     if (status !== 2 && !this.mayEnd()) return outcome;
-    const text = statusText(outcome, job.dialect);
+    const text = statusText(outcome, dialect);
     const failure = given.kind === 'failed' ? given : null;
     // RFC 3461 5.2.2: nobody behind this server reports a success.
     const relayed = given.kind === 'delivered' && details.dsn !== true ? given : null;
     const result = { status, text, failure, relayed };
     const { milliseconds, tls } = details;
-    const { msgid } = job;
     const message = this.#facts;
     const changes: StatusChange[][] = this.controlMessages.map(() => []);
     const records: OutcomeRecord[] = [];

@@ -81,7 +81,7 @@ export class Backlog {
 
   #next(): Lane | null {
     for (; this.#fewest < this.#byActive.length; this.#fewest++) {
-      const [lane] = this.#byActive[this.#fewest] ?? [];
+      const lane = this.#byActive[this.#fewest]?.values().next().value;
       if (lane !== undefined) return lane;
     }
     return null;

@@ -135,10 +135,12 @@ export class QueueRunner {
     const all = groupByPayload(jobs);
     this.#counter.scanned(all, waiting.payloads, (msgid) => this.#active.has(msgid));
     for (const msgid of this.#suspects.keys()) if (!all.has(msgid)) this.#suspects.delete(msgid);
-    const messages = [...all].filter(
-      ([msgid, lists]) =>
-        !this.#active.has(msgid) && !this.#ended.has(msgid) && isMessageDue(lists, this.#now(), options),
-    );
+    const now = this.#now();
+    const messages: DueMessage[] = [];
+    all.forEach((lists, msgid) => {
+      const isTaken = this.#active.has(msgid) || this.#ended.has(msgid);
+      if (!isTaken && isMessageDue(lists, now, options)) messages.push([msgid, lists]);
+    });
     if (messages.length === 0 && this.#suspects.size === 0) {
       if (this.isActive) await this.#deliveries?.refresh();
       return;
@@ -146,7 +148,8 @@ export class QueueRunner {
     const deliveries = this.#deliveries ?? (await this.#openDeliveries());
     await deliveries.refresh();
     for (const message of deliveries.select(messages)) {
-      const [msgid, lists] = message;
+      const msgid = message[0];
+      const lists = message[1];
       if (deliveries.crashes(msgid) >= SUSPICIOUS) this.#suspects.set(msgid, lists);
       else {
         this.#counter.due(msgid, lists);
@@ -225,14 +228,15 @@ export class QueueRunner {
 
   #activate(messages: readonly DueMessage[], deliveries: Deliveries): void {
     if (messages.length === 0) return;
-    deliveries.begin(messages.map(([msgid]) => msgid));
-    for (const [msgid, lists] of messages)
+    deliveries.begin(messages.map((message) => message[0]));
+    for (const message of messages) {
+      const msgid = message[0];
+      const delivered = deliveries.deliver(message[1], this.#signal);
       this.#active.set(
         msgid,
-        deliveries
-          .deliver(lists, this.#signal)
-          .then((finished) => this.#deactivate(msgid, finished, deliveries)),
+        delivered.then((finished) => this.#deactivate(msgid, finished, deliveries)),
       );
+    }
   }
 
   #activateSuspect(deliveries: Deliveries): void {
