@@ -1,12 +1,25 @@
 /** Transcripts: which are kept, that the machines repeat them, and that they contain no secrets. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { DeliveryAttempt } from '../../src/delivery/attempt.ts';
+import type { TraceEvent } from '../../src/delivery/trace.ts';
+import type { Clock } from '../../src/platform/clock.ts';
 import type { QueuedJob } from '../../src/queue/queue.ts';
 import { compareTranscript } from '../../src/replay/transcript/compare.ts';
+import { Recorder } from '../../src/replay/transcript/recorder.ts';
 import { redactTranscript } from '../../src/replay/transcript/redact.ts';
 import { isTranscript, readTranscript } from '../../src/replay/transcript/transcript.ts';
 import { WORLDS } from '../../src/replay/world/worlds.ts';
-import { longRecorder, MAIL, queuedFor, record, transcriptOf, worldFile } from './recording.ts';
+import {
+  longRecorder,
+  MAIL,
+  NOW,
+  queuedFor,
+  record,
+  settingsWith,
+  transcriptOf,
+  worldFile,
+} from './recording.ts';
 
 const ALICE = 'alice@one.example';
 
@@ -119,6 +132,32 @@ test('a session taken over from another delivery is recorded from its beginning'
     assert.ok(takenOver.length > 0);
     for (const text of transcripts) assert.equal(compareTranscript(transcriptOf(text)), null);
   }
+});
+
+test('what follows from one read has one time, and what comes later has its own', async () => {
+  let now = 0;
+  const clock: Clock = { now: () => NOW, monotonic: () => now++, after: () => ({ cancel: () => {} }) };
+  const texts: string[] = [];
+  const append = (text: string) => texts.push(text);
+  const writer = { isFull: false, append, keep: () => {}, discard: () => {} };
+  const settings = settingsWith();
+  const rules = {
+    keep: 'all',
+    settings,
+    relays: [],
+    hostname: 'me.example',
+    ehloName: 'me.example',
+  } as const;
+  const recorder = new Recorder(rules, clock, { open: () => writer });
+  const attempt = { facts: null, recipients: [], message: { job: queuedFor(ALICE) } };
+  const asked = { what: 'lookup', question: 'mx', name: 'a.example', answer: { kind: 'found', records: [] } };
+  const lookUp = () => recorder.observe([attempt as unknown as DeliveryAttempt], asked as TraceEvent);
+  lookUp();
+  lookUp();
+  await null;
+  lookUp();
+  await recorder.close();
+  assert.deepEqual(texts.join('').match(/(?<="t":)\d+/g), ['0', '0', '1']);
 });
 
 test('a recorder for several runs does not confuse their sessions', async () => {

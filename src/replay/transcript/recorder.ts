@@ -41,6 +41,8 @@ export interface RecorderRules {
 /** Milliseconds for which the lines of a delivery are buffered. */
 const BUFFER_TIME = 1000;
 
+const SETTLED = Promise.resolve();
+
 interface Recording {
   readonly attempt: DeliveryAttempt;
   /** milliseconds since the epoch */
@@ -75,6 +77,8 @@ export class Recorder {
   readonly #closing = new Set<Promise<void>>();
   /** of which nothing is written yet */
   readonly #buffered: FixedDelay<Recording>;
+  /** when this turn of the event loop began, monotonic milliseconds; null: nothing has happened in it */
+  #turn: number | null = null;
   #recordedSettings: Settings | null = null;
 
   constructor(rules: RecorderRules, clock: Clock, store: TranscriptStore) {
@@ -89,7 +93,7 @@ export class Recorder {
       this.#sessions.forget(event.session);
       return;
     }
-    const now = this.#clock.monotonic();
+    const now = this.#turn ?? this.#beginTurn();
     if (event.what === 'connected') this.#sessions.connected(event.session, now);
     for (const attempt of attempts) {
       const recording = this.#recordings.get(attempt) ?? this.#begin(attempt, now);
@@ -111,6 +115,16 @@ export class Recorder {
   };
 
   readonly observer: Observer = { others: this.observe };
+
+  /** What comes of one read, several replies and all that follows from them, has the same time. */
+  #beginTurn(): number {
+    const now = this.#clock.monotonic();
+    this.#turn = now;
+    void SETTLED.then(() => {
+      this.#turn = null;
+    });
+    return now;
+  }
 
   /** Keeps unfinished transcripts as they are; resolves when every transcript is complete. */
   async close(): Promise<void> {
