@@ -195,13 +195,16 @@ export class DeliveryAttempt {
     return this.recipients.filter(({ id }) => pending.has(id));
   }
 
-  /** From now on the 7-bit form of the message is sent; false: it has none. Rejects when the message cannot be read. */
-  async useSevenBit(): Promise<boolean> {
+  /** From now on the 7-bit form of the message is sent, if it has one; a failure when it cannot be read. */
+  async useSevenBit(): Promise<Failure | null> {
     const { outgoing, sender } = this.#loaded();
-    const sevenBit = await outgoing.sevenBit();
-    if (sevenBit === null) return false;
-    this.loaded &&= this.#withRequirements({ outgoing: sevenBit, sender });
-    return true;
+    try {
+      const sevenBit = await outgoing.sevenBit();
+      if (sevenBit !== null) this.loaded &&= this.#withRequirements({ outgoing: sevenBit, sender });
+      return null;
+    } catch (error) {
+      return unreadable(error);
+    }
   }
 
   /** As if it had not begun: none of its recipients has an outcome. */
@@ -256,4 +259,19 @@ export class DeliveryAttempt {
     if (this.loaded === null) throw new Error('the message of this attempt is not loaded');
     return this.loaded;
   }
+}
+
+/** The message could be read when it was loaded, and cannot any more. */
+function unreadable(error: unknown): Failure {
+  const reason = error instanceof Error ? error.message : String(error);
+  return {
+    scope: 'message',
+    stage: 'payload',
+    permanent: false,
+    code: null,
+    enhanced: '4.3.0',
+    text: `the message could not be read to its end: ${reason}`,
+    peer: null,
+    maybeDelivered: false,
+  };
 }

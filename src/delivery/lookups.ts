@@ -13,10 +13,12 @@ import { directRoute, LOOKUP_ERRORS, leadsToUs, mxRoute, type Route } from '../r
 import type { Failure, Stage } from '../smtp/outcome.ts';
 import { protectionOf, withPolicy } from '../tls-policy/decision.ts';
 import { isProved, protectionFor, type TlsWish } from '../tls-policy/wish.ts';
-import type { DeliveryEvent } from './delivery.ts';
+import type { DeliveryAttempt } from './attempt.ts';
+import type { DeliveryEffect, DeliveryEvent } from './delivery.ts';
+import type { DeliveryDeps, DeliveryRules } from './rules.ts';
 import type { LookupAnswer, Question, TraceEvent } from './trace.ts';
 
-export async function lookupHosts(
+async function lookupHosts(
   destination: Destination,
   rules: RoutingRules,
   resolver: Resolver,
@@ -162,7 +164,7 @@ async function lookupTlsa(
 }
 
 /** The event of a lookup, unless the host turns out to be this machine. */
-export function refuseLoop(event: DeliveryEvent, host: Host, rules: RoutingRules): DeliveryEvent {
+function refuseLoop(event: DeliveryEvent, host: Host, rules: RoutingRules): DeliveryEvent {
   if (event.type !== 'addresses') return event;
   const own = event.addresses.find((address) => leadsToUs(host, address, rules));
   if (own === undefined) return event;
@@ -170,8 +172,20 @@ export function refuseLoop(event: DeliveryEvent, host: Host, rules: RoutingRules
   return { type: 'own-host', failure: lookupFailure('lookup', true, '5.4.6', text) };
 }
 
+/** What an effect of the delivery machine asks for; everybody who follows the attempt is told of it. */
+export async function lookUp(
+  effect: Extract<DeliveryEffect, { type: 'lookup-hosts' | 'lookup-addresses' }>,
+  { destination, tlsWish, alone }: DeliveryAttempt,
+  { rules: { routing }, deps }: { readonly rules: DeliveryRules; readonly deps: DeliveryDeps },
+): Promise<DeliveryEvent> {
+  const resolver = traced(deps.resolver, (event) => deps.trace(alone, event));
+  if (effect.type === 'lookup-hosts')
+    return lookupHosts(destination, routing, resolver, deps.random, tlsWish);
+  return refuseLoop(await lookupAddresses(effect.host, resolver, routing, tlsWish), effect.host, routing);
+}
+
 /** The same resolver, which calls `observe` with every question and its answer. */
-export function traced(resolver: Resolver, observe: (event: TraceEvent) => void): Resolver {
+function traced(resolver: Resolver, observe: (event: TraceEvent) => void): Resolver {
   const telling = async <T extends LookupAnswer>(
     question: Question,
     name: string,

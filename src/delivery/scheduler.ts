@@ -17,7 +17,8 @@ import type { DeliveryAttempt } from './attempt.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import { DestinationQueue } from './destination-queue.ts';
 import type { DeliveryDeps, DeliveryRules } from './rules.ts';
-import { DeliveryWorker, type WorkerScheduler } from './worker.ts';
+import type { WorkerScheduler } from './worker/ports.ts';
+import { DeliveryWorker } from './worker/worker.ts';
 
 export class Scheduler implements WorkerScheduler {
   readonly rules: DeliveryRules;
