@@ -105,15 +105,11 @@ function allowMissing(error: unknown): void {
 }
 
 const { S_IFMT, S_IFREG, S_IFDIR } = fs.constants;
-
-function kindOf(mode: number): FileKind {
-  const type = mode & S_IFMT;
-  if (type === S_IFREG) return 'file';
-  return type === S_IFDIR ? 'directory' : 'other';
-}
+const KINDS: Readonly<Record<number, FileKind>> = { [S_IFREG]: 'file', [S_IFDIR]: 'directory' };
 
 function fileStatus({ ino, size, mtimeMs, ctimeMs, mode, uid, gid }: fs.Stats): FileStatus {
-  return { kind: kindOf(mode), ino, size, mtimeMs, ctimeMs, mode: mode & 0o2777, uid, gid };
+  const kind = KINDS[mode & S_IFMT] ?? 'other';
+  return { kind, ino, size, mtimeMs, ctimeMs, mode: mode & 0o2777, uid, gid };
 }
 
 /** The first bytes of a file, as many as its status says it has, or as there are where that says 0, as in `/proc`. */
@@ -177,7 +173,7 @@ async function* pieces(path: string): AsyncGenerator<Buffer> {
   }
 }
 
-function kindOfEntry(entry: fs.Dirent): FileKind {
+function kindOf(entry: fs.Dirent): FileKind {
   if (entry.isFile()) return 'file';
   return entry.isDirectory() ? 'directory' : 'other';
 }
@@ -202,7 +198,7 @@ function* filesIn(path: string): Generator<string> {
 }
 
 export const nodeDisk: Disk = {
-  list: (directory) => listFolder(directory).map((entry) => ({ name: entry.name, kind: kindOfEntry(entry) })),
+  list: (directory) => listFolder(directory).map((entry) => ({ name: entry.name, kind: kindOf(entry) })),
   files: filesIn,
   status(path) {
     try {

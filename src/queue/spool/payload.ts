@@ -6,11 +6,10 @@ import type { MessageNumber } from '../../delivery-list/job.ts';
 import { inMemory, storedControl } from '../../message/stored.ts';
 import { describeError, errorCode } from '../../platform/system-errors.ts';
 import type { Disk } from '../../storage/disk.ts';
-import { fingerprintOf } from '../../storage/fingerprint.ts';
 import type { StateLayout } from '../../storage/layout.ts';
-import type { JournalKey } from '../journal.ts';
 import type { FinishedJob } from '../pending-job.ts';
 import type { PayloadResult } from '../queue.ts';
+import { payloadEntry } from './index/known-messages.ts';
 import type { SpoolIndex } from './index/spool-index.ts';
 
 /** Up to this many bytes a payload is handed out whole. */
@@ -38,7 +37,7 @@ export function readPayload(
       index.known.refresh(number);
       return unreadable(number, 'it is a delivery list, not a message');
     }
-    index.known.put(number, { kind: 'payload', status });
+    index.known.put(number, payloadEntry(status));
     if (bytes.length > WHOLE) {
       return { kind: 'found', message: { size: status.size, bytes: null, stream: () => disk.stream(path) } };
     }
@@ -64,37 +63,31 @@ export interface RemovePayloadDeps {
  * when the removal is durable, to the jobs of which nothing is left.
  */
 export async function removePayloads(
-  deps: RemovePayloadDeps,
+  { disk, layout, index, syncSpool }: RemovePayloadDeps,
   finished: readonly FinishedJob[],
 ): Promise<readonly FinishedJob[]> {
   if (finished.length === 0) return [];
-  const { index, syncSpool } = deps;
+  const { known } = index;
   await syncSpool();
   index.updateNew();
   const named = index.namedPayloads();
-  const highestUnread = index.known.highestUnread();
+  const highestUnread = known.highestUnread();
   const done: FinishedJob[] = [];
   const jobs = finished.values();
   const remove = async (): Promise<void> => {
-    for (const job of jobs)
-      if (job.key.msgid > highestUnread && (await removePayload(deps, job.key, named))) done.push(job);
+    for (const job of jobs) {
+      const { msgid, payload } = job.key;
+      if (msgid <= highestUnread) continue;
+      const entry = payload === null || named.has(msgid) ? null : known.refresh(msgid);
+      if (entry?.kind === 'refused') continue;
+      if (entry?.kind === 'payload' && entry.fingerprint === payload) {
+        await disk.remove(layout.message(msgid));
+        known.forget(msgid);
+      }
+      done.push(job);
+    }
   };
   await Promise.all(Array.from({ length: AT_A_TIME }, remove));
   await syncSpool();
   return done;
-}
-
-/** False: it could not be read. */
-async function removePayload(
-  { index, disk, layout }: RemovePayloadDeps,
-  { msgid, payload }: JournalKey,
-  named: Pick<ReadonlySet<MessageNumber>, 'has'>,
-): Promise<boolean> {
-  if (payload === null || named.has(msgid)) return true;
-  const entry = index.known.refresh(msgid);
-  if (entry?.kind === 'payload' && fingerprintOf(entry.status) === payload) {
-    await disk.remove(layout.message(msgid));
-    index.known.forget(msgid);
-  }
-  return entry?.kind !== 'refused';
 }

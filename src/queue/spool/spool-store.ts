@@ -6,7 +6,7 @@ import type { MessageNumber } from '../../delivery-list/job.ts';
 import { describeError, QueueError } from '../../platform/system-errors.ts';
 import { warnOnce } from '../../platform/warn-once.ts';
 import type { Ownership } from '../../storage/disk.ts';
-import { fingerprintOf, payloadFingerprint } from '../../storage/fingerprint.ts';
+import { payloadFingerprint } from '../../storage/fingerprint.ts';
 import { groupCommit } from '../../storage/group-commit.ts';
 import type { JournalKey, JournalRecord } from '../journal.ts';
 import type { MessageStore } from '../message-store.ts';
@@ -73,8 +73,7 @@ export class SpoolStore implements MessageStore<SpoolJob> {
   journalKey({ control, base: { msgid } }: SpoolJob): JournalKey {
     const { index, disk, layout } = this.#deps;
     const read = index.known.get(msgid);
-    const payload =
-      read?.kind === 'payload' ? fingerprintOf(read.status) : payloadFingerprint(disk, layout, msgid);
+    const payload = read?.kind === 'payload' ? read.fingerprint : payloadFingerprint(disk, layout, msgid);
     return { control, msgid, payload };
   }
 

@@ -1,7 +1,7 @@
 /** What was read of each message. A file is read again only when it has changed. */
 import type { MessageNumber } from '../../../delivery-list/job.ts';
 import type { FileStatus } from '../../../storage/disk.ts';
-import { sameFile } from '../../../storage/fingerprint.ts';
+import { fingerprintOf, sameFile } from '../../../storage/fingerprint.ts';
 import { isDirty } from '../../pending-job.ts';
 import type { ActivePayloads } from '../../queue.ts';
 import type { Listing } from '../parked/listing.ts';
@@ -11,10 +11,15 @@ import { type SpoolJob, spoolJob } from './spool-job.ts';
 /** What lies under a number. `status` is that of the file when it was read. */
 export type IndexEntry =
   | SpoolJob
-  | { readonly kind: 'payload' | 'unfinished'; readonly status: FileStatus }
+  | { readonly kind: 'payload'; readonly status: FileStatus; readonly fingerprint: string }
+  | { readonly kind: 'unfinished'; readonly status: FileStatus }
   | { readonly kind: 'unreadable'; readonly status: FileStatus; readonly reason: string }
   /** the disk did not let us read it, which says nothing about the file's content */
   | { readonly kind: 'refused'; readonly status: null; readonly reason: string; reported: boolean };
+
+export function payloadEntry(status: FileStatus): IndexEntry {
+  return { kind: 'payload', status, fingerprint: fingerprintOf(status) };
+}
 
 export const NO_ACTIVE_PAYLOADS: ActivePayloads = new Set();
 
@@ -47,7 +52,7 @@ export class KnownMessages {
 
   /** All but those that are listed. */
   forgetOthers(listing: Listing): void {
-    for (const number of this.#entries.keys()) if (!listing.has(number)) this.forget(number);
+    for (const number of this.#entries.keys()) if (listing.indexOf(number) < 0) this.forget(number);
   }
 
   *jobs(): Generator<SpoolJob> {
@@ -106,8 +111,9 @@ export class KnownMessages {
           ? before
           : { kind: 'refused', status: null, reason: contents.reason, reported: false };
       case 'payload':
+        return payloadEntry(contents.status);
       case 'unfinished':
-        return { kind: contents.kind, status: contents.status };
+        return { kind: 'unfinished', status: contents.status };
       case 'unreadable':
         return { kind: 'unreadable', status: contents.status, reason: contents.reason };
       case 'control': {
