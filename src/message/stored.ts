@@ -37,7 +37,7 @@ export function storedControl(bytes: Buffer): StoredControl | null {
 /** The header and what follows in the same piece. Most headers end soon, and a large message need not be decoded for them. */
 function headOf(text: Buffer): ByteString {
   const longest = Math.min(text.length, MAX_HEADER);
-  for (let length = 2048; ; length *= 8) {
+  for (let length = 512; ; length *= 8) {
     const head = text.toString('latin1', 0, Math.min(length, longest));
     if (length >= longest || /\n\r?\n/.test(head)) return head;
   }

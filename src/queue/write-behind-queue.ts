@@ -145,7 +145,16 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
     this.#flushSoon();
     try {
       const key = this.#store.journalKey(job);
-      await this.#deps.journal.append({ record: 'status', ...key, now, changes });
+      // Field by field, here and below: V8 is slow with a spread behind other fields.
+      const { msgid, payload } = key;
+      await this.#deps.journal.append({
+        record: 'status',
+        control: key.control,
+        msgid,
+        payload,
+        now,
+        changes,
+      });
     } catch (error) {
       await this.#writeWithoutJournal(job, error);
     }
@@ -169,12 +178,14 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
     this.#assertHeldLately();
     const job = this.#store.find(control);
     if (job === undefined || !this.#store.mayFinish(job)) return;
-    const finished: FinishedJob = { key: this.#store.journalKey(job), removable: false };
+    const key = this.#store.journalKey(job);
+    const finished: FinishedJob = { key, removable: false };
     this.#store.finished.add(finished);
     const recipients = job.base.recipients.map(({ address }) => address);
     let journalError: unknown = null;
     try {
-      await this.#deps.journal.append({ record: 'finish', ...finished.key, recipients });
+      const { msgid, payload } = key;
+      await this.#deps.journal.append({ record: 'finish', control: key.control, msgid, payload, recipients });
     } catch (error) {
       journalError = error;
     }

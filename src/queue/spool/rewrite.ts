@@ -11,7 +11,7 @@ import type { FileStatus } from '../../storage/disk.ts';
 import { sameFile } from '../../storage/fingerprint.ts';
 import type { ControlSettings } from '../control-message.ts';
 import { currentJob } from '../pending-job.ts';
-import { type FileContents, type ReadDeps, readMessage } from './index/read-message.ts';
+import { type ReadDeps, readMessage } from './index/read-message.ts';
 import type { SpoolIndex } from './index/spool-index.ts';
 import { type SpoolJob, spoolJob } from './index/spool-job.ts';
 
@@ -77,23 +77,23 @@ async function prepareOrSayWhyNot(deps: RewriteDeps, job: SpoolJob): Promise<Rew
 }
 
 async function prepare(deps: RewriteDeps, job: SpoolJob): Promise<Rewrite> {
-  const contents = readMessage(deps, job.control);
-  if (contents.kind === 'gone' || contents.kind === 'payload') return { kind: 'gone', job };
-  if (contents.kind !== 'control') return { kind: 'stuck', job, reason: stuckReason(contents) };
+  const read = readMessage(deps, job.control);
+  if (read.kind === 'gone') return { kind: 'gone', job };
+  if (read.kind === 'refused') return { kind: 'stuck', job, reason: read.reason };
+  const { contents, status, bytes: before } = read;
+  if (contents.kind === 'payload') return { kind: 'gone', job };
+  if (contents.kind === 'unreadable') return { kind: 'stuck', job, reason: contents.reason };
+  if (contents.kind === 'unfinished') return { kind: 'stuck', job, reason: 'another program is writing it' };
   if (contents.job.msgid !== job.base.msgid) return { kind: 'gone', job };
   const changes = job.changes.length;
-  if (!sameFile(contents.status, job.status)) job.externallyModified = true;
-  const current = currentJob(job.externallyModified ? spoolJob(job.control, contents, job) : job);
+  if (!sameFile(status, job.status)) job.externallyModified = true;
+  const current = currentJob(job.externallyModified ? spoolJob(job.control, contents, status, job) : job);
   const text = rewrittenText(current, deps.dialect, job.now, deps.spans, deps.longestList);
   if (text === null) return { kind: 'inexpressible' };
   const temporary = deps.temporaryName();
-  const bytes = wrapControlText(text, contents.form, contents.bytes);
-  await writeAndSync(deps.disk, temporary, [bytes], contents.status);
-  return { kind: 'ready', job, temporary, replaces: contents.status, changes };
-}
-
-function stuckReason(contents: Exclude<FileContents, { kind: 'control' | 'gone' | 'payload' }>): string {
-  return contents.kind === 'unfinished' ? 'another program is writing it' : contents.reason;
+  const bytes = wrapControlText(text, contents.form, before);
+  await writeAndSync(deps.disk, temporary, [bytes], status);
+  return { kind: 'ready', job, temporary, replaces: status, changes };
 }
 
 function commitAll(deps: RewriteDeps, rewrites: readonly Rewrite[]) {

@@ -47,8 +47,9 @@ export function sortIndex(
       case 'control': {
         const job = currentJob(entry);
         if (!isDirty(entry) || !job.recipients.some(isPending)) {
+          const queued = { control: number, job, warnings: entry.warnings };
           const requested = requestFields(requests, number, job);
-          jobs.push({ control: number, job, warnings: entry.warnings, ...requested });
+          jobs.push(requested === null ? queued : { ...queued, ...requested });
         }
         break;
       }

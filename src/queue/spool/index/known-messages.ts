@@ -61,7 +61,7 @@ export class KnownMessages {
 
   /** By number, ascending. */
   all(): readonly (readonly [MessageNumber, IndexEntry])[] {
-    return [...this.#entries].sort(([a], [b]) => a - b);
+    return [...this.#entries].sort((a, b) => a[0] - b[0]);
   }
 
   /** The highest number that could not be read; -1: all were. It may be a list that names a payload with a lower number. */
@@ -102,23 +102,23 @@ export class KnownMessages {
   }
 
   #read(number: MessageNumber, before: IndexEntry | undefined): IndexEntry | null {
-    const contents = readMessage(this.#deps, number);
+    const read = readMessage(this.#deps, number);
+    if (read.kind === 'gone') return null;
+    if (read.kind === 'refused')
+      return before?.kind === 'refused' && before.reason === read.reason
+        ? before
+        : { kind: 'refused', status: null, reason: read.reason, reported: false };
+    const { contents, status } = read;
     switch (contents.kind) {
-      case 'gone':
-        return null;
-      case 'refused':
-        return before?.kind === 'refused' && before.reason === contents.reason
-          ? before
-          : { kind: 'refused', status: null, reason: contents.reason, reported: false };
       case 'payload':
-        return payloadEntry(contents.status);
+        return payloadEntry(status);
       case 'unfinished':
-        return { kind: 'unfinished', status: contents.status };
+        return { kind: 'unfinished', status };
       case 'unreadable':
-        return { kind: 'unreadable', status: contents.status, reason: contents.reason };
+        return { kind: 'unreadable', status, reason: contents.reason };
       case 'control': {
-        const job = spoolJob(number, contents, this.#unfinishedOf(before, contents.job.msgid));
-        job.settled = hasSettled(contents.status, this.#deps.now());
+        const job = spoolJob(number, contents, status, this.#unfinishedOf(before, contents.job.msgid));
+        job.settled = hasSettled(status, this.#deps.now());
         return job;
       }
     }

@@ -7,9 +7,13 @@ import type { Disk, FileStatus } from '../../../storage/disk.ts';
 import type { StateLayout } from '../../../storage/layout.ts';
 import { classifyContents, LONGEST_LIST, type MessageContents } from '../../control-message.ts';
 
-/** A file that was opened. */
-export type FileContents =
-  | (MessageContents & { readonly status: FileStatus; readonly bytes: Buffer })
+export type MessageRead =
+  | {
+      readonly kind: 'read';
+      readonly status: FileStatus;
+      readonly bytes: Buffer;
+      readonly contents: MessageContents;
+    }
   | { readonly kind: 'gone' }
   /** the disk did not let us read it, which says nothing about the file's content */
   | { readonly kind: 'refused'; readonly reason: string };
@@ -40,7 +44,7 @@ export function longestFile({ longestList = LONGEST_LIST }: ParseOptions): numbe
   return longestList + GROWTH;
 }
 
-export function readMessage({ disk, layout, options, now }: ReadDeps, number: MessageNumber): FileContents {
+export function readMessage({ disk, layout, options, now }: ReadDeps, number: MessageNumber): MessageRead {
   try {
     const path = layout.message(number);
     let { status, bytes } = disk.read(path, MAX_HEADER);
@@ -51,12 +55,12 @@ export function readMessage({ disk, layout, options, now }: ReadDeps, number: Me
       if (status.size > longest) {
         const { longestList = LONGEST_LIST } = options;
         const reason = `its delivery list has ${status.size} bytes, more than limit.list (${longestList}); cut it into several, or raise the limit`;
-        return { kind: 'unreadable', reason, status, bytes };
+        return { kind: 'read', status, bytes, contents: { kind: 'unreadable', reason } };
       }
       ({ status, bytes } = disk.read(path, longest));
     }
     const isStill = Math.abs(now() - status.mtimeMs) > SETTLED;
-    return { ...classifyContents(bytes, isStill, options), status, bytes };
+    return { kind: 'read', status, bytes, contents: classifyContents(bytes, isStill, options) };
   } catch (error) {
     if (errorCode(error) === null) throw error;
     return errorCode(error) === 'ENOENT'

@@ -12,22 +12,21 @@ export interface SpoolJob extends PendingJob {
   settled: boolean;
 }
 
-interface ReadControl {
-  readonly job: Job;
-  readonly warnings: readonly string[];
-  readonly status: FileStatus;
-}
-
 /** A job as just read. The outcomes of `before`, the same job as known until now, may not be in the file and are kept. */
-export function spoolJob(control: MessageNumber, read: ReadControl, before: SpoolJob | null): SpoolJob {
+export function spoolJob(
+  control: MessageNumber,
+  { job, warnings }: Pick<PendingJob, 'warnings'> & { readonly job: Job },
+  status: FileStatus,
+  before: SpoolJob | null,
+): SpoolJob {
   return {
     kind: 'control',
     control,
-    base: before === null ? read.job : { ...read.job, retry: before.base.retry },
-    warnings: read.warnings,
+    base: before === null ? job : { ...job, retry: before.base.retry },
+    warnings,
     changes: before === null ? [] : [...before.changes],
     now: before?.now ?? 0,
-    status: read.status,
+    status,
     written: 0,
     externallyModified: false,
     settled: false,

@@ -119,15 +119,15 @@ export function matchesJob({ msgid, submitted }: Request, job: Pick<Job, 'msgid'
   return job.msgid === msgid && (submitted === null || submitted === (job.submitted ?? 0));
 }
 
-/** The request for this job, as fields of `QueuedJob`. */
+/** The request for this job, as fields of `QueuedJob`; null: there is none. */
 export function requestFields(
   requests: Requests,
   control: MessageNumber,
   job: Pick<Job, 'msgid' | 'submitted'>,
-): Pick<QueuedJob, 'request' | 'requestedBy'> {
+): Pick<QueuedJob, 'request' | 'requestedBy'> | null {
   if (requests.unreadable.has(control)) return { request: 'hold' };
   const found = requests.valid.get(control);
-  if (found === undefined || !matchesJob(found, job)) return {};
+  if (found === undefined || !matchesJob(found, job)) return null;
   const { request, by, at } = found;
   return { request, requestedBy: { by, at } };
 }

@@ -47,8 +47,6 @@ export interface ViewDeps {
   watch(folder: string, changed: (name: string) => void): { close(): void } | null;
 }
 
-const NOTHING = {};
-
 /** Milliseconds between two comparisons with the whole spool: where changes are reported, and where they are not. */
 const COMPARE = { watched: 60_000, unwatched: 5000 };
 /** Milliseconds after which what nobody looked at is forgotten. */
@@ -144,11 +142,11 @@ export class SpoolView {
 
   /** What an administrator asked for; null: nothing. */
   requestFor(job: ViewedJob): JobRequest | null {
-    return this.#requestFields(job).request ?? null;
+    return this.#requestFields(job)?.request ?? null;
   }
 
-  #requestFields({ control, msgid, submitted }: ViewedJob): Pick<QueuedJob, 'request' | 'requestedBy'> {
-    if (!this.#requests.has(control) && !this.#unknownRequests.has(control)) return NOTHING;
+  #requestFields({ control, msgid, submitted }: ViewedJob): ReturnType<typeof requestFields> {
+    if (!this.#requests.has(control) && !this.#unknownRequests.has(control)) return null;
     return requestFields({ valid: this.#requests, unreadable: this.#unknownRequests }, control, {
       ...{ msgid, submitted },
     });
@@ -238,17 +236,17 @@ export class SpoolView {
   /** Returns the payload that it names; -1: it is no job. */
   #look(number: MessageNumber): MessageNumber {
     const { clock, schedule } = this.#deps;
-    const contents = readMessage({ ...this.#deps, now: () => clock.now() }, number);
+    const read = readMessage({ ...this.#deps, now: () => clock.now() }, number);
+    if (read.kind === 'refused') return this.#cannotRead(number, read.reason);
+    if (read.kind === 'read' && read.contents.kind === 'unreadable')
+      return this.#cannotRead(number, read.contents.reason);
     // What is being written now is looked at again when that is reported.
-    if (contents.kind === 'unfinished') return -1;
+    if (read.kind === 'read' && read.contents.kind === 'unfinished') return -1;
     this.#forget(number);
-    if (contents.kind === 'gone' || contents.kind === 'payload') return -1;
+    if (read.kind === 'gone' || read.contents.kind !== 'control') return -1;
     this.#version++;
-    if (contents.kind !== 'control') {
-      this.#unreadable.set(number, contents.reason);
-      return -1;
-    }
-    const { job, bytes, status } = contents;
+    const { bytes, status } = read;
+    const { job } = read.contents;
     const pending = job.recipients.filter(isPending).length;
     const { ino, mtimeMs, ctimeMs } = status;
     this.#jobs.set(number, {
@@ -260,6 +258,13 @@ export class SpoolView {
     const others = this.#byPayload.get(job.msgid);
     this.#byPayload.set(job.msgid, others === undefined ? number : [others, number].flat());
     return job.msgid;
+  }
+
+  #cannotRead(number: MessageNumber, reason: string): -1 {
+    this.#forget(number);
+    this.#version++;
+    this.#unreadable.set(number, reason);
+    return -1;
   }
 
   #forget(number: MessageNumber): void {
