@@ -15,6 +15,7 @@ import { queuedEvent, rejectedEvent } from '../../output/log/log-events.ts';
 import { closedEvent, listeningEvent, warningEvent } from '../../output/log/process-events.ts';
 import { textDecoder } from '../../output/text.ts';
 import type { Clock } from '../../platform/clock.ts';
+import { syncTogether } from '../../platform/thread-pool.ts';
 import { optimiseLater } from '../../platform/tune-v8.ts';
 import { readPrivate } from '../../queue/citadel/client/login.ts';
 import type { Settings } from '../../settings/table.ts';
@@ -41,6 +42,8 @@ export const command: Command = (called) =>
       return 'kind' in options ? options : null;
     },
     perform: async (invocation, round) => {
+      syncTogether();
+      optimiseLater();
       const spool = spoolOf(invocation.settings);
       if (typeof spool !== 'string') return spool;
       const notOwner = becomeOwner(spool, invocation.settings);
@@ -70,7 +73,6 @@ async function intake(
   log: Log,
   { signal, started }: Round,
 ): Promise<ExitCode | CliError> {
-  optimiseLater();
   const clock = clockFor(settings);
   const warn = (text: string): void => log.write(warningEvent(text));
   const hostname = await ownName(settings, warn);
