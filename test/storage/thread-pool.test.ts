@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { syncTogether } from '../../src/platform/thread-pool.ts';
+import { syncTogether } from '../../src/storage/thread-pool.ts';
 
 test('many syncs may be under way, but for what the administrator has set', (t) => {
   const before = process.env.UV_THREADPOOL_SIZE;
