@@ -314,7 +314,7 @@ export class ActiveMessage implements PlannedMessage, LoadedMessage {
    * an outcome could not be written, or the sender could not be told (which is not begun after `signal`).
    */
   async close(signal: AbortSignal): Promise<boolean> {
-    await Promise.all(this.#writes);
+    await allOf(this.#writes);
     if (!this.#isWritten || !this.mayEnd()) return false;
     const { queue, dsnSender } = this.#deps;
     const { controlMessages } = this;
@@ -364,21 +364,30 @@ export class ActiveMessage implements PlannedMessage, LoadedMessage {
   /** `changes`: of each control message */
   #write(changes: readonly (readonly StatusChange[])[], then: () => void): void {
     const now = this.#deps.now();
-    const written = this.controlMessages.map(async ({ control }, list) => {
-      const own = changes[list] ?? [];
-      if (own.length > 0 && (await this.#deps.queue.record(control, own, now)) === 'lost') this.#lose();
-    });
+    const written = this.controlMessages.map(({ control }, list) =>
+      this.#record(control, changes[list] ?? [], now),
+    );
     const failed = (error: unknown): void => {
       this.#isWritten = false;
       this.#events.notWritten(this, error);
     };
-    this.#writes.push(Promise.all(written).then(then, failed));
+    this.#writes.push(allOf(written).then(then, failed));
+  }
+
+  async #record(control: MessageNumber, changes: readonly StatusChange[], now: number): Promise<void> {
+    if (changes.length > 0 && (await this.#deps.queue.record(control, changes, now)) === 'lost') this.#lose();
   }
 
   #lose(): void {
     if (!this.#isLost) this.#events.lost(this);
     this.#isLost = true;
   }
+}
+
+/** As `Promise.all`, which makes a dozen objects: nearly always there is but one. */
+function allOf(promises: readonly Promise<void>[]): Promise<unknown> {
+  const only = promises[0];
+  return only !== undefined && promises.length === 1 ? only : Promise.all(promises);
 }
 
 /** An administrator gave the message up. */
