@@ -81,9 +81,6 @@ export function createResolver(options: ResolverOptions): SystemResolver {
   const hosts = createHostsFile(hostsFile, clock);
   const startDeadline = fixedDelay(clock, timeout);
 
-  const byCares = async <T>(query: (dns: promises.Resolver) => Promise<T>): Promise<T> =>
-    query((await channel()).cares);
-
   /** With what DNSSEC proves, where the servers are trusted; else by `otherwise`. */
   const proved = async <K extends RecordType>(
     type: K,
@@ -96,7 +93,8 @@ export function createResolver(options: ResolverOptions): SystemResolver {
 
   const mx = cached(clock, startDeadline, (name) =>
     proved('MX', name, async () => {
-      const records = await byCares((dns) => dns.resolveMx(name));
+      const { cares } = await channel();
+      const records = await cares.resolveMx(name);
       const plain = records.map(({ exchange, priority }) => ({
         exchange: hostKey(exchange),
         preference: priority,
@@ -106,7 +104,8 @@ export function createResolver(options: ResolverOptions): SystemResolver {
   );
 
   const txt = cached(clock, startDeadline, async (name) => {
-    const records = await byCares((dns) => dns.resolveTxt(name));
+    const { cares } = await channel();
+    const records = await cares.resolveTxt(name);
     return queryResult(
       records.map((strings) => strings.join('')),
       LIFETIMES.untimed,
@@ -120,9 +119,10 @@ export function createResolver(options: ResolverOptions): SystemResolver {
   type AddressQuery = (name: string, family: 4 | 6) => Promise<QueryResult<string>>;
 
   const whole: AddressQuery = async (name, family) => {
-    const records = await byCares((dns) =>
-      family === 4 ? dns.resolve4(name, { ttl: true }) : dns.resolve6(name, { ttl: true }),
-    );
+    const { cares } = await channel();
+    const records = await (family === 4
+      ? cares.resolve4(name, { ttl: true })
+      : cares.resolve6(name, { ttl: true }));
     const seconds = Math.min(...records.map(({ ttl }) => ttl));
     return queryResult(distinct(records.map(({ address }) => address)), lifetime(seconds));
   };
@@ -203,7 +203,10 @@ function beforeDeadline<T>(
 ): Promise<QueryResult<T>> {
   return new Promise((resolve, reject) => {
     const timer = startDeadline(() => resolve(failure('timeout')));
-    answer.finally(() => timer.cancel()).then(resolve, reject);
+    answer.then((result) => {
+      timer.cancel();
+      resolve(result);
+    }, reject);
   });
 }
 
