@@ -101,7 +101,10 @@ export function sessionOptions(
     peer: { host: host.name, address, port: host.port },
     policy: leaveOut(rules.policyFor(host, withoutTls), without),
     credentials: host.credentials,
-    tls: resumption === undefined ? rules.tlsFor(host) : { ...rules.tlsFor(host), resumption },
+    // Made when the session comes to TLS.
+    get tls() {
+      return resumption === undefined ? rules.tlsFor(host) : { ...rules.tlsFor(host), resumption };
+    },
     deadlines: rules.deadlines,
   };
 }

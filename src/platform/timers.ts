@@ -56,16 +56,11 @@ export class FixedDelay<Item> {
   }
 }
 
-export type StartTimer = (call: () => void) => Timer;
+/** Calls that are all made after so many milliseconds. */
+export type DelayedCalls = FixedDelay<() => void>;
 
-/** Timers that all run for so many milliseconds. */
-export function fixedDelay(clock: Clock, milliseconds: number): StartTimer {
-  const calls = new FixedDelay<() => void>(clock, milliseconds, (call) => call());
-  return (call) => {
-    const own = (): void => call();
-    calls.add(own);
-    return { cancel: () => calls.delete(own) };
-  };
+export function delayedCalls(clock: Clock, milliseconds: number): DelayedCalls {
+  return new FixedDelay(clock, milliseconds, (call) => call());
 }
 
 /**
@@ -77,7 +72,7 @@ export class MovingDeadline {
   readonly #passed: (milliseconds: number) => void;
   readonly #running: RunningDeadlines;
   /** monotonic milliseconds */
-  #at = 0;
+  at = 0;
   /** how long it was when it was set */
   #milliseconds = 0;
 
@@ -95,18 +90,14 @@ export class MovingDeadline {
 
   /** So many milliseconds from now, and no longer when it was set to before. */
   set(milliseconds: number): void {
-    this.#at = this.#clock.monotonic() + milliseconds;
+    this.at = this.#clock.monotonic() + milliseconds;
     this.#milliseconds = milliseconds;
     this.#running.add(this);
   }
 
-  get at(): number {
-    return this.#at;
-  }
-
   /** When it was set last, monotonic milliseconds. */
   get setAt(): number {
-    return this.#at - this.#milliseconds;
+    return this.at - this.#milliseconds;
   }
 
   cancel(): void {
@@ -121,7 +112,9 @@ export class MovingDeadline {
 class RunningDeadlines {
   readonly #clock: Clock;
   readonly #all = new Set<MovingDeadline>();
-  #timer: { readonly timer: Timer; readonly at: number } | null = null;
+  #timer: Timer | null = null;
+  /** when the timer ends, monotonic milliseconds; infinite: there is none */
+  #end = Number.POSITIVE_INFINITY;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -129,33 +122,27 @@ class RunningDeadlines {
 
   add(deadline: MovingDeadline): void {
     this.#all.add(deadline);
-    this.#endBy(deadline.at);
+    if (deadline.at < this.#end) this.#endAt(deadline.at);
   }
 
   delete(deadline: MovingDeadline): void {
-    if (!this.#all.delete(deadline) || this.#all.size > 0) return;
-    this.#timer?.timer.cancel();
-    this.#timer = null;
+    if (this.#all.delete(deadline) && this.#all.size === 0) this.#endAt(Number.POSITIVE_INFINITY);
   }
 
-  #endBy(at: number): void {
-    if (this.#timer !== null && this.#timer.at <= at) return;
-    this.#timer?.timer.cancel();
-    const left = Math.max(0, at - this.#clock.monotonic());
-    this.#timer = { timer: this.#clock.after(left, () => this.#check()), at };
+  #endAt(end: number): void {
+    this.#timer?.cancel();
+    this.#end = end;
+    const left = Math.max(0, end - this.#clock.monotonic());
+    this.#timer = Number.isFinite(end) ? this.#clock.after(left, () => this.#check()) : null;
   }
 
   #check(): void {
-    this.#timer = null;
     const now = this.#clock.monotonic();
     try {
-      for (const deadline of this.#all) {
-        if (deadline.at > now) continue;
-        this.#all.delete(deadline);
-        deadline.pass();
-      }
+      for (const deadline of [...this.#all])
+        if (deadline.at <= now && this.#all.delete(deadline)) deadline.pass();
     } finally {
-      for (const { at } of this.#all) this.#endBy(at);
+      this.#endAt(Math.min(...[...this.#all].map(({ at }) => at)));
     }
   }
 }

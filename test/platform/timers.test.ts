@@ -1,7 +1,7 @@
 /** Timers that many messages and each step of a session share. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fixedDelay, MovingDeadline } from '../../src/platform/timers.ts';
+import { delayedCalls, FixedDelay, MovingDeadline } from '../../src/platform/timers.ts';
 import { VirtualClock } from '../../src/replay/world/virtual-clock.ts';
 
 function timed(): {
@@ -15,45 +15,54 @@ function timed(): {
   return { clock, until, events: [] };
 }
 
-test('timers of one length end in order and on time, and share one timer of the clock', async () => {
+test('what is over after the same time ends in order and on time, and shares one timer of the clock', async () => {
   const { clock, until, events } = timed();
-  const start = fixedDelay(clock, 1000);
-  const tell = (what: string) => () => void events.push(`${what} ${clock.monotonic()}`);
-  start(tell('a'));
+  const delay = new FixedDelay<string>(
+    clock,
+    1000,
+    (what) => void events.push(`${what} ${clock.monotonic()}`),
+  );
+  delay.add('a');
   await until(300);
-  start(tell('b'));
-  start(tell('c'));
+  delay.add('b');
+  delay.add('c');
   assert.equal(clock.pending, 1);
   await until(2000);
   assert.deepEqual(events, ['a 1000', 'b 1300', 'c 1300']);
 });
 
-test('a cancelled timer is not called, and the clock has none when all are cancelled', async () => {
+test('what is removed is not over, and the clock has no timer when all is removed', async () => {
   const { clock, until, events } = timed();
-  const start = fixedDelay(clock, 1000);
-  const first = start(() => void events.push('first'));
+  const delay = new FixedDelay<string>(
+    clock,
+    1000,
+    (what) => void events.push(`${what} ${clock.monotonic()}`),
+  );
+  delay.add('first');
   await until(400);
-  const second = start(() => void events.push(`second ${clock.monotonic()}`));
-  first.cancel();
-  first.cancel();
+  delay.add('second');
+  delay.delete('first');
+  delay.delete('first');
   await until(1200);
   assert.deepEqual(events, []);
   await until(1500);
   assert.deepEqual(events, ['second 1400']);
-  second.cancel();
+  delay.delete('second');
   assert.equal(clock.pending, 0);
-  start(() => {}).cancel();
+  delay.add('third');
+  delay.delete('third');
   assert.equal(clock.pending, 0);
 });
 
-test('one that is started or cancelled while another ends keeps its time', async () => {
+test('a call that is added or removed while another one is made keeps its time', async () => {
   const { clock, until, events } = timed();
-  const start = fixedDelay(clock, 1000);
-  let other = start(() => {
-    other.cancel();
-    start(() => void events.push(`late ${clock.monotonic()}`));
+  const calls = delayedCalls(clock, 1000);
+  const never = (): void => void events.push('never');
+  calls.add(() => {
+    calls.delete(never);
+    calls.add(() => void events.push(`late ${clock.monotonic()}`));
   });
-  other = start(() => void events.push('never'));
+  calls.add(never);
   await until(3000);
   assert.deepEqual(events, ['late 2000']);
   assert.equal(clock.pending, 0);

@@ -13,7 +13,7 @@ import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import type { Clock } from '../clock.ts';
 import { hostKey, type LookupError, type LookupResult, type Resolver } from '../dns.ts';
-import { fixedDelay, type StartTimer } from '../timers.ts';
+import { type DelayedCalls, delayedCalls } from '../timers.ts';
 import { createHostsFile } from './hosts-file.ts';
 import type { RecordData, RecordType } from './packet.ts';
 import { candidates, readSearchList } from './search-list.ts';
@@ -79,7 +79,7 @@ export function createResolver(options: ResolverOptions): SystemResolver {
   const { clock, timeout, hostsFile = '/etc/hosts', resolvConf = '/etc/resolv.conf' } = options;
   const channel = channels(options, resolvConf);
   const hosts = createHostsFile(hostsFile, clock);
-  const startDeadline = fixedDelay(clock, timeout);
+  const deadlines = delayedCalls(clock, timeout);
 
   /** With what DNSSEC proves, where the servers are trusted; else by `otherwise`. */
   const proved = async <K extends RecordType>(
@@ -91,7 +91,7 @@ export function createResolver(options: ResolverOptions): SystemResolver {
     return stub === null ? otherwise() : stubResult(await stub(name, type));
   };
 
-  const mx = cached(clock, startDeadline, (name) =>
+  const mx = cached(clock, deadlines, (name) =>
     proved('MX', name, async () => {
       const { cares } = await channel();
       const records = await cares.resolveMx(name);
@@ -103,7 +103,7 @@ export function createResolver(options: ResolverOptions): SystemResolver {
     }),
   );
 
-  const txt = cached(clock, startDeadline, async (name) => {
+  const txt = cached(clock, deadlines, async (name) => {
     const { cares } = await channel();
     const records = await cares.resolveTxt(name);
     return queryResult(
@@ -112,7 +112,7 @@ export function createResolver(options: ResolverOptions): SystemResolver {
     );
   });
 
-  const tlsa = cached(clock, startDeadline, (name) =>
+  const tlsa = cached(clock, deadlines, (name) =>
     proved('TLSA', name, () => Promise.resolve(failure('local-fault'))),
   );
 
@@ -138,7 +138,7 @@ export function createResolver(options: ResolverOptions): SystemResolver {
 
   const addressesBy = (ask: AddressQuery) => {
     const of = (family: 4 | 6) =>
-      cached(clock, startDeadline, async (name) => {
+      cached(clock, deadlines, async (name) => {
         const local = await hosts.addresses(name);
         if (local === null) return ask(name, family);
         return queryResult(
@@ -169,13 +169,13 @@ export function createResolver(options: ResolverOptions): SystemResolver {
 /** One kind of lookup with its cache. The cache holds promises, so that identical lookups in flight share one query. */
 function cached<T>(
   clock: Clock,
-  startDeadline: StartTimer,
+  deadlines: DelayedCalls,
   ask: (name: string) => Promise<QueryResult<T>>,
 ): (name: string) => Promise<LookupResult<T>> {
   const cache = new Map<string, { readonly lookup: Promise<LookupResult<T>>; expires: number }>();
 
   async function lookup(name: string): Promise<LookupResult<T>> {
-    const answer = await beforeDeadline(startDeadline, ask(name).catch(failureOf));
+    const answer = await beforeDeadline(deadlines, ask(name).catch(failureOf));
     const entry = cache.get(name);
     if (entry !== undefined) entry.expires = clock.monotonic() + answer.lifetime;
     return answer.lookup;
@@ -198,13 +198,14 @@ function cached<T>(
 }
 
 function beforeDeadline<T>(
-  startDeadline: StartTimer,
+  deadlines: DelayedCalls,
   answer: Promise<QueryResult<T>>,
 ): Promise<QueryResult<T>> {
   return new Promise((resolve, reject) => {
-    const timer = startDeadline(() => resolve(failure('timeout')));
+    const expire = (): void => resolve(failure('timeout'));
+    deadlines.add(expire);
     answer.then((result) => {
-      timer.cancel();
+      deadlines.delete(expire);
       resolve(result);
     }, reject);
   });
@@ -247,7 +248,7 @@ function channels(
     );
     if (!isTrusted) return { cares, stub: null };
     const { lookup } = await import('./stub-resolver.ts');
-    const rounds = Array.from({ length: tries }, (_, round) => fixedDelay(clock, first * 2 ** round));
+    const rounds = Array.from({ length: tries }, (_, round) => delayedCalls(clock, first * 2 ** round));
     return { cares, stub: (name, type) => lookup(name, type, { servers: asked, rounds }) };
   };
 

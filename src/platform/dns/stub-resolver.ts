@@ -6,7 +6,7 @@
 import { randomFillSync } from 'node:crypto';
 import { connect } from 'node:net';
 import { hostKey, type LookupError, type LookupResult } from '../dns.ts';
-import type { StartTimer } from '../timers.ts';
+import type { DelayedCalls } from '../timers.ts';
 import { type Answer, questionFor, type RecordData, type RecordType, readAnswer } from './packet.ts';
 import { askByUdp, type NameServer } from './udp-exchange.ts';
 
@@ -19,7 +19,7 @@ export interface StubLookup<T> {
 export interface StubOptions {
   readonly servers: readonly NameServer[];
   /** for each round of tries: the time that a server has */
-  readonly rounds: readonly StartTimer[];
+  readonly rounds: readonly DelayedCalls[];
 }
 
 /** The records of a name; a lookup that failed is a value. `name` is lower case, without the final dot. */
@@ -59,11 +59,11 @@ async function query<K extends RecordType>(
   { servers, rounds }: StubOptions,
 ): Promise<Answer<RecordData[K]> | Unanswered> {
   let failed: Answer<RecordData[K]> | Unanswered = 'local-fault';
-  for (const startTimer of rounds) {
+  for (const deadlines of rounds) {
     for (const server of servers) {
-      const overUdp = await ask('udp', server, name, type, startTimer);
+      const overUdp = await ask('udp', server, name, type, deadlines);
       const isCut = typeof overUdp !== 'string' && overUdp.isCut;
-      const answer = isCut ? await ask('tcp', server, name, type, startTimer) : overUdp;
+      const answer = isCut ? await ask('tcp', server, name, type, deadlines) : overUdp;
       if (answer === 'local-fault') continue;
       failed = answer;
       if (answer === 'timeout') continue;
@@ -81,11 +81,12 @@ function ask<K extends RecordType>(
   server: NameServer,
   name: string,
   type: K,
-  startTimer: StartTimer,
+  deadlines: DelayedCalls,
 ): Promise<Answer<RecordData[K]> | Unanswered> {
   const question = questionFor(newId(), name, type);
   return new Promise((resolve) => {
-    const timer = startTimer(() => finish('timeout'));
+    const expire = (): void => finish('timeout');
+    deadlines.add(expire);
     const close = EXCHANGES[transport](server, question.packet, {
       packet: (bytes) => {
         const answer = readAnswer(bytes, question);
@@ -94,7 +95,7 @@ function ask<K extends RecordType>(
       failed: () => finish('local-fault'),
     });
     function finish(answer: Answer<RecordData[K]> | Unanswered): void {
-      timer.cancel();
+      deadlines.delete(expire);
       close();
       resolve(answer);
     }
