@@ -9,7 +9,7 @@ import type { Host } from '../routing/hosts.ts';
 import type { RoutingRules } from '../routing/route.ts';
 import type { SharedLimits } from '../routing/shared-limits.ts';
 import { EXTENSIONS } from '../smtp/capabilities.ts';
-import type { SessionOptions } from '../smtp/client.ts';
+import type { SessionOptions } from '../smtp/client/listener.ts';
 import type { SessionPolicy } from '../smtp/machine/session.ts';
 import type { Deadline } from '../smtp/machine/states.ts';
 import { MECHANISMS } from '../smtp/mechanisms.ts';

@@ -16,7 +16,7 @@ import { type Host, isRelayMode, type Relay } from '../../routing/hosts.ts';
 import { LOOKUP_ERRORS, relayHost } from '../../routing/route.ts';
 import type { DeliveryDeps } from '../../runner/deliveries.ts';
 import type { RunRules } from '../../runner/rules.ts';
-import type { SessionOptions } from '../../smtp/client.ts';
+import type { SessionOptions } from '../../smtp/client/listener.ts';
 import { STATES, type StateName } from '../../smtp/machine/states.ts';
 import type { Failure, Peer } from '../../smtp/outcome.ts';
 import { describePeer } from '../../smtp/status-text.ts';

@@ -2,7 +2,7 @@
  * The connection that a worker has in hand, and where it stands among the hosts of the destination: later attempts go on from
  * there.
  */
-import type { SmtpClient } from '../../smtp/client.ts';
+import type { SmtpClient } from '../../smtp/client/client.ts';
 import type { TlsWish } from '../../tls-policy/wish.ts';
 import type { DeliveryAttempt } from '../attempt.ts';
 import type { ConnectionPool, ConnectionTarget } from '../connection-pool.ts';

@@ -1,6 +1,6 @@
 /** What a worker asks of the scheduler, and a session of the worker that uses it. */
 import type { FixedDelay } from '../../platform/timers.ts';
-import type { SmtpClient } from '../../smtp/client.ts';
+import type { SmtpClient } from '../../smtp/client/client.ts';
 import type { Outcome } from '../../smtp/outcome.ts';
 import type { Transaction } from '../../smtp/transaction.ts';
 import type { DeliveryAttempt } from '../attempt.ts';

@@ -1,7 +1,8 @@
 /** What the events of a session mean for the attempts of a worker, and for what is known of the host. */
 import type { OutgoingMessage } from '../../message/outgoing.ts';
 import type { Refusable } from '../../smtp/capabilities.ts';
-import type { ClientListener, SmtpClient } from '../../smtp/client.ts';
+import type { SmtpClient } from '../../smtp/client/client.ts';
+import type { ClientListener } from '../../smtp/client/listener.ts';
 import type { SessionEvent, Step } from '../../smtp/machine/session.ts';
 import type { Mechanism } from '../../smtp/mechanisms.ts';
 import type { Failure, Outcome } from '../../smtp/outcome.ts';

@@ -6,7 +6,7 @@
  * Where the server takes pipelined commands, the next attempt's envelope leaves together with the end of the current
  * message (RFC 2920 3.1).
  */
-import type { SmtpClient } from '../../smtp/client.ts';
+import type { SmtpClient } from '../../smtp/client/client.ts';
 import type { Outcome } from '../../smtp/outcome.ts';
 import type { Transaction } from '../../smtp/transaction.ts';
 import type { AcquireConnection, DeliveryAttempt } from '../attempt.ts';

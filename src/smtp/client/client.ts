@@ -3,76 +3,25 @@
  * concern the connection. What concerns deliveries goes to the listener. It decides nothing: every decision is a row of
  * smtp/machine/table.ts.
  */
-import type { CloseReason, Connect, Connection, Endpoint, TlsFacts, TlsOptions } from '#net-stream-utils';
-import type { OutgoingMessage } from '../message/outgoing.ts';
-import type { ByteString } from '../platform/bytes.ts';
-import type { Clock } from '../platform/clock.ts';
-import { MovingDeadline } from '../platform/timers.ts';
-import type { Credentials } from '../routing/hosts.ts';
-import type { Refusable } from './capabilities.ts';
-import { type LinePosition, stuffDots, stuffText } from './dot-stuffing.ts';
-import { mayPipelineNext, next, repliesAllowed } from './machine/machine.ts';
-import type { Session, SessionEffect, SessionEvent, SessionPolicy, Step } from './machine/session.ts';
-import { beginSession } from './machine/session.ts';
-import type { Deadline, StateName } from './machine/states.ts';
-import { STATES } from './machine/states.ts';
-import type { Mechanism } from './mechanisms.ts';
-import { connectFailure, describeClose, interruptedConnect } from './network-errors.ts';
-import type { Failure, Outcome, Peer } from './outcome.ts';
-import type { PartialReply } from './reply.ts';
-import { NO_LINES, readReplyLine } from './reply.ts';
-import { authCommand, newNonce } from './sasl.ts';
-import type { MessageRequirements, Transaction } from './transaction.ts';
-import { unsupportedRequirement } from './transaction.ts';
-
-export interface SessionOptions {
-  /** identifies the session in transcripts */
-  readonly number: number;
-  readonly endpoint: Endpoint;
-  readonly peer: Peer;
-  readonly policy: SessionPolicy;
-  readonly credentials: Credentials | null;
-  readonly tls: TlsOptions;
-  /** milliseconds for each state, and for connecting */
-  readonly deadlines: { readonly [name in Deadline | 'connect']: number };
-}
-
-export interface ClientListener {
-  /** connected; the greeting has not arrived yet */
-  connected(): void;
-  /** idle and able to take a transaction */
-  ready(): void;
-  body(transaction: number): OutgoingMessage;
-  /** whether the end of the message may be sent now; absent: always */
-  mayEnd?(transaction: number): boolean;
-  /** the transaction whose envelope is to be pipelined with the end of this message, if there is one */
-  nextTransaction(): Transaction | null;
-  /**
-   * The server has no 8BITMIME: call `startTransaction` again, with a 7-bit form of the message or, when there is none, as it
-   * is.
-   */
-  convertMessage(transaction: number): void;
-  outcome(transaction: number, recipients: readonly number[], outcome: Outcome): void;
-  transactionDone(transaction: number): void;
-  requeue(transaction: number): void;
-  hostFailed(failure: Failure): void;
-  tlsUnusable(failure: Failure): void;
-  /** the host offers the extension and cannot do it, or takes so few recipients; what has no outcome is tried again without */
-  extensionRefused(extension: Refusable, failure: Failure): void;
-  /** the host refused these before it took another one; absent: nobody remembers it */
-  mechanismsRefused?(mechanisms: readonly Mechanism[]): void;
-  /** no more transactions on this session; QUIT may still be in flight */
-  ended(): void;
-  /** the connection is closed */
-  closed(): void;
-  /** every step of the machine, for transcripts */
-  trace(event: SessionEvent, step: Step): void;
-}
-
-export interface ClientDeps {
-  readonly connect: Connect;
-  readonly clock: Clock;
-}
+import type { CloseReason, Connection, TlsFacts } from '#net-stream-utils';
+import type { OutgoingMessage } from '../../message/outgoing.ts';
+import type { ByteString } from '../../platform/bytes.ts';
+import { MovingDeadline } from '../../platform/timers.ts';
+import { stuffText } from '../dot-stuffing.ts';
+import { mayPipelineNext, next, repliesAllowed } from '../machine/machine.ts';
+import type { Session, SessionEffect, SessionEvent } from '../machine/session.ts';
+import { beginSession } from '../machine/session.ts';
+import type { StateName } from '../machine/states.ts';
+import { STATES } from '../machine/states.ts';
+import { connectFailure, describeClose, interruptedConnect } from '../network-errors.ts';
+import type { Failure } from '../outcome.ts';
+import type { PartialReply } from '../reply.ts';
+import { NO_LINES, readReplyLine } from '../reply.ts';
+import { authCommand, newNonce } from '../sasl.ts';
+import type { MessageRequirements, Transaction } from '../transaction.ts';
+import { unsupportedRequirement } from '../transaction.ts';
+import { streamBody } from './body.ts';
+import type { ClientDeps, ClientListener, SessionOptions } from './listener.ts';
 
 const OWED: { readonly [about in 'envelope' | 'message']: ReadonlySet<StateName> } = {
   envelope: new Set(['mail', 'rcpt', 'data', 'drain', 'rset']),
@@ -327,29 +276,15 @@ export class SmtpClient {
   }
 
   async #streamBody(message: OutgoingMessage, { transaction, stuffed }: SendBody): Promise<void> {
-    let sent = 0;
-    let position: LinePosition = 'line-start';
-    try {
-      for await (const chunk of message.chunks()) {
-        if (this.#session.state !== 'body' || !this.#mayEnd(transaction)) return;
-        sent += chunk.length;
-        let bytes = chunk;
-        if (stuffed) ({ bytes, position } = stuffDots(chunk, position));
-        const more = this.#connection.write(bytes);
-        this.#setStateDeadline();
-        if (!more) await new Promise<void>((wake) => (this.#wakeWriter = wake));
-      }
-    } catch (error) {
-      this.#handle({ type: 'payload-error', text: error instanceof Error ? error.message : String(error) });
-      return;
-    }
-    if (sent === message.size) {
-      if (this.#session.state === 'body' && this.#mayEnd(transaction)) this.#bodySent();
-    } else
-      this.#handle({
-        type: 'payload-error',
-        text: `it changed while it was sent (${sent} bytes of ${message.size})`,
-      });
+    const mayGoOn = (): boolean => this.#session.state === 'body' && this.#mayEnd(transaction);
+    const write = (bytes: Buffer): Promise<void> | null => {
+      const more = this.#connection.write(bytes);
+      this.#setStateDeadline();
+      return more ? null : new Promise((wake) => (this.#wakeWriter = wake));
+    };
+    const problem = await streamBody(message, stuffed, { mayGoOn, write });
+    if (problem !== null) this.#handle({ type: 'payload-error', text: problem });
+    else if (mayGoOn()) this.#bodySent();
   }
 
   #bodySent(): void {
