@@ -11,7 +11,7 @@ import type { ByteString } from '../platform/bytes.ts';
 import type { MessageFacts } from '../queue/message-facts.ts';
 import type { JobRequest, QueuedJob } from '../queue/queue.ts';
 import type { OutcomeRecord } from '../runner/active-message.ts';
-import { type OutcomeText, type Readable, type ReadableNames, readableNames } from './readable.ts';
+import { type OutcomeText, type Readable, readableNames } from './readable.ts';
 
 export type HistoryEvent =
   | 'queued'
@@ -79,13 +79,9 @@ export type HistoryEntry = Omit<HistoryRecord, 'at'>;
 
 const OUTCOMES = { 2: 'delivered', 4: 'deferred', 5: 'refused' } as const;
 
-function about(
-  job: MessageNumber,
-  mail: MessageNumber,
-  { submitted, size }: MessageFacts,
-  { sender, messageId }: ReadableNames,
-) {
-  return { job, mail, submitted, sender, messageId, size };
+function about(job: MessageNumber, mail: MessageNumber, message: MessageFacts, readable: Readable) {
+  const { submitted, size } = message;
+  return { job, mail, submitted, ...readableNames(message, readable), size };
 }
 
 /** `recipients`: all that have this outcome at once. */
@@ -97,8 +93,14 @@ export function outcomeEntry(
 ): HistoryEntry {
   const { peer } = outcome;
   return {
+    // Without spreads: there is one for each message.
     event: OUTCOMES[status],
-    ...about(control, msgid, message, told),
+    job: control,
+    mail: msgid,
+    submitted: message.submitted,
+    sender: told.sender,
+    messageId: told.messageId,
+    size: message.size,
     recipients: recipients.map(readable),
     destination,
     host: peer?.host,
@@ -120,7 +122,7 @@ export function queuedEntry(message: QueuedMessage, readable: Readable): History
   const { control, payload, recipients } = message;
   return {
     event: 'queued',
-    ...about(control, payload, message, readableNames(message, readable)),
+    ...about(control, payload, message, readable),
     recipients: recipients.map(readable),
   };
 }
@@ -131,7 +133,7 @@ export function reportedEntry(
 ): HistoryEntry {
   return {
     event: 'reported',
-    ...about(control, msgid, message, readableNames(message, readable)),
+    ...about(control, msgid, message, readable),
     recipients: notices.map(({ recipient }) => readable(recipient)),
     to: readable(to),
     where,
@@ -146,7 +148,7 @@ export function suppressedEntry(
 ): HistoryEntry {
   return {
     event: 'not-reported',
-    ...about(control, msgid, message, readableNames(message, readable)),
+    ...about(control, msgid, message, readable),
     recipients: recipients.map(readable),
     reason,
   };
@@ -162,7 +164,7 @@ export function requestEntry(
   const facts = { submitted, sender: envelopeFrom, messageId: null, size: null };
   return {
     event,
-    ...about(control, msgid, facts, readableNames(facts, readable)),
+    ...about(control, msgid, facts, readable),
     // What became of the others is known, or was before the history began.
     recipients: recipients.filter(isPending).map(({ address }) => readable(address)),
     by,

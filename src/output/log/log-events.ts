@@ -44,7 +44,7 @@ function fromSender(sender: string | null): string {
 }
 
 /** `, 4711 bytes, <id@example.org>` */
-function sizeAndId({ messageId, size }: ReturnType<typeof factsOf>): string {
+function sizeAndId({ messageId, size }: Pick<MessageFacts, 'messageId' | 'size'>): string {
   return `${size === null ? '' : `, ${size} bytes`}${messageId === null ? '' : `, ${messageId}`}`;
 }
 
@@ -63,7 +63,7 @@ export function outcomeEvent(
   const { outcome } = record;
   const { event } = OUTCOMES[record.status];
   const level = outcomeLevel(record);
-  const facts = { sender, messageId, size: record.message.size };
+  const { size } = record.message;
   const recipient = readable(record.recipient);
   const via = outcome.peer === null ? '' : ` via ${describePeer(outcome.peer)}`;
   const tls =
@@ -71,17 +71,17 @@ export function outcomeEvent(
   const code = outcome.code === null ? '' : `${outcome.code} `;
   const maybe = outcome.kind === 'failed' && outcome.maybeDelivered;
   const doubt = maybe ? ' (the message may have been delivered)' : '';
-  return {
+  // Without spreads: there is one for each recipient.
+  const line: LogEvent = {
     level,
     event,
-    ...(level === OUTCOMES[record.status].level
-      ? {}
-      : { recurs: `${event}: job ${record.control} to ${recipient}: ${text}` }),
-    message: `${event}: job ${record.control}${fromSender(facts.sender)} to ${recipient}${via}${tls}, ${duration(record.milliseconds)}${sizeAndId(facts)}: ${code}${text}${doubt}`,
+    message: `${event}: job ${record.control}${fromSender(sender)} to ${recipient}${via}${tls}, ${duration(record.milliseconds)}${sizeAndId({ size, messageId })}: ${code}${text}${doubt}`,
     fields: {
       job: record.control,
       mail: record.msgid,
-      ...facts,
+      sender,
+      messageId,
+      size,
       recipient,
       status: record.status,
       destination: record.destination,
@@ -99,6 +99,8 @@ export function outcomeEvent(
       text,
     },
   };
+  if (level === OUTCOMES[record.status].level) return line;
+  return { ...line, recurs: `${event}: job ${record.control} to ${recipient}: ${text}` };
 }
 
 export function quarantineEvent(control: number, reason: string, path?: string): LogEvent {
@@ -212,7 +214,7 @@ export function queuedEvent(message: QueuedMessage, readable: DecodeText): LogEv
   return {
     level: 'info',
     event: 'queued',
-    message: `queued: job ${control}, message ${payload}${fromSender(sender)} to ${recipients}${sizeAndId({ sender, messageId, size })}${parts}`,
+    message: `queued: job ${control}, message ${payload}${fromSender(sender)} to ${recipients}${sizeAndId({ messageId, size })}${parts}`,
     fields: {
       ...{ job: control, mail: payload, sender, messageId, size },
       ...{ recipients, transactions },
