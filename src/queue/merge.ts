@@ -59,11 +59,15 @@ export interface MessageRecipients {
   positions(id: number): readonly ListPosition[];
 }
 
+function inOnlyList(index: number): readonly ListPosition[] {
+  const position = { list: 0, index };
+  return [position];
+}
+
 /** One list, which is the rule and may be long, is taken as it is. */
 export function recipientsOf(lists: readonly Job[]): MessageRecipients {
   const only = lists[0];
-  if (only !== undefined && lists.length === 1)
-    return { recipients: only.recipients, positions: (index) => [{ list: 0, index }] };
+  if (only !== undefined && lists.length === 1) return { recipients: only.recipients, positions: inOnlyList };
   const merged = mergeLists(lists);
   return { recipients: merged, positions: (id) => merged[id]?.places ?? [] };
 }

@@ -142,7 +142,7 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
     for (const change of changes) job.changes.push(change);
     job.now = now;
     this.#recordedAt = this.#deps.clock.monotonic();
-    this.#flushSoon();
+    this.#timer ??= this.#flushAfter(FLUSH_DELAY);
     try {
       const key = this.#store.journalKey(job);
       // Field by field, here and below: V8 is slow with a spread behind other fields.
@@ -189,7 +189,7 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
     } catch (error) {
       journalError = error;
     }
-    this.#flushSoon();
+    this.#timer ??= this.#flushAfter(FLUSH_DELAY);
     await this.#store.finishRecorded(job, finished, journalError);
   }
 
@@ -263,18 +263,18 @@ export class WriteBehindQueue<J extends PendingJob> implements Queue {
   /**
    * While outcomes arrive, flushes take a small part of the time: each writes the whole text of a list, and a list may be long.
    */
-  #flushSoon(delay = FLUSH_DELAY): void {
+  #flushAfter(delay: number): Timer {
     const { clock } = this.#deps;
-    this.#timer ??= clock.after(delay, () => {
+    return clock.after(delay, () => {
       this.#timer = null;
       const now = clock.monotonic();
       const wait = Math.min(this.#notBefore, this.#recordedAt + FLUSH_DELAY) - now;
       if (wait > 0) {
-        this.#flushSoon(wait);
+        this.#timer = this.#flushAfter(wait);
         return;
       }
       void this.#flushOrWarn().then((isDone) => {
-        if (!isDone) this.#flushSoon();
+        if (!isDone) this.#timer ??= this.#flushAfter(FLUSH_DELAY);
       });
     });
   }
