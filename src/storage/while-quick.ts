@@ -6,7 +6,8 @@ const SLOW = 0.15;
 
 /**
  * Does work on this thread until about every fourth time has been slow lately: on some disks giving back the blocks of a file
- * takes half a millisecond, on most a sync takes several, and meanwhile other work could be done.
+ * takes half a millisecond, on most a sync takes several, and meanwhile other work could be done. Where the other thread has it done
+ * in a time that is quick for this one, as when the machine is no longer busy, it is done here again.
  */
 export function whileQuick<Subject>(
   here: (subject: Subject) => void,
@@ -15,9 +16,9 @@ export function whileQuick<Subject>(
 ): (subject: Subject) => Promise<void> {
   let average = 0;
   return async (subject) => {
-    if (average > SLOW) return elsewhere(subject);
     const begun = monotonic();
-    here(subject);
+    if (average > SLOW) await elsewhere(subject);
+    else here(subject);
     // Once may be chance: another process had its turn.
     average += (Math.min(monotonic() - begun, 4 * SLOW) - average) / 16;
   };

@@ -12,7 +12,11 @@ async function places(times: readonly number[]): Promise<string> {
   };
   const work = whileQuick(
     here,
-    async () => void done.push('e'),
+    async (time) => {
+      // The way there and back.
+      now += time + 0.06;
+      done.push('e');
+    },
     () => now,
   );
   for (const time of times) await work(time);
@@ -26,6 +30,11 @@ test('work stays on this thread as long as it is quick, whatever one piece of it
 
 test('work that is slow goes to another thread after the first few pieces, and stays there', async () => {
   assert.equal(await places(Array.from({ length: 8 }, () => 5)), 'hhhhheee');
+});
+
+test('work that is quick again comes back', async () => {
+  const times = [...Array.from({ length: 8 }, () => 5), ...Array.from({ length: 32 }, () => 0.002)];
+  assert.match(await places(times), /^hhhhhe{8,24}h+$/);
 });
 
 test('its errors are those of the caller', async () => {
