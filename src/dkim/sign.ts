@@ -77,9 +77,19 @@ function signData({ algorithm, key }: SigningKey, data: Buffer): Buffer {
 export type Sign = (message: OutgoingMessage) => Promise<ByteString> | null;
 
 /** The message with its signatures; its 7-bit form has other bytes and gets its own. Rejects with what `sign` rejects with. */
-export async function signedMessage(message: OutgoingMessage, sign: Sign): Promise<OutgoingMessage> {
+export function signedMessage(
+  message: OutgoingMessage,
+  sign: Sign,
+): OutgoingMessage | Promise<OutgoingMessage> {
   const fields = sign(message);
-  if (fields === null) return message;
+  return fields === null ? message : signedWith(message, fields, sign);
+}
+
+async function signedWith(
+  message: OutgoingMessage,
+  fields: Promise<ByteString>,
+  sign: Sign,
+): Promise<OutgoingMessage> {
   const signed = withFields(message, await fields);
   let narrow: Promise<OutgoingMessage | null> | null = null;
   const sevenBit = async (): Promise<OutgoingMessage | null> => {

@@ -1,39 +1,40 @@
 /** Which notices the outcomes of a run call for, and which of them a sender does not want. */
 import type { Notified } from '../queue/dsn-store.ts';
 import { isDelayed, type Schedule } from '../queue/schedule.ts';
-import { type DsnRequest, wants } from '../smtp/dsn-request.ts';
-import type { FinishedMessage } from './finished-message.ts';
+import { type DsnRequest, type RecipientDsn, wants } from '../smtp/dsn-request.ts';
+import type { FinishedMessage, RecipientResult } from './finished-message.ts';
 import { type Notice, noticeFromFailure, noticeFromLine, noticeOfRelay } from './notice.ts';
 
-/** `now`: Unix seconds. */
+/** Arrays of so many, the last one of those that are left; none where there is nothing to tell. `now`: Unix seconds. */
 export function* noticesFor(
   { controlMessages, results, dsn }: FinishedMessage,
   now: number,
   schedule: Schedule,
-): Generator<Notice, undefined> {
+  length: number,
+): Generator<readonly Notice[], undefined> {
   const delayed = isDelayed(controlMessages[0].job, now, schedule);
-  for (const { address, status, text, failure, relayed } of results()) {
-    const asked = dsn?.recipients.get(address);
-    if (relayed !== null && asked !== undefined && wants(asked, 'SUCCESS') === true)
-      yield noticeOfRelay(address, relayed);
-    if (status === 5 && failure === null) yield noticeFromLine({ address, status, text });
-    else if (failure === null) continue;
-    else if (status === 5)
-      yield noticeFromFailure(failure.permanent ? 'failed' : 'gave-up', address, failure);
-    else if (status === 4 && delayed) yield noticeFromFailure('delayed', address, failure);
-  }
-}
-
-/** Arrays of so many, the last one of those that are left. */
-export function* inParts<T>(items: Iterable<T>, length: number): Generator<readonly T[], undefined> {
-  let part: T[] = [];
-  for (const item of items) {
-    part.push(item);
+  let part: Notice[] = [];
+  for (const result of results()) {
+    const notice = noticeOf(result, dsn?.recipients.get(result.address), delayed);
+    if (notice === null) continue;
+    part.push(notice);
     if (part.length < length) continue;
     yield part;
     part = [];
   }
   if (part.length > 0) yield part;
+}
+
+function noticeOf(
+  { address, status, text, failure, relayed }: RecipientResult,
+  asked: RecipientDsn | undefined,
+  delayed: boolean,
+): Notice | null {
+  if (relayed !== null)
+    return asked !== undefined && wants(asked, 'SUCCESS') === true ? noticeOfRelay(address, relayed) : null;
+  if (failure === null) return status === 5 ? noticeFromLine({ address, status, text }) : null;
+  if (status === 5) return noticeFromFailure(failure.permanent ? 'failed' : 'gave-up', address, failure);
+  return status === 4 && delayed ? noticeFromFailure('delayed', address, failure) : null;
 }
 
 /** What the record of a report says of a notice. */

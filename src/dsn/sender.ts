@@ -16,7 +16,7 @@ import type { Queue, QueuedJob } from '../queue/queue.ts';
 import { lastAttempt, type Schedule } from '../queue/schedule.ts';
 import type { DsnRequest } from '../smtp/dsn-request.ts';
 import { type composeDsn, isReport } from './compose.ts';
-import { inParts, isFailure, noticesFor, notWanted, whatOf } from './due-notices.ts';
+import { isFailure, noticesFor, notWanted, whatOf } from './due-notices.ts';
 import { type AboutMessage, aboutMessage, type FinishedMessage, withFacts } from './finished-message.ts';
 import type { Notice } from './notice.ts';
 import { dsnRecipients, type Site } from './recipient.ts';
@@ -109,8 +109,7 @@ export class DsnSender {
 
   /** Resolves true when nothing is left to report. After `signal` no further report is begun. */
   async report(message: FinishedMessage, signal: AbortSignal): Promise<boolean> {
-    const notices = noticesFor(message, this.#now(), this.#rules.schedule);
-    const parts = inParts(notices, NOTICES_A_REPORT);
+    const parts = noticesFor(message, this.#now(), this.#rules.schedule, NOTICES_A_REPORT);
     const first = parts.next();
     if (first.done === true) return true;
     const done = this.#previous.then(() => this.#reportAll(message, first.value, parts, signal));

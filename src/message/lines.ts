@@ -87,7 +87,7 @@ function privateFieldsApart(): LineFilter {
         .replace(/\r{3,}/g, '\r\r');
       return pass(text.slice(0, from));
     },
-    end: () => pass(inHeader ? held : ''),
+    end: () => (inHeader ? pass(held) : ''),
   };
 }
 

@@ -67,7 +67,7 @@ export async function groupPending(
     grouped += 1 + raw.length / LONG_ADDRESS;
     if (grouped >= RECIPIENTS_A_TURN) {
       grouped = 0;
-      refuseInvalid(message, invalid);
+      if (invalid !== null) refuseInvalid(message, invalid);
       invalid = null;
       await nextTurn();
     }
@@ -98,15 +98,12 @@ export async function groupPending(
       asked === undefined ? { id, address: command } : { id, address: command, dsn: asked },
     );
   }
-  refuseInvalid(message, invalid);
+  if (invalid !== null) refuseInvalid(message, invalid);
   return [...groups.values()];
 }
 
-function refuseInvalid(
-  message: PlannedMessage,
-  invalid: ReadonlyMap<string, readonly number[]> | null,
-): void {
-  for (const [reason, ids] of invalid ?? []) message.refuse(ids, invalidAddress(reason));
+function refuseInvalid(message: PlannedMessage, invalid: ReadonlyMap<string, readonly number[]>): void {
+  for (const [reason, ids] of invalid) message.refuse(ids, invalidAddress(reason));
 }
 
 export class AttemptPlan {
