@@ -19,6 +19,7 @@ import type { ClientListener } from '../smtp/client/listener.ts';
 import type { Failure } from '../smtp/outcome.ts';
 import { protectionKey } from '../tls-policy/decision.ts';
 import type { AcquireConnection, DeliveryAttempt } from './attempt.ts';
+import { IdleListener } from './idle-listener.ts';
 import { type Refusal, RefusalMemory } from './refusals.ts';
 import { type DeliveryDeps, type DeliveryRules, sessionOptions } from './rules.ts';
 import { Turns } from './turns.ts';
@@ -196,7 +197,7 @@ export class ConnectionPool {
 
   /** Gives a connection back: kept for the next attempt when it is idle and `keep` says so, else closed. */
   release(target: ConnectionTarget, client: SmtpClient, keep: boolean): void {
-    client.setListener(this.#idleListener(target, client));
+    client.setListener(new IdleListener(this, target, client, this.#deps.trace));
     if (!client.ready) {
       client.interrupt('is not needed any more');
       return;
@@ -446,30 +447,6 @@ export class ConnectionPool {
     for (const { target, clients } of this.#idle.values())
       if (clients[0] !== undefined && fits(target)) return clients[0];
     return undefined;
-  }
-
-  /** Of an idle connection only the end matters. */
-  #idleListener(target: ConnectionTarget, client: SmtpClient): ClientListener {
-    const nothing = (): void => {};
-    return {
-      connected: nothing,
-      ready: nothing,
-      body: () => {
-        throw new Error('an idle session has no message');
-      },
-      nextTransaction: () => null,
-      convertMessage: nothing,
-      outcome: nothing,
-      transactionDone: nothing,
-      requeue: nothing,
-      hostFailed: nothing,
-      tlsUnusable: nothing,
-      extensionRefused: nothing,
-      ended: () => this.ended(target, client),
-      closed: () => this.closed(client),
-      trace: (event, step) =>
-        this.#deps.trace([], { what: 'session', session: client.options.number, event, step }),
-    };
   }
 }
 

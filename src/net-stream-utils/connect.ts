@@ -178,8 +178,8 @@ class SocketConnection implements Connection {
 
   /** A socket ended, with or without an error. Events of the one below a TLS socket are ignored. */
   #lost(socket: net.Socket, error?: SocketError): void {
-    if (socket === this.#socket)
-      this.#close(this.#phase === 'handshake' ? tlsReason(error) : reasonOf(error));
+    if (socket !== this.#socket || this.#phase === 'over') return;
+    this.#close(this.#phase === 'handshake' ? tlsReason(error) : reasonOf(error));
   }
 
   #close(reason: CloseReason): void {

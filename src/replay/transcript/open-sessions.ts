@@ -14,7 +14,6 @@ export interface TimedEvent {
 }
 
 interface OpenSession {
-  readonly initial: Session;
   /** what happened until the session was ready for the first time */
   readonly initiation: TimedEvent[];
   wasReady: boolean;
@@ -50,12 +49,7 @@ export class OpenSessions {
       this.forget(session);
       return;
     }
-    const known = this.#sessions.get(session) ?? {
-      initial: beginSession(after.policy, after.peer),
-      initiation: [],
-      wasReady: false,
-      last: after,
-    };
+    const known = this.#sessions.get(session) ?? { initiation: [], wasReady: false, last: after };
     if (!known.wasReady) {
       this.#sessions.set(session, known);
       known.initiation.push({ at: now, event });
@@ -97,10 +91,10 @@ export function linesOf(
   { session, open, since, length, last }: TakenOver,
   began: number,
 ): readonly TimedEvent[] {
-  const { host, address } = last.peer;
+  const { policy, peer } = last;
   return [
-    { at: since, event: { what: 'session-state', session, value: open.initial } },
-    { at: since, event: { what: 'connected', session, address: address ?? host } },
+    { at: since, event: { what: 'session-state', session, value: beginSession(policy, peer) } },
+    { at: since, event: { what: 'connected', session, address: peer.address ?? peer.host } },
     ...open.initiation.slice(0, length),
     { at: began, event: { what: 'session-state', session, value: last } },
   ];
