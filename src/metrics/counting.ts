@@ -8,14 +8,19 @@ import type { Outcome } from '../smtp/outcome.ts';
 import { type LabelsOf, METRICS, REASONS } from './table.ts';
 import type { Metrics } from './values.ts';
 
-const STATUSES = { 2: 'delivered', 4: 'deferred', 5: 'refused' } as const;
-
-/** @param now Unix seconds */
-export function outcomeCounter(metrics: Metrics, now: () => number): (record: OutcomeRecord) => void {
+/** @returns counts an outcome; `now`: Unix seconds */
+export function outcomeCounter(metrics: Metrics): (record: OutcomeRecord, now: number) => void {
+  const ofStatus = (status: 'delivered' | 'deferred' | 'refused') => ({
+    status,
+    count: metrics.counter('spoolroom_smtp_status', { status }),
+    duration: metrics.histogram('spoolroom_smtp_delivery_duration_seconds', { status }),
+  });
+  const statuses = { 2: ofStatus('delivered'), 4: ofStatus('deferred'), 5: ofStatus('refused') };
+  const delay = metrics.histogram('spoolroom_smtp_delivery_delay_seconds', {});
   let last: Outcome | null = null;
-  return ({ status: digit, outcome, milliseconds, message: { submitted } }) => {
-    const status = STATUSES[digit];
-    metrics.add('spoolroom_smtp_status', { status });
+  return ({ status: digit, outcome, milliseconds, message: { submitted } }, now) => {
+    const { status, count, duration } = statuses[digit];
+    count();
     if (status !== 'delivered') {
       const reason = outcome.kind === 'failed' ? REASONS[outcome.stage] : 'session';
       metrics.add('spoolroom_smtp_failures', { status, reason });
@@ -23,38 +28,27 @@ export function outcomeCounter(metrics: Metrics, now: () => number): (record: Ou
     // Recipients that have their outcome together come one after the other, and share its object.
     if (outcome === last) return;
     last = outcome;
-    metrics.observe('spoolroom_smtp_delivery_duration_seconds', milliseconds / 1000, { status });
-    if (status === 'delivered' && submitted !== null)
-      metrics.observe('spoolroom_smtp_delivery_delay_seconds', Math.max(0, now() - submitted), {});
+    duration(milliseconds / 1000);
+    if (status === 'delivered' && submitted !== null) delay(Math.max(0, now - submitted));
   };
 }
 
 export function traceCounter(metrics: Metrics): Observer {
+  const countAttempt = metrics.counter('spoolroom_smtp_attempts', {});
   return {
     initiation: ([attempt], traced) => countInitiation(metrics, attempt, traced),
-    delivery: (_, traced) => countDelivery(metrics, traced),
+    delivery: (_, { event }) => {
+      if (event.type === 'start' || event.type === 'reuse') countAttempt();
+      else if (event.type === 'throttled') metrics.add('spoolroom_smtp_throttled', {});
+      else if (event.type === 'host-failed' && event.remembered !== true)
+        if (REASONS[event.failure.stage] === 'connection')
+          metrics.add('spoolroom_smtp_connections', { result: 'failed' });
+    },
     connected: ([attempt], { tls }) => {
       metrics.add('spoolroom_smtp_connections', { result: 'ok' });
       if (tls !== undefined) countTls(metrics, attempt, tls);
     },
   };
-}
-
-function countDelivery(metrics: Metrics, { event }: Traced<'delivery'>): void {
-  switch (event.type) {
-    case 'start':
-    case 'reuse':
-      metrics.add('spoolroom_smtp_attempts', {});
-      break;
-    case 'throttled':
-      metrics.add('spoolroom_smtp_throttled', {});
-      break;
-    case 'host-failed':
-      if (event.remembered !== true && REASONS[event.failure.stage] === 'connection')
-        metrics.add('spoolroom_smtp_connections', { result: 'failed' });
-      break;
-    default:
-  }
 }
 
 /** Rows of the session table after which STARTTLS has failed. */

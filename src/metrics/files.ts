@@ -44,9 +44,9 @@ export function timedDisk(disk: Disk, monotonic: () => number, synced: (millisec
   const timed = (file: OpenFile): OpenFile => ({
     write: (bytes) => file.write(bytes),
     close: () => file.close(),
-    sync: async () => {
+    sync: async (how) => {
       const began = monotonic();
-      await file.sync();
+      await file.sync(how);
       synced(monotonic() - began);
     },
   });

@@ -91,10 +91,11 @@ export class RunningMetrics {
 
   /** Of a run. */
   get counter(): Pick<DeliveryEvents, 'outcome'> & { readonly observer: Observer } {
-    const count = outcomeCounter(this.#metrics, () => this.#seconds());
+    const count = outcomeCounter(this.#metrics);
     const outcome = (record: OutcomeRecord): void => {
-      count(record);
-      if (record.status !== 4) this.#recent.add(record.status === 5, this.#seconds());
+      const now = this.#seconds();
+      count(record, now);
+      if (record.status !== 4) this.#recent.add(record.status === 5, now);
     };
     return { outcome, observer: traceCounter(this.#metrics) };
   }
@@ -113,9 +114,8 @@ export class RunningMetrics {
   /** For the journal. */
   get journalDisk(): Disk {
     const { disk, clock } = this.#deps;
-    return timedDisk(disk, clock.monotonic, (milliseconds) =>
-      this.#metrics.observe('spoolroom_journal_sync_duration_seconds', milliseconds / 1000, {}),
-    );
+    const observe = this.#metrics.histogram('spoolroom_journal_sync_duration_seconds', {});
+    return timedDisk(disk, clock.monotonic, (milliseconds) => observe(milliseconds / 1000));
   }
 
   readonly scanned = (scan: QueueScan): void => {

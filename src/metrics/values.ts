@@ -40,14 +40,28 @@ export class Metrics {
   }
 
   add<N extends NameOf<'counter'>>(name: N, labels: LabelsOf<N>, count = 1): void {
-    this.#add(series(`${name}_total`, labelsText(METRICS[name], labels)), count);
+    this.#add(counted(name, labels), count);
   }
 
-  observe<N extends NameOf<'histogram'>>(name: N, value: number, labels: LabelsOf<N>): void {
-    const bound = METRICS[name].buckets.find((each) => value <= each);
+  /** The same for what is counted with each message: its series is named once. */
+  counter<N extends NameOf<'counter'>>(name: N, labels: LabelsOf<N>): () => void {
+    const own = counted(name, labels);
+    return () => this.#add(own, 1);
+  }
+
+  /** Takes observations. */
+  histogram<N extends NameOf<'histogram'>>(name: N, labels: LabelsOf<N>): (value: number) => void {
+    const bounds: readonly number[] = METRICS[name].buckets;
     const text = labelsText(METRICS[name], labels);
-    this.#add(bucket(name, text, bound), 1);
-    this.#add(series(`${name}_sum`, text), Math.max(0, value));
+    const last = bucket(name, text, undefined);
+    const buckets = bounds.map((bound) => bucket(name, text, bound));
+    const sum = series(`${name}_sum`, text);
+    return (value) => {
+      let at = 0;
+      while (value > (bounds[at] ?? Number.POSITIVE_INFINITY)) at++;
+      this.#add(buckets[at] ?? last, 1);
+      this.#add(sum, Math.max(0, value));
+    };
   }
 
   set<N extends NameOf<'gauge'>>(name: N, value: number, labels: LabelsOf<N>): void {
@@ -108,8 +122,13 @@ export class Metrics {
   }
 
   #add(name: string, count: number): void {
-    this.#values.set(name, this.#value(name) + count);
+    this.#values.set(name, (this.#values.get(name) ?? 0) + count);
   }
+}
+
+/** The series of a counter. */
+function counted<N extends NameOf<'counter'>>(name: N, labels: LabelsOf<N>): string {
+  return series(`${name}_total`, labelsText(METRICS[name], labels));
 }
 
 /** `name{label="value"}` */

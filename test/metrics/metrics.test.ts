@@ -10,7 +10,7 @@ import { warningEvent } from '../../src/output/log/process-events.ts';
 import { Alerts } from '../../src/runner/alerts.ts';
 import { readSettings } from '../../src/settings/read.ts';
 import { STATES } from '../../src/smtp/machine/states.ts';
-import { nodeDisk } from '../../src/storage/disk.ts';
+import { nodeDisk, type OpenFile } from '../../src/storage/disk.ts';
 import { layoutOf } from '../../src/storage/layout.ts';
 import { HandClock, NOW, temporaryDirectory } from '../support/spool.ts';
 
@@ -34,7 +34,7 @@ function filled(): Metrics {
   metrics.add('spoolroom_smtp_status', { status: 'delivered' }, 3);
   metrics.add('spoolroom_smtp_failures', { status: 'refused', reason: 'recipient' });
   for (const seconds of [0.0001, 0.004, 0.004, 7])
-    metrics.observe('spoolroom_journal_sync_duration_seconds', seconds, {});
+    metrics.histogram('spoolroom_journal_sync_duration_seconds', {})(seconds);
   for (const [status, jobs] of [
     ['new', 1],
     ['deferred', 2],
@@ -287,6 +287,20 @@ test('syncs of the journal are timed', async (t) => {
   file.close();
   assert.deepEqual(took, [1 / 1024]);
   assert.equal(fs.readFileSync(`${home}/journal`, 'utf8'), 'line\n');
+});
+
+test('a sync that is timed goes on meanwhile as one that is not (R313)', async () => {
+  const asked: unknown[] = [];
+  const file: OpenFile = { write: () => {}, close: () => {}, sync: async (how) => void asked.push(how) };
+  const disk = timedDisk(
+    { ...nodeDisk, create: () => file },
+    () => 0,
+    () => {},
+  );
+  const timed = disk.create('journal', { mode: 0o600, uid: 0, gid: 0 });
+  await timed.sync('meanwhile');
+  await timed.sync();
+  assert.deepEqual(asked, ['meanwhile', undefined]);
 });
 
 test('what is too much is told once in a minute while a process runs, and not when it is stopping', (t) => {
