@@ -91,7 +91,8 @@ export class ActiveMessage implements PlannedMessage, LoadedMessage {
   readonly #results: (Result | undefined)[];
   #job: QueuedJob | null = null;
   #warnOnce: MessageDeps['warn'] | null = null;
-  readonly #writes: Promise<void>[] = [];
+  /** resolves when every outcome so far is durable, or could not be made so; null: there is none yet */
+  #written: Promise<unknown> | null = null;
   #isWritten = true;
   #isLost = false;
   #facts: MessageFacts;
@@ -314,7 +315,7 @@ export class ActiveMessage implements PlannedMessage, LoadedMessage {
    * an outcome could not be written, or the sender could not be told (which is not begun after `signal`).
    */
   async close(signal: AbortSignal): Promise<boolean> {
-    await allOf(this.#writes);
+    await this.#written;
     if (!this.#isWritten || !this.mayEnd()) return false;
     const { queue, dsnSender } = this.#deps;
     const { controlMessages } = this;
@@ -371,7 +372,8 @@ export class ActiveMessage implements PlannedMessage, LoadedMessage {
       this.#isWritten = false;
       this.#events.notWritten(this, error);
     };
-    this.#writes.push(allOf(written).then(then, failed));
+    const done = allOf(written).then(then, failed);
+    this.#written = this.#written === null ? done : Promise.all([this.#written, done]);
   }
 
   async #record(control: MessageNumber, changes: readonly StatusChange[], now: number): Promise<void> {
