@@ -104,6 +104,7 @@ test('in colour only the level is coloured', async () => {
 test('as JSON every line is one object with all fields', async () => {
   const text = await log({ format: 'json' }, DELIVERED);
   const { timestamp, ...rest } = JSON.parse(text);
+  assert.match(text, /^\{"event":"delivered","job":2,"level":.*,"message":.*,"timestamp":.*,"tls":null\}\n$/);
   assert.match(timestamp, new RegExp(`^${TIME}$`));
   assert.deepEqual(rest, {
     level: 'info',

@@ -109,18 +109,17 @@ async function open(options: LogOptions): Promise<Opened> {
 
 /** Makes the text of a line, with control characters escaped: no field can steer a terminal or begin a line of its own. */
 function formatter(
-  { json, colorize }: typeof winstonFormat,
+  { colorize }: typeof winstonFormat,
   { format, colour }: LogOptions,
   priority: ((level: string) => string) | null,
 ): (line: LogEvent, timestamp: string) => string {
   const head = priority ?? (() => '');
-  if (format === 'json') {
-    const { transform } = json();
+  if (format === 'json')
     return ({ level, event, message, fields }, timestamp) => {
       const line = { timestamp, level, event, message: escapeControl(message), ...escaped(fields) };
-      return `${head(level)}${Object(transform(line, {}))[TEXT]}\n`;
+      // What winston's own format makes, too, with a hundred calls for each line.
+      return `${head(level)}${JSON.stringify(line, Object.keys(line).sort())}\n`;
     };
-  }
   if (priority !== null) return ({ level, message }) => `${head(level)}${escapeControl(message)}\n`;
   const colours = colorize();
   const shown = colour ? (level: string) => colours.colorize(level, level) : (level: string) => level;
