@@ -71,27 +71,32 @@ export type Observer = { readonly [What in TraceEvent['what']]?: Tell<Traced<Wha
 
 /** Tells each event to those that want it, in the order in which they are given. */
 export function traceFor(observers: readonly Observer[]): Trace {
-  const wanted = (what: TraceEvent['what']): readonly Trace[] =>
-    observers.flatMap((observer) => (observer[what] ?? observer.others ?? []) as Trace | []);
+  const all = (wanted: (observer: Observer) => unknown): Trace =>
+    together(observers.flatMap((observer) => (wanted(observer) ?? []) as Trace | []));
   const told = {
-    lookup: wanted('lookup'),
-    delivery: wanted('delivery'),
-    connected: wanted('connected'),
-    session: wanted('session'),
-    closed: wanted('closed'),
-    body: wanted('body'),
-    outcome: wanted('outcome'),
-  } satisfies { readonly [what in TraceEvent['what']]: readonly Trace[] };
-  const failure = observers.flatMap((observer) => (observer.failure ?? []) as Trace | []);
-  const initiation = observers.flatMap((observer) => (observer.initiation ?? []) as Trace | []);
+    lookup: all(({ lookup, others }) => lookup ?? others),
+    delivery: all(({ delivery, others }) => delivery ?? others),
+    connected: all(({ connected, others }) => connected ?? others),
+    session: all(({ session, others }) => session ?? others),
+    closed: all(({ closed, others }) => closed ?? others),
+    body: all(({ body, others }) => body ?? others),
+    outcome: all(({ outcome, others }) => outcome ?? others),
+  } satisfies { readonly [what in TraceEvent['what']]: Trace };
+  const failure = all((observer) => observer.failure);
+  const initiation = all((observer) => observer.initiation);
   return (attempts, event) => {
-    for (const tell of told[event.what]) tell(attempts, event);
+    told[event.what](attempts, event);
     if (event.what === 'session') {
       const { transactions, current } = event.step.session;
-      if (transactions > 0 || current !== null) return;
-      for (const tell of initiation) tell(attempts, event);
-    } else if (event.what === 'delivery' && 'failure' in event.event) {
-      for (const tell of failure) tell(attempts, event);
-    }
+      if (transactions === 0 && current === null) initiation(attempts, event);
+    } else if (event.what === 'delivery' && 'failure' in event.event) failure(attempts, event);
+  };
+}
+
+function together(traces: readonly Trace[]): Trace {
+  const [only] = traces;
+  if (only !== undefined && traces.length === 1) return only;
+  return (attempts, event) => {
+    for (const tell of traces) tell(attempts, event);
   };
 }
