@@ -56,7 +56,9 @@ export function codeOnce(text: ByteString): ByteString {
   return code === undefined ? text : text.replaceAll(`\n${code}`, '\n');
 }
 
-/** Without bars either, which end the text in a delivery list. */
+/** What a line of a delivery list cannot hold, a bar among it, and blanks at its ends. Most replies have neither. */
+const UNFIT = /[\r\n\0|]|^[ \t]|[ \t]$/;
+
 function inOneLine(text: ByteString): ByteString {
-  return trimmed(text.replace(/[\r\n\0|]+/g, ' '));
+  return UNFIT.test(text) ? trimmed(text.replace(/[\r\n\0|]+/g, ' ')) : text;
 }
