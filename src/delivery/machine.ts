@@ -4,7 +4,7 @@
  * the session machine holds the dialogue.
  */
 import type { Host } from '../routing/hosts.ts';
-import { bindRows, firstFitting } from '../smtp/machine/rows.ts';
+import { bindRows } from '../smtp/machine/rows.ts';
 import type { Failure, Outcome } from '../smtp/outcome.ts';
 import type { Delivery, DeliveryEffect, DeliveryEvent, DeliveryStep } from './delivery.ts';
 import type { DeliveryAction, DeliveryGuard, DeliveryRow } from './table.ts';
@@ -14,7 +14,7 @@ import { DELIVERY_TABLE } from './table.ts';
 export function advance(delivery: Delivery, event: DeliveryEvent): DeliveryStep {
   const after: Mutable<Delivery> = { ...delivery };
   const draft: Draft = { delivery: after, event, effects: [] };
-  const row = firstFitting(ROWS[after.state]?.[event.type], draft);
+  const row = fitting(after.state, event.type, draft);
   if (row === undefined) return { delivery, effects: [], row: null };
   after.state = row.to;
   for (const action of row.actions) action(draft);
@@ -126,7 +126,7 @@ const ACTIONS: { readonly [name in DeliveryAction]: (draft: Draft) => void } = {
   },
 };
 
-const ROWS = bindRows<DeliveryRow, Draft>(DELIVERY_TABLE, GUARDS, ACTIONS);
+const fitting = bindRows<DeliveryRow, Draft>(DELIVERY_TABLE, GUARDS, ACTIONS);
 
 function fallbackAfter({ hosts, host }: Delivery): number {
   return hosts.findIndex(({ origin }, index) => index > host && origin === 'fallbackhost');

@@ -3,7 +3,7 @@
  * rises by a constant in each minute in which it is used, and is halved by each refusal (additive increase, multiplicative
  * decrease); the pause after a refusal doubles, and shrinks in the same way. Pure: the clock is an argument.
  */
-import { bindRows, firstFitting } from '../../smtp/machine/rows.ts';
+import { bindRows } from '../../smtp/machine/rows.ts';
 import {
   THROTTLE_TABLE,
   type ThrottleAction,
@@ -105,7 +105,7 @@ const ACTIONS: { readonly [name in ThrottleAction]: (draft: Draft) => void } = {
   },
 };
 
-const ROWS = bindRows<ThrottleRow, Draft>(THROTTLE_TABLE, GUARDS, ACTIONS);
+const fitting = bindRows<ThrottleRow, Draft>(THROTTLE_TABLE, GUARDS, ACTIONS);
 
 /**
  * @param group null: open
@@ -119,7 +119,7 @@ export function next(
   firstPause: number = THROTTLE.firstPause,
 ): Step {
   const draft: Draft = { ...(group === null ? OPEN : inTime(group, now)), now, firstPause, admitted: false };
-  const row = firstFitting(ROWS[draft.state]?.[event], draft);
+  const row = fitting(draft.state, event, draft);
   // Where nothing is known everything may be offered.
   if (row === undefined) return { group, admitted: true, row: '' };
   for (const action of row.actions) action(draft);

@@ -3,7 +3,7 @@
  * the row of table.ts that applies and runs its actions on a copy; the result and the effects are plain data. Never sees a
  * socket, a clock, a message or the passwords that are right.
  */
-import { bindRows, firstFitting } from '../../smtp/machine/rows.ts';
+import { bindRows } from '../../smtp/machine/rows.ts';
 import { ACTIONS } from './actions.ts';
 import { VERBS, type Verb } from './commands.ts';
 import { GUARDS } from './guards.ts';
@@ -11,7 +11,7 @@ import { replyNamed } from './replies.ts';
 import type { Draft, Session, SessionEvent, Step } from './session.ts';
 import { INTAKE_TABLE, type Row } from './table.ts';
 
-const ROWS = bindRows<Row, Draft>(INTAKE_TABLE, GUARDS, ACTIONS);
+const fitting = bindRows<Row, Draft>(INTAKE_TABLE, GUARDS, ACTIONS);
 
 const COMMANDS: ReadonlySet<string> = new Set<Verb>(VERBS);
 
@@ -21,7 +21,7 @@ export function next(session: Session, event: SessionEvent): Step {
   if (COMMANDS.has(event.type)) after.commands++;
   const draft: Draft = { session: after, event, effects: [] };
   const rows: string[] = [];
-  let row = firstFitting(ROWS[after.state]?.[event.type], draft);
+  let row = fitting(after.state, event.type, draft);
   while (row !== undefined) {
     rows.push(row.id);
     if (row.to !== 'same') after.state = row.to;
@@ -30,7 +30,7 @@ export function next(session: Session, event: SessionEvent): Step {
     for (const action of row.actions) action(draft);
     if (row.reply !== undefined)
       draft.effects.splice(first, 0, { type: 'reply', reply: replyNamed(row.reply, draft) });
-    row = firstFitting(ROWS[after.state]?.always, draft);
+    row = fitting(after.state, 'always', draft);
   }
   return { session: after, effects: draft.effects, rows };
 }

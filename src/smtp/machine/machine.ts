@@ -5,13 +5,13 @@
  */
 import { ACTIONS } from './actions.ts';
 import { GUARDS } from './guards.ts';
-import { bindRows, firstFitting } from './rows.ts';
+import { bindRows } from './rows.ts';
 import type { Draft, Session, SessionEvent, Step } from './session.ts';
 import { eventName } from './session.ts';
 import type { Row } from './table.ts';
 import { SESSION_TABLE } from './table.ts';
 
-const ROWS = bindRows<Row, Draft>(SESSION_TABLE, GUARDS, ACTIONS);
+const fitting = bindRows<Row, Draft>(SESSION_TABLE, GUARDS, ACTIONS);
 
 /** The only entry point. An event without a row in the current state changes nothing (`closed` has no rows). */
 export function next(session: Session, event: SessionEvent): Step {
@@ -19,12 +19,12 @@ export function next(session: Session, event: SessionEvent): Step {
   const draft: Draft = { session: after, effects: [], event, stage: session.state };
   if (event.type === 'reply' && after.pendingReplies > 0) after.pendingReplies--;
   const taken: string[] = [];
-  let row = firstFitting(ROWS[after.state]?.[eventName(event)], draft);
+  let row = fitting(after.state, eventName(event), draft);
   while (row !== undefined) {
     taken.push(row.id);
     after.state = row.to;
     for (const action of row.actions) action(draft);
-    row = row.always.length === 0 ? undefined : firstFitting(row.always, draft);
+    row = row.isFollowed ? fitting(after.state, 'always', draft) : undefined;
   }
   return { session: after, effects: draft.effects, rows: taken };
 }

@@ -1,7 +1,7 @@
 /**
  * A transition table made ready for use: rows are found by state and event, in the order of the table, and their guard and
- * action names are bound to functions. Serves the tables of sessions, of deliveries and of the intake. Holds no logic of its
- * own.
+ * action names are bound to functions. Serves the tables of sessions, of deliveries, of throttling and of the intake. Holds no
+ * logic of its own.
  */
 
 interface NamedRow {
@@ -18,47 +18,37 @@ type Action<Draft> = (draft: Draft) => void;
 export type BoundRow<Row, Draft> = Row & {
   readonly guard: Guard<Draft> | null;
   readonly actions: readonly Action<Draft>[];
-  /** those of the state it leads to that need no event */
-  readonly always: readonly BoundRow<Row, Draft>[];
+  /** whether the state it leads to has rows that need no event */
+  readonly isFollowed: boolean;
 };
 
-/** The rows of a state and event, in the order of the table. */
-export type Rows<Row extends NamedRow, Draft> = {
-  [state in Row['in'][number]]?: { [event in Row['on'][number]]?: BoundRow<Row, Draft>[] };
-};
+/** The first row of a state and event, in the order of the table, whose guard holds. */
+export type Fitting<Row extends NamedRow, Draft> = (
+  state: Row['in'][number],
+  event: Row['on'][number],
+  draft: Draft,
+) => BoundRow<Row, Draft> | undefined;
 
-/** Made once, when the table is loaded. */
+/** Rows are bound when their state and event first come together: a process meets few of the pairs. */
 export function bindRows<Row extends NamedRow, Draft>(
   table: readonly Row[],
   guards: { readonly [name in NonNullable<Row['when']>]: Guard<Draft> },
   actions: { readonly [name in Row['do'][number]]: Action<Draft> },
-): Rows<Row, Draft> {
-  const index: { [state: string]: { [event: string]: BoundRow<Row, Draft>[] } } = {};
-  function rowsOf(state: string, event: string): BoundRow<Row, Draft>[] {
-    const byEvent = index[state] ?? {};
-    index[state] = byEvent;
-    const rows = byEvent[event] ?? [];
-    byEvent[event] = rows;
-    return rows;
-  }
-  for (const row of table) {
-    const bound = {
-      ...row,
-      guard: row.when === undefined ? null : guards[row.when as NonNullable<Row['when']>],
-      actions: row.do.map((name) => actions[name as Row['do'][number]]),
-      always: rowsOf(row.to, 'always'),
-    };
-    for (const state of row.in) for (const event of row.on) rowsOf(state, event).push(bound);
-  }
-  return index as object;
-}
-
-/** The first of the rows whose guard holds. */
-export function firstFitting<Row, Draft>(
-  rows: readonly BoundRow<Row, Draft>[] | undefined,
-  draft: Draft,
-): BoundRow<Row, Draft> | undefined {
-  if (rows === undefined) return undefined;
-  for (const row of rows) if (row.guard === null || row.guard(draft)) return row;
-  return undefined;
+): Fitting<Row, Draft> {
+  const rowsOf = (state: string, event: string): readonly Row[] =>
+    table.filter((row) => row.in.includes(state) && row.on.includes(event));
+  const bound = (row: Row): BoundRow<Row, Draft> => ({
+    ...row,
+    guard: row.when === undefined ? null : guards[row.when as NonNullable<Row['when']>],
+    actions: row.do.map((name) => actions[name as Row['do'][number]]),
+    isFollowed: rowsOf(row.to, 'always').length > 0,
+  });
+  const known: { [state: string]: { [event: string]: readonly BoundRow<Row, Draft>[] } } = {};
+  return (state, event, draft) => {
+    known[state] ??= {};
+    const byEvent = known[state];
+    byEvent[event] ??= rowsOf(state, event).map(bound);
+    for (const row of byEvent[event]) if (row.guard === null || row.guard(draft)) return row;
+    return undefined;
+  };
 }
