@@ -27,9 +27,10 @@ function isAnswered(descriptor) {
 
 /** Who calls, and how. */
 function callOf() {
-  const settings = Object.entries(process.env).filter(([name]) => name.startsWith('SPOOLROOM_'));
+  const names = Object.keys(process.env).filter((name) => name.startsWith('SPOOLROOM_'));
+  const settings = names.sort().map((name) => [name, process.env[name]]);
   const words = process.argv.slice(2);
-  return JSON.stringify([words, process.cwd(), settings.sort(), process.geteuid?.() ?? 0, process.version]);
+  return JSON.stringify([words, process.cwd(), settings, process.geteuid?.() ?? 0, process.version]);
 }
 
 /** Messages and requests have numbers for names. */

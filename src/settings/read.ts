@@ -119,8 +119,9 @@ export function environmentName(name: string): string {
 /** Several values of one setting are separated by commas. An empty variable counts as absent. */
 export function environmentSource(environment: { readonly [variable: string]: string | undefined }): Source {
   const given: { [name: string]: unknown } = {};
-  for (const [variable, value] of Object.entries(environment)) {
-    if (!variable.startsWith(PREFIX) || value === undefined || value === '') continue;
+  for (const variable of Object.keys(environment).filter((each) => each.startsWith(PREFIX))) {
+    const value = environment[variable];
+    if (value === undefined || value === '') continue;
     const name = SETTING_NAMES.find((each) => environmentName(each) === variable);
     if (name === undefined) given[variable] = value;
     else given[name] = SETTINGS[name].kind.many ? value.split(/\s*,\s*/) : value;

@@ -53,9 +53,12 @@ export function commandName({ usage }: CommandEntry): string {
   return usage.split(' ', 1)[0] ?? '';
 }
 
-/** The options of a command: its own, and the settings it takes. */
-export function optionsOf({ options, settings }: CommandEntry): { readonly [name: string]: OptionSpec } {
-  const fromSettings = settings.map((name): [string, OptionSpec] => {
+/** The options of a command: its own, and of the settings it takes those that are wanted. */
+export function optionsOf(
+  { options, settings }: CommandEntry,
+  isWanted: (name: string) => boolean = () => true,
+): { readonly [name: string]: OptionSpec } {
+  const fromSettings = settings.filter(isWanted).map((name): [string, OptionSpec] => {
     const { kind, about } = SETTINGS[name];
     return [name, { type: kind.flag ? 'boolean' : 'string', describe: about }];
   });
@@ -80,12 +83,11 @@ export function positionalsOf({ usage }: CommandEntry): readonly Positional[] {
 const COMMON = ['help', 'h', 'version', 'V'];
 
 function readCall(entry: CommandEntry, words: readonly string[]): CommandLine {
-  const options = optionsOf(entry);
+  // Only those that are mentioned, because the parser prepares each.
+  const options = optionsOf(entry, (name) => words.some((word) => word.includes(name)));
   const common = COMMON.filter((name) => options[name] === undefined);
-  // Only what is mentioned: the parser prepares each of a hundred options.
-  const mentioned = Object.keys(options).filter((name) => words.some((word) => word.includes(name)));
   const typed = (type: OptionSpec['type']): string[] =>
-    mentioned.filter((name) => options[name]?.type === type);
+    Object.keys(options).filter((name) => options[name]?.type === type);
   const switches = [...typed('boolean'), ...common];
   const read = entry.sendmail === true ? sendmailWords(words, options) : [...words];
   const { argv, error } = parser.detailed(read, {
@@ -102,7 +104,7 @@ function readCall(entry: CommandEntry, words: readonly string[]): CommandLine {
   const { _: given, ...values } = argv;
   if (values.help === true || values.h === true) return { kind: 'help', entry };
   if (values.version === true || values.V === true) return { kind: 'version' };
-  const known = Object.keys(options);
+  const known: readonly string[] = [...Object.keys(entry.options ?? {}), ...entry.settings];
   const unknown = Object.keys(values).filter((name) => !known.includes(name) && !common.includes(name));
   const isIgnored = (name: string): boolean => entry.sendmail === true && name.length === 1;
   const negated = typed('string').filter((name) => values[name] === false);
