@@ -85,6 +85,8 @@ export class Intake {
   #serving = 0;
   /** those of each client */
   readonly #served = new Map<string, number>();
+  /** who connected last */
+  #last = { address: '', client: '' };
   #stopping = false;
   #lastClosed = (): void => {};
 
@@ -115,12 +117,18 @@ export class Intake {
       socket.destroy();
       return;
     }
-    const address = socket.remoteAddress ?? '';
-    const client = isOwnAddress(address, []) ? '' : clientNetwork(address);
+    const client = this.#clientAt(socket.remoteAddress ?? '');
     const full = this.#isFull(client);
     if (!full) this.#serve(client, 1);
     const connection = new IntakeConnection(socket, String(++this.#accepted), full, this.#shared);
     this.#connections.set(connection, full ? null : client);
+  }
+
+  /** Those of one client often come one after the other. */
+  #clientAt(address: string): string {
+    if (address !== this.#last.address)
+      this.#last = { address, client: isOwnAddress(address, []) ? '' : clientNetwork(address) };
+    return this.#last.client;
   }
 
   #isFull(client: string): boolean {
