@@ -4,6 +4,7 @@
  */
 import { connect } from '#net-stream-utils';
 import type { Clock } from '../../platform/clock.ts';
+import { optimiseLater } from '../../platform/tune-v8.ts';
 import type { LiveRefused } from '../../queue/citadel/open.ts';
 import { type CrashLog, openCrashLog } from '../../queue/crash-log.ts';
 import type { DsnStore, JobKey } from '../../queue/dsn-store.ts';
@@ -54,7 +55,11 @@ export async function openQueue(
     return openPostgres(settings.postgres, home, settings, deps);
   }
   if (settings.state !== null) return openLive(settings.state, settings, deps);
-  const opened = await openSpoolQueue(home, deps, controlSettings(settings));
+  const opened = await openSpoolQueue(
+    home,
+    { ...deps, beforeMany: optimiseLater },
+    controlSettings(settings),
+  );
   return opened.kind === 'refused' ? openError(opened) : opened;
 }
 

@@ -49,6 +49,8 @@ export interface SpoolDeps {
   readonly warn: (text: string) => void;
   /** from so many parked jobs on they are kept in a file; default: 1000 */
   readonly fewestParked?: number;
+  /** called before hundreds of messages are looked through */
+  readonly beforeMany?: (() => void) | undefined;
 }
 
 export interface OpenRefused {
@@ -108,7 +110,7 @@ function findSpool(path: string, deps: SpoolDeps, settings: ControlSettings): Sp
     ...ownershipIn(status),
     temporaryName: temporaryNames(layout, processes, random),
     reading,
-    index: new SpoolIndex(reading),
+    index: new SpoolIndex({ ...reading, beforeMany: deps.beforeMany }),
   };
 }
 

@@ -6,6 +6,7 @@
 import type { MessageNumber } from '../../../delivery-list/job.ts';
 import type { ActivePayloads } from '../../queue.ts';
 import type { Schedule } from '../../schedule.ts';
+import type { SpoolDeps } from '../open.ts';
 import { Listing } from '../parked/listing.ts';
 import { ParkedJobs, waitsForTime } from '../parked/parked-jobs.ts';
 import { KnownMessages } from './known-messages.ts';
@@ -20,20 +21,24 @@ export interface Parking {
   readonly requested: (control: MessageNumber) => boolean;
 }
 
+export interface SpoolIndexDeps extends ReadDeps, Pick<SpoolDeps, 'beforeMany'> {}
+
 const NO_NUMBERS = new Float64Array(0);
+/** Messages. */
+const MANY = 500;
 
 export class SpoolIndex {
   readonly numbers: MessageNumbers;
   /** parked jobs, and payloads that were not looked at, are not among them */
   readonly known: KnownMessages;
-  readonly #deps: ReadDeps;
+  readonly #deps: SpoolIndexDeps;
   #parked = new ParkedJobs();
   #newlyParked = 0;
   #restore: { readonly many: number; readonly read: () => ParkedJobs } | null = null;
   /** what the last listing showed */
   #listed = new Listing(NO_NUMBERS);
 
-  constructor(deps: ReadDeps) {
+  constructor(deps: SpoolIndexDeps) {
     this.#deps = deps;
     this.numbers = new MessageNumbers(deps.disk, deps.layout);
     this.known = new KnownMessages(deps);
@@ -73,7 +78,9 @@ export class SpoolIndex {
   /** Read everything that may have changed. With `parking` null, no job is parked. */
   update(active: ActivePayloads, parking: Parking | null = null): void {
     this.known.active = active;
-    this.#visit(this.numbers.list(), parking);
+    const listing = this.numbers.list();
+    if (listing.length >= MANY) this.#deps.beforeMany?.();
+    this.#visit(listing, parking);
   }
 
   /** Read only what came since the last listing. */
