@@ -1,13 +1,12 @@
 /**
- * Writes log lines with winston, which is loaded for the first line, so that a run without log lines does not load it. A line
- * that cannot be written to its target goes to standard error; a log that fails never stops a delivery.
+ * Writes log lines with winston, which is loaded for the first line, so that a run without log lines does not load it. A log that
+ * fails never stops a delivery.
  */
-import { closeSync, createWriteStream, openSync, statSync, writeSync } from 'node:fs';
-import { Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import type { Logger, format as winstonFormat } from 'winston';
-import { describeError } from '../../platform/system-errors.ts';
 import { escapeControl } from '../text.ts';
 import type { Level, LogEvent } from './log-events.ts';
+import { plainStream, TEXT, withFallback, withoutEnd } from './log-target.ts';
 
 export interface LogOptions {
   readonly level: Level;
@@ -99,7 +98,7 @@ async function open(options: LogOptions): Promise<Opened> {
     return batch;
   });
   const chosen = syslog ? syslog.syslogStream(target) : plainStream(target, stderr);
-  const lines = journal ? stderrOnly(stderr) : await withFallback(target, chosen, stderr);
+  const lines = journal ? withoutEnd(stderr) : await withFallback(target, chosen, stderr);
   const format = winston.format.combine(winston.format.timestamp(), together());
   // Without a transport, which would be one more stream for each line.
   const logger = winston.createLogger({ level: options.level, format, transports: [] });
@@ -121,8 +120,8 @@ function formatter(
       return `${head(level)}${JSON.stringify(line, Object.keys(line).sort())}\n`;
     };
   if (priority !== null) return ({ level, message }) => `${head(level)}${escapeControl(message)}\n`;
-  const colours = colorize();
-  const shown = colour ? (level: string) => colours.colorize(level, level) : (level: string) => level;
+  const colours = colour ? colorize() : null;
+  const shown = (level: string): string => colours?.colorize(level, level) ?? level;
   return ({ level, message }, timestamp) => `${timestamp} ${shown(level)} ${escapeControl(message)}\n`;
 }
 
@@ -136,86 +135,4 @@ function escaped(fields: LogEvent['fields']): LogEvent['fields'] {
 /** As sd-daemon(3) has it: without a facility. */
 function journalPriority(level: string): string {
   return `<${{ error: 3, warn: 4, debug: 7 }[level] ?? 6}>`;
-}
-
-type Put = (lines: string, done: () => void) => void;
-
-/** Takes lines from winston. They wait here as long as it takes, with the time at which they came. */
-function linesTo(put: Put, final: (done: () => void) => void): Writable {
-  const textOf = (lines: { readonly [TEXT]: string }): string => lines[TEXT];
-  return new Writable({
-    objectMode: true,
-    highWaterMark: Number.MAX_SAFE_INTEGER,
-    write: (line, _, done) => put(textOf(line), done),
-    // What came while the lines before were being written goes out in one piece.
-    writev: (chunks, done) => put(chunks.map(({ chunk }) => textOf(chunk)).join(''), done),
-    final,
-  });
-}
-
-/** Never ended: others write there, too. */
-function stderrOnly(stderr: Writable): Writable {
-  return linesTo(
-    (lines, done) => void stderr.write(lines, () => done()),
-    (done) => done(),
-  );
-}
-
-/** The property in which winston keeps the formatted line. */
-const TEXT = Symbol.for('message');
-
-/** To write to a file takes less than to have it written by another thread. What is no file, such as a pipe, may block. */
-async function plainStream(target: string, stderr: Writable): Promise<Writable> {
-  if (target === 'stderr') return stderr;
-  const isFile = statSync(target, { throwIfNoEntry: false })?.isFile() ?? true;
-  return isFile ? fileStream(target) : createWriteStream(target, { flags: 'a' });
-}
-
-function fileStream(path: string): Writable {
-  const fd = openSync(path, 'a', 0o640);
-  return new Writable({
-    write: (lines: Buffer, _, done) => {
-      try {
-        for (let written = 0; written < lines.length; ) written += writeSync(fd, lines, written);
-        done();
-      } catch (error) {
-        done(error as Error);
-      }
-    },
-    destroy: (error, done) => {
-      closeSync(fd);
-      done(error);
-    },
-  });
-}
-
-/** Writes lines to their target, and to standard error when that fails. */
-async function withFallback(name: string, chosen: Promise<Writable>, stderr: Writable): Promise<Writable> {
-  let warned = false;
-  const warn = (error: Error): void => {
-    if (warned) return;
-    warned = true;
-    stderr.write(
-      `spoolroom: the log ${escapeControl(name)} cannot be written: ${describeError(error)}; its lines follow here.\n`,
-    );
-  };
-  const target = await chosen.catch((error: Error) => {
-    warn(error);
-    return stderr;
-  });
-  if (target !== stderr) target.on('error', warn);
-  const plain = (lines: string): string => lines.replace(/^<\d+>/gm, '');
-  const put: Put = (lines, done) => {
-    target.write(target === stderr ? plain(lines) : lines, (error) => {
-      if (error && target !== stderr) {
-        warn(error);
-        stderr.write(plain(lines));
-      }
-      done();
-    });
-  };
-  return linesTo(put, (done) => {
-    if (target === stderr) done();
-    else target.end(() => done());
-  });
 }
