@@ -43,18 +43,23 @@ export function readReplyLine(partial: PartialReply, line: ByteString): ReplySte
   if (!CODE.test(line) || partial.lines >= BOUNDS.replyLines) return { type: 'protocol-error', text: line };
   const code = Number(line.slice(0, 3));
   const last = line.slice(4);
-  const hasMore = line[3] === '-';
+  if (line[3] === '-') return { type: 'more', partial: withLine(partial, last) };
   // An enhanced code of another class than the reply is none.
-  const enhanced = !hasMore && last[0] === line[0] ? (ENHANCED.exec(last)?.[0] ?? null) : null;
-  if (!hasMore && partial.lines === 0) return { type: 'reply', reply: { code, enhanced, text: last } };
+  const enhanced = last[0] === line[0] ? enhancedCode(last) : null;
+  if (partial.lines === 0) return { type: 'reply', reply: { code, enhanced, text: last } };
   const all = withLine(partial, last);
-  if (hasMore) return { type: 'more', partial: all };
   const mark = all.cut === 0 ? '' : `\n[${all.cut} more bytes are left out]`;
   return { type: 'reply', reply: { code, enhanced, text: all.text + mark } };
 }
 
 const CODE = /^[2-5][0-9]{2}/;
-const ENHANCED = /^[245]\.\d{1,3}\.\d{1,3}(?= |$)/;
+const ENHANCED = /^[245]\.\d{1,3}\.\d{1,3}$/;
+
+function enhancedCode(text: ByteString): string | null {
+  const blank = text.indexOf(' ');
+  const word = blank < 0 ? text : text.slice(0, blank);
+  return ENHANCED.test(word) ? word : null;
+}
 
 function withLine({ text, lines, cut }: PartialReply, line: ByteString): PartialReply {
   const all = lines === 0 ? line : `${text}\n${line}`;

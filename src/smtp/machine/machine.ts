@@ -18,15 +18,15 @@ export function next(session: Session, event: SessionEvent): Step {
   const after = { ...session };
   const draft: Draft = { session: after, effects: [], event, stage: session.state };
   if (event.type === 'reply' && after.pendingReplies > 0) after.pendingReplies--;
-  const taken: string[] = [];
+  let rows: readonly string[] = [];
   let row = fitting(after.state, eventName(event), draft);
   while (row !== undefined) {
-    taken.push(row.id);
+    rows = rows.length === 0 ? row.alone : [...rows, row.id];
     after.state = row.to;
     for (const action of row.actions) action(draft);
     row = row.isFollowed ? fitting(after.state, 'always', draft) : undefined;
   }
-  return { session: after, effects: draft.effects, rows: taken };
+  return { session: after, effects: draft.effects, rows };
 }
 
 /**

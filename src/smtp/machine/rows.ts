@@ -5,6 +5,7 @@
  */
 
 interface NamedRow {
+  readonly id: string;
   readonly in: readonly string[];
   readonly on: readonly string[];
   readonly when?: string;
@@ -18,6 +19,8 @@ type Action<Draft> = (draft: Draft) => void;
 export type BoundRow<Row, Draft> = Row & {
   readonly guard: Guard<Draft> | null;
   readonly actions: readonly Action<Draft>[];
+  /** its id, as the list of the rows that were taken */
+  readonly alone: readonly string[];
   /** whether the state it leads to has rows that need no event */
   readonly isFollowed: boolean;
 };
@@ -41,6 +44,7 @@ export function bindRows<Row extends NamedRow, Draft>(
     ...row,
     guard: row.when === undefined ? null : guards[row.when as NonNullable<Row['when']>],
     actions: row.do.map((name) => actions[name as Row['do'][number]]),
+    alone: [row.id],
     isFollowed: rowsOf(row.to, 'always').length > 0,
   });
   const known: { [state: string]: { [event: string]: readonly BoundRow<Row, Draft>[] } } = {};
