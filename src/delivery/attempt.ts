@@ -15,7 +15,7 @@ import type { MessageDsn, RecipientDsn } from '../smtp/dsn-request.ts';
 import type { Failure, Outcome } from '../smtp/outcome.ts';
 import type { MessageRequirements, Transaction, TransactionRecipient } from '../smtp/transaction.ts';
 import { type TlsWish, tlsWish } from '../tls-policy/wish.ts';
-import type { ConnectionTarget } from './connection-pool.ts';
+import type { ConnectionTarget } from './connections/target.ts';
 import type { Delivery, DeliveryEffect } from './delivery.ts';
 import { beginDelivery } from './delivery.ts';
 import type { TlsUse } from './tls-use.ts';

@@ -13,7 +13,7 @@ import type { SessionOptions } from '../smtp/client/listener.ts';
 import type { SessionPolicy } from '../smtp/machine/session.ts';
 import type { Deadline } from '../smtp/machine/states.ts';
 import { MECHANISMS } from '../smtp/mechanisms.ts';
-import { type Refusal, type RefusalStore, recipientLimit } from './refusals.ts';
+import { type Refusal, type RefusalStore, recipientLimit } from './connections/refusals.ts';
 import type { Throttle } from './throttling/throttle.ts';
 import type { Trace } from './trace.ts';
 

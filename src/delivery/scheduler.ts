@@ -14,7 +14,7 @@ import type { Timer } from '../platform/clock.ts';
 import { Deque } from '../platform/deque.ts';
 import { FixedDelay } from '../platform/timers.ts';
 import type { DeliveryAttempt } from './attempt.ts';
-import { ConnectionPool } from './connection-pool.ts';
+import { ConnectionPool } from './connections/connection-pool.ts';
 import { DestinationQueue } from './destination-queue.ts';
 import type { DeliveryDeps, DeliveryRules } from './rules.ts';
 import type { WorkerScheduler } from './worker/ports.ts';

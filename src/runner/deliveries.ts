@@ -1,6 +1,6 @@
 /** The messages that a run delivers, and what delivers them. A run opens this with its first message: most runs of cron find none. */
 import type { Connect } from '#net-stream-utils';
-import type { RefusalStore } from '../delivery/refusals.ts';
+import type { RefusalStore } from '../delivery/connections/refusals.ts';
 import type { SilentHosts } from '../delivery/rules.ts';
 import { Scheduler } from '../delivery/scheduler.ts';
 import type { Trace } from '../delivery/trace.ts';

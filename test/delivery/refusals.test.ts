@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { isRefusals, RefusalMemory, type Refusals } from '../../src/delivery/refusals.ts';
+import { isRefusals, RefusalMemory, type Refusals } from '../../src/delivery/connections/refusals.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import type { ServerScript } from '../../src/replay/world/server.ts';
 import { parseRelayEntry, relaysInOrder } from '../../src/routing/relays.ts';

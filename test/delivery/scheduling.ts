@@ -1,7 +1,7 @@
 /** Attempts through the real scheduler in a scripted world: what each test of the scheduler starts from. */
 
 import { type AttemptedMessage, DeliveryAttempt, type PreparedMessage } from '../../src/delivery/attempt.ts';
-import type { RefusalStore } from '../../src/delivery/refusals.ts';
+import type { RefusalStore } from '../../src/delivery/connections/refusals.ts';
 import type { DeliveryDeps, DeliveryRules } from '../../src/delivery/rules.ts';
 import { Scheduler } from '../../src/delivery/scheduler.ts';
 import { Throttle } from '../../src/delivery/throttling/throttle.ts';

@@ -5,7 +5,8 @@
 import type { SmtpClient } from '../../smtp/client/client.ts';
 import type { TlsWish } from '../../tls-policy/wish.ts';
 import type { DeliveryAttempt } from '../attempt.ts';
-import type { ConnectionPool, ConnectionTarget } from '../connection-pool.ts';
+import type { ConnectionPool } from '../connections/connection-pool.ts';
+import type { ConnectionTarget } from '../connections/target.ts';
 import type { HostCursor } from '../delivery.ts';
 import type { Throttle } from '../throttling/throttle.ts';
 

@@ -4,7 +4,7 @@ import type { SmtpClient } from '../../smtp/client/client.ts';
 import type { Outcome } from '../../smtp/outcome.ts';
 import type { Transaction } from '../../smtp/transaction.ts';
 import type { DeliveryAttempt } from '../attempt.ts';
-import type { ConnectionPool } from '../connection-pool.ts';
+import type { ConnectionPool } from '../connections/connection-pool.ts';
 import type { DeliveryEvent } from '../delivery.ts';
 import type { DestinationQueue } from '../destination-queue.ts';
 import type { DeliveryDeps, DeliveryRules } from '../rules.ts';

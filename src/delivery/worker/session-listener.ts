@@ -8,7 +8,7 @@ import type { Mechanism } from '../../smtp/mechanisms.ts';
 import type { Failure, Outcome } from '../../smtp/outcome.ts';
 import type { Transaction } from '../../smtp/transaction.ts';
 import type { DeliveryAttempt } from '../attempt.ts';
-import type { ConnectionTarget } from '../connection-pool.ts';
+import type { ConnectionTarget } from '../connections/target.ts';
 import type { DeliveryEvent } from '../delivery.ts';
 import { isAboutSessions } from '../throttling/answers.ts';
 import { tlsUse } from '../tls-use.ts';

@@ -2,7 +2,7 @@
  * What a run delivers with: sockets and name servers, reports to senders, and those who observe it. It is loaded with the first
  * message, because most runs of cron find none.
  */
-import { isRefusals } from '../../../delivery/refusals.ts';
+import { isRefusals } from '../../../delivery/connections/refusals.ts';
 import type { DsnTransportSetting } from '../../../dsn/return-path.ts';
 import { textDecoder } from '../../../output/text.ts';
 import { tuneV8 } from '../../../platform/tune-v8.ts';

@@ -3,9 +3,9 @@
  * that failed where another one worked. Remembered by address and port, from run to run, read when the first connection is made
  * and written when nothing waits any more: cron starts a new process each minute, which would else meet each refusal again.
  */
-import type { Clock } from '../platform/clock.ts';
-import { EXTENSIONS, type Refusable } from '../smtp/capabilities.ts';
-import { MECHANISMS, type Mechanism } from '../smtp/mechanisms.ts';
+import type { Clock } from '../../platform/clock.ts';
+import { EXTENSIONS, type Refusable } from '../../smtp/capabilities.ts';
+import { MECHANISMS, type Mechanism } from '../../smtp/mechanisms.ts';
 
 export type Refusal = Refusable | `AUTH ${Mechanism}`;
 

@@ -2,10 +2,10 @@
  * What is spread over time: sessions and messages of a group of hosts that may have so many in a minute. An attempt whose turn is
  * later leaves its worker, and is resumed in time. Where several processes share the limits, so are the turns.
  */
-import type { Clock } from '../platform/clock.ts';
-import type { LimitGroup } from '../routing/destination-rules.ts';
-import type { SharedLimits } from '../routing/shared-limits.ts';
-import type { DeliveryAttempt } from './attempt.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { LimitGroup } from '../../routing/destination-rules.ts';
+import type { SharedLimits } from '../../routing/shared-limits.ts';
+import type { DeliveryAttempt } from '../attempt.ts';
 
 export type Turn = 'betweenSessions' | 'betweenMessages';
 

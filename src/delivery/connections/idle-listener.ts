@@ -1,10 +1,10 @@
 /** Listens to a session that nobody uses: of it only the end matters. */
-import type { OutgoingMessage } from '../message/outgoing.ts';
-import type { SmtpClient } from '../smtp/client/client.ts';
-import type { ClientListener } from '../smtp/client/listener.ts';
-import type { SessionEvent, Step } from '../smtp/machine/session.ts';
-import type { ConnectionTarget } from './connection-pool.ts';
-import type { Trace } from './trace.ts';
+import type { OutgoingMessage } from '../../message/outgoing.ts';
+import type { SmtpClient } from '../../smtp/client/client.ts';
+import type { ClientListener } from '../../smtp/client/listener.ts';
+import type { SessionEvent, Step } from '../../smtp/machine/session.ts';
+import type { Trace } from '../trace.ts';
+import type { ConnectionTarget } from './target.ts';
 
 /** What is told of the end. */
 interface SessionOwner {
