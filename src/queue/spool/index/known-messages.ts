@@ -50,9 +50,13 @@ export class KnownMessages {
     this.#unread.delete(number);
   }
 
-  /** All but those that are listed. */
+  /** All but those that are listed; mostly there are no others. */
   forgetOthers(listing: Listing): void {
-    for (const number of this.#entries.keys()) if (listing.indexOf(number) < 0) this.forget(number);
+    const { numbers } = listing;
+    let listed = 0;
+    for (let at = 0; at < numbers.length; at++) if (this.#entries.has(numbers[at] ?? -1)) listed++;
+    if (listed === this.#entries.size) return;
+    for (const number of this.#entries.keys()) if (!listing.has(number)) this.forget(number);
   }
 
   *jobs(): Generator<SpoolJob> {

@@ -92,14 +92,15 @@ export class SpoolIndex {
   #visit(listing: Listing, parking: Parking | null, before: Listing | null = null): void {
     const former = (parking === null ? null : this.#restored(listing)) ?? this.#parked;
     const parked = new ParkedJobs();
-    const isNamed = new Uint8Array(listing.length);
+    const { numbers } = listing;
+    const isNamed = new Uint8Array(numbers.length);
     let row = 0;
     let parkedNumber = former.number(row);
     const earlier = before?.numbers ?? NO_NUMBERS;
     let older = earlier.length - 1;
     try {
-      for (let position = listing.length - 1; position >= 0; position--) {
-        const number = listing.at(position);
+      for (let position = numbers.length - 1; position >= 0; position--) {
+        const number = numbers[position] ?? -1;
         while (parkedNumber > number) parkedNumber = former.number(++row);
         while ((earlier[older] ?? -1) > number) older--;
         const isParked = parkedNumber === number;
