@@ -32,7 +32,7 @@ test('work that is slow goes to another thread after the first few pieces, and s
   assert.equal(await places(Array.from({ length: 8 }, () => 5)), 'hhhhheee');
 });
 
-test('work that is quick again comes back', async () => {
+test('work that is quick again comes back (R314)', async () => {
   const times = [...Array.from({ length: 8 }, () => 5), ...Array.from({ length: 32 }, () => 0.002)];
   assert.match(await places(times), /^hhhhhe{8,24}h+$/);
 });
