@@ -39,8 +39,11 @@ export interface OpenDelivery {
   close(): Promise<void>;
 }
 
-/** Milliseconds. To tune V8 does not pay for a run that has few messages. */
-const SHORT = 50;
+/**
+ * Milliseconds. To tune V8 does not pay for a run that has few messages, the less because the code that Node brings compiled is
+ * compiled anew under other settings: whatever a run loads is loaded by then.
+ */
+const SHORT = 200;
 
 export async function openDelivery(
   queue: Queue,
