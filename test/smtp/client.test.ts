@@ -1,6 +1,7 @@
 /** What only the client can show: deadlines while a large message is being sent, and the end of a connection. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { Connect, ConnectionEvents } from '#net-stream-utils';
 import { type AttemptedMessage, DeliveryAttempt } from '../../src/delivery/attempt.ts';
 import type { OutgoingMessage } from '../../src/message/outgoing.ts';
 import { VirtualClock } from '../../src/replay/world/virtual-clock.ts';
@@ -11,6 +12,7 @@ import type { ClientListener } from '../../src/smtp/client/listener.ts';
 import type { Outcome } from '../../src/smtp/outcome.ts';
 import { DEADLINES, message, rulesWith, schedulerIn } from '../delivery/scheduling.ts';
 import { emptyJob } from '../support/jobs.ts';
+import { createManualClock } from '../support/manual-clock.ts';
 
 const PIECES = 20;
 const PIECE = 'A line of a large message.\r\n';
@@ -66,45 +68,66 @@ describe('a large message over a slow connection', () => {
   });
 });
 
+interface Bench {
+  readonly clock: ReturnType<typeof createManualClock>;
+  readonly calls: string[];
+  readonly client: SmtpClient;
+  /** as the connection tells them */
+  readonly events: ConnectionEvents;
+}
+
+/** A client with a connection that does nothing by itself. */
+function bench(): Bench {
+  const clock = createManualClock();
+  const calls: string[] = [];
+  const record = (name: string) => () => {
+    calls.push(name);
+  };
+  const listener: ClientListener = {
+    connected: record('connected'),
+    ready: record('ready'),
+    body: () => message(''),
+    nextTransaction: () => null,
+    outcome: record('outcome'),
+    transactionDone: record('transactionDone'),
+    requeue: record('requeue'),
+    convertMessage: record('convertMessage'),
+    hostFailed: record('hostFailed'),
+    tlsUnusable: record('tlsUnusable'),
+    extensionRefused: record('extensionRefused'),
+    ended: record('ended'),
+    closed: record('closed'),
+    trace: record('trace'),
+  };
+  const connection = { write: () => true, startTls: () => {}, end: () => {}, destroy: record('destroy') };
+  const peer = { host: 'mx.example', address: '192.0.2.1', port: 25 };
+  const host = { name: 'mx.example', literal: null, port: 25, origin: 'mx', preference: 10 } as const;
+  const rules = rulesWith();
+  let events: ConnectionEvents | null = null;
+  const connect: Connect = (_, given) => {
+    events = given;
+    return connection;
+  };
+  const client = new SmtpClient(
+    {
+      number: 1,
+      endpoint: peer,
+      peer,
+      policy: rules.policyFor({ ...host, credentials: null, implicitTls: false }, false),
+      credentials: null,
+      tls: rules.tlsFor({ ...host, credentials: null, implicitTls: false }),
+      deadlines: DEADLINES,
+    },
+    { connect, clock },
+    () => listener,
+  );
+  assert.ok(events !== null);
+  return { clock, calls, client, events };
+}
+
 describe('a client whose connection was never opened', () => {
   it('reports its failure and its end once, however often it is interrupted', () => {
-    const calls: string[] = [];
-    const record = (name: string) => () => {
-      calls.push(name);
-    };
-    const listener: ClientListener = {
-      connected: record('connected'),
-      ready: record('ready'),
-      body: () => message(''),
-      nextTransaction: () => null,
-      outcome: record('outcome'),
-      transactionDone: record('transactionDone'),
-      requeue: record('requeue'),
-      convertMessage: record('convertMessage'),
-      hostFailed: record('hostFailed'),
-      tlsUnusable: record('tlsUnusable'),
-      extensionRefused: record('extensionRefused'),
-      ended: record('ended'),
-      closed: record('closed'),
-      trace: record('trace'),
-    };
-    const connection = { write: () => true, startTls: () => {}, end: () => {}, destroy: record('destroy') };
-    const peer = { host: 'mx.example', address: '192.0.2.1', port: 25 };
-    const host = { name: 'mx.example', literal: null, port: 25, origin: 'mx', preference: 10 } as const;
-    const rules = rulesWith();
-    const client = new SmtpClient(
-      {
-        number: 1,
-        endpoint: peer,
-        peer,
-        policy: rules.policyFor({ ...host, credentials: null, implicitTls: false }, false),
-        credentials: null,
-        tls: rules.tlsFor({ ...host, credentials: null, implicitTls: false }),
-        deadlines: DEADLINES,
-      },
-      { connect: () => connection, clock: new VirtualClock(0) },
-      () => listener,
-    );
+    const { client, calls } = bench();
     assert.ok(!client.ready);
     client.destroy();
     assert.deepEqual(calls, []);
@@ -113,4 +136,20 @@ describe('a client whose connection was never opened', () => {
     client.quit();
     assert.deepEqual(calls, ['ended', 'destroy', 'closed', 'hostFailed']);
   });
+});
+
+describe('a server that never ends its reply', () => {
+  const pieces: readonly (readonly [string, readonly string[], boolean])[] = [
+    ['a byte of it at a time', [], true],
+    ['a line of it at a time', ['220-wait'], false],
+  ];
+  for (const [name, lines, partial] of pieces)
+    it(`has no longer than for a whole one: ${name} (R285)`, () => {
+      const { clock, calls, events } = bench();
+      events.connected();
+      clock.advance(DEADLINES.greeting - 1);
+      events.lines(lines, partial);
+      clock.advance(1);
+      assert.ok(calls.includes('hostFailed'), calls.join());
+    });
 });

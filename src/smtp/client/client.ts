@@ -156,9 +156,13 @@ export class SmtpClient {
     this.#listener.hostFailed(failure);
   }
 
-  /** A reply that comes before its command is early, however the network cut the bytes into reads. */
+  /**
+   * A reply that comes before its command is early, however the network cut the bytes into reads. A piece of a reply is no answer
+   * yet: the server has its time for the whole.
+   */
   #read(lines: readonly ByteString[], partial: boolean): void {
     let allowed = repliesAllowed(this.#session);
+    let isAnswer = false;
     for (const line of lines) {
       const step = readReplyLine(this.#partial, line);
       if (step.type === 'more') {
@@ -166,12 +170,13 @@ export class SmtpClient {
         continue;
       }
       this.#partial = NO_LINES;
+      isAnswer = true;
       if (step.type === 'protocol-error' || allowed-- > 0) this.#take(step);
       else this.#take({ type: 'early-talker', text: line });
       if (this.#session.state === 'closed') return;
     }
-    if (partial && allowed <= 0) this.#take({ type: 'early-talker', text: '' });
-    this.#setStateDeadline();
+    if (partial && allowed <= 0) this.#handle({ type: 'early-talker', text: '' });
+    else if (isAnswer) this.#setStateDeadline();
   }
 
   #handle(event: SessionEvent): void {
