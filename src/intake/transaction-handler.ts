@@ -123,10 +123,11 @@ export class TransactionHandler {
     };
   }
 
-  /** Stops waiting for copies; resolves when every message that has begun is queued, refused or broken off. */
+  /** Stops waiting for copies; resolves when every message that has begun is queued and told of, refused or broken off. */
   async settle(): Promise<void> {
     await this.#batcher.settle();
-    await Promise.all(this.#inProgress);
+    // One that is stored meanwhile is still to be told of.
+    while (this.#inProgress.size > 0) await Promise.all(this.#inProgress);
   }
 
   #waitFor(begin: (over: () => void) => void): void {
