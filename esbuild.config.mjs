@@ -6,22 +6,20 @@
  */
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
 import { build } from 'esbuild';
 import { begins, cut } from './esbuild.parts.mjs';
 
-const require = createRequire(import.meta.url);
-
 /** Modules of Node that take long to load: the bundle requires them when something in them is first used. */
 const LATE = /^(node:)?(crypto|net|stream|fs\/promises|child_process|dgram|tty|v8|readline\/promises)$/;
 
-/** The text of a module that stands for another one, which is required from `file` when something in it is first used. */
-function standIn(module, file) {
-  const getters = Object.keys(require(module)).map((name) => `get ${name}() { return load().${name}; }`);
-  // Kept, because require() looks for the module at each call. Inherited, because what imports it copies its own properties.
+/**
+ * The text of a module that stands for another one, which is required from `file` when something in it is first used. What it
+ * has is inherited, because what imports it copies its own properties.
+ */
+function standIn(file) {
   return `let loaded; const load = () => loaded ??= require('${file}');
-    module.exports = Object.create({${getters.join(',')}});`;
+    module.exports = Object.create(new Proxy({}, { get: (_, name) => load()[name] }));`;
 }
 
 const late = {
@@ -34,7 +32,7 @@ const late = {
         ? { path, external: true }
         : { path, namespace: 'late' },
     );
-    onLoad({ filter: LATE, namespace: 'late' }, ({ path }) => ({ contents: standIn(path, path) }));
+    onLoad({ filter: LATE, namespace: 'late' }, ({ path }) => ({ contents: standIn(path) }));
   },
 };
 
@@ -80,9 +78,7 @@ const apart = {
     onLoad({ filter: /./, namespace: 'apart' }, ({ path }) => ({
       // The others are imported where they are needed, or are functions, for which nothing can stand.
       contents:
-        path === 'iconv-lite'
-          ? standIn(path, apartFile(path))
-          : `module.exports = require('${apartFile(path)}');`,
+        path === 'iconv-lite' ? standIn(apartFile(path)) : `module.exports = require('${apartFile(path)}');`,
     }));
     onResolve({ filter: /^\.\/packages\// }, ({ path }) => ({ path, external: true }));
   },
