@@ -48,6 +48,8 @@ export class FixedDelay<Item> {
   }
 
   #rearm(): void {
+    // What was over may have removed the last one and added another.
+    this.#timer?.cancel();
     const [first] = this.#ends.values();
     this.#timer =
       first === undefined

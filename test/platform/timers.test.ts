@@ -68,6 +68,21 @@ test('a call that is added or removed while another one is made keeps its time',
   assert.equal(clock.pending, 0);
 });
 
+test('what is over may remove all that is left and add another: the clock has one timer still (R316)', async () => {
+  const { clock, until } = timed();
+  const delay: FixedDelay<string> = new FixedDelay(clock, 1000, () => {
+    delay.delete('second');
+    delay.add('third');
+  });
+  delay.add('first');
+  await until(500);
+  delay.add('second');
+  await until(1000);
+  assert.equal(clock.pending, 1);
+  delay.delete('third');
+  assert.equal(clock.pending, 0);
+});
+
 test('a deadline that is moved passes when it was set to last', async () => {
   const { clock, until, events } = timed();
   const deadline = new MovingDeadline(
