@@ -1,8 +1,8 @@
 /**
  * Compiles the bundle with V8's code cache, which saves more than half of the start-up time.
  *
- * A cache never outranks the script: it begins with a copy of the bundle it was made from, which must be the same to the byte,
- * its name carries the version of Node, and V8 refuses what was made with other flags. It is made on this machine, at install
+ * A cache never outranks the script: it begins with a copy of the bundle it was made from, which must be the same to the byte, it
+ * has its end, its name carries the version of Node, and V8 refuses what was made with other flags. It is made on this machine, at install
  * (make-cache.js), and where a new version of Node finds none, by the first `run` that had nothing to do. A file or a folder
  * that others than its owner can write, or that belongs to another user than root, us or the owner of the bundle, is not used.
  */
@@ -16,13 +16,16 @@ const { FOLDERS, isWritable, read, store } = require('./cache-folder.js');
 const PARTS = ['spoolroom', 'spoolroom.delivery', 'spoolroom.rest'];
 const VERSION = `${process.version}-${process.arch}`;
 
+/** Of a cache: without it, it was never written whole, as when power failed. V8 would not notice, and break off. */
+const END = Buffer.from(VERSION);
+
 const fileOf = (part) => join(__dirname, `${part}.cjs`);
 
 /** What V8 left for exactly this part; undefined when there is nothing, or nothing we may trust. */
 function cached(folder, part, bytes, owner) {
   const content = read(folder, `${part}.${VERSION}.cache`, owner);
   if (content === undefined || !bytes.equals(content.subarray(0, bytes.length))) return undefined;
-  return content.subarray(bytes.length);
+  return END.equals(content.subarray(-END.length)) ? content.subarray(bytes.length, -END.length) : undefined;
 }
 
 /** By part. */
@@ -65,7 +68,7 @@ function storeAtExit() {
     for (const part of PARTS) {
       functionsOf(part);
       const { script, bytes } = compiled.get(part);
-      store(folder, `${part}.${VERSION}.cache`, Buffer.concat([bytes, script.createCachedData()]));
+      store(folder, `${part}.${VERSION}.cache`, Buffer.concat([bytes, script.createCachedData(), END]));
     }
   });
 }

@@ -158,6 +158,16 @@ test('what is no cache of V8, or was made with other flags, is refused', () => {
   assert.ok(isOld(cache), 'a start with flags of its own leaves the cache of the others alone');
 });
 
+test('a cache whose end was never written, as after a power failure, is made anew (R317)', () => {
+  start();
+  const cache = path.join(bin, CACHE);
+  const made = readFileSync(cache);
+  writeFileSync(cache, made.fill(0, made.length - 4096));
+  age(cache);
+  start();
+  assert.ok(!isOld(cache), 'it was not used: V8 breaks off without a word');
+});
+
 test('who may not write beside the bundle keeps a cache elsewhere, and nobody else uses it (R252)', {
   skip: process.geteuid?.() !== 0 && 'only root can become another user',
 }, () => {
