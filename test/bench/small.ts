@@ -18,6 +18,8 @@ const RECIPIENT = 'r0@bench.example';
 const SIZE = 4096;
 /** Runs of one round: one alone is too short to be measured. */
 const REPEATED = 5;
+/** A file that is no message: a run has to look what it is. */
+const NO_MESSAGE = '1~';
 /** Milliseconds after which a run believes that the spool has not changed (bin/unchanged.js). */
 const SETTLED = 2100;
 const NODEMAILER = fileURLToPath(new URL('./nodemailer-once.mjs', import.meta.url));
@@ -74,6 +76,7 @@ export const small: Section = async function* ({ places, sink, options }) {
             REPEATED,
             () => {
               if (filesLeft(folder) > 0) throw new Error(`not all of ${count} messages were delivered`);
+              writeFileSync(join(folder, NO_MESSAGE), '');
               fillSpool(
                 folder,
                 messageText(SIZE),
