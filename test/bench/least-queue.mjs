@@ -26,13 +26,7 @@ const finished = [];
 let isWriting = false;
 let left = controls.length;
 
-function read(number) {
-  const file = fs.openSync(pathOf(number), 'r');
-  const bytes = Buffer.allocUnsafe(16_384);
-  const length = fs.readSync(file, bytes, 0, bytes.length, 0);
-  fs.closeSync(file);
-  return bytes.latin1Slice(0, length);
-}
+const read = (number) => fs.readFileSync(pathOf(number), 'latin1');
 
 function nextJob() {
   const control = controls.shift();
