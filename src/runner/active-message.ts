@@ -27,7 +27,7 @@ import type { Destination } from '../routing/hosts.ts';
 import type { RoutingRules } from '../routing/route.ts';
 import { destinationOf } from '../routing/route.ts';
 import type { DsnRequest } from '../smtp/dsn-request.ts';
-import type { Failure, Outcome } from '../smtp/outcome.ts';
+import { type Failure, NO_SERVER, type Outcome } from '../smtp/outcome.ts';
 import { statusDigit, statusText } from '../smtp/status-text.ts';
 import { AttemptPlan, groupPending, type PlanDeps, type PlannedMessage } from './attempt-plan.ts';
 import { envelopeSender, type LoadDeps, type LoadedMessage, type loadMessage } from './load-message.ts';
@@ -395,6 +395,5 @@ function allOf(promises: readonly Promise<void>[]): Promise<unknown> {
 /** An administrator gave the message up. */
 function cancelled(): Failure {
   const text = 'delivery was cancelled by the administrator of this server';
-  const nothing = { code: null, peer: null, maybeDelivered: false } as const;
-  return { scope: 'message', stage: 'routing', permanent: true, enhanced: '5.0.0', text, ...nothing };
+  return { scope: 'message', stage: 'routing', permanent: true, enhanced: '5.0.0', text, ...NO_SERVER };
 }

@@ -9,7 +9,7 @@ import { formatTime } from '../platform/clock.ts';
 import { type Address, recipientAddress } from '../routing/address.ts';
 import type { Destination } from '../routing/hosts.ts';
 import type { DsnRequest } from '../smtp/dsn-request.ts';
-import type { Failure } from '../smtp/outcome.ts';
+import { type Failure, NO_SERVER } from '../smtp/outcome.ts';
 import type { TransactionRecipient } from '../smtp/transaction.ts';
 import { type Suppressions, suppressedFailure } from './suppression-list.ts';
 
@@ -174,6 +174,5 @@ export class AttemptPlan {
 }
 
 function invalidAddress(text: string): Failure {
-  const nothing = { code: null, peer: null, maybeDelivered: false } as const;
-  return { scope: 'recipient', stage: 'routing', permanent: true, enhanced: '5.1.3', text, ...nothing };
+  return { scope: 'recipient', stage: 'routing', permanent: true, enhanced: '5.1.3', text, ...NO_SERVER };
 }

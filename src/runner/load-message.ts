@@ -7,7 +7,7 @@ import type { ByteString } from '../platform/bytes.ts';
 import { describeError, isOperationalError } from '../platform/system-errors.ts';
 import type { Queue, QueuedJob } from '../queue/queue.ts';
 import { recipientAddress } from '../routing/address.ts';
-import type { Failure } from '../smtp/outcome.ts';
+import { type Failure, NO_SERVER } from '../smtp/outcome.ts';
 
 export interface LoadDeps {
   readonly queue: Pick<Queue, 'readPayload'>;
@@ -61,7 +61,6 @@ export function envelopeSender(given: ByteString | null): ByteString | null {
 }
 
 function unsendable(text: string, permanent = false): Failure {
-  const nothing = { code: null, peer: null, maybeDelivered: false } as const;
   const enhanced = permanent ? '5.6.0' : '4.3.0';
-  return { scope: 'message', stage: 'payload', permanent, enhanced, text, ...nothing };
+  return { scope: 'message', stage: 'payload', permanent, enhanced, text, ...NO_SERVER };
 }

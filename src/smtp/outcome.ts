@@ -39,6 +39,9 @@ export interface Failure {
   readonly maybeDelivered: boolean;
 }
 
+/** Of a failure that was found before any server had a say. */
+export const NO_SERVER = { code: null, peer: null, maybeDelivered: false } as const;
+
 export interface Acceptance {
   readonly code: number;
   readonly enhanced: string;
