@@ -144,7 +144,9 @@ class RunningDeadlines {
       for (const deadline of [...this.#all])
         if (deadline.at <= now && this.#all.delete(deadline)) deadline.pass();
     } finally {
-      this.#endAt(Math.min(...[...this.#all].map(({ at }) => at)));
+      let end = Number.POSITIVE_INFINITY;
+      for (const { at } of this.#all) end = Math.min(end, at);
+      this.#endAt(end);
     }
   }
 }
