@@ -52,12 +52,12 @@ export async function openDelivery(
   path: DsnTransportSetting,
   settings: Settings,
 ): Promise<OpenDelivery> {
-  const tuning = setTimeout(tuneV8, SHORT).unref();
   alertSettings(alerts, rules);
   const clock = clockFor(settings);
   const seconds = (): number => Math.floor(clock.now() / 1000);
   // First, because the database may be away: then nothing else is open yet.
   const shared = await suppressionsOf(settings, seconds);
+  const tuning = clock.after(SHORT, tuneV8);
   const readable = textDecoder(rules.render.legacy);
   const recorder = recorderFor(spool, rules, settings, warn);
   const history = await historyFor(spool, settings, { clock, readable, warn });
@@ -87,7 +87,7 @@ export async function openDelivery(
     },
     send: ownMailer(path, { spool, rules, warn }, settings, { ...system, clock }),
     close: async () => {
-      clearTimeout(tuning);
+      tuning.cancel();
       endReports();
       system.close();
       crashLog.close();
